@@ -1,0 +1,1 @@
+//! Mail addresses: internal and external form, literals, header address lists.

@@ -1,0 +1,1 @@
+//! The meaning of main.cf and master.cf: one table of parameters.

@@ -1,0 +1,1 @@
+//! What delivery agents share: requests, results, delivery log lines, marking recipients.

@@ -1,0 +1,1 @@
+//! Messages: header fields, dates, Received, MIME parts to be written.

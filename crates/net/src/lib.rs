@@ -1,0 +1,1 @@
+//! Addresses, address families, interfaces and sockets.

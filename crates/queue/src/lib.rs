@@ -1,0 +1,1 @@
+//! The queue directory: identifiers, records, state transitions, group commit.

@@ -1,0 +1,1 @@
+//! SMTP without I/O: commands, replies, keywords, data transparency.

@@ -1,0 +1,1 @@
+//! What other programs speak: attribute encodings, triggers, showq, postdrop, postlog.
