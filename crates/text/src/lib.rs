@@ -1,1 +1,11 @@
-//! Bytes to text and back: sanitising, splitting, small formats.
+//! Bytes to text and back: sanitising, splitting, small encodings.
+//!
+//! Everything that leaves the system towards a log, a header or a terminal passes through here; nothing in this crate
+//! knows what mail is. Functions never panic and never allocate more than a small multiple of their input.
+
+mod list;
+mod sanitize;
+pub mod xtext;
+
+pub use list::{ListError, split_arguments, split_list};
+pub use sanitize::{c_escape, printable, printable_ascii, printable_into};
