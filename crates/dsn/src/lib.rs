@@ -1,1 +1,12 @@
-//! Delivery status: enhanced status codes, NOTIFY and RET, RFC 3464 reports.
+//! Delivery status: enhanced status codes (RFC 3463), what a sender wants to be told (RFC 3461), and the report that
+//! tells it (RFC 3464).
+//!
+//! Pure: text and values in, lines out. Who sends a report, and when, is the bounce program's matter.
+
+mod action;
+mod options;
+mod status;
+
+pub use action::Action;
+pub use options::{Notify, Return};
+pub use status::Status;

@@ -1,1 +1,10 @@
-//! Messages: header fields, dates, Received, MIME parts to be written.
+//! The format of messages: header fields, dates, Message-Id, Received, and as much of MIME as a mail system must
+//! know to relay and to return a message.
+//!
+//! Pure functions over bytes. Nothing here assumes UTF-8, does I/O, or knows a parameter.
+
+pub mod date;
+pub mod header;
+pub mod message_id;
+pub mod mime;
+pub mod received;

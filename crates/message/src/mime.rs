@@ -1,0 +1,247 @@
+//! As much of MIME (RFC 2045, 2046) as a relay must know: the content type, the transfer encoding, boundaries.
+
+use crate::header;
+
+/// A transfer encoding (RFC 2045 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Lines of ASCII: the default.
+    SevenBit,
+    /// Lines with bytes above 127.
+    EightBit,
+    /// Not lines at all.
+    Binary,
+    /// ASCII that stands for other bytes.
+    QuotedPrintable,
+    /// ASCII that stands for other bytes.
+    Base64,
+}
+
+impl Encoding {
+    /// Reads the value of Content-Transfer-Encoding; `None` for an unknown encoding.
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        let mut rest = value;
+        let token = token(&mut rest)?;
+        let known: [(&[u8], Encoding); 5] = [
+            (b"7bit", Encoding::SevenBit),
+            (b"8bit", Encoding::EightBit),
+            (b"binary", Encoding::Binary),
+            (b"quoted-printable", Encoding::QuotedPrintable),
+            (b"base64", Encoding::Base64),
+        ];
+        known.iter().find(|(name, _)| name.eq_ignore_ascii_case(token)).map(|(_, encoding)| *encoding)
+    }
+
+    /// The name in the header.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::SevenBit => "7bit",
+            Encoding::EightBit => "8bit",
+            Encoding::Binary => "binary",
+            Encoding::QuotedPrintable => "quoted-printable",
+            Encoding::Base64 => "base64",
+        }
+    }
+
+    /// The domain of the encoded bytes: whether a relay without 8BITMIME may carry them.
+    pub fn is_seven_bit(self) -> bool {
+        !matches!(self, Encoding::EightBit | Encoding::Binary)
+    }
+}
+
+/// The value of a Content-Type field, as far as it decides how the body is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentType {
+    /// The type, lower case (`multipart`).
+    pub kind: Vec<u8>,
+    /// The subtype, lower case (`report`).
+    pub subtype: Vec<u8>,
+    /// The boundary parameter; at most [`MAX_BOUNDARY`] bytes of it.
+    pub boundary: Option<Vec<u8>>,
+}
+
+/// RFC 2046 5.1.1 allows 70; mail in the wild has more (mime_boundary_length_limit).
+pub const MAX_BOUNDARY: usize = 2048;
+
+impl Default for ContentType {
+    /// RFC 2045 5.2.
+    fn default() -> Self {
+        ContentType { kind: b"text".to_vec(), subtype: b"plain".to_vec(), boundary: None }
+    }
+}
+
+impl ContentType {
+    /// Reads the value of a Content-Type field; what cannot be read is text/plain (RFC 2045 5.2).
+    pub fn parse(value: &[u8]) -> Self {
+        Self::try_parse(value).unwrap_or_default()
+    }
+
+    /// Whether the body is a sequence of parts.
+    pub fn is_multipart(&self) -> bool {
+        self.kind == b"multipart"
+    }
+
+    /// Whether the body is itself a message with a header.
+    pub fn is_message(&self) -> bool {
+        self.kind == b"message" && (self.subtype == b"rfc822" || self.subtype == b"global")
+    }
+
+    fn try_parse(value: &[u8]) -> Option<Self> {
+        let mut rest = value;
+        let kind = token(&mut rest)?.to_ascii_lowercase();
+        eat(&mut rest, b'/')?;
+        let subtype = token(&mut rest)?.to_ascii_lowercase();
+        Some(ContentType { kind, subtype, boundary: boundary(rest) })
+    }
+}
+
+/// Where a line of a multipart body stands to its boundary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BoundaryLine {
+    /// `--boundary`: a part starts.
+    Opens,
+    /// `--boundary--`: the last part has ended.
+    Closes,
+}
+
+/// Whether the line (without its end) is a boundary line for `boundary` (RFC 2046 5.1.1: trailing blanks allowed).
+pub fn boundary_line(line: &[u8], boundary: &[u8]) -> Option<BoundaryLine> {
+    let rest = line.strip_prefix(b"--")?.strip_prefix(boundary)?;
+    match rest.strip_prefix(b"--") {
+        Some(rest) if header::trim(rest).is_empty() => Some(BoundaryLine::Closes),
+        _ => header::trim(rest).is_empty().then_some(BoundaryLine::Opens),
+    }
+}
+
+/// Whether the bytes need 8BITMIME.
+pub fn is_eight_bit(bytes: &[u8]) -> bool {
+    !bytes.is_ascii()
+}
+
+fn boundary(mut rest: &[u8]) -> Option<Vec<u8>> {
+    loop {
+        eat(&mut rest, b';')?;
+        let name = token(&mut rest)?;
+        if eat(&mut rest, b'=').is_none() {
+            continue;
+        }
+        let value = value(&mut rest)?;
+        if name.eq_ignore_ascii_case(b"boundary") {
+            let end = value.len().min(MAX_BOUNDARY);
+            return (end > 0).then(|| value[..end].to_vec());
+        }
+    }
+}
+
+/// Skips blanks and comments, then the one byte, if it is there.
+fn eat(rest: &mut &[u8], byte: u8) -> Option<()> {
+    skip_blanks(rest);
+    *rest = rest.strip_prefix(&[byte])?;
+    Some(())
+}
+
+fn token<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    skip_blanks(rest);
+    let end = rest.iter().position(|b| !is_token_byte(*b)).unwrap_or(rest.len());
+    let (token, after) = rest.split_at(end);
+    *rest = after;
+    (!token.is_empty()).then_some(token)
+}
+
+/// A token or a quoted string.
+fn value(rest: &mut &[u8]) -> Option<Vec<u8>> {
+    skip_blanks(rest);
+    if rest.first() != Some(&b'"') {
+        return token(rest).map(<[u8]>::to_vec);
+    }
+    let mut out = Vec::new();
+    let mut bytes = rest.iter().enumerate().skip(1);
+    while let Some((index, &byte)) = bytes.next() {
+        match byte {
+            b'"' => {
+                *rest = &rest[index + 1..];
+                return Some(out);
+            }
+            b'\\' => out.extend(bytes.next().map(|(_, b)| *b)),
+            b'\r' | b'\n' => {}
+            _ => out.push(byte),
+        }
+    }
+    *rest = &[];
+    Some(out)
+}
+
+/// Blanks, line breaks and (nested) comments.
+fn skip_blanks(rest: &mut &[u8]) {
+    let mut depth = 0usize;
+    let mut escaped = false;
+    let end = rest.iter().position(|&b| {
+        if depth > 0 {
+            match b {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'(' => depth += 1,
+                b')' => depth -= 1,
+                _ => {}
+            }
+            return false;
+        }
+        if b == b'(' {
+            depth = 1;
+            return false;
+        }
+        !b.is_ascii_whitespace()
+    });
+    *rest = &rest[end.unwrap_or(rest.len())..];
+}
+
+/// RFC 2045 5.1: printable ASCII without blanks and tspecials.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_boundary_is_found_among_parameters_and_comments() {
+        let parsed = ContentType::parse(b" Multipart/Report (c;omment); report-type=delivery-status;\n\tboundary=\"A.1/h\\\"x\"");
+        assert_eq!((parsed.kind.as_slice(), parsed.subtype.as_slice()), (&b"multipart"[..], &b"report"[..]));
+        assert_eq!(parsed.boundary.as_deref(), Some(&b"A.1/h\"x"[..]));
+    }
+
+    #[test]
+    fn an_unreadable_type_is_plain_text() {
+        assert_eq!(ContentType::parse(b"???"), ContentType::default());
+    }
+
+    #[test]
+    fn boundary_lines_open_and_close() {
+        assert_eq!(boundary_line(b"--x", b"x"), Some(BoundaryLine::Opens));
+        assert_eq!(boundary_line(b"--x-- \t", b"x"), Some(BoundaryLine::Closes));
+        assert_eq!(boundary_line(b"--xy", b"x"), None);
+    }
+
+    #[test]
+    fn encodings_have_names_in_any_case() {
+        assert_eq!(Encoding::parse(b" (c) 8BIT"), Some(Encoding::EightBit));
+        assert_eq!(Encoding::parse(b"x-uuencode"), None);
+        assert!(!Encoding::Binary.is_seven_bit());
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_has_a_content_type(value in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = ContentType::parse(&value);
+            let _ = Encoding::parse(&value);
+        }
+
+        #[test]
+        fn a_quoted_boundary_survives(boundary in "[ -!#-\\[\\]-~]{1,70}") {
+            let parsed = ContentType::parse(format!("multipart/mixed; boundary=\"{boundary}\"").as_bytes());
+            prop_assert_eq!(parsed.boundary, Some(boundary.into_bytes()));
+        }
+    }
+}
