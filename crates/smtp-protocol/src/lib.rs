@@ -1,1 +1,32 @@
-//! SMTP without I/O: commands, replies, keywords, data transparency.
+//! SMTP without I/O: what both ends of a session write and read, as values.
+//!
+//! Everything here takes bytes and returns values, or the other way round; sockets, clocks, settings and
+//! log lines stay with the programs. Input comes from strangers: no function of this crate panics on any
+//! bytes, and every collection that grows with them has a bound.
+//!
+//! | module | server | client |
+//! |---|---|---|
+//! | [`verb`] | which command a line is | |
+//! | [`path`] | `MAIL FROM:<...>`, `RCPT TO:<...>` | |
+//! | [`parameters`] | SIZE, BODY, RET, ENVID, NOTIFY, ORCPT, SMTPUTF8 | |
+//! | [`reply`] | writing replies | reading replies |
+//! | [`extensions`] | | what an EHLO reply announces |
+//! | [`line`] | input buffer, command lines | reply lines |
+//! | [`content`] | end of data, dots removed | |
+//! | [`stuffing`] | | dots added |
+
+pub mod content;
+pub mod extensions;
+pub mod line;
+pub mod parameters;
+pub mod path;
+pub mod reply;
+pub mod stuffing;
+pub mod verb;
+
+pub use content::{Content, Decoder};
+pub use extensions::Extensions;
+pub use line::{Input, Line, Newline};
+pub use reply::{Reply, ReplyError, ReplyParser};
+pub use stuffing::Stuffer;
+pub use verb::{Command, Verb};
