@@ -1,1 +1,97 @@
-//! Mail addresses: internal and external form, literals, header address lists.
+//! Mail addresses as bytes: the internal form, the external form, and where one hides in the other.
+//!
+//! - Internal form: what the queue file, the tables and the programs hold. No quotes, no backslashes;
+//!   everything after the last `@` is the domain. `john doe@example.com`.
+//! - External form: what RFC 5321 and RFC 5322 put on the wire and into headers, and what log lines show.
+//!   `"john doe"@example.com`.
+//!
+//! This crate must never do I/O, never read configuration, never assume that a byte string is UTF-8, and
+//! never panic on any input: all of it comes from strangers.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `quote` | internal form to external form and back |
+//! | `extension` | `user+detail` |
+//! | `header` | address lists of RFC 5322 headers, rewritten in place |
+//! | `path` | the address of MAIL FROM and RCPT TO |
+//! | `token` | the words of RFC 5322, which the two above read |
+
+mod extension;
+mod header;
+mod path;
+mod quote;
+mod token;
+
+pub use extension::{Delimiters, split_extension};
+pub use header::{Mailbox, mailboxes, rewrite};
+pub use path::{Path, PathError};
+pub use quote::{is_dot_string, quote, quote_local_part, unquote};
+
+/// Splits an address of the internal form at its last `@`: local part, and domain if there is an `@`.
+///
+/// The domain may be empty (`user@`). In the external form of an address that has a domain the last `@` is
+/// the same one, since a domain holds neither quotes nor `@`.
+pub fn split(address: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match address.iter().rposition(|&b| b == b'@') {
+        Some(at) => (&address[..at], Some(&address[at + 1..])),
+        None => (address, None),
+    }
+}
+
+/// The domain of an address of the internal form; None without an `@`.
+pub fn domain(address: &[u8]) -> Option<&[u8]> {
+    split(address).1
+}
+
+/// Splits an address of the external form at the last `@` that is not within a quoted string.
+///
+/// Unlike [`split`] this sees that `"a@b"` has no domain.
+pub fn split_external(address: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut quoted = false;
+    let mut escaped = false;
+    let mut at = None;
+    for (i, &b) in address.iter().enumerate() {
+        match b {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b'@' if !quoted => at = Some(i),
+            _ => {}
+        }
+    }
+    match at {
+        Some(at) => (&address[..at], Some(&address[at + 1..])),
+        None => (address, None),
+    }
+}
+
+/// True if the address needs SMTPUTF8 (RFC 6531): it is not pure ASCII but valid UTF-8.
+pub fn is_internationalized(address: &[u8]) -> bool {
+    !address.is_ascii() && std::str::from_utf8(address).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_domain_starts_after_the_last_at_sign() {
+        assert_eq!(split(b"a@b@c"), (&b"a@b"[..], Some(&b"c"[..])));
+        assert_eq!(split(b"user@"), (&b"user"[..], Some(&b""[..])));
+        assert_eq!(split(b"user"), (&b"user"[..], None));
+        assert_eq!(domain(b"user@[IPv6:::1]"), Some(&b"[IPv6:::1]"[..]));
+    }
+
+    #[test]
+    fn a_quoted_at_sign_does_not_start_a_domain() {
+        assert_eq!(split_external(b"\"a@b\""), (&b"\"a@b\""[..], None));
+        assert_eq!(split_external(b"\"a\\\"@b\"@c"), (&b"\"a\\\"@b\""[..], Some(&b"c"[..])));
+    }
+
+    #[test]
+    fn only_valid_utf8_beyond_ascii_is_internationalized() {
+        assert!(!is_internationalized(b"user@example.com"));
+        assert!(is_internationalized("j\u{f6}rg@example.com".as_bytes()));
+        assert!(!is_internationalized(b"j\xf6rg@example.com"));
+    }
+}

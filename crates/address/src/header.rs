@@ -1,0 +1,213 @@
+//! Address lists of RFC 5322 headers: where each address stands, and the list with some of them replaced.
+//!
+//! Must never change a byte that is not part of a replaced address: display names, comments, group names and
+//! folding are the author's. Tolerant: whatever the text is, each byte is either kept or part of an address;
+//! commas that are missing between addresses are tolerated.
+
+use std::ops::Range;
+
+use crate::token::{Kind, Token, tokens};
+
+/// An address in a header value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mailbox {
+    /// The bytes that a replacement takes the place of: from the first to the last word of the address,
+    /// without angle brackets.
+    pub range: Range<usize>,
+    /// The address in external form, without blanks and comments. Empty for `<>`. A source route is included.
+    pub address: Vec<u8>,
+    /// True if it stands between `<` and `>`.
+    pub bracketed: bool,
+}
+
+/// The addresses of a header value, in order.
+///
+/// ```
+/// let found = address::mailboxes(b"Wile E. Coyote <wile@example.com>, g: a@b, c (d);");
+/// let texts: Vec<_> = found.iter().map(|m| m.address.as_slice()).collect();
+/// assert_eq!(texts, [&b"wile@example.com"[..], b"a@b", b"c"]);
+/// ```
+pub fn mailboxes(value: &[u8]) -> Vec<Mailbox> {
+    let tokens = tokens(value);
+    let mut reader = Reader { value, tokens: &tokens, found: Vec::new() };
+    let mut phrase = 0; // where the words since the last separator begin
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        match token.kind {
+            Kind::Special(b'<') => {
+                // The words before are the display name.
+                at = reader.bracketed(at);
+                phrase = at;
+                continue;
+            }
+            Kind::Special(b':') if !reader.is_route(phrase, at) => phrase = at + 1, // a group's name
+            Kind::Special(b',' | b';' | b'>') => {
+                reader.bare(phrase, at);
+                phrase = at + 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    reader.bare(phrase, tokens.len());
+    reader.found
+}
+
+/// The header value with every address for which `replace` returns something replaced by it.
+///
+/// `replace` is given the external form and returns the external form. Addresses that it returns None for stay
+/// as they are, blanks and comments within them included.
+pub fn rewrite(value: &[u8], mut replace: impl FnMut(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
+    let mut rewritten = Vec::with_capacity(value.len());
+    let mut kept = 0;
+    for mailbox in mailboxes(value) {
+        if let Some(replacement) = replace(&mailbox.address) {
+            rewritten.extend_from_slice(&value[kept..mailbox.range.start]);
+            rewritten.extend_from_slice(&replacement);
+            kept = mailbox.range.end;
+        }
+    }
+    rewritten.extend_from_slice(&value[kept..]);
+    rewritten
+}
+
+struct Reader<'a> {
+    value: &'a [u8],
+    tokens: &'a [Token],
+    found: Vec<Mailbox>,
+}
+
+impl Reader<'_> {
+    /// Reads the address after the `<` at `open`; returns the index after its `>`.
+    fn bracketed(&mut self, open: usize) -> usize {
+        let inner = open + 1;
+        let close = self.close_of(inner);
+        let words: Vec<&Token> = self.tokens[inner..close].iter().filter(|t| !t.is_blank()).collect();
+        let range = match (words.first(), words.last()) {
+            (Some(first), Some(last)) => first.range.start..last.range.end,
+            _ => self.tokens[open].range.end..self.tokens[open].range.end,
+        };
+        self.push(range, &words, true);
+        match self.tokens.get(close) {
+            Some(token) if token.kind == Kind::Special(b'>') => close + 1,
+            _ => close,
+        }
+    }
+
+    /// The index of the `>` that closes a bracket; without one, of the separator that must end the address.
+    fn close_of(&self, inner: usize) -> usize {
+        let rest = &self.tokens[inner..];
+        if let Some(n) = rest.iter().position(|t| matches!(t.kind, Kind::Special(b'>' | b'<'))) {
+            if rest[n].kind == Kind::Special(b'>') {
+                return inner + n;
+            }
+        }
+        let end = rest.iter().position(|t| matches!(t.kind, Kind::Special(b',' | b';' | b'<')));
+        end.map_or(self.tokens.len(), |n| inner + n)
+    }
+
+    /// Reads the addresses without brackets among the tokens `from..to`. Words that only blanks separate are
+    /// addresses of their own.
+    fn bare(&mut self, from: usize, to: usize) {
+        let mut words: Vec<&Token> = Vec::new();
+        let tokens = self.tokens;
+        for token in tokens[from..to].iter().filter(|t| !t.is_blank()) {
+            if let Some(last) = words.last() {
+                if is_word(last) && is_word(token) && last.range.end != token.range.start {
+                    self.flush(&mut words);
+                }
+            }
+            words.push(token);
+        }
+        self.flush(&mut words);
+    }
+
+    fn flush(&mut self, words: &mut Vec<&Token>) {
+        if let (Some(first), Some(last)) = (words.first(), words.last()) {
+            let range = first.range.start..last.range.end;
+            self.push(range, words, false);
+        }
+        words.clear();
+    }
+
+    fn push(&mut self, range: Range<usize>, words: &[&Token], bracketed: bool) {
+        let address = words.iter().flat_map(|t| &self.value[t.range.clone()]).copied().collect();
+        self.found.push(Mailbox { range, address, bracketed });
+    }
+
+    /// True if the `:` at `colon` ends a source route without brackets (`@a:user@b`).
+    fn is_route(&self, phrase: usize, colon: usize) -> bool {
+        let first = self.tokens[phrase..colon].iter().find(|t| !t.is_blank());
+        first.is_some_and(|t| t.kind == Kind::Special(b'@'))
+    }
+}
+
+fn is_word(token: &Token) -> bool {
+    matches!(token.kind, Kind::Atom | Kind::Quoted | Kind::Literal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn texts(value: &[u8]) -> Vec<String> {
+        mailboxes(value).iter().map(|m| String::from_utf8_lossy(&m.address).into_owned()).collect()
+    }
+
+    #[test]
+    fn addresses_are_found_in_every_form_of_rfc_5322() {
+        assert_eq!(texts(b"a@b"), ["a@b"]);
+        assert_eq!(texts(b"A B <a@b>, \"C, D\" <c@d>"), ["a@b", "c@d"]);
+        assert_eq!(texts(b"a@b (comment, with (nested) comma), c"), ["a@b", "c"]);
+        assert_eq!(texts(b"team: a@b, <c@d>;, e"), ["a@b", "c@d", "e"]);
+        assert_eq!(texts(b"undisclosed-recipients:;"), [""; 0]);
+        assert_eq!(texts(b"<@r1,@r2:a@b>"), ["@r1,@r2:a@b"]);
+        assert_eq!(texts(b"a . b @ (x) c . d"), ["a.b@c.d"]);
+        assert_eq!(texts(b"u@[IPv6:::1], \"x y\"@z"), ["u@[IPv6:::1]", "\"x y\"@z"]);
+        assert_eq!(texts(b"<>"), [""]);
+        assert_eq!(texts(b"a\\,b@c"), ["a\\,b@c"]);
+    }
+
+    #[test]
+    fn missing_commas_and_brackets_are_tolerated() {
+        assert_eq!(texts(b"a@b c@d"), ["a@b", "c@d"]);
+        assert_eq!(texts(b"<a@b> <c@d>"), ["a@b", "c@d"]);
+        assert_eq!(texts(b"<a@b, c@d"), ["a@b", "c@d"]);
+        assert_eq!(texts(b"a@b>, c"), ["a@b", "c"]);
+        assert_eq!(texts(b"<a <b@c>"), ["a", "b@c"]);
+    }
+
+    #[test]
+    fn only_the_replaced_address_changes() {
+        let value = b"\"A, B\" <a@x>,\n\t(c) b . c @ x (d), keep";
+        let rewritten = rewrite(value, |address| match address {
+            b"a@x" => Some(b"a@y".to_vec()),
+            b"b.c@x" => Some(b"z".to_vec()),
+            _ => None,
+        });
+        assert_eq!(rewritten, b"\"A, B\" <a@y>,\n\t(c) z (d), keep");
+    }
+
+    proptest! {
+        #[test]
+        fn keeping_every_address_keeps_every_byte(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            prop_assert_eq!(rewrite(&bytes, |_| None), bytes);
+        }
+
+        #[test]
+        fn replacing_an_address_by_itself_is_stable(text in "[ab \t\n\"\\\\()<>@,;:.\\[\\]!%]{0,40}") {
+            let once = rewrite(text.as_bytes(), |address| Some(address.to_vec()));
+            prop_assert_eq!(rewrite(&once, |address| Some(address.to_vec())), once);
+        }
+
+        #[test]
+        fn ranges_are_ordered_and_disjoint(text in "[ab \"\\\\()<>@,;:.\\[\\]]{0,40}") {
+            let mut end = 0;
+            for mailbox in mailboxes(text.as_bytes()) {
+                prop_assert!(mailbox.range.start >= end && mailbox.range.end <= text.len());
+                end = mailbox.range.end;
+            }
+        }
+    }
+}

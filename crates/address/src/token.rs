@@ -1,0 +1,135 @@
+//! The words of RFC 5322 structured fields, with their place in the text.
+//!
+//! Every byte of the input belongs to exactly one token, so a reader of tokens can put the text together again.
+//! What is not terminated (a quoted string, a comment, a domain literal) ends where the text ends.
+
+use std::ops::Range;
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Blanks, tabs, line ends.
+    Space,
+    /// `(...)`, nested comments included.
+    Comment,
+    /// `"..."`
+    Quoted,
+    /// `[...]`
+    Literal,
+    /// Any run of other characters, quoted pairs included.
+    Atom,
+    /// One of `<>@,;:.` or a stray `)` or `]`.
+    Special(u8),
+}
+
+/// A token: its kind and the bytes it covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub kind: Kind,
+    pub range: Range<usize>,
+}
+
+impl Token {
+    /// True for what a reader of addresses skips.
+    pub fn is_blank(&self) -> bool {
+        matches!(self.kind, Kind::Space | Kind::Comment)
+    }
+}
+
+/// All tokens of a text, in order.
+pub(crate) fn tokens(text: &[u8]) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut start = 0;
+    while let Some(&first) = text.get(start) {
+        let (kind, end) = match first {
+            b if b.is_ascii_whitespace() || b == 0x0b => (Kind::Space, run(text, start, is_space)),
+            b'(' => (Kind::Comment, comment(text, start)),
+            b'"' => (Kind::Quoted, enclosed(text, start, b'"')),
+            b'[' => (Kind::Literal, enclosed(text, start, b']')),
+            b if is_special(b) => (Kind::Special(b), start + 1),
+            _ => (Kind::Atom, atom(text, start)),
+        };
+        tokens.push(Token { kind, range: start..end });
+        start = end;
+    }
+    tokens
+}
+
+fn is_space(b: u8) -> bool {
+    b.is_ascii_whitespace() || b == 0x0b
+}
+
+fn is_special(b: u8) -> bool {
+    b"<>@,;:.)]".contains(&b)
+}
+
+fn run(text: &[u8], start: usize, belongs: fn(u8) -> bool) -> usize {
+    text[start..].iter().position(|&b| !belongs(b)).map_or(text.len(), |n| start + n)
+}
+
+fn atom(text: &[u8], start: usize) -> usize {
+    let mut at = start;
+    while let Some(&b) = text.get(at) {
+        match b {
+            b'\\' => at += 2,
+            b'(' | b'"' | b'[' => break,
+            b if is_space(b) || is_special(b) => break,
+            _ => at += 1,
+        }
+    }
+    at.min(text.len())
+}
+
+fn enclosed(text: &[u8], start: usize, close: u8) -> usize {
+    let mut at = start + 1;
+    while let Some(&b) = text.get(at) {
+        at += if b == b'\\' { 2 } else { 1 };
+        if b == close {
+            break;
+        }
+    }
+    at.min(text.len())
+}
+
+fn comment(text: &[u8], start: usize) -> usize {
+    let mut depth = 0usize;
+    let mut at = start;
+    while let Some(&b) = text.get(at) {
+        at += if b == b'\\' { 2 } else { 1 };
+        match b {
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    at.min(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_byte_belongs_to_one_token(text in "[a \t\n\"\\\\()<>@,;:.\\[\\]!%]{0,40}") {
+            let mut end = 0;
+            for token in tokens(text.as_bytes()) {
+                prop_assert_eq!(token.range.start, end);
+                prop_assert!(token.range.end > end);
+                end = token.range.end;
+            }
+            prop_assert_eq!(end, text.len());
+        }
+    }
+
+    #[test]
+    fn comments_nest_and_quotes_escape() {
+        let text = b"(a(b)\\)c)\"x\\\"y\"[1]z";
+        let kinds: Vec<_> = tokens(text).into_iter().map(|t| t.kind).collect();
+        assert_eq!(kinds, [Kind::Comment, Kind::Quoted, Kind::Literal, Kind::Atom]);
+    }
+}
