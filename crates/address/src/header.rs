@@ -97,10 +97,10 @@ impl Reader<'_> {
     /// The index of the `>` that closes a bracket; without one, of the separator that must end the address.
     fn close_of(&self, inner: usize) -> usize {
         let rest = &self.tokens[inner..];
-        if let Some(n) = rest.iter().position(|t| matches!(t.kind, Kind::Special(b'>' | b'<'))) {
-            if rest[n].kind == Kind::Special(b'>') {
-                return inner + n;
-            }
+        if let Some(n) = rest.iter().position(|t| matches!(t.kind, Kind::Special(b'>' | b'<')))
+            && rest[n].kind == Kind::Special(b'>')
+        {
+            return inner + n;
         }
         let end = rest.iter().position(|t| matches!(t.kind, Kind::Special(b',' | b';' | b'<')));
         end.map_or(self.tokens.len(), |n| inner + n)
@@ -112,10 +112,12 @@ impl Reader<'_> {
         let mut words: Vec<&Token> = Vec::new();
         let tokens = self.tokens;
         for token in tokens[from..to].iter().filter(|t| !t.is_blank()) {
-            if let Some(last) = words.last() {
-                if is_word(last) && is_word(token) && last.range.end != token.range.start {
-                    self.flush(&mut words);
-                }
+            if let Some(last) = words.last()
+                && is_word(last)
+                && is_word(token)
+                && last.range.end != token.range.start
+            {
+                self.flush(&mut words);
             }
             words.push(token);
         }

@@ -13,18 +13,15 @@
 //! | `quote` | internal form to external form and back |
 //! | `extension` | `user+detail` |
 //! | `header` | address lists of RFC 5322 headers, rewritten in place |
-//! | `path` | the address of MAIL FROM and RCPT TO |
-//! | `token` | the words of RFC 5322, which the two above read |
+//! | `token` | the words of RFC 5322, which `header` reads |
 
 mod extension;
 mod header;
-mod path;
 mod quote;
 mod token;
 
 pub use extension::{Delimiters, split_extension};
 pub use header::{Mailbox, mailboxes, rewrite};
-pub use path::{Path, PathError};
 pub use quote::{is_dot_string, quote, quote_local_part, unquote};
 
 /// Splits an address of the internal form at its last `@`: local part, and domain if there is an `@`.
