@@ -1,1 +1,26 @@
-//! Addresses, address families, interfaces and sockets.
+//! Addresses, address families and interfaces: what IPv4 and IPv6 mean everywhere in the mail system.
+//!
+//! Nothing here reads configuration, logs, or looks a name up: functions take bytes and give values or errors
+//! whose `Display` is the sentence that an operator sees. That is what lets every program treat both families
+//! in the same way.
+//!
+//! * [`protocols`]: `inet_protocols`, and what the kernel can do
+//! * [`interfaces`]: the addresses of this machine, and "is it me?"
+//! * [`cidr`]: network patterns of match lists and cidr tables
+//! * [`hostname`], [`literal`]: syntax checks for what strangers send
+//! * [`endpoint`]: `host:port` in master.cf and in nexthops
+//! * [`address`]: parsing, printing and unmapping
+
+pub mod address;
+pub mod cidr;
+pub mod endpoint;
+pub mod hostname;
+pub mod interfaces;
+pub mod literal;
+pub mod protocols;
+
+pub use address::{Shown, reason, unmap};
+pub use cidr::{Cidr, CidrError};
+pub use endpoint::{EndpointError, HostPort};
+pub use interfaces::Interface;
+pub use protocols::{Family, Protocols, ProtocolsError};

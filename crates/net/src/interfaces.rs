@@ -1,0 +1,340 @@
+//! The addresses of this machine.
+//!
+//! How a system is asked differs ([`Discover`]); what counts as an own address does not: every address of an
+//! enabled family on an interface that is up, link-local ones included, `0.0.0.0` and `::` excluded, IPv4 before
+//! IPv6, otherwise in the system's order, duplicates kept.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use nix::errno::Errno;
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
+use nix::sys::socket::SockaddrStorage;
+
+use crate::{Cidr, Family, Protocols};
+
+/// One address of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Interface {
+    /// The address.
+    pub address: IpAddr,
+    /// The zone of a link-local IPv6 address, for binding and connecting; never shown.
+    pub scope: Option<u32>,
+    /// The prefix length in bits.
+    pub prefix: u8,
+}
+
+impl Interface {
+    /// The network that the interface is in.
+    #[must_use]
+    pub fn network(&self) -> Cidr {
+        Cidr::around(self.address, self.prefix)
+    }
+
+    /// The netmask as an address (`255.255.255.0`, `ffff:ffff::`).
+    #[must_use]
+    pub fn mask(&self) -> IpAddr {
+        let ones = match self.address {
+            IpAddr::V4(_) => IpAddr::from([0xff; 4]),
+            IpAddr::V6(_) => IpAddr::from([0xff; 16]),
+        };
+        Cidr::around(ones, self.prefix).network()
+    }
+}
+
+/// The addresses of all interfaces that are up, asked in the way of this platform.
+///
+/// # Errors
+/// The system refused to list them.
+pub fn list(protocols: Protocols) -> Result<Vec<Interface>, DiscoverError> {
+    list_with(&Getifaddrs, protocols).map(|(interfaces, _)| interfaces)
+}
+
+/// As [`list`], asked by `method`, and the warnings for what was left out.
+///
+/// # Errors
+/// The system refused to list them.
+pub fn list_with(
+    method: &dyn Discover,
+    protocols: Protocols,
+) -> Result<(Vec<Interface>, Vec<IgnoredInterface>), DiscoverError> {
+    let raw = method.list()?;
+    let capabilities = method.capabilities();
+    let mut found = Vec::new();
+    let mut ignored = Vec::new();
+    for family in protocols.families() {
+        for entry in raw
+            .iter()
+            .filter(|entry| Family::of(entry.address) == family)
+        {
+            if (capabilities.reports_down && !entry.up) || entry.address.is_unspecified() {
+                continue;
+            }
+            match prefix(entry, capabilities.v6_prefix) {
+                Some(prefix) => found.push(Interface {
+                    address: entry.address,
+                    scope: entry.scope.filter(|scope| *scope != 0),
+                    prefix,
+                }),
+                None => ignored.push(IgnoredInterface(family)),
+            }
+        }
+    }
+    Ok((found, ignored))
+}
+
+/// Whether `address` is one of `own`: family and address bytes alone, so a v4-mapped address is never own.
+#[must_use]
+pub fn is_own(own: &[Interface], address: IpAddr) -> bool {
+    own.iter().any(|interface| interface.address == address)
+}
+
+/// A way to ask the system for its interfaces.
+pub trait Discover {
+    /// What the answers of this method mean.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Every address, of every family, in the system's order.
+    ///
+    /// # Errors
+    /// The system refused.
+    fn list(&self) -> Result<Vec<RawInterface>, DiscoverError>;
+}
+
+/// What a method can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Interfaces that are down are marked, and left out; otherwise they stay in.
+    pub reports_down: bool,
+    /// How the prefix length of an IPv6 address is known.
+    pub v6_prefix: V6Prefix,
+}
+
+/// How a method knows the prefix length of an IPv6 address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum V6Prefix {
+    /// The system tells.
+    Real,
+    /// It does not; the address alone is the network.
+    Assume128,
+}
+
+/// One address as a method found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawInterface {
+    /// The interface's name.
+    pub name: String,
+    /// The interface is up.
+    pub up: bool,
+    /// The address.
+    pub address: IpAddr,
+    /// Its zone; 0 and `None` are the same.
+    pub scope: Option<u32>,
+    /// Its netmask, if there is one.
+    pub mask: Option<IpAddr>,
+}
+
+/// getifaddrs(3): Linux, the BSDs, macOS.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Getifaddrs;
+
+impl Discover for Getifaddrs {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            reports_down: true,
+            v6_prefix: V6Prefix::Real,
+        }
+    }
+
+    fn list(&self) -> Result<Vec<RawInterface>, DiscoverError> {
+        let found = getifaddrs().map_err(|error| DiscoverError {
+            method: "getifaddrs",
+            error,
+        })?;
+        Ok(found.filter_map(raw).collect())
+    }
+}
+
+fn raw(entry: nix::ifaddrs::InterfaceAddress) -> Option<RawInterface> {
+    let (address, scope) = numeric(entry.address.as_ref()?)?;
+    Some(RawInterface {
+        name: entry.interface_name,
+        up: entry.flags.contains(InterfaceFlags::IFF_UP),
+        address,
+        scope,
+        mask: entry
+            .netmask
+            .as_ref()
+            .and_then(numeric)
+            .map(|(mask, _)| mask),
+    })
+}
+
+fn numeric(address: &SockaddrStorage) -> Option<(IpAddr, Option<u32>)> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        Some((IpAddr::V4(v4.ip()), None))
+    } else {
+        address
+            .as_sockaddr_in6()
+            .map(|v6| (IpAddr::V6(v6.ip()), Some(v6.scope_id())))
+    }
+}
+
+fn prefix(entry: &RawInterface, v6: V6Prefix) -> Option<u8> {
+    if entry.address.is_ipv6() && v6 == V6Prefix::Assume128 {
+        return Some(128);
+    }
+    let ones = match entry.mask? {
+        IpAddr::V4(mask) => u32::from(mask).leading_ones(),
+        IpAddr::V6(mask) => u128::from(mask).leading_ones(),
+    };
+    u8::try_from(ones).ok()
+}
+
+/// An address without netmask, which is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IgnoredInterface(pub Family);
+
+impl fmt::Display for IgnoredInterface {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = match self.0 {
+            Family::V4 => nix::libc::AF_INET,
+            Family::V6 => nix::libc::AF_INET6,
+        };
+        write!(
+            out,
+            "ignoring interface with null netmask, address family {number}"
+        )
+    }
+}
+
+/// The system did not list its interfaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiscoverError {
+    method: &'static str,
+    error: Errno,
+}
+
+impl fmt::Display for DiscoverError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, error } = self;
+        write!(out, "inet_addr_local[{method}]: {method}: {}", error.desc())
+    }
+}
+
+impl std::error::Error for DiscoverError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Static(Vec<RawInterface>, Capabilities);
+
+    impl Discover for Static {
+        fn capabilities(&self) -> Capabilities {
+            self.1
+        }
+        fn list(&self) -> Result<Vec<RawInterface>, DiscoverError> {
+            Ok(self.0.clone())
+        }
+    }
+
+    const REAL: Capabilities = Capabilities {
+        reports_down: true,
+        v6_prefix: V6Prefix::Real,
+    };
+
+    fn entry(address: &str, mask: &str, up: bool) -> RawInterface {
+        RawInterface {
+            name: "e0".to_owned(),
+            up,
+            address: address.parse().unwrap(),
+            scope: None,
+            mask: mask.parse().ok(),
+        }
+    }
+
+    fn shown(method: &Static, protocols: Protocols) -> Vec<String> {
+        let (found, _) = list_with(method, protocols).unwrap();
+        found
+            .iter()
+            .map(|it| format!("{}/{}", it.address, it.prefix))
+            .collect()
+    }
+
+    #[test]
+    fn own_addresses_are_v4_first_up_and_not_unspecified_and_duplicates_stay() {
+        let entries = vec![
+            entry("2001:db8:1::25", "ffff:ffff:ffff:ffff::", true),
+            entry("10.1.2.3", "255.255.255.0", true),
+            entry("10.9.9.9", "255.255.255.0", false),
+            entry("0.0.0.0", "0.0.0.0", true),
+            entry("fe80::1", "ffff:ffff:ffff:ffff::", true),
+            entry("10.1.2.3", "255.255.255.0", true),
+        ];
+        let method = Static(entries, REAL);
+        assert_eq!(
+            shown(&method, Protocols::BOTH),
+            [
+                "10.1.2.3/24",
+                "10.1.2.3/24",
+                "2001:db8:1::25/64",
+                "fe80::1/64"
+            ]
+        );
+        assert_eq!(
+            shown(&method, Protocols::V6),
+            ["2001:db8:1::25/64", "fe80::1/64"]
+        );
+        assert!(shown(&method, Protocols::NONE).is_empty());
+    }
+
+    #[test]
+    fn a_method_that_cannot_tell_keeps_down_interfaces_and_assumes_128() {
+        let capabilities = Capabilities {
+            reports_down: false,
+            v6_prefix: V6Prefix::Assume128,
+        };
+        let entries = vec![
+            entry("2001:db8::1", "", false),
+            entry("10.0.0.1", "255.0.0.0", false),
+        ];
+        let method = Static(entries, capabilities);
+        assert_eq!(
+            shown(&method, Protocols::BOTH),
+            ["10.0.0.1/8", "2001:db8::1/128"]
+        );
+    }
+
+    #[test]
+    fn an_address_without_netmask_is_ignored_with_a_warning() {
+        let method = Static(vec![entry("10.0.0.1", "", true)], REAL);
+        let (found, ignored) = list_with(&method, Protocols::BOTH).unwrap();
+        assert!(found.is_empty());
+        let text = ignored[0].to_string();
+        assert_eq!(
+            text,
+            "ignoring interface with null netmask, address family 2"
+        );
+    }
+
+    #[test]
+    fn masks_and_networks_follow_the_prefix() {
+        let method = Static(
+            vec![entry("2001:db8:ffff::1", "ffff:ffff:e000::", true)],
+            REAL,
+        );
+        let (found, _) = list_with(&method, Protocols::BOTH).unwrap();
+        assert_eq!(found[0].mask().to_string(), "ffff:ffff:e000::");
+        assert_eq!(found[0].network().to_string(), "2001:db8:e000::/35");
+    }
+
+    #[test]
+    fn this_machine_has_its_loopback_address_and_a_mapped_one_is_not_it() {
+        let own = list(Protocols::BOTH).unwrap();
+        assert!(is_own(&own, "127.0.0.1".parse().unwrap()));
+        assert!(!is_own(&own, "::ffff:127.0.0.1".parse().unwrap()));
+        assert!(!is_own(&own, "192.0.2.77".parse().unwrap()));
+    }
+}
