@@ -5,8 +5,10 @@
 
 mod action;
 mod options;
+pub mod report;
 mod status;
+pub mod template;
 
 pub use action::Action;
 pub use options::{Notify, Return};
-pub use status::Status;
+pub use status::{NotAStatus, Status};

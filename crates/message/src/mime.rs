@@ -207,7 +207,9 @@ mod tests {
 
     #[test]
     fn the_boundary_is_found_among_parameters_and_comments() {
-        let parsed = ContentType::parse(b" Multipart/Report (c;omment); report-type=delivery-status;\n\tboundary=\"A.1/h\\\"x\"");
+        let parsed = ContentType::parse(
+            b" Multipart/Report (c;omment); report-type=delivery-status;\n\tboundary=\"A.1/h\\\"x\"",
+        );
         assert_eq!((parsed.kind.as_slice(), parsed.subtype.as_slice()), (&b"multipart"[..], &b"report"[..]));
         assert_eq!(parsed.boundary.as_deref(), Some(&b"A.1/h\"x"[..]));
     }

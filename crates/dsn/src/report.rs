@@ -1,0 +1,295 @@
+//! The report to a sender: multipart/report with a text for people, message/delivery-status for programs, and the
+//! message or its header (RFC 3462, 3464; RFC 6533 where addresses are UTF-8).
+//!
+//! The form is Postfix's, field for field: bounce processors know it. The lines are built here; the caller copies the
+//! returned message, which can be large, between [`Report::opening`] and [`Report::closing`].
+
+use crate::template::{Kind, Template};
+use crate::{Action, Status};
+
+/// Longest line of text that a blank can break.
+const TEXT_WIDTH: usize = 79;
+
+/// One recipient in a report. Addresses are in external (RFC 5321) form, without angle brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// The address that failed, was delayed or delivered.
+    pub address: Vec<u8>,
+    /// The address before aliases were expanded, if it differs.
+    pub original: Option<Vec<u8>>,
+    /// `rfc822;ADDRESS`, as the sender gave it in ORCPT or as cleanup made it.
+    pub dsn_original: Option<Vec<u8>>,
+    /// Status code.
+    pub status: Status,
+    /// What became of it.
+    pub action: Action,
+    /// Why, for people.
+    pub reason: Vec<u8>,
+    /// The remote reply: its type (`smtp`) and text.
+    pub diagnostic: Option<(Vec<u8>, Vec<u8>)>,
+    /// The remote server: its type (`dns`) and name.
+    pub remote_mta: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Who reads the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// The sender of the message.
+    Sender,
+    /// The postmaster of this host: a copy without the explaining text.
+    Postmaster,
+}
+
+/// What stands in the last part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// The whole message.
+    Message,
+    /// Its header only.
+    Header,
+}
+
+/// Everything a report says.
+#[derive(Clone, Debug)]
+pub struct Report<'a> {
+    /// What it reports.
+    pub kind: Kind,
+    /// Who reads it.
+    pub audience: Audience,
+    /// Subjects and From.
+    pub template: &'a Template,
+    /// The explaining text, variables replaced ([`Template::expand`]).
+    pub text: &'a [String],
+    /// This host (`myhostname`).
+    pub hostname: &'a str,
+    /// The domain of MAILER-DAEMON (`myorigin`).
+    pub origin: &'a str,
+    /// The queue ID of the message that is reported about.
+    pub queue_id: &'a str,
+    /// Now, as seconds since 1970: makes the boundary unique.
+    pub now: i64,
+    /// Now, as a header date.
+    pub date: &'a str,
+    /// The address the report goes to.
+    pub to: &'a [u8],
+    /// ENVID of the message, decoded from xtext.
+    pub envelope_id: Option<&'a [u8]>,
+    /// The envelope sender of the message; MAILER-DAEMON at this host for the null sender.
+    pub sender: &'a [u8],
+    /// When the message arrived, as a header date.
+    pub arrival_date: &'a str,
+    /// Until when it is tried, as a header date; only in delay reports.
+    pub retry_until: Option<&'a str>,
+    /// The recipients.
+    pub recipients: &'a [Recipient],
+    /// What stands in the last part.
+    pub returned: Returned,
+    /// The message was sent with SMTPUTF8: the parts are message/global ones (RFC 6533).
+    pub utf8: bool,
+}
+
+impl Report<'_> {
+    /// The header, the text, the status part, and the header of the returned message's part with the empty line after
+    /// it; then comes `Return-Path: <SENDER>` and the message. Lines without line ends.
+    pub fn opening(&self) -> Vec<Vec<u8>> {
+        let mut lines = Lines::default();
+        self.header(&mut lines);
+        self.notification(&mut lines);
+        self.delivery_status(&mut lines);
+        self.returned_part(&mut lines);
+        lines.0
+    }
+
+    /// What follows the returned message.
+    pub fn closing(&self) -> Vec<Vec<u8>> {
+        vec![Vec::new(), format!("--{}--", self.boundary()).into_bytes()]
+    }
+
+    /// `QUEUEID.TIME/HOST`.
+    pub fn boundary(&self) -> String {
+        format!("{}.{}/{}", self.queue_id, self.now, self.hostname)
+    }
+
+    fn header(&self, out: &mut Lines) {
+        let (subject, submitted) = match (self.audience, &self.template.postmaster_subject) {
+            // RFC 3834: an answer to the sender is a reply, a note to postmaster is not.
+            (Audience::Postmaster, Some(subject)) => (subject, "auto-generated"),
+            (Audience::Postmaster, None) => (&self.template.subject, "auto-generated"),
+            (Audience::Sender, _) => (&self.template.subject, "auto-replied"),
+        };
+        out.text(format!("Date: {}", self.date));
+        out.text(format!("From: {}", mailbox(&self.template.from, self.origin)));
+        out.text(format!("Subject: {subject}"));
+        out.pair("To: ", self.to);
+        out.text(format!("Auto-Submitted: {submitted}"));
+        out.text("MIME-Version: 1.0");
+        let kind = if self.utf8 { "global-delivery-status" } else { "delivery-status" };
+        out.text(format!("Content-Type: multipart/report; report-type={kind};"));
+        out.text(format!("\tboundary=\"{}\"", self.boundary()));
+        out.text("Content-Transfer-Encoding: 8bit");
+        out.text("");
+        out.text("This is a MIME-encapsulated message.");
+    }
+
+    fn part(&self, out: &mut Lines, description: &str, kind: &str, encoding: bool) {
+        out.text("");
+        out.text(format!("--{}", self.boundary()));
+        out.text(format!("Content-Description: {description}"));
+        out.text(format!("Content-Type: {kind}"));
+        if encoding {
+            out.text("Content-Transfer-Encoding: 8bit");
+        }
+        out.text("");
+    }
+
+    fn notification(&self, out: &mut Lines) {
+        let charset = match self.template.charset.as_str() {
+            // What the servers said may hold UTF-8 even where the template does not.
+            "us-ascii" => "utf-8",
+            other => other,
+        };
+        self.part(out, "Notification", &format!("text/plain; charset={charset}"), true);
+        if self.audience == Audience::Sender {
+            for line in self.text {
+                out.text(line.as_str());
+            }
+        }
+        for recipient in self.recipients {
+            out.text("");
+            let mut text = angled(&recipient.address);
+            if let Some(original) = &recipient.original {
+                text.extend_from_slice(b" (expanded from ");
+                text.extend_from_slice(&angled(original));
+                text.push(b')');
+            }
+            text.extend_from_slice(b": ");
+            text.extend_from_slice(&recipient.reason);
+            out.folded(&text);
+        }
+    }
+
+    fn delivery_status(&self, out: &mut Lines) {
+        let kind = if self.utf8 { "message/global-delivery-status" } else { "message/delivery-status" };
+        // Addresses and replies may hold UTF-8 there, so the encoding is said (RFC 6533 3).
+        self.part(out, "Delivery report", kind, self.utf8);
+        out.text(format!("Reporting-MTA: dns; {}", self.hostname));
+        if let Some(id) = self.envelope_id {
+            out.pair("Original-Envelope-Id: ", id);
+        }
+        out.text(format!("X-Postfix-Queue-ID: {}", self.queue_id));
+        out.pair(&format!("X-Postfix-Sender: {}; ", self.address_type(self.sender)), self.sender);
+        out.text(format!("Arrival-Date: {}", self.arrival_date));
+        for recipient in self.recipients {
+            out.text("");
+            self.recipient_status(out, recipient);
+        }
+    }
+
+    fn recipient_status(&self, out: &mut Lines, recipient: &Recipient) {
+        let address = if recipient.address.is_empty() { b"<>" } else { recipient.address.as_slice() };
+        out.pair(&format!("Final-Recipient: {}; ", self.address_type(address)), address);
+        match (&recipient.dsn_original, &recipient.original) {
+            (Some(original), _) => out.pair("Original-Recipient: ", original),
+            (None, Some(original)) => {
+                out.pair(&format!("Original-Recipient: {};", self.address_type(original)), original)
+            }
+            (None, None) => {}
+        }
+        out.text(format!("Action: {}", recipient.action));
+        out.text(format!("Status: {}", recipient.status));
+        if let Some((kind, name)) = &recipient.remote_mta {
+            out.pair("Remote-MTA: ", &[kind.as_slice(), b"; ", name].concat());
+        }
+        let (kind, text) = match &recipient.diagnostic {
+            Some((kind, text)) => (kind.as_slice(), text),
+            None => (&b"X-Postfix"[..], &recipient.reason),
+        };
+        out.folded(&[b"Diagnostic-Code: ", kind, b"; ", text].concat());
+        if let (Action::Delayed, Some(until)) = (recipient.action, self.retry_until) {
+            out.text(format!("Will-Retry-Until: {until}"));
+        }
+    }
+
+    fn returned_part(&self, out: &mut Lines) {
+        let subject = match self.kind {
+            Kind::Failure | Kind::Delay => "Undelivered Message",
+            Kind::Success | Kind::Verify => "Message",
+        };
+        match (self.returned, self.utf8) {
+            (Returned::Message, false) => self.part(out, subject, "message/rfc822", true),
+            (Returned::Message, true) => self.part(out, subject, "message/global", true),
+            (Returned::Header, false) => self.part(out, &format!("{subject} Headers"), "text/rfc822-headers", true),
+            (Returned::Header, true) => self.part(out, &format!("{subject} Headers"), "message/global-headers", true),
+        }
+    }
+
+    /// RFC 6533 3: an address with UTF-8 has its own type.
+    fn address_type(&self, address: &[u8]) -> &'static str {
+        if self.utf8 && !address.is_ascii() { "utf-8" } else { "rfc822" }
+    }
+}
+
+/// `MAILER-DAEMON (Mail Delivery System)` as `Mail Delivery System <MAILER-DAEMON@ORIGIN>`; other forms stay.
+fn mailbox(from: &str, origin: &str) -> String {
+    let parts = from.strip_suffix(')').and_then(|text| text.split_once(" ("));
+    match parts {
+        Some((address, name)) if !address.contains([' ', '<']) => {
+            let at = if address.contains('@') { String::new() } else { format!("@{origin}") };
+            format!("{name} <{address}{at}>")
+        }
+        _ => from.to_owned(),
+    }
+}
+
+fn angled(address: &[u8]) -> Vec<u8> {
+    [b"<", address, b">"].concat()
+}
+
+/// Lines under construction. A line never holds a control byte: what was said by other systems cannot start a line.
+#[derive(Default)]
+struct Lines(Vec<Vec<u8>>);
+
+impl Lines {
+    fn text(&mut self, line: impl Into<String>) {
+        self.0.push(line.into().into_bytes());
+    }
+
+    fn pair(&mut self, name: &str, value: &[u8]) {
+        self.0.push([name.as_bytes(), &clean(value)].concat());
+    }
+
+    /// Breaks at blanks; continuation lines are indented, which is right for the text and for header fields alike.
+    fn folded(&mut self, text: &[u8]) {
+        let text = clean(text);
+        let mut rest = text.trim_ascii_end();
+        let mut indent: &[u8] = b"";
+        loop {
+            let end = break_at(rest, TEXT_WIDTH - indent.len());
+            self.0.push([indent, &rest[..end]].concat());
+            rest = rest[end..].trim_ascii_start();
+            if rest.is_empty() {
+                return;
+            }
+            indent = b"    ";
+        }
+    }
+}
+
+/// Where to end a line: at the last blank that keeps it within `width`, else at the first blank after it, else at the
+/// end of the text.
+fn break_at(text: &[u8], width: usize) -> usize {
+    if text.len() <= width {
+        return text.len();
+    }
+    let within = text[..=width].iter().rposition(|&b| b == b' ').filter(|&p| p > 0);
+    let beyond = || text[width..].iter().position(|&b| b == b' ').map(|p| p + width);
+    within.or_else(beyond).unwrap_or(text.len())
+}
+
+fn clean(value: &[u8]) -> Vec<u8> {
+    value.iter().map(|&b| if b < b' ' || b == 0x7f { b'?' } else { b }).collect()
+}
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;
