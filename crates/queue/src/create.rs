@@ -1,0 +1,313 @@
+//! Making a queue file: an invisible file first, mail only when it is complete.
+//!
+//! A file is made under a name that is no queue identifier, gets its real name once its inode is
+//! known, and is ignored by everyone until its mode says that it is complete. Whatever ends the
+//! work before that (an error, a lost client, a panic) removes the file. It must never be complete
+//! before its last byte is written.
+
+use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::errno::Errno;
+
+use crate::commit::{Committer, Pending};
+use crate::record::{self, Type};
+use crate::transition::make_parents;
+use crate::{QueueId, QueueName, SizeRecord, Spool};
+
+/// Mode of a file that cleanup is writing.
+pub const INCOMPLETE: u32 = 0o600;
+/// Mode of a complete file.
+pub const COMPLETE: u32 = 0o700;
+/// Mode of a file that postdrop is writing: pickup, another user, must be able to read it.
+pub const INCOMPLETE_MAILDROP: u32 = 0o644;
+/// Mode of a complete file in maildrop.
+pub const COMPLETE_MAILDROP: u32 = 0o744;
+
+/// Bytes that are gathered before they are written.
+const BUFFER: usize = 64 * 1024;
+/// Names to try before giving up.
+const ATTEMPTS: usize = 1000;
+
+/// A queue file that is being written. Dropping it removes the file.
+pub struct NewFile {
+    guard: Guard,
+    file: File,
+    buffer: Vec<u8>,
+    written: u64,
+}
+
+impl NewFile {
+    /// Creates an empty file in `queue`.
+    ///
+    /// Transition: nothing -> incomplete. A crash before the rename leaves `QUEUE/USEC.PID`, after
+    /// it `QUEUE/ID` with an incomplete mode: neither is mail, and `postsuper -p` removes both
+    /// when they are a week old.
+    ///
+    /// `long` is `enable_long_queue_ids`. Errors name the file; the caller decides whether to wait
+    /// and try again.
+    pub fn create(spool: &Spool, queue: QueueName, mode: u32, long: bool) -> io::Result<Self> {
+        let (temporary, file) = create_temporary(spool, queue, mode)?;
+        let guard = match give_name(spool, queue, &temporary, &file, long) {
+            Ok(id) => Guard {
+                spool: spool.clone(),
+                queue,
+                id,
+                keep: false,
+            },
+            Err(error) => {
+                let _ = fs::remove_file(&temporary);
+                return Err(named(error, &temporary));
+            }
+        };
+        Ok(Self {
+            guard,
+            file,
+            buffer: Vec::with_capacity(4096),
+            written: 0,
+        })
+    }
+
+    /// The identifier of the message.
+    pub fn id(&self) -> &QueueId {
+        &self.guard.id
+    }
+
+    /// The file's present path.
+    pub fn path(&self) -> PathBuf {
+        self.guard.path()
+    }
+
+    /// Where the next record starts.
+    pub fn offset(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    /// Appends a record.
+    pub fn push(&mut self, kind: Type, payload: &[u8]) -> io::Result<()> {
+        record::encode(&mut self.buffer, kind, payload);
+        self.flush_when_full()
+    }
+
+    /// Appends an attribute record.
+    pub fn push_attribute(&mut self, name: &str, value: &[u8]) -> io::Result<()> {
+        record::encode_attribute(&mut self.buffer, name, value);
+        self.flush_when_full()
+    }
+
+    /// Appends encoded records.
+    pub fn push_encoded(&mut self, records: &[u8]) -> io::Result<()> {
+        self.buffer.extend_from_slice(records);
+        self.flush_when_full()
+    }
+
+    /// Overwrites bytes that were appended before.
+    pub fn overwrite(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let buffered = offset
+            .checked_sub(self.written)
+            .and_then(|n| usize::try_from(n).ok());
+        let in_buffer =
+            buffered.and_then(|start| self.buffer.get_mut(start..start.checked_add(bytes.len())?));
+        if let Some(target) = in_buffer {
+            target.copy_from_slice(bytes);
+            return Ok(());
+        }
+        self.flush()?;
+        self.file.write_all_at(bytes, offset)
+    }
+
+    /// The file with everything in it that was appended so far.
+    pub fn flushed(&mut self) -> io::Result<&File> {
+        self.flush()?;
+        Ok(&self.file)
+    }
+
+    /// Moves the incomplete file to another queue (a message that is put on hold).
+    ///
+    /// Transition: incomplete -> incomplete elsewhere. A crash before or after leaves no mail.
+    pub fn move_to(&mut self, queue: QueueName) -> io::Result<()> {
+        let target = self.guard.spool.path(queue, &self.guard.id);
+        make_parents(&target, || fs::rename(self.guard.path(), &target))?;
+        self.guard.queue = queue;
+        Ok(())
+    }
+
+    /// Completes a file of cleanup: the size record at the start, the time, the mode.
+    ///
+    /// Transition: incomplete -> complete but not yet certain to be on disk. A crash of this
+    /// process just before: no mail, the client was told nothing. Just after: mail that the client
+    /// was not told of and will submit again, a duplicate. A crash of the system: either of them.
+    pub fn complete(mut self, size: &SizeRecord) -> io::Result<Complete> {
+        self.overwrite(0, &size.encode())?;
+        self.complete_with(COMPLETE)
+    }
+
+    /// Completes a file of postdrop, which has no size record.
+    ///
+    /// Transition: as [`Self::complete`].
+    pub fn complete_submission(self) -> io::Result<Complete> {
+        self.complete_with(COMPLETE_MAILDROP)
+    }
+
+    fn complete_with(mut self, mode: u32) -> io::Result<Complete> {
+        self.flush()?;
+        // The queue manager leaves files of the future alone; the clock of a network file system
+        // is not ours.
+        let now = SystemTime::now();
+        self.file
+            .set_times(FileTimes::new().set_accessed(now).set_modified(now))?;
+        self.file.set_permissions(Permissions::from_mode(mode))?;
+        Ok(Complete {
+            guard: self.guard,
+            file: self.file,
+        })
+    }
+
+    fn flush_when_full(&mut self) -> io::Result<()> {
+        if self.buffer.len() < BUFFER {
+            Ok(())
+        } else {
+            self.flush()
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.write_all_at(&self.buffer, self.written)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// A complete file that may not be on disk yet. Dropping it removes the file.
+pub struct Complete {
+    guard: Guard,
+    file: File,
+}
+
+impl Complete {
+    /// The identifier of the message.
+    pub fn id(&self) -> &QueueId {
+        &self.guard.id
+    }
+
+    /// Waits until file and directory entry are on disk.
+    ///
+    /// Transition: complete -> acknowledged as soon as the caller says so. The rename came before,
+    /// so that a journaling file system has it on disk with the file. An error removes the file:
+    /// the client keeps the message.
+    pub fn sync(mut self) -> io::Result<QueueId> {
+        self.file.sync_all()?;
+        self.guard.keep = true;
+        Ok(self.guard.id.clone())
+    }
+
+    /// The same together with other messages: one wait for all that wait at the same time.
+    ///
+    /// Transition: as [`Self::sync`]. Dropping the future before it is ready removes the file.
+    pub async fn commit(self, committer: &Committer) -> io::Result<QueueId> {
+        let Self { mut guard, file } = self;
+        let pending: Pending = committer.submit(file);
+        pending.await?;
+        guard.keep = true;
+        Ok(guard.id.clone())
+    }
+}
+
+/// Removes the file unless it is to be kept.
+struct Guard {
+    spool: Spool,
+    queue: QueueName,
+    id: QueueId,
+    keep: bool,
+}
+
+impl Guard {
+    fn path(&self) -> PathBuf {
+        self.spool.path(self.queue, &self.id)
+    }
+}
+
+impl Drop for Guard {
+    /// Transition: incomplete or unacknowledged -> nothing. A crash just before leaves what
+    /// [`NewFile::create`] or [`NewFile::complete`] describe.
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = fs::remove_file(self.path());
+        }
+    }
+}
+
+fn create_temporary(spool: &Spool, queue: QueueName, mode: u32) -> io::Result<(PathBuf, File)> {
+    let directory = spool.queue(queue);
+    let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+    for _ in 0..ATTEMPTS {
+        let path = directory.join(format!(
+            "{}.{}",
+            since_epoch().subsec_micros(),
+            std::process::id()
+        ));
+        match OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&path)
+        {
+            Ok(file) => return Ok((path, file)),
+            Err(error)
+                if [Some(Errno::EEXIST as i32), Some(Errno::EISDIR as i32)]
+                    .contains(&error.raw_os_error()) =>
+            {
+                last = named(error, &path);
+            }
+            Err(error) => return Err(named(error, &path)),
+        }
+    }
+    Err(last)
+}
+
+/// Renames to a name that tells the inode; no other file can have it at the same time.
+fn give_name(
+    spool: &Spool,
+    queue: QueueName,
+    from: &PathBuf,
+    file: &File,
+    long: bool,
+) -> io::Result<QueueId> {
+    let inode = file.metadata()?.ino();
+    let mut attempt = 0;
+    loop {
+        let id = QueueId::new(since_epoch(), inode, long);
+        let target = spool.path(queue, &id);
+        attempt += 1;
+        match make_parents(&target, || fs::rename(from, &target)) {
+            Ok(()) => return Ok(id),
+            Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+                Some(Errno::EPERM | Errno::EISDIR) if attempt < ATTEMPTS => {}
+                _ => return Err(error),
+            },
+        }
+    }
+}
+
+fn since_epoch() -> std::time::Duration {
+    // A clock before 1970 gives names that are still unique.
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+fn named(error: io::Error, path: &std::path::Path) -> io::Error {
+    let reason = match error.raw_os_error() {
+        Some(number) => Errno::from_raw(number).desc().to_owned(),
+        None => error.to_string(),
+    };
+    io::Error::new(
+        error.kind(),
+        format!("create file {}: {reason}", path.display()),
+    )
+}

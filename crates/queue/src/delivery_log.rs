@@ -1,0 +1,310 @@
+//! Per-message logs of delivery results: what the bounce daemon reports from, what the queue
+//! listing shows as reason.
+//!
+//! A log is text, one paragraph a recipient, appended under an exclusive lock. An append that
+//! fails leaves the log as it was. The reader must survive anything that stands in the file: it
+//! bounds what it keeps and passes over what it does not know.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+
+use crate::transition::make_parents;
+use crate::{QueueId, QueueName, Spool};
+
+/// Longest line that is kept.
+const MAX_LINE: usize = 16 * 1024;
+
+/// The result of one recipient.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Entry {
+    /// The recipient in external (RFC 5322 quoted) form; empty for the null address.
+    pub recipient: Vec<u8>,
+    /// The recipient before aliasing, external form; empty when it is the same or not known.
+    pub original: Vec<u8>,
+    /// Offset of the recipient record in the queue file; 0 when there is none.
+    pub offset: u64,
+    /// `TYPE;ADDRESS`; may be empty.
+    pub dsn_original: Vec<u8>,
+    /// NOTIFY bits; 0 when not requested.
+    pub notify: u32,
+    /// The enhanced status code, such as `5.1.1`.
+    pub status: Vec<u8>,
+    /// `failed`, `delayed`, `delivered`, `relayed`, `expanded`, `deliverable` or `undeliverable`.
+    pub action: Vec<u8>,
+    /// Diagnostic type and text; written when neither is empty.
+    pub diagnostic: (Vec<u8>, Vec<u8>),
+    /// Remote MTA type and name; written when neither is empty.
+    pub remote_mta: (Vec<u8>, Vec<u8>),
+    /// Why.
+    pub reason: Vec<u8>,
+}
+
+impl Entry {
+    /// The paragraph, with its leading and trailing empty line. `compatible` adds the line that
+    /// old readers know (`backwards_bounce_logfile_compatibility`).
+    pub fn encode(&self, compatible: bool) -> Vec<u8> {
+        let address: &[u8] = if self.recipient.is_empty() {
+            b"<>"
+        } else {
+            &self.recipient
+        };
+        let mut out = b"\n".to_vec();
+        if compatible {
+            out.push(b'<');
+            // The null address is written as its own brackets by the line below only.
+            push_clean(&mut out, &self.recipient);
+            out.extend_from_slice(b">: ");
+            push_clean(&mut out, &self.reason);
+            out.push(b'\n');
+        }
+        push_line(&mut out, "recipient", address);
+        if !self.original.is_empty() && !self.original.eq_ignore_ascii_case(&self.recipient) {
+            push_line(&mut out, "original_recipient", &self.original);
+        }
+        if self.offset > 0 {
+            push_line(&mut out, "offset", self.offset.to_string().as_bytes());
+        }
+        push_unless_empty(&mut out, "dsn_orig_rcpt", &self.dsn_original);
+        if self.notify != 0 {
+            push_line(&mut out, "notify_flags", self.notify.to_string().as_bytes());
+        }
+        push_unless_empty(&mut out, "status", &self.status);
+        push_unless_empty(&mut out, "action", &self.action);
+        push_pair(&mut out, ["diag_type", "diag_text"], &self.diagnostic);
+        push_pair(&mut out, ["mta_type", "mta_mname"], &self.remote_mta);
+        push_unless_empty(&mut out, "reason", &self.reason);
+        out.push(b'\n');
+        out
+    }
+}
+
+/// Appends entries to the log of message `id` in `queue` (bounce, defer or trace).
+///
+/// Transition: log -> longer log. A crash of this process before: the recipient is not marked done
+/// yet and is tried again. After: the recipient may be logged twice. Logs that a report is made
+/// from (bounce, trace) are on disk when this returns, because the recipient is marked done next; a
+/// lost defer log is written again at the next attempt. On failure the log is cut back to its old
+/// length.
+pub fn append(
+    spool: &Spool,
+    queue: QueueName,
+    id: &QueueId,
+    entries: &[Entry],
+    compatible: bool,
+) -> io::Result<()> {
+    let path = spool.path(queue, id);
+    let mut opened = None;
+    make_parents(&path, || {
+        opened = Some(
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(&path)?,
+        );
+        Ok(())
+    })?;
+    let Some(mut file) = opened else {
+        return Err(io::ErrorKind::NotFound.into());
+    };
+    file.lock()?;
+    let length = file.metadata()?.len();
+    let text: Vec<u8> = entries
+        .iter()
+        .flat_map(|entry| entry.encode(compatible))
+        .collect();
+    let durable = queue != QueueName::Defer;
+    let result = file
+        .write_all(&text)
+        .and_then(|()| if durable { file.sync_all() } else { Ok(()) });
+    if result.is_err() {
+        let _ = file.set_len(length);
+    }
+    result
+}
+
+/// Removes a log; one that is not there is fine. True when there was one.
+///
+/// Transition: log -> nothing. A crash before: the report is sent twice, or the log is removed by
+/// the next attempt.
+pub fn remove(spool: &Spool, queue: QueueName, id: &QueueId) -> io::Result<bool> {
+    match fs::remove_file(spool.path(queue, id)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a log, entry by entry.
+pub struct LogReader<R> {
+    input: BufReader<R>,
+    status: &'static str,
+    action: &'static str,
+}
+
+/// Opens the log of message `id` in `queue`; nothing when there is none.
+pub fn open(spool: &Spool, queue: QueueName, id: &QueueId) -> io::Result<Option<LogReader<File>>> {
+    match File::open(spool.path(queue, id)) {
+        Ok(file) => Ok(Some(LogReader::new(file, queue))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl<R: Read> LogReader<R> {
+    /// A reader of the text of a log in `queue`, which decides the defaults.
+    pub fn new(input: R, queue: QueueName) -> Self {
+        let (status, action) = if queue == QueueName::Bounce {
+            ("5.0.0", "failed")
+        } else {
+            ("4.0.0", "delayed")
+        };
+        Self {
+            input: BufReader::new(input),
+            status,
+            action,
+        }
+    }
+
+    /// The next entry; nothing at the end.
+    pub fn next_entry(&mut self) -> io::Result<Option<Entry>> {
+        let mut entry = Entry::default();
+        let mut found = false;
+        while let Some(line) = self.line()? {
+            if line.is_empty() {
+                if found {
+                    break;
+                }
+                continue;
+            }
+            found = true;
+            take_line(&mut entry, &line);
+        }
+        if !found {
+            return Ok(None);
+        }
+        self.fill_in(&mut entry);
+        Ok(Some(entry))
+    }
+
+    fn fill_in(&self, entry: &mut Entry) {
+        let defaults: [(&mut Vec<u8>, &str); 4] = [
+            (&mut entry.recipient, "(recipient address unavailable)"),
+            (&mut entry.status, self.status),
+            (&mut entry.action, self.action),
+            (&mut entry.reason, "(description unavailable)"),
+        ];
+        for (field, default) in defaults {
+            if field.is_empty() {
+                *field = default.into();
+            }
+        }
+        if entry.recipient == b"<>" {
+            entry.recipient.clear();
+        }
+    }
+
+    /// One line without its end, cut at [`MAX_LINE`].
+    fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        loop {
+            let available = self.input.fill_buf()?;
+            if available.is_empty() {
+                return Ok(if line.is_empty() { None } else { Some(line) });
+            }
+            let end = available.iter().position(|b| *b == b'\n');
+            let piece = &available[..end.unwrap_or(available.len())];
+            let room = MAX_LINE - line.len();
+            line.extend_from_slice(&piece[..piece.len().min(room)]);
+            let used = end.map_or(available.len(), |end| end + 1);
+            self.input.consume(used);
+            if end.is_some() {
+                return Ok(Some(line));
+            }
+        }
+    }
+}
+
+/// Puts one line of a paragraph where it belongs.
+fn take_line(entry: &mut Entry, line: &[u8]) {
+    if line[0] == b'<' {
+        take_old_line(entry, line);
+        return;
+    }
+    let Some(equals) = line.iter().position(|b| *b == b'=') else {
+        return;
+    };
+    let value = clean(&line[equals + 1..]);
+    let number = || {
+        std::str::from_utf8(&value)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    match &line[..equals] {
+        b"recipient" => entry.recipient = value,
+        b"original_recipient" => entry.original = value,
+        b"offset" => entry.offset = number().unwrap_or(0),
+        b"dsn_orig_rcpt" => entry.dsn_original = value,
+        b"notify_flags" => entry.notify = number().and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+        b"status" => entry.status = value,
+        b"action" => entry.action = value,
+        b"diag_type" => entry.diagnostic.0 = value,
+        b"diag_text" => entry.diagnostic.1 = value,
+        b"mta_type" => entry.remote_mta.0 = value,
+        b"mta_mname" => entry.remote_mta.1 = value,
+        b"reason" => entry.reason = value,
+        _ => {}
+    }
+}
+
+/// The form `<address>: reason`, all that very old logs have.
+fn take_old_line(entry: &mut Entry, line: &[u8]) {
+    let Some(end) =
+        bstr::ByteSlice::rfind(line, ">: ".as_bytes()).filter(|_| entry.recipient.is_empty())
+    else {
+        return;
+    };
+    let end = bstr::ByteSlice::find(line, ">: ".as_bytes()).unwrap_or(end);
+    entry.recipient = clean(&line[1..end]);
+    entry.reason = clean(&line[end + 3..]);
+    if entry.recipient.is_empty() {
+        entry.recipient = b"<>".to_vec();
+    }
+}
+
+fn push_pair(out: &mut Vec<u8>, names: [&str; 2], (kind, value): &(Vec<u8>, Vec<u8>)) {
+    if !kind.is_empty() && !value.is_empty() {
+        push_line(out, names[0], kind);
+        push_line(out, names[1], value);
+    }
+}
+
+fn push_unless_empty(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    if !value.is_empty() {
+        push_line(out, name, value);
+    }
+}
+
+fn push_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'=');
+    push_clean(out, value);
+    out.push(b'\n');
+}
+
+/// A value on its own line: nothing in it may end the line.
+fn push_clean(out: &mut Vec<u8>, value: &[u8]) {
+    out.extend(
+        value
+            .iter()
+            .map(|b| if b.is_ascii_control() { b'?' } else { *b }),
+    );
+}
+
+fn clean(value: &[u8]) -> Vec<u8> {
+    value
+        .iter()
+        .map(|b| if b.is_ascii_control() { b'?' } else { *b })
+        .collect()
+}

@@ -1,0 +1,80 @@
+//! Scanning one queue: the identifiers of its files, one at a time.
+//!
+//! The scan holds one open directory a level, whatever the queue holds. Names that are no
+//! identifiers are passed over. What a scan yields may be gone when the caller looks.
+
+use std::fs::{self, ReadDir};
+use std::io;
+use std::path::PathBuf;
+
+use crate::{QueueId, QueueName, Spool};
+
+/// Levels of subdirectories that are entered; no setting asks for more.
+const MAX_DEPTH: usize = 16;
+
+/// A file in the queue.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// Its name.
+    pub id: QueueId,
+    /// Where it is; not where the settings say when they changed.
+    pub path: PathBuf,
+}
+
+/// The files of one queue, in the order of the directory.
+pub struct Scan {
+    levels: Vec<ReadDir>,
+}
+
+impl Spool {
+    /// Starts a scan of `queue`. A directory that is missing is an empty queue.
+    pub fn scan(&self, queue: QueueName) -> io::Result<Scan> {
+        match fs::read_dir(self.queue(queue)) {
+            Ok(directory) => Ok(Scan {
+                levels: vec![directory],
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(Scan { levels: Vec::new() })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Iterator for Scan {
+    type Item = io::Result<Found>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let level = self.levels.last_mut()?;
+            let entry = match level.next() {
+                None => {
+                    self.levels.pop();
+                    continue;
+                }
+                Some(Ok(entry)) => entry,
+                Some(Err(error)) => {
+                    // The rest of this directory is not readable.
+                    self.levels.pop();
+                    return Some(Err(error));
+                }
+            };
+            let name = entry.file_name();
+            let Some(id) = QueueId::parse(name.as_encoded_bytes()) else {
+                continue;
+            };
+            let path = entry.path();
+            // A subdirectory of a hashed queue has a name of one character.
+            if id.as_str().len() > 1 {
+                return Some(Ok(Found { id, path }));
+            }
+            if self.levels.len() <= MAX_DEPTH && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                match fs::read_dir(&path) {
+                    Ok(directory) => self.levels.push(directory),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+        }
+    }
+}

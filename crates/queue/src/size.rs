@@ -1,0 +1,132 @@
+//! The size record: six numbers of fixed width at the start of a queue file.
+//!
+//! It is written as zeros first and overwritten when the file is complete; its width must never
+//! change.
+
+use crate::record::{self, NUMBER_WIDTH, Type};
+
+/// Payload length: six numbers and the blanks between them.
+pub const PAYLOAD: usize = 6 * NUMBER_WIDTH + 5;
+/// Length of the whole record: where the record after it starts.
+pub const RECORD: usize = 2 + PAYLOAD;
+
+/// Recipients are mixed with other records: everything must be read before a delivery.
+pub const FLAG_MIXED: u32 = 1;
+/// [`SizeRecord::flags`] holds the union of all NOTIFY bits, shifted by this.
+pub const NOTIFY_SHIFT: u32 = 1;
+
+/// Send option: the client asked for SMTPUTF8.
+pub const SMTPUTF8_REQUESTED: u32 = 1;
+/// Send option: a header holds UTF-8.
+pub const SMTPUTF8_HEADER: u32 = 2;
+/// Send option: the sender holds UTF-8.
+pub const SMTPUTF8_SENDER: u32 = 4;
+/// Send option of one delivery request: a recipient holds UTF-8.
+pub const SMTPUTF8_RECIPIENT: u32 = 8;
+/// Send option: a `TLS-Required: no` header.
+pub const TLS_REQUIRED_NO: u32 = 16;
+/// Send option: REQUIRETLS.
+pub const REQUIRETLS: u32 = 32;
+
+/// What the size record says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SizeRecord {
+    /// Bytes from the first content record to the record that ends the content, as first written.
+    pub data_size: u64,
+    /// Offset of the first content record.
+    pub data_offset: u64,
+    /// Recipients written, done or not.
+    pub recipients: u64,
+    /// [`FLAG_MIXED`] and shifted NOTIFY bits.
+    pub flags: u32,
+    /// Bytes of content records after all edits: `size=` in the log.
+    pub content_length: u64,
+    /// Send options (`SMTPUTF8_REQUESTED` and so on).
+    pub send_options: u32,
+}
+
+impl SizeRecord {
+    /// The whole record, [`RECORD`] bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let text = format!(
+            "{:15} {:15} {:15} {:15} {:15} {:15}",
+            self.data_size,
+            self.data_offset,
+            self.recipients,
+            self.flags,
+            self.content_length,
+            self.send_options
+        );
+        let mut out = Vec::with_capacity(RECORD);
+        record::encode(&mut out, Type::SIZE, text.as_bytes());
+        out
+    }
+
+    /// Reads a payload. At least three numbers must be there (older files have no more); a missing
+    /// content length is the data size.
+    pub fn parse(payload: &[u8]) -> Option<Self> {
+        let mut numbers = std::str::from_utf8(payload).ok()?.split_ascii_whitespace();
+        let mut next = || numbers.next().map(|text| text.parse::<u64>());
+        let data_size = next()?.ok()?;
+        let data_offset = next()?.ok()?;
+        let recipients = next()?.ok()?;
+        let flags = next().unwrap_or(Ok(0)).ok()?;
+        let content_length = next().unwrap_or(Ok(data_size)).ok()?;
+        let send_options = next().unwrap_or(Ok(0)).ok()?;
+        let largest = i64::MAX as u64;
+        if data_size > largest
+            || data_offset > largest
+            || data_offset.checked_add(data_size)? > largest
+        {
+            return None;
+        }
+        Some(Self {
+            data_size,
+            data_offset,
+            recipients,
+            flags: u32::try_from(flags).ok()?,
+            content_length,
+            send_options: u32::try_from(send_options).ok()?,
+        })
+    }
+
+    /// The union of the NOTIFY bits of all recipients.
+    pub fn notify(&self) -> u32 {
+        self.flags >> NOTIFY_SHIFT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_record_is_always_97_bytes_long() {
+        let record = SizeRecord {
+            data_size: 338,
+            data_offset: 807,
+            recipients: 2,
+            flags: 12,
+            content_length: 338,
+            send_options: 0,
+        };
+        let encoded = record.encode();
+        assert_eq!(encoded.len(), RECORD);
+        assert_eq!(&encoded[..2], b"\x43\x5f");
+        assert_eq!(SizeRecord::parse(&encoded[2..]), Some(record));
+        assert_eq!(record.notify(), 6);
+        assert_eq!(SizeRecord::default().encode().len(), RECORD);
+    }
+
+    #[test]
+    fn three_numbers_are_enough_and_fewer_are_not() {
+        let old = SizeRecord::parse(b"            338             807               2");
+        assert_eq!(old.map(|r| (r.content_length, r.flags)), Some((338, 0)));
+        assert_eq!(SizeRecord::parse(b"   338"), None);
+        assert_eq!(SizeRecord::parse(b"   338  -1  2"), None);
+        assert_eq!(
+            SizeRecord::parse(b"9223372036854775807 9223372036854775807 1"),
+            None
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! Transitions between the states of a message: each is one rename or one unlink.
+//!
+//! A rename is atomic: a crash of a process leaves the message in the one place or the other,
+//! never in both or in none. None of these waits for the disk; after a crash of the system a
+//! message may be found in the state before, which is a state in which it is mail.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::sys::time::TimeSpec;
+
+use crate::{QueueId, QueueName, Spool};
+
+/// Mode bit: the queue manager gives the message one attempt at dead destinations.
+pub const UNTHROTTLE: u32 = 0o040;
+/// Mode bit: the message expires at its next attempt (`postsuper -e`).
+pub const FORCE_EXPIRE: u32 = 0o010;
+
+impl Spool {
+    /// Takes a message for delivery.
+    ///
+    /// Transition: incoming or deferred -> active. A crash before: the next scan finds it. After:
+    /// the queue manager moves it back when it starts.
+    pub fn activate(&self, id: &QueueId, from: QueueName) -> io::Result<()> {
+        self.rename(id, from, QueueName::Active)
+    }
+
+    /// Returns a message that a former queue manager left behind.
+    ///
+    /// Transition: active -> incoming, time set first so that the next scan takes it at once. A
+    /// crash between the two leaves it in active, where the next start does it again.
+    pub fn reclaim(&self, id: &QueueId) -> io::Result<()> {
+        self.set_time(id, QueueName::Active, SystemTime::now())?;
+        self.rename(id, QueueName::Active, QueueName::Incoming)
+    }
+
+    /// Returns a message that someone else still has locked; it is looked at again at `next`.
+    ///
+    /// Transition: active -> incoming. A crash between the two leaves it in active, which the next
+    /// start empties.
+    pub fn put_back(&self, id: &QueueId, next: SystemTime) -> io::Result<()> {
+        self.set_time(id, QueueName::Active, next)?;
+        self.rename(id, QueueName::Active, QueueName::Incoming)
+    }
+
+    /// Lets a message wait until `next`.
+    ///
+    /// Transition: active -> deferred, time set first: a file in deferred always has the time of
+    /// its next attempt. A crash between the two leaves it in active.
+    pub fn defer(&self, id: &QueueId, next: SystemTime) -> io::Result<()> {
+        self.set_time(id, QueueName::Active, next)?;
+        self.rename(id, QueueName::Active, QueueName::Deferred)
+    }
+
+    /// Freezes a message.
+    ///
+    /// Transition: any message queue -> hold. A crash before: it is delivered. After: it waits for
+    /// an operator.
+    pub fn hold(&self, id: &QueueId, from: QueueName) -> io::Result<()> {
+        self.rename(id, from, QueueName::Hold)
+    }
+
+    /// Releases a frozen message.
+    ///
+    /// Transition: hold -> deferred. A crash before: it stays frozen. After: the next scan takes
+    /// it.
+    pub fn release(&self, id: &QueueId) -> io::Result<()> {
+        self.rename(id, QueueName::Hold, QueueName::Deferred)
+    }
+
+    /// Puts a file aside that cannot be understood.
+    ///
+    /// Transition: any -> corrupt. A crash before: the next reader does it again. Nothing reads
+    /// corrupt but an operator.
+    pub fn set_aside(&self, id: &QueueId, from: QueueName) -> io::Result<()> {
+        self.rename(id, from, QueueName::Corrupt)
+    }
+
+    /// Has a message submitted again, under a new name, by pickup.
+    ///
+    /// Transition: any -> maildrop, then time set to now. A crash between the two leaves a file in
+    /// maildrop that pickup takes as well.
+    pub fn requeue(&self, id: &QueueId, from: QueueName) -> io::Result<()> {
+        self.rename(id, from, QueueName::Maildrop)?;
+        self.set_time(id, QueueName::Maildrop, SystemTime::now())
+    }
+
+    /// Removes a message: all its recipients are done, or it was handed on.
+    ///
+    /// Transition: any -> nothing. A crash before: its recipients are marked done and the next
+    /// reader removes it (maildrop: it is submitted twice). After: nothing is left.
+    pub fn remove(&self, id: &QueueId, from: QueueName) -> io::Result<()> {
+        fs::remove_file(self.path(from, id))
+    }
+
+    /// Marks a message so that its next attempt is its last.
+    ///
+    /// Transition: mode 0700 -> 0710. A crash before: nothing happened.
+    pub fn force_expire(&self, id: &QueueId, queue: QueueName) -> io::Result<()> {
+        let path = self.path(queue, id);
+        let mode = fs::symlink_metadata(&path)?.mode();
+        fs::set_permissions(&path, Permissions::from_mode(mode & 0o7777 | FORCE_EXPIRE))
+    }
+
+    /// Clears a request of `postqueue -i`.
+    ///
+    /// Transition: mode 0740 -> 0700. A crash before: the request is honoured once more.
+    pub fn clear_unthrottle(&self, file: &File) -> io::Result<()> {
+        let mode = file.metadata()?.mode();
+        file.set_permissions(Permissions::from_mode(mode & 0o7777 & !UNTHROTTLE))
+    }
+
+    /// Renames a file from queue to queue, and makes the subdirectory of a hashed queue when it is
+    /// missing.
+    pub fn rename(&self, id: &QueueId, from: QueueName, to: QueueName) -> io::Result<()> {
+        let target = self.path(to, id);
+        make_parents(&target, || fs::rename(self.path(from, id), &target))
+    }
+
+    /// Sets access and modification time, in whole seconds.
+    pub fn set_time(&self, id: &QueueId, queue: QueueName, time: SystemTime) -> io::Result<()> {
+        let seconds = time
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |age| age.as_secs());
+        let spec = TimeSpec::new(i64::try_from(seconds).unwrap_or(i64::MAX), 0);
+        let path = self.path(queue, id);
+        utimensat(
+            nix::fcntl::AT_FDCWD,
+            &path,
+            &spec,
+            &spec,
+            UtimensatFlags::NoFollowSymlink,
+        )?;
+        Ok(())
+    }
+}
+
+/// Runs `action`; when a directory is missing, makes the parents of `target` and tries again.
+pub(crate) fn make_parents(
+    target: &Path,
+    mut action: impl FnMut() -> io::Result<()>,
+) -> io::Result<()> {
+    match action() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let Some(parent) = target.parent() else {
+                return Err(error);
+            };
+            let mut builder = fs::DirBuilder::new();
+            std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
+            builder.create(parent)?;
+            action()
+        }
+        result => result,
+    }
+}
