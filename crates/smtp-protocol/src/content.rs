@@ -33,13 +33,7 @@ pub struct Decoder {
 impl Decoder {
     /// `limit` is the longest piece of a line, in bytes (line_length_limit); at least 2.
     pub fn new(newline: Newline, limit: usize) -> Decoder {
-        Decoder {
-            newline,
-            limit: limit.max(2),
-            within_line: false,
-            previous_bare: false,
-            bare_lf: false,
-        }
+        Decoder { newline, limit: limit.max(2), within_line: false, previous_bare: false, bare_lf: false }
     }
 
     /// A line of the content ended in a bare LF.
@@ -79,11 +73,7 @@ impl Decoder {
             // smtpd_forbid_bare_newline: a lone dot next to a bare LF is neither an end nor content.
             return (!line.bare_lf && !after_bare).then_some(Content::End);
         }
-        let bytes = if first {
-            line.bytes.strip_prefix(b".").unwrap_or(line.bytes)
-        } else {
-            line.bytes
-        };
+        let bytes = if first { line.bytes.strip_prefix(b".").unwrap_or(line.bytes) } else { line.bytes };
         Some(Content::Text { bytes, ended: true })
     }
 
@@ -93,24 +83,11 @@ impl Decoder {
             return None;
         }
         let window = &rest[..self.limit];
-        let end = window
-            .iter()
-            .rposition(|byte| *byte != b'\r')
-            .map_or(self.limit, |at| at + 1);
+        let end = window.iter().rposition(|byte| *byte != b'\r').map_or(self.limit, |at| at + 1);
         let first = !std::mem::replace(&mut self.within_line, true);
         let bytes = &rest[..end];
-        let bytes = if first {
-            bytes.strip_prefix(b".").unwrap_or(bytes)
-        } else {
-            bytes
-        };
-        Some((
-            end,
-            Content::Text {
-                bytes,
-                ended: false,
-            },
-        ))
+        let bytes = if first { bytes.strip_prefix(b".").unwrap_or(bytes) } else { bytes };
+        Some((end, Content::Text { bytes, ended: false }))
     }
 }
 
@@ -121,12 +98,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// The lines of the content, whether its end was found, and the bytes that are left.
-    fn decode(
-        newline: Newline,
-        limit: usize,
-        wire: &[u8],
-        piece: usize,
-    ) -> (Vec<Vec<u8>>, bool, Vec<u8>) {
+    fn decode(newline: Newline, limit: usize, wire: &[u8], piece: usize) -> (Vec<Vec<u8>>, bool, Vec<u8>) {
         let mut decoder = Decoder::new(newline, limit);
         let mut buffer = Vec::new();
         let (mut lines, mut open) = (Vec::new(), Vec::new());
@@ -196,11 +168,7 @@ mod tests {
 
     #[test]
     fn a_dot_next_to_a_bare_lf_neither_ends_the_message_nor_stays_in_it() {
-        for wire in [
-            &b"a\r\n.\nb\r\n.\r\n"[..],
-            b"a\n.\r\nb\r\n.\r\n",
-            b"a\n.\nb\r\n.\r\n",
-        ] {
+        for wire in [&b"a\r\n.\nb\r\n.\r\n"[..], b"a\n.\r\nb\r\n.\r\n", b"a\n.\nb\r\n.\r\n"] {
             let (lines, ended, rest) = decode(Newline::Strict, 100, wire, 100);
             assert_eq!(lines, [b"a".to_vec(), b"b".to_vec()], "{wire:?}");
             assert!(ended && rest.is_empty());
@@ -210,36 +178,15 @@ mod tests {
     #[test]
     fn lenient_takes_a_dot_between_bare_lfs_for_the_end() {
         let (lines, ended, rest) = decode(Newline::Lenient, 100, b"a\n.\nrest", 100);
-        assert_eq!(
-            (lines, ended, rest),
-            (vec![b"a".to_vec()], true, b"rest".to_vec())
-        );
+        assert_eq!((lines, ended, rest), (vec![b"a".to_vec()], true, b"rest".to_vec()));
     }
 
     #[test]
     fn a_long_line_comes_in_pieces_and_loses_its_dot_once() {
         let mut decoder = Decoder::new(Newline::Strict, 4);
         let wire = b"..bcdefgh\r\n.\r\n";
-        assert_eq!(
-            decoder.step(wire),
-            (
-                4,
-                Some(Content::Text {
-                    bytes: b".bc",
-                    ended: false
-                })
-            )
-        );
-        assert_eq!(
-            decoder.step(&wire[4..]),
-            (
-                7,
-                Some(Content::Text {
-                    bytes: b"defgh",
-                    ended: true
-                })
-            )
-        );
+        assert_eq!(decoder.step(wire), (4, Some(Content::Text { bytes: b".bc", ended: false })));
+        assert_eq!(decoder.step(&wire[4..]), (7, Some(Content::Text { bytes: b"defgh", ended: true })));
         assert_eq!(decoder.step(&wire[11..]), (3, Some(Content::End)));
     }
 }

@@ -54,14 +54,7 @@ impl Extensions {
     fn add<'a>(&mut self, keyword: &str, words: &mut impl Iterator<Item = &'a str>) {
         match keyword {
             "PIPELINING" => self.pipelining = true,
-            "SIZE" => {
-                self.size = Some(
-                    words
-                        .next()
-                        .and_then(|word| word.parse().ok())
-                        .filter(|size| *size > 0),
-                )
-            }
+            "SIZE" => self.size = Some(words.next().and_then(|word| word.parse().ok()).filter(|size| *size > 0)),
             "8BITMIME" => self.eight_bit_mime = true,
             "ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
             "DSN" => self.dsn = true,
@@ -88,22 +81,12 @@ mod tests {
     use super::*;
 
     fn ehlo(lines: &[&str]) -> Reply {
-        Reply::lines_of(
-            250,
-            lines.iter().map(|line| line.as_bytes().to_vec()).collect(),
-        )
+        Reply::lines_of(250, lines.iter().map(|line| line.as_bytes().to_vec()).collect())
     }
 
     #[test]
     fn keywords_are_read_without_regard_to_case() {
-        let reply = ehlo(&[
-            "mx.example",
-            "pipelining",
-            "SIZE 1000",
-            "Auth PLAIN login",
-            "AUTH=PLAIN",
-            "X-NEW thing",
-        ]);
+        let reply = ehlo(&["mx.example", "pipelining", "SIZE 1000", "Auth PLAIN login", "AUTH=PLAIN", "X-NEW thing"]);
         let found = Extensions::parse(&reply, |_| false);
         assert!(found.pipelining);
         assert_eq!(found.size, Some(Some(1000)));
@@ -114,11 +97,7 @@ mod tests {
     #[test]
     fn a_size_of_zero_or_garbage_is_no_limit() {
         for line in ["SIZE", "SIZE 0", "SIZE many"] {
-            assert_eq!(
-                Extensions::parse(&ehlo(&["h", line]), |_| false).size,
-                Some(None),
-                "{line}"
-            );
+            assert_eq!(Extensions::parse(&ehlo(&["h", line]), |_| false).size, Some(None), "{line}");
         }
     }
 
@@ -126,12 +105,6 @@ mod tests {
     fn discarded_keywords_and_the_first_line_do_not_count() {
         let reply = ehlo(&["PIPELINING", "DSN", "8BITMIME"]);
         let found = Extensions::parse(&reply, |keyword| keyword == "DSN");
-        assert_eq!(
-            found,
-            Extensions {
-                eight_bit_mime: true,
-                ..Extensions::default()
-            }
-        );
+        assert_eq!(found, Extensions { eight_bit_mime: true, ..Extensions::default() });
     }
 }

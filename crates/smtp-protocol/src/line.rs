@@ -27,23 +27,11 @@ impl Newline {
     pub fn cut<'a>(self, raw: &'a [u8]) -> Line<'a> {
         let text = raw.strip_suffix(b"\n").unwrap_or(raw);
         match (self, text.strip_suffix(b"\r")) {
-            (Newline::Strict, Some(text)) => Line {
-                bytes: text,
-                bare_lf: false,
-            },
-            (Newline::Strict, None) => Line {
-                bytes: text,
-                bare_lf: true,
-            },
+            (Newline::Strict, Some(text)) => Line { bytes: text, bare_lf: false },
+            (Newline::Strict, None) => Line { bytes: text, bare_lf: true },
             (Newline::Lenient, _) => {
-                let end = text
-                    .iter()
-                    .rposition(|byte| *byte != b'\r')
-                    .map_or(0, |at| at + 1);
-                Line {
-                    bytes: &text[..end],
-                    bare_lf: false,
-                }
+                let end = text.iter().rposition(|byte| *byte != b'\r').map_or(0, |at| at + 1);
+                Line { bytes: &text[..end], bare_lf: false }
             }
         }
     }
@@ -130,54 +118,18 @@ mod tests {
         let mut input = Input::new();
         input.push(b"a\r\nb\nc\r\r\n");
         let strict = Newline::Strict;
-        assert_eq!(
-            input.line(strict),
-            Some(Line {
-                bytes: b"a",
-                bare_lf: false
-            })
-        );
-        assert_eq!(
-            input.line(strict),
-            Some(Line {
-                bytes: b"b",
-                bare_lf: true
-            })
-        );
-        assert_eq!(
-            input.line(strict),
-            Some(Line {
-                bytes: b"c\r",
-                bare_lf: false
-            })
-        );
+        assert_eq!(input.line(strict), Some(Line { bytes: b"a", bare_lf: false }));
+        assert_eq!(input.line(strict), Some(Line { bytes: b"b", bare_lf: true }));
+        assert_eq!(input.line(strict), Some(Line { bytes: b"c\r", bare_lf: false }));
         assert_eq!(input.line(strict), None);
         assert!(input.is_empty());
     }
 
     #[test]
     fn lenient_removes_all_crs_and_marks_nothing() {
-        assert_eq!(
-            Newline::Lenient.cut(b"c\r\r\n"),
-            Line {
-                bytes: b"c",
-                bare_lf: false
-            }
-        );
-        assert_eq!(
-            Newline::Lenient.cut(b"\r\n"),
-            Line {
-                bytes: b"",
-                bare_lf: false
-            }
-        );
-        assert_eq!(
-            Newline::Lenient.cut(b"b\n"),
-            Line {
-                bytes: b"b",
-                bare_lf: false
-            }
-        );
+        assert_eq!(Newline::Lenient.cut(b"c\r\r\n"), Line { bytes: b"c", bare_lf: false });
+        assert_eq!(Newline::Lenient.cut(b"\r\n"), Line { bytes: b"", bare_lf: false });
+        assert_eq!(Newline::Lenient.cut(b"b\n"), Line { bytes: b"b", bare_lf: false });
     }
 
     proptest! {

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use dsn::{Notify, Return};
+
 /// BODY of MAIL. RFC 6152.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
@@ -12,38 +14,6 @@ pub enum Body {
     SevenBit,
     /// BODY=8BITMIME
     EightBitMime,
-}
-
-/// RET of MAIL. RFC 3461 4.3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ret {
-    /// The whole message comes back.
-    Full,
-    /// The headers come back.
-    Headers,
-}
-
-/// NOTIFY of RCPT. RFC 3461 4.1. The default (nothing set) is no NOTIFY parameter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Notify {
-    /// NEVER: excludes all others.
-    pub never: bool,
-    /// SUCCESS
-    pub success: bool,
-    /// FAILURE
-    pub failure: bool,
-    /// DELAY
-    pub delay: bool,
-}
-
-impl Notify {
-    /// The bits of a queue file's notify_flags: 1 never, 2 success, 4 failure, 8 delay.
-    pub fn bits(self) -> u32 {
-        u32::from(self.never)
-            | u32::from(self.success) << 1
-            | u32::from(self.failure) << 2
-            | u32::from(self.delay) << 3
-    }
 }
 
 /// The parameters of MAIL.
@@ -54,8 +24,8 @@ pub struct MailParameters {
     /// BODY
     pub body: Option<Body>,
     /// RET
-    pub ret: Option<Ret>,
-    /// ENVID, still in xtext.
+    pub ret: Option<Return>,
+    /// ENVID, decoded: printable ASCII.
     pub envid: Option<Vec<u8>>,
     /// SMTPUTF8
     pub smtputf8: bool,
@@ -70,7 +40,7 @@ pub struct MailParameters {
 pub struct RcptParameters {
     /// NOTIFY
     pub notify: Option<Notify>,
-    /// ORCPT: address type and address, the address still in xtext.
+    /// ORCPT: address type and address, the address decoded: printable, perhaps empty.
     pub orcpt: Option<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -105,7 +75,7 @@ impl fmt::Display for ParameterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ParameterError::Size => f.write_str("Bad message size syntax"),
-            ParameterError::Ret => f.write_str("Error: Bad RET parameter syntax"),
+            ParameterError::Ret => f.write_str("Bad RET parameter syntax"),
             ParameterError::Envid => f.write_str("Bad ENVID parameter syntax"),
             ParameterError::Notify => f.write_str("Error: Bad NOTIFY parameter syntax"),
             ParameterError::Orcpt => f.write_str("Error: Bad ORCPT parameter syntax"),
@@ -128,18 +98,15 @@ pub fn mail<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<MailParameters,
             (b"BODY", Some(value)) if value.eq_ignore_ascii_case(b"8BITMIME") => {
                 found.body = Some(Body::EightBitMime);
             }
-            (b"BODY", Some(value)) if value.eq_ignore_ascii_case(b"7BIT") => {
-                found.body = Some(Body::SevenBit)
-            }
+            (b"BODY", Some(value)) if value.eq_ignore_ascii_case(b"7BIT") => found.body = Some(Body::SevenBit),
             (b"RET", Some(value)) => {
-                let ret = ret(value).filter(|_| found.ret.is_none());
+                let ret = Return::parse(value).filter(|_| found.ret.is_none());
                 found.ret = Some(ret.ok_or(ParameterError::Ret)?);
             }
             (b"ENVID", Some(value)) => {
-                if found.envid.is_some() || !is_xtext(value) || value.is_empty() {
-                    return Err(ParameterError::Envid);
-                }
-                found.envid = Some(value.to_vec());
+                let envid = decode(value).filter(|text| !text.is_empty() && text.is_ascii());
+                let envid = envid.filter(|_| found.envid.is_none());
+                found.envid = Some(envid.ok_or(ParameterError::Envid)?);
             }
             (b"AUTH", Some(value)) => found.auth = Some(value.to_vec()),
             (b"SMTPUTF8", None) => found.smtputf8 = true,
@@ -157,7 +124,7 @@ pub fn rcpt<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<RcptParameters,
         let (name, value) = split(word);
         match (name.as_slice(), value) {
             (b"NOTIFY", Some(value)) => {
-                let notify = notify(value).filter(|_| found.notify.is_none());
+                let notify = Notify::parse(value).filter(|_| found.notify.is_none());
                 found.notify = Some(notify.ok_or(ParameterError::Notify)?);
             }
             (b"ORCPT", Some(value)) => {
@@ -181,64 +148,20 @@ fn split(word: &[u8]) -> (Vec<u8>, Option<&[u8]>) {
 /// A decimal number; one that is too large for u64 is the largest.
 fn number(value: &[u8]) -> Option<u64> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    digits.then(|| {
-        value.iter().fold(0u64, |sum, digit| {
-            sum.saturating_mul(10)
-                .saturating_add(u64::from(digit - b'0'))
-        })
-    })
-}
-
-fn ret(value: &[u8]) -> Option<Ret> {
-    match value.to_ascii_uppercase().as_slice() {
-        b"FULL" => Some(Ret::Full),
-        b"HDRS" => Some(Ret::Headers),
-        _ => None,
-    }
-}
-
-fn notify(value: &[u8]) -> Option<Notify> {
-    let mut found = Notify::default();
-    for item in value.split(|byte| *byte == b',') {
-        let flag = match item.to_ascii_uppercase().as_slice() {
-            b"NEVER" => &mut found.never,
-            b"SUCCESS" => &mut found.success,
-            b"FAILURE" => &mut found.failure,
-            b"DELAY" => &mut found.delay,
-            _ => return None,
-        };
-        if std::mem::replace(flag, true) {
-            return None;
-        }
-    }
-    (!found.never || found.bits() == 1).then_some(found)
+    digits.then(|| value.iter().fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
 }
 
 fn orcpt(value: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let at = value.iter().position(|byte| *byte == b';')?;
-    let (kind, address) = (&value[..at], &value[at + 1..]);
-    let ok = !kind.is_empty() && !address.is_empty() && is_xtext(address);
-    ok.then(|| (kind.to_vec(), address.to_vec()))
+    let (kind, address) = (&value[..at], decode(&value[at + 1..])?);
+    (!kind.is_empty()).then(|| (kind.to_vec(), address))
 }
 
-/// xtext of RFC 3461 4: printable, and `+` only before two upper-case hex digits.
-fn is_xtext(value: &[u8]) -> bool {
-    let mut rest = value;
-    while let Some((byte, tail)) = rest.split_first() {
-        rest = tail;
-        match byte {
-            b'+' => {
-                let hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
-                if tail.len() < 2 || !tail[..2].iter().all(hex) {
-                    return false;
-                }
-                rest = &tail[2..];
-            }
-            b'!'..=b'~' | 0x80.. => {}
-            _ => return false,
-        }
-    }
-    true
+/// The text that an xtext stands for, if all of it can be printed.
+fn decode(value: &[u8]) -> Option<Vec<u8>> {
+    let text = text::xtext::decode(value)?;
+    let printable = !text.iter().any(u8::is_ascii_control) && std::str::from_utf8(&text).is_ok();
+    printable.then_some(text)
 }
 
 #[cfg(test)]
@@ -249,23 +172,17 @@ mod tests {
 
     #[test]
     fn the_parameters_of_mail_are_read_in_any_case_and_order() {
-        let found = mail(words(
-            b"body=8bitmime SIZE=10 RET=hdrs ENVID=a+2Bb SMTPUTF8",
-        ))
-        .unwrap();
+        let found = mail(words(b"body=8bitmime SIZE=10 RET=hdrs ENVID=a+2Bb SMTPUTF8")).unwrap();
         assert_eq!(found.size, Some(10));
         assert_eq!(found.body, Some(Body::EightBitMime));
-        assert_eq!(found.ret, Some(Ret::Headers));
-        assert_eq!(found.envid.as_deref(), Some(&b"a+2Bb"[..]));
+        assert_eq!(found.ret, Some(Return::Headers));
+        assert_eq!(found.envid.as_deref(), Some(&b"a+b"[..]));
         assert!(found.smtputf8);
     }
 
     #[test]
     fn a_size_beyond_all_measure_is_the_largest_number() {
-        assert_eq!(
-            mail(words(b"SIZE=99999999999999999999999")).unwrap().size,
-            Some(u64::MAX)
-        );
+        assert_eq!(mail(words(b"SIZE=99999999999999999999999")).unwrap().size, Some(u64::MAX));
         assert_eq!(mail(words(b"SIZE=1x")), Err(ParameterError::Size));
     }
 
@@ -278,24 +195,9 @@ mod tests {
 
     #[test]
     fn never_stands_alone() {
-        assert_eq!(
-            rcpt(words(b"NOTIFY=NEVER")).unwrap().notify.unwrap().bits(),
-            1
-        );
-        assert_eq!(
-            rcpt(words(b"NOTIFY=success,DELAY"))
-                .unwrap()
-                .notify
-                .unwrap()
-                .bits(),
-            10
-        );
-        for bad in [
-            &b"NOTIFY=NEVER,DELAY"[..],
-            b"NOTIFY=",
-            b"NOTIFY=DELAY,DELAY",
-            b"NOTIFY=BAD",
-        ] {
+        assert_eq!(rcpt(words(b"NOTIFY=NEVER")).unwrap().notify.unwrap().bits(), 1);
+        assert_eq!(rcpt(words(b"NOTIFY=success,DELAY")).unwrap().notify.unwrap().bits(), 10);
+        for bad in [&b"NOTIFY=NEVER,DELAY"[..], b"NOTIFY=", b"NOTIFY=DELAY NOTIFY=DELAY", b"NOTIFY=BAD"] {
             assert_eq!(rcpt(words(bad)), Err(ParameterError::Notify));
         }
     }
@@ -304,12 +206,7 @@ mod tests {
     fn orcpt_is_a_type_and_an_xtext() {
         let found = rcpt(words(b"ORCPT=rfc822;a@b")).unwrap();
         assert_eq!(found.orcpt, Some((b"rfc822".to_vec(), b"a@b".to_vec())));
-        for bad in [
-            &b"ORCPT=a@b"[..],
-            b"ORCPT=;a",
-            b"ORCPT=rfc822;",
-            b"ORCPT=rfc822;a+zz",
-        ] {
+        for bad in [&b"ORCPT=a@b"[..], b"ORCPT=;a", b"ORCPT=rfc822;a+zz"] {
             assert_eq!(rcpt(words(bad)), Err(ParameterError::Orcpt));
         }
     }

@@ -36,35 +36,35 @@ pub fn parse<'a>(argument: &'a [u8], keyword: &str, strict: bool) -> Result<Path
     let mut parameters = words(&argument[keyword.len()..]);
     let written = parameters.next().ok_or(PathError::Syntax)?;
     let address = address(written, strict).ok_or(PathError::Address)?;
-    Ok(Path {
-        address,
-        written,
-        parameters,
-    })
+    Ok(Path { address, written, parameters })
 }
 
 /// The address of a word in internal form. `None` when it is none.
 pub fn address(written: &[u8], strict: bool) -> Option<Vec<u8>> {
     let inner = match written.strip_prefix(b"<") {
-        Some(rest) => match rest.strip_suffix(b">") {
-            Some(inner) => inner,
-            None if strict => return None,
-            None => rest,
-        },
+        Some(rest) => rest.strip_suffix(b">")?,
         None if strict => return None,
         None => written,
     };
-    internal(without_route(inner), strict)
+    let inner = without_route(inner.trim_ascii());
+    // `group: a@b;`
+    let group = inner.ends_with(b";").then(|| unquoted(inner, b':')).flatten();
+    let inner = match group {
+        Some(_) if strict => return None,
+        Some(colon) => &inner[colon + 1..],
+        None => inner,
+    };
+    let mut reader = Reader { rest: inner, strict, address: Vec::new(), after_word: false, closed: false };
+    reader.read()?;
+    let nameless = reader.address.first() == Some(&b'@');
+    (!strict || !nameless).then_some(reader.address)
 }
 
 /// `@a,@b:x@y` is `x@y`: the route has no meaning any more. RFC 5321 appendix C.
 fn without_route(inner: &[u8]) -> &[u8] {
-    if inner.trim_ascii_start().first() != Some(&b'@') {
-        return inner;
-    }
     match unquoted(inner, b':') {
-        Some(at) => &inner[at + 1..],
-        None => inner,
+        Some(at) if inner.starts_with(b"@") => &inner[at + 1..],
+        _ => inner,
     }
 }
 
@@ -86,29 +86,132 @@ fn unquoted(text: &[u8], wanted: u8) -> Option<usize> {
     None
 }
 
-/// Removes quotes, backslashes, blanks and comments outside quotes.
-fn internal(text: &[u8], strict: bool) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.iter().copied();
-    let mut quoted = false;
-    let mut depth = 0usize;
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\\' => match bytes.next() {
-                Some(next) if depth == 0 => out.push(next),
-                Some(_) => {}
-                None => return None,
-            },
-            b'"' if depth == 0 => quoted = !quoted,
-            b'(' if !quoted && strict => return None,
-            b'(' if !quoted => depth += 1,
-            b')' if !quoted && depth > 0 => depth -= 1,
-            _ if depth > 0 => {}
-            byte if byte.is_ascii_whitespace() && !quoted => {}
-            byte => out.push(byte),
+/// Takes the words of one address together; two words without `.` or `@` between them are none.
+struct Reader<'a> {
+    rest: &'a [u8],
+    strict: bool,
+    address: Vec<u8>,
+    after_word: bool,
+    closed: bool,
+}
+
+impl Reader<'_> {
+    fn read(&mut self) -> Option<()> {
+        while let Some((byte, rest)) = self.rest.split_first() {
+            let here = self.rest;
+            self.rest = rest;
+            match byte {
+                byte if byte.is_ascii_whitespace() => {}
+                b'(' => self.comment()?,
+                b'"' => self.quoted()?,
+                b'[' => self.literal()?,
+                b'<' => self.begin()?,
+                b'>' => self.closed = true,
+                b',' | b';' => self.closed |= !self.address.is_empty(),
+                b'@' | b'.' | b':' => self.special(*byte)?,
+                _ => {
+                    self.rest = here;
+                    self.atom()?;
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn special(&mut self, byte: u8) -> Option<()> {
+        self.after_word = false;
+        self.address.push(byte);
+        (!self.closed).then_some(())
+    }
+
+    fn word(&mut self) -> Option<()> {
+        (!self.closed && !std::mem::replace(&mut self.after_word, true)).then_some(())
+    }
+
+    /// `<` within the path: what came before it was a phrase.
+    fn begin(&mut self) -> Option<()> {
+        if self.closed || (self.strict && !self.address.is_empty()) {
+            return None;
+        }
+        self.address.clear();
+        self.after_word = false;
+        Some(())
+    }
+
+    fn comment(&mut self) -> Option<()> {
+        let mut depth = 1;
+        while depth > 0 {
+            let (byte, rest) = self.rest.split_first()?;
+            self.rest = rest;
+            match byte {
+                b'(' => depth += 1,
+                b')' => depth -= 1,
+                b'\\' => self.rest = rest.get(1..)?,
+                _ => {}
+            }
+        }
+        (!self.strict).then_some(())
+    }
+
+    fn quoted(&mut self) -> Option<()> {
+        self.word_or_phrase()?;
+        loop {
+            let (byte, rest) = self.rest.split_first()?;
+            self.rest = rest;
+            match byte {
+                b'"' => return Some(()),
+                b'\\' => {
+                    let (next, rest) = rest.split_first()?;
+                    self.address.push(*next);
+                    self.rest = rest;
+                }
+                byte => self.address.push(*byte),
+            }
         }
     }
-    (!quoted && depth == 0).then_some(out)
+
+    /// A domain literal; a missing bracket at the end is added.
+    fn literal(&mut self) -> Option<()> {
+        self.word()?;
+        self.address.push(b'[');
+        while let Some((byte, rest)) = self.rest.split_first() {
+            self.rest = rest;
+            self.address.push(*byte);
+            if *byte == b']' {
+                return Some(());
+            }
+        }
+        self.address.push(b']');
+        Some(())
+    }
+
+    fn atom(&mut self) -> Option<()> {
+        self.word_or_phrase()?;
+        while let Some((byte, rest)) = self.rest.split_first() {
+            match byte {
+                b'\\' => {
+                    let (next, rest) = rest.split_first()?;
+                    self.address.push(*next);
+                    self.rest = rest;
+                    continue;
+                }
+                b'(' | b'"' | b'[' | b'<' | b'>' | b',' | b';' | b'@' | b'.' | b':' => break,
+                byte if byte.is_ascii_whitespace() => break,
+                byte => self.address.push(*byte),
+            }
+            self.rest = rest;
+        }
+        Some(())
+    }
+
+    /// Words may follow words in a phrase, which ends with a `<`.
+    fn word_or_phrase(&mut self) -> Option<()> {
+        let phrase = !self.strict && unquoted(self.rest, b'<').is_some();
+        if phrase && !self.closed {
+            return Some(());
+        }
+        self.word()
+    }
 }
 
 #[cfg(test)]
@@ -122,41 +225,67 @@ mod tests {
 
     #[test]
     fn the_usual_forms_are_read() {
-        assert_eq!(from(b"FROM:<a@b>"), Ok(b"a@b".to_vec()));
-        assert_eq!(from(b"from: <a@b>"), Ok(b"a@b".to_vec()));
-        assert_eq!(from(b"FROM:<>"), Ok(Vec::new()));
-        assert_eq!(from(b"FROM:a@b"), Ok(b"a@b".to_vec()));
-        assert_eq!(from(b"FROM:<@x,@y:a@b>"), Ok(b"a@b".to_vec()));
-        assert_eq!(from(b"FROM:<\"a b\\\"c\"@d>"), Ok(b"a b\"c@d".to_vec()));
-        assert_eq!(from(b"FROM:<u@[IPv6:::1]>"), Ok(b"u@[IPv6:::1]".to_vec()));
-        assert_eq!(from(b"FROM:<a@b"), Ok(b"a@b".to_vec()));
+        for (argument, address) in [
+            ("FROM:<a@b>", "a@b"),
+            ("from: < a@b >", "a@b"),
+            ("FROM:<>", ""),
+            ("FROM:a@b", "a@b"),
+            ("FROM:<@x,@y:a@b>", "a@b"),
+            ("FROM:<\"a b\\\"c\"@d>", "a b\"c@d"),
+            ("FROM:<a.\"b c\".d@e>", "a.b c.d@e"),
+            ("FROM:<u@[IPv6:::1]>", "u@[IPv6:::1]"),
+            ("FROM:<u@[IPv6:::1>", "u@[IPv6:::1]"),
+            ("FROM:<a@@b>", "a@@b"),
+        ] {
+            assert_eq!(from(argument.as_bytes()), Ok(address.as_bytes().to_vec()), "{argument}");
+        }
+    }
+
+    #[test]
+    fn what_old_clients_send_is_read_unless_strict() {
+        for argument in [
+            "FROM:a@b>",
+            "FROM:<Full Name <a@b>>",
+            "FROM:<\"Full\" Name <a@b>>",
+            "FROM:<a (c) @b>",
+            "FROM:<a(c)@b>",
+            "FROM:<group: a@b;>",
+        ] {
+            assert_eq!(from(argument.as_bytes()), Ok(b"a@b".to_vec()), "{argument}");
+            let strict = parse(argument.as_bytes(), "FROM:", true).map(|path| path.address);
+            assert_eq!(strict, Err(PathError::Address), "{argument}");
+        }
+        assert_eq!(parse(b"FROM:a@b", "FROM:", true).map(|path| path.address), Err(PathError::Address));
+        assert_eq!(parse(b"FROM:<@b>", "FROM:", true).map(|path| path.address), Err(PathError::Address));
+        assert_eq!(from(b"FROM:<<a@b>>"), Ok(b"a@b".to_vec()));
+        assert_eq!(from(b"FROM:<;a@b>"), Ok(b"a@b".to_vec()));
+        assert_eq!(from(b"FROM:<a:b@c>"), Ok(b"a:b@c".to_vec()));
     }
 
     #[test]
     fn what_is_no_path_is_told_from_what_is_no_address() {
-        assert_eq!(from(b"FROM"), Err(PathError::Syntax));
-        assert_eq!(from(b"FROM:"), Err(PathError::Syntax));
-        assert_eq!(from(b"TO:<a@b>"), Err(PathError::Syntax));
-        assert_eq!(from(b"FROM:<\"a@b>"), Err(PathError::Address));
-    }
-
-    #[test]
-    fn strict_wants_angle_brackets_and_no_comment() {
-        for argument in [&b"FROM:a@b"[..], b"FROM:<a@b", b"FROM:<a(c)@b>"] {
-            assert_eq!(
-                parse(argument, "FROM:", true).map(|path| path.address),
-                Err(PathError::Address)
-            );
+        for argument in ["FROM", "FROM:", "TO:<a@b>", "FROM :<a@b>", "FROM<a@b>"] {
+            assert_eq!(from(argument.as_bytes()), Err(PathError::Syntax), "{argument}");
+        }
+        for argument in [
+            "FROM:<\"a@b>",
+            "FROM:<a@b",
+            "FROM:<a b@c>",
+            "FROM:<a@b,c@d>",
+            "FROM:<a;b@c>",
+            "FROM:<@x a@b>",
+            "FROM:<a@b>SIZE=10",
+            "FROM:<a@b>,<c@d>",
+            "FROM:<a\"b\"@c>",
+        ] {
+            assert_eq!(from(argument.as_bytes()), Err(PathError::Address), "{argument}");
         }
     }
 
     #[test]
     fn parameters_follow_the_path() {
         let path = parse(b"FROM:<a@b> SIZE=1 BODY=7BIT", "FROM:", false).unwrap();
-        assert_eq!(
-            path.parameters.collect::<Vec<_>>(),
-            [&b"SIZE=1"[..], b"BODY=7BIT"]
-        );
+        assert_eq!(path.parameters.collect::<Vec<_>>(), [&b"SIZE=1"[..], b"BODY=7BIT"]);
     }
 
     proptest! {

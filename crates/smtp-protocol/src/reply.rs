@@ -29,10 +29,7 @@ pub struct Reply {
 impl Reply {
     /// A reply of one line without an enhanced status code, as greetings and HELO have it.
     pub fn plain(code: u16, text: impl AsRef<[u8]>) -> Reply {
-        Reply {
-            code,
-            lines: vec![text.as_ref().to_vec()],
-        }
+        Reply { code, lines: vec![text.as_ref().to_vec()] }
     }
 
     /// A reply of one line with its enhanced status code (`5.1.1`), RFC 2034.
@@ -42,19 +39,12 @@ impl Reply {
         line.extend_from_slice(status.as_bytes());
         line.push(b' ');
         line.extend_from_slice(text);
-        Reply {
-            code,
-            lines: vec![line],
-        }
+        Reply { code, lines: vec![line] }
     }
 
     /// A reply of several lines, such as that to EHLO. No lines are one empty line.
     pub fn lines_of(code: u16, lines: Vec<Vec<u8>>) -> Reply {
-        let lines = if lines.is_empty() {
-            vec![Vec::new()]
-        } else {
-            lines
-        };
+        let lines = if lines.is_empty() { vec![Vec::new()] } else { lines };
         Reply { code, lines }
     }
 
@@ -114,11 +104,8 @@ impl Reply {
     }
 
     fn each(&self, mut visit: impl FnMut(&[u8], u8, &[u8])) {
-        let code = [
-            b'0' + (self.code / 100 % 10) as u8,
-            b'0' + (self.code / 10 % 10) as u8,
-            b'0' + (self.code % 10) as u8,
-        ];
+        let code =
+            [b'0' + (self.code / 100 % 10) as u8, b'0' + (self.code / 10 % 10) as u8, b'0' + (self.code % 10) as u8];
         let last = self.lines.len().saturating_sub(1);
         for (at, line) in self.lines.iter().enumerate() {
             visit(&code, if at == last { b' ' } else { b'-' }, line);
@@ -128,10 +115,7 @@ impl Reply {
 
 /// Splits `5.1.1 text` into the enhanced status code and the text after the blank. RFC 3463 2.
 pub fn split_status(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = line
-        .iter()
-        .position(|byte| matches!(byte, b' ' | b'\t'))
-        .unwrap_or(line.len());
+    let end = line.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
     let (status, rest) = line.split_at(end);
     let mut parts = status.split(|byte| *byte == b'.');
     let class = parts.next()?;
@@ -140,10 +124,7 @@ pub fn split_status(line: &[u8]) -> Option<(&[u8], &[u8])> {
             .iter()
             .all(|part| (1..=3).contains(&part.len()) && part.iter().all(u8::is_ascii_digit))
         && parts.next().is_none();
-    let rest = rest
-        .iter()
-        .position(|byte| !matches!(byte, b' ' | b'\t'))
-        .map_or(&rest[..0], |at| &rest[at..]);
+    let rest = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t')).map_or(&rest[..0], |at| &rest[at..]);
     ok.then_some((status, rest))
 }
 
@@ -208,10 +189,7 @@ impl ReplyParser {
         }
         if last {
             let parser = std::mem::take(self);
-            return Ok(Some(Reply {
-                code,
-                lines: parser.lines,
-            }));
+            return Ok(Some(Reply { code, lines: parser.lines }));
         }
         if self.seen >= LINES_READ {
             *self = ReplyParser::default();
@@ -227,9 +205,7 @@ fn parse_line(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     if !(b'2'..=b'5').contains(&digits[0]) || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let code = digits
-        .iter()
-        .fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+    let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
     match line.get(3) {
         None => Some((code, true, b"")),
         Some(b' ') => Some((code, true, &line[4..])),
@@ -247,11 +223,7 @@ mod tests {
         let mut parser = ReplyParser::new();
         wire.split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
-            .filter_map(|line| {
-                parser
-                    .line(line.strip_suffix(b"\r").unwrap_or(line))
-                    .unwrap()
-            })
+            .filter_map(|line| parser.line(line.strip_suffix(b"\r").unwrap_or(line)).unwrap())
             .collect()
     }
 
@@ -287,10 +259,7 @@ mod tests {
 
     #[test]
     fn the_enhanced_status_counts_only_in_the_class_of_the_code() {
-        assert_eq!(
-            Reply::plain(550, "5.1.1 no").enhanced(),
-            Some((&b"5.1.1"[..], &b"no"[..]))
-        );
+        assert_eq!(Reply::plain(550, "5.1.1 no").enhanced(), Some((&b"5.1.1"[..], &b"no"[..])));
         assert_eq!(Reply::plain(450, "5.1.1 no").enhanced(), None);
         assert_eq!(Reply::plain(550, "5.1 no").enhanced(), None);
         assert_eq!(Reply::plain(550, "5.1.1234 no").enhanced(), None);

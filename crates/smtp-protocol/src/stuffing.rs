@@ -16,12 +16,7 @@ impl Stuffer {
     /// `limit` is the longest line on the wire in bytes, without CR LF (smtp_line_length_limit); longer
     /// ones go on in a new line that begins with a blank. `None` leaves lines as they are.
     pub fn new(limit: Option<usize>) -> Stuffer {
-        Stuffer {
-            limit: limit.filter(|limit| *limit > 0),
-            column: 0,
-            within_line: false,
-            broken: false,
-        }
+        Stuffer { limit: limit.filter(|limit| *limit > 0), column: 0, within_line: false, broken: false }
     }
 
     /// A line had to be broken.
@@ -88,18 +83,12 @@ mod tests {
 
     #[test]
     fn a_dot_is_doubled_only_at_the_start_of_a_line() {
-        assert_eq!(
-            stuff(None, &[(b".", true), (b"a", false), (b".b", true)]),
-            b"..\r\na.b\r\n.\r\n"
-        );
+        assert_eq!(stuff(None, &[(b".", true), (b"a", false), (b".b", true)]), b"..\r\na.b\r\n.\r\n");
     }
 
     #[test]
     fn an_empty_piece_does_not_hide_the_start_of_a_line() {
-        assert_eq!(
-            stuff(None, &[(b"", true), (b".", true)]),
-            b"\r\n..\r\n.\r\n"
-        );
+        assert_eq!(stuff(None, &[(b"", true), (b".", true)]), b"\r\n..\r\n.\r\n");
     }
 
     #[test]

@@ -68,9 +68,7 @@ impl Verb {
     pub fn parse(word: &[u8]) -> Verb {
         Verb::ALL
             .into_iter()
-            .find(|verb| {
-                *verb != Verb::Unknown && verb.name().as_bytes().eq_ignore_ascii_case(word)
-            })
+            .find(|verb| *verb != Verb::Unknown && verb.name().as_bytes().eq_ignore_ascii_case(word))
             .unwrap_or(Verb::Unknown)
     }
 
@@ -113,16 +111,9 @@ impl<'a> Command<'a> {
     /// Takes a line without its end apart.
     pub fn parse(line: &'a [u8]) -> Command<'a> {
         let line = line.trim_ascii();
-        let end = line
-            .iter()
-            .position(u8::is_ascii_whitespace)
-            .unwrap_or(line.len());
+        let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
         let (word, argument) = line.split_at(end);
-        Command {
-            verb: Verb::parse(word),
-            word,
-            argument: argument.trim_ascii_start(),
-        }
+        Command { verb: Verb::parse(word), word, argument: argument.trim_ascii_start() }
     }
 
     /// The words of the argument.
@@ -167,14 +158,15 @@ impl<'a> Iterator for Words<'a> {
 /// Where the first word of `text` ends.
 fn word_end(text: &[u8]) -> usize {
     let angle = text.first() == Some(&b'<');
-    let mut quoted = false;
+    let (mut quoted, mut depth) = (false, 0usize);
     let mut at = 0;
     while let Some(byte) = text.get(at) {
         match byte {
             b'\\' => at += 1,
             b'"' => quoted = !quoted,
-            b'>' if angle && !quoted => return at + 1,
-            byte if byte.is_ascii_whitespace() && !quoted && !angle => return at,
+            b'<' if angle && !quoted => depth += 1,
+            b'>' if !quoted => depth = depth.saturating_sub(1),
+            byte if byte.is_ascii_whitespace() && !quoted && depth == 0 => return at,
             _ => {}
         }
         at += 1;
@@ -203,7 +195,7 @@ mod tests {
 
     #[test]
     fn an_address_with_blanks_is_one_word() {
-        let found: Vec<&[u8]> = words(b"<\"a > b\"@c>SIZE=1  x\"y z\"").collect();
+        let found: Vec<&[u8]> = words(b"<\"a > b\"@c> SIZE=1  x\"y z\"").collect();
         assert_eq!(found, [&b"<\"a > b\"@c>"[..], b"SIZE=1", b"x\"y z\""]);
     }
 
