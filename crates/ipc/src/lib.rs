@@ -1,1 +1,21 @@
-//! The messages between our processes, one file a service, each with its client.
+//! What our processes say to each other: one file a service, with its request and reply types and its client.
+//!
+//! `ls` of this folder answers "what can processes ask each other". Everything travels as frames over Unix stream
+//! sockets ([`channel`]); only [`codec`] knows how a frame is encoded. What *other* programs speak (showq, triggers,
+//! postdrop, policy ...) is not here but in crate `wire`, byte-compatible with Postfix.
+//!
+//! A channel is typed by what is sent and what is received on it, so a message in the wrong direction does not compile;
+//! a peer that sends anything unexpected loses its channel and nothing else.
+
+pub mod channel;
+mod codec;
+pub mod pool;
+
+pub mod bounce;
+pub mod cleanup;
+pub mod delivery;
+pub mod qmgr;
+pub mod rewrite;
+
+pub use channel::{Channel, Client, IpcError, Server, Service};
+pub use pool::Pool;

@@ -1,2 +1,13 @@
-//! The system calls that need unsafe code, behind safe functions.
+//! The operating system, where the standard library and nix stop: the only crate with `unsafe` code.
+//!
+//! Each module is one kind of request to the kernel. Functions take and return owned descriptors and typed ids; no
+//! function here knows about mail, configuration or the log.
+#![allow(unsafe_code)]
+
+pub mod descriptor;
+pub mod identity;
+pub mod lock;
+pub mod privilege;
+pub mod process;
+pub mod storage;
 pub mod time;

@@ -1,0 +1,378 @@
+//! A typed, bidirectional stream of frames over a Unix socket, with descriptors where the service carries them.
+//!
+//! Each side begins with [`MAGIC`] and a greeting that names the service and its version. The greeting is not waited for:
+//! it travels with the first message, and the peer's is checked before the peer's first message is used. A socket that
+//! also takes Postfix's one-letter triggers tells the two apart by the first byte.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+
+use crate::codec;
+
+/// First byte of our protocol on any socket; no trigger starts with it.
+pub const MAGIC: u8 = 0xf5;
+
+/// A service as its two sides see it.
+pub trait Service {
+    /// Name in the greeting; a peer that greets with another name is refused.
+    const NAME: &'static str;
+    /// Changes when a message changes; both sides must agree.
+    const VERSION: u16;
+    /// What a client sends.
+    type Request: Serialize + DeserializeOwned;
+    /// What the server answers.
+    type Reply: Serialize + DeserializeOwned;
+}
+
+/// The client's end of a service.
+pub type Client<P> = Channel<P, <P as Service>::Request, <P as Service>::Reply>;
+/// The server's end of a service.
+pub type Server<P> = Channel<P, <P as Service>::Reply, <P as Service>::Request>;
+
+/// Why a channel cannot be used any more. Display is the reason alone; callers name the service.
+#[derive(Debug)]
+pub enum IpcError {
+    /// The operating system reports an error.
+    Io(io::Error),
+    /// The peer has closed the channel in the middle of an exchange.
+    Closed,
+    /// The peer sent what the protocol does not allow.
+    Malformed(String),
+    /// The peer greets as another service or version.
+    WrongService(String),
+    /// Nothing came within the time limit.
+    TimedOut,
+}
+
+impl fmt::Display for IpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "{error}"),
+            Self::Closed => f.write_str("premature disconnect"),
+            Self::Malformed(why) => write!(f, "malformed message: {why}"),
+            Self::WrongService(name) => write!(f, "unexpected service \"{name}\" at the other end"),
+            Self::TimedOut => f.write_str("time limit exceeded"),
+        }
+    }
+}
+
+impl std::error::Error for IpcError {}
+
+impl From<io::Error> for IpcError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Closed,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Greeting {
+    service: String,
+    version: u16,
+}
+
+/// One end of a connection: sends `S`, receives `R`, on behalf of service `P`.
+pub struct Channel<P, S, R> {
+    stream: UnixStream,
+    output: Vec<u8>,
+    input: Vec<u8>,
+    consumed: usize,
+    descriptors: VecDeque<OwnedFd>,
+    greeted: bool,
+    timeout: Duration,
+    types: PhantomData<fn(P, S) -> R>,
+}
+
+/// Postfix's ipc_timeout: what a peer may take before it is given up.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
+/// Bytes read at once; also the capacity that an idle channel keeps.
+const READ_SIZE: usize = 8 << 10;
+/// Received descriptors that may wait for their messages.
+const MAX_WAITING_DESCRIPTORS: usize = 16;
+
+impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
+    /// Connects to a service's socket.
+    ///
+    /// # Errors
+    /// Those of connect(2).
+    pub async fn connect(path: &Path) -> Result<Self, IpcError> {
+        Ok(Self::new(UnixStream::connect(path).await?))
+    }
+
+    /// Takes an accepted or connected stream.
+    pub fn new(stream: UnixStream) -> Self {
+        let mut channel = Self {
+            stream,
+            output: vec![MAGIC],
+            input: Vec::new(),
+            consumed: 0,
+            descriptors: VecDeque::new(),
+            greeted: false,
+            timeout: DEFAULT_TIMEOUT,
+            types: PhantomData,
+        };
+        let greeting = Greeting { service: P::NAME.to_owned(), version: P::VERSION };
+        // cannot fail: a short string and a number fit any frame
+        codec::encode(&greeting, &mut channel.output).expect("cannot fail: a greeting fits a frame");
+        channel
+    }
+
+    /// Limits the time that one receive or one flush may take.
+    pub fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+    }
+
+    /// Puts a message into the output buffer; it leaves with the next [`flush`](Self::flush) or [`send`](Self::send).
+    ///
+    /// # Errors
+    /// The message is larger than a frame may be.
+    pub fn queue(&mut self, message: &S) -> Result<(), IpcError> {
+        codec::encode(message, &mut self.output).map_err(IpcError::Malformed)
+    }
+
+    /// Bytes that wait for a flush.
+    pub fn queued_bytes(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Sends what was queued.
+    ///
+    /// # Errors
+    /// The peer is gone, or does not read within the time limit.
+    pub async fn flush(&mut self) -> Result<(), IpcError> {
+        self.write_out(&[]).await
+    }
+
+    /// Sends a message, after everything that was queued before.
+    ///
+    /// # Errors
+    /// As [`queue`](Self::queue) and [`flush`](Self::flush).
+    pub async fn send(&mut self, message: &S) -> Result<(), IpcError> {
+        self.queue(message)?;
+        self.flush().await
+    }
+
+    /// Sends a message with a descriptor attached.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_with(&mut self, message: &S, descriptor: BorrowedFd<'_>) -> Result<(), IpcError> {
+        self.queue(message)?;
+        self.write_out(&[descriptor]).await
+    }
+
+    /// The next message; `None` when the peer has closed the channel between messages.
+    ///
+    /// # Errors
+    /// Anything that makes the channel unusable; the caller drops it.
+    pub async fn receive(&mut self) -> Result<Option<R>, IpcError> {
+        let timeout = self.timeout;
+        match tokio::time::timeout(timeout, self.receive_unlimited()).await {
+            Ok(result) => result,
+            Err(_) => Err(IpcError::TimedOut),
+        }
+    }
+
+    /// The next message, without a time limit: for a server that waits for its client's next request. May be dropped
+    /// and called again (cancel safe).
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub async fn receive_unlimited(&mut self) -> Result<Option<R>, IpcError> {
+        loop {
+            if !self.greeted && self.take_greeting()? {
+                self.greeted = true;
+            }
+            if self.greeted
+                && let Some(message) = self.take_frame()?
+            {
+                return codec::decode(&self.input[message]).map(Some).map_err(IpcError::Malformed);
+            }
+            if self.fill().await? == 0 {
+                return if self.consumed == self.input.len() { Ok(None) } else { Err(IpcError::Closed) };
+            }
+        }
+    }
+
+    /// The next message, which the protocol requires to come now.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive), and [`IpcError::Closed`] at the end of the stream.
+    pub async fn expect(&mut self) -> Result<R, IpcError> {
+        self.receive().await?.ok_or(IpcError::Closed)
+    }
+
+    /// The descriptor that came with the message received last.
+    pub fn take_descriptor(&mut self) -> Option<OwnedFd> {
+        self.descriptors.pop_front()
+    }
+
+    /// Sends a request and waits for its answer.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send) and [`expect`](Self::expect).
+    pub async fn exchange(&mut self, message: &S) -> Result<R, IpcError> {
+        self.send(message).await?;
+        self.expect().await
+    }
+
+    async fn write_out(&mut self, descriptors: &[BorrowedFd<'_>]) -> Result<(), IpcError> {
+        let (stream, output) = (&self.stream, &mut self.output);
+        let mut attached = descriptors;
+        let mut sent = 0;
+        let write = async {
+            while sent < output.len() {
+                let rest = &output[sent..];
+                let result =
+                    stream.async_io(Interest::WRITABLE, || sys::descriptor::send_with(stream.as_fd(), rest, attached));
+                sent += result.await?;
+                attached = &[];
+            }
+            Ok(())
+        };
+        let result = match tokio::time::timeout(self.timeout, write).await {
+            Ok(result) => result,
+            Err(_) => Err(IpcError::TimedOut),
+        };
+        output.clear();
+        output.shrink_to(READ_SIZE);
+        result
+    }
+
+    /// Reads once; 0 at the end of the stream.
+    async fn fill(&mut self) -> Result<usize, IpcError> {
+        self.input.drain(..self.consumed);
+        self.consumed = 0;
+        if self.input.is_empty() {
+            self.input.shrink_to(READ_SIZE);
+        }
+        self.stream.readable().await?;
+        let start = self.input.len();
+        self.input.resize(start + READ_SIZE, 0);
+        let (stream, room) = (&self.stream, &mut self.input[start..]);
+        let result = stream.try_io(Interest::READABLE, || sys::descriptor::receive_with(stream.as_fd(), room));
+        match result {
+            Ok((count, descriptors)) => {
+                self.input.truncate(start + count);
+                self.descriptors.extend(descriptors);
+                if self.descriptors.len() > MAX_WAITING_DESCRIPTORS {
+                    return Err(IpcError::Malformed("too many descriptors".to_owned()));
+                }
+                Ok(count)
+            }
+            Err(error) => {
+                self.input.truncate(start);
+                // A wake-up without data is not the end of the stream: report it as one byte that never was, so that
+                // the caller looks again.
+                if error.kind() == io::ErrorKind::WouldBlock { Ok(1) } else { Err(error.into()) }
+            }
+        }
+    }
+
+    fn take_greeting(&mut self) -> Result<bool, IpcError> {
+        match self.input.get(self.consumed) {
+            None => return Ok(false),
+            Some(&MAGIC) => {}
+            Some(other) => return Err(IpcError::Malformed(format!("first byte {other:#x}"))),
+        }
+        self.consumed += 1;
+        let Some(frame) = self.take_frame()? else {
+            self.consumed -= 1;
+            return Ok(false);
+        };
+        let greeting: Greeting = codec::decode(&self.input[frame]).map_err(IpcError::Malformed)?;
+        if greeting.service != P::NAME || greeting.version != P::VERSION {
+            return Err(IpcError::WrongService(format!("{} version {}", greeting.service, greeting.version)));
+        }
+        Ok(true)
+    }
+
+    /// Where the next complete frame stands in the input, which is consumed up to its end.
+    fn take_frame(&mut self) -> Result<Option<std::ops::Range<usize>>, IpcError> {
+        let start = self.consumed;
+        match codec::frame_length(&self.input[start..]) {
+            Some(Err(why)) => Err(IpcError::Malformed(why)),
+            Some(Ok(length)) if self.input.len() - start >= length => {
+                self.consumed = start + length;
+                Ok(Some(start..start + length))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    struct Echo;
+    impl Service for Echo {
+        const NAME: &'static str = "echo";
+        const VERSION: u16 = 1;
+        type Request = (String, Vec<u8>);
+        type Reply = usize;
+    }
+    struct Other;
+    impl Service for Other {
+        const NAME: &'static str = "other";
+        const VERSION: u16 = 1;
+        type Request = (String, Vec<u8>);
+        type Reply = usize;
+    }
+
+    fn pair<A: Service, B: Service>() -> (Client<A>, Server<B>) {
+        let (left, right) = UnixStream::pair().unwrap();
+        (Channel::new(left), Channel::new(right))
+    }
+
+    #[tokio::test]
+    async fn requests_and_replies_cross_with_descriptors() {
+        let (mut client, mut server) = pair::<Echo, Echo>();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        client.send_with(&("a".into(), vec![0; 100_000]), file.as_fd()).await.unwrap();
+        let (name, bytes) = server.receive().await.unwrap().unwrap();
+        assert_eq!((name.as_str(), bytes.len()), ("a", 100_000));
+        assert!(server.take_descriptor().is_some());
+        server.send(&7).await.unwrap();
+        assert_eq!(client.expect().await.unwrap(), 7);
+        drop(client);
+        assert!(server.receive().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_peer_of_another_service_is_refused() {
+        let (mut client, mut server) = pair::<Other, Echo>();
+        client.send(&("a".into(), vec![])).await.unwrap();
+        assert!(matches!(server.receive().await, Err(IpcError::WrongService(_))));
+    }
+
+    #[tokio::test]
+    async fn foreign_bytes_end_the_channel_with_a_reason() {
+        let (mut left, right) = UnixStream::pair().unwrap();
+        left.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut server: Server<Echo> = Channel::new(right);
+        assert!(matches!(server.receive().await, Err(IpcError::Malformed(_))));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_stops_in_the_middle_of_a_frame_is_noticed() {
+        let (mut left, right) = UnixStream::pair().unwrap();
+        left.write_all(&[MAGIC, 200, 0, 0, 0, 1]).await.unwrap();
+        drop(left);
+        let mut server: Server<Echo> = Channel::new(right);
+        assert!(matches!(server.receive().await, Err(IpcError::Closed)));
+    }
+}

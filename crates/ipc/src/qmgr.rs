@@ -1,0 +1,65 @@
+//! qmgr: told of new mail by name, so that it need not search the incoming queue.
+//!
+//! The socket `public/qmgr` also takes Postfix's triggers (crate `wire`); our clients begin with
+//! [`MAGIC`](crate::channel::MAGIC). A notification is a hint: a message whose notification is lost is on stable storage
+//! and is found by the next scan.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::channel::{Client, IpcError, Service};
+
+/// The service `public/qmgr`.
+pub struct Qmgr;
+
+impl Service for Qmgr {
+    const NAME: &'static str = "qmgr";
+    const VERSION: u16 = 1;
+    type Request = Request;
+    type Reply = Nothing;
+}
+
+/// What qmgr is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// These messages are complete in the incoming queue.
+    Arrived(Vec<String>),
+}
+
+/// qmgr does not answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Nothing {}
+
+/// The sending side: one connection, made when it is first needed.
+pub struct Notifier {
+    path: PathBuf,
+    client: RefCell<Option<Client<Qmgr>>>,
+}
+
+impl Notifier {
+    /// A client of the service at `path`, normally `public/qmgr` ($queue_service_name).
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), client: RefCell::new(None) }
+    }
+
+    /// Tells qmgr that a message has arrived.
+    ///
+    /// # Errors
+    /// qmgr cannot be reached; the message stays where qmgr will find it.
+    pub async fn arrived(&self, queue_id: &str) -> Result<(), IpcError> {
+        let request = Request::Arrived(vec![queue_id.to_owned()]);
+        let kept = self.client.borrow_mut().take();
+        if let Some(mut client) = kept
+            && client.send(&request).await.is_ok()
+        {
+            *self.client.borrow_mut() = Some(client);
+            return Ok(());
+        }
+        let mut client = Client::<Qmgr>::connect(&self.path).await?;
+        client.send(&request).await?;
+        *self.client.borrow_mut() = Some(client);
+        Ok(())
+    }
+}

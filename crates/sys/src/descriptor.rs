@@ -1,0 +1,100 @@
+//! File descriptors: inherited ones, and ones that travel between processes.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+
+/// Most descriptors that one message may carry.
+pub const MAX_DESCRIPTORS: usize = 4;
+
+/// Takes ownership of a descriptor that the parent process left open under a known number, and marks it close-on-exec.
+///
+/// # Errors
+/// The number is not open, or is below 3 (standard streams are not taken over).
+pub fn inherit(number: RawFd) -> io::Result<OwnedFd> {
+    if number < 3 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "standard streams are not inherited descriptors"));
+    }
+    // SAFETY: F_GETFD only asks; a closed number is answered with EBADF.
+    let flags = fcntl(unsafe { BorrowedFd::borrow_raw(number) }, FcntlArg::F_GETFD)?;
+    // SAFETY: the call above proved that the number is open; by the contract between parent and child nobody else in
+    // this process owns it, since it was open before main() ran.
+    let owned = unsafe { OwnedFd::from_raw_fd(number) };
+    fcntl(&owned, FcntlArg::F_SETFD(FdFlag::from_bits_truncate(flags) | FdFlag::FD_CLOEXEC))?;
+    Ok(owned)
+}
+
+/// Sets or clears O_NONBLOCK.
+///
+/// # Errors
+/// Those of fcntl(2).
+pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    let mut flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    flags.set(OFlag::O_NONBLOCK, on);
+    fcntl(fd, FcntlArg::F_SETFL(flags))?;
+    Ok(())
+}
+
+/// Sends bytes on a connected Unix socket, with descriptors attached to the first of them (SCM_RIGHTS).
+///
+/// # Errors
+/// Those of sendmsg(2); `WouldBlock` on a full non-blocking socket.
+pub fn send_with(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
+    let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &rights };
+    Ok(sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None)?)
+}
+
+/// Receives bytes and the descriptors that came with them (close-on-exec).
+///
+/// # Errors
+/// Those of recvmsg(2); `InvalidData` when more than [`MAX_DESCRIPTORS`] were sent at once.
+pub fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut control = nix::cmsg_space!([RawFd; MAX_DESCRIPTORS]);
+    let mut slices = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    let mut received = Vec::new();
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(numbers) = control {
+            // SAFETY: the kernel has just installed these numbers in this process for this message; nobody owns them.
+            received.extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
+        }
+    }
+    if message.flags.contains(MsgFlags::MSG_CTRUNC) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "too many descriptors in one message"));
+    }
+    Ok((message.bytes, received))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_descriptor_arrives_with_its_bytes() {
+        let (left, right) = UnixStream::pair().unwrap();
+        let (mut far, near) = UnixStream::pair().unwrap();
+        assert_eq!(send_with(left.as_fd(), b"hi", &[near.as_fd()]).unwrap(), 2);
+        drop(near);
+        let mut buffer = [0; 16];
+        let (count, mut fds) = receive_with(right.as_fd(), &mut buffer).unwrap();
+        assert_eq!((&buffer[..count], fds.len()), (&b"hi"[..], 1));
+        let mut moved = UnixStream::from(fds.remove(0));
+        moved.write_all(b"x").unwrap();
+        let mut one = [0];
+        far.read_exact(&mut one).unwrap();
+        assert_eq!(&one, b"x");
+    }
+
+    #[test]
+    fn standard_streams_cannot_be_taken_over() {
+        assert!(inherit(1).is_err());
+        assert!(inherit(987).is_err());
+    }
+}

@@ -1,0 +1,70 @@
+//! Giving up what a process could otherwise do or gain: set-uid programs, capabilities, core dumps.
+
+use std::io;
+
+/// From here on no exec can gain privileges (set-uid, set-gid and file capabilities are ignored). Irrevocable.
+///
+/// # Errors
+/// A kernel without the feature.
+pub fn forbid_new_privileges() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: prctl with PR_SET_NO_NEW_PRIVS reads only its integer arguments.
+        if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Empties the capability sets of the process (effective, permitted, inheritable, ambient). Irrevocable together
+/// with [`forbid_new_privileges`].
+///
+/// # Errors
+/// The kernel refuses; a process without capabilities succeeds.
+pub fn drop_capabilities() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        #[repr(C)]
+        struct Header {
+            version: u32,
+            pid: i32,
+        }
+        // _LINUX_CAPABILITY_VERSION_3: two 32-bit words a set; three sets (effective, permitted, inheritable).
+        let mut header = Header { version: 0x2008_0522, pid: 0 };
+        let sets = [0u32; 6];
+        // SAFETY: prctl with these constants reads only its integer arguments.
+        let ambient = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+        // SAFETY: both pointers refer to live memory of the layout that capset(2) documents for version 3.
+        let all = unsafe { libc::syscall(libc::SYS_capset, &raw mut header, sets.as_ptr()) };
+        if ambient != 0 || all != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Raises the limit on open descriptors to what the hard limit allows, and returns it.
+///
+/// # Errors
+/// Those of getrlimit(2) and setrlimit(2).
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    }
+    Ok(hard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_descriptor_limit_is_the_hard_limit_afterwards() {
+        let limit = raise_descriptor_limit().unwrap();
+        let (soft, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
+        assert_eq!(soft, limit);
+    }
+}

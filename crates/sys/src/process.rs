@@ -1,0 +1,173 @@
+//! Starting processes with exactly the descriptors, environment and identity that they are meant to have.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use nix::fcntl::{FcntlArg, fcntl};
+
+use crate::identity::Identity;
+
+/// A process to be started. Descriptors that are not in the map are closed in the child, except 0, 1 and 2.
+pub struct Spawn<'a> {
+    /// File to execute.
+    pub path: PathBuf,
+    /// argv, the program name included.
+    pub arguments: Vec<OsString>,
+    /// The whole environment of the child.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Number in the child, and what stands behind it; numbers are 0 or more and distinct.
+    pub descriptors: Vec<(RawFd, BorrowedFd<'a>)>,
+    /// Becomes this user before the program is executed; `None` keeps the caller's ids.
+    pub identity: Option<Identity>,
+    /// Working directory; `None` keeps the caller's.
+    pub directory: Option<PathBuf>,
+    /// Puts the child into a process group of its own, so that it can be ended with all that it started.
+    pub own_group: bool,
+}
+
+/// Starts the process. Standard streams that the map does not name are /dev/null.
+///
+/// # Errors
+/// The process cannot be made, the identity cannot be taken or the file cannot be executed; the child is gone then.
+pub fn spawn(request: &Spawn<'_>) -> io::Result<Child> {
+    let Some((name, arguments)) = request.arguments.split_first() else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no program name"));
+    };
+    let mut command = Command::new(&request.path);
+    command.arg0(name).args(arguments).env_clear().envs(request.environment.iter().map(|(k, v)| (k, v)));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if let Some(directory) = &request.directory {
+        command.current_dir(directory);
+    }
+    if request.own_group {
+        command.process_group(0);
+    }
+    let plan = Plan::prepare(&request.descriptors)?;
+    let identity = request.identity.clone();
+    // SAFETY: the closure runs in the forked child of a process that may have threads. It only makes system calls
+    // (dup2, close_range, setgroups, setresgid, setresuid) over memory that was prepared before the fork, and neither
+    // allocates nor takes locks.
+    unsafe {
+        command.pre_exec(move || {
+            plan.apply()?;
+            match &identity {
+                Some(identity) => take_identity(identity),
+                None => Ok(()),
+            }
+        });
+    }
+    command.spawn()
+}
+
+/// Closes every descriptor from `first` on: what a careless parent left open stays out of this process.
+pub fn close_from(first: RawFd) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: called at the start of main(), before anything in this process owns descriptors from `first` on.
+    unsafe {
+        libc::close_range(first as libc::c_uint, libc::c_uint::MAX, 0);
+    }
+    #[cfg(not(target_os = "linux"))]
+    for number in first..1024 {
+        // SAFETY: as above.
+        unsafe { libc::close(number) };
+    }
+}
+
+/// Duplicates that lie above every wanted number, so that placing one cannot overwrite another.
+struct Plan {
+    moves: Vec<(OwnedFd, RawFd)>,
+    above: RawFd,
+}
+
+impl Plan {
+    fn prepare(descriptors: &[(RawFd, BorrowedFd<'_>)]) -> io::Result<Self> {
+        let above = descriptors.iter().map(|(number, _)| *number).max().unwrap_or(2).max(2) + 1;
+        let mut moves = Vec::with_capacity(descriptors.len());
+        for (number, fd) in descriptors {
+            let raised = fcntl(fd.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(above))?;
+            // SAFETY: the descriptor was made by the line above and has no other owner.
+            moves.push((unsafe { std::os::fd::FromRawFd::from_raw_fd(raised) }, *number));
+        }
+        Ok(Self { moves, above })
+    }
+
+    /// In the child: dup2 clears close-on-exec; everything above the map gets close-on-exec, so that what the standard
+    /// library needs until the exec stays open until then.
+    fn apply(&self) -> io::Result<()> {
+        for (from, to) in &self.moves {
+            // SAFETY: both numbers are integers; `from` is open.
+            if unsafe { libc::dup2(from.as_raw_fd(), *to) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        for number in 3..self.above {
+            if !self.moves.iter().any(|(_, to)| *to == number) {
+                // SAFETY: marks a number close-on-exec; EBADF for a closed one is fine.
+                unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+            }
+        }
+        #[cfg(target_os = "linux")]
+        // SAFETY: marks numbers close-on-exec; touches no memory.
+        unsafe {
+            libc::close_range(self.above as libc::c_uint, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int);
+        }
+        Ok(())
+    }
+}
+
+fn take_identity(identity: &Identity) -> io::Result<()> {
+    // SAFETY: the pointer and length describe the live vector; the other calls take integers. All are raw system calls
+    // that may be made between fork and exec.
+    let refused = unsafe {
+        libc::setgroups(identity.groups.len(), identity.groups.as_ptr()) != 0
+            || libc::setgid(identity.gid) != 0
+            || libc::setuid(identity.uid) != 0
+    };
+    if refused { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    fn shell(script: &str) -> Spawn<'static> {
+        Spawn {
+            path: "/bin/sh".into(),
+            arguments: ["sh", "-c", script].map(OsString::from).to_vec(),
+            environment: vec![("PATH".into(), "/bin:/usr/bin".into()), ("GENERATION".into(), "7".into())],
+            descriptors: Vec::new(),
+            identity: None,
+            directory: None,
+            own_group: true,
+        }
+    }
+
+    #[test]
+    fn the_child_has_the_mapped_descriptors_and_no_others() {
+        let (mut here, there) = UnixStream::pair().unwrap();
+        let (_leak, _leaked) = UnixStream::pair().unwrap();
+        let mut request = shell("echo $GENERATION >&5; ls /proc/self/fd | tr '\\n' ' ' >&5");
+        request.descriptors = vec![(5, there.as_fd())];
+        let mut child = spawn(&request).unwrap();
+        request.descriptors.clear();
+        drop(there);
+        let mut text = String::new();
+        here.read_to_string(&mut text).unwrap();
+        assert!(child.wait().unwrap().success());
+        // 3 is the directory that ls itself has open.
+        assert_eq!(text, "7\n0 1 2 3 5 ");
+    }
+
+    #[test]
+    fn a_missing_program_is_an_error_of_the_caller() {
+        let mut request = shell("");
+        request.path = "/nonexistent/program".into();
+        assert_eq!(spawn(&request).err().map(|e| e.kind()), Some(io::ErrorKind::NotFound));
+    }
+}
