@@ -1,0 +1,152 @@
+//! An SMTP client that says what it is told and shows every reply.
+
+use crate::wait::PATIENCE;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// One session.
+#[derive(Debug)]
+pub struct Client {
+    stream: BufReader<TcpStream>,
+    greeting: Reply,
+}
+
+/// One reply, all its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The three digits.
+    pub code: u16,
+    /// The text of each line, without code and line end.
+    pub lines: Vec<String>,
+}
+
+impl Reply {
+    /// Code and text of the last line: `250 2.0.0 Ok: queued as 4ABC`.
+    pub fn last(&self) -> String {
+        format!("{} {}", self.code, self.lines.last().map_or("", String::as_str))
+    }
+
+    /// The queue id of a reply to end-of-data.
+    pub fn queue_id(&self) -> Option<String> {
+        self.lines.last()?.split_once("queued as ").map(|(_, id)| id.trim().to_string())
+    }
+}
+
+impl Client {
+    /// Connects and reads the greeting.
+    pub fn connect(address: SocketAddr) -> io::Result<Client> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        let mut stream = BufReader::new(stream);
+        let greeting = read_reply(&mut stream)?;
+        Ok(Client { stream, greeting })
+    }
+
+    /// Connects and says EHLO.
+    pub fn greet(address: SocketAddr) -> io::Result<Client> {
+        let mut client = Client::connect(address)?;
+        client.command("EHLO client.test")?;
+        Ok(client)
+    }
+
+    /// What the server said first.
+    pub fn greeting(&self) -> &Reply {
+        &self.greeting
+    }
+
+    /// Sends a line, reads the reply.
+    pub fn command(&mut self, line: &str) -> io::Result<Reply> {
+        self.write(format!("{line}\r\n").as_bytes())?;
+        self.reply()
+    }
+
+    /// Sends bytes as they are.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
+    }
+
+    /// Reads one reply.
+    pub fn reply(&mut self) -> io::Result<Reply> {
+        read_reply(&mut self.stream)
+    }
+
+    /// Waits longer, or not as long, for replies.
+    pub fn patience(&self, patience: Duration) -> io::Result<()> {
+        self.stream.get_ref().set_read_timeout(Some(patience))
+    }
+
+    /// One message in one pipelined envelope: the reply to end-of-data, or the first refusal before it.
+    ///
+    /// `text` is header and body with `\n` line ends; dots are doubled here.
+    pub fn send(&mut self, sender: &str, recipients: &[&str], text: &str) -> io::Result<Reply> {
+        let mut envelope = format!("MAIL FROM:<{sender}>\r\n");
+        for recipient in recipients {
+            envelope.push_str(&format!("RCPT TO:<{recipient}>\r\n"));
+        }
+        envelope.push_str("DATA\r\n");
+        self.write(envelope.as_bytes())?;
+        let mut refusal = None;
+        for _ in 0..recipients.len() + 1 {
+            let reply = self.reply()?;
+            if reply.code >= 400 {
+                refusal.get_or_insert(reply);
+            }
+        }
+        let data = self.reply()?;
+        if data.code != 354 {
+            return Ok(refusal.unwrap_or(data));
+        }
+        self.write(wire_form(text).as_bytes())?;
+        self.reply()
+    }
+}
+
+/// A message as it travels after DATA: CRLF line ends, leading dots doubled, the final dot (RFC 5321 4.5.2).
+pub fn wire_form(text: &str) -> String {
+    let mut wire = String::with_capacity(text.len() + text.len() / 16 + 8);
+    for line in text.lines() {
+        if line.starts_with('.') {
+            wire.push('.');
+        }
+        wire.push_str(line);
+        wire.push_str("\r\n");
+    }
+    wire.push_str(".\r\n");
+    wire
+}
+
+fn read_reply(stream: &mut BufReader<TcpStream>) -> io::Result<Reply> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = Vec::new();
+        if stream.read_until(b'\n', &mut line)? == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("server hung up after {lines:?}")));
+        }
+        let line = String::from_utf8_lossy(&line).trim_end().to_string();
+        let code = line.get(..3).and_then(|c| c.parse().ok());
+        let Some(code) = code else { return Err(io::Error::other(format!("no SMTP reply: {line:?}"))) };
+        lines.push(line.get(4..).unwrap_or("").to_string());
+        if line.as_bytes().get(3) != Some(&b'-') {
+            return Ok(Reply { code, lines });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leading_dots_are_doubled_on_the_wire() {
+        assert_eq!(wire_form("a\n.b\n"), "a\r\n..b\r\n.\r\n");
+    }
+
+    #[test]
+    fn the_queue_id_is_what_follows_queued_as() {
+        let reply = Reply { code: 250, lines: vec!["2.0.0 Ok: queued as 4ABC".to_string()] };
+        assert_eq!(reply.queue_id().as_deref(), Some("4ABC"));
+    }
+}

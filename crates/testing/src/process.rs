@@ -1,0 +1,110 @@
+//! The processes of one instance, as /proc shows them: those of the session that its master leads.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, SysconfVar, sysconf};
+use std::path::PathBuf;
+
+/// One process at the moment it was looked at.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// Its id.
+    pub pid: i32,
+    /// Name of its program, at most 15 characters.
+    pub name: String,
+    /// Its parent.
+    pub parent: i32,
+    session: i32,
+    /// CPU time in clock ticks, with that of the children that it has reaped.
+    ticks: u64,
+    /// Resident memory in pages.
+    pages: u64,
+}
+
+impl Process {
+    /// All processes of the session of `leader`, the leader included.
+    pub fn of_session(leader: i32) -> Vec<Process> {
+        all().into_iter().filter(|p| p.session == leader).collect()
+    }
+
+    /// One process, if it is there.
+    pub fn of_pid(pid: i32) -> Option<Process> {
+        parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> u64 {
+        self.pages * setting(SysconfVar::PAGE_SIZE)
+    }
+
+    /// Memory that is this process's share, in bytes: pages that several processes map are divided among them.
+    pub fn proportional(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid)).unwrap_or_default();
+        let line = text.lines().find_map(|l| l.strip_prefix("Pss:"));
+        line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kilobytes| kilobytes * 1024)
+    }
+
+    /// Sends it a signal; a process that is gone is no error.
+    pub fn signal(&self, signal: Signal) {
+        let _ = kill(Pid::from_raw(self.pid), signal);
+    }
+
+    /// The user and group ids it runs with: effective user, effective group.
+    pub fn effective_ids(&self) -> Option<(u32, u32)> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let id = |key: &str| status.lines().find_map(|l| l.strip_prefix(key)?.split_whitespace().nth(1)?.parse().ok());
+        Some((id("Uid:")?, id("Gid:")?))
+    }
+}
+
+/// CPU seconds that the processes of a session have used, those that are reaped included.
+pub fn cpu_seconds(leader: i32) -> f64 {
+    let ticks: u64 = Process::of_session(leader).iter().map(|p| p.ticks).sum();
+    ticks as f64 / setting(SysconfVar::CLK_TCK) as f64
+}
+
+fn all() -> Vec<Process> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|e| Process::of_pid(e.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+/// proc(5), /proc/PID/stat: the name in parentheses may contain anything, the rest is numbers. Zombies are gone.
+fn parse(pid: i32, stat: &str) -> Option<Process> {
+    let (head, rest) = stat.rsplit_once(')')?;
+    let (_, name) = head.split_once('(')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
+    if fields.first() == Some(&"Z") {
+        return None;
+    }
+    let ticks = (11..15).map(number).sum::<Option<u64>>()?;
+    let (parent, session) = (number(1)? as i32, number(3)? as i32);
+    Some(Process { pid, name: name.to_string(), parent, session, ticks, pages: number(21)? })
+}
+
+fn setting(variable: SysconfVar) -> u64 {
+    sysconf(variable).ok().flatten().unwrap_or(4096) as u64
+}
+
+/// Path of the executable that a process runs.
+pub fn executable(pid: i32) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/exe")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_with_parentheses_in_its_name_is_read() {
+        let rest = "S 7 8 9 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 0 0 55 0";
+        let process = parse(5, &format!("5 (a) b) {rest}")).expect("parsed");
+        assert_eq!((process.name.as_str(), process.parent, process.session), ("a) b", 7, 9));
+        assert_eq!((process.ticks, process.pages), (10, 55));
+    }
+
+    #[test]
+    fn this_process_is_found_by_its_id() {
+        let own = Process::of_pid(std::process::id() as i32).expect("found");
+        assert!(own.resident() > 0);
+    }
+}

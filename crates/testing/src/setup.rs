@@ -1,0 +1,228 @@
+//! What an instance is made of: its directories, main.cf, master.cf and aliases, for either mail system.
+
+use crate::accounts::{Accounts, is_root};
+use crate::instance::Instance;
+use crate::port::Port;
+use crate::programs::{Implementation, Programs};
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+/// Users of the domain `mail.test` who get their mail into a Maildir each.
+pub const USERS: [&str; 3] = ["alice", "bob", "carol"];
+
+/// Queue directories of `mail_owner` alone.
+const PRIVATE: [&str; 12] = [
+    "incoming", "active", "deferred", "bounce", "defer", "flush", "hold", "trace", "saved", "corrupt", "private", "pid",
+];
+
+/// An instance that is not made yet.
+#[derive(Debug)]
+pub struct Setup {
+    programs: Programs,
+    main: Vec<(String, String)>,
+    services: Vec<String>,
+}
+
+impl Setup {
+    /// The mail system that this run of the scenarios is about; every setting as in `base_settings`.
+    pub fn new() -> Setup {
+        Setup::of(Programs::under_test())
+    }
+
+    /// The same of certain programs.
+    pub fn of(programs: Programs) -> Setup {
+        Setup { programs, main: Vec::new(), services: Vec::new() }
+    }
+
+    /// A setting of main.cf, in place of the one that stands there.
+    pub fn set(mut self, name: &str, value: impl Into<String>) -> Setup {
+        self.main.retain(|(n, _)| n != name);
+        self.main.push((name.to_string(), value.into()));
+        self
+    }
+
+    /// A line of master.cf, in place of the one of that name and type.
+    pub fn service(mut self, line: &str) -> Setup {
+        self.services.push(line.to_string());
+        self
+    }
+
+    /// Makes the directories and files.
+    pub fn build(self) -> Instance {
+        let folder = new_folder();
+        let accounts = Accounts::for_caller();
+        make_directories(&folder, &accounts);
+        let port = Port::reserve();
+        write_old(&folder.join("etc/aliases"), &aliases(&folder));
+        let instance = Instance::new(folder, port, accounts, self);
+        instance.write_configuration();
+        instance
+    }
+
+    /// Makes and starts it.
+    pub fn start(self) -> Instance {
+        let mut instance = self.build();
+        instance.start();
+        instance
+    }
+
+    pub(crate) fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    pub(crate) fn switch(&mut self, programs: Programs) {
+        self.programs = programs;
+    }
+
+    pub(crate) fn change(&mut self, name: &str, value: &str) {
+        self.main.retain(|(n, _)| n != name);
+        self.main.push((name.to_string(), value.to_string()));
+    }
+
+    /// Text of main.cf.
+    pub(crate) fn main_cf(&self, folder: &Path, accounts: &Accounts) -> String {
+        let mut settings = base_settings(&self.programs, folder, accounts);
+        settings.retain(|(name, _)| !self.main.iter().any(|(changed, _)| changed == name));
+        settings.extend(self.main.iter().cloned());
+        settings.iter().map(|(name, value)| format!("{name} = {value}\n")).collect()
+    }
+
+    /// Text of master.cf.
+    pub(crate) fn master_cf(&self, port: u16) -> String {
+        let mut lines: Vec<String> =
+            ["127.0.0.1", "[::1]"].map(|ip| format!("{ip}:{port} inet n - n - - smtpd")).into();
+        lines.extend(SERVICES.iter().map(|l| l.to_string()));
+        if self.programs.implementation == Implementation::Oracle {
+            lines.extend(ORACLE_SERVICES.iter().map(|l| l.to_string()));
+        }
+        for line in &self.services {
+            let identity = identity(line);
+            lines.retain(|l| identity != self::identity(l));
+            lines.push(line.clone());
+        }
+        lines.iter().map(|l| format!("{l}\n")).collect()
+    }
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup::new()
+    }
+}
+
+fn identity(line: &str) -> (Option<&str>, Option<&str>) {
+    let mut words = line.split_whitespace();
+    (words.next(), words.next())
+}
+
+const SERVICES: [&str; 13] = [
+    "pickup unix n - n 60 1 pickup",
+    "cleanup unix n - n - 0 cleanup",
+    "qmgr unix n - n 300 1 qmgr",
+    "rewrite unix - - n - - trivial-rewrite",
+    "bounce unix - - n - 0 bounce",
+    "defer unix - - n - 0 bounce",
+    "smtp unix - - n - - smtp",
+    "relay unix - - n - - smtp",
+    "showq unix n - n - - showq",
+    "error unix - - n - - error",
+    "retry unix - - n - - error",
+    "local unix - n n - - local",
+    "postlog unix-dgram n - n - 1 postlogd",
+];
+
+/// What C Postfix needs beside them, and complains about in its log without.
+const ORACLE_SERVICES: [&str; 6] = [
+    "trace unix - - n - 0 bounce",
+    "verify unix - - n - 1 verify",
+    "flush unix n - n 1000? 0 flush",
+    "proxymap unix - - n - - proxymap",
+    "anvil unix - - n - 1 anvil",
+    "scache unix - - n - 1 scache",
+];
+
+/// Loopback alone, no DNS, no system file, one Maildir a user of `mail.test`; everything else goes to `relayhost`.
+fn base_settings(programs: &Programs, folder: &Path, accounts: &Accounts) -> Vec<(String, String)> {
+    let at = |name: &str| folder.join(name).display().to_string();
+    let mut settings = vec![
+        ("compatibility_level", "3.6".to_string()),
+        ("queue_directory", at("queue")),
+        ("data_directory", at("data")),
+        ("daemon_directory", programs.daemons.display().to_string()),
+        ("command_directory", programs.commands.display().to_string()),
+        ("mail_owner", accounts.owner.clone()),
+        ("setgid_group", accounts.group.clone()),
+        ("maillog_file", at("log")),
+        ("maillog_file_prefixes", folder.display().to_string()),
+        ("myhostname", "mail.test".to_string()),
+        ("mydomain", "mail.test".to_string()),
+        ("mydestination", "mail.test, localhost".to_string()),
+        ("mynetworks", "127.0.0.0/8 [::1]/128".to_string()),
+        ("inet_interfaces", "127.0.0.1, [::1]".to_string()),
+        ("inet_protocols", "all".to_string()),
+        ("alias_maps", format!("texthash:{}", at("etc/aliases"))),
+        ("alias_database", String::new()),
+        ("local_recipient_maps", "$alias_maps".to_string()),
+        ("relayhost", "[127.0.0.1]:9".to_string()),
+        ("smtpd_peername_lookup", "no".to_string()),
+        ("fast_flush_domains", String::new()),
+    ];
+    if let Some(root) = &programs.root {
+        settings.push(("meta_directory", root.join("etc/postfix").display().to_string()));
+        settings.push(("shlib_directory", root.join("usr/lib/postfix").display().to_string()));
+    }
+    settings.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+}
+
+fn aliases(folder: &Path) -> String {
+    let maildir = |user: &str| folder.join("mail").join(user).display().to_string();
+    USERS.iter().map(|user| format!("{user} {}/\n", maildir(user))).collect()
+}
+
+/// The directories of an installation below `folder`, with the owners and modes of one.
+pub fn make_directories(folder: &Path, accounts: &Accounts) {
+    let own = |path: &Path, uid: u32, gid: u32, mode: u32| {
+        fs::create_dir_all(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        if is_root() {
+            chown(path, Some(uid), Some(gid)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    };
+    let (owner, owner_group, group) =
+        (accounts.owner_uid.as_raw(), accounts.owner_gid.as_raw(), accounts.group_gid.as_raw());
+    for public in ["", "etc", "queue"] {
+        own(&folder.join(public), 0, 0, 0o755);
+    }
+    let queue = folder.join("queue");
+    for private in PRIVATE {
+        own(&queue.join(private), owner, owner_group, 0o700);
+    }
+    own(&queue.join("pid"), 0, 0, 0o755);
+    own(&queue.join("public"), owner, group, 0o710);
+    own(&queue.join("maildrop"), owner, group, 0o730);
+    own(&folder.join("data"), owner, owner_group, 0o700);
+    own(&folder.join("mail"), accounts.recipient_uid.as_raw(), accounts.recipient_gid.as_raw(), 0o700);
+}
+
+/// Writes a file as if some seconds ago: a configuration file of this second is not trusted yet, and reload waits.
+pub fn write_old(path: &Path, text: &str) {
+    let written = File::create(path).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.set_modified(SystemTime::now() - Duration::from_secs(10))
+    });
+    written.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+}
+
+fn new_folder() -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("postfix-rs-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let folder = std::env::temp_dir().join(name);
+    // Left by a process of the same number that was killed.
+    let _ = fs::remove_dir_all(&folder);
+    folder
+}

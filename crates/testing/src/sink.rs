@@ -1,0 +1,225 @@
+//! An SMTP server that keeps what it receives, on loopback; it can be told to refuse.
+
+use crate::port::Port;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A running sink. It ends with the process; dropped, it takes no further connection.
+#[derive(Debug)]
+pub struct Sink {
+    address: SocketAddr,
+    state: Arc<State>,
+    _port: Port,
+}
+
+/// One received message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Address of the client.
+    pub client: IpAddr,
+    /// Argument of HELO or EHLO.
+    pub helo: String,
+    /// Argument of MAIL, from the colon on.
+    pub sender: String,
+    /// Arguments of RCPT, from the colon on.
+    pub recipients: Vec<String>,
+    /// Header and body with `\n` line ends, dots undone; empty when the sink only counts.
+    pub text: String,
+}
+
+#[derive(Debug)]
+struct State {
+    received: Mutex<Vec<Received>>,
+    count: AtomicUsize,
+    keep: bool,
+    closed: AtomicBool,
+    /// Reply to every RCPT, if not 250.
+    refusal: Mutex<Option<String>>,
+}
+
+impl Sink {
+    /// On 127.0.0.1.
+    pub fn v4() -> Sink {
+        Sink::start(IpAddr::V4(Ipv4Addr::LOCALHOST), true)
+    }
+
+    /// On ::1.
+    pub fn v6() -> Sink {
+        Sink::start(IpAddr::V6(Ipv6Addr::LOCALHOST), true)
+    }
+
+    /// On 127.0.0.1, counting without keeping: for measurements.
+    pub fn counting() -> Sink {
+        Sink::start(IpAddr::V4(Ipv4Addr::LOCALHOST), false)
+    }
+
+    fn start(ip: IpAddr, keep: bool) -> Sink {
+        let port = Port::reserve();
+        let address = SocketAddr::new(ip, port.number());
+        let listener = TcpListener::bind(address).unwrap_or_else(|e| panic!("sink on {address}: {e}"));
+        let state = Arc::new(State {
+            received: Mutex::default(),
+            count: AtomicUsize::new(0),
+            keep,
+            closed: AtomicBool::new(false),
+            refusal: Mutex::default(),
+        });
+        let serving = state.clone();
+        std::thread::spawn(move || accept(&listener, &serving));
+        Sink { address, state, _port: port }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// It as a next hop without a DNS look-up: `[127.0.0.1]:2525`.
+    pub fn next_hop(&self) -> String {
+        match self.address.ip() {
+            IpAddr::V4(ip) => format!("[{ip}]:{}", self.address.port()),
+            IpAddr::V6(ip) => format!("[ipv6:{ip}]:{}", self.address.port()),
+        }
+    }
+
+    /// Answers every RCPT with this from now on; None: accepts again.
+    pub fn refuse(&self, reply: Option<&str>) {
+        *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = reply.map(str::to_string);
+    }
+
+    /// How many messages it has acknowledged.
+    pub fn count(&self) -> usize {
+        self.state.count.load(Ordering::Acquire)
+    }
+
+    /// What it has acknowledged.
+    pub fn received(&self) -> Vec<Received> {
+        self.state.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.state.closed.store(true, Ordering::Release);
+        // Wakes the thread that waits in accept.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn accept(listener: &TcpListener, state: &Arc<State>) {
+    for stream in listener.incoming().flatten() {
+        if state.closed.load(Ordering::Acquire) {
+            return;
+        }
+        let state = state.clone();
+        std::thread::spawn(move || {
+            // A client that hangs up in the middle is the client's business.
+            let _ = serve(stream, &state);
+        });
+    }
+}
+
+fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let client = stream.peer_addr()?.ip();
+    let empty =
+        Received { client, helo: String::new(), sender: String::new(), recipients: Vec::new(), text: String::new() };
+    let (mut mail, mut input, mut output) = (empty.clone(), BufReader::new(stream.try_clone()?), stream);
+    output.write_all(b"220 sink.test ESMTP\r\n")?;
+    let (mut line, mut replies) = (String::new(), Vec::new());
+    loop {
+        // Replies to pipelined commands leave together.
+        if !replies.is_empty() && input.buffer().is_empty() {
+            output.write_all(&std::mem::take(&mut replies))?;
+        }
+        line.clear();
+        if input.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let (verb, rest) = line.trim_end().split_once([' ', ':']).unwrap_or((line.trim_end(), ""));
+        let argument = rest.split_once(':').map_or(rest, |(_, path)| path).to_string();
+        let reply = match verb.to_ascii_uppercase().as_str() {
+            "EHLO" | "HELO" => {
+                mail.helo = rest.to_string();
+                "250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES".to_string()
+            }
+            "MAIL" => {
+                mail = Received { helo: mail.helo.clone(), sender: argument, ..empty.clone() };
+                "250 2.1.0 Ok".to_string()
+            }
+            "RCPT" => recipient(&mut mail, argument, state),
+            "DATA" if mail.recipients.is_empty() => "554 5.5.1 Error: no valid recipients".to_string(),
+            "DATA" => {
+                replies.extend_from_slice(b"354 End data with <CR><LF>.<CR><LF>\r\n");
+                output.write_all(&std::mem::take(&mut replies))?;
+                mail.text = read_data(&mut input, state.keep)?;
+                keep(&mail, state);
+                "250 2.0.0 Ok".to_string()
+            }
+            "QUIT" => return output.write_all(b"221 2.0.0 Bye\r\n"),
+            _ => "250 2.0.0 Ok".to_string(),
+        };
+        replies.extend_from_slice(format!("{reply}\r\n").as_bytes());
+    }
+}
+
+fn recipient(mail: &mut Received, path: String, state: &State) -> String {
+    let refusal = state.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    refusal.unwrap_or_else(|| {
+        mail.recipients.push(path);
+        "250 2.1.5 Ok".to_string()
+    })
+}
+
+fn keep(mail: &Received, state: &State) {
+    if state.keep {
+        state.received.lock().unwrap_or_else(PoisonError::into_inner).push(mail.clone());
+    }
+    state.count.fetch_add(1, Ordering::AcqRel);
+}
+
+fn read_data(input: &mut BufReader<TcpStream>, keep: bool) -> io::Result<String> {
+    let (mut text, mut line) = (Vec::new(), Vec::new());
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let body = line.strip_suffix(b"\r\n").unwrap_or(&line);
+        if body == b"." {
+            return Ok(String::from_utf8_lossy(&text).into_owned());
+        }
+        if keep {
+            text.extend_from_slice(body.strip_prefix(b".").unwrap_or(body));
+            text.push(b'\n');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Client;
+
+    #[test]
+    fn the_sink_keeps_what_the_client_sends() {
+        let sink = Sink::v6();
+        let mut client = Client::greet(sink.address()).expect("connected");
+        let reply = client.send("a@client.test", &["b@sink.test"], "Subject: x\n\n.dot\n").expect("sent");
+        assert_eq!(reply.code, 250);
+        let received = sink.received();
+        assert_eq!(received[0].text, "Subject: x\n\n.dot\n");
+        assert_eq!(received[0].recipients, ["<b@sink.test>"]);
+    }
+
+    #[test]
+    fn a_refusing_sink_accepts_nothing() {
+        let sink = Sink::v4();
+        sink.refuse(Some("450 4.2.0 later"));
+        let mut client = Client::greet(sink.address()).expect("connected");
+        assert_eq!(client.send("a@client.test", &["b@sink.test"], "x\n").expect("sent").code, 450);
+        assert_eq!(sink.count(), 0);
+    }
+}

@@ -1,0 +1,55 @@
+//! `cargo xtask tidy`: the rules of CONTRIBUTING.md that can be checked, checked. It changes nothing.
+//!
+//! One file a group of rules; every complaint names file and line and says what to do.
+
+mod citations;
+mod layers;
+mod names;
+mod pages;
+mod shape;
+mod source;
+
+use crate::failure::{Failure, Outcome};
+use crate::workspace;
+use source::Source;
+
+/// Checks everything, prints each complaint, fails when there is one.
+pub fn run() -> Outcome {
+    let packages = workspace::packages()?;
+    let files = workspace::files()?;
+    let mut sources = Vec::new();
+    for path in files.iter().filter(|f| f.ends_with(".rs")) {
+        sources.push(Source::new(path, &workspace::read(&workspace::root().join(path))?));
+    }
+    let mut complaints = Complaints::default();
+    layers::check(&packages, &mut complaints);
+    for source in &sources {
+        shape::check(source, &mut complaints);
+        names::check(source, &mut complaints);
+    }
+    citations::check(&sources, &mut complaints)?;
+    pages::check(&files, &mut complaints)?;
+    complaints.report(sources.len())
+}
+
+/// What is wrong, a line each.
+#[derive(Default)]
+struct Complaints(Vec<String>);
+
+impl Complaints {
+    fn add(&mut self, path: &str, line: usize, what: impl std::fmt::Display) {
+        self.0.push(format!("{path}:{line}: {what}"));
+    }
+
+    fn report(mut self, files: usize) -> Outcome {
+        if self.0.is_empty() {
+            println!("tidy: {files} source files in order");
+            return Ok(());
+        }
+        self.0.sort();
+        for line in &self.0 {
+            println!("{line}");
+        }
+        Err(Failure(format!("tidy: {} complaints", self.0.len())))
+    }
+}
