@@ -1,1 +1,49 @@
-//! Log records: one type a line, rendered as Postfix's text or as JSON.
+//! The log: Postfix's lines, byte for byte where log readers look, and the same records as JSON.
+//!
+//! A line is a [`Record`] (a type with named facts) or a plain text of a severity (the macros). Where it goes is decided
+//! once a process ([`sink`]): syslog, the postlog service, or a terminal. Nothing unprintable passes: the finished text
+//! goes through [`text::printable_into`], is cut at 2000 bytes, and is never a format string.
+//!
+//! Daemons gather the lines of one turn of their loop and send them together ([`batch`]).
+
+pub mod delay;
+mod line;
+mod record;
+mod sink;
+
+pub use line::{Format, Severity};
+pub use record::{Field, Record};
+pub use sink::{Destination, Setup, batch, flush, set_program, set_up, set_up_command, tag};
+
+/// Logs a record.
+pub fn emit(record: &dyn Record) {
+    sink::write(record.severity(), record.queue_id(), &record.to_string(), || record.fields());
+}
+
+/// Logs a text; the macros end here.
+pub fn emit_text(severity: Severity, text: std::fmt::Arguments<'_>) {
+    match text.as_str() {
+        Some(text) => sink::write(severity, None, text, Vec::new),
+        None => sink::write(severity, None, &text.to_string(), Vec::new),
+    }
+}
+
+/// Logs a text as fatal, and ends the process with the status that makes master try again later.
+pub fn fail(text: std::fmt::Arguments<'_>, status: i32) -> ! {
+    emit_text(Severity::Fatal, text);
+    flush();
+    std::process::exit(status)
+}
+
+/// Logs a line without a severity word.
+#[macro_export]
+macro_rules! info { ($($arg:tt)*) => { $crate::emit_text($crate::Severity::Info, format_args!($($arg)*)) } }
+/// Logs a line that begins with `warning: `.
+#[macro_export]
+macro_rules! warning { ($($arg:tt)*) => { $crate::emit_text($crate::Severity::Warning, format_args!($($arg)*)) } }
+/// Logs a line that begins with `error: `.
+#[macro_export]
+macro_rules! error { ($($arg:tt)*) => { $crate::emit_text($crate::Severity::Error, format_args!($($arg)*)) } }
+/// Logs a line that begins with `fatal: ` and ends the process with status 1. For programs, not for libraries.
+#[macro_export]
+macro_rules! fatal { ($($arg:tt)*) => { $crate::fail(format_args!($($arg)*), 1) } }

@@ -41,7 +41,9 @@ pub fn c_escape(bytes: &[u8]) -> String {
             b'\\' => out.push_str("\\\\"),
             0x20..0x7f => out.push(b as char),
             // Writing to a String does not fail.
-            _ => drop(write!(out, "\\{b:03o}")),
+            _ => {
+                let _ = write!(out, "\\{b:03o}");
+            }
         }
     }
     out

@@ -10,7 +10,7 @@ pub fn encode(bytes: &[u8]) -> String {
             out.push(b as char);
         } else {
             // Writing to a String does not fail.
-            drop(write!(out, "+{b:02X}"));
+            let _ = write!(out, "+{b:02X}");
         }
     }
     out

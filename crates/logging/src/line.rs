@@ -1,0 +1,201 @@
+//! One line in each of its forms.
+
+use std::fmt::Write;
+
+use sys::time::{Civil, local};
+
+use crate::record::Field;
+
+/// How serious a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Normal operation.
+    Info,
+    /// Somebody should look.
+    Warning,
+    /// Something was not done.
+    Error,
+    /// The process cannot go on.
+    Fatal,
+    /// The process has found itself broken.
+    Panic,
+}
+
+impl Severity {
+    /// The word in front of the text, with its colon and blank; empty for info.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Info => "",
+            Self::Warning => "warning: ",
+            Self::Error => "error: ",
+            Self::Fatal => "fatal: ",
+            Self::Panic => "panic: ",
+        }
+    }
+
+    /// The name in the JSON form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            _ => self.prefix().trim_end_matches(": "),
+        }
+    }
+
+    /// syslog(3): LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT.
+    pub(crate) fn syslog(self) -> u8 {
+        match self {
+            Self::Info => 6,
+            Self::Warning => 4,
+            Self::Error => 3,
+            Self::Fatal | Self::Panic => 2,
+        }
+    }
+}
+
+/// The form of lines in files and on standard output (maillog_format).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// `Nov 22 11:41:25 mx postfix/local[6557]: text`.
+    #[default]
+    Postfix,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Longest text in bytes, as Postfix cuts it.
+const MAX_TEXT: usize = 2000;
+
+/// A text ready to be shown: the severity word, then printable characters, cut at [`MAX_TEXT`] bytes.
+pub(crate) fn clean(severity: Severity, text: &str, out: &mut String) {
+    out.push_str(severity.prefix());
+    let end = text.floor_char_boundary(MAX_TEXT);
+    text::printable_into(&text.as_bytes()[..end], out);
+}
+
+/// The facts that every line has.
+pub(crate) struct Origin<'a> {
+    pub tag: &'a str,
+    pub pid: u32,
+    pub host: &'a str,
+}
+
+/// `Mon DD HH:MM:SS`, with the day as maillog_file has it (zero-padded) or as syslog has it (blank-padded).
+pub(crate) fn stamp(now: &Civil, zero_padded: bool, out: &mut String) {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = MONTHS.get(usize::from(now.month) - 1).copied().unwrap_or("???");
+    let (day, hour, minute, second) = (now.day, now.hour, now.minute, now.second);
+    // Writing to a String does not fail.
+    let _ = if zero_padded {
+        write!(out, "{month} {day:02} {hour:02}:{minute:02}:{second:02}")
+    } else {
+        write!(out, "{month} {day:2} {hour:02}:{minute:02}:{second:02}")
+    };
+}
+
+/// The line of a maillog file, without its newline.
+pub(crate) fn postfix(origin: &Origin<'_>, unix: i64, severity: Severity, text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 64);
+    stamp(&local(unix), true, &mut out);
+    let _ = write!(out, " {} {}[{}]: ", origin.host, origin.tag, origin.pid);
+    clean(severity, text, &mut out);
+    out
+}
+
+/// The datagram of syslog (RFC 3164 as the C library writes it): facility and severity, time, tag, text.
+pub(crate) fn syslog(origin: &Origin<'_>, facility: u8, unix: i64, severity: Severity, text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 64);
+    let _ = write!(out, "<{}>", facility * 8 + severity.syslog());
+    stamp(&local(unix), false, &mut out);
+    let _ = write!(out, " {}[{}]: ", origin.tag, origin.pid);
+    clean(severity, text, &mut out);
+    out
+}
+
+/// The JSON form: one object on one line.
+pub(crate) fn json(
+    origin: &Origin<'_>,
+    unix: i64,
+    severity: Severity,
+    queue_id: Option<&str>,
+    text: &str,
+    fields: &[Field],
+) -> String {
+    let now = sys::time::utc(unix);
+    let mut out = String::with_capacity(text.len() + 128);
+    let _ = write!(
+        out,
+        "{{\"time\":\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z\",\"host\":",
+        now.year, now.month, now.day, now.hour, now.minute, now.second
+    );
+    quote(origin.host, &mut out);
+    out.push_str(",\"process\":");
+    quote(origin.tag, &mut out);
+    let _ = write!(out, ",\"pid\":{},\"severity\":\"{}\"", origin.pid, severity.name());
+    if let Some(queue_id) = queue_id {
+        out.push_str(",\"queue_id\":");
+        quote(queue_id, &mut out);
+    }
+    for (name, value) in fields {
+        let _ = write!(out, ",\"{name}\":");
+        quote(value, &mut out);
+    }
+    let mut cleaned = String::with_capacity(text.len());
+    clean(Severity::Info, text, &mut cleaned);
+    out.push_str(",\"text\":");
+    quote(&cleaned, &mut out);
+    out.push('}');
+    out
+}
+
+/// A JSON string (RFC 8259 section 7).
+fn quote(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04x}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORIGIN: Origin<'static> = Origin { tag: "postfix/smtp", pid: 7, host: "mx" };
+
+    #[test]
+    fn a_maillog_line_has_postfix_form_and_nothing_unprintable() {
+        let line = postfix(&ORIGIN, 0, Severity::Warning, "a\r\nb");
+        assert!(line.ends_with(" mx postfix/smtp[7]: warning: a??b"), "{line}");
+        assert_eq!(line.split(' ').nth(1).map(str::len), Some(2));
+    }
+
+    #[test]
+    fn a_syslog_datagram_names_facility_mail() {
+        assert!(syslog(&ORIGIN, 2, 0, Severity::Info, "x").starts_with("<22>"));
+        assert!(syslog(&ORIGIN, 2, 0, Severity::Fatal, "x").starts_with("<18>"));
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let mut out = String::new();
+        clean(Severity::Info, &"é".repeat(3000), &mut out);
+        assert_eq!(out.len(), MAX_TEXT);
+    }
+
+    #[test]
+    fn json_keeps_facts_apart_from_text() {
+        let line = json(&ORIGIN, 0, Severity::Info, Some("ABC"), "say \"hi\"", &[("status", "sent".to_owned())]);
+        assert_eq!(
+            line,
+            "{\"time\":\"1970-01-01T00:00:00Z\",\"host\":\"mx\",\"process\":\"postfix/smtp\",\"pid\":7,\
+             \"severity\":\"info\",\"queue_id\":\"ABC\",\"status\":\"sent\",\"text\":\"say \\\"hi\\\"\"}"
+        );
+    }
+}
