@@ -25,21 +25,14 @@ impl Committer {
     pub fn start() -> io::Result<Self> {
         let (sender, receiver) = channel();
         let together = syncfs_reports_errors();
-        std::thread::Builder::new()
-            .name("commit".into())
-            .spawn(move || run(&receiver, together))?;
+        std::thread::Builder::new().name("commit".into()).spawn(move || run(&receiver, together))?;
         Ok(Self { sender })
     }
 
     /// Has `file` written to disk. The result is what the future yields.
     pub fn submit(&self, file: File) -> Pending {
-        let pending = Pending {
-            state: Arc::default(),
-        };
-        let job = Job {
-            file,
-            state: Arc::clone(&pending.state),
-        };
+        let pending = Pending { state: Arc::default() };
+        let job = Job { file, state: Arc::clone(&pending.state) };
         // When the thread is gone, the returned job is dropped, which tells the waiter.
         drop(self.sender.send(job));
         pending
@@ -116,9 +109,7 @@ fn commit(batch: &[Job], together: bool) {
             let result = syncfs(&first.file);
             batch.iter().for_each(|job| job.finish(result));
         }
-        _ => batch
-            .iter()
-            .for_each(|job| job.finish(nix::unistd::fsync(&job.file))),
+        _ => batch.iter().for_each(|job| job.finish(nix::unistd::fsync(&job.file))),
     }
 }
 
@@ -135,15 +126,12 @@ fn syncfs(_: &File) -> Result<(), Errno> {
 /// syncfs reports write errors since Linux 5.8; before that, and elsewhere, each file gets its own
 /// fsync.
 fn syncfs_reports_errors() -> bool {
-    let release =
-        nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
+    let release = nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
     cfg!(target_os = "linux") && release.is_ok_and(|release| at_least(&release, (5, 8)))
 }
 
 fn at_least(release: &str, wanted: (u32, u32)) -> bool {
-    let mut numbers = release
-        .split(|c: char| !c.is_ascii_digit())
-        .map(|text| text.parse().unwrap_or(0));
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|text| text.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
 }
 

@@ -26,10 +26,7 @@ impl<S: ReadAt> Content<S> {
     pub fn new(source: S, data_offset: u64) -> Self {
         let mut reader = Reader::new(source);
         reader.seek(data_offset);
-        Self {
-            reader,
-            finished: false,
-        }
+        Self { reader, finished: false }
     }
 
     /// The next text; nothing after the last one.
@@ -38,26 +35,9 @@ impl<S: ReadAt> Content<S> {
             return Ok(None);
         }
         match self.reader.next_record()? {
-            Some(Record {
-                kind: Type::LINE,
-                data,
-                ..
-            }) => Ok(Some(Text {
-                data,
-                ends_line: true,
-            })),
-            Some(Record {
-                kind: Type::PARTIAL,
-                data,
-                ..
-            }) => Ok(Some(Text {
-                data,
-                ends_line: false,
-            })),
-            Some(Record {
-                kind: Type::EXTRACTED,
-                ..
-            }) => {
+            Some(Record { kind: Type::LINE, data, .. }) => Ok(Some(Text { data, ends_line: true })),
+            Some(Record { kind: Type::PARTIAL, data, .. }) => Ok(Some(Text { data, ends_line: false })),
+            Some(Record { kind: Type::EXTRACTED, .. }) => {
                 self.finished = true;
                 Ok(None)
             }

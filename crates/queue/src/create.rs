@@ -52,23 +52,13 @@ impl NewFile {
     pub fn create(spool: &Spool, queue: QueueName, mode: u32, long: bool) -> io::Result<Self> {
         let (temporary, file) = create_temporary(spool, queue, mode)?;
         let guard = match give_name(spool, queue, &temporary, &file, long) {
-            Ok(id) => Guard {
-                spool: spool.clone(),
-                queue,
-                id,
-                keep: false,
-            },
+            Ok(id) => Guard { spool: spool.clone(), queue, id, keep: false },
             Err(error) => {
                 let _ = fs::remove_file(&temporary);
                 return Err(named(error, &temporary));
             }
         };
-        Ok(Self {
-            guard,
-            file,
-            buffer: Vec::with_capacity(4096),
-            written: 0,
-        })
+        Ok(Self { guard, file, buffer: Vec::with_capacity(4096), written: 0 })
     }
 
     /// The identifier of the message.
@@ -106,11 +96,8 @@ impl NewFile {
 
     /// Overwrites bytes that were appended before.
     pub fn overwrite(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let buffered = offset
-            .checked_sub(self.written)
-            .and_then(|n| usize::try_from(n).ok());
-        let in_buffer =
-            buffered.and_then(|start| self.buffer.get_mut(start..start.checked_add(bytes.len())?));
+        let buffered = offset.checked_sub(self.written).and_then(|n| usize::try_from(n).ok());
+        let in_buffer = buffered.and_then(|start| self.buffer.get_mut(start..start.checked_add(bytes.len())?));
         if let Some(target) = in_buffer {
             target.copy_from_slice(bytes);
             return Ok(());
@@ -157,21 +144,13 @@ impl NewFile {
         // The queue manager leaves files of the future alone; the clock of a network file system
         // is not ours.
         let now = SystemTime::now();
-        self.file
-            .set_times(FileTimes::new().set_accessed(now).set_modified(now))?;
+        self.file.set_times(FileTimes::new().set_accessed(now).set_modified(now))?;
         self.file.set_permissions(Permissions::from_mode(mode))?;
-        Ok(Complete {
-            guard: self.guard,
-            file: self.file,
-        })
+        Ok(Complete { guard: self.guard, file: self.file })
     }
 
     fn flush_when_full(&mut self) -> io::Result<()> {
-        if self.buffer.len() < BUFFER {
-            Ok(())
-        } else {
-            self.flush()
-        }
+        if self.buffer.len() < BUFFER { Ok(()) } else { self.flush() }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -245,23 +224,10 @@ fn create_temporary(spool: &Spool, queue: QueueName, mode: u32) -> io::Result<(P
     let directory = spool.queue(queue);
     let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
     for _ in 0..ATTEMPTS {
-        let path = directory.join(format!(
-            "{}.{}",
-            since_epoch().subsec_micros(),
-            std::process::id()
-        ));
-        match OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&path)
-        {
+        let path = directory.join(format!("{}.{}", since_epoch().subsec_micros(), std::process::id()));
+        match OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&path) {
             Ok(file) => return Ok((path, file)),
-            Err(error)
-                if [Some(Errno::EEXIST as i32), Some(Errno::EISDIR as i32)]
-                    .contains(&error.raw_os_error()) =>
-            {
+            Err(error) if [Some(Errno::EEXIST as i32), Some(Errno::EISDIR as i32)].contains(&error.raw_os_error()) => {
                 last = named(error, &path);
             }
             Err(error) => return Err(named(error, &path)),
@@ -271,13 +237,7 @@ fn create_temporary(spool: &Spool, queue: QueueName, mode: u32) -> io::Result<(P
 }
 
 /// Renames to a name that tells the inode; no other file can have it at the same time.
-fn give_name(
-    spool: &Spool,
-    queue: QueueName,
-    from: &PathBuf,
-    file: &File,
-    long: bool,
-) -> io::Result<QueueId> {
+fn give_name(spool: &Spool, queue: QueueName, from: &PathBuf, file: &File, long: bool) -> io::Result<QueueId> {
     let inode = file.metadata()?.ino();
     let mut attempt = 0;
     loop {
@@ -296,9 +256,7 @@ fn give_name(
 
 fn since_epoch() -> std::time::Duration {
     // A clock before 1970 gives names that are still unique.
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn named(error: io::Error, path: &std::path::Path) -> io::Error {
@@ -306,8 +264,5 @@ fn named(error: io::Error, path: &std::path::Path) -> io::Error {
         Some(number) => Errno::from_raw(number).desc().to_owned(),
         None => error.to_string(),
     };
-    io::Error::new(
-        error.kind(),
-        format!("create file {}: {reason}", path.display()),
-    )
+    io::Error::new(error.kind(), format!("create file {}: {reason}", path.display()))
 }

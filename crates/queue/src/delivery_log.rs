@@ -44,15 +44,10 @@ impl Entry {
     /// The paragraph, with its leading and trailing empty line. `compatible` adds the line that
     /// old readers know (`backwards_bounce_logfile_compatibility`).
     pub fn encode(&self, compatible: bool) -> Vec<u8> {
-        let address: &[u8] = if self.recipient.is_empty() {
-            b"<>"
-        } else {
-            &self.recipient
-        };
+        let address: &[u8] = if self.recipient.is_empty() { b"<>" } else { &self.recipient };
         let mut out = b"\n".to_vec();
         if compatible {
             out.push(b'<');
-            // The null address is written as its own brackets by the line below only.
             push_clean(&mut out, &self.recipient);
             out.extend_from_slice(b">: ");
             push_clean(&mut out, &self.reason);
@@ -86,23 +81,11 @@ impl Entry {
 /// from (bounce, trace) are on disk when this returns, because the recipient is marked done next; a
 /// lost defer log is written again at the next attempt. On failure the log is cut back to its old
 /// length.
-pub fn append(
-    spool: &Spool,
-    queue: QueueName,
-    id: &QueueId,
-    entries: &[Entry],
-    compatible: bool,
-) -> io::Result<()> {
+pub fn append(spool: &Spool, queue: QueueName, id: &QueueId, entries: &[Entry], compatible: bool) -> io::Result<()> {
     let path = spool.path(queue, id);
     let mut opened = None;
     make_parents(&path, || {
-        opened = Some(
-            OpenOptions::new()
-                .append(true)
-                .create(true)
-                .mode(0o600)
-                .open(&path)?,
-        );
+        opened = Some(OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?);
         Ok(())
     })?;
     let Some(mut file) = opened else {
@@ -110,14 +93,9 @@ pub fn append(
     };
     file.lock()?;
     let length = file.metadata()?.len();
-    let text: Vec<u8> = entries
-        .iter()
-        .flat_map(|entry| entry.encode(compatible))
-        .collect();
+    let text: Vec<u8> = entries.iter().flat_map(|entry| entry.encode(compatible)).collect();
     let durable = queue != QueueName::Defer;
-    let result = file
-        .write_all(&text)
-        .and_then(|()| if durable { file.sync_all() } else { Ok(()) });
+    let result = file.write_all(&text).and_then(|()| if durable { file.sync_all() } else { Ok(()) });
     if result.is_err() {
         let _ = file.set_len(length);
     }
@@ -155,16 +133,8 @@ pub fn open(spool: &Spool, queue: QueueName, id: &QueueId) -> io::Result<Option<
 impl<R: Read> LogReader<R> {
     /// A reader of the text of a log in `queue`, which decides the defaults.
     pub fn new(input: R, queue: QueueName) -> Self {
-        let (status, action) = if queue == QueueName::Bounce {
-            ("5.0.0", "failed")
-        } else {
-            ("4.0.0", "delayed")
-        };
-        Self {
-            input: BufReader::new(input),
-            status,
-            action,
-        }
+        let (status, action) = if queue == QueueName::Bounce { ("5.0.0", "failed") } else { ("4.0.0", "delayed") };
+        Self { input: BufReader::new(input), status, action }
     }
 
     /// The next entry; nothing at the end.
@@ -236,11 +206,7 @@ fn take_line(entry: &mut Entry, line: &[u8]) {
         return;
     };
     let value = clean(&line[equals + 1..]);
-    let number = || {
-        std::str::from_utf8(&value)
-            .ok()
-            .and_then(|text| text.parse::<u64>().ok())
-    };
+    let number = || std::str::from_utf8(&value).ok().and_then(|text| text.parse::<u64>().ok());
     match &line[..equals] {
         b"recipient" => entry.recipient = value,
         b"original_recipient" => entry.original = value,
@@ -260,12 +226,7 @@ fn take_line(entry: &mut Entry, line: &[u8]) {
 
 /// The form `<address>: reason`, all that very old logs have.
 fn take_old_line(entry: &mut Entry, line: &[u8]) {
-    let Some(end) =
-        bstr::ByteSlice::rfind(line, ">: ".as_bytes()).filter(|_| entry.recipient.is_empty())
-    else {
-        return;
-    };
-    let end = bstr::ByteSlice::find(line, ">: ".as_bytes()).unwrap_or(end);
+    let Some(end) = bstr::ByteSlice::find(line, b">: ") else { return };
     entry.recipient = clean(&line[1..end]);
     entry.reason = clean(&line[end + 3..]);
     if entry.recipient.is_empty() {
@@ -295,16 +256,9 @@ fn push_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 /// A value on its own line: nothing in it may end the line.
 fn push_clean(out: &mut Vec<u8>, value: &[u8]) {
-    out.extend(
-        value
-            .iter()
-            .map(|b| if b.is_ascii_control() { b'?' } else { *b }),
-    );
+    out.extend(value.iter().map(|b| if b.is_ascii_control() { b'?' } else { *b }));
 }
 
 fn clean(value: &[u8]) -> Vec<u8> {
-    value
-        .iter()
-        .map(|b| if b.is_ascii_control() { b'?' } else { *b })
-        .collect()
+    value.iter().map(|b| if b.is_ascii_control() { b'?' } else { *b }).collect()
 }

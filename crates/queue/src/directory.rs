@@ -93,10 +93,7 @@ pub struct Hashing {
 impl Default for Hashing {
     /// Postfix's defaults: `deferred, defer`, one level.
     fn default() -> Self {
-        Self {
-            names: vec!["deferred".into(), "defer".into()],
-            depth: 1,
-        }
+        Self { names: vec!["deferred".into(), "defer".into()], depth: 1 }
     }
 }
 
@@ -114,11 +111,7 @@ impl Spool {
     pub fn new(root: impl Into<PathBuf>, hashing: Hashing) -> Self {
         let root = root.into();
         // Paths appear in warnings as Postfix writes them: without a leading "./".
-        let root = if root == Path::new(".") {
-            PathBuf::new()
-        } else {
-            root
-        };
+        let root = if root == Path::new(".") { PathBuf::new() } else { root };
         Self { root, hashing }
     }
 
@@ -135,8 +128,7 @@ impl Spool {
     /// The number of subdirectory levels of one queue.
     pub fn depth(&self, queue: QueueName) -> usize {
         // maildrop is written by an unprivileged program that must not make directories.
-        let hashed = queue != QueueName::Maildrop
-            && self.hashing.names.iter().any(|name| name == queue.as_str());
+        let hashed = queue != QueueName::Maildrop && self.hashing.names.iter().any(|name| name == queue.as_str());
         if hashed { self.hashing.depth } else { 0 }
     }
 
@@ -160,54 +152,30 @@ mod tests {
     use super::*;
 
     fn path(queue: QueueName, id: &str, depth: usize) -> String {
-        let hashing = Hashing {
-            depth,
-            ..Hashing::default()
-        };
+        let hashing = Hashing { depth, ..Hashing::default() };
         let spool = Spool::new("", hashing);
-        spool
-            .path(queue, &QueueId::parse(id.as_bytes()).unwrap())
-            .display()
-            .to_string()
+        spool.path(queue, &QueueId::parse(id.as_bytes()).unwrap()).display().to_string()
     }
 
     #[test]
     fn a_hashed_queue_has_one_subdirectory_a_level() {
-        assert_eq!(
-            path(QueueName::Deferred, "DAD8C552116", 1),
-            "deferred/D/DAD8C552116"
-        );
-        assert_eq!(
-            path(QueueName::Deferred, "DAD8C552116", 2),
-            "deferred/D/A/DAD8C552116"
-        );
-        assert_eq!(
-            path(QueueName::Deferred, "4jXRJr3hS0zp2vF", 1),
-            "deferred/7/4jXRJr3hS0zp2vF"
-        );
+        assert_eq!(path(QueueName::Deferred, "DAD8C552116", 1), "deferred/D/DAD8C552116");
+        assert_eq!(path(QueueName::Deferred, "DAD8C552116", 2), "deferred/D/A/DAD8C552116");
+        assert_eq!(path(QueueName::Deferred, "4jXRJr3hS0zp2vF", 1), "deferred/7/4jXRJr3hS0zp2vF");
         assert_eq!(path(QueueName::Deferred, "AB", 3), "deferred/A/B/_/AB");
     }
 
     #[test]
     fn a_queue_that_is_not_listed_is_flat() {
-        assert_eq!(
-            path(QueueName::Active, "DAD8C552116", 1),
-            "active/DAD8C552116"
-        );
+        assert_eq!(path(QueueName::Active, "DAD8C552116", 1), "active/DAD8C552116");
     }
 
     #[test]
     fn maildrop_is_flat_whatever_the_settings_say() {
-        let hashing = Hashing {
-            names: vec!["maildrop".into()],
-            depth: 1,
-        };
+        let hashing = Hashing { names: vec!["maildrop".into()], depth: 1 };
         let spool = Spool::new(".", hashing);
         let id = QueueId::parse(b"DAD8C552116").unwrap();
-        assert_eq!(
-            spool.path(QueueName::Maildrop, &id),
-            Path::new("maildrop/DAD8C552116")
-        );
+        assert_eq!(spool.path(QueueName::Maildrop, &id), Path::new("maildrop/DAD8C552116"));
     }
 
     #[test]

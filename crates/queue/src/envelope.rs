@@ -20,10 +20,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            recipients: 5000,
-            attributes: 100,
-        }
+        Self { recipients: 5000, attributes: 100 }
     }
 }
 
@@ -130,11 +127,9 @@ impl fmt::Display for EnvelopeError {
         match self {
             Self::Record(error) => error.fmt(f),
             Self::Size(payload) => write!(f, "invalid size record: {}", bstr::BStr::new(payload)),
-            Self::Unexpected { kind, offset } => write!(
-                f,
-                "unexpected {} record ({kind:?}) at offset {offset}",
-                name(kind)
-            ),
+            Self::Unexpected { kind, offset } => {
+                write!(f, "unexpected {} record ({kind:?}) at offset {offset}", name(kind))
+            }
             Self::Malformed { kind, offset } => {
                 write!(f, "malformed {} record at offset {offset}", name(kind))
             }
@@ -160,11 +155,9 @@ impl Envelope {
         let mut reader = Reader::new(source);
         let mut parser = Parser::new(limits);
         let size = match reader.next_record()? {
-            Some(Record {
-                kind: Type::SIZE,
-                data,
-                ..
-            }) => SizeRecord::parse(data).ok_or_else(|| EnvelopeError::Size(data.to_vec()))?,
+            Some(Record { kind: Type::SIZE, data, .. }) => {
+                SizeRecord::parse(data).ok_or_else(|| EnvelopeError::Size(data.to_vec()))?
+            }
             Some(Record { kind, offset, .. }) => {
                 return Err(EnvelopeError::Unexpected { kind, offset });
             }
@@ -176,10 +169,7 @@ impl Envelope {
         let end_of_content = size.data_offset + size.data_size;
         reader.seek(end_of_content);
         match reader.next_record()? {
-            Some(Record {
-                kind: Type::EXTRACTED,
-                ..
-            }) => {}
+            Some(Record { kind: Type::EXTRACTED, .. }) => {}
             Some(Record { kind, offset, .. }) => {
                 return Err(EnvelopeError::Unexpected { kind, offset });
             }
@@ -199,14 +189,8 @@ impl Envelope {
         parser.envelope.data_offset = reader.position();
         loop {
             match reader.next_record()? {
-                Some(Record {
-                    kind: Type::EXTRACTED,
-                    ..
-                }) => break,
-                Some(Record {
-                    kind: Type::LINE | Type::PARTIAL,
-                    ..
-                }) => {}
+                Some(Record { kind: Type::EXTRACTED, .. }) => break,
+                Some(Record { kind: Type::LINE | Type::PARTIAL, .. }) => {}
                 Some(Record { kind, offset, .. }) => {
                     return Err(EnvelopeError::Unexpected { kind, offset });
                 }
@@ -249,11 +233,7 @@ impl Envelope {
     /// The value of a named attribute; the last one counts, because what was found in the content
     /// comes after what the client said.
     pub fn attribute(&self, name: &str) -> Option<&[u8]> {
-        let found = self
-            .attributes
-            .iter()
-            .rev()
-            .find(|(key, _)| key == name.as_bytes());
+        let found = self.attributes.iter().rev().find(|(key, _)| key == name.as_bytes());
         found.map(|(_, value)| value.as_slice())
     }
 
@@ -269,10 +249,7 @@ impl Envelope {
 
     /// RET: 1 FULL, 2 HDRS, 0 not requested.
     pub fn return_flags(&self) -> u32 {
-        self.attribute("ret_flags")
-            .and_then(record::parse_number)
-            .and_then(|n| u32::try_from(n).ok())
-            .unwrap_or(0)
+        self.attribute("ret_flags").and_then(record::parse_number).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
     }
 
     /// `7bit`, `8bit` or empty.
@@ -315,11 +292,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads records up to the one that ends the segment.
-    fn segment<S: ReadAt>(
-        &mut self,
-        reader: &mut Reader<S>,
-        end: Type,
-    ) -> Result<(), EnvelopeError> {
+    fn segment<S: ReadAt>(&mut self, reader: &mut Reader<S>, end: Type) -> Result<(), EnvelopeError> {
         self.pending = Recipient::default();
         self.group = reader.position();
         loop {
@@ -342,14 +315,10 @@ impl<'a> Parser<'a> {
 
     /// Takes one record; true when it ends the group of a recipient.
     fn record(&mut self, record: Record<'_>) -> Result<bool, EnvelopeError> {
-        let Record {
-            kind, offset, data, ..
-        } = record;
+        let Record { kind, offset, data, .. } = record;
         match kind {
             Type::RECIPIENT => self.recipient(record)?,
-            Type::DONE | Type::CANCELED if self.envelope.resume.is_none() => {
-                self.envelope.finished += 1
-            }
+            Type::DONE | Type::CANCELED if self.envelope.resume.is_none() => self.envelope.finished += 1,
             Type::DONE | Type::CANCELED => {}
             Type::ORIGINAL => self.pending.original = data.to_vec(),
             Type::DSN_RECIPIENT => self.pending.dsn_original = data.to_vec(),
@@ -362,12 +331,7 @@ impl<'a> Parser<'a> {
             Type::FILTER => self.envelope.content_filter = Some(data.to_vec()),
             Type::REDIRECT => self.envelope.redirect_to = Some(data.to_vec()),
             Type::VERP => self.envelope.verp = Some(data.to_vec()),
-            Type::WARNING => {
-                self.envelope.warning_time = Some(Marked {
-                    offset,
-                    value: number(record)?,
-                })
-            }
+            Type::WARNING => self.envelope.warning_time = Some(Marked { offset, value: number(record)? }),
             Type::SENDER if !self.sender_seen && !self.extracted => {
                 self.envelope.sender = data.to_vec();
                 self.sender_seen = true;
@@ -378,10 +342,7 @@ impl<'a> Parser<'a> {
             Type::RETURN_RECEIPT | Type::ERRORS_TO | Type::PRIORITY => {}
             _ => return Err(EnvelopeError::Unexpected { kind, offset }),
         }
-        Ok(matches!(
-            kind,
-            Type::RECIPIENT | Type::DONE | Type::CANCELED
-        ))
+        Ok(matches!(kind, Type::RECIPIENT | Type::DONE | Type::CANCELED))
     }
 
     fn recipient(&mut self, record: Record<'_>) -> Result<(), EnvelopeError> {
@@ -392,10 +353,7 @@ impl<'a> Parser<'a> {
             return Ok(());
         }
         if self.envelope.recipients.len() >= self.limits.recipients {
-            self.envelope.resume = Some(Resume {
-                offset: self.group,
-                extracted: self.extracted,
-            });
+            self.envelope.resume = Some(Resume { offset: self.group, extracted: self.extracted });
             return Ok(());
         }
         let mut recipient = std::mem::take(&mut self.pending);
@@ -406,24 +364,14 @@ impl<'a> Parser<'a> {
     }
 
     fn time(&mut self, record: Record<'_>) -> Result<(), EnvelopeError> {
-        let malformed = EnvelopeError::Malformed {
-            kind: record.kind,
-            offset: record.offset,
-        };
-        let mut numbers = record
-            .data
-            .split(|b| *b == b' ')
-            .filter(|text| !text.is_empty())
-            .map(record::parse_number);
+        let malformed = EnvelopeError::Malformed { kind: record.kind, offset: record.offset };
+        let mut numbers = record.data.split(|b| *b == b' ').filter(|text| !text.is_empty()).map(record::parse_number);
         let (Some(Some(seconds)), micros) = (numbers.next(), numbers.next().flatten()) else {
             return Err(malformed);
         };
         // cleanup keeps the first one.
         if !self.arrived {
-            let micros = micros
-                .and_then(|n| u32::try_from(n).ok())
-                .filter(|n| *n < 1_000_000)
-                .unwrap_or(0);
+            let micros = micros.and_then(|n| u32::try_from(n).ok()).filter(|n| *n < 1_000_000).unwrap_or(0);
             self.envelope.arrival = (seconds, micros);
             self.arrived = true;
         }
@@ -431,15 +379,8 @@ impl<'a> Parser<'a> {
     }
 
     fn attribute(&mut self, record: Record<'_>) -> Result<(), EnvelopeError> {
-        let malformed = || EnvelopeError::Malformed {
-            kind: record.kind,
-            offset: record.offset,
-        };
-        let equals = record
-            .data
-            .iter()
-            .position(|b| *b == b'=')
-            .ok_or_else(malformed)?;
+        let malformed = || EnvelopeError::Malformed { kind: record.kind, offset: record.offset };
+        let equals = record.data.iter().position(|b| *b == b'=').ok_or_else(malformed)?;
         let (name, value) = (&record.data[..equals], &record.data[equals + 1..]);
         match name {
             b"dsn_orig_rcpt" => self.pending.dsn_original = value.to_vec(),
@@ -448,10 +389,7 @@ impl<'a> Parser<'a> {
             b"create_time" => self.envelope.create_time = parse(value).ok_or_else(malformed)?,
             b"trace_flags" => {
                 let value = parse(value).ok_or_else(malformed)?;
-                self.envelope.trace_flags = Some(Marked {
-                    offset: record.offset,
-                    value,
-                });
+                self.envelope.trace_flags = Some(Marked { offset: record.offset, value });
             }
             _ => self.store(name, value)?,
         }
@@ -463,9 +401,7 @@ impl<'a> Parser<'a> {
         if self.envelope.attributes.len() >= self.limits.attributes {
             return Err(EnvelopeError::Attributes);
         }
-        self.envelope
-            .attributes
-            .push((name.to_vec(), value.to_vec()));
+        self.envelope.attributes.push((name.to_vec(), value.to_vec()));
         Ok(())
     }
 
@@ -488,8 +424,5 @@ fn parse<T: TryFrom<i64>>(text: &[u8]) -> Option<T> {
 }
 
 fn number<T: TryFrom<i64>>(record: Record<'_>) -> Result<T, EnvelopeError> {
-    parse(record.data).ok_or(EnvelopeError::Malformed {
-        kind: record.kind,
-        offset: record.offset,
-    })
+    parse(record.data).ok_or(EnvelopeError::Malformed { kind: record.kind, offset: record.offset })
 }

@@ -51,11 +51,7 @@ impl QueueId {
 
     /// The form that `long` asks for.
     pub fn new(now: Duration, inode: u64, long: bool) -> Self {
-        if long {
-            Self::long(now, inode)
-        } else {
-            Self::short(now, inode)
-        }
+        if long { Self::long(now, inode) } else { Self::short(now, inode) }
     }
 
     /// The name as it stands in the directory and in the log.
@@ -81,11 +77,7 @@ impl QueueId {
                 let text = self.0.get(SHORT_USEC..)?;
                 // A sign would be accepted by from_str_radix.
                 let hex = text.bytes().all(|b| b.is_ascii_hexdigit());
-                if hex {
-                    u64::from_str_radix(text, 16).ok()
-                } else {
-                    None
-                }
+                if hex { u64::from_str_radix(text, 16).ok() } else { None }
             }
         }
     }
@@ -102,10 +94,7 @@ impl QueueId {
     /// The characters that name the subdirectories of a hashed queue, without end: what the name
     /// lacks is `_`.
     pub(crate) fn hash_characters(&self) -> impl Iterator<Item = u8> {
-        let long = self
-            .separator()
-            .and(self.micros())
-            .map(|micros| format!("{micros:05X}"));
+        let long = self.separator().and(self.micros()).map(|micros| format!("{micros:05X}"));
         let text = long.unwrap_or_else(|| self.0.to_string());
         text.into_bytes().into_iter().chain(std::iter::repeat(b'_'))
     }
@@ -181,12 +170,7 @@ mod tests {
     #[test]
     fn hash_characters_are_the_name_or_the_microseconds_in_hexadecimal() {
         let hash = |name: &str| -> String {
-            QueueId::parse(name.as_bytes())
-                .unwrap()
-                .hash_characters()
-                .take(6)
-                .map(char::from)
-                .collect()
+            QueueId::parse(name.as_bytes()).unwrap().hash_characters().take(6).map(char::from).collect()
         };
         assert_eq!(hash("DAD8C552116"), "DAD8C5");
         assert_eq!(hash("4jXRJr3hS0zp2vF"), "7F0E0_");
@@ -205,11 +189,7 @@ mod tests {
     #[test]
     fn a_name_without_an_inode_has_none() {
         for name in ["ABCDE", "ABCDEXYZ", "0000000000z", "ABCDE+12"] {
-            assert_eq!(
-                QueueId::parse(name.as_bytes()).and_then(|id| id.inode()),
-                None,
-                "{name}"
-            );
+            assert_eq!(QueueId::parse(name.as_bytes()).and_then(|id| id.inode()), None, "{name}");
         }
     }
 

@@ -46,11 +46,7 @@ pub fn warned(file: &File, offset: u64) -> io::Result<()> {
 
 fn replace_type(file: &File, offset: u64, from: Type, to: Type) -> io::Result<()> {
     let found = expect_one_of(file, offset, &[from, to])?;
-    if found == to {
-        Ok(())
-    } else {
-        file.write_all_at(&[to.0], offset)
-    }
+    if found == to { Ok(()) } else { file.write_all_at(&[to.0], offset) }
 }
 
 fn expect_type(file: &File, offset: u64, kind: Type) -> io::Result<()> {
@@ -64,9 +60,6 @@ fn expect_one_of(file: &File, offset: u64, kinds: &[Type]) -> io::Result<Type> {
     if kinds.contains(&found) {
         return Ok(found);
     }
-    let message = format!(
-        "record at offset {offset} has type {found:?} instead of {:?}",
-        kinds[0]
-    );
+    let message = format!("record at offset {offset} has type {found:?} instead of {:?}", kinds[0]);
     Err(io::Error::new(io::ErrorKind::InvalidData, message))
 }

@@ -166,10 +166,7 @@ impl ReadAt for File {
 
 impl ReadAt for [u8] {
     fn read_some(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let rest = usize::try_from(offset)
-            .ok()
-            .and_then(|at| self.get(at..))
-            .unwrap_or_default();
+        let rest = usize::try_from(offset).ok().and_then(|at| self.get(at..)).unwrap_or_default();
         let length = rest.len().min(buffer.len());
         buffer[..length].copy_from_slice(&rest[..length]);
         Ok(length)
@@ -327,12 +324,7 @@ impl<S: ReadAt> Reader<S> {
                 Type::POINTER if !self.raw => self.jump(offset)?,
                 Type::PADDING if !self.raw => {}
                 _ => {
-                    return Ok(Some(Record {
-                        kind,
-                        offset,
-                        position,
-                        data: &self.payload,
-                    }));
+                    return Ok(Some(Record { kind, offset, position, data: &self.payload }));
                 }
             }
         }
@@ -421,17 +413,11 @@ impl<S: ReadAt> Reader<S> {
 
 /// What of a window that starts at offset `start` lies at `position` or behind it.
 fn available(window: &[u8], start: u64, position: u64) -> &[u8] {
-    let skip = position
-        .checked_sub(start)
-        .and_then(|n| usize::try_from(n).ok());
+    let skip = position.checked_sub(start).and_then(|n| usize::try_from(n).ok());
     skip.and_then(|skip| window.get(skip..)).unwrap_or_default()
 }
 
 /// A decimal number between blanks, as in size, pointer and time records.
 pub fn parse_number(text: &[u8]) -> Option<i64> {
-    std::str::from_utf8(text)
-        .ok()?
-        .trim_matches(' ')
-        .parse()
-        .ok()
+    std::str::from_utf8(text).ok()?.trim_matches(' ').parse().ok()
 }

@@ -30,12 +30,8 @@ impl Spool {
     /// Starts a scan of `queue`. A directory that is missing is an empty queue.
     pub fn scan(&self, queue: QueueName) -> io::Result<Scan> {
         match fs::read_dir(self.queue(queue)) {
-            Ok(directory) => Ok(Scan {
-                levels: vec![directory],
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(Scan { levels: Vec::new() })
-            }
+            Ok(directory) => Ok(Scan { levels: vec![directory] }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Scan { levels: Vec::new() }),
             Err(error) => Err(error),
         }
     }

@@ -50,12 +50,7 @@ impl SizeRecord {
     pub fn encode(&self) -> Vec<u8> {
         let text = format!(
             "{:15} {:15} {:15} {:15} {:15} {:15}",
-            self.data_size,
-            self.data_offset,
-            self.recipients,
-            self.flags,
-            self.content_length,
-            self.send_options
+            self.data_size, self.data_offset, self.recipients, self.flags, self.content_length, self.send_options
         );
         let mut out = Vec::with_capacity(RECORD);
         record::encode(&mut out, Type::SIZE, text.as_bytes());
@@ -74,10 +69,7 @@ impl SizeRecord {
         let content_length = next().unwrap_or(Ok(data_size)).ok()?;
         let send_options = next().unwrap_or(Ok(0)).ok()?;
         let largest = i64::MAX as u64;
-        if data_size > largest
-            || data_offset > largest
-            || data_offset.checked_add(data_size)? > largest
-        {
+        if data_size > largest || data_offset > largest || data_offset.checked_add(data_size)? > largest {
             return None;
         }
         Some(Self {
@@ -124,9 +116,6 @@ mod tests {
         assert_eq!(old.map(|r| (r.content_length, r.flags)), Some((338, 0)));
         assert_eq!(SizeRecord::parse(b"   338"), None);
         assert_eq!(SizeRecord::parse(b"   338  -1  2"), None);
-        assert_eq!(
-            SizeRecord::parse(b"9223372036854775807 9223372036854775807 1"),
-            None
-        );
+        assert_eq!(SizeRecord::parse(b"9223372036854775807 9223372036854775807 1"), None);
     }
 }

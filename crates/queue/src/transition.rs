@@ -123,27 +123,16 @@ impl Spool {
 
     /// Sets access and modification time, in whole seconds.
     pub fn set_time(&self, id: &QueueId, queue: QueueName, time: SystemTime) -> io::Result<()> {
-        let seconds = time
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |age| age.as_secs());
+        let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
         let spec = TimeSpec::new(i64::try_from(seconds).unwrap_or(i64::MAX), 0);
         let path = self.path(queue, id);
-        utimensat(
-            nix::fcntl::AT_FDCWD,
-            &path,
-            &spec,
-            &spec,
-            UtimensatFlags::NoFollowSymlink,
-        )?;
+        utimensat(nix::fcntl::AT_FDCWD, &path, &spec, &spec, UtimensatFlags::NoFollowSymlink)?;
         Ok(())
     }
 }
 
 /// Runs `action`; when a directory is missing, makes the parents of `target` and tries again.
-pub(crate) fn make_parents(
-    target: &Path,
-    mut action: impl FnMut() -> io::Result<()>,
-) -> io::Result<()> {
+pub(crate) fn make_parents(target: &Path, mut action: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     match action() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let Some(parent) = target.parent() else {
