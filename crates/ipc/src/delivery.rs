@@ -172,6 +172,9 @@ pub struct Outcome {
     pub diagnostic: (String, String),
     /// Name of the remote MTA (RFC 3464 Remote-MTA), or empty.
     pub remote_mta: String,
+    /// When an alias made several addresses of the recipient: the records of those that failed. Where this is not empty,
+    /// qmgr has these recorded in place of the recipient, in the log that the verdict names.
+    pub expanded: Vec<crate::bounce::Record>,
 }
 
 /// How a delivery to one recipient ended.
