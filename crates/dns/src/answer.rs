@@ -1,0 +1,80 @@
+//! What an answer section says about a name, with CNAME records followed.
+
+use hickory_resolver::proto::rr::{Name, RData, Record};
+
+/// The longest chain of CNAME records that is followed.
+pub(crate) const LONGEST_CHAIN: usize = 10;
+
+/// The result of following a name through one answer.
+pub(crate) enum Answer<T> {
+    /// Records of the type asked for.
+    Found(Vec<T>),
+    /// A chain that leads to a name without records in this answer; ask for that one.
+    Alias(Name),
+    /// Nothing about the name.
+    Nothing,
+    /// A chain without end.
+    Loop,
+}
+
+/// Follows `name` through the records and picks those that `pick` takes.
+pub(crate) fn follow<T>(name: &Name, records: &[Record], pick: impl Fn(&RData) -> Option<T>) -> Answer<T> {
+    let mut name = name;
+    for step in 0..=LONGEST_CHAIN {
+        let of_name = || records.iter().filter(|record| record.name == *name);
+        let found: Vec<T> = of_name().filter_map(|record| pick(&record.data)).collect();
+        if !found.is_empty() {
+            return Answer::Found(found);
+        }
+        let alias = of_name().find_map(|record| match &record.data {
+            RData::CNAME(target) => Some(&target.0),
+            _ => None,
+        });
+        match alias {
+            Some(target) => name = target,
+            None if step == 0 => return Answer::Nothing,
+            None => return Answer::Alias(name.clone()),
+        }
+    }
+    Answer::Loop
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use hickory_resolver::proto::rr::rdata::{A, CNAME};
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    fn alias(from: &str, to: &str) -> Record {
+        Record::from_rdata(name(from), 60, RData::CNAME(CNAME(name(to))))
+    }
+
+    fn pick(data: &RData) -> Option<Ipv4Addr> {
+        match data {
+            RData::A(A(address)) => Some(*address),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn records_at_the_end_of_a_chain_are_found_in_any_case_of_letters() {
+        let address = Record::from_rdata(name("C.test."), 60, RData::A(A(Ipv4Addr::LOCALHOST)));
+        let records = [alias("a.test.", "b.test."), alias("B.test.", "c.test."), address];
+        assert!(matches!(follow(&name("A.test."), &records, pick), Answer::Found(found) if found.len() == 1));
+    }
+
+    #[test]
+    fn a_chain_that_leaves_the_answer_is_an_alias_and_a_circle_is_a_loop() {
+        let open = [alias("a.test.", "b.test.")];
+        assert!(matches!(follow(&name("a.test."), &open, pick), Answer::Alias(to) if to == name("b.test.")));
+        let circle = [alias("a.test.", "b.test."), alias("b.test.", "a.test.")];
+        assert!(matches!(follow(&name("a.test."), &circle, pick), Answer::Loop));
+        assert!(matches!(follow(&name("x.test."), &open, pick), Answer::Nothing));
+    }
+}

@@ -1,0 +1,150 @@
+//! Why a look-up gave nothing, in the words that operators search their logs for.
+
+use std::fmt;
+
+/// The types that mail asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RecordType {
+    /// IPv4 address.
+    A,
+    /// IPv6 address.
+    Aaaa,
+    /// Mail exchanger.
+    Mx,
+    /// Name of an address.
+    Ptr,
+    /// Text.
+    Txt,
+}
+
+impl From<net::Family> for RecordType {
+    fn from(family: net::Family) -> Self {
+        match family {
+            net::Family::V4 => Self::A,
+            net::Family::V6 => Self::Aaaa,
+        }
+    }
+}
+
+impl fmt::Display for RecordType {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::A => "A",
+            Self::Aaaa => "AAAA",
+            Self::Mx => "MX",
+            Self::Ptr => "PTR",
+            Self::Txt => "TXT",
+        })
+    }
+}
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookupFault {
+    /// The name does not exist.
+    NotFound,
+    /// The name exists, without records of this type.
+    NoData,
+    /// No answer, or a server that failed: may work later.
+    TryAgain,
+    /// The server refused, or did not understand.
+    NonRecoverable,
+    /// The answer makes no sense (a CNAME loop).
+    Malformed,
+    /// The name is no host name; no server was asked.
+    InvalidName,
+    /// The domain has a null MX (RFC 7505).
+    NullMx,
+}
+
+/// A look-up that gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookupError {
+    /// The name as asked.
+    pub name: String,
+    /// The type asked for.
+    pub record_type: RecordType,
+    /// Why.
+    pub fault: LookupFault,
+}
+
+impl LookupError {
+    /// Whether the answer may differ later.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        matches!(self.fault, LookupFault::TryAgain | LookupFault::NonRecoverable | LookupFault::Malformed)
+    }
+
+    /// The enhanced status code of mail that this keeps from being delivered (RFC 3463, RFC 7505).
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        match self.fault {
+            LookupFault::NullMx => "5.1.0",
+            _ if self.is_temporary() => "4.4.3",
+            _ => "5.4.4",
+        }
+    }
+
+    /// The fault in the words of getaddrinfo(3), for texts about the system's resolver.
+    #[must_use]
+    pub fn system_text(&self) -> &'static str {
+        match self.fault {
+            LookupFault::NotFound | LookupFault::InvalidName | LookupFault::NullMx => "Name or service not known",
+            LookupFault::NoData => "No address associated with hostname",
+            LookupFault::TryAgain => "Temporary failure in name resolution",
+            LookupFault::NonRecoverable | LookupFault::Malformed => "Non-recoverable failure in name resolution",
+        }
+    }
+}
+
+impl fmt::Display for LookupError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, record_type, fault } = self;
+        let reason = match fault {
+            LookupFault::NotFound => "Host not found",
+            LookupFault::NoData => "Host found but no data record of requested type",
+            LookupFault::TryAgain => "Host not found, try again",
+            LookupFault::NonRecoverable => "Non-recoverable error",
+            LookupFault::Malformed => {
+                return write!(
+                    out,
+                    "Name service error for {name} type={record_type}: Malformed or unexpected name server reply"
+                );
+            }
+            LookupFault::InvalidName => {
+                return write!(out, "Name service error for {name}: invalid host or domain name");
+            }
+            LookupFault::NullMx => {
+                return write!(out, "Domain {name} does not accept mail (nullMX)");
+            }
+        };
+        write!(out, "Host or domain name not found. Name service error for name={name} type={record_type}: {reason}")
+    }
+}
+
+impl std::error::Error for LookupError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_has_postfix_words_and_status() {
+        let error = |fault| LookupError { name: "d.test".to_owned(), record_type: RecordType::Mx, fault };
+        let prefix = "Host or domain name not found. Name service error for name=d.test type=MX: ";
+        for (fault, text, status) in [
+            (LookupFault::NotFound, format!("{prefix}Host not found"), "5.4.4"),
+            (LookupFault::NoData, format!("{prefix}Host found but no data record of requested type"), "5.4.4"),
+            (LookupFault::TryAgain, format!("{prefix}Host not found, try again"), "4.4.3"),
+            (
+                LookupFault::InvalidName,
+                "Name service error for d.test: invalid host or domain name".to_owned(),
+                "5.4.4",
+            ),
+            (LookupFault::NullMx, "Domain d.test does not accept mail (nullMX)".to_owned(), "5.1.0"),
+        ] {
+            assert_eq!(error(fault).to_string(), text);
+            assert_eq!(error(fault).status(), status);
+        }
+    }
+}
