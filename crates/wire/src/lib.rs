@@ -1,1 +1,5 @@
-//! What other programs speak: attribute encodings, triggers, showq, postdrop, postlog.
+//! What crosses a process boundary in a fixed byte format: everything that other programs speak, and the few bytes
+//! between master and its workers. No configuration, no async runtime: commands and master link this crate.
+
+pub mod status;
+pub mod trigger;

@@ -1,0 +1,90 @@
+//! The channel between master and one worker: a seqpacket socket pair, one byte a message each way.
+//!
+//! Master never believes more than the byte: an unknown one is logged and ignored, and the end of the channel says that
+//! the other side is gone. It replaces Postfix's 12-byte record, because a worker here serves many clients at once and is
+//! told when to change its ways instead of being replaced.
+
+/// What a worker tells master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// Serves nobody: will take the next client at once. Also the state that a new worker is assumed to be in.
+    Idle,
+    /// Serves clients and has room for more.
+    Busy,
+    /// Serves as many clients as it may.
+    Full,
+}
+
+impl Report {
+    /// The byte on the channel.
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Idle => b'I',
+            Self::Busy => b'B',
+            Self::Full => b'F',
+        }
+    }
+
+    /// The report that a byte stands for.
+    pub fn parse(byte: u8) -> Option<Self> {
+        [Self::Idle, Self::Busy, Self::Full].into_iter().find(|report| report.byte() == byte)
+    }
+}
+
+/// What master tells a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Take no new clients; end when the present ones are served. Same as the end of the channel.
+    Drain,
+    /// All workers of the service are full: use the settings for stress.
+    Stress,
+    /// The stress is over.
+    Relax,
+}
+
+impl Order {
+    /// The byte on the channel.
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Drain => b'D',
+            Self::Stress => b'S',
+            Self::Relax => b'R',
+        }
+    }
+
+    /// The order that a byte stands for.
+    pub fn parse(byte: u8) -> Option<Self> {
+        [Self::Drain, Self::Stress, Self::Relax].into_iter().find(|order| order.byte() == byte)
+    }
+}
+
+/// The descriptors that a worker inherits, by number.
+pub mod descriptors {
+    /// Flow-control pipe, read end.
+    pub const FLOW_READ: i32 = 3;
+    /// Flow-control pipe, write end.
+    pub const FLOW_WRITE: i32 = 4;
+    /// The channel to master.
+    pub const STATUS: i32 = 5;
+    /// The first listening socket; `-s COUNT` says how many there are.
+    pub const FIRST_LISTENER: i32 = 6;
+}
+
+/// Environment variable with the number of clients that this worker may serve at the same time.
+pub const SESSION_LIMIT: &str = "MAIL_SESSION_LIMIT";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_stands_for_at_most_one_message_of_each_direction() {
+        for report in [Report::Idle, Report::Busy, Report::Full] {
+            assert_eq!(Report::parse(report.byte()), Some(report));
+        }
+        for order in [Order::Drain, Order::Stress, Order::Relax] {
+            assert_eq!(Order::parse(order.byte()), Some(order));
+        }
+        assert_eq!(Report::parse(0), None);
+    }
+}
