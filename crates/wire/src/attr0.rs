@@ -1,0 +1,200 @@
+//! The attribute encoding of Postfix's own services: `name NUL value NUL ... NUL`.
+//!
+//! A message is a list of pairs that an empty name ends. Order carries meaning, names may repeat.
+//! The reader takes one pair at a time and bounds each string, so that a message of any length can
+//! be read in little memory.
+
+use std::fmt;
+use std::io::{self, BufRead};
+
+/// Longest name or value that is accepted.
+const MAX_STRING: usize = 100_000;
+
+/// Appends messages to a buffer.
+#[derive(Debug, Default)]
+pub struct Writer {
+    out: Vec<u8>,
+}
+
+impl Writer {
+    /// An empty buffer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a pair. A NUL in the value would end it; it is written as `?`.
+    pub fn put(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.push(0);
+        self.out.extend(value.as_ref().iter().map(|b| if *b == 0 { b'?' } else { *b }));
+        self.out.push(0);
+        self
+    }
+
+    /// Appends a number, in decimal.
+    pub fn put_number(&mut self, name: &str, value: impl fmt::Display) -> &mut Self {
+        self.put(name, value.to_string())
+    }
+
+    /// Ends the message.
+    pub fn end(&mut self) -> &mut Self {
+        self.out.push(0);
+        self
+    }
+
+    /// Bytes that wait.
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// True when nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// The bytes, and an empty buffer again.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+}
+
+/// The message with which a server greets: `protocol=NAME`, the end left open for more.
+pub fn greeting(protocol: &str) -> Writer {
+    let mut writer = Writer::new();
+    writer.put("protocol", protocol);
+    writer
+}
+
+/// A pair of a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pair {
+    /// Its name, never empty.
+    pub name: Vec<u8>,
+    /// Its value.
+    pub value: Vec<u8>,
+}
+
+/// Reads messages.
+pub struct Reader<R> {
+    input: R,
+}
+
+impl<R: BufRead> Reader<R> {
+    /// A reader at the start of a message.
+    pub fn new(input: R) -> Self {
+        Self { input }
+    }
+
+    /// What is read from.
+    pub fn into_inner(self) -> R {
+        self.input
+    }
+
+    /// The next pair; nothing at the end of the message.
+    ///
+    /// # Errors
+    /// The stream ends within a message, a string is too long, or the stream cannot be read.
+    pub fn pair(&mut self) -> io::Result<Option<Pair>> {
+        let name = self.string()?;
+        if name.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Pair { name, value: self.string()? }))
+    }
+
+    /// The next pair, which must have this name.
+    ///
+    /// # Errors
+    /// As [`Self::pair`]; another name, or none.
+    pub fn expect(&mut self, name: &str) -> io::Result<Vec<u8>> {
+        match self.pair()? {
+            Some(pair) if pair.name == name.as_bytes() => Ok(pair.value),
+            Some(pair) => Err(unexpected(&pair.name, name)),
+            None => Err(unexpected(b"", name)),
+        }
+    }
+
+    /// The end of the message.
+    ///
+    /// # Errors
+    /// As [`Self::pair`]; another pair.
+    pub fn end(&mut self) -> io::Result<()> {
+        match self.pair()? {
+            None => Ok(()),
+            Some(pair) => Err(unexpected(&pair.name, "(list terminator)")),
+        }
+    }
+
+    fn string(&mut self) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        loop {
+            let available = self.input.fill_buf()?;
+            if available.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let end = available.iter().position(|b| *b == 0);
+            text.extend_from_slice(&available[..end.unwrap_or(available.len())]);
+            let used = end.map_or(available.len(), |end| end + 1);
+            self.input.consume(used);
+            if text.len() > MAX_STRING {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "attribute is too long"));
+            }
+            if end.is_some() {
+                return Ok(text);
+            }
+        }
+    }
+}
+
+fn unexpected(found: &[u8], wanted: &str) -> io::Error {
+    let found = text::printable(found);
+    io::Error::new(io::ErrorKind::InvalidData, format!("unexpected attribute {found} (expecting: {wanted})"))
+}
+
+/// Reads the greeting of a server.
+///
+/// # Errors
+/// The server greets otherwise, or not at all.
+pub fn expect_greeting<R: BufRead>(reader: &mut Reader<R>, protocol: &str) -> io::Result<()> {
+    let found = reader.expect("protocol")?;
+    if found == protocol.as_bytes() { Ok(()) } else { Err(unexpected(&found, protocol)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_pairs_and_an_empty_name() {
+        let mut writer = greeting("postdrop_protocol");
+        writer.put("queue_id", "ABC").end();
+        assert_eq!(writer.take(), b"protocol\0postdrop_protocol\0queue_id\0ABC\0\0");
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut writer = Writer::new();
+        writer.put("a", b"").put_number("n", 5).put("a", [0xff]).end().put("b", "x\0y").end();
+        let bytes = writer.take();
+        let mut reader = Reader::new(bytes.as_slice());
+        assert_eq!(reader.expect("a").unwrap(), b"");
+        assert_eq!(reader.expect("n").unwrap(), b"5");
+        assert_eq!(reader.expect("a").unwrap(), [0xff]);
+        reader.end().unwrap();
+        assert_eq!(reader.expect("b").unwrap(), b"x?y");
+        assert_eq!(reader.pair().unwrap(), None);
+        assert!(reader.pair().is_err());
+    }
+
+    #[test]
+    fn a_message_that_is_cut_or_endless_is_an_error() {
+        for cut in [&b"a"[..], b"a\0", b"a\0b", b"a\0b\0"] {
+            let mut reader = Reader::new(cut);
+            assert!((0..2).any(|_| reader.pair().is_err()));
+        }
+        let endless = vec![b'x'; MAX_STRING + 10];
+        assert!(Reader::new(endless.as_slice()).pair().is_err());
+        assert!(Reader::new(&b"x\0y\0"[..]).expect("z").is_err());
+        assert!(Reader::new(&b"x\0y\0"[..]).end().is_err());
+    }
+}

@@ -1,0 +1,230 @@
+//! The queue listing as `public/showq` sends it, byte for byte: mailq, and exporters of others, read
+//! it.
+//!
+//! A greeting, one message for each message in the queue, and an empty message. The reader takes
+//! one recipient at a time; the writer is given one at a time.
+
+use std::io::{self, BufRead};
+
+use crate::attr0;
+
+/// The protocol's name in the greeting.
+pub const PROTOCOL: &str = "mail_queue_list_protocol";
+
+/// What is said of a message before its recipients.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Header {
+    /// The queue's name.
+    pub queue_name: Vec<u8>,
+    /// The message's name.
+    pub queue_id: Vec<u8>,
+    /// When it arrived, in seconds.
+    pub time: i64,
+    /// Its size in bytes.
+    pub size: i64,
+    /// It expires at the next attempt.
+    pub forced_expire: bool,
+    /// The sender, external form, `MAILER-DAEMON` for the null sender.
+    pub sender: Vec<u8>,
+}
+
+/// What is said of a recipient.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Recipient {
+    /// The address before aliasing, and which log the reason is from (`bounce`, `defer` or empty):
+    /// said since Postfix 3.11.
+    pub modern: Option<(Vec<u8>, Vec<u8>)>,
+    /// The address, external form.
+    pub address: Vec<u8>,
+    /// Why it waits; empty when that is not known.
+    pub reason: Vec<u8>,
+}
+
+/// Writes a listing.
+#[derive(Debug)]
+pub struct Writer {
+    out: attr0::Writer,
+    in_message: bool,
+}
+
+impl Writer {
+    /// A listing that starts with the greeting.
+    pub fn new() -> Self {
+        let mut out = attr0::greeting(PROTOCOL);
+        out.end();
+        Self { out, in_message: false }
+    }
+
+    /// Begins a message.
+    pub fn message(&mut self, header: &Header) {
+        self.end_message();
+        self.in_message = true;
+        self.out
+            .put("queue_name", &header.queue_name)
+            .put("queue_id", &header.queue_id)
+            .put_number("time", header.time)
+            .put_number("size", header.size)
+            .put_number("forced_expire", u8::from(header.forced_expire))
+            .put("sender", &header.sender);
+    }
+
+    /// Adds a recipient to the message.
+    pub fn recipient(&mut self, recipient: &Recipient) {
+        if let Some((original, _)) = &recipient.modern {
+            self.out.put("original_recipient", original);
+        }
+        self.out.put("recipient", &recipient.address);
+        if let Some((_, log_class)) = &recipient.modern {
+            self.out.put("log_class", log_class);
+        }
+        self.out.put("reason", &recipient.reason);
+    }
+
+    /// Ends the listing.
+    pub fn end(&mut self) {
+        self.end_message();
+        self.out.end();
+    }
+
+    /// Bytes that wait.
+    pub fn pending(&self) -> usize {
+        self.out.len()
+    }
+
+    /// The bytes so far.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.out.take()
+    }
+
+    fn end_message(&mut self) {
+        if std::mem::take(&mut self.in_message) {
+            self.out.end();
+        }
+    }
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Reads a listing.
+pub struct Reader<R> {
+    input: attr0::Reader<R>,
+    in_message: bool,
+}
+
+impl<R: BufRead> Reader<R> {
+    /// Reads the greeting.
+    ///
+    /// # Errors
+    /// The server greets otherwise, or not at all.
+    pub fn new(input: R) -> io::Result<Self> {
+        let mut input = attr0::Reader::new(input);
+        attr0::expect_greeting(&mut input, PROTOCOL)?;
+        input.end()?;
+        Ok(Self { input, in_message: false })
+    }
+
+    /// The next message; nothing at the end. Recipients that were not asked for are passed over.
+    ///
+    /// # Errors
+    /// The listing is malformed or cut.
+    pub fn next_message(&mut self) -> io::Result<Option<Header>> {
+        while self.next_recipient()?.is_some() {}
+        let Some(first) = self.input.pair()? else { return Ok(None) };
+        if first.name != b"queue_name" {
+            return Err(malformed());
+        }
+        let header = Header {
+            queue_name: first.value,
+            queue_id: self.input.expect("queue_id")?,
+            time: number(&self.input.expect("time")?)?,
+            size: number(&self.input.expect("size")?)?,
+            forced_expire: number(&self.input.expect("forced_expire")?)? != 0,
+            sender: self.input.expect("sender")?,
+        };
+        self.in_message = true;
+        Ok(Some(header))
+    }
+
+    /// The next recipient of the message; nothing after the last one.
+    ///
+    /// # Errors
+    /// The listing is malformed or cut.
+    pub fn next_recipient(&mut self) -> io::Result<Option<Recipient>> {
+        if !self.in_message {
+            return Ok(None);
+        }
+        let Some(first) = self.input.pair()? else {
+            self.in_message = false;
+            return Ok(None);
+        };
+        match first.name.as_slice() {
+            b"recipient" => {
+                let reason = self.input.expect("reason")?;
+                Ok(Some(Recipient { modern: None, address: first.value, reason }))
+            }
+            b"original_recipient" => {
+                let address = self.input.expect("recipient")?;
+                let log_class = self.input.expect("log_class")?;
+                let reason = self.input.expect("reason")?;
+                Ok(Some(Recipient { modern: Some((first.value, log_class)), address, reason }))
+            }
+            _ => Err(malformed()),
+        }
+    }
+}
+
+fn number(text: &[u8]) -> io::Result<i64> {
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or_else(malformed)
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "malformed queue listing")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAPTURED: &[u8] = include_bytes!("../tests/fixtures/showq.bin");
+
+    #[test]
+    fn a_captured_listing_is_read_and_written_back() {
+        let mut reader = Reader::new(CAPTURED).unwrap();
+        let mut writer = Writer::new();
+        let mut messages = 0;
+        while let Some(header) = reader.next_message().unwrap() {
+            writer.message(&header);
+            while let Some(recipient) = reader.next_recipient().unwrap() {
+                assert_eq!(recipient.modern, Some((Vec::new(), b"defer".to_vec())));
+                writer.recipient(&recipient);
+            }
+            messages += 1;
+        }
+        writer.end();
+        assert_eq!(messages, 5);
+        assert_eq!(writer.take(), CAPTURED);
+    }
+
+    #[test]
+    fn a_listing_that_is_cut_is_an_error() {
+        for length in 0..CAPTURED.len() {
+            let read = || -> io::Result<()> {
+                let mut reader = Reader::new(&CAPTURED[..length])?;
+                while reader.next_message()?.is_some() {}
+                Ok(())
+            };
+            assert!(read().is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn an_empty_queue_is_a_greeting_and_an_empty_message() {
+        let mut writer = Writer::new();
+        writer.end();
+        assert_eq!(writer.take(), b"protocol\0mail_queue_list_protocol\0\0\0");
+    }
+}
