@@ -1,1 +1,29 @@
-//! What delivery agents share: requests, results, delivery log lines, marking recipients.
+//! What every delivery agent does the same way: takes a request and the open queue file, tells what became of each
+//! recipient in the log, in the queue file and in the report.
+//!
+//! An agent's loop:
+//!
+//! ```text
+//! let mut session = delivery::Session::new(stream, settings);
+//! while let Some(mut job) = session.next().await? {
+//!     job.finish(0, &Finding::sent("2.0.0", "delivered to maildir", "local"));
+//!     session.report(job).await?;
+//! }
+//! ```
+//!
+//! An agent holds one message through one descriptor and sees no queue directory. The order is: deliver (and have it on
+//! stable storage), mark the recipient in the queue file, log, report. Failures are never marked here: qmgr marks them
+//! when bounce has recorded them.
+
+mod finding;
+mod job;
+mod line;
+mod session;
+mod settings;
+
+pub use finding::{Connection, Finding};
+pub use ipc::delivery::{Outcome, Problem, Recipient, Report, Request, Timestamp, Verdict, flags};
+pub use job::Job;
+pub use line::StatusLine;
+pub use session::Session;
+pub use settings::Settings;

@@ -1,0 +1,210 @@
+//! One delivery request in work.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
+use dsn::{Action, Status};
+use ipc::delivery::{Outcome, Problem, Recipient, Report, Request, Timestamp, Verdict, flags};
+use queue::{Content, mark};
+use sys::lock;
+
+use crate::line::{Stages, StatusLine};
+use crate::{Finding, Settings};
+
+/// A request, its queue file, and what is known of each recipient so far.
+pub struct Job {
+    request: Request,
+    file: Rc<File>,
+    settings: Rc<Settings>,
+    outcomes: Vec<Option<Outcome>>,
+    host_problem: Option<Problem>,
+}
+
+impl Job {
+    /// A job for a request and the descriptor that came with it.
+    pub fn new(request: Request, file: File, settings: Rc<Settings>) -> Self {
+        let outcomes = vec![None; request.recipients.len()];
+        Job { request, file: Rc::new(file), settings, outcomes, host_problem: None }
+    }
+
+    /// What is to be delivered.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The queue file.
+    pub fn file(&self) -> &Rc<File> {
+        &self.file
+    }
+
+    /// The message, line by line, from its start.
+    pub fn content(&self) -> Content<&File> {
+        Content::new(&*self.file, self.request.data_offset)
+    }
+
+    /// Whether this is an address probe: find out, deliver nothing (verify, `sendmail -bv`).
+    pub fn is_probe(&self) -> bool {
+        self.request.flags & (flags::VERIFY | flags::USER_VERIFY) != 0
+    }
+
+    /// The recipients without an outcome, by index.
+    pub fn open_recipients(&self) -> Vec<usize> {
+        self.outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_none()).map(|(index, _)| index).collect()
+    }
+
+    /// Takes the shared lock that tells qmgr that the message is being delivered; tries for as long as
+    /// deliver_lock_attempts and deliver_lock_delay say. `false`: somebody else has it for himself.
+    pub async fn lock(&self) -> bool {
+        for attempt in 0..self.settings.lock_attempts.max(1) {
+            if attempt > 0 {
+                tokio::time::sleep(self.settings.lock_delay).await;
+            }
+            match lock::lock(self.file.as_fd(), lock::Kind::Shared, false) {
+                Ok(true) => return true,
+                Ok(false) => {}
+                Err(error) => {
+                    logging::warning!("{}: cannot lock the queue file: {error}", self.request.queue_id);
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    /// What became of the recipient with this index: marks it, logs it, and keeps it for the report. The first finding
+    /// about a recipient counts; an index out of range is ignored.
+    pub fn finish(&mut self, index: usize, finding: &Finding) {
+        let Some(recipient) = self.request.recipients.get(index) else { return };
+        if self.outcomes[index].is_some() {
+            return;
+        }
+        let outcome = self.outcome(finding);
+        if finding.verdict == Verdict::Sent {
+            self.mark(recipient);
+        }
+        self.log(&recipient.address, &recipient.original, finding);
+        self.outcomes[index] = Some(outcome);
+    }
+
+    /// The same finding for every recipient that has none yet.
+    pub fn finish_rest(&mut self, finding: &Finding) {
+        for index in self.open_recipients() {
+            self.finish(index, finding);
+        }
+    }
+
+    /// For an agent that logged the deliveries itself, because it expanded the recipient: marks it where the outcome is
+    /// a delivery, and keeps the outcome.
+    pub fn settle(&mut self, index: usize, outcome: Outcome) {
+        let Some(recipient) = self.request.recipients.get(index) else { return };
+        if self.outcomes[index].is_none() {
+            if outcome.verdict == Verdict::Sent {
+                self.mark(recipient);
+            }
+            self.outcomes[index] = Some(outcome);
+        }
+    }
+
+    /// A problem of the nexthop as a whole: qmgr stops trying it for a while.
+    pub fn blame_host(&mut self, status: Status, reason: &str) {
+        self.host_problem = Some(Problem { status: status.to_string(), reason: reason.to_owned() });
+    }
+
+    /// Logs the status line of one delivery.
+    pub fn log(&self, address: &[u8], original: &[u8], finding: &Finding) {
+        let differs = !original.is_empty() && !original.eq_ignore_ascii_case(address);
+        logging::emit(&StatusLine {
+            queue_id: self.request.queue_id.clone(),
+            to: self.shown(address),
+            original: differs.then(|| self.shown(original)),
+            relay: finding.relay.clone(),
+            connection_uses: finding.connection.uses,
+            stages: Stages {
+                arrival: self.request.arrival,
+                active: self.request.active,
+                handoff: Some(self.request.handoff),
+                ready: finding.connection.ready,
+                done: Timestamp::now(),
+            },
+            delay_decimals: self.settings.delay_decimals,
+            tls: finding.connection.tls.clone(),
+            dsn: self.effective_status(finding).to_string(),
+            status: self.status_word(finding),
+            reason: finding.reason.clone(),
+        });
+    }
+
+    /// What the report says of a finding.
+    pub fn outcome(&self, finding: &Finding) -> Outcome {
+        let soft = self.is_softened(finding);
+        let verdict = match finding.verdict {
+            // The result of a probe is a report, not a failure of the probe.
+            _ if self.is_probe() => Verdict::Sent,
+            Verdict::Bounced if soft => Verdict::Deferred,
+            verdict => verdict,
+        };
+        let action = match (self.is_probe(), finding.verdict) {
+            (true, Verdict::Sent) => Action::Deliverable.name(),
+            (true, _) => Action::Undeliverable.name(),
+            (false, Verdict::Sent) => finding.action.unwrap_or(Action::Delivered).name(),
+            (false, _) => "",
+        };
+        Outcome {
+            verdict,
+            status: self.effective_status(finding).to_string(),
+            action: action.to_owned(),
+            reason: finding.reason.clone(),
+            diagnostic: finding.diagnostic.clone(),
+            remote_mta: finding.remote_mta.clone(),
+            expanded: Vec::new(),
+        }
+    }
+
+    /// The report for qmgr. Recipients that the agent said nothing about are deferred.
+    pub fn into_report(mut self) -> Report {
+        let silence = Finding::deferred(Status::new(4, 3, 0), "the delivery agent gave no result", "none");
+        self.finish_rest(&silence);
+        Report { outcomes: self.outcomes.into_iter().flatten().collect(), host_problem: self.host_problem }
+    }
+
+    /// An address as log lines show it (info_log_address_format).
+    pub fn shown(&self, address: &[u8]) -> String {
+        let form = if self.settings.external_addresses { address::quote(address) } else { address.to_vec() };
+        text::printable(&form)
+    }
+
+    fn mark(&self, recipient: &Recipient) {
+        if self.is_probe() || self.request.flags & flags::MARK == 0 || recipient.offset == 0 {
+            return;
+        }
+        if let Err(error) = mark::done(&self.file, recipient.offset) {
+            // The recipient may get the message twice; the delivery itself has happened.
+            logging::warning!("{}: cannot mark a recipient as done: {error}", self.request.queue_id);
+        }
+    }
+
+    fn is_softened(&self, finding: &Finding) -> bool {
+        // soft_bounce
+        self.settings.soft_bounce && finding.verdict == Verdict::Bounced && !self.is_probe()
+    }
+
+    fn effective_status(&self, finding: &Finding) -> Status {
+        if self.is_softened(finding) { finding.status.with_class(4) } else { finding.status }
+    }
+
+    fn status_word(&self, finding: &Finding) -> &'static str {
+        match (self.is_probe(), finding.verdict) {
+            (true, Verdict::Sent) => "deliverable",
+            (true, _) => "undeliverable",
+            (false, Verdict::Sent) => "sent",
+            (false, Verdict::Deferred) => "deferred",
+            (false, Verdict::Bounced) if self.is_softened(finding) => "SOFTBOUNCE",
+            (false, Verdict::Bounced) => "bounced",
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "job_tests.rs"]
+mod tests;

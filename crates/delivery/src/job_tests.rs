@@ -1,0 +1,80 @@
+//! Laws of a job: what is marked, what is not, what is reported.
+
+use super::*;
+use std::os::unix::fs::FileExt;
+
+const SENT: Status = Status::new(2, 0, 0);
+const UNKNOWN: Status = Status::new(5, 1, 1);
+
+/// A job on a file whose recipient records are single type bytes.
+fn job(flag_bits: u32, settings: Settings) -> Job {
+    let path = std::env::temp_dir().join(format!("job-{}-{:?}", std::process::id(), std::thread::current().id()));
+    std::fs::write(&path, b"xRRR").unwrap();
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    let recipients = (1..=3)
+        .map(|offset| Recipient { address: format!("r{offset}@a.test").into_bytes(), offset, ..Recipient::default() })
+        .collect();
+    let request = Request { flags: flag_bits, queue_id: "Q".into(), recipients, ..Request::default() };
+    Job::new(request, file, Rc::new(settings))
+}
+
+fn marks(job: &Job) -> String {
+    let mut bytes = [0; 4];
+    job.file().read_exact_at(&mut bytes, 0).unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn only_delivered_recipients_are_marked() {
+    let mut job = job(flags::MARK | flags::BOUNCE, Settings::default());
+    job.finish(0, &Finding::sent(SENT, "delivered", "local"));
+    job.finish(1, &Finding::bounced(UNKNOWN, "unknown user", "local"));
+    assert_eq!(marks(&job), "xDRR");
+    let report = job.into_report();
+    let verdicts: Vec<Verdict> = report.outcomes.iter().map(|outcome| outcome.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Sent, Verdict::Bounced, Verdict::Deferred]);
+    assert_eq!((report.outcomes[0].action.as_str(), report.outcomes[1].action.as_str()), ("delivered", ""));
+}
+
+#[test]
+fn the_first_finding_counts() {
+    let mut job = job(flags::MARK, Settings::default());
+    job.finish(0, &Finding::deferred(UNKNOWN, "later", "none"));
+    job.finish(0, &Finding::sent(SENT, "delivered", "none"));
+    assert_eq!(marks(&job), "xRRR");
+    assert_eq!(job.into_report().outcomes[0].status, "4.1.1");
+}
+
+#[test]
+fn a_probe_marks_nothing_and_never_fails() {
+    let mut job = job(flags::MARK | flags::USER_VERIFY, Settings::default());
+    job.finish(0, &Finding::sent(SENT, "delivers to mailbox", "local"));
+    job.finish(1, &Finding::bounced(UNKNOWN, "unknown user", "local"));
+    assert_eq!(marks(&job), "xRRR");
+    let report = job.into_report();
+    assert!(report.outcomes.iter().all(|outcome| outcome.verdict == Verdict::Sent));
+    assert_eq!(report.outcomes[0].action, "deliverable");
+    assert_eq!((report.outcomes[1].action.as_str(), report.outcomes[1].status.as_str()), ("undeliverable", "5.1.1"));
+}
+
+#[test]
+fn soft_bounce_defers_what_would_fail() {
+    let mut job = job(flags::MARK, Settings { soft_bounce: true, ..Settings::default() });
+    job.finish(0, &Finding::bounced(UNKNOWN, "unknown user", "local"));
+    let report = job.into_report();
+    assert_eq!((report.outcomes[0].verdict, report.outcomes[0].status.as_str()), (Verdict::Deferred, "4.1.1"));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_shared_lock_is_not_given_while_another_has_the_file_for_itself() {
+    let settings =
+        Settings { lock_attempts: 2, lock_delay: std::time::Duration::from_millis(1), ..Settings::default() };
+    let job = job(flags::MARK, settings);
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&**job.file()));
+    let other = File::options().read(true).open(path).unwrap();
+    assert!(lock::lock(other.as_fd(), lock::Kind::Exclusive, false).unwrap());
+    assert!(!job.lock().await);
+    lock::unlock(other.as_fd()).unwrap();
+    assert!(job.lock().await);
+}
