@@ -1,1 +1,31 @@
-//! The meaning of main.cf and master.cf: one table of parameters.
+//! The meaning of main.cf and master.cf: one table of parameters, one reader, one way to ask.
+//!
+//! A program loads its [`Config`] once and asks it with the typed constants of [`param`]. The table behind
+//! them is `parameters/*.toml`; [`generate`] turns it into the Rust source of [`param`] and [`table`], and a
+//! test fails when the committed source differs. Nothing here opens a socket or a lookup table, nothing here
+//! logs: warnings and errors are values, and the program that asked decides where they go.
+
+mod computed;
+mod entry;
+mod error;
+pub mod expand;
+mod files;
+pub mod generate;
+mod level;
+pub mod lines;
+pub mod main_cf;
+#[rustfmt::skip]
+pub mod param;
+mod problems;
+mod settings;
+#[rustfmt::skip]
+pub mod table;
+pub mod transport;
+mod value;
+
+pub use entry::{Entry, Kind, Param, find};
+pub use error::{ConfigError, ValueError};
+pub use level::Level;
+pub use problems::{Problem, Unimplemented, names_in};
+pub use settings::{Config, Origin, Setting};
+pub use value::{Raw, Value, parse_duration};

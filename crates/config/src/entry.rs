@@ -1,0 +1,121 @@
+//! One entry a parameter: what the table knows, and the typed constant that programs read it with.
+//!
+//! An entry never holds a value in force; that is [`crate::Config`]'s.
+
+use std::marker::PhantomData;
+
+/// What a parameter's value means, and so how it is parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text, `$name` expanded.
+    Text,
+    /// Text that the reading program expands itself (a reply, a command, an address with `$user`).
+    Raw,
+    /// `yes` or `no`.
+    Bool,
+    /// A whole number.
+    Int,
+    /// A time: a number and a unit; the field is what a number without one counts, in seconds.
+    Duration {
+        /// Seconds of the default unit.
+        unit: u32,
+    },
+    /// Words separated by blanks and commas, `{...}` groups kept together.
+    List,
+    /// A file or directory name.
+    Path,
+}
+
+impl Kind {
+    /// The word in the parameter table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Text => "text",
+            Kind::Raw => "raw",
+            Kind::Bool => "bool",
+            Kind::Int => "int",
+            Kind::Duration { .. } => "duration",
+            Kind::List => "list",
+            Kind::Path => "path",
+        }
+    }
+}
+
+/// One parameter of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The name in main.cf.
+    pub name: &'static str,
+    /// The default as `postconf -d` prints it, `$name` unexpanded; empty when `computed`.
+    pub default: &'static str,
+    /// The default depends on the machine or the process (`myhostname`, `process_id`).
+    pub computed: bool,
+    /// How the value is parsed.
+    pub kind: Kind,
+    /// The smallest value allowed (seconds for a time).
+    pub min: Option<i64>,
+    /// The largest value allowed (seconds for a time).
+    pub max: Option<i64>,
+    /// The programs that read it.
+    pub programs: &'static [&'static str],
+    /// The Postfix version that introduced it, when newer than the oldest that is documented.
+    pub since: Option<&'static str>,
+    /// Read only where another parameter's default names it; not listed by `postconf -d`.
+    pub legacy: bool,
+    /// Setting it has its effect in this implementation.
+    pub implemented: bool,
+    /// What it does; empty when not implemented.
+    pub paragraph: &'static str,
+    /// The file of `parameters/` it stands in.
+    pub subject: &'static str,
+}
+
+/// The entry of a parameter of the table.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    let table = crate::table::TABLE;
+    table.binary_search_by(|entry| entry.name.cmp(name)).ok().map(|at| &table[at])
+}
+
+/// A parameter with the type of its value: `config.get(param::SMTPD_TIMEOUT)`.
+#[derive(Debug)]
+pub struct Param<T> {
+    name: &'static str,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> Param<T> {
+    /// Names a parameter of the table; only generated code does.
+    pub const fn new(name: &'static str) -> Self {
+        Param { name, value: PhantomData }
+    }
+
+    /// The name in main.cf.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl<T> Clone for Param<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Param<T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_by_name_without_duplicates() {
+        let table = crate::table::TABLE;
+        assert!(table.windows(2).all(|pair| pair[0].name < pair[1].name));
+    }
+
+    #[test]
+    fn a_parameter_of_the_table_is_found_and_another_is_not() {
+        assert_eq!(find("inet_protocols").map(|entry| entry.kind), Some(Kind::Text));
+        assert!(find("no_such_parameter").is_none());
+    }
+}

@@ -1,0 +1,150 @@
+//! What can be wrong with main.cf. Each error carries the facts; Display writes the sentence that the
+//! user sees after the program's name, in Postfix's words where it has some.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// main.cf cannot be used at all.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    Open {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A logical line is no `name = value`.
+    Syntax {
+        /// The file.
+        file: PathBuf,
+        /// Its last physical line.
+        line: usize,
+        /// What is missing.
+        problem: &'static str,
+        /// The logical line.
+        text: String,
+    },
+    /// An override (`-o name=value`) is none.
+    Override {
+        /// The option's value as given.
+        text: String,
+        /// What is missing.
+        problem: &'static str,
+    },
+    /// A value that was asked for is wrong.
+    Value(ValueError),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::Open { file, source } => {
+                write!(f, "open {}: {}", file.display(), os_text(source))
+            }
+            ConfigError::Syntax { file, line, problem, text } => {
+                write!(f, "{}, line {line}: {problem}: \"{}\"", file.display(), text)
+            }
+            ConfigError::Override { text, problem } => {
+                write!(f, "invalid \"-o {text}\" option value: {problem}")
+            }
+            ConfigError::Value(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl From<ValueError> for ConfigError {
+    fn from(error: ValueError) -> Self {
+        ConfigError::Value(error)
+    }
+}
+
+/// The value of a parameter cannot be understood. `name` is the parameter, `value` what main.cf says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueError {
+    /// Not a whole number.
+    Number {
+        /// The parameter.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// Neither `yes` nor `no`.
+    Bool {
+        /// The parameter.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// Not a number with a time unit.
+    Time {
+        /// The parameter.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// Below the smallest value allowed.
+    TooSmall {
+        /// The parameter.
+        name: String,
+        /// Its value.
+        value: String,
+        /// The bound.
+        min: i64,
+    },
+    /// Above the largest value allowed.
+    TooLarge {
+        /// The parameter.
+        name: String,
+        /// Its value.
+        value: String,
+        /// The bound.
+        max: i64,
+    },
+    /// A `$` expression cannot be expanded.
+    Expand {
+        /// The parameter.
+        name: String,
+        /// Why.
+        source: crate::expand::ExpandError,
+    },
+    /// A file that the value names cannot be read, or another meaning is wrong.
+    Meaning(String),
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ValueError::Number { name, value } => {
+                write!(f, "bad numerical configuration: {name} = {value}")
+            }
+            ValueError::Bool { name, value } => {
+                write!(f, "bad boolean configuration: {name} = {value}")
+            }
+            ValueError::Time { name, value } => {
+                write!(f, "parameter {name}: bad time value or unit: {value}")
+            }
+            ValueError::TooSmall { name, value, min } => {
+                write!(f, "invalid {name} parameter value {value} < {min}")
+            }
+            ValueError::TooLarge { name, value, max } => {
+                write!(f, "invalid {name} parameter value {value} > {max}")
+            }
+            ValueError::Expand { name, source } => write!(f, "parameter {name}: {source}"),
+            ValueError::Meaning(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for ValueError {}
+
+/// The system's sentence without Rust's "(os error N)".
+pub(crate) fn os_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error ") {
+        Some(at) => text[..at].to_string(),
+        None => text,
+    }
+}

@@ -1,0 +1,369 @@
+//! `$` expressions in values: `$name`, `${name}`, `${name?text}`, `${name:text}`, `${name?{a}:{b}}`,
+//! `${{a} == {b} ? {yes} : {no}}` and the `<level` family of comparisons.
+//!
+//! The text is walked once; what a name stands for comes from a [`Scope`], so that main.cf values, reply
+//! templates and `.forward` paths share one grammar. Malformed expressions are errors, never half results.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use crate::level::Level;
+
+/// Where names get their values.
+pub trait Scope {
+    /// The finished value of `name`, or None when it is not defined (which counts as empty).
+    fn value(&mut self, name: &str) -> Result<Option<String>, ExpandError>;
+}
+
+impl<F: FnMut(&str) -> Option<String>> Scope for F {
+    fn value(&mut self, name: &str) -> Result<Option<String>, ExpandError> {
+        Ok(self(name))
+    }
+}
+
+/// Why an expression cannot be expanded. Each carries the piece of text that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExpandError {
+    /// `${` or `$(` without its end.
+    Truncated(String),
+    /// `$` without a name.
+    EmptyName(String),
+    /// A character that no name has.
+    NameSyntax(Place),
+    /// `{` without its `}` inside an expression.
+    Unbalanced(String),
+    /// Something between `}` and the end.
+    ColonExpected(Place),
+    /// Something after the last part.
+    Unexpected(Place),
+    /// No comparison between two `{...}`.
+    OperatorExpected(Place),
+    /// A second operand is missing.
+    OperandExpected(Place),
+    /// A `level` comparison of something that is no level.
+    Level(String),
+    /// A number too large to compare.
+    Number(String),
+    /// A parameter refers to itself, or to too many others.
+    Nesting(String),
+}
+
+/// A place inside an expression: what stands before and after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    before: String,
+    after: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"...{}>>>{}\"", self.before, self.after)
+    }
+}
+
+impl fmt::Display for ExpandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExpandError::Truncated(text) => write!(f, "truncated macro reference: \"{text}\""),
+            ExpandError::EmptyName(text) => write!(f, "empty macro name: \"{text}\""),
+            ExpandError::NameSyntax(place) => write!(f, "attribute name syntax error at: {place}"),
+            ExpandError::Unbalanced(text) => {
+                write!(f, "unbalanced {{}} in attribute expression: \"{text}\"")
+            }
+            ExpandError::ColonExpected(place) => write!(f, "\":\" expected at: {place}"),
+            ExpandError::Unexpected(place) => write!(f, "unexpected input at: {place}"),
+            ExpandError::OperatorExpected(place) => {
+                write!(f, "\"==\" or \"!=\" or \"<\" or \"<=\" or \">=\" or \">\" expected at: {place}")
+            }
+            ExpandError::OperandExpected(place) => write!(f, "\"{{expression}}\" expected at: {place}"),
+            ExpandError::Level(text) => {
+                write!(f, "malformed compatibility level syntax: \"{text}\"")
+            }
+            ExpandError::Number(text) => write!(f, "bad conversion: {text}"),
+            ExpandError::Nesting(name) => {
+                write!(f, "unreasonable macro call nesting: \"{name}\"")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ExpandError {}
+
+/// Expands every expression in `text`.
+pub fn expand(text: &str, scope: &mut dyn Scope) -> Result<String, ExpandError> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        let body = &rest[at + 1..];
+        rest = match body.bytes().next() {
+            Some(b'$') => {
+                out.push('$');
+                &body[1..]
+            }
+            Some(open @ (b'{' | b'(')) => {
+                let close = if open == b'{' { b'}' } else { b')' };
+                let end = matching(body, open, close).ok_or_else(|| ExpandError::Truncated(rest[at..].to_string()))?;
+                expression(&body[1..end], text, scope, &mut out)?;
+                &body[end + 1..]
+            }
+            _ => {
+                let end = name_end(body);
+                if end == 0 {
+                    return Err(ExpandError::EmptyName(text.to_string()));
+                }
+                out.push_str(&scope.value(&body[..end])?.unwrap_or_default());
+                &body[end..]
+            }
+        };
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// Whether the text has an expression at all.
+pub fn is_literal(text: &str) -> bool {
+    !text.contains('$')
+}
+
+/// The inside of `${...}`: a name or a comparison, then perhaps `?` or `:` parts.
+fn expression(body: &str, whole: &str, scope: &mut dyn Scope, out: &mut String) -> Result<(), ExpandError> {
+    let inner = skip_blanks(body);
+    let (value, rest) = if inner.starts_with('{') {
+        let (holds, rest) = comparison(body, inner, scope)?;
+        // A comparison by itself reads as "true" or nothing.
+        (if holds { "true".to_string() } else { String::new() }, rest)
+    } else {
+        let end = name_end(inner);
+        if end == 0 {
+            return Err(ExpandError::EmptyName(whole.to_string()));
+        }
+        let rest = skip_blanks(&inner[end..]);
+        if !(rest.is_empty() || rest.starts_with(['?', ':'])) {
+            return Err(ExpandError::NameSyntax(place(body, &inner[end..])));
+        }
+        (scope.value(&inner[..end])?.unwrap_or_default(), rest)
+    };
+    if let Some(tail) = rest.strip_prefix('?') {
+        let (yes, no) = branches(body, tail)?;
+        let chosen = if value.is_empty() { no } else { yes };
+        out.push_str(&expand(chosen, scope)?);
+    } else if let Some(tail) = rest.strip_prefix(':') {
+        let text = last_branch(body, tail)?;
+        if value.is_empty() {
+            out.push_str(&expand(text, scope)?);
+        }
+    } else if rest.is_empty() {
+        out.push_str(&value);
+    } else {
+        return Err(ExpandError::ColonExpected(place(body, rest)));
+    }
+    Ok(())
+}
+
+/// What follows `?`: `{a}`, `{a}:{b}`, `{a}:b`, or plain text to the end.
+fn branches<'a>(body: &'a str, tail: &'a str) -> Result<(&'a str, &'a str), ExpandError> {
+    let start = skip_blanks(tail);
+    if !start.starts_with('{') {
+        return Ok((tail, ""));
+    }
+    let (yes, rest) = group(start)?;
+    let rest = skip_blanks(rest);
+    if rest.is_empty() {
+        return Ok((yes, ""));
+    }
+    match rest.strip_prefix(':') {
+        Some(tail) => Ok((yes, last_branch(body, tail)?)),
+        None => Err(ExpandError::ColonExpected(place(body, rest))),
+    }
+}
+
+/// What follows `:`: `{b}` or plain text, to the end.
+fn last_branch<'a>(body: &'a str, tail: &'a str) -> Result<&'a str, ExpandError> {
+    let start = skip_blanks(tail);
+    if !start.starts_with('{') {
+        return Ok(tail);
+    }
+    let (text, rest) = group(start)?;
+    let rest = skip_blanks(rest);
+    if !rest.is_empty() {
+        return Err(ExpandError::Unexpected(place(body, rest)));
+    }
+    Ok(text)
+}
+
+/// `{left} operator {right}`: whether it holds, and what follows it.
+fn comparison<'a>(body: &str, text: &'a str, scope: &mut dyn Scope) -> Result<(bool, &'a str), ExpandError> {
+    let (left, rest) = group(text)?;
+    let rest = skip_blanks(rest);
+    let Some((operator, rest)) = operator(rest) else {
+        return Err(ExpandError::OperatorExpected(place(body, rest)));
+    };
+    let rest = skip_blanks(rest);
+    if !rest.starts_with('{') {
+        return Err(ExpandError::OperandExpected(place(body, rest)));
+    }
+    let (right, rest) = group(rest)?;
+    let (left, right) = (expand(left, scope)?, expand(right, scope)?);
+    let order = if operator.level { compare_levels(&left, &right)? } else { compare(&left, &right)? };
+    Ok(((operator.holds)(order), skip_blanks(rest)))
+}
+
+struct Operator {
+    holds: fn(Ordering) -> bool,
+    level: bool,
+}
+
+fn operator(text: &str) -> Option<(Operator, &str)> {
+    const OPERATORS: [(&str, fn(Ordering) -> bool); 6] = [
+        ("==", Ordering::is_eq),
+        ("!=", Ordering::is_ne),
+        ("<=", Ordering::is_le),
+        (">=", Ordering::is_ge),
+        ("<", Ordering::is_lt),
+        (">", Ordering::is_gt),
+    ];
+    let (symbol, holds) = OPERATORS.into_iter().find(|(symbol, _)| text.starts_with(symbol))?;
+    let rest = &text[symbol.len()..];
+    Some(match rest.strip_prefix("level") {
+        Some(rest) => (Operator { holds, level: true }, rest),
+        None => (Operator { holds, level: false }, rest),
+    })
+}
+
+/// Numbers when both are all digits, else bytes.
+fn compare(left: &str, right: &str) -> Result<Ordering, ExpandError> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !(digits(left) && digits(right)) {
+        return Ok(left.cmp(right));
+    }
+    let number = |text: &str| text.parse::<i64>().map_err(|_| ExpandError::Number(text.to_string()));
+    Ok(number(left)?.cmp(&number(right)?))
+}
+
+fn compare_levels(left: &str, right: &str) -> Result<Ordering, ExpandError> {
+    let level = |text: &str| Level::parse(text).ok_or_else(|| ExpandError::Level(text.to_string()));
+    Ok(level(left)?.cmp(&level(right)?))
+}
+
+/// A `{...}` group at the start of `text`: its inside, and what follows it.
+fn group(text: &str) -> Result<(&str, &str), ExpandError> {
+    let end = matching(text, b'{', b'}').ok_or_else(|| ExpandError::Unbalanced(text.to_string()))?;
+    Ok((&text[1..end], &text[end + 1..]))
+}
+
+/// Where the bracket that `text` starts with is closed.
+fn matching(text: &str, open: u8, close: u8) -> Option<usize> {
+    let mut depth = 0usize;
+    for (at, byte) in text.bytes().enumerate() {
+        if byte == open {
+            depth += 1;
+        } else if byte == close {
+            depth -= 1;
+            if depth == 0 {
+                return Some(at);
+            }
+        }
+    }
+    None
+}
+
+fn name_end(text: &str) -> usize {
+    text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count()
+}
+
+fn skip_blanks(text: &str) -> &str {
+    text.trim_start_matches(|c: char| c.is_ascii_whitespace())
+}
+
+/// The place where `rest`, the tail of `body`, starts: the last characters before it, and itself.
+fn place(body: &str, rest: &str) -> Place {
+    let before = body.len().saturating_sub(rest.len());
+    let before = body.get(..before).unwrap_or_default().trim_end();
+    let start = before.rfind(['{', '?', ':', ' ']).map_or(0, |at| at + 1);
+    Place { before: before[start..].to_string(), after: rest.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(text: &str) -> Result<String, String> {
+        let mut scope = |name: &str| match name {
+            "t1" => Some("val".to_string()),
+            "empty" => Some(String::new()),
+            _ => None,
+        };
+        expand(text, &mut scope).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn conditions_choose_by_whether_the_name_has_a_value() {
+        for (text, value) in [
+            ("${t1?a b}X", "a bX"),
+            ("${t1:a b}X", "X"),
+            ("${empty:a b}X", "a bX"),
+            ("${t1 ? {a} : {b} }X", "aX"),
+            ("Y${t1? a }X", "Y a X"),
+            ("${empty? {a} : b c }X", " b c X"),
+            ("${empty?{ a }:{ b c }}X", " b c X"),
+            ("${empty:{ b c }}X", " b c X"),
+            ("$(t1?{a})", "a"),
+            ("${t1?(a}", "(a"),
+            ("$(t1?a)b)", "ab)"),
+            ("${t1?}.", "."),
+            ("${t1?{a}}}.", "a}."),
+            ("${nosuch?x}.", "."),
+            ("${empty?{a}:}.", "."),
+            ("${t1?{${empty:z}}}", "z"),
+        ] {
+            assert_eq!(run(text).as_deref(), Ok(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_end_at_the_first_other_character_and_two_dollars_are_one() {
+        for (text, value) in
+            [("$t1.x", "val.x"), ("$t1$$$t1", "val$val"), ("$$t1", "$t1"), ("${ t1 }", "val"), ("é$t1", "éval")]
+        {
+            assert_eq!(run(text).as_deref(), Ok(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn comparisons_are_numeric_when_both_sides_are_digits() {
+        for (text, value) in [
+            ("${{9}<{10}?{yes}:no}", "yes"),
+            ("${{9}<{1a}?{yes}:no}", "no"),
+            ("${{09}=={9}?{y}:{n}}", "y"),
+            ("${{ a }=={a}?{y}:{n}}", "n"),
+            ("${{a} == {a}}", "true"),
+            ("${{a} == {b}}", ""),
+            ("${{a} != {a} : {x}}", "x"),
+            ("${{a} == {a} ? yes : no}", " yes : no"),
+            ("${{$t1}=={val}?{y}:{n}}", "y"),
+            ("${{3.6}<level{3.11}?{yes}:no}", "yes"),
+            ("${{3.6} >=level {3.11}?{yes}:no}", "no"),
+            ("${{3} ==level {3.0}?{y}:{n}}", "y"),
+        ] {
+            assert_eq!(run(text).as_deref(), Ok(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn malformed_expressions_are_errors_in_the_words_of_postfix() {
+        for (text, error) in [
+            ("${t1?{$t1:b}", "truncated macro reference: \"${t1?{$t1:b}\""),
+            ("a$", "empty macro name: \"a$\""),
+            ("${}", "empty macro name: \"${}\""),
+            ("${t1-x}", "attribute name syntax error at: \"...t1>>>-x\""),
+            ("${t1 {a} }", "attribute name syntax error at: \"...t1>>> {a} \""),
+            ("${t1?{a}{b}}", "\":\" expected at: \"...a}>>>{b}\""),
+            ("${empty:{b}:c}X", "unexpected input at: \"...b}>>>:c\""),
+            ("$(t1?{)})", "unbalanced {} in attribute expression: \"{\""),
+            ("${{x}<level{3.11}?{yes}:no}", "malformed compatibility level syntax: \"x\""),
+        ] {
+            assert_eq!(run(text), Err(error.to_string()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! From `parameters/*.toml` to the Rust source of [`crate::table`] and [`crate::param`].
+//!
+//! A pure function: `cargo xtask docs` writes what it returns, and a test of this crate compares it with the
+//! committed files (`UPDATE=1 cargo test -p config` writes them too). Programs read the generated constants
+//! and parse no TOML at start.
+
+use std::fmt::Write;
+
+use serde::Deserialize;
+
+/// The generated source files.
+#[derive(Debug)]
+pub struct Generated {
+    /// `src/table.rs`.
+    pub table: String,
+    /// `src/param.rs`.
+    pub param: String,
+}
+
+/// One parameter as its subject's file has it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parameter {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    default: String,
+    #[serde(default)]
+    computed: bool,
+    unit: Option<String>,
+    min: Option<i64>,
+    max: Option<i64>,
+    programs: Vec<String>,
+    since: Option<String>,
+    #[serde(default)]
+    legacy: bool,
+    #[serde(default)]
+    implemented: bool,
+    #[serde(default)]
+    paragraph: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Subject {
+    parameter: Vec<Parameter>,
+}
+
+/// Generates the source; `subjects` are the file names without `.toml` and their contents.
+///
+/// An error is a sentence that names the file and the parameter.
+pub fn generate(subjects: &[(String, String)]) -> Result<Generated, String> {
+    let mut parameters = Vec::new();
+    for (subject, content) in subjects {
+        let parsed: Subject = toml::from_str(content).map_err(|error| format!("{subject}.toml: {error}"))?;
+        for parameter in parsed.parameter {
+            check(&parameter).map_err(|e| format!("{subject}.toml: {}: {e}", parameter.name))?;
+            parameters.push((subject.as_str(), parameter));
+        }
+    }
+    parameters.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+    if let Some(pair) = parameters.windows(2).find(|pair| pair[0].1.name == pair[1].1.name) {
+        return Err(format!("{}.toml: {}: stands twice", pair[1].0, pair[1].1.name));
+    }
+    Ok(Generated { table: table(&parameters)?, param: constants(&parameters)? })
+}
+
+fn check(parameter: &Parameter) -> Result<(), String> {
+    rust_type(&parameter.kind)?;
+    unit_seconds(parameter.unit.as_deref().unwrap_or("s"))?;
+    if parameter.unit.is_some() && parameter.kind != "duration" {
+        return Err("only a duration has a unit".to_string());
+    }
+    if parameter.implemented && parameter.paragraph.is_empty() {
+        return Err("implemented, but without a paragraph".to_string());
+    }
+    if parameter.programs.is_empty() && !parameter.legacy {
+        return Err("no program reads it".to_string());
+    }
+    Ok(())
+}
+
+fn table(parameters: &[(&str, Parameter)]) -> Result<String, String> {
+    let mut out = String::from(
+        "//! Every parameter, one line each, sorted by name. Generated from `parameters/*.toml` by\n\
+         //! `cargo xtask docs`; never edited by hand.\n\n\
+         use crate::entry::{Entry, Kind};\n\n\
+         /// Every parameter of Postfix 3.11, sorted by name.\n\
+         pub static TABLE: &[Entry] = &[\n",
+    );
+    for (subject, p) in parameters {
+        let kind = match p.kind.as_str() {
+            "duration" => {
+                let unit = unit_seconds(p.unit.as_deref().unwrap_or("s"))?;
+                format!("Duration {{ unit: {unit} }}")
+            }
+            other => variant(other)?.to_string(),
+        };
+        let programs: Vec<String> = p.programs.iter().map(|name| format!("{name:?}")).collect();
+        writeln!(
+            out,
+            "    Entry {{ name: {:?}, default: {:?}, computed: {}, kind: Kind::{kind}, min: {:?}, max: {:?}, \
+             programs: &[{}], since: {:?}, legacy: {}, implemented: {}, paragraph: {:?}, subject: {:?} }},",
+            p.name,
+            p.default,
+            p.computed,
+            p.min,
+            p.max,
+            programs.join(", "),
+            p.since,
+            p.legacy,
+            p.implemented,
+            p.paragraph,
+            subject
+        )
+        .map_err(|error| error.to_string())?;
+    }
+    out.push_str("];\n");
+    Ok(out)
+}
+
+fn constants(parameters: &[(&str, Parameter)]) -> Result<String, String> {
+    let mut out = String::from(
+        "//! A typed constant for every parameter. Generated from `parameters/*.toml` by `cargo xtask docs`; never\n\
+         //! edited by hand.\n\n\
+         use std::path::PathBuf;\n\
+         use std::time::Duration;\n\n\
+         use crate::entry::Param;\n\
+         use crate::value::Raw;\n\n",
+    );
+    for (_, p) in parameters {
+        let doc = if p.paragraph.is_empty() {
+            format!("`{}`, default `{}`.", p.name, if p.default.is_empty() { " " } else { &p.default })
+        } else {
+            format!("`{}`: {}", p.name, p.paragraph.replace('\n', " "))
+        };
+        writeln!(
+            out,
+            "#[doc = {doc:?}]\npub const {}: Param<{}> = Param::new({:?});",
+            constant(&p.name),
+            rust_type(&p.kind)?,
+            p.name
+        )
+        .map_err(|error| error.to_string())?;
+    }
+    Ok(out)
+}
+
+/// The constant's name: upper case; a leading digit gets a word before it (`2bounce_...`).
+fn constant(name: &str) -> String {
+    let upper = name.to_ascii_uppercase();
+    match upper.strip_prefix('2') {
+        Some(rest) => format!("DOUBLE_{rest}"),
+        None => upper,
+    }
+}
+
+fn variant(kind: &str) -> Result<&'static str, String> {
+    Ok(match kind {
+        "text" => "Text",
+        "raw" => "Raw",
+        "bool" => "Bool",
+        "int" => "Int",
+        "list" => "List",
+        "path" => "Path",
+        other => return Err(format!("unknown type {other}")),
+    })
+}
+
+fn rust_type(kind: &str) -> Result<&'static str, String> {
+    Ok(match kind {
+        "text" => "String",
+        "raw" => "Raw",
+        "bool" => "bool",
+        "int" => "i64",
+        "duration" => "Duration",
+        "list" => "Vec<String>",
+        "path" => "PathBuf",
+        other => return Err(format!("unknown type {other}")),
+    })
+}
+
+fn unit_seconds(unit: &str) -> Result<u32, String> {
+    Ok(match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 604_800,
+        other => return Err(format!("unknown time unit {other}")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn subjects() -> Vec<(String, String)> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("parameters");
+        let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+            .iter()
+            .map(|path| {
+                let subject = path.file_stem().unwrap().to_str().unwrap().to_string();
+                (subject, std::fs::read_to_string(path).unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_committed_source_is_what_the_table_generates() {
+        let generated = generate(&subjects()).unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        for (name, text) in [("table.rs", &generated.table), ("param.rs", &generated.param)] {
+            let file = source.join(name);
+            if std::env::var_os("UPDATE").is_some() {
+                std::fs::write(&file, text).unwrap();
+            }
+            let committed = std::fs::read_to_string(&file).unwrap();
+            assert!(*text == committed, "{name} differs: UPDATE=1 cargo test -p config");
+        }
+    }
+
+    #[test]
+    fn a_wrong_entry_is_an_error_that_names_file_and_parameter() {
+        let error = |content: &str| generate(&[("basic".to_string(), content.to_string())]).unwrap_err();
+        let entry = "[[parameter]]\nname = \"x\"\ndefault = \"\"\nprograms = [\"smtpd\"]\n";
+        assert_eq!(error(&format!("{entry}type = \"odd\"\n")), "basic.toml: x: unknown type odd");
+        let twice = format!("{entry}type = \"text\"\n{entry}type = \"text\"\n");
+        assert_eq!(error(&twice), "basic.toml: x: stands twice");
+    }
+}

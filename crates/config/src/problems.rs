@@ -1,0 +1,204 @@
+//! What an administrator should know about his main.cf: settings that have no effect here, names that mean
+//! nothing, values that cannot be understood.
+//!
+//! Nothing is decided here: `postfix check`, `postconf` and the daemons print what they are told.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::error::ValueError;
+use crate::settings::{Config, Origin};
+use crate::{entry, transport, value};
+
+/// A setting of main.cf that is known, but not implemented.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unimplemented {
+    /// The parameter.
+    pub name: String,
+    /// main.cf; None for an override.
+    pub file: Option<PathBuf>,
+    /// Its line there.
+    pub line: usize,
+}
+
+/// One sentence about main.cf, with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The setting is known but has no effect yet.
+    Unimplemented(Unimplemented),
+    /// The name means nothing and nothing refers to it.
+    Unknown {
+        /// The name.
+        name: String,
+        /// Its value.
+        value: String,
+        /// main.cf.
+        file: PathBuf,
+        /// The line.
+        line: usize,
+    },
+    /// The value is wrong.
+    Value {
+        /// What is wrong.
+        error: ValueError,
+        /// main.cf.
+        file: PathBuf,
+        /// The line.
+        line: usize,
+    },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::Unimplemented(Unimplemented { name, file: Some(file), line }) => {
+                write!(f, "{}, line {line}: {name}: not implemented, has no effect", file.display())
+            }
+            Problem::Unimplemented(Unimplemented { name, .. }) => {
+                write!(f, "-o {name}: not implemented, has no effect")
+            }
+            Problem::Unknown { name, value, file, line } => {
+                write!(f, "{}, line {line}: unused parameter: {name}={value}", file.display())
+            }
+            Problem::Value { error, file, line } => {
+                write!(f, "{}, line {line}: {error}", file.display())
+            }
+        }
+    }
+}
+
+impl Config {
+    /// Settings of parameters that are not implemented, when they differ from the default.
+    pub fn unimplemented_settings(&self) -> Vec<Unimplemented> {
+        let mut found = Vec::new();
+        for (name, setting) in self.settings() {
+            let Some(entry) = entry::find(name) else { continue };
+            // A setting that repeats the default asks for nothing that is missing.
+            if entry.implemented || entry.legacy || setting.value == entry.default {
+                continue;
+            }
+            let (file, line) = match &setting.origin {
+                Origin::File { file, line } => (Some(file.clone()), *line),
+                Origin::Override => (None, 0),
+            };
+            found.push(Unimplemented { name: name.to_string(), file, line });
+        }
+        found.sort_by_key(|setting| setting.line);
+        found
+    }
+
+    /// Settings of main.cf whose name is no parameter, and that no other setting refers to.
+    pub fn unknown_settings(&self) -> Vec<Problem> {
+        let used = self.names_referred_to();
+        let mut found = Vec::new();
+        for (name, setting) in self.settings() {
+            let Origin::File { file, line } = &setting.origin else { continue };
+            let known = entry::find(name).is_some() || transport::family_of(name).is_some();
+            if known || used.contains(name) {
+                continue;
+            }
+            found.push(Problem::Unknown {
+                name: name.to_string(),
+                value: setting.value.clone(),
+                file: file.clone(),
+                line: *line,
+            });
+        }
+        found
+    }
+
+    /// Everything that `postfix check` tells about main.cf, in the order of the file.
+    pub fn check(&self) -> Vec<Problem> {
+        let mut found: Vec<Problem> = self.unimplemented_settings().into_iter().map(Problem::Unimplemented).collect();
+        found.extend(self.unknown_settings());
+        for (name, setting) in self.settings() {
+            let Origin::File { file, line } = &setting.origin else { continue };
+            let Some(entry) = entry::find(name) else { continue };
+            let result = self.lookup(name).and_then(|text| value::check(&text.unwrap_or_default(), name, entry));
+            if entry.kind != entry::Kind::Raw
+                && let Err(error) = result
+            {
+                found.push(Problem::Value { error, file: file.clone(), line: *line });
+            }
+        }
+        found.sort_by_key(line_of);
+        found
+    }
+
+    /// Names that stand in some value after a `$`, restriction classes included.
+    fn names_referred_to(&self) -> HashSet<String> {
+        let mut used = HashSet::new();
+        for (_, setting) in self.settings() {
+            used.extend(names_in(&setting.value));
+        }
+        if let Ok(Some(classes)) = self.lookup("smtpd_restriction_classes") {
+            used.extend(text::split_list(&classes).into_iter().map(str::to_string));
+        }
+        used
+    }
+}
+
+/// The line of a problem, for sorting.
+fn line_of(problem: &Problem) -> usize {
+    match problem {
+        Problem::Unimplemented(Unimplemented { line, .. })
+        | Problem::Unknown { line, .. }
+        | Problem::Value { line, .. } => *line,
+    }
+}
+
+/// Every name that follows a `$` in a text.
+pub fn names_in(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        rest = &rest[at + 1..];
+        let inner = rest.trim_start_matches(['{', '(', ' ', '\t']);
+        let end = inner.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+        if end > 0 {
+            names.push(inner[..end].to_string());
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn check(content: &str) -> Vec<String> {
+        let config = Config::parse(content.as_bytes(), Path::new("/etc/postfix"), &[]).unwrap();
+        config.check().iter().map(Problem::to_string).collect()
+    }
+
+    #[test]
+    fn check_names_file_line_and_value_of_everything_odd() {
+        let found = check("foo = 1\nbar = 2\nmyorigin = $bar\nhopcount_limit = 5x\nx_recipient_limit = 1\n");
+        let found: Vec<_> = found.iter().filter(|text| !text.ends_with("no effect")).collect();
+        assert_eq!(
+            found,
+            [
+                "/etc/postfix/main.cf, line 1: unused parameter: foo=1",
+                "/etc/postfix/main.cf, line 4: bad numerical configuration: hopcount_limit = 5x",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_setting_without_effect_is_named_with_its_line() {
+        let waiting = crate::table::TABLE.iter().find(|entry| !entry.implemented && !entry.legacy);
+        let Some(entry) = waiting else { return };
+        let found = check(&format!("# a comment\n{} = 7\n", entry.name));
+        let sentence = format!("/etc/postfix/main.cf, line 2: {}: not implemented, has no effect", entry.name);
+        assert!(found.contains(&sentence), "{found:?}");
+        assert!(check(&format!("{} = {}\n", entry.name, entry.default)).is_empty());
+    }
+
+    #[test]
+    fn a_restriction_class_is_a_known_name() {
+        assert!(check("smtpd_restriction_classes = strict\nstrict = reject\n").iter().all(|p| !p.contains("strict=")));
+    }
+}

@@ -1,0 +1,294 @@
+//! The configuration in force: main.cf, the overrides of a master.cf entry or the command line, and the
+//! defaults of the table.
+//!
+//! It is loaded once and never changes; a reload makes a new one. It reads no lookup table.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use crate::entry::{self, Param};
+use crate::error::{ConfigError, ValueError};
+use crate::expand::{self, ExpandError, Scope};
+use crate::level::Level;
+use crate::lines::Warning;
+use crate::value::Value;
+use crate::{computed, files, main_cf, param};
+
+/// Where a setting comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A line of main.cf.
+    File {
+        /// main.cf.
+        file: PathBuf,
+        /// The physical line the setting starts on.
+        line: usize,
+    },
+    /// An `-o` option.
+    Override,
+}
+
+/// An explicit setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The value, unexpanded.
+    pub value: String,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// The configuration in force.
+#[derive(Debug)]
+pub struct Config {
+    directory: PathBuf,
+    settings: BTreeMap<String, Setting>,
+    computed: HashMap<&'static str, String>,
+    warnings: Vec<Warning>,
+}
+
+impl Config {
+    /// Reads main.cf of `directory`; `overrides` win over it, the last of a name wins.
+    ///
+    /// Errors are of the file as a whole; a wrong value is the error of the one who asks for it.
+    pub fn load(directory: &Path, overrides: &[(String, String)]) -> Result<Config, ConfigError> {
+        let file = directory.join("main.cf");
+        let content = std::fs::read(&file).map_err(|source| ConfigError::Open { file: file.clone(), source })?;
+        Config::parse(&content, directory, overrides)
+    }
+
+    /// As [`Config::load`], of main.cf's content.
+    pub fn parse(content: &[u8], directory: &Path, overrides: &[(String, String)]) -> Result<Config, ConfigError> {
+        let file = directory.join("main.cf");
+        let mut warnings = Vec::new();
+        let mut settings = BTreeMap::new();
+        for assignment in main_cf::parse(content, &file, &mut warnings)? {
+            let origin = Origin::File { file: file.clone(), line: assignment.line };
+            settings.insert(assignment.name, Setting { value: assignment.value, origin });
+        }
+        for (name, value) in overrides {
+            let setting = Setting { value: value.clone(), origin: Origin::Override };
+            settings.insert(name.clone(), setting);
+        }
+        let mut config = Config { directory: directory.to_path_buf(), settings, computed: HashMap::new(), warnings };
+        config.computed = computed::defaults(&config);
+        Ok(config)
+    }
+
+    /// Splits the value of an `-o` option.
+    pub fn parse_override(text: &str) -> Result<(String, String), ConfigError> {
+        match main_cf::split(text) {
+            Ok((name, value)) => Ok((name.to_string(), value.to_string())),
+            Err(problem) => Err(ConfigError::Override { text: text.to_string(), problem }),
+        }
+    }
+
+    /// The value of a parameter.
+    pub fn get<T: Value>(&self, param: Param<T>) -> Result<T, ValueError> {
+        let name = param.name();
+        let Some(entry) = entry::find(name) else {
+            return Err(ValueError::Meaning(format!("{name}: unknown parameter")));
+        };
+        let raw = self.raw(name).unwrap_or_default();
+        if T::RAW {
+            return T::from_text(raw, name, entry);
+        }
+        let text = self.expand_as(name, raw)?;
+        T::from_text(&text, name, entry)
+    }
+
+    /// The value of a per-transport parameter (`smtp` and `_destination_concurrency_limit`): the transport's
+    /// own when it is set or has a default, else that of `fallback`.
+    pub fn transport_value<T: Value>(
+        &self,
+        transport: &str,
+        suffix: &str,
+        fallback: Param<T>,
+    ) -> Result<T, ValueError> {
+        let suffix = suffix.trim_start_matches('_');
+        let name = format!("{transport}_{suffix}");
+        let Some(raw) = self.raw(&name) else {
+            return self.get(fallback);
+        };
+        let text = self.expand_as(&name, raw)?;
+        match entry::find(fallback.name()) {
+            Some(entry) => T::from_text(&text, &name, entry),
+            None => self.get(fallback),
+        }
+    }
+
+    /// The unexpanded setting or default; None for a name that is neither set nor in the table.
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        if let Some(setting) = self.settings.get(name) {
+            return Some(&setting.value);
+        }
+        self.default(name)
+    }
+
+    /// The unexpanded default, computed ones included.
+    pub fn default(&self, name: &str) -> Option<&str> {
+        if let Some(value) = self.computed.get(name) {
+            return Some(value);
+        }
+        entry::find(name).map(|entry| entry.default)
+    }
+
+    /// The expanded value of any name; None when it is neither set nor in the table.
+    pub fn lookup(&self, name: &str) -> Result<Option<String>, ValueError> {
+        self.raw(name).map(|raw| self.expand_as(name, raw)).transpose()
+    }
+
+    /// Expands the `$` expressions of a text.
+    pub fn expand(&self, text: &str) -> Result<String, ExpandError> {
+        if expand::is_literal(text) {
+            return Ok(text.to_string());
+        }
+        let mut walk = Walk { config: self, depth: 0, budget: REFERENCES, undefined: Vec::new() };
+        expand::expand(text, &mut walk)
+    }
+
+    /// As [`Config::expand`], with the names that are not defined (each counts as empty).
+    pub fn expand_noting(&self, text: &str) -> Result<(String, Vec<String>), ExpandError> {
+        let mut walk = Walk { config: self, depth: 0, budget: REFERENCES, undefined: Vec::new() };
+        let text = expand::expand(text, &mut walk)?;
+        Ok((text, walk.undefined))
+    }
+
+    /// The explicit setting of a name.
+    pub fn setting(&self, name: &str) -> Option<&Setting> {
+        self.settings.get(name)
+    }
+
+    /// Every explicit setting, by name.
+    pub fn settings(&self) -> impl Iterator<Item = (&str, &Setting)> {
+        self.settings.iter().map(|(name, setting)| (name.as_str(), setting))
+    }
+
+    /// Whether main.cf or an override sets the name.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.settings.contains_key(name)
+    }
+
+    /// What was odd in main.cf.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// The directory main.cf was read from.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The table of every parameter.
+    pub fn table(&self) -> &'static [entry::Entry] {
+        crate::table::TABLE
+    }
+
+    /// The level whose defaults and log lines are in force; a malformed one counts as 0.
+    pub fn compatibility_level(&self) -> Level {
+        let text = self.get(param::COMPATIBILITY_LEVEL).unwrap_or_default();
+        Level::parse(&text).unwrap_or(Level::new(0, 0))
+    }
+
+    /// Whether log lines have the form of Postfix 3.11.
+    pub fn modern_log(&self) -> bool {
+        self.compatibility_level() >= Level::new(3, 11)
+    }
+
+    fn expand_as(&self, name: &str, raw: &str) -> Result<String, ValueError> {
+        let text = self.expand(raw).map_err(|source| ValueError::Expand { name: name.to_string(), source })?;
+        // myorigin
+        match name {
+            "myorigin" if text.starts_with('/') => files::first_line(name, &text),
+            _ => Ok(text),
+        }
+    }
+}
+
+/// Expansions within one value; more is a configuration that refers to itself.
+const REFERENCES: usize = 100_000;
+const DEPTH: usize = 100;
+
+/// One walk through the values that a text refers to.
+struct Walk<'a> {
+    config: &'a Config,
+    depth: usize,
+    budget: usize,
+    undefined: Vec<String>,
+}
+
+impl Scope for Walk<'_> {
+    fn value(&mut self, name: &str) -> Result<Option<String>, ExpandError> {
+        let Some(raw) = self.config.raw(name) else {
+            self.undefined.push(name.to_string());
+            return Ok(None);
+        };
+        if self.depth == DEPTH || self.budget == 0 {
+            return Err(ExpandError::Nesting(name.to_string()));
+        }
+        self.depth += 1;
+        self.budget -= 1;
+        let value = expand::expand(raw, self)?;
+        self.depth -= 1;
+        Ok(Some(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn config(content: &str, overrides: &[(&str, &str)]) -> Config {
+        let overrides: Vec<_> = overrides.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        Config::parse(content.as_bytes(), Path::new("/etc/postfix"), &overrides).unwrap()
+    }
+
+    #[test]
+    fn an_override_wins_over_main_cf_and_may_refer_to_it() {
+        let config = config("smtpd_timeout = 10\nfoo = x\n", &[("bar", "$foo y"), ("smtpd_timeout", "2m")]);
+        assert_eq!(config.get(param::SMTPD_TIMEOUT), Ok(Duration::from_secs(120)));
+        assert_eq!(config.lookup("bar"), Ok(Some("x y".to_string())));
+        assert_eq!(config.lookup("nosuch"), Ok(None));
+    }
+
+    #[test]
+    fn defaults_with_expressions_follow_stress_and_level() {
+        let relaxed = config("", &[("stress", "")]);
+        let stressed = config("", &[("stress", "yes")]);
+        assert_eq!(relaxed.get(param::SMTPD_TIMEOUT), Ok(Duration::from_secs(300)));
+        assert_eq!(stressed.get(param::SMTPD_TIMEOUT), Ok(Duration::from_secs(10)));
+        assert_eq!(config("", &[]).get(param::INET_PROTOCOLS), Ok("ipv4".to_string()));
+        let level = config("compatibility_level = 3.6\n", &[]);
+        assert_eq!(level.get(param::INET_PROTOCOLS), Ok("all".to_string()));
+        assert!(!level.modern_log());
+        assert!(config("compatibility_level = 3.11\n", &[]).modern_log());
+    }
+
+    #[test]
+    fn a_loop_is_an_error_and_not_a_hang() {
+        let config = config("x = $y\ny = $x\na = $b$b\nb = $a$a\nsoft_bounce = $x\n", &[]);
+        let error = config.get(param::SOFT_BOUNCE).unwrap_err().to_string();
+        assert!(error.contains("unreasonable macro call nesting"), "{error}");
+        assert!(config.lookup("a").is_err());
+    }
+
+    #[test]
+    fn many_references_without_a_loop_are_bounded() {
+        let mut content = String::from("a0 =\n");
+        for n in 1..90 {
+            content.push_str(&format!("a{n} = $a{0}$a{0}\n", n - 1));
+        }
+        assert!(config(&content, &[]).lookup("a89").is_err());
+    }
+
+    #[test]
+    fn a_transport_has_its_own_value_its_default_or_the_fallback() {
+        let config =
+            config("relay_destination_concurrency_limit = 7\ndefault_destination_concurrency_limit = 9\n", &[]);
+        let limit = |transport| {
+            let fallback = param::DEFAULT_DESTINATION_CONCURRENCY_LIMIT;
+            config.transport_value(transport, "destination_concurrency_limit", fallback).unwrap()
+        };
+        assert_eq!((limit("relay"), limit("local"), limit("slow"), limit("smtp")), (7, 2, 9, 9));
+    }
+}

@@ -1,0 +1,170 @@
+//! From expanded text to a typed value, with the bounds of the table.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::entry::{Entry, Kind};
+use crate::error::ValueError;
+
+/// A type that [`crate::Config::get`] returns.
+pub trait Value: Sized {
+    /// Whether the unexpanded text is wanted.
+    const RAW: bool = false;
+
+    /// The value of `text`, the expanded setting of `entry`, which `name` is called by (another name than the
+    /// entry's for per-transport parameters).
+    fn from_text(text: &str, name: &str, entry: &Entry) -> Result<Self, ValueError>;
+}
+
+/// Text that the reading program expands itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raw(pub String);
+
+impl Value for String {
+    fn from_text(text: &str, _: &str, _: &Entry) -> Result<Self, ValueError> {
+        Ok(text.to_string())
+    }
+}
+
+impl Value for Raw {
+    const RAW: bool = true;
+
+    fn from_text(text: &str, _: &str, _: &Entry) -> Result<Self, ValueError> {
+        Ok(Raw(text.to_string()))
+    }
+}
+
+impl Value for PathBuf {
+    fn from_text(text: &str, _: &str, _: &Entry) -> Result<Self, ValueError> {
+        Ok(PathBuf::from(text))
+    }
+}
+
+impl Value for Vec<String> {
+    fn from_text(text: &str, _: &str, _: &Entry) -> Result<Self, ValueError> {
+        Ok(text::split_list(text).into_iter().map(str::to_string).collect())
+    }
+}
+
+impl Value for bool {
+    fn from_text(text: &str, name: &str, _: &Entry) -> Result<Self, ValueError> {
+        if text.eq_ignore_ascii_case("yes") {
+            Ok(true)
+        } else if text.eq_ignore_ascii_case("no") {
+            Ok(false)
+        } else {
+            Err(ValueError::Bool { name: name.to_string(), value: text.to_string() })
+        }
+    }
+}
+
+impl Value for i64 {
+    fn from_text(text: &str, name: &str, entry: &Entry) -> Result<Self, ValueError> {
+        let number =
+            text.trim().parse().map_err(|_| ValueError::Number { name: name.to_string(), value: text.to_string() })?;
+        within(number, text, name, entry)
+    }
+}
+
+impl Value for Duration {
+    fn from_text(text: &str, name: &str, entry: &Entry) -> Result<Self, ValueError> {
+        let unit = match entry.kind {
+            Kind::Duration { unit } => unit,
+            _ => 1,
+        };
+        let bad = || ValueError::Time { name: name.to_string(), value: text.to_string() };
+        let duration = parse_duration(text, unit).ok_or_else(bad)?;
+        let seconds = i64::try_from(duration.as_secs()).map_err(|_| bad())?;
+        within(seconds, text, name, entry)?;
+        Ok(duration)
+    }
+}
+
+/// A number with an optional unit letter (s, m, h, d, w); `unit` is the seconds that a bare number counts in.
+pub fn parse_duration(text: &str, unit: u32) -> Option<Duration> {
+    let text = text.trim();
+    let end = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number: u64 = text[..end].parse().ok()?;
+    let seconds = match &text[end..] {
+        "" => u64::from(unit),
+        "s" | "S" => 1,
+        "m" | "M" => 60,
+        "h" | "H" => 3600,
+        "d" | "D" => 86_400,
+        "w" | "W" => 604_800,
+        _ => return None,
+    };
+    let total = number.checked_mul(seconds)?;
+    // What Postfix counts in an int would wrap; a century is enough for everybody.
+    (total <= i32::MAX as u64).then(|| Duration::from_secs(total))
+}
+
+fn within(number: i64, text: &str, name: &str, entry: &Entry) -> Result<i64, ValueError> {
+    let (name, value) = (|| name.to_string(), || text.to_string());
+    match (entry.min, entry.max) {
+        (Some(min), _) if number < min => Err(ValueError::TooSmall { name: name(), value: value(), min }),
+        (_, Some(max)) if number > max => Err(ValueError::TooLarge { name: name(), value: value(), max }),
+        _ => Ok(number),
+    }
+}
+
+/// Checks that `text` is a value of `entry`, whatever its type.
+pub(crate) fn check(text: &str, name: &str, entry: &Entry) -> Result<(), ValueError> {
+    match entry.kind {
+        Kind::Bool => bool::from_text(text, name, entry).map(drop),
+        Kind::Int => i64::from_text(text, name, entry).map(drop),
+        Kind::Duration { .. } => Duration::from_text(text, name, entry).map(drop),
+        Kind::Text | Kind::Raw | Kind::List | Kind::Path => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(kind: Kind) -> Entry {
+        Entry {
+            name: "x",
+            default: "",
+            computed: false,
+            kind,
+            min: Some(1),
+            max: Some(1000),
+            programs: &[],
+            since: None,
+            legacy: false,
+            implemented: true,
+            paragraph: "",
+            subject: "basic",
+        }
+    }
+
+    #[test]
+    fn a_time_without_a_unit_counts_in_the_unit_of_the_default() {
+        assert_eq!(parse_duration("5", 86_400), Some(Duration::from_secs(432_000)));
+        assert_eq!(parse_duration("5m", 86_400), Some(Duration::from_secs(300)));
+        for bad in ["", "x", "5x", "5 5", "-1", "5mm", "99999999999999999999", "999999999w"] {
+            assert_eq!(parse_duration(bad, 1), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_errors_that_name_the_bound() {
+        let entry = entry(Kind::Int);
+        let error = |text: &str| i64::from_text(text, "x", &entry).unwrap_err().to_string();
+        assert_eq!(error("0"), "invalid x parameter value 0 < 1");
+        assert_eq!(error("1001"), "invalid x parameter value 1001 > 1000");
+        assert_eq!(error("1x"), "bad numerical configuration: x = 1x");
+    }
+
+    #[test]
+    fn yes_and_no_are_the_only_booleans() {
+        let entry = entry(Kind::Bool);
+        assert_eq!(bool::from_text("Yes", "x", &entry), Ok(true));
+        assert_eq!(bool::from_text("no", "x", &entry), Ok(false));
+        assert_eq!(
+            bool::from_text("true", "x", &entry).unwrap_err().to_string(),
+            "bad boolean configuration: x = true"
+        );
+    }
+}
