@@ -18,7 +18,7 @@
 mod extension;
 mod header;
 mod quote;
-mod token;
+pub mod token;
 
 pub use extension::{Delimiters, split_extension};
 pub use header::{Mailbox, mailboxes, rewrite};

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Blanks, tabs, line ends.
     Space,
     /// `(...)`, nested comments included.
@@ -24,8 +24,10 @@ pub(crate) enum Kind {
 
 /// A token: its kind and the bytes it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Token {
+pub struct Token {
+    /// What it is.
     pub kind: Kind,
+    /// Where it stands, never empty.
     pub range: Range<usize>,
 }
 
@@ -37,7 +39,7 @@ impl Token {
 }
 
 /// All tokens of a text, in order.
-pub(crate) fn tokens(text: &[u8]) -> Vec<Token> {
+pub fn tokens(text: &[u8]) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut start = 0;
     while let Some(&first) = text.get(start) {

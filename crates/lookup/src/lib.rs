@@ -1,1 +1,76 @@
-//! Lookup tables and match lists.
+//! Lookup tables and match lists: every `type:name` and every list of hosts, networks or domains in main.cf.
+//!
+//! A table that cannot be opened does not stop a program: the problem is logged, and each use of the table is a
+//! [`TableError`], which callers turn into a temporary failure. Nothing here decides what a lookup result means,
+//! and nothing here gives up mail because a table is broken.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `spec`, `open` | `type:name`, and from there to an open table |
+//! | `table/` | one file a table type |
+//! | `source` | the lines of postmap source files; `alias` the lines of alias files |
+//! | `write` | what postmap and postalias do to an lmdb file |
+//! | `maps` | the ordered tables of one parameter |
+//! | `search` | which keys an address is looked up by, in which order |
+//! | `match_list`, `domain_list` | patterns: names, networks, files, tables, `!` |
+//! | `fold` | case folding of keys |
+//! | `watch` | has a file changed since it was opened? |
+
+pub mod alias;
+mod domain_list;
+mod error;
+pub mod fold;
+mod maps;
+mod match_list;
+mod open;
+mod parent_style;
+mod patterns;
+pub mod search;
+pub mod source;
+mod spec;
+mod table;
+mod watch;
+
+pub use domain_list::DomainList;
+pub use error::{OpenError, TableError};
+pub use maps::{Found, Maps};
+pub use match_list::MatchList;
+pub use open::{OpenFlags, Settings, open, open_table};
+pub use parent_style::ParentStyle;
+pub use patterns::ListError;
+pub use spec::{Kind, Spec};
+pub use watch::Stamp;
+
+/// A visitor of table entries: key and value.
+pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) + 'v;
+
+/// An open lookup table.
+pub trait Table: Send + Sync {
+    /// `type:name`, for log lines.
+    fn name(&self) -> &str;
+
+    /// The value for a key. Fixed-string tables fold the key as they were opened; pattern tables see it as it is.
+    ///
+    /// # Errors
+    /// The table is unavailable or could not be read: the caller must treat its own result as temporary.
+    fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError>;
+
+    /// False for tables of patterns, which are given a complete address or name only, never a part of one.
+    fn partial_keys(&self) -> bool {
+        true
+    }
+
+    /// True if the table's file is no longer the one that was opened: time for the program to restart.
+    fn changed(&self) -> bool {
+        false
+    }
+
+    /// Visits all entries in the order of the table.
+    ///
+    /// # Errors
+    /// The table type has no such list, or reading failed.
+    fn visit(&self, visitor: &mut Visitor<'_>) -> Result<(), TableError> {
+        let _ = visitor;
+        Err(TableError::failed(self.name(), "this table type does not support listing"))
+    }
+}

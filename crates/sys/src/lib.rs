@@ -6,6 +6,8 @@
 
 pub mod descriptor;
 pub mod identity;
+#[cfg(feature = "lmdb")]
+pub mod lmdb;
 pub mod lock;
 pub mod privilege;
 pub mod process;

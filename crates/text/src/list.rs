@@ -23,7 +23,7 @@ impl fmt::Display for ListError {
 impl std::error::Error for ListError {}
 
 /// Items of a parameter value, separated by blanks and commas. A `{ group }` is one item without its outer braces and
-/// the blanks inside them. Unbalanced braces end at the end of the text: the caller's parser will name the item.
+/// the blanks inside them; braces within an item (`inline:{a=1, b=2}`) keep it together and stay. Unbalanced braces end at the end of the text: the caller's parser will name the item.
 pub fn split_list(text: &str) -> Vec<&str> {
     let mut rest = text;
     let mut items = Vec::new();
@@ -34,11 +34,25 @@ pub fn split_list(text: &str) -> Vec<&str> {
         }
         let (item, after) = match group(rest) {
             Some((inside, after)) => (inside.trim(), after),
-            None => rest.split_at(rest.find([' ', '\t', '\r', '\n', ',']).unwrap_or(rest.len())),
+            None => rest.split_at(word_length(rest)),
         };
         items.push(item);
         rest = after;
     }
+}
+
+/// The length of the item that starts the text: separators between braces are part of it.
+fn word_length(text: &str) -> usize {
+    let mut depth = 0usize;
+    for (at, b) in text.bytes().enumerate() {
+        match b {
+            b'{' => depth += 1,
+            b'}' => depth = depth.saturating_sub(1),
+            b' ' | b'\t' | b'\r' | b'\n' | b',' if depth == 0 => return at,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 /// Arguments of a master.cf command: split on blanks alone, `{ groups }` kept together without their outer braces.
@@ -91,6 +105,11 @@ fn group(text: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn braces_within_an_item_keep_it_together() {
+        assert_eq!(split_list("inline:{a=1, {b = 2}}, c"), ["inline:{a=1, {b = 2}}", "c"]);
+    }
 
     #[test]
     fn items_are_separated_by_any_mix_of_blanks_and_commas() {

@@ -1,0 +1,169 @@
+//! The text of an alias file: lines `name: destination, destination`, as postalias reads them.
+//!
+//! Names and destinations are words of RFC 5322. What is stored is put together from the words anew: one blank
+//! between words, a comma and a blank between destinations.
+
+use address::token::{Kind, Token, tokens};
+
+use crate::source::{Entry, LogicalLine, Problem, logical_lines};
+
+/// The entries and problems of an alias file.
+pub fn entries(text: &[u8]) -> (Vec<Entry>, Vec<Problem>) {
+    let (lines, mut problems) = logical_lines(text);
+    let mut entries = Vec::with_capacity(lines.len());
+    for line in lines {
+        match entry(&line) {
+            Ok(entry) => entries.push(entry),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    problems.sort_by_key(|problem| problem.line);
+    (entries, problems)
+}
+
+fn entry(line: &LogicalLine) -> Result<Entry, Problem> {
+    let words: Vec<Token> = tokens(&line.text).into_iter().filter(|t| t.kind != Kind::Space).collect();
+    let colon = words.iter().position(|t| t.kind == Kind::Special(b':'));
+    let (name, rest) = match colon {
+        Some(at) if at > 0 && at + 1 < words.len() => (&words[..at], &words[at + 1..]),
+        _ => return Err(Problem::at(line.number, "need name:value pair")),
+    };
+    if name.iter().any(|t| t.kind == Kind::Special(b'@')) {
+        return Err(Problem::at(line.number, "name must be local"));
+    }
+    Ok(Entry {
+        line: line.number,
+        key: assemble(&line.text, name, internal),
+        value: assemble(&line.text, rest, external),
+    })
+}
+
+/// Puts words together: a blank between two words, a blank after a comma, nothing around the other specials.
+fn assemble(text: &[u8], words: &[Token], form: fn(Kind, &[u8]) -> Vec<u8>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut before: Option<Kind> = None;
+    for word in words {
+        let opens = is_word(word.kind) || word.kind == Kind::Special(b'<');
+        if before == Some(Kind::Special(b',')) || (opens && before.is_some_and(ends_a_word)) {
+            out.push(b' ');
+        }
+        out.extend(form(word.kind, &text[word.range.clone()]));
+        before = Some(word.kind);
+    }
+    out
+}
+
+fn is_word(kind: Kind) -> bool {
+    !matches!(kind, Kind::Special(_) | Kind::Space)
+}
+
+fn ends_a_word(kind: Kind) -> bool {
+    is_word(kind)
+}
+
+/// A word without quotes and backslashes.
+fn internal(kind: Kind, word: &[u8]) -> Vec<u8> {
+    match kind {
+        Kind::Atom | Kind::Quoted => unescaped(word),
+        _ => word.to_vec(),
+    }
+}
+
+/// A word as it is written anew: quoted if it was quoted or needs to be.
+fn external(kind: Kind, word: &[u8]) -> Vec<u8> {
+    match kind {
+        Kind::Quoted => quoted(&unescaped(word)),
+        Kind::Atom => {
+            let plain = unescaped(word);
+            if plain.iter().any(u8::is_ascii_whitespace) { quoted(&plain) } else { plain }
+        }
+        _ => word.to_vec(),
+    }
+}
+
+fn unescaped(word: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(word.len());
+    let mut bytes = word.iter();
+    while let Some(&b) = bytes.next() {
+        match b {
+            b'"' => {}
+            b'\\' => plain.extend(bytes.next()),
+            _ => plain.push(b),
+        }
+    }
+    plain
+}
+
+fn quoted(plain: &[u8]) -> Vec<u8> {
+    let mut quoted = vec![b'"'];
+    for &b in plain {
+        if matches!(b, b'"' | b'\\' | b'\r') {
+            quoted.push(b'\\');
+        }
+        quoted.push(b);
+    }
+    quoted.push(b'"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn one(text: &str) -> (String, String) {
+        let (entries, problems) = entries(text.as_bytes());
+        assert!(problems.is_empty(), "{problems:?}");
+        let [entry] = <[Entry; 1]>::try_from(entries).unwrap();
+        (String::from_utf8(entry.key).unwrap(), String::from_utf8(entry.value).unwrap())
+    }
+
+    fn value(text: &str) -> String {
+        one(text).1
+    }
+
+    #[test]
+    fn destinations_are_written_anew() {
+        assert_eq!(value("r: joe,  jane\n\t,baz"), "joe, jane, baz");
+        assert_eq!(value("r: Foo Bar<a@b>,c"), "Foo Bar <a@b>, c");
+        assert_eq!(value("r: a\"b\" \"c\"d"), "a \"b\" \"c\" d");
+        assert_eq!(value("r: a . b @ c"), "a.b@c");
+        assert_eq!(value("r: :include: /foo/bar , /x"), ":include:/foo/bar, /x");
+        assert_eq!(value("r: \"|/x 'a b' \\\"q\\\"\", \\foo"), "\"|/x 'a b' \\\"q\\\"\", foo");
+        assert_eq!(value("r: a(b)c (d) e"), "a (b) c (d) e");
+        assert_eq!(value("r: x\\ y, \"y\\z\""), "\"x y\", \"yz\"");
+        assert_eq!(value("r: ,,a"), ", , a");
+        assert_eq!(value("r: \"z"), "\"z\"");
+    }
+
+    #[test]
+    fn names_lose_their_quotes() {
+        assert_eq!(one("\"quoted: name\": x").0, "quoted: name");
+        assert_eq!(one("a b: x").0, "a b");
+        assert_eq!(one("\"k@1\": x").0, "k@1");
+        assert_eq!(one("k\\ 1: x").0, "k 1");
+        assert_eq!(one("c (comment): x").0, "c (comment)");
+    }
+
+    #[test]
+    fn lines_without_name_or_value_and_names_with_a_domain_are_refused() {
+        let text = b"nocolon\n: novalue\nempty:\na@b: x\n";
+        let texts: Vec<String> = entries(text).1.iter().map(|p| p.in_file("al")).collect();
+        assert_eq!(
+            texts,
+            [
+                "al, line 1: need name:value pair",
+                "al, line 2: need name:value pair",
+                "al, line 3: need name:value pair",
+                "al, line 4: name must be local",
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in proptest::collection::vec(any::<u8>(), 0..200)) {
+            entries(&text);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! From `type:name` to an open table.
+
+use std::sync::Arc;
+
+use crate::table::cidr::Cidr;
+use crate::table::fixed::{Environ, Fail, Static, Unavailable};
+use crate::table::lmdb::Lmdb;
+use crate::table::memory::Memory;
+use config::{Config, param};
+
+use crate::{Kind, OpenError, Spec, Stamp, Table};
+
+/// What main.cf says about all tables.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// smtputf8_enable: keys are UTF-8, all letters fold.
+    pub utf8: bool,
+    /// lmdb_map_size, bytes.
+    pub map_size: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { utf8: true, map_size: 16 * 1024 * 1024 }
+    }
+}
+
+impl From<&Config> for Settings {
+    /// A value that cannot be read counts as the default: the program that checks its settings reports it.
+    fn from(config: &Config) -> Self {
+        let default = Settings::default();
+        let map_size = config.get(param::LMDB_MAP_SIZE).ok().and_then(|size| usize::try_from(size).ok());
+        Settings {
+            utf8: config.get(param::SMTPUTF8_ENABLE).unwrap_or(default.utf8), // smtputf8_enable
+            map_size: map_size.unwrap_or(default.map_size),                   // lmdb_map_size
+        }
+    }
+}
+
+/// How one table is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenFlags {
+    /// Keys are looked up as they are, without folding to lower case.
+    pub keep_case: bool,
+    /// Source text of a hash table without an index is an alias file.
+    pub alias_syntax: bool,
+    /// Results of patterns must not contain parts of the key ($1), because they are trusted.
+    pub no_substitution: bool,
+}
+
+impl OpenFlags {
+    /// For alias_maps and alias_database.
+    pub const ALIASES: OpenFlags = OpenFlags { keep_case: false, alias_syntax: true, no_substitution: true };
+
+    /// For tables whose results name transports, commands or files.
+    pub const TRUSTED: OpenFlags = OpenFlags { keep_case: false, alias_syntax: false, no_substitution: true };
+}
+
+/// Opens a table.
+///
+/// # Errors
+/// The name is no `type:name`, the type is unknown here, or the file cannot be opened. The error displays as the
+/// sentence for the log.
+pub fn open(text: &str, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn Table>, OpenError> {
+    let spec = Spec::parse(text)?;
+    let name = spec.to_string();
+    let path = spec.name.as_str();
+    Ok(match spec.kind {
+        Kind::Lmdb => Arc::new(Lmdb::open(name, &spec.index_path(), path, settings, flags)?),
+        Kind::Hash | Kind::Btree => return indexed(&spec, settings, flags),
+        Kind::Texthash => {
+            let flags = OpenFlags { alias_syntax: false, ..flags };
+            Arc::new(Memory::from_file(name, path, None, settings, flags)?)
+        }
+        Kind::Inline => Arc::new(Memory::inline(name, path, settings, flags)?),
+        Kind::Static => Arc::new(Static::new(name, path)),
+        Kind::Cidr => Arc::new(Cidr::open(name, path)?),
+        Kind::Environ => Arc::new(Environ { name }),
+        Kind::Fail => Arc::new(Fail { name }),
+        Kind::Pcre | Kind::Regexp => return Err(OpenError::UnsupportedType(spec.kind.as_str().to_owned())),
+    })
+}
+
+/// Opens a table; when that fails, logs the error and returns a table whose every lookup fails, so that mail is
+/// deferred until the table is there. Only a text that is no `type:name` at all is an error.
+///
+/// # Errors
+/// [`OpenError::NotTypeName`]: the setting itself is wrong, a program must not start with it.
+pub fn open_table(text: &str, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn Table>, OpenError> {
+    match open(text, settings, flags) {
+        Err(error @ OpenError::NotTypeName(_)) => Err(error),
+        Err(error) => {
+            logging::error!("{error}");
+            let watched = Spec::parse(text).ok().map(|spec| match spec.kind.has_index() {
+                true => Stamp::of(spec.index_path()),
+                false => Stamp::of(&spec.name),
+            });
+            let table = Unavailable { name: text.to_owned(), reason: error.to_string(), watched };
+            Ok(Arc::new(table))
+        }
+        Ok(table) => Ok(table),
+    }
+}
+
+/// A Berkeley DB table: from the lmdb file that our postmap writes for it, else from its source text. Berkeley DB's
+/// own files are not read.
+fn indexed(spec: &Spec, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn Table>, OpenError> {
+    let (name, index, source) = (spec.to_string(), spec.index_path(), spec.name.as_str());
+    if std::fs::exists(&index).unwrap_or(false) {
+        return Ok(Arc::new(Lmdb::open(name, &index, source, settings, flags)?));
+    }
+    match Memory::from_file(name, source, Some(&index), settings, flags) {
+        Ok(table) => {
+            let command = if flags.alias_syntax { "postalias" } else { "postmap" };
+            logging::warning!("{spec}: no {index}, using the source text; run \"{command} {spec}\"");
+            Ok(Arc::new(table))
+        }
+        Err(OpenError::File { reason, .. }) => {
+            Err(OpenError::File { action: format!("open database {index}"), reason })
+        }
+        Err(other) => Err(other),
+    }
+}

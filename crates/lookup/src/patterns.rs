@@ -1,0 +1,152 @@
+//! The items of a list of patterns: text, `type:table`, `/file` with more of them, each possibly negated by `!`.
+//!
+//! Reading a list never fails because of a file or a table: the pattern is kept and is an error when the search
+//! reaches it, so that a list of trusted hosts is neither shorter nor longer than its author wrote it.
+
+use std::fmt;
+use std::fs;
+use std::sync::Arc;
+
+use net::Cidr;
+
+use crate::source::logical_lines;
+use crate::{OpenError, OpenFlags, Settings, Stamp, Table, TableError, open_table};
+
+/// How deep `/file` may name `/file`.
+const MAX_DEPTH: usize = 20;
+
+/// A list that cannot be used at all: the setting is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListError {
+    /// A lone `!`.
+    NoPattern(String),
+    /// An item that is no `type:name`.
+    Table(OpenError),
+}
+
+impl fmt::Display for ListError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListError::NoPattern(parameter) => write!(f, "{parameter}: no pattern after '!'"),
+            ListError::Table(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ListError {}
+
+/// An item of a list.
+#[derive(Clone)]
+pub(crate) struct Pattern {
+    pub negated: bool,
+    pub what: What,
+}
+
+/// What an item names.
+#[derive(Clone)]
+pub(crate) enum What {
+    /// A name, a domain, an address or a network, in lower case.
+    Text(Vec<u8>),
+    /// A table.
+    Table(Arc<dyn Table>),
+    /// Something that could not be read: every search that comes here is an error.
+    Broken(TableError),
+}
+
+/// The items of a list in order, and the files they came from.
+#[derive(Clone)]
+pub(crate) struct Patterns {
+    pub title: String,
+    pub items: Vec<Pattern>,
+    stamps: Vec<Stamp>,
+}
+
+impl Patterns {
+    /// Reads a list. `title` is the parameter's name.
+    pub(crate) fn parse(settings: &Settings, title: &str, list: &str) -> Result<Patterns, ListError> {
+        let mut patterns = Patterns { title: title.to_owned(), items: Vec::new(), stamps: Vec::new() };
+        patterns.add_list(settings, list, false, 0)?;
+        Ok(patterns)
+    }
+
+    /// The name of a table or file that is no longer what was read.
+    pub(crate) fn changed(&self) -> Option<String> {
+        let tables = self.items.iter().filter_map(|item| match &item.what {
+            What::Table(table) if table.changed() => Some(table.name().to_owned()),
+            _ => None,
+        });
+        let files = self.stamps.iter().filter(|stamp| stamp.changed());
+        tables.chain(files.map(|stamp| stamp.path().display().to_string())).next()
+    }
+
+    /// Logs that the search ended in an error.
+    pub(crate) fn log(&self, error: &TableError) {
+        logging::warning!("{error}");
+        logging::warning!("{}: {}: table lookup problem", self.title, error.table());
+    }
+
+    fn add_list(&mut self, settings: &Settings, list: &str, negated: bool, depth: usize) -> Result<(), ListError> {
+        for item in text::split_list(list) {
+            let pattern = item.trim_start_matches('!');
+            let negated = negated != ((item.len() - pattern.len()) % 2 == 1);
+            if pattern.is_empty() {
+                return Err(ListError::NoPattern(self.title.clone()));
+            }
+            if pattern.starts_with('/') {
+                self.add_file(settings, pattern, negated, depth)?;
+            } else {
+                let what = self.read(settings, pattern)?;
+                self.items.push(Pattern { negated, what });
+            }
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, settings: &Settings, path: &str, negated: bool, depth: usize) -> Result<(), ListError> {
+        self.stamps.push(Stamp::of(path));
+        let read = if depth < MAX_DEPTH { fs::read(path) } else { Err(std::io::Error::other("nested too deeply")) };
+        match read {
+            Ok(bytes) => {
+                for line in logical_lines(&bytes).0 {
+                    let list = String::from_utf8_lossy(&line.text).into_owned();
+                    self.add_list(settings, &list, negated, depth + 1)?;
+                }
+            }
+            Err(error) => {
+                let reason = format!("open file {path}: {}", net::reason(&error));
+                logging::error!("{reason}");
+                let error = TableError::unavailable(&format!("non-existent:{path}"), &reason);
+                self.items.push(Pattern { negated, what: What::Broken(error) });
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, settings: &Settings, pattern: &str) -> Result<What, ListError> {
+        if pattern.starts_with('[') || !pattern.contains(':') {
+            return Ok(What::Text(crate::fold::fold(pattern.as_bytes(), settings.utf8)));
+        }
+        if let Some(bracketed) = bracketed_v6(pattern) {
+            let title = &self.title;
+            logging::warning!("{title}: IPv6 address \"{pattern}\" must be enclosed in []: write \"{bracketed}\"");
+            let kind = pattern.split(':').next().unwrap_or_default();
+            let reason = OpenError::UnsupportedType(kind.to_owned()).to_string();
+            return Ok(What::Broken(TableError::unavailable(pattern, &reason)));
+        }
+        open_table(pattern, settings, OpenFlags::default()).map(What::Table).map_err(ListError::Table)
+    }
+}
+
+/// How an unbracketed IPv6 address or network must be written in a list; None if the text is not one.
+fn bracketed_v6(pattern: &str) -> Option<String> {
+    let (address, mask) = match pattern.split_once('/') {
+        Some((address, mask)) => (address, Some(mask)),
+        None => (pattern, None),
+    };
+    // Host bits are a matter for later: what counts is that an address was meant.
+    Cidr::parse(address).ok().filter(|cidr| cidr.network().is_ipv6())?;
+    Some(match mask {
+        Some(mask) => format!("[{address}]/{mask}"),
+        None => format!("[{address}]"),
+    })
+}

@@ -1,0 +1,155 @@
+//! cidr: network patterns in order; the first that contains the address wins.
+//!
+//! `!pattern` matches the other addresses of the pattern's own family, so that a rule about IPv4 never decides about
+//! IPv6.
+
+use std::fs;
+use std::net::IpAddr;
+
+use net::Cidr as Network;
+
+use super::pattern::{Rule, Rules, split_word};
+use crate::source::LogicalLine;
+use crate::{OpenError, Stamp, Table, TableError};
+
+/// An open cidr table.
+pub(crate) struct Cidr {
+    name: String,
+    rules: Rules<Pattern>,
+    stamp: Option<Stamp>,
+}
+
+struct Pattern {
+    network: Network,
+    negated: bool,
+}
+
+impl Cidr {
+    /// Reads the table; bad lines are logged and skipped.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn open(name: String, path: &str) -> Result<Self, OpenError> {
+        let stamp = Stamp::of(path);
+        let text = fs::read(path).map_err(|error| OpenError::file(format!("open {path}"), &error))?;
+        let mut table = Cidr::parse(name, path, &text);
+        table.stamp = Some(stamp);
+        Ok(table)
+    }
+
+    /// Reads a table from its text.
+    pub(crate) fn parse(name: String, path: &str, text: &[u8]) -> Self {
+        let (rules, problems) = Rules::parse(text, rule);
+        for problem in problems {
+            logging::warning!("cidr map {}", problem.in_file(path));
+        }
+        Cidr { name, rules, stamp: None }
+    }
+}
+
+impl Table for Cidr {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
+        let Some(address) = net::address::parse(key) else { return Ok(None) };
+        let found = self.rules.find(|pattern| Ok(pattern.matches(address).then_some(())));
+        match found {
+            Ok(found) => Ok(found.map(|((), value)| value.to_vec())),
+            Err(reason) => Err(TableError::failed(&self.name, reason)),
+        }
+    }
+
+    fn partial_keys(&self) -> bool {
+        false
+    }
+
+    fn changed(&self) -> bool {
+        self.stamp.as_ref().is_some_and(Stamp::changed)
+    }
+}
+
+impl Pattern {
+    fn parse(text: &[u8]) -> Result<Self, String> {
+        let bangs = text.iter().take_while(|&&b| b == b'!').count();
+        let text = text[bangs..].trim_ascii();
+        if text.is_empty() {
+            return Err("no address pattern: skipping this rule".to_owned());
+        }
+        let network = Network::parse(text).map_err(|error| format!("{error}: skipping this rule"))?;
+        Ok(Pattern { network, negated: bangs % 2 == 1 })
+    }
+
+    fn matches(&self, address: IpAddr) -> bool {
+        self.network.network().is_ipv4() == address.is_ipv4() && self.network.contains(address) != self.negated
+    }
+}
+
+fn rule(line: &LogicalLine) -> Result<Rule<Pattern>, String> {
+    let (word, rest) = split_word(&line.text);
+    if word.eq_ignore_ascii_case(b"if") {
+        return Pattern::parse(rest).map(Rule::If);
+    }
+    if word.eq_ignore_ascii_case(b"endif") {
+        return if rest.is_empty() { Ok(Rule::Endif) } else { Err("garbage after ENDIF".to_owned()) };
+    }
+    let text = line.text.trim_ascii();
+    let bangs = text.iter().take_while(|&&b| b == b'!' || b.is_ascii_whitespace()).count();
+    let (pattern, value) = split_word(&text[bangs..]);
+    let mut negated = vec![b'!'; text[..bangs].iter().filter(|&&b| b == b'!').count()];
+    negated.extend_from_slice(pattern);
+    let pattern = Pattern::parse(&negated)?;
+    if value.is_empty() {
+        return Err("no lookup result: skipping this rule".to_owned());
+    }
+    Ok(Rule::Match(pattern, value.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lookup(table: &Cidr, key: &str) -> Option<String> {
+        table.lookup(key.as_bytes()).unwrap().map(|value| String::from_utf8(value).unwrap())
+    }
+
+    fn table(text: &str) -> Cidr {
+        Cidr::parse("cidr:f".into(), "f", text.as_bytes())
+    }
+
+    #[test]
+    fn the_first_network_that_contains_the_address_wins() {
+        let table = table("10.1.0.0/16 a\n[10.0.0.0]/8 b c\n[2001:db8::]/32 d\n::/0 e\n");
+        assert_eq!(lookup(&table, "10.1.2.3").as_deref(), Some("a"));
+        assert_eq!(lookup(&table, "10.2.2.3").as_deref(), Some("b c"));
+        assert_eq!(lookup(&table, "2001:db8::1").as_deref(), Some("d"));
+        assert_eq!(lookup(&table, "fe80::1").as_deref(), Some("e"));
+        assert_eq!(lookup(&table, "192.0.2.1"), None);
+        assert_eq!(lookup(&table, "fe80::1%eth0"), None);
+        assert_eq!(lookup(&table, "name"), None);
+    }
+
+    #[test]
+    fn a_negated_network_matches_the_rest_of_its_family() {
+        let table = table("!2001:db8::/32 other\n");
+        assert_eq!(lookup(&table, "fe80::1").as_deref(), Some("other"));
+        assert_eq!(lookup(&table, "2001:db8::1"), None);
+        assert_eq!(lookup(&table, "10.0.0.1"), None);
+    }
+
+    #[test]
+    fn rules_between_if_and_endif_depend_on_it() {
+        let table = table("if 10.0.0.0/8\n10.1.0.0/16 a\nif !10.2.0.0/16\n0.0.0.0/0 b\nendif\nendif\n0.0.0.0/0 c\n");
+        assert_eq!(lookup(&table, "10.1.0.1").as_deref(), Some("a"));
+        assert_eq!(lookup(&table, "10.3.0.1").as_deref(), Some("b"));
+        assert_eq!(lookup(&table, "10.2.0.1").as_deref(), Some("c"));
+        assert_eq!(lookup(&table, "192.0.2.1").as_deref(), Some("c"));
+    }
+
+    #[test]
+    fn a_bad_rule_is_skipped() {
+        let table = table("10.0.0.1/8 x\n10/8 y\n10.0.0.0/8\n10.0.0.0/8 ok\nendif\nif 10.0.0.0/8\n");
+        assert_eq!(lookup(&table, "10.9.9.9").as_deref(), Some("ok"));
+    }
+}

@@ -1,0 +1,90 @@
+//! Tables without a file: static, environ, fail, and what stands in for a table that could not be opened.
+
+use crate::{Table, TableError};
+
+/// `static:VALUE`: the same value for every key, whole keys only.
+pub(crate) struct Static {
+    name: String,
+    value: Vec<u8>,
+}
+
+impl Static {
+    /// The value may stand in braces, then it may hold blanks.
+    pub(crate) fn new(name: String, text: &str) -> Self {
+        let value = match text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            Some(inner) => inner.trim(),
+            None => text,
+        };
+        Static { name, value: value.as_bytes().to_vec() }
+    }
+}
+
+impl Table for Static {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn lookup(&self, _key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
+        Ok(Some(self.value.clone()))
+    }
+
+    fn partial_keys(&self) -> bool {
+        false
+    }
+}
+
+/// `environ:NAME`: the process environment.
+pub(crate) struct Environ {
+    pub(crate) name: String,
+}
+
+impl Table for Environ {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
+        use std::os::unix::ffi::{OsStrExt, OsStringExt};
+        // std panics on names that no variable can have.
+        if key.is_empty() || key.contains(&b'=') || key.contains(&0) {
+            return Ok(None);
+        }
+        Ok(std::env::var_os(std::ffi::OsStr::from_bytes(key)).map(OsStringExt::into_vec))
+    }
+}
+
+/// `fail:NAME`: every lookup is an error; for tests of error paths.
+pub(crate) struct Fail {
+    pub(crate) name: String,
+}
+
+impl Table for Fail {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn lookup(&self, _key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
+        Err(TableError::failed(&self.name, "Application error"))
+    }
+}
+
+/// Takes the place of a table that could not be opened: every lookup is an error that says why.
+pub(crate) struct Unavailable {
+    pub(crate) name: String,
+    pub(crate) reason: String,
+    pub(crate) watched: Option<crate::Stamp>,
+}
+
+impl Table for Unavailable {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn lookup(&self, _key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
+        Err(TableError::unavailable(&self.name, &self.reason))
+    }
+
+    fn changed(&self) -> bool {
+        self.watched.as_ref().is_some_and(crate::Stamp::changed)
+    }
+}

@@ -1,0 +1,129 @@
+//! Tables in memory: texthash, inline, and the source text of a hash table without its index.
+
+use std::collections::HashMap;
+use std::fs;
+
+use crate::fold::fold;
+use crate::source::{self, Entry, Problem};
+use crate::{OpenError, OpenFlags, Settings, Stamp, Table, TableError, Visitor, alias};
+
+/// A table whose entries are all in memory.
+pub(crate) struct Memory {
+    name: String,
+    entries: HashMap<Vec<u8>, Vec<u8>>,
+    order: Vec<Vec<u8>>,
+    fold: bool,
+    utf8: bool,
+    stamps: Vec<Stamp>,
+}
+
+impl Memory {
+    fn new(name: String, settings: &Settings, flags: OpenFlags) -> Self {
+        Memory {
+            name,
+            entries: HashMap::new(),
+            order: Vec::new(),
+            fold: !flags.keep_case,
+            utf8: settings.utf8,
+            stamps: Vec::new(),
+        }
+    }
+
+    /// Reads a source text into memory. `watch` is a file whose appearance makes this table outdated as well.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn from_file(
+        name: String,
+        path: &str,
+        watch: Option<&str>,
+        settings: &Settings,
+        flags: OpenFlags,
+    ) -> Result<Self, OpenError> {
+        let mut table = Memory::new(name, settings, flags);
+        table.stamps.extend(watch.map(Stamp::of));
+        table.stamps.push(Stamp::of(path));
+        let text = fs::read(path).map_err(|error| OpenError::file(format!("open database {path}"), &error))?;
+        let (entries, problems) = if flags.alias_syntax { alias::entries(&text) } else { source::entries(&text) };
+        table.add(path, entries, problems);
+        Ok(table)
+    }
+
+    /// `inline:{ key=value, { key = text with blanks } }`.
+    ///
+    /// # Errors
+    /// No braces around the entries, or an entry without `=`.
+    pub(crate) fn inline(name: String, text: &str, settings: &Settings, flags: OpenFlags) -> Result<Self, OpenError> {
+        let syntax =
+            |reason: &str| OpenError::Syntax(format!("{reason}: \"{name}\"; need \"inline:{{name=value...}}\""));
+        let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        let inner = inner.ok_or_else(|| syntax("bad syntax"))?;
+        let mut table = Memory::new(name.clone(), settings, flags);
+        let items = text::split_list(inner);
+        if items.is_empty() {
+            return Err(syntax("empty table"));
+        }
+        for item in items {
+            let (key, value) = item.split_once('=').ok_or_else(|| syntax("missing '=' after attribute name"))?;
+            table.insert(key.trim().as_bytes(), value.trim().as_bytes());
+        }
+        Ok(table)
+    }
+
+    fn add(&mut self, file: &str, entries: Vec<Entry>, mut problems: Vec<Problem>) {
+        for problem in &mut problems {
+            // The entry is not stored here: say so, where postmap says it by other means.
+            if problem.text.starts_with("expected format") {
+                problem.text.push_str(" -- ignoring this line");
+            }
+        }
+        for entry in entries {
+            if !self.insert(&entry.key, &entry.value) {
+                let key = String::from_utf8_lossy(&entry.key).into_owned();
+                problems.push(Problem { line: Some(entry.line), text: format!("duplicate entry: \"{key}\"") });
+            }
+        }
+        problems.sort_by_key(|problem| problem.line);
+        for problem in problems {
+            logging::warning!("{}", problem.in_file(file));
+        }
+    }
+
+    /// False if the key is there already: the first entry stays.
+    fn insert(&mut self, key: &[u8], value: &[u8]) -> bool {
+        let key = self.folded(key);
+        if self.entries.contains_key(&key) {
+            return false;
+        }
+        self.order.push(key.clone());
+        self.entries.insert(key, value.to_vec());
+        true
+    }
+
+    fn folded(&self, key: &[u8]) -> Vec<u8> {
+        if self.fold { fold(key, self.utf8) } else { key.to_vec() }
+    }
+}
+
+impl Table for Memory {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
+        Ok(self.entries.get(&self.folded(key)).cloned())
+    }
+
+    fn changed(&self) -> bool {
+        self.stamps.iter().any(Stamp::changed)
+    }
+
+    fn visit(&self, visitor: &mut Visitor<'_>) -> Result<(), TableError> {
+        for key in &self.order {
+            if let Some(value) = self.entries.get(key) {
+                visitor(key, value);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+//! The table types, one file each.
+
+pub(crate) mod cidr;
+pub(crate) mod fixed;
+pub(crate) mod lmdb;
+pub(crate) mod memory;
+pub(crate) mod pattern;
