@@ -69,6 +69,46 @@ pub fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(us
     Ok((message.bytes, received))
 }
 
+/// Takes one client from a listening socket; the result is non-blocking and close-on-exec.
+///
+/// # Errors
+/// Those of accept(2); `WouldBlock` when another process was faster.
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd", target_os = "illumos"))]
+    {
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        // SAFETY: null pointers say that the address is not wanted; the listener is kept open by the borrow.
+        let number =
+            unsafe { libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags) };
+        // SAFETY: a non-negative result is a new descriptor that nobody else owns.
+        if number < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(number) }) }
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd", target_os = "illumos")))]
+    {
+        use std::os::fd::AsFd;
+        // SAFETY: as above.
+        let number = unsafe { libc::accept(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut()) };
+        if number < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: as above.
+        let client = unsafe { OwnedFd::from_raw_fd(number) };
+        fcntl(&client, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        set_nonblocking(client.as_fd(), true)?;
+        Ok(client)
+    }
+}
+
+/// Looks at the first waiting byte of a socket without taking it; `None` at the end of the stream.
+///
+/// # Errors
+/// Those of recv(2); `WouldBlock` when nothing has come yet.
+pub fn peek(socket: BorrowedFd<'_>) -> io::Result<Option<u8>> {
+    let mut byte = [0];
+    let count = nix::sys::socket::recv(socket.as_raw_fd(), &mut byte, MsgFlags::MSG_PEEK)?;
+    Ok((count == 1).then_some(byte[0]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -77,6 +77,14 @@ pub fn close_from(first: RawFd) {
     }
 }
 
+/// Ignores SIGXFSZ, so that a file that grows beyond its limit is an error of write(2) and not the end of the process.
+pub fn ignore_file_size_signal() {
+    // SAFETY: SIG_IGN installs no handler; called at the start of main().
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
 /// Duplicates that lie above every wanted number, so that placing one cannot overwrite another.
 struct Plan {
     moves: Vec<(OwnedFd, RawFd)>,

@@ -1,0 +1,119 @@
+//! What a worker knows about itself.
+
+use std::cell::{Cell, RefCell};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use config::Config;
+use ipc::{IpcError, Service as IpcService};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+/// What a worker knows about itself: its configuration, its names, and when it is time to end.
+pub struct Context {
+    /// main.cf with the overrides of master.cf.
+    pub config: Config,
+    /// The address families in use (inet_protocols and what the kernel has).
+    pub protocols: net::Protocols,
+    /// Service name of master.cf (`smtp`, `127.0.0.1:10025`).
+    pub service_name: String,
+    /// Program name.
+    pub program: &'static str,
+    /// $queue_directory, which is also the working directory: paths of queues and sockets are relative.
+    pub queue_directory: PathBuf,
+    /// Arguments of master.cf that are not options.
+    pub arguments: Vec<String>,
+    /// `-v` count.
+    pub verbose: u32,
+    /// Clients that this worker may serve at the same time.
+    pub session_limit: usize,
+    pub(crate) stress: Cell<bool>,
+    pub(crate) flow: RefCell<Option<Flow>>,
+    pub(crate) draining: watch::Sender<bool>,
+}
+
+impl Context {
+    /// Whether master found all workers of the service busy (the parameter `stress`).
+    pub fn stress(&self) -> bool {
+        self.stress.get()
+    }
+
+    /// Whether the worker shall end when its present clients are served.
+    pub fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Completes when the worker shall end when its present clients are served.
+    pub async fn drained(&self) {
+        let mut watcher = self.draining.subscribe();
+        // The sender lives as long as the context.
+        let _ = watcher.wait_for(|draining| *draining).await;
+    }
+
+    /// Ends the worker after its present clients.
+    pub fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// The next request of a client that may keep its connection: `None` when the client is done, when the channel is
+    /// broken (logged), or when the worker is to end and the client asks for nothing just now.
+    pub async fn next_request<P, S, R>(&self, channel: &mut ipc::Channel<P, S, R>) -> Option<R>
+    where
+        P: IpcService,
+        S: Serialize,
+        R: DeserializeOwned,
+    {
+        tokio::select! {
+            biased;
+            request = channel.receive_unlimited() => match request {
+                Ok(request) => request,
+                Err(IpcError::Closed) => None,
+                Err(error) => {
+                    logging::warning!("{} client: {error}", P::NAME);
+                    None
+                }
+            },
+            () = self.drained() => None,
+        }
+    }
+
+    /// ipc_timeout.
+    pub fn ipc_timeout(&self) -> Duration {
+        self.config.get(config::param::IPC_TIMEOUT).unwrap_or(Duration::from_secs(3600))
+    }
+
+    /// The flow-control pipe that cleanup and qmgr share, when master gave one; taken once.
+    pub fn take_flow(&self) -> Option<Flow> {
+        self.flow.borrow_mut().take()
+    }
+}
+
+/// The flow-control pipe (in_flow_delay): qmgr puts tokens in, cleanup takes one a message.
+pub struct Flow {
+    pub(crate) read: std::fs::File,
+    pub(crate) write: std::fs::File,
+}
+
+impl Flow {
+    pub(crate) fn new(read: OwnedFd, write: OwnedFd) -> Self {
+        Self { read: read.into(), write: write.into() }
+    }
+
+    /// Takes a token; false when there is none.
+    pub fn take(&self) -> bool {
+        matches!((&self.read).read(&mut [0]), Ok(1))
+    }
+
+    /// Takes up to `count` tokens away.
+    pub fn discard(&self, count: usize) {
+        let _ = (&self.read).read(&mut vec![0; count.min(4096)]);
+    }
+
+    /// Puts `count` tokens in; a full pipe holds enough already.
+    pub fn put(&self, count: usize) {
+        let _ = (&self.write).write(&vec![0; count.min(4096)]);
+    }
+}

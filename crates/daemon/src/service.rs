@@ -1,0 +1,70 @@
+//! What a daemon is and may do, as a constant that its source begins with.
+
+/// One daemon. Its constant is the source of the sandbox, of the checks at start, and of the table in ARCHITECTURE.md.
+#[derive(Debug)]
+pub struct Service {
+    /// Program name.
+    pub name: &'static str,
+    /// How it serves clients.
+    pub skeleton: Skeleton,
+    /// Whose rights it has.
+    pub privilege: Privilege,
+    /// Why it needs them, in a few words.
+    pub why: &'static str,
+    /// Services that it talks to, by their names in master.cf.
+    pub peers: &'static [&'static str],
+    /// Files that it opens while it serves clients.
+    pub files: &'static [Access],
+    /// What it does with the network.
+    pub network: Network,
+}
+
+/// How a daemon serves clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skeleton {
+    /// Any number of processes.
+    Sessions,
+    /// Any number of processes, and master must not limit them (process limit 0): a full house would be a deadlock.
+    Unlimited,
+    /// Exactly one process that holds state (process limit 1).
+    Solitary,
+    /// One process that is woken by letters, and by our own clients on the same socket.
+    Trigger,
+    /// One process that reads datagrams.
+    Datagram,
+}
+
+/// Whose rights a daemon has while it serves clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privilege {
+    /// $mail_owner, whatever master.cf says.
+    MailOwner,
+    /// Started as root for a helper process that becomes other users; the part that serves clients is $mail_owner.
+    Delivers,
+}
+
+/// Files that a daemon opens while it serves clients. Paths are relative to the queue directory unless said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reads files below this directory of the queue.
+    QueueRead(&'static str),
+    /// Creates, changes, renames and removes files below this directory of the queue.
+    QueueWrite(&'static str),
+    /// Reads the user and group databases.
+    UserDatabase,
+    /// Reads and writes $data_directory.
+    DataDirectory,
+    /// Appends to $maillog_file.
+    LogFile,
+    /// Runs programs and reads or writes whatever its user may: the mailbox child of a delivery agent.
+    Everything,
+}
+
+/// What a daemon does with the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Unix sockets only.
+    None,
+    /// Connects to other hosts (DNS included) and serves inherited sockets.
+    Internet,
+}

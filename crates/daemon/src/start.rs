@@ -1,0 +1,215 @@
+//! From exec to the first client: one order for all daemons.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+
+use config::{Config, param};
+use sys::identity::{Identity, become_for_good, is_root};
+use wire::status::{SESSION_LIMIT, descriptors};
+
+use crate::arguments::Arguments;
+use crate::context::{Context, Flow};
+use crate::sandbox::Sandbox;
+use crate::service::{Service, Skeleton};
+use crate::sessions::{Limits, Sockets, Transport, batch_log, log_panics, serve};
+use crate::{Worker, set_up_log};
+
+/// Why a daemon cannot start. Display is the text behind `fatal: `.
+#[derive(Debug)]
+pub struct StartError(String);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StartError {
+    /// An error with this sentence.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+/// Any error whose Display is a whole sentence can end a start.
+impl<E: std::error::Error> From<E> for StartError {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Runs a daemon from the first line of `main` to its end; the result is the exit status that master sees.
+pub fn run<W: Worker>(service: &'static Service) -> ExitCode {
+    log_panics();
+    logging::set_program(service.name);
+    match start::<W>(service) {
+        Ok(()) => {
+            logging::flush();
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            logging::emit_text(logging::Severity::Fatal, format_args!("{error}"));
+            logging::flush();
+            // A daemon that fails at once is not started again at once.
+            std::thread::sleep(Duration::from_secs(1));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Gives up identity and powers as the service's constant says: for the part of a program that [`run`] does not start.
+///
+/// # Errors
+/// The identity cannot be taken, or the sandbox cannot be closed.
+pub fn confine(service: &'static Service, config: &Config, chroot: bool) -> Result<(), StartError> {
+    let sandbox = Sandbox::prepare(service, config);
+    if is_root() {
+        let owner = config.get(param::MAIL_OWNER)?;
+        let identity = Identity::of_user(&owner)?.ok_or_else(|| StartError(format!("unknown mail_owner user: {owner}")))?;
+        if chroot {
+            nix::unistd::chroot(".").map_err(|error| StartError(format!("chroot: {error}")))?;
+            std::env::set_current_dir("/")?;
+        }
+        become_for_good(&identity).map_err(|error| StartError(format!("set uid of {owner}: {error}")))?;
+    }
+    sys::privilege::drop_capabilities()?;
+    sys::privilege::forbid_new_privileges()?;
+    sandbox.enter()?;
+    Ok(())
+}
+
+fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
+    let arguments = Arguments::parse(std::env::args_os().skip(1)).map_err(|error| StartError(error.to_string()))?;
+    sys::process::ignore_file_size_signal();
+    let config = load(&arguments)?;
+    set_up_log(&config, service.name, arguments.log_to_terminal);
+    let transport = check(service, &arguments)?;
+    let queue_directory = PathBuf::from(config.get(param::QUEUE_DIRECTORY)?);
+    std::env::set_current_dir(&queue_directory)
+        .map_err(|error| StartError(format!("chdir {}: {error}", queue_directory.display())))?;
+    let (sockets, flow) = take_over(&arguments, transport)?;
+    // Zone data is read once, while the file system is in reach.
+    sys::time::local(0);
+    drop(sys::privilege::raise_descriptor_limit());
+    let limits = limits(&config, &arguments)?;
+    let context = context(service, config, &arguments, queue_directory, flow)?;
+    let limits = Limits { max_use: limits.max_use.saturating_mul(context.session_limit as u64), ..limits };
+    let limits = match service.skeleton {
+        // State would be lost: these never end by themselves.
+        Skeleton::Solitary | Skeleton::Datagram => Limits { max_use: 0, max_idle: Duration::ZERO },
+        Skeleton::Trigger if service.name == "qmgr" => Limits { max_use: 0, max_idle: Duration::ZERO },
+        _ => limits,
+    };
+    let worker = Rc::new(W::start(&context)?);
+    confine(service, &context.config, arguments.chroot)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let watchdog = context.config.get(param::DAEMON_TIMEOUT)?;
+    tokio::task::LocalSet::new().block_on(&runtime, async move {
+        batch_log();
+        tokio::task::spawn_local(feed_watchdog(watchdog));
+        serve(worker, context, service, sockets, limits).await
+    })?;
+    logging::flush();
+    Ok(())
+}
+
+fn load(arguments: &Arguments) -> Result<Config, StartError> {
+    let directory = std::env::var_os("MAIL_CONFIG").unwrap_or_else(|| "/etc/postfix".into());
+    let mut overrides = arguments.overrides.clone();
+    if let Some(name) = &arguments.name {
+        overrides.push(("service_name".to_owned(), name.clone()));
+    }
+    Ok(Config::load(&PathBuf::from(directory), &overrides)?)
+}
+
+/// The demands that a program makes on its master.cf entry, with Postfix's texts.
+fn check(service: &Service, arguments: &Arguments) -> Result<Transport, StartError> {
+    let failed = |text: String| Err(StartError(text));
+    let name = arguments.name.as_deref().unwrap_or(service.name);
+    if arguments.standard_io {
+        return Ok(Transport::Unix);
+    }
+    let transport = match arguments.transport.as_deref() {
+        None => return failed("no transport type specified".to_owned()),
+        Some("inet") => Transport::Inet,
+        Some("unix") => Transport::Unix,
+        Some("fifo") => Transport::Fifo,
+        Some("unix-dgram") => Transport::Datagram,
+        Some(other) => return failed(format!("unsupported transport type: {other}")),
+    };
+    match service.skeleton {
+        Skeleton::Solitary | Skeleton::Trigger | Skeleton::Datagram if !arguments.alone => {
+            failed(format!("service {name} requires a process limit of 1"))
+        }
+        Skeleton::Unlimited if !arguments.unlimited => failed(format!("service {name} requires a process limit of 0")),
+        _ => Ok(transport),
+    }
+}
+
+fn take_over(arguments: &Arguments, transport: Transport) -> Result<(Sockets, Option<Flow>), StartError> {
+    if arguments.standard_io {
+        let client = std::io::stdin().as_fd().try_clone_to_owned()?;
+        return Ok((Sockets { listeners: Vec::new(), status: None, transport, standard_io: Some(client) }, None));
+    }
+    let by_hand = |_| StartError("do not run this command by hand".to_owned());
+    let status = sys::descriptor::inherit(descriptors::STATUS).map_err(by_hand)?;
+    sys::descriptor::set_nonblocking(status.as_fd(), true)?;
+    let read = sys::descriptor::inherit(descriptors::FLOW_READ).map_err(by_hand)?;
+    let write = sys::descriptor::inherit(descriptors::FLOW_WRITE).map_err(by_hand)?;
+    let first = descriptors::FIRST_LISTENER;
+    let listeners = (first..first + arguments.listeners as i32)
+        .map(sys::descriptor::inherit)
+        .collect::<std::io::Result<Vec<OwnedFd>>>()
+        .map_err(by_hand)?;
+    let sockets = Sockets { listeners, status: Some(status), transport, standard_io: None };
+    Ok((sockets, Some(Flow::new(read, write))))
+}
+
+fn limits(config: &Config, arguments: &Arguments) -> Result<Limits, StartError> {
+    let max_use = config.get(param::MAX_USE)?;
+    Ok(Limits {
+        max_idle: match arguments.max_idle {
+            Some(idle) => idle,
+            None => config.get(param::MAX_IDLE)?,
+        },
+        max_use: arguments.max_use.map_or(u64::try_from(max_use).unwrap_or(0), u64::from),
+    })
+}
+
+fn context(
+    service: &'static Service,
+    config: Config,
+    arguments: &Arguments,
+    queue_directory: PathBuf,
+    flow: Option<Flow>,
+) -> Result<Rc<Context>, StartError> {
+    let session_limit = std::env::var(SESSION_LIMIT).ok().and_then(|text| text.parse().ok()).unwrap_or(100);
+    let stress = arguments.overrides.iter().any(|(name, value)| name == "stress" && !value.is_empty());
+    Ok(Rc::new(Context {
+        protocols: config.protocols()?,
+        service_name: arguments.name.clone().unwrap_or_else(|| service.name.to_owned()),
+        program: service.name,
+        queue_directory,
+        arguments: arguments.rest.clone(),
+        verbose: arguments.verbose,
+        session_limit: std::cmp::max(session_limit, 1),
+        stress: Cell::new(stress),
+        flow: RefCell::new(flow),
+        draining: tokio::sync::watch::Sender::new(false),
+        config,
+    }))
+}
+
+/// A loop that does not turn for daemon_timeout is ended by SIGALRM.
+async fn feed_watchdog(timeout: Duration) {
+    let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX).max(3);
+    loop {
+        nix::unistd::alarm::set(seconds);
+        tokio::time::sleep(Duration::from_secs(u64::from(seconds / 3))).await;
+    }
+}
