@@ -62,7 +62,9 @@ impl Arguments {
             'l' => self.alone = true,
             'm' => self.max_use = Some(number(letter, &value()?)?),
             'n' => self.name = Some(value()?),
-            'o' => self.overrides.push(setting(&value()?)?),
+            'o' => self
+                .overrides
+                .push(config::Config::parse_override(&value()?).map_err(|error| ArgumentError(error.to_string()))?),
             'r' => drop(value()?),
             's' => self.listeners = number(letter, &value()?)? as usize,
             'S' => self.standard_io = true,
@@ -74,21 +76,6 @@ impl Arguments {
             other => return Err(ArgumentError(format!("invalid option: {other}"))),
         }
         Ok(())
-    }
-}
-
-/// `name = value` of an `-o` option, blanks around both taken off.
-fn setting(text: &str) -> Result<(String, String), ArgumentError> {
-    let failed = |why: &str| Err(ArgumentError(format!("invalid \"-o {text}\" option value: {why}")));
-    let trimmed = text.trim();
-    let name_end = trimmed.find(|c: char| c == '=' || c.is_ascii_whitespace()).unwrap_or(trimmed.len());
-    let (name, rest) = trimmed.split_at(name_end);
-    if name.is_empty() {
-        return failed("missing attribute name");
-    }
-    match rest.trim_start().strip_prefix('=') {
-        Some(value) => Ok((name.to_owned(), value.trim().to_owned())),
-        None => failed("missing '=' after attribute name"),
     }
 }
 
@@ -111,7 +98,19 @@ mod tests {
     #[test]
     fn masters_command_line_is_understood() {
         let parsed = parse(&[
-            "-n", "0.0.0.0:10025", "-t", "inet", "-u", "-c", "-o", "stress=yes", "-s", "2", "-o", "a = b c", "-v",
+            "-n",
+            "0.0.0.0:10025",
+            "-t",
+            "inet",
+            "-u",
+            "-c",
+            "-o",
+            "stress=yes",
+            "-s",
+            "2",
+            "-o",
+            "a = b c",
+            "-v",
         ])
         .unwrap();
         assert_eq!(parsed.name.as_deref(), Some("0.0.0.0:10025"));

@@ -8,7 +8,7 @@ use logging::{Destination, Format, Setup};
 /// Sends this process's lines where syslog_name, syslog_facility, maillog_file and maillog_format say.
 /// With maillog_file, lines go to the postlog service, or straight to the file while that does not answer.
 pub fn set_up_log(config: &Config, program: &str, to_terminal: bool) {
-    let text = |name: &str| config.lookup(name).unwrap_or_default();
+    let text = |name: &str| config.lookup(name).ok().flatten().unwrap_or_default();
     let format = if text("maillog_format") == "json" { Format::Json } else { Format::Postfix };
     let maillog_file = text("maillog_file");
     let destination = if to_terminal {

@@ -15,10 +15,10 @@ use tokio::sync::Notify;
 use wire::status::{Order, Report};
 use wire::trigger;
 
+use crate::Worker;
 use crate::clients::{Client, Peer, Stream};
 use crate::context::Context;
 use crate::service::{Service, Skeleton};
-use crate::Worker;
 
 /// What master.cf's type says about the listening sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +140,7 @@ fn follow(order: Option<Order>, context: &Context) {
     }
 }
 
+#[expect(deprecated, reason = "unsound only for types whose descriptor can change; the successor is unsafe code")]
 fn listen(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     sys::descriptor::set_nonblocking(fd.as_fd(), true)?;
     AsyncFd::with_interest(fd, Interest::READABLE)

@@ -70,7 +70,8 @@ pub fn confine(service: &'static Service, config: &Config, chroot: bool) -> Resu
     let sandbox = Sandbox::prepare(service, config);
     if is_root() {
         let owner = config.get(param::MAIL_OWNER)?;
-        let identity = Identity::of_user(&owner)?.ok_or_else(|| StartError(format!("unknown mail_owner user: {owner}")))?;
+        let identity =
+            Identity::of_user(&owner)?.ok_or_else(|| StartError(format!("unknown mail_owner user: {owner}")))?;
         if chroot {
             nix::unistd::chroot(".").map_err(|error| StartError(format!("chroot: {error}")))?;
             std::env::set_current_dir("/")?;
@@ -191,7 +192,7 @@ fn context(
     let session_limit = std::env::var(SESSION_LIMIT).ok().and_then(|text| text.parse().ok()).unwrap_or(100);
     let stress = arguments.overrides.iter().any(|(name, value)| name == "stress" && !value.is_empty());
     Ok(Rc::new(Context {
-        protocols: config.protocols()?,
+        protocols: protocols(&config)?,
         service_name: arguments.name.clone().unwrap_or_else(|| service.name.to_owned()),
         program: service.name,
         queue_directory,
@@ -203,6 +204,16 @@ fn context(
         draining: tokio::sync::watch::Sender::new(false),
         config,
     }))
+}
+
+/// The families of inet_protocols that the kernel has; what it lacks is logged.
+fn protocols(config: &Config) -> Result<net::Protocols, StartError> {
+    let value = config.get(param::INET_PROTOCOLS)?;
+    let (protocols, warnings) = net::Protocols::parse_as("inet_protocols", &value)?.probe()?;
+    for warning in warnings {
+        logging::warning!("{warning}");
+    }
+    Ok(protocols)
 }
 
 /// A loop that does not turn for daemon_timeout is ended by SIGALRM.

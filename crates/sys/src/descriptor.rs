@@ -74,16 +74,27 @@ pub fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(us
 /// # Errors
 /// Those of accept(2); `WouldBlock` when another process was faster.
 pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd", target_os = "illumos"))]
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "illumos"
+    ))]
     {
         let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
         // SAFETY: null pointers say that the address is not wanted; the listener is kept open by the borrow.
-        let number =
-            unsafe { libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags) };
+        let number = unsafe { libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags) };
         // SAFETY: a non-negative result is a new descriptor that nobody else owns.
         if number < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(number) }) }
     }
-    #[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd", target_os = "illumos")))]
+    #[cfg(not(any(
+        target_os = "linux",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "illumos"
+    )))]
     {
         use std::os::fd::AsFd;
         // SAFETY: as above.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use config::{Config, param};
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, Compatible, CompatLevel, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
 use crate::service::{Access, Network, Service};
@@ -79,7 +79,7 @@ fn paths(access: Access, config: &Config) -> Vec<(PathBuf, BitFlags<AccessFs>)> 
         Access::UserDatabase => of_user_database(),
         Access::DataDirectory => named(config.get(param::DATA_DIRECTORY).ok(), write),
         Access::LogFile => match config.lookup("maillog_file") {
-            Some(file) if !file.is_empty() => {
+            Ok(Some(file)) if !file.is_empty() => {
                 let directory = Path::new(&file).parent().map(Path::to_path_buf).unwrap_or_default();
                 vec![(directory, write)]
             }
