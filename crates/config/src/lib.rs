@@ -14,6 +14,7 @@ pub mod generate;
 mod level;
 pub mod lines;
 pub mod main_cf;
+pub mod master_cf;
 #[rustfmt::skip]
 pub mod param;
 mod problems;

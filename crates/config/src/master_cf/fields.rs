@@ -1,0 +1,119 @@
+//! Entries of master.cf as fields, and the arguments of a command with their `{...}` groups.
+
+use std::path::Path;
+
+use super::EntryProblem;
+use crate::lines::{self, Warning};
+
+/// One entry as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawEntry {
+    /// Its first physical line.
+    pub line: usize,
+    /// The first eight fields, or as many as there are.
+    pub fields: Vec<String>,
+    /// What follows them, unsplit, without the blanks around it.
+    pub arguments: String,
+}
+
+impl RawEntry {
+    /// The field at an index from 0.
+    pub fn field(&self, at: usize) -> Option<&str> {
+        self.fields.get(at).map(String::as_str)
+    }
+
+    /// The service name.
+    pub fn name(&self) -> &str {
+        self.field(0).unwrap_or_default()
+    }
+}
+
+/// The entries of a master.cf, in its order.
+pub fn entries(content: &[u8], file: &Path, warnings: &mut Vec<Warning>) -> Vec<RawEntry> {
+    lines::logical(content, file, warnings)
+        .into_iter()
+        .map(|line| {
+            let (fields, arguments) = split_fields(&line.text);
+            RawEntry { line: line.first, fields, arguments: arguments.to_string() }
+        })
+        .collect()
+}
+
+/// How many fields stand before the arguments.
+const FIELDS: usize = 8;
+
+fn split_fields(text: &str) -> (Vec<String>, &str) {
+    let mut fields = Vec::with_capacity(FIELDS);
+    let mut rest = trim(text);
+    while fields.len() < FIELDS && !rest.is_empty() {
+        let end = rest.find(is_blank).unwrap_or(rest.len());
+        fields.push(rest[..end].to_string());
+        rest = rest[end..].trim_start_matches(is_blank);
+    }
+    (fields, rest)
+}
+
+/// Splits arguments at blanks; `{ a b }` is one argument without its braces and the blanks next to them.
+pub fn split_arguments(text: &str) -> Result<Vec<String>, EntryProblem> {
+    let mut arguments = Vec::new();
+    let mut rest = trim(text);
+    while !rest.is_empty() {
+        if rest.starts_with('{') {
+            let end = closing(rest).ok_or_else(|| EntryProblem::MissingBrace(rest.to_string()))?;
+            let after = &rest[end + 1..];
+            if !(after.is_empty() || after.starts_with(is_blank)) {
+                return Err(EntryProblem::AfterBrace(rest.to_string()));
+            }
+            arguments.push(trim(&rest[1..end]).to_string());
+            rest = after.trim_start_matches(is_blank);
+        } else {
+            let end = rest.find(is_blank).unwrap_or(rest.len());
+            arguments.push(rest[..end].to_string());
+            rest = rest[end..].trim_start_matches(is_blank);
+        }
+    }
+    Ok(arguments)
+}
+
+/// Where the brace that `text` starts with is closed.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0usize;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' if depth == 1 => return Some(at),
+            b'}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches(is_blank)
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_in_braces_is_one_argument_and_inner_braces_stay() {
+        let text = "-v -o { syslog_name = foo bar } -o smtp_helo_timeout=5 -o { x = {y} }";
+        assert_eq!(
+            split_arguments(text).unwrap(),
+            ["-v", "-o", "syslog_name = foo bar", "-o", "smtp_helo_timeout=5", "-o", "x = {y}"]
+        );
+        assert_eq!(split_arguments("a{b c}d").unwrap(), ["a{b", "c}d"]);
+    }
+
+    #[test]
+    fn a_group_that_does_not_end_is_an_error() {
+        assert_eq!(split_arguments("-o { a = b").unwrap_err().to_string(), "missing '}' in \"{ a = b\"");
+        assert_eq!(split_arguments("{a}b c").unwrap_err().to_string(), "syntax error after '}' in \"{a}b c\"");
+    }
+}
