@@ -30,6 +30,7 @@ pub mod source;
 mod spec;
 mod table;
 mod watch;
+pub mod write;
 
 pub use domain_list::DomainList;
 pub use error::{OpenError, TableError};
