@@ -1,0 +1,53 @@
+//! Lines for syslog: what the sender put in front is taken apart and given to the system's log as its parts.
+
+use std::os::unix::net::UnixDatagram;
+
+/// A connection to the system's log.
+pub(crate) struct Relay {
+    socket: Option<UnixDatagram>,
+}
+
+impl Relay {
+    pub(crate) fn new() -> Self {
+        let socket = UnixDatagram::unbound().ok().filter(|socket| socket.connect("/dev/log").is_ok());
+        Self { socket }
+    }
+
+    /// `Mon DD HH:MM:SS HOST TAG[PID]: TEXT` without its host, under facility mail.
+    pub(crate) fn pass_on(&self, line: &str) {
+        let datagram = in_syslog_form(line);
+        let sent = self.socket.as_ref().is_some_and(|socket| socket.send(datagram.as_bytes()).is_ok());
+        if !sent {
+            eprintln!("{line}");
+        }
+    }
+}
+
+fn in_syslog_form(line: &str) -> String {
+    let mut fields = line.splitn(5, ' ');
+    let parts: Vec<&str> = fields.by_ref().collect();
+    match parts[..] {
+        [month, day, time, _host, rest] => {
+            let severity = match rest.split_once(": ").map(|(_, text)| text) {
+                Some(text) if text.starts_with("warning: ") => 4,
+                Some(text) if text.starts_with("error: ") => 3,
+                Some(text) if text.starts_with("fatal: ") || text.starts_with("panic: ") => 2,
+                _ => 6,
+            };
+            format!("<{}>{month} {day} {time} {rest}", 2 * 8 + severity)
+        }
+        _ => format!("<22>{line}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_syslog_form;
+
+    #[test]
+    fn the_host_is_left_to_syslog_and_the_severity_word_decides() {
+        let line = "Nov 22 11:41:25 mx postfix/local[6557]: warning: x y";
+        assert_eq!(in_syslog_form(line), "<20>Nov 22 11:41:25 postfix/local[6557]: warning: x y");
+        assert_eq!(in_syslog_form("odd"), "<22>odd");
+    }
+}
