@@ -20,6 +20,7 @@ mod job;
 mod line;
 mod session;
 mod settings;
+pub mod submission;
 
 pub use finding::{Connection, Finding};
 pub use ipc::delivery::{Outcome, Problem, Recipient, Report, Request, Timestamp, Verdict, flags};
@@ -27,3 +28,4 @@ pub use job::Job;
 pub use line::StatusLine;
 pub use session::Session;
 pub use settings::Settings;
+pub use submission::{Submission, SubmitError};

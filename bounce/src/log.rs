@@ -1,0 +1,105 @@
+//! The logs: what a client reports becomes a paragraph, a paragraph becomes a recipient of a report.
+
+use std::io;
+
+use dsn::report::Recipient;
+use dsn::{Action, Notify, Status};
+use ipc::bounce::{Log, Record};
+use queue::delivery_log::{self, Entry};
+use queue::{QueueId, QueueName, Spool};
+
+/// Recipients that one report names; the rest of a larger log is left out, as bounded memory wants.
+const MAX_RECIPIENTS: usize = 10_000;
+
+/// The queue directory of a log.
+pub fn queue_of(log: Log) -> QueueName {
+    match log {
+        Log::Bounce => QueueName::Bounce,
+        Log::Defer => QueueName::Defer,
+        Log::Trace => QueueName::Trace,
+    }
+}
+
+/// A client's record as a paragraph of the log.
+pub fn entry(record: &Record) -> Entry {
+    let recipient = &record.recipient;
+    let mta_type = if record.remote_mta.is_empty() { "" } else { "dns" };
+    Entry {
+        recipient: address::quote(&recipient.address),
+        original: address::quote(&recipient.original),
+        offset: recipient.offset,
+        dsn_original: recipient.dsn_orig_rcpt.clone(),
+        notify: recipient.notify,
+        status: record.status.clone().into_bytes(),
+        action: record.action.clone().into_bytes(),
+        diagnostic: (record.diagnostic.0.clone().into_bytes(), record.diagnostic.1.clone().into_bytes()),
+        remote_mta: (mta_type.into(), record.remote_mta.clone().into_bytes()),
+        reason: record.reason.clone().into_bytes(),
+    }
+}
+
+/// The whole log of a message; empty when there is none.
+pub fn read(spool: &Spool, log: Log, id: &QueueId) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    if let Some(mut reader) = delivery_log::open(spool, queue_of(log), id)? {
+        while entries.len() < MAX_RECIPIENTS
+            && let Some(entry) = reader.next_entry()?
+        {
+            entries.push(entry);
+        }
+    }
+    Ok(entries)
+}
+
+/// A paragraph as a recipient of a report; `default` serves where its status or action cannot be read.
+pub fn recipient(entry: &Entry, default: (Status, Action)) -> Recipient {
+    let pair = |(kind, value): &(Vec<u8>, Vec<u8>)| {
+        (!kind.is_empty() && !value.is_empty()).then(|| (kind.clone(), value.clone()))
+    };
+    Recipient {
+        address: entry.recipient.clone(),
+        original: Some(&entry.original).filter(|original| !original.is_empty()).cloned(),
+        dsn_original: Some(&entry.dsn_original).filter(|original| !original.is_empty()).cloned(),
+        status: Status::parse(&entry.status).unwrap_or(default.0),
+        action: Action::parse(&entry.action).unwrap_or(default.1),
+        reason: entry.reason.clone(),
+        diagnostic: pair(&entry.diagnostic),
+        remote_mta: pair(&entry.remote_mta),
+    }
+}
+
+/// What the sender wants to hear of this recipient.
+pub fn notify(entry: &Entry) -> Notify {
+    Notify::from_bits(entry.notify).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_from_its_paragraph() {
+        let record = Record {
+            recipient: ipc::delivery::Recipient {
+                address: b"two words@b.test".to_vec(),
+                original: b"x@b.test".to_vec(),
+                offset: 700,
+                dsn_orig_rcpt: b"rfc822;x@b.test".to_vec(),
+                notify: 4,
+            },
+            status: "5.1.1".into(),
+            action: "failed".into(),
+            diagnostic: ("smtp".into(), "550 no".into()),
+            remote_mta: "mx.b.test".into(),
+            reason: "host said no".into(),
+        };
+        let text = entry(&record).encode(true);
+        let read = delivery_log::LogReader::new(&text[..], QueueName::Bounce).next_entry().unwrap().unwrap();
+        let recipient = recipient(&read, (Status::new(4, 0, 0), Action::Delayed));
+        assert_eq!(recipient.address, b"\"two words\"@b.test");
+        assert_eq!(recipient.original.as_deref(), Some(&b"x@b.test"[..]));
+        assert_eq!((recipient.status, recipient.action), (Status::new(5, 1, 1), Action::Failed));
+        assert_eq!(recipient.remote_mta, Some((b"dns".to_vec(), b"mx.b.test".to_vec())));
+        assert!(notify(&read).wants_failure() && !notify(&read).wants_delay());
+    }
+}

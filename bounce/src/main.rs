@@ -1,0 +1,52 @@
+//! # NAME
+//! bounce, defer, trace - keep the delivery logs of messages, and report them
+//!
+//! # SYNOPSIS
+//! `bounce [generic daemon options]`, from master.cf under the service names `bounce`, `defer` and `trace`
+//!
+//! # DESCRIPTION
+//! qmgr has this daemon write down what became of the recipients of a message that were not delivered (queue
+//! directories `bounce` and `defer`) or whose delivery the sender asked to hear of (`trace`). When a message is done or
+//! overdue, qmgr asks for a notification: a multipart/report (RFC 3464) that enters the queue through cleanup as new
+//! mail from the null sender. The log is removed when the notification is on stable storage, not before.
+//!
+//! A message from the null sender is itself a notification and is never answered: postmaster is told, if
+//! `notify_classes` has `2bounce`. A notification to postmaster that fails is dropped. So no loop is possible.
+//!
+//! # PRIVILEGE
+//! `$mail_owner`; reads messages in the queue, writes the three log directories, talks to cleanup.
+//!
+//! # DIAGNOSTICS
+//! `Q: sender non-delivery notification: Q2` and its like, one line a notification. A notification that cannot be
+//! queued is reported to the client, which keeps the message and asks again later.
+
+mod log;
+mod notice;
+mod service;
+mod settings;
+mod subject;
+
+use std::process::ExitCode;
+
+use daemon::{Access, Network, Privilege, Service, Skeleton};
+
+static SERVICE: Service = Service {
+    name: "bounce",
+    skeleton: Skeleton::Unlimited,
+    privilege: Privilege::MailOwner,
+    why: "reads messages that it returns and keeps their logs",
+    peers: &["cleanup"],
+    files: &[
+        Access::QueueWrite("bounce"),
+        Access::QueueWrite("defer"),
+        Access::QueueWrite("trace"),
+        Access::QueueRead("active"),
+        Access::QueueRead("incoming"),
+        Access::QueueRead("deferred"),
+    ],
+    network: Network::None,
+};
+
+fn main() -> ExitCode {
+    daemon::run::<service::Bounce>(&SERVICE)
+}

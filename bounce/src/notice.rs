@@ -1,0 +1,264 @@
+//! Notifications: who is told what, and the mail that tells it.
+
+use std::rc::Rc;
+
+use config::Config;
+use delivery::submission::{Envelope, SubmitError, Submission};
+use dsn::report::{Audience, Report, Returned};
+use dsn::template::Kind;
+use dsn::{Action, Return, Status};
+use ipc::Pool;
+use ipc::bounce::{Log, Message};
+use ipc::cleanup::Cleanup;
+use message::{date, received};
+use queue::QueueId;
+use queue::delivery_log::Entry;
+use queue::size::SMTPUTF8_REQUESTED;
+
+use crate::log;
+use crate::settings::{Settings, variable};
+use crate::subject::Subject;
+
+/// Everything that notifications are made from.
+pub struct Notifier {
+    /// What main.cf says.
+    pub settings: Rc<Settings>,
+    /// Connections to cleanup.
+    pub cleanup: Pool<Cleanup>,
+}
+
+/// One notification that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Notice {
+    kind: Kind,
+    audience: Audience,
+    from: Vec<u8>,
+    to: Vec<u8>,
+    returned: Returned,
+    /// What the log line calls it.
+    name: &'static str,
+}
+
+impl Notifier {
+    /// Sends every notification that the entries of a log call for.
+    ///
+    /// # Errors
+    /// A notification could not be queued: nothing may be removed.
+    pub async fn send(
+        &self,
+        config: &Config,
+        log: Log,
+        keep: bool,
+        message: &Message,
+        entries: &[Entry],
+    ) -> Result<(), SubmitError> {
+        let Some(id) = QueueId::parse(message.queue_id.as_bytes()) else {
+            logging::warning!("malformed request: queue ID \"{}\"", message.queue_id);
+            return Ok(());
+        };
+        let now = ipc::delivery::Timestamp::now().seconds;
+        let subject = Subject::open(&self.settings.spool, &message.queue_name, &id, now);
+        let kind = match (log, keep) {
+            (Log::Bounce, _) | (Log::Defer, false) => Kind::Failure,
+            (Log::Defer, true) => Kind::Delay,
+            (Log::Trace, _) if subject.report_requested => Kind::Verify,
+            (Log::Trace, _) => Kind::Success,
+        };
+        for notice in notices(&self.settings, kind, message, &subject) {
+            let chosen: Vec<&Entry> = entries.iter().filter(|entry| concerns(&notice, entry)).collect();
+            if chosen.is_empty() {
+                continue;
+            }
+            let queue_id = self.submit(config, &notice, message, &subject, &chosen, now).await?;
+            logging::info!("{}: {}: {queue_id}", message.queue_id, notice.name);
+        }
+        Ok(())
+    }
+
+    async fn submit(
+        &self,
+        config: &Config,
+        notice: &Notice,
+        message: &Message,
+        subject: &Subject,
+        entries: &[&Entry],
+        now: i64,
+    ) -> Result<String, SubmitError> {
+        let settings = &self.settings;
+        let utf8 = message.send_options & SMTPUTF8_REQUESTED != 0;
+        let recipients: Vec<_> = entries.iter().map(|entry| reported(notice.kind, entry)).collect();
+        let template = settings.templates.of(notice.kind);
+        let text = template.expand(&|name| variable(config, name));
+        let sender = if message.sender.is_empty() {
+            format!("MAILER-DAEMON@{}", settings.origin).into_bytes()
+        } else {
+            address::quote(&message.sender)
+        };
+        let envelope_id = text::xtext::decode(message.envelope_id.as_bytes()).filter(|id| !id.is_empty());
+        let (date, arrival) = (date::rfc5322(now), date::rfc5322(subject.arrival));
+        let until = date::rfc5322(subject.arrival.saturating_add(settings.lifetime));
+        let report = Report {
+            kind: notice.kind,
+            audience: notice.audience,
+            template,
+            text: &text,
+            hostname: &settings.hostname,
+            origin: &settings.origin,
+            queue_id: &message.queue_id,
+            now,
+            date: &date,
+            to: &address::quote(&notice.to),
+            envelope_id: envelope_id.as_deref(),
+            sender: &sender,
+            arrival_date: &arrival,
+            retry_until: Some(&until),
+            recipients: &recipients,
+            returned: notice.returned,
+            utf8,
+        };
+        let recipient = ipc::delivery::Recipient { address: notice.to.clone(), ..Default::default() };
+        let envelope = Envelope {
+            sender: &notice.from,
+            recipients: std::slice::from_ref(&recipient),
+            attributes: &[("encoding", b"8bit")],
+            smtputf8: utf8,
+        };
+        let mut mail = Submission::begin(&self.cleanup, &envelope).await?;
+        for line in received::from_mail_system(&settings.hostname, mail.queue_id(), &date) {
+            mail.line(line.as_bytes()).await?;
+        }
+        for line in report.opening() {
+            mail.line(&line).await?;
+        }
+        mail.line(&[b"Return-Path: <", sender.as_slice(), b">"].concat()).await?;
+        copy_message(&mut mail, subject, notice.returned).await?;
+        for line in report.closing() {
+            mail.line(&line).await?;
+        }
+        mail.finish().await
+    }
+}
+
+/// The notifications that are due, as if every recipient called for one.
+fn notices(settings: &Settings, kind: Kind, message: &Message, subject: &Subject) -> Vec<Notice> {
+    let id = &message.queue_id;
+    let is_double_bounce = message.sender.eq_ignore_ascii_case(&settings.double_bounce_sender);
+    let is_bounce = message.sender.is_empty();
+    let names = names(kind);
+    let to_postmaster = |recipient: &Option<String>, returned| {
+        recipient.as_ref().map(|to| Notice {
+            kind,
+            audience: Audience::Postmaster,
+            from: settings.double_bounce_sender.clone(),
+            to: to.clone().into_bytes(),
+            returned,
+            name: names.1,
+        })
+    };
+    match kind {
+        Kind::Failure if is_double_bounce => {
+            logging::warning!("{id}: undeliverable postmaster notification discarded");
+            Vec::new()
+        }
+        // notify_classes: 2bounce
+        Kind::Failure if is_bounce => {
+            to_postmaster(&settings.notify.double_bounce, Returned::Message).into_iter().collect()
+        }
+        Kind::Failure => {
+            let returned = returned_on_failure(settings, message, subject);
+            // notify_classes: bounce
+            let copy = to_postmaster(&settings.notify.bounce, Returned::Header);
+            std::iter::once(to_sender(kind, message, returned)).chain(copy).collect()
+        }
+        Kind::Delay if is_bounce || is_double_bounce => Vec::new(),
+        Kind::Delay => {
+            // notify_classes: delay
+            let copy = to_postmaster(&settings.notify.delay, Returned::Header);
+            std::iter::once(to_sender(kind, message, Returned::Header)).chain(copy).collect()
+        }
+        Kind::Success | Kind::Verify if is_bounce || is_double_bounce => {
+            let which = if is_bounce { "single-bounce" } else { "double-bounce" };
+            logging::info!("{id}: not sending trace/success notification for {which} message");
+            Vec::new()
+        }
+        Kind::Success | Kind::Verify => vec![to_sender(kind, message, Returned::Header)],
+    }
+}
+
+fn to_sender(kind: Kind, message: &Message, returned: Returned) -> Notice {
+    let name = names(kind).0;
+    let to = message.sender.clone();
+    Notice { kind, audience: Audience::Sender, from: Vec::new(), to, returned, name }
+}
+
+/// What log lines call the notification to the sender and the copy for postmaster.
+fn names(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::Failure => ("sender non-delivery notification", "postmaster non-delivery notification"),
+        Kind::Delay => ("sender delay notification", "postmaster delay notification"),
+        Kind::Success | Kind::Verify => {
+            ("sender delivery status notification", "postmaster delivery status notification")
+        }
+    }
+}
+
+/// RFC 3461 4.3 and bounce_size_limit.
+fn returned_on_failure(settings: &Settings, message: &Message, subject: &Subject) -> Returned {
+    match Return::from_bits(message.ret_flags).unwrap_or_default() {
+        Return::Headers => Returned::Header,
+        _ if subject.size > settings.size_limit => Returned::Header,
+        Return::Full | Return::Unset => Returned::Message,
+    }
+}
+
+/// Whether the notice names this recipient: postmaster hears of all, the sender of those that he asked for.
+fn concerns(notice: &Notice, entry: &Entry) -> bool {
+    let wanted = log::notify(entry);
+    match (notice.audience, notice.kind) {
+        (Audience::Postmaster, _) | (_, Kind::Verify | Kind::Success) => true,
+        (_, Kind::Failure) => wanted.wants_failure(),
+        (_, Kind::Delay) => wanted.wants_delay(),
+    }
+}
+
+/// A paragraph of the log as the report shows it: in a failure report a recipient that was only delayed has failed.
+fn reported(kind: Kind, entry: &Entry) -> dsn::report::Recipient {
+    let default = match kind {
+        Kind::Failure => (Status::new(5, 0, 0), Action::Failed),
+        Kind::Delay => (Status::new(4, 0, 0), Action::Delayed),
+        Kind::Success | Kind::Verify => (Status::new(2, 0, 0), Action::Delivered),
+    };
+    let mut recipient = log::recipient(entry, default);
+    if kind == Kind::Failure {
+        recipient.action = Action::Failed;
+    }
+    recipient
+}
+
+/// The message, or its header: up to the first empty line.
+async fn copy_message(mail: &mut Submission<'_>, subject: &Subject, part: Returned) -> Result<(), SubmitError> {
+    let Some(mut content) = subject.content() else { return Ok(()) };
+    let mut starts_line = true;
+    loop {
+        match content.next_text() {
+            Ok(Some(text)) => {
+                if part == Returned::Header && starts_line && text.ends_line && text.data.is_empty() {
+                    return Ok(());
+                }
+                starts_line = text.ends_line;
+                mail.text(text).await?;
+            }
+            Ok(None) => break,
+            Err(error) => {
+                // What was read so far is returned: better than no notification.
+                logging::warning!("returned message: {error}");
+                break;
+            }
+        }
+    }
+    if starts_line { Ok(()) } else { mail.line(b"").await }
+}
+
+#[cfg(test)]
+#[path = "notice_tests.rs"]
+mod tests;

@@ -1,0 +1,68 @@
+//! Who is told, for every kind of sender.
+
+use super::*;
+use std::path::Path;
+
+fn settings(text: &str) -> Settings {
+    let config = Config::parse(format!("myhostname = h.test\n{text}").as_bytes(), Path::new("/nonexistent"), &[]);
+    Settings::read(&config.unwrap()).unwrap()
+}
+
+fn told(settings: &Settings, kind: Kind, sender: &str, ret_flags: u32) -> Vec<(String, Returned)> {
+    let message = Message { sender: sender.into(), ret_flags, ..Message::default() };
+    let id = QueueId::parse(b"NOSUCH").unwrap();
+    let mut subject = Subject::open(&queue::Spool::new("/nonexistent", Default::default()), "active", &id, 0);
+    subject.size = 100;
+    let notices = notices(settings, kind, &message, &subject);
+    notices.into_iter().map(|n| (String::from_utf8(n.to).unwrap(), n.returned)).collect()
+}
+
+#[test]
+fn the_sender_of_failed_mail_gets_it_back_unless_it_is_large_or_he_wants_the_header_only() {
+    let plain = settings("");
+    assert_eq!(told(&plain, Kind::Failure, "a@b.test", 0), [("a@b.test".into(), Returned::Message)]);
+    assert_eq!(told(&plain, Kind::Failure, "a@b.test", 2), [("a@b.test".into(), Returned::Header)]);
+    let small = settings("bounce_size_limit = 99");
+    assert_eq!(told(&small, Kind::Failure, "a@b.test", 1), [("a@b.test".into(), Returned::Header)]);
+}
+
+#[test]
+fn a_failed_notification_is_never_answered() {
+    let all = settings("notify_classes = bounce, 2bounce, delay");
+    assert_eq!(told(&all, Kind::Failure, "", 0), [("postmaster@h.test".into(), Returned::Message)]);
+    assert_eq!(told(&all, Kind::Failure, "double-bounce@h.test", 0), []);
+    assert_eq!(told(&settings(""), Kind::Failure, "", 0), []);
+    for kind in [Kind::Delay, Kind::Success, Kind::Verify] {
+        assert_eq!(told(&all, kind, "", 0), []);
+        assert_eq!(told(&all, kind, "double-bounce@h.test", 0), []);
+    }
+}
+
+#[test]
+fn postmaster_gets_copies_of_the_classes_that_he_named() {
+    let all = settings("notify_classes = bounce, delay\ndelay_notice_recipient = ops@h.test");
+    let failure = told(&all, Kind::Failure, "a@b.test", 0);
+    assert_eq!(failure[1], ("postmaster@h.test".into(), Returned::Header));
+    let delay = told(&all, Kind::Delay, "a@b.test", 0);
+    assert_eq!(delay, [("a@b.test".into(), Returned::Header), ("ops@h.test".into(), Returned::Header)]);
+    assert_eq!(told(&all, Kind::Success, "a@b.test", 0).len(), 1);
+}
+
+#[test]
+fn a_sender_hears_of_the_recipients_that_he_asked_for() {
+    let message = Message { sender: b"a@b.test".to_vec(), ..Message::default() };
+    let notice = to_sender(Kind::Failure, &message, Returned::Message);
+    let entry = |notify| Entry { notify, ..Entry::default() };
+    assert!(concerns(&notice, &entry(0)) && concerns(&notice, &entry(4)));
+    assert!(!concerns(&notice, &entry(1)) && !concerns(&notice, &entry(2)));
+    let copy = Notice { audience: Audience::Postmaster, ..notice };
+    assert!(concerns(&copy, &entry(1)));
+}
+
+#[test]
+fn a_recipient_that_was_delayed_until_it_expired_has_failed() {
+    let entry = Entry { status: b"4.4.1".to_vec(), action: b"delayed".to_vec(), ..Entry::default() };
+    let recipient = reported(Kind::Failure, &entry);
+    assert_eq!((recipient.status, recipient.action), (Status::new(4, 4, 1), Action::Failed));
+    assert_eq!(reported(Kind::Delay, &entry).action, Action::Delayed);
+}

@@ -1,0 +1,112 @@
+//! The requests of clients.
+
+use std::rc::Rc;
+
+use daemon::{Client, Context, StartError};
+use delivery::SubmitError;
+use ipc::bounce::{Bounce as Protocol, Log, Message, Record, Reply, Request};
+use ipc::{Pool, Server};
+use queue::{QueueId, delivery_log};
+
+use crate::log;
+use crate::notice::Notifier;
+use crate::settings::Settings;
+
+/// The bounce daemon.
+pub struct Bounce {
+    settings: Rc<Settings>,
+    notifier: Notifier,
+}
+
+impl daemon::Worker for Bounce {
+    fn start(context: &Context) -> Result<Self, StartError> {
+        let settings = Rc::new(Settings::read(&context.config)?);
+        let cleanup = context.config.get(config::param::CLEANUP_SERVICE_NAME)?;
+        let pool = Pool::new(format!("public/{cleanup}"), context.ipc_timeout());
+        // The zone is read now: the sandbox has no /etc.
+        message::date::rfc5322(0);
+        Ok(Bounce { notifier: Notifier { settings: Rc::clone(&settings), cleanup: pool }, settings })
+    }
+
+    async fn session(self: Rc<Self>, client: Client) {
+        let context = Rc::clone(&client.context);
+        let Some(stream) = client.into_unix() else { return };
+        let mut channel: Server<Protocol> = Server::new(stream);
+        while let Some(request) = context.next_request(&mut channel).await {
+            let reply = self.answer(&context, request).await;
+            if channel.send(&reply).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Bounce {
+    async fn answer(&self, context: &Context, request: Request) -> Reply {
+        match request {
+            Request::Append { log, queue_id, records } => self.append(log, &queue_id, &records).await,
+            Request::Notify { log, keep, message } => self.notify(context, log, keep, &message).await,
+            Request::Single { message, record } => self.single(context, &message, &record).await,
+        }
+    }
+
+    async fn append(&self, log: Log, queue_id: &str, records: &[Record]) -> Reply {
+        let Some(id) = QueueId::parse(queue_id.as_bytes()) else {
+            return malformed(queue_id);
+        };
+        let entries: Vec<_> = records.iter().map(log::entry).collect();
+        let (spool, compatible) = (self.settings.spool.clone(), self.settings.compatible_logs);
+        // The append waits for the disk: not in the thread that serves the other clients.
+        let write = move || delivery_log::append(&spool, log::queue_of(log), &id, &entries, compatible);
+        match tokio::task::spawn_blocking(write).await {
+            Ok(Ok(())) => Reply::Done,
+            Ok(Err(error)) => failed(queue_id, &format!("append to {} log: {error}", log::queue_of(log).as_str())),
+            Err(error) => failed(queue_id, &error.to_string()),
+        }
+    }
+
+    async fn notify(&self, context: &Context, log: Log, keep: bool, message: &Message) -> Reply {
+        let Some(id) = QueueId::parse(message.queue_id.as_bytes()) else {
+            return malformed(&message.queue_id);
+        };
+        let entries = match log::read(&self.settings.spool, log, &id) {
+            Ok(entries) => entries,
+            Err(error) => return failed(&message.queue_id, &format!("read log: {error}")),
+        };
+        if let Err(error) = self.notifier.send(&context.config, log, keep, message, &entries).await {
+            return not_sent(&message.queue_id, &error);
+        }
+        if keep {
+            return Reply::Done;
+        }
+        match delivery_log::remove(&self.settings.spool, log::queue_of(log), &id) {
+            Ok(_) => Reply::Done,
+            Err(error) => failed(&message.queue_id, &format!("remove log: {error}")),
+        }
+    }
+
+    async fn single(&self, context: &Context, message: &Message, record: &Record) -> Reply {
+        let log = match record.action.as_str() {
+            "delivered" | "relayed" | "expanded" | "deliverable" | "undeliverable" => Log::Trace,
+            _ => Log::Bounce,
+        };
+        match self.notifier.send(&context.config, log, false, message, &[log::entry(record)]).await {
+            Ok(()) => Reply::Done,
+            Err(error) => not_sent(&message.queue_id, &error),
+        }
+    }
+}
+
+fn not_sent(queue_id: &str, error: &SubmitError) -> Reply {
+    failed(queue_id, &format!("notification not sent: {error}"))
+}
+
+fn failed(queue_id: &str, why: &str) -> Reply {
+    logging::warning!("{queue_id}: {why}");
+    Reply::Failed(why.to_owned())
+}
+
+fn malformed(queue_id: &str) -> Reply {
+    logging::warning!("malformed request: queue ID \"{queue_id}\"");
+    Reply::Failed("malformed request".to_owned())
+}

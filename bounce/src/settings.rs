@@ -1,0 +1,130 @@
+//! What main.cf says to this daemon.
+
+use std::path::Path;
+
+use config::{Config, ValueError, param};
+use dsn::template::Templates;
+use queue::{Hashing, Spool};
+
+/// Settings, read once.
+pub struct Settings {
+    /// myhostname.
+    pub hostname: String,
+    /// myorigin.
+    pub origin: String,
+    /// bounce_template_file, variables still in it.
+    pub templates: Templates,
+    /// bounce_size_limit: larger messages are returned as their header.
+    pub size_limit: u64,
+    /// backwards_bounce_logfile_compatibility.
+    pub compatible_logs: bool,
+    /// maximal_queue_lifetime in seconds: until when a delayed message is tried.
+    pub lifetime: i64,
+    /// notify_classes: who else is told.
+    pub notify: NotifyClasses,
+    /// `double_bounce_sender@myorigin`.
+    pub double_bounce_sender: Vec<u8>,
+    /// The queue directory.
+    pub spool: Spool,
+}
+
+/// What postmaster hears of, and which postmaster.
+pub struct NotifyClasses {
+    /// Class `bounce`: bounce_notice_recipient.
+    pub bounce: Option<String>,
+    /// Class `2bounce`: 2bounce_notice_recipient.
+    pub double_bounce: Option<String>,
+    /// Class `delay`: delay_notice_recipient.
+    pub delay: Option<String>,
+}
+
+impl Settings {
+    /// Reads the settings; an unreadable template file is a warning, and the built-in texts serve.
+    pub fn read(config: &Config) -> Result<Self, ValueError> {
+        let origin = config.get(param::MYORIGIN)?;
+        let classes = config.get(param::NOTIFY_CLASSES)?;
+        let if_notified = |class: &str, recipient: config::Param<String>| -> Result<Option<String>, ValueError> {
+            let wanted = classes.iter().any(|name| name.eq_ignore_ascii_case(class));
+            if wanted { config.get(recipient).map(|address| Some(qualified(&address, &origin))) } else { Ok(None) }
+        };
+        let depth = usize::try_from(config.get(param::HASH_QUEUE_DEPTH)?).unwrap_or(1);
+        Ok(Settings {
+            hostname: config.get(param::MYHOSTNAME)?,
+            templates: templates(&config.get(param::BOUNCE_TEMPLATE_FILE)?),
+            size_limit: u64::try_from(config.get(param::BOUNCE_SIZE_LIMIT)?).unwrap_or(0),
+            compatible_logs: config.get(param::BACKWARDS_BOUNCE_LOGFILE_COMPATIBILITY)?,
+            lifetime: i64::try_from(config.get(param::MAXIMAL_QUEUE_LIFETIME)?.as_secs()).unwrap_or(i64::MAX),
+            notify: NotifyClasses {
+                bounce: if_notified("bounce", param::BOUNCE_NOTICE_RECIPIENT)?,
+                double_bounce: if_notified("2bounce", param::DOUBLE_BOUNCE_NOTICE_RECIPIENT)?,
+                delay: if_notified("delay", param::DELAY_NOTICE_RECIPIENT)?,
+            },
+            double_bounce_sender: qualified(&config.get(param::DOUBLE_BOUNCE_SENDER)?, &origin).into_bytes(),
+            spool: Spool::new(".", Hashing { names: config.get(param::HASH_QUEUE_NAMES)?, depth }),
+            origin,
+        })
+    }
+}
+
+/// The value of a variable of the templates (bounce(5)): a parameter, or a time parameter with its unit.
+pub fn variable(config: &Config, name: &str) -> Option<String> {
+    const TIMES: [(&str, config::Param<std::time::Duration>); 2] = [
+        ("delay_warning_time", param::DELAY_WARNING_TIME),
+        ("maximal_queue_lifetime", param::MAXIMAL_QUEUE_LIFETIME),
+    ];
+    const UNITS: [(&str, u64); 5] =
+        [("_seconds", 1), ("_minutes", 60), ("_hours", 3600), ("_days", 86_400), ("_weeks", 604_800)];
+    for (time, param) in TIMES {
+        let unit = name.strip_prefix(time).and_then(|rest| UNITS.iter().find(|(suffix, _)| *suffix == rest));
+        if let Some((_, seconds)) = unit {
+            return config.get(param).ok().map(|duration| (duration.as_secs() / seconds).to_string());
+        }
+    }
+    config.lookup(name).ok().flatten()
+}
+
+/// An address of main.cf with the domain that local addresses have.
+fn qualified(address: &str, origin: &str) -> String {
+    if address.contains('@') { address.to_owned() } else { format!("{address}@{origin}") }
+}
+
+fn templates(path: &str) -> Templates {
+    if path.is_empty() {
+        return Templates::default();
+    }
+    let read = std::fs::read_to_string(Path::new(path)).map_err(|error| error.to_string());
+    match read.and_then(|text| Templates::from_file(&text).map_err(|error| error.to_string())) {
+        Ok(templates) => templates,
+        Err(error) => {
+            // bounce_template_file
+            logging::warning!("{path}: {error}; using the built-in texts");
+            Templates::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn template_variables_are_parameters_and_times_in_units() {
+        let text = b"myhostname = h.test\ndelay_warning_time = 4h\n";
+        let config = Config::parse(text, Path::new("/nonexistent"), &[]).unwrap();
+        assert_eq!(variable(&config, "myhostname").as_deref(), Some("h.test"));
+        assert_eq!(variable(&config, "delay_warning_time_hours").as_deref(), Some("4"));
+        assert_eq!(variable(&config, "maximal_queue_lifetime_days").as_deref(), Some("5"));
+        assert_eq!(variable(&config, "no_such_parameter"), None);
+    }
+
+    #[test]
+    fn classes_name_who_is_told() {
+        let text = b"myorigin = o.test\nnotify_classes = bounce, delay\nbounce_notice_recipient = bob@b.test\n";
+        let config = Config::parse(text, Path::new("/nonexistent"), &[]).unwrap();
+        let settings = Settings::read(&config).unwrap();
+        assert_eq!(settings.notify.bounce.as_deref(), Some("bob@b.test"));
+        assert_eq!(settings.notify.delay.as_deref(), Some("postmaster@o.test"));
+        assert_eq!(settings.notify.double_bounce, None);
+        assert_eq!(settings.double_bounce_sender, b"double-bounce@o.test");
+    }
+}

@@ -1,0 +1,156 @@
+//! Mail that the mail system makes itself: notifications, and messages that an alias sends on.
+//!
+//! It enters through cleanup like any mail, and exists when [`Submission::finish`] has given its queue ID, not before.
+
+use std::fmt;
+
+use ipc::cleanup::{Cleanup, Message, flags};
+use ipc::delivery::{Recipient, Timestamp};
+use ipc::{IpcError, Pool};
+use queue::Type;
+use queue::content::Text;
+use queue::record::{encode, encode_attribute};
+
+/// Longest piece of a line in one record (line_length_limit's default).
+const MAX_PIECE: usize = 2048;
+
+/// Who sends, who receives, and what else the queue file says before its content.
+#[derive(Clone, Debug, Default)]
+pub struct Envelope<'a> {
+    /// Internal form; empty for the null sender.
+    pub sender: &'a [u8],
+    /// Offsets are ignored.
+    pub recipients: &'a [Recipient],
+    /// Named attributes (`encoding`, `envelope_id`, `ret_flags`, `log_client_name` ...); empty values are left out.
+    pub attributes: &'a [(&'a str, &'a [u8])],
+    /// The client asked for SMTPUTF8.
+    pub smtputf8: bool,
+}
+
+/// A message on its way.
+pub struct Submission<'p> {
+    message: Message,
+    pool: &'p Pool<Cleanup>,
+}
+
+/// Why a message was not taken.
+#[derive(Debug)]
+pub enum SubmitError {
+    /// cleanup cannot be talked to.
+    Ipc(IpcError),
+    /// cleanup does not want the message: its status bits and reason.
+    Refused {
+        /// Bits of [`ipc::cleanup::status`].
+        status: u32,
+        /// A text, or empty.
+        reason: String,
+    },
+}
+
+impl fmt::Display for SubmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SubmitError::Ipc(error) => write!(f, "cleanup service: {error}"),
+            SubmitError::Refused { status, reason } if reason.is_empty() => write!(f, "cleanup status {status}"),
+            SubmitError::Refused { reason, .. } => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for SubmitError {}
+
+impl From<IpcError> for SubmitError {
+    fn from(error: IpcError) -> Self {
+        SubmitError::Ipc(error)
+    }
+}
+
+impl<'p> Submission<'p> {
+    /// Opens a message and gives its envelope; content lines follow.
+    ///
+    /// # Errors
+    /// cleanup cannot be reached.
+    pub async fn begin(pool: &'p Pool<Cleanup>, envelope: &Envelope<'_>) -> Result<Self, SubmitError> {
+        let utf8 = if envelope.smtputf8 { flags::SMTPUTF8 } else { 0 };
+        let mut message = Message::open(pool, flags::INTERNAL | utf8).await?;
+        let now = Timestamp::now();
+        let out = message.records();
+        encode(out, Type::TIME, format!("{} {}", now.seconds, now.micros).as_bytes());
+        encode_attribute(out, "rewrite_context", b"local");
+        for (name, value) in envelope.attributes.iter().filter(|(_, value)| !value.is_empty()) {
+            encode_attribute(out, name, value);
+        }
+        encode(out, Type::SENDER, envelope.sender);
+        for recipient in envelope.recipients {
+            encode_recipient(message.records(), recipient);
+            message.flow().await?;
+        }
+        encode(message.records(), Type::MESSAGE, b"");
+        Ok(Submission { message, pool })
+    }
+
+    /// The queue ID that the message has already and keeps.
+    pub fn queue_id(&self) -> &str {
+        self.message.queue_id()
+    }
+
+    /// One line of content, without its end.
+    ///
+    /// # Errors
+    /// cleanup is gone, and the message with it.
+    pub async fn line(&mut self, line: &[u8]) -> Result<(), SubmitError> {
+        let out = self.message.records();
+        let mut rest = line;
+        while rest.len() > MAX_PIECE {
+            let (piece, more) = rest.split_at(MAX_PIECE);
+            encode(out, Type::PARTIAL, piece);
+            rest = more;
+        }
+        encode(out, Type::LINE, rest);
+        Ok(self.message.flow().await?)
+    }
+
+    /// A line or a piece of one, as a queue file holds it.
+    ///
+    /// # Errors
+    /// As [`line`](Self::line).
+    pub async fn text(&mut self, text: Text<'_>) -> Result<(), SubmitError> {
+        let kind = if text.ends_line { Type::LINE } else { Type::PARTIAL };
+        encode(self.message.records(), kind, text.data);
+        Ok(self.message.flow().await?)
+    }
+
+    /// Ends the message and waits until it is on stable storage; gives its queue ID.
+    ///
+    /// # Errors
+    /// cleanup refuses it or is gone: then nobody has taken responsibility for the message.
+    pub async fn finish(mut self) -> Result<String, SubmitError> {
+        let out = self.message.records();
+        encode(out, Type::EXTRACTED, b"");
+        encode(out, Type::END, b"");
+        let queue_id = self.message.queue_id().to_owned();
+        let outcome = self.message.finish(self.pool).await?;
+        match outcome.status {
+            0 => Ok(queue_id),
+            status => Err(SubmitError::Refused { status, reason: outcome.reason }),
+        }
+    }
+
+    /// Gives the message up.
+    pub async fn abort(self) {
+        self.message.abort(self.pool).await;
+    }
+}
+
+fn encode_recipient(out: &mut Vec<u8>, recipient: &Recipient) {
+    if recipient.notify != 0 {
+        encode_attribute(out, "notify_flags", recipient.notify.to_string().as_bytes());
+    }
+    if !recipient.dsn_orig_rcpt.is_empty() {
+        encode_attribute(out, "dsn_orig_rcpt", &recipient.dsn_orig_rcpt);
+    }
+    if !recipient.original.is_empty() {
+        encode(out, Type::ORIGINAL, &recipient.original);
+    }
+    encode(out, Type::RECIPIENT, &recipient.address);
+}
