@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use config::Config;
-use delivery::submission::{Envelope, SubmitError, Submission};
+use delivery::submission::{Envelope, Submission, SubmitError};
 use dsn::report::{Audience, Report, Returned};
 use dsn::template::Kind;
 use dsn::{Action, Return, Status};

@@ -68,10 +68,8 @@ impl Settings {
 
 /// The value of a variable of the templates (bounce(5)): a parameter, or a time parameter with its unit.
 pub fn variable(config: &Config, name: &str) -> Option<String> {
-    const TIMES: [(&str, config::Param<std::time::Duration>); 2] = [
-        ("delay_warning_time", param::DELAY_WARNING_TIME),
-        ("maximal_queue_lifetime", param::MAXIMAL_QUEUE_LIFETIME),
-    ];
+    const TIMES: [(&str, config::Param<std::time::Duration>); 2] =
+        [("delay_warning_time", param::DELAY_WARNING_TIME), ("maximal_queue_lifetime", param::MAXIMAL_QUEUE_LIFETIME)];
     const UNITS: [(&str, u64); 5] =
         [("_seconds", 1), ("_minutes", 60), ("_hours", 3600), ("_days", 86_400), ("_weeks", 604_800)];
     for (time, param) in TIMES {

@@ -150,11 +150,16 @@ impl Job {
             (false, Verdict::Sent) => finding.action.unwrap_or(Action::Delivered).name(),
             (false, _) => "",
         };
+        // Success reports say which way a message went.
+        let reason = match finding.relay.as_str() {
+            relay if relay != "none" && !action.is_empty() => format!("delivery via {relay}: {}", finding.reason),
+            _ => finding.reason.clone(),
+        };
         Outcome {
             verdict,
             status: self.effective_status(finding).to_string(),
             action: action.to_owned(),
-            reason: finding.reason.clone(),
+            reason,
             diagnostic: finding.diagnostic.clone(),
             remote_mta: finding.remote_mta.clone(),
             expanded: Vec::new(),

@@ -4,10 +4,10 @@
 //! An agent's loop:
 //!
 //! ```text
-//! let mut session = delivery::Session::new(stream, settings);
-//! while let Some(mut job) = session.next().await? {
-//!     job.finish(0, &Finding::sent("2.0.0", "delivered to maildir", "local"));
-//!     session.report(job).await?;
+//! let Some(mut session) = delivery::Session::new(client, settings) else { return };
+//! while let Some(mut job) = session.next().await {
+//!     job.finish(0, &Finding::sent(Status::new(2, 0, 0), "delivered to maildir", "local"));
+//!     if session.report(job).await.is_none() { return }
 //! }
 //! ```
 //!

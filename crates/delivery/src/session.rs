@@ -3,42 +3,53 @@
 use std::fs::File;
 use std::rc::Rc;
 
+use daemon::{Client, Context};
+use ipc::Server;
 use ipc::delivery::Delivery;
-use ipc::{IpcError, Server};
-use tokio::net::UnixStream;
 
 use crate::{Job, Settings};
 
 /// Takes requests one after the other and gives their reports.
 pub struct Session {
     channel: Server<Delivery>,
+    context: Rc<Context>,
     settings: Rc<Settings>,
 }
 
 impl Session {
-    /// A session on an accepted connection.
-    pub fn new(stream: UnixStream, settings: Rc<Settings>) -> Self {
-        Session { channel: Server::new(stream), settings }
+    /// A session with an accepted client; `None` (logged) where it is not on a Unix socket.
+    pub fn new(client: Client, settings: Rc<Settings>) -> Option<Self> {
+        let context = Rc::clone(&client.context);
+        let channel = Server::new(client.into_unix()?);
+        Some(Session { channel, context, settings })
     }
 
-    /// The next request; `None` when qmgr has closed the connection.
-    ///
-    /// # Errors
-    /// The connection broke, or a request came without the descriptor of its queue file.
-    pub async fn next(&mut self) -> Result<Option<Job>, IpcError> {
-        let Some(request) = self.channel.receive_unlimited().await? else {
-            return Ok(None);
-        };
-        let file = self.channel.take_descriptor();
-        let file = file.ok_or_else(|| IpcError::Malformed("a delivery request without its queue file".to_owned()))?;
-        Ok(Some(Job::new(request, File::from(file), Rc::clone(&self.settings))))
+    /// The next request, locked; `None` when qmgr has closed the connection, when the worker is to end, or when the
+    /// channel is broken (logged). A message that another process has for itself is deferred here.
+    pub async fn next(&mut self) -> Option<Job> {
+        loop {
+            let request = self.context.next_request(&mut self.channel).await?;
+            let Some(file) = self.channel.take_descriptor() else {
+                logging::warning!("{}: a delivery request without its queue file", request.queue_id);
+                return None;
+            };
+            let job = Job::new(request, File::from(file), Rc::clone(&self.settings));
+            if job.lock().await {
+                return Some(job);
+            }
+            self.report(job).await?;
+        }
     }
 
-    /// Tells qmgr what became of the job.
-    ///
-    /// # Errors
-    /// qmgr is gone: it will find delivered recipients marked in the queue file.
-    pub async fn report(&mut self, job: Job) -> Result<(), IpcError> {
-        self.channel.send(&job.into_report()).await
+    /// Tells qmgr what became of the job. `None`: qmgr is gone; it will find delivered recipients marked in the queue
+    /// file.
+    pub async fn report(&mut self, job: Job) -> Option<()> {
+        match self.channel.send(&job.into_report()).await {
+            Ok(()) => Some(()),
+            Err(error) => {
+                logging::warning!("report to qmgr: {error}");
+                None
+            }
+        }
     }
 }

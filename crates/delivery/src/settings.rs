@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use config::{Config, ValueError, param};
+
 /// Settings of the log line, the lock and the verdict; each field names its parameter.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -27,5 +29,21 @@ impl Default for Settings {
             lock_delay: Duration::from_secs(1),
             soft_bounce: false,
         }
+    }
+}
+
+impl Settings {
+    /// Reads the parameters.
+    ///
+    /// # Errors
+    /// One of them has no valid value.
+    pub fn read(config: &Config) -> Result<Self, ValueError> {
+        Ok(Settings {
+            external_addresses: !config.get(param::INFO_LOG_ADDRESS_FORMAT)?.eq_ignore_ascii_case("internal"),
+            delay_decimals: u8::try_from(config.get(param::DELAY_LOGGING_RESOLUTION_LIMIT)?).unwrap_or(2),
+            lock_attempts: u32::try_from(config.get(param::DELIVER_LOCK_ATTEMPTS)?).unwrap_or(20),
+            lock_delay: config.get(param::DELIVER_LOCK_DELAY)?,
+            soft_bounce: config.get(param::SOFT_BOUNCE)?,
+        })
     }
 }
