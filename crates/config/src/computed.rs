@@ -39,13 +39,37 @@ fn mydomain(config: &Config, node: &str) -> String {
 }
 
 fn node_name() -> String {
-    let text = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let text = text.trim();
-    if text.is_empty() { "localhost".to_string() } else { text.to_string() }
+    let name = nix::unistd::gethostname().unwrap_or_default();
+    if name.is_empty() { "localhost".to_string() } else { name.to_string_lossy().into_owned() }
 }
 
 fn process_name() -> String {
     let program = std::env::args_os().next().unwrap_or_default();
     let name = std::path::Path::new(&program).file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn config(content: &str) -> Config {
+        Config::parse(content.as_bytes(), Path::new("/etc/postfix"), &[]).unwrap()
+    }
+
+    #[test]
+    fn a_node_name_without_a_dot_is_completed_with_mydomain() {
+        assert_eq!(myhostname(&config(""), "vm"), "vm.localdomain");
+        assert_eq!(myhostname(&config("mydomain = example.org\n"), "vm"), "vm.example.org");
+        assert_eq!(myhostname(&config("mydomain = example.org\n"), "vm.net"), "vm.net");
+    }
+
+    #[test]
+    fn mydomain_is_myhostname_without_its_first_part() {
+        assert_eq!(mydomain(&config(""), "vm"), "localdomain");
+        assert_eq!(mydomain(&config("myhostname = a.b.example\n"), "vm"), "b.example");
+        assert_eq!(mydomain(&config("myhostname = a.$mydomain\n"), "vm"), "localdomain");
+    }
 }

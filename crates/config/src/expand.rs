@@ -46,6 +46,8 @@ pub enum ExpandError {
     Number(String),
     /// A parameter refers to itself, or to too many others.
     Nesting(String),
+    /// The default of a parameter cannot be computed; the sentence says why.
+    Default(String),
 }
 
 /// A place inside an expression: what stands before and after it.
@@ -83,6 +85,7 @@ impl fmt::Display for ExpandError {
             ExpandError::Nesting(name) => {
                 write!(f, "unreasonable macro call nesting: \"{name}\"")
             }
+            ExpandError::Default(text) => f.write_str(text),
         }
     }
 }
@@ -215,7 +218,8 @@ struct Operator {
 }
 
 fn operator(text: &str) -> Option<(Operator, &str)> {
-    const OPERATORS: [(&str, fn(Ordering) -> bool); 6] = [
+    type Holds = fn(Ordering) -> bool;
+    const OPERATORS: [(&str, Holds); 6] = [
         ("==", Ordering::is_eq),
         ("!=", Ordering::is_ne),
         ("<=", Ordering::is_le),

@@ -5,6 +5,7 @@
 //! test fails when the committed source differs. Nothing here opens a socket or a lookup table, nothing here
 //! logs: warnings and errors are values, and the program that asked decides where they go.
 
+mod addresses;
 mod computed;
 mod entry;
 mod error;

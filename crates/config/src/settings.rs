@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::entry::{self, Param};
 use crate::error::{ConfigError, ValueError};
@@ -43,6 +44,7 @@ pub struct Config {
     directory: PathBuf,
     settings: BTreeMap<String, Setting>,
     computed: HashMap<&'static str, String>,
+    mynetworks: OnceLock<Result<String, String>>,
     warnings: Vec<Warning>,
 }
 
@@ -69,7 +71,13 @@ impl Config {
             let setting = Setting { value: value.clone(), origin: Origin::Override };
             settings.insert(name.clone(), setting);
         }
-        let mut config = Config { directory: directory.to_path_buf(), settings, computed: HashMap::new(), warnings };
+        let mut config = Config {
+            directory: directory.to_path_buf(),
+            settings,
+            computed: HashMap::new(),
+            mynetworks: OnceLock::new(),
+            warnings,
+        };
         config.computed = computed::defaults(&config);
         Ok(config)
     }
@@ -124,10 +132,13 @@ impl Config {
         self.default(name)
     }
 
-    /// The unexpanded default, computed ones included.
+    /// The unexpanded default, computed ones included; of mynetworks "" when it cannot be computed.
     pub fn default(&self, name: &str) -> Option<&str> {
         if let Some(value) = self.computed.get(name) {
             return Some(value);
+        }
+        if name == "mynetworks" {
+            return Some(self.networks().unwrap_or_default());
         }
         entry::find(name).map(|entry| entry.default)
     }
@@ -142,13 +153,13 @@ impl Config {
         if expand::is_literal(text) {
             return Ok(text.to_string());
         }
-        let mut walk = Walk { config: self, depth: 0, budget: REFERENCES, undefined: Vec::new() };
-        expand::expand(text, &mut walk)
+        expand::expand(text, &mut Walk::new(self))
     }
 
-    /// As [`Config::expand`], with the names that are not defined (each counts as empty).
+    /// As [`Config::expand`], with the names that are not defined (each counts as empty), and with the names of
+    /// files instead of what is in them: for showing a configuration.
     pub fn expand_noting(&self, text: &str) -> Result<(String, Vec<String>), ExpandError> {
-        let mut walk = Walk { config: self, depth: 0, budget: REFERENCES, undefined: Vec::new() };
+        let mut walk = Walk { files: false, ..Walk::new(self) };
         let text = expand::expand(text, &mut walk)?;
         Ok((text, walk.undefined))
     }
@@ -194,7 +205,30 @@ impl Config {
         self.compatibility_level() >= Level::new(3, 11)
     }
 
+    /// The expanded value of a parameter that the default of mynetworks depends on: it cannot refer to that.
+    pub(crate) fn own_text(&self, name: &str) -> Result<String, ValueError> {
+        let raw = self.raw(name).unwrap_or_default();
+        let mut walk = Walk { networks: false, ..Walk::new(self) };
+        expand::expand(raw, &mut walk).map_err(|source| ValueError::Expand { name: name.to_string(), source })
+    }
+
+    /// The default of mynetworks, computed once.
+    fn networks(&self) -> Result<&str, &str> {
+        let networks = self.mynetworks.get_or_init(|| match self.default_mynetworks() {
+            Ok((networks, _)) => Ok(networks),
+            Err(error) => Err(error.to_string()),
+        });
+        match networks {
+            Ok(networks) => Ok(networks),
+            Err(error) => Err(error),
+        }
+    }
+
     fn expand_as(&self, name: &str, raw: &str) -> Result<String, ValueError> {
+        if name == "mynetworks" && !self.is_set(name) {
+            let networks = self.networks().map_err(|error| ValueError::Meaning(error.to_string()))?;
+            return Ok(networks.to_string());
+        }
         let text = self.expand(raw).map_err(|source| ValueError::Expand { name: name.to_string(), source })?;
         // myorigin
         match name {
@@ -214,10 +248,29 @@ struct Walk<'a> {
     depth: usize,
     budget: usize,
     undefined: Vec<String>,
+    /// The default of mynetworks may be asked for.
+    networks: bool,
+    /// A value that names a file stands for what is in it.
+    files: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(config: &'a Config) -> Walk<'a> {
+        Walk { config, depth: 0, budget: REFERENCES, undefined: Vec::new(), networks: true, files: true }
+    }
 }
 
 impl Scope for Walk<'_> {
     fn value(&mut self, name: &str) -> Result<Option<String>, ExpandError> {
+        if name == "mynetworks" && !self.config.is_set(name) {
+            if !self.networks {
+                return Err(ExpandError::Nesting(name.to_string()));
+            }
+            return match self.config.networks() {
+                Ok(networks) => Ok(Some(networks.to_string())),
+                Err(error) => Err(ExpandError::Default(error.to_string())),
+            };
+        }
         let Some(raw) = self.config.raw(name) else {
             self.undefined.push(name.to_string());
             return Ok(None);
@@ -229,6 +282,11 @@ impl Scope for Walk<'_> {
         self.budget -= 1;
         let value = expand::expand(raw, self)?;
         self.depth -= 1;
+        // myorigin
+        if self.files && name == "myorigin" && value.starts_with('/') {
+            let line = files::first_line(name, &value);
+            return line.map(Some).map_err(|error| ExpandError::Default(error.to_string()));
+        }
         Ok(Some(value))
     }
 }
@@ -262,6 +320,19 @@ mod tests {
         assert_eq!(level.get(param::INET_PROTOCOLS), Ok("all".to_string()));
         assert!(!level.modern_log());
         assert!(config("compatibility_level = 3.11\n", &[]).modern_log());
+    }
+
+    #[test]
+    fn a_myorigin_that_starts_with_a_slash_is_read_from_the_file() {
+        let file = std::env::temp_dir().join(format!("config-mailname-{}", std::process::id()));
+        std::fs::write(&file, "# name\n\nmail.example.org\n").unwrap();
+        let content = format!("myorigin = {}\nfoo = x $myorigin\n", file.display());
+        let config = config(&content, &[]);
+        assert_eq!(config.get(param::MYORIGIN), Ok("mail.example.org".to_string()));
+        assert_eq!(config.expand("$foo").unwrap(), "x mail.example.org");
+        assert_eq!(config.expand_noting("$foo").unwrap().0, format!("x {}", file.display()));
+        std::fs::remove_file(&file).unwrap();
+        assert!(config.get(param::MYORIGIN).is_err());
     }
 
     #[test]
