@@ -158,7 +158,10 @@ fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
                 keep(&mail, state);
                 "250 2.0.0 Ok".to_string()
             }
-            "QUIT" => return output.write_all(b"221 2.0.0 Bye\r\n"),
+            "QUIT" => {
+                replies.extend_from_slice(b"221 2.0.0 Bye\r\n");
+                return output.write_all(&replies);
+            }
             _ => "250 2.0.0 Ok".to_string(),
         };
         replies.extend_from_slice(format!("{reply}\r\n").as_bytes());

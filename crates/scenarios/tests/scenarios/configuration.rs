@@ -1,0 +1,59 @@
+//! Wrong configuration: a message that names file, line and value.
+
+use scenarios::scenario;
+use testing::setup::write_old;
+use testing::{Client, Setup};
+
+#[test]
+fn a_wrong_master_cf_line_stops_the_start_with_file_line_and_text() {
+    scenario(|| {
+        let mut mail = Setup::new().build();
+        let path = mail.etc().join("master.cf");
+        let text = std::fs::read_to_string(&path).expect("master.cf");
+        write_old(&path, &format!("# comment\nsmtp inte n - n - - smtpd\n{text}"));
+        assert!(mail.try_start().is_err());
+        let said = format!("{}{}", mail.log(), mail.stderr());
+        let wanted = format!("fatal: {}: line 2: bad transport type: inte", path.display());
+        assert!(said.contains(&wanted), "{said}");
+    });
+}
+
+#[test]
+fn a_wrong_number_in_main_cf_is_named_with_its_value() {
+    scenario(|| {
+        let mut mail = Setup::new().set("default_process_limit", "many").build();
+        assert!(mail.try_start().is_err());
+        let said = format!("{}{}", mail.log(), mail.stderr());
+        assert!(said.contains("default_process_limit") && said.contains("many"), "{said}");
+    });
+}
+
+#[test]
+fn a_wrong_setting_of_one_daemon_leaves_the_others_running() {
+    scenario(|| {
+        let mail = Setup::new().set("smtpd_recipient_limit", "lots").start();
+        mail.sendmail(&["-f", "root@mail.test", "alice"], "Subject: x\n\nbody\n");
+        mail.wait_mail("alice", 1);
+        // The connection ends without a greeting, or waits: smtpd cannot start.
+        std::thread::spawn({
+            let address = mail.v4();
+            move || Client::connect(address).is_ok()
+        });
+        mail.wait_log(&["smtpd", "fatal", "smtpd_recipient_limit", "lots"]);
+        mail.wait_log(&["master", "smtpd: bad command startup -- throttling"]);
+    });
+}
+
+#[test]
+fn a_missing_table_defers_mail_and_is_named_in_the_log() {
+    scenario(|| {
+        let mail = Setup::new().build();
+        let missing = mail.etc().join("nowhere").display().to_string();
+        let mut mail = mail;
+        mail.set("transport_maps", &format!("texthash:{missing}"));
+        mail.start();
+        mail.sendmail(&["-f", "root@mail.test", "alice"], "Subject: x\n\nbody\n");
+        mail.wait_log(&["nowhere"]);
+        assert_eq!(testing::maildir::Mail::count(&mail.maildir("alice")), 0);
+    });
+}

@@ -1,0 +1,60 @@
+//! Many clients at once: everything is delivered, and memory stays small.
+
+use scenarios::scenario;
+use std::net::TcpStream;
+use testing::maildir::Mail;
+use testing::process::Process;
+use testing::wait::{PATIENCE, until_true};
+use testing::{Client, Setup};
+
+const IDLE: usize = 500;
+const CONNECTIONS: usize = 50;
+const MESSAGES: usize = 2_000;
+const BODY: usize = 10 * 1024;
+const MEMORY: u64 = 100 << 20;
+
+#[test]
+fn two_thousand_messages_beside_five_hundred_idle_clients_stay_below_100_mib() {
+    scenario(|| {
+        let mail =
+            Setup::new().set("default_process_limit", "600").set("smtpd_client_connection_count_limit", "0").start();
+        let idle: Vec<TcpStream> = (0..IDLE)
+            .map(|n| TcpStream::connect(if n % 2 == 0 { mail.v4() } else { mail.v6() }).expect("connected"))
+            .collect();
+        let body = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n".repeat(BODY / 64);
+        let mut most = 0;
+        std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..CONNECTIONS)
+                .map(|client| {
+                    let (body, server) = (&body, if client % 2 == 0 { mail.v6() } else { mail.v4() });
+                    scope.spawn(move || {
+                        let mut session = Client::greet(server).expect("connected");
+                        for number in 0..MESSAGES / CONNECTIONS {
+                            let text = format!("Message-Id: <{number}.{client}@load.test>\n\n{body}");
+                            let reply = session.send("a@client.test", &["alice@mail.test"], &text).expect("sent");
+                            assert_eq!(reply.code, 250, "{reply:?}");
+                        }
+                    })
+                })
+                .collect();
+            while clients.iter().any(|c| !c.is_finished()) {
+                most = most.max(memory(&mail.processes()));
+                std::thread::park_timeout(std::time::Duration::from_millis(100));
+            }
+        });
+        let folder = mail.maildir("alice");
+        let arrived = until_true(PATIENCE * 4, || {
+            most = most.max(memory(&mail.processes()));
+            Mail::count(&folder) >= MESSAGES
+        });
+        assert!(arrived, "{} of {MESSAGES} messages delivered", Mail::count(&folder));
+        assert_eq!(idle.len(), IDLE);
+        eprintln!("most memory: {} KiB in {} processes", most >> 10, mail.processes().len());
+        assert!(most < MEMORY, "{} KiB", most >> 10);
+    });
+}
+
+/// Resident memory of all processes together, shared pages counted once.
+fn memory(processes: &[Process]) -> u64 {
+    processes.iter().map(Process::proportional).sum()
+}

@@ -1,0 +1,13 @@
+//! The system tests. One file a subject; each test is a law about the whole mail system, and runs on C Postfix too.
+
+mod accept;
+mod bounce;
+mod configuration;
+mod damage;
+mod kill;
+mod load;
+mod operate;
+mod queue_tools;
+mod relay;
+mod swap;
+mod way;

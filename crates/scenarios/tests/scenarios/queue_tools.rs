@@ -1,0 +1,102 @@
+//! What operators do with the queue: mailq, postqueue, postsuper, postcat.
+
+use scenarios::scenario;
+use testing::{Client, Instance, Setup, Sink};
+
+/// An instance with one message that its next hop does not take now.
+fn with_deferred_message() -> (Instance, Sink, String) {
+    let sink = Sink::v6();
+    sink.refuse(Some("450 4.2.1 mailbox is busy"));
+    let mail = Setup::new().set("relayhost", sink.next_hop()).start();
+    let mut client = Client::greet(mail.v4()).expect("connected");
+    let text = "Subject: wait\nMessage-Id: <4@client.test>\n\nbody\n";
+    let id = client.send("a@client.test", &["x@other.test"], text).expect("sent").queue_id().expect("queue id");
+    mail.wait_queue("deferred", &id);
+    mail.wait_log(&[&id, "status=deferred"]);
+    (mail, sink, id)
+}
+
+#[test]
+fn mailq_lists_a_deferred_message_with_reason_and_recipient() {
+    scenario(|| {
+        let (mail, _sink, id) = with_deferred_message();
+        let listed = mail.output("postqueue", &["-p"]);
+        assert!(listed.starts_with("-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------\n"), "{listed}");
+        assert!(listed.contains(&format!("\n{id} ")), "{listed}");
+        for part in [" a@client.test\n", "mailbox is busy", "x@other.test\n", "Kbytes in 1 Request."] {
+            assert!(listed.contains(part), "no {part:?} in\n{listed}");
+        }
+    });
+}
+
+#[test]
+fn mailq_of_an_empty_queue_says_so() {
+    scenario(|| {
+        let mail = Setup::new().start();
+        assert_eq!(mail.output("postqueue", &["-p"]), "Mail queue is empty\n");
+    });
+}
+
+#[test]
+fn postqueue_j_prints_one_json_object_a_message() {
+    scenario(|| {
+        let (mail, _sink, id) = with_deferred_message();
+        let listed = mail.output("postqueue", &["-j"]);
+        for part in [format!("\"queue_id\": \"{id}\""), "\"queue_name\": \"deferred\"".to_string()] {
+            assert!(listed.contains(&part), "no {part} in {listed}");
+        }
+    });
+}
+
+#[test]
+fn postsuper_d_deletes_one_message() {
+    scenario(|| {
+        let (mail, _sink, id) = with_deferred_message();
+        let output = mail.run("postsuper", &["-d", &id]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("postsuper: Deleted: 1 message"), "{said}");
+        assert_eq!(mail.output("postqueue", &["-p"]), "Mail queue is empty\n");
+    });
+}
+
+#[test]
+fn a_held_message_waits_until_it_is_released() {
+    scenario(|| {
+        let (mail, sink, id) = with_deferred_message();
+        mail.output("postsuper", &["-h", &id]);
+        assert!(mail.queue_file("hold", &id).is_some());
+        assert!(mail.output("postqueue", &["-p"]).contains(&format!("\n{id}! ")));
+        sink.refuse(None);
+        mail.output("postsuper", &["-H", &id]);
+        mail.output("postqueue", &["-f"]);
+        mail.wait_log(&[&id, "status=sent"]);
+        assert_eq!(sink.count(), 1);
+    });
+}
+
+#[test]
+fn a_requeued_message_gets_a_new_name_and_is_delivered() {
+    scenario(|| {
+        let (mail, sink, id) = with_deferred_message();
+        sink.refuse(None);
+        mail.output("postsuper", &["-r", &id]);
+        // Wakes pickup, which would look by itself within a minute.
+        mail.output("postqueue", &["-f"]);
+        assert!(testing::wait::until_true(testing::wait::PATIENCE, || sink.count() == 1), "{}", mail.log());
+        assert!(sink.received()[0].text.contains("Message-Id: <4@client.test>"));
+        mail.wait_idle();
+    });
+}
+
+#[test]
+fn postcat_shows_envelope_and_message_of_a_queue_file() {
+    scenario(|| {
+        let (mail, _sink, id) = with_deferred_message();
+        let shown = mail.output("postcat", &["-q", &id]);
+        let parts =
+            ["*** ENVELOPE RECORDS", "sender: a@client.test", "recipient: x@other.test", "Subject: wait", "HEADER"];
+        for part in parts {
+            assert!(shown.contains(part), "no {part:?} in\n{shown}");
+        }
+    });
+}

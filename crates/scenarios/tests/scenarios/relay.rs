@@ -1,0 +1,70 @@
+//! Mail for other hosts: over IPv6 to a second instance, deferred while the next hop refuses, flushed on request.
+
+use scenarios::scenario;
+use testing::{Client, Setup, Sink};
+
+const TEXT: &str = "From: a@client.test\nSubject: onward\nMessage-Id: <2@client.test>\n\nbody\n";
+
+#[test]
+fn a_message_is_relayed_to_a_second_instance_over_ipv6() {
+    scenario(|| {
+        let last = Setup::new().start();
+        let first = Setup::new()
+            .set("mydestination", "")
+            .set("myhostname", "relay.test")
+            .set("relayhost", format!("[::1]:{}", last.port()))
+            .start();
+        let mut client = Client::greet(first.v6()).expect("connected");
+        let reply = client.send("a@client.test", &["alice@mail.test"], TEXT).expect("sent");
+        let id = reply.queue_id().expect("queue id");
+        let delivered = last.wait_mail("alice", 1).remove(0);
+        assert!(delivered.0.contains("by relay.test"), "{}", delivered.0);
+        let relay = format!("relay=::1[::1]:{}", last.port());
+        first.wait_log(&[&id, "to=<alice@mail.test>", &relay, "status=sent (250 2.0.0 Ok: queued as"]);
+        last.wait_log(&["connect from unknown[::1]"]);
+    });
+}
+
+#[test]
+fn a_message_is_relayed_over_ipv4_as_it_came() {
+    scenario(|| {
+        let sink = Sink::v4();
+        let mail = Setup::new().set("relayhost", sink.next_hop()).start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        client.send("a@client.test", &["x@other.test", "y@other.test"], TEXT).expect("sent");
+        testing::wait::until_true(testing::wait::PATIENCE, || sink.count() >= 1);
+        let received = sink.received();
+        assert!(received[0].text.ends_with("\n\nbody\n"), "{}", received[0].text);
+        assert_eq!(received.iter().map(|r| r.recipients.len()).sum::<usize>(), 2);
+    });
+}
+
+#[test]
+fn a_refused_message_is_deferred_and_delivered_after_postqueue_f() {
+    scenario(|| {
+        let sink = Sink::v6();
+        sink.refuse(Some("450 4.2.1 mailbox is busy"));
+        let mail = Setup::new().set("relayhost", sink.next_hop()).start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        let reply = client.send("a@client.test", &["x@other.test"], TEXT).expect("sent");
+        let id = reply.queue_id().expect("queue id");
+        mail.wait_log(&[&id, "dsn=4.2.1", "status=deferred", "450 4.2.1 mailbox is busy"]);
+        mail.wait_queue("deferred", &id);
+        sink.refuse(None);
+        mail.output("postqueue", &["-f"]);
+        mail.wait_log(&[&id, "dsn=2.0.0", "status=sent (250 2.0.0 Ok)"]);
+        mail.wait_log(&[&id, ": removed"]);
+        assert_eq!(sink.count(), 1);
+    });
+}
+
+#[test]
+fn a_message_is_deferred_when_nobody_listens_at_the_next_hop() {
+    scenario(|| {
+        let closed = testing::port::Port::reserve();
+        let mail = Setup::new().set("relayhost", format!("[::1]:{}", closed.number())).start();
+        mail.sendmail(&["-f", "root@mail.test", "x@other.test"], TEXT);
+        mail.wait_log(&["to=<x@other.test>", "relay=none", "dsn=4.4.1", "status=deferred", "Connection refused"]);
+        assert_eq!(mail.queue_ids("deferred").len(), 1);
+    });
+}
