@@ -3,7 +3,19 @@
 //! Nothing here ships. A command may build, install test accounts (as root) and write below `target/`;
 //! it must never change a file that the system's own mail programs use.
 
+mod accounts;
+mod bench;
+mod demo;
+mod docs;
 mod failure;
+mod install;
+mod manifest;
+mod oracle;
+mod packages;
+mod programs;
+mod run;
+mod send;
+mod test;
 mod tidy;
 mod workspace;
 
@@ -29,14 +41,42 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Build (release) and run a private mail system as an ordinary user, until Ctrl-C
+    Run(run::Options),
+    /// Send one message over SMTP
+    Send(send::Options),
+    /// Unit tests, then every scenario on these programs and (as root) on Debian's Postfix
+    Test {
+        /// Only tests whose names contain this
+        filter: Option<String>,
+    },
+    /// Every scenario on Debian's Postfix, unpacked below target/
+    Oracle {
+        /// Only scenarios whose names contain this
+        filter: Option<String>,
+    },
     /// Check the rules of the source that the compiler does not know
     Tidy,
+    /// Write the generated files again: parameter constants, parameter reference, table of programs
+    Docs,
+    /// Install by conf/manifest
+    Install(install::Options),
+    /// Measure these programs and Debian's Postfix in turn
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 impl Command {
     fn run(self) -> failure::Outcome {
         match self {
+            Command::Run(options) => run::run(&options),
+            Command::Send(options) => send::run(&options),
+            Command::Test { filter } => test::run(filter.as_deref()),
+            Command::Oracle { filter } => oracle::run(filter.as_deref()),
             Command::Tidy => tidy::run(),
+            Command::Docs => docs::run(),
+            Command::Install(options) => install::run(&options),
+            Command::Bench(bench) => bench::run(&bench),
         }
     }
 }

@@ -22,6 +22,10 @@ pub struct Accounts {
     pub group: String,
     /// Its id.
     pub group_gid: Gid,
+    /// Who owns what root owns in an installation.
+    pub root_uid: Uid,
+    /// Their group.
+    pub root_gid: Gid,
     /// Who owns delivered mail.
     pub recipient_uid: Uid,
     /// Their group.
@@ -46,6 +50,8 @@ impl Accounts {
             owner_gid: user.gid,
             group: group.map_or_else(|| user.gid.to_string(), |g| g.name),
             group_gid: user.gid,
+            root_uid: user.uid,
+            root_gid: user.gid,
             recipient_uid: user.uid,
             recipient_gid: user.gid,
         }
@@ -62,6 +68,8 @@ impl Accounts {
             owner_gid: owner.gid,
             group: group.name,
             group_gid: group.gid,
+            root_uid: Uid::from_raw(0),
+            root_gid: Gid::from_raw(0),
             recipient_uid: recipient.uid,
             recipient_gid: recipient.gid,
         }

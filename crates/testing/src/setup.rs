@@ -4,6 +4,7 @@ use crate::accounts::{Accounts, is_root};
 use crate::instance::Instance;
 use crate::port::Port;
 use crate::programs::{Implementation, Programs};
+use nix::unistd::{Gid, Uid};
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -15,9 +16,8 @@ use std::time::{Duration, SystemTime};
 pub const USERS: [&str; 3] = ["alice", "bob", "carol"];
 
 /// Queue directories of `mail_owner` alone.
-const PRIVATE: [&str; 12] = [
-    "incoming", "active", "deferred", "bounce", "defer", "flush", "hold", "trace", "saved", "corrupt", "private", "pid",
-];
+const PRIVATE: [&str; 11] =
+    ["incoming", "active", "deferred", "bounce", "defer", "flush", "hold", "trace", "saved", "corrupt", "private"];
 
 /// An instance that is not made yet.
 #[derive(Debug)]
@@ -185,28 +185,31 @@ fn aliases(folder: &Path) -> String {
 
 /// The directories of an installation below `folder`, with the owners and modes of one.
 pub fn make_directories(folder: &Path, accounts: &Accounts) {
-    let own = |path: &Path, uid: u32, gid: u32, mode: u32| {
-        fs::create_dir_all(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        if is_root() {
-            chown(path, Some(uid), Some(gid)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        }
-        fs::set_permissions(path, fs::Permissions::from_mode(mode))
-            .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    };
-    let (owner, owner_group, group) =
-        (accounts.owner_uid.as_raw(), accounts.owner_gid.as_raw(), accounts.group_gid.as_raw());
+    let root = (accounts.root_uid, accounts.root_gid);
+    let owner = (accounts.owner_uid, accounts.owner_gid);
+    let shared = (accounts.owner_uid, accounts.group_gid);
     for public in ["", "etc", "queue"] {
-        own(&folder.join(public), 0, 0, 0o755);
+        make(&folder.join(public), root, 0o755);
     }
     let queue = folder.join("queue");
     for private in PRIVATE {
-        own(&queue.join(private), owner, owner_group, 0o700);
+        make(&queue.join(private), owner, 0o700);
     }
-    own(&queue.join("pid"), 0, 0, 0o755);
-    own(&queue.join("public"), owner, group, 0o710);
-    own(&queue.join("maildrop"), owner, group, 0o730);
-    own(&folder.join("data"), owner, owner_group, 0o700);
-    own(&folder.join("mail"), accounts.recipient_uid.as_raw(), accounts.recipient_gid.as_raw(), 0o700);
+    make(&queue.join("pid"), root, 0o755);
+    make(&queue.join("public"), shared, 0o710);
+    make(&queue.join("maildrop"), shared, 0o730);
+    make(&folder.join("data"), owner, 0o700);
+    make(&folder.join("mail"), (accounts.recipient_uid, accounts.recipient_gid), 0o700);
+}
+
+fn make(folder: &Path, (uid, gid): (Uid, Gid), mode: u32) {
+    let made = fs::create_dir_all(folder).and_then(|()| {
+        if is_root() {
+            chown(folder, Some(uid.as_raw()), Some(gid.as_raw()))?;
+        }
+        fs::set_permissions(folder, fs::Permissions::from_mode(mode))
+    });
+    made.unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
 }
 
 /// Writes a file as if some seconds ago: a configuration file of this second is not trusted yet, and reload waits.

@@ -29,6 +29,12 @@ pub fn run() -> Outcome {
     }
     citations::check(&sources, &mut complaints)?;
     pages::check(&files, &mut complaints)?;
+    for file in crate::docs::generated()? {
+        let text = std::fs::read_to_string(workspace::root().join(&file.path)).unwrap_or_default();
+        if text != file.text {
+            complaints.add(&file.path, 1, "differs from what it is generated from: `cargo xtask docs`");
+        }
+    }
     complaints.report(sources.len())
 }
 

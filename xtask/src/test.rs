@@ -1,0 +1,65 @@
+//! `cargo xtask test`: unit tests, then the scenarios on our programs, then the same on C Postfix.
+
+use crate::failure::Outcome;
+use crate::packages::{self, Tool, on_path};
+use crate::programs::{self, Profile};
+use crate::{accounts, oracle, workspace};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use testing::accounts::is_root;
+use testing::programs::{ORACLE, OURS, SCENARIOS_ON};
+
+/// What scenarios call beside the mail system.
+const TOOLS: [Tool; 1] = [Tool { program: "swaks", package: "swaks" }];
+
+/// Runs everything, or the tests whose names contain `filter`.
+pub fn run(filter: Option<&str>) -> Outcome {
+    packages::ensure(&TOOLS)?;
+    if is_root() {
+        accounts::ensure()?;
+    }
+    println!("== unit tests");
+    workspace::run(runner(&["--workspace", "--exclude", "scenarios"], filter).current_dir(workspace::root()))?;
+    let oracle = if is_root() { Some(oracle::prepare()?) } else { None };
+    println!("== scenarios on these programs");
+    scenarios("ours", oracle.as_deref(), filter)?;
+    match oracle {
+        Some(root) => {
+            println!("== scenarios on Debian's Postfix");
+            scenarios("oracle", Some(&root), filter)
+        }
+        None => {
+            println!("== left out, for it needs root: scenarios on Debian's Postfix");
+            Ok(())
+        }
+    }
+}
+
+/// Builds the programs that scenarios run, where scenarios find them.
+pub fn build_programs() -> Outcome<PathBuf> {
+    let copies = std::env::temp_dir().join("postfix-rs-programs");
+    programs::reachable(&programs::build(Profile::Dev)?, &copies)
+}
+
+/// Runs the scenarios on `ours` or `oracle`; both must have been built or unpacked.
+pub fn scenarios(on: &str, oracle: Option<&Path>, filter: Option<&str>) -> Outcome {
+    let programs = build_programs()?;
+    let mut command = runner(&["--package", "scenarios"], filter);
+    command.env(SCENARIOS_ON, on).env(OURS, programs);
+    if let Some(root) = oracle {
+        command.env(ORACLE, root);
+    }
+    workspace::run(command.current_dir(workspace::root()))
+}
+
+/// cargo-nextest if it is there, else cargo's own runner.
+fn runner(selection: &[&str], filter: Option<&str>) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    if on_path("cargo-nextest") {
+        command.args(["nextest", "run", "--no-fail-fast", "--no-tests", "pass", "--cargo-quiet"]).args(selection);
+    } else {
+        command.args(["test", "--quiet", "--no-fail-fast"]).args(selection);
+    }
+    command.args(filter);
+    command
+}
