@@ -27,7 +27,7 @@ impl Source {
         let mut scanner = Scanner::default();
         let lines = text.lines().map(|text| {
             let (code, comment) = scanner.split(text);
-            test |= code.trim() == "#[cfg(test)]";
+            test |= code.trim() == "#[cfg(test)]" || code.trim().starts_with("#[cfg(all(test");
             Line { text: text.to_string(), code, comment, test }
         });
         Source { path: path.to_string(), lines: lines.collect() }
