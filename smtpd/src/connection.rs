@@ -1,0 +1,199 @@
+//! The bytes of one session: read in the largest pieces there are, written once a group of replies.
+//!
+//! An idle connection holds no buffer: bytes are read into one that all sessions of the process share, and
+//! the session keeps only what it has not used yet.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use smtp_protocol::{Input, Line, Newline, Reply};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Bytes read at once.
+const READ_SIZE: usize = 64 << 10;
+/// Replies that may wait while the client sends more commands; beyond it they are sent at once.
+const OUTPUT_LIMIT: usize = 16 << 10;
+
+thread_local! {
+    static SHARED: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_SIZE]);
+}
+
+/// Why a connection cannot be used any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// The client closed it, or the network did.
+    Lost,
+    /// The client said nothing, or did not read, within smtpd_timeout.
+    TimedOut,
+}
+
+/// One connection.
+pub struct Connection {
+    stream: TcpStream,
+    input: Input,
+    output: Vec<u8>,
+    limit: Duration,
+}
+
+/// A command line, owned: the session changes while it looks at it.
+pub struct CommandLine {
+    /// Without its end.
+    pub bytes: Vec<u8>,
+    /// It ended in LF alone.
+    pub bare_lf: bool,
+    /// How long it was; more than the bytes when it was cut.
+    pub length: usize,
+}
+
+impl Connection {
+    /// `limit` (smtpd_timeout) is what one read or write may take.
+    pub fn new(stream: TcpStream, limit: Duration) -> Connection {
+        Connection { stream, input: Input::new(), output: Vec::new(), limit }
+    }
+
+    /// Bytes that the client has sent and that are not used yet.
+    pub fn pending(&self) -> &[u8] {
+        self.input.pending()
+    }
+
+    /// Takes pending bytes away.
+    pub fn consume(&mut self, count: usize) {
+        self.input.consume(count);
+    }
+
+    /// Adds a reply to those that go out together.
+    pub fn queue(&mut self, reply: &Reply) {
+        reply.write(&mut self.output);
+    }
+
+    /// The next command line. A line longer than `limit` is cut there and the rest skipped.
+    /// line_length_limit.
+    ///
+    /// # Errors
+    /// The client is gone before the end of the line.
+    pub async fn command_line(&mut self, limit: usize, newline: Newline) -> Result<CommandLine, Gone> {
+        let mut kept: Option<CommandLine> = None;
+        loop {
+            if let Some(line) = self.input.line(newline) {
+                return Ok(finish_line(kept, line, limit));
+            }
+            let waiting = self.input.pending();
+            if waiting.len() > limit {
+                let length = waiting.len();
+                match &mut kept {
+                    Some(line) => line.length += length,
+                    None => kept = Some(CommandLine { bytes: waiting[..limit].to_vec(), bare_lf: false, length }),
+                }
+                self.input.consume(length);
+            }
+            self.more().await?;
+        }
+    }
+
+    /// Sends what waits to be sent, then waits for more bytes.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub async fn more(&mut self) -> Result<(), Gone> {
+        self.flush().await?;
+        self.input.release();
+        let (stream, input) = (&mut self.stream, &mut self.input);
+        let read = poll_fn(|cx| {
+            SHARED.with_borrow_mut(|shared| {
+                let mut buffer = ReadBuf::new(shared);
+                let result = std::task::ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer));
+                input.push(buffer.filled());
+                Poll::Ready(result.map(|()| buffer.filled().len()))
+            })
+        });
+        match timeout(self.limit, read).await {
+            Ok(Ok(1..)) => Ok(()),
+            Ok(Ok(0) | Err(_)) => Err(Gone::Lost),
+            Err(_) => Err(Gone::TimedOut),
+        }
+    }
+
+    /// Sends the replies that wait.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub async fn flush(&mut self) -> Result<(), Gone> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let result = timeout(self.limit, self.stream.write_all(&self.output)).await;
+        self.output = Vec::new();
+        match result {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Gone::Lost),
+            Err(_) => Err(Gone::TimedOut),
+        }
+    }
+
+    /// Sends the replies when they have become many.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub async fn flush_if_large(&mut self) -> Result<(), Gone> {
+        if self.output.len() < OUTPUT_LIMIT { Ok(()) } else { self.flush().await }
+    }
+
+    /// Ends the connection after the last reply. Errors make no difference any more.
+    pub async fn close(mut self) -> io::Result<()> {
+        let _ = self.flush().await;
+        self.stream.shutdown().await
+    }
+}
+
+fn finish_line(kept: Option<CommandLine>, line: Line<'_>, limit: usize) -> CommandLine {
+    match kept {
+        Some(mut kept) => {
+            kept.length += line.bytes.len();
+            kept.bare_lf = line.bare_lf;
+            kept
+        }
+        None => CommandLine {
+            bytes: line.bytes[..line.bytes.len().min(limit)].to_vec(),
+            bare_lf: line.bare_lf,
+            length: line.bytes.len(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    async fn pair() -> (TcpStream, Connection) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        (client, Connection::new(server, Duration::from_secs(5)))
+    }
+
+    #[tokio::test]
+    async fn a_line_beyond_the_limit_is_cut_and_the_next_one_is_whole() {
+        let (mut client, mut connection) = pair().await;
+        let mut wire = vec![b'x'; 5000];
+        wire.extend_from_slice(b"\r\nNOOP\r\n");
+        client.write_all(&wire).await.unwrap();
+        let line = connection.command_line(100, Newline::Strict).await.unwrap();
+        assert_eq!((line.bytes.len(), line.length), (100, 5000));
+        assert_eq!(connection.command_line(100, Newline::Strict).await.unwrap().bytes, b"NOOP");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_in_the_middle_of_a_line_is_noticed() {
+        let (mut client, mut connection) = pair().await;
+        client.write_all(b"NOO").await.unwrap();
+        drop(client);
+        assert_eq!(connection.command_line(100, Newline::Strict).await.err(), Some(Gone::Lost));
+    }
+}
