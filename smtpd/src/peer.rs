@@ -5,7 +5,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use dns::{LookupFault, Resolver};
+use dns::Resolver;
+use lookup::{MatchList, TableError};
 
 /// The name of a client that has none.
 pub const UNKNOWN: &str = "unknown";
@@ -91,13 +92,21 @@ impl Peer {
             }
             Ok(_) => logging::warning!("hostname {name} does not resolve to address {address}"),
             Err(error) => {
-                let reason = reason(error.fault());
+                let reason = error.system_text();
                 logging::warning!("hostname {name} does not resolve to address {address}: {reason}");
                 if error.is_temporary() {
                     self.name_status = NameStatus::Temporary;
                 }
             }
         }
+    }
+
+    /// Whether the list names the client.
+    ///
+    /// # Errors
+    /// A table of the list cannot be asked; logged.
+    pub fn is_in(&self, list: &MatchList) -> Result<bool, TableError> {
+        list.matches_host(self.name.as_bytes(), self.remote.ip().to_string().as_bytes())
     }
 
     /// The client's address in the form of RFC 5321: IPv6 addresses have a prefix.
@@ -108,14 +117,4 @@ impl Peer {
 
 fn label(name: &str, address: IpAddr) -> String {
     format!("{name}[{address}]")
-}
-
-/// What getaddrinfo(3) says of the same failure.
-fn reason(fault: LookupFault) -> &'static str {
-    match fault {
-        LookupFault::NoData | LookupFault::NullMx => "No address associated with hostname",
-        LookupFault::NotFound | LookupFault::InvalidName => "Name or service not known",
-        LookupFault::TryAgain => "Temporary failure in name resolution",
-        _ => "Non-recoverable failure in name resolution",
-    }
 }

@@ -1,0 +1,105 @@
+//! check_client_access, check_helo_access, check_sender_access, check_recipient_access: a table decides.
+//!
+//! Only the first key is whole; parts of names and addresses are not looked up in tables of patterns.
+
+use lookup::TableError;
+use lookup::search::{self, Key};
+
+use crate::rejection::Rejection;
+use crate::restriction::{AccessTable, Class, Evaluation, Stage, Verdict};
+
+/// What is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Name and address of the client.
+    Client,
+    /// The name that the client's address has, verified or not.
+    ReverseClient,
+    /// The name in HELO or EHLO.
+    Helo,
+    /// The sender address.
+    Sender,
+    /// The recipient address.
+    Recipient,
+}
+
+impl Subject {
+    /// The subject of a `check_*_access` restriction.
+    pub fn of_restriction(name: &str) -> Option<Subject> {
+        Some(match name {
+            "check_client_access" => Subject::Client,
+            "check_reverse_client_hostname_access" => Subject::ReverseClient,
+            "check_helo_access" => Subject::Helo,
+            "check_sender_access" => Subject::Sender,
+            "check_recipient_access" => Subject::Recipient,
+            _ => return None,
+        })
+    }
+
+    /// The subject of a table that stands alone in a list.
+    pub fn of_stage(stage: Stage) -> Option<Subject> {
+        match stage {
+            Stage::Client => Some(Subject::Client),
+            Stage::Helo => Some(Subject::Helo),
+            Stage::Sender => Some(Subject::Sender),
+            Stage::Recipient => Some(Subject::Recipient),
+            Stage::Data => None,
+        }
+    }
+
+    /// What replies call it.
+    pub fn class(self) -> Class {
+        match self {
+            Subject::Client | Subject::ReverseClient => Class::Client,
+            Subject::Helo => Class::Helo,
+            Subject::Sender => Class::Sender,
+            Subject::Recipient => Class::Recipient,
+        }
+    }
+}
+
+impl Evaluation<'_> {
+    /// Looks the subject up and does what the table says.
+    pub(super) async fn access(&mut self, subject: Subject, table: &AccessTable, depth: usize) -> Verdict {
+        let class = subject.class();
+        let Some(name) = self.name(class) else { return Verdict::Dunno };
+        match self.find(subject, name, table) {
+            Ok(Some((key, value))) => self.action(class, table, &key, &value, depth).await,
+            Ok(None) => Verdict::Dunno,
+            Err(_) => self.server_error(Rejection::temporary_lookup(name)),
+        }
+    }
+
+    /// The key that was found and its value.
+    fn find(
+        &self,
+        subject: Subject,
+        name: &[u8],
+        table: &AccessTable,
+    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, TableError> {
+        let peer = self.facts.peer;
+        let search = |keys: Vec<Key>, whole: &[u8]| {
+            let found = table.maps.search(&keys)?;
+            Ok(found.map(|found| (whole.to_vec(), found.value)))
+        };
+        let host = |name: &str| search(search::host_keys(name.as_bytes(), self.worker.tables.access.parents), name.as_bytes());
+        match subject {
+            Subject::Client => match host(&peer.name)? {
+                Some(found) => Ok(Some(found)),
+                None => {
+                    let address = peer.remote.ip().to_string();
+                    search(search::network_keys(address.as_bytes()), address.as_bytes())
+                }
+            },
+            Subject::ReverseClient => host(&peer.reverse_name),
+            Subject::Helo => host(self.facts.helo.unwrap_or_default()),
+            Subject::Sender | Subject::Recipient => {
+                // smtpd_null_access_lookup_key
+                let null = self.worker.settings.null_access_lookup_key.as_bytes();
+                let address = if name.is_empty() { null } else { name };
+                let tables = &self.worker.tables.access;
+                search(search::access_keys(address, &tables.delimiters, tables.parents), address)
+            }
+        }
+    }
+}

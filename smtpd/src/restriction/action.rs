@@ -1,0 +1,198 @@
+//! What an access table says: OK, REJECT, `550 text`, HOLD, a list of restrictions ...  access(5)
+
+use dsn::Status;
+
+use crate::rejection::Rejection;
+use crate::restriction::{AccessTable, Class, Evaluation, List, Stage, Verdict};
+
+/// What a message is to suffer if it is accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// HOLD
+    pub hold: bool,
+    /// DISCARD
+    pub discard: bool,
+    /// FILTER
+    pub filter: Option<Vec<u8>>,
+    /// REDIRECT
+    pub redirect: Option<Vec<u8>>,
+    /// BCC
+    pub bcc: Vec<Vec<u8>>,
+    /// PREPEND
+    pub prepend: Vec<Vec<u8>>,
+}
+
+/// BCC and PREPEND that one message may collect.
+const MAX_ADDED: usize = 100;
+
+impl Evaluation<'_> {
+    /// Does what the value of `key` in `table` says about `class`.
+    pub(super) async fn action(
+        &mut self,
+        class: Class,
+        table: &AccessTable,
+        key: &[u8],
+        value: &[u8],
+        depth: usize,
+    ) -> Verdict {
+        let value = value.trim_ascii();
+        let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
+        let (word, text) = (value[..end].to_ascii_uppercase(), value[end..].trim_ascii_start());
+        match word.as_slice() {
+            b"OK" | b"RELAY" => Verdict::Permit,
+            b"DUNNO" => Verdict::Dunno,
+            b"REJECT" => self.turn_down(class, self.worker.settings.codes.access_map_reject, text, "Access denied"),
+            b"DEFER" => self.turn_down(class, self.worker.settings.codes.access_map_defer, text, "Access denied"),
+            b"DEFER_IF_PERMIT" => {
+                let rejection = self.rejection(class, 450, text, "Service unavailable");
+                self.defer_if_permit(rejection)
+            }
+            b"DEFER_IF_REJECT" => {
+                let rejection = self.rejection(class, 450, text, "Service unavailable");
+                self.defer_if_reject(rejection)
+            }
+            b"HANGUP" => {
+                self.log("hangup", "");
+                Verdict::HangUp
+            }
+            b"INFO" => self.note("info", text),
+            b"WARN" => self.note("warn", text),
+            b"HOLD" | b"DISCARD" | b"FILTER" | b"REDIRECT" | b"BCC" | b"PREPEND" => {
+                self.effect(&word, class, table, key, text)
+            }
+            digits if digits.iter().all(u8::is_ascii_digit) && text.is_empty() => Verdict::Permit,
+            [first @ (b'4' | b'5'), second, third] if second.is_ascii_digit() && third.is_ascii_digit() => {
+                let code = [first, second, third].iter().fold(0, |code, digit| code * 10 + u16::from(**digit - b'0'));
+                self.turn_down(class, code, text, "Access denied")
+            }
+            _ => self.restrictions(value, depth).await,
+        }
+    }
+
+    fn rejection(&self, class: Class, code: u16, text: &[u8], default: &str) -> Rejection {
+        let (status, text) = Status::split_bytes(text, Status::new(4, 7, 1));
+        let text = if text.is_empty() { default.as_bytes() } else { text };
+        Rejection::new(code, adapted(status, class), self.text(class, text))
+    }
+
+    fn turn_down(&mut self, class: Class, code: u16, text: &[u8], default: &str) -> Verdict {
+        let rejection = self.rejection(class, code, text, default);
+        self.reject(rejection)
+    }
+
+    fn note(&mut self, action: &str, text: &[u8]) -> Verdict {
+        self.log(action, &text::printable(text));
+        Verdict::Dunno
+    }
+
+    fn effect(&mut self, word: &[u8], class: Class, table: &AccessTable, key: &[u8], text: &[u8]) -> Verdict {
+        let missing = |what: &str| {
+            logging::warning!("access table {} entry \"{}\" requires {what}", table.name, text::printable(key));
+            Verdict::Dunno
+        };
+        let shown = match word {
+            b"HOLD" | b"DISCARD" if text.is_empty() => format!("triggers {} action", text::printable(word)).into_bytes(),
+            b"HOLD" | b"DISCARD" => text.to_vec(),
+            _ => [b"triggers ", word, b" ", text].concat(),
+        };
+        let action = text::printable(&word.to_ascii_lowercase());
+        let verdict = match word {
+            b"HOLD" => {
+                self.effects.hold = true;
+                Verdict::Dunno
+            }
+            b"DISCARD" => {
+                self.effects.discard = true;
+                Verdict::Permit
+            }
+            b"FILTER" if !text.contains(&b':') => return missing("transport:destination"),
+            b"FILTER" => {
+                self.effects.filter = Some(text.to_vec());
+                Verdict::Dunno
+            }
+            b"PREPEND" => return self.prepend(text, missing),
+            _ if !text.contains(&b'@') => return missing("user@domain target"),
+            b"REDIRECT" => {
+                self.effects.redirect = Some(text.to_vec());
+                Verdict::Dunno
+            }
+            _ => {
+                if self.effects.bcc.len() < MAX_ADDED {
+                    self.effects.bcc.push(text.to_vec());
+                }
+                Verdict::Dunno
+            }
+        };
+        let about = self.about(class, format!("{class} "), shown);
+        self.log(&action, &text::printable(&about));
+        verdict
+    }
+
+    fn prepend(&mut self, text: &[u8], missing: impl Fn(&str) -> Verdict) -> Verdict {
+        if self.class == Class::EndOfData {
+            logging::warning!("PREPEND must not be used in smtpd_end_of_data_restrictions");
+            return Verdict::Dunno;
+        }
+        if text.is_empty() {
+            return missing("text after PREPEND");
+        }
+        if self.effects.prepend.len() < MAX_ADDED {
+            self.effects.prepend.push(text.to_vec());
+        }
+        Verdict::Dunno
+    }
+
+    /// The value is itself a list.
+    async fn restrictions(&mut self, value: &[u8], depth: usize) -> Verdict {
+        let value = String::from_utf8_lossy(value).into_owned();
+        let stage = match self.class {
+            Class::Client => Stage::Client,
+            Class::Helo => Stage::Helo,
+            Class::Sender => Stage::Sender,
+            Class::Recipient => Stage::Recipient,
+            Class::Data | Class::EndOfData => Stage::Data,
+        };
+        let items = text::split_list(&value);
+        let list = List::parse(&items, stage, &self.worker.tables.access, &self.worker.settings.classes);
+        Box::pin(self.items(list.items(), depth + 1)).await
+    }
+}
+
+/// A status about an address becomes one about the address at hand: `5.1.1` about a sender is `5.1.7`.
+fn adapted(status: Status, class: Class) -> Status {
+    if status.subject() != 1 {
+        return status;
+    }
+    let (subject, detail) = match (class, status.detail()) {
+        (Class::Sender, 1 | 3 | 4 | 6 | 7) => (1, 7),
+        (Class::Sender, 2 | 8) => (1, 8),
+        (Class::Sender, _) => (1, 0),
+        (Class::Recipient, detail @ 1..=6) => (1, detail),
+        (Class::Recipient, 7) => (1, 3),
+        (Class::Recipient, 8) => (1, 2),
+        (Class::Recipient, _) => (1, 0),
+        _ => (0, 0),
+    };
+    if (subject, detail) != (1, status.detail()) {
+        let new = Status::new(status.class(), subject, detail);
+        logging::info!("mapping DSN status {status} into {class} status {new}");
+        return new;
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_about_the_other_address_is_adapted() {
+        let of = |detail, class| adapted(Status::new(5, 1, detail), class).to_string();
+        assert_eq!(of(1, Class::Sender), "5.1.7");
+        assert_eq!(of(2, Class::Sender), "5.1.8");
+        assert_eq!(of(7, Class::Recipient), "5.1.3");
+        assert_eq!(of(3, Class::Recipient), "5.1.3");
+        assert_eq!(of(1, Class::Client), "5.0.0");
+        assert_eq!(adapted(Status::new(5, 9, 9), Class::Sender).to_string(), "5.9.9");
+    }
+}

@@ -1,0 +1,55 @@
+//! Restrictions about where the mail goes: permit_auth_destination, reject_unauth_destination,
+//! defer_unauth_destination. They are what keeps the server from being an open relay.
+
+use dsn::Status;
+use ipc::rewrite::Class as AddressClass;
+
+use crate::rejection::Rejection;
+use crate::restriction::{Class, Evaluation, Verdict};
+
+impl Evaluation<'_> {
+    /// permit_auth_destination
+    pub(super) async fn permit_auth_destination(&mut self) -> Verdict {
+        match self.is_authorized().await {
+            Ok(true) => Verdict::Permit,
+            Ok(false) => Verdict::Dunno,
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// reject_unauth_destination
+    pub(super) async fn reject_unauth_destination(&mut self) -> Verdict {
+        let code = self.worker.settings.codes.relay_domains;
+        self.unauthorized(Rejection::new(code, Status::new(5, 7, 1), "")).await
+    }
+
+    /// defer_unauth_destination
+    pub(super) async fn defer_unauth_destination(&mut self) -> Verdict {
+        let code = 400 + self.worker.settings.codes.relay_domains % 100;
+        self.unauthorized(Rejection::new(code, Status::new(4, 7, 1), "")).await
+    }
+
+    async fn unauthorized(&mut self, mut rejection: Rejection) -> Verdict {
+        match self.is_authorized().await {
+            Ok(true) => Verdict::Dunno,
+            Ok(false) => {
+                rejection.text = self.about(Class::Recipient, "", "Relay access denied");
+                self.reject(rejection)
+            }
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// Mail for the recipient is this system's business. Without a recipient it is.
+    async fn is_authorized(&mut self) -> Result<bool, Verdict> {
+        let Some(recipient) = self.facts.recipient else { return Ok(true) };
+        match self.worker.resolve(self.facts.sender, recipient).await {
+            Ok(resolved) => {
+                // allow_untrusted_routing
+                let routed = resolved.routed && !self.worker.settings.allow_untrusted_routing;
+                Ok(resolved.class != AddressClass::Default && !routed)
+            }
+            Err(_) => Err(self.server_error(Rejection::temporary_lookup(recipient))),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Restrictions about the domains of sender and recipient: reject_non_fqdn_sender and _recipient,
+//! reject_unknown_sender_domain and _recipient_domain.
+
+use dns::{LookupError, LookupFault};
+use dsn::Status;
+use net::Family;
+
+use crate::rejection::Rejection;
+use crate::restriction::{Class, Evaluation, Verdict};
+use crate::settings::TempfailAction;
+use crate::worker::Smtpd;
+
+impl Smtpd {
+    /// Whether mail can be sent to a domain, as far as the name service knows: it has an MX or an address.
+    pub async fn mail_domain(&self, domain: &str) -> Result<(), LookupError> {
+        let first = match self.resolver.mx(domain).await {
+            Ok(_) => return Ok(()),
+            Err(error) if matches!(error.fault, LookupFault::NotFound | LookupFault::NoData) => error,
+            Err(error) => return Err(error),
+        };
+        if first.fault == LookupFault::NotFound {
+            return Err(first);
+        }
+        let mut result = Err(first);
+        for family in [Family::V4, Family::V6] {
+            match self.resolver.addresses(domain, family).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_temporary() => result = Err(error),
+                Err(_) => {}
+            }
+        }
+        result
+    }
+}
+
+impl Evaluation<'_> {
+    /// reject_non_fqdn_sender, reject_non_fqdn_recipient
+    pub(super) fn reject_non_fqdn(&mut self, class: Class) -> Verdict {
+        let Some(address) = self.name(class).filter(|address| !address.is_empty()) else { return Verdict::Dunno };
+        let fine = match address::domain(address) {
+            Some(domain) if domain.starts_with(b"[") => true,
+            Some(domain) => {
+                let domain = domain.strip_suffix(b".").unwrap_or(domain);
+                domain.contains(&b'.') && net::hostname::is_valid(domain)
+            }
+            // RFC 5321 4.5.1: postmaster needs no domain.
+            None => class == Class::Recipient && address.eq_ignore_ascii_case(b"postmaster"),
+        };
+        if fine {
+            return Verdict::Dunno;
+        }
+        let text = self.text(class, "need fully-qualified address");
+        self.reject(Rejection::new(self.worker.settings.codes.non_fqdn, Status::new(5, 5, 2), text))
+    }
+
+    /// reject_unknown_sender_domain, reject_unknown_recipient_domain
+    pub(super) async fn reject_unknown_domain(&mut self, class: Class) -> Verdict {
+        let Some(address) = self.name(class).filter(|address| !address.is_empty()) else { return Verdict::Dunno };
+        let domain = match self.worker.resolve(self.facts.sender, address).await {
+            // A domain that is delivered to here needs no name server.
+            Ok(resolved) if resolved.class != ipc::rewrite::Class::Default => return Verdict::Dunno,
+            Ok(resolved) => address::domain(&resolved.recipient).map(<[u8]>::to_vec),
+            Err(_) => return self.server_error(Rejection::temporary_lookup(address)),
+        };
+        let Some(domain) = domain.filter(|domain| !domain.starts_with(b"[")) else { return Verdict::Dunno };
+        let domain = String::from_utf8_lossy(&domain).into_owned();
+        let unknown = Status::new(4, 1, if class == Class::Sender { 8 } else { 2 });
+        match self.worker.mail_domain(&domain).await {
+            Ok(()) => Verdict::Dunno,
+            Err(error) if error.fault == LookupFault::NullMx => {
+                let (code, status) = match class {
+                    Class::Sender => (550, Status::new(5, 7, 27)),
+                    _ => (556, Status::new(5, 1, 10)),
+                };
+                let text = self.text(class, format!("Domain {domain} does not accept mail (nullMX)"));
+                self.reject(Rejection::new(code, status, text))
+            }
+            Err(error) if error.is_temporary() => {
+                let text = self.text(class, "Domain not found");
+                self.tempfail(self.worker.settings.unknown_address_tempfail_action, Rejection::new(450, unknown, text))
+            }
+            Err(_) => {
+                let text = self.text(class, "Domain not found");
+                self.reject(Rejection::new(self.worker.settings.codes.unknown_address, unknown, text))
+            }
+        }
+    }
+
+    /// What a *_tempfail_action makes of a decision that could not be made.
+    pub(super) fn tempfail(&mut self, action: TempfailAction, rejection: Rejection) -> Verdict {
+        match action {
+            TempfailAction::Defer => self.reject(rejection),
+            TempfailAction::DeferIfPermit => self.defer_if_permit(rejection),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! One evaluation of restrictions: what is known, what was decided for later, and how a "no" becomes final.
+//!
+//! A "no" is logged where it is decided, once. What a later restriction may still turn around
+//! (defer_if_permit, defer_if_reject) is remembered here from the client stage to the recipient stage.
+
+use std::fmt;
+
+use dsn::Status;
+
+use crate::peer::Peer;
+use crate::rejection::Rejection;
+use crate::restriction::{Effects, Verdict};
+use crate::worker::Smtpd;
+
+/// What a restriction is about: the word in the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The client.
+    Client,
+    /// The name in HELO or EHLO.
+    Helo,
+    /// The sender address.
+    Sender,
+    /// The recipient address.
+    Recipient,
+    /// The DATA command.
+    Data,
+    /// The end of the content.
+    EndOfData,
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Class::Client => "Client host",
+            Class::Helo => "Helo command",
+            Class::Sender => "Sender address",
+            Class::Recipient => "Recipient address",
+            Class::Data => "Data command",
+            Class::EndOfData => "End-of-data",
+        })
+    }
+}
+
+/// What is known at the time of an evaluation.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The client.
+    pub peer: &'a Peer,
+    /// The name in HELO or EHLO.
+    pub helo: Option<&'a str>,
+    /// `SMTP` or `ESMTP`.
+    pub protocol: &'static str,
+    /// The sender in internal form.
+    pub sender: Option<&'a [u8]>,
+    /// The recipient in internal form, if there is one and only one.
+    pub recipient: Option<&'a [u8]>,
+    /// Recipients accepted so far.
+    pub recipients: usize,
+    /// The queue file, once there is one.
+    pub queue_id: Option<&'a str>,
+    /// The command, for log lines.
+    pub command: &'static str,
+    /// The client did not wait for a reply that it has to wait for.
+    pub pipelined: bool,
+}
+
+/// An evaluation in progress.
+pub struct Evaluation<'a> {
+    /// Settings, tables, services.
+    pub worker: &'a Smtpd,
+    /// What is known.
+    pub facts: Facts<'a>,
+    /// What the message is to suffer if it is accepted.
+    pub effects: &'a mut Effects,
+    /// What the current list is about.
+    pub class: Class,
+    /// A "no" is only logged.
+    pub warn_only: bool,
+    /// reject_unlisted_sender was evaluated.
+    pub sender_checked: bool,
+    /// reject_unlisted_recipient was evaluated.
+    pub recipient_checked: bool,
+    if_permit: Option<Rejection>,
+    if_reject: Option<Rejection>,
+}
+
+impl<'a> Evaluation<'a> {
+    /// An evaluation that begins.
+    pub fn new(worker: &'a Smtpd, facts: Facts<'a>, class: Class, effects: &'a mut Effects) -> Evaluation<'a> {
+        Evaluation {
+            worker,
+            facts,
+            effects,
+            class,
+            warn_only: false,
+            sender_checked: false,
+            recipient_checked: false,
+            if_permit: None,
+            if_reject: None,
+        }
+    }
+
+    /// The name that a reply about `class` begins with; `None` when there is nothing of the class.
+    pub fn name(&self, class: Class) -> Option<&'a [u8]> {
+        match class {
+            Class::Client => Some(self.facts.peer.label.as_bytes()),
+            Class::Helo => self.facts.helo.map(str::as_bytes),
+            Class::Sender => self.facts.sender,
+            Class::Recipient => self.facts.recipient,
+            Class::Data => Some(b"DATA"),
+            Class::EndOfData => Some(b"END-OF-MESSAGE"),
+        }
+    }
+
+    /// `<NAME>: CLASS rejected: TEXT`
+    pub fn text(&self, class: Class, text: impl AsRef<[u8]>) -> Vec<u8> {
+        self.about(class, format!("{class} rejected: "), text)
+    }
+
+    /// `<NAME>: HEADTEXT`
+    pub fn about(&self, class: Class, head: impl AsRef<[u8]>, text: impl AsRef<[u8]>) -> Vec<u8> {
+        let name = self.name(class).unwrap_or_default();
+        [b"<", name, b">: ", head.as_ref(), text.as_ref()].concat()
+    }
+
+    /// A "no": logged, and final unless it may only warn.
+    pub fn reject(&mut self, rejection: Rejection) -> Verdict {
+        if self.warn_only {
+            self.log("reject_warning", &rejection.shown());
+            return Verdict::Dunno;
+        }
+        // defer_if_reject: what would be permanent becomes what was remembered.
+        let rejection = match self.if_reject.take() {
+            Some(remembered) if rejection.is_permanent() => remembered,
+            _ => rejection,
+        };
+        self.log("reject", &rejection.shown());
+        Verdict::Reject(rejection)
+    }
+
+    /// A "no" that is our own fault: always final.
+    pub fn server_error(&mut self, rejection: Rejection) -> Verdict {
+        self.log("reject", &rejection.shown());
+        Verdict::Reject(rejection)
+    }
+
+    /// reject
+    pub fn reject_here(&mut self) -> Verdict {
+        let text = self.text(self.class, "Access denied");
+        self.reject(Rejection::new(self.worker.settings.codes.reject, Status::new(5, 7, 1), text))
+    }
+
+    /// defer
+    pub fn defer_here(&mut self) -> Verdict {
+        let text = self.text(self.class, "Try again later");
+        self.reject(Rejection::new(self.worker.settings.codes.defer, Status::new(4, 3, 2), text))
+    }
+
+    /// defer_if_permit
+    pub fn remember_defer_if_permit(&mut self) -> Verdict {
+        let text = self.text(self.class, "defer_if_permit requested");
+        self.defer_if_permit(Rejection::new(450, Status::new(4, 7, 0), text))
+    }
+
+    /// defer_if_reject
+    pub fn remember_defer_if_reject(&mut self) -> Verdict {
+        let text = self.text(self.class, "defer_if_reject requested");
+        self.defer_if_reject(Rejection::new(450, Status::new(4, 7, 0), text))
+    }
+
+    /// If nothing turns the command down, this does. The first one counts.
+    pub fn defer_if_permit(&mut self, rejection: Rejection) -> Verdict {
+        if self.warn_only {
+            return self.reject(rejection);
+        }
+        self.if_permit.get_or_insert(rejection);
+        Verdict::Dunno
+    }
+
+    /// If something turns the command down for good, this does instead. The first one counts.
+    pub fn defer_if_reject(&mut self, rejection: Rejection) -> Verdict {
+        if !self.warn_only {
+            self.if_reject.get_or_insert(rejection);
+        }
+        Verdict::Dunno
+    }
+
+    /// Whatever follows, the command is turned down for now.
+    pub fn is_decided(&self) -> bool {
+        self.if_permit.is_some() && self.if_reject.is_some()
+    }
+
+    /// What remains of defer_if_permit when all lists have said yes.
+    pub fn remainder(&mut self) -> Option<Rejection> {
+        let rejection = self.if_permit.take()?;
+        self.log("reject", &rejection.shown());
+        Some(rejection)
+    }
+
+    /// `QUEUEID: ACTION: COMMAND from CLIENT: TEXT; from=<...> ...`
+    pub fn log(&self, action: &str, text: &str) {
+        let facts = &self.facts;
+        let queue_id = facts.queue_id.unwrap_or("NOQUEUE");
+        let command = facts.command;
+        let client = &facts.peer.label;
+        logging::info!("{queue_id}: {action}: {command} from {client}: {text};{}", self.circumstances());
+    }
+
+    fn circumstances(&self) -> String {
+        circumstances(self.worker, self.facts.sender, self.facts.recipient, self.facts.protocol, self.facts.helo)
+    }
+}
+
+/// ` from=<S> to=<R> proto=P helo=<H>`: what log lines about a command end with.
+pub fn circumstances(
+    worker: &Smtpd,
+    sender: Option<&[u8]>,
+    recipient: Option<&[u8]>,
+    protocol: &str,
+    helo: Option<&str>,
+) -> String {
+    let mut out = String::new();
+    for (name, value) in [("from", sender), ("to", recipient)] {
+        if let Some(address) = value {
+            out.push_str(&format!(" {name}=<{}>", worker.shown_address(address)));
+        }
+    }
+    out.push_str(&format!(" proto={protocol}"));
+    if let Some(helo) = helo {
+        out.push_str(&format!(" helo=<{helo}>"));
+    }
+    out
+}

@@ -1,0 +1,201 @@
+//! Lists of restrictions as main.cf and access tables write them.
+//!
+//! A name that is not known is no error here: it turns mail down when its turn comes, so that a mistake
+//! never opens a relay and never stops the server.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::restriction::{Restriction, Subject, Tables};
+
+/// Which parameter a list comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// smtpd_client_restrictions
+    Client,
+    /// smtpd_helo_restrictions
+    Helo,
+    /// smtpd_sender_restrictions
+    Sender,
+    /// smtpd_relay_restrictions, smtpd_recipient_restrictions
+    Recipient,
+    /// smtpd_data_restrictions, smtpd_end_of_data_restrictions
+    Data,
+}
+
+/// A parsed list.
+#[derive(Clone, Debug, Default)]
+pub struct List(Vec<Restriction>);
+
+/// All lists of the configuration.
+#[derive(Debug, Default)]
+pub struct Lists {
+    /// smtpd_client_restrictions
+    pub client: List,
+    /// smtpd_helo_restrictions
+    pub helo: List,
+    /// smtpd_sender_restrictions
+    pub sender: List,
+    /// smtpd_relay_restrictions
+    pub relay: List,
+    /// smtpd_recipient_restrictions
+    pub recipient: List,
+    /// smtpd_data_restrictions
+    pub data: List,
+    /// smtpd_end_of_data_restrictions
+    pub end_of_data: List,
+    /// local_header_rewrite_clients
+    pub local_rewrite: List,
+    classes: HashMap<String, Rc<List>>,
+}
+
+impl Lists {
+    /// The list that smtpd_restriction_classes gives a name.
+    pub fn class(&self, name: &str) -> Option<&Rc<List>> {
+        self.classes.get(name)
+    }
+
+    /// Adds a class.
+    pub fn add_class(&mut self, name: &str, list: List) {
+        self.classes.insert(name.to_owned(), Rc::new(list));
+    }
+}
+
+/// The restrictions that make a server refuse mail for strangers: at least one must be there.
+const RELAY_PROTECTION: [&str; 6] = [
+    "reject_unauth_destination",
+    "defer_unauth_destination",
+    "reject",
+    "defer",
+    "defer_if_permit",
+    "check_relay_domains",
+];
+
+/// Whether one of the lists keeps strangers from relaying.
+pub fn protects_relay(lists: &[&[String]]) -> bool {
+    lists.iter().any(|list| list.iter().any(|name| RELAY_PROTECTION.contains(&name.to_ascii_lowercase().as_str())))
+}
+
+/// What the fatal error says when none does.
+pub fn no_relay_protection() -> String {
+    let (last, others) = RELAY_PROTECTION.split_last().unwrap_or((&"", &[]));
+    format!(
+        "in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, \
+         specify at least one working instance of: {} or {last}",
+        others.join(", ")
+    )
+}
+
+impl List {
+    /// Parses the items of a list. `classes` are the names of smtpd_restriction_classes.
+    pub fn parse(items: &[impl AsRef<str>], stage: Stage, tables: &Tables, classes: &[String]) -> List {
+        let mut found: Vec<Restriction> = Vec::with_capacity(items.len());
+        let mut rest = items.iter().map(AsRef::as_ref);
+        while let Some(name) = rest.next() {
+            if let Some(end) = found.last().and_then(final_name)
+                && !(found.len() >= 2 && matches!(found[found.len() - 2], Restriction::WarnIfReject))
+            {
+                logging::warning!("restriction `{name}' after `{end}' is ignored");
+                break;
+            }
+            found.push(item(name, &mut rest, stage, tables, classes));
+        }
+        List(found)
+    }
+
+    /// The items.
+    pub fn items(&self) -> &[Restriction] {
+        &self.0
+    }
+
+    /// There is nothing to evaluate.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The name of a restriction that nothing can follow.
+fn final_name(item: &Restriction) -> Option<&'static str> {
+    match item {
+        Restriction::Permit => Some("permit"),
+        Restriction::Reject => Some("reject"),
+        Restriction::Defer => Some("defer"),
+        _ => None,
+    }
+}
+
+fn item<'a>(
+    name: &str,
+    rest: &mut impl Iterator<Item = &'a str>,
+    stage: Stage,
+    tables: &Tables,
+    classes: &[String],
+) -> Restriction {
+    if classes.iter().any(|class| class == name) {
+        return Restriction::Class(name.to_owned());
+    }
+    let lower = name.to_ascii_lowercase();
+    if let Some(restriction) = simple(&lower) {
+        return restriction;
+    }
+    if lower == "sleep" {
+        let seconds = rest.next().and_then(|time| time.trim_end_matches(['s', 'S']).parse().ok());
+        return match seconds {
+            Some(seconds) => Restriction::Sleep(Duration::from_secs(seconds)),
+            None => Restriction::Misused("restriction sleep requires a number of seconds".to_owned()),
+        };
+    }
+    if let Some(subject) = Subject::of_restriction(&lower) {
+        return match rest.next() {
+            Some(table) => tables.access(subject, table),
+            None => Restriction::Misused(format!("restriction {lower} requires a lookup table")),
+        };
+    }
+    // `type:name` alone is a check of what the list is about.
+    if name.contains(':') {
+        return match Subject::of_stage(stage) {
+            Some(subject) => tables.access(subject, name),
+            None => Restriction::Misused(format!(
+                "specify one of (check_client_access, check_helo_access, check_sender_access, \
+                 check_recipient_access) before \"{name}\""
+            )),
+        };
+    }
+    Restriction::Unknown(name.to_owned())
+}
+
+/// Restrictions without an argument.
+fn simple(name: &str) -> Option<Restriction> {
+    Some(match name {
+        "permit" => Restriction::Permit,
+        "reject" => Restriction::Reject,
+        "defer" => Restriction::Defer,
+        "defer_if_permit" => Restriction::DeferIfPermit,
+        "defer_if_reject" => Restriction::DeferIfReject,
+        "warn_if_reject" => Restriction::WarnIfReject,
+        "permit_mynetworks" => Restriction::PermitMynetworks,
+        "permit_inet_interfaces" => Restriction::PermitInetInterfaces,
+        "permit_sasl_authenticated" | "permit_tls_clientcerts" | "permit_tls_all_clientcerts" => {
+            Restriction::PermitAuthenticated
+        }
+        "permit_auth_destination" => Restriction::PermitAuthDestination,
+        "reject_unauth_destination" => Restriction::RejectUnauthDestination,
+        "defer_unauth_destination" => Restriction::DeferUnauthDestination,
+        "reject_plaintext_session" => Restriction::RejectPlaintextSession,
+        "reject_unauth_pipelining" => Restriction::RejectUnauthPipelining,
+        "reject_multi_recipient_bounce" => Restriction::RejectMultiRecipientBounce,
+        "reject_unknown_client_hostname" | "reject_unknown_client" => Restriction::RejectUnknownClientHostname,
+        "reject_unknown_reverse_client_hostname" => Restriction::RejectUnknownReverseClientHostname,
+        "reject_invalid_helo_hostname" | "reject_invalid_hostname" => Restriction::RejectInvalidHelo,
+        "reject_non_fqdn_helo_hostname" | "reject_non_fqdn_hostname" => Restriction::RejectNonFqdnHelo,
+        "reject_unknown_helo_hostname" | "reject_unknown_hostname" => Restriction::RejectUnknownHelo,
+        "reject_non_fqdn_sender" => Restriction::RejectNonFqdnSender,
+        "reject_non_fqdn_recipient" => Restriction::RejectNonFqdnRecipient,
+        "reject_unknown_sender_domain" => Restriction::RejectUnknownSenderDomain,
+        "reject_unknown_recipient_domain" => Restriction::RejectUnknownRecipientDomain,
+        "reject_unlisted_sender" => Restriction::RejectUnlistedSender,
+        "reject_unlisted_recipient" | "check_recipient_maps" => Restriction::RejectUnlistedRecipient,
+        _ => return None,
+    })
+}

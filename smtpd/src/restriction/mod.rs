@@ -1,0 +1,198 @@
+//! Restrictions: what the smtpd_*_restrictions lists are made of, and how a list is gone through.
+//!
+//! One file a restriction or a small family; this one has the table of all of them. A restriction looks at
+//! what is known of the client, its greeting, the sender and the recipient, and says yes, no, or nothing.
+//! No restriction ever sends a reply: the command that asked does.
+
+mod access;
+mod action;
+mod client;
+mod destination;
+mod domain;
+mod evaluation;
+mod helo;
+mod list;
+mod session;
+mod tables;
+mod unlisted;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+pub use access::Subject;
+pub use action::Effects;
+pub use evaluation::{Class, Evaluation, Facts};
+pub use list::{List, Lists, Stage};
+pub use tables::{AccessTable, Tables};
+
+use crate::rejection::Rejection;
+
+/// What a restriction says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Yes: the rest of the list is not looked at.
+    Permit,
+    /// Nothing: on to the next.
+    Dunno,
+    /// No.
+    Reject(Rejection),
+    /// No, and without a word.
+    HangUp,
+}
+
+/// One item of a list.
+#[derive(Clone, Debug)]
+pub enum Restriction {
+    /// permit
+    Permit,
+    /// reject
+    Reject,
+    /// defer
+    Defer,
+    /// defer_if_permit
+    DeferIfPermit,
+    /// defer_if_reject
+    DeferIfReject,
+    /// warn_if_reject: the next item only warns.
+    WarnIfReject,
+    /// sleep SECONDS
+    Sleep(Duration),
+    /// permit_mynetworks
+    PermitMynetworks,
+    /// permit_inet_interfaces
+    PermitInetInterfaces,
+    /// permit_sasl_authenticated, permit_tls_clientcerts and the like: nobody has authenticated here.
+    PermitAuthenticated,
+    /// permit_auth_destination
+    PermitAuthDestination,
+    /// reject_unauth_destination
+    RejectUnauthDestination,
+    /// defer_unauth_destination
+    DeferUnauthDestination,
+    /// reject_plaintext_session
+    RejectPlaintextSession,
+    /// reject_unauth_pipelining
+    RejectUnauthPipelining,
+    /// reject_multi_recipient_bounce
+    RejectMultiRecipientBounce,
+    /// reject_unknown_client_hostname
+    RejectUnknownClientHostname,
+    /// reject_unknown_reverse_client_hostname
+    RejectUnknownReverseClientHostname,
+    /// reject_invalid_helo_hostname
+    RejectInvalidHelo,
+    /// reject_non_fqdn_helo_hostname
+    RejectNonFqdnHelo,
+    /// reject_unknown_helo_hostname
+    RejectUnknownHelo,
+    /// reject_non_fqdn_sender
+    RejectNonFqdnSender,
+    /// reject_non_fqdn_recipient
+    RejectNonFqdnRecipient,
+    /// reject_unknown_sender_domain
+    RejectUnknownSenderDomain,
+    /// reject_unknown_recipient_domain
+    RejectUnknownRecipientDomain,
+    /// reject_unlisted_sender
+    RejectUnlistedSender,
+    /// reject_unlisted_recipient
+    RejectUnlistedRecipient,
+    /// check_*_access TABLE
+    Access(Subject, Rc<AccessTable>),
+    /// A name of smtpd_restriction_classes.
+    Class(String),
+    /// A name that means nothing, or nothing yet.
+    Unknown(String),
+    /// A known name that is used wrongly; the text of the warning.
+    Misused(String),
+}
+
+/// Lists within lists (classes, lists in access tables) that are gone into.
+const DEPTH_LIMIT: usize = 100;
+
+impl Evaluation<'_> {
+    /// Goes through a list until an item says yes or no.
+    pub async fn list(&mut self, list: &List) -> Verdict {
+        self.items(list.items(), 0).await
+    }
+
+    async fn items(&mut self, items: &[Restriction], depth: usize) -> Verdict {
+        if depth > DEPTH_LIMIT {
+            logging::warning!("smtpd restriction nesting depth exceeds {DEPTH_LIMIT}");
+            return self.server_error(Rejection::server_configuration());
+        }
+        let outer = self.warn_only;
+        let mut warn = outer;
+        for item in items {
+            if matches!(item, Restriction::WarnIfReject) {
+                warn = true;
+                continue;
+            }
+            self.warn_only = warn;
+            let verdict = self.item(item, depth).await;
+            warn = outer;
+            self.warn_only = outer;
+            if verdict != Verdict::Dunno {
+                return verdict;
+            }
+            if self.is_decided() {
+                break;
+            }
+        }
+        Verdict::Dunno
+    }
+
+    async fn item(&mut self, item: &Restriction, depth: usize) -> Verdict {
+        match item {
+            Restriction::Permit => Verdict::Permit,
+            Restriction::Reject => self.reject_here(),
+            Restriction::Defer => self.defer_here(),
+            Restriction::DeferIfPermit => self.remember_defer_if_permit(),
+            Restriction::DeferIfReject => self.remember_defer_if_reject(),
+            Restriction::WarnIfReject | Restriction::PermitAuthenticated => Verdict::Dunno,
+            Restriction::Sleep(time) => {
+                tokio::time::sleep(*time).await;
+                Verdict::Dunno
+            }
+            Restriction::PermitMynetworks => self.permit_mynetworks(),
+            Restriction::PermitInetInterfaces => self.permit_inet_interfaces(),
+            Restriction::PermitAuthDestination => self.permit_auth_destination().await,
+            Restriction::RejectUnauthDestination => self.reject_unauth_destination().await,
+            Restriction::DeferUnauthDestination => self.defer_unauth_destination().await,
+            Restriction::RejectPlaintextSession => self.reject_plaintext_session(),
+            Restriction::RejectUnauthPipelining => self.reject_unauth_pipelining(),
+            Restriction::RejectMultiRecipientBounce => self.reject_multi_recipient_bounce(),
+            Restriction::RejectUnknownClientHostname => self.reject_unknown_client_hostname(),
+            Restriction::RejectUnknownReverseClientHostname => self.reject_unknown_reverse_client_hostname(),
+            Restriction::RejectInvalidHelo => self.reject_invalid_helo(),
+            Restriction::RejectNonFqdnHelo => self.reject_non_fqdn_helo(),
+            Restriction::RejectUnknownHelo => self.reject_unknown_helo().await,
+            Restriction::RejectNonFqdnSender => self.reject_non_fqdn(Class::Sender),
+            Restriction::RejectNonFqdnRecipient => self.reject_non_fqdn(Class::Recipient),
+            Restriction::RejectUnknownSenderDomain => self.reject_unknown_domain(Class::Sender).await,
+            Restriction::RejectUnknownRecipientDomain => self.reject_unknown_domain(Class::Recipient).await,
+            Restriction::RejectUnlistedSender => self.reject_unlisted_sender().await,
+            Restriction::RejectUnlistedRecipient => self.reject_unlisted_recipient().await,
+            Restriction::Access(subject, table) => Box::pin(self.access(*subject, table, depth)).await,
+            Restriction::Class(name) => Box::pin(self.class(name, depth)).await,
+            Restriction::Unknown(name) => {
+                logging::warning!("unknown smtpd restriction: \"{name}\"");
+                self.server_error(Rejection::server_configuration())
+            }
+            Restriction::Misused(why) => {
+                logging::warning!("{why}");
+                self.server_error(Rejection::server_configuration())
+            }
+        }
+    }
+
+    async fn class(&mut self, name: &str, depth: usize) -> Verdict {
+        match self.worker.lists.class(name) {
+            Some(list) => {
+                let list = Rc::clone(list);
+                self.items(list.items(), depth + 1).await
+            }
+            None => self.server_error(Rejection::server_configuration()),
+        }
+    }
+}
