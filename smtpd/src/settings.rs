@@ -174,7 +174,7 @@ impl Settings {
             error_sleep_time: config.get(param::SMTPD_ERROR_SLEEP_TIME)?,
             forbid_unauth_pipelining: config.get(param::SMTPD_FORBID_UNAUTH_PIPELINING)?,
             forbidden_commands: words_of(&forbidden),
-            forbid_non_letters: forbidden.contains("/^[^A-Z]/"),
+            forbid_non_letters: forbidden.iter().any(|word| word.contains("/^[^A-Z]/")),
             hard_error_limit: number(config, param::SMTPD_HARD_ERROR_LIMIT)?,
             helo_required: config.get(param::SMTPD_HELO_REQUIRED)?,
             hide_client_session: config.get(param::SMTPD_HIDE_CLIENT_SESSION)?,
@@ -266,7 +266,6 @@ fn upper(words: Vec<String>) -> Vec<String> {
 }
 
 /// The plain words of a list that may also name tables.
-fn words_of(list: &str) -> Vec<String> {
-    let words = text::split_list(list).into_iter().filter(|word| !word.contains(':'));
-    words.map(str::to_ascii_uppercase).collect()
+fn words_of(list: &[String]) -> Vec<String> {
+    list.iter().filter(|word| !word.contains(':')).map(|word| word.to_ascii_uppercase()).collect()
 }

@@ -37,7 +37,11 @@ impl fmt::Display for Statistics {
             good += count.0;
             all += count.1;
         }
-        if all == 0 { f.write_str("commands=0/0")? } else { item(f, "commands", (good, all))? }
+        if all == 0 {
+            f.write_str("commands=0/0")?
+        } else {
+            item(f, "commands", (good, all))?
+        }
         if self.bare_lf { f.write_str(" notes=bare_lf") } else { Ok(()) }
     }
 }

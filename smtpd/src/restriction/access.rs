@@ -82,7 +82,8 @@ impl Evaluation<'_> {
             let found = table.maps.search(&keys)?;
             Ok(found.map(|found| (whole.to_vec(), found.value)))
         };
-        let host = |name: &str| search(search::host_keys(name.as_bytes(), self.worker.tables.access.parents), name.as_bytes());
+        let host =
+            |name: &str| search(search::host_keys(name.as_bytes(), self.worker.tables.access.parents), name.as_bytes());
         match subject {
             Subject::Client => match host(&peer.name)? {
                 Some(found) => Ok(Some(found)),

@@ -91,7 +91,9 @@ impl Evaluation<'_> {
             Verdict::Dunno
         };
         let shown = match word {
-            b"HOLD" | b"DISCARD" if text.is_empty() => format!("triggers {} action", text::printable(word)).into_bytes(),
+            b"HOLD" | b"DISCARD" if text.is_empty() => {
+                format!("triggers {} action", text::printable(word)).into_bytes()
+            }
             b"HOLD" | b"DISCARD" => text.to_vec(),
             _ => [b"triggers ", word, b" ", text].concat(),
         };

@@ -47,7 +47,8 @@ pub struct Lists {
     pub end_of_data: List,
     /// local_header_rewrite_clients
     pub local_rewrite: List,
-    classes: HashMap<String, Rc<List>>,
+    /// smtpd_restriction_classes
+    pub classes: HashMap<String, Rc<List>>,
 }
 
 impl Lists {

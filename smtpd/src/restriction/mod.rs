@@ -13,6 +13,7 @@ mod evaluation;
 mod helo;
 mod list;
 mod session;
+mod stages;
 mod tables;
 mod unlisted;
 
@@ -21,9 +22,11 @@ use std::time::Duration;
 
 pub use access::Subject;
 pub use action::Effects;
-pub use evaluation::{Class, Evaluation, Facts};
-pub use list::{List, Lists, Stage};
+pub use evaluation::{Class, Evaluation, Facts, circumstances};
+pub use list::{List, Lists, Stage, no_relay_protection, protects_relay};
+pub use stages::Decision;
 pub use tables::{AccessTable, Tables};
+pub use unlisted::AddressTables;
 
 use crate::rejection::Rejection;
 

@@ -1,0 +1,40 @@
+//! Commands that are known and not offered: STARTTLS, AUTH, XCLIENT, XFORWARD, ETRN, BDAT. They get the
+//! replies of a server where the feature is switched off.
+
+use smtp_protocol::{Reply, Verb};
+
+use crate::session::{End, Session, Success};
+
+/// One of them.
+pub fn run(session: &mut Session, verb: Verb, argument: &[u8], line: &[u8]) -> Success {
+    match verb {
+        Verb::Starttls => session.fail(502, "5.5.1", "Error: command not implemented"),
+        Verb::Auth if session.helo.is_none() => session.fail(503, "5.5.1", "Error: send HELO/EHLO first"),
+        Verb::Auth => session.fail(503, "5.5.1", "Error: authentication not enabled"),
+        Verb::Xclient | Verb::Xforward => session.fail(550, "5.7.0", "Error: insufficient authorization"),
+        Verb::Etrn => etrn(session, argument),
+        // The chunk that follows cannot be told from commands.
+        Verb::Bdat => {
+            session.reply(Reply::with_status(521, "5.5.1", "Error: command not implemented"));
+            Err(End::Done)
+        }
+        _ => {
+            logging::warning!("no command for {}: {}", verb.name(), text::printable(line));
+            session.fail(500, "5.5.2", "Error: command not recognized")
+        }
+    }
+}
+
+fn etrn(session: &mut Session, argument: &[u8]) -> Success {
+    let (code, text) = if session.helo.is_none() {
+        (503, "Error: send HELO/EHLO first".to_owned())
+    } else if session.transaction.is_some() {
+        (503, "Error: MAIL transaction in progress".to_owned())
+    } else if argument.is_empty() || argument.contains(&b' ') {
+        (500, "Syntax: ETRN domain".to_owned())
+    } else {
+        (459, format!("<{}>: service unavailable", text::printable(argument)))
+    };
+    session.reply(Reply::plain(code, text));
+    Ok(false)
+}

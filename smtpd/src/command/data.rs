@@ -1,0 +1,246 @@
+//! DATA: the content, and the answer that counts. RFC 5321 4.1.1.4
+//!
+//! `250` after the content is sent only when cleanup has said that the message is on stable storage.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dsn::Status;
+use ipc::cleanup::{Message, Outcome, status};
+use message::received::FromNetwork;
+use queue::record::{Type, encode};
+use smtp_protocol::{Content, Decoder, Reply};
+
+use crate::content::ContentWriter;
+use crate::envelope;
+use crate::rejection::Rejection;
+use crate::session::{End, Session, Success};
+use crate::settings::BareNewline;
+use crate::transaction::Transaction;
+
+/// `DATA`
+pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
+    let Some(transaction) = &session.transaction else {
+        return session.fail(503, "5.5.1", "Error: need RCPT command");
+    };
+    if transaction.recipients == 0 {
+        return session.fail(554, "5.5.1", "Error: no valid recipients");
+    }
+    if !argument.is_empty() {
+        return session.fail(501, "5.5.4", "Syntax: DATA");
+    }
+    if let Some(rejection) = session.check_data().await? {
+        session.reply(rejection.reply());
+        return Ok(false);
+    }
+    session.reply(Reply::plain(354, "End data with <CR><LF>.<CR><LF>"));
+    let Some(transaction) = &mut session.transaction else { return Ok(false) };
+    let Some(mut message) = transaction.message.take() else {
+        return session.fail(451, "4.3.0", "Error: queue file write error");
+    };
+    head(session, &mut message);
+    let queue_id = message.queue_id().to_owned();
+    let content = receive(session, message).await?;
+    session.command = "END-OF-MESSAGE";
+    let reply = finish(session, content).await?;
+    let ok = reply.is_ok();
+    session.transaction = None;
+    match reply {
+        Ok(()) => {
+            // A client that delivers mail may make mistakes in between.
+            (session.errors, session.junk) = (0, 0);
+            session.reply(Reply::with_status(250, "2.0.0", format!("Ok: queued as {queue_id}")));
+        }
+        Err(rejection) => session.reply(rejection.reply()),
+    }
+    Ok(ok)
+}
+
+/// The end of the envelope and the headers that the server adds.
+fn head(session: &Session, message: &mut Message) {
+    let Some(transaction) = &session.transaction else { return };
+    let received = received(session, transaction, message.queue_id());
+    let out = message.records();
+    envelope::effects(out, &transaction.effects);
+    encode(out, Type::MESSAGE, b"");
+    for header in &transaction.effects.prepend {
+        encode(out, Type::LINE, header);
+    }
+    for line in received {
+        encode(out, Type::LINE, line.as_bytes());
+    }
+}
+
+fn received(session: &Session, transaction: &Transaction, queue_id: &str) -> Vec<String> {
+    let settings = &session.worker.settings;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let date = message::date::rfc5322(now.cast_signed());
+    if settings.hide_client_session {
+        return message::received::from_mail_system(&settings.myhostname, queue_id, &date);
+    }
+    let recipient = transaction.only_recipient().map(|address| text::printable(&address::quote(address)));
+    FromNetwork {
+        helo: session.helo.as_deref().unwrap_or_default(),
+        name: &session.peer.name,
+        address: &session.peer.rfc_address(),
+        comments: &[],
+        protocol: session.protocol,
+        hostname: &settings.myhostname,
+        queue_id: Some(queue_id),
+        only_recipient: recipient.as_deref(),
+        date: &date,
+    }
+    .lines()
+}
+
+/// A content that was read to its end.
+struct Received {
+    /// `None` when cleanup was lost on the way.
+    message: Option<Message>,
+    too_large: bool,
+    bare_lf: bool,
+}
+
+async fn receive(session: &mut Session, message: Message) -> Result<Received, End> {
+    let worker = std::rc::Rc::clone(&session.worker);
+    let mut decoder = Decoder::new(session.bare_newline.newline(), worker.settings.line_length_limit);
+    let mut writer = ContentWriter::new(worker.settings.message_size_limit);
+    let mut message = Some(message);
+    session.content_bytes = Some(0);
+    loop {
+        let mut ended = false;
+        while let Some(used) = {
+            let (used, content) = decoder.step(session.connection.pending());
+            match content {
+                Some(Content::Text { bytes, ended }) => {
+                    if let Some(message) = &mut message {
+                        writer.text(bytes, ended, message.records());
+                    }
+                    Some(used)
+                }
+                Some(Content::End) => {
+                    ended = true;
+                    session.connection.consume(used);
+                    None
+                }
+                None => {
+                    session.connection.consume(used);
+                    None
+                }
+            }
+        } {
+            session.connection.consume(used);
+        }
+        session.content_bytes = Some(writer.size());
+        flow(&mut message, writer.is_too_large()).await;
+        if ended {
+            break;
+        }
+        session.connection.more().await?;
+    }
+    session.content_bytes = None;
+    Ok(Received { message, too_large: writer.is_too_large(), bare_lf: decoder.saw_bare_lf() })
+}
+
+/// Passes on what has gathered. A message that cannot be queued is read to its end and forgotten.
+async fn flow(message: &mut Option<Message>, too_large: bool) {
+    let Some(open) = message else { return };
+    if too_large {
+        open.records().clear();
+        return;
+    }
+    if let Err(error) = open.flow().await {
+        logging::warning!("problem talking to service cleanup: {error}");
+        *message = None;
+    }
+}
+
+/// What the client is told about its message.
+async fn finish(session: &mut Session, content: Received) -> Result<Result<(), Rejection>, End> {
+    let write_error = || Rejection::new(451, Status::new(4, 3, 0), "Error: queue file write error");
+    let Some(mut message) = content.message else { return Ok(Err(write_error())) };
+    let worker = std::rc::Rc::clone(&session.worker);
+    if content.bare_lf && session.bare_newline == BareNewline::Note {
+        session.statistics.note_bare_lf();
+    }
+    let refused = if content.bare_lf && session.bare_newline == BareNewline::Reject {
+        session.log("reject", "bare <LF> received");
+        Some(session.bare_newline_rejection())
+    } else if content.too_large {
+        logging::warning!("{}: queue file size limit exceeded", message.queue_id());
+        Some(Rejection::new(552, Status::new(5, 3, 4), "Error: message file too big"))
+    } else {
+        let (rejection, effects) = session.check_end_of_data().await?;
+        encode(message.records(), Type::EXTRACTED, b"");
+        envelope::effects(message.records(), &effects);
+        encode(message.records(), Type::END, b"");
+        rejection
+    };
+    if let Some(rejection) = refused {
+        message.abort(&worker.cleanup).await;
+        return Ok(Err(rejection));
+    }
+    match message.finish(&worker.cleanup).await {
+        Ok(outcome) if outcome.status == 0 => Ok(Ok(())),
+        Ok(outcome) => Ok(Err(rejection_of(&outcome, &worker.settings.myhostname))),
+        Err(error) => {
+            logging::warning!("problem talking to service cleanup: {error}");
+            Ok(Err(write_error()))
+        }
+    }
+}
+
+/// Status bits in the order of their weight, with what they mean to the client.
+const OUTCOMES: [(u32, u16, Status, &str); 9] = [
+    (status::DEFER, 451, Status::new(4, 7, 1), "service unavailable"),
+    (status::BAD, 451, Status::new(4, 3, 0), "internal protocol error"),
+    (status::NO_RECIPIENTS, 550, Status::new(5, 1, 0), "no recipients specified"),
+    (status::HOPS, 554, Status::new(5, 4, 0), "too many hops"),
+    (status::SIZE, 552, Status::new(5, 3, 4), "message file too big"),
+    (status::CONTENT, 550, Status::new(5, 7, 1), "message content rejected"),
+    (status::WRITE, 451, Status::new(4, 3, 0), "queue file write error"),
+    (status::NO_PERMISSION, 550, Status::new(5, 7, 1), "service denied"),
+    (status::BARE_LF, 550, Status::new(5, 5, 2), "bare <LF> received"),
+];
+
+fn rejection_of(outcome: &Outcome, hostname: &str) -> Rejection {
+    let known = OUTCOMES.iter().find(|(bit, ..)| outcome.status & bit != 0);
+    let (bit, code, status, text) = known.copied().unwrap_or(OUTCOMES[1]);
+    if outcome.reason.is_empty() {
+        let head = if bit == status::BARE_LF { format!("{hostname} ") } else { String::new() };
+        return Rejection::new(code, status, format!("{head}Error: {text}"));
+    }
+    let reason = outcome.reason.as_bytes();
+    // A whole reply (`550 5.7.1 text`) brings its own code.
+    let own = reason.get(..3).and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok());
+    let (code, reason) = match own {
+        Some(own @ 400..600) if reason.get(3) == Some(&b' ') => (own, &reason[4..]),
+        _ => (code, reason),
+    };
+    let (status, text) = Status::split_bytes(reason, status);
+    Rejection::new(code, status, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(status: u32, reason: &str) -> String {
+        rejection_of(&Outcome { status, reason: reason.to_owned() }, "mx.test").shown()
+    }
+
+    #[test]
+    fn every_status_has_its_reply() {
+        assert_eq!(shown(status::WRITE, ""), "451 4.3.0 Error: queue file write error");
+        assert_eq!(shown(status::HOPS, ""), "554 5.4.0 Error: too many hops");
+        assert_eq!(shown(status::SIZE | status::WRITE, ""), "552 5.3.4 Error: message file too big");
+        assert_eq!(shown(status::BARE_LF, ""), "550 5.5.2 mx.test Error: bare <LF> received");
+        assert_eq!(shown(1 << 30, ""), "451 4.3.0 Error: internal protocol error");
+    }
+
+    #[test]
+    fn a_reason_is_what_the_client_reads() {
+        assert_eq!(shown(status::CONTENT, "5.7.1 header bad"), "550 5.7.1 header bad");
+        assert_eq!(shown(status::CONTENT, "bad"), "550 5.7.1 bad");
+        assert_eq!(shown(status::CONTENT, "451 4.7.1 later"), "451 4.7.1 later");
+    }
+}

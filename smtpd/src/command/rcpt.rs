@@ -1,0 +1,112 @@
+//! RCPT: one recipient of the transaction. RFC 5321 4.1.1.3
+
+use ipc::cleanup::Message;
+use smtp_protocol::parameters::{self, RcptParameters};
+use smtp_protocol::path::{self, PathError};
+
+use crate::command::ehlo::discards;
+use crate::command::mail::{log_bad_address, refuse_parameter};
+use crate::envelope::{self, Circumstances};
+use crate::session::{Session, Success};
+
+/// `RCPT TO:<address> [parameters]`
+pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
+    if session.transaction.is_none() {
+        return session.fail(503, "5.5.1", "Error: need MAIL command");
+    }
+    let path = match path::parse(argument, "TO:", session.worker.settings.strict_envelopes) {
+        Ok(path) if !path.address.is_empty() => path,
+        Err(PathError::Syntax) => return session.fail(501, "5.5.4", "Syntax: RCPT TO:<address>"),
+        Ok(_) | Err(PathError::Address) => return bad_address(session, argument),
+    };
+    let parameters = match parameters::rcpt(path.parameters) {
+        Ok(parameters) => parameters,
+        Err(error) => return refuse_parameter(session, &error),
+    };
+    if (parameters.notify.is_some() || parameters.orcpt.is_some()) && discards(&session.worker.settings, "DSN") {
+        return session.fail(501, "5.7.1", "DSN support is disabled");
+    }
+    if is_full(session) {
+        return too_many(session);
+    }
+    if let Ok(resolved) = session.worker.resolve(sender(session).as_deref(), &path.address).await
+        && resolved.bad_syntax
+    {
+        return bad_address(session, argument);
+    }
+    if let Some(rejection) = session.check_rcpt(&path.address).await? {
+        session.reply(rejection.reply());
+        return Ok(false);
+    }
+    accept(session, path.address, &parameters).await
+}
+
+fn sender(session: &Session) -> Option<Vec<u8>> {
+    session.transaction.as_ref().map(|transaction| transaction.sender.clone())
+}
+
+/// smtpd_recipient_limit
+fn is_full(session: &Session) -> bool {
+    let limit = session.worker.settings.recipient_limit;
+    limit > 0 && session.transaction.as_ref().is_some_and(|transaction| transaction.recipients >= limit)
+}
+
+fn too_many(session: &mut Session) -> Success {
+    let limit = session.worker.settings.recipient_overshoot_limit;
+    if let Some(transaction) = &mut session.transaction {
+        transaction.overshoot += 1;
+        // smtpd_recipient_overshoot_limit: the first ones are no errors of the client.
+        if transaction.overshoot <= limit {
+            session.errors = session.errors.saturating_sub(1);
+        }
+    }
+    session.fail(452, "4.5.3", "Error: too many recipients")
+}
+
+async fn accept(session: &mut Session, address: Vec<u8>, parameters: &RcptParameters) -> Success {
+    if session.queue_id().is_none()
+        && let Err(error) = open(session).await
+    {
+        logging::warning!("problem talking to service {}: {error}", session.worker.cleanup.path().display());
+        return session.fail(451, "4.3.0", "Error: queue file write error");
+    }
+    let Some(transaction) = &mut session.transaction else { return Ok(false) };
+    if let Some(message) = &mut transaction.message {
+        envelope::recipient(message.records(), &address, parameters);
+        if let Err(error) = message.flow().await {
+            logging::warning!("problem talking to service cleanup: {error}");
+            session.forget_transaction().await;
+            return session.fail(451, "4.3.0", "Error: queue file write error");
+        }
+    }
+    transaction.recipients += 1;
+    if transaction.recipients == 1 {
+        transaction.first_recipient = address;
+    }
+    session.succeed("2.1.5", "Ok")
+}
+
+/// The first recipient is good: now there is a queue file.
+async fn open(session: &mut Session) -> Result<(), ipc::IpcError> {
+    let local_rewrite = session.rewrites_locally().await;
+    let mut message = Message::open(&session.worker.cleanup, session.worker.cleanup_flags).await?;
+    let queue_id = message.queue_id().to_owned();
+    logging::info!("{queue_id}: client={}", session.peer.label);
+    if let Some(transaction) = &mut session.transaction {
+        let circumstances = Circumstances {
+            queue_id: &queue_id,
+            local_rewrite,
+            peer: &session.peer,
+            helo: session.helo.as_deref(),
+            protocol: session.protocol,
+        };
+        envelope::begin(message.records(), transaction, &circumstances);
+        transaction.message = Some(message);
+    }
+    Ok(())
+}
+
+fn bad_address(session: &mut Session, argument: &[u8]) -> Success {
+    log_bad_address(session, "RCPT", "TO:", argument);
+    session.fail(501, "5.1.3", "Bad recipient address syntax")
+}

@@ -1,0 +1,95 @@
+//! The content of a message: from SMTP lines to queue file records.
+//!
+//! Nothing is decided about the content here but its size; what is in it is cleanup's matter.
+
+use queue::record::{Type, encode};
+
+/// Turns decoded content into records.
+#[derive(Debug)]
+pub struct ContentWriter {
+    limit: Option<u64>,
+    size: u64,
+    first: bool,
+    within_line: bool,
+}
+
+impl ContentWriter {
+    /// `limit` is message_size_limit; `None` for no limit.
+    pub fn new(limit: Option<u64>) -> ContentWriter {
+        ContentWriter { limit, size: 0, first: true, within_line: false }
+    }
+
+    /// Appends a line, or with `ended` false a piece of one, as a record. Beyond the limit nothing is written.
+    pub fn text(&mut self, bytes: &[u8], ended: bool, out: &mut Vec<u8>) {
+        self.size += bytes.len() as u64 + if ended { 2 } else { 0 };
+        let start = !std::mem::replace(&mut self.within_line, !ended);
+        if self.is_too_large() {
+            return;
+        }
+        if start && std::mem::replace(&mut self.first, false) {
+            self.first_line(bytes, out);
+        }
+        encode(out, if ended { Type::LINE } else { Type::PARTIAL }, bytes);
+    }
+
+    /// A mailbox separator becomes a header; a continuation of nothing begins the body.
+    fn first_line(&self, bytes: &[u8], out: &mut Vec<u8>) {
+        let after_quotes = bytes.iter().position(|byte| *byte != b'>').map_or(&bytes[..0], |at| &bytes[at..]);
+        if after_quotes.starts_with(b"From ") {
+            encode(out, Type::PARTIAL, b"X-Mailbox-Line: ");
+        } else if matches!(bytes.first(), Some(b' ' | b'\t')) {
+            encode(out, Type::LINE, b"");
+        }
+    }
+
+    /// Bytes so far, line ends as two.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// message_size_limit is exceeded.
+    pub fn is_too_large(&self) -> bool {
+        self.limit.is_some_and(|limit| self.size > limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(lines: &[(&[u8], bool)]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut writer = ContentWriter::new(None);
+        for (bytes, ended) in lines {
+            writer.text(bytes, *ended, &mut out);
+        }
+        out
+    }
+
+    #[test]
+    fn a_mailbox_separator_in_front_becomes_a_header() {
+        assert_eq!(records(&[(b">From x", true)]), b"L\x10X-Mailbox-Line: N\x07>From x");
+        assert_eq!(records(&[(b"a", true), (b"From x", true)]), b"N\x01aN\x06From x");
+    }
+
+    #[test]
+    fn a_continuation_line_in_front_begins_the_body() {
+        assert_eq!(records(&[(b" x", true)]), b"N\x00N\x02 x");
+    }
+
+    #[test]
+    fn a_long_line_is_several_records() {
+        assert_eq!(records(&[(b"ab", false), (b"From ", false), (b"", true)]), b"L\x02abL\x05From N\x00");
+    }
+
+    #[test]
+    fn nothing_is_written_beyond_the_limit() {
+        let mut out = Vec::new();
+        let mut writer = ContentWriter::new(Some(5));
+        writer.text(b"abc", true, &mut out);
+        assert!(!writer.is_too_large());
+        writer.text(b"", true, &mut out);
+        assert!(writer.is_too_large());
+        assert_eq!(out, b"N\x03abc");
+    }
+}

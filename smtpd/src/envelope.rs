@@ -1,0 +1,118 @@
+//! The records of a message's envelope, in the order in which Postfix's server writes them.
+
+use std::net::IpAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dsn::{Notify, Return};
+use queue::record::{Type, encode, encode_attribute};
+use smtp_protocol::parameters::{Body, RcptParameters};
+
+use crate::peer::{Peer, UNKNOWN};
+use crate::restriction::Effects;
+use crate::transaction::Transaction;
+
+/// What the head of an envelope says of the session.
+pub struct Circumstances<'a> {
+    /// The queue file.
+    pub queue_id: &'a str,
+    /// Headers are completed with this system's domain.
+    pub local_rewrite: bool,
+    /// The client.
+    pub peer: &'a Peer,
+    /// The name in HELO or EHLO.
+    pub helo: Option<&'a str>,
+    /// `SMTP` or `ESMTP`.
+    pub protocol: &'a str,
+}
+
+/// Everything before the first recipient.
+pub fn begin(out: &mut Vec<u8>, transaction: &Transaction, session: &Circumstances<'_>) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    encode(out, Type::TIME, format!("{} {}", now.as_secs(), now.subsec_micros()).as_bytes());
+    let mut attribute = |name: &str, value: &str| encode_attribute(out, name, value.as_bytes());
+    attribute("log_ident", session.queue_id);
+    attribute("rewrite_context", if session.local_rewrite { "local" } else { "remote" });
+    if let Some(envid) = &transaction.parameters.envid {
+        encode_attribute(out, "envelope_id", envid);
+    }
+    if let Some(ret) = transaction.parameters.ret
+        && ret != Return::Unset
+    {
+        encode_attribute(out, "ret_flags", ret.bits().to_string().as_bytes());
+    }
+    encode(out, Type::SENDER, &transaction.sender);
+    match transaction.parameters.body {
+        Some(Body::EightBitMime) => encode_attribute(out, "encoding", b"8bit"),
+        Some(Body::SevenBit) => encode_attribute(out, "encoding", b"7bit"),
+        None => {}
+    }
+    client(out, session);
+}
+
+fn client(out: &mut Vec<u8>, session: &Circumstances<'_>) {
+    let peer = session.peer;
+    let helo = session.helo.unwrap_or(UNKNOWN);
+    let address = peer.remote.ip().to_string();
+    let port = peer.remote.port().to_string();
+    let family = match peer.remote.ip() {
+        IpAddr::V4(_) => nix::libc::AF_INET,
+        IpAddr::V6(_) => nix::libc::AF_INET6,
+    };
+    for (name, value) in [
+        ("log_client_name", peer.name.as_str()),
+        ("log_client_address", &peer.rfc_address()),
+        ("log_client_port", &port),
+        ("log_message_origin", &peer.label),
+        ("log_helo_name", helo),
+        ("log_protocol_name", session.protocol),
+        ("client_name", &peer.name),
+        ("reverse_client_name", &peer.reverse_name),
+        ("client_address", &address),
+        ("client_port", &port),
+        ("server_address", &peer.local.ip().to_string()),
+        ("server_port", &peer.local.port().to_string()),
+        ("helo_name", helo),
+        ("protocol_name", session.protocol),
+        ("client_address_type", &family.to_string()),
+    ] {
+        encode_attribute(out, name, value.as_bytes());
+    }
+}
+
+/// One recipient with its wishes.
+pub fn recipient(out: &mut Vec<u8>, address: &[u8], parameters: &RcptParameters) {
+    if let Some(notify) = parameters.notify
+        && notify != Notify::UNSET
+    {
+        encode_attribute(out, "notify_flags", notify.bits().to_string().as_bytes());
+    }
+    if let Some((kind, original)) = &parameters.orcpt {
+        encode_attribute(out, "dsn_orig_rcpt", &[kind.as_slice(), b";", original].concat());
+    }
+    encode(out, Type::RECIPIENT, address);
+}
+
+/// What access tables want to be done with the message, as records for cleanup.
+pub fn effects(out: &mut Vec<u8>, effects: &Effects) {
+    let mut flags = 0;
+    if effects.hold {
+        flags |= ipc::cleanup::flags::HOLD;
+    }
+    if effects.discard {
+        flags |= ipc::cleanup::flags::DISCARD;
+    }
+    if flags != 0 {
+        encode(out, Type::FLAGS, flags.to_string().as_bytes());
+    }
+    if let Some(filter) = &effects.filter {
+        encode(out, Type::FILTER, filter);
+    }
+    if let Some(redirect) = &effects.redirect {
+        encode(out, Type::REDIRECT, redirect);
+    }
+    for address in &effects.bcc {
+        // Nobody is told what becomes of a copy.
+        encode_attribute(out, "notify_flags", Notify::NEVER.bits().to_string().as_bytes());
+        encode(out, Type::RECIPIENT, address);
+    }
+}

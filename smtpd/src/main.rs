@@ -1,0 +1,57 @@
+//! smtpd - Postfix SMTP server
+//!
+//! # Synopsis
+//! `smtpd` [daemon options], started by master
+//!
+//! # Description
+//! Takes mail from the network: accepts connections, one session each, and hands each message as a stream of
+//! queue file records to cleanup, which answers when the message is on stable storage; only then is the
+//! message acknowledged. Who may send what to whom is decided by the smtpd_*_restrictions lists. With a
+//! configuration that would relay mail for strangers the server refuses to start.
+//!
+//! Commands: HELO, EHLO, MAIL, RCPT, DATA, RSET, NOOP, VRFY, QUIT, HELP (see the folder `command`).
+//! Extensions: PIPELINING, SIZE, ENHANCEDSTATUSCODES, 8BITMIME, DSN.
+//! Restrictions: see the folder `restriction`. A restriction that is not there yet turns mail down with
+//! `451 4.3.5` and a warning that names it.
+//!
+//! # Privilege
+//! $mail_owner, in a sandbox: it talks to strangers. It opens no file of the queue.
+//!
+//! # Peers
+//! public/cleanup (messages), private/rewrite (address classes), name servers.
+//!
+//! # Diagnostics
+//! Sessions, rejections and problems go to the log. The client is told no more than it needs.
+
+mod checks;
+mod command;
+mod connection;
+mod content;
+mod envelope;
+mod peer;
+mod rejection;
+mod restriction;
+mod session;
+mod settings;
+mod statistics;
+mod transaction;
+mod worker;
+
+use std::process::ExitCode;
+
+use daemon::{Access, Network, Privilege, Service, Skeleton};
+
+/// What this daemon is and may do.
+pub static SERVICE: Service = Service {
+    name: "smtpd",
+    skeleton: Skeleton::Sessions,
+    privilege: Privilege::MailOwner,
+    why: "talks to strangers",
+    peers: &["cleanup", "rewrite"],
+    files: &[Access::UserDatabase],
+    network: Network::Internet,
+};
+
+fn main() -> ExitCode {
+    daemon::run::<worker::Smtpd>(&SERVICE)
+}

@@ -1,0 +1,139 @@
+//! Which lists are evaluated when, and in which order.
+//!
+//! With smtpd_delay_reject the lists about client, greeting and sender wait for the recipient: some clients
+//! give up only there, and the log line can say whom the mail was for.
+
+use crate::rejection::Rejection;
+use crate::restriction::{Class, Evaluation, List, Verdict};
+
+impl Evaluation<'_> {
+    /// At the connection, unless delayed.
+    pub async fn connect(&mut self) -> Verdict {
+        let worker = self.worker;
+        self.alone(Class::Client, &worker.lists.client).await
+    }
+
+    /// At HELO or EHLO, unless delayed.
+    pub async fn helo(&mut self) -> Verdict {
+        let worker = self.worker;
+        self.alone(Class::Helo, &worker.lists.helo).await
+    }
+
+    /// At MAIL, unless delayed.
+    pub async fn mail(&mut self) -> Verdict {
+        let worker = self.worker;
+        match self.alone(Class::Sender, &worker.lists.sender).await {
+            Verdict::Dunno if self.wants_sender_check() => self.reject_unlisted_sender().await,
+            verdict => verdict,
+        }
+    }
+
+    /// At DATA.
+    pub async fn data(&mut self) -> Verdict {
+        let worker = self.worker;
+        self.alone(Class::Data, &worker.lists.data).await
+    }
+
+    /// After the content.
+    pub async fn end_of_data(&mut self) -> Verdict {
+        let worker = self.worker;
+        self.alone(Class::EndOfData, &worker.lists.end_of_data).await
+    }
+
+    /// At RCPT and VRFY: everything that has to do with the recipient, and what was delayed.
+    pub async fn rcpt(&mut self) -> Verdict {
+        // A recipient that nothing and nobody may turn down. RFC 5321 4.5.1.
+        if self.facts.recipient.is_some_and(|recipient| recipient.eq_ignore_ascii_case(b"postmaster")) {
+            return Verdict::Dunno;
+        }
+        match self.rcpt_lists().await {
+            Verdict::Dunno => self.remainder_verdict(),
+            verdict => verdict,
+        }
+    }
+
+    async fn rcpt_lists(&mut self) -> Verdict {
+        let lists = &self.worker.lists;
+        let (first, second) = if self.worker.settings.relay_first {
+            (&lists.relay, &lists.recipient)
+        } else {
+            (&lists.recipient, &lists.relay)
+        };
+        let delayed = self.worker.settings.delay_reject;
+        let stages = [
+            (delayed, Class::Client, &lists.client),
+            (delayed, Class::Helo, &lists.helo),
+            (delayed, Class::Sender, &lists.sender),
+            (true, Class::Recipient, first),
+            (true, Class::Recipient, second),
+        ];
+        for (now, class, list) in stages {
+            if now && self.name(class).is_some() {
+                let verdict = self.stage(class, list).await;
+                if verdict != Verdict::Dunno {
+                    return verdict;
+                }
+            }
+        }
+        if delayed && self.wants_sender_check() {
+            self.class = Class::Sender;
+            let verdict = self.reject_unlisted_sender().await;
+            if verdict != Verdict::Dunno {
+                return verdict;
+            }
+        }
+        let settings = &self.worker.settings;
+        let wanted = settings.reject_unlisted_recipient && !self.recipient_checked && !self.effects.discard;
+        self.class = Class::Recipient;
+        if wanted { self.reject_unlisted_recipient().await } else { Verdict::Dunno }
+    }
+
+    /// smtpd_reject_unlisted_sender
+    fn wants_sender_check(&self) -> bool {
+        self.worker.settings.reject_unlisted_sender && !self.sender_checked && !self.effects.discard
+    }
+
+    async fn alone(&mut self, class: Class, list: &List) -> Verdict {
+        match self.stage(class, list).await {
+            Verdict::Dunno => self.remainder_verdict(),
+            verdict => verdict,
+        }
+    }
+
+    fn remainder_verdict(&mut self) -> Verdict {
+        self.remainder().map_or(Verdict::Dunno, Verdict::Reject)
+    }
+
+    /// One list; a "yes" ends this list, not the next one.
+    async fn stage(&mut self, class: Class, list: &List) -> Verdict {
+        // DISCARD: the message goes nowhere, so that nothing more needs to be known of it.
+        if list.is_empty() || self.effects.discard {
+            return Verdict::Dunno;
+        }
+        self.class = class;
+        match self.list(list).await {
+            Verdict::Permit => Verdict::Dunno,
+            verdict => verdict,
+        }
+    }
+}
+
+/// A verdict as what a command does with it.
+pub enum Decision {
+    /// Go on.
+    Accept,
+    /// Say no.
+    Reject(Rejection),
+    /// Say nothing and close the connection.
+    HangUp,
+}
+
+impl From<Verdict> for Decision {
+    fn from(verdict: Verdict) -> Decision {
+        match verdict {
+            Verdict::Permit | Verdict::Dunno => Decision::Accept,
+            Verdict::Reject(rejection) => Decision::Reject(rejection),
+            Verdict::HangUp => Decision::HangUp,
+        }
+    }
+}

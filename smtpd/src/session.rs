@@ -1,0 +1,332 @@
+//! One session: greeting, commands, end.
+//!
+//! Replies are gathered while the client has sent more commands, and leave together. Errors and useless
+//! commands are counted: a client that makes many is slowed down, and then left.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use dsn::Status;
+use smtp_protocol::{Command, Reply, Verb};
+use tokio::net::TcpStream;
+
+use crate::command;
+use crate::connection::{CommandLine, Connection, Gone};
+use crate::peer::Peer;
+use crate::rejection::Rejection;
+use crate::settings::BareNewline;
+use crate::statistics::Statistics;
+use crate::transaction::Transaction;
+use crate::worker::Smtpd;
+
+/// Why a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// QUIT, or the server has said that it is enough.
+    Done,
+    /// The client is gone.
+    Gone(Gone),
+}
+
+impl From<Gone> for End {
+    fn from(gone: Gone) -> End {
+        End::Gone(gone)
+    }
+}
+
+/// Whether a command did what it should; it has sent its reply either way.
+pub type Success = Result<bool, End>;
+
+/// Bytes of a client's text in log lines about it.
+const QUOTED: usize = 100;
+
+/// The state of one session.
+pub struct Session {
+    /// What all sessions share.
+    pub worker: Rc<Smtpd>,
+    /// The bytes.
+    pub connection: Connection,
+    /// Who is at the other end.
+    pub peer: Peer,
+    /// smtpd_forbid_bare_newline, after the exclusions.
+    pub bare_newline: BareNewline,
+    /// `SMTP` or `ESMTP`.
+    pub protocol: &'static str,
+    /// The name in HELO or EHLO.
+    pub helo: Option<String>,
+    /// Between MAIL and the end of data.
+    pub transaction: Option<Transaction>,
+    /// The command at hand, for log lines.
+    pub command: &'static str,
+    /// Bytes of content that were read, while it is read.
+    pub content_bytes: Option<u64>,
+    /// The client did not wait for a reply that it has to wait for.
+    pub pipelined: bool,
+    /// What the disconnect line says.
+    pub statistics: Statistics,
+    /// Headers are completed with this system's domain; decided once.
+    pub local_rewrite: Option<bool>,
+    /// Commands that failed since the last message.
+    pub errors: u32,
+    /// Commands without use since the last message.
+    pub junk: u32,
+    denied: bool,
+}
+
+impl Session {
+    /// Serves one client from the first byte to the last.
+    pub async fn run(worker: Rc<Smtpd>, stream: TcpStream, remote: SocketAddr, local: SocketAddr) {
+        // smtpd_peername_lookup
+        let peer = if worker.settings.peername_lookup {
+            Peer::lookup(&worker.resolver, remote, local).await
+        } else {
+            Peer::nameless(remote, local)
+        };
+        logging::info!("connect from {}", peer.label);
+        let mut session = Session::new(worker, stream, peer);
+        let end = session.serve().await;
+        session.finish(end).await;
+    }
+
+    fn new(worker: Rc<Smtpd>, stream: TcpStream, peer: Peer) -> Session {
+        let excluded = peer.is_in(&worker.tables.bare_newline_exclusions).unwrap_or(false);
+        let bare_newline = if excluded { BareNewline::Allow } else { worker.settings.bare_newline };
+        Session {
+            connection: Connection::new(stream, worker.settings.timeout),
+            worker,
+            peer,
+            bare_newline,
+            protocol: "SMTP",
+            helo: None,
+            transaction: None,
+            command: "CONNECT",
+            content_bytes: None,
+            pipelined: false,
+            statistics: Statistics::default(),
+            local_rewrite: None,
+            errors: 0,
+            junk: 0,
+            denied: false,
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), End> {
+        self.greet().await?;
+        loop {
+            if self.errors >= self.worker.settings.hard_error_limit {
+                return self.too_many_errors().await;
+            }
+            let limit = self.worker.settings.line_length_limit;
+            let line = self.connection.command_line(limit, self.bare_newline.newline()).await?;
+            if line.length > limit {
+                let quoted = text::printable(&line.bytes[..line.bytes.len().min(30)]);
+                logging::warning!("{}: request longer than {limit}: {quoted}...", self.peer.label);
+            }
+            if line.bare_lf {
+                self.bare_line_feed()?;
+            }
+            // smtpd_soft_error_limit: every reply comes late.
+            if self.errors >= self.worker.settings.soft_error_limit {
+                self.connection.flush().await?;
+                tokio::time::sleep(self.worker.settings.error_sleep_time).await;
+            }
+            self.one_command(&line).await?;
+            self.connection.flush_if_large().await?;
+        }
+    }
+
+    async fn greet(&mut self) -> Result<(), End> {
+        if !self.worker.settings.delay_reject
+            && let Some(rejection) = self.check_connect().await?
+        {
+            self.denied = true;
+            let goodbye = matches!(rejection.code, 421 | 521);
+            self.reply(rejection.reply());
+            return if goodbye { Err(End::Done) } else { Ok(()) };
+        }
+        let banner = &self.worker.settings.banner;
+        self.reply(Reply::plain(220, banner));
+        Ok(())
+    }
+
+    async fn one_command(&mut self, line: &CommandLine) -> Result<(), End> {
+        let command = Command::parse(&line.bytes);
+        if command.verb == Verb::Quit {
+            self.statistics.count(Verb::Quit, true);
+            self.command = Verb::Quit.name();
+            return command::quit::run(self).await.map(drop);
+        }
+        let verb = if command.word.is_empty() { Verb::Unknown } else { command.verb };
+        self.command = verb.name();
+        let result = self.dispatch(&command, &line.bytes).await;
+        let ok = result == Ok(true);
+        self.statistics.count(verb, ok);
+        self.errors = self.errors.saturating_add(u32::from(!ok));
+        if self.is_junk(&command) {
+            self.junk = self.junk.saturating_add(1);
+            // smtpd_junk_command_limit
+            if self.junk > self.worker.settings.junk_command_limit {
+                self.errors = self.errors.saturating_add(1);
+            }
+        }
+        result.map(drop)
+    }
+
+    async fn dispatch(&mut self, command: &Command<'_>, line: &[u8]) -> Success {
+        if self.denied {
+            let text = format!("Error: access denied for {}", self.peer.label);
+            return self.fail(503, "5.7.0", text);
+        }
+        if command.word.is_empty() {
+            return self.fail(500, "5.5.2", "Error: bad syntax");
+        }
+        if self.worker.settings.smtputf8 && std::str::from_utf8(line).is_err() {
+            return self.fail(500, "5.5.2", "Error: bad UTF-8 syntax");
+        }
+        self.look_for_pipelining(command.verb)?;
+        match command.verb {
+            Verb::Helo => command::helo::run(self, command.argument).await,
+            Verb::Ehlo => command::ehlo::run(self, command.argument).await,
+            Verb::Mail => command::mail::run(self, command.argument).await,
+            Verb::Rcpt => command::rcpt::run(self, command.argument).await,
+            Verb::Data => command::data::run(self, command.argument).await,
+            Verb::Rset => command::rset::run(self, command.argument).await,
+            Verb::Noop => command::noop::run(self),
+            Verb::Vrfy => command::vrfy::run(self, command.argument).await,
+            Verb::Quit => command::quit::run(self).await,
+            Verb::Help => command::help::run(self, line),
+            Verb::Unknown => command::unknown::run(self, command.word, line),
+            other => command::absent::run(self, other, command.argument, line),
+        }
+    }
+
+    /// RFC 2920 3.1: some commands must be the last of a group, and without EHLO there are no groups.
+    fn look_for_pipelining(&mut self, verb: Verb) -> Result<(), End> {
+        let last_of_group = matches!(verb, Verb::Helo | Verb::Ehlo | Verb::Data | Verb::Noop | Verb::Vrfy);
+        let grouped = self.protocol == "ESMTP" && !last_of_group;
+        let waiting = self.connection.pending();
+        if grouped || waiting.is_empty() || verb == Verb::Quit {
+            return Ok(());
+        }
+        if !self.pipelined {
+            let data = text::c_escape(&waiting[..waiting.len().min(QUOTED)]);
+            logging::info!("improper command pipelining after {} from {}: {data}", self.command, self.peer.label);
+            self.pipelined = true;
+        }
+        if self.worker.settings.forbid_unauth_pipelining {
+            self.reply(Reply::with_status(554, "5.5.0", "Error: SMTP protocol synchronization"));
+            return Err(End::Done);
+        }
+        Ok(())
+    }
+
+    fn bare_line_feed(&mut self) -> Result<(), End> {
+        match self.bare_newline {
+            BareNewline::Allow | BareNewline::Normalize => Ok(()),
+            BareNewline::Note => {
+                self.statistics.note_bare_lf();
+                Ok(())
+            }
+            BareNewline::Reject => {
+                self.log("reject", "bare <LF> received");
+                self.reply(self.bare_newline_rejection().reply());
+                Err(End::Done)
+            }
+        }
+    }
+
+    /// What a client that sends bare LF is told. smtpd_forbid_bare_newline_reject_code
+    pub fn bare_newline_rejection(&self) -> Rejection {
+        let settings = &self.worker.settings;
+        let text = format!("{} Error: bare <LF> received", settings.myhostname);
+        Rejection::new(settings.codes.bare_newline, Status::new(5, 5, 2), text)
+    }
+
+    fn is_junk(&self, command: &Command<'_>) -> bool {
+        match command.verb {
+            Verb::Helo | Verb::Ehlo | Verb::Noop | Verb::Rset | Verb::Vrfy | Verb::Etrn => true,
+            _ => self.is_noop(command.word),
+        }
+    }
+
+    /// smtpd_noop_commands
+    pub fn is_noop(&self, word: &[u8]) -> bool {
+        self.worker.settings.noop_commands.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(word))
+    }
+
+    async fn too_many_errors(&mut self) -> Result<(), End> {
+        self.log_end("too many errors");
+        let text = format!("{} Error: too many errors", self.worker.settings.myhostname);
+        self.reply(Reply::with_status(421, "4.7.0", text));
+        Err(End::Done)
+    }
+
+    /// Queues a reply. With soft_bounce nothing is permanent.
+    pub fn reply(&mut self, reply: Reply) {
+        if self.worker.settings.soft_bounce && reply.code() >= 500 {
+            self.connection.queue(&softened(&reply));
+        } else {
+            self.connection.queue(&reply);
+        }
+    }
+
+    /// Says no.
+    pub fn fail(&mut self, code: u16, status: &str, text: impl AsRef<[u8]>) -> Success {
+        self.reply(Reply::with_status(code, status, text));
+        Ok(false)
+    }
+
+    /// Says yes.
+    pub fn succeed(&mut self, status: &str, text: impl AsRef<[u8]>) -> Success {
+        self.reply(Reply::with_status(250, status, text));
+        Ok(true)
+    }
+
+    /// Forgets the transaction; a message that was begun is removed.
+    pub async fn forget_transaction(&mut self) {
+        if let Some(message) = self.transaction.take().and_then(|transaction| transaction.message) {
+            message.abort(&self.worker.cleanup).await;
+        }
+    }
+
+    /// `LABEL after COMMAND from CLIENT`, with the queue id in the form of Postfix 3.11.
+    fn log_end(&self, label: &str) {
+        let prefix = match (self.worker.settings.modern, self.queue_id()) {
+            (true, Some(queue_id)) => format!("{queue_id}: "),
+            (true, None) => "NOQUEUE: ".to_owned(),
+            (false, _) => String::new(),
+        };
+        let bytes = self.content_bytes.map(|bytes| format!(" ({bytes} bytes)")).unwrap_or_default();
+        logging::info!("{prefix}{label} after {}{bytes} from {}", self.command, self.peer.label);
+    }
+
+    /// The queue file, once there is one.
+    pub fn queue_id(&self) -> Option<&str> {
+        self.transaction.as_ref().and_then(Transaction::queue_id)
+    }
+
+    async fn finish(mut self, end: Result<(), End>) {
+        if let Err(End::Gone(gone)) = end {
+            match gone {
+                Gone::Lost => self.log_end("lost connection"),
+                Gone::TimedOut => {
+                    let text = format!("{} Error: timeout exceeded", self.worker.settings.myhostname);
+                    self.reply(Reply::with_status(421, "4.4.2", text));
+                    self.log_end("timeout");
+                }
+            }
+        }
+        self.forget_transaction().await;
+        logging::info!("disconnect from {} {}", self.peer.label, self.statistics);
+        let _ = self.connection.close().await;
+    }
+}
+
+/// The same reply as one that may be tried again.
+fn softened(reply: &Reply) -> Reply {
+    let lines = reply.lines().iter().map(|line| match line.strip_prefix(b"5.") {
+        Some(rest) => [b"4.", rest].concat(),
+        None => line.clone(),
+    });
+    Reply::lines_of(reply.code() - 100, lines.collect())
+}

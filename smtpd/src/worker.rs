@@ -1,0 +1,272 @@
+//! What all sessions of the process share: settings, lists, tables, and the services that are asked.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use address::Delimiters;
+use config::{Config, param};
+use daemon::{Client, Context, Peer as Remote, StartError, Stream, Worker};
+use dns::Resolver;
+use ipc::Pool;
+use ipc::cleanup::Cleanup;
+use ipc::rewrite::{Context as RewriteContext, Resolved, Rewriter};
+use lookup::{Maps, MatchList, OpenFlags, ParentStyle};
+use net::interfaces::Interface;
+
+use crate::restriction::{AddressTables, List, Lists, Stage, Tables, no_relay_protection, protects_relay};
+use crate::session::Session;
+use crate::settings::Settings;
+
+/// The server.
+pub struct Smtpd {
+    /// main.cf
+    pub settings: Settings,
+    /// smtpd_*_restrictions
+    pub lists: Lists,
+    /// Lookup tables.
+    pub tables: AllTables,
+    /// The name service.
+    pub resolver: Resolver,
+    /// inet_interfaces and proxy_interfaces, as addresses.
+    pub own_addresses: Vec<Interface>,
+    /// Takes messages.
+    pub cleanup: Pool<Cleanup>,
+    /// Bits of [`ipc::cleanup::flags`]. receive_override_options
+    pub cleanup_flags: u32,
+    rewriter: Rewriter,
+    free_space: Cell<Option<(Instant, u64)>>,
+}
+
+/// Lookup tables.
+pub struct AllTables {
+    /// Tables of access checks.
+    pub access: Tables,
+    /// Tables of addresses that exist.
+    pub addresses: AddressTables,
+    /// mynetworks
+    pub mynetworks: MatchList,
+    /// smtpd_forbid_bare_newline_exclusions
+    pub bare_newline_exclusions: MatchList,
+}
+
+/// The service cannot be asked, or a table that it needs cannot.
+#[derive(Debug)]
+pub struct Unresolved;
+
+/// How long the free space of the queue's file system is believed.
+const SPACE_MAX_AGE: Duration = Duration::from_secs(1);
+
+impl Worker for Smtpd {
+    fn start(context: &Context) -> Result<Smtpd, StartError> {
+        // Relative: the working directory is the queue directory.
+        Smtpd::new(&context.config, context.ipc_timeout(), Path::new(""))
+    }
+
+    async fn session(self: Rc<Self>, client: Client) {
+        let (Stream::Tcp(stream), Remote::Host { remote, local }) = (client.stream, client.peer) else {
+            logging::warning!("service {}: only clients of type inet are served", client.context.service_name);
+            return;
+        };
+        Session::run(self, stream, remote, local).await;
+    }
+
+    fn changed_table(&self) -> Option<String> {
+        self.tables.access.changed().or_else(|| self.tables.addresses.changed())
+    }
+}
+
+impl Smtpd {
+    /// A server for this configuration; the sockets of other services are below `queue_directory`.
+    ///
+    /// # Errors
+    /// A setting that the server cannot work with, or one that would make it an open relay.
+    pub fn new(config: &Config, ipc_timeout: Duration, queue_directory: &Path) -> Result<Smtpd, StartError> {
+        let mut settings = Settings::read(config)?;
+        let overrides = Overrides::read(config)?;
+        settings.reject_unlisted_recipient &= overrides.check_recipients;
+        let tables = AllTables::open(config)?;
+        let lists = read_lists(config, &settings, &tables.access)?;
+        let service = |class: &str, name: String| queue_directory.join(class).join(name);
+        let cleanup = service("public", config.get(param::CLEANUP_SERVICE_NAME)?);
+        let rewrite = service("private", config.get(param::REWRITE_SERVICE_NAME)?);
+        let protocols = config.protocols()?;
+        Ok(Smtpd {
+            settings,
+            lists,
+            tables,
+            resolver: Resolver::from_system(protocols)?,
+            own_addresses: config.own_addresses()?,
+            cleanup: Pool::new(cleanup, ipc_timeout),
+            cleanup_flags: overrides.cleanup_flags,
+            rewriter: Rewriter::new(&rewrite.to_string_lossy(), ipc_timeout),
+            free_space: Cell::new(None),
+        })
+    }
+
+    /// Where mail for an address goes: in standard form first.
+    pub async fn resolve(&self, sender: Option<&[u8]>, address: &[u8]) -> Result<Resolved, Unresolved> {
+        let failed = |error| {
+            logging::warning!("problem talking to service rewrite: {error}");
+            Unresolved
+        };
+        let sender = sender.unwrap_or_default();
+        let resolved = if is_standard(address) {
+            self.rewriter.resolve(sender, address).await
+        } else {
+            let standard = self.rewriter.rewrite(RewriteContext::Local, address).await.map_err(failed)?;
+            self.rewriter.resolve(sender, &standard).await
+        };
+        match resolved {
+            Ok(resolved) if resolved.failed => Err(Unresolved),
+            Ok(resolved) => Ok(resolved),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// An address as log lines show it. info_log_address_format
+    pub fn shown_address(&self, address: &[u8]) -> String {
+        if self.settings.internal_log_addresses {
+            text::printable(address)
+        } else {
+            text::printable(&address::quote(address))
+        }
+    }
+
+    /// Bytes that are free for the queue; `None` when the system does not say.
+    pub fn free_space(&self) -> Option<u64> {
+        match self.free_space.get() {
+            Some((since, bytes)) if since.elapsed() < SPACE_MAX_AGE => Some(bytes),
+            _ => {
+                let status = nix::sys::statvfs::statvfs(".").ok()?;
+                let bytes = status.blocks_available().saturating_mul(status.fragment_size());
+                self.free_space.set(Some((Instant::now(), bytes)));
+                Some(bytes)
+            }
+        }
+    }
+}
+
+/// An address that rewriting leaves as it is: `name@host.domain` without anything that could mean more.
+fn is_standard(address: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'+' | b'=');
+    match address::split(address) {
+        (local, Some(domain)) => {
+            !local.is_empty()
+                && local.iter().all(plain)
+                && domain.iter().all(plain)
+                && domain.contains(&b'.')
+                && !domain.ends_with(b".")
+                && !domain.starts_with(b".")
+        }
+        _ => false,
+    }
+}
+
+/// receive_override_options
+struct Overrides {
+    check_recipients: bool,
+    cleanup_flags: u32,
+}
+
+impl Overrides {
+    fn read(config: &Config) -> Result<Overrides, StartError> {
+        use ipc::cleanup::flags;
+        let mut overrides = Overrides { check_recipients: true, cleanup_flags: flags::EXTERNAL };
+        for option in config.get(param::RECEIVE_OVERRIDE_OPTIONS)? {
+            match option.as_str() {
+                "no_unknown_recipient_checks" => overrides.check_recipients = false,
+                "no_address_mappings" => overrides.cleanup_flags &= !(flags::MAP | flags::BCC),
+                "no_header_body_checks" => overrides.cleanup_flags &= !flags::FILTER,
+                "no_milters" => overrides.cleanup_flags &= !flags::MILTER,
+                _ => return Err(StartError::new(format!("unknown receive_override_options value: {option}"))),
+            }
+        }
+        Ok(overrides)
+    }
+}
+
+fn read_lists(config: &Config, settings: &Settings, tables: &Tables) -> Result<Lists, StartError> {
+    let relay = config.get(param::SMTPD_RELAY_RESTRICTIONS)?;
+    let recipient = config.get(param::SMTPD_RECIPIENT_RESTRICTIONS)?;
+    if !protects_relay(&[&relay, &recipient]) {
+        return Err(StartError::new(no_relay_protection()));
+    }
+    let parse = |items: &[String], stage| List::parse(items, stage, tables, &settings.classes);
+    let mut lists = Lists {
+        client: parse(&config.get(param::SMTPD_CLIENT_RESTRICTIONS)?, Stage::Client),
+        helo: parse(&config.get(param::SMTPD_HELO_RESTRICTIONS)?, Stage::Helo),
+        sender: parse(&config.get(param::SMTPD_SENDER_RESTRICTIONS)?, Stage::Sender),
+        relay: parse(&relay, Stage::Recipient),
+        recipient: parse(&recipient, Stage::Recipient),
+        data: parse(&config.get(param::SMTPD_DATA_RESTRICTIONS)?, Stage::Data),
+        end_of_data: parse(&config.get(param::SMTPD_END_OF_DATA_RESTRICTIONS)?, Stage::Data),
+        local_rewrite: parse(&config.get(param::LOCAL_HEADER_REWRITE_CLIENTS)?, Stage::Client),
+        ..Lists::default()
+    };
+    for class in &settings.classes {
+        let Some(value) = config.lookup(class)? else {
+            return Err(StartError::new(format!("restriction class {class} is not defined")));
+        };
+        lists.add_class(class, List::parse(&text::split_list(&value), Stage::Recipient, tables, &settings.classes));
+    }
+    Ok(lists)
+}
+
+impl AllTables {
+    fn open(config: &Config) -> Result<AllTables, StartError> {
+        let matching = config.get(param::PARENT_DOMAIN_MATCHES_SUBDOMAINS)?;
+        let delimiters =
+            Delimiters::new(&config.get(param::RECIPIENT_DELIMITER)?, config.get(param::OWNER_REQUEST_SPECIAL)?);
+        let access_style = ParentStyle::of("smtpd_access_maps", &matching);
+        let style = ParentStyle::of("mynetworks", &matching);
+        let exclusions = value(config, "smtpd_forbid_bare_newline_exclusions")?;
+        let exclusion_style = ParentStyle::of("smtpd_forbid_bare_newline_exclusions", &matching);
+        let name = "smtpd_forbid_bare_newline_exclusions";
+        Ok(AllTables {
+            access: Tables::new(config.into(), access_style, delimiters),
+            addresses: address_tables(config)?,
+            mynetworks: MatchList::open(config, "mynetworks", &config.mynetworks()?, style)?,
+            bare_newline_exclusions: MatchList::open(config, name, &exclusions, exclusion_style)?,
+        })
+    }
+}
+
+fn address_tables(config: &Config) -> Result<AddressTables, StartError> {
+    let open = |name: &str, list: &str| Maps::open(config, name, list, OpenFlags::default());
+    let maps = |name: &str| -> Result<Maps, StartError> { Ok(open(name, &value(config, name)?)?) };
+    let local = value(config, "local_recipient_maps")?;
+    let is_users = |item: &&str| matches!(*item, "unix:passwd.byname" | "proxy:unix:passwd.byname");
+    let items = text::split_list(&local);
+    let system_users = items.iter().any(is_users);
+    let others: Vec<&str> = items.into_iter().filter(|item| !is_users(item)).collect();
+    Ok(AddressTables {
+        canonical: maps("canonical_maps")?,
+        recipient_canonical: maps("recipient_canonical_maps")?,
+        sender_canonical: maps("sender_canonical_maps")?,
+        virtual_alias: maps("virtual_alias_maps")?,
+        local_recipient: open("local_recipient_maps", &others.join(" "))?,
+        system_users,
+        virtual_mailbox: maps("virtual_mailbox_maps")?,
+        relay_recipient: maps("relay_recipient_maps")?,
+    })
+}
+
+/// The expanded text of a parameter, for lists that hold more than words.
+fn value(config: &Config, name: &str) -> Result<String, StartError> {
+    Ok(config.lookup(name)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_standard;
+
+    #[test]
+    fn only_a_plain_address_of_a_full_domain_needs_no_rewriting() {
+        assert!(is_standard(b"a.b+c=d@mx.example"));
+        for address in [&b"a"[..], b"a@b", b"a%b@c.d", b"a!b@c.d", b"@c.d", b"a@c.d.", b"a b@c.d", b"a@b@c.d", b""] {
+            assert!(!is_standard(address), "{}", String::from_utf8_lossy(address));
+        }
+    }
+}
