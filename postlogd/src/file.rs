@@ -51,7 +51,7 @@ impl LogFile {
         bytes.push(b'\n');
         if let Err(error) = (&self.file).write_all(&bytes) {
             // Standard error is all that is left; when that is closed too, nobody listens.
-            let _ = write!(stderr(), "postlogd: write {}: {error}: {line}\n", self.path);
+            let _ = writeln!(stderr(), "postlogd: write {}: {error}: {line}", self.path);
         }
     }
 }

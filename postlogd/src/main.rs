@@ -20,7 +20,7 @@ mod relay;
 use std::process::ExitCode;
 
 use config::param;
-use daemon::{Access, Context, Network, Privilege, Service, Skeleton, StartError, Worker};
+use daemon::{Context, Network, Privilege, Service, Skeleton, StartError, Worker};
 
 use crate::file::LogFile;
 use crate::relay::Relay;
@@ -32,7 +32,7 @@ pub static SERVICE: Service = Service {
     privilege: Privilege::MailOwner,
     why: "writes the log file",
     peers: &[],
-    files: &[Access::LogFile],
+    files: &[],
     network: Network::None,
 };
 

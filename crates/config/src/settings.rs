@@ -39,7 +39,7 @@ pub struct Setting {
 }
 
 /// The configuration in force.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     directory: PathBuf,
     settings: BTreeMap<String, Setting>,

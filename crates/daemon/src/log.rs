@@ -1,7 +1,5 @@
 //! The log as main.cf wants it.
 
-use std::path::PathBuf;
-
 use config::{Config, param};
 use logging::{Destination, Format, Setup};
 
@@ -16,7 +14,7 @@ pub fn set_up_log(config: &Config, program: &str, to_terminal: bool) {
     } else if maillog_file.is_empty() {
         Destination::Syslog(facility(&text("syslog_facility")))
     } else {
-        let queue_directory = config.get(param::QUEUE_DIRECTORY).map(PathBuf::from).unwrap_or_default();
+        let queue_directory = config.get(param::QUEUE_DIRECTORY).unwrap_or_default();
         let service = text("postlog_service_name");
         Destination::Postlog(queue_directory.join("public").join(service), format)
     };

@@ -54,8 +54,6 @@ pub enum Access {
     UserDatabase,
     /// Reads and writes $data_directory.
     DataDirectory,
-    /// Appends to $maillog_file.
-    LogFile,
     /// Runs programs and reads or writes whatever its user may: the mailbox child of a delivery agent.
     Everything,
 }

@@ -90,7 +90,7 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     let config = load(&arguments)?;
     set_up_log(&config, service.name, arguments.log_to_terminal);
     let transport = check(service, &arguments)?;
-    let queue_directory = PathBuf::from(config.get(param::QUEUE_DIRECTORY)?);
+    let queue_directory = config.get(param::QUEUE_DIRECTORY)?;
     std::env::set_current_dir(&queue_directory)
         .map_err(|error| StartError(format!("chdir {}: {error}", queue_directory.display())))?;
     let (sockets, flow) = take_over(&arguments, transport)?;

@@ -91,25 +91,14 @@ mod tests {
     fn a_mapped_peer_becomes_plain_ipv4_only_if_ipv4_is_enabled() {
         let mapped: SocketAddr = "[::ffff:10.1.2.3]:25".parse().unwrap();
         assert_eq!(unmap(mapped, Protocols::BOTH).to_string(), "10.1.2.3:25");
-        assert_eq!(
-            unmap(mapped, Protocols::V6).to_string(),
-            "[::ffff:10.1.2.3]:25"
-        );
+        assert_eq!(unmap(mapped, Protocols::V6).to_string(), "[::ffff:10.1.2.3]:25");
         let plain: SocketAddr = "[2001:db8::1]:25".parse().unwrap();
         assert_eq!(unmap(plain, Protocols::BOTH), plain);
     }
 
     #[test]
     fn parsing_is_strict() {
-        for bad in [
-            "10.258",
-            "0x0a.1.2.3",
-            "010.0.0.1",
-            "fe80::1%lo",
-            "[::1]",
-            "",
-            " ::1",
-        ] {
+        for bad in ["10.258", "0x0a.1.2.3", "010.0.0.1", "fe80::1%lo", "[::1]", "", " ::1"] {
             assert_eq!(parse(bad.as_bytes()), None, "{bad}");
         }
         assert_eq!(parse(b"::1"), Some(IpAddr::V6(Ipv6Addr::LOCALHOST)));

@@ -22,10 +22,7 @@ impl Cidr {
     #[must_use]
     pub fn around(address: IpAddr, length: u8) -> Self {
         let length = length.min(width(address));
-        Self {
-            network: masked(address, length),
-            length,
-        }
+        Self { network: masked(address, length), length }
     }
 
     /// Reads a pattern.
@@ -36,12 +33,8 @@ impl Cidr {
         let parts = Parts::split(pattern.as_ref())?;
         match parts.mask {
             None => {
-                let network = address::parse(parts.network)
-                    .ok_or_else(|| CidrError::Address(parts.shown().into()))?;
-                Ok(Self {
-                    network,
-                    length: width(network),
-                })
+                let network = address::parse(parts.network).ok_or_else(|| CidrError::Address(parts.shown().into()))?;
+                Ok(Self { network, length: width(network) })
             }
             Some(mask) => Self::parse_network(&parts, mask),
         }
@@ -50,8 +43,7 @@ impl Cidr {
     /// Whether `address` is in the network; always false for the other family.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        Family::of(address) == Family::of(self.network)
-            && masked(address, self.length) == self.network
+        Family::of(address) == Family::of(self.network) && masked(address, self.length) == self.network
     }
 
     /// The network address.
@@ -70,24 +62,16 @@ impl Cidr {
         if mask.is_empty() || !mask.iter().all(u8::is_ascii_digit) {
             return Err(CidrError::MaskValue(parts.shown().into()));
         }
-        let longest = if parts.network.contains(&b':') {
-            128
-        } else {
-            32
-        };
+        let longest = if parts.network.contains(&b':') { 128 } else { 32 };
         let length = decimal(mask)
             .filter(|length| *length <= longest)
             .ok_or_else(|| CidrError::MaskLength(parts.shown().into()))?;
-        let network = address::parse(parts.network)
-            .ok_or_else(|| CidrError::Network(parts.shown().into()))?;
+        let network = address::parse(parts.network).ok_or_else(|| CidrError::Network(parts.shown().into()))?;
         let cidr = Self::around(network, length);
         if cidr.network == network {
             Ok(cidr)
         } else {
-            Err(CidrError::HostBits {
-                pattern: parts.shown().into(),
-                network: cidr,
-            })
+            Err(CidrError::HostBits { pattern: parts.shown().into(), network: cidr })
         }
     }
 }
@@ -114,10 +98,7 @@ impl<'a> Parts<'a> {
         };
         match tail.split_first() {
             None => Ok(Self::at_slash(inside)),
-            Some((b'/', mask)) => Ok(Self {
-                network: inside,
-                mask: Some(mask),
-            }),
+            Some((b'/', mask)) => Ok(Self { network: inside, mask: Some(mask) }),
             Some(_) => {
                 let closed = &pattern[..inside.len() + 2];
                 Err(CidrError::Garbage(closed.into()))
@@ -127,14 +108,8 @@ impl<'a> Parts<'a> {
 
     fn at_slash(text: &'a [u8]) -> Self {
         match text.split_once_str("/") {
-            Some((network, mask)) => Self {
-                network,
-                mask: Some(mask),
-            },
-            None => Self {
-                network: text,
-                mask: None,
-            },
+            Some((network, mask)) => Self { network, mask: Some(mask) },
+            None => Self { network: text, mask: None },
         }
     }
 
@@ -148,9 +123,7 @@ impl<'a> Parts<'a> {
 }
 
 fn decimal(digits: &[u8]) -> Option<u8> {
-    digits.iter().try_fold(0_u8, |sum, digit| {
-        sum.checked_mul(10)?.checked_add(digit - b'0')
-    })
+    digits.iter().try_fold(0_u8, |sum, digit| sum.checked_mul(10)?.checked_add(digit - b'0'))
 }
 
 fn width(address: IpAddr) -> u8 {
@@ -160,15 +133,11 @@ fn width(address: IpAddr) -> u8 {
 fn masked(address: IpAddr, length: u8) -> IpAddr {
     match address {
         IpAddr::V4(v4) => {
-            let mask = u32::MAX
-                .checked_shl(32 - u32::from(length.min(32)))
-                .unwrap_or(0);
+            let mask = u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0);
             IpAddr::V4(Ipv4Addr::from(u32::from(v4) & mask))
         }
         IpAddr::V6(v6) => {
-            let mask = u128::MAX
-                .checked_shl(128 - u32::from(length.min(128)))
-                .unwrap_or(0);
+            let mask = u128::MAX.checked_shl(128 - u32::from(length.min(128))).unwrap_or(0);
             IpAddr::V6(Ipv6Addr::from(u128::from(v6) & mask))
         }
     }
@@ -200,9 +169,7 @@ pub enum CidrError {
 
 impl fmt::Display for CidrError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let quoted = |out: &mut fmt::Formatter<'_>, what: &str, pattern: &BStr| {
-            write!(out, "{what} \"{pattern}\"")
-        };
+        let quoted = |out: &mut fmt::Formatter<'_>, what: &str, pattern: &BStr| write!(out, "{what} \"{pattern}\"");
         match self {
             Self::HostBits { pattern, network } => {
                 quoted(out, "non-null host address bits in", pattern.as_bstr())?;
@@ -212,9 +179,7 @@ impl fmt::Display for CidrError {
             Self::MaskValue(pattern) => quoted(out, "bad mask value in", pattern.as_bstr()),
             Self::Network(pattern) => quoted(out, "bad network value in", pattern.as_bstr()),
             Self::Address(pattern) => quoted(out, "bad address pattern:", pattern.as_bstr()),
-            Self::Unclosed(pattern) => {
-                quoted(out, "missing ']' character after", pattern.as_bstr())
-            }
+            Self::Unclosed(pattern) => quoted(out, "missing ']' character after", pattern.as_bstr()),
             Self::Garbage(pattern) => quoted(out, "garbage after", pattern.as_bstr()),
         }
     }
@@ -237,54 +202,29 @@ mod tests {
                 "2001:DB8::1/32",
                 r#"non-null host address bits in "2001:DB8::1/32", perhaps you should use "2001:db8::/32" instead"#,
             ),
-            (
-                "0.0.0.1/0",
-                r#"non-null host address bits in "0.0.0.1/0", perhaps you should use "0.0.0.0/0" instead"#,
-            ),
-            (
-                "[2001:db8:1::]/129",
-                r#"bad mask length in "2001:db8:1::/129""#,
-            ),
-            (
-                "[2001:db8:1::]/99999999999",
-                r#"bad mask length in "2001:db8:1::/99999999999""#,
-            ),
+            ("0.0.0.1/0", r#"non-null host address bits in "0.0.0.1/0", perhaps you should use "0.0.0.0/0" instead"#),
+            ("[2001:db8:1::]/129", r#"bad mask length in "2001:db8:1::/129""#),
+            ("[2001:db8:1::]/99999999999", r#"bad mask length in "2001:db8:1::/99999999999""#),
             ("10.0.0.0/33", r#"bad mask length in "10.0.0.0/33""#),
             ("[a/64]/64", r#"bad mask length in "a/64/64""#),
             ("[2001:db8:1::]/", r#"bad mask value in "2001:db8:1::/""#),
-            (
-                "[2001:db8:1::]/abc",
-                r#"bad mask value in "2001:db8:1::/abc""#,
-            ),
+            ("[2001:db8:1::]/abc", r#"bad mask value in "2001:db8:1::/abc""#),
             ("10.0.0.0/-1", r#"bad mask value in "10.0.0.0/-1""#),
             ("10.0.0.0/8/8", r#"bad mask value in "10.0.0.0/8/8""#),
-            (
-                "10.0.0.0/255.0.0.0",
-                r#"bad mask value in "10.0.0.0/255.0.0.0""#,
-            ),
+            ("10.0.0.0/255.0.0.0", r#"bad mask value in "10.0.0.0/255.0.0.0""#),
             ("[10.0.0.0/8]/8", r#"bad network value in "10.0.0.0/8/8""#),
             ("2001:zz::/64", r#"bad network value in "2001:zz::/64""#),
             ("10/8", r#"bad network value in "10/8""#),
             ("1.2.3.4.5/8", r#"bad network value in "1.2.3.4.5/8""#),
             ("[/8]", r#"bad network value in "/8""#),
-            (
-                "[2001:db8:1::",
-                r#"missing ']' character after "[2001:db8:1::""#,
-            ),
-            (
-                "[2001:db8:1::/64",
-                r#"missing ']' character after "[2001:db8:1::/64""#,
-            ),
+            ("[2001:db8:1::", r#"missing ']' character after "[2001:db8:1::""#),
+            ("[2001:db8:1::/64", r#"missing ']' character after "[2001:db8:1::/64""#),
             ("[2001:db8:1::]1", r#"garbage after "[2001:db8:1::]""#),
             ("1.2.3", r#"bad address pattern: "1.2.3""#),
             ("fe80::1%eth0", r#"bad address pattern: "fe80::1%eth0""#),
             ("[]", r#"bad address pattern: """#),
         ] {
-            assert_eq!(
-                Cidr::parse(pattern).unwrap_err().to_string(),
-                text,
-                "{pattern}"
-            );
+            assert_eq!(Cidr::parse(pattern).unwrap_err().to_string(), text, "{pattern}");
         }
     }
 
@@ -306,11 +246,7 @@ mod tests {
             ("[fe80::]/10", "fe80::1", true),
         ] {
             let cidr = Cidr::parse(pattern).unwrap();
-            assert_eq!(
-                cidr.contains(address.parse().unwrap()),
-                expected,
-                "{pattern} {address}"
-            );
+            assert_eq!(cidr.contains(address.parse().unwrap()), expected, "{pattern} {address}");
         }
     }
 

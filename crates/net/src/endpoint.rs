@@ -38,11 +38,7 @@ impl HostPort {
             "" if !cut.bracketed => None,
             host => Some(valid_host(host, cut.bracketed)?),
         };
-        Ok(Self {
-            host,
-            bracketed: cut.bracketed,
-            port: Some(port.to_owned()),
-        })
+        Ok(Self { host, bracketed: cut.bracketed, port: Some(port.to_owned()) })
     }
 
     /// A nexthop or server: `host`, `host:port`, `[host]`, `[host]:port`; an empty port means the default.
@@ -53,11 +49,7 @@ impl HostPort {
         let cut = Cut::at_brackets_or_last_colon(text)?;
         let host = valid_host(cut.host, cut.bracketed)?;
         let port = cut.port.filter(|port| !port.is_empty()).map(str::to_owned);
-        Ok(Self {
-            host: Some(host),
-            bracketed: cut.bracketed,
-            port,
-        })
+        Ok(Self { host: Some(host), bracketed: cut.bracketed, port })
     }
 
     /// The port as a number from 1 to 65535, if it is written as one; a name needs the services database.
@@ -99,16 +91,8 @@ impl<'a> Cut<'a> {
     fn at_brackets_or_last_colon(text: &'a str) -> Result<Self, EndpointError> {
         let Some(rest) = text.strip_prefix('[') else {
             return Ok(match text.rsplit_once(':') {
-                Some((host, port)) => Self {
-                    host,
-                    bracketed: false,
-                    port: Some(port),
-                },
-                None => Self {
-                    host: text,
-                    bracketed: false,
-                    port: None,
-                },
+                Some((host, port)) => Self { host, bracketed: false, port: Some(port) },
+                None => Self { host: text, bracketed: false, port: None },
             });
         };
         let (host, tail) = rest.split_once(']').ok_or(EndpointError::MissingBracket)?;
@@ -117,22 +101,14 @@ impl<'a> Cut<'a> {
             None if tail.is_empty() => None,
             None => return Err(EndpointError::Garbage),
         };
-        Ok(Self {
-            host,
-            bracketed: true,
-            port,
-        })
+        Ok(Self { host, bracketed: true, port })
     }
 }
 
 fn valid_host(host: &str, bracketed: bool) -> Result<String, EndpointError> {
     let bytes = host.as_bytes();
     if bracketed && let Some(v6) = literal::without_v6_prefix(bytes) {
-        return if literal::is_valid_v6(v6) {
-            Ok(host[5..].to_owned())
-        } else {
-            Err(EndpointError::InvalidHost)
-        };
+        return if literal::is_valid_v6(v6) { Ok(host[5..].to_owned()) } else { Err(EndpointError::InvalidHost) };
     }
     if hostname::is_valid(bytes) || literal::check(bytes).is_ok() {
         Ok(host.to_owned())
@@ -201,24 +177,15 @@ mod tests {
     #[test]
     fn bad_servers_have_their_sentence() {
         for (text, reason) in [
-            (
-                "2001:db8:1::11",
-                "valid hostname or network address required",
-            ),
+            ("2001:db8:1::11", "valid hostname or network address required"),
             ("[fe80::1%e0]", "valid hostname or network address required"),
             ("", "valid hostname or network address required"),
             ("[]", "valid hostname or network address required"),
-            (
-                "inet:host.example:25",
-                "valid hostname or network address required",
-            ),
+            ("inet:host.example:25", "valid hostname or network address required"),
             ("[2001:db8:1::11", "missing \"]\""),
             ("[2001:db8:1::11]2525", "garbage after \"]\""),
         ] {
-            assert_eq!(
-                server(text),
-                Err(format!("{reason} in server description: {text}"))
-            );
+            assert_eq!(server(text), Err(format!("{reason} in server description: {text}")));
         }
     }
 
@@ -238,10 +205,7 @@ mod tests {
         assert_eq!(error("[::1]"), "missing service information");
         assert_eq!(error("host:"), "missing service information");
         assert_eq!(error("[::1]25"), "garbage after \"]\"");
-        assert_eq!(
-            error("[fe80::1%e0]:25"),
-            "valid hostname or network address required"
-        );
+        assert_eq!(error("[fe80::1%e0]:25"), "valid hostname or network address required");
     }
 
     #[test]

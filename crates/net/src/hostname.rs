@@ -23,10 +23,7 @@ pub fn is_valid(name: &[u8]) -> bool {
 /// # Errors
 /// Prints as the warning that goes to the log, `valid_hostname: ` included.
 pub fn check(name: &[u8]) -> Result<(), HostnameError> {
-    let fault = |fault| HostnameError {
-        fault,
-        name: name.into(),
-    };
+    let fault = |fault| HostnameError { fault, name: name.into() };
     if name.is_empty() {
         return Err(fault(Fault::Empty));
     }
@@ -116,10 +113,7 @@ mod tests {
         for (name, text) in [
             ("", "empty hostname"),
             ("bad host", "invalid character 32(decimal): bad host"),
-            (
-                "b\u{fc}cher.de",
-                "invalid character 195(decimal): b\u{fc}cher.de",
-            ),
+            ("b\u{fc}cher.de", "invalid character 195(decimal): b\u{fc}cher.de"),
             ("::1", "invalid character 58(decimal): ::1"),
             ("[::1]", "invalid character 91(decimal): [::1]"),
             ("-foo.bar", "misplaced hyphen: -foo.bar"),
@@ -140,15 +134,7 @@ mod tests {
 
     #[test]
     fn underscores_and_digits_with_a_hyphen_are_names() {
-        for name in [
-            "a_b.c",
-            "_",
-            "1a",
-            "1.2-3",
-            "1-2",
-            "localhost",
-            "mx.example.test",
-        ] {
+        for name in ["a_b.c", "_", "1a", "1.2-3", "1-2", "localhost", "mx.example.test"] {
             assert!(is_valid(name.as_bytes()), "{name}");
         }
     }
@@ -161,10 +147,7 @@ mod tests {
         assert!(error.starts_with("valid_hostname: hostname label too long: aaa"));
         let long = format!("a.{label}.{label}.{label}.{label}");
         let error = check(long.as_bytes()).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            format!("valid_hostname: bad length 257 for {}...", &long[..100])
-        );
+        assert_eq!(error, format!("valid_hostname: bad length 257 for {}...", &long[..100]));
     }
 
     proptest::proptest! {

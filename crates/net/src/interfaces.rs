@@ -5,7 +5,7 @@
 //! IPv6, otherwise in the system's order, duplicates kept.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
@@ -26,6 +26,15 @@ pub struct Interface {
 }
 
 impl Interface {
+    /// The address with a port, and with its zone: what a socket is bound to.
+    #[must_use]
+    pub fn socket_address(&self, port: u16) -> SocketAddr {
+        match self.address {
+            IpAddr::V4(address) => SocketAddr::from((address, port)),
+            IpAddr::V6(address) => SocketAddrV6::new(address, port, 0, self.scope.unwrap_or(0)).into(),
+        }
+    }
+
     /// The network that the interface is in.
     #[must_use]
     pub fn network(&self) -> Cidr {
@@ -64,10 +73,7 @@ pub fn list_with(
     let mut found = Vec::new();
     let mut ignored = Vec::new();
     for family in protocols.families() {
-        for entry in raw
-            .iter()
-            .filter(|entry| Family::of(entry.address) == family)
-        {
+        for entry in raw.iter().filter(|entry| Family::of(entry.address) == family) {
             if (capabilities.reports_down && !entry.up) || entry.address.is_unspecified() {
                 continue;
             }
@@ -141,17 +147,11 @@ pub struct Getifaddrs;
 
 impl Discover for Getifaddrs {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            reports_down: true,
-            v6_prefix: V6Prefix::Real,
-        }
+        Capabilities { reports_down: true, v6_prefix: V6Prefix::Real }
     }
 
     fn list(&self) -> Result<Vec<RawInterface>, DiscoverError> {
-        let found = getifaddrs().map_err(|error| DiscoverError {
-            method: "getifaddrs",
-            error,
-        })?;
+        let found = getifaddrs().map_err(|error| DiscoverError { method: "getifaddrs", error })?;
         Ok(found.filter_map(raw).collect())
     }
 }
@@ -163,11 +163,7 @@ fn raw(entry: nix::ifaddrs::InterfaceAddress) -> Option<RawInterface> {
         up: entry.flags.contains(InterfaceFlags::IFF_UP),
         address,
         scope,
-        mask: entry
-            .netmask
-            .as_ref()
-            .and_then(numeric)
-            .map(|(mask, _)| mask),
+        mask: entry.netmask.as_ref().and_then(numeric).map(|(mask, _)| mask),
     })
 }
 
@@ -175,9 +171,7 @@ fn numeric(address: &SockaddrStorage) -> Option<(IpAddr, Option<u32>)> {
     if let Some(v4) = address.as_sockaddr_in() {
         Some((IpAddr::V4(v4.ip()), None))
     } else {
-        address
-            .as_sockaddr_in6()
-            .map(|v6| (IpAddr::V6(v6.ip()), Some(v6.scope_id())))
+        address.as_sockaddr_in6().map(|v6| (IpAddr::V6(v6.ip()), Some(v6.scope_id())))
     }
 }
 
@@ -202,10 +196,7 @@ impl fmt::Display for IgnoredInterface {
             Family::V4 => nix::libc::AF_INET,
             Family::V6 => nix::libc::AF_INET6,
         };
-        write!(
-            out,
-            "ignoring interface with null netmask, address family {number}"
-        )
+        write!(out, "ignoring interface with null netmask, address family {number}")
     }
 }
 
@@ -240,10 +231,7 @@ mod tests {
         }
     }
 
-    const REAL: Capabilities = Capabilities {
-        reports_down: true,
-        v6_prefix: V6Prefix::Real,
-    };
+    const REAL: Capabilities = Capabilities { reports_down: true, v6_prefix: V6Prefix::Real };
 
     fn entry(address: &str, mask: &str, up: bool) -> RawInterface {
         RawInterface {
@@ -257,10 +245,7 @@ mod tests {
 
     fn shown(method: &Static, protocols: Protocols) -> Vec<String> {
         let (found, _) = list_with(method, protocols).unwrap();
-        found
-            .iter()
-            .map(|it| format!("{}/{}", it.address, it.prefix))
-            .collect()
+        found.iter().map(|it| format!("{}/{}", it.address, it.prefix)).collect()
     }
 
     #[test]
@@ -274,37 +259,17 @@ mod tests {
             entry("10.1.2.3", "255.255.255.0", true),
         ];
         let method = Static(entries, REAL);
-        assert_eq!(
-            shown(&method, Protocols::BOTH),
-            [
-                "10.1.2.3/24",
-                "10.1.2.3/24",
-                "2001:db8:1::25/64",
-                "fe80::1/64"
-            ]
-        );
-        assert_eq!(
-            shown(&method, Protocols::V6),
-            ["2001:db8:1::25/64", "fe80::1/64"]
-        );
+        assert_eq!(shown(&method, Protocols::BOTH), ["10.1.2.3/24", "10.1.2.3/24", "2001:db8:1::25/64", "fe80::1/64"]);
+        assert_eq!(shown(&method, Protocols::V6), ["2001:db8:1::25/64", "fe80::1/64"]);
         assert!(shown(&method, Protocols::NONE).is_empty());
     }
 
     #[test]
     fn a_method_that_cannot_tell_keeps_down_interfaces_and_assumes_128() {
-        let capabilities = Capabilities {
-            reports_down: false,
-            v6_prefix: V6Prefix::Assume128,
-        };
-        let entries = vec![
-            entry("2001:db8::1", "", false),
-            entry("10.0.0.1", "255.0.0.0", false),
-        ];
+        let capabilities = Capabilities { reports_down: false, v6_prefix: V6Prefix::Assume128 };
+        let entries = vec![entry("2001:db8::1", "", false), entry("10.0.0.1", "255.0.0.0", false)];
         let method = Static(entries, capabilities);
-        assert_eq!(
-            shown(&method, Protocols::BOTH),
-            ["10.0.0.1/8", "2001:db8::1/128"]
-        );
+        assert_eq!(shown(&method, Protocols::BOTH), ["10.0.0.1/8", "2001:db8::1/128"]);
     }
 
     #[test]
@@ -313,18 +278,12 @@ mod tests {
         let (found, ignored) = list_with(&method, Protocols::BOTH).unwrap();
         assert!(found.is_empty());
         let text = ignored[0].to_string();
-        assert_eq!(
-            text,
-            "ignoring interface with null netmask, address family 2"
-        );
+        assert_eq!(text, "ignoring interface with null netmask, address family 2");
     }
 
     #[test]
     fn masks_and_networks_follow_the_prefix() {
-        let method = Static(
-            vec![entry("2001:db8:ffff::1", "ffff:ffff:e000::", true)],
-            REAL,
-        );
+        let method = Static(vec![entry("2001:db8:ffff::1", "ffff:ffff:e000::", true)], REAL);
         let (found, _) = list_with(&method, Protocols::BOTH).unwrap();
         assert_eq!(found[0].mask().to_string(), "ffff:ffff:e000::");
         assert_eq!(found[0].network().to_string(), "2001:db8:e000::/35");

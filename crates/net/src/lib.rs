@@ -17,6 +17,7 @@ pub mod endpoint;
 pub mod hostname;
 pub mod interfaces;
 pub mod literal;
+pub mod ports;
 pub mod protocols;
 
 pub use address::{Shown, reason, unmap};

@@ -31,11 +31,7 @@ pub fn is_valid_v6(text: &[u8]) -> bool {
 /// Prints as the warning that goes to the log.
 pub fn check(text: &[u8]) -> Result<(), LiteralError> {
     match text {
-        b"" => Err(LiteralError {
-            checked: "valid_hostaddr",
-            fault: Fault::Empty,
-            text: BString::default(),
-        }),
+        b"" => Err(LiteralError { checked: "valid_hostaddr", fault: Fault::Empty, text: BString::default() }),
         _ if text.contains(&b':') => check_v6(text),
         _ => check_v4(text),
     }
@@ -52,17 +48,9 @@ pub fn mailhost(literal: &[u8]) -> Option<IpAddr> {
 /// # Errors
 /// Prints as the warning that goes to the log.
 pub fn check_mailhost(literal: &[u8]) -> Result<Option<IpAddr>, LiteralError> {
-    let fault = |fault| LiteralError {
-        checked: "valid_mailhost_literal",
-        fault,
-        text: literal.into(),
-    };
-    let rest = literal
-        .strip_prefix(b"[")
-        .ok_or_else(|| fault(Fault::NoOpening))?;
-    let (content, tail) = rest
-        .split_once_str("]")
-        .ok_or_else(|| fault(Fault::NoClosing))?;
+    let fault = |fault| LiteralError { checked: "valid_mailhost_literal", fault, text: literal.into() };
+    let rest = literal.strip_prefix(b"[").ok_or_else(|| fault(Fault::NoOpening))?;
+    let (content, tail) = rest.split_once_str("]").ok_or_else(|| fault(Fault::NoClosing))?;
     if !tail.is_empty() {
         return Err(fault(Fault::Garbage));
     }
@@ -102,11 +90,7 @@ pub fn rfc(address: IpAddr) -> String {
 /// # Errors
 /// Prints as the warning that goes to the log.
 pub fn check_v4(text: &[u8]) -> Result<(), LiteralError> {
-    let fault = |fault| LiteralError {
-        checked: "valid_ipv4_hostaddr",
-        fault,
-        text: text.into(),
-    };
+    let fault = |fault| LiteralError { checked: "valid_ipv4_hostaddr", fault, text: text.into() };
     let mut octets = 0;
     let mut value: Option<u32> = None;
     for (at, byte) in text.iter().copied().enumerate() {
@@ -132,11 +116,7 @@ pub fn check_v4(text: &[u8]) -> Result<(), LiteralError> {
             _ => return Err(fault(Fault::Character(byte, ""))),
         }
     }
-    if octets == 4 {
-        Ok(())
-    } else {
-        Err(fault(Fault::OctetCount))
-    }
+    if octets == 4 { Ok(()) } else { Err(fault(Fault::OctetCount)) }
 }
 
 /// As [`is_valid_v6`], with the reason.
@@ -144,11 +124,7 @@ pub fn check_v4(text: &[u8]) -> Result<(), LiteralError> {
 /// # Errors
 /// Prints as the warning that goes to the log.
 pub fn check_v6(text: &[u8]) -> Result<(), LiteralError> {
-    let fault = |fault| LiteralError {
-        checked: "valid_ipv6_hostaddr",
-        fault,
-        text: text.into(),
-    };
+    let fault = |fault| LiteralError { checked: "valid_ipv6_hostaddr", fault, text: text.into() };
     let mut colons = 0;
     let mut doubles = 0;
     let mut group = 0;
@@ -176,11 +152,7 @@ pub fn check_v6(text: &[u8]) -> Result<(), LiteralError> {
             b'.' => {
                 let tail = &text[at - group..];
                 let placed = (2..=6).contains(&colons) && group > 0;
-                return if placed && is_valid_v4(tail) {
-                    Ok(())
-                } else {
-                    Err(fault(Fault::DottedTail))
-                };
+                return if placed && is_valid_v4(tail) { Ok(()) } else { Err(fault(Fault::DottedTail)) };
             }
             b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' => {
                 group += 1;
@@ -191,11 +163,7 @@ pub fn check_v6(text: &[u8]) -> Result<(), LiteralError> {
             _ => return Err(fault(Fault::Character(byte, " in IPv6 address"))),
         }
     }
-    if colons < 2 {
-        Err(fault(Fault::FewColons))
-    } else {
-        Ok(())
-    }
+    if colons < 2 { Err(fault(Fault::FewColons)) } else { Ok(()) }
 }
 
 /// The syntax check allows leading zeros in octets, which the standard library refuses (C reads them as octal).
@@ -308,22 +276,12 @@ mod tests {
             ("::1.2.3", "malformed IPv4-in-IPv6 address"),
             ("::.1.2.3.4", "malformed IPv4-in-IPv6 address"),
             ("1:1.2.3.4", "malformed IPv4-in-IPv6 address"),
-            (
-                "fe80::1%e0",
-                "invalid character 37(decimal) in IPv6 address",
-            ),
+            ("fe80::1%e0", "invalid character 37(decimal) in IPv6 address"),
         ] {
             let error = check_v6(input.as_bytes()).unwrap_err().to_string();
             assert_eq!(error, format!("valid_ipv6_hostaddr: {text}: {input}"));
         }
-        for good in [
-            "::",
-            "::1",
-            "1:2:3:4:5:6:7",
-            "1:2:3:4:5:1.2.3.4",
-            "::ffff:10.1.2.3",
-            "1::",
-        ] {
+        for good in ["::", "::1", "1:2:3:4:5:6:7", "1:2:3:4:5:1.2.3.4", "::ffff:10.1.2.3", "1::"] {
             assert!(is_valid_v6(good.as_bytes()), "{good}");
         }
     }

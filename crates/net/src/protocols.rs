@@ -22,11 +22,7 @@ impl Family {
     /// The family of an address.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
-        if address.is_ipv4() {
-            Self::V4
-        } else {
-            Self::V6
-        }
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
     }
 
     /// The DNS type that gives addresses of this family.
@@ -66,20 +62,11 @@ pub struct Protocols {
 
 impl Protocols {
     /// No family at all: nothing may be looked up, no inet service runs.
-    pub const NONE: Self = Self {
-        v4: false,
-        v6: false,
-    };
+    pub const NONE: Self = Self { v4: false, v6: false };
     /// IPv4 alone.
-    pub const V4: Self = Self {
-        v4: true,
-        v6: false,
-    };
+    pub const V4: Self = Self { v4: true, v6: false };
     /// IPv6 alone.
-    pub const V6: Self = Self {
-        v4: false,
-        v6: true,
-    };
+    pub const V6: Self = Self { v4: false, v6: true };
     /// Both families.
     pub const BOTH: Self = Self { v4: true, v6: true };
 
@@ -120,21 +107,10 @@ impl Protocols {
     /// # Errors
     /// A socket could not be created for any other reason (out of descriptors).
     pub fn probe(self) -> Result<(Self, Vec<ProbeWarning>), ProbeError> {
-        self.probe_with(|family| {
-            socket(
-                family.domain(),
-                SockType::Stream,
-                SockFlag::SOCK_CLOEXEC,
-                None,
-            )
-            .map(drop)
-        })
+        self.probe_with(|family| socket(family.domain(), SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map(drop))
     }
 
-    fn probe_with(
-        self,
-        create: impl Fn(Family) -> Result<(), Errno>,
-    ) -> Result<(Self, Vec<ProbeWarning>), ProbeError> {
+    fn probe_with(self, create: impl Fn(Family) -> Result<(), Errno>) -> Result<(Self, Vec<ProbeWarning>), ProbeError> {
         let mut set = self;
         let mut warnings = Vec::new();
         // IPv6 first: the order of the warnings.
@@ -177,9 +153,7 @@ impl Protocols {
 
     /// The enabled families, IPv4 first.
     pub fn families(self) -> impl Iterator<Item = Family> {
-        [Family::V4, Family::V6]
-            .into_iter()
-            .filter(move |family| self.has(*family))
+        [Family::V4, Family::V6].into_iter().filter(move |family| self.has(*family))
     }
 
     /// An accepted socket of a family that is not enabled ends the program: treating it as anything else would
@@ -188,11 +162,7 @@ impl Protocols {
     /// # Errors
     /// The family of `peer` is not enabled.
     pub fn accepts(self, peer: SocketAddr) -> Result<(), RefusedFamily> {
-        if self.allows(peer.ip()) {
-            Ok(())
-        } else {
-            Err(RefusedFamily(Family::of(peer.ip())))
-        }
+        if self.allows(peer.ip()) { Ok(()) } else { Err(RefusedFamily(Family::of(peer.ip()))) }
     }
 
     fn without(self, family: Family) -> Self {
@@ -205,9 +175,7 @@ impl Protocols {
 
 /// Items of a list that blanks and commas separate; empty items are nothing.
 pub(crate) fn words(value: &str) -> impl Iterator<Item = &str> {
-    value
-        .split([' ', '\t', '\r', '\n', ','])
-        .filter(|word| !word.is_empty())
+    value.split([' ', '\t', '\r', '\n', ',']).filter(|word| !word.is_empty())
 }
 
 /// A word that is no protocol.
@@ -220,11 +188,7 @@ pub struct ProtocolsError {
 
 impl fmt::Display for ProtocolsError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            context,
-            word,
-            value,
-        } = self;
+        let Self { context, word, value } = self;
         write!(out, "unknown {context} value \"{word}\" in \"{value}\"")
     }
 }
@@ -243,12 +207,7 @@ pub struct ProbeWarning {
 
 impl fmt::Display for ProbeWarning {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "disabling {} name/address support: {}",
-            self.family,
-            self.error.desc()
-        )
+        write!(out, "disabling {} name/address support: {}", self.family, self.error.desc())
     }
 }
 
@@ -304,19 +263,11 @@ mod tests {
     #[test]
     fn an_unknown_word_is_named_with_the_whole_value() {
         let text = |value: &str| Protocols::parse(value).unwrap_err().to_string();
-        assert_eq!(
-            text("ipv4, bogus"),
-            r#"unknown inet_protocols value "bogus" in "ipv4, bogus""#
-        );
+        assert_eq!(text("ipv4, bogus"), r#"unknown inet_protocols value "bogus" in "ipv4, bogus""#);
         for bad in ["IPv4", "ALL", "none", "4", "ipv4:ipv6"] {
-            assert_eq!(
-                text(bad),
-                format!("unknown inet_protocols value \"{bad}\" in \"{bad}\"")
-            );
+            assert_eq!(text(bad), format!("unknown inet_protocols value \"{bad}\" in \"{bad}\""));
         }
-        let other = Protocols::parse_as("inet_addr_local", "bogus")
-            .unwrap_err()
-            .to_string();
+        let other = Protocols::parse_as("inet_addr_local", "bogus").unwrap_err().to_string();
         assert_eq!(other, r#"unknown inet_addr_local value "bogus" in "bogus""#);
     }
 
@@ -329,15 +280,9 @@ mod tests {
         let (set, warnings) = Protocols::BOTH.probe_with(no_v6).unwrap();
         assert_eq!(set, Protocols::V4);
         let texts: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            texts,
-            ["disabling IPv6 name/address support: Address family not supported by protocol"]
-        );
+        assert_eq!(texts, ["disabling IPv6 name/address support: Address family not supported by protocol"]);
         assert_eq!(Protocols::V6.probe_with(no_v6).unwrap().0, Protocols::NONE);
-        assert_eq!(
-            Protocols::V4.probe_with(no_v6).unwrap(),
-            (Protocols::V4, vec![])
-        );
+        assert_eq!(Protocols::V4.probe_with(no_v6).unwrap(), (Protocols::V4, vec![]));
     }
 
     #[test]

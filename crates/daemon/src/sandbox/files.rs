@@ -1,6 +1,6 @@
 //! Landlock: the directories and files that a worker can still open.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use config::{Config, param};
 use landlock::{
@@ -78,13 +78,6 @@ fn paths(access: Access, config: &Config) -> Vec<(PathBuf, BitFlags<AccessFs>)> 
         Access::QueueWrite(directory) => vec![(PathBuf::from(directory), write)],
         Access::UserDatabase => of_user_database(),
         Access::DataDirectory => named(config.get(param::DATA_DIRECTORY).ok(), write),
-        Access::LogFile => match config.lookup("maillog_file") {
-            Ok(Some(file)) if !file.is_empty() => {
-                let directory = Path::new(&file).parent().map(Path::to_path_buf).unwrap_or_default();
-                vec![(directory, write)]
-            }
-            _ => Vec::new(),
-        },
         Access::Everything => Vec::new(),
     }
 }

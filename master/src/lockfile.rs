@@ -1,0 +1,77 @@
+//! Lock files that say "a master runs here" and name its process: `pid/master.pid` and `$data_directory/master.lock`.
+//!
+//! The content is 33 bytes: the process id right-aligned in 32 columns and a newline, so that the file is never
+//! truncated and a reader never finds it empty. The file stays when master ends; the lock does not.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use sys::lock::{Kind, lock};
+
+/// A lock that is held while the value lives.
+pub(crate) struct LockFile {
+    file: File,
+}
+
+/// Whether another process holds the lock; a missing file is nobody's.
+pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
+    match OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_NOFOLLOW).open(path) {
+        Ok(file) => Ok(!lock(file.as_fd(), Kind::Exclusive, false)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+impl LockFile {
+    /// Takes the lock; the error is the text behind `fatal: `.
+    pub(crate) fn take(path: &Path) -> Result<Self, String> {
+        let failed = |why: String| format!("open lock file {}: {why}", path.display());
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(nix::libc::O_NOFOLLOW)
+            .open(path)
+            .map_err(|error| failed(net::reason(&error)))?;
+        let metadata = file.metadata().map_err(|error| failed(error.to_string()))?;
+        if !metadata.is_file() || metadata.nlink() != 1 {
+            return Err(failed("not a regular file with one name".to_owned()));
+        }
+        match lock(file.as_fd(), Kind::Exclusive, false) {
+            Ok(true) => Ok(Self { file }),
+            Ok(false) => Err(failed("unable to set exclusive lock: Resource temporarily unavailable".to_owned())),
+            Err(error) => Err(failed(format!("unable to set exclusive lock: {}", net::reason(&error)))),
+        }
+    }
+
+    /// Writes the id of this process over the last one's.
+    pub(crate) fn name_process(&self) -> io::Result<()> {
+        self.file.write_all_at(format!("{:>32}\n", std::process::id()).as_bytes(), 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_has_postfix_form_and_the_lock_is_exclusive() {
+        let path = std::env::temp_dir().join(format!("master-{}.pid", std::process::id()));
+        let held = LockFile::take(&path).unwrap();
+        held.name_process().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!((text.len(), text.trim()), (33, std::process::id().to_string().as_str()));
+        assert!(is_held(&path).unwrap());
+        let refused = LockFile::take(&path).err().unwrap();
+        assert!(refused.ends_with("unable to set exclusive lock: Resource temporarily unavailable"), "{refused}");
+        drop(held);
+        assert!(!is_held(&path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        assert!(!is_held(&path).unwrap());
+    }
+}

@@ -1,0 +1,232 @@
+//! From exec to the event loop.
+
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use config::{Config, param};
+use nix::fcntl::OFlag;
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+use nix::unistd::{getpgrp, getpid, setsid};
+use sys::identity::{Identity, is_root};
+
+use crate::arguments::Arguments;
+use crate::child::{Nursery, clean_environment};
+use crate::listener::as_owner;
+use crate::lockfile::{self, LockFile};
+use crate::reload::{Plan, version};
+use crate::supervisor::Supervisor;
+use crate::timer::Event;
+
+/// Set in the environment of the process that `-w` starts: the descriptor that says "ready".
+const READY: &str = "MAIL_MASTER_READY";
+/// How long `-w` waits.
+const START_PATIENCE: Duration = Duration::from_secs(100);
+
+/// Runs master; the result is its exit status.
+pub(crate) fn run() -> ExitCode {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    logging::set_program("master");
+    match start() {
+        Ok(code) => code,
+        Err(why) => {
+            logging::emit_text(logging::Severity::Fatal, format_args!("{why}"));
+            logging::flush();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start() -> Result<ExitCode, String> {
+    let arguments = Arguments::parse(std::env::args_os().skip(1))?;
+    let ready = std::env::var(READY).ok().and_then(|number| number.parse().ok());
+    let ready = ready.and_then(|number| sys::descriptor::inherit(number).ok());
+    let directory = directory(&arguments);
+    let config = Config::load(&directory, &[]).map_err(|error| error.to_string())?;
+    set_up_log(&config);
+    let queue = config.get(param::QUEUE_DIRECTORY).map_err(|error| error.to_string())?;
+    authorize(Path::new(&queue))?;
+    std::env::set_current_dir(&queue).map_err(|error| format!("chdir {}: {}", queue.display(), net::reason(&error)))?;
+    let pid_file = Path::new("pid/master.pid");
+    if arguments.test_lock {
+        let held = lockfile::is_held(pid_file).map_err(|error| format!("open lock file pid/master.pid: {error}"))?;
+        return Ok(if held { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+    }
+    if arguments.wait && ready.is_none() {
+        return wait_for_child();
+    }
+    detach(&arguments)?;
+    let owner = owner(&config)?;
+    let (_pid, _data) = take_locks(&config, pid_file, &owner)?;
+    let mut master = prepare(&arguments, config, owner)?;
+    logging::info!("daemon started -- version {}, configuration {}", version(&master.config), directory.display());
+    if let Some(ready) = ready {
+        // The parent may be gone; this process is not the less ready.
+        let _ = std::fs::File::from(ready).write_all(&[1]);
+    }
+    let signal = master.run().map_err(|error| format!("event loop: {error}"))?;
+    end(&mut master, signal);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn prepare(arguments: &Arguments, config: Config, owner: Identity) -> Result<Supervisor, String> {
+    // Queue files and logs may grow beyond what the caller's shell allows.
+    let _ = setrlimit(Resource::RLIMIT_FSIZE, RLIM_INFINITY, RLIM_INFINITY);
+    let _ = sys::privilege::raise_descriptor_limit();
+    let directory = config.directory().to_path_buf();
+    let text = |error: config::ValueError| error.to_string();
+    let (read, write) =
+        nix::unistd::pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).map_err(|error| format!("pipe: {error}"))?;
+    let import = config.get(param::IMPORT_ENVIRONMENT).map_err(text)?;
+    let mut environment = clean_environment(&import, |name| std::env::var_os(name));
+    environment.retain(|(name, _)| name != "MAIL_CONFIG");
+    environment.push(("MAIL_CONFIG".into(), directory.into()));
+    let nursery = Nursery {
+        programs: config.get(param::DAEMON_DIRECTORY).map_err(text)?,
+        environment,
+        flow: (read, write),
+        keep_stdout: arguments.keep_stdout || arguments.init || arguments.foreground,
+        foreground: arguments.foreground,
+        verbose: arguments.verbose,
+        generation: 0,
+    };
+    let plan = Plan::make(config.clone(), &owner, |_| None)?;
+    let mut master =
+        Supervisor::new(config, owner, nursery, arguments.init).map_err(|error| format!("event loop: {error}"))?;
+    plan.carry_out(&mut master);
+    if let Some(time) = arguments.exit_after {
+        master.timers.after(time, Event::Exit);
+    }
+    Ok(master)
+}
+
+fn directory(arguments: &Arguments) -> PathBuf {
+    let from_environment = || std::env::var_os("MAIL_CONFIG").map(PathBuf::from);
+    arguments.directory.clone().or_else(from_environment).unwrap_or_else(|| PathBuf::from("/etc/postfix"))
+}
+
+fn set_up_log(config: &Config) {
+    let text = |name: &str| config.lookup(name).ok().flatten().unwrap_or_default();
+    let destination = if text("maillog_file").is_empty() {
+        logging::Destination::Syslog(2)
+    } else {
+        let socket = Path::new(&text("queue_directory")).join("public").join(text("postlog_service_name"));
+        logging::Destination::Postlog(socket, logging::Format::Postfix)
+    };
+    logging::set_up(logging::Setup {
+        program: "master".to_owned(),
+        syslog_name: text("syslog_name"),
+        host: text("myhostname").split('.').next().unwrap_or_default().to_owned(),
+        destinations: vec![destination],
+    });
+}
+
+/// Root, or a user with a mail system of his own.
+fn authorize(queue: &Path) -> Result<(), String> {
+    if is_root() {
+        return Ok(());
+    }
+    let owner = std::fs::metadata(queue).map(|metadata| metadata.uid()).ok();
+    if owner == Some(nix::unistd::geteuid().as_raw()) {
+        return Ok(());
+    }
+    Err("the master command is reserved for the superuser".to_owned())
+}
+
+/// `-w`: the same program again in the background; success is the byte that it sends when it is ready.
+fn wait_for_child() -> Result<ExitCode, String> {
+    const READY_NUMBER: i32 = 9;
+    let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|error| format!("pipe: {error}"))?;
+    let mut environment: Vec<_> = std::env::vars_os().collect();
+    environment.push((READY.into(), READY_NUMBER.to_string().into()));
+    let stdout = std::io::stdout();
+    let mut child = sys::process::spawn(&sys::process::Spawn {
+        path: std::env::current_exe().map_err(|error| format!("find own program: {error}"))?,
+        arguments: std::env::args_os().collect(),
+        environment,
+        descriptors: vec![(1, stdout.as_fd()), (READY_NUMBER, write.as_fd())],
+        identity: None,
+        directory: None,
+        own_group: false,
+    })
+    .map_err(|error| format!("fork: {error}"))?;
+    drop(write);
+    if wait_for_byte(read) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if child.try_wait().ok().flatten().is_none() {
+        logging::warning!("timeout while waiting for daemon initialization");
+        let _ = child.kill();
+    }
+    Err("daemon initialization failure -- see logs for details".to_owned())
+}
+
+fn wait_for_byte(pipe: OwnedFd) -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let timeout = PollTimeout::try_from(START_PATIENCE).unwrap_or(PollTimeout::MAX);
+    let ready = poll(&mut [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)], timeout);
+    matches!(ready, Ok(1)) && std::fs::File::from(pipe).read(&mut [0]).is_ok_and(|count| count == 1)
+}
+
+/// Leaves the terminal: standard streams to /dev/null, a session of our own.
+fn detach(arguments: &Arguments) -> Result<(), String> {
+    if arguments.foreground {
+        return Ok(());
+    }
+    let null = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .map_err(|error| format!("open /dev/null: {error}"))?;
+    let replace = |result: nix::Result<()>| result.map_err(|error| format!("standard streams: {error}"));
+    replace(nix::unistd::dup2_stdin(&null))?;
+    if !arguments.keep_stdout && !arguments.init {
+        replace(nix::unistd::dup2_stdout(&null))?;
+    }
+    replace(nix::unistd::dup2_stderr(&null))?;
+    if !arguments.init && !arguments.debug && setsid().is_err() && getpgrp() != getpid() {
+        return Err("unable to set session and process group ID".to_owned());
+    }
+    Ok(())
+}
+
+fn owner(config: &Config) -> Result<Identity, String> {
+    if !is_root() {
+        return Ok(Identity::current());
+    }
+    let name = config.get(param::MAIL_OWNER).map_err(|error| error.to_string())?;
+    match Identity::of_user(&name) {
+        Ok(Some(owner)) => Ok(owner),
+        Ok(None) => Err(format!("parameter mail_owner: unknown user name value: {name}")),
+        Err(error) => Err(format!("parameter mail_owner: {name}: {error}")),
+    }
+}
+
+fn take_locks(config: &Config, pid_file: &Path, owner: &Identity) -> Result<(LockFile, LockFile), String> {
+    let name = |lock: &LockFile| lock.name_process().map_err(|error| format!("write lock file: {error}"));
+    let pid = LockFile::take(pid_file)?;
+    name(&pid)?;
+    let data = config.get(param::DATA_DIRECTORY).map_err(|error| error.to_string())?;
+    let path = Path::new(&data).join("master.lock");
+    let lock =
+        as_owner(owner, || LockFile::take(&path).map_err(std::io::Error::other)).map_err(|error| error.to_string())?;
+    name(&lock)?;
+    Ok((pid, lock))
+}
+
+fn end(master: &mut Supervisor, signal: Option<i32>) {
+    match signal {
+        Some(signal) => logging::info!("terminating on signal {signal}"),
+        None => logging::info!("master exit time has arrived"),
+    }
+    logging::flush();
+    master.end_all();
+    if let (Some(signal), false) = (signal, master.init) {
+        // Die of the signal, so that the parent sees why.
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+    }
+}

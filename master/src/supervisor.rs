@@ -1,0 +1,424 @@
+//! The event loop: clients wait, workers report and die, timers run out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
+
+use config::Config;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use signal_hook::consts::signal::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+use sys::identity::Identity;
+use wire::status::{Order, Report};
+
+use crate::child::{Nursery, program};
+use crate::service::{STRESS_TIME, Service, ServiceId};
+use crate::timer::{Event, Timers};
+use crate::wakeup::{self, Connection};
+use crate::{ending, reload};
+
+/// Everything that master knows.
+pub(crate) struct Supervisor {
+    pub poll: Poll,
+    pub config: Config,
+    pub owner: Identity,
+    pub nursery: Nursery,
+    pub services: BTreeMap<ServiceId, Service>,
+    pub timers: Timers,
+    /// Process 1 of a container: reaps strangers, ends with status 0.
+    pub init: bool,
+    pub signals: Signals,
+    sources: HashMap<Token, Source>,
+    wakeups: HashMap<u64, (Connection, Token)>,
+    next_number: usize,
+}
+
+/// What a readiness event is about.
+enum Source {
+    Listener(ServiceId),
+    Worker(ServiceId, u32),
+    Wakeup(u64),
+}
+
+const SIGNALS: Token = Token(0);
+/// The watchdog's time: a loop that does not turn for so long is ended by SIGALRM.
+const WATCHDOG: u32 = 1000;
+/// The loop turns at least this often.
+const TURN: Duration = Duration::from_secs(300);
+
+impl Supervisor {
+    pub(crate) fn new(config: Config, owner: Identity, nursery: Nursery, init: bool) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGCHLD])?;
+        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        Ok(Self {
+            poll,
+            config,
+            owner,
+            nursery,
+            services: BTreeMap::new(),
+            timers: Timers::default(),
+            init,
+            signals,
+            sources: HashMap::new(),
+            wakeups: HashMap::new(),
+            next_number: 1,
+        })
+    }
+
+    /// Runs until a signal ends it; the number of that signal, or `None` after `-e`.
+    pub(crate) fn run(&mut self) -> io::Result<Option<i32>> {
+        let mut events = Events::with_capacity(256);
+        loop {
+            nix::unistd::alarm::set(WATCHDOG);
+            let patience = self.timers.patience().unwrap_or(TURN).min(TURN);
+            match self.poll.poll(&mut events, Some(patience)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            for event in &events {
+                if event.token() == SIGNALS {
+                    if let Some(signal) = self.take_signals() {
+                        return Ok(Some(signal));
+                    }
+                } else {
+                    self.ready(event.token());
+                }
+            }
+            while let Some(event) = self.timers.due() {
+                if event == Event::Exit {
+                    return Ok(None);
+                }
+                self.time_has_come(event);
+            }
+        }
+    }
+
+    /// Adds a service and begins to serve it.
+    pub(crate) fn add(&mut self, service: Service) -> ServiceId {
+        let id = self.next();
+        self.services.insert(id, service);
+        self.begin_wakeup(id);
+        self.watch(id);
+        id
+    }
+
+    /// Waits for clients of a service exactly when a worker is wanted for the next one.
+    pub(crate) fn watch(&mut self, id: ServiceId) {
+        let Some(service) = self.services.get(&id) else { return };
+        let (wanted, listening) = (service.wants_worker(), service.listening);
+        if wanted == listening {
+            return;
+        }
+        if wanted {
+            let sockets: Vec<i32> = service.listeners.iter().map(|listener| listener.socket.as_raw_fd()).collect();
+            for socket in sockets {
+                self.register(socket, Source::Listener(id));
+            }
+        } else {
+            self.unwatch(id);
+        }
+        if let Some(service) = self.services.get_mut(&id) {
+            service.listening = wanted;
+        }
+    }
+
+    /// Stops waiting for clients of a service.
+    pub(crate) fn unwatch(&mut self, id: ServiceId) {
+        self.sources.retain(|_, source| !matches!(source, Source::Listener(other) if *other == id));
+        let Some(service) = self.services.get_mut(&id) else { return };
+        service.listening = false;
+        for listener in &service.listeners {
+            // Not registered any more is as good as deregistered.
+            let _ = self.poll.registry().deregister(&mut SourceFd(&listener.socket.as_raw_fd()));
+        }
+    }
+
+    /// Starts the wakeup of a service anew.
+    pub(crate) fn begin_wakeup(&mut self, id: ServiceId) {
+        let Some(service) = self.services.get_mut(&id) else { return };
+        service.wakeup_generation += 1;
+        let Some(wakeup) = service.entry.wakeup else { return };
+        service.wakeup_dormant = wakeup.conditional;
+        if !wakeup.conditional {
+            self.timers.after(Duration::ZERO, Event::Wakeup(id, service.wakeup_generation));
+        }
+    }
+
+    /// Tells every worker of a service to end when its clients are served, and forgets their channels.
+    pub(crate) fn drain(&mut self, id: ServiceId) {
+        let Some(service) = self.services.get_mut(&id) else { return };
+        service.order(Order::Drain);
+        let channels: Vec<OwnedFd> = service.workers.values_mut().filter_map(|worker| worker.status.take()).collect();
+        for channel in channels {
+            self.forget(channel);
+        }
+    }
+
+    /// Reaps the workers that have ended; true when any has.
+    pub(crate) fn reap(&mut self) -> bool {
+        let mut ended = Vec::new();
+        for (id, service) in &mut self.services {
+            for (pid, worker) in &mut service.workers {
+                if let Ok(Some(status)) = worker.process.try_wait() {
+                    ended.push((*id, *pid, status));
+                }
+            }
+        }
+        for (id, pid, status) in &ended {
+            self.bury(*id, *pid, *status);
+        }
+        if self.init {
+            reap_strangers();
+        }
+        !ended.is_empty()
+    }
+
+    fn next(&mut self) -> usize {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    fn register(&mut self, fd: i32, source: Source) {
+        let token = Token(self.next());
+        match self.poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE) {
+            Ok(()) => drop(self.sources.insert(token, source)),
+            Err(error) => logging::warning!("register descriptor: {error}"),
+        }
+    }
+
+    fn forget(&mut self, channel: OwnedFd) {
+        // Closing the descriptor would end the registration too; the worker may hold no copy of our end.
+        let _ = self.poll.registry().deregister(&mut SourceFd(&channel.as_raw_fd()));
+    }
+
+    fn take_signals(&mut self) -> Option<i32> {
+        let pending: Vec<i32> = self.signals.pending().collect();
+        for signal in pending {
+            match signal {
+                SIGCHLD => drop(self.reap()),
+                SIGHUP => reload::reload(self),
+                other => return Some(other),
+            }
+        }
+        None
+    }
+
+    fn ready(&mut self, token: Token) {
+        match self.sources.get(&token) {
+            Some(Source::Listener(id)) => self.client_waits(*id),
+            Some(Source::Worker(id, pid)) => self.worker_reports(*id, *pid),
+            Some(Source::Wakeup(number)) => self.end_wakeup(*number),
+            None => {}
+        }
+    }
+
+    fn client_waits(&mut self, id: ServiceId) {
+        let Some(service) = self.services.get_mut(&id) else { return };
+        if !service.wants_worker() {
+            return self.watch(id);
+        }
+        match self.nursery.start(service) {
+            Ok(worker) => {
+                let pid = worker.process.id();
+                let channel = worker.status.as_ref().map(AsRawFd::as_raw_fd);
+                service.workers.insert(pid, worker);
+                if let Some(channel) = channel {
+                    self.register(channel, Source::Worker(id, pid));
+                }
+                self.wake_after_first_use(id);
+            }
+            Err(error) => {
+                let path = program(&self.nursery.programs, &service.entry.command);
+                logging::warning!("master_spawn: exec {}: {}", path.display(), net::reason(&error));
+                self.throttle(id);
+            }
+        }
+        self.watch(id);
+    }
+
+    fn wake_after_first_use(&mut self, id: ServiceId) {
+        let Some(service) = self.services.get_mut(&id) else { return };
+        if std::mem::take(&mut service.wakeup_dormant)
+            && let Some(wakeup) = service.entry.wakeup
+        {
+            let delay = Duration::from_secs(wakeup.seconds.into());
+            self.timers.after(delay, Event::Wakeup(id, service.wakeup_generation));
+        }
+    }
+
+    fn worker_reports(&mut self, id: ServiceId, pid: u32) {
+        let Some(service) = self.services.get_mut(&id) else { return };
+        let Some(worker) = service.workers.get_mut(&pid) else { return };
+        let Some(status) = &worker.status else { return };
+        let mut bytes = [0; 16];
+        loop {
+            match nix::unistd::read(status, &mut bytes) {
+                Ok(0) => {
+                    // The worker is ending; SIGCHLD says how.
+                    if let Some(channel) = worker.status.take() {
+                        self.forget(channel);
+                    }
+                    break;
+                }
+                Ok(_) => match Report::parse(bytes[0]) {
+                    Some(report) => {
+                        worker.started_work |= report != Report::Idle;
+                        worker.finished_work |= report == Report::Idle && worker.started_work;
+                        worker.report = report;
+                    }
+                    None => logging::warning!("service {}: ignoring unknown status {}", service.entry.name, bytes[0]),
+                },
+                Err(_) => break,
+            }
+        }
+        self.note_stress(id);
+        self.watch(id);
+    }
+
+    fn note_stress(&mut self, id: ServiceId) {
+        let Some(service) = self.services.get_mut(&id) else { return };
+        if !service.knows_stress() || !service.is_full() {
+            return;
+        }
+        if !service.is_stressed() {
+            service.order(Order::Stress);
+            self.timers.after(STRESS_TIME, Event::EndStress(id));
+        }
+        service.stressed = Some(Instant::now());
+        if service.warned.is_none_or(|warned| warned.elapsed() >= STRESS_TIME) {
+            service.warned = Some(Instant::now());
+            let limit = service.entry.max_proc.unwrap_or(0);
+            let canonical = service.identity.split_once(' ').map_or("", |(_, name)| name);
+            logging::warning!(
+                "service \"{}\" ({canonical}) has reached its process limit \"{limit}\": new clients may experience \
+                 noticeable delays",
+                service.entry.name
+            );
+            logging::warning!(
+                "to avoid this condition, increase the process count in master.cf or reduce the service time per client"
+            );
+            logging::warning!(
+                "see https://www.postfix.org/STRESS_README.html for examples of stress-adapting configuration settings"
+            );
+        }
+    }
+
+    fn bury(&mut self, id: ServiceId, pid: u32, status: std::process::ExitStatus) {
+        let Some(service) = self.services.get_mut(&id) else { return };
+        let Some(mut worker) = service.workers.remove(&pid) else { return };
+        self.sources.retain(|_, source| !matches!(source, Source::Worker(_, other) if *other == pid));
+        let path = program(&self.nursery.programs, &service.entry.command);
+        let path = path.display();
+        let told_to_end = worker.status.is_none();
+        if let Some(channel) = worker.status.take() {
+            let _ = self.poll.registry().deregister(&mut SourceFd(&channel.as_raw_fd()));
+        }
+        match (status.code(), status.signal()) {
+            (Some(0), _) => return self.watch(id),
+            (Some(code), _) => logging::warning!("process {path} pid {pid} exit status {code}"),
+            (None, Some(SIGTERM)) if told_to_end => return self.watch(id),
+            (None, signal) => logging::warning!("process {path} pid {pid} killed by signal {}", signal.unwrap_or(0)),
+        }
+        if !worker.has_proved_itself() {
+            logging::warning!("{path}: bad command startup -- throttling");
+            self.throttle(id);
+        }
+        self.watch(id);
+    }
+
+    fn throttle(&mut self, id: ServiceId) {
+        let Some(service) = self.services.get_mut(&id) else { return };
+        service.throttled = true;
+        // service_throttle_time
+        let time = self.config.get(config::param::SERVICE_THROTTLE_TIME).unwrap_or(Duration::from_secs(60));
+        self.timers.after(time, Event::EndThrottle(id));
+        self.watch(id);
+    }
+
+    fn time_has_come(&mut self, event: Event) {
+        match event {
+            Event::EndThrottle(id) => {
+                if let Some(service) = self.services.get_mut(&id) {
+                    service.throttled = false;
+                }
+                self.watch(id);
+            }
+            Event::Wakeup(id, generation) => self.wake(id, generation),
+            Event::EndStress(id) => self.end_stress(id),
+            Event::EndWakeup(number) => self.end_wakeup(number),
+            Event::Exit => {}
+        }
+    }
+
+    fn end_stress(&mut self, id: ServiceId) {
+        let Some(service) = self.services.get_mut(&id) else { return };
+        match service.stressed.map(|since| STRESS_TIME.saturating_sub(since.elapsed())) {
+            Some(left) if !left.is_zero() => self.timers.after(left, Event::EndStress(id)),
+            _ => {
+                service.stressed = None;
+                service.order(Order::Relax);
+            }
+        }
+    }
+
+    fn wake(&mut self, id: ServiceId, generation: u32) {
+        let Some(service) = self.services.get(&id) else { return };
+        let Some(wakeup) = service.entry.wakeup.filter(|_| service.wakeup_generation == generation) else { return };
+        if !service.throttled {
+            match wakeup::send(service) {
+                Ok(Some(connection)) => self.keep_wakeup(connection),
+                Ok(None) => {}
+                Err(error) => {
+                    let place = service.listeners.first().map(|listener| listener.place.to_string());
+                    logging::warning!(
+                        "master_wakeup_timer_event: service {}({}): {}",
+                        service.entry.name,
+                        place.unwrap_or_default(),
+                        net::reason(&error)
+                    );
+                }
+            }
+        }
+        self.timers.after(Duration::from_secs(wakeup.seconds.into()), Event::Wakeup(id, generation));
+    }
+
+    fn keep_wakeup(&mut self, mut connection: Connection) {
+        let number = self.next() as u64;
+        let token = Token(self.next());
+        let registry = self.poll.registry();
+        let registered = match &mut connection {
+            Connection::Unix(stream) => registry.register(stream, token, Interest::READABLE),
+            Connection::Tcp(stream) => registry.register(stream, token, Interest::READABLE),
+        };
+        if registered.is_ok() {
+            self.sources.insert(token, Source::Wakeup(number));
+            self.wakeups.insert(number, (connection, token));
+            self.timers.after(wakeup::PATIENCE, Event::EndWakeup(number));
+        }
+    }
+
+    fn end_wakeup(&mut self, number: u64) {
+        if let Some((_, token)) = self.wakeups.remove(&number) {
+            self.sources.remove(&token);
+        }
+    }
+
+    /// Ends everything that master has started.
+    pub(crate) fn end_all(&mut self) {
+        ending::end_all(self);
+    }
+}
+
+/// Process 1 inherits what others leave behind.
+fn reap_strangers() {
+    use nix::sys::wait::{WaitPidFlag, waitpid};
+    while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+        if status.pid().is_none() {
+            return;
+        }
+    }
+}
