@@ -7,6 +7,7 @@
 
 mod addresses;
 mod computed;
+pub mod edit;
 mod entry;
 mod error;
 pub mod expand;
@@ -16,6 +17,7 @@ mod level;
 pub mod lines;
 pub mod main_cf;
 pub mod master_cf;
+pub mod names;
 #[rustfmt::skip]
 pub mod param;
 mod problems;

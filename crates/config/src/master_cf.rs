@@ -89,17 +89,7 @@ pub struct ServiceEntry {
 impl ServiceEntry {
     /// The settings of the `-o name=value` arguments.
     pub fn overrides(&self) -> Result<Vec<(String, String)>, ConfigError> {
-        let mut found = Vec::new();
-        let mut args = self.args.iter();
-        while let Some(argument) = args.next() {
-            let text = match argument.strip_prefix("-o") {
-                Some("") => args.next().map_or("", String::as_str),
-                Some(text) => text,
-                None => continue,
-            };
-            found.push(Config::parse_override(text)?);
-        }
-        Ok(found)
+        fields::option_texts(&self.args).into_iter().map(Config::parse_override).collect()
     }
 }
 

@@ -3,11 +3,11 @@
 //!
 //! Nothing is decided here: `postfix check`, `postconf` and the daemons print what they are told.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::error::ValueError;
+use crate::names::Names;
 use crate::settings::{Config, Origin};
 use crate::{entry, transport, value};
 
@@ -90,12 +90,12 @@ impl Config {
 
     /// Settings of main.cf whose name is no parameter, and that no other setting refers to.
     pub fn unknown_settings(&self) -> Vec<Problem> {
-        let used = self.names_referred_to();
+        let used = Names::of_main_cf(self);
         let mut found = Vec::new();
         for (name, setting) in self.settings() {
             let Origin::File { file, line } = &setting.origin else { continue };
             let known = entry::find(name).is_some() || transport::family_of(name).is_some();
-            if known || used.contains(name) {
+            if known || used.has(name) {
                 continue;
             }
             found.push(Problem::Unknown {
@@ -124,18 +124,6 @@ impl Config {
         }
         found.sort_by_key(line_of);
         found
-    }
-
-    /// Names that stand in some value after a `$`, restriction classes included.
-    fn names_referred_to(&self) -> HashSet<String> {
-        let mut used = HashSet::new();
-        for (_, setting) in self.settings() {
-            used.extend(names_in(&setting.value));
-        }
-        if let Ok(Some(classes)) = self.lookup("smtpd_restriction_classes") {
-            used.extend(text::split_list(&classes).into_iter().map(str::to_string));
-        }
-        used
     }
 }
 

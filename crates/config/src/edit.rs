@@ -1,0 +1,292 @@
+//! Changing main.cf and master.cf by program: comments, order and everything that is not asked for stays.
+//!
+//! [`Document`] is the file in memory; it never touches the disk. [`store`] replaces a file atomically: readers see
+//! the old file or the new one, a crash leaves one of them.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::os_text;
+use crate::lines;
+
+/// A configuration file as its physical lines, with what is to become of each logical line.
+#[derive(Debug)]
+pub struct Document {
+    lines: Vec<Physical>,
+    entries: Vec<Entry>,
+    appended: Vec<String>,
+}
+
+/// One physical line, without its newline, and the logical line it belongs to.
+#[derive(Debug)]
+struct Physical {
+    text: Vec<u8>,
+    entry: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    text: String,
+    action: Option<Action>,
+}
+
+/// What becomes of a logical line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// This text takes its place; it may be several physical lines.
+    Replace(String),
+    /// It goes.
+    Remove,
+    /// It becomes a comment, line by line.
+    Comment,
+}
+
+impl Document {
+    /// Splits a file's content.
+    pub fn parse(content: &[u8]) -> Document {
+        let mut document = Document { lines: Vec::new(), entries: Vec::new(), appended: Vec::new() };
+        if content.is_empty() {
+            return document;
+        }
+        let body = content.strip_suffix(b"\n").unwrap_or(content);
+        for text in body.split(|byte| *byte == b'\n') {
+            document.push(text);
+        }
+        document
+    }
+
+    fn push(&mut self, text: &[u8]) {
+        let continues = text.first().is_some_and(u8::is_ascii_whitespace);
+        let entry = if lines::is_skipped(text) {
+            None
+        } else if continues && !self.entries.is_empty() {
+            let last = self.entries.len() - 1;
+            self.entries[last].text.push_str(&String::from_utf8_lossy(text));
+            Some(last)
+        } else {
+            let text = String::from_utf8_lossy(text).into_owned();
+            self.entries.push(Entry { text, action: None });
+            Some(self.entries.len() - 1)
+        };
+        self.lines.push(Physical { text: text.to_vec(), entry });
+    }
+
+    /// The logical lines, in order; the index of one is its handle.
+    pub fn entries(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.text.as_str())
+    }
+
+    /// Decides what becomes of a logical line; the last decision counts.
+    pub fn act(&mut self, entry: usize, action: Action) {
+        if let Some(entry) = self.entries.get_mut(entry) {
+            entry.action = Some(action);
+        }
+    }
+
+    /// Adds text at the end.
+    pub fn append(&mut self, text: String) {
+        self.appended.push(text);
+    }
+
+    /// The file's new content.
+    pub fn render(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut replaced = None;
+        for line in &self.lines {
+            let action = line.entry.and_then(|entry| self.entries[entry].action.as_ref());
+            match action {
+                None => out.extend_from_slice(&line.text),
+                Some(Action::Comment) => {
+                    out.push(b'#');
+                    out.extend_from_slice(&line.text);
+                }
+                Some(Action::Replace(text)) if replaced != line.entry => {
+                    replaced = line.entry;
+                    out.extend_from_slice(text.as_bytes());
+                }
+                Some(Action::Remove | Action::Replace(_)) => continue,
+            }
+            out.push(b'\n');
+        }
+        for text in &self.appended {
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'\n');
+        }
+        out
+    }
+}
+
+/// A wanted change of main.cf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// `name = value`, in the place of the setting or at the end.
+    Set {
+        /// The parameter.
+        name: String,
+        /// Its new value.
+        value: String,
+    },
+    /// The setting goes.
+    Remove(String),
+    /// The setting becomes a comment.
+    Comment(String),
+}
+
+impl Change {
+    fn name(&self) -> &str {
+        match self {
+            Change::Set { name, .. } | Change::Remove(name) | Change::Comment(name) => name,
+        }
+    }
+}
+
+/// Applies changes to the content of main.cf: the new content, and sentences about what was odd.
+pub fn main_cf(content: &[u8], file: &Path, changes: &[Change]) -> (Vec<u8>, Vec<String>) {
+    let mut document = Document::parse(content);
+    let mut warnings = Vec::new();
+    let names: Vec<Option<String>> = document.entries().map(|text| name_of(text).map(str::to_string)).collect();
+    for change in changes {
+        let matching = names.iter().enumerate().filter(|(_, name)| name.as_deref() == Some(change.name()));
+        let found: Vec<usize> = matching.map(|(index, _)| index).collect();
+        if found.len() > 1 {
+            let file = file.display();
+            warnings.push(format!("{file}: multiple entries for \"{}\"", change.name()));
+        }
+        let action = match change {
+            Change::Set { name, value } => Action::Replace(format!("{name} = {value}")),
+            Change::Remove(_) => Action::Remove,
+            Change::Comment(_) => Action::Comment,
+        };
+        match (found.is_empty(), action) {
+            (true, Action::Replace(text)) => document.append(text),
+            (_, action) => found.iter().for_each(|entry| document.act(*entry, action.clone())),
+        }
+    }
+    (document.render(), warnings)
+}
+
+/// The parameter that a logical line of main.cf sets.
+fn name_of(text: &str) -> Option<&str> {
+    if text.starts_with(|c: char| c.is_ascii_whitespace()) {
+        return None;
+    }
+    crate::main_cf::split(text).ok().map(|(name, _)| name)
+}
+
+/// Why a file could not be replaced.
+#[derive(Debug)]
+pub struct StoreError {
+    act: &'static str,
+    file: PathBuf,
+    source: io::Error,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.act, self.file.display(), os_text(&self.source))
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// Replaces a file with new content; mode and owner stay, a symbolic link is followed.
+///
+/// The content is on disk before the name changes hands.
+pub fn store(path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    let failed = |act, file: &Path| {
+        let file = file.to_path_buf();
+        move |source| StoreError { act, file, source }
+    };
+    let target = fs::canonicalize(path).map_err(failed("open", path))?;
+    let metadata = fs::metadata(&target).map_err(failed("open", &target))?;
+    let mut name = target.clone().into_os_string();
+    name.push(".tmp");
+    let temporary = PathBuf::from(name);
+    let file = create(&temporary).map_err(failed("open", &temporary))?;
+    let written = fill(file, content, &metadata).and_then(|()| fs::rename(&temporary, &target));
+    if written.is_err() {
+        // The original is untouched; nothing else refers to the copy.
+        fs::remove_file(&temporary).ok();
+    }
+    written.map_err(failed("update", &target))
+}
+
+/// A left-over of a crashed edit is overwritten by name, never written through.
+fn create(temporary: &Path) -> io::Result<File> {
+    match fs::remove_file(temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)
+}
+
+fn fill(mut file: File, content: &[u8], like: &fs::Metadata) -> io::Result<()> {
+    file.write_all(content)?;
+    let ours = file.metadata()?;
+    if (ours.uid(), ours.gid()) != (like.uid(), like.gid()) {
+        std::os::unix::fs::fchown(&file, Some(like.uid()), Some(like.gid()))?;
+    }
+    file.set_permissions(fs::Permissions::from_mode(like.mode() & 0o7777))?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "# A comment\nfoo = bar\n more\n\nnets = a,\n\t# inside\n    b\nfoo = second\n# foo = c\n";
+
+    fn edit(changes: &[Change]) -> (String, Vec<String>) {
+        let (content, warnings) = main_cf(FILE.as_bytes(), Path::new("main.cf"), changes);
+        (String::from_utf8(content).unwrap(), warnings)
+    }
+
+    fn set(name: &str, value: &str) -> Change {
+        Change::Set { name: name.to_string(), value: value.to_string() }
+    }
+
+    #[test]
+    fn a_setting_is_replaced_in_its_place_and_comments_stay() {
+        let (text, warnings) = edit(&[set("nets", "x y")]);
+        assert_eq!(text, "# A comment\nfoo = bar\n more\n\nnets = x y\n\t# inside\nfoo = second\n# foo = c\n");
+        assert!(warnings.is_empty());
+    }
+
+    #[test]
+    fn a_setting_that_stands_twice_is_replaced_twice_with_a_warning() {
+        let (text, warnings) = edit(&[set("foo", "1")]);
+        assert_eq!(text, "# A comment\nfoo = 1\n\nnets = a,\n\t# inside\n    b\nfoo = 1\n# foo = c\n");
+        assert_eq!(warnings, ["main.cf: multiple entries for \"foo\""]);
+    }
+
+    #[test]
+    fn a_new_setting_is_appended_and_an_unknown_one_is_not_removed() {
+        let (text, _) = edit(&[set("new", "1"), Change::Remove("nosuch".to_string())]);
+        assert_eq!(text, format!("{FILE}new = 1\n"));
+    }
+
+    #[test]
+    fn commenting_out_keeps_every_line() {
+        let (text, _) = edit(&[Change::Comment("nets".to_string())]);
+        assert!(text.contains("\n#nets = a,\n\t# inside\n#    b\n"), "{text}");
+    }
+
+    #[test]
+    fn storing_keeps_the_mode_and_follows_a_link() {
+        let folder = std::env::temp_dir().join(format!("config-edit-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (file, link) = (folder.join("real.cf"), folder.join("main.cf"));
+        fs::write(&file, "a = b\n").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        store(&link, b"a = c\n").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"a = c\n");
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o640);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
