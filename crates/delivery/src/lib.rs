@@ -15,11 +15,13 @@
 //! stable storage), mark the recipient in the queue file, log, report. Failures are never marked here: qmgr marks them
 //! when bounce has recorded them.
 
+pub mod carrier;
 mod finding;
 mod job;
 mod line;
 mod session;
 mod settings;
+pub mod steward;
 pub mod submission;
 
 pub use finding::{Connection, Finding};

@@ -12,6 +12,7 @@ mod codec;
 pub mod pool;
 
 pub mod bounce;
+pub mod carrier;
 pub mod cleanup;
 pub mod delivery;
 pub mod qmgr;
