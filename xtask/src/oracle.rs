@@ -18,6 +18,7 @@ const DYNAMIC_MAPS: &str = "lmdb\tpostfix-lmdb.so\tdict_lmdb_open\tmkmap_lmdb_op
 
 /// Runs the scenarios whose names match, or all.
 pub fn run(filter: Option<&str>) -> Outcome {
+    packages::ensure(&test::TOOLS)?;
     let root = prepare()?;
     test::scenarios("oracle", Some(&root), filter)
 }

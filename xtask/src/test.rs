@@ -10,7 +10,11 @@ use testing::accounts::is_root;
 use testing::programs::{ORACLE, OURS, SCENARIOS_ON};
 
 /// What scenarios call beside the mail system.
-const TOOLS: [Tool; 1] = [Tool { program: "swaks", package: "swaks" }];
+pub const TOOLS: [Tool; 3] = [
+    Tool { program: "swaks", package: "swaks" },
+    Tool { program: "dnsmasq", package: "dnsmasq-base" },
+    Tool { program: "ip", package: "iproute2" },
+];
 
 /// Runs everything, or the tests whose names contain `filter`.
 pub fn run(filter: Option<&str>) -> Outcome {

@@ -7,6 +7,7 @@
 
 pub mod accounts;
 pub mod client;
+pub mod dns;
 pub mod instance;
 pub mod maildir;
 pub mod port;
@@ -16,9 +17,11 @@ pub mod setup;
 pub mod sink;
 pub mod swaks;
 pub mod wait;
+pub mod world;
 
 pub use client::Client;
 pub use instance::Instance;
 pub use programs::Programs;
 pub use setup::Setup;
 pub use sink::Sink;
+pub use world::World;

@@ -25,6 +25,16 @@ pub struct Setup {
     programs: Programs,
     main: Vec<(String, String)>,
     services: Vec<String>,
+    files: Option<Files>,
+}
+
+/// A main.cf and a master.cf as an administrator has them, in place of ours.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// Text of main.cf; the settings of the instance are added, for they name its directories.
+    pub main_cf: String,
+    /// Text of master.cf; `smtp inet` gets the port of the instance.
+    pub master_cf: String,
 }
 
 impl Setup {
@@ -35,7 +45,7 @@ impl Setup {
 
     /// The same of certain programs.
     pub fn of(programs: Programs) -> Setup {
-        Setup { programs, main: Vec::new(), services: Vec::new() }
+        Setup { programs, main: Vec::new(), services: Vec::new(), files: None }
     }
 
     /// A setting of main.cf, in place of the one that stands there.
@@ -48,6 +58,12 @@ impl Setup {
     /// A line of master.cf, in place of the one of that name and type.
     pub fn service(mut self, line: &str) -> Setup {
         self.services.push(line.to_string());
+        self
+    }
+
+    /// Starts from these files; only directories, accounts, log and port are changed.
+    pub fn files(mut self, files: Files) -> Setup {
+        self.files = Some(files);
         self
     }
 
@@ -85,14 +101,28 @@ impl Setup {
 
     /// Text of main.cf.
     pub(crate) fn main_cf(&self, folder: &Path, accounts: &Accounts) -> String {
-        let mut settings = base_settings(&self.programs, folder, accounts);
+        let mut settings = match self.files {
+            Some(_) => own_settings(&self.programs, folder, accounts),
+            None => [own_settings(&self.programs, folder, accounts), base_settings(folder)].concat(),
+        };
         settings.retain(|(name, _)| !self.main.iter().any(|(changed, _)| changed == name));
         settings.extend(self.main.iter().cloned());
-        settings.iter().map(|(name, value)| format!("{name} = {value}\n")).collect()
+        let given = self.files.as_ref().map_or("", |files| &files.main_cf);
+        settings.iter().fold(given.to_string(), |text, (name, value)| format!("{text}{name} = {value}\n"))
     }
 
     /// Text of master.cf.
     pub(crate) fn master_cf(&self, port: u16) -> String {
+        if let Some(files) = &self.files {
+            // The log service last, with the arguments of ours.
+            let log = SERVICES[SERVICES.len() - 1];
+            let others = files.master_cf.lines().filter(|l| identity(l) != identity(log));
+            let lines = others.map(|l| match identity(l) == (Some("smtp"), Some("inet")) {
+                true => l.replacen("smtp", &format!("127.0.0.1:{port}"), 1),
+                false => l.to_string(),
+            });
+            return lines.chain([log.to_string()]).map(|l| format!("{l}\n")).collect();
+        }
         let mut lines: Vec<String> =
             ["127.0.0.1", "[::1]"].map(|ip| format!("{ip}:{port} inet n - n - - smtpd")).into();
         lines.extend(SERVICES.iter().map(|l| l.to_string()));
@@ -145,11 +175,10 @@ const ORACLE_SERVICES: [&str; 6] = [
     "scache unix - - n - 1 scache",
 ];
 
-/// Loopback alone, no DNS, no system file, one Maildir a user of `mail.test`; everything else goes to `relayhost`.
-fn base_settings(programs: &Programs, folder: &Path, accounts: &Accounts) -> Vec<(String, String)> {
+/// Where an instance lives and whose it is.
+fn own_settings(programs: &Programs, folder: &Path, accounts: &Accounts) -> Vec<(String, String)> {
     let at = |name: &str| folder.join(name).display().to_string();
     let mut settings = vec![
-        ("compatibility_level", "3.6".to_string()),
         ("queue_directory", at("queue")),
         ("data_directory", at("data")),
         ("daemon_directory", programs.daemons.display().to_string()),
@@ -158,23 +187,35 @@ fn base_settings(programs: &Programs, folder: &Path, accounts: &Accounts) -> Vec
         ("setgid_group", accounts.group.clone()),
         ("maillog_file", at("log")),
         ("maillog_file_prefixes", folder.display().to_string()),
+        ("sendmail_path", programs.command("sendmail").display().to_string()),
+    ];
+    if let Some(root) = &programs.root {
+        settings.push(("meta_directory", root.join("etc/postfix").display().to_string()));
+        settings.push(("shlib_directory", root.join("usr/lib/postfix").display().to_string()));
+    }
+    named(settings)
+}
+
+/// Loopback alone, no DNS, no system file, one Maildir a user of `mail.test`; everything else goes to `relayhost`.
+fn base_settings(folder: &Path) -> Vec<(String, String)> {
+    named(vec![
+        ("compatibility_level", "3.6".to_string()),
         ("myhostname", "mail.test".to_string()),
         ("mydomain", "mail.test".to_string()),
         ("mydestination", "mail.test, localhost".to_string()),
         ("mynetworks", "127.0.0.0/8 [::1]/128".to_string()),
         ("inet_interfaces", "127.0.0.1, [::1]".to_string()),
         ("inet_protocols", "all".to_string()),
-        ("alias_maps", format!("texthash:{}", at("etc/aliases"))),
+        ("alias_maps", format!("texthash:{}", folder.join("etc/aliases").display())),
         ("alias_database", String::new()),
         ("local_recipient_maps", "$alias_maps".to_string()),
         ("relayhost", "[127.0.0.1]:9".to_string()),
         ("smtpd_peername_lookup", "no".to_string()),
         ("fast_flush_domains", String::new()),
-    ];
-    if let Some(root) = &programs.root {
-        settings.push(("meta_directory", root.join("etc/postfix").display().to_string()));
-        settings.push(("shlib_directory", root.join("usr/lib/postfix").display().to_string()));
-    }
+    ])
+}
+
+fn named(settings: Vec<(&str, String)>) -> Vec<(String, String)> {
     settings.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Sink {
     address: SocketAddr,
     state: Arc<State>,
-    _port: Port,
+    _port: Option<Port>,
 }
 
 /// One received message.
@@ -55,9 +55,17 @@ impl Sink {
         Sink::start(IpAddr::V4(Ipv4Addr::LOCALHOST), false)
     }
 
+    /// At a certain address, of the thread's own network.
+    pub fn at(address: SocketAddr) -> Sink {
+        Sink::serve_at(address, true, None)
+    }
+
     fn start(ip: IpAddr, keep: bool) -> Sink {
         let port = Port::reserve();
-        let address = SocketAddr::new(ip, port.number());
+        Sink::serve_at(SocketAddr::new(ip, port.number()), keep, Some(port))
+    }
+
+    fn serve_at(address: SocketAddr, keep: bool, port: Option<Port>) -> Sink {
         let listener = TcpListener::bind(address).unwrap_or_else(|e| panic!("sink on {address}: {e}"));
         let state = Arc::new(State {
             received: Mutex::default(),

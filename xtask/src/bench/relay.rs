@@ -25,12 +25,19 @@ pub struct Options {
     /// How often each mail system is measured; the best run counts
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only these programs, not Debian's Postfix
+    /// Only one of the two
     #[arg(long)]
-    ours: bool,
+    only: Option<System>,
     /// Also count system calls, with strace, in a run of its own
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
     calls: bool,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum System {
+    Ours,
+    Oracle,
 }
 
 /// What one run has shown.
@@ -54,13 +61,7 @@ pub fn run(options: &Options) -> Outcome {
     if options.calls {
         packages::ensure(&[packages::Tool { program: "strace", package: "strace" }])?;
     }
-    let ours = Programs::of_folder(&programs::build(Profile::Release)?);
-    let mut systems = vec![("postfix-rs", ours)];
-    if !options.ours {
-        let root = oracle::prepare()?;
-        let oracle = Programs::of_oracle(&root).ok_or_else(|| Failure("no C Postfix".to_string()))?;
-        systems.push(("Postfix", oracle));
-    }
+    let systems = systems(options.only)?;
     println!("{} messages of 1 KiB over {} sessions", options.messages, options.sessions);
     println!("{:<12} {:>14} {:>12} {:>14}", "", "CPU s / 1,000", "messages/s", "calls/message");
     let mut costs = Vec::new();
@@ -74,6 +75,18 @@ pub fn run(options: &Options) -> Outcome {
         println!("{:<12} {:>14.2} {:>12.2} {:>14.2}", "ratio", ratios.0, ratios.1, ratios.2);
     }
     Ok(())
+}
+
+fn systems(only: Option<System>) -> Outcome<Vec<(&'static str, Programs)>> {
+    let mut systems = Vec::new();
+    if only != Some(System::Oracle) {
+        systems.push(("postfix-rs", Programs::of_folder(&programs::build(Profile::Release)?)));
+    }
+    if only != Some(System::Ours) {
+        let root = oracle::prepare()?;
+        systems.push(("Postfix", Programs::of_oracle(&root).ok_or_else(|| Failure("no C Postfix".to_string()))?));
+    }
+    Ok(systems)
 }
 
 /// The best of some rounds; system calls from a run of their own, for counting slows down.

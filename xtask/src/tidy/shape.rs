@@ -78,7 +78,7 @@ fn is_above(text: &str) -> bool {
 }
 
 fn panics(source: &Source, complaints: &mut Complaints) {
-    for (at, line) in source.lines.iter().enumerate().filter(|(_, l)| !l.test && may_panic(&l.code)) {
+    for (at, _) in source.lines.iter().enumerate().filter(|(_, l)| !l.test && may_panic(&l.code)) {
         let near = &source.lines[at.saturating_sub(2)..(at + 2).min(source.lines.len())];
         if !near.iter().any(|l| l.comment.as_deref().is_some_and(|c| c.contains("cannot fail"))) {
             complaints.add(&source.path, at + 1, "`unwrap` and `expect` need `// cannot fail: reason`");

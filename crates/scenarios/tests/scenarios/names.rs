@@ -1,0 +1,87 @@
+//! Where DNS says that mail goes: MX, A, AAAA, and what is done without an answer.
+
+use scenarios::scenario;
+use testing::dns::Zone;
+use testing::{Client, Instance, Setup, Sink, World};
+
+const V4: &str = "192.0.2.25";
+const V6: &str = "2001:db8::25";
+
+/// A mail system that asks DNS, in a world where these two addresses are ours.
+fn start(world: &World) -> Instance {
+    for address in [V4, V6] {
+        world.address(address.parse().expect("address"));
+    }
+    Setup::new().set("relayhost", "").set("mynetworks", "127.0.0.0/8").set("inet_interfaces", "127.0.0.1").start()
+}
+
+fn sink(address: &str) -> Sink {
+    Sink::at((address.parse::<std::net::IpAddr>().expect("address"), 25).into())
+}
+
+fn send(mail: &Instance, recipient: &str) -> String {
+    let mut client = Client::greet(mail.v4()).expect("connected");
+    let reply = client.send("alice@mail.test", &[recipient], "Subject: x\n\nbody\n").expect("sent");
+    reply.queue_id().unwrap_or_else(|| panic!("{reply:?}"))
+}
+
+#[test]
+fn mail_goes_to_the_mail_exchanger_over_ipv6_alone() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let _dns = Zone::new().mx("six.test", "mx.six.test", 10).host("mx.six.test", &[V6]).start();
+        let mail = start(&world);
+        let sink = sink(V6);
+        let id = send(&mail, "x@six.test");
+        mail.wait_log(&[&id, &format!("relay=mx.six.test[{V6}]:25"), "status=sent"]);
+        assert_eq!(sink.count(), 1);
+    });
+}
+
+#[test]
+fn mail_goes_to_the_second_exchanger_when_the_first_does_not_answer() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let zone = Zone::new().mx("two.test", "a.two.test", 10).mx("two.test", "b.two.test", 20);
+        let _dns = zone.host("a.two.test", &[V6]).host("b.two.test", &[V4]).start();
+        let mail = start(&world);
+        let sink = sink(V4);
+        let id = send(&mail, "x@two.test");
+        mail.wait_log(&[&id, &format!("relay=b.two.test[{V4}]:25"), "status=sent"]);
+        assert_eq!(sink.count(), 1);
+    });
+}
+
+#[test]
+fn mail_goes_to_the_host_itself_when_there_is_no_mail_exchanger() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let _dns = Zone::new().host("host.test", &[V4]).start();
+        let mail = start(&world);
+        let _sink = sink(V4);
+        let id = send(&mail, "x@host.test");
+        mail.wait_log(&[&id, &format!("relay=host.test[{V4}]:25"), "status=sent"]);
+    });
+}
+
+#[test]
+fn mail_to_a_domain_that_does_not_exist_comes_back() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let _dns = Zone::new().start();
+        let mail = start(&world);
+        let id = send(&mail, "x@nowhere.test");
+        mail.wait_log(&[&id, "dsn=5.4.4", "status=bounced", "Host or domain name not found"]);
+        assert!(mail.wait_mail("alice", 1)[0].body().contains("nowhere.test"));
+    });
+}
+
+#[test]
+fn mail_is_deferred_when_no_dns_server_answers() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let mail = start(&world);
+        let id = send(&mail, "x@silent.test");
+        mail.wait_log(&[&id, "dsn=4.4.3", "status=deferred"]);
+    });
+}

@@ -1,0 +1,61 @@
+//! The configuration of a stock Debian installation, taken over as it is.
+
+use scenarios::scenario;
+use std::path::Path;
+use testing::programs::{Implementation, Programs};
+use testing::setup::{Files, write_old};
+use testing::{Client, Setup};
+
+/// What Debian's installer adds to main.cf, for a host that serves itself.
+const INSTALLER: &str = "
+smtpd_relay_restrictions = permit_mynetworks permit_sasl_authenticated defer_unauth_destination
+myhostname = mail.test
+alias_database = hash:@FOLDER@/etc/stock-aliases
+alias_maps = hash:@FOLDER@/etc/stock-aliases
+myorigin = @FOLDER@/etc/mailname
+mydestination = $myhostname, mail, localhost.localdomain, , localhost
+relayhost =
+mynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128
+mailbox_size_limit = 0
+recipient_delimiter = +
+inet_interfaces = all
+inet_protocols = all
+";
+
+/// main.cf and master.cf as the package ships them; None without the package.
+fn shipped() -> Option<Files> {
+    let root = Programs::oracle()?.root?;
+    let read = |name: &str| std::fs::read_to_string(Path::new(&root).join("usr/share/postfix").join(name)).expect(name);
+    let main_cf = ["main.cf.debian", "main.cf.tls"].map(read).concat() + INSTALLER;
+    Some(Files { main_cf, master_cf: read("master.cf.dist") })
+}
+
+#[test]
+fn a_stock_debian_configuration_starts_and_delivers() {
+    scenario(|| {
+        let Some(files) = shipped() else {
+            eprintln!("left out: no Debian package (`cargo xtask oracle` unpacks it)");
+            return;
+        };
+        // The certificate of main.cf belongs to another package.
+        let mut mail = Setup::new().files(files).set("smtpd_tls_security_level", "").build();
+        let main_cf = std::fs::read_to_string(mail.etc().join("main.cf")).expect("main.cf");
+        let folder = mail.folder().display().to_string();
+        write_old(&mail.etc().join("main.cf"), &main_cf.replace("@FOLDER@", &folder));
+        write_old(&mail.etc().join("mailname"), "mail.test\n");
+        let aliases = format!("alice: {}/\n", mail.maildir("alice").display());
+        write_old(&mail.etc().join("stock-aliases"), &aliases);
+        mail.output("sendmail", &["-bi"]);
+        mail.start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        assert_eq!(client.greeting().last(), "220 mail.test ESMTP Postfix (Debian/GNU)");
+        let reply = client.send("a@client.test", &["alice+box@mail.test"], "Subject: stock\n\nbody\n").expect("sent");
+        assert_eq!(reply.code, 250, "{reply:?}");
+        mail.sendmail(&["alice"], "Subject: by command\n\nbody\n");
+        mail.wait_mail("alice", 2);
+        if mail.programs().implementation == Implementation::Ours {
+            mail.wait_log(&["warning: ", "smtpd_tls_cert_file"]);
+            mail.wait_log(&["warning: ", "tlsmgr"]);
+        }
+    });
+}

@@ -1,0 +1,88 @@
+//! A network and a view of the file system of the calling thread's own: own loopback, own addresses, own resolv.conf,
+//! every port free, DNS on port 53.
+//!
+//! What the thread starts from then on (programs, threads, servers) lives there too, and the world ends with the last
+//! of them. Needs root. The rest of the process and of the machine does not notice.
+
+use crate::accounts::is_root;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The world that the calling thread is in.
+#[derive(Debug)]
+pub struct World {
+    folder: PathBuf,
+}
+
+impl World {
+    /// Moves the calling thread into a new world; None, with a line on standard error, when the caller is not root.
+    pub fn enter() -> Option<World> {
+        if !is_root() {
+            eprintln!("left out: an own network needs root");
+            return None;
+        }
+        let folder = std::env::temp_dir().join(format!("postfix-rs-world-{}", nix::unistd::gettid()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).unwrap_or_else(|e| panic!("unshare: {e}"));
+        // Mounts made here are not seen outside.
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap_or_else(|e| panic!("private mounts: {e}"));
+        ip(&["link", "set", "lo", "up"]);
+        let world = World { folder };
+        world.file("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");
+        world.file("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
+        Some(world)
+    }
+
+    /// An address of this machine, as far as this world is concerned.
+    pub fn address(&self, address: IpAddr) {
+        match address {
+            IpAddr::V4(v4) => ip(&["address", "add", &format!("{v4}/32"), "dev", "lo"]),
+            IpAddr::V6(v6) => ip(&["-6", "address", "add", &format!("{v6}/128"), "dev", "lo", "nodad"]),
+        }
+    }
+
+    /// Shows other contents under the name of an existing system file.
+    pub fn file(&self, path: &str, contents: &str) {
+        let substitute = self.folder.join(path.replace('/', "_"));
+        fs::write(&substitute, contents).unwrap_or_else(|e| panic!("{}: {e}", substitute.display()));
+        let target = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
+        bind(&substitute, &target);
+    }
+
+    /// This machine's files with those of `upper` over them, below the returned folder; writes go to `upper`.
+    pub fn overlay(&self, upper: &Path) -> PathBuf {
+        let (work, merged) = (upper.with_extension("work"), upper.with_extension("merged"));
+        for folder in [&work, &merged] {
+            fs::create_dir_all(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        }
+        let options = format!("lowerdir=/,upperdir={},workdir={}", upper.display(), work.display());
+        let mounted = mount(Some("overlay"), &merged, Some("overlay"), MsFlags::empty(), Some(options.as_str()));
+        mounted.unwrap_or_else(|e| panic!("overlay {}: {e}", merged.display()));
+        for shared in ["/proc", "/dev"] {
+            bind(Path::new(shared), &merged.join(&shared[1..]));
+        }
+        merged
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn bind(source: &Path, target: &Path) {
+    let mounted = mount(Some(source), target, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>);
+    mounted.unwrap_or_else(|e| panic!("{} on {}: {e}", source.display(), target.display()));
+}
+
+fn ip(arguments: &[&str]) {
+    let output = Command::new("ip").args(arguments).output().unwrap_or_else(|e| panic!("ip: {e}"));
+    assert!(output.status.success(), "ip {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
