@@ -13,13 +13,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Ends all workers, the log service last, so that the others' last lines are written. Returns when none is left.
 pub(crate) fn end_all(master: &mut Supervisor) {
-    // What delivery agents have started is in our process group and ends with it.
+    let log = |command: &str| command == "postlogd";
+    end(master, |command| !log(command));
+    // What delivery agents have started is in our process group and ends with it; the log service does not mind the
+    // signal, it ends with its channel, after the last line.
     if getpgrp() == getpid() {
         // Our own copy of the signal is taken by the event loop, which has ended.
         let _ = killpg(getpgrp(), Signal::SIGTERM);
     }
-    let log = |command: &str| command == "postlogd";
-    end(master, |command| !log(command));
     end(master, log);
 }
 

@@ -94,10 +94,13 @@ fn prepare(arguments: &Arguments, config: Config, owner: Identity) -> Result<Sup
         verbose: arguments.verbose,
         generation: 0,
     };
+    // Lines wait until the socket of the log service is there.
+    logging::batch(|| {});
     let plan = Plan::make(config.clone(), &owner, |_| None)?;
     let mut master =
         Supervisor::new(config, owner, nursery, arguments.init).map_err(|error| format!("event loop: {error}"))?;
     plan.carry_out(&mut master);
+    logging::end_batch();
     if let Some(time) = arguments.exit_after {
         master.timers.after(time, Event::Exit);
     }
@@ -111,7 +114,8 @@ fn directory(arguments: &Arguments) -> PathBuf {
 
 fn set_up_log(config: &Config) {
     let text = |name: &str| config.lookup(name).ok().flatten().unwrap_or_default();
-    let destination = if text("maillog_file").is_empty() {
+    let maillog_file = text("maillog_file");
+    let destination = if maillog_file.is_empty() {
         logging::Destination::Syslog(2)
     } else {
         let socket = Path::new(&text("queue_directory")).join("public").join(text("postlog_service_name"));
@@ -122,6 +126,7 @@ fn set_up_log(config: &Config) {
         syslog_name: text("syslog_name"),
         host: text("myhostname").split('.').next().unwrap_or_default().to_owned(),
         destinations: vec![destination],
+        fallback: (!maillog_file.is_empty()).then(|| maillog_file.into()),
     });
 }
 

@@ -24,6 +24,7 @@ pub fn set_up_log(config: &Config, program: &str, to_terminal: bool) {
         syslog_name: text("syslog_name"),
         host: host.split('.').next().unwrap_or_default().to_owned(),
         destinations: vec![destination],
+        fallback: (!maillog_file.is_empty()).then(|| maillog_file.into()),
     });
 }
 

@@ -112,6 +112,10 @@ pub(crate) async fn serve<W: Worker>(
             context.drain();
         }
     }
+    if transport == Transport::Datagram {
+        // What was sent before the end is still to be read.
+        listeners.iter().for_each(|listener| read_datagrams(listener, worker.as_ref()));
+    }
     while ward.active.get() > 0 {
         ward.changed.notified().await;
     }

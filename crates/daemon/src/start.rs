@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use config::{Config, param};
 use sys::identity::{Identity, become_for_good, is_root};
+use sys::process::Ignored;
 use wire::status::{SESSION_LIMIT, descriptors};
 
 use crate::arguments::Arguments;
@@ -86,7 +87,10 @@ pub fn confine(service: &'static Service, config: &Config, chroot: bool) -> Resu
 
 fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     let arguments = Arguments::parse(std::env::args_os().skip(1)).map_err(|error| StartError(error.to_string()))?;
-    sys::process::ignore_file_size_signal();
+    sys::process::ignore(Ignored::FileSize);
+    if service.skeleton == Skeleton::Datagram {
+        sys::process::ignore(Ignored::Terminate);
+    }
     let config = load(&arguments)?;
     set_up_log(&config, service.name, arguments.log_to_terminal);
     let transport = check(service, &arguments)?;

@@ -13,7 +13,7 @@ mod sink;
 
 pub use line::{Format, Severity};
 pub use record::{Field, Record};
-pub use sink::{Destination, Setup, batch, flush, set_program, set_up, set_up_command, tag};
+pub use sink::{Destination, Setup, batch, end_batch, flush, set_program, set_up, set_up_command, tag};
 
 /// Logs a record.
 pub fn emit(record: &dyn Record) {

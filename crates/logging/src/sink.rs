@@ -4,6 +4,7 @@
 //! reached is tried again with the next line; lines that find no destination go to standard error.
 
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -36,6 +37,8 @@ pub struct Setup {
     pub host: String,
     /// Where lines go.
     pub destinations: Vec<Destination>,
+    /// A file for lines that no destination takes: the log file itself, while postlogd does not run.
+    pub fallback: Option<PathBuf>,
 }
 
 struct State {
@@ -97,6 +100,14 @@ pub fn batch(wake: impl Fn() + Send + 'static) {
     with_state(|state| state.wake = Some(Box::new(wake)));
 }
 
+/// Sends the lines that wait; later ones go out one by one.
+pub fn end_batch() {
+    with_state(|state| {
+        state.wake = None;
+        state.flush();
+    });
+}
+
 /// Sends the lines that wait.
 pub fn flush() {
     with_state(State::flush);
@@ -146,32 +157,44 @@ impl State {
                 delivered |= self.send(at, &line).is_ok();
             }
             if !delivered && !self.setup.destinations.contains(&Destination::Terminal) {
-                // Nowhere else to say it; a closed standard error is nobody's fault.
-                drop(self.to_terminal(&line));
+                self.send_elsewhere(&line);
             }
         }
     }
 
-    fn send(&mut self, at: usize, line: &Pending) -> io::Result<()> {
-        let origin = Origin { tag: &self.tag, pid: std::process::id(), host: &self.setup.host };
-        let in_form = |form: Format| match form {
-            Format::Postfix => line::postfix(&origin, line.unix, line.severity, &line.text),
+    fn origin(&self) -> Origin<'_> {
+        Origin { tag: &self.tag, pid: std::process::id(), host: &self.setup.host }
+    }
+
+    fn in_form(&self, line: &Pending, form: Format) -> String {
+        match form {
+            Format::Postfix => line::postfix(&self.origin(), line.unix, line.severity, &line.text),
             Format::Json => {
                 let queue_id = line.queue_id.as_deref();
-                line::json(&origin, line.unix, line.severity, queue_id, &line.text, &line.fields)
+                line::json(&self.origin(), line.unix, line.severity, queue_id, &line.text, &line.fields)
             }
-        };
+        }
+    }
+
+    /// No destination took the line: the log file itself if it can be opened, else standard error.
+    fn send_elsewhere(&self, line: &Pending) {
+        let text = self.in_form(line, Format::Postfix);
+        let in_file = self.setup.fallback.as_ref().is_some_and(|path| append(path, text).is_ok());
+        if !in_file {
+            // Nowhere else to say it; a closed standard error is nobody's fault.
+            drop(self.to_terminal(line));
+        }
+    }
+
+    fn send(&mut self, at: usize, line: &Pending) -> io::Result<()> {
         let (datagram, destination) = match &self.setup.destinations[at] {
             Destination::Terminal => return self.to_terminal(line),
-            Destination::File(path, form) => {
-                let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
-                return file.write_all((in_form(*form) + "\n").as_bytes());
-            }
+            Destination::File(path, form) => return append(path, self.in_form(line, *form)),
             Destination::Syslog(facility) => {
-                let text = line::syslog(&origin, *facility, line.unix, line.severity, &line.text);
+                let text = line::syslog(&self.origin(), *facility, line.unix, line.severity, &line.text);
                 (text, Destination::Syslog(*facility))
             }
-            Destination::Postlog(path, form) => (in_form(*form), Destination::Postlog(path.clone(), *form)),
+            Destination::Postlog(path, form) => (self.in_form(line, *form), Destination::Postlog(path.clone(), *form)),
         };
         if let Some(Some(socket)) = self.sockets.get(at)
             && socket.send(datagram.as_bytes()).is_ok()
@@ -193,6 +216,11 @@ impl State {
         out.push('\n');
         io::stderr().write_all(out.as_bytes())
     }
+}
+
+fn append(path: &std::path::Path, mut line: String) -> io::Result<()> {
+    line.push('\n');
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?.write_all(line.as_bytes())
 }
 
 fn compose_tag(setup: &Setup) -> String {
@@ -236,6 +264,7 @@ mod tests {
             syslog_name: "postfix/submission".into(),
             host: "mx".into(),
             destinations: vec![Destination::Postlog(path.clone(), Format::Postfix)],
+            fallback: None,
         });
         crate::info!("connect from {}", "x\n[1.2.3.4]");
         let mut buffer = [0; 4096];

@@ -77,11 +77,24 @@ pub fn close_from(first: RawFd) {
     }
 }
 
-/// Ignores SIGXFSZ, so that a file that grows beyond its limit is an error of write(2) and not the end of the process.
-pub fn ignore_file_size_signal() {
-    // SAFETY: SIG_IGN installs no handler; called at the start of main().
+/// Signals that a daemon may want to ignore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    /// SIGXFSZ: a file that grows beyond its limit is an error of write(2) and not the end of the process.
+    FileSize,
+    /// SIGTERM: the log service outlives the processes whose last lines it writes.
+    Terminate,
+}
+
+/// Ignores a signal from now on.
+pub fn ignore(signal: Ignored) {
+    let number = match signal {
+        Ignored::FileSize => libc::SIGXFSZ,
+        Ignored::Terminate => libc::SIGTERM,
+    };
+    // SAFETY: SIG_IGN installs no handler.
     unsafe {
-        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        libc::signal(number, libc::SIG_IGN);
     }
 }
 
