@@ -72,10 +72,6 @@ types! {
     REDIRECT = b'>', "redirect_to";
     /// Flags of a cleanup request; never stored.
     FLAGS = b'f', "flags";
-    /// A delay; never stored.
-    DELAY = b'd', "delay";
-    /// Number of filters; never stored.
-    FILTERS = b'm', "milter_count";
     /// End of the envelope, start of the content.
     MESSAGE = b'M', "message_content";
     /// One line of content.

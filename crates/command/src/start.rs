@@ -1,0 +1,104 @@
+//! The way of a command to its configuration, without trusting its caller more than it must.
+//!
+//! A command that has the rights of a group that its caller does not have must not read a main.cf
+//! of the caller's making: it would open that group's files wherever the caller says.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use config::{Config, param};
+use logging::{Destination, Format, Setup};
+
+/// Where main.cf is when nobody says otherwise (`config_directory`).
+pub const DEFAULT_DIRECTORY: &str = "/etc/postfix";
+/// The environment variable that names another directory.
+pub const MAIL_CONFIG: &str = "MAIL_CONFIG";
+
+/// First act of a command: descriptors of the caller are closed, messages go to standard error.
+pub fn begin(program: &'static str) {
+    sys::process::close_from(3);
+    logging::set_up_command(program, false);
+}
+
+/// The directory of main.cf: the option `-c`, else the environment, else the default one.
+pub fn directory(option: Option<&[u8]>) -> PathBuf {
+    let environment = || std::env::var_os(MAIL_CONFIG).filter(|value| !value.is_empty());
+    match option {
+        Some(path) => PathBuf::from(OsString::from_vec(path.to_vec())),
+        None => environment().map_or_else(|| PathBuf::from(DEFAULT_DIRECTORY), PathBuf::from),
+    }
+}
+
+/// Reads main.cf and sends messages where it says, and to standard error as well.
+///
+/// # Errors
+/// A sentence: the directory may not be used, or main.cf cannot.
+pub fn configure(program: &'static str, option: Option<&[u8]>) -> Result<Config, String> {
+    let directory = directory(option);
+    if has_borrowed_rights() && directory != Path::new(DEFAULT_DIRECTORY) {
+        check_directory(&directory)?;
+    }
+    let config = Config::load(&directory, &[]).map_err(|error| error.to_string())?;
+    set_up_log(program, &config);
+    for warning in config.warnings() {
+        logging::warning!("{warning}");
+    }
+    Ok(config)
+}
+
+/// True when the process has rights that its caller does not have and the caller is not root.
+pub fn has_borrowed_rights() -> bool {
+    let borrowed = nix::unistd::getuid() != nix::unistd::geteuid() || nix::unistd::getgid() != nix::unistd::getegid();
+    borrowed && !nix::unistd::getuid().is_root()
+}
+
+fn check_directory(directory: &Path) -> Result<(), String> {
+    let config = Config::load(Path::new(DEFAULT_DIRECTORY), &[]).map_err(|error| error.to_string())?;
+    // alternate_config_directories, multi_instance_directories
+    for list in [param::ALTERNATE_CONFIG_DIRECTORIES, param::MULTI_INSTANCE_DIRECTORIES] {
+        let allowed = config.get(list).map_err(|error| error.to_string())?;
+        if allowed.iter().any(|allowed| allowed.as_bytes() == directory.as_os_str().as_bytes()) {
+            return Ok(());
+        }
+    }
+    Err(format!("unauthorized configuration directory name: {}", directory.display()))
+}
+
+/// Sends messages to standard error, and where syslog_name, syslog_facility and maillog_file say.
+fn set_up_log(program: &'static str, config: &Config) {
+    let text = |name: &str| config.lookup(name).ok().flatten().unwrap_or_default();
+    let format = if text("maillog_format") == "json" { Format::Json } else { Format::Postfix };
+    let log = if text("maillog_file").is_empty() {
+        Destination::Syslog(facility(&text("syslog_facility")))
+    } else {
+        let service = config.get(param::QUEUE_DIRECTORY).unwrap_or_default().join("public");
+        Destination::Postlog(service.join(text("postlog_service_name")), format)
+    };
+    logging::set_up(Setup {
+        program: program.to_owned(),
+        syslog_name: text("syslog_name"),
+        host: text("myhostname").split('.').next().unwrap_or_default().to_owned(),
+        destinations: vec![Destination::Terminal, log],
+        fallback: None,
+    });
+}
+
+/// syslog(3) facility numbers; unknown names mean mail.
+fn facility(name: &str) -> u8 {
+    const NAMES: [(&str, u8); 12] = [
+        ("user", 1),
+        ("mail", 2),
+        ("daemon", 3),
+        ("auth", 4),
+        ("local0", 16),
+        ("local1", 17),
+        ("local2", 18),
+        ("local3", 19),
+        ("local4", 20),
+        ("local5", 21),
+        ("local6", 22),
+        ("local7", 23),
+    ];
+    NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(2, |(_, number)| *number)
+}
