@@ -22,7 +22,33 @@ pub struct Instance {
     port: Port,
     accounts: Accounts,
     setup: Setup,
-    master: Option<Child>,
+    master: Option<Master>,
+}
+
+/// The running master.
+#[derive(Debug)]
+enum Master {
+    /// Started here.
+    Child(Child),
+    /// Started by a command of the instance; its parent is process 1.
+    Detached(i32),
+}
+
+impl Master {
+    fn pid(&self) -> i32 {
+        match self {
+            Master::Child(child) => child.id() as i32,
+            Master::Detached(pid) => *pid,
+        }
+    }
+
+    /// Whether it has ended, and been reaped.
+    fn is_gone(&mut self) -> bool {
+        match self {
+            Master::Child(child) => matches!(child.try_wait(), Ok(Some(_))),
+            Master::Detached(pid) => Process::of_pid(*pid).is_none(),
+        }
+    }
 }
 
 /// A master that a killed test could not stop ends by itself after this many seconds (`master -e`).
@@ -88,20 +114,25 @@ impl Instance {
         command.arg("-c").arg(self.etc()).args(["-e", LIFETIME]);
         command.env_clear().envs(ENVIRONMENT).current_dir("/");
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
-        self.master = Some(child.map_err(|e| format!("{}: {e}", self.programs().daemon("master").display()))?);
+        let mut child = child.map_err(|e| format!("{}: {e}", self.programs().daemon("master").display()))?;
         let mut ended = None;
         until_true(PATIENCE, || {
-            ended = self.master.as_mut().and_then(|m| m.try_wait().ok().flatten());
+            ended = child.try_wait().ok().flatten();
             ended.is_some() || self.count_log("daemon started") > before
         });
-        match ended {
-            None if self.count_log("daemon started") > before => Ok(()),
-            None => Err("master says nothing".to_string()),
-            Some(status) => {
-                self.master = None;
-                Err(format!("master ended with {status}: {}", self.stderr()))
-            }
+        if let Some(status) = ended {
+            return Err(format!("master ended with {status}: {}", self.stderr()));
         }
+        self.master = Some(Master::Child(child));
+        if self.count_log("daemon started") > before { Ok(()) } else { Err("master says nothing".to_string()) }
+    }
+
+    /// Takes over the master that `postfix start` has started: it is stopped with this instance.
+    pub fn adopt(&mut self) {
+        let file = self.queue().join("pid/master.pid");
+        let pid = fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok());
+        let pid = pid.unwrap_or_else(|| panic!("{}: no process id\n{}", file.display(), self.log()));
+        self.master = Some(Master::Detached(pid));
     }
 
     /// Standard error of master.
@@ -111,7 +142,7 @@ impl Instance {
 
     /// Process id of master.
     pub fn master(&self) -> i32 {
-        self.master.as_ref().map_or_else(|| panic!("not running"), |m| m.id() as i32)
+        self.master.as_ref().unwrap_or_else(|| panic!("not running")).pid()
     }
 
     /// All its processes, master first.
@@ -130,14 +161,14 @@ impl Instance {
     /// Asks master to stop, waits until every process of the instance is gone, ends what stays by force.
     pub fn stop(&mut self) {
         let Some(mut master) = self.master.take() else { return };
-        let pid = master.id() as i32;
+        let pid = master.pid();
         let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGTERM);
-        let gone = until_true(PATIENCE, || matches!(master.try_wait(), Ok(Some(_))));
+        let gone = until_true(PATIENCE, || master.is_gone());
         let empty = until_true(PATIENCE / 6, || Process::of_session(pid).is_empty());
         if !gone || !empty {
             let left: Vec<String> = Process::of_session(pid).iter().map(|p| format!("{}[{}]", p.name, p.pid)).collect();
             let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
-            let _ = master.wait();
+            until_true(PATIENCE, || master.is_gone());
             assert!(std::thread::panicking(), "did not end on SIGTERM: {left:?}");
         }
     }
@@ -145,10 +176,9 @@ impl Instance {
     /// Ends every process at once, as a power failure would.
     pub fn crash(&mut self) {
         let Some(mut master) = self.master.take() else { return };
-        let pid = master.id() as i32;
+        let pid = master.pid();
         let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
-        let _ = master.wait();
-        until_true(PATIENCE, || Process::of_session(pid).is_empty());
+        until_true(PATIENCE, || master.is_gone() && Process::of_session(pid).is_empty());
     }
 
     /// Goes on with the programs of the other mail system, on the same directories. Must be stopped.

@@ -72,3 +72,66 @@ fn daemons_run_as_the_mail_owner() {
         }
     });
 }
+
+#[test]
+fn the_postfix_command_starts_reloads_flushes_checks_and_stops_with_the_right_status() {
+    scenario(|| {
+        if !testing::accounts::is_root() {
+            eprintln!("left out: the postfix command is reserved for root");
+            return;
+        }
+        let mut mail = Setup::new().build();
+        let status = |mail: &testing::Instance, command: &str| mail.run("postfix", &[command]).status.code();
+        assert_eq!(status(&mail, "status"), Some(1), "not running");
+        for command in ["stop", "reload", "abort"] {
+            assert_eq!(status(&mail, command), Some(1), "{command} when not running");
+        }
+        assert_eq!(status(&mail, "start"), Some(0), "{}", mail.log());
+        mail.adopt();
+        assert_eq!(status(&mail, "status"), Some(0));
+        assert_eq!(status(&mail, "start"), Some(1), "already running");
+        assert_eq!(status(&mail, "check"), Some(0));
+        assert_eq!(status(&mail, "reload"), Some(0));
+        mail.wait_log(&["postfix/master", "reload -- version"]);
+        mail.sendmail(&["-f", "root@mail.test", "alice"], "Subject: x\n\nbody\n");
+        assert_eq!(status(&mail, "flush"), Some(0));
+        mail.wait_mail("alice", 1);
+        assert_eq!(status(&mail, "stop"), Some(0));
+        assert_eq!(status(&mail, "status"), Some(1));
+        assert_eq!(status(&mail, "wonder"), Some(1), "unknown command");
+        for line in [
+            "starting the Postfix mail system",
+            "refreshing the Postfix mail system",
+            "stopping the Postfix mail system",
+        ] {
+            assert!(mail.find_log(&["postfix/postfix-script", line]).is_some(), "no {line:?} in\n{}", mail.log());
+        }
+    });
+}
+
+#[test]
+fn missing_queue_directories_are_made_at_the_start() {
+    scenario(|| {
+        if !testing::accounts::is_root() {
+            eprintln!("left out: the postfix command is reserved for root");
+            return;
+        }
+        let mut mail = Setup::new().build();
+        for name in ["incoming", "maildrop", "private", "public"] {
+            std::fs::remove_dir(mail.queue().join(name)).expect("removed");
+        }
+        assert_eq!(mail.run("postfix", &["start"]).status.code(), Some(0), "{}", mail.log());
+        mail.adopt();
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        for (name, mode) in [("incoming", 0o700), ("maildrop", 0o730), ("private", 0o700), ("public", 0o710)] {
+            let data = std::fs::metadata(mail.queue().join(name)).expect("made");
+            assert_eq!(
+                (data.uid(), data.permissions().mode() & 0o7777),
+                (mail.accounts().owner_uid.as_raw(), mode),
+                "{name}"
+            );
+        }
+        mail.sendmail(&["-f", "root@mail.test", "alice"], "Subject: x\n\nbody\n");
+        mail.wait_mail("alice", 1);
+    });
+}
