@@ -1,0 +1,95 @@
+//! Sessions that wait for the next message to the same place.
+//!
+//! They belong to one worker; nothing else has to be asked for them. A session waits for a short time only
+//! (smtp_connection_cache_time_limit), and one that the server has ended is noticed before it is used.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::server::Endpoint;
+use crate::session::Session;
+use crate::settings::Settings;
+
+/// Sessions that may wait; more are ended at once.
+const MOST_IDLE: usize = 200;
+
+/// The sessions of one worker that wait.
+#[derive(Debug)]
+pub struct Cache {
+    idle: RefCell<Vec<Idle>>,
+    settings: Rc<Settings>,
+    sweeping: Cell<bool>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    nexthop: String,
+    session: Session,
+    expires: Instant,
+}
+
+impl Cache {
+    /// An empty cache.
+    pub fn new(settings: Rc<Settings>) -> Self {
+        Self { idle: RefCell::default(), settings, sweeping: Cell::new(false) }
+    }
+
+    /// A session that carried mail for this nexthop.
+    pub fn take(&self, nexthop: &str) -> Option<Session> {
+        self.take_where(|idle| idle.nexthop == nexthop)
+    }
+
+    /// A session with this server, whatever nexthop it was opened for.
+    pub fn take_from(&self, endpoint: &Endpoint) -> Option<Session> {
+        self.take_where(|idle| idle.session.server.endpoint == *endpoint)
+    }
+
+    /// Keeps a session, or ends it when it has done enough.
+    pub fn put(self: &Rc<Self>, nexthop: &str, session: Session) {
+        let reuse = &self.settings.reuse;
+        // smtp_connection_reuse_time_limit, smtp_connection_reuse_count_limit
+        let worn = session.opened.elapsed() >= reuse.age || (reuse.uses > 0 && session.uses >= reuse.uses);
+        if worn || self.idle.borrow().len() >= MOST_IDLE {
+            self.end(session);
+            return;
+        }
+        let expires = Instant::now() + reuse.idle;
+        self.idle.borrow_mut().push(Idle { nexthop: nexthop.to_owned(), session, expires });
+        if !self.sweeping.replace(true) {
+            tokio::task::spawn_local(Rc::clone(self).sweep());
+        }
+    }
+
+    /// Ends a session that nobody needs.
+    pub fn end(&self, session: Session) {
+        let settings = Rc::clone(&self.settings);
+        tokio::task::spawn_local(async move { session.quit(&settings).await });
+    }
+
+    /// The newest session that fits and lives: the older ones shall expire.
+    fn take_where(&self, fits: impl Fn(&Idle) -> bool) -> Option<Session> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(at) = idle.iter().rposition(&fits) {
+            let mut found = idle.remove(at).session;
+            if found.is_quiet() {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Ends sessions whose time is over, until none waits.
+    async fn sweep(self: Rc<Self>) {
+        loop {
+            let Some(next) = self.idle.borrow().iter().map(|idle| idle.expires).min() else {
+                self.sweeping.set(false);
+                return;
+            };
+            tokio::time::sleep_until(next.into()).await;
+            let now = Instant::now();
+            let expired: Vec<_> = self.idle.borrow_mut().extract_if(.., |idle| idle.expires <= now).collect();
+            expired.into_iter().for_each(|idle| self.end(idle.session));
+        }
+    }
+}

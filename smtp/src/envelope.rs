@@ -1,0 +1,188 @@
+//! MAIL and RCPT with the extensions that the server takes.
+
+use delivery::{Recipient, Request};
+use dsn::options::{Notify, Return};
+use smtp_protocol::Extensions;
+
+use dsn::Status;
+
+use crate::failure::Failure;
+use crate::server::Server;
+
+/// `send_options` bits that come from the message itself: 8-bit header, sender or recipient (RFC 6531).
+const SMTPUTF8_NEEDED: u32 = 2 | 4 | 8;
+/// The client said SMTPUTF8.
+const SMTPUTF8_REQUESTED: u32 = 1;
+
+/// Why the server cannot take the message at all, as far as its extensions tell.
+pub fn obstacle(request: &Request, extensions: &Extensions, server: &Server) -> Option<Failure> {
+    let host = server.host();
+    if let Some(Some(limit)) = extensions.size
+        && request.size > limit
+    {
+        let reason = format!("message size {} exceeds size limit {limit} of server {host}", request.size);
+        return Some(Failure::of_message(Status::new(5, 3, 4), reason).by(server));
+    }
+    if needs_utf8(request) && !extensions.smtputf8 {
+        let reason = format!("SMTPUTF8 is required, but was not offered by host {host}");
+        return Some(Failure::of_message(Status::new(5, 6, 7), reason).by(server));
+    }
+    if !is_safe(&request.sender) {
+        return Some(Failure::of_message(Status::new(5, 1, 7), "bad sender address syntax"));
+    }
+    None
+}
+
+/// Appends the MAIL command without its line end.
+pub fn mail(request: &Request, extensions: &Extensions, quote: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"MAIL FROM:<");
+    push_address(&request.sender, quote, out);
+    out.push(b'>');
+    if extensions.size.is_some() {
+        out.extend_from_slice(format!(" SIZE={}", request.size).as_bytes());
+    }
+    if extensions.eight_bit_mime {
+        match request.encoding.as_str() {
+            "8bit" => out.extend_from_slice(b" BODY=8BITMIME"),
+            "7bit" => out.extend_from_slice(b" BODY=7BIT"),
+            _ => {}
+        }
+    }
+    if extensions.dsn {
+        if let Some(value) = Return::from_bits(request.ret_flags).and_then(Return::parameter) {
+            out.extend_from_slice(b" RET=");
+            out.extend_from_slice(value.as_bytes());
+        }
+        // Already xtext; but it comes from a file.
+        if !request.envelope_id.is_empty() && request.envelope_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+            out.extend_from_slice(b" ENVID=");
+            out.extend_from_slice(request.envelope_id.as_bytes());
+        }
+    }
+    if extensions.smtputf8 && (needs_utf8(request) || request.send_options & SMTPUTF8_REQUESTED != 0) {
+        out.extend_from_slice(b" SMTPUTF8");
+    }
+}
+
+/// Appends the RCPT command without its line end.
+pub fn rcpt(recipient: &Recipient, extensions: &Extensions, quote: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"RCPT TO:<");
+    push_address(&recipient.address, quote, out);
+    out.push(b'>');
+    if !extensions.dsn {
+        return;
+    }
+    if let Some(value) = Notify::from_bits(recipient.notify).and_then(Notify::parameter) {
+        out.extend_from_slice(b" NOTIFY=");
+        out.extend_from_slice(value.as_bytes());
+    }
+    if let Some(value) = original_recipient(recipient) {
+        out.extend_from_slice(b" ORCPT=");
+        out.extend_from_slice(value.as_bytes());
+    }
+}
+
+/// Whether an address can stand in a command: nothing in it ends the line.
+pub fn is_safe(address: &[u8]) -> bool {
+    !address.iter().any(u8::is_ascii_control)
+}
+
+fn needs_utf8(request: &Request) -> bool {
+    request.send_options & SMTPUTF8_NEEDED != 0
+}
+
+/// smtp_quote_rfc821_envelope.
+fn push_address(address: &[u8], quote: bool, out: &mut Vec<u8>) {
+    if quote {
+        out.extend_from_slice(&address::quote(address));
+    } else {
+        out.extend_from_slice(address);
+    }
+}
+
+/// `TYPE;XTEXT` (RFC 3461 4.2): what the client said, else the address before aliasing.
+fn original_recipient(recipient: &Recipient) -> Option<String> {
+    let stored = &recipient.dsn_orig_rcpt;
+    if let Some(at) = stored.iter().position(|byte| *byte == b';') {
+        let (kind, address) = stored.split_at(at);
+        let kind = std::str::from_utf8(kind).ok().filter(|kind| kind.bytes().all(|byte| byte.is_ascii_graphic()))?;
+        return Some(format!("{kind};{}", text::xtext::encode(&address[1..])));
+    }
+    let original = &recipient.original;
+    (!original.is_empty()).then(|| format!("rfc822;{}", text::xtext::encode(&address::quote(original))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn everything() -> Extensions {
+        Extensions { size: Some(Some(1000)), eight_bit_mime: true, dsn: true, smtputf8: true, ..Default::default() }
+    }
+
+    fn request() -> Request {
+        Request {
+            sender: b"a b@c.test".to_vec(),
+            size: 260,
+            encoding: "8bit".to_owned(),
+            ret_flags: 2,
+            envelope_id: "x+3D1".to_owned(),
+            ..Request::default()
+        }
+    }
+
+    fn recipient() -> Recipient {
+        Recipient {
+            address: b"u@d.test".to_vec(),
+            original: b"o@d.test".to_vec(),
+            dsn_orig_rcpt: b"rfc822;o+x@d.test".to_vec(),
+            notify: 2 | 4,
+            ..Recipient::default()
+        }
+    }
+
+    fn line(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn commands_carry_what_the_server_offers() {
+        let extensions = everything();
+        assert_eq!(
+            line(|out| mail(&request(), &extensions, true, out)),
+            "MAIL FROM:<\"a b\"@c.test> SIZE=260 BODY=8BITMIME RET=HDRS ENVID=x+3D1"
+        );
+        assert_eq!(
+            line(|out| rcpt(&recipient(), &extensions, true, out)),
+            "RCPT TO:<u@d.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;o+2Bx@d.test"
+        );
+    }
+
+    #[test]
+    fn commands_are_bare_for_a_server_without_extensions() {
+        let none = Extensions::default();
+        assert_eq!(line(|out| mail(&request(), &none, true, out)), "MAIL FROM:<\"a b\"@c.test>");
+        assert_eq!(line(|out| rcpt(&recipient(), &none, true, out)), "RCPT TO:<u@d.test>");
+    }
+
+    #[test]
+    fn what_the_server_cannot_take_is_known_before_it_is_asked() {
+        let endpoint = crate::server::Endpoint::Internet("192.0.2.1:25".parse().unwrap());
+        let server = Server { name: "m.test".to_owned(), endpoint, preference: 0 };
+        let obstacle = |request: &Request, extensions: &Extensions| {
+            obstacle(request, extensions, &server).map(|failure| failure.reason)
+        };
+        let mut large = request();
+        assert_eq!(obstacle(&large, &everything()), None);
+        large.size = 1001;
+        let text = "message size 1001 exceeds size limit 1000 of server m.test[192.0.2.1]";
+        assert_eq!(obstacle(&large, &everything()), Some(text.to_owned()));
+        let mut utf8 = request();
+        utf8.send_options = 4;
+        assert!(obstacle(&utf8, &Extensions::default()).is_some_and(|it| it.starts_with("SMTPUTF8 is required")));
+        let smuggle = Request { sender: b"a\r\nRCPT TO:<x@y>".to_vec(), ..Request::default() };
+        assert_eq!(obstacle(&smuggle, &everything()), Some("bad sender address syntax".to_owned()));
+    }
+}

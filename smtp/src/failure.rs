@@ -1,0 +1,110 @@
+//! Why mail was not delivered: the status code and the text that the sender and the log see.
+
+use dsn::Status;
+use smtp_protocol::Reply;
+
+use crate::server::Server;
+
+/// One failure, of a recipient, a server or the whole nexthop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Enhanced status code; its class decides between trying again and giving up.
+    pub status: Status,
+    /// The text.
+    pub reason: String,
+    /// The reply of the server, if there is one.
+    pub reply: Option<String>,
+    /// The server's name, if one was talked to.
+    pub server: String,
+    /// `relay=`: the server that was talked to, or `none`.
+    pub relay: String,
+    /// The problem is one of the nexthop, not of the message or a recipient.
+    pub of_host: bool,
+}
+
+impl Failure {
+    /// A failure of the message, not of a server.
+    pub fn of_message(status: Status, reason: impl Into<String>) -> Self {
+        let (server, relay) = (String::new(), "none".to_owned());
+        Self { status, reason: reason.into(), reply: None, server, relay, of_host: false }
+    }
+
+    /// A failure of a server or the way to it.
+    pub fn of_host(status: Status, reason: impl Into<String>) -> Self {
+        Self { of_host: true, ..Self::of_message(status, reason) }
+    }
+
+    /// A command was refused: `host H said: REPLY (in reply to COMMAND)`. The status is that of the reply, or its
+    /// class alone.
+    pub fn refused(server: &Server, reply: &Reply, command: &str) -> Self {
+        let said = text_of(reply);
+        let reason = format!("host {} said: {said} (in reply to {command})", server.host());
+        Self { reply: Some(said), ..Self::of_message(status_of(reply), reason) }.by(server)
+    }
+
+    /// The greeting or the hello was refused: `host H refused to talk to me: REPLY`.
+    pub fn unwelcome(server: &Server, reply: &Reply) -> Self {
+        let said = text_of(reply);
+        let reason = format!("host {} refused to talk to me: {said}", server.host());
+        Self { reply: Some(said), ..Self::of_host(status_of(reply), reason) }.by(server)
+    }
+
+    /// The same, at a server that was talked to.
+    pub fn by(self, server: &Server) -> Self {
+        Self { server: server.name.clone(), relay: server.relay(), ..self }
+    }
+
+    /// The same, to be tried again.
+    pub fn softened(self) -> Self {
+        Self { status: self.status.with_class(4), ..self }
+    }
+
+    /// Whether trying again is pointless.
+    pub fn is_permanent(&self) -> bool {
+        self.status.is_permanent()
+    }
+}
+
+/// The enhanced status code of a reply, or `X.0.0` with its class.
+pub fn status_of(reply: &Reply) -> Status {
+    let class = match reply.class() {
+        2 | 3 => 2,
+        5 => 5,
+        _ => 4,
+    };
+    let known = reply.enhanced().and_then(|(status, _)| Status::parse(status));
+    known.unwrap_or(Status::new(class, 0, 0))
+}
+
+/// A reply as one line of text.
+pub fn text_of(reply: &Reply) -> String {
+    text::printable(&reply.verbatim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::Endpoint;
+
+    #[test]
+    fn a_refusal_quotes_the_reply_and_names_the_command() {
+        let reply = Reply::plain(550, "5.1.1 <rej@sink.test> no such user");
+        let endpoint = Endpoint::Internet("127.0.0.1:2600".parse().unwrap());
+        let server = Server { name: "127.0.0.1".to_owned(), endpoint, preference: 0 };
+        let failure = Failure::refused(&server, &reply, "RCPT TO command");
+        assert_eq!(
+            failure.reason,
+            "host 127.0.0.1[127.0.0.1] said: 550 5.1.1 <rej@sink.test> no such user (in reply to RCPT TO command)"
+        );
+        assert_eq!(failure.status, Status::new(5, 1, 1));
+        assert_eq!(failure.relay, "127.0.0.1[127.0.0.1]:2600");
+        assert_eq!(failure.reply.as_deref(), Some("550 5.1.1 <rej@sink.test> no such user"));
+    }
+
+    #[test]
+    fn a_reply_without_enhanced_status_has_that_of_its_class() {
+        assert_eq!(status_of(&Reply::plain(451, "later")), Status::new(4, 0, 0));
+        assert_eq!(status_of(&Reply::plain(550, "4.1.1 odd")), Status::new(5, 0, 0));
+        assert_eq!(status_of(&Reply::plain(250, "2.0.0 Ok")), Status::new(2, 0, 0));
+    }
+}

@@ -1,0 +1,255 @@
+//! From a destination to its servers: mail exchangers, addresses, and the test whether one of them is this machine.
+
+use std::net::{IpAddr, SocketAddr};
+
+use dns::{LookupError, LookupFault, MailExchanger, RecordType, Resolver};
+use dsn::Status;
+use net::Family;
+
+use crate::destination::{Destination, Lookup};
+use crate::failure::Failure;
+use crate::server::{Endpoint, Server};
+use crate::settings::{Protocol, Settings};
+
+/// The most mail exchangers of one domain whose addresses are looked up: an answer can hold thousands.
+const MOST_EXCHANGERS: usize = 50;
+
+/// The servers of a destination, best first, within the limits.
+///
+/// # Errors
+/// There are none, there is no answer, or mail would come back here.
+pub async fn servers(
+    resolver: &Resolver,
+    settings: &Settings,
+    destination: &Destination,
+) -> Result<Vec<Server>, Failure> {
+    let (host, lookup, port) = match destination {
+        Destination::Unix(path) => {
+            let endpoint = Endpoint::Unix(path.clone());
+            return Ok(vec![Server { name: settings.hostname.clone(), endpoint, preference: 0 }]);
+        }
+        Destination::Internet { host, lookup, port } => (host.as_str(), *lookup, *port),
+    };
+    if settings.protocols.is_empty() {
+        return Err(Failure::of_host(Status::new(4, 4, 4), "all network protocols are disabled"));
+    }
+    let finder = Finder { resolver, settings, port };
+    let found = match lookup {
+        Lookup::Literal(address) => finder.literal(host, address)?,
+        Lookup::MailExchanger if settings.lookup.dns => finder.exchangers(host).await?,
+        Lookup::MailExchanger | Lookup::Address => finder.of_host(host, 0).await.map_err(|it| it.failure)?,
+    };
+    let found = if settings.protocol == Protocol::Smtp && port == settings.services.default_port(Protocol::Smtp) {
+        without_loop(settings, host, found)?
+    } else {
+        found.servers
+    };
+    Ok(settings.order.apply(found))
+}
+
+struct Finder<'a> {
+    resolver: &'a Resolver,
+    settings: &'a Settings,
+    port: u16,
+}
+
+/// The servers of a destination before the loop test.
+#[derive(Debug)]
+struct Found {
+    servers: Vec<Server>,
+    /// The best preference, addresses or not.
+    best: u16,
+}
+
+/// No address, and what the look-up itself said.
+struct NoAddress {
+    failure: Failure,
+    temporary: bool,
+}
+
+impl Finder<'_> {
+    fn literal(&self, host: &str, address: IpAddr) -> Result<Found, Failure> {
+        if !self.settings.protocols.allows(address) {
+            let error = LookupError {
+                name: host.to_owned(),
+                record_type: RecordType::from(Family::of(address)),
+                fault: LookupFault::InvalidName,
+            };
+            return Err(failure_of(&error));
+        }
+        Ok(Found { servers: vec![self.server(host, address, 0)], best: 0 })
+    }
+
+    /// RFC 5321 5.1: mail exchangers, or the domain itself when it has none.
+    async fn exchangers(&self, domain: &str) -> Result<Found, Failure> {
+        let mut exchangers = match self.resolver.mx(domain).await {
+            Ok(exchangers) => exchangers,
+            Err(error) => match error.fault {
+                LookupFault::NotFound | LookupFault::NoData => return self.implicit(domain).await,
+                // ignore_mx_lookup_error
+                _ if error.is_temporary() && self.settings.lookup.ignore_mx_error => {
+                    return self.implicit(domain).await;
+                }
+                _ => return Err(failure_of(&error)),
+            },
+        };
+        exchangers.sort_by_key(|exchanger| exchanger.preference);
+        exchangers.truncate(MOST_EXCHANGERS);
+        let best = exchangers.first().map_or(0, |exchanger| exchanger.preference);
+        let mut servers = Vec::new();
+        let mut last = None;
+        for MailExchanger { preference, host } in exchangers {
+            match self.of_host(&host, preference).await {
+                Ok(found) => servers.extend(found.servers),
+                // A temporary failure is remembered: more may be known later.
+                Err(failed) if failed.temporary || !last.as_ref().is_some_and(|it: &NoAddress| it.temporary) => {
+                    last = Some(failed);
+                }
+                Err(_) => {}
+            }
+        }
+        match last {
+            Some(last) if servers.is_empty() => {
+                logging::warning!("no MX host for {domain} has a valid address record");
+                // smtp_defer_if_no_mx_address_found
+                let defer = self.settings.lookup.defer_without_address;
+                Err(if defer { last.failure.softened() } else { last.failure })
+            }
+            _ => Ok(Found { servers, best }),
+        }
+    }
+
+    async fn implicit(&self, domain: &str) -> Result<Found, Failure> {
+        self.of_host(domain, 0).await.map_err(|it| it.failure)
+    }
+
+    /// The addresses of one host, IPv4 first; both families are asked at the same time.
+    async fn of_host(&self, host: &str, preference: u16) -> Result<Found, NoAddress> {
+        if let Some(address) = net::address::parse(host.as_bytes()) {
+            let found = self.literal(host, address);
+            return found.map_err(|failure| NoAddress { failure, temporary: false });
+        }
+        let (v4, v6) = tokio::join!(self.addresses(host, Family::V4), self.addresses(host, Family::V6));
+        let mut servers = Vec::new();
+        let mut error = None;
+        for answer in [v4, v6].into_iter().flatten() {
+            match answer {
+                Ok(addresses) => servers.extend(addresses.iter().map(|it| self.server(host, *it, preference))),
+                Err(failed) if error.as_ref().is_some_and(LookupError::is_temporary) => drop(failed),
+                Err(failed) => error = Some(failed),
+            }
+        }
+        match error {
+            Some(error) if servers.is_empty() => {
+                Err(NoAddress { failure: self.failure(&error), temporary: error.is_temporary() })
+            }
+            _ => Ok(Found { servers, best: preference }),
+        }
+    }
+
+    /// smtp_host_lookup: DNS, the system's way, or the one after the other. `None`: the family is not enabled.
+    async fn addresses(&self, host: &str, family: Family) -> Option<Result<Vec<IpAddr>, LookupError>> {
+        if !self.settings.protocols.has(family) {
+            return None;
+        }
+        let rules = &self.settings.lookup;
+        let mut answer = None;
+        if rules.dns {
+            answer = Some(self.resolver.addresses(host, family).await);
+        }
+        if rules.native && !matches!(answer, Some(Ok(_))) {
+            answer = Some(self.resolver.native_addresses(host, family).await);
+        }
+        answer
+    }
+
+    fn failure(&self, error: &LookupError) -> Failure {
+        if self.settings.lookup.native {
+            let class = if error.is_temporary() { 4 } else { 5 };
+            let reason = format!("unable to look up host {}: {}", error.name, error.system_text());
+            return Failure::of_host(Status::new(class, 4, 4), reason);
+        }
+        failure_of(error)
+    }
+
+    fn server(&self, name: &str, address: IpAddr, preference: u16) -> Server {
+        let endpoint = Endpoint::Internet(SocketAddr::new(address, self.port));
+        Server { name: name.to_owned(), endpoint, preference }
+    }
+}
+
+fn failure_of(error: &LookupError) -> Failure {
+    // cannot fail: the crate's codes are codes; a wrong one would only defer
+    let status = error.status().parse().unwrap_or(Status::new(4, 4, 3));
+    Failure::of_host(status, error.to_string())
+}
+
+/// Mail for a domain that lists this machine must only go to better servers than this one (RFC 5321 5.1).
+fn without_loop(settings: &Settings, domain: &str, found: Found) -> Result<Vec<Server>, Failure> {
+    let own = found.servers.iter().filter(|server| match &server.endpoint {
+        Endpoint::Internet(address) => settings.is_own(address.ip()),
+        Endpoint::Unix(_) => false,
+    });
+    let Some(own) = own.map(|server| server.preference).min() else {
+        return Ok(found.servers);
+    };
+    let better: Vec<_> = found.servers.into_iter().filter(|server| server.preference < own).collect();
+    match better.is_empty() {
+        false => Ok(better),
+        true if own == found.best => {
+            Err(Failure::of_message(Status::new(5, 4, 6), format!("mail for {domain} loops back to myself")))
+        }
+        true => {
+            let reason = format!("unable to find primary relay for {domain}");
+            Err(Failure::of_host(Status::new(4, 4, 4), reason))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    fn found(list: &[(u16, &str)], best: u16) -> Found {
+        let server = |(preference, address): &(u16, &str)| Server {
+            name: "m.test".to_owned(),
+            endpoint: Endpoint::Internet(format!("{address}:25").parse().unwrap()),
+            preference: *preference,
+        };
+        Found { servers: list.iter().map(server).collect(), best }
+    }
+
+    fn kept(list: &[(u16, &str)], best: u16) -> Result<usize, String> {
+        let settings = fixture::settings();
+        without_loop(&settings, "d.test", found(list, best)).map(|it| it.len()).map_err(|it| it.reason)
+    }
+
+    #[test]
+    fn only_better_servers_than_this_one_are_kept() {
+        let list = [(10, "192.0.2.1"), (20, "127.0.0.1"), (20, "192.0.2.2"), (30, "192.0.2.3")];
+        assert_eq!(kept(&list, 10), Ok(1));
+        assert_eq!(kept(&list[..1], 10), Ok(1));
+    }
+
+    #[test]
+    fn the_best_server_being_this_one_is_a_loop_and_a_missing_better_one_is_not() {
+        assert_eq!(kept(&[(10, "127.0.0.1")], 10), Err("mail for d.test loops back to myself".to_owned()));
+        let missing = "unable to find primary relay for d.test".to_owned();
+        assert_eq!(kept(&[(20, "[::1]")], 10), Err(missing));
+    }
+
+    #[tokio::test]
+    async fn a_literal_of_a_disabled_family_is_an_invalid_name() {
+        let mut settings = fixture::settings();
+        settings.protocols = net::Protocols::V4;
+        let resolver = Resolver::with_servers(vec!["127.0.0.1:9".parse().unwrap()], settings.protocols);
+        let destination = Destination::parse("[2001:db8:1::11]", Protocol::Smtp, &settings.services).unwrap();
+        let failure = servers(&resolver, &settings, &destination).await.unwrap_err();
+        assert_eq!(failure.reason, "Name service error for 2001:db8:1::11: invalid host or domain name");
+        assert_eq!(failure.status, Status::new(5, 4, 4));
+        settings.protocols = net::Protocols::NONE;
+        let failure = servers(&resolver, &settings, &destination).await.unwrap_err();
+        assert_eq!(failure.reason, "all network protocols are disabled");
+    }
+}

@@ -1,0 +1,204 @@
+//! What the tests of this program share: settings, jobs, and an SMTP server that follows a script.
+
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use delivery::{Job, Recipient, Request, flags};
+use net::{Interface, Protocols};
+use queue::record::{self, Type};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::order::{Order, Preference};
+use crate::settings::{BindRules, Dialogue, Limits, LookupRules, Protocol, Reuse, Services, Settings};
+
+/// Settings with short time limits, for a machine that is 127.0.0.1 and ::1.
+pub fn settings() -> Settings {
+    let loopback = |address: IpAddr| Interface { address, scope: None, prefix: 8 };
+    let second = Duration::from_secs(1);
+    Settings {
+        protocol: Protocol::Smtp,
+        hostname: "mx.example.test".to_owned(),
+        hello_name: "mx.example.test".to_owned(),
+        protocols: Protocols::BOTH,
+        own: vec![loopback(Ipv4Addr::LOCALHOST.into()), loopback(Ipv6Addr::LOCALHOST.into())],
+        proxies: Vec::new(),
+        services: Services::default(),
+        fallback: Vec::new(),
+        order: Order { preference: Preference::Any, randomize: false, limit: 5, balance: true },
+        session_limit: 2,
+        lookup: LookupRules { dns: true, native: false, ignore_mx_error: false, defer_without_address: false },
+        bind: BindRules { v4: String::new(), v6: String::new(), enforce: false },
+        dialogue: Dialogue {
+            never_ehlo: false,
+            skip_5xx_greeting: true,
+            skip_quit_response: true,
+            discard_keywords: Vec::new(),
+            line_limit: Some(998),
+            quote_envelope: true,
+        },
+        limits: Limits {
+            connect: second,
+            hello: second,
+            mail: second,
+            rcpt: second,
+            data_init: second,
+            data_transfer: second,
+            data_done: second,
+            rset: second,
+            quit: second,
+        },
+        reuse: Reuse {
+            on_demand: true,
+            destinations: Vec::new(),
+            idle: second * 2,
+            age: second * 300,
+            uses: 0,
+        },
+        refusal: None,
+        tls_feature: None,
+    }
+}
+
+/// A job for a message with these lines, to these recipients, with the cache flags set.
+pub fn job(nexthop: &str, recipients: &[&str], lines: &[&str]) -> Job {
+    let mut bytes = Vec::new();
+    let mut list = Vec::new();
+    for address in recipients {
+        let offset = bytes.len() as u64;
+        record::encode(&mut bytes, Type::RECIPIENT, address.as_bytes());
+        list.push(Recipient { address: address.as_bytes().to_vec(), offset, ..Recipient::default() });
+    }
+    let data_offset = bytes.len() as u64;
+    for line in lines {
+        record::encode(&mut bytes, Type::LINE, line.as_bytes());
+    }
+    record::encode(&mut bytes, Type::EXTRACTED, b"");
+    let mut file = tempfile();
+    file.write_all(&bytes).unwrap();
+    let request = Request {
+        flags: flags::MARK | flags::BOUNCE | flags::CACHE_LOAD | flags::CACHE_STORE,
+        queue_name: "active".to_owned(),
+        queue_id: "4CCEE552165".to_owned(),
+        data_offset,
+        size: lines.iter().map(|line| line.len() as u64 + 1).sum(),
+        nexthop: nexthop.as_bytes().to_vec(),
+        sender: b"alice@example.test".to_vec(),
+        recipients: list,
+        ..Request::default()
+    };
+    Job::new(request, file, Rc::new(delivery::Settings::default()))
+}
+
+/// A file for reading and writing that has no name any more.
+fn tempfile() -> std::fs::File {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("smtp-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let path = std::env::temp_dir().join(name);
+    let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    file
+}
+
+/// What a scripted server does instead of the usual, by the start of the command.
+pub type Script = &'static [(&'static str, &'static str)];
+
+/// A server on loopback. Each line that it gets comes out of the receiver, with the number of its connection.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it heard.
+    pub heard: mpsc::UnboundedReceiver<(usize, String)>,
+}
+
+impl Server {
+    /// Starts a server that answers by the script: the reply to the first entry whose text a command starts with (in
+    /// capital letters), else the usual. `GREETING` is the pseudo command at the start, `.` the end of data. `!` closes
+    /// the connection, `~` says nothing, `|` separates lines.
+    pub async fn start(ip: IpAddr, script: Script) -> Self {
+        let listener = TcpListener::bind((ip, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, heard) = mpsc::unbounded_channel();
+        tokio::task::spawn_local(async move {
+            for number in 0.. {
+                let Ok((stream, _)) = listener.accept().await else { return };
+                tokio::task::spawn_local(serve(stream, script, number, tell.clone()));
+            }
+        });
+        Self { address, heard }
+    }
+
+    /// On 127.0.0.1.
+    pub async fn v4(script: Script) -> Self {
+        Self::start(Ipv4Addr::LOCALHOST.into(), script).await
+    }
+
+    /// It as a nexthop.
+    pub fn nexthop(&self) -> String {
+        format!("[{}]:{}", self.address.ip(), self.address.port())
+    }
+
+    /// Everything it heard until now.
+    pub fn lines(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.heard.try_recv().ok()).map(|(_, line)| line).collect()
+    }
+
+    /// How many connections spoke to it until now.
+    pub fn connections(&mut self) -> usize {
+        let numbers = std::iter::from_fn(|| self.heard.try_recv().ok()).map(|(number, _)| number);
+        numbers.collect::<std::collections::HashSet<_>>().len()
+    }
+}
+
+async fn serve(
+    stream: tokio::net::TcpStream,
+    script: Script,
+    number: usize,
+    tell: mpsc::UnboundedSender<(usize, String)>,
+) {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    let mut command = "GREETING".to_owned();
+    let mut in_data = false;
+    loop {
+        let scripted = script.iter().find(|(start, _)| command.to_uppercase().starts_with(start)).map(|(_, text)| *text);
+        let reply = scripted.unwrap_or_else(|| usual(&command));
+        match reply {
+            "!" => return,
+            "~" => {}
+            reply => {
+                let wire = format!("{}\r\n", reply.replace('|', "\r\n"));
+                if write.write_all(wire.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        }
+        in_data = command == "DATA" && reply.starts_with("354");
+        loop {
+            let Ok(Some(line)) = lines.next_line().await else { return };
+            let _ = tell.send((number, line.clone()));
+            if !in_data || line == "." {
+                command = line;
+                break;
+            }
+        }
+        if command == "QUIT" {
+            return;
+        }
+    }
+}
+
+fn usual(command: &str) -> &'static str {
+    let word = command.split([' ', ':']).next().unwrap_or_default().to_uppercase();
+    match word.as_str() {
+        "GREETING" => "220 sink.test ESMTP",
+        "EHLO" | "LHLO" => "250-sink.test|250-PIPELINING|250-SIZE 10000|250-ENHANCEDSTATUSCODES|250 8BITMIME",
+        "DATA" => "354 go",
+        "." => "250 2.0.0 Ok: queued as ABC123",
+        _ => "250 2.1.0 Ok",
+    }
+}

@@ -1,0 +1,173 @@
+//! In which order the servers of a destination are tried, and how many of them.
+//!
+//! The mail exchanger preference always counts more than the address family: family and chance decide only
+//! among equals.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use net::Family;
+
+use crate::server::{Endpoint, Server};
+
+/// Which family is tried first among equals (smtp_address_preference).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preference {
+    /// Neither.
+    Any,
+    /// This one.
+    First(Family),
+}
+
+/// The rules of one agent.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// smtp_address_preference.
+    pub preference: Preference,
+    /// smtp_randomize_addresses.
+    pub randomize: bool,
+    /// smtp_mx_address_limit; 0 is no limit.
+    pub limit: usize,
+    /// smtp_balance_inet_protocols.
+    pub balance: bool,
+}
+
+impl Order {
+    /// Sorts the servers and drops those beyond the limit.
+    pub fn apply(&self, mut servers: Vec<Server>) -> Vec<Server> {
+        if self.randomize {
+            shuffle(&mut servers);
+        }
+        servers.sort_by_key(|server| (server.preference, self.rank(server)));
+        if self.limit > 0 && servers.len() > self.limit {
+            if self.balance {
+                balance(&mut servers, self.limit);
+            }
+            servers.truncate(self.limit);
+        }
+        servers
+    }
+
+    fn rank(&self, server: &Server) -> u8 {
+        match self.preference {
+            Preference::First(family) if server.family() != Some(family) => 1,
+            _ => 0,
+        }
+    }
+}
+
+/// Makes room for both families within the limit, so that one family that is broken does not take every attempt.
+fn balance(servers: &mut Vec<Server>, limit: usize) {
+    let count = |family| servers.iter().filter(|server| server.family() == Some(family)).count();
+    let (v4, v6) = (count(Family::V4), count(Family::V6));
+    if v4 == 0 || v6 == 0 {
+        return;
+    }
+    let (keep4, keep6) = if v6 <= limit / 2 {
+        (limit - v6, v6)
+    } else if v4 <= limit / 2 {
+        (v4, limit - v4)
+    } else if servers.first().and_then(Server::family) == Some(Family::V4) {
+        (limit.div_ceil(2), limit / 2)
+    } else {
+        (limit / 2, limit.div_ceil(2))
+    };
+    let (mut left4, mut left6) = (keep4, keep6);
+    servers.retain(|server| {
+        let left = match &server.endpoint {
+            Endpoint::Internet(address) if address.is_ipv4() => &mut left4,
+            Endpoint::Internet(_) => &mut left6,
+            Endpoint::Unix(_) => return true,
+        };
+        let keep = *left > 0;
+        *left = left.saturating_sub(1);
+        keep
+    });
+}
+
+/// Fisher-Yates; the standard library's hash keys are random enough to spread load.
+fn shuffle(servers: &mut [Server]) {
+    let mut state = RandomState::new().build_hasher().finish() | 1;
+    for at in (1..servers.len()).rev() {
+        // xorshift
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        servers.swap(at, (state % (at as u64 + 1)) as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(preference: u16, address: &str) -> Server {
+        Server {
+            name: "m.test".to_owned(),
+            endpoint: Endpoint::Internet(format!("{address}:25").parse().unwrap()),
+            preference,
+        }
+    }
+
+    /// Six IPv6 and three IPv4 addresses of one preference, in the order of the look-up.
+    fn many() -> Vec<Server> {
+        let v4 = (1..=3).map(|n| server(10, &format!("192.0.2.{n}")));
+        let v6 = (1..=6).map(|n| server(10, &format!("[2001:db8::{n}]")));
+        v4.chain(v6).collect()
+    }
+
+    fn families(servers: &[Server]) -> String {
+        let digit = |server: &Server| if server.family() == Some(Family::V4) { '4' } else { '6' };
+        servers.iter().map(digit).collect()
+    }
+
+    fn ordered(preference: Preference, limit: usize, balance: bool) -> String {
+        let order = Order { preference, randomize: true, limit, balance };
+        families(&order.apply(many()))
+    }
+
+    #[test]
+    fn balancing_leaves_room_for_both_families() {
+        let (first4, first6) = (Preference::First(Family::V4), Preference::First(Family::V6));
+        assert_eq!(ordered(first6, 5, true), "66644");
+        assert_eq!(ordered(first4, 5, true), "44466");
+        assert_eq!(ordered(first4, 2, true), "46");
+        assert_eq!(ordered(first6, 4, true), "6644");
+        assert_eq!(ordered(first6, 0, true), "666666444");
+        assert_eq!(ordered(first6, 5, false), "66666");
+    }
+
+    #[test]
+    fn a_small_family_is_kept_whole() {
+        let mut servers = many();
+        servers.retain(|it| it.family() == Some(Family::V6) || it.endpoint.to_string() == "[192.0.2.1]:25");
+        let order =
+            Order { preference: Preference::First(Family::V6), randomize: false, limit: 5, balance: true };
+        assert_eq!(families(&order.apply(servers)), "66664");
+    }
+
+    #[test]
+    fn mail_exchanger_preference_counts_more_than_family() {
+        let servers = vec![server(20, "[2001:db8::1]"), server(10, "192.0.2.1")];
+        let order =
+            Order { preference: Preference::First(Family::V6), randomize: true, limit: 5, balance: true };
+        assert_eq!(families(&order.apply(servers)), "46");
+    }
+
+    #[test]
+    fn without_chance_and_preference_the_order_of_the_look_up_stays() {
+        let order = Order { preference: Preference::Any, randomize: false, limit: 0, balance: true };
+        assert_eq!(order.apply(many()), many());
+    }
+
+    #[test]
+    fn shuffling_loses_nothing_and_in_time_changes_the_order() {
+        let order = Order { preference: Preference::Any, randomize: true, limit: 0, balance: false };
+        let mut orders = std::collections::HashSet::new();
+        for _ in 0..50 {
+            let shuffled = order.apply(many());
+            assert_eq!(shuffled.len(), 9);
+            orders.insert(families(&shuffled));
+        }
+        assert!(orders.len() > 1);
+    }
+}

@@ -1,0 +1,73 @@
+//! One server of a destination, and how it is named in texts.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use net::{Family, Shown};
+
+/// A server that a message can be given to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its name, or its address when the nexthop was one.
+    pub name: String,
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// Mail exchanger preference; 0 when there is none.
+    pub preference: u16,
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// On the network.
+    Internet(SocketAddr),
+    /// On this machine.
+    Unix(PathBuf),
+}
+
+impl Server {
+    /// `NAME[ADDRESS]`, as texts about what a server said have it.
+    pub fn host(&self) -> String {
+        match &self.endpoint {
+            Endpoint::Internet(address) => format!("{}[{}]", self.name, Shown(address.ip())),
+            Endpoint::Unix(path) => format!("{}[{}]", self.name, path.display()),
+        }
+    }
+
+    /// `NAME[ADDRESS]:PORT`, as `relay=` and texts about connections have it.
+    pub fn relay(&self) -> String {
+        format!("{}{}", self.name, self.endpoint)
+    }
+
+    /// Its address family.
+    pub fn family(&self) -> Option<Family> {
+        match &self.endpoint {
+            Endpoint::Internet(address) => Some(Family::of(address.ip())),
+            Endpoint::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Internet(address) => write!(f, "[{}]:{}", Shown(address.ip()), address.port()),
+            Self::Unix(path) => write!(f, "[{}]", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_named_with_bare_addresses_in_brackets() {
+        let server = |endpoint| Server { name: "m.test".to_owned(), endpoint, preference: 0 };
+        let v6 = server(Endpoint::Internet("[2001:db8:1::11]:25".parse().unwrap()));
+        assert_eq!(v6.host(), "m.test[2001:db8:1::11]");
+        assert_eq!(v6.relay(), "m.test[2001:db8:1::11]:25");
+        assert_eq!(server(Endpoint::Unix("private/x".into())).relay(), "m.test[private/x]");
+    }
+}

@@ -1,0 +1,306 @@
+//! A session with one server, from the greeting on.
+//!
+//! What is written is collected in [`Session::output`] and leaves in one piece; replies come one by one. After any
+//! [`Broken`] the session must not be used for anything else: nobody knows what the server has seen.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use dsn::Status;
+use smtp_protocol::{Extensions, Input, Newline, Reply, ReplyError, ReplyParser};
+
+use crate::connect::connect;
+use crate::failure::Failure;
+use crate::server::Server;
+use crate::settings::{Protocol, Settings};
+use crate::stream::Stream;
+
+/// The longest reply line that is waited for to its end.
+const LONGEST_LINE: usize = 64 << 10;
+/// Capacity that the output buffer keeps between messages.
+const KEPT_OUTPUT: usize = 16 << 10;
+
+/// An open session.
+#[derive(Debug)]
+pub struct Session {
+    /// The server.
+    pub server: Server,
+    /// `NAME[ADDRESS]`.
+    pub host: String,
+    /// What it offers.
+    pub extensions: Extensions,
+    /// What is to be written next.
+    pub output: Vec<u8>,
+    /// Deliveries that it has carried, the present one included.
+    pub uses: u32,
+    /// When it was opened.
+    pub opened: Instant,
+    /// A transaction was begun and neither ended nor reset.
+    pub unfinished: bool,
+    /// The server has said 421: it hangs up.
+    pub closing: bool,
+    stream: Stream,
+    input: Input,
+    parser: ReplyParser,
+}
+
+/// Why a session ended in the middle.
+#[derive(Debug)]
+pub enum Broken {
+    /// The server or the network is gone.
+    Lost,
+    /// The server did not answer in time.
+    TimedOut,
+    /// What came is no reply.
+    Malformed,
+}
+
+/// What was being done when a session broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Waiting for the greeting.
+    Greeting,
+    /// EHLO, HELO or LHLO.
+    Hello(&'static str),
+    /// RSET before another message.
+    Reset,
+    /// MAIL FROM.
+    Mail,
+    /// RCPT TO.
+    Rcpt,
+    /// DATA.
+    Data,
+    /// The content.
+    Body,
+    /// The dot, and the wait for what it brings.
+    End,
+}
+
+impl Session {
+    /// Connects and says hello.
+    ///
+    /// # Errors
+    /// The server is not there, or does not want to talk.
+    pub async fn open(server: &Server, settings: &Settings) -> Result<Self, Failure> {
+        let stream = connect(server, settings).await?;
+        let mut session = Self {
+            host: server.host(),
+            server: server.clone(),
+            extensions: Extensions::default(),
+            output: Vec::new(),
+            uses: 0,
+            opened: Instant::now(),
+            unfinished: false,
+            closing: false,
+            stream,
+            input: Input::new(),
+            parser: ReplyParser::new(),
+        };
+        session.greet(settings).await?;
+        Ok(session)
+    }
+
+    /// The next reply.
+    ///
+    /// # Errors
+    /// It did not come.
+    pub async fn reply(&mut self, limit: Duration) -> Result<Reply, Broken> {
+        // What has come needs no timer.
+        if let Some(reply) = self.parse()? {
+            return Ok(reply);
+        }
+        let wait = async {
+            loop {
+                if self.stream.read(self.input.room()).await.map_err(|_| Broken::Lost)? == 0 {
+                    return Err(Broken::Lost);
+                }
+                if let Some(reply) = self.parse()? {
+                    return Ok(reply);
+                }
+            }
+        };
+        tokio::time::timeout(limit, wait).await.unwrap_or(Err(Broken::TimedOut))
+    }
+
+    /// Writes the output buffer, and empties it.
+    ///
+    /// # Errors
+    /// The server is gone, or takes nothing.
+    pub async fn send(&mut self, limit: Duration) -> Result<(), Broken> {
+        let written = tokio::time::timeout(limit, self.stream.write(&self.output)).await;
+        self.output.clear();
+        self.output.shrink_to(KEPT_OUTPUT);
+        match written {
+            Ok(result) => result.map_err(|_| Broken::Lost),
+            Err(_) => Err(Broken::TimedOut),
+        }
+    }
+
+    /// Appends a command line to the output.
+    pub fn command(&mut self, parts: &[&[u8]]) {
+        for part in parts {
+            self.output.extend_from_slice(part);
+        }
+        self.output.extend_from_slice(b"\r\n");
+    }
+
+    /// Whether the session has nothing to say and the server has not hung up: it can take another message.
+    pub fn is_quiet(&mut self) -> bool {
+        if self.closing || !self.input.is_empty() {
+            return false;
+        }
+        let quiet = self.stream.try_read(self.input.room());
+        matches!(quiet, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    /// Ends the session. The reply to QUIT is waited for only if smtp_skip_quit_response is off.
+    pub async fn quit(mut self, settings: &Settings) {
+        if self.closing {
+            return;
+        }
+        self.stream.write_some(b"QUIT\r\n");
+        if !settings.dialogue.skip_quit_response {
+            let _ = self.reply(settings.limits.quit).await;
+        }
+    }
+
+    /// The failure that a broken session is.
+    pub fn failure(&self, broken: &Broken, stage: Stage) -> Failure {
+        let host = &self.host;
+        let (status, reason) = match broken {
+            Broken::Lost => (Status::new(4, 4, 2), format!("lost connection with {host} while {stage}")),
+            Broken::TimedOut => (Status::new(4, 4, 2), format!("conversation with {host} timed out while {stage}")),
+            Broken::Malformed => {
+                (Status::new(4, 5, 0), format!("remote protocol error in reply from {host} while {stage}"))
+            }
+        };
+        Failure::of_host(status, reason).by(&self.server)
+    }
+
+    fn parse(&mut self) -> Result<Option<Reply>, Broken> {
+        while let Some(line) = self.input.line(Newline::Lenient) {
+            match self.parser.line(line.bytes) {
+                Ok(Some(reply)) => {
+                    self.closing |= reply.code() == 421;
+                    return Ok(Some(reply));
+                }
+                Ok(None) => {}
+                Err(ReplyError::Malformed(line)) => {
+                    let line = text::printable(line.get(..100).unwrap_or(&line));
+                    logging::warning!("non-SMTP response from {}: {line}", self.host);
+                    return Err(Broken::Malformed);
+                }
+                Err(ReplyError::TooManyLines) => return Err(Broken::Malformed),
+            }
+        }
+        if self.input.pending().len() > LONGEST_LINE { Err(Broken::Malformed) } else { Ok(None) }
+    }
+
+    async fn greet(&mut self, settings: &Settings) -> Result<(), Failure> {
+        let limit = settings.limits.hello;
+        let greeting = self.reply(limit).await.map_err(|broken| self.failure(&broken, Stage::Greeting))?;
+        if greeting.class() != 2 {
+            let failure = Failure::unwelcome(&self.server, &greeting);
+            // smtp_skip_5xx_greeting
+            return Err(if settings.dialogue.skip_5xx_greeting { failure.softened() } else { failure });
+        }
+        let words: &[&'static str] = match settings.protocol {
+            Protocol::Lmtp => &["LHLO"],
+            // smtp_never_send_ehlo
+            Protocol::Smtp if settings.dialogue.never_ehlo => &["HELO"],
+            Protocol::Smtp => &["EHLO", "HELO"],
+        };
+        let mut refusal = greeting;
+        for word in words {
+            self.command(&[word.as_bytes(), b" ", settings.hello_name.as_bytes()]);
+            let stage = Stage::Hello(word);
+            let reply = match self.send(limit).await {
+                Ok(()) => self.reply(limit).await,
+                Err(broken) => Err(broken),
+            };
+            let reply = reply.map_err(|broken| self.failure(&broken, stage))?;
+            if reply.class() == 2 {
+                return self.welcome(&reply, *word != "HELO", settings);
+            }
+            refusal = reply;
+            if self.closing {
+                break;
+            }
+        }
+        Err(Failure::unwelcome(&self.server, &refusal))
+    }
+
+    fn welcome(&mut self, reply: &Reply, extended: bool, settings: &Settings) -> Result<(), Failure> {
+        if extended {
+            // smtp_discard_ehlo_keywords
+            let discard = |keyword: &str| settings.dialogue.discard_keywords.iter().any(|it| it == keyword);
+            self.extensions = Extensions::parse(reply, discard);
+        }
+        let first = reply.lines().first().map(Vec::as_slice).unwrap_or_default();
+        let name = first.split(|byte| *byte == b' ').next().unwrap_or_default();
+        if self.may_loop(settings) && name.eq_ignore_ascii_case(settings.hostname.as_bytes()) {
+            let (host, own) = (&self.host, &settings.hostname);
+            logging::warning!("host {host} replied to HELO/EHLO with my own hostname {own}");
+            let reason = format!("mail for {} loops back to myself", self.server.name);
+            return Err(Failure::of_message(Status::new(5, 4, 6), reason).by(&self.server));
+        }
+        Ok(())
+    }
+
+    /// A mail system listens on its own port: only there can the server be this one.
+    fn may_loop(&self, settings: &Settings) -> bool {
+        match &self.server.endpoint {
+            crate::server::Endpoint::Internet(address) => {
+                settings.protocol == Protocol::Smtp
+                    && address.port() == settings.services.default_port(Protocol::Smtp)
+            }
+            crate::server::Endpoint::Unix(_) => false,
+        }
+    }
+}
+
+impl Stage {
+    /// The command that a reply belongs to.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::Greeting => "initial server greeting",
+            Self::Hello("EHLO") => "EHLO command",
+            Self::Hello("LHLO") => "LHLO command",
+            Self::Hello(_) => "HELO command",
+            Self::Reset => "final RSET command",
+            Self::Mail => "MAIL FROM command",
+            Self::Rcpt => "RCPT TO command",
+            Self::Data => "DATA command",
+            Self::Body | Self::End => "end of DATA command",
+        }
+    }
+
+    /// How long the reply may take.
+    pub fn limit(self, settings: &Settings) -> Duration {
+        let limits = &settings.limits;
+        match self {
+            Self::Greeting | Self::Hello(_) => limits.hello,
+            Self::Reset => limits.rset,
+            Self::Mail => limits.mail,
+            Self::Rcpt => limits.rcpt,
+            Self::Data => limits.data_init,
+            Self::Body => limits.data_transfer,
+            Self::End => limits.data_done,
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Greeting => f.write_str("receiving the initial server greeting"),
+            Self::Hello(word) => write!(f, "performing the {word} handshake"),
+            Self::Reset => f.write_str("sending RSET probe"),
+            Self::Mail => f.write_str("sending MAIL FROM"),
+            Self::Rcpt => f.write_str("sending RCPT TO"),
+            Self::Data => f.write_str("sending DATA command"),
+            Self::Body => f.write_str("sending message body"),
+            Self::End => f.write_str("sending end of data -- message may be sent more than once"),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What main.cf and the system say about sending mail, read once.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use net::{Family, Interface, Protocols};
+
+use crate::order::Order;
+
+/// The protocol that an agent speaks; both are one program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// RFC 5321.
+    Smtp,
+    /// RFC 2033.
+    Lmtp,
+}
+
+impl Protocol {
+    /// The program's name, and the first part of its parameters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Lmtp => "lmtp",
+        }
+    }
+}
+
+/// Everything that a delivery needs to know.
+#[derive(Debug)]
+pub struct Settings {
+    /// SMTP or LMTP.
+    pub protocol: Protocol,
+    /// myhostname.
+    pub hostname: String,
+    /// smtp_helo_name, lmtp_lhlo_name.
+    pub hello_name: String,
+    /// inet_protocols, and what the kernel has.
+    pub protocols: Protocols,
+    /// inet_interfaces: the addresses of this machine.
+    pub own: Vec<Interface>,
+    /// proxy_interfaces.
+    pub proxies: Vec<IpAddr>,
+    /// Ports by name.
+    pub services: Services,
+    /// smtp_fallback_relay.
+    pub fallback: Vec<String>,
+    /// How addresses are ordered.
+    pub order: Order,
+    /// smtp_mx_session_limit; 0 is no limit.
+    pub session_limit: usize,
+    /// How names are looked up.
+    pub lookup: LookupRules,
+    /// Source addresses.
+    pub bind: BindRules,
+    /// What may be said to servers.
+    pub dialogue: Dialogue,
+    /// Time limits.
+    pub limits: Limits,
+    /// Connections that are kept.
+    pub reuse: Reuse,
+    /// The value of `tls=` in the log (smtp_log_tls_feature_status); `None`: it is not logged.
+    pub tls_feature: Option<&'static str>,
+    /// Why no mail may be sent, if so: protection that was asked for and that this program does not have.
+    pub refusal: Option<(dsn::Status, String)>,
+}
+
+/// How names are looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct LookupRules {
+    /// smtp_host_lookup has dns, and disable_dns_lookups is off.
+    pub dns: bool,
+    /// smtp_host_lookup has native, or DNS is off.
+    pub native: bool,
+    /// ignore_mx_lookup_error.
+    pub ignore_mx_error: bool,
+    /// smtp_defer_if_no_mx_address_found.
+    pub defer_without_address: bool,
+}
+
+/// Source addresses of connections.
+#[derive(Clone, Debug)]
+pub struct BindRules {
+    /// smtp_bind_address.
+    pub v4: String,
+    /// smtp_bind_address6.
+    pub v6: String,
+    /// smtp_bind_address_enforce.
+    pub enforce: bool,
+}
+
+/// What may be said to servers.
+#[derive(Clone, Debug)]
+pub struct Dialogue {
+    /// smtp_never_send_ehlo.
+    pub never_ehlo: bool,
+    /// smtp_skip_5xx_greeting.
+    pub skip_5xx_greeting: bool,
+    /// smtp_skip_quit_response.
+    pub skip_quit_response: bool,
+    /// smtp_discard_ehlo_keywords, upper case.
+    pub discard_keywords: Vec<String>,
+    /// smtp_line_length_limit; `None` is no limit.
+    pub line_limit: Option<usize>,
+    /// smtp_quote_rfc821_envelope.
+    pub quote_envelope: bool,
+}
+
+/// Time limits of the stages of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// smtp_connect_timeout; zero is the system's.
+    pub connect: Duration,
+    /// smtp_helo_timeout: greeting, EHLO, HELO.
+    pub hello: Duration,
+    /// smtp_mail_timeout.
+    pub mail: Duration,
+    /// smtp_rcpt_timeout.
+    pub rcpt: Duration,
+    /// smtp_data_init_timeout.
+    pub data_init: Duration,
+    /// smtp_data_xfer_timeout.
+    pub data_transfer: Duration,
+    /// smtp_data_done_timeout.
+    pub data_done: Duration,
+    /// smtp_rset_timeout.
+    pub rset: Duration,
+    /// smtp_quit_timeout.
+    pub quit: Duration,
+}
+
+/// Connections that are kept for the next message.
+#[derive(Clone, Debug)]
+pub struct Reuse {
+    /// smtp_connection_cache_on_demand: where qmgr says so.
+    pub on_demand: bool,
+    /// smtp_connection_cache_destinations: always.
+    pub destinations: Vec<String>,
+    /// smtp_connection_cache_time_limit.
+    pub idle: Duration,
+    /// smtp_connection_reuse_time_limit.
+    pub age: Duration,
+    /// smtp_connection_reuse_count_limit; 0 is no limit.
+    pub uses: u32,
+}
+
+impl Settings {
+    /// Whether an address is one of this machine, or of a proxy in front of it.
+    pub fn is_own(&self, address: IpAddr) -> bool {
+        net::interfaces::is_own(&self.own, address) || self.proxies.contains(&address)
+    }
+}
+
+impl BindRules {
+    /// The parameter for a family: its name without the agent's, and its value.
+    pub fn of(&self, family: Family) -> (&'static str, &str) {
+        match family {
+            Family::V4 => ("bind_address", &self.v4),
+            Family::V6 => ("bind_address6", &self.v6),
+        }
+    }
+}
+
+/// Ports by name, from the services database; a few that mail cannot do without are always known.
+#[derive(Clone, Debug)]
+pub struct Services {
+    ports: HashMap<String, u16>,
+    smtp: u16,
+    lmtp: u16,
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        let known = [("smtp", 25), ("submission", 587), ("smtps", 465), ("submissions", 465), ("lmtp", 24)];
+        let ports = known.map(|(name, port)| (name.to_owned(), port)).into_iter().collect();
+        Self { ports, smtp: 25, lmtp: 24 }
+    }
+}
+
+impl Services {
+    /// Adds the TCP entries of a services(5) text. The first entry of a name counts.
+    pub fn read(mut self, text: &str) -> Self {
+        let mut found = HashMap::new();
+        for line in text.lines() {
+            let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+            let (Some(name), Some(port)) = (words.next(), words.next()) else { continue };
+            let Some(Ok(port)) = port.strip_suffix("/tcp").map(str::parse) else { continue };
+            for name in std::iter::once(name).chain(words) {
+                found.entry(name.to_owned()).or_insert(port);
+            }
+        }
+        self.ports.extend(found);
+        self
+    }
+
+    /// With other default ports (smtp_tcp_port, lmtp_tcp_port), as a number or a name that is known.
+    pub fn with_default(mut self, protocol: Protocol, port: &str) -> Option<Self> {
+        let number = port.parse().ok().filter(|number| *number > 0).or_else(|| self.port(port))?;
+        match protocol {
+            Protocol::Smtp => self.smtp = number,
+            Protocol::Lmtp => self.lmtp = number,
+        }
+        Some(self)
+    }
+
+    /// The port of a service.
+    pub fn port(&self, name: &str) -> Option<u16> {
+        self.ports.get(name).copied()
+    }
+
+    /// The port of a nexthop that names none.
+    pub fn default_port(&self, protocol: Protocol) -> u16 {
+        match protocol {
+            Protocol::Smtp => self.smtp,
+            Protocol::Lmtp => self.lmtp,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_come_from_the_file_and_mail_is_always_known() {
+        let services = Services::default().read("smtp 25/tcp mail\nodd\nqmqp 628/udp\nmy-relay 2626/tcp alias # x\n");
+        for (name, port) in [("mail", Some(25)), ("alias", Some(2626)), ("qmqp", None), ("submission", Some(587))] {
+            assert_eq!(services.port(name), port, "{name}");
+        }
+        assert_eq!(services.with_default(Protocol::Smtp, "my-relay").unwrap().default_port(Protocol::Smtp), 2626);
+    }
+}

@@ -1,0 +1,336 @@
+//! One message over one session: MAIL, RCPT, DATA, the content, and what became of each recipient.
+//!
+//! With PIPELINING all commands of the envelope leave in one write, and a small content with its dot in another. The
+//! content's end is sent only after all of it: a message that cannot be read to its end is never half delivered.
+
+use delivery::Job;
+use dsn::Status;
+use smtp_protocol::{Reply, Stuffer};
+
+use crate::envelope;
+use crate::failure::Failure;
+use crate::session::{Broken, Session, Stage};
+use crate::settings::{Protocol, Settings};
+
+/// Bytes of commands that may wait for their replies: less than any socket buffer, or both sides might wait for ever.
+const PIPELINE_SIZE: usize = 16 << 10;
+/// Bytes of content that are written at once.
+const CONTENT_SIZE: usize = 32 << 10;
+
+/// What a transaction came to.
+#[derive(Debug, Default)]
+pub struct Results {
+    /// The recipients by index: the reply that took the message, or why it was not taken. In the order of the session.
+    pub recipients: Vec<(usize, Result<Reply, Failure>)>,
+    /// The session can carry another message.
+    pub usable: bool,
+    /// A session that had been idle was gone before it took anything: nothing was tried.
+    pub stale: bool,
+}
+
+/// Offers a message to a server for some of its recipients.
+pub async fn transact(session: &mut Session, settings: &Settings, job: &Job, recipients: &[usize]) -> Results {
+    let request = job.request();
+    if let Some(failure) = envelope::obstacle(request, &session.extensions, &session.server) {
+        let refused = |index: &usize| (*index, Err(failure.clone()));
+        return Results { recipients: recipients.iter().map(refused).collect(), usable: true, stale: false };
+    }
+    let mut transaction = Transaction::new(settings, job);
+    let mut steps = Vec::with_capacity(recipients.len() + 3);
+    if session.unfinished {
+        steps.push(Step::Reset);
+    }
+    steps.push(Step::Mail);
+    for &index in recipients {
+        match request.recipients.get(index) {
+            Some(recipient) if envelope::is_safe(&recipient.address) => steps.push(Step::Rcpt(index)),
+            _ => transaction.fail(index, Failure::of_message(Status::new(5, 1, 3), "bad recipient address syntax")),
+        }
+    }
+    if !job.is_probe() {
+        steps.push(Step::Data);
+    }
+    transaction.run(session, &steps).await
+}
+
+/// One command of the envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Reset,
+    Mail,
+    Rcpt(usize),
+    Data,
+}
+
+/// Why the envelope was not finished.
+enum Stopped {
+    /// The session ended.
+    Broken(Broken, Stage),
+    /// The server has forgotten the session: a new one may do.
+    Stale,
+}
+
+struct Transaction<'a> {
+    settings: &'a Settings,
+    job: &'a Job,
+    results: Vec<(usize, Result<Reply, Failure>)>,
+    /// Which recipients have a result, by index.
+    settled: Vec<bool>,
+    /// Recipients that the server has taken so far, with its words.
+    accepted: Vec<(usize, Reply)>,
+    /// MAIL was refused.
+    mail: Option<Failure>,
+    /// The reply to DATA.
+    data: Option<Reply>,
+    /// Replies that came.
+    heard: usize,
+}
+
+impl<'a> Transaction<'a> {
+    fn new(settings: &'a Settings, job: &'a Job) -> Self {
+        let settled = vec![false; job.request().recipients.len()];
+        let (results, accepted) = (Vec::new(), Vec::new());
+        Self { settings, job, results, settled, accepted, mail: None, data: None, heard: 0 }
+    }
+
+    async fn run(mut self, session: &mut Session, steps: &[Step]) -> Results {
+        let usable = match self.envelope(session, steps).await {
+            Ok(()) => self.after_envelope(session, steps).await && !session.closing,
+            Err(Stopped::Stale) => return Results { stale: true, ..Results::default() },
+            Err(Stopped::Broken(broken, stage)) => {
+                self.fail_rest(steps, &session.failure(&broken, stage));
+                false
+            }
+        };
+        Results { recipients: self.results, usable, stale: false }
+    }
+
+    /// All commands before the content.
+    async fn envelope(&mut self, session: &mut Session, steps: &[Step]) -> Result<(), Stopped> {
+        // A session that had been idle may be gone: as long as nothing was said on it, nothing was tried.
+        let idle = session.uses > 1;
+        let mut at = 0;
+        while at < steps.len() {
+            if steps[at] == Step::Data && self.accepted.is_empty() {
+                break;
+            }
+            let end = self.write_group(session, steps, at);
+            let stage = steps[at].stage();
+            let sent = session.send(stage.limit(self.settings)).await;
+            sent.map_err(|broken| self.stopped(broken, stage, idle))?;
+            session.unfinished = true;
+            for step in &steps[at..end] {
+                let stage = step.stage();
+                let reply = session.reply(stage.limit(self.settings)).await;
+                let reply = reply.map_err(|broken| self.stopped(broken, stage, idle))?;
+                let forgotten = *step == Step::Reset && reply.class() != 2;
+                if idle && (forgotten || (self.heard == 0 && session.closing)) {
+                    return Err(Stopped::Stale);
+                }
+                self.heard += 1;
+                self.take(session, *step, reply);
+                if session.closing {
+                    return Ok(());
+                }
+            }
+            if self.mail.is_some() {
+                break;
+            }
+            at = end;
+        }
+        Ok(())
+    }
+
+    fn stopped(&self, broken: Broken, stage: Stage, idle: bool) -> Stopped {
+        match broken {
+            Broken::Lost if idle && self.heard == 0 => Stopped::Stale,
+            broken => Stopped::Broken(broken, stage),
+        }
+    }
+
+    /// Puts the commands into the output that may leave together, and says where they end.
+    fn write_group(&self, session: &mut Session, steps: &[Step], start: usize) -> usize {
+        for (count, step) in steps[start..].iter().enumerate() {
+            let alone = !session.extensions.pipelining || session.output.len() > PIPELINE_SIZE;
+            if alone && count > 0 {
+                return start + count;
+            }
+            self.write(session, *step);
+        }
+        steps.len()
+    }
+
+    fn write(&self, session: &mut Session, step: Step) {
+        let request = self.job.request();
+        // smtp_quote_rfc821_envelope
+        let quote = self.settings.dialogue.quote_envelope;
+        let (extensions, out) = (&session.extensions, &mut session.output);
+        match step {
+            Step::Reset => out.extend_from_slice(b"RSET"),
+            Step::Mail => envelope::mail(request, extensions, quote, out),
+            Step::Rcpt(index) => {
+                if let Some(recipient) = request.recipients.get(index) {
+                    envelope::rcpt(recipient, extensions, quote, out);
+                }
+            }
+            Step::Data => out.extend_from_slice(b"DATA"),
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn take(&mut self, session: &Session, step: Step, reply: Reply) {
+        let refused = || Failure::refused(&session.server, &reply, step.stage().command());
+        match step {
+            Step::Reset => {}
+            Step::Mail if reply.class() == 2 => {}
+            Step::Mail => self.mail = Some(refused()),
+            // What the server says of recipients of a message that it refused does not matter.
+            Step::Rcpt(_) if self.mail.is_some() => {}
+            Step::Rcpt(index) if reply.class() == 2 => self.accepted.push((index, reply)),
+            // RFC 5321 4.5.3.1.10: 552 for too many recipients means 452.
+            Step::Rcpt(index) if reply.code() == 552 => self.fail(index, refused().softened()),
+            Step::Rcpt(index) => self.fail(index, refused()),
+            Step::Data => self.data = Some(reply),
+        }
+    }
+
+    /// The content, if somebody is to get it; true when the session is in order afterwards.
+    async fn after_envelope(&mut self, session: &mut Session, steps: &[Step]) -> bool {
+        let takes_content = self.data.as_ref().is_some_and(|reply| reply.class() == 3);
+        if let Some(failure) = self.mail.take() {
+            self.fail_rest(steps, &failure);
+            // A server that took DATA after all waits for a content that must not come.
+            return !takes_content;
+        }
+        if session.closing && !takes_content {
+            self.hang_up(session, steps);
+            return false;
+        }
+        match self.data.take() {
+            // A probe: the reply to RCPT is the result.
+            None => {
+                for (index, reply) in std::mem::take(&mut self.accepted) {
+                    self.settle(index, Ok(reply));
+                }
+                true
+            }
+            Some(_) if takes_content && self.accepted.is_empty() => end_of_nothing(session, self.settings).await,
+            Some(_) if takes_content => match self.send_content(session).await {
+                Ok(()) => self.outcome(session).await,
+                Err(failure) => {
+                    self.fail_rest(steps, &failure);
+                    false
+                }
+            },
+            Some(data) => {
+                let failure = Failure::refused(&session.server, &data, Stage::Data.command());
+                self.fail_rest(steps, &failure);
+                true
+            }
+        }
+    }
+
+    /// 421: what was not answered has this answer.
+    fn hang_up(&mut self, session: &Session, steps: &[Step]) {
+        let refused = self.data.as_ref().map(|reply| Failure::refused(&session.server, reply, Stage::Data.command()));
+        let last = || self.results.last().and_then(|(_, result)| result.as_ref().err()).cloned();
+        let failure = refused.or_else(last).unwrap_or_else(|| session.failure(&Broken::Lost, Stage::Rcpt));
+        self.fail_rest(steps, &Failure { of_host: true, ..failure });
+    }
+
+    async fn send_content(&mut self, session: &mut Session) -> Result<(), Failure> {
+        let limit = self.settings.limits.data_transfer;
+        let mut content = self.job.content();
+        let mut stuffer = Stuffer::new(self.settings.dialogue.line_limit);
+        loop {
+            match content.next_text() {
+                Ok(Some(text)) => stuffer.text(text.data, text.ends_line, &mut session.output),
+                Ok(None) => break,
+                Err(error) => {
+                    logging::warning!("{}: {error}", self.job.request().queue_id);
+                    let reason = format!("local data error while talking to {}", session.host);
+                    return Err(Failure::of_message(Status::new(4, 3, 0), reason).by(&session.server));
+                }
+            }
+            if session.output.len() >= CONTENT_SIZE {
+                session.send(limit).await.map_err(|broken| session.failure(&broken, Stage::Body))?;
+            }
+        }
+        if stuffer.broke_lines() {
+            // smtp_line_length_limit
+            let limit = self.settings.dialogue.line_limit.unwrap_or(0);
+            logging::info!("{}: breaking line > {limit} bytes with <CR><LF>SPACE", self.job.request().queue_id);
+        }
+        stuffer.end(&mut session.output);
+        session.send(limit).await.map_err(|broken| session.failure(&broken, Stage::Body))
+    }
+
+    /// What the server makes of the content: one reply, or with LMTP one a recipient (RFC 2033 4.2). True when the
+    /// session is in order.
+    async fn outcome(&mut self, session: &mut Session) -> bool {
+        let each = self.settings.protocol == Protocol::Lmtp;
+        let mut waiting = std::mem::take(&mut self.accepted).into_iter();
+        while let Some((index, _)) = waiting.next() {
+            let result = match session.reply(Stage::End.limit(self.settings)).await {
+                Ok(reply) if reply.class() == 2 => Ok(reply),
+                Ok(reply) => Err(Failure::refused(&session.server, &reply, Stage::End.command())),
+                Err(broken) => Err(session.failure(&broken, Stage::End)),
+            };
+            let broken = result.as_ref().is_err_and(|failure| failure.of_host);
+            if !each || broken || session.closing {
+                for (other, _) in waiting {
+                    self.settle(other, result.clone());
+                }
+                self.settle(index, result);
+                session.unfinished = false;
+                return !broken;
+            }
+            self.settle(index, result);
+        }
+        session.unfinished = false;
+        true
+    }
+
+    fn fail(&mut self, index: usize, failure: Failure) {
+        self.settle(index, Err(failure));
+    }
+
+    fn settle(&mut self, index: usize, result: Result<Reply, Failure>) {
+        if let Some(settled) = self.settled.get_mut(index)
+            && !std::mem::replace(settled, true)
+        {
+            self.results.push((index, result));
+        }
+    }
+
+    /// The failure of every recipient that has no result yet.
+    fn fail_rest(&mut self, steps: &[Step], failure: &Failure) {
+        for step in steps {
+            if let Step::Rcpt(index) = step {
+                self.fail(*index, failure.clone());
+            }
+        }
+    }
+}
+
+/// The server took DATA, though it took no recipient: it gets an empty content, and its answer does not matter.
+async fn end_of_nothing(session: &mut Session, settings: &Settings) -> bool {
+    session.command(&[b"."]);
+    let limit = Stage::End.limit(settings);
+    if session.send(limit).await.is_err() {
+        return false;
+    }
+    session.unfinished = false;
+    settings.protocol == Protocol::Lmtp || session.reply(limit).await.is_ok()
+}
+
+impl Step {
+    fn stage(self) -> Stage {
+        match self {
+            Self::Reset => Stage::Reset,
+            Self::Mail => Stage::Mail,
+            Self::Rcpt(_) => Stage::Rcpt,
+            Self::Data => Stage::Data,
+        }
+    }
+}
