@@ -15,14 +15,12 @@ use crate::settings::Settings;
 const MOST_IDLE: usize = 200;
 
 /// The sessions of one worker that wait.
-#[derive(Debug)]
 pub struct Cache {
     idle: RefCell<Vec<Idle>>,
     settings: Rc<Settings>,
     sweeping: Cell<bool>,
 }
 
-#[derive(Debug)]
 struct Idle {
     nexthop: String,
     session: Session,
@@ -65,6 +63,11 @@ impl Cache {
     pub fn end(&self, session: Session) {
         let settings = Rc::clone(&self.settings);
         tokio::task::spawn_local(async move { session.quit(&settings).await });
+    }
+
+    /// Ends all sessions at once: the worker ends.
+    pub fn close(&self) {
+        self.idle.take().iter().for_each(|idle| idle.session.farewell());
     }
 
     /// The newest session that fits and lives: the older ones shall expire.

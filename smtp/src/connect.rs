@@ -26,7 +26,7 @@ pub async fn connect(server: &Server, settings: &Settings) -> Result<Stream, Fai
     // smtp_connect_timeout
     let result = match settings.limits.connect {
         limit if limit.is_zero() => attempt.await,
-        limit => tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| Err(Refusal::timed_out())),
+        limit => tokio::time::timeout(limit, attempt).await.unwrap_or(Err(Refusal::TimedOut)),
     };
     result.map_err(|refusal| {
         let failure = refusal.failure(server);
@@ -37,6 +37,7 @@ pub async fn connect(server: &Server, settings: &Settings) -> Result<Stream, Fai
 
 enum Refusal {
     Io(io::Error),
+    TimedOut,
     /// The source address cannot be used, and smtp_bind_address_enforce says that no other may.
     Source,
     /// The source address makes no sense.
@@ -50,20 +51,18 @@ impl From<io::Error> for Refusal {
 }
 
 impl Refusal {
-    fn timed_out() -> Self {
-        Self::Io(io::Error::from_raw_os_error(nix::libc::ETIMEDOUT))
-    }
-
     fn failure(&self, server: &Server) -> Failure {
         match self {
-            Self::Io(error) => {
-                let reason = format!("connect to {}: {}", server.relay(), net::reason(error));
-                Failure::of_host(Status::new(4, 4, 1), reason)
-            }
+            Self::Io(error) => unreachable(server, &net::reason(error)),
+            Self::TimedOut => unreachable(server, "Connection timed out"),
             Self::Source => Failure::of_host(Status::new(4, 4, 0), "server configuration error"),
             Self::Setting(text) => Failure::of_host(Status::new(4, 3, 5), text.clone()),
         }
     }
+}
+
+fn unreachable(server: &Server, why: &str) -> Failure {
+    Failure::of_host(Status::new(4, 4, 1), format!("connect to {}: {why}", server.relay()))
 }
 
 async fn internet(address: SocketAddr, settings: &Settings) -> Result<Stream, Refusal> {

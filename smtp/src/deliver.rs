@@ -39,14 +39,6 @@ impl Agent {
 
     /// Delivers a message to all recipients of a job, or finds out why not.
     pub async fn deliver(&self, job: &mut Job) {
-        if let Some((status, reason)) = &self.settings.refusal {
-            job.finish_rest(&Finding::deferred(*status, reason.clone(), "none"));
-            return;
-        }
-        if !job.lock().await {
-            job.finish_rest(&Finding::deferred(Status::new(4, 3, 0), "cannot lock the queue file", "none"));
-            return;
-        }
         let nexthops = self.nexthops(job);
         let mut last = None;
         for (at, nexthop) in nexthops.iter().enumerate() {
@@ -73,7 +65,8 @@ impl Agent {
         if failure.of_host && !failure.is_permanent() {
             job.blame_host(failure.status, &failure.reason);
         }
-        job.finish_rest(&finding_of(failure, Connection::default()));
+        let tls = self.settings.protection.feature(false);
+        job.finish_rest(&finding_of(failure, Connection { tls, ..Connection::default() }));
     }
 }
 
@@ -88,6 +81,9 @@ impl Attempt<'_> {
     /// Tries the servers of the nexthop; gives the failure that remains for recipients that are still open.
     async fn run(&self, job: &mut Job) -> Option<Failure> {
         let settings = &self.agent.settings;
+        if let Some(failure) = settings.protection.obstacle(self.nexthop, job.request().send_options) {
+            return Some(failure);
+        }
         let destination = match Destination::parse(self.nexthop, settings.protocol, &settings.services) {
             Ok(destination) => destination,
             Err(error) => {
@@ -165,7 +161,7 @@ impl Attempt<'_> {
     /// was found dead before anything was tried.
     async fn over(&self, mut session: Session, job: &mut Job, is_last: bool) -> (Option<Failure>, bool) {
         session.uses += 1;
-        let connection = Connection { ready: Some(Timestamp::now()), uses: session.uses, tls: self.tls() };
+        let connection = Connection { ready: Some(Timestamp::now()), uses: session.uses, tls: self.agent.settings.protection.feature(true) };
         let results = transact(&mut session, &self.agent.settings, job, &job.open_recipients()).await;
         if results.stale {
             return (None, true);
@@ -232,10 +228,6 @@ impl Attempt<'_> {
     fn is_listed(&self) -> bool {
         let listed = &self.agent.settings.reuse.destinations;
         listed.iter().any(|destination| destination.eq_ignore_ascii_case(self.nexthop))
-    }
-
-    fn tls(&self) -> Option<String> {
-        self.agent.settings.tls_feature.map(str::to_owned)
     }
 }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use delivery::{Job, Recipient, Request, flags};
+use lookup::Maps;
 use net::{Interface, Protocols};
 use queue::record::{self, Type};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -13,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::order::{Order, Preference};
+use crate::protection::{Level, Protection};
 use crate::settings::{BindRules, Dialogue, Limits, LookupRules, Protocol, Reuse, Services, Settings};
 
 /// Settings with short time limits, for a machine that is 127.0.0.1 and ::1.
@@ -58,8 +60,12 @@ pub fn settings() -> Settings {
             age: second * 300,
             uses: 0,
         },
-        refusal: None,
-        tls_feature: None,
+        protection: Protection {
+            level: Level::None,
+            policies: Maps::none("smtp_tls_policy_maps"),
+            passwords: Maps::none("smtp_sasl_password_maps"),
+            log_feature: false,
+        },
     }
 }
 

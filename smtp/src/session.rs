@@ -155,12 +155,19 @@ impl Session {
 
     /// Ends the session. The reply to QUIT is waited for only if smtp_skip_quit_response is off.
     pub async fn quit(mut self, settings: &Settings) {
+        self.farewell();
         if self.closing {
             return;
         }
-        self.stream.write_some(b"QUIT\r\n");
         if !settings.dialogue.skip_quit_response {
             let _ = self.reply(settings.limits.quit).await;
+        }
+    }
+
+    /// Says QUIT, and waits for nothing.
+    pub fn farewell(&self) {
+        if !self.closing {
+            self.stream.write_some(b"QUIT\r\n");
         }
     }
 

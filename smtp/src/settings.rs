@@ -7,6 +7,7 @@ use std::time::Duration;
 use net::{Family, Interface, Protocols};
 
 use crate::order::Order;
+use crate::protection::Protection;
 
 /// The protocol that an agent speaks; both are one program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,6 @@ impl Protocol {
 }
 
 /// Everything that a delivery needs to know.
-#[derive(Debug)]
 pub struct Settings {
     /// SMTP or LMTP.
     pub protocol: Protocol,
@@ -60,10 +60,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Connections that are kept.
     pub reuse: Reuse,
-    /// The value of `tls=` in the log (smtp_log_tls_feature_status); `None`: it is not logged.
-    pub tls_feature: Option<&'static str>,
-    /// Why no mail may be sent, if so: protection that was asked for and that this program does not have.
-    pub refusal: Option<(dsn::Status, String)>,
+    /// What must not be sent without.
+    pub protection: Protection,
 }
 
 /// How names are looked up.

@@ -46,13 +46,25 @@ impl Resolver {
         Self::from_file(Path::new("/etc/resolv.conf"), protocols)
     }
 
-    /// A resolver for the servers that the resolv.conf at `path` names.
+    /// A resolver for the servers that the resolv.conf at `path` names, with /etc/hosts.
     ///
     /// # Errors
     /// The file exists and cannot be read.
     pub fn from_file(path: &Path, protocols: Protocols) -> Result<Self, ResolvConfError> {
         let hosts = Hosts::read(Path::new("/etc/hosts"));
         Ok(Self::new(ResolvConf::read(path)?, hosts, protocols))
+    }
+
+    /// The resolver of an instance: `resolv.conf` and `hosts` in its configuration directory stand in for those of the
+    /// system, so that a private instance can have name servers of its own.
+    ///
+    /// # Errors
+    /// A resolv.conf exists and cannot be read.
+    pub fn of_instance(directory: &Path, protocols: Protocols) -> Result<Self, ResolvConfError> {
+        let file = |name: &str| Some(directory.join(name)).filter(|path| path.exists());
+        let conf = file("resolv.conf").unwrap_or_else(|| "/etc/resolv.conf".into());
+        let hosts = file("hosts").unwrap_or_else(|| "/etc/hosts".into());
+        Ok(Self::new(ResolvConf::read(&conf)?, Hosts::read(&hosts), protocols))
     }
 
     /// A resolver for these servers, without a hosts file.

@@ -1,0 +1,184 @@
+//! From main.cf to [`Settings`]. The parameters of smtp and lmtp differ in the first part of their names.
+
+use std::path::Path;
+use std::time::Duration;
+
+use config::{Config, Param, param};
+use daemon::{Context, StartError};
+use lookup::{Maps, OpenFlags};
+use net::Family;
+
+use crate::order::{Order, Preference};
+use crate::protection::{Level, Protection};
+use crate::settings::{BindRules, Dialogue, Limits, LookupRules, Protocol, Reuse, Services, Settings};
+
+/// Reads everything. `protocol` decides between `smtp_NAME` and `lmtp_NAME`.
+///
+/// # Errors
+/// A value that makes no sense.
+pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, StartError> {
+    let reader = Reader { config: &context.config, protocol };
+    let config = reader.config;
+    Ok(Settings {
+        protocol,
+        hostname: config.get(param::MYHOSTNAME)?,
+        hello_name: reader.get(param::SMTP_HELO_NAME, param::LMTP_LHLO_NAME)?,
+        protocols: context.protocols,
+        own: config.own_addresses()?,
+        proxies: config.proxy_addresses()?,
+        services: reader.services()?,
+        fallback: reader.get(param::SMTP_FALLBACK_RELAY, param::LMTP_FALLBACK_RELAY)?,
+        order: reader.order()?,
+        session_limit: reader.count(param::SMTP_MX_SESSION_LIMIT, param::LMTP_MX_SESSION_LIMIT)?,
+        lookup: reader.lookup()?,
+        bind: BindRules {
+            v4: reader.get(param::SMTP_BIND_ADDRESS, param::LMTP_BIND_ADDRESS)?,
+            v6: reader.get(param::SMTP_BIND_ADDRESS6, param::LMTP_BIND_ADDRESS6)?,
+            enforce: reader.get(param::SMTP_BIND_ADDRESS_ENFORCE, param::LMTP_BIND_ADDRESS_ENFORCE)?,
+        },
+        dialogue: reader.dialogue()?,
+        limits: reader.limits()?,
+        reuse: reader.reuse()?,
+        protection: reader.protection()?,
+    })
+}
+
+struct Reader<'a> {
+    config: &'a Config,
+    protocol: Protocol,
+}
+
+impl Reader<'_> {
+    fn get<T: config::Value>(&self, smtp: Param<T>, lmtp: Param<T>) -> Result<T, StartError> {
+        let chosen = match self.protocol {
+            Protocol::Smtp => smtp,
+            Protocol::Lmtp => lmtp,
+        };
+        Ok(self.config.get(chosen)?)
+    }
+
+    fn count(&self, smtp: Param<i64>, lmtp: Param<i64>) -> Result<usize, StartError> {
+        Ok(usize::try_from(self.get(smtp, lmtp)?).unwrap_or(0))
+    }
+
+    fn services(&self) -> Result<Services, StartError> {
+        let file = std::fs::read(Path::new("/etc/services")).unwrap_or_default();
+        let known = Services::default().read(&String::from_utf8_lossy(&file));
+        let default = self.get(param::SMTP_TCP_PORT, param::LMTP_TCP_PORT)?;
+        known
+            .with_default(self.protocol, &default)
+            .ok_or_else(|| StartError::new(format!("unknown service: {default}/tcp")))
+    }
+
+    fn order(&self) -> Result<Order, StartError> {
+        let value = self.get(param::SMTP_ADDRESS_PREFERENCE, param::LMTP_ADDRESS_PREFERENCE)?;
+        let preference = match value.to_ascii_lowercase().as_str() {
+            "any" => Preference::Any,
+            "ipv4" => Preference::First(Family::V4),
+            "ipv6" => Preference::First(Family::V6),
+            _ => {
+                let name = self.protocol.name();
+                return Err(StartError::new(format!("bad {name}_address_preference value: {value}")));
+            }
+        };
+        Ok(Order {
+            preference,
+            randomize: self.get(param::SMTP_RANDOMIZE_ADDRESSES, param::LMTP_RANDOMIZE_ADDRESSES)?,
+            limit: self.count(param::SMTP_MX_ADDRESS_LIMIT, param::LMTP_MX_ADDRESS_LIMIT)?,
+            balance: self.get(param::SMTP_BALANCE_INET_PROTOCOLS, param::LMTP_BALANCE_INET_PROTOCOLS)?,
+        })
+    }
+
+    fn lookup(&self) -> Result<LookupRules, StartError> {
+        let methods = self.get(param::SMTP_HOST_LOOKUP, param::LMTP_HOST_LOOKUP)?;
+        if let Some(other) = methods.iter().find(|method| !matches!(method.as_str(), "dns" | "native")) {
+            let (name, value) = (self.protocol.name(), methods.join(", "));
+            return Err(StartError::new(format!("unknown {name}_host_lookup value \"{other}\" in \"{value}\"")));
+        }
+        let level = self.get(param::SMTP_DNS_SUPPORT_LEVEL, param::LMTP_DNS_SUPPORT_LEVEL)?;
+        let disabled = self.config.get(param::DISABLE_DNS_LOOKUPS)? || level == "disabled";
+        let has = |name: &str| methods.iter().any(|method| method == name);
+        Ok(LookupRules {
+            dns: !disabled && has("dns"),
+            native: disabled || has("native"),
+            ignore_mx_error: self.config.get(param::IGNORE_MX_LOOKUP_ERROR)?,
+            defer_without_address: self
+                .get(param::SMTP_DEFER_IF_NO_MX_ADDRESS_FOUND, param::LMTP_DEFER_IF_NO_MX_ADDRESS_FOUND)?,
+        })
+    }
+
+    fn dialogue(&self) -> Result<Dialogue, StartError> {
+        let discard = self.get(param::SMTP_DISCARD_EHLO_KEYWORDS, param::LMTP_DISCARD_LHLO_KEYWORDS)?;
+        let line_limit = self.count(param::SMTP_LINE_LENGTH_LIMIT, param::LMTP_LINE_LENGTH_LIMIT)?;
+        Ok(Dialogue {
+            never_ehlo: self.config.get(param::SMTP_NEVER_SEND_EHLO)?,
+            skip_5xx_greeting: self.get(param::SMTP_SKIP_5XX_GREETING, param::LMTP_SKIP_5XX_GREETING)?,
+            skip_quit_response: self.get(param::SMTP_SKIP_QUIT_RESPONSE, param::LMTP_SKIP_QUIT_RESPONSE)?,
+            discard_keywords: discard.iter().map(|keyword| keyword.to_ascii_uppercase()).collect(),
+            line_limit: (line_limit > 0).then_some(line_limit),
+            quote_envelope: self.get(param::SMTP_QUOTE_RFC821_ENVELOPE, param::LMTP_QUOTE_RFC821_ENVELOPE)?,
+        })
+    }
+
+    fn limits(&self) -> Result<Limits, StartError> {
+        Ok(Limits {
+            connect: self.get(param::SMTP_CONNECT_TIMEOUT, param::LMTP_CONNECT_TIMEOUT)?,
+            hello: self.get(param::SMTP_HELO_TIMEOUT, param::LMTP_LHLO_TIMEOUT)?,
+            mail: self.get(param::SMTP_MAIL_TIMEOUT, param::LMTP_MAIL_TIMEOUT)?,
+            rcpt: self.get(param::SMTP_RCPT_TIMEOUT, param::LMTP_RCPT_TIMEOUT)?,
+            data_init: self.get(param::SMTP_DATA_INIT_TIMEOUT, param::LMTP_DATA_INIT_TIMEOUT)?,
+            data_transfer: self.get(param::SMTP_DATA_XFER_TIMEOUT, param::LMTP_DATA_XFER_TIMEOUT)?,
+            data_done: self.get(param::SMTP_DATA_DONE_TIMEOUT, param::LMTP_DATA_DONE_TIMEOUT)?,
+            rset: self.get(param::SMTP_RSET_TIMEOUT, param::LMTP_RSET_TIMEOUT)?,
+            quit: self.get(param::SMTP_QUIT_TIMEOUT, param::LMTP_QUIT_TIMEOUT)?,
+        })
+    }
+
+    fn reuse(&self) -> Result<Reuse, StartError> {
+        let idle =
+            self.get(param::SMTP_CONNECTION_CACHE_TIME_LIMIT, param::LMTP_CONNECTION_CACHE_TIME_LIMIT)?;
+        let uses = self.count(param::SMTP_CONNECTION_REUSE_COUNT_LIMIT, param::LMTP_CONNECTION_REUSE_COUNT_LIMIT)?;
+        let listed =
+            self.get(param::SMTP_CONNECTION_CACHE_DESTINATIONS, param::LMTP_CONNECTION_CACHE_DESTINATIONS)?;
+        Ok(Reuse {
+            on_demand: self.get(param::SMTP_CONNECTION_CACHE_ON_DEMAND, param::LMTP_CONNECTION_CACHE_ON_DEMAND)?,
+            destinations: listed,
+            idle: idle.max(Duration::from_millis(1)),
+            age: self.get(param::SMTP_CONNECTION_REUSE_TIME_LIMIT, param::LMTP_CONNECTION_REUSE_TIME_LIMIT)?,
+            uses: u32::try_from(uses).unwrap_or(u32::MAX),
+        })
+    }
+
+    fn protection(&self) -> Result<Protection, StartError> {
+        let per_site = self.get(param::SMTP_TLS_PER_SITE, param::LMTP_TLS_PER_SITE)?;
+        let enforce = self.get(param::SMTP_ENFORCE_TLS, param::LMTP_ENFORCE_TLS)?;
+        let wrapper = self.get(param::SMTP_TLS_WRAPPERMODE, param::LMTP_TLS_WRAPPERMODE)?;
+        let level = self.get(param::SMTP_TLS_SECURITY_LEVEL, param::LMTP_TLS_SECURITY_LEVEL)?;
+        let level = match level.as_str() {
+            // What cannot be known or is not there must not be sent in the clear.
+            _ if wrapper || !per_site.is_empty() => Level::Required,
+            "" if enforce => Level::Required,
+            "" if self.get(param::SMTP_USE_TLS, param::LMTP_USE_TLS)? => Level::May,
+            "" => Level::None,
+            word => Level::parse(word).ok_or_else(|| {
+                let name = self.protocol.name();
+                StartError::new(format!("invalid TLS level \"{word}\" in parameter {name}_tls_security_level"))
+            })?,
+        };
+        let policies = self.maps(param::SMTP_TLS_POLICY_MAPS, param::LMTP_TLS_POLICY_MAPS)?;
+        let passwords = if self.get(param::SMTP_SASL_AUTH_ENABLE, param::LMTP_SASL_AUTH_ENABLE)? {
+            self.maps(param::SMTP_SASL_PASSWORD_MAPS, param::LMTP_SASL_PASSWORD_MAPS)?
+        } else {
+            Maps::none("")
+        };
+        let log_feature = self.config.modern_log()
+            && self.get(param::SMTP_LOG_TLS_FEATURE_STATUS, param::LMTP_LOG_TLS_FEATURE_STATUS)?;
+        Ok(Protection { level, policies, passwords, log_feature })
+    }
+
+    fn maps(&self, smtp: Param<Vec<String>>, lmtp: Param<Vec<String>>) -> Result<Maps, StartError> {
+        let name = if self.protocol == Protocol::Smtp { smtp.name() } else { lmtp.name() };
+        let list = self.config.lookup(name)?.unwrap_or_default();
+        Ok(Maps::open(self.config, name, &list, OpenFlags::default())?)
+    }
+}

@@ -1,0 +1,58 @@
+//! # NAME
+//! lmtp - delivery agent that gives mail to a mail store by LMTP
+//!
+//! # SYNOPSIS
+//! `lmtp [generic daemon options]`, from master.cf
+//!
+//! # DESCRIPTION
+//! The same program as smtp with the differences of RFC 2033: LHLO, one reply a recipient after the content, nexthops
+//! `unix:PATH` and `inet:HOST:PORT`, no mail exchangers, and `lmtp_` in the names of its parameters.
+//!
+//! # PRIVILEGE, PEERS, DIAGNOSTICS
+//! Those of smtp.
+
+mod cache;
+mod configure;
+mod connect;
+mod deliver;
+mod destination;
+mod envelope;
+mod failure;
+mod find;
+mod order;
+mod protection;
+mod server;
+mod session;
+mod settings;
+mod stream;
+mod transaction;
+mod worker;
+
+#[cfg(test)]
+mod fixture;
+
+use std::process::ExitCode;
+
+use daemon::{Network, Privilege, Service, Skeleton};
+use settings::Protocol;
+
+static SERVICE: Service = Service {
+    name: "lmtp",
+    skeleton: Skeleton::Sessions,
+    privilege: Privilege::MailOwner,
+    why: "reads a message through the descriptor that comes with the request",
+    peers: &[],
+    files: &[],
+    network: Network::Internet,
+};
+
+fn main() -> ExitCode {
+    daemon::run::<worker::Worker<Lmtp>>(&SERVICE)
+}
+
+/// This program speaks LMTP.
+struct Lmtp;
+
+impl worker::Speaks for Lmtp {
+    const PROTOCOL: Protocol = Protocol::Lmtp;
+}

@@ -1,0 +1,74 @@
+//! # NAME
+//! smtp - delivery agent that gives mail to the next host by SMTP
+//!
+//! # SYNOPSIS
+//! `smtp [generic daemon options]`, from master.cf
+//!
+//! # DESCRIPTION
+//! Takes delivery requests from qmgr, finds the servers of the nexthop (mail exchangers and addresses of both families,
+//! `[host]` for addresses alone, numeric addresses as they are), and gives them the message, one server after the other,
+//! until every recipient has its result. Sessions are kept for a moment and reused where qmgr says that more mail for
+//! the same place waits. One worker delivers many messages at the same time.
+//!
+//! The message is read through the descriptor that comes with the request. Recipients that a server took are marked in
+//! the queue file before qmgr hears of it; what a server refused goes to qmgr, which has bounce record it.
+//!
+//! Mail that must not be sent without TLS or a password waits: this program has neither yet. Content is sent as it is
+//! in the queue file; 8-bit content is not converted for a server without 8BITMIME.
+//!
+//! # PRIVILEGE
+//! `$mail_owner`. Opens no file after its start; resolv.conf, hosts and tables are read before that.
+//!
+//! # PEERS
+//! qmgr; name servers and mail servers.
+//!
+//! # DIAGNOSTICS
+//! One delivery status line a recipient. A server that cannot be reached has a line of its own, and so has a reason to
+//! try another server. A bad nexthop, an unusable source address and a server without a valid address are warnings.
+
+mod cache;
+mod configure;
+mod connect;
+mod deliver;
+mod destination;
+mod envelope;
+mod failure;
+mod find;
+#[cfg(test)]
+mod fixture;
+mod order;
+mod protection;
+mod server;
+mod session;
+mod settings;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod worker;
+
+use std::process::ExitCode;
+
+use daemon::{Network, Privilege, Service, Skeleton};
+use settings::Protocol;
+
+static SERVICE: Service = Service {
+    name: "smtp",
+    skeleton: Skeleton::Sessions,
+    privilege: Privilege::MailOwner,
+    why: "reads a message through the descriptor that comes with the request",
+    peers: &[],
+    files: &[],
+    network: Network::Internet,
+};
+
+fn main() -> ExitCode {
+    daemon::run::<worker::Worker<Smtp>>(&SERVICE)
+}
+
+/// This program speaks SMTP.
+struct Smtp;
+
+impl worker::Speaks for Smtp {
+    const PROTOCOL: Protocol = Protocol::Smtp;
+}

@@ -1,0 +1,1 @@
+//! Whole deliveries against scripted servers.

@@ -1,0 +1,54 @@
+//! The worker: settings before the sandbox, then deliveries, many at the same time.
+
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+use daemon::{Client, Context, StartError};
+use dns::Resolver;
+use lookup::Maps;
+
+use crate::configure;
+use crate::deliver::Agent;
+use crate::settings::Protocol;
+
+/// Which protocol a program speaks.
+pub trait Speaks: 'static {
+    /// The protocol.
+    const PROTOCOL: Protocol;
+}
+
+/// An agent, and the settings that all agents share.
+pub struct Worker<S> {
+    agent: Agent,
+    delivery: Rc<delivery::Settings>,
+    speaks: PhantomData<S>,
+}
+
+impl<S: Speaks> daemon::Worker for Worker<S> {
+    fn start(context: &Context) -> Result<Self, StartError> {
+        let settings = configure::settings(context, S::PROTOCOL)?;
+        let resolver = Resolver::of_instance(context.config.directory(), context.protocols)?;
+        let delivery = Rc::new(delivery::Settings::read(&context.config)?);
+        Ok(Self { agent: Agent::new(settings, resolver), delivery, speaks: PhantomData })
+    }
+
+    /// One connection of qmgr: one delivery after the other.
+    async fn session(self: Rc<Self>, client: Client) {
+        let Some(mut session) = delivery::Session::new(client, Rc::clone(&self.delivery)) else { return };
+        while let Some(mut job) = session.next().await {
+            self.agent.deliver(&mut job).await;
+            if session.report(job).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn changed_table(&self) -> Option<String> {
+        let protection = &self.agent.settings.protection;
+        [&protection.policies, &protection.passwords].into_iter().find_map(Maps::changed).map(str::to_owned)
+    }
+
+    fn finish(&self) {
+        self.agent.cache.close();
+    }
+}
