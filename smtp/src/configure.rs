@@ -135,11 +135,9 @@ impl Reader<'_> {
     }
 
     fn reuse(&self) -> Result<Reuse, StartError> {
-        let idle =
-            self.get(param::SMTP_CONNECTION_CACHE_TIME_LIMIT, param::LMTP_CONNECTION_CACHE_TIME_LIMIT)?;
+        let idle = self.get(param::SMTP_CONNECTION_CACHE_TIME_LIMIT, param::LMTP_CONNECTION_CACHE_TIME_LIMIT)?;
         let uses = self.count(param::SMTP_CONNECTION_REUSE_COUNT_LIMIT, param::LMTP_CONNECTION_REUSE_COUNT_LIMIT)?;
-        let listed =
-            self.get(param::SMTP_CONNECTION_CACHE_DESTINATIONS, param::LMTP_CONNECTION_CACHE_DESTINATIONS)?;
+        let listed = self.get(param::SMTP_CONNECTION_CACHE_DESTINATIONS, param::LMTP_CONNECTION_CACHE_DESTINATIONS)?;
         Ok(Reuse {
             on_demand: self.get(param::SMTP_CONNECTION_CACHE_ON_DEMAND, param::LMTP_CONNECTION_CACHE_ON_DEMAND)?,
             destinations: listed,

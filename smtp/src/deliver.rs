@@ -14,7 +14,7 @@ use crate::cache::Cache;
 use crate::destination::Destination;
 use crate::failure::{Failure, status_of, text_of};
 use crate::find;
-use crate::server::{Endpoint, Server};
+use crate::server::Server;
 use crate::session::Session;
 use crate::settings::{Protocol, Settings};
 use crate::transaction::transact;
@@ -48,8 +48,8 @@ impl Agent {
                 return;
             }
         }
-        let failure =
-            last.unwrap_or_else(|| Failure::of_host(Status::new(4, 3, 0), "server unavailable or unable to receive mail"));
+        let failure = last
+            .unwrap_or_else(|| Failure::of_host(Status::new(4, 3, 0), "server unavailable or unable to receive mail"));
         self.give_up(job, &failure);
     }
 
@@ -161,7 +161,11 @@ impl Attempt<'_> {
     /// was found dead before anything was tried.
     async fn over(&self, mut session: Session, job: &mut Job, is_last: bool) -> (Option<Failure>, bool) {
         session.uses += 1;
-        let connection = Connection { ready: Some(Timestamp::now()), uses: session.uses, tls: self.agent.settings.protection.feature(true) };
+        let connection = Connection {
+            ready: Some(Timestamp::now()),
+            uses: session.uses,
+            tls: self.agent.settings.protection.feature(true),
+        };
         let results = transact(&mut session, &self.agent.settings, job, &job.open_recipients()).await;
         if results.stale {
             return (None, true);
@@ -194,7 +198,11 @@ impl Attempt<'_> {
         let text = text_of(reply);
         let finding = Finding::sent(status_of(reply), text.clone(), relay)
             .with_reply(text, session.server.name.clone())
-            .with_action(if self.agent.settings.protocol == Protocol::Lmtp { Action::Delivered } else { Action::Relayed })
+            .with_action(if self.agent.settings.protocol == Protocol::Lmtp {
+                Action::Delivered
+            } else {
+                Action::Relayed
+            })
             .over(over.clone());
         // A server that takes DSN options reports the success itself (RFC 3461 5.2.2).
         let delegated = session.extensions.dsn && !job.is_probe();

@@ -64,14 +64,6 @@ impl Destination {
         };
         Ok(Self::Internet { host, lookup, port })
     }
-
-    /// The name in texts about the destination as a whole.
-    pub fn name(&self) -> String {
-        match self {
-            Self::Internet { host, .. } => host.clone(),
-            Self::Unix(path) => path.display().to_string(),
-        }
-    }
 }
 
 fn port(parsed: &HostPort, protocol: Protocol, services: &Services, text: &str) -> Result<u16, BadDestination> {

@@ -1,7 +1,7 @@
 //! MAIL and RCPT with the extensions that the server takes.
 
 use delivery::{Recipient, Request};
-use dsn::options::{Notify, Return};
+use dsn::{Notify, Return};
 use smtp_protocol::Extensions;
 
 use dsn::Status;

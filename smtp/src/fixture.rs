@@ -53,13 +53,7 @@ pub fn settings() -> Settings {
             rset: second,
             quit: second,
         },
-        reuse: Reuse {
-            on_demand: true,
-            destinations: Vec::new(),
-            idle: second * 2,
-            age: second * 300,
-            uses: 0,
-        },
+        reuse: Reuse { on_demand: true, destinations: Vec::new(), idle: second * 2, age: second * 300, uses: 0 },
         protection: Protection {
             level: Level::None,
             policies: Maps::none("smtp_tls_policy_maps"),
@@ -169,9 +163,9 @@ async fn serve(
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     let mut command = "GREETING".to_owned();
-    let mut in_data = false;
     loop {
-        let scripted = script.iter().find(|(start, _)| command.to_uppercase().starts_with(start)).map(|(_, text)| *text);
+        let scripted =
+            script.iter().find(|(start, _)| command.to_uppercase().starts_with(start)).map(|(_, text)| *text);
         let reply = scripted.unwrap_or_else(|| usual(&command));
         match reply {
             "!" => return,
@@ -183,7 +177,7 @@ async fn serve(
                 }
             }
         }
-        in_data = command == "DATA" && reply.starts_with("354");
+        let in_data = command == "DATA" && reply.starts_with("354");
         loop {
             let Ok(Some(line)) = lines.next_line().await else { return };
             let _ = tell.send((number, line.clone()));

@@ -19,17 +19,18 @@ mod destination;
 mod envelope;
 mod failure;
 mod find;
+#[cfg(test)]
+mod fixture;
 mod order;
 mod protection;
 mod server;
 mod session;
 mod settings;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod worker;
-
-#[cfg(test)]
-mod fixture;
 
 use std::process::ExitCode;
 

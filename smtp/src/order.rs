@@ -140,16 +140,14 @@ mod tests {
     fn a_small_family_is_kept_whole() {
         let mut servers = many();
         servers.retain(|it| it.family() == Some(Family::V6) || it.endpoint.to_string() == "[192.0.2.1]:25");
-        let order =
-            Order { preference: Preference::First(Family::V6), randomize: false, limit: 5, balance: true };
+        let order = Order { preference: Preference::First(Family::V6), randomize: false, limit: 5, balance: true };
         assert_eq!(families(&order.apply(servers)), "66664");
     }
 
     #[test]
     fn mail_exchanger_preference_counts_more_than_family() {
         let servers = vec![server(20, "[2001:db8::1]"), server(10, "192.0.2.1")];
-        let order =
-            Order { preference: Preference::First(Family::V6), randomize: true, limit: 5, balance: true };
+        let order = Order { preference: Preference::First(Family::V6), randomize: true, limit: 5, balance: true };
         assert_eq!(families(&order.apply(servers)), "46");
     }
 

@@ -39,7 +39,9 @@ impl Level {
         match word {
             "none" => Some(Self::None),
             "may" => Some(Self::May),
-            "encrypt" | "dane" | "dane-only" | "half-dane" | "fingerprint" | "verify" | "secure" => Some(Self::Required),
+            "encrypt" | "dane" | "dane-only" | "half-dane" | "fingerprint" | "verify" | "secure" => {
+                Some(Self::Required)
+            }
             _ => None,
         }
     }

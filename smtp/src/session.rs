@@ -258,8 +258,7 @@ impl Session {
     fn may_loop(&self, settings: &Settings) -> bool {
         match &self.server.endpoint {
             crate::server::Endpoint::Internet(address) => {
-                settings.protocol == Protocol::Smtp
-                    && address.port() == settings.services.default_port(Protocol::Smtp)
+                settings.protocol == Protocol::Smtp && address.port() == settings.services.default_port(Protocol::Smtp)
             }
             crate::server::Endpoint::Unix(_) => false,
         }
