@@ -54,7 +54,7 @@ fn a_message_goes_out_pipelined_and_dot_stuffed_over_both_families() {
             let lines = server.lines();
             let expected = [
                 "EHLO mx.example.test",
-                "MAIL FROM:<alice@example.test> SIZE=32",
+                "MAIL FROM:<alice@example.test> SIZE=28",
                 "RCPT TO:<u@d.test>",
                 "RCPT TO:<\"\\\"v w\"@d.test>",
                 "DATA",
@@ -130,7 +130,7 @@ fn after_a_refused_message_the_session_is_reset_before_the_next() {
     });
     run(async {
         let mut server =
-            Server::v4(&[("MAIL FROM:<ALICE@EXAMPLE.TEST> SIZE=32", "550 5.7.1 no"), ("DATA", "503 no")]).await;
+            Server::v4(&[("MAIL FROM:<ALICE@EXAMPLE.TEST> SIZE=28", "550 5.7.1 no"), ("DATA", "503 no")]).await;
         let agent = agent(fixture::settings());
         deliver(&agent, job(&server.nexthop(), &["u@d.test"], TEXT)).await;
         let report = deliver(&agent, job(&server.nexthop(), &["u@d.test"], &["other"])).await;

@@ -23,7 +23,7 @@ pub const DESCRIPTOR: i32 = 3;
 
 /// Runs a carrier to its end.
 pub fn run() -> ExitCode {
-    sys::process::ignore_file_size_signal();
+    sys::process::ignore(sys::process::Ignored::FileSize);
     let served = sys::descriptor::inherit(DESCRIPTOR).map_err(IpcError::Io).and_then(serve);
     match served {
         Ok(()) => ExitCode::SUCCESS,
