@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use config::{Config, param};
+use config::{Config, Terminal, param};
 use nix::fcntl::OFlag;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::unistd::{getpgrp, getpid, setsid};
@@ -47,7 +47,7 @@ fn start() -> Result<ExitCode, String> {
     let ready = ready.and_then(|number| sys::descriptor::inherit(number).ok());
     let directory = directory(&arguments);
     let config = Config::load(&directory, &[]).map_err(|error| error.to_string())?;
-    set_up_log(&config);
+    logging::set_up(config.log_setup("master", Terminal::Nothing));
     let queue = config.get(param::QUEUE_DIRECTORY).map_err(|error| error.to_string())?;
     authorize(Path::new(&queue))?;
     std::env::set_current_dir(&queue).map_err(|error| format!("chdir {}: {}", queue.display(), net::reason(&error)))?;
@@ -110,24 +110,6 @@ fn prepare(arguments: &Arguments, config: Config, owner: Identity) -> Result<Sup
 fn directory(arguments: &Arguments) -> PathBuf {
     let from_environment = || std::env::var_os("MAIL_CONFIG").map(PathBuf::from);
     arguments.directory.clone().or_else(from_environment).unwrap_or_else(|| PathBuf::from("/etc/postfix"))
-}
-
-fn set_up_log(config: &Config) {
-    let text = |name: &str| config.lookup(name).ok().flatten().unwrap_or_default();
-    let maillog_file = text("maillog_file");
-    let destination = if maillog_file.is_empty() {
-        logging::Destination::Syslog(2)
-    } else {
-        let socket = Path::new(&text("queue_directory")).join("public").join(text("postlog_service_name"));
-        logging::Destination::Postlog(socket, logging::Format::Postfix)
-    };
-    logging::set_up(logging::Setup {
-        program: "master".to_owned(),
-        syslog_name: text("syslog_name"),
-        host: text("myhostname").split('.').next().unwrap_or_default().to_owned(),
-        destinations: vec![destination],
-        fallback: (!maillog_file.is_empty()).then(|| maillog_file.into()),
-    });
 }
 
 /// Root, or a user with a mail system of his own.

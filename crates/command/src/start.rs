@@ -7,8 +7,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use config::{Config, param};
-use logging::{Destination, Format, Setup};
+use config::{Config, Terminal, param};
 
 /// Where main.cf is when nobody says otherwise (`config_directory`).
 pub const DEFAULT_DIRECTORY: &str = "/etc/postfix";
@@ -40,7 +39,7 @@ pub fn configure(program: &'static str, option: Option<&[u8]>) -> Result<Config,
         check_directory(&directory)?;
     }
     let config = Config::load(&directory, &[]).map_err(|error| error.to_string())?;
-    set_up_log(program, &config);
+    logging::set_up(config.log_setup(program, Terminal::Also));
     for warning in config.warnings() {
         logging::warning!("{warning}");
     }
@@ -63,42 +62,4 @@ fn check_directory(directory: &Path) -> Result<(), String> {
         }
     }
     Err(format!("unauthorized configuration directory name: {}", directory.display()))
-}
-
-/// Sends messages to standard error, and where syslog_name, syslog_facility and maillog_file say.
-fn set_up_log(program: &'static str, config: &Config) {
-    let text = |name: &str| config.lookup(name).ok().flatten().unwrap_or_default();
-    let format = if text("maillog_format") == "json" { Format::Json } else { Format::Postfix };
-    let log = if text("maillog_file").is_empty() {
-        Destination::Syslog(facility(&text("syslog_facility")))
-    } else {
-        let service = config.get(param::QUEUE_DIRECTORY).unwrap_or_default().join("public");
-        Destination::Postlog(service.join(text("postlog_service_name")), format)
-    };
-    logging::set_up(Setup {
-        program: program.to_owned(),
-        syslog_name: text("syslog_name"),
-        host: text("myhostname").split('.').next().unwrap_or_default().to_owned(),
-        destinations: vec![Destination::Terminal, log],
-        fallback: None,
-    });
-}
-
-/// syslog(3) facility numbers; unknown names mean mail.
-fn facility(name: &str) -> u8 {
-    const NAMES: [(&str, u8); 12] = [
-        ("user", 1),
-        ("mail", 2),
-        ("daemon", 3),
-        ("auth", 4),
-        ("local0", 16),
-        ("local1", 17),
-        ("local2", 18),
-        ("local3", 19),
-        ("local4", 20),
-        ("local5", 21),
-        ("local6", 22),
-        ("local7", 23),
-    ];
-    NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(2, |(_, number)| *number)
 }

@@ -10,7 +10,6 @@
 mod arguments;
 mod clients;
 mod context;
-mod log;
 mod sandbox;
 mod service;
 mod sessions;
@@ -18,7 +17,6 @@ mod start;
 
 pub use clients::{Client, Peer, Stream};
 pub use context::{Context, Flow};
-pub use log::set_up_log;
 pub use service::{Access, Network, Privilege, Service, Skeleton};
 pub use start::{StartError, confine, run};
 

@@ -8,17 +8,17 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
-use config::{Config, param};
+use config::{Config, Terminal, param};
 use sys::identity::{Identity, become_for_good, is_root};
 use sys::process::Ignored;
 use wire::status::{SESSION_LIMIT, descriptors};
 
+use crate::Worker;
 use crate::arguments::Arguments;
 use crate::context::{Context, Flow};
 use crate::sandbox::Sandbox;
 use crate::service::{Service, Skeleton};
 use crate::sessions::{Limits, Sockets, Transport, batch_log, log_panics, serve};
-use crate::{Worker, set_up_log};
 
 /// Why a daemon cannot start. Display is the text behind `fatal: `.
 #[derive(Debug)]
@@ -92,7 +92,8 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
         sys::process::ignore(Ignored::Terminate);
     }
     let config = load(&arguments)?;
-    set_up_log(&config, service.name, arguments.log_to_terminal);
+    let terminal = if arguments.log_to_terminal { Terminal::Alone } else { Terminal::Nothing };
+    logging::set_up(config.log_setup(service.name, terminal));
     let transport = check(service, &arguments)?;
     let queue_directory = config.get(param::QUEUE_DIRECTORY)?;
     std::env::set_current_dir(&queue_directory)

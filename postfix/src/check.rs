@@ -1,0 +1,115 @@
+//! `postfix check`: what stops the mail system, and what an administrator should know.
+
+use std::fs;
+use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use config::master_cf::MasterCf;
+
+use crate::instance::Instance;
+use crate::layout;
+
+/// What must be right before the mail system can start; missing directories are made.
+pub(crate) fn fatal(instance: &Instance) -> Result<(), String> {
+    layout::create_missing(instance)?;
+    let master_cf = instance.config.directory().join("master.cf");
+    if !master_cf.is_file() {
+        return Err(format!("no {} file found", master_cf.display()));
+    }
+    let services = MasterCf::load(&master_cf, &instance.config).map_err(|error| error.to_string())?;
+    let log_to_file = instance.config.lookup("maillog_file").ok().flatten().is_some_and(|file| !file.is_empty());
+    let log_service = instance.config.lookup("postlog_service_name").ok().flatten().unwrap_or_default();
+    if log_to_file && !services.services.iter().any(|service| service.name == log_service) {
+        return Err(format!(
+            "missing '{log_service}' service in master.cf - run 'postfix upgrade-configuration', or add: \
+             {log_service} unix-dgram n - n - 1 postlogd"
+        ));
+    }
+    // Protocols and interfaces are asked for by every daemon.
+    instance.config.protocols().map_err(|error| error.to_string())?;
+    instance.config.own_addresses().map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+/// What does not stop it.
+pub(crate) fn warn(instance: &Instance) {
+    for problem in instance.config.check() {
+        logging::warning!("{problem}");
+    }
+    master_cf(instance);
+    ownership(instance);
+    corrupt(instance);
+}
+
+fn master_cf(instance: &Instance) {
+    let path = instance.config.directory().join("master.cf");
+    let Ok(master_cf) = MasterCf::load(&path, &instance.config) else { return };
+    for warning in &master_cf.warnings {
+        logging::warning!("{warning}");
+    }
+    for service in &master_cf.services {
+        let program = instance.daemons.join(&service.command);
+        if !program.is_file() && service.command != "scache" {
+            logging::warning!(
+                "{}, line {}: service {} ({}) is not started: program {} does not exist",
+                path.display(),
+                service.line,
+                service.name,
+                service.kind.name(),
+                program.display()
+            );
+        }
+        for (name, _) in service.overrides().unwrap_or_default() {
+            if config::find(&name).is_some_and(|entry| !entry.implemented && !entry.legacy) {
+                logging::warning!(
+                    "{}, line {}: -o {name}: not implemented, has no effect",
+                    path.display(),
+                    service.line
+                );
+            }
+        }
+    }
+}
+
+/// Programs and configuration that others than root could change would make root's word theirs.
+fn ownership(instance: &Instance) {
+    if !sys::identity::is_root() {
+        return;
+    }
+    let configuration = instance.config.directory();
+    let files = ["main.cf", "master.cf"].map(|name| configuration.join(name));
+    let directories =
+        [configuration, instance.daemons.as_path(), instance.commands.as_path(), instance.queue.as_path()];
+    for path in files.iter().map(|file| file.as_path()).chain(directories) {
+        let Ok(metadata) = fs::metadata(path) else { continue };
+        if metadata.uid() != 0 {
+            logging::warning!("not owned by root: {}", path.display());
+        }
+        if metadata.mode() & 0o022 != 0 {
+            logging::warning!("group or other writable: {}", path.display());
+        }
+    }
+}
+
+fn corrupt(instance: &Instance) {
+    let Ok(entries) = fs::read_dir(instance.queue.join("corrupt")) else { return };
+    for entry in entries.flatten() {
+        logging::warning!("damaged message: {}", Path::new("corrupt").join(entry.file_name()).display());
+    }
+}
+
+/// At a terminal, the notice that the configuration is written for an older version; in the log in any case.
+pub(crate) fn compatibility_notice(instance: &Instance) {
+    let level = instance.config.compatibility_level();
+    if level < config::Level::new(3, 6) && !std::io::stderr().is_terminal() {
+        return;
+    }
+    if level < config::Level::new(3, 6) {
+        logging::info!("Postfix is running with backwards-compatible default settings");
+        logging::info!("See https://www.postfix.org/COMPATIBILITY_README.html for details");
+        logging::info!(
+            "To disable backwards compatibility use \"postconf compatibility_level=3.6\" and \"postfix reload\""
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! The mail system that a configuration directory describes.
+
+use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use config::{Config, Terminal, param};
+
+/// A mail system: where its parts are.
+pub(crate) struct Instance {
+    pub config: Config,
+    pub queue: PathBuf,
+    pub daemons: PathBuf,
+    pub commands: PathBuf,
+    pub data: PathBuf,
+}
+
+impl Instance {
+    /// Reads main.cf and checks that the caller may control this mail system.
+    pub(crate) fn open(directory: PathBuf) -> Result<Self, String> {
+        let config = Config::load(&directory, &[]).map_err(|error| error.to_string())?;
+        set_up_log(&config);
+        let text = |error: config::ValueError| error.to_string();
+        let instance = Self {
+            queue: config.get(param::QUEUE_DIRECTORY).map_err(text)?,
+            daemons: config.get(param::DAEMON_DIRECTORY).map_err(text)?,
+            commands: config.get(param::COMMAND_DIRECTORY).map_err(text)?,
+            data: config.get(param::DATA_DIRECTORY).map_err(text)?,
+            config,
+        };
+        instance.authorize()?;
+        Ok(instance)
+    }
+
+    fn authorize(&self) -> Result<(), String> {
+        let owner = std::fs::metadata(&self.queue).map(|metadata| metadata.uid()).ok();
+        if sys::identity::is_root() || owner == Some(nix::unistd::geteuid().as_raw()) {
+            return Ok(());
+        }
+        logging::error!("to submit mail, use the Postfix sendmail command");
+        Err("the postfix command is reserved for the superuser".to_owned())
+    }
+
+    /// A command of the mail system for this instance; it finds the configuration in its environment.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("MAIL_CONFIG", self.config.directory())
+            .env("PATH", "/bin:/usr/bin:/sbin:/usr/sbin")
+            .env("MAIL_LOGTAG", self.config.lookup("syslog_name").ok().flatten().unwrap_or_default())
+            .current_dir(&self.queue);
+        command
+    }
+
+    /// Runs a command and waits for it.
+    pub(crate) fn run(&self, program: &Path, arguments: &[&str]) -> Result<ExitStatus, String> {
+        let status = self.command(program).args(arguments).status();
+        status.map_err(|error| format!("{}: {}", program.display(), net::reason(&error)))
+    }
+
+    /// Whether a master holds the lock of this instance.
+    pub(crate) fn is_running(&self) -> Result<bool, String> {
+        Ok(!self.run(&self.daemons.join("master"), &["-t"])?.success())
+    }
+
+    /// The process that the lock file names.
+    pub(crate) fn master_pid(&self) -> Result<i32, String> {
+        let path = self.queue.join("pid/master.pid");
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| format!("{}: {}", path.display(), net::reason(&error)))?;
+        let pid = text.lines().next().unwrap_or_default().trim().parse().ok();
+        pid.filter(|pid| *pid > 1).ok_or_else(|| format!("{}: no process id", path.display()))
+    }
+}
+
+/// The log under the name that Postfix's control script has; the terminal too, when there is one.
+fn set_up_log(config: &Config) {
+    let terminal = if std::io::stderr().is_terminal() { Terminal::Also } else { Terminal::Nothing };
+    logging::set_up(config.log_setup("postfix-script", terminal));
+}

@@ -1,0 +1,132 @@
+//! Commands that start, stop or tell master something.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+use crate::check;
+use crate::instance::Instance;
+
+/// A file that says that the last stop left nothing to repair (`quick-stop`).
+const QUICK_START: &str = "quick-start";
+
+/// `start` and `start-fg`.
+pub(crate) fn start(instance: &Instance, foreground: bool) -> Result<ExitCode, String> {
+    if instance.is_running()? {
+        return Err("the Postfix mail system is already running".to_owned());
+    }
+    if fs::remove_file(instance.queue.join(QUICK_START)).is_err() {
+        if let Err(why) = prepare(instance) {
+            logging::emit_text(logging::Severity::Fatal, format_args!("{why}"));
+            return Err("Postfix integrity check failed!".to_owned());
+        }
+        check::warn(instance);
+    }
+    check::compatibility_notice(instance);
+    logging::info!("starting the Postfix mail system");
+    logging::flush();
+    let master = instance.daemons.join("master");
+    if foreground {
+        let option = if std::process::id() == 1 { "-i" } else { "-s" };
+        let error = instance.command(&master).arg(option).exec();
+        return Err(format!("{}: {}", master.display(), net::reason(&error)));
+    }
+    if instance.run(&master, &["-w"])?.success() {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        Err("mail system startup failed".to_owned())
+    }
+}
+
+/// `stop`: asks, waits, then forces.
+pub(crate) fn stop(instance: &Instance) -> Result<ExitCode, String> {
+    require_running(instance)?;
+    logging::info!("stopping the Postfix mail system");
+    signal(instance, Signal::SIGTERM)?;
+    for _ in 0..5 {
+        for _ in 0..10 {
+            if !instance.is_running()? {
+                return Ok(ExitCode::SUCCESS);
+            }
+            sleep(Duration::from_millis(100));
+        }
+        logging::info!("waiting for the Postfix mail system to terminate");
+    }
+    logging::warning!("stopping the Postfix mail system with force");
+    let pid = Pid::from_raw(instance.master_pid()?);
+    // A group that is gone by now is what was wanted.
+    let _ = killpg(pid, Signal::SIGKILL);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `quick-stop`: the next start skips the checks.
+pub(crate) fn quick_stop(instance: &Instance) -> Result<ExitCode, String> {
+    let code = stop(instance)?;
+    let path = instance.queue.join(QUICK_START);
+    fs::write(&path, "").map_err(|error| format!("{}: {}", path.display(), net::reason(&error)))?;
+    Ok(code)
+}
+
+/// `drain`: master goes at once, workers end when their clients are served.
+pub(crate) fn drain(instance: &Instance) -> Result<ExitCode, String> {
+    require_running(instance)?;
+    logging::info!("stopping the Postfix mail system");
+    signal(instance, Signal::SIGKILL)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `abort`: everything ends at once.
+pub(crate) fn abort(instance: &Instance) -> Result<ExitCode, String> {
+    require_running(instance)?;
+    logging::info!("aborting the Postfix mail system");
+    signal(instance, Signal::SIGTERM)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `reload`: refused here when the new configuration could not start.
+pub(crate) fn reload(instance: &Instance) -> Result<ExitCode, String> {
+    require_running(instance)?;
+    logging::info!("refreshing the Postfix mail system");
+    check::fatal(instance)?;
+    signal(instance, Signal::SIGHUP)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `flush`: deliver all queued mail now.
+pub(crate) fn flush(instance: &Instance) -> Result<ExitCode, String> {
+    let status = instance.run(&instance.commands.join("postqueue"), &["-f"])?;
+    Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
+}
+
+/// `status`.
+pub(crate) fn status(instance: &Instance) -> Result<ExitCode, String> {
+    if instance.is_running()? {
+        logging::info!("the Postfix mail system is running: PID: {}", instance.master_pid()?);
+        Ok(ExitCode::SUCCESS)
+    } else {
+        logging::info!("the Postfix mail system is not running");
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+/// Sends master a signal.
+pub(crate) fn signal(instance: &Instance, signal: Signal) -> Result<(), String> {
+    let pid = instance.master_pid()?;
+    kill(Pid::from_raw(pid), signal).map_err(|error| format!("signal process {pid}: {error}"))
+}
+
+fn require_running(instance: &Instance) -> Result<(), String> {
+    if instance.is_running()? { Ok(()) } else { Err("the Postfix mail system is not running".to_owned()) }
+}
+
+/// Checks, and repairs what a copied or damaged queue needs.
+fn prepare(instance: &Instance) -> Result<(), String> {
+    check::fatal(instance)?;
+    let postsuper = instance.commands.join("postsuper");
+    if instance.run(&postsuper, &[])?.success() { Ok(()) } else { Err(format!("{} failed", postsuper.display())) }
+}
