@@ -37,6 +37,9 @@ mod statistics;
 mod transaction;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 use std::process::ExitCode;
 
 use daemon::{Access, Network, Privilege, Service, Skeleton};

@@ -33,18 +33,14 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
         return Ok(false);
     }
     session.reply(Reply::plain(354, "End data with <CR><LF>.<CR><LF>"));
-    let Some(transaction) = &mut session.transaction else { return Ok(false) };
-    let Some(mut message) = transaction.message.take() else {
-        return session.fail(451, "4.3.0", "Error: queue file write error");
-    };
-    head(session, &mut message);
-    let queue_id = message.queue_id().to_owned();
-    let content = receive(session, message).await?;
+    head(session);
+    let queue_id = session.queue_id().unwrap_or_default().to_owned();
+    let content = receive(session).await?;
     session.command = "END-OF-MESSAGE";
-    let reply = finish(session, content).await?;
-    let ok = reply.is_ok();
-    session.transaction = None;
-    match reply {
+    let result = finish(session, &content).await?;
+    session.forget_transaction().await;
+    let ok = result.is_ok();
+    match result {
         Ok(()) => {
             // A client that delivers mail may make mistakes in between.
             (session.errors, session.junk) = (0, 0);
@@ -56,9 +52,12 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
 }
 
 /// The end of the envelope and the headers that the server adds.
-fn head(session: &Session, message: &mut Message) {
+fn head(session: &mut Session) {
     let Some(transaction) = &session.transaction else { return };
-    let received = received(session, transaction, message.queue_id());
+    let Some(queue_id) = transaction.queue_id() else { return };
+    let received = received(session, transaction, queue_id);
+    let Some(transaction) = &mut session.transaction else { return };
+    let Some(message) = &mut transaction.message else { return };
     let out = message.records();
     envelope::effects(out, &transaction.effects);
     encode(out, Type::MESSAGE, b"");
@@ -94,99 +93,91 @@ fn received(session: &Session, transaction: &Transaction, queue_id: &str) -> Vec
 
 /// A content that was read to its end.
 struct Received {
-    /// `None` when cleanup was lost on the way.
-    message: Option<Message>,
     too_large: bool,
     bare_lf: bool,
 }
 
-async fn receive(session: &mut Session, message: Message) -> Result<Received, End> {
-    let worker = std::rc::Rc::clone(&session.worker);
-    let mut decoder = Decoder::new(session.bare_newline.newline(), worker.settings.line_length_limit);
-    let mut writer = ContentWriter::new(worker.settings.message_size_limit);
-    let mut message = Some(message);
+async fn receive(session: &mut Session) -> Result<Received, End> {
+    let settings = &session.worker.settings;
+    let mut decoder = Decoder::new(session.bare_newline.newline(), settings.line_length_limit);
+    let mut writer = ContentWriter::new(settings.message_size_limit);
     session.content_bytes = Some(0);
     loop {
-        let mut ended = false;
-        while let Some(used) = {
-            let (used, content) = decoder.step(session.connection.pending());
-            match content {
-                Some(Content::Text { bytes, ended }) => {
-                    if let Some(message) = &mut message {
-                        writer.text(bytes, ended, message.records());
-                    }
-                    Some(used)
-                }
-                Some(Content::End) => {
-                    ended = true;
-                    session.connection.consume(used);
-                    None
-                }
-                None => {
-                    session.connection.consume(used);
-                    None
-                }
-            }
-        } {
-            session.connection.consume(used);
-        }
+        let ended = take_content(session, &mut decoder, &mut writer);
         session.content_bytes = Some(writer.size());
-        flow(&mut message, writer.is_too_large()).await;
+        flow(session, writer.is_too_large()).await;
         if ended {
             break;
         }
         session.connection.more().await?;
     }
     session.content_bytes = None;
-    Ok(Received { message, too_large: writer.is_too_large(), bare_lf: decoder.saw_bare_lf() })
+    Ok(Received { too_large: writer.is_too_large(), bare_lf: decoder.saw_bare_lf() })
+}
+
+/// Takes all the content that has arrived. True at its end.
+fn take_content(session: &mut Session, decoder: &mut Decoder, writer: &mut ContentWriter) -> bool {
+    let message = session.transaction.as_mut().and_then(|transaction| transaction.message.as_mut());
+    let mut nowhere = Vec::new();
+    let out = message.map_or(&mut nowhere, Message::records);
+    let pending = session.connection.pending();
+    let mut used = 0;
+    let ended = loop {
+        let (count, content) = decoder.step(&pending[used..]);
+        used += count;
+        match content {
+            Some(Content::Text { bytes, ended }) => writer.text(bytes, ended, out),
+            Some(Content::End) => break true,
+            None => break false,
+        }
+    };
+    session.connection.consume(used);
+    ended
 }
 
 /// Passes on what has gathered. A message that cannot be queued is read to its end and forgotten.
-async fn flow(message: &mut Option<Message>, too_large: bool) {
-    let Some(open) = message else { return };
+async fn flow(session: &mut Session, too_large: bool) {
+    let Some(transaction) = &mut session.transaction else { return };
+    let Some(message) = &mut transaction.message else { return };
     if too_large {
-        open.records().clear();
-        return;
-    }
-    if let Err(error) = open.flow().await {
+        message.records().clear();
+    } else if let Err(error) = message.flow().await {
         logging::warning!("problem talking to service cleanup: {error}");
-        *message = None;
+        transaction.message = None;
     }
 }
 
 /// What the client is told about its message.
-async fn finish(session: &mut Session, content: Received) -> Result<Result<(), Rejection>, End> {
-    let write_error = || Rejection::new(451, Status::new(4, 3, 0), "Error: queue file write error");
-    let Some(mut message) = content.message else { return Ok(Err(write_error())) };
-    let worker = std::rc::Rc::clone(&session.worker);
+async fn finish(session: &mut Session, content: &Received) -> Result<Result<(), Rejection>, End> {
     if content.bare_lf && session.bare_newline == BareNewline::Note {
         session.statistics.note_bare_lf();
     }
-    let refused = if content.bare_lf && session.bare_newline == BareNewline::Reject {
+    if content.bare_lf && session.bare_newline == BareNewline::Reject {
         session.log("reject", "bare <LF> received");
-        Some(session.bare_newline_rejection())
-    } else if content.too_large {
-        logging::warning!("{}: queue file size limit exceeded", message.queue_id());
-        Some(Rejection::new(552, Status::new(5, 3, 4), "Error: message file too big"))
-    } else {
-        let (rejection, effects) = session.check_end_of_data().await?;
-        encode(message.records(), Type::EXTRACTED, b"");
-        envelope::effects(message.records(), &effects);
-        encode(message.records(), Type::END, b"");
-        rejection
-    };
-    if let Some(rejection) = refused {
-        message.abort(&worker.cleanup).await;
+        return Ok(Err(session.bare_newline_rejection()));
+    }
+    if content.too_large {
+        logging::warning!("{}: queue file size limit exceeded", session.queue_id().unwrap_or_default());
+        return Ok(Err(Rejection::new(552, Status::new(5, 3, 4), "Error: message file too big")));
+    }
+    let (rejection, effects) = session.check_end_of_data().await?;
+    if let Some(rejection) = rejection {
         return Ok(Err(rejection));
     }
-    match message.finish(&worker.cleanup).await {
-        Ok(outcome) if outcome.status == 0 => Ok(Ok(())),
-        Ok(outcome) => Ok(Err(rejection_of(&outcome, &worker.settings.myhostname))),
+    let write_error = || Rejection::new(451, Status::new(4, 3, 0), "Error: queue file write error");
+    let message = session.transaction.as_mut().and_then(|transaction| transaction.message.take());
+    let Some(mut message) = message else { return Ok(Err(write_error())) };
+    encode(message.records(), Type::EXTRACTED, b"");
+    envelope::effects(message.records(), &effects);
+    encode(message.records(), Type::END, b"");
+    Ok(match message.finish(&session.worker.cleanup).await {
+        Ok(outcome) if outcome.status == 0 => Ok(()),
+        Ok(outcome) => Err(rejection_of(&outcome, &session.worker.settings.myhostname)),
         Err(error) => {
             logging::warning!("problem talking to service cleanup: {error}");
-            Ok(Err(write_error()))
+            Err(write_error())
         }
-    }
+    })
 }
 
 /// Status bits in the order of their weight, with what they mean to the client.

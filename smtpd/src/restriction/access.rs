@@ -58,29 +58,31 @@ impl Subject {
     }
 }
 
+/// What a table says.
+struct Found {
+    /// What was looked up, whole.
+    subject: Vec<u8>,
+    /// The action.
+    value: Vec<u8>,
+}
+
 impl Evaluation<'_> {
     /// Looks the subject up and does what the table says.
     pub(super) async fn access(&mut self, subject: Subject, table: &AccessTable, depth: usize) -> Verdict {
         let class = subject.class();
         let Some(name) = self.name(class) else { return Verdict::Dunno };
         match self.find(subject, name, table) {
-            Ok(Some((key, value))) => self.action(class, table, &key, &value, depth).await,
+            Ok(Some(found)) => self.action(class, table, &found.subject, &found.value, depth).await,
             Ok(None) => Verdict::Dunno,
             Err(_) => self.server_error(Rejection::temporary_lookup(name)),
         }
     }
 
-    /// The key that was found and its value.
-    fn find(
-        &self,
-        subject: Subject,
-        name: &[u8],
-        table: &AccessTable,
-    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, TableError> {
+    fn find(&self, subject: Subject, name: &[u8], table: &AccessTable) -> Result<Option<Found>, TableError> {
         let peer = self.facts.peer;
         let search = |keys: Vec<Key>, whole: &[u8]| {
             let found = table.maps.search(&keys)?;
-            Ok(found.map(|found| (whole.to_vec(), found.value)))
+            Ok(found.map(|found| Found { subject: whole.to_vec(), value: found.value }))
         };
         let host =
             |name: &str| search(search::host_keys(name.as_bytes(), self.worker.tables.access.parents), name.as_bytes());

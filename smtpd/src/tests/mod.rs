@@ -1,0 +1,5 @@
+//! The session against fake services: what is said on the wire, what reaches cleanup.
+
+mod fakes;
+mod messages;
+mod transcripts;

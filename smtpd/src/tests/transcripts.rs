@@ -1,0 +1,57 @@
+//! Sessions as files: what the client says (`C:`), what the server must answer (`S:`), settings (`#`).
+//!
+//! The replies are those of Postfix to the same commands.
+
+use crate::tests::fakes::{Client, start_error, with_server};
+
+/// Plays one file: sessions separated by lines that begin with `##`, which name settings for the next one.
+fn play(file: &str) {
+    for session in file.split("\n## ").skip(1) {
+        let (settings, dialogue) = session.split_once('\n').unwrap_or((session, ""));
+        let settings = settings.replace(" ; ", "\n");
+        with_server(&format!("{settings}\n"), |server| async move {
+            let (mut client, greeting) = Client::connect(&server).await;
+            let mut got = String::from_utf8_lossy(&greeting.verbatim()).into_owned();
+            let mut said = "the connection".to_owned();
+            for line in dialogue.lines() {
+                if let Some(line) = line.strip_prefix("C: ").or_else(|| line.strip_prefix("C:")) {
+                    said = line.to_owned();
+                    client.send(format!("{line}\r\n").as_bytes()).await;
+                } else if let Some(expected) = line.strip_prefix("S: ") {
+                    if said != "the connection" {
+                        let reply = client.reply().await;
+                        got = reply
+                            .map_or("EOF".to_owned(), |reply| String::from_utf8_lossy(&reply.verbatim()).into_owned());
+                    }
+                    assert_eq!(got, expected, "after {said} in {settings}");
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn the_commands_answer_as_postfix_does() {
+    play(include_str!("../../tests/transcripts/commands.txt"));
+}
+
+#[test]
+fn the_restrictions_answer_as_postfix_does() {
+    play(include_str!("../../tests/transcripts/restrictions.txt"));
+}
+
+#[test]
+fn addresses_are_judged_as_postfix_does() {
+    play(include_str!("../../tests/transcripts/addresses.txt"));
+}
+
+#[test]
+fn a_server_without_relay_protection_does_not_start() {
+    let error = start_error("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = permit\n");
+    assert_eq!(
+        error,
+        "in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one working \
+         instance of: reject_unauth_destination, defer_unauth_destination, reject, defer, defer_if_permit or \
+         check_relay_domains"
+    );
+}
