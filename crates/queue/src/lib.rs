@@ -49,6 +49,7 @@ pub mod mark;
 pub mod record;
 pub mod scan;
 pub mod size;
+pub mod stream;
 mod transition;
 
 pub use commit::Committer;
@@ -59,4 +60,5 @@ pub use envelope::{Envelope, EnvelopeError, Limits, Recipient};
 pub use id::QueueId;
 pub use record::{Reader, RecordError, Type};
 pub use size::SizeRecord;
+pub use stream::Stream;
 pub use transition::{FORCE_EXPIRE, UNTHROTTLE};

@@ -37,6 +37,19 @@ pub fn send(socket: &Path, request: &[u8], patience: Duration) -> io::Result<()>
     Ok(())
 }
 
+/// Sends a trigger and does not wait for the server: for a caller whose work is done and safe, and who only wants to
+/// save the server the time until it looks by itself.
+///
+/// # Errors
+/// The service cannot be reached or does not take the request.
+pub fn post(socket: &Path, request: &[u8]) -> io::Result<()> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_write_timeout(Some(Duration::from_secs(1)))?;
+    let mut letters = request.to_vec();
+    letters.push(0);
+    stream.write_all(&letters)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
