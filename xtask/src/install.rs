@@ -26,25 +26,31 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> Outcome {
-    if !is_root() {
-        return Err(Failure("installing needs root: it sets owners (`cargo xtask run` does not)".to_string()));
-    }
-    accounts::ensure()?;
     let built = programs::build(if options.dev { Profile::Dev } else { Profile::Release })?;
     fs::create_dir_all(&options.root)?;
     let root = options.root.canonicalize()?;
-    let entries = manifest::read()?;
-    for entry in &entries {
-        let target = below(&root, &entry.path);
-        place(entry, &target, &built).map_err(|e| Failure::about(target.display(), e))?;
-    }
+    let count = place_all(&root, &built)?;
     let main_cf = below(&root, "/etc/postfix/main.cf");
     if root != Path::new("/") && !options.staged {
         relocate(&main_cf, &root)?;
     }
-    println!("installed {} files and directories below {}", entries.len(), root.display());
+    println!("installed {count} files and directories below {}", root.display());
     println!("start it with: {} start", shown_start(&root, options.staged));
     Ok(())
+}
+
+/// Places every entry of the manifest below `root`; `built` holds the programs. Returns how many there were.
+pub fn place_all(root: &Path, built: &Path) -> Outcome<usize> {
+    if !is_root() {
+        return Err(Failure("installing needs root: it sets owners (`cargo xtask run` does not)".to_string()));
+    }
+    accounts::ensure()?;
+    let entries = manifest::read()?;
+    for entry in &entries {
+        let target = below(root, &entry.path);
+        place(entry, &target, built).map_err(|e| Failure::about(target.display(), e))?;
+    }
+    Ok(entries.len())
 }
 
 fn shown_start(root: &Path, staged: bool) -> String {

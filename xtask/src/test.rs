@@ -3,11 +3,14 @@
 use crate::failure::Outcome;
 use crate::packages::{self, Tool, on_path};
 use crate::programs::{self, Profile};
-use crate::{accounts, oracle, workspace};
+use crate::{accounts, install, oracle, workspace};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use testing::accounts::is_root;
 use testing::programs::{ORACLE, OURS, SCENARIOS_ON};
+
+/// Names the installation that scenarios about one look at.
+const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 
 /// What scenarios call beside the mail system.
 pub const TOOLS: [Tool; 3] = [
@@ -49,11 +52,20 @@ pub fn build_programs() -> Outcome<PathBuf> {
 pub fn scenarios(on: &str, oracle: Option<&Path>, filter: Option<&str>) -> Outcome {
     let programs = build_programs()?;
     let mut command = runner(&["--package", "scenarios"], filter);
-    command.env(SCENARIOS_ON, on).env(OURS, programs);
+    command.env(SCENARIOS_ON, on).env(OURS, &programs);
+    let installed = std::env::temp_dir().join(format!("postfix-rs-installed-{}", std::process::id()));
+    if on == "ours" && is_root() {
+        install::place_all(&installed, &programs)?;
+        command.env(INSTALLED, &installed);
+    }
     if let Some(root) = oracle {
         command.env(ORACLE, root);
     }
-    workspace::run(command.current_dir(workspace::root()))
+    let result = workspace::run(command.current_dir(workspace::root()));
+    for left in [&installed, &installed.with_extension("work"), &installed.with_extension("merged")] {
+        let _ = std::fs::remove_dir_all(left);
+    }
+    result
 }
 
 /// cargo-nextest if it is there, else cargo's own runner.

@@ -48,6 +48,11 @@ impl Process {
         let _ = kill(Pid::from_raw(self.pid), signal);
     }
 
+    /// The folder that is its `/`, as seen from here.
+    pub fn root(&self) -> Option<PathBuf> {
+        std::fs::read_link(format!("/proc/{}/root", self.pid)).ok()
+    }
+
     /// The user and group ids it runs with: effective user, effective group.
     pub fn effective_ids(&self) -> Option<(u32, u32)> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
@@ -83,11 +88,6 @@ fn parse(pid: i32, stat: &str) -> Option<Process> {
 
 fn setting(variable: SysconfVar) -> u64 {
     sysconf(variable).ok().flatten().unwrap_or(4096) as u64
-}
-
-/// Path of the executable that a process runs.
-pub fn executable(pid: i32) -> Option<PathBuf> {
-    std::fs::read_link(format!("/proc/{pid}/exe")).ok()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod accept;
 mod bounce;
 mod configuration;
 mod damage;
+mod installed;
 mod kill;
 mod load;
 mod names;
