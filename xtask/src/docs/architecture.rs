@@ -33,9 +33,10 @@ fn table() -> Outcome<String> {
     Ok(daemons + &commands)
 }
 
-/// `//! postlogd - the log file of the mail system`
+/// From `//! postlogd - the log file of the mail system`, the first such line.
 fn purpose(source: &str) -> String {
-    let first = source.lines().next().unwrap_or("").trim_start_matches("//!").trim();
+    let mut lines = source.lines().take_while(|l| l.starts_with("//!")).map(|l| l.trim_start_matches("//!").trim());
+    let first = lines.find(|l| l.contains(" - ") || l.contains(": ")).unwrap_or("");
     let what = first.split_once(" - ").or_else(|| first.split_once(": ")).map_or(first, |(_, what)| what);
     what.trim_end_matches('.').to_string()
 }
