@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config::{Config, Param, param};
 use daemon::{Context, StartError};
-use lookup::{Maps, OpenFlags};
+use lookup::{DomainList, Maps, OpenFlags, ParentStyle};
 use net::Family;
 
 use crate::order::{Order, Preference};
@@ -112,6 +112,7 @@ impl Reader<'_> {
         let line_limit = self.count(param::SMTP_LINE_LENGTH_LIMIT, param::LMTP_LINE_LENGTH_LIMIT)?;
         Ok(Dialogue {
             never_ehlo: self.config.get(param::SMTP_NEVER_SEND_EHLO)?,
+            always_ehlo: self.config.get(param::SMTP_ALWAYS_SEND_EHLO)?,
             skip_5xx_greeting: self.get(param::SMTP_SKIP_5XX_GREETING, param::LMTP_SKIP_5XX_GREETING)?,
             skip_quit_response: self.get(param::SMTP_SKIP_QUIT_RESPONSE, param::LMTP_SKIP_QUIT_RESPONSE)?,
             discard_keywords: discard.iter().map(|keyword| keyword.to_ascii_uppercase()).collect(),
@@ -137,10 +138,15 @@ impl Reader<'_> {
     fn reuse(&self) -> Result<Reuse, StartError> {
         let idle = self.get(param::SMTP_CONNECTION_CACHE_TIME_LIMIT, param::LMTP_CONNECTION_CACHE_TIME_LIMIT)?;
         let uses = self.count(param::SMTP_CONNECTION_REUSE_COUNT_LIMIT, param::LMTP_CONNECTION_REUSE_COUNT_LIMIT)?;
-        let listed = self.get(param::SMTP_CONNECTION_CACHE_DESTINATIONS, param::LMTP_CONNECTION_CACHE_DESTINATIONS)?;
+        let name = match self.protocol {
+            Protocol::Smtp => param::SMTP_CONNECTION_CACHE_DESTINATIONS.name(),
+            Protocol::Lmtp => param::LMTP_CONNECTION_CACHE_DESTINATIONS.name(),
+        };
+        let listed = self.config.lookup(name)?.unwrap_or_default();
+        let parents = ParentStyle::in_config(self.config, name);
         Ok(Reuse {
             on_demand: self.get(param::SMTP_CONNECTION_CACHE_ON_DEMAND, param::LMTP_CONNECTION_CACHE_ON_DEMAND)?,
-            destinations: listed,
+            destinations: DomainList::open(self.config, name, &listed, parents)?,
             idle: idle.max(Duration::from_millis(1)),
             age: self.get(param::SMTP_CONNECTION_REUSE_TIME_LIMIT, param::LMTP_CONNECTION_REUSE_TIME_LIMIT)?,
             uses: u32::try_from(uses).unwrap_or(u32::MAX),

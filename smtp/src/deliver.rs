@@ -8,6 +8,7 @@ use std::rc::Rc;
 use delivery::{Connection, Finding, Job, Timestamp, flags};
 use dns::Resolver;
 use dsn::{Action, Status};
+use net::HostPort;
 use smtp_protocol::Reply;
 
 use crate::cache::Cache;
@@ -233,9 +234,15 @@ impl Attempt<'_> {
         (self.agent.settings.reuse.on_demand && demanded) || self.is_listed()
     }
 
+    /// smtp_connection_cache_destinations: domains and hosts, without brackets and port.
     fn is_listed(&self) -> bool {
         let listed = &self.agent.settings.reuse.destinations;
-        listed.iter().any(|destination| destination.eq_ignore_ascii_case(self.nexthop))
+        if listed.is_empty() {
+            return false;
+        }
+        let parsed = HostPort::parse_server(self.nexthop).ok().and_then(|server| server.host);
+        let name = parsed.unwrap_or_else(|| self.nexthop.trim_start_matches("unix:").to_owned());
+        listed.matches(name.as_bytes()).unwrap_or(false)
     }
 }
 

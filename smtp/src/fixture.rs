@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use delivery::{Job, Recipient, Request, flags};
-use lookup::Maps;
+use lookup::{DomainList, Maps, ParentStyle};
 use net::{Interface, Protocols};
 use queue::record::{self, Type};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -36,6 +36,7 @@ pub fn settings() -> Settings {
         bind: BindRules { v4: String::new(), v6: String::new(), enforce: false },
         dialogue: Dialogue {
             never_ehlo: false,
+            always_ehlo: true,
             skip_5xx_greeting: true,
             skip_quit_response: true,
             discard_keywords: Vec::new(),
@@ -53,7 +54,13 @@ pub fn settings() -> Settings {
             rset: second,
             quit: second,
         },
-        reuse: Reuse { on_demand: true, destinations: Vec::new(), idle: second * 2, age: second * 300, uses: 0 },
+        reuse: Reuse {
+            on_demand: true,
+            destinations: DomainList::open(lookup::Settings::default(), "test", "", ParentStyle::Dotted).unwrap(),
+            idle: second * 2,
+            age: second * 300,
+            uses: 0,
+        },
         protection: Protection {
             level: Level::None,
             policies: Maps::none("smtp_tls_policy_maps"),
@@ -66,6 +73,8 @@ pub fn settings() -> Settings {
 /// A job for a message with these lines, to these recipients, with the cache flags set.
 pub fn job(nexthop: &str, recipients: &[&str], lines: &[&str]) -> Job {
     let mut bytes = Vec::new();
+    // Offset 0 stands for "no record to mark".
+    record::encode(&mut bytes, Type::SENDER, b"alice@example.test");
     let mut list = Vec::new();
     for address in recipients {
         let offset = bytes.len() as u64;

@@ -215,6 +215,8 @@ impl Session {
             Protocol::Lmtp => &["LHLO"],
             // smtp_never_send_ehlo
             Protocol::Smtp if settings.dialogue.never_ehlo => &["HELO"],
+            // smtp_always_send_ehlo
+            Protocol::Smtp if !settings.dialogue.always_ehlo && !has_word(&greeting, b"ESMTP") => &["HELO"],
             Protocol::Smtp => &["EHLO", "HELO"],
         };
         let mut refusal = greeting;
@@ -263,6 +265,11 @@ impl Session {
             crate::server::Endpoint::Unix(_) => false,
         }
     }
+}
+
+fn has_word(greeting: &Reply, word: &[u8]) -> bool {
+    let mut words = greeting.lines().iter().flat_map(|line| line.split(|byte| *byte == b' '));
+    words.any(|found| found.eq_ignore_ascii_case(word))
 }
 
 impl Stage {

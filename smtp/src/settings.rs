@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use lookup::DomainList;
 use net::{Family, Interface, Protocols};
 
 use crate::order::Order;
@@ -93,6 +94,8 @@ pub struct BindRules {
 pub struct Dialogue {
     /// smtp_never_send_ehlo.
     pub never_ehlo: bool,
+    /// smtp_always_send_ehlo; if off, only to servers whose greeting has the word ESMTP.
+    pub always_ehlo: bool,
     /// smtp_skip_5xx_greeting.
     pub skip_5xx_greeting: bool,
     /// smtp_skip_quit_response.
@@ -129,12 +132,11 @@ pub struct Limits {
 }
 
 /// Connections that are kept for the next message.
-#[derive(Clone, Debug)]
 pub struct Reuse {
     /// smtp_connection_cache_on_demand: where qmgr says so.
     pub on_demand: bool,
     /// smtp_connection_cache_destinations: always.
-    pub destinations: Vec<String>,
+    pub destinations: DomainList,
     /// smtp_connection_cache_time_limit.
     pub idle: Duration,
     /// smtp_connection_reuse_time_limit.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr};
+use std::os::unix::fs::FileExt;
 
 use delivery::{Job, Report, Verdict};
 use dns::Resolver;
@@ -42,7 +43,7 @@ fn a_message_goes_out_pipelined_and_dot_stuffed_over_both_families() {
         for ip in [IpAddr::from([127, 0, 0, 1]), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
             let mut server = Server::start(ip, &[]).await;
             let job = job(&server.nexthop(), &["u@d.test", "\"v w@d.test"], TEXT);
-            let file = job.file().clone();
+            let (file, recipients) = (job.file().clone(), job.request().recipients.clone());
             let report = deliver(&agent(fixture::settings()), job).await;
             assert_eq!(report.host_problem, None);
             for outcome in &report.outcomes {
@@ -66,17 +67,11 @@ fn a_message_goes_out_pipelined_and_dot_stuffed_over_both_families() {
                 ".",
             ];
             assert_eq!(lines, expected);
-            let mut marks = Vec::new();
-            std::os::unix::fs::FileExt::read_at(
-                &*file,
-                {
-                    marks.resize(1, 0);
-                    &mut marks
-                },
-                0,
-            )
-            .unwrap();
-            assert_eq!(marks, b"D");
+            for recipient in &recipients {
+                let mut kind = [0];
+                file.read_exact_at(&mut kind, recipient.offset).unwrap();
+                assert_eq!(kind, *b"D");
+            }
         }
     });
 }

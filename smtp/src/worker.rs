@@ -44,8 +44,10 @@ impl<S: Speaks> daemon::Worker for Worker<S> {
     }
 
     fn changed_table(&self) -> Option<String> {
-        let protection = &self.agent.settings.protection;
-        [&protection.policies, &protection.passwords].into_iter().find_map(Maps::changed).map(str::to_owned)
+        let settings = &self.agent.settings;
+        let maps = [&settings.protection.policies, &settings.protection.passwords];
+        let changed = maps.into_iter().find_map(Maps::changed).map(str::to_owned);
+        changed.or_else(|| settings.reuse.destinations.changed())
     }
 
     fn finish(&self) {
