@@ -1,0 +1,1 @@
+mod retry; mod schedule; mod scheduler; fn main(){}
