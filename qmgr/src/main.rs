@@ -1,1 +1,4 @@
-mod retry; mod schedule; mod scheduler; fn main(){}
+mod retry;
+mod schedule;
+mod scheduler;
+fn main() {}

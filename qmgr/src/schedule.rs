@@ -23,12 +23,7 @@ pub struct Schedule<Id> {
 impl<Id: Ord + Hash + Clone> Schedule<Id> {
     /// Nothing known.
     pub fn new() -> Self {
-        Self {
-            due: BTreeSet::new(),
-            known: HashMap::new(),
-            horizon: None,
-            most: MOST,
-        }
+        Self { due: BTreeSet::new(), known: HashMap::new(), horizon: None, most: MOST }
     }
 
     /// A message is due at this time (seconds since the epoch).

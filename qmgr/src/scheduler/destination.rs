@@ -168,10 +168,7 @@ impl Destination {
         // Thirds and sevenths add up to slightly less than one.
         let limit = f64::from(limits.failed_cohorts) - 1e-6;
         if limits.failed_cohorts > 0 && self.failed_cohorts >= limit {
-            self.state = State::Dead {
-                until: now + dead_time,
-                why: why.clone(),
-            };
+            self.state = State::Dead { until: now + dead_time, why: why.clone() };
             return true;
         }
         let feedback = limits.negative.at(self.window);
@@ -206,10 +203,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn refused() -> Verdict {
-        Verdict::Failed(HostFailure {
-            status: b"4.4.1".to_vec(),
-            text: b"refused".to_vec(),
-        })
+        Verdict::Failed(HostFailure { status: b"4.4.1".to_vec(), text: b"refused".to_vec() })
     }
 
     #[test]
@@ -240,9 +234,7 @@ mod tests {
         let limits = defaults();
         let now = Instant::now();
         let mut destination = Destination::new(b"a".to_vec(), Vec::new(), &limits);
-        let dead: Vec<bool> = (0..5)
-            .map(|_| destination.learn(&refused(), &limits, MINUTE, now))
-            .collect();
+        let dead: Vec<bool> = (0..5).map(|_| destination.learn(&refused(), &limits, MINUTE, now)).collect();
         assert!(dead[4] || dead[3] || dead[2], "dead within one window of failures");
         assert!(!destination.is_free());
         destination.wake(&limits, now + MINUTE / 2);

@@ -18,10 +18,7 @@ fn recipients(first: u64, count: u64) -> Vec<Recipient> {
 }
 
 fn refused() -> HostFailure {
-    HostFailure {
-        status: b"4.4.1".to_vec(),
-        text: b"refused".to_vec(),
-    }
+    HostFailure { status: b"4.4.1".to_vec(), text: b"refused".to_vec() }
 }
 
 fn transport(change: impl FnOnce(&mut Limits)) -> Transport {
@@ -81,9 +78,7 @@ fn recipients_of_one_destination_share_deliveries_up_to_the_recipient_limit() {
     let now = Instant::now();
     let mut smtp = transport(|_| {});
     smtp.assign(1, b"a.test".to_vec(), b"a.test", recipients(0, 120), now);
-    let sizes: Vec<usize> = std::iter::from_fn(|| smtp.select(now))
-        .map(|d| d.recipients.len())
-        .collect();
+    let sizes: Vec<usize> = std::iter::from_fn(|| smtp.select(now)).map(|d| d.recipients.len()).collect();
     assert_eq!(sizes, [50, 50, 20]);
 }
 

@@ -52,7 +52,6 @@ impl Order {
         self.jobs.range(range).map(|(_, job)| *job)
     }
 
-
     /// Gives every job a new place with room around it, in the same order. Returns (job, old, new).
     pub fn spread(&mut self) -> Vec<(usize, Label, Label)> {
         let old = std::mem::take(&mut self.jobs);

@@ -17,11 +17,7 @@ pub struct Pool {
 impl Pool {
     /// The whole pool.
     pub fn new(limits: &Limits) -> Self {
-        Self {
-            free: limits.recipient_pool,
-            extra: limits.extra_pool,
-            in_memory: 0,
-        }
+        Self { free: limits.recipient_pool, extra: limits.extra_pool, in_memory: 0 }
     }
 
     pub(super) fn used(&mut self, recipients: usize) {

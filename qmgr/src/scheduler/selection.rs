@@ -39,13 +39,7 @@ impl Transport {
         let message = self.jobs[job].message;
         self.retire(job);
         let nexthop = self.destinations[destination].nexthop.clone();
-        Some(Delivery {
-            message,
-            nexthop,
-            recipients,
-            job,
-            destination,
-        })
+        Some(Delivery { message, nexthop, recipients, job, destination })
     }
 
     /// Puts a smaller job in front of the current one when that has earned it.
@@ -88,11 +82,7 @@ impl Transport {
             .map(|job| (score(&self.jobs[job], now), job))
             .reduce(|best, other| if other.0 > best.0 { other } else { best })
             .map(|(_, job)| job);
-        self.candidate = Some(Candidate {
-            current,
-            found: now,
-            job: best,
-        });
+        self.candidate = Some(Candidate { current, found: now, job: best });
         best
     }
 

@@ -111,7 +111,14 @@ impl Transport {
     }
 
     /// Adds recipients of a message for a destination.
-    pub fn assign(&mut self, message: MessageKey, key: Vec<u8>, nexthop: &[u8], recipients: Vec<Recipient>, now: Instant) {
+    pub fn assign(
+        &mut self,
+        message: MessageKey,
+        key: Vec<u8>,
+        nexthop: &[u8],
+        recipients: Vec<Recipient>,
+        now: Instant,
+    ) {
         let destination = self.destination(key, nexthop);
         let job = self.job(message, now);
         let label = self.jobs[job].label;
@@ -138,7 +145,13 @@ impl Transport {
     }
 
     /// A delivery is over. Returns what has to go elsewhere when this was the failure that made the destination dead.
-    pub fn finish(&mut self, delivery: &Delivery, verdict: &Verdict, dead_time: Duration, now: Instant) -> Vec<Returned> {
+    pub fn finish(
+        &mut self,
+        delivery: &Delivery,
+        verdict: &Verdict,
+        dead_time: Duration,
+        now: Instant,
+    ) -> Vec<Returned> {
         let number = delivery.destination;
         let place = &mut self.destinations[number];
         let died = place.learn(verdict, &self.limits, dead_time, now);
