@@ -79,8 +79,10 @@ pub mod flags {
     pub const SMTPUTF8: u32 = 256;
     /// Detect the need for SMTPUTF8.
     pub const AUTO_UTF8: u32 = 512;
-    /// Mail from outside (smtpd) or from local users (pickup).
-    pub const EXTERNAL: u32 = BOUNCE | FILTER | BCC | MAP | MILTER | AUTO_UTF8;
+    /// Mail from outside (smtpd): a client is there to be told of a refusal.
+    pub const EXTERNAL: u32 = FILTER | BCC | MAP | MILTER | AUTO_UTF8;
+    /// Mail that local users left (pickup): a refusal becomes a notification.
+    pub const SUBMITTED: u32 = EXTERNAL | BOUNCE;
     /// Mail that this system makes itself: notifications, forwarded mail.
     pub const INTERNAL: u32 = MAP;
 }

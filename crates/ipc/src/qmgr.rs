@@ -44,12 +44,25 @@ impl Notifier {
         Self { path: path.into(), client: RefCell::new(None) }
     }
 
+    /// The socket of the service.
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
     /// Tells qmgr that a message has arrived.
     ///
     /// # Errors
     /// qmgr cannot be reached; the message stays where qmgr will find it.
     pub async fn arrived(&self, queue_id: &str) -> Result<(), IpcError> {
-        let request = Request::Arrived(vec![queue_id.to_owned()]);
+        self.arrived_all(vec![queue_id.to_owned()]).await
+    }
+
+    /// Tells qmgr that messages have arrived, in one frame.
+    ///
+    /// # Errors
+    /// As [`arrived`](Self::arrived).
+    pub async fn arrived_all(&self, queue_ids: Vec<String>) -> Result<(), IpcError> {
+        let request = Request::Arrived(queue_ids);
         let kept = self.client.borrow_mut().take();
         if let Some(mut client) = kept
             && client.send(&request).await.is_ok()

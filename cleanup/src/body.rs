@@ -1,0 +1,90 @@
+//! The body: passed through line by line, looked at as far as MIME structure and body_checks want it.
+
+use ipc::cleanup::flags;
+use message::header::{Field, Kind, is_continuation, name_length};
+
+use crate::checks::{Class, Fate};
+use crate::incoming::Incoming;
+use crate::mime::Seen;
+
+impl Incoming<'_> {
+    /// Takes a line of the body, or a piece of one.
+    pub(crate) fn body_text(&mut self, data: &[u8], ends_line: bool) {
+        let begins_line = !self.structure.in_line;
+        self.structure.in_line = !ends_line;
+        if !self.structure.is_followed() {
+            return self.checked_text(data, ends_line);
+        }
+        if !begins_line {
+            if self.structure.part_field.is_empty() {
+                return self.checked_text(data, ends_line);
+            }
+            let room = self.worker.settings.header_size_limit.saturating_sub(self.structure.part_field.len());
+            self.structure.part_field.extend_from_slice(&data[..data.len().min(room)]);
+            return;
+        }
+        if self.structure.in_part_header {
+            return self.part_header_text(data, ends_line);
+        }
+        self.structure.boundary(data);
+        self.checked_text(data, ends_line);
+    }
+
+    /// The header of a part, or of an attached message.
+    fn part_header_text(&mut self, data: &[u8], ends_line: bool) {
+        if !self.structure.part_field.is_empty() && is_continuation(data) {
+            self.structure.part_field.push(b'\n');
+            self.structure.part_field.extend_from_slice(data);
+            return;
+        }
+        self.end_part_field();
+        if name_length(data).is_some() {
+            self.structure.part_field.extend_from_slice(data);
+            return;
+        }
+        if self.structure.boundary(data) == Seen::Nothing {
+            self.structure.end_part_header();
+        }
+        self.checked_text(data, ends_line);
+    }
+
+    fn end_part_field(&mut self) {
+        if self.structure.part_field.is_empty() {
+            return;
+        }
+        let text = std::mem::take(&mut self.structure.part_field);
+        if let Some(field) = Field::parse(&text) {
+            match field.kind() {
+                Kind::ContentType => self.structure.content_type(field.value),
+                Kind::ContentTransferEncoding => self.note_encoding(field.value),
+                _ => {}
+            }
+        }
+        let class = if self.structure.in_attached_header { Class::NestedHeader } else { Class::MimeHeader };
+        match self.check(class, &text) {
+            Fate::Keep => self.lines(&text),
+            Fate::Replace(text) => self.lines(&text),
+            Fate::Drop => {}
+        }
+    }
+
+    /// The body ends here.
+    pub(crate) fn end_body(&mut self) {
+        self.end_part_field();
+    }
+
+    /// body_checks, as far as body_checks_size_limit.
+    fn checked_text(&mut self, data: &[u8], ends_line: bool) {
+        let limit = self.worker.settings.body_checks_limit;
+        let wanted = self.flags & flags::FILTER != 0 && !self.worker.tables.body_checks.is_empty();
+        if !wanted || self.checked >= limit {
+            return self.content_piece(data, ends_line);
+        }
+        self.checked += data.len() as u64 + 1;
+        match self.check(Class::Body, data) {
+            Fate::Keep => self.content_piece(data, ends_line),
+            Fate::Replace(line) => self.lines(&line),
+            Fate::Drop => {}
+        }
+    }
+}

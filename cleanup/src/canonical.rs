@@ -1,0 +1,210 @@
+//! Addresses in standard form: completed by trivial-rewrite, replaced by the canonical tables, masqueraded.
+
+use ipc::cleanup::{flags, status};
+use ipc::rewrite::Context;
+use lookup::search::address_keys;
+use lookup::{Found, Maps};
+
+use crate::incoming::Incoming;
+use crate::masquerade;
+
+/// Where an address stands. Display names are those of canonical_classes and masquerade_classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The envelope sender.
+    EnvelopeSender,
+    /// An envelope recipient.
+    EnvelopeRecipient,
+    /// A header that names who sends.
+    HeaderSender,
+    /// A header that names who receives.
+    HeaderRecipient,
+}
+
+impl Place {
+    fn class(self) -> &'static str {
+        match self {
+            Place::EnvelopeSender => "envelope_sender",
+            Place::EnvelopeRecipient => "envelope_recipient",
+            Place::HeaderSender => "header_sender",
+            Place::HeaderRecipient => "header_recipient",
+        }
+    }
+
+    fn is_sender(self) -> bool {
+        matches!(self, Place::EnvelopeSender | Place::HeaderSender)
+    }
+
+    fn is_header(self) -> bool {
+        matches!(self, Place::HeaderSender | Place::HeaderRecipient)
+    }
+}
+
+/// The failure was noted; the address is of no use.
+pub struct Failed;
+
+/// Times that one canonical table is applied to its own result.
+const MAX_NESTING: usize = 10;
+
+impl Incoming<'_> {
+    /// The standard form of an address (internal form both ways).
+    pub(crate) async fn standard_form(&mut self, place: Place, address: &[u8]) -> Result<Vec<u8>, Failed> {
+        if address.is_empty() {
+            return Ok(Vec::new());
+        }
+        let context = if place.is_header() && self.facts.remote { Context::Remote } else { Context::Local };
+        let mut address = self.rewrite(context, address).await?;
+        if self.flags & flags::MAP == 0 {
+            return Ok(address);
+        }
+        let (settings, tables) = (&self.worker.settings, &self.worker.tables);
+        let (own, own_classes) = if place.is_sender() {
+            (&tables.sender_canonical, &settings.sender_canonical_classes)
+        } else {
+            (&tables.recipient_canonical, &settings.recipient_canonical_classes)
+        };
+        for (maps, classes) in [(own, own_classes), (&tables.canonical, &settings.canonical_classes)] {
+            if !maps.is_empty() && has(classes, place) {
+                address = self.map(maps, address).await?;
+            }
+        }
+        if !settings.masquerade_domains.is_empty() && has(&settings.masquerade_classes, place) {
+            masquerade::apply(&mut address, &settings.masquerade_domains, &settings.masquerade_exceptions);
+        }
+        Ok(address)
+    }
+
+    /// Asks trivial-rewrite, unless the address is obviously complete.
+    pub(crate) async fn rewrite(&mut self, context: Context, address: &[u8]) -> Result<Vec<u8>, Failed> {
+        if is_complete(address) {
+            return Ok(address.to_vec());
+        }
+        match self.worker.rewriter.rewrite(context, address).await {
+            Ok(address) => Ok(address),
+            Err(error) => {
+                logging::warning!("{}: problem talking to service rewrite: {error}", self.id);
+                self.fail(status::WRITE, "");
+                Err(Failed)
+            }
+        }
+    }
+
+    /// Applies one list of canonical tables until it has nothing more to say.
+    async fn map(&mut self, maps: &Maps, mut address: Vec<u8>) -> Result<Vec<u8>, Failed> {
+        let propagate = self.worker.settings.propagates("canonical");
+        for _ in 0..MAX_NESTING {
+            let Some(found) = self.find(maps, &address)? else { return Ok(address) };
+            let mut results = results(&found, &address, propagate);
+            if results.len() > 1 {
+                let shown = text::printable(&address);
+                logging::warning!("{}: multi-valued {} entry for {shown}", self.id, maps.title());
+            }
+            let Some(next) = results.drain(..).next() else { return Ok(address) };
+            let next = self.rewrite(Context::Local, &next).await?;
+            if next.eq_ignore_ascii_case(&address) {
+                return Ok(next);
+            }
+            address = next;
+        }
+        self.refuse_mapping(maps, "unreasonable", "map nesting", &address);
+        Err(Failed)
+    }
+
+    /// Looks an address up as address tables are; a broken table refuses the message for now.
+    pub(crate) fn find(&mut self, maps: &Maps, address: &[u8]) -> Result<Option<Found>, Failed> {
+        if maps.is_empty() {
+            return Ok(None);
+        }
+        let worker = self.worker;
+        let keys = address_keys(address, &worker.settings.delimiters, |domain| worker.domains.contains(domain));
+        maps.search(&keys).map_err(|_| {
+            let (shown, title) = (text::printable(address), maps.title());
+            logging::warning!(
+                "{}: {title} map lookup problem for {shown} -- message not accepted, try again later",
+                self.id
+            );
+            self.fail(status::WRITE, "");
+            Failed
+        })
+    }
+
+    pub(crate) fn refuse_mapping(&mut self, maps: &Maps, what: &str, of: &str, address: &[u8]) {
+        let shown = text::printable(address);
+        let title = maps.title();
+        logging::warning!("{}: {what} {title} {of} for {shown} -- message not accepted, try again later", self.id);
+        self.fail(status::DEFER, "4.6.0 Alias expansion error");
+    }
+}
+
+/// The addresses of a table's value, each with the unmatched extension when that is wanted, and with the local part of
+/// `address` where the value is `@domain`.
+pub fn results(found: &Found, address: &[u8], propagate: bool) -> Vec<Vec<u8>> {
+    let mailboxes = address::mailboxes(&found.value);
+    let result = |mailbox: address::Mailbox| {
+        let value = address::unquote(&mailbox.address);
+        let (local, domain) = address::split(&value);
+        let domain = domain.map(<[u8]>::to_vec);
+        let mut local = local.to_vec();
+        if local.is_empty() && domain.is_some() {
+            local = address::split(address).0.to_vec();
+        } else if let (true, false, Some(extension)) = (propagate, found.whole_domain, &found.extension) {
+            local.extend_from_slice(extension);
+        }
+        match domain {
+            Some(domain) => [&local[..], b"@", &domain].concat(),
+            None => local,
+        }
+    };
+    mailboxes.into_iter().filter(|mailbox| !mailbox.address.is_empty()).map(result).collect()
+}
+
+/// Whether an address is already what trivial-rewrite would answer: a plain local part and a domain with a dot that
+/// does not end in one. Most are, and are not worth a question.
+fn is_complete(address: &[u8]) -> bool {
+    let (local, Some(domain)) = address::split(address) else { return false };
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'+' | b'-' | b'=');
+    let in_domain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
+    !local.is_empty()
+        && local.iter().all(plain)
+        && domain.iter().all(in_domain)
+        && domain.contains(&b'.')
+        && !domain.ends_with(b".")
+        && !domain.starts_with(b".")
+}
+
+fn has(classes: &[String], place: Place) -> bool {
+    classes.iter().any(|class| class.eq_ignore_ascii_case(place.class()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(value: &str, extension: Option<&str>, whole_domain: bool) -> Found {
+        let extension = extension.map(|text| text.as_bytes().to_vec());
+        Found { value: value.as_bytes().to_vec(), extension, whole_domain }
+    }
+
+    #[test]
+    fn unmatched_extensions_go_to_every_result() {
+        let values = results(&found("one@y, two", Some("+x"), false), b"list+x@z", true);
+        assert_eq!(values, [b"one+x@y".to_vec(), b"two+x".to_vec()]);
+        let values = results(&found("one@y", Some("+x"), false), b"list+x@z", false);
+        assert_eq!(values, [b"one@y".to_vec()]);
+    }
+
+    #[test]
+    fn a_result_without_local_part_keeps_the_one_that_was_looked_up() {
+        assert_eq!(results(&found("@other", Some("+x"), true), b"a+x@d", true), [b"a+x@other".to_vec()]);
+    }
+
+    #[test]
+    fn plain_addresses_with_a_dotted_domain_need_no_completion() {
+        for address in ["a@b.c", "a.b+c@d-e.f"] {
+            assert!(is_complete(address.as_bytes()), "{address}");
+        }
+        for address in ["a", "a@b", "a@b.c.", "a%b@c.d", "a!b@c.d", "@a.b:c@d.e", "a@[1.2.3.4]", "a b@c.d", "@b.c"] {
+            assert!(!is_complete(address.as_bytes()), "{address}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Which domains are this system's own, for the tables that are also asked with a bare local part.
+
+use config::Config;
+use daemon::StartError;
+use lookup::{DomainList, ParentStyle};
+
+/// myorigin, mydestination and the addresses of this machine.
+pub struct OwnDomains {
+    origin: String,
+    destination: DomainList,
+    addresses: Vec<std::net::IpAddr>,
+}
+
+impl OwnDomains {
+    /// Reads the settings.
+    pub fn read(config: &Config) -> Result<Self, StartError> {
+        let list = config.lookup("mydestination")?.unwrap_or_default();
+        let destination = DomainList::open(config, "mydestination", &list, ParentStyle::Never);
+        let destination = destination.map_err(|error| StartError::new(error.to_string()))?;
+        let own = config.own_addresses().map_err(|error| StartError::new(error.to_string()))?;
+        let proxies = config.proxy_addresses().map_err(|error| StartError::new(error.to_string()))?;
+        let addresses = own.into_iter().map(|interface| interface.address).chain(proxies).collect();
+        Ok(OwnDomains { origin: config.get(config::param::MYORIGIN)?, destination, addresses })
+    }
+
+    /// Whether mail for this domain is for this system. A table that cannot be read counts as no: the complete key was
+    /// tried before.
+    pub fn contains(&self, domain: &[u8]) -> bool {
+        if domain.eq_ignore_ascii_case(self.origin.as_bytes()) {
+            return true;
+        }
+        if domain.starts_with(b"[") {
+            return net::literal::mailhost(domain).is_some_and(|address| self.addresses.contains(&address));
+        }
+        self.destination.matches(domain).unwrap_or(false)
+    }
+}

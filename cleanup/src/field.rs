@@ -1,0 +1,123 @@
+//! One header field: checked, its addresses put into standard form, dropped or written.
+
+use ipc::cleanup::{flags, status};
+use message::header::{Field, Kind, Role};
+use message::mime;
+use queue::size::{SMTPUTF8_HEADER, SMTPUTF8_REQUESTED, TLS_REQUIRED_NO};
+
+use crate::canonical::{Failed, Place};
+use crate::checks::{Class, Fate};
+use crate::incoming::Incoming;
+
+impl Incoming<'_> {
+    /// Takes a complete field, lines joined by newlines.
+    pub(crate) async fn header_field(&mut self, text: &[u8]) {
+        let kind = Field::parse(text).map_or(Kind::Other, |field| field.kind());
+        let class = if kind.role() == Role::Mime { Class::MimeHeader } else { Class::Header };
+        let replaced;
+        let text = match self.check(class, text) {
+            Fate::Keep => text,
+            Fate::Drop => return,
+            Fate::Replace(new) => {
+                replaced = new;
+                &replaced[..]
+            }
+        };
+        let Some(field) = Field::parse(text) else {
+            return self.lines(text); // a check replaced it by something else
+        };
+        let kind = field.kind();
+        self.note_field(kind, &field);
+        if self.worker.settings.drops_kind(kind) || (kind == Kind::Other && self.worker.settings.drops(field.name)) {
+            return; // message_drop_headers
+        }
+        self.log_message_id(kind, &field);
+        let value = match self.addresses_of(kind, field.value).await {
+            Ok(value) => value,
+            Err(Failed) => return,
+        };
+        // Blanks before the colon disappear.
+        let value = value.as_deref().unwrap_or(field.value);
+        self.lines(&[field.name, b":", value].concat());
+    }
+
+    fn note_field(&mut self, kind: Kind, field: &Field<'_>) {
+        self.header.note(kind);
+        self.header.resent |= matches!(kind.role(), Role::ResentSender | Role::ResentRecipient)
+            || matches!(kind, Kind::ResentDate | Kind::ResentMessageId);
+        if !field.value.is_ascii() && self.size.send_options & SMTPUTF8_REQUESTED != 0 {
+            self.size.send_options |= SMTPUTF8_HEADER;
+        }
+        match kind {
+            Kind::Received => self.hop(),
+            Kind::ContentType => self.structure.content_type(field.value),
+            Kind::ContentTransferEncoding => self.note_encoding(field.value),
+            Kind::TlsRequired if field.trimmed().eq_ignore_ascii_case(b"no") => {
+                self.size.send_options |= TLS_REQUIRED_NO;
+            }
+            _ => {}
+        }
+    }
+
+    /// hopcount_limit.
+    fn hop(&mut self) {
+        self.header.hops += 1;
+        if self.header.hops > self.worker.settings.hopcount_limit && self.failure.status & status::HOPS == 0 {
+            logging::warning!("{}: message rejected: hopcount exceeded", self.id);
+            self.fail(status::HOPS, "");
+        }
+    }
+
+    /// detect_8bit_encoding_header.
+    pub(crate) fn note_encoding(&mut self, value: &[u8]) {
+        if self.worker.settings.detect_encoding && mime::Encoding::parse(value) == Some(mime::Encoding::EightBit) {
+            self.facts.encoding = b"8bit".to_vec();
+        }
+    }
+
+    fn log_message_id(&mut self, kind: Kind, field: &Field<'_>) {
+        if !matches!(kind, Kind::MessageId | Kind::ResentMessageId) {
+            return;
+        }
+        let start = field.value.iter().position(|b| !matches!(b, b' ' | b'\t')).unwrap_or(field.value.len());
+        let value = &field.value[start..];
+        let prefix = if kind == Kind::ResentMessageId { "resent-" } else { "" };
+        logging::info!("{}: {prefix}message-id={}", self.id, text::printable(value));
+        if kind == Kind::MessageId && self.header.message_id.is_none() {
+            self.header.message_id = Some(field.trimmed().to_vec());
+        }
+    }
+
+    /// The value with its addresses in standard form; `None` when nothing changes.
+    async fn addresses_of(&mut self, kind: Kind, value: &[u8]) -> Result<Option<Vec<u8>>, Failed> {
+        let place = match kind.role() {
+            Role::Sender | Role::ResentSender => Place::HeaderSender,
+            Role::Recipient | Role::ResentRecipient => Place::HeaderRecipient,
+            Role::Mime | Role::Text => return Ok(None),
+        };
+        // remote_header_rewrite_domain: headers of strangers stay as they are.
+        let foreign = self.facts.remote && self.worker.settings.remote_domain.is_empty();
+        if foreign || self.flags & flags::MAP == 0 {
+            return Ok(None);
+        }
+        let (mut out, mut kept) = (Vec::new(), 0);
+        for mailbox in address::mailboxes(value) {
+            if mailbox.address.is_empty() {
+                continue;
+            }
+            let internal = address::unquote(&mailbox.address);
+            let standard = self.standard_form(place, &internal).await?;
+            if standard == internal {
+                continue; // the author's way of writing it stays
+            }
+            out.extend_from_slice(&value[kept..mailbox.range.start]);
+            out.extend_from_slice(&address::quote(&standard));
+            kept = mailbox.range.end;
+        }
+        if kept == 0 {
+            return Ok(None);
+        }
+        out.extend_from_slice(&value[kept..]);
+        Ok(Some(out))
+    }
+}

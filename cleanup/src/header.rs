@@ -1,0 +1,168 @@
+//! The content as it comes in: lines become header fields until the first line that is none.
+
+use ipc::cleanup::status;
+use message::header::{Kind, is_continuation, name_length};
+use queue::Type;
+
+use crate::incoming::{Incoming, Stage};
+
+/// What is known of the header so far.
+#[derive(Debug, Default)]
+pub struct Header {
+    /// The field that is being read, lines joined by newlines; empty before the first.
+    pub field: Vec<u8>,
+    /// The last line goes on in the next record.
+    pub in_line: bool,
+    /// Fields seen.
+    pub seen: Vec<Kind>,
+    /// A Resent- field was seen: what is missing is added with that prefix.
+    pub resent: bool,
+    /// Received fields.
+    pub hops: usize,
+    /// The first Message-Id.
+    pub message_id: Option<Vec<u8>>,
+}
+
+impl Header {
+    /// Whether a field of this kind was seen.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.seen.contains(&kind)
+    }
+
+    /// Notes a field.
+    pub fn note(&mut self, kind: Kind) {
+        if kind != Kind::Other && !self.seen.contains(&kind) {
+            self.seen.push(kind);
+        }
+    }
+}
+
+impl Incoming<'_> {
+    /// Takes one record of the content.
+    pub(crate) async fn content_record(&mut self, kind: Type, data: &[u8]) {
+        let ends_line = match kind {
+            Type::LINE => true,
+            Type::PARTIAL => false,
+            Type::EXTRACTED => return self.end_content().await,
+            Type::PADDING | Type::POINTER => return,
+            _ => return self.fail(status::BAD, &format!("unexpected record type {kind:?} in the content")),
+        };
+        let cleaned = self.clean(data);
+        let data = cleaned.as_deref().unwrap_or(data);
+        if self.stage == Stage::Header {
+            self.header_text(data, ends_line).await;
+        } else {
+            self.body_text(data, ends_line);
+        }
+    }
+
+    /// Characters that must not travel; `None` where there are none.
+    fn clean(&mut self, data: &[u8]) -> Option<Vec<u8>> {
+        let settings = &self.worker.settings;
+        let reject = &settings.reject_characters;
+        if !reject.is_empty() && data.iter().any(|b| reject.contains(b)) {
+            // message_reject_characters
+            self.fail(status::CONTENT, "5.7.1 disallowed character");
+        }
+        let strip = &settings.strip_characters;
+        let stray = settings.replace_stray && data.iter().any(|b| matches!(b, b'\r' | b'\n'));
+        if !stray && (strip.is_empty() || !data.iter().any(|b| strip.contains(b))) {
+            return None;
+        }
+        // message_strip_characters, cleanup_replace_stray_cr_lf
+        let kept = data.iter().filter(|b| !strip.contains(b));
+        Some(kept.map(|b| if stray && matches!(b, b'\r' | b'\n') { b' ' } else { *b }).collect())
+    }
+
+    async fn header_text(&mut self, data: &[u8], ends_line: bool) {
+        if self.header.in_line {
+            self.header.in_line = !ends_line;
+            return self.lengthen(data);
+        }
+        if !self.header.field.is_empty() && is_continuation(data) {
+            self.header.in_line = !ends_line;
+            self.lengthen(b"\n");
+            return self.lengthen(data);
+        }
+        self.end_field().await;
+        if name_length(data).is_some() {
+            self.header.in_line = !ends_line;
+            self.header.field.extend_from_slice(data);
+            return;
+        }
+        self.end_header();
+        if !(data.is_empty() && ends_line) {
+            self.line(b""); // a body without the line that separates it
+        }
+        self.body_text(data, ends_line);
+    }
+
+    /// header_size_limit: what is beyond it is dropped.
+    fn lengthen(&mut self, data: &[u8]) {
+        let room = self.worker.settings.header_size_limit.saturating_sub(self.header.field.len());
+        self.header.field.extend_from_slice(&data[..data.len().min(room)]);
+    }
+
+    async fn end_field(&mut self) {
+        if self.header.field.is_empty() {
+            return;
+        }
+        let field = std::mem::take(&mut self.header.field);
+        self.header_field(&field).await;
+        // The buffer is used again.
+        if self.header.field.is_empty() {
+            self.header.field = field;
+            self.header.field.clear();
+        }
+    }
+
+    /// All fields are there: what is missing is added.
+    fn end_header(&mut self) {
+        self.add_missing_headers();
+        self.structure.end_header();
+        self.stage = Stage::Body;
+    }
+
+    async fn end_content(&mut self) {
+        if self.stage == Stage::Header {
+            self.end_field().await;
+            self.end_header();
+        }
+        self.end_body();
+        self.size.data_size = self.offset() - self.size.data_offset;
+        self.size.content_length = self.content;
+        self.put(Type::EXTRACTED, b"");
+        self.begin_extracted();
+        self.stage = Stage::Extracted;
+    }
+
+    /// Writes a whole line, in as many records as line_length_limit wants.
+    pub(crate) fn line(&mut self, line: &[u8]) {
+        let limit = self.worker.settings.line_length_limit;
+        let mut rest = line;
+        while rest.len() > limit {
+            let (piece, after) = rest.split_at(limit);
+            self.content_piece(piece, false);
+            rest = after;
+        }
+        self.content_piece(rest, true);
+    }
+
+    /// Writes a header field of one or more lines.
+    pub(crate) fn lines(&mut self, text: &[u8]) {
+        for line in text.split(|b| *b == b'\n') {
+            self.line(line);
+        }
+    }
+
+    /// Writes a record of content.
+    pub(crate) fn content_piece(&mut self, data: &[u8], ends_line: bool) {
+        let before = self.offset();
+        self.put(if ends_line { Type::LINE } else { Type::PARTIAL }, data);
+        self.content += self.offset() - before;
+        let limit = self.worker.settings.message_size_limit;
+        if limit > 0 && self.content > limit && self.failure.status & status::SIZE == 0 {
+            self.fail(status::SIZE, ""); // message_size_limit
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! # NAME
+//! cleanup - makes a queue file of every message
+//!
+//! # SYNOPSIS
+//! `cleanup [generic daemon options]`, from master.cf under the service name `cleanup`
+//!
+//! # DESCRIPTION
+//! smtpd, pickup and every daemon that sends mail hand a message to this daemon as a stream of queue file records.
+//! It writes them into a new file in the incoming queue, and on the way puts addresses into standard form, maps them
+//! (canonical, virtual alias and masquerade settings), adds missing headers, removes headers that must not travel,
+//! and applies header_checks and body_checks. When the last record is there, the file is forced to stable storage
+//! together with those of other clients; only then the client is told that the message is accepted, and qmgr
+//! that it has arrived.
+//!
+//! Whatever ends a message earlier (the client goes away, an error, this process is killed) leaves an incomplete file
+//! or none: never mail.
+//!
+//! # PRIVILEGE
+//! `$mail_owner`; writes the incoming and hold queues, talks to trivial-rewrite, bounce and qmgr.
+//!
+//! # DIAGNOSTICS
+//! One line `Q: message-id=<...>` a message, one line for each action of a check. Problems with tables and addresses are
+//! warnings, and the message is refused for now.
+
+mod alias;
+mod body;
+mod bounced;
+mod canonical;
+mod checks;
+mod domains;
+mod envelope;
+mod extracted;
+mod field;
+mod generated;
+mod header;
+mod incoming;
+mod masquerade;
+mod mime;
+mod recipients;
+mod records;
+mod service;
+mod settings;
+mod tables;
+
+use std::process::ExitCode;
+
+use daemon::{Access, Network, Privilege, Service, Skeleton};
+
+static SERVICE: Service = Service {
+    name: "cleanup",
+    skeleton: Skeleton::Unlimited,
+    privilege: Privilege::MailOwner,
+    why: "creates queue files",
+    peers: &["rewrite", "qmgr", "bounce"],
+    files: &[Access::QueueWrite("incoming"), Access::QueueWrite("hold")],
+    network: Network::None,
+};
+
+fn main() -> ExitCode {
+    daemon::run::<service::Cleanup>(&SERVICE)
+}

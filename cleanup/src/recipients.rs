@@ -1,0 +1,151 @@
+//! Recipients: from what the client says to the recipient records of the queue file.
+
+use std::collections::HashSet;
+
+use ipc::cleanup::flags;
+use queue::Type;
+use queue::size::NOTIFY_SHIFT;
+
+use crate::canonical::Place;
+use crate::incoming::Incoming;
+
+/// NOTIFY=NEVER of RFC 3461: nobody is told about copies that the sender knows nothing of.
+const NOTIFY_NEVER: u32 = 1;
+/// NOTIFY=SUCCESS.
+const NOTIFY_SUCCESS: u32 = 2;
+
+/// What was said about the recipient that comes next.
+#[derive(Debug, Default)]
+pub struct Pending {
+    /// The address before aliasing.
+    pub original: Option<Vec<u8>>,
+    /// ORCPT.
+    pub dsn_original: Vec<u8>,
+    /// NOTIFY bits.
+    pub notify: u32,
+}
+
+/// The recipients so far.
+#[derive(Debug, Default)]
+pub struct Recipients {
+    /// The time of the delay warning was written.
+    pub warned: bool,
+    /// The last recipient, as the client gave it, for log lines.
+    pub last: Vec<u8>,
+    /// Hidden copies, added at the end.
+    pub copies: Vec<Vec<u8>>,
+    seen: HashSet<Vec<u8>>,
+}
+
+/// One recipient as it is written.
+struct Written<'a> {
+    address: &'a [u8],
+    original: &'a [u8],
+    dsn_original: &'a [u8],
+    notify: u32,
+}
+
+impl Incoming<'_> {
+    /// Takes a recipient of the client.
+    pub(crate) async fn recipient(&mut self, data: &[u8]) {
+        let pending = std::mem::take(&mut self.pending);
+        if self.facts.sender.is_none() {
+            return self.fail(ipc::cleanup::status::BAD, "a recipient before the sender");
+        }
+        let given = pending.original.unwrap_or_else(|| data.to_vec());
+        self.recipients.last = given.clone();
+        let Ok(address) = self.standard_form(Place::EnvelopeRecipient, data).await else { return };
+        let mut dsn_original = pending.dsn_original;
+        if dsn_original.is_empty() {
+            dsn_original = dsn_form(&address);
+        }
+        if self.flags & flags::BCC != 0 && self.copy_of_recipient(&address).is_err() {
+            return;
+        }
+        let mut notify = pending.notify;
+        let Ok(expanded) = self.expand(&address).await else { return };
+        if expanded.len() > 1 {
+            notify &= !NOTIFY_SUCCESS; // RFC 3461 5.2.7.3: a list is where success ends
+        }
+        self.size.flags |= pending.notify << NOTIFY_SHIFT;
+        for address in &expanded {
+            let original = if self.worker.settings.original_recipient { &given } else { address };
+            self.write(&Written { address, original, dsn_original: &dsn_original, notify });
+        }
+    }
+
+    /// always_bcc, sender_bcc_maps, recipient_bcc_maps, BCC actions: written behind everything else.
+    pub(crate) async fn copies(&mut self) {
+        let sender = self.facts.sender.clone().unwrap_or_default();
+        let worker = self.worker;
+        if self.flags & flags::BCC != 0 {
+            if let Ok(Some(found)) = self.find(&worker.tables.sender_bcc, &sender) {
+                let copy = first_address(&found.value);
+                self.recipients.copies.push(copy);
+            }
+            if !worker.settings.always_bcc.is_empty() {
+                let copy = first_address(worker.settings.always_bcc.as_bytes());
+                self.recipients.copies.push(copy);
+            }
+        }
+        for copy in std::mem::take(&mut self.recipients.copies) {
+            let Ok(address) = self.rewrite(ipc::rewrite::Context::Local, &copy).await else { return };
+            let Ok(expanded) = self.expand(&address).await else { return };
+            for address in &expanded {
+                self.write(&Written { address, original: &copy, dsn_original: b"", notify: NOTIFY_NEVER });
+            }
+        }
+    }
+
+    /// recipient_bcc_maps.
+    fn copy_of_recipient(&mut self, address: &[u8]) -> Result<(), crate::canonical::Failed> {
+        let worker = self.worker;
+        if let Some(found) = self.find(&worker.tables.recipient_bcc, address)? {
+            self.recipients.copies.push(first_address(&found.value));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, recipient: &Written<'_>) {
+        if self.is_duplicate(recipient) {
+            return;
+        }
+        self.warning_time();
+        if recipient.notify != 0 {
+            self.put_attribute("notify_flags", recipient.notify.to_string().as_bytes());
+        }
+        if !recipient.dsn_original.is_empty() {
+            self.put_attribute("dsn_orig_rcpt", recipient.dsn_original);
+        }
+        self.put(Type::ORIGINAL, recipient.original);
+        self.put(Type::RECIPIENT, recipient.address);
+        self.size.recipients += 1;
+    }
+
+    /// duplicate_filter_limit: the same recipient for the same reason gets one copy.
+    fn is_duplicate(&mut self, recipient: &Written<'_>) -> bool {
+        let notify = [recipient.notify as u8];
+        let parts = [recipient.address, recipient.original, recipient.dsn_original, &notify];
+        let mut key = parts.join(&b'\n');
+        key.make_ascii_lowercase();
+        if self.recipients.seen.contains(&key) {
+            return true;
+        }
+        let limit = self.worker.settings.duplicate_limit;
+        if limit == 0 || self.recipients.seen.len() < limit {
+            self.recipients.seen.insert(key);
+        }
+        false
+    }
+}
+
+/// `rfc822;user@domain`, or `utf-8;` where the address is not ASCII (RFC 6533).
+fn dsn_form(address: &[u8]) -> Vec<u8> {
+    let kind: &[u8] = if address.is_ascii() { b"rfc822;" } else { b"utf-8;" };
+    [kind, &address::quote(address)].concat()
+}
+
+fn first_address(value: &[u8]) -> Vec<u8> {
+    let first = address::mailboxes(value).into_iter().next();
+    first.map(|mailbox| address::unquote(&mailbox.address)).unwrap_or_default()
+}

@@ -1,0 +1,184 @@
+//! The daemon: its clients, and what all messages share.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use daemon::{Client, Context, Flow, StartError};
+use ipc::bounce::Bounce;
+use ipc::cleanup::{Cleanup as Protocol, Outcome, Reply, Request, status};
+use ipc::qmgr::Notifier;
+use ipc::rewrite::Rewriter;
+use ipc::{Pool, Server};
+use queue::Committer;
+use tokio::sync::Notify;
+
+use crate::domains::OwnDomains;
+use crate::incoming::Incoming;
+use crate::settings::Settings;
+use crate::tables::Tables;
+
+/// What all messages share.
+pub struct Cleanup {
+    /// main.cf.
+    pub settings: Settings,
+    /// Lookup tables.
+    pub tables: Tables,
+    /// Domains that tables are also asked about without the domain.
+    pub domains: OwnDomains,
+    /// trivial-rewrite.
+    pub rewriter: Rewriter,
+    /// bounce, for messages that are returned at once.
+    pub bounce: Pool<Bounce>,
+    committer: RefCell<Option<Committer>>,
+    notifier: Notifier,
+    arrived: RefCell<Vec<String>>,
+    arrival: Notify,
+    flow: Option<Flow>,
+}
+
+impl daemon::Worker for Cleanup {
+    fn start(context: &Context) -> Result<Self, StartError> {
+        let config = &context.config;
+        // The zone is read now: the sandbox has no /etc.
+        message::date::rfc5322(0);
+        let timeout = context.ipc_timeout();
+        let rewrite = format!("private/{}", config.get(config::param::REWRITE_SERVICE_NAME)?);
+        let bounce = format!("private/{}", config.get(config::param::BOUNCE_SERVICE_NAME)?);
+        Ok(Cleanup {
+            settings: Settings::read(config)?,
+            tables: Tables::open(config)?,
+            domains: OwnDomains::read(config)?,
+            rewriter: Rewriter::new(&rewrite, timeout),
+            bounce: Pool::new(bounce, timeout),
+            committer: RefCell::new(None),
+            notifier: Notifier::new(format!("public/{}", config.get(config::param::QUEUE_SERVICE_NAME)?)),
+            arrived: RefCell::default(),
+            arrival: Notify::new(),
+            flow: context.take_flow(),
+        })
+    }
+
+    fn background(self: &Rc<Self>, _: &Rc<Context>) {
+        tokio::task::spawn_local(Rc::clone(self).notify());
+    }
+
+    async fn session(self: Rc<Self>, client: Client) {
+        let context = Rc::clone(&client.context);
+        let Some(stream) = client.into_unix() else { return };
+        let mut channel: Server<Protocol> = Server::new(stream);
+        channel.set_timeout(context.ipc_timeout());
+        while let Some(request) = context.next_request(&mut channel).await {
+            let Request::Open { flags } = request else {
+                logging::warning!("cleanup client: a message without a beginning");
+                return;
+            };
+            if self.message(&mut channel, flags).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn changed_table(&self) -> Option<String> {
+        self.tables.changed().map(str::to_owned)
+    }
+}
+
+impl Cleanup {
+    /// Takes one message. `None`: the client is gone, and its message with it.
+    async fn message(&self, channel: &mut Server<Protocol>, flags: u32) -> Option<()> {
+        self.take_token().await;
+        let mut incoming = match Incoming::open(self, flags) {
+            Ok(incoming) => incoming,
+            Err(error) => {
+                logging::warning!("mail_queue_enter: {error}");
+                return None;
+            }
+        };
+        channel.send(&Reply::Opened { queue_id: incoming.id().to_owned() }).await.ok()?;
+        loop {
+            match self.next(channel, incoming.id()).await? {
+                Request::Records(records) => incoming.take(&records).await,
+                Request::Finish => break,
+                Request::Abort => return Some(()),
+                Request::Open { .. } => {
+                    logging::warning!("{}: cleanup client: a message within a message", incoming.id());
+                    return None;
+                }
+            }
+        }
+        let outcome = incoming.finish().await;
+        channel.send(&Reply::Done(outcome)).await.ok()
+    }
+
+    /// The next request within a message.
+    async fn next(&self, channel: &mut Server<Protocol>, id: &str) -> Option<Request> {
+        match channel.receive().await {
+            Ok(request) => request,
+            Err(error) => {
+                logging::warning!("{id}: cleanup client: {error}");
+                None
+            }
+        }
+    }
+
+    /// in_flow_delay: when mail comes in faster than it goes out, each message waits a moment.
+    async fn take_token(&self) {
+        let delay = self.settings.flow_delay;
+        if let Some(flow) = &self.flow
+            && !delay.is_zero()
+            && !flow.take()
+        {
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// The thread that waits for the disk; started with the first message, inside the sandbox.
+    pub fn committer(&self) -> std::io::Result<Committer> {
+        let mut committer = self.committer.borrow_mut();
+        if let Some(committer) = &*committer {
+            return Ok(committer.clone());
+        }
+        Ok(committer.insert(Committer::start()?).clone())
+    }
+
+    /// A message is complete in the incoming queue.
+    pub fn arrived(&self, id: String) {
+        self.arrived.borrow_mut().push(id);
+        self.arrival.notify_one();
+    }
+
+    /// A message on hold will not use the token that it took.
+    pub fn return_token(&self) {
+        if let Some(flow) = &self.flow {
+            flow.put(1);
+        }
+    }
+
+    /// Tells qmgr of messages, those of one turn of the loop together. A notification that is lost costs time, no mail:
+    /// qmgr finds the file when it looks into the incoming queue.
+    async fn notify(self: Rc<Self>) {
+        loop {
+            self.arrival.notified().await;
+            // Others of this turn may have been committed together with the first.
+            tokio::task::yield_now().await;
+            let ids = self.arrived.take();
+            if !ids.is_empty()
+                && let Err(error) = self.notifier.arrived_all(ids).await
+            {
+                logging::warning!("connect to {}: {error}", self.notifier.path().display());
+            }
+        }
+    }
+}
+
+/// The outcome for a client whose message is safe.
+pub fn accepted() -> Outcome {
+    Outcome { status: 0, reason: String::new() }
+}
+
+/// The outcome for a client whose message is not.
+pub fn refused(status: u32, reason: impl Into<String>) -> Outcome {
+    debug_assert_ne!(status, 0);
+    let status = if status == 0 { status::WRITE } else { status };
+    Outcome { status, reason: reason.into() }
+}
