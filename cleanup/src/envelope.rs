@@ -35,7 +35,7 @@ impl Incoming<'_> {
             Type::MESSAGE => self.begin_content(),
             // What this daemon writes itself, or what only a delivery needs.
             Type::SIZE | Type::CREATED | Type::WARNING | Type::INSPECTOR | Type::KILLED => {}
-            Type::FLAGS | Type::FILTERS | Type::POINTER | Type::PADDING => {}
+            Type::FLAGS | Type::POINTER | Type::PADDING => {}
             _ => self.fail(status::BAD, &format!("unexpected record type {kind:?} in the envelope")),
         }
     }
