@@ -58,6 +58,14 @@ impl Config {
         Config::parse(&content, directory, overrides)
     }
 
+    /// The directory of main.cf when nobody names one: $MAIL_CONFIG, or /etc/postfix.
+    pub fn default_directory() -> PathBuf {
+        match std::env::var_os("MAIL_CONFIG") {
+            Some(directory) if !directory.is_empty() => PathBuf::from(directory),
+            _ => PathBuf::from("/etc/postfix"),
+        }
+    }
+
     /// As [`Config::load`], of main.cf's content.
     pub fn parse(content: &[u8], directory: &Path, overrides: &[(String, String)]) -> Result<Config, ConfigError> {
         let file = directory.join("main.cf");

@@ -1,0 +1,78 @@
+//! The form of what is printed: blanks collapsed, and with `-f` lines of at most 80 characters.
+
+/// The longest folded line, when its words allow it.
+const WIDTH: usize = 80;
+/// What a continuation starts with.
+const INDENT: &str = "    ";
+
+/// Collapses runs of blanks.
+pub fn collapse(value: &str) -> String {
+    words(value).collect::<Vec<_>>().join(" ")
+}
+
+/// `start` (a name with its `=`, or nothing) and a value, folded when wanted.
+pub fn value(start: &str, value: &str, fold: bool) -> String {
+    let mut text = Folded::new(start, fold);
+    words(value).for_each(|word| text.word(word));
+    text.line
+}
+
+/// A line that grows word by word.
+#[derive(Debug)]
+pub struct Folded {
+    /// The text so far.
+    pub line: String,
+    width: usize,
+    fold: bool,
+}
+
+impl Folded {
+    /// Starts a line.
+    pub fn new(start: &str, fold: bool) -> Folded {
+        Folded { line: start.to_string(), width: start.chars().count(), fold }
+    }
+
+    /// Adds a word: after a blank when it fits, else on a line of its own.
+    pub fn word(&mut self, word: &str) {
+        let width = word.chars().count();
+        if self.width == 0 {
+            self.line.push_str(word);
+            self.width = width;
+        } else if !self.fold || self.width + 1 + width <= WIDTH {
+            self.line.push(' ');
+            self.line.push_str(word);
+            self.width += 1 + width;
+        } else {
+            self.new_line(word);
+        }
+    }
+
+    /// Adds a word on a new line, when folding.
+    pub fn new_line(&mut self, word: &str) {
+        if !self.fold {
+            return self.word(word);
+        }
+        self.line.push('\n');
+        self.line.push_str(INDENT);
+        self.line.push_str(word);
+        self.width = INDENT.len() + word.chars().count();
+    }
+}
+
+fn words(value: &str) -> impl Iterator<Item = &str> {
+    value.split([' ', '\t', '\r', '\n']).filter(|word| !word.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_broken_before_the_word_that_would_pass_80_characters() {
+        let word = "1234567890".repeat(5) + "123456";
+        assert_eq!(value("transport_maps =", &format!("{word} 1234567 x"), true), format!("transport_maps = {word}\n    1234567 x"));
+        assert_eq!(value("transport_map =", &format!("{word}  1234567 x"), true), format!("transport_map = {word} 1234567\n    x"));
+        assert_eq!(value("", "a  b\n\tc", false), "a b c");
+        assert_eq!(value("a =", "", true), "a =");
+    }
+}

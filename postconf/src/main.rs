@@ -1,0 +1,60 @@
+//! # NAME
+//! postconf - show and change the configuration
+//!
+//! # SYNOPSIS
+//! `postconf [-dfhHnpvx] [-c config_dir] [-C class,...] [-o name=value] [parameter ...]`
+//! `postconf [-e] [-c config_dir] parameter=value ...`
+//! `postconf -X|-# [-c config_dir] parameter ...`
+//! `postconf -M|-F|-P [-efhHovxX#] [-c config_dir] [service[/type[/name]] ...]`
+//! `postconf -a|-A|-l|-m`
+//!
+//! # DESCRIPTION
+//! Shows parameters of main.cf as set or by default (`-d` defaults, `-n` what is set, `-x` with `$` expressions expanded,
+//! `-h` without names, `-H` without values, `-f` folded), and services of master.cf (`-M` entries, `-F` their fields,
+//! `-P` their `-o` options). Given `name=value` it changes the file: comments, order, mode and owner stay, and the file
+//! is replaced as a whole. Settings that nothing reads are named in warnings, as are those whose effect is not
+//! implemented.
+//!
+//! # PRIVILEGE
+//! The caller's.
+//!
+//! # DIAGNOSTICS
+//! Exit status 0 even when a parameter is unknown (a warning); 1 when a file cannot be read, parsed or replaced, or an
+//! option makes no sense. Errors go to standard error.
+
+mod change;
+mod fold;
+mod names;
+mod options;
+mod out;
+mod parameters;
+mod services;
+mod source;
+
+use std::process::ExitCode;
+
+use options::{Mode, Options};
+
+fn main() -> ExitCode {
+    logging::set_up_command("postconf", false);
+    let result = Options::parse(std::env::args_os().skip(1)).and_then(|options| run(&options));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => logging::fatal!("{failure}"),
+    }
+}
+
+fn run(options: &Options) -> Result<(), out::Failure> {
+    match options.mode {
+        Mode::MainCf if options.is_change() => change::main_cf(options),
+        Mode::MainCf => parameters::show(options),
+        Mode::MasterEntries | Mode::MasterFields | Mode::MasterOptions if options.is_change() => {
+            change::master_cf(options)
+        }
+        Mode::MasterEntries | Mode::MasterFields | Mode::MasterOptions => services::show(options),
+        Mode::TableTypes => out::lines(lookup::Kind::ALL.iter().map(|kind| kind.as_str())),
+        Mode::LockTypes => out::lines(["flock", "fcntl", "dotlock"]),
+        // SASL is not there yet: no type is supported.
+        Mode::SaslTypes => Ok(()),
+    }
+}

@@ -1,0 +1,237 @@
+//! The command line: letters as getopt has them, and which of them go together.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser};
+
+use crate::out::Failure;
+
+/// What is shown or changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Parameters of main.cf.
+    #[default]
+    MainCf,
+    /// `-M`: entries of master.cf.
+    MasterEntries,
+    /// `-F`: their fields.
+    MasterFields,
+    /// `-P`: their `-o` options.
+    MasterOptions,
+    /// `-m`
+    TableTypes,
+    /// `-l`
+    LockTypes,
+    /// `-a`, `-A`
+    SaslTypes,
+}
+
+/// What is done with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// `-e`
+    Set,
+    /// `-X`
+    Remove,
+    /// `-#`
+    Comment,
+}
+
+/// Which parameters are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Classes {
+    /// Those of the table.
+    pub builtin: bool,
+    /// Those with a service's name in theirs.
+    pub service: bool,
+    /// Those that main.cf invents.
+    pub user: bool,
+}
+
+/// The command line, understood.
+#[derive(Debug)]
+pub struct Options {
+    /// What is shown or changed.
+    pub mode: Mode,
+    /// The letter of the mode, for messages.
+    letters: String,
+    /// A change, unless None.
+    pub act: Option<Act>,
+    /// `-d`
+    pub defaults: bool,
+    /// `-n`
+    pub explicit: bool,
+    /// `-x`
+    pub expand: bool,
+    /// `-h`
+    pub hide_names: bool,
+    /// `-H`
+    pub hide_values: bool,
+    /// `-f`
+    pub fold: bool,
+    /// `-C`
+    pub classes: Classes,
+    /// `-c`
+    pub directory: Option<PathBuf>,
+    /// `-o`
+    pub overrides: Vec<(String, String)>,
+    /// What is left: names, or `name=value`.
+    pub arguments: Vec<String>,
+}
+
+const USAGE: &str = "usage: postconf [-a (server SASL types)] [-A (client SASL types)] [-c config_dir] \
+    [-C param_class] [-d (parameter defaults)] [-e (edit configuration)] [-f (fold lines)] [-F (master.cf fields)] \
+    [-h (no names)] [-H (no values)] [-l (lock types)] [-m (map types)] [-M (master.cf)] [-n (non-default parameters)] \
+    [-o name=value (override parameter value)] [-p (main.cf, default)] [-P (master.cf parameters)] [-v (verbose)] \
+    [-x (expand parameter values)] [-X (exclude)] [-# (comment-out)] [name...]";
+
+impl Options {
+    /// Reads the command line without the program's name.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, Failure> {
+        let mut options = Options {
+            mode: Mode::default(),
+            letters: String::new(),
+            act: None,
+            defaults: false,
+            explicit: false,
+            expand: false,
+            hide_names: false,
+            hide_values: false,
+            fold: false,
+            classes: Classes { builtin: true, service: true, user: true },
+            directory: None,
+            overrides: Vec::new(),
+            arguments: Vec::new(),
+        };
+        let mut parser = Parser::from_args(arguments);
+        while let Some(argument) = parser.next().map_err(|_| Failure::new(USAGE))? {
+            match argument {
+                Arg::Short(letter) => options.letter(letter, &mut parser)?,
+                Arg::Value(value) => options.arguments.push(value.to_string_lossy().into_owned()),
+                Arg::Long(_) => return Err(Failure::new(USAGE)),
+            }
+        }
+        options.check()?;
+        Ok(options)
+    }
+
+    /// Whether a file is to be changed.
+    pub fn is_change(&self) -> bool {
+        self.act.is_some()
+    }
+
+    fn letter(&mut self, letter: char, parser: &mut Parser) -> Result<(), Failure> {
+        let mut value = || match parser.value() {
+            Ok(value) => Ok(value.to_string_lossy().into_owned()),
+            Err(_) => Err(Failure::new(USAGE)),
+        };
+        match letter {
+            'a' | 'A' => self.mode = Mode::SaslTypes,
+            'l' => self.mode = Mode::LockTypes,
+            'm' => self.mode = Mode::TableTypes,
+            'M' => self.mode = Mode::MasterEntries,
+            'F' => self.mode = Mode::MasterFields,
+            'P' => self.mode = Mode::MasterOptions,
+            'e' => self.act = Some(Act::Set),
+            'X' => self.act = Some(Act::Remove),
+            '#' => self.act = Some(Act::Comment),
+            'd' => self.defaults = true,
+            'n' => self.explicit = true,
+            'x' => self.expand = true,
+            'h' => self.hide_names = true,
+            'H' => self.hide_values = true,
+            'f' => self.fold = true,
+            'p' | 'v' => {}
+            'c' => self.directory = Some(PathBuf::from(value()?)),
+            'C' => self.classes = classes(&value()?)?,
+            'o' => {
+                let text = value()?;
+                let setting = config::main_cf::split(&text);
+                let (name, value) = setting.map_err(|problem| Failure(format!("{problem}: \"{text}\"")))?;
+                self.overrides.push((name.to_string(), value.to_string()));
+            }
+            'b' | 't' | 'T' => return Err(Failure(format!("option -{letter} is not implemented"))),
+            _ => return Err(Failure::new(USAGE)),
+        }
+        if !self.letters.contains(letter) {
+            self.letters.push(letter);
+        }
+        Ok(())
+    }
+
+    /// Refuses what makes no sense together; `name=value` implies `-e`.
+    fn check(&mut self) -> Result<(), Failure> {
+        let has_value = self.arguments.iter().any(|argument| argument.contains('='));
+        if has_value && !self.letters.contains('e') && self.mode as u8 <= Mode::MasterOptions as u8 {
+            self.letters.push('e');
+            self.act = Some(self.act.unwrap_or(Act::Set));
+        }
+        for group in ["FMPlm", "denX#", "hH"] {
+            let given: Vec<String> =
+                group.chars().filter(|letter| self.letters.contains(*letter)).map(|letter| format!("-{letter}")).collect();
+            if given.len() > 1 {
+                return Err(Failure(format!("specify one of {}", given.join(" "))));
+            }
+        }
+        let (mode, refused) = match self.mode {
+            Mode::MasterEntries => ('M', "dn"),
+            Mode::MasterFields => ('F', "dnX#"),
+            Mode::MasterOptions => ('P', "dn#"),
+            _ => (' ', ""),
+        };
+        match refused.chars().find(|letter| self.letters.contains(*letter)) {
+            Some(letter) => Err(Failure(format!("with option -{mode}, do not specify -{letter}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn classes(text: &str) -> Result<Classes, Failure> {
+    let mut classes = Classes { builtin: false, service: false, user: false };
+    for word in text.split([' ', ',', '\t']).filter(|word| !word.is_empty()) {
+        match word {
+            "builtin" => classes.builtin = true,
+            "service" => classes.service = true,
+            "user" => classes.user = true,
+            "all" => classes = Classes { builtin: true, service: true, user: true },
+            _ => return Err(Failure(format!("unknown -C option value \"{word}\" in \"{text}\""))),
+        }
+    }
+    Ok(classes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace().map(OsString::from)).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn a_value_on_the_command_line_is_a_change() {
+        assert_eq!(parse("foo=bar").unwrap().act, Some(Act::Set));
+        assert_eq!(parse("-M a/unix=b").unwrap().mode, Mode::MasterEntries);
+        assert_eq!(parse("foo").unwrap().act, None);
+    }
+
+    #[test]
+    fn letters_that_contradict_each_other_are_refused_in_the_words_of_postfix() {
+        for (line, text) in [
+            ("-n -d", "specify one of -d -n"),
+            ("-n foo=bar", "specify one of -e -n"),
+            ("-e -X foo", "specify one of -e -X"),
+            ("-X foo=x", "specify one of -e -X"),
+            ("-M -F", "specify one of -F -M"),
+            ("-h -H", "specify one of -h -H"),
+            ("-M -n", "with option -M, do not specify -n"),
+            ("-FX a/b/c", "with option -F, do not specify -X"),
+            ("-C foo", "unknown -C option value \"foo\" in \"foo\""),
+        ] {
+            assert_eq!(parse(line).unwrap_err(), text, "{line}");
+        }
+        assert!(parse("-Z").unwrap_err().starts_with("usage: "));
+        assert!(parse("-c").unwrap_err().starts_with("usage: "));
+    }
+}

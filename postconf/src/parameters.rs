@@ -1,0 +1,122 @@
+//! Parameters of main.cf: which of them, in which order, in which form.
+
+use std::collections::BTreeMap;
+
+use config::{Config, Kind, Setting, find, transport};
+
+use crate::fold;
+use crate::names;
+use crate::options::Options;
+use crate::out::{self, Failure};
+use crate::source::Source;
+
+/// Prints the parameters that the command line asks for.
+pub fn show(options: &Options) -> Result<(), Failure> {
+    let source = Source::load(options)?;
+    if !options.defaults {
+        names::warn_expressions(&source);
+    }
+    let known = known(options, &source);
+    let mut lines = Vec::new();
+    if options.arguments.is_empty() {
+        for name in known.keys() {
+            lines.extend(line(options, &source, &known, name)?);
+        }
+    } else {
+        for name in &options.arguments {
+            if known.contains_key(name) {
+                lines.extend(line(options, &source, &known, name)?);
+            } else {
+                logging::warning!("{name}: unknown parameter");
+            }
+        }
+    }
+    out::lines(lines)?;
+    if !options.defaults {
+        names::warn_unused(&source);
+    }
+    Ok(())
+}
+
+/// The names that may be shown, with their unexpanded defaults (None: main.cf invents the name).
+fn known(options: &Options, source: &Source) -> BTreeMap<String, Option<String>> {
+    let mut known = BTreeMap::new();
+    let config = &source.config;
+    if options.classes.builtin {
+        let shown = config.table().iter().filter(|entry| !entry.legacy && !is_service_default(entry.name, source));
+        known.extend(shown.map(|entry| (entry.name.to_string(), Some(entry.default.to_string()))));
+    }
+    if options.classes.service {
+        for (name, default) in source.services.iter().flat_map(service_parameters) {
+            known.entry(name).or_insert(Some(default));
+        }
+    }
+    if options.classes.user && !options.defaults {
+        let unused: Vec<String> =
+            config::names::unused(config, &source.services).into_iter().map(|unused| unused.name).collect();
+        let services: Vec<String> = source.services.iter().flat_map(config::names::service_parameters).collect();
+        for (name, _) in config.settings() {
+            let builtin = find(name).is_some_and(|entry| !entry.legacy);
+            if !(builtin || services.iter().any(|service| service == name) || unused.iter().any(|other| other == name)) {
+                known.insert(name.to_string(), None);
+            }
+        }
+    }
+    known
+}
+
+/// `smtp_destination_concurrency_limit` and its like belong to the service, not to the table.
+fn is_service_default(name: &str, source: &Source) -> bool {
+    let Some(family) = transport::family_of(name) else { return false };
+    let default = find(name).map_or("", |entry| entry.default);
+    let own = format!("${}", family.fallback);
+    default == own && !source.services.iter().any(|entry| name == format!("{}{}", entry.name(), family.suffix))
+}
+
+fn service_parameters(entry: &config::master_cf::RawEntry) -> Vec<(String, String)> {
+    transport::families_of(entry.field(7).unwrap_or_default())
+        .map(|family| (format!("{}{}", entry.name(), family.suffix), format!("${}", family.fallback)))
+        .collect()
+}
+
+/// The printed form of one parameter; None when `-n` leaves it out.
+fn line(
+    options: &Options,
+    source: &Source,
+    known: &BTreeMap<String, Option<String>>,
+    name: &str,
+) -> Result<Option<String>, Failure> {
+    let config = &source.config;
+    let raw = match config.setting(name) {
+        Some(Setting { value, .. }) => value.clone(),
+        // The directory is set by the way the command was called.
+        None if options.explicit && name != "config_directory" => return Ok(None),
+        None => match config.default(name) {
+            Some(default) => default.to_string(),
+            None => known.get(name).cloned().flatten().unwrap_or_default(),
+        },
+    };
+    if options.hide_values {
+        return Ok(Some(name.to_string()));
+    }
+    if name == "mynetworks" && !config.is_set(name) {
+        // Its default cannot always be computed; say why.
+        config.mynetworks().map_err(Failure::new)?;
+    }
+    let value = if options.expand { expanded(config, name, &raw)? } else { raw };
+    let start = if options.hide_names { String::new() } else { format!("{name} =") };
+    Ok(Some(fold::value(&start, &value, options.fold)))
+}
+
+fn expanded(config: &Config, name: &str, raw: &str) -> Result<String, Failure> {
+    if find(name).is_some_and(|entry| entry.kind == Kind::Raw) {
+        return Ok(raw.to_string());
+    }
+    match config.expand_noting(raw) {
+        Ok((text, _)) => Ok(text),
+        Err(error) => {
+            logging::warning!("{error}");
+            Err(Failure::new("macro processing error"))
+        }
+    }
+}

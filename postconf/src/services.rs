@@ -1,0 +1,239 @@
+//! Services of master.cf: entries, fields and `-o` options, shown.
+
+use config::master_cf::{RawEntry, split_arguments};
+use config::Config;
+
+use crate::fold::Folded;
+use crate::names;
+use crate::options::{Mode, Options};
+use crate::out::{self, Failure};
+use crate::source::Source;
+
+/// The names of the fields, as `-F` has them.
+pub const FIELDS: [&str; 8] =
+    ["service", "type", "private", "unprivileged", "chroot", "wakeup", "process_limit", "command"];
+
+/// Where the fields of a printed entry start.
+const COLUMNS: [usize; 8] = [0, 11, 17, 25, 33, 41, 49, 57];
+
+/// Prints the services that the command line asks for.
+pub fn show(options: &Options) -> Result<(), Failure> {
+    let source = Source::load(options)?;
+    for entry in &source.services {
+        check(entry, &source)?;
+    }
+    let requests: Vec<Request> = options.arguments.iter().map(|text| Request::new(text)).collect();
+    let mut matched = vec![false; requests.len()];
+    let mut lines = Vec::new();
+    for entry in &source.services {
+        for (item, line) in items(entry, options, &source)? {
+            let mut wanted = requests.is_empty();
+            for (request, matched) in requests.iter().zip(&mut matched) {
+                if request.matches(entry, item.as_deref()) {
+                    (wanted, *matched) = (true, true);
+                }
+            }
+            if wanted {
+                lines.push(line);
+            }
+        }
+    }
+    for (text, _) in options.arguments.iter().zip(matched).filter(|(_, matched)| !matched) {
+        logging::warning!("unmatched request: \"{text}\"");
+    }
+    out::lines(lines)?;
+    names::warn_unused(&source);
+    Ok(())
+}
+
+/// `service[/type[/name]]`; `*` and what is left out match everything.
+#[derive(Debug)]
+pub struct Request {
+    parts: Vec<String>,
+}
+
+impl Request {
+    /// Splits a request at its slashes; a service name may contain none here.
+    pub fn new(text: &str) -> Request {
+        Request { parts: text.splitn(3, '/').map(str::to_string).collect() }
+    }
+
+    /// Whether an entry, and an item of it if there is one, is meant.
+    pub fn matches(&self, entry: &RawEntry, item: Option<&str>) -> bool {
+        let part = |at: usize, text: &str| match self.parts.get(at).map(String::as_str) {
+            None | Some("*" | "") => true,
+            Some(wanted) => wanted == text,
+        };
+        part(0, entry.name())
+            && part(1, entry.field(1).unwrap_or_default())
+            && item.is_none_or(|item| part(2, item))
+    }
+}
+
+/// Refuses an entry that the supervisor would refuse.
+pub fn check(entry: &RawEntry, source: &Source) -> Result<(), Failure> {
+    if entry.fields.len() < FIELDS.len() {
+        let file = source.master_cf.display();
+        return Err(Failure(format!("file {file}: line {}: bad field count", entry.line)));
+    }
+    check_fields(entry)
+}
+
+/// Refuses fields that mean nothing.
+pub fn check_fields(entry: &RawEntry) -> Result<(), Failure> {
+    for (at, name) in FIELDS.iter().enumerate() {
+        let value = entry.field(at).unwrap_or_default();
+        let valid = match at {
+            1 => ["inet", "unix", "fifo", "pass", "unix-dgram"].contains(&value),
+            2..=4 => ["-", "y", "n"].contains(&value),
+            5 => value == "-" || is_number(value.strip_suffix('?').unwrap_or(value)),
+            6 => value == "-" || is_number(value),
+            _ => !value.is_empty(),
+        };
+        if !valid {
+            let mut text = entry.fields.join(" ");
+            if !entry.arguments.is_empty() {
+                text = format!("{text} {}", entry.arguments);
+            }
+            return Err(Failure(format!("invalid {name} field \"{value}\" in \"{text}\"")));
+        }
+    }
+    Ok(())
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// What an entry gives to print: itself, its fields, or its options, with the name of the item.
+fn items(
+    entry: &RawEntry,
+    options: &Options,
+    source: &Source,
+) -> Result<Vec<(Option<String>, String)>, Failure> {
+    let start = format!("{}/{}/", entry.name(), entry.field(1).unwrap_or_default());
+    let labelled = |name: &str, value: Folded| match (options.hide_names, options.hide_values) {
+        (_, true) => format!("{start}{name}"),
+        (true, _) => value.line,
+        (false, false) => format!("{start}{name} = {}", value.line).trim_end().to_string(),
+    };
+    match options.mode {
+        Mode::MasterFields => {
+            let mut found = Vec::new();
+            for (at, name) in FIELDS.iter().enumerate() {
+                let mut value = Folded::new(entry.field(at).unwrap_or_default(), options.fold);
+                if at == 7 {
+                    push_arguments(&mut value, &arguments(entry, options, source)?);
+                }
+                found.push((Some(name.to_string()), labelled(name, value)));
+            }
+            Ok(found)
+        }
+        Mode::MasterOptions => {
+            let mut settings = entry.options();
+            settings.sort();
+            let mut found = Vec::new();
+            for (name, value) in settings {
+                let value = if options.expand { expand_for(entry, source, &value)? } else { value };
+                let line = labelled(&name, Folded::new(&value, options.fold));
+                found.push((Some(name), line));
+            }
+            Ok(found)
+        }
+        _ => Ok(vec![(None, render(entry, &arguments(entry, options, source)?, options.fold))]),
+    }
+}
+
+/// The printed form of an entry.
+pub fn render(entry: &RawEntry, arguments: &[String], fold: bool) -> String {
+    let mut start = String::new();
+    for (at, column) in COLUMNS.iter().enumerate() {
+        let width = start.chars().count();
+        // A field that is too long pushes the next one to the right.
+        let gap = if at == 0 { 0 } else { column.saturating_sub(width).max(1) };
+        start.push_str(&" ".repeat(gap));
+        start.push_str(entry.field(at).unwrap_or_default());
+    }
+    let mut line = Folded::new(&start, fold);
+    push_arguments(&mut line, arguments);
+    line.line
+}
+
+/// Options stand on lines of their own, each with its value.
+fn push_arguments(line: &mut Folded, arguments: &[String]) {
+    let mut options = true;
+    let mut after_option = false;
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        options = options && argument.starts_with('-');
+        if options && argument == "-o" {
+            let value = arguments.next().map(|value| format!("-o {}", braced(value)));
+            line.new_line(value.as_deref().unwrap_or("-o"));
+            after_option = true;
+        } else if after_option {
+            line.new_line(argument);
+            after_option = options;
+        } else {
+            line.word(argument);
+        }
+    }
+}
+
+/// A setting with blanks needs its braces.
+fn braced(setting: &str) -> String {
+    match config::main_cf::split(setting) {
+        Ok((name, value)) if value.contains([' ', '\t']) => format!("{{{name}={value}}}"),
+        Ok((name, value)) => format!("{name}={value}"),
+        Err(_) => setting.to_string(),
+    }
+}
+
+/// The arguments of an entry, `-ofoo` split into `-o foo`, expanded with `-x`.
+pub fn arguments(entry: &RawEntry, options: &Options, source: &Source) -> Result<Vec<String>, Failure> {
+    let mut arguments = split(entry);
+    if options.expand {
+        for argument in &mut arguments {
+            *argument = expand_for(entry, source, argument)?;
+        }
+    }
+    Ok(arguments)
+}
+
+/// The arguments of an entry; a brace that is missing is warned of.
+pub fn split(entry: &RawEntry) -> Vec<String> {
+    let plain = split_arguments(&entry.arguments).unwrap_or_else(|problem| {
+        logging::warning!("master.cf: {problem}");
+        entry.arguments.split_whitespace().map(|word| word.trim_matches(['{', '}']).to_string()).collect()
+    });
+    let mut arguments = Vec::with_capacity(plain.len());
+    let mut options = true;
+    for argument in plain {
+        options = options && (argument.starts_with('-') || arguments.last().is_some_and(|last| last == "-o"));
+        match argument.strip_prefix("-o") {
+            Some(setting) if options && !setting.is_empty() => {
+                arguments.push("-o".to_string());
+                arguments.push(setting.to_string());
+            }
+            _ => arguments.push(argument),
+        }
+    }
+    arguments
+}
+
+/// Expands a text as the service would see it: its own options win over main.cf.
+fn expand_for(entry: &RawEntry, source: &Source, text: &str) -> Result<String, Failure> {
+    let own = entry.options();
+    let mut scope = |name: &str| match own.iter().rev().find(|(option, _)| option == name) {
+        Some((_, value)) => Some(expand_main(&source.config, value)),
+        None if name == "service_name" => Some(entry.name().to_string()),
+        None => source.config.raw(name).map(|raw| expand_main(&source.config, raw)),
+    };
+    config::expand::expand(text, &mut scope).map_err(|error| {
+        logging::warning!("{error}");
+        Failure::new("macro processing error")
+    })
+}
+
+fn expand_main(config: &Config, text: &str) -> String {
+    config.expand_noting(text).map(|(text, _)| text).unwrap_or_default()
+}

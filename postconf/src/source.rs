@@ -1,0 +1,57 @@
+//! What the other files show: main.cf with the command line's overrides, and the entries of master.cf.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use config::master_cf::{RawEntry, entries};
+use config::Config;
+
+use crate::options::Options;
+use crate::out::Failure;
+
+/// The configuration that was asked for.
+#[derive(Debug)]
+pub struct Source {
+    /// main.cf, or nothing but defaults.
+    pub config: Config,
+    /// The entries of master.cf; none when there is no such file.
+    pub services: Vec<RawEntry>,
+    /// master.cf.
+    pub master_cf: PathBuf,
+}
+
+/// The configuration directory: `-c`, or as any program finds it.
+pub fn directory(options: &Options) -> PathBuf {
+    options.directory.clone().unwrap_or_else(Config::default_directory)
+}
+
+impl Source {
+    /// Reads both files and prints what is odd in them.
+    pub fn load(options: &Options) -> Result<Source, Failure> {
+        let directory = directory(options);
+        let mut source = if options.defaults {
+            // The defaults of an installation, whatever directory is looked at.
+            let config = Config::parse(b"", Path::new("/etc/postfix"), &[]).map_err(Failure::new)?;
+            Source { config, services: Vec::new(), master_cf: directory.join("master.cf") }
+        } else {
+            let config = Config::load(&directory, &options.overrides).map_err(Failure::new)?;
+            Source { config, services: Vec::new(), master_cf: directory.join("master.cf") }
+        };
+        for warning in source.config.warnings() {
+            logging::warning!("{warning}");
+        }
+        source.read_services();
+        Ok(source)
+    }
+
+    /// A master.cf that cannot be read has no services: the supervisor will say so.
+    fn read_services(&mut self) {
+        let mut warnings = Vec::new();
+        if let Ok(content) = fs::read(&self.master_cf) {
+            self.services = entries(&content, &self.master_cf, &mut warnings);
+        }
+        for warning in warnings {
+            logging::warning!("{warning}");
+        }
+    }
+}
