@@ -9,7 +9,7 @@ use config::master_cf::{RawEntry, entries};
 use crate::options::{Act, Mode, Options};
 use crate::out::Failure;
 use crate::services::{self, FIELDS, Request};
-use crate::source::directory;
+use crate::source::{directory, open_failure};
 
 /// Changes main.cf.
 pub fn main_cf(options: &Options) -> Result<(), Failure> {
@@ -32,7 +32,8 @@ fn changes(options: &Options) -> Result<Vec<Change>, Failure> {
             Some(Act::Comment) => changes.push(Change::Comment(text.trim().to_string())),
             _ => {
                 let (name, value) = setting(text)?;
-                let earlier = changes.iter().position(|change| matches!(change, Change::Set { name: n, .. } if n == name));
+                let earlier =
+                    changes.iter().position(|change| matches!(change, Change::Set { name: n, .. } if n == name));
                 if let Some(Change::Set { name, value }) = earlier.map(|at| changes.remove(at)) {
                     logging::warning!("ignoring earlier request: '{name} = {value}'");
                 }
@@ -91,11 +92,11 @@ impl Master {
         services::check_fields(&entry)?;
         let line = services::render(&entry, &services::split(&entry), true);
         let found = self.matching(&Request::new(request));
+        for at in &found {
+            self.document.act(*at, Action::Replace(line.clone()));
+        }
         if found.is_empty() {
             self.document.append(line);
-        }
-        for at in found {
-            self.document.act(at, Action::Replace(line.clone()));
         }
         Ok(())
     }
@@ -116,6 +117,7 @@ impl Master {
         let Some(at) = FIELDS.iter().position(|name| *name == field) else {
             return Err(Failure(format!("invalid service attribute name: \"{field}\"")));
         };
+        services::check_field(at, value, value)?;
         let found = self.matching(&Request::new(request));
         if found.is_empty() {
             logging::warning!("unmatched service_name/type: \"{text}\"");
@@ -156,7 +158,10 @@ impl Master {
     /// The entries that a request means; its third part is not looked at.
     fn matching(&self, request: &Request) -> Vec<usize> {
         let entries = self.entries.iter().enumerate();
-        entries.filter(|(_, entry)| entry.as_ref().is_some_and(|e| request.matches(e, None))).map(|(at, _)| at).collect()
+        entries
+            .filter(|(_, entry)| entry.as_ref().is_some_and(|e| request.matches(e, None)))
+            .map(|(at, _)| at)
+            .collect()
     }
 
     fn update(&mut self, at: usize, change: impl FnOnce(&mut RawEntry)) -> Result<(), Failure> {
@@ -237,9 +242,5 @@ fn require(options: &Options, sentence: &str) -> Result<(), Failure> {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(file).map_err(|error| {
-        let text = error.to_string();
-        let reason = text.split(" (os error").next().unwrap_or_default().to_string();
-        Failure(format!("open {}: {reason}", file.display()))
-    })
+    fs::read(file).map_err(|error| Failure(open_failure(file, &error)))
 }

@@ -1,18 +1,15 @@
 //! The form of what is printed: blanks collapsed, and with `-f` lines of at most 80 characters.
 
-/// The longest folded line, when its words allow it.
-const WIDTH: usize = 80;
+/// The longest folded line of main.cf, when its words allow it.
+pub const MAIN_CF: usize = 80;
+/// The longest folded line of master.cf, when its words allow it.
+pub const MASTER_CF: usize = 79;
 /// What a continuation starts with.
 const INDENT: &str = "    ";
 
-/// Collapses runs of blanks.
-pub fn collapse(value: &str) -> String {
-    words(value).collect::<Vec<_>>().join(" ")
-}
-
 /// `start` (a name with its `=`, or nothing) and a value, folded when wanted.
 pub fn value(start: &str, value: &str, fold: bool) -> String {
-    let mut text = Folded::new(start, fold);
+    let mut text = Folded::new(start, fold.then_some(MAIN_CF));
     words(value).for_each(|word| text.word(word));
     text.line
 }
@@ -23,13 +20,14 @@ pub struct Folded {
     /// The text so far.
     pub line: String,
     width: usize,
-    fold: bool,
+    /// Where lines are broken, if at all.
+    limit: Option<usize>,
 }
 
 impl Folded {
     /// Starts a line.
-    pub fn new(start: &str, fold: bool) -> Folded {
-        Folded { line: start.to_string(), width: start.chars().count(), fold }
+    pub fn new(start: &str, limit: Option<usize>) -> Folded {
+        Folded { line: start.to_string(), width: start.chars().count(), limit }
     }
 
     /// Adds a word: after a blank when it fits, else on a line of its own.
@@ -38,7 +36,7 @@ impl Folded {
         if self.width == 0 {
             self.line.push_str(word);
             self.width = width;
-        } else if !self.fold || self.width + 1 + width <= WIDTH {
+        } else if self.limit.is_none_or(|limit| self.width + 1 + width <= limit) {
             self.line.push(' ');
             self.line.push_str(word);
             self.width += 1 + width;
@@ -49,7 +47,7 @@ impl Folded {
 
     /// Adds a word on a new line, when folding.
     pub fn new_line(&mut self, word: &str) {
-        if !self.fold {
+        if self.limit.is_none() {
             return self.word(word);
         }
         self.line.push('\n');
@@ -70,8 +68,14 @@ mod tests {
     #[test]
     fn a_line_is_broken_before_the_word_that_would_pass_80_characters() {
         let word = "1234567890".repeat(5) + "123456";
-        assert_eq!(value("transport_maps =", &format!("{word} 1234567 x"), true), format!("transport_maps = {word}\n    1234567 x"));
-        assert_eq!(value("transport_map =", &format!("{word}  1234567 x"), true), format!("transport_map = {word} 1234567\n    x"));
+        assert_eq!(
+            value("transport_maps =", &format!("{word} 1234567 x"), true),
+            format!("transport_maps = {word}\n    1234567 x")
+        );
+        assert_eq!(
+            value("transport_map =", &format!("{word}  1234567 x"), true),
+            format!("transport_map = {word} 1234567\n    x")
+        );
         assert_eq!(value("", "a  b\n\tc", false), "a b c");
         assert_eq!(value("a =", "", true), "a =");
     }

@@ -16,6 +16,13 @@ pub fn warn_unused(source: &Source) {
     }
 }
 
+/// Names the settings that have no effect yet.
+pub fn warn_unimplemented(source: &Source) {
+    for setting in source.config.unimplemented_settings() {
+        logging::warning!("{}", config::Problem::Unimplemented(setting));
+    }
+}
+
 /// Names what settings refer to and what is not defined, and expressions that are malformed.
 pub fn warn_expressions(source: &Source) {
     let config = &source.config;

@@ -168,8 +168,11 @@ impl Options {
             self.act = Some(self.act.unwrap_or(Act::Set));
         }
         for group in ["FMPlm", "denX#", "hH"] {
-            let given: Vec<String> =
-                group.chars().filter(|letter| self.letters.contains(*letter)).map(|letter| format!("-{letter}")).collect();
+            let given: Vec<String> = group
+                .chars()
+                .filter(|letter| self.letters.contains(*letter))
+                .map(|letter| format!("-{letter}"))
+                .collect();
             if given.len() > 1 {
                 return Err(Failure(format!("specify one of {}", given.join(" "))));
             }

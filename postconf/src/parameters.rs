@@ -35,6 +35,9 @@ pub fn show(options: &Options) -> Result<(), Failure> {
     if !options.defaults {
         names::warn_unused(&source);
     }
+    if options.explicit && options.arguments.is_empty() {
+        names::warn_unimplemented(&source);
+    }
     Ok(())
 }
 
@@ -43,7 +46,7 @@ fn known(options: &Options, source: &Source) -> BTreeMap<String, Option<String>>
     let mut known = BTreeMap::new();
     let config = &source.config;
     if options.classes.builtin {
-        let shown = config.table().iter().filter(|entry| !entry.legacy && !is_service_default(entry.name, source));
+        let shown = config.table().iter().filter(|entry| !entry.legacy && !is_service_default(entry.name));
         known.extend(shown.map(|entry| (entry.name.to_string(), Some(entry.default.to_string()))));
     }
     if options.classes.service {
@@ -57,7 +60,8 @@ fn known(options: &Options, source: &Source) -> BTreeMap<String, Option<String>>
         let services: Vec<String> = source.services.iter().flat_map(config::names::service_parameters).collect();
         for (name, _) in config.settings() {
             let builtin = find(name).is_some_and(|entry| !entry.legacy);
-            if !(builtin || services.iter().any(|service| service == name) || unused.iter().any(|other| other == name)) {
+            if !(builtin || services.iter().any(|service| service == name) || unused.iter().any(|other| other == name))
+            {
                 known.insert(name.to_string(), None);
             }
         }
@@ -66,11 +70,9 @@ fn known(options: &Options, source: &Source) -> BTreeMap<String, Option<String>>
 }
 
 /// `smtp_destination_concurrency_limit` and its like belong to the service, not to the table.
-fn is_service_default(name: &str, source: &Source) -> bool {
+fn is_service_default(name: &str) -> bool {
     let Some(family) = transport::family_of(name) else { return false };
-    let default = find(name).map_or("", |entry| entry.default);
-    let own = format!("${}", family.fallback);
-    default == own && !source.services.iter().any(|entry| name == format!("{}{}", entry.name(), family.suffix))
+    find(name).is_some_and(|entry| entry.default == format!("${}", family.fallback))
 }
 
 fn service_parameters(entry: &config::master_cf::RawEntry) -> Vec<(String, String)> {

@@ -1,9 +1,9 @@
 //! Services of master.cf: entries, fields and `-o` options, shown.
 
-use config::master_cf::{RawEntry, split_arguments};
 use config::Config;
+use config::master_cf::{RawEntry, split_arguments};
 
-use crate::fold::Folded;
+use crate::fold::{self, Folded};
 use crate::names;
 use crate::options::{Mode, Options};
 use crate::out::{self, Failure};
@@ -19,6 +19,7 @@ const COLUMNS: [usize; 8] = [0, 11, 17, 25, 33, 41, 49, 57];
 /// Prints the services that the command line asks for.
 pub fn show(options: &Options) -> Result<(), Failure> {
     let source = Source::load(options)?;
+    names::warn_expressions(&source);
     for entry in &source.services {
         check(entry, &source)?;
     }
@@ -64,9 +65,7 @@ impl Request {
             None | Some("*" | "") => true,
             Some(wanted) => wanted == text,
         };
-        part(0, entry.name())
-            && part(1, entry.field(1).unwrap_or_default())
-            && item.is_none_or(|item| part(2, item))
+        part(0, entry.name()) && part(1, entry.field(1).unwrap_or_default()) && item.is_none_or(|item| part(2, item))
     }
 }
 
@@ -81,24 +80,23 @@ pub fn check(entry: &RawEntry, source: &Source) -> Result<(), Failure> {
 
 /// Refuses fields that mean nothing.
 pub fn check_fields(entry: &RawEntry) -> Result<(), Failure> {
-    for (at, name) in FIELDS.iter().enumerate() {
-        let value = entry.field(at).unwrap_or_default();
-        let valid = match at {
-            1 => ["inet", "unix", "fifo", "pass", "unix-dgram"].contains(&value),
-            2..=4 => ["-", "y", "n"].contains(&value),
-            5 => value == "-" || is_number(value.strip_suffix('?').unwrap_or(value)),
-            6 => value == "-" || is_number(value),
-            _ => !value.is_empty(),
-        };
-        if !valid {
-            let mut text = entry.fields.join(" ");
-            if !entry.arguments.is_empty() {
-                text = format!("{text} {}", entry.arguments);
-            }
-            return Err(Failure(format!("invalid {name} field \"{value}\" in \"{text}\"")));
-        }
+    let mut text = entry.fields.join(" ");
+    if !entry.arguments.is_empty() {
+        text = format!("{text} {}", entry.arguments);
     }
-    Ok(())
+    (0..FIELDS.len()).try_for_each(|at| check_field(at, entry.field(at).unwrap_or_default(), &text))
+}
+
+/// Refuses a value that means nothing in the field at an index; `text` is where it stands.
+pub fn check_field(at: usize, value: &str, text: &str) -> Result<(), Failure> {
+    let valid = match at {
+        1 => ["inet", "unix", "fifo", "pass", "unix-dgram"].contains(&value),
+        2..=4 => ["-", "y", "n"].contains(&value),
+        5 => value == "-" || is_number(value.strip_suffix('?').unwrap_or(value)),
+        6 => value == "-" || is_number(value),
+        _ => !value.is_empty(),
+    };
+    if valid { Ok(()) } else { Err(Failure(format!("invalid {} field \"{value}\" in \"{text}\"", FIELDS[at]))) }
 }
 
 fn is_number(text: &str) -> bool {
@@ -106,26 +104,19 @@ fn is_number(text: &str) -> bool {
 }
 
 /// What an entry gives to print: itself, its fields, or its options, with the name of the item.
-fn items(
-    entry: &RawEntry,
-    options: &Options,
-    source: &Source,
-) -> Result<Vec<(Option<String>, String)>, Failure> {
-    let start = format!("{}/{}/", entry.name(), entry.field(1).unwrap_or_default());
-    let labelled = |name: &str, value: Folded| match (options.hide_names, options.hide_values) {
-        (_, true) => format!("{start}{name}"),
-        (true, _) => value.line,
-        (false, false) => format!("{start}{name} = {}", value.line).trim_end().to_string(),
-    };
+fn items(entry: &RawEntry, options: &Options, source: &Source) -> Result<Vec<(Option<String>, String)>, Failure> {
     match options.mode {
         Mode::MasterFields => {
             let mut found = Vec::new();
             for (at, name) in FIELDS.iter().enumerate() {
-                let mut value = Folded::new(entry.field(at).unwrap_or_default(), options.fold);
-                if at == 7 {
-                    push_arguments(&mut value, &arguments(entry, options, source)?);
+                let mut line = label(entry, name, options);
+                if !options.hide_values {
+                    line.word(entry.field(at).unwrap_or_default());
                 }
-                found.push((Some(name.to_string()), labelled(name, value)));
+                if at == 7 && !options.hide_values {
+                    push_arguments(&mut line, &arguments(entry, options, source)?);
+                }
+                found.push((Some(name.to_string()), line.line));
             }
             Ok(found)
         }
@@ -134,9 +125,12 @@ fn items(
             settings.sort();
             let mut found = Vec::new();
             for (name, value) in settings {
+                let mut line = label(entry, &name, options);
                 let value = if options.expand { expand_for(entry, source, &value)? } else { value };
-                let line = labelled(&name, Folded::new(&value, options.fold));
-                found.push((Some(name), line));
+                if !options.hide_values {
+                    value.split_whitespace().for_each(|word| line.word(word));
+                }
+                found.push((Some(name), line.line));
             }
             Ok(found)
         }
@@ -144,8 +138,20 @@ fn items(
     }
 }
 
+/// `service/type/name =`, as far as it is wanted.
+fn label(entry: &RawEntry, name: &str, options: &Options) -> Folded {
+    let start = match (options.hide_names, options.hide_values) {
+        (true, false) => String::new(),
+        (_, hide) => {
+            let sign = if hide { "" } else { " =" };
+            format!("{}/{}/{name}{sign}", entry.name(), entry.field(1).unwrap_or_default())
+        }
+    };
+    Folded::new(&start, options.fold.then_some(fold::MASTER_CF))
+}
+
 /// The printed form of an entry.
-pub fn render(entry: &RawEntry, arguments: &[String], fold: bool) -> String {
+pub fn render(entry: &RawEntry, arguments: &[String], folded: bool) -> String {
     let mut start = String::new();
     for (at, column) in COLUMNS.iter().enumerate() {
         let width = start.chars().count();
@@ -154,7 +160,7 @@ pub fn render(entry: &RawEntry, arguments: &[String], fold: bool) -> String {
         start.push_str(&" ".repeat(gap));
         start.push_str(entry.field(at).unwrap_or_default());
     }
-    let mut line = Folded::new(&start, fold);
+    let mut line = Folded::new(&start, folded.then_some(fold::MASTER_CF));
     push_arguments(&mut line, arguments);
     line.line
 }
@@ -192,8 +198,11 @@ fn braced(setting: &str) -> String {
 pub fn arguments(entry: &RawEntry, options: &Options, source: &Source) -> Result<Vec<String>, Failure> {
     let mut arguments = split(entry);
     if options.expand {
-        for argument in &mut arguments {
-            *argument = expand_for(entry, source, argument)?;
+        // The values of settings alone: what pipe makes of `${recipient}` is its own business.
+        for at in 1..arguments.len() {
+            if arguments[at - 1] == "-o" {
+                arguments[at] = expand_for(entry, source, &arguments[at])?;
+            }
         }
     }
     Ok(arguments)

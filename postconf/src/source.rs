@@ -1,10 +1,11 @@
 //! What the other files show: main.cf with the command line's overrides, and the entries of master.cf.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use config::master_cf::{RawEntry, entries};
 use config::Config;
+use config::master_cf::{RawEntry, entries};
 
 use crate::options::Options;
 use crate::out::Failure;
@@ -44,14 +45,22 @@ impl Source {
         Ok(source)
     }
 
-    /// A master.cf that cannot be read has no services: the supervisor will say so.
+    /// A master.cf that cannot be read has no services: a warning, the supervisor will say more.
     fn read_services(&mut self) {
         let mut warnings = Vec::new();
-        if let Ok(content) = fs::read(&self.master_cf) {
-            self.services = entries(&content, &self.master_cf, &mut warnings);
+        match fs::read(&self.master_cf) {
+            Ok(content) => self.services = entries(&content, &self.master_cf, &mut warnings),
+            Err(error) => logging::warning!("{}", open_failure(&self.master_cf, &error)),
         }
         for warning in warnings {
             logging::warning!("{warning}");
         }
     }
+}
+
+/// The sentence about a file that cannot be opened.
+pub fn open_failure(file: &Path, error: &io::Error) -> String {
+    let text = error.to_string();
+    let reason = text.split(" (os error").next().unwrap_or_default();
+    format!("open {}: {reason}", file.display())
 }

@@ -51,8 +51,8 @@ pub const TIME_LIMIT: [Family; 2] = [
     Family { suffix: "_time_limit", fallback: "command_time_limit", owner: Owner::Spawn },
 ];
 
-/// The programs whose services the queue manager delivers through.
-pub const DELIVERY_PROGRAMS: [&str; 7] = ["discard", "error", "lmtp", "local", "pipe", "smtp", "virtual"];
+/// The programs whose services have parameters of the queue manager (discard has none).
+pub const DELIVERY_PROGRAMS: [&str; 6] = ["error", "lmtp", "local", "pipe", "smtp", "virtual"];
 
 /// The per-transport families that a service of `program` (the command of its master.cf entry) has.
 pub fn families_of(program: &str) -> impl Iterator<Item = Family> {
