@@ -129,7 +129,7 @@ fn source(value: &str, parameter: &str, settings: &Settings) -> Result<IpAddr, S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture;
+    use crate::tests::fixture;
     use net::Interface;
 
     #[test]

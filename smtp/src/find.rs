@@ -209,7 +209,7 @@ fn without_loop(settings: &Settings, domain: &str, found: Found) -> Result<Vec<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture;
+    use crate::tests::fixture;
 
     fn found(list: &[(u16, &str)], best: u16) -> Found {
         let server = |(preference, address): &(u16, &str)| Server {

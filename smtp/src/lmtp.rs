@@ -19,8 +19,6 @@ mod destination;
 mod envelope;
 mod failure;
 mod find;
-#[cfg(test)]
-mod fixture;
 mod order;
 mod protection;
 mod server;

@@ -34,8 +34,6 @@ mod destination;
 mod envelope;
 mod failure;
 mod find;
-#[cfg(test)]
-mod fixture;
 mod order;
 mod protection;
 mod server;

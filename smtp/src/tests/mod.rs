@@ -9,8 +9,12 @@ use dns::Resolver;
 use tokio::task::LocalSet;
 
 use crate::deliver::Agent;
-use crate::fixture::{self, Script, Server, job};
 use crate::settings::{Protocol, Settings};
+
+pub mod fixture;
+mod name_server;
+
+use fixture::{Script, Server, job};
 
 const TEXT: &[&str] = &["Subject: hello", "", ".", "..two", "bye"];
 
