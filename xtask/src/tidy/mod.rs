@@ -21,6 +21,7 @@ pub fn run() -> Outcome {
     for path in files.iter().filter(|f| f.ends_with(".rs")) {
         sources.push(Source::new(path, &workspace::read(&workspace::root().join(path))?));
     }
+    Source::mark_test_modules(&mut sources);
     let mut complaints = Complaints::default();
     layers::check(&packages, &mut complaints);
     for source in &sources {

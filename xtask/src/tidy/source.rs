@@ -33,6 +33,23 @@ impl Source {
         Source { path: path.to_string(), lines: lines.collect() }
     }
 
+    /// Marks the files of modules that are compiled for tests alone (`#[cfg(test)] mod fixture;`).
+    pub fn mark_test_modules(sources: &mut [Source]) {
+        let found: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
+        for source in sources.iter_mut().filter(|s| found.contains(&s.path)) {
+            source.lines.iter_mut().for_each(|line| line.test = true);
+        }
+    }
+
+    fn test_modules(&self) -> Vec<String> {
+        let stem = self.path.trim_end_matches(".rs");
+        let is_root = ["/main", "/lib", "/mod"].iter().any(|name| stem.ends_with(name));
+        let folder = if is_root { stem.rsplit_once('/').map_or("", |(folder, _)| folder) } else { stem };
+        let declared = self.lines.windows(2).filter(|pair| pair[0].code.trim() == "#[cfg(test)]");
+        let names = declared.filter_map(|pair| pair[1].code.trim().strip_prefix("mod ")?.strip_suffix(';'));
+        names.map(|name| format!("{folder}/{name}.rs")).collect()
+    }
+
     /// Lines with their numbers.
     pub fn numbered(&self) -> impl Iterator<Item = (usize, &Line)> {
         self.lines.iter().enumerate().map(|(i, line)| (i + 1, line))
@@ -141,6 +158,14 @@ mod tests {
         assert_eq!(split("let a = \"x // y\"; // why"), [("let a = \"\"; ".into(), Some(" why".into()))]);
         assert_eq!(split("r#\"a\" // \"#;")[0].0, "\"\";");
         assert_eq!(split("let q = b'\"'; f::<'a>(x) /* no */ + 1")[0].0, "let q = b' '; f::<'a>(x)  + 1");
+    }
+
+    #[test]
+    fn a_module_for_tests_alone_is_a_file_of_tests() {
+        let mut sources =
+            [Source::new("smtp/src/main.rs", "#[cfg(test)]\nmod fixture;\n"), Source::new("smtp/src/fixture.rs", "a")];
+        Source::mark_test_modules(&mut sources);
+        assert!(sources[1].lines[0].test);
     }
 
     #[test]
