@@ -4,7 +4,7 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::workspace;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Pid, User};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -74,7 +74,8 @@ impl Demo {
         let stderr = File::create(self.folder.join("stderr"))?;
         let mut command = self.command("master");
         command.arg("-s").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
-        let mut child = command.spawn().map_err(|e| Failure::about(self.programs.join("master").display(), e))?;
+        let child = with_signals(|| command.spawn());
+        let mut child = child.map_err(|e| Failure::about(self.programs.join("master").display(), e))?;
         if let Some(stdout) = child.stdout.take() {
             let log = self.log.clone();
             std::thread::spawn(move || log.keep(stdout));
@@ -173,6 +174,16 @@ impl Log {
             self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
     }
+}
+
+/// Runs `start` without blocked signals: a new process inherits what is blocked, and could not be stopped.
+fn with_signals<T>(start: impl FnOnce() -> T) -> T {
+    let blocked = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
+    // A mask that cannot be changed was not changed by `run` either.
+    let _ = SigSet::empty().thread_set_mask();
+    let started = start();
+    let _ = blocked.thread_set_mask();
+    started
 }
 
 /// The caller; for root, `nobody`.

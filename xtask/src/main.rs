@@ -71,7 +71,7 @@ impl Command {
         match self {
             Command::Run(options) => run::run(&options),
             Command::Send(options) => send::run(&options),
-            Command::Test { filter } => test::run(filter.as_deref()),
+            Command::Test { filter } => test::all(filter.as_deref()),
             Command::Oracle { filter } => oracle::run(filter.as_deref()),
             Command::Tidy => tidy::run(),
             Command::Docs => docs::run(),

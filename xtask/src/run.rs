@@ -48,6 +48,19 @@ pub fn run(options: &Options) -> Outcome {
     demo.stop()
 }
 
+/// What `--check` does, on programs for tests and on a free port.
+pub fn check() -> Outcome {
+    let folder = std::env::temp_dir().join(format!("postfix-rs-check-{}", std::process::id()));
+    let port = testing::port::Port::reserve();
+    let programs = programs::reachable(&programs::build(Profile::Dev)?, &folder.join("programs"))?;
+    let folder = self::folder(Some(&folder))?;
+    let result = check::run(&folder, port.number(), &programs);
+    if result.is_ok() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    result
+}
+
 /// The folder, absolute; the default is left for one below /tmp when root builds where its substitute cannot read.
 fn folder(chosen: Option<&Path>) -> Outcome<PathBuf> {
     let default = workspace::target().join("run");
@@ -73,7 +86,7 @@ fn introduce(demo: &Demo) {
     eprintln!("Mail for any user of mail.test appears in {}/new. Ctrl-C stops everything.\n", demo.maildir().display());
 }
 
-/// Ctrl-C and its kin, as a channel. Blocked in all threads of this process; programs started later get them back.
+/// Ctrl-C and its kin, as a channel. Blocked in all threads of this process.
 fn signals() -> Outcome<Receiver<Signal>> {
     let set = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
     set.thread_block().map_err(|e| Failure::about("signal mask", e))?;

@@ -3,7 +3,7 @@
 use crate::failure::Outcome;
 use crate::packages::{self, Tool, on_path};
 use crate::programs::{self, Profile};
-use crate::{accounts, install, oracle, workspace};
+use crate::{accounts, install, oracle, run, workspace};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use testing::accounts::is_root;
@@ -20,7 +20,7 @@ pub const TOOLS: [Tool; 3] = [
 ];
 
 /// Runs everything, or the tests whose names contain `filter`.
-pub fn run(filter: Option<&str>) -> Outcome {
+pub fn all(filter: Option<&str>) -> Outcome {
     packages::ensure(&TOOLS)?;
     if is_root() {
         accounts::ensure()?;
@@ -30,6 +30,8 @@ pub fn run(filter: Option<&str>) -> Outcome {
     let oracle = if is_root() { Some(oracle::prepare()?) } else { None };
     println!("== scenarios on these programs");
     scenarios("ours", oracle.as_deref(), filter)?;
+    println!("== one message by each way, not as root");
+    run::check()?;
     match oracle {
         Some(root) => {
             println!("== scenarios on Debian's Postfix");

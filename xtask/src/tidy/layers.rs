@@ -14,7 +14,10 @@ const SAME_LAYER: &[(&str, &str)] = &[
 ];
 
 pub(super) fn check(packages: &[Package], complaints: &mut Complaints) {
-    for package in packages {
+    for (at, package) in packages.iter().enumerate() {
+        if packages[..at].iter().any(|other| other.folder == package.folder) {
+            complaints.add("Cargo.toml", 1, format!("`{}` stands twice among the members", package.folder));
+        }
         let manifest = format!("{}/Cargo.toml", package.folder);
         for name in &package.needs {
             let Some(needed) = packages.iter().find(|p| p.name == *name) else { continue };
