@@ -70,7 +70,7 @@ impl Context {
             biased;
             request = channel.receive_unlimited() => match request {
                 Ok(request) => request,
-                Err(IpcError::Closed) => None,
+                Err(IpcError::Closed | IpcError::Reset) => None,
                 Err(error) => {
                     logging::warning!("{} client: {error}", P::NAME);
                     None

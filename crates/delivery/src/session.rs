@@ -27,6 +27,10 @@ impl Session {
     /// The next request, locked; `None` when qmgr has closed the connection, when the worker is to end, or when the
     /// channel is broken (logged). A message that another process has for itself is deferred here.
     pub async fn next(&mut self) -> Option<Job> {
+        if self.channel.queued_bytes() > 0 {
+            // The greeting: qmgr hands a message only to an agent that is there.
+            self.channel.flush().await.ok()?;
+        }
         loop {
             let request = self.context.next_request(&mut self.channel).await?;
             let Some(file) = self.channel.take_descriptor() else {

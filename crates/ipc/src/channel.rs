@@ -46,6 +46,8 @@ pub enum IpcError {
     Io(io::Error),
     /// The peer has closed the channel in the middle of an exchange.
     Closed,
+    /// The peer has closed the channel without having read what was sent last: it did nothing about it.
+    Reset,
     /// The peer sent what the protocol does not allow.
     Malformed(String),
     /// The peer greets as another service or version.
@@ -59,6 +61,7 @@ impl fmt::Display for IpcError {
         match self {
             Self::Io(error) => write!(f, "{error}"),
             Self::Closed => f.write_str("premature disconnect"),
+            Self::Reset => f.write_str("connection reset by peer"),
             Self::Malformed(why) => write!(f, "malformed message: {why}"),
             Self::WrongService(name) => write!(f, "unexpected service \"{name}\" at the other end"),
             Self::TimedOut => f.write_str("time limit exceeded"),
@@ -71,7 +74,7 @@ impl std::error::Error for IpcError {}
 impl From<io::Error> for IpcError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Closed,
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Reset,
             _ => Self::Io(error),
         }
     }
@@ -204,6 +207,22 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
                 return if self.consumed == self.input.len() { Ok(None) } else { Err(IpcError::Closed) };
             }
         }
+    }
+
+    /// Waits until the peer has greeted: it has accepted the connection and serves it. Only services whose servers send
+    /// the greeting at once (an empty [`flush`](Self::flush)) can be waited for.
+    ///
+    /// # Errors
+    /// The peer is gone, or is another service.
+    pub async fn greeted(&mut self) -> Result<(), IpcError> {
+        while !self.greeted {
+            if self.take_greeting()? {
+                self.greeted = true;
+            } else if self.fill().await? == 0 {
+                return Err(IpcError::Closed);
+            }
+        }
+        Ok(())
     }
 
     /// The next message, which the protocol requires to come now.
@@ -357,6 +376,17 @@ mod tests {
         let (mut client, mut server) = pair::<Other, Echo>();
         client.send(&("a".into(), vec![])).await.unwrap();
         assert!(matches!(server.receive().await, Err(IpcError::WrongService(_))));
+    }
+
+    #[tokio::test]
+    async fn a_greeting_tells_that_a_server_has_taken_the_connection() {
+        let (mut client, mut server) = pair::<Echo, Echo>();
+        assert!(tokio::time::timeout(Duration::from_millis(20), client.greeted()).await.is_err());
+        server.flush().await.unwrap();
+        client.greeted().await.unwrap();
+        client.send(&("a".into(), vec![])).await.unwrap();
+        drop(server);
+        assert!(matches!(client.expect().await, Err(IpcError::Reset)));
     }
 
     #[tokio::test]

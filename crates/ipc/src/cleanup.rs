@@ -130,7 +130,7 @@ impl Message {
         let request = Request::Open { flags };
         let (mut client, used) = pool.take().await?;
         let reply = match client.exchange(&request).await {
-            Err(IpcError::Closed | IpcError::Io(_)) if used => {
+            Err(IpcError::Closed | IpcError::Reset | IpcError::Io(_)) if used => {
                 pool.clear();
                 client = pool.connect().await?;
                 client.exchange(&request).await?

@@ -77,7 +77,7 @@ impl<P: Service> Pool<P> {
     pub async fn call(&self, request: &P::Request) -> Result<P::Reply, IpcError> {
         let (mut client, used) = self.take().await?;
         let reply = match client.exchange(request).await {
-            Err(IpcError::Closed | IpcError::Io(_)) if used => {
+            Err(IpcError::Closed | IpcError::Reset | IpcError::Io(_)) if used => {
                 self.clear();
                 client = self.connect().await?;
                 client.exchange(request).await?
