@@ -89,11 +89,7 @@ impl Notifier {
         let recipients: Vec<_> = entries.iter().map(|entry| reported(notice.kind, entry)).collect();
         let template = settings.templates.of(notice.kind);
         let text = template.expand(&|name| variable(config, name));
-        let sender = if message.sender.is_empty() {
-            format!("MAILER-DAEMON@{}", settings.origin).into_bytes()
-        } else {
-            address::quote(&message.sender)
-        };
+        let sender = self.shown_sender(message);
         let envelope_id = text::xtext::decode(message.envelope_id.as_bytes()).filter(|id| !id.is_empty());
         let (date, arrival) = (date::rfc5322(now), date::rfc5322(subject.arrival));
         let until = date::rfc5322(subject.arrival.saturating_add(settings.lifetime));
@@ -136,6 +132,14 @@ impl Notifier {
             mail.line(&line).await?;
         }
         mail.finish().await
+    }
+
+    /// The sender as reports show it: the null sender by the name of whoever sends such mail.
+    fn shown_sender(&self, message: &Message) -> Vec<u8> {
+        match message.sender.is_empty() {
+            true => format!("MAILER-DAEMON@{}", self.settings.origin).into_bytes(),
+            false => address::quote(&message.sender),
+        }
     }
 }
 
