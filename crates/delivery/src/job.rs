@@ -87,6 +87,15 @@ impl Job {
         self.outcomes[index] = Some(outcome);
     }
 
+    /// Notes that the queue file cannot be understood: qmgr sets a file with this mode aside.
+    pub fn mark_damaged(&self, why: &dyn std::fmt::Display) {
+        logging::warning!("{}: damaged queue file: {why}", self.request.queue_id);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
+        if let Err(error) = self.file.set_permissions(mode) {
+            logging::warning!("{}: cannot mark the queue file as damaged: {error}", self.request.queue_id);
+        }
+    }
+
     /// The same finding for every recipient that has none yet.
     pub fn finish_rest(&mut self, finding: &Finding) {
         for index in self.open_recipients() {

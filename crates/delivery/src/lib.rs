@@ -16,6 +16,7 @@
 //! when bounce has recorded them.
 
 pub mod carrier;
+pub mod destination;
 mod finding;
 mod job;
 mod line;

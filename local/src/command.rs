@@ -1,0 +1,108 @@
+//! Commands: their environment and limits.
+
+use delivery::{Recipient as Target, Request};
+use ipc::carrier::{Command, Path};
+
+use crate::place::{Names, Recipient, filtered};
+use crate::settings::Settings;
+use delivery::steward::Account;
+
+/// Everything that a command is told about.
+pub struct Subject<'a> {
+    /// What main.cf says.
+    pub settings: &'a Settings,
+    /// The delivery request.
+    pub request: &'a Request,
+    /// The recipient of the request.
+    pub target: &'a Target,
+    /// The recipient that the command belongs to.
+    pub recipient: &'a Recipient,
+    /// The envelope sender.
+    pub sender: &'a [u8],
+    /// The user, where the command is a user's.
+    pub account: Option<&'a Account>,
+}
+
+impl Subject<'_> {
+    /// The command as a carrier runs it; an error is a setting that cannot be expanded.
+    pub fn command(&self, line: &[u8]) -> Result<Command, String> {
+        let settings = &self.settings.command;
+        let names = Names { recipient: self.recipient, account: self.account, filter: &settings.directory_filter };
+        // command_execution_directory
+        let directory = names.expand(&settings.directory).map_err(|error| error.to_string())?;
+        Ok(Command {
+            line: line.to_vec(),
+            shell: settings.shell.clone(),
+            directory: directory.into_bytes(),
+            environment: self.environment(),
+            time_limit: settings.time_limit.as_secs(),
+        })
+    }
+
+    /// The variables of local(8); what has no value is not set.
+    fn environment(&self) -> Vec<Path> {
+        let text = |bytes: &[u8]| text::printable(bytes);
+        let client = &self.request.client;
+        let [method, user, sender] = &client.sasl;
+        let recipient = self.recipient;
+        let variables = [
+            ("SHELL", self.account.map(|a| a.shell.clone()).unwrap_or_default()),
+            ("HOME", self.account.map(|a| a.home.clone()).unwrap_or_default()),
+            ("USER", text(&recipient.name)),
+            ("EXTENSION", text(&recipient.extension)),
+            ("DOMAIN", text(&recipient.domain)),
+            ("LOGNAME", text(&recipient.name)),
+            ("LOCAL", text(&recipient.local)),
+            ("ORIGINAL_RECIPIENT", text(&self.target.original)),
+            ("RECIPIENT", text(&recipient.address)),
+            ("SENDER", text(self.sender)),
+            ("CLIENT_ADDRESS", client.address.clone()),
+            ("CLIENT_HELO", client.helo.clone()),
+            ("CLIENT_HOSTNAME", client.name.clone()),
+            ("CLIENT_PROTOCOL", client.protocol.clone()),
+            ("SASL_METHOD", method.clone()),
+            ("SASL_SENDER", sender.clone()),
+            ("SASL_USERNAME", user.clone()),
+        ];
+        let own = variables.iter().filter(|(_, value)| !value.is_empty());
+        let own = own.map(|(name, value)| variable(name, &filtered(value, &self.settings.command.filter)));
+        let path = variable("PATH", "/usr/bin:/bin");
+        // export_environment
+        let exported = self.settings.command.environment.iter().map(|(name, value)| variable(name, value));
+        std::iter::once(path).chain(exported).chain(own).collect()
+    }
+}
+
+fn variable(name: &str, value: &str) -> Path {
+    Path(format!("{name}={value}").into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use address::Delimiters;
+    use config::Config;
+
+    #[test]
+    fn the_environment_describes_the_message_and_holds_no_shell_characters() {
+        let text = b"recipient_delimiter = +\nexport_environment = X=1\n";
+        let config = Config::parse(text, std::path::Path::new("/nonexistent"), &[]).unwrap();
+        let settings = Settings::read(&config).unwrap();
+        let request = Request::default();
+        let target = Target { original: b"x;`id`".to_vec(), ..Target::default() };
+        let recipient = Recipient::parse(b"Cmd+Foo@m.test", &Delimiters::new("+", true));
+        let subject = Subject {
+            settings: &settings,
+            request: &request,
+            target: &target,
+            recipient: &recipient,
+            sender: b"",
+            account: None,
+        };
+        let command = subject.command(b"cat").unwrap();
+        let has = |entry: &str| command.environment.iter().any(|path| path.0 == entry.as_bytes());
+        assert!(has("USER=cmd") && has("LOCAL=cmd+foo") && has("EXTENSION=foo") && has("RECIPIENT=Cmd+Foo@m.test"));
+        assert!(has("ORIGINAL_RECIPIENT=x__id_") && has("X=1") && has("PATH=/usr/bin:/bin"));
+        assert!(!command.environment.iter().any(|path| path.0.starts_with(b"SENDER=") || path.0.starts_with(b"HOME=")));
+    }
+}

@@ -1,0 +1,200 @@
+//! The message as text: what is written in front of it, and the lines themselves.
+
+use std::collections::HashSet;
+use std::fs::File;
+
+use message::header::{Kind, name_length, trim};
+use queue::Content;
+use queue::envelope::EnvelopeError;
+
+/// Text that is sent to a carrier at once, in bytes.
+const CHUNK: usize = 32 << 10;
+/// Delivered-To: headers that are remembered; a message with more is going in circles anyway.
+const MAX_DELIVERED_TO: usize = 1000;
+
+/// What stands in front of a message.
+pub struct Heading<'a> {
+    /// The envelope sender, internal form.
+    pub sender: &'a [u8],
+    /// The recipient before aliasing; `None`: no X-Original-To: line.
+    pub original: Option<&'a [u8]>,
+    /// The recipient; `None`: no Delivered-To: line.
+    pub delivered_to: Option<&'a [u8]>,
+    /// With a `From ` line, as mailbox files and commands want.
+    pub from_line: bool,
+}
+
+impl Heading<'_> {
+    /// The lines, with line feeds.
+    pub fn text(&self, now: i64) -> Vec<u8> {
+        let sender = address::quote(self.sender);
+        let mut out = Vec::new();
+        if self.from_line {
+            let name: &[u8] = if sender.is_empty() { b"MAILER-DAEMON" } else { &sender };
+            let date = message::date::asctime(now);
+            push(&mut out, &[b"From ", &one_word(name), b"  ", date.as_bytes()]);
+        }
+        push(&mut out, &[b"Return-Path: <", &clean(&sender), b">"]);
+        if let Some(original) = self.original.filter(|original| !original.is_empty()) {
+            push(&mut out, &[b"X-Original-To: ", &clean(&address::quote(original))]);
+        }
+        if let Some(address) = self.delivered_to {
+            push(&mut out, &[b"Delivered-To: ", &clean(&address::quote(address))]);
+        }
+        out
+    }
+}
+
+fn push(out: &mut Vec<u8>, pieces: &[&[u8]]) {
+    out.extend(pieces.concat());
+    out.push(b'\n');
+}
+
+/// An address never ends its line.
+fn clean(text: &[u8]) -> Vec<u8> {
+    text.iter().map(|&b| if b < b' ' || b == 0x7f { b'?' } else { b }).collect()
+}
+
+/// Readers of mailboxes take the first word of a `From ` line for the sender.
+fn one_word(text: &[u8]) -> Vec<u8> {
+    clean(text).iter().map(|&b| if b == b' ' { b'_' } else { b }).collect()
+}
+
+/// The message in pieces of text.
+pub struct Pieces<'a> {
+    content: Content<&'a File>,
+    /// Lines that begin with `From ` get a `>`, and an empty line ends the message.
+    mailbox: bool,
+    starts_line: bool,
+    finished: bool,
+}
+
+impl<'a> Pieces<'a> {
+    /// The message from its start; `mailbox`: as mailbox files want it.
+    pub fn new(content: Content<&'a File>, mailbox: bool) -> Self {
+        Pieces { content, mailbox, starts_line: true, finished: false }
+    }
+
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    /// The queue file is damaged.
+    pub fn next(&mut self) -> Result<Option<Vec<u8>>, EnvelopeError> {
+        if self.finished {
+            return Ok(None);
+        }
+        let mut piece = Vec::new();
+        while piece.len() < CHUNK {
+            let Some(text) = self.content.next_text()? else {
+                self.finished = true;
+                if !self.starts_line {
+                    piece.push(b'\n');
+                }
+                if self.mailbox {
+                    piece.push(b'\n');
+                }
+                break;
+            };
+            if self.mailbox && self.starts_line && text.data.starts_with(b"From ") {
+                piece.push(b'>');
+            }
+            piece.extend_from_slice(text.data);
+            if text.ends_line {
+                piece.push(b'\n');
+            }
+            self.starts_line = text.ends_line;
+        }
+        Ok(Some(piece))
+    }
+}
+
+/// The addresses that Delivered-To: lines of the message's header name, in lower case.
+///
+/// # Errors
+/// The queue file is damaged.
+pub fn delivered_to(mut content: Content<&File>) -> Result<HashSet<Vec<u8>>, EnvelopeError> {
+    let mut found = HashSet::new();
+    let mut starts_line = true;
+    while let Some(text) = content.next_text()? {
+        let line = text.data;
+        if starts_line {
+            let Some(length) = name_length(line) else {
+                if !line.first().is_some_and(|b| b.is_ascii_whitespace()) {
+                    break;
+                }
+                continue;
+            };
+            if Kind::of(&line[..length]) == Kind::DeliveredTo && found.len() < MAX_DELIVERED_TO {
+                let value = line.iter().position(|&b| b == b':').map_or(&[][..], |colon| &line[colon + 1..]);
+                found.insert(address::unquote(trim(value)).to_ascii_lowercase());
+            }
+        }
+        starts_line = text.ends_line;
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use queue::Type;
+    use queue::record::encode;
+    use std::io::Write;
+
+    fn file(lines: &[&str], partial: &str) -> File {
+        let path =
+            std::env::temp_dir().join(format!("content-{}-{:?}", std::process::id(), std::thread::current().id()));
+        let mut out = Vec::new();
+        for line in lines {
+            encode(&mut out, Type::LINE, line.as_bytes());
+        }
+        if !partial.is_empty() {
+            encode(&mut out, Type::PARTIAL, partial.as_bytes());
+        }
+        encode(&mut out, Type::EXTRACTED, b"");
+        let mut file = File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+        file.write_all(&out).unwrap();
+        std::fs::remove_file(path).unwrap();
+        file
+    }
+
+    fn text(file: &File, mailbox: bool) -> String {
+        let mut pieces = Pieces::new(Content::new(file, 0), mailbox);
+        let mut out = Vec::new();
+        while let Some(piece) = pieces.next().unwrap() {
+            out.extend(piece);
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_mailbox_keeps_messages_apart() {
+        let file = file(&["Subject: x", "", "From me"], "last");
+        assert_eq!(text(&file, true), "Subject: x\n\n>From me\nlast\n\n");
+        assert_eq!(text(&file, false), "Subject: x\n\nFrom me\nlast\n");
+    }
+
+    #[test]
+    fn delivered_to_is_read_from_the_header_alone() {
+        let file =
+            file(&["Delivered-To: Bob@M.test", "X: y", " Delivered-To: no", "", "Delivered-To: body@m.test"], "");
+        let found = delivered_to(Content::new(&file, 0)).unwrap();
+        assert_eq!(found, HashSet::from([b"bob@m.test".to_vec()]));
+    }
+
+    #[test]
+    fn the_heading_is_postfix_s() {
+        let heading = Heading {
+            sender: b"a b@x.test",
+            original: Some(b"bob"),
+            delivered_to: Some(b"bob@m.test\nX: y"),
+            from_line: true,
+        };
+        let text = String::from_utf8(heading.text(0)).unwrap();
+        let mut lines = text.lines();
+        assert!(lines.next().unwrap().starts_with("From \"a_b\"@x.test  Thu Jan  1 "));
+        assert_eq!(lines.next(), Some("Return-Path: <\"a b\"@x.test>"));
+        assert_eq!(lines.next(), Some("X-Original-To: bob"));
+        assert_eq!(lines.count(), 1);
+    }
+}

@@ -1,0 +1,83 @@
+//! One delivery through a carrier: the conversation.
+
+use delivery::Job;
+use delivery::steward::{Purpose, StartProblem, Started, Steward, Who};
+use ipc::carrier::{Carrier, Deposit, Done, FoundFile, Path, Reply, Request};
+use ipc::{Client, IpcError};
+use queue::envelope::EnvelopeError;
+
+use crate::content::Pieces;
+
+/// Why it is not known what a carrier has done.
+#[derive(Debug)]
+pub enum Trouble {
+    /// There is no such user.
+    UnknownUser,
+    /// No carrier could be started, or it died; for the log.
+    Carrier(String),
+    /// The queue file is damaged.
+    Damaged(EnvelopeError),
+}
+
+impl From<IpcError> for Trouble {
+    fn from(error: IpcError) -> Self {
+        Trouble::Carrier(format!("delivery process: {error}"))
+    }
+}
+
+impl From<StartProblem> for Trouble {
+    fn from(problem: StartProblem) -> Self {
+        match problem {
+            StartProblem::Unknown => Trouble::UnknownUser,
+            StartProblem::Failed(why) => Trouble::Carrier(format!("cannot start a delivery process: {why}")),
+        }
+    }
+}
+
+/// Starts a carrier and has it deliver.
+pub async fn start_and_deliver(
+    steward: &Steward,
+    (who, purpose): (Who, Purpose),
+    job: &Job,
+    deposit: Deposit,
+    as_mailbox: bool,
+) -> Result<Done, Trouble> {
+    let Started { channel, .. } = steward.carrier(who, purpose).await?;
+    deliver(channel, job, deposit, as_mailbox).await
+}
+
+/// Has a carrier deliver the message of the job.
+pub async fn deliver(
+    mut channel: Client<Carrier>,
+    job: &Job,
+    deposit: Deposit,
+    as_mailbox: bool,
+) -> Result<Done, Trouble> {
+    channel.queue(&Request::Deliver(Box::new(deposit)))?;
+    let mut pieces = Pieces::new(job.content(), as_mailbox);
+    while let Some(piece) = pieces.next().map_err(Trouble::Damaged)? {
+        channel.queue(&Request::Content(piece))?;
+        if channel.flush().await.is_err() {
+            // A carrier that does not want more has said why.
+            return answer(&mut channel).await;
+        }
+    }
+    // As above: the answer counts.
+    let _ = channel.send(&Request::End).await;
+    answer(&mut channel).await
+}
+
+/// Has a carrier read the first file that exists.
+pub async fn read(channel: &mut Client<Carrier>, paths: Vec<Path>, limit: u64) -> Result<FoundFile, Trouble> {
+    match channel.exchange(&Request::Read { paths, limit }).await? {
+        Reply::File(found) => Ok(found),
+        Reply::Done(_) => Err(IpcError::Malformed("a result instead of a file".to_owned()).into()),
+    }
+}
+
+async fn answer(channel: &mut Client<Carrier>) -> Result<Done, Trouble> {
+    match channel.expect().await? {
+        Reply::Done(done) => Ok(done),
+        Reply::File(_) => Err(IpcError::Malformed("a file instead of a result".to_owned()).into()),
+    }
+}

@@ -1,0 +1,250 @@
+//! What a list names: addresses, commands, files, further lists.
+
+use std::rc::Rc;
+
+use delivery::destination::{self, Destination};
+use delivery::steward::Purpose;
+use ipc::carrier::{Deposit, FoundFile, Mailbox, Path, Target};
+use ipc::rewrite::Context;
+
+use crate::command::Subject;
+use crate::content::Heading;
+use crate::deposit;
+use crate::expansion::Expansion;
+use crate::place::{Place, Recipient, Rights, Via};
+use crate::settings::Sources;
+use crate::verdict::{self, Attempt};
+
+/// Steps through :include: files.
+const MAX_INCLUDES: usize = 10;
+/// Bytes of an :include: file.
+const MAX_LIST: u64 = 16 << 20;
+
+impl Expansion<'_> {
+    /// Delivers to what a list names.
+    pub(crate) async fn destination(&mut self, place: &Rc<Place>, destination: Destination) {
+        match destination {
+            Destination::Address(address) => self.address(place, &address).await,
+            Destination::Command(line) => self.command(place, &line).await,
+            Destination::File(path) => self.file(place, &path).await,
+            Destination::Include(path) => self.include(place, &path).await,
+        }
+    }
+
+    async fn address(&mut self, place: &Rc<Place>, address: &[u8]) {
+        if address.starts_with(b"\\") {
+            // A name with a backslash is the user of this machine.
+            let full = [address, b"@", &place.recipient.domain].concat();
+            let recipient = Recipient::parse(&full, &self.agent.settings.delimiters);
+            return self.deliver_here(place, recipient).await;
+        }
+        let rewritten = match self.agent.rewriter.rewrite(Context::Local, address).await {
+            Ok(rewritten) => rewritten,
+            Err(error) => return self.fail(place, &error),
+        };
+        let resolved = match self.agent.rewriter.resolve(&place.sender, &rewritten).await {
+            Ok(resolved) => resolved,
+            Err(error) => return self.fail(place, &error),
+        };
+        if resolved.failed {
+            return self.finish(&resolved.recipient, &verdict::deferred(3, 0, "address resolver failure"));
+        }
+        if resolved.bad_syntax {
+            let reason = format!("bad recipient address syntax: {}", self.job.shown(&rewritten));
+            return self.finish(&rewritten, &verdict::bounced(1, 3, reason));
+        }
+        let recipient = Recipient::parse(&resolved.recipient, &self.agent.settings.delimiters);
+        let is_local = resolved.transport == self.agent.service_name;
+        let own_user = place.rights.account().is_some_and(|account| account.name.as_bytes() == recipient.name);
+        let on_the_spot = match place.via {
+            Via::Forward => is_local && own_user,
+            Via::Alias | Via::Relay => is_local && !place.owned,
+            Via::Include | Via::Request => false,
+        };
+        if on_the_spot {
+            return self.deliver_here(place, recipient).await;
+        }
+        if !self.is_new(b"to ", &resolved.recipient.to_ascii_lowercase()) {
+            return;
+        }
+        if self.job.is_probe() {
+            let reason = format!("forwards to {}", self.job.shown(&resolved.recipient));
+            return self.finish(&resolved.recipient, &verdict::sent(reason));
+        }
+        self.send_later(place, resolved.recipient);
+    }
+
+    async fn deliver_here(&mut self, place: &Rc<Place>, mut recipient: Recipient) {
+        // A user in the user's own .forward is the mailbox.
+        let own = place.via == Via::Forward
+            && place.rights.account().is_some_and(|account| account.name.as_bytes() == recipient.name);
+        if own {
+            let account = place.rights.account().cloned();
+            let address = place.recipient.address.clone();
+            if let Some(account) = account
+                && self.is_new(b"mailbox ", account.name.as_bytes())
+            {
+                recipient.address = address;
+                self.mailbox(place, &place.recipient, &Rc::new(account), None).await;
+            }
+            return;
+        }
+        self.push_recipient(Rc::clone(place), recipient);
+    }
+
+    async fn command(&mut self, place: &Place, line: &[u8]) {
+        let address = &place.recipient.address;
+        if !allowed(&self.agent.settings.commands, place.via) {
+            // allow_mail_to_commands
+            return self.finish(address, &verdict::bounced(7, 1, "mail to command is restricted"));
+        }
+        let key = [place.rights.key().as_bytes(), b" ", line].concat();
+        if !self.is_new(b"command ", &key) {
+            return;
+        }
+        self.run_command(place, &place.recipient, line, &place.rights).await;
+    }
+
+    /// Runs a command with somebody's rights, for a recipient.
+    pub(crate) async fn run_command(&mut self, place: &Place, recipient: &Recipient, line: &[u8], rights: &Rights) {
+        let address = &recipient.address;
+        let shown = text::printable(line);
+        if self.job.is_probe() {
+            return self.finish(address, &verdict::sent(format!("delivers to command: {shown}")));
+        }
+        let subject = Subject {
+            settings: &self.agent.settings,
+            request: self.job.request(),
+            target: self.target,
+            recipient,
+            sender: &place.sender,
+            account: rights.account(),
+        };
+        let command = match subject.command(line) {
+            Ok(command) => command,
+            Err(error) => {
+                logging::warning!("bad command_execution_directory: {error}");
+                return self.finish(address, &verdict::deferred(3, 5, "mail system configuration error"));
+            }
+        };
+        let deposit = self.deposit(place, Target::Command(command), true, self.agent.settings.delivered_to.command);
+        let whose = (rights.who(), Purpose::User);
+        match deposit::start_and_deliver(&self.agent.steward, whose, self.job, deposit, false).await {
+            Ok(done) => self.finish(address, &verdict::of(&Attempt::Command { line: &shown }, &done)),
+            Err(trouble) => self.trouble(address, &trouble),
+        }
+    }
+
+    async fn file(&mut self, place: &Place, path: &[u8]) {
+        let address = &place.recipient.address;
+        if !allowed(&self.agent.settings.files, place.via) {
+            // allow_mail_to_files
+            return self.finish(address, &verdict::bounced(7, 1, "mail to file is restricted"));
+        }
+        if !self.is_new(b"file ", path) {
+            return;
+        }
+        let shown = text::printable(path);
+        if self.job.is_probe() {
+            return self.finish(address, &verdict::sent(format!("delivers to file: {shown}")));
+        }
+        let is_maildir = path.ends_with(b"/");
+        let target = self.file_target(path, false);
+        let deposit = self.deposit(place, target, !is_maildir, self.agent.settings.delivered_to.file);
+        let whose = (place.rights.who(), Purpose::User);
+        let attempt = if is_maildir { Attempt::Maildir } else { Attempt::File { path: &shown } };
+        match deposit::start_and_deliver(&self.agent.steward, whose, self.job, deposit, !is_maildir).await {
+            Ok(done) => self.finish(address, &verdict::of(&attempt, &done)),
+            Err(trouble) => self.trouble(address, &trouble),
+        }
+    }
+
+    async fn include(&mut self, place: &Rc<Place>, path: &[u8]) {
+        let address = &place.recipient.address;
+        if place.includes >= MAX_INCLUDES {
+            return self.finish(address, &verdict::bounced(4, 6, ":include: nesting limit exceeded"));
+        }
+        if !self.is_new(b"include ", path) {
+            return;
+        }
+        let shown = text::printable(path);
+        let (owner, bytes) = match self.read_list(place, path).await {
+            Ok(FoundFile::Found { owner, bytes, .. }) => (owner, bytes),
+            Ok(FoundFile::None) => return self.no_list(place, &shown, "No such file or directory", false),
+            Ok(FoundFile::Unusable { why, temporary, .. }) => return self.no_list(place, &shown, &why, temporary),
+            Err(trouble) => return self.trouble(address, &trouble),
+        };
+        let destinations = destination::parse_file(&bytes);
+        if destinations.is_empty() {
+            return self.no_list(place, &shown, "no recipient in the file", false);
+        }
+        let rights = match &place.rights {
+            Rights::User(account) => Rights::User(Rc::clone(account)),
+            Rights::Default | Rights::Owner(_) => Rights::of_owner(owner),
+        };
+        let (depth, includes) = (place.depth + 1, place.includes + 1);
+        let inner = Place { via: Via::Include, rights, depth, includes, ..(**place).clone() };
+        self.push(Rc::new(inner), destinations);
+    }
+
+    async fn read_list(&self, place: &Place, path: &[u8]) -> Result<FoundFile, deposit::Trouble> {
+        if !path.starts_with(b"/") {
+            let why = "need an absolute path".to_owned();
+            return Ok(FoundFile::Unusable { path: Path(path.to_vec()), why, temporary: false });
+        }
+        let mut carrier = self.agent.steward.carrier(place.rights.who(), Purpose::User).await?;
+        deposit::read(&mut carrier.channel, vec![Path(path.to_vec())], MAX_LIST).await
+    }
+
+    fn no_list(&mut self, place: &Place, path: &str, why: &str, temporary: bool) {
+        logging::warning!("unable to lookup :include: file {path}: {why}");
+        let reason = "mail system configuration error";
+        let finding = if temporary { verdict::deferred(3, 5, reason) } else { verdict::bounced(3, 5, reason) };
+        self.finish(&place.recipient.address, &finding);
+    }
+
+    fn fail(&mut self, place: &Place, error: &ipc::IpcError) {
+        let finding = self.resolver_failure(error);
+        self.finish(&place.recipient.address, &finding);
+    }
+
+    /// A delivery of this message, as seen from a place.
+    pub(crate) fn deposit(&self, place: &Place, target: Target, from_line: bool, delivered_to: bool) -> Deposit {
+        let settings = &self.agent.settings;
+        let heading = Heading {
+            sender: &place.sender,
+            // enable_original_recipient
+            original: settings.original_recipient.then_some(&self.target.original[..]),
+            delivered_to: delivered_to.then_some(&place.delivered_to[..]),
+            from_line,
+        };
+        let heading = heading.text(delivery::Timestamp::now().seconds);
+        Deposit { target, heading, size_limit: settings.mailbox.size_limit }
+    }
+
+    /// A mailbox file or maildir by its path; `personal`: a user's own.
+    pub(crate) fn file_target(&self, path: &[u8], personal: bool) -> Target {
+        let settings = &self.agent.settings;
+        if path.ends_with(b"/") {
+            return Target::Maildir { path: Path(path.to_vec()), hostname: settings.hostname.clone() };
+        }
+        Target::Mailbox(Mailbox {
+            path: Path(path.to_vec()),
+            personal,
+            owned: settings.mailbox.strict,
+            locks: settings.mailbox.locks.clone(),
+            attempts: settings.mailbox.attempts,
+            delay: u64::try_from(settings.mailbox.delay.as_millis()).unwrap_or(1000),
+            stale: settings.mailbox.stale.as_secs(),
+        })
+    }
+}
+
+fn allowed(sources: &Sources, via: Via) -> bool {
+    match via {
+        Via::Alias => sources.alias,
+        Via::Forward => sources.forward,
+        Via::Include => sources.include,
+        Via::Request | Via::Relay => false,
+    }
+}

@@ -1,0 +1,328 @@
+//! One recipient, and everything that aliases and .forward files make of it.
+//!
+//! The expansion is a stack of tasks: a recipient to be looked up, or a destination to be delivered to. Each address
+//! and each destination is served once ([`Expansion::is_new`]), and depth is bounded, so that it ends whatever the lists
+//! say. Each result is logged when it is known; the outcome of the whole is what qmgr hears.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use delivery::destination::{self, Destination};
+use delivery::{Finding, Job, Outcome, Recipient as Target, Verdict};
+use dsn::Status;
+use ipc::bounce::Record;
+use ipc::rewrite::Context;
+
+use crate::deposit::Trouble;
+use crate::place::{Place, Recipient, Rights, Via};
+use crate::resubmit::{Outgoing, ResubmitError, resubmit};
+use crate::service::Local;
+use crate::verdict::{self, RELAY};
+
+/// Steps from a recipient to the destinations of its aliases' aliases.
+const MAX_DEPTH: usize = 100;
+
+/// The expansion of one recipient.
+pub struct Expansion<'a> {
+    pub(crate) agent: &'a Local,
+    pub(crate) job: &'a Job,
+    /// The recipient of the request.
+    pub(crate) target: &'a Target,
+    /// Addresses that the message was delivered to before.
+    passed: &'a HashSet<Vec<u8>>,
+    work: Vec<Task>,
+    seen: HashSet<Vec<u8>>,
+    findings: Vec<(Vec<u8>, Outcome)>,
+    outgoing: Vec<Outgoing>,
+}
+
+/// Something to do.
+pub(crate) enum Task {
+    /// Find out what a recipient stands for.
+    Recipient(Rc<Place>, Recipient),
+    /// Deliver to what a list names.
+    Destination(Rc<Place>, Destination),
+}
+
+impl<'a> Expansion<'a> {
+    /// The expansion of the recipient `index` of a job. An index out of range expands to nothing.
+    pub fn new(agent: &'a Local, job: &'a Job, index: usize, passed: &'a HashSet<Vec<u8>>) -> Self {
+        let target = &job.request().recipients[index];
+        let recipient = Recipient::parse(&target.address, &agent.settings.delimiters);
+        let place = Place {
+            via: Via::Request,
+            rights: Rights::Default,
+            depth: 0,
+            includes: 0,
+            sender: job.request().sender.as_slice().into(),
+            owned: false,
+            aliases: Vec::new(),
+            parent: None,
+            delivered_to: recipient.address.as_slice().into(),
+            recipient: Rc::new(recipient.clone()),
+        };
+        let work = vec![Task::Recipient(Rc::new(place), recipient)];
+        let (seen, findings, outgoing) = (HashSet::new(), Vec::new(), Vec::new());
+        Expansion { agent, job, target, passed, work, seen, findings, outgoing }
+    }
+
+    /// Delivers to all of it.
+    pub async fn run(mut self) -> Outcome {
+        while let Some(task) = self.work.pop() {
+            match task {
+                Task::Recipient(place, recipient) => self.recipient(place, recipient).await,
+                Task::Destination(place, destination) => self.destination(&place, destination).await,
+            }
+        }
+        self.send_on().await;
+        self.outcome()
+    }
+
+    async fn recipient(&mut self, place: Rc<Place>, recipient: Recipient) {
+        let address = recipient.address.clone();
+        if place.depth > MAX_DEPTH {
+            return self.finish(&address, &verdict::bounced(4, 6, "recipient nesting limit exceeded"));
+        }
+        if !self.is_new(b"to ", &address.to_ascii_lowercase()) {
+            return;
+        }
+        if recipient.name.is_empty() {
+            let reason = format!("null username in \"{}\"", self.job.shown(&address));
+            return self.finish(&address, &verdict::bounced(1, 3, reason));
+        }
+        if self.passed.contains(&address.to_ascii_lowercase()) {
+            let reason = format!("mail forwarding loop for {}", self.job.shown(&address));
+            return self.finish(&address, &verdict::bounced(4, 6, reason));
+        }
+        if recipient.mailbox_only || !self.alias(&place, &recipient).await {
+            self.user(place, recipient).await;
+        }
+    }
+
+    /// Serves a recipient that is an alias; false where it is none.
+    async fn alias(&mut self, place: &Rc<Place>, recipient: &Recipient) -> bool {
+        let mut keys = vec![recipient.local.clone()];
+        if recipient.local != recipient.name {
+            keys.push(recipient.name.clone());
+        }
+        for key in keys {
+            // An address in its own alias is the user.
+            if place.parent.as_ref() == Some(&key) {
+                return false;
+            }
+            if place.aliases.contains(&key) {
+                let name = text::printable(&key);
+                logging::warning!("alias database loop for {name}");
+                let loops = verdict::bounced(4, 6, format!("alias database loop for {name}"));
+                self.finish(&recipient.address, &loops);
+                return true;
+            }
+            match self.agent.aliases.find(&key) {
+                Ok(None) => {}
+                Ok(Some((value, rights))) => {
+                    self.expand_alias(place, recipient, &key, &value, rights).await;
+                    return true;
+                }
+                Err(error) => {
+                    logging::warning!("{}: {error}", self.job.request().queue_id);
+                    self.finish(&recipient.address, &verdict::deferred(3, 0, "alias database unavailable"));
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    async fn expand_alias(
+        &mut self,
+        place: &Rc<Place>,
+        recipient: &Recipient,
+        key: &[u8],
+        value: &[u8],
+        rights: Rights,
+    ) {
+        let destinations = destination::parse(value);
+        if destinations.is_empty() {
+            logging::warning!("no recipient in alias lookup result for {}", text::printable(key));
+            return self.finish(&recipient.address, &verdict::deferred(3, 0, "alias database unavailable"));
+        }
+        let (sender, owned) = match self.owner_of(place, key).await {
+            Ok(found) => found,
+            Err(finding) => return self.finish(&recipient.address, &finding),
+        };
+        let mut aliases = place.aliases.clone();
+        if place.depth > 0 {
+            aliases.push(key.to_vec());
+        }
+        let inner = Place {
+            via: Via::Alias,
+            recipient: Rc::new(recipient.clone()),
+            rights,
+            depth: place.depth + 1,
+            sender,
+            owned,
+            aliases,
+            parent: Some(key.to_vec()),
+            delivered_to: self.delivered_to(place, recipient),
+            ..(**place).clone()
+        };
+        self.push(Rc::new(inner), destinations);
+    }
+
+    /// The envelope sender below an alias: its `owner-` alias, where there is one.
+    async fn owner_of(&self, place: &Place, key: &[u8]) -> Result<(Rc<[u8]>, bool), Finding> {
+        let settings = &self.agent.settings;
+        let kept = (Rc::clone(&place.sender), place.owned && !settings.reset_owner);
+        // owner_request_special
+        if !settings.owner_aliases || place.sender.is_empty() || key.starts_with(b"owner-") {
+            return Ok(kept);
+        }
+        let name = [b"owner-", key].concat();
+        let found = self.agent.aliases.find(&name);
+        let Some((value, _)) = found.map_err(|_| verdict::deferred(3, 0, "alias database unavailable"))? else {
+            return Ok(kept);
+        };
+        // expand_owner_alias
+        let owner = match destination::parse(&value).into_iter().next() {
+            Some(Destination::Address(address)) if settings.expand_owner => address,
+            _ => name,
+        };
+        let owner = self.agent.rewriter.rewrite(Context::Local, &owner).await;
+        let owner = owner.map_err(|error| self.resolver_failure(&error))?;
+        Ok((owner.into(), true))
+    }
+
+    /// Puts the destinations of a list on the stack, the first on top.
+    pub(crate) fn push(&mut self, place: Rc<Place>, destinations: Vec<Destination>) {
+        let tasks = destinations.into_iter().rev().map(|d| Task::Destination(Rc::clone(&place), d));
+        self.work.extend(tasks);
+    }
+
+    /// Puts a recipient on the stack.
+    pub(crate) fn push_recipient(&mut self, place: Rc<Place>, recipient: Recipient) {
+        self.work.push(Task::Recipient(place, recipient));
+    }
+
+    /// The Delivered-To: address below a recipient.
+    pub(crate) fn delivered_to(&self, place: &Place, recipient: &Recipient) -> Rc<[u8]> {
+        // frozen_delivered_to
+        if self.agent.settings.frozen_delivered_to {
+            Rc::clone(&place.delivered_to)
+        } else {
+            recipient.address.as_slice().into()
+        }
+    }
+
+    /// Whether this has not been served yet; when too much is remembered, things may be served twice.
+    pub(crate) fn is_new(&mut self, kind: &[u8], what: &[u8]) -> bool {
+        let key = [kind, what].concat();
+        if self.seen.len() >= self.agent.settings.duplicate_limit.max(1) {
+            return !self.seen.contains(&key);
+        }
+        self.seen.insert(key)
+    }
+
+    /// An address that is to be reached by a new message.
+    pub(crate) fn send_later(&mut self, place: &Place, address: Vec<u8>) {
+        // prepend_delivered_header: forward
+        let delivered_to =
+            if self.agent.settings.delivered_to.forward { place.delivered_to.to_vec() } else { Vec::new() };
+        let same = |o: &&mut Outgoing| o.sender[..] == place.sender[..] && o.delivered_to == delivered_to;
+        match self.outgoing.iter_mut().find(same) {
+            Some(outgoing) => outgoing.addresses.push(address),
+            None => self.outgoing.push(Outgoing {
+                sender: place.sender.to_vec(),
+                owned: place.owned,
+                delivered_to,
+                addresses: vec![address],
+            }),
+        }
+    }
+
+    async fn send_on(&mut self) {
+        for outgoing in std::mem::take(&mut self.outgoing) {
+            let agent = self.agent;
+            let sent = resubmit(self.job, self.target, &outgoing, &agent.cleanup, &agent.settings.hostname).await;
+            let finding = match sent {
+                Ok(queue_id) => verdict::sent(format!("forwarded as {queue_id}")).with_action(dsn::Action::Relayed),
+                Err(ResubmitError::Damaged(error)) => {
+                    self.job.mark_damaged(&error);
+                    verdict::deferred(3, 0, "queue file is damaged")
+                }
+                Err(ResubmitError::Submit(error)) => {
+                    logging::warning!("{}: forward message: {error}", self.job.request().queue_id);
+                    verdict::deferred(3, 0, "unable to forward message")
+                }
+            };
+            let address = self.target.address.clone();
+            self.finish(&address, &finding);
+        }
+    }
+
+    /// Logs a result, and keeps it for the outcome.
+    pub(crate) fn finish(&mut self, address: &[u8], finding: &Finding) {
+        self.job.log(address, &self.target.original, finding);
+        self.findings.push((address.to_vec(), self.job.outcome(finding)));
+    }
+
+    /// Keeps the result of another agent, which has logged it.
+    pub(crate) fn keep(&mut self, address: &[u8], outcome: Outcome) {
+        self.findings.push((address.to_vec(), outcome));
+    }
+
+    /// A delivery whose result is not known.
+    pub(crate) fn trouble(&mut self, address: &[u8], trouble: &Trouble) {
+        let finding = match trouble {
+            Trouble::UnknownUser => verdict::deferred(3, 0, "cannot find alias database owner"),
+            Trouble::Carrier(why) => {
+                logging::warning!("{}: {why}", self.job.request().queue_id);
+                verdict::deferred(3, 0, "temporary failure")
+            }
+            Trouble::Damaged(error) => {
+                self.job.mark_damaged(error);
+                verdict::deferred(3, 0, "queue file is damaged")
+            }
+        };
+        self.finish(address, &finding);
+    }
+
+    /// trivial-rewrite does not answer.
+    pub(crate) fn resolver_failure(&self, error: &ipc::IpcError) -> Finding {
+        logging::warning!("{}: rewrite service: {error}", self.job.request().queue_id);
+        verdict::deferred(3, 0, "address resolver failure")
+    }
+
+    /// What became of the recipient: deferred if any of it was, else failed if any of it has.
+    fn outcome(self) -> Outcome {
+        let worst = |verdict| self.findings.iter().find(|(_, outcome)| outcome.verdict == verdict);
+        let decisive = worst(Verdict::Deferred).or_else(|| worst(Verdict::Bounced)).or(self.findings.first());
+        let Some((_, decisive)) = decisive else {
+            // Everything it leads to was served for another recipient of this expansion: nothing is left to do.
+            return self.job.outcome(&Finding::sent(Status::new(2, 0, 0), "duplicate", RELAY));
+        };
+        let mut outcome = decisive.clone();
+        let itself = self.findings.len() == 1 && self.findings[0].0 == self.target.address;
+        if !itself {
+            let reported = self.findings.iter().filter(|(_, o)| o.verdict != Verdict::Sent || self.job.is_probe());
+            outcome.expanded = reported.map(|(address, o)| record(self.target, address, o)).collect();
+        }
+        outcome
+    }
+}
+
+/// The record of one address that a recipient leads to.
+fn record(target: &Target, address: &[u8], outcome: &Outcome) -> Record {
+    let action = match outcome.verdict {
+        Verdict::Bounced => "failed",
+        Verdict::Deferred => "delayed",
+        Verdict::Sent => outcome.action.as_str(),
+    };
+    Record {
+        recipient: Target { address: address.to_vec(), ..target.clone() },
+        status: outcome.status.clone(),
+        action: action.to_owned(),
+        diagnostic: outcome.diagnostic.clone(),
+        remote_mta: outcome.remote_mta.clone(),
+        reason: outcome.reason.clone(),
+    }
+}

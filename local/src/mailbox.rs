@@ -1,0 +1,232 @@
+//! Users: .forward, and the ways to a mailbox.
+
+use std::rc::Rc;
+
+use delivery::destination;
+use delivery::steward::{Account, Purpose, StartProblem, Who};
+use ipc::Client;
+use ipc::carrier::{Carrier, FoundFile, Path};
+use lookup::Maps;
+
+use crate::deposit::{self, Trouble};
+use crate::expansion::Expansion;
+use crate::place::{Names, Place, Recipient, Rights, Via};
+use crate::relay;
+use crate::verdict::{self, Attempt};
+
+/// Bytes of a .forward file.
+const MAX_FORWARD: u64 = 1 << 20;
+
+impl Expansion<'_> {
+    /// Serves a recipient that is no alias: .forward, mailbox, or nobody.
+    pub(crate) async fn user(&mut self, place: Rc<Place>, recipient: Recipient) {
+        let started = self.agent.steward.carrier(Who::Name(recipient.name.clone()), Purpose::User).await;
+        let mut carrier = match started {
+            Ok(carrier) => carrier,
+            Err(StartProblem::Unknown) => return self.nobody(&place, &recipient).await,
+            Err(problem) => return self.trouble(&recipient.address, &Trouble::from(problem)),
+        };
+        let account = Rc::new(carrier.account.clone());
+        if !recipient.mailbox_only {
+            let found = self.read_forward(&recipient, &account, &mut carrier.channel).await;
+            match found {
+                Ok(Some(bytes)) => {
+                    let destinations = destination::parse_file(&bytes);
+                    if !destinations.is_empty() {
+                        let inner = Place {
+                            via: Via::Forward,
+                            delivered_to: self.delivered_to(&place, &recipient),
+                            recipient: Rc::new(recipient),
+                            rights: Rights::User(account),
+                            depth: place.depth + 1,
+                            ..(*place).clone()
+                        };
+                        return self.push(Rc::new(inner), destinations);
+                    }
+                }
+                Ok(None) => {}
+                Err(trouble) => return self.trouble(&recipient.address, &trouble),
+            }
+        }
+        if self.is_new(b"mailbox ", account.name.as_bytes()) {
+            self.mailbox(&place, &recipient, &account, Some(carrier.channel)).await;
+        }
+    }
+
+    /// The user's .forward file; `None` where there is none that counts.
+    async fn read_forward(
+        &self,
+        recipient: &Recipient,
+        account: &Account,
+        carrier: &mut Client<Carrier>,
+    ) -> Result<Option<Vec<u8>>, Trouble> {
+        let settings = &self.agent.settings;
+        let names = Names { recipient, account: Some(account), filter: &settings.forward_filter };
+        let mut paths = Vec::new();
+        // forward_path: split first, so that nothing in an address separates.
+        for path in text::split_list(&settings.forward_path) {
+            match names.expand(path) {
+                Ok(path) if path.starts_with('/') => paths.push(Path(path.into_bytes())),
+                Ok(_) => {}
+                Err(error) => logging::warning!("bad forward_path: {error}"),
+            }
+        }
+        paths.dedup();
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        match deposit::read(carrier, paths, MAX_FORWARD).await? {
+            FoundFile::None => Ok(None),
+            FoundFile::Found { bytes, .. } => Ok(Some(bytes)),
+            FoundFile::Unusable { path, why, temporary } => {
+                let path = text::printable(&path.0);
+                if temporary {
+                    return Err(Trouble::Carrier(format!("read {path}: {why}")));
+                }
+                logging::warning!("{}", why.replacen("file", &format!("file {path}"), 1));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Delivers to a user's mailbox, whatever that is; `carrier` has the user's rights and nothing to do yet.
+    pub(crate) async fn mailbox(
+        &mut self,
+        place: &Place,
+        recipient: &Recipient,
+        account: &Rc<Account>,
+        carrier: Option<Client<Carrier>>,
+    ) {
+        let agent = self.agent;
+        let maps = &agent.maps;
+        let transport = self.setting(recipient, &maps.mailbox_transport, &agent.settings.mailbox_transport);
+        match transport {
+            Ok(Some(transport)) => return self.pass_on(recipient, &transport).await,
+            Ok(None) => {}
+            Err(()) => return self.table_failure(recipient),
+        }
+        match self.setting(recipient, &maps.mailbox_command, &agent.settings.mailbox_command) {
+            Ok(Some(command)) => {
+                drop(carrier);
+                let rights = Rights::User(Rc::clone(account));
+                return self.run_command(place, recipient, command.as_bytes(), &rights).await;
+            }
+            Ok(None) => {}
+            Err(()) => return self.table_failure(recipient),
+        }
+        self.mailbox_file(place, recipient, account, carrier).await;
+    }
+
+    /// home_mailbox, else mail_spool_directory.
+    async fn mailbox_file(
+        &mut self,
+        place: &Place,
+        recipient: &Recipient,
+        account: &Account,
+        carrier: Option<Client<Carrier>>,
+    ) {
+        let settings = &self.agent.settings;
+        let at_home = !settings.home_mailbox.is_empty();
+        let path = if at_home {
+            format!("{}/{}", account.home.trim_end_matches('/'), settings.home_mailbox)
+        } else {
+            let spool = &settings.spool_directory;
+            let end = if spool.ends_with('/') { "/" } else { "" };
+            format!("{}/{}{end}", spool.trim_end_matches('/'), account.name)
+        };
+        let is_maildir = path.ends_with('/');
+        if self.job.is_probe() {
+            let kind = if is_maildir { "maildir" } else { "mailbox" };
+            return self.finish(&recipient.address, &verdict::sent(format!("delivers to {kind}")));
+        }
+        let target = self.file_target(path.as_bytes(), true);
+        let deposit = self.deposit(place, target, !is_maildir, settings.delivered_to.file);
+        // A mailbox file in the mail spool directory needs that directory's group; everything else the user's rights.
+        let purpose = if at_home || is_maildir { Purpose::User } else { Purpose::Spool };
+        let done = match carrier.filter(|_| purpose == Purpose::User) {
+            Some(channel) => deposit::deliver(channel, self.job, deposit, !is_maildir).await,
+            None => {
+                let whose = (Who::Name(account.name.clone().into_bytes()), purpose);
+                deposit::start_and_deliver(&self.agent.steward, whose, self.job, deposit, !is_maildir).await
+            }
+        };
+        let attempt = if is_maildir { Attempt::Maildir } else { Attempt::Mailbox { path: &path, user: &account.name } };
+        match done {
+            Ok(done) => self.finish(&recipient.address, &verdict::of(&attempt, &done)),
+            Err(trouble) => self.trouble(&recipient.address, &trouble),
+        }
+    }
+
+    /// A name that is neither alias nor user.
+    async fn nobody(&mut self, place: &Rc<Place>, recipient: &Recipient) {
+        let agent = self.agent;
+        // mailbox_transport serves names that the user database does not know.
+        let own = self.setting(recipient, &agent.maps.mailbox_transport, &agent.settings.mailbox_transport);
+        let fallback = self.setting(recipient, &agent.maps.fallback_transport, &agent.settings.fallback_transport);
+        match (own, fallback) {
+            (Ok(Some(transport)), _) | (Ok(None), Ok(Some(transport))) => {
+                return self.pass_on(recipient, &transport).await;
+            }
+            (Err(()), _) | (_, Err(())) => return self.table_failure(recipient),
+            (Ok(None), Ok(None)) => {}
+        }
+        let name = text::printable(&recipient.name);
+        if self.luser_relay(place, recipient) {
+            return;
+        }
+        if recipient.name == b"postmaster" || recipient.name == b"mailer-daemon" {
+            // Mail for those that cannot be delivered must not make more mail for them.
+            logging::warning!("required alias not found: {name}");
+            return self.finish(&recipient.address, &verdict::sent("discarded"));
+        }
+        self.finish(&recipient.address, &verdict::bounced(1, 1, format!("unknown user: \"{name}\"")));
+    }
+
+    /// luser_relay; false where there is none, or where it has led here.
+    fn luser_relay(&mut self, place: &Rc<Place>, recipient: &Recipient) -> bool {
+        let setting = &self.agent.settings.luser_relay;
+        if setting.is_empty() || place.via == Via::Relay {
+            return false;
+        }
+        let names = Names { recipient, account: None, filter: "" };
+        match names.expand(setting) {
+            Ok(relay) => {
+                let inner = Place {
+                    via: Via::Relay,
+                    recipient: Rc::new(recipient.clone()),
+                    depth: place.depth + 1,
+                    ..(**place).clone()
+                };
+                self.push(Rc::new(inner), destination::parse(relay.as_bytes()));
+                true
+            }
+            Err(error) => {
+                logging::warning!("bad luser_relay: {error}");
+                let finding = verdict::deferred(3, 5, "mail system configuration error");
+                self.finish(&recipient.address, &finding);
+                true
+            }
+        }
+    }
+
+    /// What a per-user table says, else the setting for all; `None` where both are silent.
+    fn setting(&self, recipient: &Recipient, maps: &Maps, general: &str) -> Result<Option<String>, ()> {
+        let found = if maps.is_empty() { None } else { maps.lookup(&recipient.name).map_err(drop)? };
+        let found = found.map(|value| text::printable(&value));
+        Ok(found.or_else(|| Some(general.to_owned())).filter(|value| !value.is_empty()))
+    }
+
+    async fn pass_on(&mut self, recipient: &Recipient, transport: &str) {
+        match relay::pass(self.job, self.target, &recipient.address, transport).await {
+            Ok(outcome) => self.keep(&recipient.address, outcome),
+            Err(error) => {
+                logging::warning!("connect to transport {transport}: {error}");
+                self.finish(&recipient.address, &verdict::deferred(3, 0, "mail transport unavailable"));
+            }
+        }
+    }
+
+    fn table_failure(&mut self, recipient: &Recipient) {
+        self.finish(&recipient.address, &verdict::deferred(3, 0, "table lookup failure"));
+    }
+}

@@ -1,0 +1,206 @@
+//! Where in an expansion a destination was found, and for whom: what decides its rights, its logging and its limits.
+
+use std::rc::Rc;
+
+use address::Delimiters;
+use config::expand::{self, ExpandError};
+use delivery::steward::{Account, Who};
+
+/// A local address in its parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recipient {
+    /// As it was given; what is logged.
+    pub address: Vec<u8>,
+    /// The local part in lower case: all decisions are made with it.
+    pub local: Vec<u8>,
+    /// The local part without its extension.
+    pub name: Vec<u8>,
+    /// What follows the delimiter.
+    pub extension: Vec<u8>,
+    /// The delimiter that was found; empty when there is no extension.
+    pub delimiter: Vec<u8>,
+    /// The domain.
+    pub domain: Vec<u8>,
+    /// Written with a backslash: neither aliases nor .forward count.
+    pub mailbox_only: bool,
+}
+
+impl Recipient {
+    /// Takes an address apart.
+    pub fn parse(address: &[u8], delimiters: &Delimiters) -> Self {
+        let (local, domain) = address::split(address);
+        let stripped = local.strip_prefix(b"\\");
+        let folded = stripped.unwrap_or(local).to_ascii_lowercase();
+        let (name, extension) = delimiters.split(&folded);
+        let (name, extension) = (name.to_vec(), extension.map(<[u8]>::to_vec));
+        let delimiter = if extension.is_some() { folded[name.len()..=name.len()].to_vec() } else { Vec::new() };
+        Recipient {
+            address: match stripped {
+                Some(_) => address[1..].to_vec(),
+                None => address.to_vec(),
+            },
+            name,
+            extension: extension.unwrap_or_default(),
+            delimiter,
+            domain: domain.unwrap_or_default().to_vec(),
+            mailbox_only: stripped.is_some(),
+            local: folded,
+        }
+    }
+}
+
+/// What kind of list named a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// The delivery request itself.
+    Request,
+    /// alias_maps.
+    Alias,
+    /// An :include: file.
+    Include,
+    /// A user's .forward.
+    Forward,
+    /// luser_relay.
+    Relay,
+}
+
+/// Whose rights a delivery has.
+#[derive(Clone, Debug)]
+pub enum Rights {
+    /// default_privs.
+    Default,
+    /// The owner of an alias file or an :include: file.
+    Owner(u32),
+    /// The user whose .forward it is.
+    User(Rc<Account>),
+}
+
+impl Rights {
+    /// Those of a file's owner; root's files give no more than default_privs.
+    pub fn of_owner(uid: u32) -> Self {
+        if uid == 0 { Rights::Default } else { Rights::Owner(uid) }
+    }
+
+    /// As the steward is asked.
+    pub fn who(&self) -> Who {
+        match self {
+            Rights::Default => Who::Default,
+            Rights::Owner(uid) => Who::Uid(*uid),
+            Rights::User(account) => Who::Name(account.name.clone().into_bytes()),
+        }
+    }
+
+    /// The user, where there is one.
+    pub fn account(&self) -> Option<&Account> {
+        match self {
+            Rights::User(account) => Some(account),
+            Rights::Default | Rights::Owner(_) => None,
+        }
+    }
+
+    /// A text that differs where rights differ.
+    pub fn key(&self) -> String {
+        match self {
+            Rights::Default => "default".to_owned(),
+            Rights::Owner(uid) => format!("uid {uid}"),
+            Rights::User(account) => account.name.clone(),
+        }
+    }
+}
+
+/// Where in an expansion something was found.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// What kind of list named it.
+    pub via: Via,
+    /// Whose list: the recipient that was expanded.
+    pub recipient: Rc<Recipient>,
+    /// Whose rights its files and commands have.
+    pub rights: Rights,
+    /// Steps from the request.
+    pub depth: usize,
+    /// Steps through :include: files.
+    pub includes: usize,
+    /// The envelope sender from here on.
+    pub sender: Rc<[u8]>,
+    /// The sender is the owner of an alias: addresses are not delivered on the spot.
+    pub owned: bool,
+    /// The alias that led here, and those before it.
+    pub aliases: Vec<Vec<u8>>,
+    /// The alias directly above.
+    pub parent: Option<Vec<u8>>,
+    /// What a Delivered-To: header says here.
+    pub delivered_to: Rc<[u8]>,
+}
+
+/// The names that forward_path, luser_relay and command_execution_directory know.
+pub struct Names<'a> {
+    /// Whose.
+    pub recipient: &'a Recipient,
+    /// The user, where there is one.
+    pub account: Option<&'a Account>,
+    /// recipient_delimiter: what `$recipient_delimiter` is without an extension.
+    pub filter: &'a str,
+}
+
+impl Names<'_> {
+    /// Expands a text; in what it inserts, characters that the filter does not name become `_`.
+    pub fn expand(&self, text: &str) -> Result<String, ExpandError> {
+        expand::expand(text, &mut |name: &str| self.value(name).map(|value| filtered(&value, self.filter)))
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        let text = |bytes: &[u8]| Some(text::printable(bytes)).filter(|value| !value.is_empty());
+        match name {
+            "user" => text(&self.recipient.name),
+            "home" => self.account.map(|account| account.home.clone()),
+            "shell" => self.account.map(|account| account.shell.clone()),
+            "recipient" => text(&self.recipient.address),
+            "extension" => text(&self.recipient.extension),
+            "domain" => text(&self.recipient.domain),
+            "local" => text(&self.recipient.local),
+            "recipient_delimiter" => text(&self.recipient.delimiter),
+            _ => None,
+        }
+    }
+}
+
+/// Characters that a filter does not name become underscores; an empty filter names all.
+pub fn filtered(value: &str, filter: &str) -> String {
+    let allowed = |c: char| filter.is_empty() || filter.contains(c);
+    value.chars().map(|c| if allowed(c) { c } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipient(address: &str) -> Recipient {
+        Recipient::parse(address.as_bytes(), &Delimiters::new("+", true))
+    }
+
+    #[test]
+    fn an_address_is_folded_and_split_but_logged_as_it_came() {
+        let r = recipient("Bob+Ext@Mail.test");
+        assert_eq!(
+            (r.name.as_slice(), r.extension.as_slice(), r.delimiter.as_slice()),
+            (&b"bob"[..], &b"ext"[..], &b"+"[..])
+        );
+        assert_eq!((r.address.as_slice(), r.local.as_slice()), (&b"Bob+Ext@Mail.test"[..], &b"bob+ext"[..]));
+        let plain = recipient("\\bob@m.test");
+        assert!(plain.mailbox_only && plain.name == b"bob" && plain.address == b"bob@m.test");
+    }
+
+    #[test]
+    fn names_are_filtered_so_that_no_address_leads_out_of_a_home() {
+        let r = recipient("bob+$(x);/..@m.test");
+        let account = Account { name: "bob".into(), uid: 9, home: "/home/bob".into(), shell: "/bin/sh".into() };
+        let names = Names { recipient: &r, account: Some(&account), filter: "abcdefghijklmnopqrstuvwxyz/+." };
+        let path = "$home/.forward${recipient_delimiter}${extension}";
+        assert_eq!(names.expand(path).unwrap(), "/home/bob/.forward+__x__/..");
+        let plain = recipient("bob@m.test");
+        let names = Names { recipient: &plain, account: Some(&account), filter: "" };
+        assert_eq!(names.expand(path).unwrap(), "/home/bob/.forward");
+        assert_eq!(names.expand("${extension?yes}${extension:no}").unwrap(), "no");
+    }
+}

@@ -1,0 +1,22 @@
+//! Passing a recipient on to another delivery agent: mailbox_transport, fallback_transport.
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use delivery::{Job, Outcome, Recipient as Target, Request};
+use ipc::delivery::Delivery;
+use ipc::{Client, IpcError};
+
+/// Has the agent of `setting` (`transport:nexthop`) deliver to one address. That agent logs the delivery; it marks
+/// nothing, since this agent knows whether the recipient has further addresses.
+pub async fn pass(job: &Job, target: &Target, address: &[u8], setting: &str) -> Result<Outcome, IpcError> {
+    let (transport, nexthop) = setting.split_once(':').unwrap_or((setting, ""));
+    let recipient = Target { address: address.to_vec(), offset: 0, ..target.clone() };
+    let nexthop = if nexthop.is_empty() { job.request().nexthop.clone() } else { nexthop.as_bytes().to_vec() };
+    let request = Request { nexthop, recipients: vec![recipient], ..job.request().clone() };
+    let path = PathBuf::from("private").join(transport);
+    let mut agent: Client<Delivery> = Client::connect(&path).await?;
+    agent.send_with(&request, job.file().as_fd()).await?;
+    let report = agent.expect().await?;
+    report.outcomes.into_iter().next().ok_or_else(|| IpcError::Malformed("a report without its recipient".to_owned()))
+}

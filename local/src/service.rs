@@ -1,0 +1,121 @@
+//! The agent that serves qmgr.
+
+use std::rc::Rc;
+
+use config::param;
+use daemon::{Client, Context, StartError};
+use delivery::steward::{Policy, Steward};
+use delivery::{Job, Session};
+use ipc::Pool;
+use ipc::cleanup::Cleanup;
+use ipc::rewrite::Rewriter;
+use lookup::{Maps, OpenFlags};
+
+use crate::SERVICE;
+use crate::alias::Aliases;
+use crate::content;
+use crate::expansion::Expansion;
+use crate::settings::Settings;
+use crate::verdict;
+
+/// The local delivery agent.
+pub struct Local {
+    /// What main.cf says.
+    pub settings: Settings,
+    /// alias_maps.
+    pub aliases: Aliases,
+    /// mailbox_transport_maps, mailbox_command_maps, fallback_transport_maps.
+    pub maps: UserMaps,
+    /// Starts the processes that have users' rights.
+    pub steward: Rc<Steward>,
+    /// trivial-rewrite.
+    pub rewriter: Rewriter,
+    /// cleanup.
+    pub cleanup: Pool<Cleanup>,
+    /// This service's name: addresses that resolve to it are delivered here.
+    pub service_name: String,
+    agent: Rc<delivery::Settings>,
+}
+
+/// Tables that decide per user.
+pub struct UserMaps {
+    /// mailbox_transport_maps.
+    pub mailbox_transport: Maps,
+    /// mailbox_command_maps.
+    pub mailbox_command: Maps,
+    /// fallback_transport_maps.
+    pub fallback_transport: Maps,
+}
+
+impl daemon::Worker for Local {
+    fn start(context: &Context) -> Result<Self, StartError> {
+        let config = &context.config;
+        let settings = Settings::read(config)?;
+        let maps = |title: &str, list: Vec<String>| {
+            Maps::open(config, title, &list.join(", "), OpenFlags::TRUSTED).map_err(StartError::from)
+        };
+        let rewrite = config.get(param::REWRITE_SERVICE_NAME)?;
+        let cleanup = config.get(param::CLEANUP_SERVICE_NAME)?;
+        let policy = Policy {
+            default_user: config.get(param::DEFAULT_PRIVS)?,
+            spool_directory: settings.spool_directory.trim_end_matches('/').to_owned(),
+        };
+        Ok(Local {
+            aliases: Aliases::open(config)?,
+            maps: UserMaps {
+                mailbox_transport: maps("mailbox_transport_maps", config.get(param::MAILBOX_TRANSPORT_MAPS)?)?,
+                mailbox_command: maps("mailbox_command_maps", config.get(param::MAILBOX_COMMAND_MAPS)?)?,
+                fallback_transport: maps("fallback_transport_maps", config.get(param::FALLBACK_TRANSPORT_MAPS)?)?,
+            },
+            rewriter: Rewriter::new(&format!("private/{rewrite}"), context.ipc_timeout()),
+            cleanup: Pool::new(format!("public/{cleanup}"), context.ipc_timeout()),
+            agent: Rc::new(delivery::Settings::read(config)?),
+            service_name: context.service_name.clone(),
+            // The last thing with the rights that this process was started with.
+            steward: Rc::new(Steward::start(SERVICE.name, &policy)?),
+            settings,
+        })
+    }
+
+    fn background(self: &Rc<Self>, context: &Rc<Context>) {
+        let (steward, context) = (Rc::clone(&self.steward), Rc::clone(context));
+        tokio::task::spawn_local(async move {
+            steward.listen().await;
+            // Without it nothing can be delivered: master starts a new agent, which starts a new one.
+            logging::warning!("the steward process has ended");
+            context.drain();
+        });
+    }
+
+    async fn session(self: Rc<Self>, client: Client) {
+        let Some(mut session) = Session::new(client, Rc::clone(&self.agent)) else { return };
+        while let Some(mut job) = session.next().await {
+            self.deliver(&mut job).await;
+            if session.report(job).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn changed_table(&self) -> Option<String> {
+        let maps = &self.maps;
+        let named = [&maps.mailbox_transport, &maps.mailbox_command, &maps.fallback_transport];
+        self.aliases.changed().or_else(|| named.iter().find_map(|maps| maps.changed()).map(str::to_owned))
+    }
+}
+
+impl Local {
+    async fn deliver(&self, job: &mut Job) {
+        let passed = match content::delivered_to(job.content()) {
+            Ok(passed) => passed,
+            Err(error) => {
+                job.mark_damaged(&error);
+                return job.finish_rest(&verdict::deferred(3, 0, "queue file is damaged"));
+            }
+        };
+        for index in job.open_recipients() {
+            let outcome = Expansion::new(self, job, index, &passed).run().await;
+            job.settle(index, outcome);
+        }
+    }
+}
