@@ -35,8 +35,17 @@ impl Incoming<'_> {
             Type::MESSAGE => self.begin_content(),
             // What this daemon writes itself, or what only a delivery needs.
             Type::SIZE | Type::CREATED | Type::WARNING | Type::INSPECTOR | Type::KILLED => {}
-            Type::FLAGS | Type::POINTER | Type::PADDING => {}
+            Type::FLAGS => self.more_flags(data),
+            Type::POINTER | Type::PADDING => {}
             _ => self.fail(status::BAD, &format!("unexpected record type {kind:?} in the envelope")),
+        }
+    }
+
+    /// What the client found out after it began: access tables of smtpd say HOLD and DISCARD at any time.
+    pub(crate) fn more_flags(&mut self, data: &[u8]) {
+        match parse_number(data).and_then(|bits| u32::try_from(bits).ok()) {
+            Some(bits) => self.flags |= bits & (flags::HOLD | flags::DISCARD),
+            None => self.fail(status::BAD, "flags that are no number"),
         }
     }
 

@@ -50,6 +50,7 @@ impl Incoming<'_> {
                 self.put(kind, data);
             }
             Type::NOTIFY | Type::RETURN_RECEIPT | Type::ERRORS_TO | Type::PRIORITY | Type::INSPECTOR => {}
+            Type::FLAGS => self.more_flags(data),
             Type::POINTER | Type::KILLED => {}
             Type::END => {
                 self.copies().await;

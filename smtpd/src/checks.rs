@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::rejection::Rejection;
-use crate::restriction::{Class, Decision, Effects, Evaluation, Facts, Verdict, circumstances};
+use crate::restriction::{Class, Decision, Effects, Evaluation, Facts, Verdict};
 use crate::session::{End, Session};
 
 impl Session {
@@ -108,7 +108,7 @@ impl Session {
         local
     }
 
-    /// `QUEUEID: ACTION: COMMAND from CLIENT: TEXT; from=<...> ...`
+    /// Logs a decision that no restriction made.
     pub fn log(&self, action: &str, text: &str) {
         self.log_about(action, text, None, None);
     }
@@ -116,9 +116,7 @@ impl Session {
     /// The same about a sender or recipient that is not the transaction's.
     pub fn log_about(&self, action: &str, text: &str, sender: Option<&[u8]>, recipient: Option<&[u8]>) {
         let facts = self.facts(sender, recipient);
-        let queue_id = facts.queue_id.unwrap_or("NOQUEUE");
-        let tail = circumstances(&self.worker, facts.sender, facts.recipient, facts.protocol, facts.helo);
-        logging::info!("{queue_id}: {action}: {} from {}: {text};{tail}", facts.command, self.peer.label);
+        logging::emit(&facts.decided(&self.worker, action, text));
     }
 
     fn only_recipient(&self) -> Option<Vec<u8>> {

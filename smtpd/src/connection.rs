@@ -96,6 +96,17 @@ impl Connection {
         }
     }
 
+    /// Whether the client has sent something before it was greeted.
+    pub fn has_early_input(&mut self) -> bool {
+        let (stream, input) = (&self.stream, &mut self.input);
+        SHARED.with_borrow_mut(|shared| {
+            if let Ok(count) = stream.try_read(shared) {
+                input.push(&shared[..count]);
+            }
+        });
+        !self.input.is_empty()
+    }
+
     /// Sends what waits to be sent, then waits for more bytes.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ mod command;
 mod connection;
 mod content;
 mod envelope;
+mod log;
 mod peer;
 mod rejection;
 mod restriction;

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::command;
 use crate::connection::{CommandLine, Connection, Gone};
+use crate::log::{Broken, Connect, Disconnect};
 use crate::peer::Peer;
 use crate::rejection::Rejection;
 use crate::settings::BareNewline;
@@ -82,7 +83,7 @@ impl Session {
         } else {
             Peer::nameless(remote, local)
         };
-        logging::info!("connect from {}", peer.label);
+        logging::emit(&Connect { client: &peer.label });
         let mut session = Session::new(worker, stream, peer);
         let end = session.serve().await;
         session.finish(end).await;
@@ -136,6 +137,9 @@ impl Session {
     }
 
     async fn greet(&mut self) -> Result<(), End> {
+        if self.connection.has_early_input() {
+            self.unauthorized_pipelining()?;
+        }
         if !self.worker.settings.delay_reject
             && let Some(rejection) = self.check_connect().await?
         {
@@ -208,7 +212,12 @@ impl Session {
         if grouped || waiting.is_empty() || verb == Verb::Quit {
             return Ok(());
         }
+        self.unauthorized_pipelining()
+    }
+
+    fn unauthorized_pipelining(&mut self) -> Result<(), End> {
         if !self.pipelined {
+            let waiting = self.connection.pending();
             let data = text::c_escape(&waiting[..waiting.len().min(QUOTED)]);
             logging::info!("improper command pipelining after {} from {}: {data}", self.command, self.peer.label);
             self.pipelined = true;
@@ -289,15 +298,15 @@ impl Session {
         }
     }
 
-    /// `LABEL after COMMAND from CLIENT`, with the queue id in the form of Postfix 3.11.
-    fn log_end(&self, label: &str) {
-        let prefix = match (self.worker.settings.modern, self.queue_id()) {
-            (true, Some(queue_id)) => format!("{queue_id}: "),
-            (true, None) => "NOQUEUE: ".to_owned(),
-            (false, _) => String::new(),
-        };
-        let bytes = self.content_bytes.map(|bytes| format!(" ({bytes} bytes)")).unwrap_or_default();
-        logging::info!("{prefix}{label} after {}{bytes} from {}", self.command, self.peer.label);
+    fn log_end(&self, label: &'static str) {
+        logging::emit(&Broken {
+            label,
+            command: self.command,
+            content_bytes: self.content_bytes,
+            client: &self.peer.label,
+            queue_id: self.queue_id(),
+            modern: self.worker.settings.modern,
+        });
     }
 
     /// The queue file, once there is one.
@@ -317,7 +326,7 @@ impl Session {
             }
         }
         self.forget_transaction().await;
-        logging::info!("disconnect from {} {}", self.peer.label, self.statistics);
+        logging::emit(&Disconnect { client: &self.peer.label, statistics: self.statistics.to_string() });
         let _ = self.connection.close().await;
     }
 }

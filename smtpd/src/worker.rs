@@ -173,7 +173,8 @@ struct Overrides {
 impl Overrides {
     fn read(config: &Config) -> Result<Overrides, StartError> {
         use ipc::cleanup::flags;
-        let mut overrides = Overrides { check_recipients: true, cleanup_flags: flags::EXTERNAL };
+        // The client is still there: it is told, not sent a notification.
+        let mut overrides = Overrides { check_recipients: true, cleanup_flags: flags::EXTERNAL & !flags::BOUNCE };
         for option in config.get(param::RECEIVE_OVERRIDE_OPTIONS)? {
             match option.as_str() {
                 "no_unknown_recipient_checks" => overrides.check_recipients = false,

@@ -73,10 +73,15 @@ fn received(session: &Session, transaction: &Transaction, queue_id: &str) -> Vec
     let settings = &session.worker.settings;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let date = message::date::rfc5322(now.cast_signed());
-    if settings.hide_client_session {
-        return message::received::from_mail_system(&settings.myhostname, queue_id, &date);
-    }
     let recipient = transaction.only_recipient().map(|address| text::printable(&address::quote(address)));
+    // smtpd_hide_client_session
+    if settings.hide_client_session {
+        let by = format!("Received: by {} (Postfix) id {queue_id}", settings.myhostname);
+        return match recipient {
+            Some(recipient) => vec![by, format!("\tfor <{recipient}>; {date}")],
+            None => vec![format!("{by};"), format!("\t{date}")],
+        };
+    }
     FromNetwork {
         helo: session.helo.as_deref().unwrap_or_default(),
         name: &session.peer.name,

@@ -7,6 +7,7 @@ use smtp_protocol::path::{self, PathError};
 use crate::command::ehlo::discards;
 use crate::command::mail::{log_bad_address, refuse_parameter};
 use crate::envelope::{self, Circumstances};
+use crate::log::Accepted;
 use crate::session::{Session, Success};
 
 /// `RCPT TO:<address> [parameters]`
@@ -91,7 +92,7 @@ async fn open(session: &mut Session) -> Result<(), ipc::IpcError> {
     let local_rewrite = session.rewrites_locally().await;
     let mut message = Message::open(&session.worker.cleanup, session.worker.cleanup_flags).await?;
     let queue_id = message.queue_id().to_owned();
-    logging::info!("{queue_id}: client={}", session.peer.label);
+    logging::emit(&Accepted { queue_id: &queue_id, client: &session.peer.label });
     if let Some(transaction) = &mut session.transaction {
         let circumstances = Circumstances {
             queue_id: &queue_id,

@@ -7,6 +7,7 @@ use std::fmt;
 
 use dsn::Status;
 
+use crate::log::Decided;
 use crate::peer::Peer;
 use crate::rejection::Rejection;
 use crate::restriction::{Effects, Verdict};
@@ -198,37 +199,25 @@ impl<'a> Evaluation<'a> {
         Some(rejection)
     }
 
-    /// `QUEUEID: ACTION: COMMAND from CLIENT: TEXT; from=<...> ...`
+    /// Logs a decision.
     pub fn log(&self, action: &str, text: &str) {
-        let facts = &self.facts;
-        let queue_id = facts.queue_id.unwrap_or("NOQUEUE");
-        let command = facts.command;
-        let client = &facts.peer.label;
-        logging::info!("{queue_id}: {action}: {command} from {client}: {text};{}", self.circumstances());
-    }
-
-    fn circumstances(&self) -> String {
-        circumstances(self.worker, self.facts.sender, self.facts.recipient, self.facts.protocol, self.facts.helo)
+        logging::emit(&self.facts.decided(self.worker, action, text));
     }
 }
 
-/// ` from=<S> to=<R> proto=P helo=<H>`: what log lines about a command end with.
-pub fn circumstances(
-    worker: &Smtpd,
-    sender: Option<&[u8]>,
-    recipient: Option<&[u8]>,
-    protocol: &str,
-    helo: Option<&str>,
-) -> String {
-    let mut out = String::new();
-    for (name, value) in [("from", sender), ("to", recipient)] {
-        if let Some(address) = value {
-            out.push_str(&format!(" {name}=<{}>", worker.shown_address(address)));
+impl Facts<'_> {
+    /// The log line about a decision.
+    pub fn decided<'a>(&'a self, worker: &Smtpd, action: &'a str, text: &'a str) -> Decided<'a> {
+        Decided {
+            queue_id: self.queue_id,
+            action,
+            command: self.command,
+            client: &self.peer.label,
+            text,
+            from: self.sender.map(|address| worker.shown_address(address)),
+            to: self.recipient.map(|address| worker.shown_address(address)),
+            protocol: self.protocol,
+            helo: self.helo,
         }
     }
-    out.push_str(&format!(" proto={protocol}"));
-    if let Some(helo) = helo {
-        out.push_str(&format!(" helo=<{helo}>"));
-    }
-    out
 }

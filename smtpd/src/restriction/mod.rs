@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub use access::Subject;
 pub use action::Effects;
-pub use evaluation::{Class, Evaluation, Facts, circumstances};
+pub use evaluation::{Class, Evaluation, Facts};
 pub use list::{List, Lists, Stage, no_relay_protection, protects_relay};
 pub use stages::Decision;
 pub use tables::{AccessTable, Tables};
