@@ -1,0 +1,184 @@
+//! Transports and nexthops: the transport parameters, relayhost, and the tables that override them.
+
+use address::Delimiters;
+use config::{Config, param};
+use daemon::StartError;
+use ipc::rewrite::Class;
+use lookup::search::{address_keys, transport_keys};
+use lookup::{Maps, OpenFlags, ParentStyle, TableError};
+
+/// A transport and what it shall make of the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub transport: String,
+    pub nexthop: Vec<u8>,
+}
+
+/// Why there is no route: the message waits.
+#[derive(Debug)]
+pub(crate) struct NoRoute;
+
+impl From<TableError> for NoRoute {
+    fn from(_: TableError) -> Self {
+        // The table has logged its error.
+        Self
+    }
+}
+
+/// The settings that routes are made from; one set for mail, one for address verification probes.
+pub(crate) struct Routes {
+    local: Channel,
+    virtual_mailbox: Channel,
+    relay: Channel,
+    default: Channel,
+    relayhost: Vec<u8>,
+    sender_default: Maps,
+    sender_relayhost: Maps,
+    transport: Maps,
+    transport_parents: ParentStyle,
+    relocated: Maps,
+    delimiters: Delimiters,
+    null_sender: Vec<u8>,
+    show_table_name: bool,
+    main_cf: String,
+}
+
+/// A transport parameter and its value.
+struct Channel {
+    parameter: String,
+    value: Vec<u8>,
+}
+
+impl Routes {
+    /// Reads the settings, with `address_verify_` in front of their names for probes.
+    pub(crate) fn read(config: &Config, verify: bool) -> Result<Self, StartError> {
+        let named = |name: &str| if verify { format!("address_verify_{name}") } else { name.to_owned() };
+        let value = |name: &str| config.lookup(&named(name)).map(Option::unwrap_or_default);
+        let channel = |name: &str| -> Result<Channel, StartError> {
+            Ok(Channel { parameter: named(name), value: value(name)?.into_bytes() })
+        };
+        let maps = |name: &str, list: String, flags: OpenFlags| {
+            Maps::open(config, name, &list, flags).map_err(|error| StartError::new(error.to_string()))
+        };
+        let relocated = config.lookup("relocated_maps")?.unwrap_or_default();
+        // recipient_delimiter, owner_request_special
+        let delimiters = config.get(param::RECIPIENT_DELIMITER)?;
+        let special = config.get(param::OWNER_REQUEST_SPECIAL)?;
+        let sender_dependent = |name: &str| maps(&named(name), value(name)?, OpenFlags::TRUSTED);
+        Ok(Self {
+            local: channel("local_transport")?,
+            virtual_mailbox: channel("virtual_transport")?,
+            relay: channel("relay_transport")?,
+            default: channel("default_transport")?,
+            relayhost: value("relayhost")?.into_bytes(),
+            sender_default: sender_dependent("sender_dependent_default_transport_maps")?,
+            sender_relayhost: sender_dependent("sender_dependent_relayhost_maps")?,
+            transport: maps(&named("transport_maps"), value("transport_maps")?, OpenFlags::default())?,
+            transport_parents: ParentStyle::in_config(config, "transport_maps"),
+            relocated: maps("relocated_maps", relocated, OpenFlags::default())?,
+            delimiters: Delimiters::new(&delimiters, special),
+            null_sender: b"<>".to_vec(),
+            show_table_name: config.get(param::SHOW_USER_UNKNOWN_TABLE_NAME)?,
+            main_cf: config.directory().join("main.cf").display().to_string(),
+        })
+    }
+
+    /// The route of a recipient by the class of its domain, then by transport_maps and relocated_maps.
+    pub(crate) fn find(&self, class: Class, sender: &[u8], recipient: &[u8], domain: &[u8]) -> Result<Route, NoRoute> {
+        let mut route = self.by_class(class, sender, recipient, domain)?;
+        if class != Class::VirtualAlias {
+            self.apply_transport_maps(recipient, domain, &mut route)?;
+        }
+        // relocated_maps
+        if let Some(found) =
+            self.relocated.search(&address_keys(recipient, &self.delimiters, |_| class == Class::Local))?
+        {
+            let nexthop = [b"5.1.6 User has moved to ", found.value.as_slice()].concat();
+            return Ok(Route { transport: "error".to_owned(), nexthop });
+        }
+        Ok(route)
+    }
+
+    pub(crate) fn changed(&self) -> Option<String> {
+        let maps = [&self.sender_default, &self.sender_relayhost, &self.transport, &self.relocated];
+        maps.into_iter().find_map(|maps| maps.changed().map(str::to_owned))
+    }
+
+    fn by_class(&self, class: Class, sender: &[u8], recipient: &[u8], domain: &[u8]) -> Result<Route, NoRoute> {
+        match class {
+            Class::VirtualAlias => {
+                // show_user_unknown_table_name
+                let table = if self.show_table_name { " in virtual alias table" } else { "" };
+                Ok(Route { transport: "error".to_owned(), nexthop: format!("5.1.1 User unknown{table}").into_bytes() })
+            }
+            Class::Local => self.split(&self.local, domain),
+            Class::VirtualMailbox => self.split(&self.virtual_mailbox, domain),
+            Class::Relay => self.split(&self.relay, &self.next_host(sender, domain)?),
+            Class::Default => {
+                let nexthop = self.next_host(sender, domain)?;
+                let _ = recipient;
+                match self.of_sender(&self.sender_default, sender)? {
+                    Some(value) => {
+                        let parameter = self.sender_default.title().to_owned();
+                        self.split(&Channel { parameter, value }, &nexthop)
+                    }
+                    None => self.split(&self.default, &nexthop),
+                }
+            }
+        }
+    }
+
+    /// relayhost of the sender, relayhost of all, or the domain itself.
+    fn next_host(&self, sender: &[u8], domain: &[u8]) -> Result<Vec<u8>, NoRoute> {
+        // sender_dependent_relayhost_maps
+        Ok(match self.of_sender(&self.sender_relayhost, sender)? {
+            Some(host) => host,
+            // relayhost
+            None if !self.relayhost.is_empty() => self.relayhost.clone(),
+            None => domain.to_vec(),
+        })
+    }
+
+    fn of_sender(&self, maps: &Maps, sender: &[u8]) -> Result<Option<Vec<u8>>, NoRoute> {
+        let sender = if sender.is_empty() { &self.null_sender } else { sender };
+        let found = maps.search(&address_keys(sender, &self.delimiters, |_| false))?;
+        Ok(found.map(|found| found.value).filter(|value| !value.eq_ignore_ascii_case(b"DUNNO")))
+    }
+
+    /// `transport` or `transport:nexthop` of a parameter.
+    fn split(&self, channel: &Channel, default_nexthop: &[u8]) -> Result<Route, NoRoute> {
+        let (transport, nexthop) = cut(&channel.value);
+        if transport.is_empty() {
+            logging::warning!("file {}: parameter {}: null transport is not allowed", self.main_cf, channel.parameter);
+            return Err(NoRoute);
+        }
+        let nexthop = if nexthop.is_empty() { default_nexthop } else { nexthop };
+        Ok(Route { transport: text::printable(transport), nexthop: nexthop.to_vec() })
+    }
+
+    /// transport(5): an empty transport or nexthop in the result keeps, or goes back to, what stands without the table.
+    fn apply_transport_maps(&self, recipient: &[u8], domain: &[u8], route: &mut Route) -> Result<(), NoRoute> {
+        let keys = transport_keys(recipient, &self.delimiters, self.transport_parents);
+        let Some(found) = self.transport.search(&keys)? else { return Ok(()) };
+        let (transport, nexthop) = cut(&found.value);
+        if !transport.is_empty() {
+            route.transport = text::printable(transport);
+        }
+        route.nexthop = match nexthop {
+            // What these two say is their nexthop.
+            b"" if matches!(route.transport.as_str(), "error" | "retry") => b"Address is undeliverable".to_vec(),
+            b"" => domain.to_vec(),
+            nexthop => nexthop.to_vec(),
+        };
+        Ok(())
+    }
+}
+
+/// At the first colon; the nexthop is what follows, colons and all.
+fn cut(value: &[u8]) -> (&[u8], &[u8]) {
+    let value = value.trim_ascii();
+    match value.iter().position(|&byte| byte == b':') {
+        Some(at) => (&value[..at], value[at + 1..].trim_ascii()),
+        None => (value, b""),
+    }
+}

@@ -1,0 +1,103 @@
+//! The standard form of an address: one domain, no source route, no `!` and `%` routing.
+
+use config::{Config, param};
+use daemon::StartError;
+use ipc::rewrite::Context;
+
+/// The rules of main.cf for the form of addresses.
+#[derive(Debug, Clone)]
+pub(crate) struct Standard {
+    pub myorigin: Vec<u8>,
+    pub mydomain: Vec<u8>,
+    pub append_at_myorigin: bool,
+    pub append_dot_mydomain: bool,
+    pub swap_bangpath: bool,
+    pub allow_percent_hack: bool,
+    /// Completes addresses from outside; empty: they stay incomplete.
+    pub remote_domain: Vec<u8>,
+}
+
+impl Standard {
+    /// Reads the settings.
+    pub(crate) fn read(config: &Config) -> Result<Self, StartError> {
+        // append_dot_mydomain depends on the compatibility level; its default says how.
+        Ok(Self {
+            myorigin: config.get(param::MYORIGIN)?.into_bytes(),
+            mydomain: config.get(param::MYDOMAIN)?.into_bytes(),
+            append_at_myorigin: config.get(param::APPEND_AT_MYORIGIN)?,
+            append_dot_mydomain: config.get(param::APPEND_DOT_MYDOMAIN)?,
+            swap_bangpath: config.get(param::SWAP_BANGPATH)?,
+            allow_percent_hack: config.get(param::ALLOW_PERCENT_HACK)?,
+            remote_domain: config.get(param::REMOTE_HEADER_REWRITE_DOMAIN)?.into_bytes(),
+        })
+    }
+
+    /// The standard form of an address (internal form both ways). The null address stays null.
+    pub(crate) fn rewrite(&self, context: Context, address: &[u8]) -> Vec<u8> {
+        // remote_header_rewrite_domain: without it, addresses from outside are left alone.
+        if address.is_empty() || (context == Context::Remote && self.remote_domain.is_empty()) {
+            return address.to_vec();
+        }
+        let address = self.without_routing(without_source_route(address));
+        let (local, domain) = address::split(&address);
+        let Some(domain) = domain else { return self.with_origin(context, local) };
+        self.with_full_domain(context, local, domain)
+    }
+
+    /// `a!b` becomes `b@a`, and `a%b` becomes `a@b`, when the address has no domain yet.
+    pub(crate) fn without_routing(&self, address: &[u8]) -> Vec<u8> {
+        if address.contains(&b'@') {
+            return address.to_vec();
+        }
+        // swap_bangpath
+        if self.swap_bangpath
+            && let Some(at) = address.iter().position(|&byte| byte == b'!')
+        {
+            return [&address[at + 1..], b"@", &address[..at]].concat();
+        }
+        // allow_percent_hack
+        if self.allow_percent_hack
+            && let Some(at) = address.iter().rposition(|&byte| byte == b'%')
+        {
+            return [&address[..at], b"@", &address[at + 1..]].concat();
+        }
+        address.to_vec()
+    }
+
+    fn with_origin(&self, context: Context, local: &[u8]) -> Vec<u8> {
+        let origin = match context {
+            // append_at_myorigin
+            Context::Local if self.append_at_myorigin => &self.myorigin,
+            Context::Remote => &self.remote_domain,
+            Context::Local => return local.to_vec(),
+        };
+        [local, b"@", origin].concat()
+    }
+
+    fn with_full_domain(&self, context: Context, local: &[u8], domain: &[u8]) -> Vec<u8> {
+        if let Some(absolute) = domain.strip_suffix(b".") {
+            return [local, b"@", absolute].concat();
+        }
+        let suffix = match context {
+            // append_dot_mydomain
+            Context::Local if self.append_dot_mydomain => &self.mydomain,
+            Context::Remote => &self.remote_domain,
+            Context::Local => return [local, b"@", domain].concat(),
+        };
+        if domain.is_empty() || domain.contains(&b'.') || domain.starts_with(b"[") {
+            return [local, b"@", domain].concat();
+        }
+        [local, b"@", domain, b".", suffix].concat()
+    }
+}
+
+/// `@a,@b:user@c` becomes `user@c` (RFC 5321 section 3.6.1: source routes are ignored).
+fn without_source_route(address: &[u8]) -> &[u8] {
+    if !address.starts_with(b"@") {
+        return address;
+    }
+    match address.iter().position(|&byte| byte == b':') {
+        Some(at) => &address[at + 1..],
+        None => address,
+    }
+}
