@@ -13,7 +13,8 @@ use testing::programs::{ORACLE, OURS, SCENARIOS_ON};
 const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 
 /// What scenarios call beside the mail system.
-pub const TOOLS: [Tool; 3] = [
+pub const TOOLS: [Tool; 4] = [
+    Tool { program: "strace", package: "strace" },
     Tool { program: "swaks", package: "swaks" },
     Tool { program: "dnsmasq", package: "dnsmasq-base" },
     Tool { program: "ip", package: "iproute2" },

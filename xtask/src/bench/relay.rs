@@ -5,12 +5,10 @@
 use crate::failure::{Failure, Outcome};
 use crate::programs::{self, Profile};
 use crate::{accounts, oracle, packages};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 use testing::accounts::is_root;
 use testing::process::cpu_seconds;
+use testing::trace::Trace;
 use testing::wait::{PATIENCE, until_true};
 use testing::{Client, Instance, Programs, Setup, Sink};
 
@@ -106,13 +104,13 @@ fn round(programs: &Programs, options: &Options, count_calls: bool) -> Outcome<C
     let sink = Sink::counting();
     let relay = Setup::of(programs.clone()).set("relayhost", sink.next_hop()).set("mydestination", "").start();
     send_all(&relay, WARM_UP, options.sessions, &sink)?;
-    let tracer = if count_calls { Some(Tracer::attach(&relay)?) } else { None };
+    let trace = count_calls.then(|| Trace::attach(&relay, &["-c"]));
     let (before, begin) = (cpu_seconds(relay.master()), Instant::now());
     send_all(&relay, options.messages, options.sessions, &sink)?;
     let seconds = begin.elapsed().as_secs_f64();
     relay.wait_idle();
     let cpu = cpu_seconds(relay.master()) - before;
-    let calls = tracer.map_or(Ok(f64::NAN), |tracer| tracer.calls())?;
+    let calls = trace.map_or(Ok(f64::NAN), |trace| total(&trace.finish()))?;
     let messages = options.messages as f64;
     Ok(Cost { cpu: cpu * 1_000.0 / messages, rate: messages / seconds, calls: calls / messages })
 }
@@ -156,39 +154,9 @@ fn session(relay: &Instance, messages: usize, text: &str) -> Option<String> {
     result.err().map(|e| format!("client: {e}"))
 }
 
-/// strace on all processes of an instance, counting.
-struct Tracer {
-    strace: Child,
-    summary: std::path::PathBuf,
-}
-
-impl Tracer {
-    fn attach(relay: &Instance) -> Outcome<Tracer> {
-        let (summary, said) = (relay.folder().join("strace"), relay.folder().join("strace.said"));
-        let mut command = Command::new("strace");
-        command.args(["-f", "-c", "-o"]).arg(&summary);
-        let processes = relay.processes();
-        for process in &processes {
-            command.args(["-p", &process.pid.to_string()]);
-        }
-        let stderr = std::fs::File::create(&said)?;
-        let strace = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn()?;
-        let attached =
-            || std::fs::read_to_string(&said).is_ok_and(|s| s.matches("attached").count() >= processes.len());
-        match until_true(PATIENCE, attached) {
-            true => Ok(Tracer { strace, summary }),
-            false => Err(Failure("strace does not attach".to_string())),
-        }
-    }
-
-    /// Detaches; how many calls there were.
-    fn calls(mut self) -> Outcome<f64> {
-        let _ = kill(Pid::from_raw(self.strace.id() as i32), Signal::SIGINT);
-        self.strace.wait()?;
-        let summary = std::fs::read_to_string(&self.summary)?;
-        let total = summary.lines().rev().find(|l| l.trim_end().ends_with("total"));
-        // `100.00    1.234567           3    400000       123 total`
-        let calls = total.and_then(|l| l.split_whitespace().nth(3)?.parse().ok());
-        calls.ok_or_else(|| Failure(format!("strace counted nothing:\n{summary}")))
-    }
+/// The total of `strace -c`: `100.00    1.234567           3    400000       123 total`.
+fn total(summary: &str) -> Outcome<f64> {
+    let total = summary.lines().rev().find(|l| l.trim_end().ends_with("total"));
+    let calls = total.and_then(|l| l.split_whitespace().nth(3)?.parse().ok());
+    calls.ok_or_else(|| Failure(format!("strace counted nothing:\n{summary}")))
 }

@@ -4,6 +4,7 @@ mod accept;
 mod bounce;
 mod configuration;
 mod damage;
+mod durable;
 mod installed;
 mod kill;
 mod load;
