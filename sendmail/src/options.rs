@@ -1,0 +1,300 @@
+//! The command line: letters of four decades, of which most mean nothing here any more.
+//!
+//! No I/O. What the caller gets wrong is a sentence; what is merely ignored is a warning.
+
+use std::ffi::OsString;
+
+use command::Options;
+use dsn::Notify;
+
+/// Letters, as getopt takes them. `q` is special: it takes what is attached to it and nothing else.
+const LETTERS: &str = "A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:r:qtvx";
+
+/// `-bv`: report what would be done.
+pub const TRACE_VERIFY: u32 = 512;
+/// `-v`: report what was done.
+pub const TRACE_RECORD: u32 = 1024;
+
+/// What the command is to do.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Mode {
+    /// Read a message and hand it in.
+    #[default]
+    Submit,
+    /// Start the mail system.
+    Daemon,
+    /// List the queue.
+    ListQueue,
+    /// Rebuild the alias database.
+    NewAliases,
+    /// Speak SMTP on standard input and output.
+    StandAlone,
+    /// Deliver what is in the queue.
+    Flush,
+    /// Deliver one message.
+    FlushMessage(Vec<u8>),
+    /// Deliver what is queued for a site.
+    FlushSite(Vec<u8>),
+    /// Nothing: a request that has no meaning here.
+    Nothing,
+}
+
+/// A command line that was understood.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Request {
+    /// What to do.
+    pub mode: Mode,
+    /// `-C`.
+    pub directory: Option<Vec<u8>>,
+    /// `-F`.
+    pub full_name: Option<Vec<u8>>,
+    /// `-f`, `-r`.
+    pub sender: Option<Vec<u8>>,
+    /// `-i`: a single dot is text.
+    pub keep_dots: bool,
+    /// `-t`: recipients are in the header.
+    pub from_header: bool,
+    /// `-B`.
+    pub encoding: Option<&'static str>,
+    /// `-G`: mail that is passed on, not written here.
+    pub gateway: bool,
+    /// `-N`.
+    pub notify: Option<Notify>,
+    /// `-R`: 1 FULL, 2 HDRS.
+    pub ret: Option<u32>,
+    /// `-V`.
+    pub envelope_id: Option<Vec<u8>>,
+    /// `-XV`: delimiters; empty for the default ones.
+    pub verp: Option<Vec<u8>>,
+    /// [`TRACE_VERIFY`] or [`TRACE_RECORD`].
+    pub trace: u32,
+    /// `-oA`.
+    pub alias_database: Option<Vec<u8>>,
+    /// Recipients, or files for newaliases.
+    pub operands: Vec<OsString>,
+    /// Sentences about what was ignored.
+    pub warnings: Vec<String>,
+}
+
+impl Request {
+    /// Reads a command line. `name` is how the program was called.
+    ///
+    /// # Errors
+    /// A sentence about what cannot be understood; with getopt's own sentence first, if it is one.
+    pub fn parse(name: &str, arguments: impl Iterator<Item = OsString>) -> Result<Self, Mistake> {
+        let mut request = Self::default();
+        match name {
+            "mailq" => request.mode = Mode::ListQueue,
+            "newaliases" => request.mode = Mode::NewAliases,
+            "smtpd" => request.mode = Mode::StandAlone,
+            _ => {}
+        }
+        let mut options = Options::new(LETTERS, arguments);
+        let mut verbose = 0;
+        while let Some((letter, value)) = options.next_option().map_err(Mistake::from)? {
+            match letter {
+                b'q' => request.flush(&options.attached())?,
+                b'v' => verbose += 1,
+                b'b' => request.mode_letter(&value)?,
+                b'o' => request.old_option(&value)?,
+                _ => request.letter(letter, value)?,
+            }
+        }
+        if verbose == 1 && request.trace == 0 && request.mode == Mode::Submit {
+            request.trace = TRACE_RECORD;
+        }
+        request.operands = options.operands();
+        if request.from_header && request.trace == TRACE_VERIFY {
+            return Err("-t option cannot be used with -bv".into());
+        }
+        Ok(request)
+    }
+
+    fn letter(&mut self, letter: u8, value: Vec<u8>) -> Result<(), Mistake> {
+        match letter {
+            b'B' => {
+                self.encoding = match value.to_ascii_uppercase().as_slice() {
+                    b"8BITMIME" => Some("8bit"),
+                    b"7BIT" => Some("7bit"),
+                    _ => return Err("-B option needs 8BITMIME or 7BIT".into()),
+                }
+            }
+            b'C' => self.directory = Some(value),
+            b'F' => self.full_name = Some(value),
+            b'G' => self.gateway = true,
+            b'I' => self.mode = Mode::NewAliases,
+            b'N' => self.notify(&value),
+            b'R' => match value.to_ascii_lowercase().as_slice() {
+                b"full" => self.ret = Some(1),
+                b"hdrs" => self.ret = Some(2),
+                _ => self.warnings.push("bad -R option value -- ignored".into()),
+            },
+            b'V' if is_printable(&value) => self.envelope_id = Some(value),
+            b'V' => self.warnings.push("bad syntax in -V option value -- ignored".into()),
+            b'X' => match value.split_first() {
+                Some((b'V', delimiters)) => self.verp = Some(delimiters.to_vec()),
+                first => return Err(format!("unsupported: -X{}", shown(first.map(|(first, _)| *first))).into()),
+            },
+            b'f' | b'r' => self.sender = Some(value),
+            b'i' => self.keep_dots = true,
+            b'n' => return Err("-n option not supported".into()),
+            b't' => self.from_header = true,
+            // A, L, O, U, c, e, h, m, p, x: of other mail systems; main.cf has what they were for.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn mode_letter(&mut self, value: &[u8]) -> Result<(), Mistake> {
+        self.mode = match value.first() {
+            Some(b'd' | b'l') => Mode::Daemon,
+            Some(b'h' | b'H') => Mode::Nothing,
+            Some(b'i') => Mode::NewAliases,
+            Some(b'm') => Mode::Submit,
+            Some(b'p') => Mode::ListQueue,
+            Some(b's') => Mode::StandAlone,
+            Some(b'v') => {
+                self.trace = TRACE_VERIFY;
+                Mode::Submit
+            }
+            first => return Err(format!("unsupported: -b{}", shown(first.copied())).into()),
+        };
+        Ok(())
+    }
+
+    fn old_option(&mut self, value: &[u8]) -> Result<(), Mistake> {
+        match value.split_first() {
+            Some((b'A', [])) => return Err("-oA requires pathname".into()),
+            Some((b'A', path)) => self.alias_database = Some(path.to_vec()),
+            Some((b'i', _)) => self.keep_dots = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, attached: &[u8]) -> Result<(), Mistake> {
+        self.mode = match attached.split_first() {
+            None => Mode::Flush,
+            // A time between queue runs: queue_run_delay.
+            Some((b'0'..=b'9', _)) => Mode::Nothing,
+            Some((b'I', id)) => Mode::FlushMessage(id.to_vec()),
+            Some((b'R', site)) => Mode::FlushSite(site.to_vec()),
+            Some((b'S', _)) => return Err("-qS is not implemented".into()),
+            Some((first, _)) => return Err(format!("-q{} is not implemented", shown(Some(*first))).into()),
+        };
+        Ok(())
+    }
+
+    fn notify(&mut self, value: &[u8]) {
+        let compact: Vec<u8> = value.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+        self.notify = Notify::parse(&compact);
+        if self.notify.is_none() {
+            self.warnings.push("bad -N option value -- ignored".into());
+        }
+    }
+}
+
+/// A command line that makes no sense.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mistake {
+    /// What getopt says before, without the program's name.
+    pub detail: Option<String>,
+    /// The last word.
+    pub sentence: String,
+}
+
+impl From<String> for Mistake {
+    fn from(sentence: String) -> Self {
+        Self { detail: None, sentence }
+    }
+}
+
+impl From<&str> for Mistake {
+    fn from(sentence: &str) -> Self {
+        sentence.to_owned().into()
+    }
+}
+
+impl From<command::OptionError> for Mistake {
+    fn from(error: command::OptionError) -> Self {
+        Self { detail: Some(error.to_string()), sentence: "usage: sendmail [options]".into() }
+    }
+}
+
+fn is_printable(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(|b| (b' '..=b'~').contains(b))
+}
+
+fn shown(letter: Option<u8>) -> String {
+    text::printable(letter.as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Request, String> {
+        let arguments = line.split_whitespace().map(OsString::from);
+        Request::parse("sendmail", arguments).map_err(|mistake| mistake.sentence)
+    }
+
+    #[test]
+    fn the_letters_that_scripts_use_are_understood() {
+        let request = parse("-t -i -fme@x -F Me -N success,delay -R hdrs -V id -B8BITMIME -- -a@x").unwrap();
+        assert!(request.from_header && request.keep_dots);
+        assert_eq!(request.sender.as_deref(), Some(&b"me@x"[..]));
+        assert_eq!(request.notify.map(Notify::bits), Some(10));
+        assert_eq!((request.ret, request.encoding), (Some(2), Some("8bit")));
+        assert_eq!(request.envelope_id.as_deref(), Some(&b"id"[..]));
+        assert_eq!(request.operands, ["-a@x"]);
+        assert_eq!(request.mode, Mode::Submit);
+    }
+
+    #[test]
+    fn letters_of_other_systems_are_ignored() {
+        let request = parse("-O x=y -h 5 -om -o7 -oem -odb -Am -U -m -L tag -p x -oi a@x").unwrap();
+        assert_eq!(request.operands, ["a@x"]);
+        assert!(request.keep_dots && request.warnings.is_empty());
+    }
+
+    #[test]
+    fn modes_are_named_by_letters_or_by_the_program_name() {
+        for (line, mode) in [
+            ("-bp", Mode::ListQueue),
+            ("-bi", Mode::NewAliases),
+            ("-I", Mode::NewAliases),
+            ("-q", Mode::Flush),
+            ("-qIABC", Mode::FlushMessage(b"ABC".to_vec())),
+            ("-qRx.test", Mode::FlushSite(b"x.test".to_vec())),
+            ("-q30m", Mode::Nothing),
+            ("-bh", Mode::Nothing),
+            ("-bs", Mode::StandAlone),
+        ] {
+            assert_eq!(parse(line).unwrap().mode, mode, "{line}");
+        }
+        assert_eq!(Request::parse("mailq", std::iter::empty()).unwrap().mode, Mode::ListQueue);
+    }
+
+    #[test]
+    fn mistakes_are_sentences() {
+        for (line, sentence) in [
+            ("-bz", "unsupported: -bz"),
+            ("-Xfoo", "unsupported: -Xf"),
+            ("-n", "-n option not supported"),
+            ("-B X", "-B option needs 8BITMIME or 7BIT"),
+            ("-qSx", "-qS is not implemented"),
+            ("-t -bv", "-t option cannot be used with -bv"),
+            ("-J", "usage: sendmail [options]"),
+            ("-oA", "-oA requires pathname"),
+        ] {
+            assert_eq!(parse(line), Err(sentence.into()), "{line}");
+        }
+    }
+
+    #[test]
+    fn values_that_only_refine_are_ignored_with_a_warning() {
+        let request = parse("-N bogus -R x a@x").unwrap();
+        assert_eq!(request.warnings, ["bad -N option value -- ignored", "bad -R option value -- ignored"]);
+        assert_eq!((request.notify, request.ret), (None, None));
+    }
+}
