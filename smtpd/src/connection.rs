@@ -13,7 +13,7 @@ use std::time::Duration;
 use smtp_protocol::{Input, Line, Newline, Reply};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// Bytes read at once.
 const READ_SIZE: usize = 64 << 10;
@@ -39,6 +39,16 @@ pub struct Connection {
     input: Input,
     output: Vec<u8>,
     limit: Duration,
+    deadline: Deadline,
+}
+
+/// How long one request may take altogether. smtpd_per_request_deadline
+#[derive(Clone, Copy, Debug)]
+enum Deadline {
+    /// Only each read and write is limited.
+    None,
+    /// Whole requests are limited, and this is when the present one is over.
+    Until(Instant),
 }
 
 /// A command line, owned: the session changes while it looks at it.
@@ -52,9 +62,35 @@ pub struct CommandLine {
 }
 
 impl Connection {
-    /// `limit` (smtpd_timeout) is what one read or write may take.
-    pub fn new(stream: TcpStream, limit: Duration) -> Connection {
-        Connection { stream, input: Input::new(), output: Vec::new(), limit }
+    /// `limit` (smtpd_timeout) is what one read or write may take; with `per_request`
+    /// (smtpd_per_request_deadline) it is what all of them may take for one request.
+    pub fn new(stream: TcpStream, limit: Duration, per_request: bool) -> Connection {
+        let deadline = if per_request { Deadline::Until(Instant::now() + limit) } else { Deadline::None };
+        Connection { stream, input: Input::new(), output: Vec::new(), limit, deadline }
+    }
+
+    /// A new request begins.
+    pub fn begin_request(&mut self) {
+        if let Deadline::Until(end) = &mut self.deadline {
+            *end = Instant::now() + self.limit;
+        }
+    }
+
+    /// Content came: the client earns time for it, at `rate` bytes a second, up to a whole new request.
+    /// smtpd_min_data_rate
+    pub fn earn_time(&mut self, bytes: usize, rate: u64) {
+        if let Deadline::Until(end) = &mut self.deadline {
+            let earned = Duration::from_millis((bytes as u64).saturating_mul(1000) / rate.max(1));
+            *end = (*end + earned).min(Instant::now() + self.limit);
+        }
+    }
+
+    /// When the client is given up.
+    fn end(&self) -> Instant {
+        match self.deadline {
+            Deadline::None => Instant::now() + self.limit,
+            Deadline::Until(end) => end,
+        }
     }
 
     /// Bytes that the client has sent and that are not used yet.
@@ -79,6 +115,7 @@ impl Connection {
     /// The client is gone before the end of the line.
     pub async fn command_line(&mut self, limit: usize, newline: Newline) -> Result<CommandLine, Gone> {
         let mut kept: Option<CommandLine> = None;
+        self.begin_request();
         loop {
             if let Some(line) = self.input.line(newline) {
                 return Ok(finish_line(kept, line, limit));
@@ -114,6 +151,7 @@ impl Connection {
     pub async fn more(&mut self) -> Result<(), Gone> {
         self.flush().await?;
         self.input.release();
+        let end = self.end();
         let (stream, input) = (&mut self.stream, &mut self.input);
         let read = poll_fn(|cx| {
             SHARED.with_borrow_mut(|shared| {
@@ -123,7 +161,7 @@ impl Connection {
                 Poll::Ready(result.map(|()| buffer.filled().len()))
             })
         });
-        match timeout(self.limit, read).await {
+        match timeout_at(end, read).await {
             Ok(Ok(1..)) => Ok(()),
             Ok(Ok(0) | Err(_)) => Err(Gone::Lost),
             Err(_) => Err(Gone::TimedOut),
@@ -138,7 +176,7 @@ impl Connection {
         if self.output.is_empty() {
             return Ok(());
         }
-        let result = timeout(self.limit, self.stream.write_all(&self.output)).await;
+        let result = timeout_at(self.end(), self.stream.write_all(&self.output)).await;
         self.output = Vec::new();
         match result {
             Ok(Ok(())) => Ok(()),
@@ -186,7 +224,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
-        (client, Connection::new(server, Duration::from_secs(5)))
+        (client, Connection::new(server, Duration::from_secs(5), false))
     }
 
     #[tokio::test]

@@ -93,7 +93,7 @@ impl Session {
         let excluded = peer.is_in(&worker.tables.bare_newline_exclusions).unwrap_or(false);
         let bare_newline = if excluded { BareNewline::Allow } else { worker.settings.bare_newline };
         Session {
-            connection: Connection::new(stream, worker.settings.timeout),
+            connection: Connection::new(stream, worker.settings.timeout, worker.settings.per_request_deadline),
             worker,
             peer,
             bare_newline,

@@ -122,6 +122,10 @@ pub struct Settings {
     pub null_access_lookup_key: String,
     /// smtpd_peername_lookup
     pub peername_lookup: bool,
+    /// smtpd_per_request_deadline
+    pub per_request_deadline: bool,
+    /// smtpd_min_data_rate, bytes a second.
+    pub min_data_rate: u64,
     /// queue_minfree
     pub queue_minfree: u64,
     /// smtpd_recipient_limit
@@ -188,6 +192,8 @@ impl Settings {
             noop_commands: words_of(&config.get(param::SMTPD_NOOP_COMMANDS)?),
             null_access_lookup_key: config.get(param::SMTPD_NULL_ACCESS_LOOKUP_KEY)?,
             peername_lookup: config.get(param::SMTPD_PEERNAME_LOOKUP)?,
+            per_request_deadline: config.get(param::SMTPD_PER_REQUEST_DEADLINE)?,
+            min_data_rate: number(config, param::SMTPD_MIN_DATA_RATE)?,
             queue_minfree: number(config, param::QUEUE_MINFREE)?,
             recipient_limit: number(config, param::SMTPD_RECIPIENT_LIMIT)?,
             recipient_overshoot_limit: number(config, param::SMTPD_RECIPIENT_OVERSHOOT_LIMIT)?,

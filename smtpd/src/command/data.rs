@@ -107,6 +107,7 @@ async fn receive(session: &mut Session) -> Result<Received, End> {
     let mut decoder = Decoder::new(session.bare_newline.newline(), settings.line_length_limit);
     let mut writer = ContentWriter::new(settings.message_size_limit);
     session.content_bytes = Some(0);
+    session.connection.begin_request();
     loop {
         let ended = take_content(session, &mut decoder, &mut writer);
         session.content_bytes = Some(writer.size());
@@ -137,6 +138,7 @@ fn take_content(session: &mut Session, decoder: &mut Decoder, writer: &mut Conte
         }
     };
     session.connection.consume(used);
+    session.connection.earn_time(used, session.worker.settings.min_data_rate);
     ended
 }
 

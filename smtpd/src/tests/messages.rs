@@ -220,3 +220,19 @@ fn any_bytes_leave_the_server_in_good_health() {
         assert_eq!(client.say("NOOP").await, "250 2.0.0 Ok");
     });
 }
+
+#[test]
+fn a_client_that_drips_its_command_is_given_up_at_the_deadline() {
+    with_server("smtpd_timeout = 1s\nsmtpd_per_request_deadline = yes\n", |server| async move {
+        let (mut client, _) = Client::connect(&server).await;
+        let dripping = async {
+            loop {
+                client.send(b"x").await;
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        };
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(1200), dripping).await;
+        let reply = client.reply().await.map(|reply| reply.code());
+        assert!(matches!(reply, Some(421) | None), "{reply:?}");
+    });
+}
