@@ -9,7 +9,6 @@ use std::rc::Rc;
 
 use delivery::destination::{self, Destination};
 use delivery::{Finding, Job, Outcome, Recipient as Target, Verdict};
-use dsn::Status;
 use ipc::bounce::Record;
 use ipc::rewrite::Context;
 
@@ -17,7 +16,7 @@ use crate::deposit::Trouble;
 use crate::place::{Place, Recipient, Rights, Via};
 use crate::resubmit::{Outgoing, ResubmitError, resubmit};
 use crate::service::Local;
-use crate::verdict::{self, RELAY};
+use crate::verdict;
 
 /// Steps from a recipient to the destinations of its aliases' aliases.
 const MAX_DEPTH: usize = 100;
@@ -83,7 +82,16 @@ impl<'a> Expansion<'a> {
         if place.depth > MAX_DEPTH {
             return self.finish(&address, &verdict::bounced(4, 6, "recipient nesting limit exceeded"));
         }
-        if !self.is_new(b"to ", &address.to_ascii_lowercase()) {
+        let keys = alias_keys(&recipient);
+        // An address in its own alias is the user, and has been met as the alias before.
+        let own = place.parent.as_ref().is_some_and(|parent| keys.contains(parent));
+        if !own && let Some(name) = keys.iter().find(|key| place.aliases.contains(key)) {
+            let name = text::printable(name);
+            logging::warning!("alias database loop for {name}");
+            return self.finish(&address, &verdict::bounced(4, 6, format!("alias database loop for {name}")));
+        }
+        let kind: &[u8] = if own { b"user " } else { b"to " };
+        if !self.is_new(kind, &address.to_ascii_lowercase()) {
             return;
         }
         if recipient.name.is_empty() {
@@ -94,33 +102,18 @@ impl<'a> Expansion<'a> {
             let reason = format!("mail forwarding loop for {}", self.job.shown(&address));
             return self.finish(&address, &verdict::bounced(4, 6, reason));
         }
-        if recipient.mailbox_only || !self.alias(&place, &recipient).await {
+        if own || recipient.mailbox_only || !self.alias(&place, &recipient, &keys).await {
             self.user(place, recipient).await;
         }
     }
 
     /// Serves a recipient that is an alias; false where it is none.
-    async fn alias(&mut self, place: &Rc<Place>, recipient: &Recipient) -> bool {
-        let mut keys = vec![recipient.local.clone()];
-        if recipient.local != recipient.name {
-            keys.push(recipient.name.clone());
-        }
+    async fn alias(&mut self, place: &Rc<Place>, recipient: &Recipient, keys: &[Vec<u8>]) -> bool {
         for key in keys {
-            // An address in its own alias is the user.
-            if place.parent.as_ref() == Some(&key) {
-                return false;
-            }
-            if place.aliases.contains(&key) {
-                let name = text::printable(&key);
-                logging::warning!("alias database loop for {name}");
-                let loops = verdict::bounced(4, 6, format!("alias database loop for {name}"));
-                self.finish(&recipient.address, &loops);
-                return true;
-            }
-            match self.agent.aliases.find(&key) {
+            match self.agent.aliases.find(key) {
                 Ok(None) => {}
                 Ok(Some((value, rights))) => {
-                    self.expand_alias(place, recipient, &key, &value, rights).await;
+                    self.expand_alias(place, recipient, key, &value, rights).await;
                     return true;
                 }
                 Err(error) => {
@@ -297,8 +290,11 @@ impl<'a> Expansion<'a> {
         let worst = |verdict| self.findings.iter().find(|(_, outcome)| outcome.verdict == verdict);
         let decisive = worst(Verdict::Deferred).or_else(|| worst(Verdict::Bounced)).or(self.findings.first());
         let Some((_, decisive)) = decisive else {
-            // Everything it leads to was served for another recipient of this expansion: nothing is left to do.
-            return self.job.outcome(&Finding::sent(Status::new(2, 0, 0), "duplicate", RELAY));
+            // It leads to nothing but itself, by a way that no other check has seen.
+            let reason = format!("mail forwarding loop for {}", self.job.shown(&self.target.address));
+            let finding = verdict::bounced(4, 6, reason);
+            self.job.log(&self.target.address, &self.target.original, &finding);
+            return self.job.outcome(&finding);
         };
         let mut outcome = decisive.clone();
         let itself = self.findings.len() == 1 && self.findings[0].0 == self.target.address;
@@ -308,6 +304,15 @@ impl<'a> Expansion<'a> {
         }
         outcome
     }
+}
+
+/// The names that an address can have in alias_maps: with its extension, and without.
+fn alias_keys(recipient: &Recipient) -> Vec<Vec<u8>> {
+    let mut keys = vec![recipient.local.clone()];
+    if recipient.local != recipient.name {
+        keys.push(recipient.name.clone());
+    }
+    keys
 }
 
 /// The record of one address that a recipient leads to.
