@@ -15,6 +15,7 @@ use crate::cache::Cache;
 use crate::destination::Destination;
 use crate::failure::{Failure, status_of, text_of};
 use crate::find;
+use crate::race;
 use crate::server::Server;
 use crate::session::Session;
 use crate::settings::{Protocol, Settings};
@@ -29,13 +30,16 @@ pub struct Agent {
     pub resolver: Resolver,
     /// Sessions that wait.
     pub cache: Rc<Cache>,
+    /// Address families that lost a race.
+    pub families: Rc<race::Memory>,
 }
 
 impl Agent {
     /// An agent with an empty cache.
     pub fn new(settings: Settings, resolver: Resolver) -> Self {
         let settings = Rc::new(settings);
-        Self { cache: Rc::new(Cache::new(Rc::clone(&settings))), settings, resolver }
+        let cache = Rc::new(Cache::new(Rc::clone(&settings)));
+        Self { cache, settings, resolver, families: Rc::default() }
     }
 
     /// Delivers a message to all recipients of a job, or finds out why not.
@@ -112,15 +116,17 @@ impl Attempt<'_> {
             Ok(servers) => servers,
             Err(failure) => return Some(failure),
         };
-        let servers: Vec<_> = servers.into_iter().filter(|server| !tried.contains(&server.endpoint)).collect();
-        self.servers(&servers, job).await.or(last)
+        let mut servers: Vec<_> = servers.into_iter().filter(|server| !tried.contains(&server.endpoint)).collect();
+        self.agent.families.apply(self.nexthop, &mut servers);
+        self.servers(servers, job).await.or(last)
     }
 
-    async fn servers(&self, servers: &[Server], job: &mut Job) -> Option<Failure> {
+    async fn servers(&self, mut servers: Vec<Server>, job: &mut Job) -> Option<Failure> {
+        let settings = &self.agent.settings;
         let mut last = None;
         let mut sessions = 0;
-        for (at, server) in servers.iter().enumerate() {
-            let session = match self.session(server, job).await {
+        while !servers.is_empty() {
+            let session = match self.session(&mut servers, job).await {
                 Ok(session) => session,
                 // A server that does not want to talk at all speaks for its domain.
                 Err(failure) if failure.is_permanent() => return Some(failure),
@@ -131,12 +137,11 @@ impl Attempt<'_> {
             };
             sessions += 1;
             // smtp_mx_session_limit
-            let limit = self.agent.settings.session_limit;
-            let is_last = at + 1 == servers.len() || (limit > 0 && sessions >= limit);
-            let reused = session.uses > 0;
+            let is_last = servers.is_empty() || (settings.session_limit > 0 && sessions >= settings.session_limit);
+            let (server, reused) = (session.server.clone(), session.uses > 0);
             let (mut failure, stale) = self.over(session, job, is_last && self.is_last_nexthop).await;
             if stale && reused {
-                failure = match Session::open(server, &self.agent.settings).await {
+                failure = match Session::open(&server, settings).await {
                     Ok(session) => self.over(session, job, is_last && self.is_last_nexthop).await.0,
                     Err(failure) => Some(failure),
                 };
@@ -149,13 +154,30 @@ impl Attempt<'_> {
         last
     }
 
-    async fn session(&self, server: &Server, job: &Job) -> Result<Session, Failure> {
+    /// A session with the first server that can be had, which leaves the list; so do those that failed. A server that
+    /// only was slow stays, and its family is tried last for a while.
+    async fn session(&self, servers: &mut Vec<Server>, job: &Job) -> Result<Session, Failure> {
+        let server = servers.remove(0);
         if self.may_reuse(job)
             && let Some(session) = self.agent.cache.take_from(&server.endpoint)
         {
             return Ok(session);
         }
-        Session::open(server, &self.agent.settings).await
+        let settings = &self.agent.settings;
+        let race = race::connect_first(&server, race::rival_of(&server, servers), settings).await;
+        servers.retain(|other| !race.has_tried(other));
+        if !race.has_tried(&server) {
+            if let Some(family) = server.family() {
+                self.agent.families.lost(self.nexthop, family);
+            }
+            servers.push(server);
+        }
+        match (race.winner, race.failed.into_iter().next_back()) {
+            (Some((stream, winner)), _) => Session::begin(stream, &winner, settings).await,
+            (None, Some((failure, _))) => Err(failure),
+            // cannot fail: a race ends with a connection or with failures
+            (None, None) => Err(Failure::of_host(Status::new(4, 4, 1), "server unavailable or unable to receive mail")),
+        }
     }
 
     /// One transaction over one session. Gives the last failure that another server may mend, and whether the session

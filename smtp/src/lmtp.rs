@@ -21,6 +21,7 @@ mod failure;
 mod find;
 mod order;
 mod protection;
+mod race;
 mod server;
 mod session;
 mod settings;

@@ -36,6 +36,7 @@ mod failure;
 mod find;
 mod order;
 mod protection;
+mod race;
 mod server;
 mod session;
 mod settings;

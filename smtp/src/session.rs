@@ -77,12 +77,11 @@ pub enum Stage {
 }
 
 impl Session {
-    /// Connects and says hello.
+    /// Says hello on a new connection.
     ///
     /// # Errors
-    /// The server is not there, or does not want to talk.
-    pub async fn open(server: &Server, settings: &Settings) -> Result<Self, Failure> {
-        let stream = connect(server, settings).await?;
+    /// The server does not want to talk.
+    pub async fn begin(stream: Stream, server: &Server, settings: &Settings) -> Result<Self, Failure> {
         let mut session = Self {
             host: server.host(),
             server: server.clone(),
@@ -98,6 +97,14 @@ impl Session {
         };
         session.greet(settings).await?;
         Ok(session)
+    }
+
+    /// Connects and says hello.
+    ///
+    /// # Errors
+    /// The server is not there, or does not want to talk.
+    pub async fn open(server: &Server, settings: &Settings) -> Result<Self, Failure> {
+        Self::begin(connect(server, settings).await?, server, settings).await
     }
 
     /// The next reply.
