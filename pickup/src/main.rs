@@ -1,0 +1,42 @@
+//! # NAME
+//! pickup - takes local submissions from the maildrop queue to cleanup
+//!
+//! # SYNOPSIS
+//! `pickup [generic daemon options]`, from master.cf under the service name `pickup`
+//!
+//! # DESCRIPTION
+//! postdrop leaves messages in `maildrop`; `postsuper -r` puts queue files back there. This daemon
+//! looks when it is woken up, hands each complete file to cleanup under a new name, with a Received
+//! header that tells the submitting user, and removes the file when cleanup has the message on disk.
+//! A crash between the two delivers the message twice, never not at all.
+//!
+//! It must never trust a file in maildrop more than the user who wrote it: from a user's file only
+//! those records are taken that postdrop lets through.
+//!
+//! # PRIVILEGE
+//! `$mail_owner`; reads and removes files in `maildrop`, moves unreadable ones to `corrupt`.
+//!
+//! # DIAGNOSTICS
+//! One line `Q: uid=N from=<S>` a message. A file that cannot be understood is moved to `corrupt` with
+//! a warning; one that cleanup does not take stays and is tried again.
+
+mod scan;
+mod submission;
+
+use std::process::ExitCode;
+
+use daemon::{Access, Network, Privilege, Service, Skeleton};
+
+static SERVICE: Service = Service {
+    name: "pickup",
+    skeleton: Skeleton::Trigger,
+    privilege: Privilege::MailOwner,
+    why: "takes files from maildrop",
+    peers: &["cleanup"],
+    files: &[Access::QueueWrite("maildrop"), Access::QueueWrite("corrupt")],
+    network: Network::None,
+};
+
+fn main() -> ExitCode {
+    daemon::run::<scan::Pickup>(&SERVICE)
+}
