@@ -1,4 +1,71 @@
+//! # NAME
+//! qmgr - the queue manager
+//!
+//! # SYNOPSIS
+//! `qmgr [generic daemon options]`, from master.cf under the service name `qmgr`
+//!
+//! # DESCRIPTION
+//! The queue manager takes messages from the incoming and deferred queues, has trivial-rewrite say where each recipient
+//! goes, and hands recipients with the open queue file to delivery agents. It decides what is delivered next and how
+//! many deliveries a destination bears, has bounce record what failed, and in the end removes the message, returns it,
+//! or lets it wait.
+//!
+//! New mail is announced by cleanup; the deferred queue is scanned once and then remembered, so that the directory is
+//! read again only when an operator asks for it (`postqueue -f`) or when its contents changed behind our back.
+//!
+//! No message can be lost by killing this process: a message is in exactly one of the queues at any moment, recipients
+//! are marked done by those who delivered them, and the active queue is emptied into the incoming queue at the next
+//! start. What is delivered at the moment of the kill is locked by its agent, and left alone for a minute.
+//!
+//! # TRIGGERS
+//! `W`, `I`: scan the incoming queue. `D`: scan the deferred queue. `F`: forget which destinations are dead. `A`: scan
+//! regardless of the times of the next attempts.
+//!
+//! # PRIVILEGE
+//! `$mail_owner`; renames and removes files of the message queues, talks to trivial-rewrite, bounce and every transport.
+//!
+//! # DIAGNOSTICS
+//! `Q: from=<S>, size=N, nrcpt=N (queue active)`, `Q: removed`, `Q: from=<S>, status=expired, returned to sender`;
+//! warnings about transports that do not work, destinations that clog the queue, and corrupt files.
+
+mod active;
+mod deliver;
+mod feed;
+mod finish;
+mod lane;
+mod records;
+mod resolve;
 mod retry;
+mod route;
+mod scan;
 mod schedule;
 mod scheduler;
-fn main() {}
+mod service;
+mod settings;
+mod state;
+
+use std::process::ExitCode;
+
+use daemon::{Access, Network, Privilege, Service, Skeleton};
+
+static SERVICE: Service = Service {
+    name: "qmgr",
+    skeleton: Skeleton::Trigger,
+    privilege: Privilege::MailOwner,
+    why: "moves queue files",
+    peers: &["rewrite", "bounce", "defer", "trace", "every transport"],
+    files: &[
+        Access::QueueWrite("incoming"),
+        Access::QueueWrite("active"),
+        Access::QueueWrite("deferred"),
+        Access::QueueWrite("corrupt"),
+        Access::QueueWrite("saved"),
+        Access::QueueWrite("defer"),
+        Access::QueueRead("bounce"),
+    ],
+    network: Network::None,
+};
+
+fn main() -> ExitCode {
+    daemon::run::<service::Qmgr>(&SERVICE)
+}

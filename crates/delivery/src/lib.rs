@@ -28,7 +28,7 @@ pub mod submission;
 pub use finding::{Connection, Finding};
 pub use ipc::delivery::{Outcome, Problem, Recipient, Report, Request, Timestamp, Verdict, flags};
 pub use job::Job;
-pub use line::StatusLine;
+pub use line::{Stages, StatusLine};
 pub use session::Session;
 pub use settings::Settings;
 pub use submission::{Submission, SubmitError};

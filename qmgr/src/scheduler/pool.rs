@@ -31,6 +31,7 @@ impl Pool {
 
 impl Transport {
     /// Recipients in memory, of all messages.
+    #[cfg(test)]
     pub fn recipients_in_memory(&self) -> usize {
         self.pool.in_memory
     }

@@ -222,6 +222,12 @@ impl Transport {
         self.dead.is_none() && self.locked_until.is_none() && !self.ready.is_empty()
     }
 
+    /// Whether more waits for the destination of a delivery, or is under way there.
+    pub fn has_backlog(&self, delivery: &Delivery) -> bool {
+        let place = &self.destinations[delivery.destination];
+        place.entries > 0 || place.busy > 1
+    }
+
     /// Entries of one destination in memory, waiting and running, when that is more than `limit` and the operator was
     /// not told within `interval`.
     pub fn clogged(&mut self, key: &[u8], limit: usize, interval: Duration, now: Instant) -> Option<usize> {

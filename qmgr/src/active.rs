@@ -1,0 +1,195 @@
+//! One message in the active queue, while it is in memory: its envelope, its open file, what has happened to it so far.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::time::Instant;
+
+use ipc::delivery::{Origin, Request, Timestamp, flags};
+use queue::{Envelope, QueueId, QueueName, Spool};
+
+use crate::scheduler::Recipient;
+
+/// What was written into the logs of a message in this attempt, and by earlier ones.
+#[derive(Debug, Default)]
+pub struct Logged {
+    /// The bounce log may exist.
+    pub bounce: bool,
+    /// The trace log may exist.
+    pub trace: bool,
+    /// Some deferred recipient could not be recorded, so that a notification would not name it.
+    pub incomplete: bool,
+}
+
+/// A message being delivered.
+pub struct Active {
+    /// Its queue identifier.
+    pub id: QueueId,
+    /// Its envelope; recipients are taken out when they are assigned.
+    pub envelope: Envelope,
+    /// The open, locked file; `None` while too many files are open.
+    pub file: Option<Rc<File>>,
+    /// When it entered the active queue.
+    pub since: Timestamp,
+    /// Recipients in memory that nothing is known about yet.
+    pub pending: usize,
+    /// Recipients read so far.
+    pub read: u64,
+    /// A recipient has to be tried again.
+    pub deferred: bool,
+    /// Its logs.
+    pub logged: Logged,
+    /// Deliver in spite of defer_transports: a flush was asked for.
+    pub flushed: bool,
+    /// The operator gave it up (postsuper -e).
+    pub force_expire: bool,
+    /// Recipients are being read or resolved.
+    pub reading: bool,
+    /// When recipients were read last.
+    pub read_at: Instant,
+    request: Rc<Request>,
+}
+
+impl Active {
+    /// A message that was just read.
+    pub fn new(id: QueueId, envelope: Envelope, file: File) -> Self {
+        let since = Timestamp::now();
+        let request = Rc::new(request_of(&id, &envelope, since));
+        Active {
+            id,
+            envelope,
+            file: Some(Rc::new(file)),
+            since,
+            pending: 0,
+            read: 0,
+            deferred: false,
+            logged: Logged::default(),
+            flushed: false,
+            force_expire: false,
+            reading: false,
+            read_at: Instant::now(),
+            request,
+        }
+    }
+
+    /// The request for some recipients; the rest of it is the same for all of them.
+    pub fn request(&self, nexthop: &[u8], recipients: &[Recipient], more_flags: u32) -> Request {
+        Request {
+            flags: self.request.flags | more_flags,
+            nexthop: nexthop.to_vec(),
+            handoff: Timestamp::now(),
+            recipients: recipients.iter().map(ipc_recipient).collect(),
+            ..(*self.request).clone()
+        }
+    }
+
+    /// The open file; opened and locked again when it was closed to save descriptors.
+    ///
+    /// # Errors
+    /// It is gone, or someone else delivers it.
+    pub fn open_file(&mut self, spool: &Spool) -> io::Result<Rc<File>> {
+        if let Some(file) = &self.file {
+            return Ok(Rc::clone(file));
+        }
+        let file = Rc::new(open_locked(spool, &self.id)?.ok_or_else(|| io::Error::from(io::ErrorKind::WouldBlock))?);
+        self.file = Some(Rc::clone(&file));
+        Ok(file)
+    }
+
+    /// Recipients that were not read yet.
+    pub fn unread(&self) -> u32 {
+        if self.envelope.resume.is_none() {
+            return 0;
+        }
+        let total = self.envelope.size.map_or(1, |size| size.recipients);
+        let known = self.envelope.finished as u64 + self.read;
+        u32::try_from(total.saturating_sub(known).max(1)).unwrap_or(u32::MAX)
+    }
+
+    /// What a notification says about the message.
+    pub fn for_bounce(&self) -> ipc::bounce::Message {
+        ipc::bounce::Message {
+            queue_name: self.request.queue_name.clone(),
+            queue_id: self.request.queue_id.clone(),
+            encoding: self.request.encoding.clone(),
+            send_options: self.request.send_options,
+            sender: self.request.sender.clone(),
+            envelope_id: self.request.envelope_id.clone(),
+            ret_flags: self.request.ret_flags,
+        }
+    }
+}
+
+/// Opens a file of the active queue and locks it; `None` when someone else has it. The lock belongs to the open file,
+/// which the delivery agents share: it lasts until the last of them is done, even when this process is gone.
+pub fn open_locked(spool: &Spool, id: &QueueId) -> io::Result<Option<File>> {
+    let path = spool.path(QueueName::Active, id);
+    let file = File::options().read(true).write(true).open(path)?;
+    let locked = sys::lock::lock(file.as_fd(), sys::lock::Kind::Exclusive, false)?;
+    Ok(locked.then_some(file))
+}
+
+/// A recipient of the queue file as the scheduler has it.
+pub fn recipient_of(recipient: queue::Recipient) -> Recipient {
+    Recipient {
+        address: recipient.address,
+        original: recipient.original,
+        offset: recipient.offset,
+        dsn_orig_rcpt: recipient.dsn_original,
+        notify: recipient.notify,
+    }
+}
+
+/// A recipient as other programs hear of it.
+pub fn ipc_recipient(recipient: &Recipient) -> ipc::delivery::Recipient {
+    ipc::delivery::Recipient {
+        original: recipient.original.clone(),
+        address: recipient.address.clone(),
+        offset: recipient.offset,
+        dsn_orig_rcpt: recipient.dsn_orig_rcpt.clone(),
+        notify: recipient.notify,
+    }
+}
+
+fn request_of(id: &QueueId, envelope: &Envelope, since: Timestamp) -> Request {
+    let attribute = |name: &str| String::from_utf8_lossy(envelope.attribute_or_empty(name)).into_owned();
+    let size = envelope.size.unwrap_or_default();
+    let context = attribute("rewrite_context");
+    Request {
+        flags: flags_of(envelope),
+        queue_name: QueueName::Active.as_str().to_owned(),
+        queue_id: id.as_str().to_owned(),
+        data_offset: size.data_offset,
+        size: size.content_length,
+        nexthop: Vec::new(),
+        encoding: String::from_utf8_lossy(envelope.encoding()).into_owned(),
+        send_options: size.send_options,
+        sender: envelope.sender.clone(),
+        envelope_id: String::from_utf8_lossy(envelope.envelope_id()).into_owned(),
+        ret_flags: envelope.return_flags(),
+        arrival: Timestamp { seconds: envelope.arrival.0, micros: envelope.arrival.1 },
+        active: since,
+        handoff: since,
+        client: Origin {
+            name: attribute("log_client_name"),
+            address: attribute("log_client_address"),
+            port: attribute("log_client_port"),
+            protocol: attribute("log_protocol_name"),
+            helo: attribute("log_helo_name"),
+            sasl: ["sasl_method", "sasl_username", "sasl_sender"].map(attribute),
+        },
+        log_ident: attribute("log_ident"),
+        rewrite_context: if context.is_empty() { "local".to_owned() } else { context },
+        recipients: Vec::new(),
+    }
+}
+
+/// What agents may do: verification probes are neither marked nor reported as failures.
+fn flags_of(envelope: &Envelope) -> u32 {
+    let trace = envelope.trace_flags.map_or(0, |marked| marked.value);
+    let probe = trace & (flags::VERIFY | flags::USER_VERIFY) != 0;
+    let normal = if probe { 0 } else { flags::MARK | flags::BOUNCE };
+    let delayed = envelope.warning_time.is_some_and(|time| time.value < 0);
+    trace | normal | if delayed { flags::DELAY_REPORTED } else { 0 }
+}

@@ -1,0 +1,173 @@
+//! The end of a message's attempt: report failures, then remove it, return it, or let it wait.
+//!
+//! The order is the crash argument. A notification is safe before the log it was made from goes; the message goes only
+//! when nobody waits for it. Killed between two steps, the message is found again, and the step is made again: a
+//! notification may be sent twice, never not at all.
+
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use ipc::bounce::{Log, Request};
+use ipc::delivery::flags;
+use queue::QueueName;
+
+use crate::active::Active;
+use crate::scheduler::MessageKey;
+use crate::service::{Qmgr, now};
+
+impl Qmgr {
+    /// Goes on with a message: reads more recipients, or ends the attempt when nothing is under way.
+    pub async fn continue_message(self: Rc<Self>, key: MessageKey) {
+        if self.wants_more(key) && self.read_more(key) {
+            return;
+        }
+        let message = {
+            let mut state = self.state.borrow_mut();
+            let idle = state.messages.get(&key).is_some_and(|m| m.pending == 0 && !m.reading);
+            if !idle {
+                return;
+            }
+            state.messages.remove(&key)
+        };
+        let Some(mut message) = message else { return };
+        self.end_attempt(&mut message).await;
+        self.forget(key, &message);
+        self.turn();
+    }
+
+    /// Whether more recipients should be read now: nothing else is under way, or much room has become free, or some room
+    /// for a while.
+    fn wants_more(&self, key: MessageKey) -> bool {
+        let state = self.state.borrow();
+        let Some(message) = state.messages.get(&key) else { return false };
+        if message.reading || message.envelope.resume.is_none() {
+            return false;
+        }
+        let room = state.room_for_recipients(key, self.settings.recipient_minimum);
+        let limits = state.lanes.iter().map(|lane| &lane.transport.limits);
+        let enough = limits.clone().map(|limits| limits.refill_limit as usize).min().unwrap_or(0);
+        let delay = limits.map(|limits| limits.refill_delay).min().unwrap_or(Duration::ZERO);
+        message.pending == 0 || room >= enough.max(1) || (room > 0 && message.read_at.elapsed() >= delay)
+    }
+
+    async fn end_attempt(&self, message: &mut Active) {
+        if message.logged.bounce {
+            let notify = Request::Notify { log: Log::Bounce, keep: false, message: message.for_bounce() };
+            let id = message.id.to_string();
+            if !self.ask_bounce(Log::Bounce, &notify, &id).await {
+                // The log stays, and with it the message.
+                message.deferred = true;
+                message.logged.incomplete = true;
+            }
+        }
+        if message.logged.trace {
+            self.end_trace(message).await;
+        }
+        let result = if message.deferred && !self.expire(message).await {
+            self.warn_sender(message).await;
+            self.wait(message)
+        } else {
+            self.remove(message)
+        };
+        match result {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => logging::warning!("{}: {error}", message.id),
+            _ => {} // gone: an operator has removed it
+        }
+    }
+
+    /// The report that the sender asked for: of a probe, of `sendmail -v`, of successes.
+    async fn end_trace(&self, message: &mut Active) {
+        let notify = Request::Notify { log: Log::Trace, keep: false, message: message.for_bounce() };
+        let id = message.id.to_string();
+        if !self.ask_bounce(Log::Trace, &notify, &id).await {
+            message.deferred = true;
+            return;
+        }
+        if let Some(trace) = message.envelope.trace_flags.take()
+            && let Ok(file) = message.open_file(&self.settings.spool)
+            && let Err(error) = queue::mark::trace_answered(&file, trace.offset)
+        {
+            logging::warning!("{id}: mark trace record: {error}");
+        }
+        if message.is_probe() {
+            message.deferred = false; // a probe is never tried again
+        }
+    }
+
+    /// Returns a message that has waited long enough. True: its sender knows, and it can go.
+    async fn expire(&self, message: &Active) -> bool {
+        let null_sender = message.envelope.sender.is_empty();
+        let expired = self.settings.retry.is_expired(now(), message.envelope.create_time, null_sender);
+        // A notification that does not name everybody must not end the message.
+        if !(expired || message.force_expire) || message.logged.incomplete {
+            return false;
+        }
+        let id = message.id.to_string();
+        let word = if message.force_expire { "force-expired" } else { "expired" };
+        logging::info!("{id}: from=<{}>, status={word}, returned to sender", self.shown(&message.envelope.sender));
+        let notify = Request::Notify { log: Log::Defer, keep: false, message: message.for_bounce() };
+        self.ask_bounce(Log::Defer, &notify, &id).await
+    }
+
+    /// delay_warning_time: tells the sender once that the message is late.
+    async fn warn_sender(&self, message: &mut Active) {
+        let Some(warning) = message.envelope.warning_time else { return };
+        if warning.value <= 0 || now() < warning.value - 1 || message.logged.incomplete {
+            return;
+        }
+        let notify = Request::Notify { log: Log::Defer, keep: true, message: message.for_bounce() };
+        let id = message.id.to_string();
+        if !self.ask_bounce(Log::Defer, &notify, &id).await {
+            return;
+        }
+        match message.open_file(&self.settings.spool) {
+            Ok(file) => {
+                if let Err(error) = queue::mark::warned(&file, warning.offset) {
+                    logging::warning!("{id}: mark warning record: {error}");
+                }
+            }
+            Err(error) => logging::warning!("{id}: mark warning record: {error}"),
+        }
+    }
+
+    /// Transition: active -> deferred, with the time of the next attempt.
+    fn wait(&self, message: &mut Active) -> io::Result<()> {
+        let next = self.settings.retry.next_attempt(now(), message.envelope.create_time);
+        let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(next).unwrap_or(0));
+        self.settings.spool.defer(&message.id, time)?;
+        // The lock goes before the message can be taken again.
+        message.file = None;
+        self.state.borrow_mut().schedule.insert(message.id.clone(), next);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Transition: active -> nothing, or saved (dont_remove).
+    fn remove(&self, message: &Active) -> io::Result<()> {
+        let (spool, id) = (&self.settings.spool, &message.id);
+        if self.settings.keep_finished {
+            spool.rename(id, QueueName::Active, QueueName::Saved)?;
+        } else {
+            spool.remove(id, QueueName::Active)?;
+        }
+        logging::info!("{id}: removed");
+        Ok(())
+    }
+
+    /// The message is no longer in memory.
+    fn forget(&self, key: MessageKey, message: &Active) {
+        let mut state = self.state.borrow_mut();
+        state.taken.remove(&message.id);
+        for lane in &mut state.lanes {
+            lane.transport.set_unread(key, 0);
+        }
+    }
+}
+
+impl Active {
+    /// Whether it is a verification probe.
+    pub fn is_probe(&self) -> bool {
+        self.request(b"", &[], 0).flags & (flags::VERIFY | flags::USER_VERIFY) != 0
+    }
+}

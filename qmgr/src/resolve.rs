@@ -1,0 +1,139 @@
+//! Where one recipient goes: special cases first, then what trivial-rewrite says.
+
+use std::time::Duration;
+
+use ipc::rewrite::{Class, Resolved};
+
+use crate::active::Active;
+use crate::route::RETRY;
+use crate::scheduler::{MessageKey, Recipient};
+use crate::service::Qmgr;
+
+/// Where a recipient goes.
+pub enum Route {
+    /// To a transport.
+    To {
+        /// Name of the transport.
+        transport: Vec<u8>,
+        /// What it shall make of the address.
+        nexthop: Vec<u8>,
+        /// The recipient, with its address as trivial-rewrite has it.
+        recipient: Recipient,
+    },
+    /// Nowhere: it is done, and marked so.
+    Done,
+}
+
+/// Times that trivial-rewrite is asked before the recipient is deferred.
+const ATTEMPTS: u32 = 10;
+/// The transport that bounces.
+const ERROR: &str = "error";
+
+/// What the envelope says about all recipients.
+struct Common {
+    sender: Vec<u8>,
+    filter: Option<Vec<u8>>,
+    flushed: bool,
+    expired: bool,
+}
+
+impl Qmgr {
+    /// The way of one recipient.
+    pub async fn route(&self, key: MessageKey, mut recipient: Recipient) -> Route {
+        let common = match self.state.borrow().messages.get(&key) {
+            Some(message) => Common::of(message),
+            None => return to("retry", "4.3.0 address resolver failure", recipient),
+        };
+        if let Some(filter) = &common.filter {
+            return self.filtered(filter, recipient); // content_filter
+        }
+        let Some(resolved) = self.resolve(&common.sender, &recipient.address).await else {
+            return to("retry", "4.3.0 address resolver failure", recipient);
+        };
+        if resolved.failed {
+            return to("retry", "4.3.0 address resolver failure", recipient);
+        }
+        if resolved.bad_syntax {
+            return to(ERROR, "5.1.3 bad address syntax", recipient);
+        }
+        recipient.address.clone_from(&resolved.recipient);
+        if recipient.address.is_empty() {
+            return to(ERROR, "5.1.3 null recipient address", recipient);
+        }
+        if common.expired {
+            return to("retry", "4.7.0 message is administratively expired", recipient);
+        }
+        if self.is_undeliverable_notice(&resolved) {
+            return self.discard(key, &recipient);
+        }
+        // defer_transports
+        if !common.flushed && self.settings.defer_transports.contains(&resolved.transport) {
+            return to("retry", "4.3.2 deferred transport", recipient);
+        }
+        Route::To { transport: resolved.transport.into_bytes(), nexthop: resolved.nexthop, recipient }
+    }
+
+    /// Asks trivial-rewrite; it may be restarting.
+    async fn resolve(&self, sender: &[u8], address: &[u8]) -> Option<Resolved> {
+        for attempt in 1..=ATTEMPTS {
+            match self.rewriter.resolve(sender, address).await {
+                Ok(resolved) => return Some(resolved),
+                Err(error) => logging::warning!("problem talking to service rewrite: {error}"),
+            }
+            if attempt < ATTEMPTS {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+        None
+    }
+
+    /// `transport:nexthop` of a content filter; without a nexthop default_filter_nexthop, else the recipient's domain.
+    fn filtered(&self, filter: &[u8], recipient: Recipient) -> Route {
+        let at = filter.iter().position(|b| *b == b':').unwrap_or(filter.len());
+        let (transport, nexthop) = (&filter[..at], filter.get(at + 1..).unwrap_or_default());
+        let nexthop = match (nexthop, self.settings.filter_nexthop.as_bytes(), address::domain(&recipient.address)) {
+            (b"", b"", Some(domain)) => domain.to_vec(),
+            (b"", b"", None) => self.settings.hostname.clone().into_bytes(),
+            (b"", default, _) => default.to_vec(),
+            (nexthop, _, _) => nexthop.to_vec(),
+        };
+        Route::To { transport: transport.to_vec(), nexthop, recipient }
+    }
+
+    /// A notification about a notification, to ourselves.
+    fn is_undeliverable_notice(&self, resolved: &Resolved) -> bool {
+        let local = address::split(&resolved.recipient).0;
+        resolved.class == Class::Local && local.eq_ignore_ascii_case(self.settings.double_bounce_sender.as_bytes())
+    }
+
+    /// Counts a recipient as delivered.
+    fn discard(&self, key: MessageKey, recipient: &Recipient) -> Route {
+        let mut state = self.state.borrow_mut();
+        if let Some(message) = state.messages.get_mut(&key) {
+            logging::warning!("{}: undeliverable postmaster notification discarded", message.id);
+            if let Ok(file) = message.open_file(&self.settings.spool)
+                && recipient.offset > 0
+                && let Err(error) = queue::mark::done(&file, recipient.offset)
+            {
+                logging::warning!("{}: mark recipient: {error}", message.id);
+            }
+        }
+        Route::Done
+    }
+}
+
+impl Common {
+    fn of(message: &Active) -> Self {
+        Common {
+            sender: message.envelope.sender.clone(),
+            filter: message.envelope.content_filter.clone(),
+            flushed: message.flushed,
+            expired: message.force_expire,
+        }
+    }
+}
+
+fn to(transport: &str, nexthop: &str, recipient: Recipient) -> Route {
+    debug_assert!(transport.as_bytes() == RETRY || transport == ERROR);
+    Route::To { transport: transport.into(), nexthop: nexthop.into(), recipient }
+}

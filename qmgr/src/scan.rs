@@ -1,0 +1,151 @@
+//! Reading queue directories, in a thread that may wait for the disk.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use queue::{QueueId, QueueName, Spool};
+
+/// A message in the deferred queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deferred {
+    /// Its name.
+    pub id: QueueId,
+    /// When it is due, seconds since the epoch.
+    pub due: i64,
+}
+
+/// Moves what a former queue manager had in the active queue back to the incoming queue.
+///
+/// # Errors
+/// The directory cannot be read. A file that cannot be moved is logged, and stays.
+pub fn empty_active(spool: &Spool) -> io::Result<()> {
+    for found in spool.scan(QueueName::Active)? {
+        let found = found?;
+        match spool.reclaim(&found.id) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                logging::warning!("{}: active to incoming: {error}", found.id);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The first `limit` names in the incoming queue, and whether there are more.
+pub fn incoming(spool: &Spool, limit: usize) -> (Vec<QueueId>, bool) {
+    let mut names = names(spool, QueueName::Incoming, |_| true);
+    let more = names.len() > limit;
+    names.truncate(limit);
+    (names, more)
+}
+
+/// All messages of the deferred queue with their times.
+pub fn deferred(spool: &Spool) -> Vec<Deferred> {
+    due_times(spool, names(spool, QueueName::Deferred, |_| true))
+}
+
+/// When these messages are due; what is gone or incomplete is left out.
+pub fn due_times(spool: &Spool, names: Vec<QueueId>) -> Vec<Deferred> {
+    let look = |id: QueueId| {
+        let found = fs::symlink_metadata(spool.path(QueueName::Deferred, &id)).ok()?;
+        let complete = found.is_file() && found.mode() & 0o700 == 0o700;
+        complete.then(|| Deferred { id, due: found.mtime() })
+    };
+    names.into_iter().filter_map(look).collect()
+}
+
+/// The names in one queue that `wanted` asks for.
+pub fn names(spool: &Spool, queue: QueueName, wanted: impl Fn(&QueueId) -> bool) -> Vec<QueueId> {
+    let scan = match spool.scan(queue) {
+        Ok(scan) => scan,
+        Err(error) => {
+            logging::warning!("open {queue}: {error}");
+            return Vec::new();
+        }
+    };
+    scan.filter_map(Result::ok).map(|found| found.id).filter(|id| wanted(id)).collect()
+}
+
+/// When the deferred queue's directories changed: equal values mean that no name has come or gone in between.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DirectoryTimes(Vec<(Vec<u8>, Option<SystemTime>)>);
+
+/// Looks at the directories of the deferred queue.
+pub fn directory_times(spool: &Spool) -> DirectoryTimes {
+    let root = spool.queue(QueueName::Deferred);
+    let mut times = Vec::new();
+    note_times(&root, spool.depth(QueueName::Deferred), &mut times);
+    times.sort();
+    DirectoryTimes(times)
+}
+
+fn note_times(directory: &Path, depth: usize, times: &mut Vec<(Vec<u8>, Option<SystemTime>)>) {
+    let modified = fs::metadata(directory).and_then(|found| found.modified()).ok();
+    times.push((directory.as_os_str().as_encoded_bytes().to_vec(), modified));
+    if depth == 0 {
+        return;
+    }
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        // Subdirectories of a hashed queue have names of one character.
+        if entry.file_name().len() == 1 {
+            note_times(&entry.path(), depth - 1, times);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use queue::Hashing;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+
+    fn spool(name: &str) -> (Spool, PathBuf) {
+        let root = std::env::temp_dir().join(format!("qmgr-scan-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        for queue in ["incoming", "active", "deferred/A", "deferred/B"] {
+            fs::create_dir_all(root.join(queue)).unwrap();
+        }
+        (Spool::new(&root, Hashing::default()), root)
+    }
+
+    fn put(path: PathBuf, mode: u32) {
+        fs::write(&path, b"x").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn the_active_queue_is_emptied_into_the_incoming_queue() {
+        let (spool, root) = spool("active");
+        put(root.join("active/A1234567"), 0o700);
+        empty_active(&spool).unwrap();
+        assert_eq!(incoming(&spool, 10).0.len(), 1);
+        assert!(incoming(&spool, 0).1);
+        assert!(names(&spool, QueueName::Active, |_| true).is_empty());
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn incomplete_files_are_not_deferred_mail() {
+        let (spool, root) = spool("deferred");
+        put(root.join("deferred/A/A1234567"), 0o700);
+        put(root.join("deferred/B/B1234567"), 0o600);
+        let found = deferred(&spool);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].id.as_str(), "A1234567");
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_name_that_comes_or_goes_changes_the_directory_times() {
+        let (spool, root) = spool("times");
+        let before = directory_times(&spool);
+        assert_eq!(before, directory_times(&spool));
+        put(root.join("deferred/A/A1234567"), 0o700);
+        assert_ne!(before, directory_times(&spool));
+        fs::remove_dir_all(root).unwrap();
+    }
+}

@@ -1,0 +1,253 @@
+//! The daemon: who wakes it, and what it does each time.
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use config::{Config, param};
+use daemon::{Client, Context, Flow, StartError};
+use ipc::bounce::Bounce;
+use ipc::qmgr::{Qmgr as Protocol, Request};
+use ipc::rewrite::Rewriter;
+use ipc::{Pool, Server};
+use queue::{QueueId, QueueName};
+use tokio::sync::Notify;
+
+use crate::scan::{self, DirectoryTimes};
+use crate::settings::Settings;
+use crate::state::{Source, State};
+use crate::{feed, lane};
+
+/// Names read from the incoming queue at once.
+const MAX_NAMES: usize = 5000;
+/// Longest sleep: clocks may jump.
+const MAX_SLEEP: Duration = Duration::from_secs(60);
+
+/// The queue manager.
+pub struct Qmgr {
+    /// main.cf, as far as this daemon needs it.
+    pub settings: Settings,
+    /// trivial-rewrite.
+    pub rewriter: Rewriter,
+    /// The service that keeps bounce logs.
+    pub bounce: Pool<Bounce>,
+    /// The service that keeps defer logs.
+    pub defer: Pool<Bounce>,
+    /// The service that keeps trace logs.
+    pub trace: Pool<Bounce>,
+    /// Everything in memory.
+    pub state: RefCell<State>,
+    /// Messages whose files may be open.
+    pub open_limit: usize,
+    /// Something may be due earlier than the main loop knows.
+    pub wake: Notify,
+    context: OnceCell<Rc<Context>>,
+    flow: Option<Flow>,
+}
+
+impl daemon::Worker for Qmgr {
+    fn start(context: &Context) -> Result<Self, StartError> {
+        let timeout = context.ipc_timeout();
+        let service = |param| -> Result<String, StartError> { Ok(format!("private/{}", context.config.get(param)?)) };
+        lane::check_defaults(&context.config)?;
+        Ok(Qmgr {
+            settings: Settings::read(&context.config)?,
+            rewriter: Rewriter::new(&service(param::REWRITE_SERVICE_NAME)?, timeout),
+            bounce: Pool::new(service(param::BOUNCE_SERVICE_NAME)?, timeout),
+            defer: Pool::new(service(param::DEFER_SERVICE_NAME)?, timeout),
+            trace: Pool::new(service(param::TRACE_SERVICE_NAME)?, timeout),
+            state: RefCell::default(),
+            open_limit: feed::open_limit(),
+            wake: Notify::new(),
+            context: OnceCell::new(),
+            flow: context.take_flow(),
+        })
+    }
+
+    fn background(self: &Rc<Self>, context: &Rc<Context>) {
+        let _ = self.context.set(Rc::clone(context));
+        tokio::task::spawn_local(Rc::clone(self).main_loop());
+    }
+
+    async fn session(self: Rc<Self>, client: Client) {
+        let context = Rc::clone(&client.context);
+        let Some(stream) = client.into_unix() else { return };
+        let mut channel: Server<Protocol> = Server::new(stream);
+        while let Some(Request::Arrived(names)) = context.next_request(&mut channel).await {
+            for name in names {
+                match QueueId::parse(name.as_bytes()) {
+                    Some(id) => self.state.borrow_mut().arrived(id, Source::Announced),
+                    None => logging::warning!("a message with a bad name: {}", text::printable(name.as_bytes())),
+                }
+            }
+            self.turn();
+        }
+    }
+
+    async fn trigger(self: Rc<Self>, request: Vec<u8>) {
+        let asks = |letter: u8| request.contains(&letter);
+        if asks(b'F') {
+            self.revive_all();
+        }
+        if asks(b'I') || asks(b'W') {
+            Rc::clone(&self).scan_incoming().await;
+        }
+        if asks(b'D') {
+            let flushed = asks(b'F') || asks(b'A');
+            Rc::clone(&self).scan_deferred(asks(b'A'), flushed).await;
+        }
+        self.turn();
+    }
+}
+
+impl Qmgr {
+    /// Whether the worker shall end: nothing new is begun, because another queue manager takes over.
+    pub fn is_draining(&self) -> bool {
+        self.context.get().is_some_and(|context| context.is_draining())
+    }
+
+    /// All of main.cf, for the settings of one transport.
+    pub fn config(&self) -> Option<&Config> {
+        self.context.get().map(|context| &context.config)
+    }
+
+    /// Starts what can be started.
+    pub fn turn(self: &Rc<Self>) {
+        self.feed();
+        self.start_deliveries();
+        let tokens = std::mem::take(&mut self.state.borrow_mut().tokens);
+        if tokens > 0
+            && let Some(flow) = &self.flow
+        {
+            flow.put(tokens); // in_flow_delay
+        }
+    }
+
+    async fn main_loop(self: Rc<Self>) {
+        let spool = self.settings.spool.clone();
+        let emptied = tokio::task::spawn_blocking(move || scan::empty_active(&spool)).await;
+        if let Ok(Err(error)) = emptied {
+            logging::warning!("scan active queue: {error}");
+        }
+        if let Some(flow) = &self.flow {
+            flow.put(self.settings.flow_tokens);
+        }
+        Rc::clone(&self).scan_incoming().await;
+        let mut times = self.directory_times().await;
+        Rc::clone(&self).scan_deferred(false, false).await;
+        let mut checked = Instant::now();
+        loop {
+            if checked.elapsed() >= self.settings.run_delay {
+                // queue_run_delay
+                self.check_deferred(&mut times).await;
+                checked = Instant::now();
+            }
+            self.take_due();
+            if self.state.borrow().scan_incoming_at.is_some_and(|at| at <= Instant::now()) {
+                Rc::clone(&self).scan_incoming().await;
+            }
+            let now = Instant::now();
+            let wakes = [self.wake_transports(now), self.close_idle(now), Some(checked + self.settings.run_delay)];
+            let next = wakes.into_iter().flatten().chain(self.next_due()).min();
+            self.turn();
+            let sleep = next.map_or(MAX_SLEEP, |at| at.saturating_duration_since(now)).min(MAX_SLEEP);
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+    }
+
+    /// Deferred messages whose time has come.
+    fn take_due(&self) {
+        let mut state = self.state.borrow_mut();
+        // A bound, as for new mail; the rest stays in the schedule.
+        while state.due.len() < MAX_NAMES {
+            let Some(id) = state.schedule.take_due(now()) else { return };
+            state.due.push_back((id, Source::Deferred { flushed: false }));
+        }
+    }
+
+    fn next_due(&self) -> impl Iterator<Item = Instant> {
+        let state = self.state.borrow();
+        let room = state.due.len() < MAX_NAMES;
+        let due = state.schedule.next_due().filter(|_| room).map(|at| {
+            let wait = u64::try_from(at.saturating_sub(now())).unwrap_or(0);
+            Instant::now() + Duration::from_secs(wait)
+        });
+        [due, state.scan_incoming_at].into_iter().flatten()
+    }
+
+    /// Reads the incoming queue.
+    async fn scan_incoming(self: Rc<Self>) {
+        self.state.borrow_mut().scan_incoming_at = None;
+        let spool = self.settings.spool.clone();
+        let Ok((names, more)) = tokio::task::spawn_blocking(move || scan::incoming(&spool, MAX_NAMES)).await else {
+            return;
+        };
+        {
+            let mut state = self.state.borrow_mut();
+            names.into_iter().for_each(|id| state.arrived(id, Source::Incoming));
+            if more {
+                state.scan_incoming_at = Some(Instant::now() + Duration::from_secs(1));
+            }
+        }
+        self.wake.notify_one();
+        self.turn();
+    }
+
+    /// Reads the deferred queue. `all`: what is not due is taken as well.
+    async fn scan_deferred(self: Rc<Self>, all: bool, flushed: bool) {
+        let spool = self.settings.spool.clone();
+        let Ok(found) = tokio::task::spawn_blocking(move || scan::deferred(&spool)).await else { return };
+        {
+            let mut state = self.state.borrow_mut();
+            state.schedule.clear();
+            let now = now();
+            for message in found {
+                if all || (flushed && message.due <= now) {
+                    state.due.push_back((message.id, Source::Deferred { flushed }));
+                } else {
+                    state.schedule.insert(message.id, message.due);
+                }
+            }
+        }
+        self.wake.notify_one();
+    }
+
+    /// Finds what others have put into the deferred queue, or what did not fit into memory.
+    async fn check_deferred(self: &Rc<Self>, times: &mut DirectoryTimes) {
+        if self.state.borrow().schedule.must_rescan(now()) {
+            return Rc::clone(self).scan_deferred(false, false).await;
+        }
+        let current = self.directory_times().await;
+        if current == *times {
+            return;
+        }
+        *times = current;
+        let spool = self.settings.spool.clone();
+        let list = move || scan::names(&spool, QueueName::Deferred, |_| true);
+        let Ok(names) = tokio::task::spawn_blocking(list).await else { return };
+        let unknown: Vec<QueueId> = {
+            let state = self.state.borrow();
+            let known = |id: &QueueId| state.schedule.contains(id) || state.taken.contains(id);
+            names.into_iter().filter(|id| !known(id)).collect()
+        };
+        let spool = self.settings.spool.clone();
+        let look = move || scan::due_times(&spool, unknown);
+        let Ok(found) = tokio::task::spawn_blocking(look).await else { return };
+        let mut state = self.state.borrow_mut();
+        found.into_iter().for_each(|message| state.schedule.insert(message.id, message.due));
+    }
+
+    async fn directory_times(&self) -> DirectoryTimes {
+        let spool = self.settings.spool.clone();
+        tokio::task::spawn_blocking(move || scan::directory_times(&spool)).await.unwrap_or_default()
+    }
+}
+
+/// Now, in seconds since the epoch.
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
