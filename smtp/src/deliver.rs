@@ -13,7 +13,7 @@ use smtp_protocol::Reply;
 
 use crate::cache::Cache;
 use crate::destination::Destination;
-use crate::failure::{Failure, status_of, text_of};
+use crate::failure::{Failure, Subject, status_of, text_of};
 use crate::find;
 use crate::race;
 use crate::server::Server;
@@ -67,7 +67,7 @@ impl Agent {
     }
 
     fn give_up(&self, job: &mut Job, failure: &Failure) {
-        if failure.of_host && !failure.is_permanent() {
+        if failure.blames_host() {
             job.blame_host(failure.status, &failure.reason);
         }
         let tls = self.settings.protection.feature(false);
@@ -184,6 +184,7 @@ impl Attempt<'_> {
     /// was found dead before anything was tried.
     async fn over(&self, mut session: Session, job: &mut Job, is_last: bool) -> (Option<Failure>, bool) {
         session.uses += 1;
+        session.queue_id.clone_from(&job.request().queue_id);
         let connection = Connection {
             ready: Some(Timestamp::now()),
             uses: session.uses,
@@ -199,14 +200,14 @@ impl Attempt<'_> {
             match result {
                 Ok(reply) => self.sent(job, index, &session, &reply, &relay, &connection),
                 Err(failure) if failure.is_permanent() || is_last => {
-                    if failure.of_host && !failure.is_permanent() {
+                    if failure.blames_host() {
                         job.blame_host(failure.status, &failure.reason);
                     }
                     job.finish(index, &finding_of(&failure, connection.clone()));
                 }
                 Err(failure) => {
-                    // One line a reason, not one a recipient.
-                    if last.as_ref().is_none_or(|known| known.reason != failure.reason) {
+                    let known = last.as_ref().is_some_and(|known| known.reason == failure.reason);
+                    if !known || failure.subject == Subject::Recipient {
                         logging::info!("{}: {}", job.request().queue_id, failure.reason);
                     }
                     last = Some(failure);

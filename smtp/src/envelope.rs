@@ -49,14 +49,14 @@ pub fn mail(request: &Request, extensions: &Extensions, quote: bool, out: &mut V
         }
     }
     if extensions.dsn {
-        if let Some(value) = Return::from_bits(request.ret_flags).and_then(Return::parameter) {
-            out.extend_from_slice(b" RET=");
-            out.extend_from_slice(value.as_bytes());
-        }
         // Already xtext; but it comes from a file.
         if !request.envelope_id.is_empty() && request.envelope_id.bytes().all(|byte| byte.is_ascii_graphic()) {
             out.extend_from_slice(b" ENVID=");
             out.extend_from_slice(request.envelope_id.as_bytes());
+        }
+        if let Some(value) = Return::from_bits(request.ret_flags).and_then(Return::parameter) {
+            out.extend_from_slice(b" RET=");
+            out.extend_from_slice(value.as_bytes());
         }
     }
     if extensions.smtputf8 && (needs_utf8(request) || request.send_options & SMTPUTF8_REQUESTED != 0) {
@@ -72,12 +72,12 @@ pub fn rcpt(recipient: &Recipient, extensions: &Extensions, quote: bool, out: &m
     if !extensions.dsn {
         return;
     }
-    if let Some(value) = Notify::from_bits(recipient.notify).and_then(Notify::parameter) {
-        out.extend_from_slice(b" NOTIFY=");
-        out.extend_from_slice(value.as_bytes());
-    }
     if let Some(value) = original_recipient(recipient) {
         out.extend_from_slice(b" ORCPT=");
+        out.extend_from_slice(value.as_bytes());
+    }
+    if let Some(value) = Notify::from_bits(recipient.notify).and_then(Notify::parameter) {
+        out.extend_from_slice(b" NOTIFY=");
         out.extend_from_slice(value.as_bytes());
     }
 }
@@ -152,11 +152,11 @@ mod tests {
         let extensions = everything();
         assert_eq!(
             line(|out| mail(&request(), &extensions, true, out)),
-            "MAIL FROM:<\"a b\"@c.test> SIZE=260 BODY=8BITMIME RET=HDRS ENVID=x+3D1"
+            "MAIL FROM:<\"a b\"@c.test> SIZE=260 BODY=8BITMIME ENVID=x+3D1 RET=HDRS"
         );
         assert_eq!(
             line(|out| rcpt(&recipient(), &extensions, true, out)),
-            "RCPT TO:<u@d.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;o+2Bx@d.test"
+            "RCPT TO:<u@d.test> ORCPT=rfc822;o+2Bx@d.test NOTIFY=SUCCESS,FAILURE"
         );
     }
 

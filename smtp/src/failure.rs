@@ -18,20 +18,31 @@ pub struct Failure {
     pub server: String,
     /// `relay=`: the server that was talked to, or `none`.
     pub relay: String,
-    /// The problem is one of the nexthop, not of the message or a recipient.
-    pub of_host: bool,
+    /// What it is about.
+    pub subject: Subject,
+}
+
+/// What a failure is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// One recipient.
+    Recipient,
+    /// The message.
+    Message,
+    /// The server, or the nexthop as a whole: qmgr may stop trying it for a while.
+    Host,
 }
 
 impl Failure {
     /// A failure of the message, not of a server.
     pub fn of_message(status: Status, reason: impl Into<String>) -> Self {
         let (server, relay) = (String::new(), "none".to_owned());
-        Self { status, reason: reason.into(), reply: None, server, relay, of_host: false }
+        Self { status, reason: reason.into(), reply: None, server, relay, subject: Subject::Message }
     }
 
     /// A failure of a server or the way to it.
     pub fn of_host(status: Status, reason: impl Into<String>) -> Self {
-        Self { of_host: true, ..Self::of_message(status, reason) }
+        Self { subject: Subject::Host, ..Self::of_message(status, reason) }
     }
 
     /// A command was refused: `host H said: REPLY (in reply to COMMAND)`. The status is that of the reply, or its
@@ -39,19 +50,29 @@ impl Failure {
     pub fn refused(server: &Server, reply: &Reply, command: &str) -> Self {
         let said = text_of(reply);
         let reason = format!("host {} said: {said} (in reply to {command})", server.host());
-        Self { reply: Some(said), ..Self::of_message(status_of(reply), reason) }.by(server)
+        Self { reply: Some(said), ..Self::of_message(status_of_refusal(reply), reason) }.by(server)
     }
 
     /// The greeting or the hello was refused: `host H refused to talk to me: REPLY`.
     pub fn unwelcome(server: &Server, reply: &Reply) -> Self {
         let said = text_of(reply);
         let reason = format!("host {} refused to talk to me: {said}", server.host());
-        Self { reply: Some(said), ..Self::of_host(status_of(reply), reason) }.by(server)
+        Self { reply: Some(said), ..Self::of_host(status_of_refusal(reply), reason) }.by(server)
     }
 
     /// The same, at a server that was talked to.
     pub fn by(self, server: &Server) -> Self {
         Self { server: server.name.clone(), relay: server.relay(), ..self }
+    }
+
+    /// The same, about one recipient.
+    pub fn of_recipient(self) -> Self {
+        Self { subject: Subject::Recipient, ..self }
+    }
+
+    /// Whether it is a problem of the nexthop that may pass.
+    pub fn blames_host(&self) -> bool {
+        self.subject == Subject::Host && !self.is_permanent()
     }
 
     /// The same, to be tried again.
@@ -74,6 +95,11 @@ pub fn status_of(reply: &Reply) -> Status {
     };
     let known = reply.enhanced().and_then(|(status, _)| Status::parse(status));
     known.unwrap_or(Status::new(class, 0, 0))
+}
+
+/// The status of a reply that does not fit its command; one that promises success is an error in the protocol.
+fn status_of_refusal(reply: &Reply) -> Status {
+    if matches!(reply.class(), 4 | 5) { status_of(reply) } else { Status::new(5, 5, 0) }
 }
 
 /// A reply as one line of text.
@@ -106,5 +132,6 @@ mod tests {
         assert_eq!(status_of(&Reply::plain(451, "later")), Status::new(4, 0, 0));
         assert_eq!(status_of(&Reply::plain(550, "4.1.1 odd")), Status::new(5, 0, 0));
         assert_eq!(status_of(&Reply::plain(250, "2.0.0 Ok")), Status::new(2, 0, 0));
+        assert_eq!(status_of_refusal(&Reply::plain(354, "go")), Status::new(5, 5, 0));
     }
 }

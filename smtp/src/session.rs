@@ -17,6 +17,8 @@ use crate::stream::Stream;
 
 /// The longest reply line that is waited for to its end.
 const LONGEST_LINE: usize = 64 << 10;
+/// Lines without a meaning that one session may send.
+const MOST_STRAYS: u32 = 100;
 /// Capacity that the output buffer keeps between messages.
 const KEPT_OUTPUT: usize = 16 << 10;
 
@@ -39,6 +41,10 @@ pub struct Session {
     pub unfinished: bool,
     /// The server has said 421: it hangs up.
     pub closing: bool,
+    /// The message that it carries, for log lines.
+    pub queue_id: String,
+    /// Lines that were no replies.
+    strays: u32,
     stream: Stream,
     input: Input,
     parser: ReplyParser,
@@ -51,7 +57,7 @@ pub enum Broken {
     Lost,
     /// The server did not answer in time.
     TimedOut,
-    /// What came is no reply.
+    /// What comes is no end of lines that are no reply, or of one line.
     Malformed,
 }
 
@@ -91,6 +97,8 @@ impl Session {
             opened: Instant::now(),
             unfinished: false,
             closing: false,
+            queue_id: String::new(),
+            strays: 0,
             stream,
             input: Input::new(),
             parser: ReplyParser::new(),
@@ -199,15 +207,21 @@ impl Session {
                     return Ok(Some(reply));
                 }
                 Ok(None) => {}
-                Err(ReplyError::Malformed(line)) => {
-                    let line = text::printable(line.get(..100).unwrap_or(&line));
-                    logging::warning!("non-SMTP response from {}: {line}", self.host);
-                    return Err(Broken::Malformed);
-                }
+                Err(ReplyError::Malformed(line)) => self.stray(&line)?,
                 Err(ReplyError::TooManyLines) => return Err(Broken::Malformed),
             }
         }
         if self.input.pending().len() > LONGEST_LINE { Err(Broken::Malformed) } else { Ok(None) }
+    }
+
+    /// A line that is no reply is passed over: what matters may follow.
+    fn stray(&mut self, line: &[u8]) -> Result<(), Broken> {
+        if !self.queue_id.is_empty() {
+            let line = text::printable(line.get(..100).unwrap_or(line));
+            logging::warning!("{}: non-ESMTP response from {}: {line}", self.queue_id, self.server.relay());
+        }
+        self.strays += 1;
+        if self.strays > MOST_STRAYS { Err(Broken::Malformed) } else { Ok(()) }
     }
 
     async fn greet(&mut self, settings: &Settings) -> Result<(), Failure> {

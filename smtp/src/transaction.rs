@@ -8,7 +8,7 @@ use dsn::Status;
 use smtp_protocol::{Reply, Stuffer};
 
 use crate::envelope;
-use crate::failure::Failure;
+use crate::failure::{Failure, Subject};
 use crate::session::{Broken, Session, Stage};
 use crate::settings::{Protocol, Settings};
 
@@ -187,9 +187,7 @@ impl<'a> Transaction<'a> {
             // What the server says of recipients of a message that it refused does not matter.
             Step::Rcpt(_) if self.mail.is_some() => {}
             Step::Rcpt(index) if reply.class() == 2 => self.accepted.push((index, reply)),
-            // RFC 5321 4.5.3.1.10: 552 for too many recipients means 452.
-            Step::Rcpt(index) if reply.code() == 552 => self.fail(index, refused().softened()),
-            Step::Rcpt(index) => self.fail(index, refused()),
+            Step::Rcpt(index) => self.fail(index, refused().of_recipient()),
             Step::Data => self.data = Some(reply),
         }
     }
@@ -235,7 +233,7 @@ impl<'a> Transaction<'a> {
         let refused = self.data.as_ref().map(|reply| Failure::refused(&session.server, reply, Stage::Data.command()));
         let last = || self.results.last().and_then(|(_, result)| result.as_ref().err()).cloned();
         let failure = refused.or_else(last).unwrap_or_else(|| session.failure(&Broken::Lost, Stage::Rcpt));
-        self.fail_rest(steps, &Failure { of_host: true, ..failure });
+        self.fail_rest(steps, &Failure { subject: Subject::Host, ..failure });
     }
 
     async fn send_content(&mut self, session: &mut Session) -> Result<(), Failure> {
@@ -276,7 +274,7 @@ impl<'a> Transaction<'a> {
                 Ok(reply) => Err(Failure::refused(&session.server, &reply, Stage::End.command())),
                 Err(broken) => Err(session.failure(&broken, Stage::End)),
             };
-            let broken = result.as_ref().is_err_and(|failure| failure.of_host);
+            let broken = result.as_ref().is_err_and(|failure| failure.subject == Subject::Host);
             if !each || broken || session.closing {
                 for (other, _) in waiting {
                     self.settle(other, result.clone());

@@ -174,7 +174,7 @@ fn every_refusal_names_its_command() {
             ),
             (
                 &[("RCPT", "552 5.5.3 many")],
-                "4.5.3",
+                "5.5.3",
                 format!("{host} said: 552 5.5.3 many (in reply to RCPT TO command)"),
             ),
             (&[("DATA", "554 no")], "5.0.0", format!("{host} said: 554 no (in reply to DATA command)")),
@@ -214,9 +214,17 @@ fn a_broken_session_says_where_it_broke_and_blames_the_host() {
             assert_eq!((verdict, status.as_str(), found.as_str()), (Verdict::Deferred, "4.4.2", reason.as_str()));
             assert_eq!(report.host_problem.map(|problem| problem.reason), Some(reason));
         }
-        let (_, status, reason, _) = one(&[("MAIL", "what")]).await;
-        assert_eq!(reason, "remote protocol error in reply from 127.0.0.1[127.0.0.1] while sending MAIL FROM");
-        assert_eq!(status, "4.5.0");
+    });
+}
+
+#[test]
+fn what_is_no_reply_is_passed_over_and_what_does_not_fit_is_a_protocol_error() {
+    run(async {
+        let (verdict, ..) = one(&[("MAIL", "hello there|250 ok")]).await;
+        assert_eq!(verdict, Verdict::Sent);
+        let (verdict, status, reason, _) = one(&[("RCPT", "354 go")]).await;
+        assert_eq!((verdict, status.as_str()), (Verdict::Bounced, "5.5.0"));
+        assert_eq!(reason, "host 127.0.0.1[127.0.0.1] said: 354 go (in reply to RCPT TO command)");
     });
 }
 
