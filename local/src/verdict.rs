@@ -203,8 +203,8 @@ mod tests {
         );
         let denied = Done::NotWritten(WriteProblem::System { what: "cannot open file".into(), code: 13 });
         assert_eq!(
-            said(&Attempt::File { path: "/root/x" }, &denied),
-            "5.2.0 cannot append message to file /root/x: cannot open file: Permission denied"
+            said(&Attempt::File { path: "/secret/x" }, &denied),
+            "5.2.0 cannot append message to file /secret/x: cannot open file: Permission denied"
         );
         let executable = Done::NotWritten(WriteProblem::Executable);
         assert_eq!(

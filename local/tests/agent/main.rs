@@ -69,7 +69,7 @@ fn the_owner_of_a_list_takes_the_place_of_the_sender() {
 }
 
 #[test]
-fn loops_end() {
+fn aliases_that_lead_to_themselves_come_to_an_end() {
     let stage = Stage::new("loops", "");
     let aliases = "a b\nb c\nc b\nself self\n";
     let result = stage.with_aliases(aliases).deliver(&Mail::to("a@m.test"));
