@@ -1,0 +1,90 @@
+//! Making a table from its source text.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use config::{Config, param};
+use lookup::source::{Entry, Problem};
+use lookup::write::Writer;
+use lookup::{Spec, alias, fold, source};
+
+use crate::options::Options;
+use crate::run::Program;
+
+/// Reads the source and writes the table.
+pub(crate) fn build(program: &Program, options: &Options, config: &Config, spec: &Spec) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("open {}: {}", spec.name, net::reason(&error));
+    let mut file = File::open(&spec.name).map_err(failed)?;
+    if !spec.kind.has_index() {
+        return Err(format!("unsupported map type for this operation: {}", spec.kind.as_str()));
+    }
+    let metadata = file.metadata().map_err(failed)?;
+    if !options.keep_root {
+        become_owner(metadata.uid(), metadata.gid())?;
+    }
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).map_err(failed)?;
+    let (entries, problems) = if program.aliases { alias::entries(&text) } else { source::entries(&text) };
+    let mut pairs = Vec::with_capacity(entries.len() + 3);
+    if program.aliases {
+        pairs.extend(marks_of_an_alias_database(config));
+    }
+    let first = pairs.len();
+    pairs.extend(entries.iter().map(|entry| (key(options, &entry.key), entry.value.clone())));
+    let mode = if options.inherit_mode { metadata.mode() } else { 0o644 };
+    let writer = writer(options, config, spec, Some(mode))?;
+    let duplicates = writer.put(&pairs, !options.incremental, options.existing).map_err(|error| error.to_string())?;
+    report(spec, &entries, &problems, duplicates.iter().filter_map(|at| at.checked_sub(first)));
+    Ok(())
+}
+
+/// The writer of an lmdb file.
+pub(crate) fn writer(options: &Options, config: &Config, spec: &Spec, create: Option<u32>) -> Result<Writer, String> {
+    let map_size = config.get(param::LMDB_MAP_SIZE).map_err(|error| error.to_string())?;
+    Ok(Writer {
+        path: spec.index_path().into(),
+        map_size: usize::try_from(map_size).unwrap_or(16 << 20),
+        create,
+        nul: options.nul,
+    })
+}
+
+/// A key as it is stored.
+pub(crate) fn key(options: &Options, key: &[u8]) -> Vec<u8> {
+    if options.keep_case { key.to_vec() } else { fold::fold(key, true) }
+}
+
+/// What Postfix's postalias adds, so that tables that other programs read are alike.
+fn marks_of_an_alias_database(config: &Config) -> [(Vec<u8>, Vec<u8>); 3] {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let host = config.lookup("myhostname").ok().flatten().unwrap_or_default();
+    [
+        (b"@".to_vec(), b"@".to_vec()),
+        (b"YP_LAST_MODIFIED".to_vec(), format!("{seconds:010}").into_bytes()),
+        (b"YP_MASTER_NAME".to_vec(), host.into_bytes()),
+    ]
+}
+
+/// Warnings in the order of the source.
+fn report(spec: &Spec, entries: &[Entry], problems: &[Problem], duplicates: impl Iterator<Item = usize>) {
+    let mut warnings: Vec<(usize, String)> =
+        problems.iter().map(|problem| (problem.line.unwrap_or(0), problem.in_file(&spec.name))).collect();
+    for entry in duplicates.filter_map(|at| entries.get(at)) {
+        warnings.push((entry.line, format!("{spec}: duplicate entry: \"{}\"", text::printable(&entry.key))));
+    }
+    warnings.sort_by_key(|(line, _)| *line);
+    for (_, warning) in warnings {
+        logging::warning!("{warning}");
+    }
+}
+
+/// Root makes a user's table with the user's rights.
+fn become_owner(uid: u32, gid: u32) -> Result<(), String> {
+    if !sys::identity::is_root() || uid == 0 {
+        return Ok(());
+    }
+    let owner = sys::identity::Identity { uid, gid, groups: vec![gid] };
+    sys::identity::become_for_good(&owner).map_err(|error| format!("set uid {uid}: {error}"))
+}

@@ -1,0 +1,95 @@
+//! The command line of both programs.
+
+use lookup::write::Existing;
+
+use crate::run::Program;
+
+/// What to do with the tables.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Make or extend them from their source.
+    Build,
+    /// Print the value of a key; `-`: of the keys on standard input.
+    Query(Vec<u8>),
+    /// Remove a key; `-`: the keys on standard input.
+    Delete(Vec<u8>),
+    /// Print all entries.
+    List,
+}
+
+/// The command line.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub action: Action,
+    pub directory: Option<Vec<u8>>,
+    pub keep_case: bool,
+    pub incremental: bool,
+    pub existing: Existing,
+    /// Keys and values end in a NUL.
+    pub nul: bool,
+    pub inherit_mode: bool,
+    pub keep_root: bool,
+    pub tables: Vec<String>,
+}
+
+impl Options {
+    /// Parses the command line; the error is the text behind `fatal: `.
+    pub(crate) fn parse(
+        program: &Program,
+        arguments: impl IntoIterator<Item = std::ffi::OsString>,
+    ) -> Result<Self, String> {
+        let mut parsed = Self {
+            action: Action::Build,
+            directory: None,
+            keep_case: false,
+            incremental: false,
+            existing: Existing::Report,
+            nul: true,
+            inherit_mode: true,
+            keep_root: false,
+            tables: Vec::new(),
+        };
+        let mut walk = command::Options::new(program.letters, arguments);
+        loop {
+            match walk.next_option() {
+                Err(error) => {
+                    eprintln!("{}: {error}", program.name);
+                    return Err(program.usage.to_owned());
+                }
+                Ok(None) => break,
+                Ok(Some((letter, value))) => parsed.option(program, letter, value)?,
+            }
+        }
+        parsed.tables = walk.operands().into_iter().map(|table| table.to_string_lossy().into_owned()).collect();
+        Ok(parsed)
+    }
+
+    fn option(&mut self, program: &Program, letter: u8, value: Vec<u8>) -> Result<(), String> {
+        match letter {
+            b'c' => self.directory = Some(value),
+            b'd' => self.act(Action::Delete(value))?,
+            b'q' => self.act(Action::Query(value))?,
+            b's' => self.act(Action::List)?,
+            b'f' => self.keep_case = true,
+            b'i' => self.incremental = true,
+            b'n' => self.nul = false,
+            b'N' => self.nul = true,
+            b'o' => self.keep_root = true,
+            b'p' => self.inherit_mode = false,
+            b'r' => self.existing = Existing::Replace,
+            b'w' => self.existing = Existing::Keep,
+            // Keys are bytes here, with or without SMTPUTF8; more words are for debugging.
+            b'u' | b'U' | b'v' => {}
+            other => return Err(format!("{}: option -{} is not implemented yet", program.name, char::from(other))),
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, action: Action) -> Result<(), String> {
+        if self.action != Action::Build {
+            return Err("specify only one of -s -q or -d".to_owned());
+        }
+        self.action = action;
+        Ok(())
+    }
+}

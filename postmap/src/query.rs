@@ -1,0 +1,94 @@
+//! Asking and changing a table that is there.
+
+use std::io::{BufRead, Read, Write, stdin, stdout};
+use std::sync::Arc;
+
+use config::Config;
+use lookup::{OpenFlags, Settings, Spec, Table, open};
+
+use crate::build::{key, writer};
+use crate::options::Options;
+use crate::run::Program;
+
+/// Longest key that is read from standard input.
+const MAX_KEY: u64 = 64 << 10;
+
+/// Prints the value of a key, or for `-` every key of standard input that is there, with its value.
+pub(crate) fn query(options: &Options, config: &Config, spec: &Spec, wanted: &[u8]) -> Result<bool, String> {
+    let table = table(options, config, spec)?;
+    let ask = |key: &[u8]| table.lookup(key).map_err(|error| format!("table {spec}: query error: {}", error.reason()));
+    if wanted != b"-" {
+        let value = ask(wanted)?;
+        if let Some(value) = &value {
+            print(&[value, b"\n"])?;
+        }
+        return Ok(value.is_some());
+    }
+    let mut found = false;
+    keys(|key| {
+        if let Some(value) = ask(key)? {
+            found = true;
+            print(&[key, b"\t", &value, b"\n"])?;
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Prints all entries.
+pub(crate) fn list(program: &Program, options: &Options, config: &Config, spec: &Spec) -> Result<bool, String> {
+    let table = table(options, config, spec)?;
+    let mut result = Ok(());
+    let mut any = false;
+    let separator = program.separator.as_bytes();
+    table
+        .visit(&mut |key, value| {
+            any = true;
+            if result.is_ok() {
+                result = print(&[key, separator, value, b"\n"]);
+            }
+        })
+        .map_err(|error| format!("table {spec}: sequence error: {}", error.reason()))?;
+    result.map(|()| any)
+}
+
+/// Removes a key, or for `-` the keys of standard input; true when any was there.
+pub(crate) fn delete(options: &Options, config: &Config, spec: &Spec, wanted: &[u8]) -> Result<bool, String> {
+    if !spec.kind.has_index() {
+        return Err(format!("unsupported map type for this operation: {}", spec.kind.as_str()));
+    }
+    let mut doomed = Vec::new();
+    if wanted == b"-" {
+        keys(|one| {
+            doomed.push(key(options, one));
+            Ok(())
+        })?;
+    } else {
+        doomed.push(key(options, wanted));
+    }
+    let count = writer(options, config, spec, None)?.delete(&doomed).map_err(|error| error.to_string())?;
+    Ok(count > 0)
+}
+
+fn table(options: &Options, config: &Config, spec: &Spec) -> Result<Arc<dyn Table>, String> {
+    let flags = OpenFlags { keep_case: options.keep_case, ..OpenFlags::default() };
+    open(&spec.to_string(), &Settings::from(config), flags).map_err(|error| error.to_string())
+}
+
+/// Each line of standard input is a key.
+fn keys(mut each: impl FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
+    let mut input = stdin().lock();
+    loop {
+        let mut line = Vec::new();
+        let read = input.by_ref().take(MAX_KEY).read_until(b'\n', &mut line);
+        if read.map_err(|error| format!("read standard input: {error}"))? == 0 {
+            return Ok(());
+        }
+        each(line.trim_ascii_end())?;
+    }
+}
+
+fn print(parts: &[&[u8]]) -> Result<(), String> {
+    let line = parts.concat();
+    stdout().lock().write_all(&line).map_err(|error| format!("write standard output: {error}"))
+}

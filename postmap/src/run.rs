@@ -1,0 +1,95 @@
+//! From the command line to the exit status.
+
+use std::process::ExitCode;
+
+use config::{Config, param};
+use lookup::Spec;
+
+use crate::options::{Action, Options};
+use crate::{build, query};
+
+/// What distinguishes the two programs.
+pub(crate) struct Program {
+    pub name: &'static str,
+    pub letters: &'static str,
+    pub usage: &'static str,
+    /// Source text is in the syntax of aliases(5).
+    pub aliases: bool,
+    /// What stands between key and value in a listing.
+    pub separator: &'static str,
+}
+
+/// Tables of `key value` lines.
+static POSTMAP: Program = Program {
+    name: "postmap",
+    letters: "bc:d:fFhimnNopq:rsuUvw",
+    usage: "usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...",
+    aliases: false,
+    separator: "\t",
+};
+
+/// Alias files.
+static POSTALIAS: Program = Program {
+    name: "postalias",
+    letters: "c:d:finNopq:rsuvw",
+    usage: "usage: postalias [-Nfinoprsuvw] [-c config_dir] [-d key] [-q key] [map_type:]file...",
+    aliases: true,
+    separator: ":\t",
+};
+
+/// Runs the program that it was called as.
+pub(crate) fn run() -> ExitCode {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let program = if called.to_string_lossy().ends_with("postalias") { &POSTALIAS } else { &POSTMAP };
+    command::begin(program.name);
+    match act(program) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            logging::emit_text(logging::Severity::Fatal, format_args!("{why}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// True: done, or found.
+fn act(program: &'static Program) -> Result<bool, String> {
+    let options = Options::parse(program, std::env::args_os().skip(1))?;
+    let config = command::configure(program.name, options.directory.as_deref())?;
+    if options.tables.is_empty() {
+        return Err(program.usage.to_owned());
+    }
+    let mut found = false;
+    for table in &options.tables {
+        let spec = spec(table, &config)?;
+        match &options.action {
+            Action::Build => {
+                build::build(program, &options, &config, &spec)?;
+                found = true;
+            }
+            Action::List => found |= query::list(program, &options, &config, &spec)?,
+            Action::Query(key) => {
+                found |= query::query(&options, &config, &spec, key)?;
+                // A single key is answered by the first table that has it.
+                if found && key != b"-" {
+                    return Ok(true);
+                }
+            }
+            Action::Delete(key) => found |= query::delete(&options, &config, &spec, key)?,
+        }
+    }
+    Ok(found || options.action == Action::List)
+}
+
+/// `type:name`, or a name alone with default_database_type.
+fn spec(table: &str, config: &Config) -> Result<Spec, String> {
+    let text = match table.split_once(':') {
+        Some(_) => table.to_owned(),
+        // default_database_type
+        None => {
+            let kind = config.get(param::DEFAULT_DATABASE_TYPE).map_err(|error| error.to_string())?;
+            format!("{kind}:{table}")
+        }
+    };
+    Spec::parse(&text).map_err(|error| error.to_string())
+}
