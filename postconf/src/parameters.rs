@@ -102,12 +102,19 @@ fn line(
         return Ok(Some(name.to_string()));
     }
     if name == "mynetworks" && !config.is_set(name) {
-        // Its default cannot always be computed; say why.
-        config.mynetworks().map_err(Failure::new)?;
+        compute_mynetworks(config)?;
     }
     let value = if options.expand { expanded(config, name, &raw)? } else { raw };
     let start = if options.hide_names { String::new() } else { format!("{name} =") };
     Ok(Some(fold::value(&start, &value, options.fold)))
+}
+
+/// The default of mynetworks follows from the machine, and cannot always be computed: says why.
+fn compute_mynetworks(config: &Config) -> Result<(), Failure> {
+    let (_, warnings) = config.probe_protocols().map_err(Failure::new)?;
+    let (_, more) = config.default_mynetworks().map_err(Failure::new)?;
+    warnings.iter().chain(&more).for_each(|warning| logging::warning!("{warning}"));
+    Ok(())
 }
 
 fn expanded(config: &Config, name: &str, raw: &str) -> Result<String, Failure> {
