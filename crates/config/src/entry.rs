@@ -52,7 +52,7 @@ pub struct Entry {
     pub computed: bool,
     /// How the value is parsed.
     pub kind: Kind,
-    /// The smallest value allowed (seconds for a time).
+    /// The smallest value allowed (seconds for a time, bytes for a text).
     pub min: Option<i64>,
     /// The largest value allowed (seconds for a time).
     pub max: Option<i64>,

@@ -103,6 +103,26 @@ pub enum ValueError {
         /// The bound.
         max: i64,
     },
+    /// A time below or above what is allowed, in seconds.
+    TimeBound {
+        /// The parameter.
+        name: String,
+        /// Its value in seconds.
+        seconds: i64,
+        /// `min` or `max`.
+        bound: &'static str,
+        /// The bound in seconds.
+        limit: i64,
+    },
+    /// A text that is too short.
+    Length {
+        /// The parameter.
+        name: String,
+        /// Its value.
+        value: String,
+        /// The shortest length allowed.
+        min: i64,
+    },
     /// A `$` expression cannot be expanded.
     Expand {
         /// The parameter.
@@ -131,6 +151,12 @@ impl fmt::Display for ValueError {
             }
             ValueError::TooLarge { name, value, max } => {
                 write!(f, "invalid {name} parameter value {value} > {max}")
+            }
+            ValueError::TimeBound { name, seconds, bound, limit } => {
+                write!(f, "invalid {name}: {seconds} ({bound} {limit})")
+            }
+            ValueError::Length { name, value, min } => {
+                write!(f, "bad string length {} < {min}: {name} = {value}", value.len())
             }
             ValueError::Expand { name, source } => write!(f, "parameter {name}: {source}"),
             ValueError::Meaning(text) => f.write_str(text),

@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::error::ValueError;
+use crate::level::Level;
 use crate::names::Names;
 use crate::settings::{Config, Origin};
 use crate::{entry, transport, value};
@@ -68,7 +69,23 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The level that this implementation behaves as when it may.
+pub const CURRENT_LEVEL: Level = Level::new(3, 11);
+
 impl Config {
+    /// The notice of a program that uses a default which an old compatibility_level keeps as it was; None when
+    /// the parameter is set, or when its default is today's.
+    pub fn backwards_compatible_default(&self, name: &str) -> Option<String> {
+        let entry = entry::find(name)?;
+        if self.is_set(name) || !entry.default.contains("$compatibility_level") {
+            return None;
+        }
+        let now = self.lookup(name).ok()??;
+        let level = [("compatibility_level".to_string(), CURRENT_LEVEL.to_string())];
+        let today = Config::parse(b"", self.directory(), &level).ok()?.lookup(name).ok()??;
+        (now != today).then(|| format!("using backwards-compatible default setting {name}={now}"))
+    }
+
     /// Settings of parameters that are not implemented, when they differ from the default.
     pub fn unimplemented_settings(&self) -> Vec<Unimplemented> {
         let mut found = Vec::new();
@@ -183,6 +200,19 @@ mod tests {
         let sentence = format!("/etc/postfix/main.cf, line 2: {}: not implemented, has no effect", entry.name);
         assert!(found.contains(&sentence), "{found:?}");
         assert!(check(&format!("{} = {}\n", entry.name, entry.default)).is_empty());
+    }
+
+    #[test]
+    fn an_old_level_that_keeps_an_old_default_is_told() {
+        let notice = |content: &str, name| {
+            let config = Config::parse(content.as_bytes(), Path::new("/etc/postfix"), &[]).unwrap();
+            config.backwards_compatible_default(name)
+        };
+        let text = "using backwards-compatible default setting inet_protocols=ipv4".to_string();
+        assert_eq!(notice("", "inet_protocols"), Some(text));
+        assert_eq!(notice("compatibility_level = 3.6\n", "inet_protocols"), None);
+        assert_eq!(notice("inet_protocols = ipv4\n", "inet_protocols"), None);
+        assert_eq!(notice("", "smtpd_banner"), None);
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub trait Value: Sized {
 pub struct Raw(pub String);
 
 impl Value for String {
-    fn from_text(text: &str, _: &str, _: &Entry) -> Result<Self, ValueError> {
+    fn from_text(text: &str, name: &str, entry: &Entry) -> Result<Self, ValueError> {
+        long_enough(text, name, entry)?;
         Ok(text.to_string())
     }
 }
@@ -35,7 +36,8 @@ impl Value for Raw {
 }
 
 impl Value for PathBuf {
-    fn from_text(text: &str, _: &str, _: &Entry) -> Result<Self, ValueError> {
+    fn from_text(text: &str, name: &str, entry: &Entry) -> Result<Self, ValueError> {
+        long_enough(text, name, entry)?;
         Ok(PathBuf::from(text))
     }
 }
@@ -75,8 +77,12 @@ impl Value for Duration {
         let bad = || ValueError::Time { name: name.to_string(), value: text.to_string() };
         let duration = parse_duration(text, unit).ok_or_else(bad)?;
         let seconds = i64::try_from(duration.as_secs()).map_err(|_| bad())?;
-        within(seconds, text, name, entry)?;
-        Ok(duration)
+        let out = |bound, limit| ValueError::TimeBound { name: name.to_string(), seconds, bound, limit };
+        match (entry.min, entry.max) {
+            (Some(min), _) if seconds < min => Err(out("min", min)),
+            (_, Some(max)) if seconds > max => Err(out("max", max)),
+            _ => Ok(duration),
+        }
     }
 }
 
@@ -108,13 +114,24 @@ fn within(number: i64, text: &str, name: &str, entry: &Entry) -> Result<i64, Val
     }
 }
 
+/// The smallest length of a text.
+fn long_enough(text: &str, name: &str, entry: &Entry) -> Result<(), ValueError> {
+    match entry.min {
+        Some(min) if i64::try_from(text.len()).unwrap_or(i64::MAX) < min => {
+            Err(ValueError::Length { name: name.to_string(), value: text.to_string(), min })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Checks that `text` is a value of `entry`, whatever its type.
 pub(crate) fn check(text: &str, name: &str, entry: &Entry) -> Result<(), ValueError> {
     match entry.kind {
         Kind::Bool => bool::from_text(text, name, entry).map(drop),
         Kind::Int => i64::from_text(text, name, entry).map(drop),
         Kind::Duration { .. } => Duration::from_text(text, name, entry).map(drop),
-        Kind::Text | Kind::Raw | Kind::List | Kind::Path => Ok(()),
+        Kind::Text | Kind::Path => long_enough(text, name, entry),
+        Kind::Raw | Kind::List => Ok(()),
     }
 }
 
@@ -155,6 +172,17 @@ mod tests {
         assert_eq!(error("0"), "invalid x parameter value 0 < 1");
         assert_eq!(error("1001"), "invalid x parameter value 1001 > 1000");
         assert_eq!(error("1x"), "bad numerical configuration: x = 1x");
+    }
+
+    #[test]
+    fn times_and_texts_have_bounds_too() {
+        let time = entry(Kind::Duration { unit: 1 });
+        let error = |text: &str| Duration::from_text(text, "x", &time).unwrap_err().to_string();
+        assert_eq!(error("0"), "invalid x: 0 (min 1)");
+        assert_eq!(error("1h"), "invalid x: 3600 (max 1000)");
+        assert_eq!(error("-1s"), "parameter x: bad time value or unit: -1s");
+        let error = String::from_text("", "x", &entry(Kind::Text)).unwrap_err().to_string();
+        assert_eq!(error, "bad string length 0 < 1: x = ");
     }
 
     #[test]
