@@ -12,7 +12,7 @@ use crate::server::{Endpoint, Server};
 use crate::settings::Settings;
 use crate::stream::Stream;
 
-/// Connects. Each failure is logged here, because the next server may hide it from the status line.
+/// Connects. Each failure on the network is logged here, because the next server may hide it from the status line.
 ///
 /// # Errors
 /// `connect to HOST[ADDRESS]:PORT: REASON`, or the source address is not to be had.
@@ -30,7 +30,9 @@ pub async fn connect(server: &Server, settings: &Settings) -> Result<Stream, Fai
     };
     result.map_err(|refusal| {
         let failure = refusal.failure(server);
-        logging::info!("{}", failure.reason);
+        if matches!(server.endpoint, Endpoint::Internet(_)) {
+            logging::info!("{}", failure.reason);
+        }
         failure
     })
 }

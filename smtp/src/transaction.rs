@@ -276,10 +276,8 @@ impl<'a> Transaction<'a> {
             };
             let broken = result.as_ref().is_err_and(|failure| failure.subject == Subject::Host);
             if !each || broken || session.closing {
-                for (other, _) in waiting {
-                    self.settle(other, result.clone());
-                }
-                self.settle(index, result);
+                self.settle(index, result.clone());
+                waiting.for_each(|(other, _)| self.settle(other, result.clone()));
                 session.unfinished = false;
                 return !broken;
             }
