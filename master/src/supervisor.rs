@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use config::Config;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use signal_hook::consts::signal::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::signal::{SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use sys::identity::Identity;
 use wire::status::{Order, Report};
@@ -44,6 +44,8 @@ enum Source {
 }
 
 const SIGNALS: Token = Token(0);
+/// Before a worker that was killed before it did anything is started again.
+const KILLED_PAUSE: Duration = Duration::from_secs(1);
 /// The watchdog's time: a loop that does not turn for so long is ended by SIGALRM.
 const WATCHDOG: u32 = 1000;
 /// The loop turns at least this often.
@@ -234,7 +236,7 @@ impl Supervisor {
             Err(error) => {
                 let path = program(&self.nursery.programs, &service.entry.command);
                 logging::warning!("master_spawn: exec {}: {}", path.display(), net::reason(&error));
-                self.throttle(id);
+                self.throttle(id, self.throttle_time());
             }
         }
         self.watch(id);
@@ -323,18 +325,27 @@ impl Supervisor {
             (None, Some(SIGTERM)) if told_to_end => return self.watch(id),
             (None, signal) => logging::warning!("process {path} pid {pid} killed by signal {}", signal.unwrap_or(0)),
         }
-        if !worker.has_proved_itself() {
-            logging::warning!("{path}: bad command startup -- throttling");
-            self.throttle(id);
+        match (worker.has_proved_itself(), status.signal()) {
+            (true, _) => {}
+            // It comes from outside and says nothing about the program, unless it comes again and again.
+            (false, Some(SIGKILL)) if worker.started_work => {}
+            (false, Some(SIGKILL)) => self.throttle(id, KILLED_PAUSE),
+            (false, _) => {
+                logging::warning!("{path}: bad command startup -- throttling");
+                self.throttle(id, self.throttle_time());
+            }
         }
         self.watch(id);
     }
 
-    fn throttle(&mut self, id: ServiceId) {
+    fn throttle_time(&self) -> Duration {
+        // service_throttle_time
+        self.config.get(config::param::SERVICE_THROTTLE_TIME).unwrap_or(Duration::from_secs(60))
+    }
+
+    fn throttle(&mut self, id: ServiceId, time: Duration) {
         let Some(service) = self.services.get_mut(&id) else { return };
         service.throttled = true;
-        // service_throttle_time
-        let time = self.config.get(config::param::SERVICE_THROTTLE_TIME).unwrap_or(Duration::from_secs(60));
         self.timers.after(time, Event::EndThrottle(id));
         self.watch(id);
     }
