@@ -1,0 +1,48 @@
+//! # NAME
+//! showq - list the mail queue
+//!
+//! # SYNOPSIS
+//! `showq [generic daemon options]`, from master.cf under the service name `showq`; `showq -u -S`
+//!
+//! # DESCRIPTION
+//! Whoever connects gets a list of all messages in the queue with the recipients that still wait,
+//! and why, in the encoding that mailq, postqueue and programs of others read. The queue goes on
+//! while it is listed: a message may appear twice or not at all.
+//!
+//! With `-S` it serves the one client on standard input: how postqueue lists the queue when the mail
+//! system does not run.
+//!
+//! # PRIVILEGE
+//! `$mail_owner`; reads queue files and delivery logs. It changes nothing.
+//!
+//! # DIAGNOSTICS
+//! A file that cannot be understood is left out, with a warning.
+
+mod listing;
+mod message;
+
+use std::process::ExitCode;
+
+use daemon::{Access, Network, Privilege, Service, Skeleton};
+
+static SERVICE: Service = Service {
+    name: "showq",
+    skeleton: Skeleton::Sessions,
+    privilege: Privilege::MailOwner,
+    why: "reads the queue",
+    peers: &[],
+    files: &[
+        Access::QueueRead("maildrop"),
+        Access::QueueRead("active"),
+        Access::QueueRead("incoming"),
+        Access::QueueRead("deferred"),
+        Access::QueueRead("hold"),
+        Access::QueueRead("bounce"),
+        Access::QueueRead("defer"),
+    ],
+    network: Network::None,
+};
+
+fn main() -> ExitCode {
+    daemon::run::<listing::Showq>(&SERVICE)
+}
