@@ -68,7 +68,7 @@ fn main() -> ExitCode {
     if request.in_queue {
         let directory = config.get(param::QUEUE_DIRECTORY).unwrap_or_else(|error| fatal!("{error}"));
         if let Err(error) = std::env::set_current_dir(&directory) {
-            fatal!("chdir {}: {}", directory.display(), reason(&error));
+            fatal!("chdir {}: {}", directory.display(), text::system_error(&error));
         }
     }
     let spool = Spool::working_directory(&config).unwrap_or_else(|error| fatal!("{error}"));
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
         let path = if request.in_queue { find(&spool, name) } else { PathBuf::from(name) };
         match File::open(&path) {
             Ok(file) => print(&Input::File(file), &path.to_string_lossy(), &request.view, &mut out),
-            Err(error) => fatal!("open {}: {}", path.display(), reason(&error)),
+            Err(error) => fatal!("open {}: {}", path.display(), text::system_error(&error)),
         }
     }
     ExitCode::SUCCESS
@@ -146,7 +146,7 @@ impl Input {
         let mut bytes = Vec::new();
         match io::stdin().lock().read_to_end(&mut bytes) {
             Ok(_) => Self::Memory(bytes),
-            Err(error) => fatal!("read standard input: {}", reason(&error)),
+            Err(error) => fatal!("read standard input: {}", text::system_error(&error)),
         }
     }
 }
@@ -163,16 +163,10 @@ impl ReadAt for Input {
 fn print(input: &Input, name: &str, view: &View, out: &mut impl io::Write) {
     let shown = show(input, name, view, out, &mut |text| warning!("{text}"));
     if let Err(error) = out.flush() {
-        fatal!("output write error: {}", reason(&error));
+        fatal!("output write error: {}", text::system_error(&error));
     }
     if let Err(error) = shown {
         warning!("{name}: {error}");
         fatal!("record read error");
     }
-}
-
-/// The system's sentence, without the number that std adds.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
 }

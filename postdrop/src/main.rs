@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     check_caller(&config, &caller);
     let queue_directory = config.get(param::QUEUE_DIRECTORY).unwrap_or_else(|error| fatal!("{error}"));
     if let Err(error) = std::env::set_current_dir(&queue_directory) {
-        fatal!("chdir {}: {error}", queue_directory.display());
+        fatal!("chdir {}: {}", queue_directory.display(), text::system_error(&error));
     }
     maildrop::remove_on_signal();
     match submit(&config, caller.uid) {
@@ -125,7 +125,7 @@ fn submit(config: &Config, uid: u32) -> Result<Option<u32>, String> {
             Ok(Some(STATUS_SIZE))
         }
         Err(WriteError::Io(error)) => {
-            warning!("uid={uid}: {error}");
+            warning!("uid={uid}: {}", text::system_error(&error));
             Ok(Some(STATUS_WRITE))
         }
     }
@@ -172,7 +172,7 @@ fn wake_pickup(config: &Config) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             warning!("unable to look up {}: No such file or directory", socket.display());
         }
-        Err(error) => warning!("connect to {}: {error}", socket.display()),
+        Err(error) => warning!("connect to {}: {}", socket.display(), text::system_error(&error)),
         Ok(()) => {}
     }
 }

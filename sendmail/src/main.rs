@@ -120,7 +120,7 @@ fn become_program(config: &Config, name: &str, arguments: impl IntoIterator<Item
     let directory = config.get(param::COMMAND_DIRECTORY).unwrap_or_default();
     let program = directory.join(name);
     let error = Command::new(&program).args(arguments).env(MAIL_CONFIG, config.directory()).exec();
-    format!("unable to execute {}: {error}", program.display())
+    format!("unable to execute {}: {}", program.display(), text::system_error(&error))
 }
 
 fn argument(bytes: &[u8]) -> OsString {

@@ -38,7 +38,7 @@ pub fn submit(config: &Config, caller: &Caller, request: &Request) -> Result<(),
             Ok(0) => break,
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(format!("error reading input: {error}")),
+            Err(error) => return Err(format!("error reading input: {}", text::system_error(&error))),
         };
         content.feed(&buffer[..length], &mut records);
         postdrop.write(&records);
@@ -164,7 +164,9 @@ impl Postdrop {
         let program = directory.join("postdrop");
         let mut command = Command::new(&program);
         command.arg("-r").env(MAIL_CONFIG, config.directory()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| format!("unable to execute {}: {error}", program.display()))?;
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("unable to execute {}: {}", program.display(), text::system_error(&error)))?;
         let output = child.stdout.take().ok_or("no pipe to postdrop")?;
         let mut postdrop = Self { child, output: BufReader::new(output), broken: false };
         if wire::postdrop::read_greeting(&mut postdrop.output).is_err() {
