@@ -44,7 +44,7 @@ pub struct Setup {
 struct State {
     setup: Setup,
     tag: String,
-    sockets: Vec<Option<UnixDatagram>>,
+    sockets: Vec<Option<Socket>>,
     pending: Vec<Pending>,
     wake: Option<Box<dyn Fn() + Send>>,
 }
@@ -62,7 +62,7 @@ static STATE: Mutex<Option<State>> = Mutex::new(None);
 /// Lines that may wait for a flush.
 const MAX_PENDING: usize = 256;
 /// How long a full log socket may hold a process up.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Decides where lines go; later calls replace earlier ones. The tag is $MAIL_LOGTAG or the given name, `/`, program.
 pub fn set_up(setup: Setup) {
@@ -196,13 +196,15 @@ impl State {
             }
             Destination::Postlog(path, form) => (self.in_form(line, *form), Destination::Postlog(path.clone(), *form)),
         };
-        if let Some(Some(socket)) = self.sockets.get(at)
-            && socket.send(datagram.as_bytes()).is_ok()
-        {
-            return Ok(());
+        if let Some(Some(socket)) = self.sockets.get_mut(at) {
+            match socket.send(datagram.as_bytes()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                Err(_) => {}
+                Ok(()) => return Ok(()),
+            }
         }
         // The receiver was restarted, or was not there yet.
-        let socket = connect(&destination).ok_or(io::ErrorKind::NotConnected)?;
+        let mut socket = connect(&destination).ok_or(io::ErrorKind::NotConnected)?;
         socket.send(datagram.as_bytes())?;
         if let Some(slot) = self.sockets.get_mut(at) {
             *slot = Some(socket);
@@ -232,7 +234,27 @@ fn compose_tag(setup: &Setup) -> String {
     format!("{name}/{}", setup.program)
 }
 
-fn connect(destination: &Destination) -> Option<UnixDatagram> {
+/// A connected datagram socket, and whether its receiver is worth waiting for.
+struct Socket {
+    socket: UnixDatagram,
+    impatient: bool,
+}
+
+impl Socket {
+    /// A receiver that is there and does not read is waited for once, and not again before it reads: master logs while
+    /// postlogd, which master is to start, does not run yet.
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        let result = self.socket.send(datagram).map(drop);
+        let stuck = result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        if stuck != self.impatient && (stuck || result.is_ok()) {
+            self.socket.set_nonblocking(stuck)?;
+            self.impatient = stuck;
+        }
+        result
+    }
+}
+
+fn connect(destination: &Destination) -> Option<Socket> {
     let path = match destination {
         Destination::Syslog(_) => PathBuf::from("/dev/log"),
         Destination::Postlog(path, _) => path.clone(),
@@ -241,7 +263,7 @@ fn connect(destination: &Destination) -> Option<UnixDatagram> {
     let socket = UnixDatagram::unbound().ok()?;
     socket.connect(path).ok()?;
     socket.set_write_timeout(Some(SEND_TIMEOUT)).ok()?;
-    Some(socket)
+    Some(Socket { socket, impatient: false })
 }
 
 fn with_state<T>(work: impl FnOnce(&mut State) -> T) -> T {

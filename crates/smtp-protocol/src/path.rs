@@ -107,6 +107,7 @@ impl Reader<'_> {
                 b'[' => self.literal()?,
                 b'<' => self.begin()?,
                 b'>' => self.closed = true,
+                b',' | b';' if self.strict => return None,
                 b',' | b';' => self.closed |= !self.address.is_empty(),
                 b'@' | b'.' | b':' => self.special(*byte)?,
                 _ => {
@@ -256,6 +257,7 @@ mod tests {
             assert_eq!(strict, Err(PathError::Address), "{argument}");
         }
         assert_eq!(parse(b"FROM:a@b", "FROM:", true).map(|path| path.address), Err(PathError::Address));
+        assert_eq!(parse(b"FROM:<;a@b>", "FROM:", true).map(|path| path.address), Err(PathError::Address));
         assert_eq!(parse(b"FROM:<@b>", "FROM:", true).map(|path| path.address), Err(PathError::Address));
         assert_eq!(from(b"FROM:<<a@b>>"), Ok(b"a@b".to_vec()));
         assert_eq!(from(b"FROM:<;a@b>"), Ok(b"a@b".to_vec()));
