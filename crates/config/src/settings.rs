@@ -247,7 +247,7 @@ impl Config {
 }
 
 /// Expansions within one value; more is a configuration that refers to itself.
-const REFERENCES: usize = 100_000;
+const REFERENCES: usize = 10_000;
 const DEPTH: usize = 100;
 
 /// One walk through the values that a text refers to.
