@@ -86,9 +86,13 @@ pub fn recipient(out: &mut Vec<u8>, address: &[u8], parameters: &RcptParameters)
     {
         encode_attribute(out, "notify_flags", notify.bits().to_string().as_bytes());
     }
-    if let Some((kind, original)) = &parameters.orcpt {
-        encode_attribute(out, "dsn_orig_rcpt", &[kind.as_slice(), b";", original].concat());
-    }
+    let original = match &parameters.orcpt {
+        Some((kind, original)) => [kind.as_slice(), b";", original].concat(),
+        // What the client said is what a report names, whatever becomes of the address.
+        None if address.is_ascii() => [b"rfc822;", &address::quote(address)[..]].concat(),
+        None => [b"utf-8;", &address::quote(address)[..]].concat(),
+    };
+    encode_attribute(out, "dsn_orig_rcpt", &original);
     encode(out, Type::RECIPIENT, address);
 }
 
