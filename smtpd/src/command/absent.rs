@@ -33,7 +33,7 @@ fn etrn(session: &mut Session, argument: &[u8]) -> Success {
     } else if argument.is_empty() || argument.contains(&b' ') {
         (500, "Syntax: ETRN domain".to_owned())
     } else {
-        (459, format!("<{}>: service unavailable", text::printable(argument)))
+        (459, format!("<{}>: service unavailable", text::printable(argument.strip_prefix(b"#").unwrap_or(argument))))
     };
     session.reply(Reply::plain(code, text));
     Ok(false)

@@ -5,11 +5,10 @@ use smtp_protocol::{Reply, path};
 use crate::session::{Session, Success};
 
 /// `VRFY address`
-pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
+pub async fn run(session: &mut Session, written: &[u8]) -> Success {
     if session.worker.settings.vrfy_disabled {
         return session.fail(502, "5.5.1", "VRFY command is disabled");
     }
-    let written = strip_smtputf8(argument);
     if written.is_empty() {
         return session.fail(501, "5.5.4", "Syntax: VRFY address [SMTPUTF8]");
     }
@@ -27,13 +26,6 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
     }
     session.reply(Reply::with_status(252, "2.0.0", written));
     Ok(true)
-}
-
-fn strip_smtputf8(argument: &[u8]) -> &[u8] {
-    match argument.len().checked_sub(9) {
-        Some(at) if argument[at..].eq_ignore_ascii_case(b" SMTPUTF8") => argument[..at].trim_ascii_end(),
-        _ => argument,
-    }
 }
 
 fn bad_address(session: &mut Session, written: &[u8]) -> Success {
