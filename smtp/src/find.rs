@@ -129,7 +129,7 @@ impl Finder<'_> {
             let found = self.literal(host, address);
             return found.map_err(|failure| NoAddress { failure, temporary: false });
         }
-        let (v4, v6) = tokio::join!(self.addresses(host, Family::V4), self.addresses(host, Family::V6));
+        let (v4, v6) = tokio::join!(biased; self.addresses(host, Family::V4), self.addresses(host, Family::V6));
         let mut servers = Vec::new();
         let mut error = None;
         for answer in [v4, v6].into_iter().flatten() {
