@@ -194,7 +194,13 @@ fn context(
     queue_directory: PathBuf,
     flow: Option<Flow>,
 ) -> Result<Rc<Context>, StartError> {
-    let session_limit = std::env::var(SESSION_LIMIT).ok().and_then(|text| text.parse().ok()).unwrap_or(100);
+    let session_limit = match service.skeleton {
+        Skeleton::Sessions | Skeleton::Unlimited => {
+            std::env::var(SESSION_LIMIT).ok().and_then(|text| text.parse().ok()).unwrap_or(100)
+        }
+        // The process limit of 1 says that there is one process, which serves every client.
+        Skeleton::Solitary | Skeleton::Trigger | Skeleton::Datagram => usize::MAX,
+    };
     let stress = arguments.overrides.iter().any(|(name, value)| name == "stress" && !value.is_empty());
     Ok(Rc::new(Context {
         protocols: protocols(&config)?,
