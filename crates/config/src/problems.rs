@@ -92,7 +92,7 @@ impl Config {
         for (name, setting) in self.settings() {
             let Some(entry) = entry::find(name) else { continue };
             // A setting that repeats the default asks for nothing that is missing.
-            if entry.implemented || entry.legacy || setting.value == entry.default {
+            if entry.implemented || entry.legacy || self.repeats_default(&setting.value, entry.default) {
                 continue;
             }
             let (file, line) = match &setting.origin {
@@ -103,6 +103,10 @@ impl Config {
         }
         found.sort_by_key(|setting| setting.line);
         found
+    }
+
+    fn repeats_default(&self, value: &str, default: &str) -> bool {
+        value == default || matches!((self.expand(value), self.expand(default)), (Ok(a), Ok(b)) if a == b)
     }
 
     /// Settings of main.cf whose name is no parameter, and that no other setting refers to.
