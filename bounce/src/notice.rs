@@ -103,7 +103,7 @@ impl Notifier {
             queue_id: &message.queue_id,
             now,
             date: &date,
-            to: &address::quote(&notice.to),
+            to: &self.shown_recipient(notice),
             envelope_id: envelope_id.as_deref(),
             sender: &sender,
             arrival_date: &arrival,
@@ -132,6 +132,12 @@ impl Notifier {
             mail.line(&line).await?;
         }
         mail.finish().await
+    }
+
+    /// The recipient of the notification as its header shows it: the envelope has what main.cf says.
+    fn shown_recipient(&self, notice: &Notice) -> Vec<u8> {
+        let to = address::quote(&notice.to);
+        if to.contains(&b'@') { to } else { [to.as_slice(), b"@", self.settings.origin.as_bytes()].concat() }
     }
 
     /// The sender as reports show it: the null sender by the name of whoever sends such mail.

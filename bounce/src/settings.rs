@@ -45,7 +45,7 @@ impl Settings {
         let classes = config.get(param::NOTIFY_CLASSES)?;
         let if_notified = |class: &str, recipient: config::Param<String>| -> Result<Option<String>, ValueError> {
             let wanted = classes.iter().any(|name| name.eq_ignore_ascii_case(class));
-            if wanted { config.get(recipient).map(|address| Some(qualified(&address, &origin))) } else { Ok(None) }
+            if wanted { config.get(recipient).map(Some) } else { Ok(None) }
         };
         let depth = usize::try_from(config.get(param::HASH_QUEUE_DEPTH)?).unwrap_or(1);
         Ok(Settings {
@@ -121,7 +121,7 @@ mod tests {
         let config = Config::parse(text, Path::new("/nonexistent"), &[]).unwrap();
         let settings = Settings::read(&config).unwrap();
         assert_eq!(settings.notify.bounce.as_deref(), Some("bob@b.test"));
-        assert_eq!(settings.notify.delay.as_deref(), Some("postmaster@o.test"));
+        assert_eq!(settings.notify.delay.as_deref(), Some("postmaster"));
         assert_eq!(settings.notify.double_bounce, None);
         assert_eq!(settings.double_bounce_sender, b"double-bounce@o.test");
     }

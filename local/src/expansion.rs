@@ -143,10 +143,7 @@ impl<'a> Expansion<'a> {
             Ok(found) => found,
             Err(finding) => return self.finish(&recipient.address, &finding),
         };
-        let mut aliases = place.aliases.clone();
-        if place.depth > 0 {
-            aliases.push(key.to_vec());
-        }
+        let aliases = [place.aliases.as_slice(), &[key.to_vec()]].concat();
         let inner = Place {
             via: Via::Alias,
             recipient: Rc::new(recipient.clone()),

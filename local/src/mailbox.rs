@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use delivery::destination;
 use delivery::steward::{Account, Purpose, StartProblem, Who};
+use delivery::{Verdict, destination};
 use ipc::Client;
 use ipc::carrier::{Carrier, FoundFile, Path};
 use lookup::Maps;
@@ -152,7 +152,18 @@ impl Expansion<'_> {
         };
         let attempt = if is_maildir { Attempt::Maildir } else { Attempt::Mailbox { path: &path, user: &account.name } };
         match done {
-            Ok(done) => self.finish(&recipient.address, &verdict::of(&attempt, &done)),
+            Ok(done) => {
+                let mut finding = verdict::of(&attempt, &done);
+                if account.uid == 0 && finding.verdict == Verdict::Bounced {
+                    // root's own files are closed to default_privs: mail for root waits for an alias.
+                    logging::warning!(
+                        "mail for {} is delivered with the rights of default_privs: make an alias",
+                        account.name
+                    );
+                    finding = verdict::deferred(2, 0, finding.reason);
+                }
+                self.finish(&recipient.address, &finding);
+            }
             Err(trouble) => self.trouble(&recipient.address, &trouble),
         }
     }
