@@ -150,9 +150,8 @@ pub fn check_v6(text: &[u8]) -> Result<(), LiteralError> {
                 group = 0;
             }
             b'.' => {
-                let tail = &text[at - group..];
                 let placed = (2..=6).contains(&colons) && group > 0;
-                return if placed && is_valid_v4(tail) { Ok(()) } else { Err(fault(Fault::DottedTail)) };
+                return if placed { check_v4(&text[at - group..]) } else { Err(fault(Fault::DottedTail)) };
             }
             b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' => {
                 group += 1;
@@ -273,7 +272,6 @@ mod tests {
             (":1::2", "bad null first field in IPv6 address"),
             ("1::2:", "bad null last field in IPv6 address"),
             ("12345::1", "malformed IPv6 address"),
-            ("::1.2.3", "malformed IPv4-in-IPv6 address"),
             ("::.1.2.3.4", "malformed IPv4-in-IPv6 address"),
             ("1:1.2.3.4", "malformed IPv4-in-IPv6 address"),
             ("fe80::1%e0", "invalid character 37(decimal) in IPv6 address"),
@@ -284,6 +282,12 @@ mod tests {
         for good in ["::", "::1", "1:2:3:4:5:6:7", "1:2:3:4:5:1.2.3.4", "::ffff:10.1.2.3", "1::"] {
             assert!(is_valid_v6(good.as_bytes()), "{good}");
         }
+    }
+
+    #[test]
+    fn a_bad_dotted_tail_is_a_bad_ipv4_address() {
+        let error = check_v6(b"::1.2.3.256").unwrap_err().to_string();
+        assert_eq!(error, "valid_ipv4_hostaddr: invalid octet value: 1.2.3.256");
     }
 
     #[test]
