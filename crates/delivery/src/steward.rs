@@ -55,8 +55,12 @@ pub struct Policy {
 pub fn run_as_helper(program: &'static str) -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     match arguments.next()?.to_str()? {
-        CARRIER => Some(carrier::run()),
+        CARRIER => {
+            name_process(program);
+            Some(carrier::run())
+        }
         STEWARD => {
+            name_process(program);
             let mut text = || arguments.next().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
             let policy = Policy { default_user: text(), spool_directory: text() };
             Some(match sys::descriptor::inherit(DESCRIPTOR).and_then(|socket| serve(program, &policy, &socket)) {
@@ -66,6 +70,12 @@ pub fn run_as_helper(program: &'static str) -> Option<ExitCode> {
         }
         _ => None,
     }
+}
+
+/// The name in ps(1): that of the file is `exe` for a program that was started by the kernel's link to it.
+fn name_process(program: &str) {
+    // Only a name: where the file is not there, or closed to this user, the process is called otherwise.
+    let _ = std::fs::write("/proc/self/comm", program);
 }
 
 /// Serves until the agent is gone.
