@@ -4,8 +4,9 @@
 //! (smtp_connection_cache_time_limit), and one that the server has ended is noticed before it is used.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::server::Endpoint;
 use crate::session::Session;
@@ -14,8 +15,14 @@ use crate::settings::Settings;
 /// Sessions that may wait; more are ended at once.
 const MOST_IDLE: usize = 200;
 
+/// A nexthop that had mail less than this ago is likely to have more.
+const BUSY: Duration = Duration::from_secs(1);
+/// Nexthops whose last mail is remembered.
+const MOST_NEXTHOPS: usize = 1000;
+
 /// The sessions of one worker that wait.
 pub struct Cache {
+    recent: RefCell<HashMap<String, Instant>>,
     idle: RefCell<Vec<Idle>>,
     settings: Rc<Settings>,
     sweeping: Cell<bool>,
@@ -30,7 +37,24 @@ struct Idle {
 impl Cache {
     /// An empty cache.
     pub fn new(settings: Rc<Settings>) -> Self {
-        Self { idle: RefCell::default(), settings, sweeping: Cell::new(false) }
+        Self { recent: RefCell::default(), idle: RefCell::default(), settings, sweeping: Cell::new(false) }
+    }
+
+    /// Notes that there is mail for a nexthop, and says whether there was some just before. qmgr sees what waits in its
+    /// queue; when agents are as fast as mail comes in, nothing waits there, and sessions are still worth keeping.
+    pub fn is_busy(&self, nexthop: &str) -> bool {
+        let now = Instant::now();
+        let mut recent = self.recent.borrow_mut();
+        if let Some(last) = recent.get_mut(nexthop) {
+            return now.duration_since(std::mem::replace(last, now)) < BUSY;
+        }
+        if recent.len() >= MOST_NEXTHOPS {
+            recent.retain(|_, last| now.duration_since(*last) < BUSY);
+        }
+        if recent.len() < MOST_NEXTHOPS {
+            recent.insert(nexthop.to_owned(), now);
+        }
+        false
     }
 
     /// A session that carried mail for this nexthop.

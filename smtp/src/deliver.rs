@@ -47,7 +47,8 @@ impl Agent {
         let nexthops = self.nexthops(job);
         let mut last = None;
         for (at, nexthop) in nexthops.iter().enumerate() {
-            let attempt = Attempt { agent: self, nexthop, is_last_nexthop: at + 1 == nexthops.len() };
+            let (is_busy, is_last_nexthop) = (self.cache.is_busy(nexthop), at + 1 == nexthops.len());
+            let attempt = Attempt { agent: self, nexthop, is_busy, is_last_nexthop };
             last = attempt.run(job).await.or(last);
             if job.open_recipients().is_empty() {
                 return;
@@ -79,6 +80,8 @@ impl Agent {
 struct Attempt<'a> {
     agent: &'a Agent,
     nexthop: &'a str,
+    /// There was mail for it just before.
+    is_busy: bool,
     is_last_nexthop: bool,
 }
 
@@ -242,7 +245,8 @@ impl Attempt<'_> {
     fn put_away(&self, session: Session, job: &Job, usable: bool) {
         let reuse = &self.agent.settings.reuse;
         // smtp_connection_cache_on_demand, smtp_connection_cache_destinations
-        let wanted = (reuse.on_demand && job.request().flags & flags::CACHE_STORE != 0) || self.is_listed();
+        let demanded = self.is_busy || job.request().flags & flags::CACHE_STORE != 0;
+        let wanted = (reuse.on_demand && demanded) || self.is_listed();
         if !usable {
             drop(session);
         } else if wanted {
@@ -253,7 +257,7 @@ impl Attempt<'_> {
     }
 
     fn may_reuse(&self, job: &Job) -> bool {
-        let demanded = job.request().flags & (flags::CACHE_LOAD | flags::CACHE_STORE) != 0;
+        let demanded = self.is_busy || job.request().flags & (flags::CACHE_LOAD | flags::CACHE_STORE) != 0;
         (self.agent.settings.reuse.on_demand && demanded) || self.is_listed()
     }
 

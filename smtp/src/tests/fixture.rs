@@ -102,6 +102,14 @@ pub fn job(nexthop: &str, recipients: &[&str], lines: &[&str]) -> Job {
     Job::new(request, file, Rc::new(delivery::Settings::default()))
 }
 
+/// The same job, without qmgr's word on connections.
+pub fn without_cache_flags(job: Job) -> Job {
+    let mut request = job.request().clone();
+    request.flags &= !(flags::CACHE_LOAD | flags::CACHE_STORE);
+    let file = job.file().try_clone().unwrap();
+    Job::new(request, file, Rc::new(delivery::Settings::default()))
+}
+
 /// A file for reading and writing that has no name any more.
 fn tempfile() -> std::fs::File {
     use std::sync::atomic::{AtomicU32, Ordering};

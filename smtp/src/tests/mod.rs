@@ -102,6 +102,21 @@ fn a_session_is_reused_for_the_next_message_and_ends_when_it_was_idle_for_long()
 }
 
 #[test]
+fn a_nexthop_with_much_mail_keeps_its_sessions_even_when_nothing_waits() {
+    run(async {
+        let mut server = Server::v4(&[]).await;
+        let agent = agent(fixture::settings());
+        for _ in 0..4 {
+            let mut job = job(&server.nexthop(), &["u@d.test"], TEXT);
+            job = fixture::without_cache_flags(job);
+            deliver(&agent, job).await;
+        }
+        // The first does not know of the second; from then on there is one session.
+        assert_eq!(server.connections(), 2);
+    });
+}
+
+#[test]
 fn a_kept_session_that_the_server_ended_is_replaced_without_a_trace() {
     run(async {
         let mut server = Server::v4(&[(".", "250 2.0.0 Ok|421 4.4.2 too slow")]).await;
