@@ -10,7 +10,7 @@ use ipc::qmgr::Notifier;
 use ipc::rewrite::Rewriter;
 use ipc::{Pool, Server};
 use queue::Committer;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::domains::OwnDomains;
 use crate::incoming::Incoming;
@@ -33,6 +33,7 @@ pub struct Cleanup {
     notifier: Notifier,
     arrived: RefCell<Vec<String>>,
     arrival: Notify,
+    telling: Mutex<()>,
     flow: Option<Flow>,
 }
 
@@ -54,6 +55,7 @@ impl daemon::Worker for Cleanup {
             notifier: Notifier::new(format!("public/{}", config.get(config::param::QUEUE_SERVICE_NAME)?)),
             arrived: RefCell::default(),
             arrival: Notify::new(),
+            telling: Mutex::new(()),
             flow: context.take_flow(),
         })
     }
@@ -70,11 +72,15 @@ impl daemon::Worker for Cleanup {
         while let Some(request) = context.next_request(&mut channel).await {
             let Request::Open { flags } = request else {
                 logging::warning!("cleanup client: a message without a beginning");
-                return;
+                break;
             };
             if self.message(&mut channel, flags).await.is_none() {
-                return;
+                break;
             }
+        }
+        if context.is_draining() {
+            // The worker may end with this session, and what waits to be told would end with it.
+            self.announce().await;
         }
     }
 
@@ -161,12 +167,18 @@ impl Cleanup {
             self.arrival.notified().await;
             // Others of this turn may have been committed together with the first.
             tokio::task::yield_now().await;
-            let ids = self.arrived.take();
-            if !ids.is_empty()
-                && let Err(error) = self.notifier.arrived_all(ids).await
-            {
-                logging::warning!("connect to {}: {error}", self.notifier.path().display());
-            }
+            self.announce().await;
+        }
+    }
+
+    /// Tells what waits to be told, after whoever is telling now.
+    async fn announce(&self) {
+        let _turn = self.telling.lock().await;
+        let ids = self.arrived.take();
+        if !ids.is_empty()
+            && let Err(error) = self.notifier.arrived_all(ids).await
+        {
+            logging::warning!("connect to {}: {error}", self.notifier.path().display());
         }
     }
 }
