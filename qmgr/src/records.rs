@@ -198,9 +198,22 @@ impl Sorted {
         let verdict = outcome.verdict;
         if trace & (flags::VERIFY | flags::USER_VERIFY) != 0 {
             // A probe: the result is the report, whatever it is.
-            let action = if verdict == Verdict::Sent { "deliverable" } else { "undeliverable" };
-            self.traced.extend(records(recipient, outcome, action));
+            let action = match outcome.action.as_str() {
+                "" if verdict == Verdict::Sent => "deliverable",
+                "" => "undeliverable",
+                action => action,
+            }
+            .to_owned();
+            self.traced.extend(records(recipient, outcome, &action));
             return;
+        }
+        if trace & flags::RECORD != 0 {
+            // `sendmail -v` reports failures and delays as well, beside what becomes of them.
+            match verdict {
+                Verdict::Sent => {}
+                Verdict::Deferred => self.traced.extend(records(recipient, outcome.clone(), "delayed")),
+                Verdict::Bounced => self.traced.extend(records(recipient, outcome.clone(), "failed")),
+            }
         }
         match verdict {
             Verdict::Sent => {
