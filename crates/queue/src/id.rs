@@ -54,6 +54,15 @@ impl QueueId {
         if long { Self::long(now, inode) } else { Self::short(now, inode) }
     }
 
+    /// The same name with another inode: what a file gets that came from another disk.
+    pub fn with_inode(&self, inode: u64) -> Self {
+        let (head, digits) = match self.separator() {
+            Some(at) => (&self.0[..=at], digits(inode, 51, 1)),
+            None => (self.0.get(..SHORT_USEC).unwrap_or(&self.0), format!("{inode:X}")),
+        };
+        Self(format!("{head}{digits}").into())
+    }
+
     /// The name as it stands in the directory and in the log.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -165,6 +174,15 @@ mod tests {
         assert_eq!(id.inode(), Some(5_578_954));
         assert_eq!(id.micros(), Some(520_416));
         assert!(id.is_long());
+    }
+
+    #[test]
+    fn a_name_can_be_given_another_inode() {
+        for name in ["DAD8C552116", "4jXRJr3hS0zp2vF"] {
+            let id = QueueId::parse(name.as_bytes()).unwrap();
+            let other = id.with_inode(77);
+            assert_eq!((other.inode(), other.micros(), other.is_long()), (Some(77), id.micros(), id.is_long()));
+        }
     }
 
     #[test]
