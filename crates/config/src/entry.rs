@@ -114,6 +114,25 @@ mod tests {
     }
 
     #[test]
+    fn every_default_is_a_value_of_its_type_within_its_bounds() {
+        let level = [("compatibility_level".to_string(), "3.11".to_string())];
+        for overrides in [&[][..], &level[..]] {
+            let config = crate::Config::parse(b"", std::path::Path::new("/etc/postfix"), overrides).unwrap();
+            for entry in crate::table::TABLE.iter().filter(|entry| !entry.legacy && !entry.computed) {
+                // virtual has no default for it: it must be set where virtual delivers.
+                if entry.name == "virtual_mailbox_base" {
+                    continue;
+                }
+                let value = match entry.kind {
+                    Kind::Raw => entry.default.to_string(),
+                    _ => config.lookup(entry.name).unwrap().unwrap_or_default(),
+                };
+                assert_eq!(crate::value::check(&value, entry.name, entry), Ok(()), "{}", entry.name);
+            }
+        }
+    }
+
+    #[test]
     fn a_parameter_of_the_table_is_found_and_another_is_not() {
         assert_eq!(find("inet_protocols").map(|entry| entry.kind), Some(Kind::Text));
         assert!(find("no_such_parameter").is_none());

@@ -30,7 +30,8 @@ impl Value for String {
 impl Value for Raw {
     const RAW: bool = true;
 
-    fn from_text(text: &str, _: &str, _: &Entry) -> Result<Self, ValueError> {
+    fn from_text(text: &str, name: &str, entry: &Entry) -> Result<Self, ValueError> {
+        long_enough(text, name, entry)?;
         Ok(Raw(text.to_string()))
     }
 }
@@ -43,7 +44,8 @@ impl Value for PathBuf {
 }
 
 impl Value for Vec<String> {
-    fn from_text(text: &str, _: &str, _: &Entry) -> Result<Self, ValueError> {
+    fn from_text(text: &str, name: &str, entry: &Entry) -> Result<Self, ValueError> {
+        long_enough(text, name, entry)?;
         Ok(text::split_list(text).into_iter().map(str::to_string).collect())
     }
 }
@@ -130,8 +132,7 @@ pub(crate) fn check(text: &str, name: &str, entry: &Entry) -> Result<(), ValueEr
         Kind::Bool => bool::from_text(text, name, entry).map(drop),
         Kind::Int => i64::from_text(text, name, entry).map(drop),
         Kind::Duration { .. } => Duration::from_text(text, name, entry).map(drop),
-        Kind::Text | Kind::Path => long_enough(text, name, entry),
-        Kind::Raw | Kind::List => Ok(()),
+        Kind::Text | Kind::Path | Kind::Raw | Kind::List => long_enough(text, name, entry),
     }
 }
 
