@@ -91,9 +91,7 @@ impl Repair<'_> {
             };
             if metadata.is_dir() {
                 self.subdirectory(queue, &path, level, renamed)?;
-            } else if !metadata.is_file() {
-                remove(&path)?;
-            } else if self.is_litter(queue, &metadata) {
+            } else if !metadata.is_file() || self.is_litter(queue, &metadata) {
                 remove(&path)?;
             } else if self.structure && !renamed.contains(&path) {
                 self.file(queue, &path, &metadata, renamed)?;
