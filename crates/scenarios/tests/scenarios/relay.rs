@@ -65,6 +65,8 @@ fn a_message_is_deferred_when_nobody_listens_at_the_next_hop() {
         let mail = Setup::new().set("relayhost", format!("[::1]:{}", closed.number())).start();
         mail.sendmail(&["-f", "root@mail.test", "x@other.test"], TEXT);
         mail.wait_log(&["to=<x@other.test>", "relay=none", "dsn=4.4.1", "status=deferred", "Connection refused"]);
+        // The agent logs before the queue manager moves the file.
+        mail.wait_idle();
         assert_eq!(mail.queue_ids("deferred").len(), 1);
     });
 }
