@@ -71,6 +71,8 @@ pub struct Session {
     pub errors: u32,
     /// Commands without use since the last message.
     pub junk: u32,
+    /// The command at hand failed, and that is no error of the client.
+    pub forgiven: bool,
     denied: bool,
 }
 
@@ -107,6 +109,7 @@ impl Session {
             local_rewrite: None,
             errors: 0,
             junk: 0,
+            forgiven: false,
             denied: false,
         }
     }
@@ -165,27 +168,28 @@ impl Session {
         let result = self.dispatch(&command, &line.bytes).await;
         let ok = result == Ok(true);
         self.statistics.count(verb, ok);
-        self.errors = self.errors.saturating_add(u32::from(!ok));
+        let forgiven = std::mem::take(&mut self.forgiven);
+        self.errors = self.errors.saturating_add(u32::from(!ok && !forgiven));
         if self.is_junk(&command) {
-            self.junk = self.junk.saturating_add(1);
             // smtpd_junk_command_limit
             if self.junk > self.worker.settings.junk_command_limit {
                 self.errors = self.errors.saturating_add(1);
             }
+            self.junk = self.junk.saturating_add(1);
         }
         result.map(drop)
     }
 
     async fn dispatch(&mut self, command: &Command<'_>, line: &[u8]) -> Success {
-        if self.denied {
-            let text = format!("Error: access denied for {}", self.peer.label);
-            return self.fail(503, "5.7.0", text);
-        }
         if command.word.is_empty() {
             return self.fail(500, "5.5.2", "Error: bad syntax");
         }
         if self.worker.settings.smtputf8 && std::str::from_utf8(line).is_err() {
             return self.fail(500, "5.5.2", "Error: bad UTF-8 syntax");
+        }
+        if self.denied {
+            let text = format!("Error: access denied for {}", self.peer.label);
+            return self.fail(503, "5.7.0", text);
         }
         self.look_for_pipelining(command.verb)?;
         match command.verb {

@@ -34,7 +34,7 @@ pub mod write;
 
 pub use domain_list::DomainList;
 pub use error::{OpenError, TableError};
-pub use maps::{Found, Maps};
+pub use maps::{EMPTY_RESULT, Found, Maps};
 pub use match_list::MatchList;
 pub use open::{OpenFlags, Settings, open, open_table};
 pub use parent_style::ParentStyle;

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use crate::search::Key;
 use crate::{OpenError, OpenFlags, Settings, Table, TableError, open_table};
 
+/// The reason of the error for a table that answers with nothing: a mistake in the table, not a failure of it.
+pub const EMPTY_RESULT: &str = "empty string result";
+
 /// The tables of a parameter such as transport_maps.
 #[derive(Clone)]
 pub struct Maps {
@@ -100,7 +103,7 @@ impl Maps {
             let found = table.lookup(key).inspect_err(|error| self.log(error))?;
             match found {
                 Some(value) if value.is_empty() => {
-                    let error = TableError::failed(table.name(), "empty string result");
+                    let error = TableError::failed(table.name(), EMPTY_RESULT);
                     let shown = text::printable(key);
                     let (title, name) = (&self.title, table.name());
                     logging::warning!("{title}: {name}: lookup of {shown} returns an empty string result");

@@ -20,11 +20,11 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
 
 /// Takes a name and begins anew. False when the name was turned down.
 pub async fn introduce(session: &mut Session, argument: &[u8], protocol: &'static str) -> Success {
-    let name = cleaned(argument);
-    if let Some(rejection) = session.check_helo(&name).await? {
+    if let Some(rejection) = session.check_helo(&text::printable(argument)).await? {
         session.reply(rejection.reply());
         return Ok(false);
     }
+    let name = cleaned(argument);
     session.forget_transaction().await;
     session.helo = Some(name);
     session.protocol = protocol;

@@ -57,9 +57,7 @@ fn too_many(session: &mut Session) -> Success {
     if let Some(transaction) = &mut session.transaction {
         transaction.overshoot += 1;
         // smtpd_recipient_overshoot_limit: the first ones are no errors of the client.
-        if transaction.overshoot <= limit {
-            session.errors = session.errors.saturating_sub(1);
-        }
+        session.forgiven = transaction.overshoot <= limit;
     }
     session.fail(452, "4.5.3", "Error: too many recipients")
 }

@@ -2,6 +2,7 @@
 //!
 //! Only the first key is whole; parts of names and addresses are not looked up in tables of patterns.
 
+use dsn::Status;
 use lookup::TableError;
 use lookup::search::{self, Key};
 
@@ -74,6 +75,10 @@ impl Evaluation<'_> {
         match self.find(subject, name, table) {
             Ok(Some(found)) => self.action(class, table, &found.subject, &found.value, depth).await,
             Ok(None) => Verdict::Dunno,
+            Err(error) if error.reason() == lookup::EMPTY_RESULT => {
+                let text = self.text(class, "Server configuration error");
+                self.server_error(Rejection::new(451, Status::new(4, 3, 5), text))
+            }
             Err(_) => self.server_error(Rejection::temporary_lookup(name)),
         }
     }

@@ -187,6 +187,11 @@ impl<'a> Evaluation<'a> {
         Verdict::Dunno
     }
 
+    /// What was remembered for a later "no" is not for the next list.
+    pub fn forget_defer_if_reject(&mut self) {
+        self.if_reject = None;
+    }
+
     /// Whatever follows, the command is turned down for now.
     pub fn is_decided(&self) -> bool {
         self.if_permit.is_some() && self.if_reject.is_some()

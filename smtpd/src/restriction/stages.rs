@@ -68,16 +68,13 @@ impl Evaluation<'_> {
             (true, Class::Recipient, second),
         ];
         for (now, class, list) in stages {
-            if now && self.name(class).is_some() {
-                let verdict = self.stage(class, list).await;
-                if verdict != Verdict::Dunno {
-                    return verdict;
-                }
+            if !now || self.name(class).is_none() {
+                continue;
             }
-        }
-        if delayed && self.wants_sender_check() {
-            self.class = Class::Sender;
-            let verdict = self.reject_unlisted_sender().await;
+            let mut verdict = self.stage(class, list).await;
+            if verdict == Verdict::Dunno && class == Class::Sender && self.wants_sender_check() {
+                verdict = self.reject_unlisted_sender().await;
+            }
             if verdict != Verdict::Dunno {
                 return verdict;
             }
@@ -106,11 +103,15 @@ impl Evaluation<'_> {
 
     /// One list; a "yes" ends this list, not the next one.
     async fn stage(&mut self, class: Class, list: &List) -> Verdict {
+        // defer_if_reject holds within the lists about one thing, defer_if_permit to the end.
+        if class != self.class {
+            self.forget_defer_if_reject();
+        }
+        self.class = class;
         // DISCARD: the message goes nowhere, so that nothing more needs to be known of it.
         if list.is_empty() || self.effects.discard {
             return Verdict::Dunno;
         }
-        self.class = class;
         match self.list(list).await {
             Verdict::Permit => Verdict::Dunno,
             verdict => verdict,

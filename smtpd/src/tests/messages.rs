@@ -57,11 +57,11 @@ fn a_message_reaches_cleanup_record_by_record() {
                         log_protocol_name client_name reverse_client_name client_address client_port \
                         server_address server_port helo_name protocol_name client_address_type";
         assert_eq!(names.join(" "), expected);
-        assert_eq!(records[22..24], ["R bob@ok.test", "M "]);
-        assert_eq!(records[24], "N Received: from client.test (unknown [127.0.0.1])");
-        assert_eq!(records[25], "N \tby mx.example.test (Postfix) with ESMTP id QUEUEID");
-        assert!(records[26].starts_with("N \tfor <bob@ok.test>; "), "{}", records[26]);
-        assert_eq!(records[27..], ["N Subject: x", "N ", "N .dot", "X ", "E "]);
+        assert_eq!(records[22..25], ["A dsn_orig_rcpt=rfc822;bob@ok.test", "R bob@ok.test", "M "]);
+        assert_eq!(records[25], "N Received: from client.test (unknown [127.0.0.1])");
+        assert_eq!(records[26], "N \tby mx.example.test (Postfix) with ESMTP id QUEUEID");
+        assert!(records[27].starts_with("N \tfor <bob@ok.test>; "), "{}", records[27]);
+        assert_eq!(records[28..], ["N Subject: x", "N ", "N .dot", "X ", "E "]);
     });
 }
 
@@ -76,17 +76,18 @@ fn the_wishes_of_a_recipient_stand_before_it() {
         let records = shown(&server.mail.borrow().finished[0]);
         let at = records.iter().position(|line| line == "A notify_flags=10").unwrap();
         assert_eq!(
-            records[at..at + 6],
+            records[at..at + 7],
             [
                 "A notify_flags=10",
                 "A dsn_orig_rcpt=rfc822;a+b",
                 "R bob@ok.test",
                 "A notify_flags=1",
+                "A dsn_orig_rcpt=rfc822;\"x y\"@ok.test",
                 "R x y@ok.test",
                 "M "
             ]
         );
-        assert!(records[at + 7].ends_with("with SMTP id QUEUEID;"), "{}", records[at + 7]);
+        assert!(records[at + 8].ends_with("with SMTP id QUEUEID;"), "{}", records[at + 8]);
     });
 }
 
