@@ -152,6 +152,9 @@ impl<'w> Incoming<'w> {
 
     /// Ends the message: puts it on stable storage, or says why not.
     pub async fn finish(mut self) -> Outcome {
+        if self.failure.status == 0 && self.flags & flags::DISCARD != 0 {
+            return service::accepted();
+        }
         if self.failure.status == 0 && self.stage != Stage::Complete {
             self.fail(status::BAD, "no end of the message");
         }
@@ -161,9 +164,6 @@ impl<'w> Incoming<'w> {
         }
         if self.failure.status != 0 {
             return self.give_up().await;
-        }
-        if self.flags & flags::DISCARD != 0 {
-            return service::accepted();
         }
         let worker = self.worker;
         match self.commit().await {
@@ -209,7 +209,7 @@ impl<'w> Incoming<'w> {
 
     /// Whether records are still looked at. A message that will be bounced is completed for the notification.
     fn goes_on(&self) -> bool {
-        self.failure.status == 0 || self.will_bounce()
+        (self.failure.status == 0 && self.flags & flags::DISCARD == 0) || self.will_bounce()
     }
 
     /// Appends a record to the file.
