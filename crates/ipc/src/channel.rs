@@ -284,6 +284,11 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
         let result = stream.try_io(Interest::READABLE, || sys::descriptor::receive_with(stream.as_fd(), room));
         match result {
             Ok((count, descriptors)) => {
+                if count < READ_SIZE {
+                    // The socket is empty: say so now, instead of finding out with one more system call. What comes from
+                    // here on wakes us.
+                    let _ = stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+                }
                 self.input.truncate(start + count);
                 self.descriptors.extend(descriptors);
                 if self.descriptors.len() > MAX_WAITING_DESCRIPTORS {
