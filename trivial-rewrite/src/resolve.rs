@@ -2,11 +2,11 @@
 
 use config::{Config, param};
 use daemon::StartError;
-use ipc::rewrite::{Class, Resolved};
+use ipc::rewrite::{Class, Context, Resolved};
 
 use crate::classes::Classes;
-use crate::routes::{NoRoute, Routes};
-use crate::standard::Standard;
+use crate::routes::{Mail, NoRoute, Routes};
+use crate::standard::{Standard, without_final_dot};
 
 /// Everything that resolving needs.
 pub(crate) struct Resolver {
@@ -59,7 +59,9 @@ impl Resolver {
     pub(crate) fn resolve(&self, standard: &Standard, sender: &[u8], address: &[u8], verify: bool) -> Resolved {
         let Ok(reduced) = self.reduce(standard, address) else { return failed(address) };
         let domain = reduced.domain.clone().unwrap_or_else(|| self.rules.myhostname.clone());
-        let local = if reduced.local.is_empty() { self.rules.empty_recipient.clone() } else { reduced.local };
+        // empty_address_recipient
+        let nobody = reduced.local.is_empty() && (reduced.is_local || domain.is_empty());
+        let local = if nobody { self.rules.empty_recipient.clone() } else { reduced.local };
         let mut resolved = Resolved {
             transport: String::new(),
             nexthop: Vec::new(),
@@ -69,11 +71,10 @@ impl Resolver {
             bad_syntax: false,
             failed: false,
         };
-        let Some(domain) = self.checked(domain) else {
+        if !self.is_valid(&domain) {
             resolved.bad_syntax = true;
             return resolved;
-        };
-        resolved.recipient = [&local, &b"@"[..], &domain].concat();
+        }
         // allow_min_user
         resolved.bad_syntax = local.starts_with(b"-") && !self.rules.allow_min_user;
         let class = if reduced.is_local {
@@ -83,9 +84,13 @@ impl Resolver {
             self.classes.of_remote(&domain)
         };
         let routes = if verify { &self.probes } else { &self.mail };
+        let is_ours = |domain: &[u8]| {
+            domain.eq_ignore_ascii_case(&standard.myorigin) || self.classes.is_local(domain).unwrap_or(false)
+        };
         let route = class.map_err(NoRoute::from).and_then(|class| {
             resolved.class = class;
-            routes.find(class, sender, &resolved.recipient, &domain)
+            let recipient = &resolved.recipient;
+            routes.find(&Mail { class, sender, recipient, domain: &domain, is_ours: &is_ours })
         });
         match route {
             Ok(route) => (resolved.transport, resolved.nexthop) = (route.transport, route.nexthop),
@@ -105,15 +110,16 @@ impl Resolver {
         for _ in 0..MAX_ROUNDS {
             let (local, domain) = address::split(&address);
             if let Some(domain) = domain {
-                let domain = domain.strip_suffix(b".").unwrap_or(domain);
+                let domain = without_final_dot(domain);
                 // resolve_null_domain
                 if domain.is_empty() && !self.rules.null_domain_is_local {
                     return Ok(Reduced { local: local.to_vec(), domain: Some(Vec::new()), is_local: false });
                 }
-                if !domain.is_empty() && !self.classes.is_local(domain)? {
-                    return Ok(Reduced { local: local.to_vec(), domain: Some(domain.to_vec()), is_local: false });
+                let domain = self.literal(domain);
+                if !domain.is_empty() && !self.classes.is_local(&domain)? {
+                    return Ok(Reduced { local: local.to_vec(), domain: Some(domain), is_local: false });
                 }
-                own = Some(domain.to_vec()).filter(|domain| !domain.is_empty());
+                own = Some(domain).filter(|domain| !domain.is_empty());
             }
             let next = self.routing_in(standard, local);
             match next {
@@ -130,28 +136,40 @@ impl Resolver {
         if !self.rules.dequoted && !address::is_dot_string(local) {
             return None;
         }
-        let next = standard.without_routing(local);
-        (next != local || local.contains(&b'@')).then_some(next)
+        // swap_bangpath, allow_percent_hack
+        let routes = local.contains(&b'@')
+            || (standard.swap_bangpath && local.contains(&b'!'))
+            || (standard.allow_percent_hack && local.contains(&b'%'));
+        routes.then(|| standard.rewrite(Context::Local, local))
     }
 
-    /// The domain if it is a host name or an address literal; a bare address is one only by request.
-    fn checked(&self, domain: Vec<u8>) -> Option<Vec<u8>> {
-        if domain.starts_with(b"[") {
-            return match net::literal::check_mailhost(&domain) {
-                Ok(_) => Some(domain),
+    /// A bare network address in brackets, if resolve_numeric_domain says that it is one.
+    fn literal(&self, domain: &[u8]) -> Vec<u8> {
+        let bare = || net::literal::is_valid_v4(domain) || net::literal::is_valid_v6(domain);
+        if self.rules.numeric_domain_is_literal && bare() {
+            return [b"[", domain, b"]"].concat();
+        }
+        domain.to_vec()
+    }
+
+    /// Whether the domain is a host name or an address literal.
+    fn is_valid(&self, domain: &[u8]) -> bool {
+        if let Some(inner) = domain.strip_prefix(b"[") {
+            // What resolve_numeric_domain has put into brackets is valid without the prefix of IPv6 literals.
+            let bare = inner.strip_suffix(b"]").unwrap_or(inner);
+            if self.rules.numeric_domain_is_literal && net::literal::is_valid_v6(bare) {
+                return true;
+            }
+            return match net::literal::check_mailhost(domain) {
+                Ok(_) => true,
                 Err(error) => {
                     logging::warning!("{error}");
-                    None
+                    false
                 }
             };
         }
-        if net::literal::is_valid_v4(&domain) {
-            // resolve_numeric_domain
-            return self.rules.numeric_domain_is_literal.then(|| [b"[", domain.as_slice(), b"]"].concat());
-        }
         // A name in another script is a host name once it is encoded.
-        (net::hostname::is_valid(&domain) || (!domain.is_ascii() && std::str::from_utf8(&domain).is_ok()))
-            .then_some(domain)
+        net::hostname::is_valid(domain) || (!domain.is_ascii() && std::str::from_utf8(domain).is_ok())
     }
 }
 

@@ -25,6 +25,18 @@ impl From<TableError> for NoRoute {
     }
 }
 
+/// What a route depends on.
+pub(crate) struct Mail<'a> {
+    /// The class of the recipient's domain.
+    pub class: Class,
+    pub sender: &'a [u8],
+    pub recipient: &'a [u8],
+    /// The recipient's domain.
+    pub domain: &'a [u8],
+    /// Whether bare user names in address tables stand for users of a domain.
+    pub is_ours: &'a dyn Fn(&[u8]) -> bool,
+}
+
 /// The settings that routes are made from; one set for mail, one for address verification probes.
 pub(crate) struct Routes {
     local: Channel,
@@ -38,7 +50,8 @@ pub(crate) struct Routes {
     transport_parents: ParentStyle,
     relocated: Maps,
     delimiters: Delimiters,
-    null_sender: Vec<u8>,
+    null_sender_relayhost: Vec<u8>,
+    null_sender_transport: Vec<u8>,
     show_table_name: bool,
     main_cf: String,
 }
@@ -77,22 +90,21 @@ impl Routes {
             transport_parents: ParentStyle::in_config(config, "transport_maps"),
             relocated: maps("relocated_maps", relocated, OpenFlags::default())?,
             delimiters: Delimiters::new(&delimiters, special),
-            null_sender: b"<>".to_vec(),
+            null_sender_relayhost: config.get(param::EMPTY_ADDRESS_RELAYHOST_MAPS_LOOKUP_KEY)?.into_bytes(),
+            null_sender_transport: config.get(param::EMPTY_ADDRESS_DEFAULT_TRANSPORT_MAPS_LOOKUP_KEY)?.into_bytes(),
             show_table_name: config.get(param::SHOW_USER_UNKNOWN_TABLE_NAME)?,
             main_cf: config.directory().join("main.cf").display().to_string(),
         })
     }
 
     /// The route of a recipient by the class of its domain, then by transport_maps and relocated_maps.
-    pub(crate) fn find(&self, class: Class, sender: &[u8], recipient: &[u8], domain: &[u8]) -> Result<Route, NoRoute> {
-        let mut route = self.by_class(class, sender, recipient, domain)?;
-        if class != Class::VirtualAlias {
-            self.apply_transport_maps(recipient, domain, &mut route)?;
+    pub(crate) fn find(&self, mail: &Mail<'_>) -> Result<Route, NoRoute> {
+        let mut route = self.by_class(mail)?;
+        if mail.class != Class::VirtualAlias {
+            self.apply_transport_maps(mail, &mut route)?;
         }
         // relocated_maps
-        if let Some(found) =
-            self.relocated.search(&address_keys(recipient, &self.delimiters, |_| class == Class::Local))?
-        {
+        if let Some(found) = self.relocated.search(&address_keys(mail.recipient, &self.delimiters, mail.is_ours))? {
             let nexthop = [b"5.1.6 User has moved to ", found.value.as_slice()].concat();
             return Ok(Route { transport: "error".to_owned(), nexthop });
         }
@@ -104,20 +116,20 @@ impl Routes {
         maps.into_iter().find_map(|maps| maps.changed().map(str::to_owned))
     }
 
-    fn by_class(&self, class: Class, sender: &[u8], recipient: &[u8], domain: &[u8]) -> Result<Route, NoRoute> {
-        match class {
+    fn by_class(&self, mail: &Mail<'_>) -> Result<Route, NoRoute> {
+        match mail.class {
             Class::VirtualAlias => {
                 // show_user_unknown_table_name
                 let table = if self.show_table_name { " in virtual alias table" } else { "" };
                 Ok(Route { transport: "error".to_owned(), nexthop: format!("5.1.1 User unknown{table}").into_bytes() })
             }
-            Class::Local => self.split(&self.local, domain),
-            Class::VirtualMailbox => self.split(&self.virtual_mailbox, domain),
-            Class::Relay => self.split(&self.relay, &self.next_host(sender, domain)?),
+            Class::Local => self.split(&self.local, mail.domain),
+            Class::VirtualMailbox => self.split(&self.virtual_mailbox, mail.domain),
+            Class::Relay => self.split(&self.relay, &self.next_host(mail)?),
             Class::Default => {
-                let nexthop = self.next_host(sender, domain)?;
-                let _ = recipient;
-                match self.of_sender(&self.sender_default, sender)? {
+                let nexthop = self.next_host(mail)?;
+                // sender_dependent_default_transport_maps
+                match self.of_sender(&self.sender_default, mail, &self.null_sender_transport)? {
                     Some(value) => {
                         let parameter = self.sender_default.title().to_owned();
                         self.split(&Channel { parameter, value }, &nexthop)
@@ -129,19 +141,19 @@ impl Routes {
     }
 
     /// relayhost of the sender, relayhost of all, or the domain itself.
-    fn next_host(&self, sender: &[u8], domain: &[u8]) -> Result<Vec<u8>, NoRoute> {
+    fn next_host(&self, mail: &Mail<'_>) -> Result<Vec<u8>, NoRoute> {
         // sender_dependent_relayhost_maps
-        Ok(match self.of_sender(&self.sender_relayhost, sender)? {
+        Ok(match self.of_sender(&self.sender_relayhost, mail, &self.null_sender_relayhost)? {
             Some(host) => host,
             // relayhost
             None if !self.relayhost.is_empty() => self.relayhost.clone(),
-            None => domain.to_vec(),
+            None => mail.domain.to_vec(),
         })
     }
 
-    fn of_sender(&self, maps: &Maps, sender: &[u8]) -> Result<Option<Vec<u8>>, NoRoute> {
-        let sender = if sender.is_empty() { &self.null_sender } else { sender };
-        let found = maps.search(&address_keys(sender, &self.delimiters, |_| false))?;
+    fn of_sender(&self, maps: &Maps, mail: &Mail<'_>, null: &[u8]) -> Result<Option<Vec<u8>>, NoRoute> {
+        let sender = if mail.sender.is_empty() { null } else { mail.sender };
+        let found = maps.search(&address_keys(sender, &self.delimiters, mail.is_ours))?;
         Ok(found.map(|found| found.value).filter(|value| !value.eq_ignore_ascii_case(b"DUNNO")))
     }
 
@@ -156,18 +168,22 @@ impl Routes {
         Ok(Route { transport: text::printable(transport), nexthop: nexthop.to_vec() })
     }
 
-    /// transport(5): an empty transport or nexthop in the result keeps, or goes back to, what stands without the table.
-    fn apply_transport_maps(&self, recipient: &[u8], domain: &[u8], route: &mut Route) -> Result<(), NoRoute> {
-        let keys = transport_keys(recipient, &self.delimiters, self.transport_parents);
+    /// transport(5): a result without a transport keeps the transport, one without a nexthop goes back to the domain, and
+    /// one with neither changes nothing.
+    fn apply_transport_maps(&self, mail: &Mail<'_>, route: &mut Route) -> Result<(), NoRoute> {
+        let keys = transport_keys(mail.recipient, &self.delimiters, self.transport_parents);
         let Some(found) = self.transport.search(&keys)? else { return Ok(()) };
         let (transport, nexthop) = cut(&found.value);
+        if transport.is_empty() && nexthop.is_empty() {
+            return Ok(());
+        }
         if !transport.is_empty() {
             route.transport = text::printable(transport);
         }
         route.nexthop = match nexthop {
             // What these two say is their nexthop.
             b"" if matches!(route.transport.as_str(), "error" | "retry") => b"Address is undeliverable".to_vec(),
-            b"" => domain.to_vec(),
+            b"" => mail.domain.to_vec(),
             nexthop => nexthop.to_vec(),
         };
         Ok(())

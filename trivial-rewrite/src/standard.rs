@@ -65,29 +65,37 @@ impl Standard {
     }
 
     fn with_origin(&self, context: Context, local: &[u8]) -> Vec<u8> {
+        // append_at_myorigin
+        if !self.append_at_myorigin {
+            return local.to_vec();
+        }
         let origin = match context {
-            // append_at_myorigin
-            Context::Local if self.append_at_myorigin => &self.myorigin,
+            Context::Local => &self.myorigin,
             Context::Remote => &self.remote_domain,
-            Context::Local => return local.to_vec(),
         };
         [local, b"@", origin].concat()
     }
 
     fn with_full_domain(&self, context: Context, local: &[u8], domain: &[u8]) -> Vec<u8> {
-        if let Some(absolute) = domain.strip_suffix(b".") {
+        let absolute = without_final_dot(domain);
+        // append_dot_mydomain
+        let complete = domain.is_empty() || domain.contains(&b'.') || domain.starts_with(b"[");
+        if complete || !self.append_dot_mydomain {
             return [local, b"@", absolute].concat();
         }
         let suffix = match context {
-            // append_dot_mydomain
-            Context::Local if self.append_dot_mydomain => &self.mydomain,
+            Context::Local => &self.mydomain,
             Context::Remote => &self.remote_domain,
-            Context::Local => return [local, b"@", domain].concat(),
         };
-        if domain.is_empty() || domain.contains(&b'.') || domain.starts_with(b"[") {
-            return [local, b"@", domain].concat();
-        }
         [local, b"@", domain, b".", suffix].concat()
+    }
+}
+
+/// A domain without the one dot at its end that says that it is complete; more dots are an error and stay.
+pub(crate) fn without_final_dot(domain: &[u8]) -> &[u8] {
+    match domain {
+        [name @ .., before, b'.'] if *before != b'.' => &domain[..name.len() + 1],
+        _ => domain,
     }
 }
 

@@ -131,7 +131,9 @@ fn addresses_from_outside_are_left_alone_unless_there_is_a_domain_for_them() {
     assert_eq!(rewrite("", Context::Remote, "alice"), "alice");
     let domain = "remote_header_rewrite_domain = outside.invalid\n";
     assert_eq!(rewrite(domain, Context::Remote, "alice"), "alice@outside.invalid");
-    assert_eq!(rewrite(domain, Context::Remote, "a@b"), "a@b.outside.invalid");
+    assert_eq!(rewrite(domain, Context::Remote, "a@b"), "a@b");
+    let short = "remote_header_rewrite_domain = outside.invalid\nappend_dot_mydomain = yes\n";
+    assert_eq!(rewrite(short, Context::Remote, "a@b"), "a@b.outside.invalid");
 }
 
 #[test]
@@ -146,4 +148,56 @@ fn no_bytes_make_it_panic_or_loop() {
     }
     let long = [b"a%localhost".repeat(500).as_slice(), b"@localhost"].concat();
     resolver.resolve(&standard, b"", &long, true);
+}
+
+/// The settings, questions and answers of `observed.txt`.
+#[test]
+fn questions_are_answered_as_postfix_answers_them() {
+    let text = include_str!("observed.txt");
+    let base: String =
+        text.lines().filter_map(|line| line.strip_prefix(">> ")).map(|line| format!("{line}\n")).collect();
+    let mut differences = Vec::new();
+    for section in text.split("\n# ").skip(1) {
+        let settings: String =
+            section.lines().filter_map(|line| line.strip_prefix("> ")).map(|line| format!("{line}\n")).collect();
+        let config = Config::parse(format!("{base}{settings}").as_bytes(), Path::new("/etc/postfix"), &[]).unwrap();
+        let (standard, resolver) = (Standard::read(&config).unwrap(), Resolver::read(&config).unwrap());
+        for (question, expected) in section.lines().filter_map(|line| line.split_once(" => ")) {
+            let words: Vec<&str> = question.split(' ').collect();
+            let got = match words.as_slice() {
+                ["local", address] => standard.rewrite(Context::Local, address.as_bytes()),
+                ["remote", address] => standard.rewrite(Context::Remote, address.as_bytes()),
+                ["resolve", sender, address] => {
+                    let sender = if *sender == "<>" { "" } else { sender };
+                    answer(&resolver.resolve(&standard, sender.as_bytes(), address.as_bytes(), false)).into_bytes()
+                }
+                _ => panic!("{question}"),
+            };
+            let got = String::from_utf8(got).unwrap();
+            // What cannot be resolved has no route: nobody looks at the rest of the answer.
+            let got = if expected.contains("+fail") && got.contains("+fail") { expected.to_owned() } else { got };
+            if got != expected {
+                differences.push(format!("{settings}{question}\n  Postfix: {expected}\n  ours:    {got}\n"));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.concat());
+}
+
+fn answer(resolved: &Resolved) -> String {
+    let mut class = match resolved.class {
+        Class::Local => "local",
+        Class::VirtualAlias => "alias",
+        Class::VirtualMailbox => "virtual",
+        Class::Relay => "relay",
+        Class::Default => "default",
+    }
+    .to_owned();
+    for (set, word) in [(resolved.routed, "+routed"), (resolved.bad_syntax, "+error"), (resolved.failed, "+fail")] {
+        if set {
+            class.push_str(word);
+        }
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    [class, resolved.transport.clone(), text(&resolved.nexthop), text(&resolved.recipient)].join(" | ")
 }
