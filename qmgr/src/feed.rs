@@ -223,7 +223,8 @@ impl Qmgr {
         room.clamp(self.settings.recipient_minimum, MAX_CHUNK)
     }
 
-    fn look_again_in(&self, wait: Duration) {
+    /// Has the incoming queue read after a while.
+    pub fn look_again_in(&self, wait: Duration) {
         let at = Instant::now() + wait;
         let mut state = self.state.borrow_mut();
         let earlier = state.scan_incoming_at.is_none_or(|known| at < known);

@@ -20,6 +20,8 @@ use crate::{feed, lane};
 
 /// Names read from the incoming queue at once.
 const MAX_NAMES: usize = 5000;
+/// How long after the end of a client the incoming queue is read.
+const AFTER_CLIENT: Duration = Duration::from_secs(1);
 /// Longest sleep: clocks may jump.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 
@@ -82,6 +84,8 @@ impl daemon::Worker for Qmgr {
             }
             self.turn();
         }
+        // A client that ended may have left a message that it had no time to announce.
+        self.look_again_in(AFTER_CLIENT);
     }
 
     async fn trigger(self: Rc<Self>, request: Vec<u8>) {
