@@ -72,6 +72,9 @@ impl fmt::Display for Problem {
 /// The level that this implementation behaves as when it may.
 pub const CURRENT_LEVEL: Level = Level::new(3, 11);
 
+/// Values that ask for what happens anyhow without an implementation: no biff(1) notice is ever sent.
+const AS_IF: [(&str, &str); 1] = [("biff", "no")];
+
 impl Config {
     /// The notice of a program that uses a default which an old compatibility_level keeps as it was; None when
     /// the parameter is set, or when its default is today's.
@@ -92,7 +95,10 @@ impl Config {
         for (name, setting) in self.settings() {
             let Some(entry) = entry::find(name) else { continue };
             // A setting that repeats the default asks for nothing that is missing.
-            if entry.implemented || entry.legacy || self.repeats_default(&setting.value, entry.default) {
+            if entry.implemented || entry.legacy || AS_IF.contains(&(name, &setting.value)) {
+                continue;
+            }
+            if self.repeats_default(&setting.value, entry.default) {
                 continue;
             }
             let (file, line) = match &setting.origin {
