@@ -54,42 +54,24 @@ impl Expansion<'_> {
             return self.finish(&rewritten, &verdict::bounced(1, 3, reason));
         }
         let recipient = Recipient::parse(&resolved.recipient, &self.agent.settings.delimiters);
-        let is_local = resolved.transport == self.agent.service_name;
-        let own_user = place.rights.account().is_some_and(|account| account.name.as_bytes() == recipient.name);
-        let on_the_spot = match place.via {
-            Via::Forward => is_local && own_user,
-            Via::Alias | Via::Relay => is_local && !place.owned,
-            Via::Include | Via::Request => false,
-        };
-        if on_the_spot {
+        if resolved.transport == self.agent.service_name {
             return self.deliver_here(place, recipient).await;
         }
-        if !self.is_new(b"to ", &resolved.recipient.to_ascii_lowercase()) {
-            return;
+        if self.is_new(b"to ", &resolved.recipient.to_ascii_lowercase()) {
+            self.send_later(place, resolved.recipient);
         }
-        if self.job.is_probe() {
-            let reason = format!("forwards to {}", self.job.shown(&resolved.recipient));
-            return self.finish(&resolved.recipient, &verdict::sent(reason));
-        }
-        self.send_later(place, resolved.recipient);
     }
 
-    async fn deliver_here(&mut self, place: &Rc<Place>, mut recipient: Recipient) {
-        // A user in the user's own .forward is the mailbox.
-        let own = place.via == Via::Forward
-            && place.rights.account().is_some_and(|account| account.name.as_bytes() == recipient.name);
-        if own {
-            let account = place.rights.account().cloned();
-            let address = place.recipient.address.clone();
-            if let Some(account) = account
-                && self.is_new(b"mailbox ", account.name.as_bytes())
-            {
-                recipient.address = address;
-                self.mailbox(place, &place.recipient, &Rc::new(account), None).await;
+    /// An address of this machine: the user whose .forward names it is the mailbox, all others are looked up.
+    async fn deliver_here(&mut self, place: &Rc<Place>, recipient: Recipient) {
+        match &place.rights {
+            Rights::User(account) if place.via == Via::Forward && account.name.as_bytes() == recipient.name => {
+                if self.is_new(b"mailbox ", account.name.as_bytes()) {
+                    self.mailbox(place, &place.recipient, account, None).await;
+                }
             }
-            return;
+            _ => self.push_recipient(Rc::clone(place), recipient),
         }
-        self.push_recipient(Rc::clone(place), recipient);
     }
 
     async fn command(&mut self, place: &Place, line: &[u8]) {
@@ -183,7 +165,7 @@ impl Expansion<'_> {
             Rights::Default | Rights::Owner(_) => Rights::of_owner(owner),
         };
         let (depth, includes) = (place.depth + 1, place.includes + 1);
-        let inner = Place { via: Via::Include, rights, depth, includes, ..(**place).clone() };
+        let inner = Place { via: Via::Include, rights, depth, includes, by_message: true, ..(**place).clone() };
         self.push(Rc::new(inner), destinations);
     }
 

@@ -55,6 +55,7 @@ impl<'a> Expansion<'a> {
             includes: 0,
             sender: job.request().sender.as_slice().into(),
             owned: false,
+            by_message: false,
             aliases: Vec::new(),
             parent: None,
             delivered_to: recipient.address.as_slice().into(),
@@ -102,9 +103,13 @@ impl<'a> Expansion<'a> {
             let reason = format!("mail forwarding loop for {}", self.job.shown(&address));
             return self.finish(&address, &verdict::bounced(4, 6, reason));
         }
-        if own || recipient.mailbox_only || !self.alias(&place, &recipient, &keys).await {
-            self.user(place, recipient).await;
+        if !own && !recipient.mailbox_only && self.alias(&place, &recipient, &keys).await {
+            return;
         }
+        if place.by_message && !recipient.mailbox_only {
+            return self.send_later(&place, address);
+        }
+        self.user(place, recipient).await;
     }
 
     /// Serves a recipient that is an alias; false where it is none.
@@ -151,6 +156,7 @@ impl<'a> Expansion<'a> {
             depth: place.depth + 1,
             sender,
             owned,
+            by_message: owned || place.by_message && (!place.owned || !self.agent.settings.reset_owner),
             aliases,
             parent: Some(key.to_vec()),
             delivered_to: self.delivered_to(place, recipient),
@@ -214,6 +220,10 @@ impl<'a> Expansion<'a> {
 
     /// An address that is to be reached by a new message.
     pub(crate) fn send_later(&mut self, place: &Place, address: Vec<u8>) {
+        if self.job.is_probe() {
+            let reason = format!("forwards to {}", self.job.shown(&address));
+            return self.finish(&address, &verdict::sent(reason));
+        }
         // prepend_delivered_header: forward
         let delivered_to =
             if self.agent.settings.delivered_to.forward { place.delivered_to.to_vec() } else { Vec::new() };

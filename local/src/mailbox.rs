@@ -39,6 +39,7 @@ impl Expansion<'_> {
                             recipient: Rc::new(recipient),
                             rights: Rights::User(account),
                             depth: place.depth + 1,
+                            by_message: true,
                             ..(*place).clone()
                         };
                         return self.push(Rc::new(inner), destinations);

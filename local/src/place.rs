@@ -123,8 +123,11 @@ pub struct Place {
     pub includes: usize,
     /// The envelope sender from here on.
     pub sender: Rc<[u8]>,
-    /// The sender is the owner of an alias: addresses are not delivered on the spot.
+    /// The sender is the owner of an alias.
     pub owned: bool,
+    /// Users are not delivered to on the spot, but by a new message, so that one user's trouble is not everybody's:
+    /// below an alias with an owner, an :include: file, a .forward file.
+    pub by_message: bool,
     /// The alias that led here, and those before it.
     pub aliases: Vec<Vec<u8>>,
     /// The alias directly above.

@@ -116,7 +116,7 @@ fn status_finding(line: &str, status: i32, output: &str) -> Finding {
     let none = Status::new(2, 0, 0);
     let (code, text) = Status::split_text(output, none);
     if code != none && !code.is_success() {
-        return with_diagnostic(Finding::from_status(code, text, RELAY), output);
+        return with_diagnostic(Finding::from_status(code, text, RELAY), text);
     }
     let known = SYSEXITS.iter().find(|(number, ..)| *number == status);
     let (code, text) = match known {
