@@ -48,6 +48,8 @@ impl Session {
     /// Tells qmgr what became of the job. `None`: qmgr is gone; it will find delivered recipients marked in the queue
     /// file.
     pub async fn report(&mut self, job: Job) -> Option<()> {
+        // The status lines come before qmgr's "removed", and are there even when this worker is killed.
+        logging::flush();
         match self.channel.send(&job.into_report()).await {
             Ok(()) => Some(()),
             Err(error) => {
