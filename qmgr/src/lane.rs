@@ -103,6 +103,8 @@ impl Qmgr {
         self.state.borrow_mut().lanes[number].pending -= 1;
         match result {
             Ok(agent) => self.state.borrow_mut().lanes[number].idle.push((agent, Instant::now())),
+            // The other waiting connection has failed as well, and was noticed first.
+            Err(_) if self.state.borrow().lanes[number].transport.is_dead() => {}
             Err(error) => {
                 logging::warning!("connect to transport private/{name}: {}", reason(&error));
                 self.kill(number, "4.3.0", "mail transport unavailable");
