@@ -1,43 +1,75 @@
 //! Making a table from its source text.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, stdin};
 use std::os::unix::fs::MetadataExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use config::{Config, param};
 use lookup::source::{Entry, Problem};
-use lookup::write::Writer;
-use lookup::{Spec, alias, fold, source};
+use lookup::write::{WriteError, Writer};
+use lookup::{Kind, Spec, alias, fold, source};
 
 use crate::options::Options;
 use crate::run::Program;
 
 /// Reads the source and writes the table.
 pub(crate) fn build(program: &Program, options: &Options, config: &Config, spec: &Spec) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("open {}: {}", spec.name, net::reason(&error));
-    let mut file = File::open(&spec.name).map_err(failed)?;
-    if !spec.kind.has_index() {
-        return Err(format!("unsupported map type for this operation: {}", spec.kind.as_str()));
+    let source = Source::read(options, spec)?;
+    match spec.kind {
+        Kind::Fail => return Err(format!("table {spec}: write error: Application error")),
+        kind if !kind.has_index() => {
+            let kind = kind.as_str();
+            return Err(format!("unsupported dictionary type: {kind} does not support bulk-mode creation."));
+        }
+        _ => {}
     }
-    let metadata = file.metadata().map_err(failed)?;
-    if !options.keep_root {
-        become_owner(metadata.uid(), metadata.gid())?;
-    }
-    let mut text = Vec::new();
-    file.read_to_end(&mut text).map_err(failed)?;
-    let (entries, problems) = if program.aliases { alias::entries(&text) } else { source::entries(&text) };
+    let utf8 = options.is_utf8(config);
+    let parse = if program.aliases { alias::entries } else { source::entries };
+    let (entries, problems) = parse(&source.text, utf8);
     let mut pairs = Vec::with_capacity(entries.len() + 3);
     if program.aliases {
         pairs.extend(marks_of_an_alias_database(config));
     }
     let first = pairs.len();
-    pairs.extend(entries.iter().map(|entry| (key(options, &entry.key), entry.value.clone())));
-    let mode = if options.inherit_mode { metadata.mode() } else { 0o644 };
-    let writer = writer(options, config, spec, Some(mode))?;
-    let duplicates = writer.put(&pairs, !options.incremental, options.existing).map_err(|error| error.to_string())?;
-    report(spec, &entries, &problems, duplicates.iter().filter_map(|at| at.checked_sub(first)));
-    Ok(())
+    pairs.extend(entries.iter().map(|entry| (key(options, utf8, &entry.key), entry.value.clone())));
+    let writer = writer(options, config, spec, Some(source.mode))?;
+    let put = writer.put(&pairs, !options.incremental, options.existing);
+    let duplicates = put.as_deref().unwrap_or_default().iter().filter_map(|at| at.checked_sub(first));
+    report(spec, &source.name, &entries, &problems, duplicates);
+    put.map(|_| ()).map_err(|error| match error {
+        WriteError::Update(reason) => format!("error updating {spec}: {reason}"),
+        error => error.to_string(),
+    })
+}
+
+/// Where the entries come from.
+struct Source {
+    /// For messages.
+    name: String,
+    text: Vec<u8>,
+    /// Permissions of the table, if it is made now.
+    mode: u32,
+}
+
+impl Source {
+    /// Reads standard input for an incremental update, else the source file, whose owner the process becomes.
+    fn read(options: &Options, spec: &Spec) -> Result<Self, String> {
+        let mut text = Vec::new();
+        if options.incremental {
+            stdin().read_to_end(&mut text).map_err(|error| format!("read standard input: {}", net::reason(&error)))?;
+            return Ok(Self { name: "stdin".to_owned(), text, mode: 0o644 });
+        }
+        let failed = |error: std::io::Error| format!("open {}: {}", spec.name, net::reason(&error));
+        let mut file = File::open(&spec.name).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if !options.keep_root {
+            become_owner(metadata.uid(), metadata.gid())?;
+        }
+        file.read_to_end(&mut text).map_err(failed)?;
+        let mode = if options.inherit_mode { metadata.mode() } else { 0o644 };
+        Ok(Self { name: spec.name.clone(), text, mode })
+    }
 }
 
 /// The writer of an lmdb file.
@@ -52,8 +84,8 @@ pub(crate) fn writer(options: &Options, config: &Config, spec: &Spec, create: Op
 }
 
 /// A key as it is stored.
-pub(crate) fn key(options: &Options, key: &[u8]) -> Vec<u8> {
-    if options.keep_case { key.to_vec() } else { fold::fold(key, true) }
+pub(crate) fn key(options: &Options, utf8: bool, key: &[u8]) -> Vec<u8> {
+    if options.keep_case { key.to_vec() } else { fold::fold(key, utf8) }
 }
 
 /// What Postfix's postalias adds, so that tables that other programs read are alike.
@@ -68,9 +100,9 @@ fn marks_of_an_alias_database(config: &Config) -> [(Vec<u8>, Vec<u8>); 3] {
 }
 
 /// Warnings in the order of the source.
-fn report(spec: &Spec, entries: &[Entry], problems: &[Problem], duplicates: impl Iterator<Item = usize>) {
+fn report(spec: &Spec, file: &str, entries: &[Entry], problems: &[Problem], duplicates: impl Iterator<Item = usize>) {
     let mut warnings: Vec<(usize, String)> =
-        problems.iter().map(|problem| (problem.line.unwrap_or(0), problem.in_file(&spec.name))).collect();
+        problems.iter().map(|problem| (problem.line.unwrap_or(0), problem.in_file(file))).collect();
     for entry in duplicates.filter_map(|at| entries.get(at)) {
         warnings.push((entry.line, format!("{spec}: duplicate entry: \"{}\"", text::printable(&entry.key))));
     }

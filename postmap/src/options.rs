@@ -1,5 +1,7 @@
 //! The command line of both programs.
 
+use config::Config;
+use lookup::Settings;
 use lookup::write::Existing;
 
 use crate::run::Program;
@@ -29,6 +31,8 @@ pub(crate) struct Options {
     pub nul: bool,
     pub inherit_mode: bool,
     pub keep_root: bool,
+    /// Keys and values are bytes, whatever main.cf says.
+    pub bytes: bool,
     pub tables: Vec<String>,
 }
 
@@ -47,6 +51,7 @@ impl Options {
             nul: true,
             inherit_mode: true,
             keep_root: false,
+            bytes: false,
             tables: Vec::new(),
         };
         let mut walk = command::Options::new(program.letters, arguments);
@@ -78,11 +83,18 @@ impl Options {
             b'p' => self.inherit_mode = false,
             b'r' => self.existing = Existing::Replace,
             b'w' => self.existing = Existing::Keep,
-            // Keys are bytes here, with or without SMTPUTF8; more words are for debugging.
-            b'u' | b'U' | b'v' => {}
+            b'u' => self.bytes = true,
+            // Said by the options that are not there yet (-b, -h) and by debugging.
+            b'U' | b'v' => {}
             other => return Err(format!("{}: option -{} is not implemented yet", program.name, char::from(other))),
         }
         Ok(())
+    }
+
+    /// Whether keys and values must be UTF-8.
+    pub(crate) fn is_utf8(&self, config: &Config) -> bool {
+        // smtputf8_enable
+        !self.bytes && Settings::from(config).utf8
     }
 
     fn act(&mut self, action: Action) -> Result<(), String> {

@@ -4,7 +4,7 @@ use std::io::{BufRead, Read, Write, stdin, stdout};
 use std::sync::Arc;
 
 use config::Config;
-use lookup::{OpenFlags, Settings, Spec, Table, open};
+use lookup::{Kind, OpenFlags, Settings, Spec, Table, open};
 
 use crate::build::{key, writer};
 use crate::options::Options;
@@ -48,23 +48,27 @@ pub(crate) fn list(program: &Program, options: &Options, config: &Config, spec: 
                 result = print(&[key, separator, value, b"\n"]);
             }
         })
-        .map_err(|error| format!("table {spec}: sequence error: {}", error.reason()))?;
+        .map_err(|error| format!("table {spec}: {}", error.reason()))?;
     result.map(|()| any)
 }
 
 /// Removes a key, or for `-` the keys of standard input; true when any was there.
 pub(crate) fn delete(options: &Options, config: &Config, spec: &Spec, wanted: &[u8]) -> Result<bool, String> {
-    if !spec.kind.has_index() {
-        return Err(format!("unsupported map type for this operation: {}", spec.kind.as_str()));
+    match spec.kind {
+        Kind::Fail => return Err(format!("table {spec}: delete error: Application error")),
+        Kind::Static | Kind::Environ => return Err(format!("table {spec}: delete operation is not supported")),
+        kind if !kind.has_index() => return Err(format!("{spec} map requires O_RDONLY access mode")),
+        _ => {}
     }
+    let utf8 = options.is_utf8(config);
     let mut doomed = Vec::new();
     if wanted == b"-" {
         keys(|one| {
-            doomed.push(key(options, one));
+            doomed.push(key(options, utf8, one));
             Ok(())
         })?;
     } else {
-        doomed.push(key(options, wanted));
+        doomed.push(key(options, utf8, wanted));
     }
     let count = writer(options, config, spec, None)?.delete(&doomed).map_err(|error| error.to_string())?;
     Ok(count > 0)
@@ -72,7 +76,8 @@ pub(crate) fn delete(options: &Options, config: &Config, spec: &Spec, wanted: &[
 
 fn table(options: &Options, config: &Config, spec: &Spec) -> Result<Arc<dyn Table>, String> {
     let flags = OpenFlags { keep_case: options.keep_case, ..OpenFlags::default() };
-    open(&spec.to_string(), &Settings::from(config), flags).map_err(|error| error.to_string())
+    let settings = Settings { utf8: options.is_utf8(config), ..Settings::from(config) };
+    open(&spec.to_string(), &settings, flags).map_err(|error| error.to_string())
 }
 
 /// Each line of standard input is a key.

@@ -67,7 +67,8 @@ fn act(program: &'static Program) -> Result<bool, String> {
                 build::build(program, &options, &config, &spec)?;
                 found = true;
             }
-            Action::List => found |= query::list(program, &options, &config, &spec)?,
+            // Only one table is listed, however many are named.
+            Action::List => return query::list(program, &options, &config, &spec).map(|_| true),
             Action::Query(key) => {
                 found |= query::query(&options, &config, &spec, key)?;
                 // A single key is answered by the first table that has it.
@@ -78,7 +79,7 @@ fn act(program: &'static Program) -> Result<bool, String> {
             Action::Delete(key) => found |= query::delete(&options, &config, &spec, key)?,
         }
     }
-    Ok(found || options.action == Action::List)
+    Ok(found)
 }
 
 /// `type:name`, or a name alone with default_database_type.

@@ -5,11 +5,14 @@
 
 use address::token::{Kind, Token, tokens};
 
-use crate::source::{Entry, LogicalLine, Problem, logical_lines};
+use crate::source::{Entry, LogicalLine, Problem, logical_lines, without_malformed};
 
-/// The entries and problems of an alias file.
-pub fn entries(text: &[u8]) -> (Vec<Entry>, Vec<Problem>) {
-    let (lines, mut problems) = logical_lines(text);
+/// The entries and problems of an alias file. With `utf8` (smtputf8_enable), lines that are not UTF-8 are problems.
+pub fn entries(text: &[u8], utf8: bool) -> (Vec<Entry>, Vec<Problem>) {
+    let (mut lines, mut problems) = logical_lines(text);
+    if utf8 {
+        lines = without_malformed(lines, &mut problems);
+    }
     let mut entries = Vec::with_capacity(lines.len());
     for line in lines {
         match entry(&line) {
@@ -112,7 +115,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn one(text: &str) -> (String, String) {
-        let (entries, problems) = entries(text.as_bytes());
+        let (entries, problems) = entries(text.as_bytes(), true);
         assert!(problems.is_empty(), "{problems:?}");
         let [entry] = <[Entry; 1]>::try_from(entries).unwrap();
         (String::from_utf8(entry.key).unwrap(), String::from_utf8(entry.value).unwrap())
@@ -148,7 +151,7 @@ mod tests {
     #[test]
     fn lines_without_name_or_value_and_names_with_a_domain_are_refused() {
         let text = b"nocolon\n: novalue\nempty:\na@b: x\n";
-        let texts: Vec<String> = entries(text).1.iter().map(|p| p.in_file("al")).collect();
+        let texts: Vec<String> = entries(text, true).1.iter().map(|p| p.in_file("al")).collect();
         assert_eq!(
             texts,
             [
@@ -163,7 +166,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in proptest::collection::vec(any::<u8>(), 0..200)) {
-            entries(&text);
+            entries(&text, false);
         }
     }
 }

@@ -72,6 +72,6 @@ pub trait Table: Send + Sync {
     /// The table type has no such list, or reading failed.
     fn visit(&self, visitor: &mut Visitor<'_>) -> Result<(), TableError> {
         let _ = visitor;
-        Err(TableError::failed(self.name(), "this table type does not support listing"))
+        Err(TableError::failed(self.name(), "sequence operation is not supported"))
     }
 }

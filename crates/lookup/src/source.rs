@@ -79,14 +79,30 @@ pub fn logical_lines(text: &[u8]) -> (Vec<LogicalLine>, Vec<Problem>) {
         problems.push(Problem { line: None, text });
     }
     for line in &mut lines {
-        line.text.truncate(line.text.trim_ascii_end().len());
+        // A line ends for every reader where it ends for those that are written in C.
+        let end = line.text.iter().position(|&b| b == 0).unwrap_or(line.text.len());
+        line.text.truncate(line.text[..end].trim_ascii_end().len());
     }
     (lines, problems)
 }
 
-/// The entries and problems of a table's source text.
-pub fn entries(text: &[u8]) -> (Vec<Entry>, Vec<Problem>) {
-    let (lines, mut problems) = logical_lines(text);
+/// Takes the lines away that are not UTF-8, each with a problem.
+pub(crate) fn without_malformed(lines: Vec<LogicalLine>, problems: &mut Vec<Problem>) -> Vec<LogicalLine> {
+    let (good, bad): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| std::str::from_utf8(&line.text).is_ok());
+    problems.extend(bad.iter().map(|line| {
+        let shown = text::printable(&line.text);
+        Problem::at(line.number, format!("non-UTF-8 input \"{shown}\" -- ignoring this line"))
+    }));
+    good
+}
+
+/// The entries and problems of a table's source text. With `utf8` (smtputf8_enable), lines that are not UTF-8 are
+/// problems.
+pub fn entries(text: &[u8], utf8: bool) -> (Vec<Entry>, Vec<Problem>) {
+    let (mut lines, mut problems) = logical_lines(text);
+    if utf8 {
+        lines = without_malformed(lines, &mut problems);
+    }
     let mut entries = Vec::with_capacity(lines.len());
     for LogicalLine { number, text } in lines {
         let Some(length) = key_length(&text) else {
@@ -132,11 +148,11 @@ mod tests {
 
     fn pairs(text: &str) -> Vec<(usize, String, String)> {
         let string = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        entries(text.as_bytes()).0.into_iter().map(|e| (e.line, string(e.key), string(e.value))).collect()
+        entries(text.as_bytes(), true).0.into_iter().map(|e| (e.line, string(e.key), string(e.value))).collect()
     }
 
     fn problems(text: &str) -> Vec<String> {
-        entries(text.as_bytes()).1.iter().map(|p| p.in_file("f")).collect()
+        entries(text.as_bytes(), true).1.iter().map(|p| p.in_file("f")).collect()
     }
 
     #[test]
@@ -160,10 +176,25 @@ mod tests {
         assert_eq!(pairs("a: b\n").len(), 1);
     }
 
+    #[test]
+    fn lines_that_are_not_utf8_or_go_on_behind_a_nul_are_no_entries() {
+        let (found, problems) = entries(b"a b\n\xff c\nd\0e f\n", true);
+        assert_eq!(found.len(), 1);
+        let texts: Vec<_> = problems.iter().map(|p| p.in_file("f")).collect();
+        assert_eq!(
+            texts,
+            [
+                "f, line 2: non-UTF-8 input \"? c\" -- ignoring this line",
+                "f, line 3: expected format: key whitespace value"
+            ]
+        );
+        assert_eq!(entries(b"\xff c\n", false).0.len(), 1);
+    }
+
     proptest! {
         #[test]
         fn no_text_panics_and_no_entry_is_empty(text in proptest::collection::vec(any::<u8>(), 0..200)) {
-            for entry in entries(&text).0 {
+            for entry in entries(&text, false).0 {
                 prop_assert!(!entry.key.is_empty() && !entry.value.is_empty());
             }
         }

@@ -58,7 +58,10 @@ pub fn unmap(peer: SocketAddr, protocols: Protocols) -> SocketAddr {
 #[must_use]
 pub fn reason(error: &io::Error) -> String {
     match error.raw_os_error() {
-        Some(code) => nix::errno::Errno::from_raw(code).desc().to_owned(),
+        Some(code) => {
+            let text = error.to_string();
+            text.strip_suffix(&format!(" (os error {code})")).unwrap_or(&text).to_owned()
+        }
         None => error.to_string(),
     }
 }

@@ -30,6 +30,9 @@ impl Cidr {
     /// # Errors
     /// The file cannot be read.
     pub(crate) fn open(name: String, path: &str) -> Result<Self, OpenError> {
+        if let Some(text) = super::pattern::inline(path) {
+            return Ok(Cidr::parse(name, path, &text));
+        }
         let stamp = Stamp::of(path);
         let text = fs::read(path).map_err(|error| OpenError::file(format!("open {path}"), &error))?;
         let mut table = Cidr::parse(name, path, &text);
@@ -145,6 +148,13 @@ mod tests {
         assert_eq!(lookup(&table, "10.3.0.1").as_deref(), Some("b"));
         assert_eq!(lookup(&table, "10.2.0.1").as_deref(), Some("c"));
         assert_eq!(lookup(&table, "192.0.2.1").as_deref(), Some("c"));
+    }
+
+    #[test]
+    fn rules_may_stand_in_the_name() {
+        let table = Cidr::open("cidr:x".into(), "{ {10.0.0.0/8 a b}, {::/0 c} }").unwrap();
+        assert_eq!(lookup(&table, "10.0.0.1").as_deref(), Some("a b"));
+        assert_eq!(lookup(&table, "::1").as_deref(), Some("c"));
     }
 
     #[test]

@@ -66,6 +66,10 @@ impl Table for Fail {
     fn lookup(&self, _key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
         Err(TableError::failed(&self.name, "Application error"))
     }
+
+    fn visit(&self, _visitor: &mut crate::Visitor<'_>) -> Result<(), TableError> {
+        Err(TableError::failed(&self.name, "sequence error: Application error"))
+    }
 }
 
 /// Takes the place of a table that could not be opened: every lookup is an error that says why.

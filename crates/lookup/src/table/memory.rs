@@ -44,7 +44,11 @@ impl Memory {
         table.stamps.extend(watch.map(Stamp::of));
         table.stamps.push(Stamp::of(path));
         let text = fs::read(path).map_err(|error| OpenError::file(format!("open database {path}"), &error))?;
-        let (entries, problems) = if flags.alias_syntax { alias::entries(&text) } else { source::entries(&text) };
+        let (entries, problems) = if flags.alias_syntax {
+            alias::entries(&text, settings.utf8)
+        } else {
+            source::entries(&text, settings.utf8)
+        };
         table.add(path, entries, problems);
         Ok(table)
     }
@@ -61,7 +65,7 @@ impl Memory {
         let mut table = Memory::new(name.clone(), settings, flags);
         let items = text::split_list(inner);
         if items.is_empty() {
-            return Err(syntax("empty table"));
+            return Err(syntax("bad syntax"));
         }
         for item in items {
             let (key, value) = item.split_once('=').ok_or_else(|| syntax("missing '=' after attribute name"))?;
@@ -111,6 +115,9 @@ impl Table for Memory {
     }
 
     fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
+        if self.utf8 && !crate::fold::is_searchable(&self.name, key) {
+            return Ok(None);
+        }
         Ok(self.entries.get(&self.folded(key)).cloned())
     }
 

@@ -77,6 +77,12 @@ impl<P> Rules<P> {
     }
 }
 
+/// The text of a table whose rules stand in its name: `{{rule}, {rule}}`.
+pub(crate) fn inline(name: &str) -> Option<Vec<u8>> {
+    let inner = name.strip_prefix('{')?.strip_suffix('}')?;
+    Some(text::split_list(inner).join("\n").into_bytes())
+}
+
 /// Splits `word rest` at the first white space.
 pub(crate) fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
     let end = text.iter().position(u8::is_ascii_whitespace).unwrap_or(text.len());
