@@ -11,7 +11,8 @@
 //! - `-t`: recipients from the header. `-i`, `-oi`: a line with a single dot is text.
 //! - `-f`, `-r sender`; `-F full_name`; `-G`: mail that is passed on, not written here.
 //! - `-N success,failure,delay|never`, `-R full|hdrs`, `-V envid`: delivery status notifications.
-//! - `-B 7BIT|8BITMIME`; `-XV[xy]`: a return path a recipient. `-v`: mail a report of the delivery.
+//! - `-B 7BIT|8BITMIME`; `-XV[xy]`: a return path a recipient. `-v`: mail a report of the delivery;
+//!   `-bv`: of what would be delivered, without doing it.
 //! - `-bp` (mailq): list the queue. `-bi`, `-I` (newaliases): rebuild `$alias_database`, or `-oA`.
 //! - `-q`, `-qIid`, `-qRsite`: deliver now, by `postqueue`. `-bd`: start the mail system, by `postfix`.
 //! - `-C config_dir`. All other letters of sendmail are accepted and ignored.
@@ -38,7 +39,7 @@ use command::{Caller, MAIL_CONFIG};
 use config::{Config, param};
 use logging::warning;
 
-use crate::options::{Mode, Request, TRACE_VERIFY};
+use crate::options::{Mode, Request};
 
 /// EX_TEMPFAIL of sysexits.h: the caller keeps the message.
 const TRY_AGAIN: i32 = 75;
@@ -81,15 +82,10 @@ fn directory(option: &[u8]) -> Vec<u8> {
 
 fn act(config: &Config, request: &Request) -> Result<(), String> {
     match &request.mode {
-        Mode::Submit if request.trace == TRACE_VERIFY => Err("-bv is not implemented yet".into()),
         Mode::Submit => {
             let caller = Caller::current();
             submit::submit(config, &caller, request)
-                .map_err(|error| format!("{}({}): {error}", caller.label(), caller.uid))?;
-            if request.trace != 0 {
-                println!("Mail Delivery Status Report will be mailed to <{}>.", caller.label());
-            }
-            Ok(())
+                .map_err(|error| format!("{}({}): {error}", caller.label(), caller.uid))
         }
         Mode::Nothing => Ok(()),
         Mode::StandAlone => Err("-bs is not implemented yet".into()),

@@ -107,6 +107,9 @@ impl Request {
         if request.from_header && request.trace == TRACE_VERIFY {
             return Err("-t option cannot be used with -bv".into());
         }
+        if request.notify.is_some() && request.trace == TRACE_VERIFY {
+            return Err("-N option cannot be used with -bv".into());
+        }
         Ok(request)
     }
 
@@ -284,6 +287,7 @@ mod tests {
             ("-B X", "-B option needs 8BITMIME or 7BIT"),
             ("-qSx", "-qS is not implemented"),
             ("-t -bv", "-t option cannot be used with -bv"),
+            ("-bv -N never", "-N option cannot be used with -bv"),
             ("-J", "usage: sendmail [options]"),
             ("-oA", "-oA requires pathname"),
         ] {

@@ -11,7 +11,7 @@ use config::{Config, param};
 use queue::{Type, record};
 
 use crate::content::{Content, LineEndings, Settings};
-use crate::options::Request;
+use crate::options::{Request, TRACE_VERIFY};
 use crate::recipients::{self, Recipients};
 
 /// Reads a message from standard input and hands it in.
@@ -25,26 +25,18 @@ pub fn submit(config: &Config, caller: &Caller, request: &Request) -> Result<(),
     if direct.is_empty() && header.is_none() {
         return Err("Recipient addresses must be specified on the command line or via the -t option".into());
     }
-    let envelope = envelope(config, caller, request, &direct)?;
+    let sender = sender(caller, request)?;
+    let envelope = envelope(config, caller, request, &sender, &direct)?;
     let mut postdrop = Postdrop::start(config)?;
     postdrop.write(&envelope);
 
-    let mut content = Content::new(settings, header);
-    let mut input = io::stdin().lock();
-    let mut buffer = vec![0; 64 * 1024];
     let mut records = Vec::new();
-    while !content.is_finished() {
-        let length = match input.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(format!("error reading input: {}", text::system_error(&error))),
-        };
-        content.feed(&buffer[..length], &mut records);
-        postdrop.write(&records);
-        records.clear();
-    }
-    let extracted = content.finish(&mut records);
+    let extracted = if request.trace == TRACE_VERIFY {
+        push_probe(&mut records, &sender, &direct);
+        Vec::new()
+    } else {
+        copy_input(Content::new(settings, header), &mut postdrop, &mut records)?
+    };
     if direct.is_empty() && extracted.is_empty() {
         return Err("No recipient addresses found in message header".into());
     }
@@ -52,7 +44,42 @@ pub fn submit(config: &Config, caller: &Caller, request: &Request) -> Result<(),
     push_recipients(&mut records, request, &extracted);
     record::encode(&mut records, Type::END, b"");
     postdrop.write(&records);
-    postdrop.finish()
+    postdrop.finish()?;
+    if request.trace != 0 {
+        println!("Mail Delivery Status Report will be mailed to <{}>.", text::printable(&sender));
+    }
+    Ok(())
+}
+
+/// Sends the message on standard input; what is left of its records is in `records` afterwards.
+fn copy_input(mut content: Content, postdrop: &mut Postdrop, records: &mut Vec<u8>) -> Result<Vec<Vec<u8>>, String> {
+    let mut input = io::stdin().lock();
+    let mut buffer = vec![0; 64 * 1024];
+    while !content.is_finished() {
+        let length = match input.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(format!("error reading input: {}", text::system_error(&error))),
+        };
+        content.feed(&buffer[..length], records);
+        postdrop.write(records);
+        records.clear();
+    }
+    Ok(content.finish(records))
+}
+
+/// The message that stands for one that is not sent (-bv).
+fn push_probe(out: &mut Vec<u8>, sender: &[u8], recipients: &[Vec<u8>]) {
+    if !sender.is_empty() {
+        record::encode(out, Type::LINE, &[b"From: ", address::quote(sender).as_slice()].concat());
+    }
+    record::encode(out, Type::LINE, b"Subject: probe");
+    record::encode(out, Type::PARTIAL, b"To:");
+    for (at, recipient) in recipients.iter().enumerate() {
+        let end: &[u8] = if at + 1 < recipients.len() { b"," } else { b"" };
+        record::encode(out, Type::LINE, &[b"\t", address::quote(recipient).as_slice(), end].concat());
+    }
 }
 
 /// One argument may hold several addresses; an empty one is the null address.
@@ -77,7 +104,13 @@ fn settings(config: &Config, request: &Request) -> Result<Settings, String> {
 }
 
 /// The records before the content, in the order in which they are documented to come.
-fn envelope(config: &Config, caller: &Caller, request: &Request, direct: &[Vec<u8>]) -> Result<Vec<u8>, String> {
+fn envelope(
+    config: &Config,
+    caller: &Caller,
+    request: &Request,
+    sender: &[u8],
+    direct: &[Vec<u8>],
+) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
     if let Some(envelope_id) = &request.envelope_id {
         record::encode_attribute(&mut out, "envelope_id", envelope_id);
@@ -88,7 +121,7 @@ fn envelope(config: &Config, caller: &Caller, request: &Request, direct: &[Vec<u
     let context: &[u8] = if request.gateway { b"remote" } else { b"local" };
     record::encode_attribute(&mut out, "rewrite_context", context);
     record::encode(&mut out, Type::FULL_NAME, &full_name(caller, request));
-    record::encode(&mut out, Type::SENDER, &sender(caller, request)?);
+    record::encode(&mut out, Type::SENDER, sender);
     if let Some(encoding) = request.encoding {
         record::encode_attribute(&mut out, "encoding", encoding.as_bytes());
     }
@@ -241,7 +274,8 @@ mod tests {
             envelope_id: Some(b"envid123".to_vec()),
             ..Request::default()
         };
-        let envelope = envelope(&config(), &alice(), &request, &[b"bob@example.test".to_vec()]).unwrap();
+        let sender = sender(&alice(), &request).unwrap();
+        let envelope = envelope(&config(), &alice(), &request, &sender, &[b"bob@example.test".to_vec()]).unwrap();
         let expected = b"A\x14envelope_id=envid123A\x0bret_flags=2A\x15rewrite_context=localF\x07Alice A\
             S\x12alice@example.testA\x0fnotify_flags=12R\x10bob@example.testM\x00";
         assert_eq!(envelope, expected);
