@@ -57,3 +57,20 @@ fn a_missing_table_defers_mail_and_is_named_in_the_log() {
         assert_eq!(testing::maildir::Mail::count(&mail.maildir("alice")), 0);
     });
 }
+
+#[test]
+fn what_is_not_there_yet_is_named_in_one_warning_each_and_does_not_stop_the_rest() {
+    scenario(|| {
+        let mail = Setup::new()
+            .set("smtpd_milters", "inet:127.0.0.1:9")
+            .set("no_such_parameter", "x")
+            .service("tlsmgr unix - - n 1000? 1 tlsmgr")
+            .start();
+        mail.sendmail(&["-f", "root@mail.test", "alice"], "Subject: x\n\nbody\n");
+        mail.wait_mail("alice", 1);
+        for named in ["smtpd_milters", "tlsmgr"] {
+            let lines = mail.log().lines().filter(|l| l.contains("warning: ") && l.contains(named)).count();
+            assert_eq!(lines, 1, "{named}:\n{}", mail.log());
+        }
+    });
+}
