@@ -79,7 +79,8 @@ impl Incoming<'_> {
             }
         }
         self.plain(Type::SENDER, &sender);
-        self.facts.sender = Some(sender);
+        self.facts.sender = Some(sender.clone());
+        self.copy_for_sender(&sender).await;
     }
 
     fn attribute(&mut self, data: &[u8]) {
@@ -129,7 +130,7 @@ impl Incoming<'_> {
 
     /// A record that is passed on. Behind a recipient it means that all recipients must be read before a delivery.
     fn plain(&mut self, kind: Type, data: &[u8]) {
-        if self.size.recipients > 0 {
+        if self.recipients.given {
             self.size.flags |= FLAG_MIXED;
         }
         self.put(kind, data);

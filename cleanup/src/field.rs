@@ -8,6 +8,7 @@ use queue::size::{SMTPUTF8_HEADER, SMTPUTF8_REQUESTED, TLS_REQUIRED_NO};
 use crate::canonical::{Failed, Place};
 use crate::checks::{Class, Fate};
 use crate::incoming::Incoming;
+use crate::refold::refold;
 
 impl Incoming<'_> {
     /// Takes a complete field, lines joined by newlines.
@@ -36,9 +37,11 @@ impl Incoming<'_> {
             Ok(value) => value,
             Err(Failed) => return,
         };
-        // Blanks before the colon disappear.
-        let value = value.as_deref().unwrap_or(field.value);
-        self.lines(&[field.name, b":", value].concat());
+        match value {
+            // Blanks before the colon disappear.
+            None => self.lines(&[field.name, b":", field.value].concat()),
+            Some(value) => self.lines(&refold(field.name, &value)),
+        }
     }
 
     fn note_field(&mut self, kind: Kind, field: &Field<'_>) {
@@ -100,24 +103,24 @@ impl Incoming<'_> {
         if foreign || self.flags & flags::MAP == 0 {
             return Ok(None);
         }
-        let (mut out, mut kept) = (Vec::new(), 0);
+        let (mut out, mut kept, mut changed) = (Vec::new(), 0, false);
+        let mut bare_end = None;
         for mailbox in address::mailboxes(value) {
-            if mailbox.address.is_empty() {
-                continue;
-            }
             let internal = address::unquote(&mailbox.address);
             let standard = self.standard_form(place, &internal).await?;
-            if standard == internal {
-                continue; // the author's way of writing it stays
-            }
+            changed |= standard != internal;
             out.extend_from_slice(&value[kept..mailbox.range.start]);
+            // Addresses that only blanks separate get the comma that they lack.
+            let gap = bare_end.filter(|_| !mailbox.bracketed).map(|end: usize| &value[end..mailbox.range.start]);
+            if gap.is_some_and(|gap| gap.iter().all(u8::is_ascii_whitespace)) {
+                out.push(b',');
+            }
             out.extend_from_slice(&address::quote(&standard));
             kept = mailbox.range.end;
-        }
-        if kept == 0 {
-            return Ok(None);
+            bare_end = (!mailbox.bracketed).then_some(kept);
         }
         out.extend_from_slice(&value[kept..]);
-        Ok(Some(out))
+        // Where nothing changes, the author's way of writing it stays.
+        Ok(changed.then_some(out))
     }
 }

@@ -38,6 +38,7 @@ mod masquerade;
 mod mime;
 mod recipients;
 mod records;
+mod refold;
 mod service;
 mod settings;
 mod tables;

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use ipc::cleanup::flags;
+use lookup::Maps;
 use queue::Type;
 use queue::size::NOTIFY_SHIFT;
 
-use crate::canonical::Place;
-use crate::incoming::Incoming;
+use crate::canonical::{Failed, Place};
+use crate::incoming::{Incoming, Stage};
 
 /// NOTIFY=NEVER of RFC 3461: nobody is told about copies that the sender knows nothing of.
 const NOTIFY_NEVER: u32 = 1;
@@ -32,6 +33,8 @@ pub struct Recipients {
     pub warned: bool,
     /// The last recipient, as the client gave it, for log lines.
     pub last: Vec<u8>,
+    /// The client has given recipients: what follows them is mixed with them.
+    pub given: bool,
     /// Hidden copies, added at the end.
     pub copies: Vec<Vec<u8>>,
     seen: HashSet<Vec<u8>>,
@@ -59,58 +62,65 @@ impl Incoming<'_> {
         if dsn_original.is_empty() {
             dsn_original = dsn_form(&address);
         }
-        if self.flags & flags::BCC != 0 && self.copy_of_recipient(&address).is_err() {
-            return;
-        }
+        let Ok(copy) = self.copy_for(&self.worker.tables.recipient_bcc, &address) else { return };
         let mut notify = pending.notify;
         let Ok(expanded) = self.expand(&address).await else { return };
         if expanded.len() > 1 {
             notify &= !NOTIFY_SUCCESS; // RFC 3461 5.2.7.3: a list is where success ends
         }
         self.size.flags |= pending.notify << NOTIFY_SHIFT;
+        self.warning_time();
         for address in &expanded {
             let original = if self.worker.settings.original_recipient { &given } else { address };
             self.write(&Written { address, original, dsn_original: &dsn_original, notify });
         }
+        if self.stage == Stage::Envelope {
+            self.recipients.given = self.size.recipients > 0;
+        }
+        if let Some(copy) = copy {
+            self.copy(&copy).await;
+        }
     }
 
-    /// always_bcc, sender_bcc_maps, recipient_bcc_maps, BCC actions: written behind everything else.
+    /// sender_bcc_maps: behind the sender.
+    pub(crate) async fn copy_for_sender(&mut self, sender: &[u8]) {
+        if let Ok(Some(copy)) = self.copy_for(&self.worker.tables.sender_bcc, sender) {
+            self.copy(&copy).await;
+        }
+    }
+
+    /// always_bcc and BCC actions: behind everything else.
     pub(crate) async fn copies(&mut self) {
-        let sender = self.facts.sender.clone().unwrap_or_default();
-        let worker = self.worker;
-        if self.flags & flags::BCC != 0 {
-            if let Ok(Some(found)) = self.find(&worker.tables.sender_bcc, &sender) {
-                let copy = first_address(&found.value);
-                self.recipients.copies.push(copy);
-            }
-            if !worker.settings.always_bcc.is_empty() {
-                let copy = first_address(worker.settings.always_bcc.as_bytes());
-                self.recipients.copies.push(copy);
-            }
+        let mut copies = std::mem::take(&mut self.recipients.copies);
+        let always = &self.worker.settings.always_bcc;
+        if self.flags & flags::BCC != 0 && !always.is_empty() {
+            copies.push(first_address(always.as_bytes()));
         }
-        for copy in std::mem::take(&mut self.recipients.copies) {
-            let Ok(address) = self.rewrite(ipc::rewrite::Context::Local, &copy).await else { return };
-            let Ok(expanded) = self.expand(&address).await else { return };
-            for address in &expanded {
-                self.write(&Written { address, original: &copy, dsn_original: b"", notify: NOTIFY_NEVER });
-            }
+        for copy in copies {
+            self.copy(&copy).await;
         }
     }
 
-    /// recipient_bcc_maps.
-    fn copy_of_recipient(&mut self, address: &[u8]) -> Result<(), crate::canonical::Failed> {
-        let worker = self.worker;
-        if let Some(found) = self.find(&worker.tables.recipient_bcc, address)? {
-            self.recipients.copies.push(first_address(&found.value));
+    async fn copy(&mut self, copy: &[u8]) {
+        let Ok(address) = self.rewrite(ipc::rewrite::Context::Local, copy).await else { return };
+        let Ok(expanded) = self.expand(&address).await else { return };
+        for address in &expanded {
+            self.write(&Written { address, original: copy, dsn_original: b"", notify: NOTIFY_NEVER });
         }
-        Ok(())
+    }
+
+    /// Who gets a copy by a table.
+    fn copy_for(&mut self, maps: &Maps, address: &[u8]) -> Result<Option<Vec<u8>>, Failed> {
+        if self.flags & flags::BCC == 0 || address.is_empty() {
+            return Ok(None);
+        }
+        Ok(self.find(maps, address)?.map(|found| first_address(&found.value)))
     }
 
     fn write(&mut self, recipient: &Written<'_>) {
         if self.is_duplicate(recipient) {
             return;
         }
-        self.warning_time();
         if recipient.notify != 0 {
             self.put_attribute("notify_flags", recipient.notify.to_string().as_bytes());
         }
