@@ -301,4 +301,17 @@ mod tests {
         let expected = ["extracted segment marker", "message content marker", "message end marker"];
         assert_eq!(warnings, expected.map(|what| format!("F: out-of-order {what}")));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_file_is_shown_or_refused_without_a_panic(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..500), raw: bool, offsets: bool
+        ) {
+            let view = View { raw, offsets, ..ALL };
+            let mut file = Vec::new();
+            record::encode(&mut file, Type::TIME, b"1");
+            file.extend(bytes);
+            let _ = show(&file, "F", &view, &mut Vec::new(), &mut |_| {});
+        }
+    }
 }

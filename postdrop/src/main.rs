@@ -17,7 +17,8 @@
 //! # PRIVILEGE
 //! Set-group-id to `$setgid_group`, which may write to maildrop and connect to `public/pickup`. It
 //! reads a local user's bytes with that group's rights and therefore does nothing else: no tables
-//! but the list of users who may submit (`authorized_submit_users`), no network, no event loop.
+//! but those of who may submit (`authorized_submit_users`) and as whom (`local_login_sender_maps`), no
+//! network, no event loop.
 //!
 //! # PEERS
 //! `public/pickup` (a trigger).
@@ -29,6 +30,7 @@
 
 mod filter;
 mod maildrop;
+mod sender;
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
@@ -37,16 +39,19 @@ use std::process::ExitCode;
 use command::{Caller, Options};
 use config::{Config, param};
 use logging::{fatal, warning};
-use queue::Stream;
+use queue::{Stream, Type};
 use wire::{postdrop, trigger};
 
 use crate::filter::{Filter, Verdict};
 use crate::maildrop::{Submission, WriteError};
+use crate::sender::SenderRule;
 
 /// Status: no sender or no recipient, or the protocol was broken.
 const STATUS_BAD: u32 = 1;
 /// Status: the file cannot be written.
 const STATUS_WRITE: u32 = 2;
+/// Status: the caller may not name this sender.
+const STATUS_PERMISSION: u32 = 512;
 /// Status: the message is too large.
 const STATUS_SIZE: u32 = 4;
 
@@ -61,9 +66,10 @@ fn main() -> ExitCode {
         fatal!("chdir {}: {}", queue_directory.display(), text::system_error(&error));
     }
     maildrop::remove_on_signal();
-    match submit(&config, caller.uid) {
-        Ok(Some(status)) => {
-            say(&postdrop::result(status, ""));
+    let rule = SenderRule::of(&config, &caller).unwrap_or_else(|error| fatal!("{error}"));
+    match submit(&config, &rule, caller.uid) {
+        Ok(Some((status, reason))) => {
+            say(&postdrop::result(status, &reason));
             ExitCode::from(u8::try_from(status).unwrap_or(1))
         }
         Ok(None) => ExitCode::SUCCESS,
@@ -98,19 +104,23 @@ fn check_caller(config: &Config, caller: &Caller) {
 
 /// Takes one message: its status, or nothing when its input ended early. Whatever is not a success
 /// removes the file before this returns.
-fn submit(config: &Config, uid: u32) -> Result<Option<u32>, String> {
+fn submit(config: &Config, rule: &SenderRule, uid: u32) -> Result<Option<(u32, String)>, String> {
     let mut submission = Submission::create(config).map_err(|error| error.to_string())?;
     say(&postdrop::greeting(submission.id()));
     // line_length_limit
     let limit = config.get(param::LINE_LENGTH_LIMIT).map_err(|error| error.to_string())?;
     let limit = usize::try_from(limit).unwrap_or(2048);
     let mut input = Stream::new(BufReader::with_capacity(32 * 1024, io::stdin().lock()), limit);
-    let result = match copy(&mut input, &mut submission, uid)? {
+    let result = match copy(&mut input, &mut submission, rule, uid)? {
         Copied::EndOfInput => return Ok(None),
-        Copied::Incomplete => return Ok(Some(STATUS_BAD)),
+        Copied::Incomplete => return Ok(Some((STATUS_BAD, String::new()))),
+        Copied::NotAllowed(sender) => {
+            drain(&mut input);
+            let reason = format!("not authorized to use sender='{sender}'");
+            return Ok(Some((STATUS_PERMISSION, reason)));
+        }
         Copied::Failed(error) => {
-            // The client is still writing; it reads the status when it is done.
-            while let Ok(Some(_)) = input.next_record() {}
+            drain(&mut input);
             Err(error)
         }
         Copied::All => submission.finish(),
@@ -118,17 +128,22 @@ fn submit(config: &Config, uid: u32) -> Result<Option<u32>, String> {
     match result {
         Ok(()) => {
             wake_pickup(config);
-            Ok(Some(0))
+            Ok(Some((0, String::new())))
         }
         Err(WriteError::TooLarge) => {
             warning!("uid={uid}: File too large");
-            Ok(Some(STATUS_SIZE))
+            Ok(Some((STATUS_SIZE, String::new())))
         }
         Err(WriteError::Io(error)) => {
             warning!("uid={uid}: {}", text::system_error(&error));
-            Ok(Some(STATUS_WRITE))
+            Ok(Some((STATUS_WRITE, String::new())))
         }
     }
+}
+
+/// The client is still writing; it reads the status when it is done.
+fn drain(input: &mut Stream<impl BufRead>) {
+    while let Ok(Some(_)) = input.next_record() {}
 }
 
 enum Copied {
@@ -136,10 +151,17 @@ enum Copied {
     EndOfInput,
     /// Sender or recipient is missing.
     Incomplete,
+    /// The caller may not name this sender.
+    NotAllowed(String),
     Failed(WriteError),
 }
 
-fn copy(input: &mut Stream<impl BufRead>, submission: &mut Submission, uid: u32) -> Result<Copied, String> {
+fn copy(
+    input: &mut Stream<impl BufRead>,
+    submission: &mut Submission,
+    rule: &SenderRule,
+    uid: u32,
+) -> Result<Copied, String> {
     let mut filter = Filter::new();
     loop {
         let (kind, payload) = match input.next_record() {
@@ -154,6 +176,9 @@ fn copy(input: &mut Stream<impl BufRead>, submission: &mut Submission, uid: u32)
         if let Verdict::Ignore(what) = verdict {
             warning!("uid={uid}: ignoring {what}");
             continue;
+        }
+        if kind == Type::SENDER && !rule.allows(payload) {
+            return Ok(Copied::NotAllowed(text::printable(payload)));
         }
         if let Err(error) = submission.push(kind, payload) {
             return Ok(Copied::Failed(error));

@@ -85,7 +85,6 @@ fn act(config: &Config, request: &Request) -> Result<(), String> {
         Mode::Submit => {
             let caller = Caller::current();
             submit::submit(config, &caller, request)
-                .map_err(|error| format!("{}({}): {error}", caller.label(), caller.uid))
         }
         Mode::Nothing => Ok(()),
         Mode::StandAlone => Err("-bs is not implemented yet".into()),

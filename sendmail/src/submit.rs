@@ -19,20 +19,29 @@ use crate::recipients::{self, Recipients};
 /// # Errors
 /// A sentence: it was not taken.
 pub fn submit(config: &Config, caller: &Caller, request: &Request) -> Result<(), String> {
+    let sender = sender(caller, request)?;
+    let label = text::printable(&sender);
+    hand_in(config, caller, request, &sender).map_err(|error| format!("{label}({}): {error}", caller.uid))?;
+    if request.trace != 0 {
+        println!("Mail Delivery Status Report will be mailed to <{label}>.");
+    }
+    Ok(())
+}
+
+fn hand_in(config: &Config, caller: &Caller, request: &Request, sender: &[u8]) -> Result<(), String> {
     let settings = settings(config, request)?;
     let header = request.from_header.then(Recipients::new);
     let direct: Vec<_> = request.operands.iter().flat_map(|text| operand(text.as_encoded_bytes())).collect();
     if direct.is_empty() && header.is_none() {
         return Err("Recipient addresses must be specified on the command line or via the -t option".into());
     }
-    let sender = sender(caller, request)?;
-    let envelope = envelope(config, caller, request, &sender, &direct)?;
+    let envelope = envelope(config, caller, request, sender, &direct)?;
     let mut postdrop = Postdrop::start(config)?;
     postdrop.write(&envelope);
 
     let mut records = Vec::new();
     let extracted = if request.trace == TRACE_VERIFY {
-        push_probe(&mut records, &sender, &direct);
+        push_probe(&mut records, sender, &direct);
         Vec::new()
     } else {
         copy_input(Content::new(settings, header), &mut postdrop, &mut records)?
@@ -44,11 +53,7 @@ pub fn submit(config: &Config, caller: &Caller, request: &Request) -> Result<(),
     push_recipients(&mut records, request, &extracted);
     record::encode(&mut records, Type::END, b"");
     postdrop.write(&records);
-    postdrop.finish()?;
-    if request.trace != 0 {
-        println!("Mail Delivery Status Report will be mailed to <{}>.", text::printable(&sender));
-    }
-    Ok(())
+    postdrop.finish()
 }
 
 /// Sends the message on standard input; what is left of its records is in `records` afterwards.

@@ -197,4 +197,23 @@ mod tests {
         assert!(Reader::new(&b"x\0y\0"[..]).expect("z").is_err());
         assert!(Reader::new(&b"x\0y\0"[..]).end().is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn pairs_are_read_back(
+            pairs in proptest::collection::vec(("[a-z_]{1,20}", proptest::collection::vec(1u8..=255, 0..50)), 0..20)
+        ) {
+            let mut writer = Writer::new();
+            for (name, value) in &pairs {
+                writer.put(name, value);
+            }
+            let bytes = writer.end().take();
+            let mut reader = Reader::new(bytes.as_slice());
+            for (name, value) in &pairs {
+                let expected = Pair { name: name.clone().into_bytes(), value: value.clone() };
+                proptest::prop_assert_eq!(reader.pair().unwrap(), Some(expected));
+            }
+            proptest::prop_assert_eq!(reader.pair().unwrap(), None);
+        }
+    }
 }

@@ -227,4 +227,17 @@ mod tests {
         writer.end();
         assert_eq!(writer.take(), b"protocol\0mail_queue_list_protocol\0\0\0");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(
+            tail in proptest::collection::vec(proptest::sample::select(b"\0queue_namrcipt01".to_vec()), 0..400)
+        ) {
+            let mut bytes = CAPTURED[..40].to_vec();
+            bytes.extend(tail);
+            if let Ok(mut reader) = Reader::new(bytes.as_slice()) {
+                while let Ok(Some(_)) = reader.next_message() {}
+            }
+        }
+    }
 }
