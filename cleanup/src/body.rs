@@ -71,6 +71,9 @@ impl Incoming<'_> {
     /// The body ends here.
     pub(crate) fn end_body(&mut self) {
         self.end_part_field();
+        if std::mem::take(&mut self.structure.in_line) {
+            self.content_piece(b"", true); // the last line had no end
+        }
     }
 
     /// body_checks, as far as body_checks_size_limit.

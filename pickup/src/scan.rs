@@ -128,7 +128,7 @@ impl Pickup {
 
 /// receive_override_options, as far as it concerns local mail.
 fn cleanup_flags(config: &Config) -> Result<u32, ValueError> {
-    let mut wanted = flags::EXTERNAL;
+    let mut wanted = flags::SUBMITTED;
     for option in config.get(param::RECEIVE_OVERRIDE_OPTIONS)? {
         match option.as_str() {
             "no_address_mappings" => wanted &= !flags::MAP & !flags::BCC,
