@@ -1,7 +1,8 @@
 //! Group commit: one wait on the disk for all messages that wait at the same time.
 //!
 //! A thread takes complete files. One that waits alone gets its own fsync at once; those that
-//! arrive while the disk is busy are committed together by one syncfs of the queue's file system.
+//! arrive while the disk is busy are committed together by one syncfs of the queue's file system,
+//! unless others write so much to that file system that waiting for each file alone is cheaper.
 //! Every waiter learns the result; nobody is told of success before the disk said so.
 
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::pin::Pin;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
@@ -95,21 +97,63 @@ impl Drop for Job {
 
 fn run(receiver: &Receiver<Job>, together: bool) {
     let mut batch = Vec::new();
+    let mut costs = Costs::default();
     while let Ok(job) = receiver.recv() {
         batch.push(job);
         batch.extend(receiver.try_iter());
-        commit(&batch, together);
+        commit(&batch, together, &mut costs);
         batch.clear();
     }
 }
 
-fn commit(batch: &[Job], together: bool) {
+fn commit(batch: &[Job], together: bool, costs: &mut Costs) {
+    let start = Instant::now();
     match batch {
-        [first, _, ..] if together => {
+        [first, _, ..] if together && costs.prefer_together(batch.len()) => {
             let result = syncfs(&first.file);
+            costs.together(start.elapsed());
             batch.iter().for_each(|job| job.finish(result));
         }
-        _ => batch.iter().for_each(|job| job.finish(nix::unistd::fsync(&job.file))),
+        _ => {
+            batch.iter().for_each(|job| job.finish(nix::unistd::fsync(&job.file)));
+            costs.alone(start.elapsed(), batch.len());
+        }
+    }
+}
+
+/// What waiting for the disk cost lately, in seconds. syncfs waits for everything that anyone wrote
+/// to the file system: usually a few messages, but now and then somebody's gigabytes.
+#[derive(Debug, Default)]
+struct Costs {
+    one_file: Option<f64>,
+    file_system: Option<f64>,
+}
+
+impl Costs {
+    /// Weight of the newest wait in the running mean.
+    const NEWEST: f64 = 0.25;
+    /// How fast an expensive syncfs is forgotten, a batch: it is tried again after some dozens.
+    const FORGET: f64 = 0.95;
+
+    fn prefer_together(&mut self, files: usize) -> bool {
+        let (Some(one), Some(all)) = (self.one_file, self.file_system.as_mut()) else { return true };
+        let cheaper = *all <= one * files as f64;
+        if !cheaper {
+            *all *= Self::FORGET;
+        }
+        cheaper
+    }
+
+    fn together(&mut self, time: Duration) {
+        Self::learn(&mut self.file_system, time.as_secs_f64());
+    }
+
+    fn alone(&mut self, time: Duration, files: usize) {
+        Self::learn(&mut self.one_file, time.as_secs_f64() / files as f64);
+    }
+
+    fn learn(mean: &mut Option<f64>, newest: f64) {
+        *mean = Some(mean.map_or(newest, |mean| mean + (newest - mean) * Self::NEWEST));
     }
 }
 
@@ -138,4 +182,29 @@ fn at_least(release: &str, wanted: (u32, u32)) -> bool {
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     // A panic elsewhere leaves the state as whole as before.
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_committed_together_as_long_as_that_is_cheaper() {
+        let mut costs = Costs::default();
+        let time = Duration::from_millis;
+        assert!(costs.prefer_together(2));
+        costs.alone(time(2), 1);
+        costs.together(time(3));
+        assert!(costs.prefer_together(2) && costs.prefer_together(50));
+        costs.together(time(4000));
+        assert!(!costs.prefer_together(10));
+        // It is tried again when the disk had time to become quiet.
+        assert!((0..200).any(|_| costs.prefer_together(10)));
+    }
+
+    #[test]
+    fn kernels_whose_syncfs_reports_errors_are_known_by_their_release() {
+        assert!(at_least("5.8.0-1-amd64", (5, 8)) && at_least("6.1.0", (5, 8)) && at_least("5.10", (5, 8)));
+        assert!(!at_least("5.7.19", (5, 8)) && !at_least("4.19.0", (5, 8)) && !at_least("", (5, 8)));
+    }
 }
