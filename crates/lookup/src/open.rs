@@ -6,6 +6,7 @@ use crate::table::cidr::Cidr;
 use crate::table::fixed::{Environ, Fail, Static, Unavailable};
 use crate::table::lmdb::Lmdb;
 use crate::table::memory::Memory;
+use crate::table::regex::Regex;
 use config::{Config, param};
 
 use crate::{Kind, OpenError, Spec, Stamp, Table};
@@ -77,7 +78,7 @@ pub fn open(text: &str, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn
         Kind::Cidr => Arc::new(Cidr::open(name, path)?),
         Kind::Environ => Arc::new(Environ { name }),
         Kind::Fail => Arc::new(Fail { name }),
-        Kind::Pcre | Kind::Regexp => return Err(OpenError::UnsupportedType(spec.kind.as_str().to_owned())),
+        Kind::Pcre | Kind::Regexp => Arc::new(Regex::open(name, path, spec.kind, flags)?),
     })
 }
 

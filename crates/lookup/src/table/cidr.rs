@@ -15,7 +15,7 @@ use crate::{OpenError, Stamp, Table, TableError};
 /// An open cidr table.
 pub(crate) struct Cidr {
     name: String,
-    rules: Rules<Pattern>,
+    rules: Rules<Pattern, Vec<u8>>,
     stamp: Option<Stamp>,
 }
 
@@ -59,7 +59,7 @@ impl Table for Cidr {
         let Some(address) = net::address::parse(key) else { return Ok(None) };
         let found = self.rules.find(|pattern| Ok(pattern.matches(address).then_some(())));
         match found {
-            Ok(found) => Ok(found.map(|((), value)| value.to_vec())),
+            Ok(found) => Ok(found.map(|((), value)| value.clone())),
             Err(reason) => Err(TableError::failed(&self.name, reason)),
         }
     }
@@ -89,7 +89,7 @@ impl Pattern {
     }
 }
 
-fn rule(line: &LogicalLine) -> Result<Rule<Pattern>, String> {
+fn rule(line: &LogicalLine, _notes: &mut Vec<String>) -> Result<Rule<Pattern, Vec<u8>>, String> {
     let (word, rest) = split_word(&line.text);
     if word.eq_ignore_ascii_case(b"if") {
         return Pattern::parse(rest).map(Rule::If);

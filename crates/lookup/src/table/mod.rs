@@ -5,3 +5,5 @@ pub(crate) mod fixed;
 pub(crate) mod lmdb;
 pub(crate) mod memory;
 pub(crate) mod pattern;
+pub(crate) mod regex;
+mod template;

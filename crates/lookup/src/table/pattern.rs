@@ -5,9 +5,9 @@
 use crate::source::{LogicalLine, Problem, logical_lines};
 
 /// What a line of a pattern table is, once its pattern is understood.
-pub(crate) enum Rule<P> {
+pub(crate) enum Rule<P, V> {
     /// A pattern and the result when it matches.
-    Match(P, Vec<u8>),
+    Match(P, V),
     /// `if pattern`: the rules up to its `endif` count only when the pattern matches.
     If(P),
     /// `endif`
@@ -15,23 +15,26 @@ pub(crate) enum Rule<P> {
 }
 
 /// Rules with the places that `if` jumps to.
-pub(crate) struct Rules<P> {
-    rules: Vec<(Rule<P>, usize)>,
+pub(crate) struct Rules<P, V> {
+    rules: Vec<(Rule<P, V>, usize)>,
 }
 
-impl<P> Rules<P> {
-    /// Reads a table's text. `parse` turns one line into a rule or says what is wrong with it. Returns the rules, and the
-    /// lines to warn about.
+impl<P, V> Rules<P, V> {
+    /// Reads a table's text. `parse` turns one line into a rule or says what is wrong with it; what is odd but does no
+    /// harm it adds to the notes. Returns the rules, and the lines to warn about.
     pub(crate) fn parse(
         text: &[u8],
-        mut parse: impl FnMut(&LogicalLine) -> Result<Rule<P>, String>,
+        mut parse: impl FnMut(&LogicalLine, &mut Vec<String>) -> Result<Rule<P, V>, String>,
     ) -> (Self, Vec<Problem>) {
         let (lines, mut problems) = logical_lines(text);
-        let mut rules: Vec<(Rule<P>, usize)> = Vec::new();
+        let mut rules: Vec<(Rule<P, V>, usize)> = Vec::new();
         let mut open: Vec<(usize, usize)> = Vec::new();
         for line in &lines {
             let here = rules.len();
-            match parse(line) {
+            let mut notes = Vec::new();
+            let rule = parse(line, &mut notes);
+            problems.extend(notes.into_iter().map(|text| Problem::at(line.number, text)));
+            match rule {
                 Ok(Rule::Endif) => match open.pop() {
                     Some((start, _)) => {
                         rules[start].1 = here;
@@ -48,7 +51,7 @@ impl<P> Rules<P> {
                 Err(text) => problems.push(Problem::at(line.number, text)),
             }
         }
-        for (start, number) in open {
+        for (start, number) in open.into_iter().rev() {
             rules[start].1 = rules.len();
             problems.push(Problem::at(number, "IF has no matching ENDIF"));
         }
@@ -59,7 +62,7 @@ impl<P> Rules<P> {
     pub(crate) fn find<M>(
         &self,
         mut matches: impl FnMut(&P) -> Result<Option<M>, String>,
-    ) -> Result<Option<(M, &[u8])>, String> {
+    ) -> Result<Option<(M, &V)>, String> {
         let mut at = 0;
         while let Some((rule, end)) = self.rules.get(at) {
             at += 1;
