@@ -3,9 +3,10 @@
 //! Reading a list never fails because of a file or a table: the pattern is kept and is an error when the search
 //! reaches it, so that a list of trusted hosts is neither shorter nor longer than its author wrote it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use net::Cidr;
 
@@ -128,13 +129,21 @@ impl Patterns {
         }
         if let Some(bracketed) = bracketed_v6(pattern) {
             let title = &self.title;
-            logging::warning!("{title}: IPv6 address \"{pattern}\" must be enclosed in []: write \"{bracketed}\"");
+            if first_time(pattern) {
+                logging::warning!("{title}: IPv6 address \"{pattern}\" must be enclosed in []: write \"{bracketed}\"");
+            }
             let kind = pattern.split(':').next().unwrap_or_default();
             let reason = OpenError::UnsupportedType(kind.to_owned()).to_string();
             return Ok(What::Broken(TableError::unavailable(pattern, &reason)));
         }
         open_table(pattern, settings, OpenFlags::default()).map(What::Table).map_err(ListError::Table)
     }
+}
+
+/// True the first time that this process asks for this text: lists default to each other, one warning is enough.
+fn first_time(pattern: &str) -> bool {
+    static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    SEEN.lock().unwrap_or_else(PoisonError::into_inner).insert(pattern.to_owned())
 }
 
 /// How an unbracketed IPv6 address or network must be written in a list; None if the text is not one.

@@ -199,9 +199,10 @@ fn compile(expression: &str, flags: &[u8], kind: Kind) -> Result<Program, String
         .multi_line(multi_line)
         .dotall(if pcre { dotall } else { !multi_line })
         .extended(extended);
-    builder
-        .build(&text)
-        .map_err(|error| format!("{}: skipping this rule", text::printable(error.to_string().as_bytes())))
+    builder.build(&text).map_err(|error| {
+        let text = error.to_string().replacen("PCRE2: error compiling pattern", "error in regex", 1);
+        format!("{text}: skipping this rule")
+    })
 }
 
 #[cfg(test)]
