@@ -71,8 +71,20 @@ impl Incoming<'_> {
         self.ask(Request::Notify { log: Log::Bounce, keep: false, message }).await
     }
 
+    /// Writes down what became of aliases, before the message can be delivered: qmgr makes a report of it.
+    pub(crate) async fn trace_expansions(&mut self) -> Result<(), String> {
+        let records = std::mem::take(&mut self.findings.expanded);
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.ask(Request::Append { log: Log::Trace, queue_id: self.id.clone(), records }).await
+    }
+
     async fn ask(&self, request: Request) -> Result<(), String> {
-        match self.worker.bounce.call(&request).await {
+        let worker = self.worker;
+        let trace = matches!(request, Request::Append { log: Log::Trace, .. });
+        let pool = if trace { &worker.trace } else { &worker.bounce };
+        match pool.call(&request).await {
             Ok(Reply::Done) => Ok(()),
             Ok(Reply::Failed(reason)) => Err(reason),
             Err(error) => Err(error.to_string()),

@@ -15,6 +15,8 @@ pub struct Findings {
     pub filter: Option<Vec<u8>>,
     /// REDIRECT action.
     pub redirect: Option<Vec<u8>>,
+    /// Aliases whose senders want to hear of success.
+    pub expanded: Vec<ipc::bounce::Record>,
 }
 
 impl Incoming<'_> {

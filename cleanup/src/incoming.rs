@@ -165,6 +165,10 @@ impl<'w> Incoming<'w> {
         if self.failure.status != 0 {
             return self.give_up().await;
         }
+        if let Err(reason) = self.trace_expansions().await {
+            logging::warning!("{}: trace service failure: {reason}", self.id);
+            return service::refused(status::WRITE, "");
+        }
         let worker = self.worker;
         match self.commit().await {
             Ok(()) => service::accepted(),

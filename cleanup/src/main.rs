@@ -52,7 +52,7 @@ static SERVICE: Service = Service {
     skeleton: Skeleton::Unlimited,
     privilege: Privilege::MailOwner,
     why: "creates queue files",
-    peers: &["rewrite", "qmgr", "bounce"],
+    peers: &["rewrite", "qmgr", "bounce", "trace"],
     files: &[Access::QueueWrite("incoming"), Access::QueueWrite("hold")],
     network: Network::None,
 };

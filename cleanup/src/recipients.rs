@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use ipc::bounce::Record;
 use ipc::cleanup::flags;
 use lookup::Maps;
 use queue::Type;
@@ -65,8 +66,10 @@ impl Incoming<'_> {
         let Ok(copy) = self.copy_for(&self.worker.tables.recipient_bcc, &address) else { return };
         let mut notify = pending.notify;
         let Ok(expanded) = self.expand(&address).await else { return };
-        if expanded.len() > 1 {
-            notify &= !NOTIFY_SUCCESS; // RFC 3461 5.2.7.3: a list is where success ends
+        if notify & NOTIFY_SUCCESS != 0 && expanded != [address.clone()] {
+            // RFC 3461 5.2.7: the sender hears of the expansion, not of each delivery.
+            self.findings.expanded.push(expanded_record(&given, &address, &dsn_original, notify));
+            notify &= !NOTIFY_SUCCESS;
         }
         self.size.flags |= pending.notify << NOTIFY_SHIFT;
         self.warning_time();
@@ -146,6 +149,24 @@ impl Incoming<'_> {
             self.recipients.seen.insert(key);
         }
         false
+    }
+}
+
+/// What the trace log says about an alias.
+fn expanded_record(original: &[u8], address: &[u8], dsn_orig_rcpt: &[u8], notify: u32) -> Record {
+    Record {
+        recipient: ipc::delivery::Recipient {
+            original: original.to_vec(),
+            address: address.to_vec(),
+            offset: 0,
+            dsn_orig_rcpt: dsn_orig_rcpt.to_vec(),
+            notify,
+        },
+        status: "2.0.0".to_owned(),
+        action: "expanded".to_owned(),
+        diagnostic: Default::default(),
+        remote_mta: String::new(),
+        reason: "alias expanded".to_owned(),
     }
 }
 

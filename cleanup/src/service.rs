@@ -29,6 +29,8 @@ pub struct Cleanup {
     pub rewriter: Rewriter,
     /// bounce, for messages that are returned at once.
     pub bounce: Pool<Bounce>,
+    /// trace, for aliases whose senders want to hear of success.
+    pub trace: Pool<Bounce>,
     committer: RefCell<Option<Committer>>,
     notifier: Notifier,
     arrived: RefCell<Vec<String>>,
@@ -45,12 +47,14 @@ impl daemon::Worker for Cleanup {
         let timeout = context.ipc_timeout();
         let rewrite = format!("private/{}", config.get(config::param::REWRITE_SERVICE_NAME)?);
         let bounce = format!("private/{}", config.get(config::param::BOUNCE_SERVICE_NAME)?);
+        let trace = format!("private/{}", config.get(config::param::TRACE_SERVICE_NAME)?);
         Ok(Cleanup {
             settings: Settings::read(config)?,
             tables: Tables::open(config)?,
             domains: OwnDomains::read(config)?,
             rewriter: Rewriter::new(&rewrite, timeout),
             bounce: Pool::new(bounce, timeout),
+            trace: Pool::new(trace, timeout),
             committer: RefCell::new(None),
             notifier: Notifier::new(format!("public/{}", config.get(config::param::QUEUE_SERVICE_NAME)?)),
             arrived: RefCell::default(),

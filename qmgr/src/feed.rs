@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use queue::{Envelope, EnvelopeError, FORCE_EXPIRE, Limits, QueueId, QueueName, RecordError, UNTHROTTLE, delivery_log};
 
 use crate::active::{Active, open_locked, recipient_of};
+use crate::records::NOTIFY_SUCCESS;
 use crate::scheduler::MessageKey;
 use crate::service::{Qmgr, now};
 use crate::state::Source;
@@ -77,6 +78,9 @@ impl Qmgr {
             Err(error) => return self.set_aside(id, error),
         };
         let mut message = Active::new(id.clone(), envelope, file);
+        // cleanup may have written down what became of aliases.
+        let wants_success = message.envelope.size.is_some_and(|size| size.notify() & NOTIFY_SUCCESS != 0);
+        message.logged.trace = wants_success && spool.path(QueueName::Trace, id).exists();
         if source == Source::Announced {
             self.state.borrow_mut().tokens += 1;
         } else {
@@ -114,7 +118,7 @@ impl Qmgr {
     fn recall(&self, message: &mut Active, mode: u32) -> io::Result<()> {
         let spool = &self.settings.spool;
         message.logged.bounce = spool.path(QueueName::Bounce, &message.id).exists();
-        message.logged.trace = message.envelope.trace_flags.is_some();
+        message.logged.trace |= message.envelope.trace_flags.is_some();
         message.force_expire = mode & FORCE_EXPIRE != 0;
         let has_defer_log = fs::metadata(spool.path(QueueName::Defer, &message.id)).is_ok_and(|log| log.len() > 0);
         if message.force_expire && has_defer_log {

@@ -62,6 +62,7 @@ static SERVICE: Service = Service {
         Access::QueueWrite("saved"),
         Access::QueueWrite("defer"),
         Access::QueueRead("bounce"),
+        Access::QueueRead("trace"),
     ],
     network: Network::None,
 };

@@ -18,7 +18,7 @@ use crate::service::Qmgr;
 /// Times that bounce is asked: it may be restarting.
 const ATTEMPTS: u32 = 3;
 /// NOTIFY=SUCCESS.
-const NOTIFY_SUCCESS: u32 = 2;
+pub const NOTIFY_SUCCESS: u32 = 2;
 
 /// The recipients of a report by what becomes of them.
 #[derive(Default)]
