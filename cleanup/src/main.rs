@@ -34,6 +34,8 @@ mod field;
 mod generated;
 mod header;
 mod incoming;
+#[cfg(test)]
+mod laws;
 mod masquerade;
 mod mime;
 mod recipients;

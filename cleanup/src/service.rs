@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
+use config::{Config, param};
 use daemon::{Client, Context, Flow, StartError};
 use ipc::bounce::Bounce;
 use ipc::cleanup::{Cleanup as Protocol, Outcome, Reply, Request, status};
@@ -41,27 +43,9 @@ pub struct Cleanup {
 
 impl daemon::Worker for Cleanup {
     fn start(context: &Context) -> Result<Self, StartError> {
-        let config = &context.config;
         // The zone is read now: the sandbox has no /etc.
         message::date::rfc5322(0);
-        let timeout = context.ipc_timeout();
-        let rewrite = format!("private/{}", config.get(config::param::REWRITE_SERVICE_NAME)?);
-        let bounce = format!("private/{}", config.get(config::param::BOUNCE_SERVICE_NAME)?);
-        let trace = format!("private/{}", config.get(config::param::TRACE_SERVICE_NAME)?);
-        Ok(Cleanup {
-            settings: Settings::read(config)?,
-            tables: Tables::open(config)?,
-            domains: OwnDomains::read(config)?,
-            rewriter: Rewriter::new(&rewrite, timeout),
-            bounce: Pool::new(bounce, timeout),
-            trace: Pool::new(trace, timeout),
-            committer: RefCell::new(None),
-            notifier: Notifier::new(format!("public/{}", config.get(config::param::QUEUE_SERVICE_NAME)?)),
-            arrived: RefCell::default(),
-            arrival: Notify::new(),
-            telling: Mutex::new(()),
-            flow: context.take_flow(),
-        })
+        Cleanup::new(&context.config, context.ipc_timeout(), context.take_flow())
     }
 
     fn background(self: &Rc<Self>, _: &Rc<Context>) {
@@ -94,6 +78,25 @@ impl daemon::Worker for Cleanup {
 }
 
 impl Cleanup {
+    /// Reads the settings and opens the tables.
+    pub fn new(config: &Config, timeout: Duration, flow: Option<Flow>) -> Result<Self, StartError> {
+        let private = |param| -> Result<String, StartError> { Ok(format!("private/{}", config.get(param)?)) };
+        Ok(Cleanup {
+            settings: Settings::read(config)?,
+            tables: Tables::open(config)?,
+            domains: OwnDomains::read(config)?,
+            rewriter: Rewriter::new(&private(param::REWRITE_SERVICE_NAME)?, timeout),
+            bounce: Pool::new(private(param::BOUNCE_SERVICE_NAME)?, timeout),
+            trace: Pool::new(private(param::TRACE_SERVICE_NAME)?, timeout),
+            committer: RefCell::new(None),
+            notifier: Notifier::new(format!("public/{}", config.get(param::QUEUE_SERVICE_NAME)?)),
+            arrived: RefCell::default(),
+            arrival: Notify::new(),
+            telling: Mutex::new(()),
+            flow,
+        })
+    }
+
     /// Takes one message. `None`: the client is gone, and its message with it.
     async fn message(&self, channel: &mut Server<Protocol>, flags: u32) -> Option<()> {
         self.take_token().await;

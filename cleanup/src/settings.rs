@@ -90,7 +90,7 @@ impl Settings {
         let escaped = |param| config.get::<Raw>(param).map(|raw| unescape(raw.0.as_bytes()));
         let delimiter = config.get(param::RECIPIENT_DELIMITER)?;
         Ok(Settings {
-            spool: Spool::new(".", hashing),
+            spool: Spool::new(spool_root(), hashing),
             long_ids: config.get(param::ENABLE_LONG_QUEUE_IDS)?,
             hostname: config.get(param::MYHOSTNAME)?,
             delimiters: Delimiters::new(&delimiter, config.get(param::OWNER_REQUEST_SPECIAL)?),
@@ -142,6 +142,17 @@ impl Settings {
     pub fn propagates(&self, class: &str) -> bool {
         self.propagate.iter().any(|known| known.eq_ignore_ascii_case(class))
     }
+}
+
+/// The queue directory is the working directory of a daemon.
+#[cfg(not(test))]
+fn spool_root() -> std::path::PathBuf {
+    ".".into()
+}
+
+#[cfg(test)]
+fn spool_root() -> std::path::PathBuf {
+    crate::laws::spool_root()
 }
 
 fn lower(list: Vec<String>) -> Vec<String> {

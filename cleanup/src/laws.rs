@@ -1,0 +1,208 @@
+//! Laws of a message's way into the queue, on real files.
+
+use std::cell::RefCell;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use config::Config;
+use ipc::cleanup::{Outcome, flags, status};
+use proptest::prelude::*;
+use queue::{Content, Envelope, Limits, QueueName, Type};
+
+use crate::incoming::Incoming;
+use crate::service::Cleanup;
+
+thread_local! {
+    static ROOT: RefCell<PathBuf> = RefCell::default();
+}
+
+/// The queue directory of this thread's test.
+pub fn spool_root() -> PathBuf {
+    ROOT.with_borrow(PathBuf::clone)
+}
+
+/// A queue directory of its own, removed at the end.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let root = std::env::temp_dir().join(format!("cleanup-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        for queue in ["incoming", "hold"] {
+            fs::create_dir_all(root.join(queue)).unwrap();
+        }
+        ROOT.set(root.clone());
+        Directory(root)
+    }
+
+    fn files(&self, queue: QueueName) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.0.join(queue.as_str())).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.files(QueueName::Incoming).is_empty() && self.files(QueueName::Hold).is_empty()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn cleanup(settings: &str) -> Cleanup {
+    let text = format!("myhostname = mail.test\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\n{settings}");
+    let config = Config::parse(text.as_bytes(), Path::new("/nonexistent"), &[]).unwrap();
+    Cleanup::new(&config, Duration::from_secs(1), None).unwrap()
+}
+
+fn records(list: &[(Type, &str)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (kind, payload) in list {
+        queue::record::encode(&mut out, *kind, payload.as_bytes());
+    }
+    out
+}
+
+/// A message to these recipients with this content.
+fn message(recipients: &[&str], lines: &[&str]) -> Vec<u8> {
+    let mut list = vec![(Type::TIME, "1795345978 892203"), (Type::SENDER, "alice@example.test")];
+    list.extend(recipients.iter().map(|address| (Type::RECIPIENT, *address)));
+    list.push((Type::MESSAGE, ""));
+    list.extend(lines.iter().map(|line| (Type::LINE, *line)));
+    list.extend([(Type::EXTRACTED, ""), (Type::END, "")]);
+    records(&list)
+}
+
+async fn deliver(cleanup: &Cleanup, bytes: &[u8]) -> Outcome {
+    let mut incoming = Incoming::open(cleanup, flags::EXTERNAL).unwrap();
+    incoming.take(bytes).await;
+    incoming.finish().await
+}
+
+fn envelope(path: &Path) -> Envelope {
+    Envelope::read(fs::File::open(path).unwrap(), &Limits::default()).unwrap()
+}
+
+fn content(path: &Path) -> Vec<String> {
+    let mut content = Content::new(fs::File::open(path).unwrap(), envelope(path).data_offset);
+    let mut lines = Vec::new();
+    while let Some(text) = content.next_text().unwrap() {
+        lines.push(String::from_utf8_lossy(text.data).into_owned());
+    }
+    lines
+}
+
+#[tokio::test]
+async fn an_accepted_message_is_complete_and_has_the_headers_that_it_lacked() {
+    let directory = Directory::new("complete");
+    let cleanup = cleanup("");
+    let outcome = deliver(&cleanup, &message(&["bob@example.test"], &["Subject: x", "", "hello"])).await;
+    assert_eq!(outcome.status, 0);
+    let files = directory.files(QueueName::Incoming);
+    assert_eq!(files.len(), 1);
+    assert_eq!(fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o700);
+    let lines = content(&files[0]);
+    let names: Vec<&str> = lines.iter().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(names, ["Subject", "Message-Id", "Date", "From", "", "hello"]);
+    let envelope = envelope(&files[0]);
+    assert_eq!(envelope.recipients.len(), 1);
+    let stored: usize = lines.iter().map(|line| line.len() + 2).sum();
+    assert_eq!(envelope.size.unwrap().content_length, stored as u64);
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_message_that_was_not_finished() {
+    let directory = Directory::new("unfinished");
+    let cleanup = cleanup("");
+    let bytes = message(&["bob@example.test"], &["Subject: x", "", "hello"]);
+    let mut incoming = Incoming::open(&cleanup, flags::EXTERNAL).unwrap();
+    incoming.take(&bytes).await;
+    assert_eq!(directory.files(QueueName::Incoming).len(), 1);
+    drop(incoming);
+    assert!(directory.is_empty());
+    let cut = &bytes[..bytes.len() - 2];
+    assert_eq!(deliver(&cleanup, cut).await.status, status::BAD);
+    assert!(directory.is_empty());
+}
+
+#[tokio::test]
+async fn a_recipient_is_written_once() {
+    let directory = Directory::new("duplicates");
+    let outcome = deliver(&cleanup(""), &message(&["a@b.test", "A@B.test", "c@b.test", "a@b.test"], &["x"])).await;
+    assert_eq!(outcome.status, 0);
+    assert_eq!(envelope(&directory.files(QueueName::Incoming)[0]).recipients.len(), 2);
+}
+
+#[tokio::test]
+async fn aliases_are_expanded_until_nothing_changes_and_loops_end() {
+    let directory = Directory::new("aliases");
+    let aliases = "virtual_alias_maps = inline:{ {l@b.test = m@b.test n@b.test}, {m@b.test = o@b.test l@b.test} }";
+    assert_eq!(deliver(&cleanup(aliases), &message(&["l@b.test"], &["x"])).await.status, 0);
+    let envelope = envelope(&directory.files(QueueName::Incoming)[0]);
+    let addresses: Vec<&[u8]> = envelope.recipients.iter().map(|r| &r.address[..]).collect();
+    assert_eq!(addresses, [&b"o@b.test"[..], b"l@b.test", b"n@b.test"]);
+    assert!(envelope.recipients.iter().all(|r| r.original == b"l@b.test"));
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_read_refuses_the_message_for_now() {
+    let directory = Directory::new("table");
+    let settings = "virtual_alias_maps = texthash:/nonexistent/aliases";
+    assert_eq!(deliver(&cleanup(settings), &message(&["a@b.test"], &["x"])).await.status, status::WRITE);
+    assert!(directory.is_empty());
+}
+
+#[tokio::test]
+async fn checks_refuse_hold_and_change_messages() {
+    let directory = Directory::new("checks");
+    let checks = "header_checks = inline:{ {Subject: bad = REJECT 5.7.9 no}, {Subject: odd = HOLD}, \
+                  {Subject: old = REPLACE Subject: new} }";
+    let cleanup = cleanup(checks);
+    let outcome = deliver(&cleanup, &message(&["a@b.test"], &["Subject: bad"])).await;
+    assert_eq!((outcome.status, outcome.reason.as_str()), (status::CONTENT, "5.7.9 no"));
+    assert!(directory.is_empty());
+    assert_eq!(deliver(&cleanup, &message(&["a@b.test"], &["Subject: odd"])).await.status, 0);
+    assert_eq!(directory.files(QueueName::Hold).len(), 1);
+    assert_eq!(deliver(&cleanup, &message(&["a@b.test"], &["Subject: old"])).await.status, 0);
+    assert_eq!(content(&directory.files(QueueName::Incoming)[0])[0], "Subject: new");
+}
+
+#[tokio::test]
+async fn limits_refuse_messages() {
+    let directory = Directory::new("limits");
+    let cleanup = cleanup("message_size_limit = 1000\nhopcount_limit = 2");
+    let hops = message(&["a@b.test"], &["Received: a", "Received: b", "Received: c"]);
+    assert_eq!(deliver(&cleanup, &hops).await.status, status::HOPS);
+    let long = "x".repeat(1001);
+    assert_eq!(deliver(&cleanup, &message(&["a@b.test"], &["Subject: x", "", &long])).await.status, status::SIZE);
+    assert_eq!(deliver(&cleanup, &message(&[], &["Subject: x"])).await.status, status::NO_RECIPIENTS);
+    assert!(directory.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_a_client_sends_is_accepted_as_a_readable_file_or_leaves_none(
+        list in prop::collection::vec((prop::sample::select(b"TSROAMNLXEFWVpw>fDK/".to_vec()), "[ -~]{0,20}"), 0..30),
+    ) {
+        let directory = Directory::new("any");
+        let cleanup = cleanup("");
+        let mut bytes = records(&[(Type::SENDER, "alice@example.test"), (Type::RECIPIENT, "bob@example.test")]);
+        for (kind, payload) in &list {
+            queue::record::encode(&mut bytes, Type(*kind), payload.as_bytes());
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let outcome = runtime.block_on(deliver(&cleanup, &bytes));
+        let files = directory.files(QueueName::Incoming);
+        prop_assert_eq!(files.len(), usize::from(outcome.status == 0));
+        for file in &files {
+            envelope(file);
+            content(file);
+        }
+    }
+}
