@@ -23,6 +23,9 @@ pub struct Options {
     /// How often each mail system is measured; the best run counts
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// A folder with our programs, built before
+    #[arg(long)]
+    programs: Option<std::path::PathBuf>,
     /// Only one of the two
     #[arg(long)]
     only: Option<System>,
@@ -59,7 +62,7 @@ pub fn run(options: &Options) -> Outcome {
     if options.calls {
         packages::ensure(&[packages::Tool { program: "strace", package: "strace" }])?;
     }
-    let systems = systems(options.only)?;
+    let systems = systems(options)?;
     println!("{} messages of 1 KiB over {} sessions", options.messages, options.sessions);
     println!("{:<12} {:>14} {:>12} {:>14}", "", "CPU s / 1,000", "messages/s", "calls/message");
     let mut costs = Vec::new();
@@ -75,12 +78,14 @@ pub fn run(options: &Options) -> Outcome {
     Ok(())
 }
 
-fn systems(only: Option<System>) -> Outcome<Vec<(&'static str, Programs)>> {
+fn systems(options: &Options) -> Outcome<Vec<(&'static str, Programs)>> {
     let mut systems = Vec::new();
-    if only != Some(System::Oracle) {
-        systems.push(("postfix-rs", Programs::of_folder(&programs::build(Profile::Release)?)));
+    if options.only != Some(System::Oracle) {
+        let built = options.programs.as_ref().map(std::path::absolute);
+        let folder = built.map_or_else(|| programs::build(Profile::Release), |given| Ok(given?))?;
+        systems.push(("postfix-rs", Programs::of_folder(&folder)));
     }
-    if only != Some(System::Ours) {
+    if options.only != Some(System::Ours) {
         let root = oracle::prepare()?;
         systems.push(("Postfix", Programs::of_oracle(&root).ok_or_else(|| Failure("no C Postfix".to_string()))?));
     }
