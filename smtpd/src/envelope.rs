@@ -23,12 +23,17 @@ pub struct Circumstances<'a> {
     pub helo: Option<&'a str>,
     /// `SMTP` or `ESMTP`.
     pub protocol: &'a str,
+    /// Where all recipients go first; empty for nowhere.
+    pub content_filter: &'a [u8],
 }
 
 /// Everything before the first recipient.
 pub fn begin(out: &mut Vec<u8>, transaction: &Transaction, session: &Circumstances<'_>) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     encode(out, Type::TIME, format!("{} {}", now.as_secs(), now.subsec_micros()).as_bytes());
+    if !session.content_filter.is_empty() {
+        encode(out, Type::FILTER, session.content_filter); // content_filter
+    }
     let mut attribute = |name: &str, value: &str| encode_attribute(out, name, value.as_bytes());
     attribute("log_ident", session.queue_id);
     attribute("rewrite_context", if session.local_rewrite { "local" } else { "remote" });

@@ -35,6 +35,8 @@ pub struct Smtpd {
     pub cleanup: Pool<Cleanup>,
     /// Bits of [`ipc::cleanup::flags`]. receive_override_options
     pub cleanup_flags: u32,
+    /// content_filter; empty for none.
+    pub content_filter: Vec<u8>,
     rewriter: Rewriter,
     free_space: Cell<Option<(Instant, u64)>>,
 }
@@ -100,6 +102,7 @@ impl Smtpd {
             own_addresses: config.own_addresses()?,
             cleanup: Pool::new(cleanup, ipc_timeout),
             cleanup_flags: overrides.cleanup_flags,
+            content_filter: config.get(param::CONTENT_FILTER)?.into_bytes(),
             rewriter: Rewriter::new(&rewrite.to_string_lossy(), ipc_timeout),
             free_space: Cell::new(None),
         })

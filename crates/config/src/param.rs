@@ -151,7 +151,7 @@ pub const CONNECTION_CACHE_SERVICE_NAME: Param<String> = Param::new("connection_
 pub const CONNECTION_CACHE_STATUS_UPDATE_TIME: Param<Duration> = Param::new("connection_cache_status_update_time");
 #[doc = "`connection_cache_ttl_limit`, default `2s`."]
 pub const CONNECTION_CACHE_TTL_LIMIT: Param<Duration> = Param::new("connection_cache_ttl_limit");
-#[doc = "`content_filter`, default ` `."]
+#[doc = "`content_filter`: `transport:nexthop` of a content filter that all new mail goes through first. The filter hands mail back to a service with an empty value (`-o content_filter=`)."]
 pub const CONTENT_FILTER: Param<String> = Param::new("content_filter");
 #[doc = "`cyrus_sasl_config_path`, default ` `."]
 pub const CYRUS_SASL_CONFIG_PATH: Param<String> = Param::new("cyrus_sasl_config_path");

@@ -98,6 +98,7 @@ async fn open(session: &mut Session) -> Result<(), ipc::IpcError> {
             peer: &session.peer,
             helo: session.helo.as_deref(),
             protocol: session.protocol,
+            content_filter: &session.worker.content_filter,
         };
         envelope::begin(message.records(), transaction, &circumstances);
         transaction.message = Some(message);
