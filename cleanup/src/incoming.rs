@@ -14,7 +14,7 @@ use crate::header::Header;
 use crate::mime::Structure;
 use crate::recipients::{Pending, Recipients};
 use crate::records;
-use crate::service::{self, Cleanup};
+use crate::service::{self, Cleanup, Token};
 
 /// Which part of the message comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +72,7 @@ pub struct Failure {
 /// One message.
 pub struct Incoming<'w> {
     pub(crate) worker: &'w Cleanup,
+    token: Token<'w>,
     pub(crate) file: NewFile,
     pub(crate) id: String,
     pub(crate) flags: u32,
@@ -95,7 +96,7 @@ impl<'w> Incoming<'w> {
     ///
     /// # Errors
     /// It cannot be made; the error names it.
-    pub fn open(worker: &'w Cleanup, flags: u32) -> io::Result<Self> {
+    pub fn open(worker: &'w Cleanup, token: Token<'w>, flags: u32) -> io::Result<Self> {
         let settings = &worker.settings;
         let mode = queue::create::INCOMPLETE;
         let mut file = NewFile::create(&settings.spool, QueueName::Incoming, mode, settings.long_ids)?;
@@ -109,6 +110,7 @@ impl<'w> Incoming<'w> {
         }
         Ok(Incoming {
             worker,
+            token,
             id: file.id().as_str().to_owned(),
             file,
             flags,
@@ -169,12 +171,10 @@ impl<'w> Incoming<'w> {
             logging::warning!("{}: trace service failure: {reason}", self.id);
             return service::refused(status::WRITE, "");
         }
-        let worker = self.worker;
         match self.commit().await {
             Ok(()) => service::accepted(),
             Err((id, error)) => {
                 logging::warning!("{id}: write queue file: {error}");
-                worker.return_token();
                 service::refused(status::WRITE, "")
             }
         }
@@ -191,10 +191,9 @@ impl<'w> Incoming<'w> {
             complete.commit(&worker.committer()?).await
         };
         result.await.map_err(|error| (id.clone(), error))?;
-        if hold {
-            worker.return_token()
-        } else {
-            worker.arrived(id)
+        if !hold {
+            self.token.spend();
+            worker.arrived(id);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use queue::{Content, Envelope, Limits, QueueName, Type};
 
 use crate::incoming::Incoming;
-use crate::service::Cleanup;
+use crate::service::{Cleanup, Token};
 
 thread_local! {
     static ROOT: RefCell<PathBuf> = RefCell::default();
@@ -78,7 +78,7 @@ fn message(recipients: &[&str], lines: &[&str]) -> Vec<u8> {
 }
 
 async fn deliver(cleanup: &Cleanup, bytes: &[u8]) -> Outcome {
-    let mut incoming = Incoming::open(cleanup, flags::EXTERNAL).unwrap();
+    let mut incoming = Incoming::open(cleanup, Token::none(), flags::EXTERNAL).unwrap();
     incoming.take(bytes).await;
     incoming.finish().await
 }
@@ -119,7 +119,7 @@ async fn nothing_is_left_of_a_message_that_was_not_finished() {
     let directory = Directory::new("unfinished");
     let cleanup = cleanup("");
     let bytes = message(&["bob@example.test"], &["Subject: x", "", "hello"]);
-    let mut incoming = Incoming::open(&cleanup, flags::EXTERNAL).unwrap();
+    let mut incoming = Incoming::open(&cleanup, Token::none(), flags::EXTERNAL).unwrap();
     incoming.take(&bytes).await;
     assert_eq!(directory.files(QueueName::Incoming).len(), 1);
     drop(incoming);

@@ -99,8 +99,8 @@ impl Cleanup {
 
     /// Takes one message. `None`: the client is gone, and its message with it.
     async fn message(&self, channel: &mut Server<Protocol>, flags: u32) -> Option<()> {
-        self.take_token().await;
-        let mut incoming = match Incoming::open(self, flags) {
+        let token = self.take_token().await;
+        let mut incoming = match Incoming::open(self, token, flags) {
             Ok(incoming) => incoming,
             Err(error) => {
                 logging::warning!("mail_queue_enter: {error}");
@@ -135,14 +135,14 @@ impl Cleanup {
     }
 
     /// in_flow_delay: when mail comes in faster than it goes out, each message waits a moment.
-    async fn take_token(&self) {
+    async fn take_token(&self) -> Token<'_> {
         let delay = self.settings.flow_delay;
-        if let Some(flow) = &self.flow
-            && !delay.is_zero()
-            && !flow.take()
-        {
-            tokio::time::sleep(delay).await;
+        let Some(flow) = self.flow.as_ref().filter(|_| !delay.is_zero()) else { return Token(None) };
+        if flow.take() {
+            return Token(Some(flow));
         }
+        tokio::time::sleep(delay).await;
+        Token(None)
     }
 
     /// The thread that waits for the disk; started with the first message, inside the sandbox.
@@ -158,13 +158,6 @@ impl Cleanup {
     pub fn arrived(&self, id: String) {
         self.arrived.borrow_mut().push(id);
         self.arrival.notify_one();
-    }
-
-    /// A message on hold will not use the token that it took.
-    pub fn return_token(&self) {
-        if let Some(flow) = &self.flow {
-            flow.put(1);
-        }
     }
 
     /// Tells qmgr of messages, those of one turn of the loop together. A notification that is lost costs time, no mail:
@@ -186,6 +179,30 @@ impl Cleanup {
             && let Err(error) = self.notifier.arrived_all(ids).await
         {
             logging::warning!("connect to {}: {error}", self.notifier.path().display());
+        }
+    }
+}
+
+/// The right to bring one message to qmgr. It goes back when no message comes of it; qmgr replaces those that were used.
+pub struct Token<'w>(Option<&'w Flow>);
+
+impl Token<'_> {
+    /// Nothing to give back.
+    #[cfg(test)]
+    pub fn none() -> Self {
+        Token(None)
+    }
+
+    /// The message is on its way to qmgr.
+    pub fn spend(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Token<'_> {
+    fn drop(&mut self) {
+        if let Some(flow) = self.0 {
+            flow.put(1);
         }
     }
 }

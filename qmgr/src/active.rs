@@ -53,9 +53,11 @@ pub struct Active {
 
 impl Active {
     /// A message that was just read.
-    pub fn new(id: QueueId, envelope: Envelope, file: File) -> Self {
+    pub fn new(id: QueueId, mut envelope: Envelope, file: File) -> Self {
         let since = Timestamp::now();
         let request = Rc::new(request_of(&id, &envelope, since));
+        // What is needed of them is in the request: thousands of messages may be in memory.
+        envelope.attributes = Vec::new();
         Active {
             id,
             envelope,

@@ -259,8 +259,9 @@ fn queue_of(source: Source) -> QueueName {
 /// Descriptors that messages may keep open; the rest is for connections.
 pub fn open_limit() -> usize {
     const DEFAULT: usize = 256;
+    const MOST: usize = 1000;
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find(|line| line.starts_with("Max open files"));
     let soft = line.and_then(|line| line.split_whitespace().nth(3)).and_then(|text| text.parse::<usize>().ok());
-    soft.map_or(DEFAULT, |soft| soft / 3)
+    soft.map_or(DEFAULT, |soft| (soft / 3).min(MOST))
 }

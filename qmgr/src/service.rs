@@ -133,9 +133,6 @@ impl Qmgr {
         if let Ok(Err(error)) = emptied {
             logging::warning!("scan active queue: {error}");
         }
-        if let Some(flow) = &self.flow {
-            flow.put(self.settings.flow_tokens);
-        }
         Rc::clone(&self).scan_incoming().await;
         let mut times = self.directory_times().await;
         Rc::clone(&self).scan_deferred(false, false).await;
@@ -149,6 +146,9 @@ impl Qmgr {
             self.take_due();
             if self.state.borrow().scan_incoming_at.is_some_and(|at| at <= Instant::now()) {
                 Rc::clone(&self).scan_incoming().await;
+            }
+            if let Some(flow) = self.flow.as_ref().filter(|_| self.state.borrow().incoming.is_empty()) {
+                flow.balance(self.settings.flow_tokens); // some were taken for messages that never came
             }
             let now = Instant::now();
             let wakes = [self.wake_transports(now), self.close_idle(now), Some(checked + self.settings.run_delay)];

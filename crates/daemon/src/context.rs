@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -105,6 +105,16 @@ impl Flow {
     /// Takes a token; false when there is none.
     pub fn take(&self) -> bool {
         matches!((&self.read).read(&mut [0]), Ok(1))
+    }
+
+    /// Sees to it that there are `count` tokens, no more and no less.
+    pub fn balance(&self, count: usize) {
+        let Ok(present) = sys::descriptor::readable_bytes(self.read.as_fd()) else { return };
+        if present < count {
+            self.put(count - present);
+        } else if present > count {
+            self.discard(present - count);
+        }
     }
 
     /// Takes up to `count` tokens away.

@@ -120,6 +120,20 @@ pub fn peek(socket: BorrowedFd<'_>) -> io::Result<Option<u8>> {
     Ok((count == 1).then_some(byte[0]))
 }
 
+/// Bytes that can be read from a pipe or socket without waiting.
+///
+/// # Errors
+/// Those of ioctl(2) with FIONREAD.
+pub fn readable_bytes(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int to the pointer, which is valid for the call; the borrow keeps the descriptor open.
+    if unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut count) } == 0 {
+        Ok(usize::try_from(count).unwrap_or(0))
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
