@@ -89,7 +89,8 @@ impl Pickup {
         }
     }
 
-    /// Looks at every file once; false when one was left that may be taken later.
+    /// Looks at every file once; false when cleanup did not answer, so that it is worth while to look again soon. A
+    /// file that cleanup refuses must not keep others waiting; it is looked at again at the next wake-up.
     async fn pass(self: &Rc<Self>) -> bool {
         let scan = match self.spool.scan(QueueName::Maildrop) {
             Ok(scan) => scan,
@@ -100,7 +101,7 @@ impl Pickup {
         };
         let places = Arc::new(Semaphore::new(AT_ONCE));
         let mut running = JoinSet::new();
-        let mut all_taken = true;
+        let mut answered = true;
         for found in scan {
             let Ok(found) = found.inspect_err(|error| warning!("read directory maildrop: {error}")) else { break };
             // cannot fail: the semaphore is never closed
@@ -112,17 +113,16 @@ impl Pickup {
                 outcome
             });
             while let Some(done) = running.try_join_next() {
-                all_taken &= !matches!(done, Ok(Outcome::Left));
+                answered &= !matches!(done, Ok(Outcome::Unreachable));
             }
-            if !all_taken {
-                // cleanup does not take mail: the rest can wait with this one.
+            if !answered {
                 break;
             }
         }
         while let Some(done) = running.join_next().await {
-            all_taken &= !matches!(done, Ok(Outcome::Left));
+            answered &= !matches!(done, Ok(Outcome::Unreachable));
         }
-        all_taken
+        answered
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::time::SystemTime;
 
 use ipc::IpcError;
-use ipc::cleanup::{Message, flags};
+use ipc::cleanup::{Message, flags, status};
 use logging::{info, warning};
 use nix::fcntl::OFlag;
 use queue::record::{self, Record};
@@ -19,8 +19,10 @@ use crate::scan::Pickup;
 pub enum Outcome {
     /// It is gone, or it is none of our business.
     Done,
-    /// It stays, to be tried again.
-    Left,
+    /// cleanup does not take this one now; others may be taken.
+    Refused,
+    /// cleanup takes nothing now.
+    Unreachable,
 }
 
 /// Owner bits of a complete file.
@@ -52,9 +54,13 @@ pub async fn take(pickup: &Pickup, id: &QueueId) -> Outcome {
     }
     match Submission::new(pickup, id, file, &metadata).send().await {
         Ok(()) => remove(pickup, id),
-        Err(Failure::Later(why)) => {
+        Err(Failure::Refused(why)) => {
             warning!("{}: {why}", path.display());
-            Outcome::Left
+            Outcome::Refused
+        }
+        Err(Failure::Unreachable(error)) => {
+            warning!("{}: cleanup service: {error}", path.display());
+            Outcome::Unreachable
         }
         Err(Failure::Corrupt(why)) => {
             warning!("{}: {why}", path.display());
@@ -84,20 +90,22 @@ fn remove(pickup: &Pickup, id: &QueueId) -> Outcome {
 
 enum Failure {
     /// cleanup does not take it now.
-    Later(String),
+    Refused(String),
+    /// cleanup does not answer.
+    Unreachable(IpcError),
     /// The file is no message.
-    Corrupt(EnvelopeError),
+    Corrupt(String),
 }
 
 impl From<IpcError> for Failure {
     fn from(error: IpcError) -> Self {
-        Self::Later(format!("cleanup service: {error}"))
+        Self::Unreachable(error)
     }
 }
 
 impl From<EnvelopeError> for Failure {
     fn from(error: EnvelopeError) -> Self {
-        Self::Corrupt(error)
+        Self::Corrupt(error.to_string())
     }
 }
 
@@ -144,7 +152,10 @@ impl<'a> Submission<'a> {
         let outcome = message.finish(&self.pickup.cleanup).await?;
         if outcome.status != 0 {
             let why = if outcome.reason.is_empty() { "no reason given" } else { &outcome.reason };
-            return Err(Failure::Later(format!("error writing {queue_id}: status {}: {why}", outcome.status)));
+            let why = format!("error writing {queue_id}: status {}: {why}", outcome.status);
+            // What cleanup cannot read now it will not be able to read later.
+            let broken = outcome.status & status::BAD != 0;
+            return Err(if broken { Failure::Corrupt(why) } else { Failure::Refused(why) });
         }
         Ok(())
     }
