@@ -15,8 +15,8 @@ use testing::{Client, World};
 /// Names the folder that `cargo xtask install --staged` has filled for this run.
 const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 
-/// Two users with homes: name, user and group id.
-const USERS: [(&str, u32); 2] = [("alice", 61_001), ("bob", 61_002)];
+/// Two users with homes, called as nobody is on a machine: name, user and group id.
+const USERS: [(&str, u32); 2] = [("scenario-writer", 61_001), ("scenario-reader", 61_002)];
 
 /// The installation, with the files of this machine below it.
 struct Installation {
@@ -99,21 +99,29 @@ fn an_installed_system_takes_mail_from_users_and_delivers_as_the_recipient() {
         assert_eq!(system.status("root", &["postfix", "start"], ""), Some(0), "{}", system.log());
         assert_eq!(system.status("root", &["postfix", "status"], ""), Some(0));
 
-        assert_eq!(system.status("alice", &["/usr/sbin/sendmail", "bob"], "Subject: from alice\n\nbody\n"), Some(0));
-        let maildir = system.root.join("home/bob/Maildir");
+        assert_eq!(
+            system.status(
+                "scenario-writer",
+                &["/usr/sbin/sendmail", "scenario-reader"],
+                "Subject: from a user\n\nbody\n"
+            ),
+            Some(0)
+        );
+        let maildir = system.root.join("home/scenario-reader/Maildir");
         assert!(until_true(PATIENCE, || Mail::count(&maildir) == 1), "no mail");
         let mut files = fs::read_dir(maildir.join("new")).expect("Maildir");
         let data = files.next().expect("file").expect("file").metadata().expect("metadata");
         assert_eq!((data.uid(), data.gid(), data.permissions().mode() & 0o777), (61_002, 61_002, 0o600));
-        assert!(system.log().contains("uid=61001 from=<alice>"));
+        assert!(system.log().contains("uid=61001 from=<scenario-writer>"));
 
         let client = || Client::greet(([127, 0, 0, 1], 25).into()).ok();
         let mut client = until(PATIENCE, client).expect("connected");
-        let reply = client.send("a@client.test", &["bob@mail.test"], "Subject: by SMTP\n\nbody\n").expect("sent");
+        let reply =
+            client.send("a@client.test", &["scenario-reader@mail.test"], "Subject: by SMTP\n\nbody\n").expect("sent");
         assert_eq!(reply.code, 250, "{reply:?}");
         assert!(until_true(PATIENCE, || Mail::count(&maildir) == 2), "no mail by SMTP");
 
-        assert_eq!(system.status("alice", &["/usr/sbin/postqueue", "-p"], ""), Some(0));
+        assert_eq!(system.status("scenario-writer", &["/usr/sbin/postqueue", "-p"], ""), Some(0));
         assert_eq!(system.status("root", &["postfix", "stop"], ""), Some(0));
         assert_eq!(system.status("root", &["postfix", "status"], ""), Some(1));
     });
