@@ -78,6 +78,15 @@ mod tests {
     }
 
     #[test]
+    fn every_program_is_installed_under_its_name() {
+        let entries = read().expect("read");
+        for program in workspace::programs().expect("programs") {
+            let installed = |e: &Entry| e.path.rsplit('/').next() == Some(&program) && e.kind != Kind::Directory;
+            assert!(entries.iter().any(installed), "conf/manifest has no {program}");
+        }
+    }
+
+    #[test]
     fn the_manifest_of_the_source_tree_can_be_read_and_its_sources_exist() {
         for entry in read().expect("read") {
             if let Kind::File(source) | Kind::Configuration(source) = entry.kind {
