@@ -163,11 +163,15 @@ impl Session {
             self.command = Verb::Quit.name();
             return command::quit::run(self).await.map(drop);
         }
-        let verb = if command.word.is_empty() { Verb::Unknown } else { command.verb };
+        // HELP came with Postfix 3.11.
+        let unknown = command.word.is_empty() || (command.verb == Verb::Help && !self.worker.settings.modern);
+        let verb = if unknown { Verb::Unknown } else { command.verb };
         self.command = verb.name();
         let result = self.dispatch(&command, &line.bytes).await;
         let ok = result == Ok(true);
-        self.statistics.count(verb, ok);
+        if !self.is_noop(command.word) {
+            self.statistics.count(verb, ok);
+        }
         let forgiven = std::mem::take(&mut self.forgiven);
         self.errors = self.errors.saturating_add(u32::from(!ok && !forgiven));
         if self.is_junk(&command) {
@@ -321,6 +325,8 @@ impl Session {
     async fn finish(mut self, end: Result<(), End>) {
         if let Err(End::Gone(gone)) = end {
             match gone {
+                // Many clients are done when the message is, and say no more.
+                Gone::Lost if self.command == "END-OF-MESSAGE" => {}
                 Gone::Lost => self.log_end("lost connection"),
                 Gone::TimedOut => {
                     let text = format!("{} Error: timeout exceeded", self.worker.settings.myhostname);

@@ -12,6 +12,8 @@ use crate::verb::{Words, words};
 pub enum PathError {
     /// The argument is not `KEYWORD:<address>`: 501 5.5.4 Syntax.
     Syntax,
+    /// It is, but a quote or an angle bracket is not closed: 501 5.1.7 or 5.1.3.
+    Unterminated,
     /// It is, but the address is none: 501 5.1.7 or 5.1.3.
     Address,
 }
@@ -35,8 +37,27 @@ pub fn parse<'a>(argument: &'a [u8], keyword: &str, strict: bool) -> Result<Path
     }
     let mut parameters = words(&argument[keyword.len()..]);
     let written = parameters.next().ok_or(PathError::Syntax)?;
+    if is_open(written) {
+        return Err(PathError::Unterminated);
+    }
     let address = address(written, strict).ok_or(PathError::Address)?;
     Ok(Path { address, written, parameters })
+}
+
+/// A quote or an angle bracket that the word began with is not closed.
+fn is_open(written: &[u8]) -> bool {
+    let (mut quoted, mut depth) = (false, 0usize);
+    let mut bytes = written.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => drop(bytes.next()),
+            b'"' => quoted = !quoted,
+            b'<' if !quoted => depth += 1,
+            b'>' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    quoted || (depth > 0 && written.first() == Some(&b'<'))
 }
 
 /// The address of a word in internal form. `None` when it is none.
@@ -270,8 +291,6 @@ mod tests {
             assert_eq!(from(argument.as_bytes()), Err(PathError::Syntax), "{argument}");
         }
         for argument in [
-            "FROM:<\"a@b>",
-            "FROM:<a@b",
             "FROM:<a b@c>",
             "FROM:<a@b,c@d>",
             "FROM:<a;b@c>",
@@ -281,6 +300,13 @@ mod tests {
             "FROM:<a\"b\"@c>",
         ] {
             assert_eq!(from(argument.as_bytes()), Err(PathError::Address), "{argument}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_closed_is_told_from_what_is_wrong() {
+        for argument in ["FROM:<\"a@b>", "FROM:<a@b", "FROM:\"a@b"] {
+            assert_eq!(from(argument.as_bytes()), Err(PathError::Unterminated), "{argument}");
         }
     }
 

@@ -33,6 +33,8 @@ fn etrn(session: &mut Session, argument: &[u8]) -> Success {
     } else if argument.is_empty() || argument.contains(&b' ') {
         (500, "Syntax: ETRN domain".to_owned())
     } else {
+        let shown = text::printable(argument);
+        logging::warning!("reject: ETRN {shown}... from {}", session.peer.label);
         (459, format!("<{}>: service unavailable", text::printable(argument.strip_prefix(b"#").unwrap_or(argument))))
     };
     session.reply(Reply::plain(code, text));

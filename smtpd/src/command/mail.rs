@@ -11,6 +11,9 @@ use crate::transaction::Transaction;
 const ROOM: u64 = 3;
 const ROOM_OF: u64 = 2;
 
+/// What a size that no file can have is told.
+const BEYOND_FILE_SYSTEM: &str = "Message size exceeds file system imposed limit";
+
 /// `MAIL FROM:<address> [parameters]`
 pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
     if session.helo.is_none() && session.worker.settings.helo_required {
@@ -22,6 +25,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
     let path = match path::parse(argument, "FROM:", session.worker.settings.strict_envelopes) {
         Ok(path) => path,
         Err(PathError::Syntax) => return session.fail(501, "5.5.4", "Syntax: MAIL FROM:<address>"),
+        Err(PathError::Unterminated) => return session.fail(501, "5.1.7", "Bad sender address syntax"),
         Err(PathError::Address) => return bad_address(session, argument),
     };
     let parameters = match parameters::mail(path.parameters) {
@@ -47,7 +51,9 @@ async fn begin(session: &mut Session, argument: &[u8], sender: Vec<u8>, paramete
         }
     }
     if let Some((code, status, text)) = refused_size(session, parameters.size) {
-        session.log_about("reject", &format!("{code} {status} {text}"), Some(&sender), None);
+        if text != BEYOND_FILE_SYSTEM {
+            session.log_about("reject", &format!("{code} {status} {text}"), Some(&sender), None);
+        }
         return session.fail(code, status, text);
     }
     let (rejection, effects) = session.check_mail(&sender).await?;
@@ -66,7 +72,7 @@ fn refused_size(session: &Session, size: Option<u64>) -> Option<(u16, &'static s
     let settings = &session.worker.settings;
     if let Some(size) = size {
         if size > i64::MAX as u64 {
-            return Some((552, "5.3.4", "Message size exceeds file system imposed limit"));
+            return Some((552, "5.3.4", BEYOND_FILE_SYSTEM));
         }
         if settings.message_size_limit.is_some_and(|limit| size > limit) {
             return Some((552, "5.3.4", "Message size exceeds fixed limit"));

@@ -18,6 +18,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
     let path = match path::parse(argument, "TO:", session.worker.settings.strict_envelopes) {
         Ok(path) if !path.address.is_empty() => path,
         Err(PathError::Syntax) => return session.fail(501, "5.5.4", "Syntax: RCPT TO:<address>"),
+        Err(PathError::Unterminated) => return session.fail(501, "5.1.3", "Bad recipient address syntax"),
         Ok(_) | Err(PathError::Address) => return bad_address(session, argument),
     };
     let parameters = match parameters::rcpt(path.parameters) {

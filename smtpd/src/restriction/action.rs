@@ -99,10 +99,8 @@ impl Evaluation<'_> {
         };
         let action = text::printable(&word.to_ascii_lowercase());
         let verdict = match word {
-            b"HOLD" => {
-                self.effects.hold = true;
-                Verdict::Dunno
-            }
+            b"HOLD" if std::mem::replace(&mut self.effects.hold, true) => return Verdict::Dunno,
+            b"HOLD" => Verdict::Dunno,
             b"DISCARD" => {
                 self.effects.discard = true;
                 Verdict::Permit
@@ -112,7 +110,7 @@ impl Evaluation<'_> {
                 self.effects.filter = Some(text.to_vec());
                 Verdict::Dunno
             }
-            b"PREPEND" => return self.prepend(text, missing),
+            b"PREPEND" => return self.prepend(table, text, missing),
             _ if !text.contains(&b'@') => return missing("user@domain target"),
             b"REDIRECT" => {
                 self.effects.redirect = Some(text.to_vec());
@@ -130,9 +128,10 @@ impl Evaluation<'_> {
         verdict
     }
 
-    fn prepend(&mut self, text: &[u8], missing: impl Fn(&str) -> Verdict) -> Verdict {
+    fn prepend(&mut self, table: &AccessTable, text: &[u8], missing: impl Fn(&str) -> Verdict) -> Verdict {
         if self.class == Class::EndOfData {
-            logging::warning!("PREPEND must not be used in smtpd_end_of_data_restrictions");
+            let name = &table.name;
+            logging::warning!("access table {name}: action PREPEND must be used before smtpd_end_of_data_restrictions");
             return Verdict::Dunno;
         }
         if text.is_empty() {

@@ -128,7 +128,7 @@ impl<'a> Evaluation<'a> {
     /// A "no": logged, and final unless it may only warn.
     pub fn reject(&mut self, rejection: Rejection) -> Verdict {
         if self.warn_only {
-            self.log("reject_warning", &rejection.shown());
+            self.log("reject_warning", &self.softened(rejection).shown());
             return Verdict::Dunno;
         }
         // defer_if_reject: what would be permanent becomes what was remembered.
@@ -136,8 +136,17 @@ impl<'a> Evaluation<'a> {
             Some(remembered) if rejection.is_permanent() => remembered,
             _ => rejection,
         };
+        let rejection = self.softened(rejection);
         self.log("reject", &rejection.shown());
         Verdict::Reject(rejection)
+    }
+
+    /// soft_bounce
+    fn softened(&self, rejection: Rejection) -> Rejection {
+        match rejection.is_permanent() && self.worker.settings.soft_bounce {
+            true => Rejection::new(rejection.code - 100, rejection.status, rejection.text),
+            false => rejection,
+        }
     }
 
     /// A "no" that is our own fault: always final.

@@ -158,8 +158,9 @@ fn item<'a>(
         return match Subject::of_stage(stage) {
             Some(subject) => tables.access(subject, name),
             None => Restriction::Misused(format!(
-                "specify one of (check_client_access, check_helo_access, check_sender_access, \
-                 check_recipient_access) before \"{name}\""
+                "specify one of (check_client_access, check_reverse_client_hostname_access, check_helo_access, \
+                 check_sender_access, check_recipient_access, check_etrn_access) before Data command restriction \
+                 \"{name}\""
             )),
         };
     }
