@@ -19,6 +19,8 @@ use crate::state::Source;
 
 /// Messages taken in one go, before others get a turn.
 const MAX_AT_ONCE: usize = 32;
+/// Messages that are resolved at the same time: each is a question to trivial-rewrite.
+const MAX_RESOLVING: usize = 20;
 /// Recipients read at once.
 const MAX_CHUNK: usize = 5000;
 /// How long a message that someone else delivers is left alone.
@@ -28,7 +30,8 @@ impl Qmgr {
     /// Takes messages as long as there is room for them.
     pub fn feed(self: &Rc<Self>) {
         for _ in 0..MAX_AT_ONCE {
-            if self.is_draining() {
+            // Who is resolved goes on feeding when that is done.
+            if self.is_draining() || self.state.borrow().resolving >= MAX_RESOLVING {
                 return;
             }
             let next = self.state.borrow_mut().next_message(self.settings.active_limit);
@@ -185,6 +188,7 @@ impl Qmgr {
             message.reading = true;
             message.read_at = Instant::now();
             state.recipients += recipients.len();
+            state.resolving += 1;
             recipients
         };
         let recipients = recipients.into_iter().map(recipient_of).collect();

@@ -40,6 +40,7 @@ impl Qmgr {
             message.reading = false;
         }
         self.note_unread(key);
+        self.state.borrow_mut().resolving -= 1;
         self.turn();
         Rc::clone(&self).continue_message(key).await;
     }

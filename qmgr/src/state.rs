@@ -54,6 +54,8 @@ pub struct State {
     pub scan_incoming_at: Option<Instant>,
     /// Recipients in memory.
     pub recipients: usize,
+    /// Messages whose recipients are being resolved.
+    pub resolving: usize,
     /// Tokens to put into the flow-control pipe.
     pub tokens: usize,
 }
@@ -73,6 +75,7 @@ impl Default for State {
             last_was_deferred: false,
             scan_incoming_at: None,
             recipients: 0,
+            resolving: 0,
             tokens: 0,
         }
     }
