@@ -15,4 +15,5 @@ mod queue_tools;
 mod relay;
 mod stock;
 mod swap;
+mod tables;
 mod way;
