@@ -8,7 +8,7 @@
 //! are lmdb files here). The table is replaced in one transaction: readers see the old or the new one.
 //!
 //! `-q KEY` prints the value of a key, `-s` all entries, `-d KEY` removes one; KEY `-` reads keys from standard input.
-//! `-i` adds to the table, `-r` replaces and `-w` ignores duplicates without a warning, `-f` keeps the case of keys,
+//! `-i` adds entries from standard input to the table, `-r` replaces and `-w` ignores duplicates without a warning, `-f` keeps the case of keys,
 //! `-n` and `-N` write keys and values without and with a NUL at their end, `-p` gives a new file mode 0644 at most by
 //! umask instead of the source's, `-o` keeps root's rights for a source that is not root's.
 //!

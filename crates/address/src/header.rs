@@ -1,6 +1,6 @@
-//! Address lists of RFC 5322 headers: where each address stands, and the list with some of them replaced.
+//! Address lists of RFC 5322 headers: where each address stands, so that it can be replaced there.
 //!
-//! Must never change a byte that is not part of a replaced address: display names, comments, group names and
+//! Must never count a byte to an address that is not part of it: display names, comments, group names and
 //! folding are the author's. Tolerant: whatever the text is, each byte is either kept or part of an address;
 //! commas that are missing between addresses are tolerated.
 
@@ -51,24 +51,6 @@ pub fn mailboxes(value: &[u8]) -> Vec<Mailbox> {
     }
     reader.bare(phrase, tokens.len());
     reader.found
-}
-
-/// The header value with every address for which `replace` returns something replaced by it.
-///
-/// `replace` is given the external form and returns the external form. Addresses that it returns None for stay
-/// as they are, blanks and comments within them included.
-pub fn rewrite(value: &[u8], mut replace: impl FnMut(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
-    let mut rewritten = Vec::with_capacity(value.len());
-    let mut kept = 0;
-    for mailbox in mailboxes(value) {
-        if let Some(replacement) = replace(&mailbox.address) {
-            rewritten.extend_from_slice(&value[kept..mailbox.range.start]);
-            rewritten.extend_from_slice(&replacement);
-            kept = mailbox.range.end;
-        }
-    }
-    rewritten.extend_from_slice(&value[kept..]);
-    rewritten
 }
 
 struct Reader<'a> {
@@ -152,6 +134,21 @@ fn is_word(token: &Token) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// The value with every address for which `replace` returns something replaced by it.
+    fn rewrite(value: &[u8], mut replace: impl FnMut(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
+        let mut rewritten = Vec::with_capacity(value.len());
+        let mut kept = 0;
+        for mailbox in mailboxes(value) {
+            if let Some(replacement) = replace(&mailbox.address) {
+                rewritten.extend_from_slice(&value[kept..mailbox.range.start]);
+                rewritten.extend_from_slice(&replacement);
+                kept = mailbox.range.end;
+            }
+        }
+        rewritten.extend_from_slice(&value[kept..]);
+        rewritten
+    }
 
     fn texts(value: &[u8]) -> Vec<String> {
         mailboxes(value).iter().map(|m| String::from_utf8_lossy(&m.address).into_owned()).collect()

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `quote` | internal form to external form and back |
 //! | `extension` | `user+detail` |
-//! | `header` | address lists of RFC 5322 headers, rewritten in place |
+//! | `header` | address lists of RFC 5322 headers |
 //! | `token` | the words of RFC 5322, which `header` reads |
 
 mod extension;
@@ -21,7 +21,7 @@ mod quote;
 pub mod token;
 
 pub use extension::{Delimiters, split_extension};
-pub use header::{Mailbox, mailboxes, rewrite};
+pub use header::{Mailbox, mailboxes};
 pub use quote::{is_dot_string, quote, quote_local_part, unquote};
 
 /// Splits an address of the internal form at its last `@`: local part, and domain if there is an `@`.

@@ -1,10 +1,10 @@
 //! What a worker knows about itself.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::Config;
 use ipc::{IpcError, Service as IpcService};
@@ -32,6 +32,7 @@ pub struct Context {
     pub session_limit: usize,
     pub(crate) stress: Cell<bool>,
     pub(crate) flow: RefCell<Option<Flow>>,
+    pub(crate) tables: Tables,
     pub(crate) draining: watch::Sender<bool>,
 }
 
@@ -66,18 +67,35 @@ impl Context {
         S: Serialize,
         R: DeserializeOwned,
     {
-        tokio::select! {
+        let request = tokio::select! {
             biased;
-            request = channel.receive_unlimited() => match request {
-                Ok(request) => request,
-                Err(IpcError::Closed | IpcError::Reset) => None,
-                Err(error) => {
-                    logging::warning!("{} client: {error}", P::NAME);
-                    None
-                }
-            },
-            () = self.drained() => None,
+            request = channel.receive_unlimited() => request,
+            () = self.drained() => return None,
+        };
+        // Clients keep their connections for long: they must not keep an outdated table alive.
+        self.check_tables();
+        match request {
+            Ok(request) => request,
+            Err(IpcError::Closed | IpcError::Reset) => None,
+            Err(error) => {
+                logging::warning!("{} client: {error}", P::NAME);
+                None
+            }
         }
+    }
+
+    /// Ends the worker after its present clients if one of its tables has changed; looks at most once a second.
+    pub(crate) fn check_tables(&self) -> bool {
+        let due = self.tables.checked.get().is_none_or(|checked| checked.elapsed() >= TABLE_CHECK);
+        if !due || self.is_draining() {
+            return false;
+        }
+        self.tables.checked.set(Some(Instant::now()));
+        let changed = self.tables.changed.get().and_then(|changed| changed());
+        let Some(table) = changed else { return false };
+        logging::info!("table {table} has changed -- restarting");
+        self.drain();
+        true
     }
 
     /// ipc_timeout.
@@ -90,6 +108,20 @@ impl Context {
         self.flow.borrow_mut().take()
     }
 }
+
+/// How often tables are looked at, at most.
+const TABLE_CHECK: Duration = Duration::from_secs(1);
+
+/// The worker's tables, and when they were looked at.
+#[derive(Default)]
+pub(crate) struct Tables {
+    /// Names a table that has changed; set once, when the worker begins to serve.
+    pub changed: OnceCell<ChangedTable>,
+    checked: Cell<Option<Instant>>,
+}
+
+/// Asks the worker for a table that has changed.
+type ChangedTable = Box<dyn Fn() -> Option<String>>;
 
 /// The flow-control pipe (in_flow_delay): qmgr puts tokens in, cleanup takes one a message.
 pub struct Flow {

@@ -48,8 +48,6 @@ pub(crate) struct Sockets {
     pub standard_io: Option<OwnedFd>,
 }
 
-/// How often tables are looked at, at most.
-const TABLE_CHECK: Duration = Duration::from_secs(1);
 /// Longest wait for the letters of a trigger.
 const TRIGGER_WAIT: Duration = Duration::from_secs(10);
 /// Largest datagram that is read.
@@ -76,13 +74,15 @@ pub(crate) async fn serve<W: Worker>(
     let status = sockets.status.map(listen).transpose()?;
     let told = Cell::new(Report::Idle);
     let ward = Rc::new(Ward { active: Cell::new(0), served: Cell::new(0), changed: Notify::new(), status, told });
+    let asked = Rc::downgrade(&worker);
+    // Nobody has set it before: a context serves once.
+    let _ = context.tables.changed.set(Box::new(move || asked.upgrade()?.changed_table()));
     worker.background(&context);
     if let Some(client) = sockets.standard_io {
         sys::descriptor::set_nonblocking(client.as_fd(), true)?;
         worker.session(identify(client, transport, &context)?).await;
         return Ok(());
     }
-    let mut checked = Instant::now();
     let mut idle_since = Instant::now();
     while !context.is_draining() {
         let idle = ward.active.get() == 0;
@@ -91,13 +91,8 @@ pub(crate) async fn serve<W: Worker>(
             biased;
             order = ward.order() => follow(order, &context),
             ready = readable(&listeners), if ward.active.get() < context.session_limit => {
-                if checked.elapsed() >= TABLE_CHECK {
-                    checked = Instant::now();
-                    if let Some(table) = worker.changed_table() {
-                        logging::info!("table {table} has changed -- restarting");
-                        context.drain();
-                        continue;
-                    }
+                if context.check_tables() {
+                    continue;
                 }
                 take(&listeners[ready?], transport, &worker, &context, service, &ward);
             }

@@ -15,7 +15,7 @@ use wire::status::{SESSION_LIMIT, descriptors};
 
 use crate::Worker;
 use crate::arguments::Arguments;
-use crate::context::{Context, Flow};
+use crate::context::{Context, Flow, Tables};
 use crate::sandbox::Sandbox;
 use crate::service::{Service, Skeleton};
 use crate::sessions::{Limits, Sockets, Transport, batch_log, log_panics, serve};
@@ -212,6 +212,7 @@ fn context(
         session_limit: std::cmp::max(session_limit, 1),
         stress: Cell::new(stress),
         flow: RefCell::new(flow),
+        tables: Tables::default(),
         draining: tokio::sync::watch::Sender::new(false),
         config,
     }))
