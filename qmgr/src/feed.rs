@@ -30,9 +30,11 @@ impl Qmgr {
     /// Takes messages as long as there is room for them.
     pub fn feed(self: &Rc<Self>) {
         for _ in 0..MAX_AT_ONCE {
-            // Who is resolved goes on feeding when that is done.
-            if self.is_draining() || self.state.borrow().resolving >= MAX_RESOLVING {
+            if self.is_draining() || !self.state.borrow().ready {
                 return;
+            }
+            if self.state.borrow().resolving >= MAX_RESOLVING {
+                return; // goes on when some are resolved
             }
             let next = self.state.borrow_mut().next_message(self.settings.active_limit);
             let Some((id, source)) = next else { return };

@@ -41,11 +41,7 @@ impl Qmgr {
             return number;
         }
         let text = String::from_utf8_lossy(name).into_owned();
-        let limits = match self.config().map(|config| limits_of(config, &text)) {
-            Some(Ok(limits)) => limits,
-            Some(Err(error)) => logging::fatal!("{error}"),
-            None => logging::fatal!("{text}: a transport is used before the start"),
-        };
+        let limits = limits_of(&self.config, &text).unwrap_or_else(|error| logging::fatal!("{error}"));
         let number = state.lanes.len();
         state.lanes.push(Lane { transport: Transport::new(name, limits), idle: Vec::new(), pending: 0 });
         state.lane_numbers.insert(name.to_vec(), number);

@@ -33,6 +33,8 @@ mod deliver;
 mod feed;
 mod finish;
 mod lane;
+#[cfg(test)]
+mod laws;
 mod records;
 mod resolve;
 mod retry;

@@ -27,7 +27,9 @@ const MAX_SLEEP: Duration = Duration::from_secs(60);
 
 /// The queue manager.
 pub struct Qmgr {
-    /// main.cf, as far as this daemon needs it.
+    /// main.cf, for the settings of one transport.
+    pub config: Config,
+    /// What this daemon needs of it.
     pub settings: Settings,
     /// trivial-rewrite.
     pub rewriter: Rewriter,
@@ -49,21 +51,7 @@ pub struct Qmgr {
 
 impl daemon::Worker for Qmgr {
     fn start(context: &Context) -> Result<Self, StartError> {
-        let timeout = context.ipc_timeout();
-        let service = |param| -> Result<String, StartError> { Ok(format!("private/{}", context.config.get(param)?)) };
-        lane::check_defaults(&context.config)?;
-        Ok(Qmgr {
-            settings: Settings::read(&context.config)?,
-            rewriter: Rewriter::new(&service(param::REWRITE_SERVICE_NAME)?, timeout),
-            bounce: Pool::new(service(param::BOUNCE_SERVICE_NAME)?, timeout),
-            defer: Pool::new(service(param::DEFER_SERVICE_NAME)?, timeout),
-            trace: Pool::new(service(param::TRACE_SERVICE_NAME)?, timeout),
-            state: RefCell::default(),
-            open_limit: feed::open_limit(),
-            wake: Notify::new(),
-            context: OnceCell::new(),
-            flow: context.take_flow(),
-        })
+        Qmgr::new(context.config.clone(), context.ipc_timeout(), context.take_flow())
     }
 
     fn background(self: &Rc<Self>, context: &Rc<Context>) {
@@ -105,14 +93,28 @@ impl daemon::Worker for Qmgr {
 }
 
 impl Qmgr {
+    /// A queue manager that has not looked into its queues yet.
+    pub fn new(config: Config, timeout: Duration, flow: Option<Flow>) -> Result<Self, StartError> {
+        let service = |param| -> Result<String, StartError> { Ok(format!("private/{}", config.get(param)?)) };
+        lane::check_defaults(&config)?;
+        Ok(Qmgr {
+            settings: Settings::read(&config)?,
+            rewriter: Rewriter::new(&service(param::REWRITE_SERVICE_NAME)?, timeout),
+            bounce: Pool::new(service(param::BOUNCE_SERVICE_NAME)?, timeout),
+            defer: Pool::new(service(param::DEFER_SERVICE_NAME)?, timeout),
+            trace: Pool::new(service(param::TRACE_SERVICE_NAME)?, timeout),
+            state: RefCell::default(),
+            open_limit: feed::open_limit(),
+            wake: Notify::new(),
+            context: OnceCell::new(),
+            flow,
+            config,
+        })
+    }
+
     /// Whether the worker shall end: nothing new is begun, because another queue manager takes over.
     pub fn is_draining(&self) -> bool {
         self.context.get().is_some_and(|context| context.is_draining())
-    }
-
-    /// All of main.cf, for the settings of one transport.
-    pub fn config(&self) -> Option<&Config> {
-        self.context.get().map(|context| &context.config)
     }
 
     /// Starts what can be started.
@@ -127,12 +129,14 @@ impl Qmgr {
         }
     }
 
-    async fn main_loop(self: Rc<Self>) {
+    /// Looks into the queues, and does from then on what is due.
+    pub async fn main_loop(self: Rc<Self>) {
         let spool = self.settings.spool.clone();
         let emptied = tokio::task::spawn_blocking(move || scan::empty_active(&spool)).await;
         if let Ok(Err(error)) = emptied {
             logging::warning!("scan active queue: {error}");
         }
+        self.state.borrow_mut().ready = true;
         Rc::clone(&self).scan_incoming().await;
         let mut times = self.directory_times().await;
         Rc::clone(&self).scan_deferred(false, false).await;

@@ -30,6 +30,8 @@ pub enum Source {
 
 /// The memory of the queue manager.
 pub struct State {
+    /// What a former queue manager left in the active queue is out of it: what is there from now on is ours.
+    pub ready: bool,
     /// Transports in use.
     pub lanes: Vec<Lane>,
     /// Their numbers by name.
@@ -63,6 +65,7 @@ pub struct State {
 impl Default for State {
     fn default() -> Self {
         State {
+            ready: false,
             lanes: Vec::new(),
             lane_numbers: HashMap::new(),
             turn: 0,
