@@ -6,14 +6,14 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
 use smtp_protocol::{Input, Line, Newline, Reply};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Bytes read at once.
 const READ_SIZE: usize = 64 << 10;
@@ -40,6 +40,31 @@ pub struct Connection {
     output: Vec<u8>,
     limit: Duration,
     deadline: Deadline,
+    timer: Timer,
+}
+
+/// One timer for the whole session, moved only when it goes off too early: setting one for every read would wake the
+/// runtime's own poll each time.
+struct Timer(Pin<Box<Sleep>>);
+
+impl Timer {
+    fn new(end: Instant) -> Timer {
+        Timer(Box::pin(sleep_until(end)))
+    }
+
+    /// Ready when `end` has come.
+    fn poll(&mut self, end: Instant, cx: &mut std::task::Context<'_>) -> Poll<()> {
+        if end < self.0.deadline() {
+            self.0.as_mut().reset(end);
+        }
+        loop {
+            std::task::ready!(self.0.as_mut().poll(cx));
+            if Instant::now() >= end {
+                return Poll::Ready(());
+            }
+            self.0.as_mut().reset(end);
+        }
+    }
 }
 
 /// How long one request may take altogether. smtpd_per_request_deadline
@@ -66,7 +91,8 @@ impl Connection {
     /// (smtpd_per_request_deadline) it is what all of them may take for one request.
     pub fn new(stream: TcpStream, limit: Duration, per_request: bool) -> Connection {
         let deadline = if per_request { Deadline::Until(Instant::now() + limit) } else { Deadline::None };
-        Connection { stream, input: Input::new(), output: Vec::new(), limit, deadline }
+        let timer = Timer::new(Instant::now() + limit);
+        Connection { stream, input: Input::new(), output: Vec::new(), limit, deadline, timer }
     }
 
     /// A new request begins.
@@ -152,20 +178,21 @@ impl Connection {
         self.flush().await?;
         self.input.release();
         let end = self.end();
-        let (stream, input) = (&mut self.stream, &mut self.input);
-        let read = poll_fn(|cx| {
-            SHARED.with_borrow_mut(|shared| {
+        let (stream, input, timer) = (&mut self.stream, &mut self.input, &mut self.timer);
+        poll_fn(|cx| {
+            let read = SHARED.with_borrow_mut(|shared| {
                 let mut buffer = ReadBuf::new(shared);
                 let result = std::task::ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer));
                 input.push(buffer.filled());
                 Poll::Ready(result.map(|()| buffer.filled().len()))
-            })
-        });
-        match timeout_at(end, read).await {
-            Ok(Ok(1..)) => Ok(()),
-            Ok(Ok(0) | Err(_)) => Err(Gone::Lost),
-            Err(_) => Err(Gone::TimedOut),
-        }
+            });
+            match read {
+                Poll::Ready(Ok(1..)) => Poll::Ready(Ok(())),
+                Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Gone::Lost)),
+                Poll::Pending => timer.poll(end, cx).map(|()| Err(Gone::TimedOut)),
+            }
+        })
+        .await
     }
 
     /// Sends the replies that wait.
@@ -176,13 +203,16 @@ impl Connection {
         if self.output.is_empty() {
             return Ok(());
         }
-        let result = timeout_at(self.end(), self.stream.write_all(&self.output)).await;
-        self.output = Vec::new();
-        match result {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Gone::Lost),
-            Err(_) => Err(Gone::TimedOut),
-        }
+        let end = self.end();
+        let output = std::mem::take(&mut self.output);
+        let (stream, timer) = (&mut self.stream, &mut self.timer);
+        let mut write = pin!(stream.write_all(&output));
+        poll_fn(|cx| match write.as_mut().poll(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Gone::Lost)),
+            Poll::Pending => timer.poll(end, cx).map(|()| Err(Gone::TimedOut)),
+        })
+        .await
     }
 
     /// Sends the replies when they have become many.
