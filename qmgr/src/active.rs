@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use ipc::delivery::{Origin, Request, Timestamp, flags};
+use queue::size::SMTPUTF8_RECIPIENT;
 use queue::{Envelope, QueueId, QueueName, Spool};
 
 use crate::scheduler::Recipient;
@@ -77,8 +78,11 @@ impl Active {
 
     /// The request for some recipients; the rest of it is the same for all of them.
     pub fn request(&self, nexthop: &[u8], recipients: &[Recipient], more_flags: u32) -> Request {
+        let international = recipients.iter().any(|recipient| !recipient.address.is_ascii());
+        let more_options = if international { SMTPUTF8_RECIPIENT } else { 0 };
         Request {
             flags: self.request.flags | more_flags,
+            send_options: self.request.send_options | more_options,
             nexthop: nexthop.to_vec(),
             handoff: Timestamp::now(),
             recipients: recipients.iter().map(ipc_recipient).collect(),
