@@ -75,7 +75,10 @@ impl Worker for Smtpd {
     }
 
     fn changed_table(&self) -> Option<String> {
-        self.tables.access.changed().or_else(|| self.tables.addresses.changed())
+        let tables = &self.tables;
+        let lists = [&tables.mynetworks, &tables.bare_newline_exclusions];
+        let changed = || lists.into_iter().find_map(MatchList::changed);
+        tables.access.changed().or_else(|| tables.addresses.changed()).or_else(changed)
     }
 }
 

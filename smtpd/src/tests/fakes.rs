@@ -8,14 +8,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use config::Config;
+use dns::{Hosts, ResolvConf, Resolver};
 use ipc::channel::{Channel, Server};
 use ipc::{cleanup, rewrite};
+use net::Protocols;
 use smtp_protocol::{Reply, ReplyParser};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::session::Session;
+use crate::tests::name_server;
 use crate::worker::Smtpd;
 
 /// What the fake cleanup was given: the records of finished messages, and how many were given up.
@@ -28,13 +31,13 @@ pub struct Mail {
 }
 
 /// A server with its fakes.
-pub struct Server1 {
+pub struct TestServer {
     pub mail: Rc<RefCell<Mail>>,
     address: SocketAddr,
     directory: PathBuf,
 }
 
-impl Drop for Server1 {
+impl Drop for TestServer {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.directory);
     }
@@ -62,7 +65,7 @@ smtpd_recipient_restrictions =
 ";
 
 /// Runs `test` with a server whose main.cf ends with `settings`.
-pub fn with_server<F: Future<Output = ()>>(settings: &str, test: impl FnOnce(Server1) -> F) {
+pub fn with_server<F: Future<Output = ()>>(settings: &str, test: impl FnOnce(TestServer) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let server = start(settings).await;
@@ -79,7 +82,7 @@ pub fn start_error(settings: &str) -> String {
     }
 }
 
-async fn start(settings: &str) -> Server1 {
+async fn start(settings: &str) -> TestServer {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let directory = std::env::temp_dir().join(format!("smtpd-test-{}-{number}", std::process::id()));
@@ -90,7 +93,10 @@ async fn start(settings: &str) -> Server1 {
     spawn_local(serve_cleanup(UnixListener::bind(directory.join("public/cleanup")).unwrap(), Rc::clone(&mail)));
     spawn_local(serve_rewrite(UnixListener::bind(directory.join("private/rewrite")).unwrap()));
     let config = Config::parse(format!("{MAIN_CF}{settings}").as_bytes(), Path::new("/nonexistent"), &[]).unwrap();
-    let worker = Rc::new(Smtpd::new(&config, Duration::from_secs(5), &directory).unwrap());
+    let mut worker = Smtpd::new(&config, Duration::from_secs(5), &directory).unwrap();
+    let conf = ResolvConf { servers: vec![name_server::serve().await], attempts: 1, ..ResolvConf::default() };
+    worker.resolver = Resolver::new(conf, Hosts::default(), Protocols { v4: true, v6: true });
+    let worker = Rc::new(worker);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     spawn_local(async move {
@@ -99,7 +105,7 @@ async fn start(settings: &str) -> Server1 {
             spawn_local(Session::run(Rc::clone(&worker), stream, remote, local));
         }
     });
-    Server1 { mail, address, directory }
+    TestServer { mail, address, directory }
 }
 
 async fn serve_cleanup(listener: UnixListener, mail: Rc<RefCell<Mail>>) {
@@ -183,7 +189,7 @@ pub struct Client {
 
 impl Client {
     /// Connects and takes the greeting.
-    pub async fn connect(server: &Server1) -> (Client, Reply) {
+    pub async fn connect(server: &TestServer) -> (Client, Reply) {
         let stream = BufReader::new(TcpStream::connect(server.address).await.unwrap());
         let mut client = Client { stream };
         let greeting = client.reply().await.expect("a greeting");

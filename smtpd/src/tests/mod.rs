@@ -2,4 +2,6 @@
 
 mod fakes;
 mod messages;
+mod name_server;
+mod names;
 mod transcripts;
