@@ -15,7 +15,7 @@ use heed::types::Bytes;
 use heed::{Database, Env, MdbError, RwTxn, WithoutTls};
 use nix::libc;
 
-use crate::table::lmdb::{reason, set_lock};
+use crate::table::lmdb::{complete_length, reason, set_lock};
 
 /// What to do with a key that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,13 @@ impl Writer {
             match transact(&env, &change) {
                 Err(heed::Error::Mdb(MdbError::MapFull)) => map_size = map_size.saturating_mul(2),
                 Err(error) => return Err(error.into()),
-                Ok(result) => return Ok(result),
+                Ok(result) => {
+                    // A page that came and went in the transaction may be missing at the end: readers count them.
+                    if file.metadata().is_ok_and(|metadata| metadata.len() < complete_length(&env)) {
+                        file.set_len(complete_length(&env)).map_err(|error| self.open_error(&net::reason(&error)))?;
+                    }
+                    return Ok(result);
+                }
             }
             env.prepare_for_closing().wait();
         }
@@ -263,6 +269,17 @@ mod tests {
         writer.put(&[entry("a", "1")], true, Existing::Report).unwrap();
         assert!(writer.put(&[entry("b", "2"), entry(&"k".repeat(600), "v")], true, Existing::Report).is_err());
         assert_eq!(place.lookup("a").as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn a_truncated_file_is_an_error_not_the_end_of_the_process() {
+        let place = Place::new("cut");
+        let writer = place.writer(1 << 24);
+        let entries: Vec<_> = (0..2000).map(|n| entry(&format!("key{n}"), &"v".repeat(200))).collect();
+        writer.put(&entries, true, Existing::Report).unwrap();
+        std::fs::File::options().write(true).open(&writer.path).unwrap().set_len(16 * 1024).unwrap();
+        let opened = open(&format!("lmdb:{}", place.source()), &Settings::default(), OpenFlags::default());
+        assert!(opened.err().unwrap().to_string().ends_with("file is truncated"));
     }
 
     #[test]

@@ -113,6 +113,10 @@ impl Index {
         let lock = SharedLock::take(file.as_fd())
             .map_err(|error| OpenError::File { action: action(), reason: error.desc().to_owned() })?;
         let env = sys::lmdb::open(&canonical, true, map_size).map_err(failed)?;
+        // The file is mapped: pages that are not there would end the process.
+        if file.metadata().is_ok_and(|metadata| metadata.len() < complete_length(&env)) {
+            return Err(OpenError::File { action: action(), reason: "file is truncated".into() });
+        }
         let transaction = env.read_txn().map_err(failed)?;
         let database = env.open_database::<Bytes, Bytes>(&transaction, None).map_err(failed)?;
         let database = database.ok_or_else(|| OpenError::File { action: action(), reason: "no database".into() })?;
@@ -132,6 +136,11 @@ impl Index {
         key.pop();
         Ok(self.database.get(transaction, key)?.map(<[u8]>::to_vec))
     }
+}
+
+/// The length of a file that has all its pages.
+pub(crate) fn complete_length(env: &Env<WithoutTls>) -> u64 {
+    (env.info().last_page_number as u64 + 1).saturating_mul(env.stat().page_size.into())
 }
 
 /// What LMDB says, in the system's words where it is the system's error.
