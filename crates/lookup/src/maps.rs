@@ -156,6 +156,12 @@ mod tests {
     }
 
     #[test]
+    fn an_unavailable_table_is_an_error_at_once_where_that_is_wanted() {
+        let settings = Settings { open_error_is_fatal: true, ..Settings::default() };
+        assert!(Maps::open(settings, "t", "texthash:/nonexistent", OpenFlags::default()).is_err());
+    }
+
+    #[test]
     fn patterns_never_see_parts_of_keys() {
         let maps = maps("static:all");
         assert_eq!(maps.lookup_partial(b"example.com").unwrap(), None);

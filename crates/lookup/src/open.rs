@@ -18,11 +18,13 @@ pub struct Settings {
     pub utf8: bool,
     /// lmdb_map_size, bytes.
     pub map_size: usize,
+    /// daemon_table_open_error_is_fatal: a table that cannot be opened is an error at once, not when it is used.
+    pub open_error_is_fatal: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { utf8: true, map_size: 16 * 1024 * 1024 }
+        Settings { utf8: true, map_size: 16 * 1024 * 1024, open_error_is_fatal: false }
     }
 }
 
@@ -34,6 +36,8 @@ impl From<&Config> for Settings {
         Settings {
             utf8: config.get(param::SMTPUTF8_ENABLE).unwrap_or(default.utf8), // smtputf8_enable
             map_size: map_size.unwrap_or(default.map_size),                   // lmdb_map_size
+            // daemon_table_open_error_is_fatal
+            open_error_is_fatal: config.get(param::DAEMON_TABLE_OPEN_ERROR_IS_FATAL).unwrap_or_default(),
         }
     }
 }
@@ -83,13 +87,15 @@ pub fn open(text: &str, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn
 }
 
 /// Opens a table; when that fails, logs the error and returns a table whose every lookup fails, so that mail is
-/// deferred until the table is there. Only a text that is no `type:name` at all is an error.
+/// deferred until the table is there. A text that is no `type:name` at all is an error.
 ///
 /// # Errors
-/// [`OpenError::NotTypeName`]: the setting itself is wrong, a program must not start with it.
+/// [`OpenError::NotTypeName`]: the setting itself is wrong, a program must not start with it. With
+/// daemon_table_open_error_is_fatal any error.
 pub fn open_table(text: &str, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn Table>, OpenError> {
     match open(text, settings, flags) {
         Err(error @ OpenError::NotTypeName(_)) => Err(error),
+        Err(error) if settings.open_error_is_fatal => Err(error),
         Err(error) => {
             logging::error!("{error}");
             let watched = Spec::parse(text).ok().map(|spec| match spec.kind.has_index() {
