@@ -127,16 +127,7 @@ impl Message {
     /// # Errors
     /// cleanup cannot be reached or does not answer.
     pub async fn open(pool: &Pool<Cleanup>, flags: u32) -> Result<Self, IpcError> {
-        let request = Request::Open { flags };
-        let (mut client, used) = pool.take().await?;
-        let reply = match client.exchange(&request).await {
-            Err(IpcError::Closed | IpcError::Reset | IpcError::Io(_)) if used => {
-                pool.clear();
-                client = pool.connect().await?;
-                client.exchange(&request).await?
-            }
-            other => other?,
-        };
+        let (client, reply) = pool.begin(&Request::Open { flags }).await?;
         match reply {
             Reply::Opened { queue_id } => Ok(Self { client, queue_id, records: Vec::new() }),
             Reply::Done(_) => Err(IpcError::Malformed("an outcome before the message".to_owned())),

@@ -1,6 +1,7 @@
 //! Connections to a service that are kept and reused: a message costs no new connection between our processes.
 
 use std::cell::RefCell;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,12 @@ use crate::channel::{Client, IpcError, Service};
 
 /// Postfix's ipc_idle: an unused connection is closed after this time, when the pool is used next.
 const MAX_IDLE: Duration = Duration::from_secs(5);
+/// How often, and after which pause, a full queue of waiting clients is tried again: ten seconds in all.
+const FULL_ATTEMPTS: u32 = 1000;
+/// See [`FULL_ATTEMPTS`].
+const FULL_DELAY: Duration = Duration::from_millis(10);
+/// How often a request is repeated because its connection was closed without an answer.
+const CLOSED_ATTEMPTS: u32 = 3;
 /// Unused connections that are kept.
 const MAX_KEPT: usize = 64;
 
@@ -49,11 +56,23 @@ impl<P: Service> Pool<P> {
     /// A new connection, whatever the pool holds.
     ///
     /// # Errors
-    /// Those of connect(2).
+    /// Those of connect(2). A queue of waiting clients that is full is waited for, for a while.
     pub async fn connect(&self) -> Result<Client<P>, IpcError> {
-        let mut client = Client::<P>::connect(&self.path).await?;
-        client.set_timeout(self.timeout);
-        Ok(client)
+        let mut attempts = 0;
+        loop {
+            match Client::<P>::connect(&self.path).await {
+                // A Unix socket whose backlog is full says so at once instead of letting connect(2) wait.
+                Err(IpcError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock && attempts < FULL_ATTEMPTS => {
+                    attempts += 1;
+                    tokio::time::sleep(FULL_DELAY).await;
+                }
+                Err(error) => return Err(error),
+                Ok(mut client) => {
+                    client.set_timeout(self.timeout);
+                    return Ok(client);
+                }
+            }
+        }
     }
 
     /// Gives back a connection whose last exchange is complete.
@@ -69,22 +88,34 @@ impl<P: Service> Pool<P> {
         self.idle.borrow_mut().clear();
     }
 
-    /// One request, one reply, repeated once on a new connection when a kept one turns out to be closed. Only for
-    /// requests that may be made twice.
+    /// One request, one reply, on a connection of the pool. Only for requests that may be made twice.
     ///
     /// # Errors
     /// The service cannot be reached or does not answer.
     pub async fn call(&self, request: &P::Request) -> Result<P::Reply, IpcError> {
-        let (mut client, used) = self.take().await?;
-        let reply = match client.exchange(request).await {
-            Err(IpcError::Closed | IpcError::Reset | IpcError::Io(_)) if used => {
-                self.clear();
-                client = self.connect().await?;
-                client.exchange(request).await?
-            }
-            other => other?,
-        };
+        let (client, reply) = self.begin(request).await?;
         self.give_back(client);
         Ok(reply)
+    }
+
+    /// One request and its reply, with the connection that carried them. The request is repeated on a new connection when
+    /// the server closes one without an answer: a worker may end between accepting a client and hearing it.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn begin(&self, request: &P::Request) -> Result<(Client<P>, P::Reply), IpcError> {
+        let (mut client, _) = self.take().await?;
+        for _ in 0..CLOSED_ATTEMPTS {
+            match client.exchange(request).await {
+                Ok(reply) => return Ok((client, reply)),
+                Err(IpcError::Closed | IpcError::Reset) => {
+                    self.clear();
+                    client = self.connect().await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let reply = client.exchange(request).await?;
+        Ok((client, reply))
     }
 }
