@@ -44,33 +44,38 @@ impl Qmgr {
             Some(message) => Common::of(message),
             None => return to("retry", "4.3.0 address resolver failure", recipient),
         };
-        if let Some(filter) = &common.filter {
-            return self.filtered(filter, recipient); // content_filter
-        }
-        let Some(resolved) = self.resolve(&common.sender, &recipient.address).await else {
-            return to("retry", "4.3.0 address resolver failure", recipient);
+        let (transport, nexthop, class) = match &common.filter {
+            // content_filter
+            Some(filter) => {
+                let (transport, nexthop) = self.filtered(filter, &recipient);
+                (transport, nexthop, Class::Default)
+            }
+            None => {
+                let resolved = match self.resolve(&common.sender, &recipient.address).await {
+                    Some(resolved) if !resolved.failed => resolved,
+                    _ => return to("retry", "4.3.0 address resolver failure", recipient),
+                };
+                if resolved.bad_syntax {
+                    return to(ERROR, "5.1.3 bad address syntax", recipient);
+                }
+                recipient.address = resolved.recipient;
+                (resolved.transport.into_bytes(), resolved.nexthop, resolved.class)
+            }
         };
-        if resolved.failed {
-            return to("retry", "4.3.0 address resolver failure", recipient);
-        }
-        if resolved.bad_syntax {
-            return to(ERROR, "5.1.3 bad address syntax", recipient);
-        }
-        recipient.address.clone_from(&resolved.recipient);
         if recipient.address.is_empty() {
             return to(ERROR, "5.1.3 null recipient address", recipient);
         }
         if common.expired {
             return to("retry", "4.7.0 message is administratively expired", recipient);
         }
-        if self.is_undeliverable_notice(&resolved) {
+        if class == Class::Local && self.is_undeliverable_notice(&recipient.address) {
             return self.discard(key, &recipient);
         }
         // defer_transports
-        if !common.flushed && self.settings.defer_transports.contains(&resolved.transport) {
+        if !common.flushed && self.settings.defer_transports.iter().any(|name| name.as_bytes() == transport) {
             return to("retry", "4.3.2 deferred transport", recipient);
         }
-        Route::To { transport: resolved.transport.into_bytes(), nexthop: resolved.nexthop, recipient }
+        Route::To { transport, nexthop, recipient }
     }
 
     /// Asks trivial-rewrite; it may be restarting.
@@ -88,7 +93,7 @@ impl Qmgr {
     }
 
     /// `transport:nexthop` of a content filter; without a nexthop default_filter_nexthop, else the recipient's domain.
-    fn filtered(&self, filter: &[u8], recipient: Recipient) -> Route {
+    fn filtered(&self, filter: &[u8], recipient: &Recipient) -> (Vec<u8>, Vec<u8>) {
         let at = filter.iter().position(|b| *b == b':').unwrap_or(filter.len());
         let (transport, nexthop) = (&filter[..at], filter.get(at + 1..).unwrap_or_default());
         let nexthop = match (nexthop, self.settings.filter_nexthop.as_bytes(), address::domain(&recipient.address)) {
@@ -97,13 +102,13 @@ impl Qmgr {
             (b"", default, _) => default.to_vec(),
             (nexthop, _, _) => nexthop.to_vec(),
         };
-        Route::To { transport: transport.to_vec(), nexthop, recipient }
+        (transport.to_vec(), nexthop)
     }
 
     /// A notification about a notification, to ourselves.
-    fn is_undeliverable_notice(&self, resolved: &Resolved) -> bool {
-        let local = address::split(&resolved.recipient).0;
-        resolved.class == Class::Local && local.eq_ignore_ascii_case(self.settings.double_bounce_sender.as_bytes())
+    fn is_undeliverable_notice(&self, recipient: &[u8]) -> bool {
+        let local = address::split(recipient).0;
+        local.eq_ignore_ascii_case(self.settings.double_bounce_sender.as_bytes())
     }
 
     /// Counts a recipient as delivered.
@@ -126,7 +131,8 @@ impl Common {
     fn of(message: &Active) -> Self {
         Common {
             sender: message.envelope.sender.clone(),
-            filter: message.envelope.content_filter.clone(),
+            // A probe finds out where the recipient goes, not where the filter is.
+            filter: message.envelope.content_filter.clone().filter(|_| !message.is_probe()),
             flushed: message.flushed,
             expired: message.force_expire,
         }
