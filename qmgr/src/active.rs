@@ -84,9 +84,18 @@ impl Active {
             flags: self.request.flags | more_flags,
             send_options: self.request.send_options | more_options,
             nexthop: nexthop.to_vec(),
+            sender: self.sender_for(recipients),
             handoff: Timestamp::now(),
             recipients: recipients.iter().map(ipc_recipient).collect(),
             ..(*self.request).clone()
+        }
+    }
+
+    /// The sender that these recipients see: with VERP it names the one recipient.
+    fn sender_for(&self, recipients: &[Recipient]) -> Vec<u8> {
+        match (&self.envelope.verp, recipients) {
+            (Some(delimiters), [recipient]) => verp_sender(delimiters, &self.request.sender, &recipient.address),
+            _ => self.request.sender.clone(),
         }
     }
 
@@ -125,6 +134,26 @@ impl Active {
             ret_flags: self.request.ret_flags,
         }
     }
+}
+
+/// `list+user=host@domain` for the sender `list@domain` and the recipient `user@host`, with delimiters `+=`.
+fn verp_sender(delimiters: &[u8], sender: &[u8], recipient: &[u8]) -> Vec<u8> {
+    let [first, second] = delimiters else { return sender.to_vec() };
+    let (local, domain) = address::split(sender);
+    let (user, host) = address::split(recipient);
+    if local.is_empty() {
+        return sender.to_vec(); // the null sender stays
+    }
+    let mut out = [local, &[*first], user].concat();
+    if let Some(host) = host {
+        out.push(*second);
+        out.extend_from_slice(host);
+    }
+    if let Some(domain) = domain {
+        out.push(b'@');
+        out.extend_from_slice(domain);
+    }
+    out
 }
 
 /// Opens a file of the active queue and locks it; `None` when someone else has it. The lock belongs to the open file,
@@ -198,4 +227,17 @@ fn flags_of(envelope: &Envelope) -> u32 {
     let normal = if probe { 0 } else { flags::MARK | flags::BOUNCE };
     let delayed = envelope.warning_time.is_some_and(|time| time.value < 0);
     trace | normal | if delayed { flags::DELAY_REPORTED } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_verp_the_sender_names_the_recipient() {
+        assert_eq!(verp_sender(b"+=", b"list@a.test", b"bob@b.test"), b"list+bob=b.test@a.test");
+        assert_eq!(verp_sender(b"+=", b"list@a.test", b"bob"), b"list+bob@a.test");
+        assert_eq!(verp_sender(b"+=", b"", b"bob@b.test"), b"");
+        assert_eq!(verp_sender(b"+", b"list@a.test", b"bob@b.test"), b"list@a.test");
+    }
 }

@@ -88,9 +88,15 @@ impl Qmgr {
     ) {
         let now = Instant::now();
         let mut state = self.state.borrow_mut();
+        let alone = state.messages.get(&key).is_some_and(|message| message.envelope.verp.is_some());
         let transport = &mut state.lanes[number].transport;
         let name = destination.clone();
-        transport.assign(key, destination, nexthop, recipients, now);
+        if alone {
+            // Each recipient has a sender of its own.
+            transport.assign_at_most(1, key, destination, nexthop, recipients, now);
+        } else {
+            transport.assign(key, destination, nexthop, recipients, now);
+        }
         if self.settings.clog_warn_time.is_zero() {
             return; // qmgr_clog_warn_time
         }

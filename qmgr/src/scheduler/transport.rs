@@ -110,9 +110,22 @@ impl Transport {
         self.dead.is_some()
     }
 
-    /// Adds recipients of a message for a destination.
+    /// Adds recipients of a message for a destination, as many to a delivery as the transport takes.
     pub fn assign(
         &mut self,
+        message: MessageKey,
+        key: Vec<u8>,
+        nexthop: &[u8],
+        recipients: Vec<Recipient>,
+        now: Instant,
+    ) {
+        self.assign_at_most(self.limits.recipients, message, key, nexthop, recipients, now);
+    }
+
+    /// The same, at most `limit` recipients to a delivery (0: no limit).
+    pub fn assign_at_most(
+        &mut self,
+        limit: u32,
         message: MessageKey,
         key: Vec<u8>,
         nexthop: &[u8],
@@ -123,7 +136,7 @@ impl Transport {
         let job = self.job(message, now);
         let label = self.jobs[job].label;
         self.pool.used(recipients.len());
-        let entries = self.jobs[job].add(destination, recipients, self.limits.recipients);
+        let entries = self.jobs[job].add(destination, recipients, limit);
         let place = &mut self.destinations[destination];
         place.entries += entries;
         place.waiting.insert(label, job);
