@@ -4,14 +4,21 @@ use nix::sys::signal::Signal;
 use scenarios::scenario;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 use testing::maildir::Mail;
+use testing::programs::{Implementation, Programs};
 use testing::wait::{PATIENCE, until_true};
 use testing::{Client, Instance, Setup};
 
 #[test]
 fn no_acknowledged_message_is_lost_when_each_daemon_is_killed_under_load() {
     scenario(|| {
-        let mail = Setup::new().start();
+        let setup = match Programs::under_test().implementation {
+            Implementation::Ours => Setup::new(),
+            // C Postfix takes a process that was killed in its first session for a broken program, and waits.
+            Implementation::Oracle => Setup::new().set("service_throttle_time", "1s"),
+        };
+        let mail = setup.start();
         let acknowledged = under_load(&mail, |load| {
             for program in ["smtpd", "cleanup", "trivial-rewrite", "qmgr", "local", "pickup", "bounce", "postlogd"] {
                 load.wait_for_more(20);
@@ -21,7 +28,6 @@ fn no_acknowledged_message_is_lost_when_each_daemon_is_killed_under_load() {
             }
             load.wait_for_more(40);
         });
-        mail.output("postqueue", &["-f"]);
         assert_all_arrived(&mail, &acknowledged);
     });
 }
@@ -39,7 +45,6 @@ fn no_acknowledged_message_is_lost_when_the_whole_system_is_killed() {
         });
         mail.crash();
         mail.start();
-        mail.output("postqueue", &["-f"]);
         assert_all_arrived(&mail, &acknowledged);
     });
 }
@@ -103,16 +108,21 @@ fn send_until_stopped(server: std::net::SocketAddr, client: usize, load: &Load) 
     acknowledged
 }
 
-/// Every acknowledged message is in a Maildir; one may be there twice, none may be missing.
+/// Every acknowledged message is in a Maildir; one may be there twice, none may be missing. What waits in the queue,
+/// because an agent was killed when it should have taken it, is flushed until it is there.
 fn assert_all_arrived(mail: &Instance, acknowledged: &HashSet<String>) {
     assert!(!acknowledged.is_empty());
     let mut missing = acknowledged.clone();
-    let all_there = until_true(PATIENCE * 3, || {
+    let mut look = || {
         let delivered = testing::setup::USERS.iter().flat_map(|user| Mail::in_maildir(&mail.maildir(user)));
         for id in delivered.filter_map(|m| m.header("Message-Id")) {
             missing.remove(&id);
         }
         missing.is_empty()
+    };
+    let all_there = (0..30).any(|_| {
+        mail.output("postqueue", &["-f"]);
+        until_true(Duration::from_secs(2), &mut look)
     });
     assert!(all_there, "{} of {} acknowledged messages are lost: {missing:?}", missing.len(), acknowledged.len());
 }
