@@ -2,52 +2,70 @@
 //!
 //! A daemon that has a table open looks now and then, finishes its clients and restarts when the answer is yes.
 
-use std::fs;
+use std::fs::{self, File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// The identity and the time of a file when it was read.
+/// The state of a file when it was read. The file is kept open: what became of it can be seen from a changed root
+/// directory too, where its name leads nowhere.
 #[derive(Clone, Debug)]
 pub struct Stamp {
     path: PathBuf,
-    seen: Option<Identity>,
+    file: Option<Arc<File>>,
+    seen: Option<State>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
+struct State {
     device: u64,
     inode: u64,
     modified: (i64, i64),
     size: u64,
+    /// A file that was replaced or removed has no name any more.
+    has_name: bool,
 }
 
 impl Stamp {
     /// Notes the file as it is now. Call it before reading, so that a change while reading is noticed.
     pub fn of(path: impl AsRef<Path>) -> Stamp {
         let path = path.as_ref().to_path_buf();
-        let seen = identity(&path);
-        Stamp { path, seen }
+        let file = File::open(&path).ok().map(Arc::new);
+        let mut stamp = Stamp { path, file, seen: None };
+        stamp.seen = stamp.state();
+        stamp
     }
 
-    /// True if the name now leads to another file, to none, or to one written later.
+    /// True if the file was written since, replaced or removed, or if there was none and now is.
     pub fn changed(&self) -> bool {
-        identity(&self.path) != self.seen
+        self.state() != self.seen
     }
 
     /// The file's name.
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    fn state(&self) -> Option<State> {
+        match &self.file {
+            Some(file) => file.metadata(),
+            None => fs::metadata(&self.path),
+        }
+        .ok()
+        .map(|metadata| State::of(&metadata))
+    }
 }
 
-fn identity(path: &Path) -> Option<Identity> {
-    let meta = fs::metadata(path).ok()?;
-    Some(Identity {
-        device: meta.dev(),
-        inode: meta.ino(),
-        modified: (meta.mtime(), meta.mtime_nsec()),
-        size: meta.size(),
-    })
+impl State {
+    fn of(metadata: &Metadata) -> Self {
+        State {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            size: metadata.size(),
+            has_name: metadata.nlink() > 0,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -66,7 +84,13 @@ mod tests {
         fs::write(&path, "ab").unwrap();
         assert!(first.changed());
         let second = Stamp::of(&path);
+        let third = Stamp::of(&path);
+        let other = path.with_extension("new");
+        fs::write(&other, "ab").unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert!(second.changed() && third.changed());
+        let fourth = Stamp::of(&path);
         fs::remove_file(&path).unwrap();
-        assert!(second.changed());
+        assert!(fourth.changed());
     }
 }
