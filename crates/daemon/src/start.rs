@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
@@ -98,6 +98,7 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     let queue_directory = config.get(param::QUEUE_DIRECTORY)?;
     std::env::set_current_dir(&queue_directory)
         .map_err(|error| StartError(format!("chdir {}: {error}", queue_directory.display())))?;
+    logging::set_up(below(&queue_directory, config.log_setup(service.name, terminal)));
     let (sockets, flow) = take_over(&arguments, transport)?;
     // Zone data is read once, while the file system is in reach.
     sys::time::local(0);
@@ -122,6 +123,18 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     })?;
     logging::flush();
     Ok(())
+}
+
+/// The log service by a path that also leads to it from a changed root directory: the working directory is the queue.
+fn below(queue_directory: &Path, mut setup: logging::Setup) -> logging::Setup {
+    for destination in &mut setup.destinations {
+        if let logging::Destination::Postlog(path, _) = destination
+            && let Ok(relative) = path.strip_prefix(queue_directory)
+        {
+            *path = relative.to_path_buf();
+        }
+    }
+    setup
 }
 
 fn load(arguments: &Arguments) -> Result<Config, StartError> {
