@@ -108,6 +108,8 @@ fn relocate(main_cf: &Path, root: &Path) -> Outcome {
         for (name, path) in directories {
             text.push_str(&format!("{name} = {}\n", below(root, path).display()));
         }
+        let aliases = below(root, "/etc/aliases");
+        text = text.replace("texthash:/etc/aliases", &format!("texthash:{}", aliases.display()));
         fs::write(main_cf, text)?;
     }
     Ok(())
