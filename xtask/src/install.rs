@@ -34,6 +34,11 @@ pub fn run(options: &Options) -> Outcome {
     if root != Path::new("/") && !options.staged {
         relocate(&main_cf, &root)?;
     }
+    if !below(&root, "/etc/aliases.lmdb").exists() && !options.staged {
+        let mut postalias = std::process::Command::new(below(&root, "/usr/sbin/postalias"));
+        postalias.arg("-c").arg(below(&root, "/etc/postfix"));
+        workspace::run(postalias.arg(format!("hash:{}", below(&root, "/etc/aliases").display())))?;
+    }
     println!("installed {count} files and directories below {}", root.display());
     println!("start it with: {} start", shown_start(&root, options.staged));
     Ok(())
@@ -104,12 +109,11 @@ fn relocate(main_cf: &Path, root: &Path) -> Outcome {
         ("meta_directory", "/etc/postfix"),
     ];
     if !text.lines().any(|l| l.starts_with("queue_directory")) {
+        text = text.replace("hash:/etc/aliases", &format!("hash:{}", below(root, "/etc/aliases").display()));
         text.push_str("\n# This installation runs from where it is.\n");
         for (name, path) in directories {
             text.push_str(&format!("{name} = {}\n", below(root, path).display()));
         }
-        let aliases = below(root, "/etc/aliases");
-        text = text.replace("texthash:/etc/aliases", &format!("texthash:{}", aliases.display()));
         fs::write(main_cf, text)?;
     }
     Ok(())

@@ -24,6 +24,16 @@ pub fn entries(text: &[u8], utf8: bool) -> (Vec<Entry>, Vec<Problem>) {
     (entries, problems)
 }
 
+/// Whether a source text is that of an alias file and not of a table: its first line begins with `name:`, the colon
+/// being the only one. Postmap would index such a line under a key that nobody looks up.
+pub(crate) fn is_alias_text(text: &[u8]) -> bool {
+    let (lines, _) = logical_lines(text);
+    let words = lines.first().map(|line| line.text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()));
+    let Some((first, second)) = words.and_then(|mut words| Some((words.next()?, words.next()?))) else { return false };
+    let colons = first.iter().filter(|&&byte| byte == b':').count();
+    (colons == 1 && first.ends_with(b":")) || (colons == 0 && second.starts_with(b":") && !second.starts_with(b"::"))
+}
+
 fn entry(line: &LogicalLine) -> Result<Entry, Problem> {
     let words: Vec<Token> = tokens(&line.text).into_iter().filter(|t| t.kind != Kind::Space).collect();
     let colon = words.iter().position(|t| t.kind == Kind::Special(b':'));
@@ -123,6 +133,15 @@ mod tests {
 
     fn value(text: &str) -> String {
         one(text).1
+    }
+
+    #[test]
+    fn an_alias_file_is_told_from_a_table_by_its_first_line() {
+        assert!(is_alias_text(b"# comment\npostmaster: root\n"));
+        assert!(is_alias_text(b"postmaster : root\n"));
+        assert!(!is_alias_text(b"a@b.example OK\n"));
+        assert!(!is_alias_text(b"2001:db8:: REJECT\n"));
+        assert!(!is_alias_text(b""));
     }
 
     #[test]

@@ -59,3 +59,22 @@ fn a_stock_debian_configuration_starts_and_delivers() {
         }
     });
 }
+
+#[test]
+fn aliases_that_only_the_other_system_has_indexed_are_served_from_their_text() {
+    scenario(|| {
+        let mail = Setup::new().build();
+        let aliases = mail.etc().join("hash-aliases");
+        write_old(
+            &aliases,
+            &format!("# as Debian has it\nabuse: alice\nalice: {}/\n", mail.maildir("alice").display()),
+        );
+        let mut mail = mail;
+        mail.set("alias_maps", &format!("hash:{}", aliases.display()));
+        mail.start();
+        let mut client = Client::greet(mail.v6()).expect("connected");
+        let reply = client.send("a@client.test", &["abuse@mail.test"], "Subject: x\n\nbody\n").expect("sent");
+        assert_eq!(reply.code, 250, "{reply:?}");
+        mail.wait_mail("alice", 1);
+    });
+}
