@@ -241,11 +241,15 @@ fn protocols(config: &Config) -> Result<net::Protocols, StartError> {
     Ok(protocols)
 }
 
+/// How often the watchdog is fed. Shorter than nearly every other timer on purpose: a timer that would be the next to run
+/// out costs two system calls when it is set, a later one costs none.
+const FEED: Duration = Duration::from_secs(60);
+
 /// A loop that does not turn for daemon_timeout is ended by SIGALRM.
 async fn feed_watchdog(timeout: Duration) {
     let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX).max(3);
     loop {
         nix::unistd::alarm::set(seconds);
-        tokio::time::sleep(Duration::from_secs(u64::from(seconds / 3))).await;
+        tokio::time::sleep(Duration::from_secs(u64::from(seconds / 3)).min(FEED)).await;
     }
 }
