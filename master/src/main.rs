@@ -27,6 +27,7 @@ mod child;
 mod ending;
 mod listener;
 mod lockfile;
+mod reaping;
 mod reload;
 mod service;
 mod start;

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use config::Config;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use signal_hook::consts::signal::{SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM};
+use signal_hook::consts::signal::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use sys::identity::Identity;
 use wire::status::{Order, Report};
@@ -31,21 +30,19 @@ pub(crate) struct Supervisor {
     /// Process 1 of a container: reaps strangers, ends with status 0.
     pub init: bool,
     pub signals: Signals,
-    sources: HashMap<Token, Source>,
+    pub sources: HashMap<Token, Source>,
     wakeups: HashMap<u64, (Connection, Token)>,
     next_number: usize,
 }
 
 /// What a readiness event is about.
-enum Source {
+pub(crate) enum Source {
     Listener(ServiceId),
     Worker(ServiceId, u32),
     Wakeup(u64),
 }
 
 const SIGNALS: Token = Token(0);
-/// Before a worker that was killed before it did anything is started again.
-const KILLED_PAUSE: Duration = Duration::from_secs(1);
 /// The watchdog's time: a loop that does not turn for so long is ended by SIGALRM.
 const WATCHDOG: u32 = 1000;
 /// The loop turns at least this often.
@@ -158,25 +155,6 @@ impl Supervisor {
         for channel in channels {
             self.forget(channel);
         }
-    }
-
-    /// Reaps the workers that have ended; true when any has.
-    pub(crate) fn reap(&mut self) -> bool {
-        let mut ended = Vec::new();
-        for (id, service) in &mut self.services {
-            for (pid, worker) in &mut service.workers {
-                if let Ok(Some(status)) = worker.process.try_wait() {
-                    ended.push((*id, *pid, status));
-                }
-            }
-        }
-        for (id, pid, status) in &ended {
-            self.bury(*id, *pid, *status);
-        }
-        if self.init {
-            reap_strangers();
-        }
-        !ended.is_empty()
     }
 
     fn next(&mut self) -> usize {
@@ -309,47 +287,6 @@ impl Supervisor {
         }
     }
 
-    fn bury(&mut self, id: ServiceId, pid: u32, status: std::process::ExitStatus) {
-        let Some(service) = self.services.get_mut(&id) else { return };
-        let Some(mut worker) = service.workers.remove(&pid) else { return };
-        self.sources.retain(|_, source| !matches!(source, Source::Worker(_, other) if *other == pid));
-        let path = program(&self.nursery.programs, &service.entry.command);
-        let path = path.display();
-        let told_to_end = worker.status.is_none();
-        if let Some(channel) = worker.status.take() {
-            let _ = self.poll.registry().deregister(&mut SourceFd(&channel.as_raw_fd()));
-        }
-        match (status.code(), status.signal()) {
-            (Some(0), _) => return self.watch(id),
-            (Some(code), _) => logging::warning!("process {path} pid {pid} exit status {code}"),
-            (None, Some(SIGTERM)) if told_to_end => return self.watch(id),
-            (None, signal) => logging::warning!("process {path} pid {pid} killed by signal {}", signal.unwrap_or(0)),
-        }
-        match (worker.has_proved_itself(), status.signal()) {
-            (true, _) => {}
-            // It comes from outside and says nothing about the program, unless it comes again and again.
-            (false, Some(SIGKILL)) if worker.started_work => {}
-            (false, Some(SIGKILL)) => self.throttle(id, KILLED_PAUSE),
-            (false, _) => {
-                logging::warning!("{path}: bad command startup -- throttling");
-                self.throttle(id, self.throttle_time());
-            }
-        }
-        self.watch(id);
-    }
-
-    fn throttle_time(&self) -> Duration {
-        // service_throttle_time
-        self.config.get(config::param::SERVICE_THROTTLE_TIME).unwrap_or(Duration::from_secs(60))
-    }
-
-    fn throttle(&mut self, id: ServiceId, time: Duration) {
-        let Some(service) = self.services.get_mut(&id) else { return };
-        service.throttled = true;
-        self.timers.after(time, Event::EndThrottle(id));
-        self.watch(id);
-    }
-
     fn time_has_come(&mut self, event: Event) {
         match event {
             Event::EndThrottle(id) => {
@@ -357,6 +294,7 @@ impl Supervisor {
                     service.throttled = false;
                 }
                 self.watch(id);
+                self.resume(id);
             }
             Event::Wakeup(id, generation) => self.wake(id, generation),
             Event::EndStress(id) => self.end_stress(id),
@@ -421,15 +359,5 @@ impl Supervisor {
     /// Ends everything that master has started.
     pub(crate) fn end_all(&mut self) {
         ending::end_all(self);
-    }
-}
-
-/// Process 1 inherits what others leave behind.
-fn reap_strangers() {
-    use nix::sys::wait::{WaitPidFlag, waitpid};
-    while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-        if status.pid().is_none() {
-            return;
-        }
     }
 }

@@ -33,6 +33,20 @@ fn no_acknowledged_message_is_lost_when_each_daemon_is_killed_under_load() {
 }
 
 #[test]
+fn a_killed_queue_manager_is_there_again_before_new_mail_asks_for_it() {
+    scenario(|| {
+        let mail = Setup::new().start();
+        mail.sendmail(&["alice@mail.test"], "Subject: before\n\n");
+        mail.wait_mail("alice", 1);
+        let killed = mail.processes_of("qmgr");
+        killed.iter().for_each(|process| process.signal(Signal::SIGKILL));
+        mail.wait_log(&["qmgr", "killed by signal 9"]);
+        let is_new = |pid: i32| killed.iter().all(|old| old.pid != pid);
+        assert!(until_true(PATIENCE, || mail.processes_of("qmgr").iter().any(|process| is_new(process.pid))));
+    });
+}
+
+#[test]
 fn no_acknowledged_message_is_lost_when_the_whole_system_is_killed() {
     scenario(|| {
         let mut mail = Setup::new().start();

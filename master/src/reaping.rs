@@ -1,0 +1,98 @@
+//! The end of a worker: what it means, and what follows from it.
+
+use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use signal_hook::consts::signal::{SIGKILL, SIGTERM};
+
+use crate::child::program;
+use crate::service::ServiceId;
+use crate::supervisor::{Source, Supervisor};
+use crate::timer::Event;
+
+/// Before a worker that was killed before it did anything is started again.
+const KILLED_PAUSE: Duration = Duration::from_secs(1);
+
+impl Supervisor {
+    /// Reaps the workers that have ended; true when any has.
+    pub(crate) fn reap(&mut self) -> bool {
+        let mut ended = Vec::new();
+        for (id, service) in &mut self.services {
+            for (pid, worker) in &mut service.workers {
+                if let Ok(Some(status)) = worker.process.try_wait() {
+                    ended.push((*id, *pid, status));
+                }
+            }
+        }
+        for (id, pid, status) in &ended {
+            self.bury(*id, *pid, *status);
+        }
+        if self.init {
+            reap_strangers();
+        }
+        !ended.is_empty()
+    }
+
+    fn bury(&mut self, id: ServiceId, pid: u32, status: std::process::ExitStatus) {
+        let Some(service) = self.services.get_mut(&id) else { return };
+        let Some(mut worker) = service.workers.remove(&pid) else { return };
+        self.sources.retain(|_, source| !matches!(source, Source::Worker(_, other) if *other == pid));
+        let path = program(&self.nursery.programs, &service.entry.command);
+        let path = path.display();
+        let told_to_end = worker.status.is_none();
+        if let Some(channel) = worker.status.take() {
+            let _ = self.poll.registry().deregister(&mut SourceFd(&channel.as_raw_fd()));
+        }
+        match (status.code(), status.signal()) {
+            (Some(0), _) => return self.watch(id),
+            (Some(code), _) => logging::warning!("process {path} pid {pid} exit status {code}"),
+            (None, Some(SIGTERM)) if told_to_end => return self.watch(id),
+            (None, signal) => logging::warning!("process {path} pid {pid} killed by signal {}", signal.unwrap_or(0)),
+        }
+        match (worker.has_proved_itself(), status.signal()) {
+            (true, _) => {}
+            // It comes from outside and says nothing about the program, unless it comes again and again.
+            (false, Some(SIGKILL)) if worker.started_work => {}
+            (false, Some(SIGKILL)) => self.throttle(id, KILLED_PAUSE),
+            (false, _) => {
+                logging::warning!("{path}: bad command startup -- throttling");
+                self.throttle(id, self.throttle_time());
+            }
+        }
+        self.watch(id);
+        self.resume(id);
+    }
+
+    /// A process that ended in the middle of its work may leave work that nobody will announce again: a service that is
+    /// woken up regularly is woken up now.
+    pub(crate) fn resume(&mut self, id: ServiceId) {
+        let Some(service) = self.services.get(&id) else { return };
+        if !service.throttled && service.entry.wakeup.is_some_and(|wakeup| !wakeup.conditional) {
+            self.begin_wakeup(id);
+        }
+    }
+
+    pub(crate) fn throttle_time(&self) -> Duration {
+        // service_throttle_time
+        self.config.get(config::param::SERVICE_THROTTLE_TIME).unwrap_or(Duration::from_secs(60))
+    }
+
+    pub(crate) fn throttle(&mut self, id: ServiceId, time: Duration) {
+        let Some(service) = self.services.get_mut(&id) else { return };
+        service.throttled = true;
+        self.timers.after(time, Event::EndThrottle(id));
+        self.watch(id);
+    }
+}
+
+/// Process 1 inherits what others leave behind.
+fn reap_strangers() {
+    use nix::sys::wait::{WaitPidFlag, waitpid};
+    while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+        if status.pid().is_none() {
+            return;
+        }
+    }
+}
