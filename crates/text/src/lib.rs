@@ -8,6 +8,6 @@ mod sanitize;
 mod system_error;
 pub mod xtext;
 
-pub use list::{ListError, split_arguments, split_list};
+pub use list::split_list;
 pub use sanitize::{c_escape, printable, printable_ascii, printable_into};
 pub use system_error::system_error;

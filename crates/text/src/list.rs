@@ -1,26 +1,4 @@
-//! Lists as main.cf and master.cf write them: items between blanks and commas, `{ groups }` kept together.
-
-use std::fmt;
-
-/// Why a list with groups cannot be split.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ListError {
-    /// A `{` has no partner; holds the text from there on.
-    MissingBrace(String),
-    /// Text follows a closing brace directly; holds the text from the group on.
-    AfterBrace(String),
-}
-
-impl fmt::Display for ListError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MissingBrace(text) => write!(f, "missing '}}' in \"{text}\""),
-            Self::AfterBrace(text) => write!(f, "syntax error after '}}' in \"{text}\""),
-        }
-    }
-}
-
-impl std::error::Error for ListError {}
+//! Lists as main.cf writes them: items between blanks and commas, `{ groups }` kept together.
 
 /// Items of a parameter value, separated by blanks and commas. A `{ group }` is one item without its outer braces and
 /// the blanks inside them; braces within an item (`inline:{a=1, b=2}`) keep it together and stay. Unbalanced braces end at the end of the text: the caller's parser will name the item.
@@ -53,32 +31,6 @@ fn word_length(text: &str) -> usize {
         }
     }
     text.len()
-}
-
-/// Arguments of a master.cf command: split on blanks alone, `{ groups }` kept together without their outer braces.
-///
-/// # Errors
-/// A group that does not close, or that has text right behind its closing brace.
-pub fn split_arguments(text: &str) -> Result<Vec<String>, ListError> {
-    let blanks = [' ', '\t', '\r', '\n'];
-    let mut rest = text.trim_start_matches(blanks);
-    let mut items = Vec::new();
-    while !rest.is_empty() {
-        if rest.starts_with('{') {
-            let (inside, after) = group(rest).ok_or_else(|| ListError::MissingBrace(rest.to_owned()))?;
-            if !after.is_empty() && !after.starts_with(blanks) {
-                return Err(ListError::AfterBrace(rest.to_owned()));
-            }
-            items.push(inside.trim_matches(blanks).to_owned());
-            rest = after;
-        } else {
-            let (item, after) = rest.split_at(rest.find(blanks).unwrap_or(rest.len()));
-            items.push(item.to_owned());
-            rest = after;
-        }
-        rest = rest.trim_start_matches(blanks);
-    }
-    Ok(items)
 }
 
 /// The inside of a group that starts the text, and what follows its closing brace.
@@ -121,17 +73,5 @@ mod tests {
     fn a_group_is_one_item() {
         assert_eq!(split_list("x { inet:h:p, timeout=5s } y"), ["x", "inet:h:p, timeout=5s", "y"]);
         assert_eq!(split_list("{a {b c}} d"), ["a {b c}", "d"]);
-    }
-
-    #[test]
-    fn arguments_keep_groups_and_commas() {
-        let got = split_arguments("-v -o { syslog_name = foo bar } -o a=1,2 -o { x = {y} }").unwrap();
-        assert_eq!(got, ["-v", "-o", "syslog_name = foo bar", "-o", "a=1,2", "-o", "x = {y}"]);
-    }
-
-    #[test]
-    fn broken_groups_are_named() {
-        assert_eq!(split_arguments("a {b").unwrap_err().to_string(), "missing '}' in \"{b\"");
-        assert_eq!(split_arguments("{b}c d").unwrap_err().to_string(), "syntax error after '}' in \"{b}c d\"");
     }
 }
