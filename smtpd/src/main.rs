@@ -32,6 +32,7 @@ mod log;
 mod peer;
 mod rejection;
 mod restriction;
+mod service;
 mod session;
 mod settings;
 mod statistics;
@@ -57,5 +58,5 @@ pub static SERVICE: Service = Service {
 };
 
 fn main() -> ExitCode {
-    daemon::run::<worker::Smtpd>(&SERVICE)
+    daemon::run::<service::Server>(&SERVICE)
 }

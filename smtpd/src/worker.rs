@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use address::Delimiters;
 use config::{Config, param};
-use daemon::{Client, Context, Peer as Remote, StartError, Stream, Worker};
+use daemon::StartError;
 use dns::Resolver;
 use ipc::Pool;
 use ipc::cleanup::Cleanup;
@@ -16,7 +16,6 @@ use lookup::{Maps, MatchList, OpenFlags, ParentStyle};
 use net::interfaces::Interface;
 
 use crate::restriction::{AddressTables, List, Lists, Stage, Tables, no_relay_protection, protects_relay};
-use crate::session::Session;
 use crate::settings::Settings;
 
 /// The server.
@@ -24,20 +23,20 @@ pub struct Smtpd {
     /// main.cf
     pub settings: Settings,
     /// smtpd_*_restrictions
-    pub lists: Lists,
+    pub lists: Rc<Lists>,
     /// Lookup tables.
-    pub tables: AllTables,
+    pub tables: Rc<AllTables>,
     /// The name service.
-    pub resolver: Resolver,
+    pub resolver: Rc<Resolver>,
     /// inet_interfaces and proxy_interfaces, as addresses.
     pub own_addresses: Vec<Interface>,
     /// Takes messages.
-    pub cleanup: Pool<Cleanup>,
+    pub cleanup: Rc<Pool<Cleanup>>,
     /// Bits of [`ipc::cleanup::flags`]. receive_override_options
     pub cleanup_flags: u32,
     /// content_filter; empty for none.
     pub content_filter: Vec<u8>,
-    rewriter: Rewriter,
+    rewriter: Rc<Rewriter>,
     free_space: Cell<Option<(Instant, u64)>>,
 }
 
@@ -60,37 +59,22 @@ pub struct Unresolved;
 /// How long the free space of the queue's file system is believed.
 const SPACE_MAX_AGE: Duration = Duration::from_secs(1);
 
-impl Worker for Smtpd {
-    fn start(context: &Context) -> Result<Smtpd, StartError> {
-        // Relative: the working directory is the queue directory.
-        Smtpd::new(&context.config, context.ipc_timeout(), Path::new(""))
-    }
-
-    async fn session(self: Rc<Self>, client: Client) {
-        let (Stream::Tcp(stream), Remote::Host { remote, local }) = (client.stream, client.peer) else {
-            logging::warning!("service {}: only clients of type inet are served", client.context.service_name);
-            return;
-        };
-        Session::run(self, stream, remote, local).await;
-    }
-
-    fn changed_table(&self) -> Option<String> {
+impl Smtpd {
+    /// A table that has changed on disk.
+    pub fn changed_table(&self) -> Option<String> {
         let tables = &self.tables;
         let lists = [&tables.mynetworks, &tables.bare_newline_exclusions];
         let changed = || lists.into_iter().find_map(MatchList::changed);
         tables.access.changed().or_else(|| tables.addresses.changed()).or_else(changed)
     }
-}
 
-impl Smtpd {
     /// A server for this configuration; the sockets of other services are below `queue_directory`.
     ///
     /// # Errors
     /// A setting that the server cannot work with, or one that would make it an open relay.
     pub fn new(config: &Config, ipc_timeout: Duration, queue_directory: &Path) -> Result<Smtpd, StartError> {
-        let mut settings = Settings::read(config)?;
         let overrides = Overrides::read(config)?;
-        settings.reject_unlisted_recipient &= overrides.check_recipients;
+        let settings = read_settings(config, &overrides)?;
         let tables = AllTables::open(config)?;
         let lists = read_lists(config, &settings, &tables.access)?;
         let service = |class: &str, name: String| queue_directory.join(class).join(name);
@@ -99,14 +83,34 @@ impl Smtpd {
         let protocols = config.protocols()?;
         Ok(Smtpd {
             settings,
-            lists,
-            tables,
-            resolver: Resolver::from_system(protocols)?,
+            lists: Rc::new(lists),
+            tables: Rc::new(tables),
+            resolver: Rc::new(Resolver::from_system(protocols)?),
             own_addresses: config.own_addresses()?,
-            cleanup: Pool::new(cleanup, ipc_timeout),
+            cleanup: Rc::new(Pool::new(cleanup, ipc_timeout)),
             cleanup_flags: overrides.cleanup_flags,
             content_filter: config.get(param::CONTENT_FILTER)?.into_bytes(),
-            rewriter: Rewriter::new(&rewrite.to_string_lossy(), ipc_timeout),
+            rewriter: Rc::new(Rewriter::new(&rewrite.to_string_lossy(), ipc_timeout)),
+            free_space: Cell::new(None),
+        })
+    }
+
+    /// The same server with the settings of another configuration: its limits and times; the restriction lists and tables
+    /// stay.
+    ///
+    /// # Errors
+    /// A setting that the server cannot work with.
+    pub fn with_settings(&self, config: &Config) -> Result<Smtpd, StartError> {
+        Ok(Smtpd {
+            settings: read_settings(config, &Overrides::read(config)?)?,
+            lists: self.lists.clone(),
+            tables: self.tables.clone(),
+            resolver: self.resolver.clone(),
+            own_addresses: self.own_addresses.clone(),
+            cleanup: self.cleanup.clone(),
+            cleanup_flags: self.cleanup_flags,
+            content_filter: self.content_filter.clone(),
+            rewriter: self.rewriter.clone(),
             free_space: Cell::new(None),
         })
     }
@@ -192,6 +196,12 @@ impl Overrides {
         }
         Ok(overrides)
     }
+}
+
+fn read_settings(config: &Config, overrides: &Overrides) -> Result<Settings, StartError> {
+    let mut settings = Settings::read(config)?;
+    settings.reject_unlisted_recipient &= overrides.check_recipients;
+    Ok(settings)
 }
 
 fn read_lists(config: &Config, settings: &Settings, tables: &Tables) -> Result<Lists, StartError> {

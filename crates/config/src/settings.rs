@@ -90,6 +90,14 @@ impl Config {
         Ok(config)
     }
 
+    /// The same configuration with one more override.
+    pub fn with(&self, name: &str, value: &str) -> Config {
+        let mut config = self.clone();
+        let setting = Setting { value: value.to_string(), origin: Origin::Override };
+        config.settings.insert(name.to_string(), setting);
+        config
+    }
+
     /// Splits the value of an `-o` option.
     pub fn parse_override(text: &str) -> Result<(String, String), ConfigError> {
         match main_cf::split(text) {

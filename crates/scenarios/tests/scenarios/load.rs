@@ -14,6 +14,29 @@ const BODY: usize = 10 * 1024;
 const MEMORY: u64 = 100 << 20;
 
 #[test]
+fn a_client_that_comes_when_all_places_were_taken_gets_the_settings_for_stress() {
+    scenario(|| {
+        // A service for the machine itself knows no stress: this one is open to others too, with two places.
+        let mut mail = Setup::new().build();
+        let (own, open) =
+            (format!("127.0.0.1:{} inet n - n - -", mail.port()), format!("0.0.0.0:{} inet n - n - 2", mail.port()));
+        let master_cf = mail.etc().join("master.cf");
+        let text = std::fs::read_to_string(&master_cf).expect("master.cf");
+        testing::setup::write_old(&master_cf, &text.replace(&own, &open));
+        mail.start();
+        let first = Client::greet(mail.v4()).expect("greeted");
+        let mut second = Client::greet(mail.v4()).expect("greeted");
+        mail.wait_log(&["has reached its process limit \"2\""]);
+        drop(first);
+        let mut stressed = Client::greet(mail.v4()).expect("greeted");
+        // smtpd_hard_error_limit is 1 under stress.
+        assert_eq!(stressed.command("BOGUS").expect("reply").code, 500);
+        assert_eq!(stressed.reply().expect("reply").code, 421);
+        second.command("QUIT").expect("reply");
+    });
+}
+
+#[test]
 fn two_thousand_messages_beside_five_hundred_idle_clients_stay_below_100_mib() {
     scenario(|| {
         let mail =
