@@ -144,7 +144,7 @@ fn resolve(host: &str, port: u16, protocols: Protocols) -> Option<Vec<SocketAddr
 
 fn open_inet(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    if address.is_ipv6() {
+    if address.is_ipv6() && net::PLATFORM.wildcards == net::platform::Wildcards::V6Only {
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_address(true)?;

@@ -5,7 +5,8 @@
 
 use std::net::{IpAddr, ToSocketAddrs};
 
-use net::interfaces::{Discover, Getifaddrs, list_with};
+use net::discover::{self, Discover};
+use net::interfaces::list_with;
 use net::{Interface, Protocols, Shown, hostname};
 
 use crate::error::ConfigError;
@@ -30,7 +31,7 @@ impl Config {
 
     /// The addresses of this machine that mail is received on, with their networks.
     pub fn own_addresses(&self) -> Result<Vec<Interface>, ConfigError> {
-        self.own_addresses_of(&Getifaddrs, self.protocols()?)
+        self.own_addresses_of(discover::default_here().map_err(meaning)?.as_ref(), self.protocols()?)
     }
 
     /// As [`Config::own_addresses`], with the interfaces that `method` finds.
@@ -225,7 +226,8 @@ fn meaning(text: impl ToString) -> ConfigError {
 mod tests {
     use std::path::Path;
 
-    use net::interfaces::{Capabilities, DiscoverError, RawInterface, V6Prefix};
+    use net::Family;
+    use net::discover::{Capabilities, DiscoverError, Listing, RawInterface, V6Prefix};
 
     use super::*;
 
@@ -233,10 +235,10 @@ mod tests {
 
     impl Discover for Machine {
         fn capabilities(&self) -> Capabilities {
-            Capabilities { reports_down: true, v6_prefix: V6Prefix::Real }
+            Capabilities { reports_down: true, v6_prefix: V6Prefix::Real, keeps_scope: true }
         }
-        fn list(&self) -> Result<Vec<RawInterface>, DiscoverError> {
-            Ok(self.0.clone())
+        fn list(&self, _: Family) -> Result<Listing, DiscoverError> {
+            Ok(Listing { found: self.0.clone(), warnings: Vec::new() })
         }
     }
 

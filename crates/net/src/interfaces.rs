@@ -1,17 +1,12 @@
 //! The addresses of this machine.
 //!
-//! How a system is asked differs ([`Discover`]); what counts as an own address does not: every address of an
+//! How a system is asked differs ([`crate::discover`]); what counts as an own address does not: every address of an
 //! enabled family on an interface that is up, link-local ones included, `0.0.0.0` and `::` excluded, IPv4 before
 //! IPv6, otherwise in the system's order, duplicates kept.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
-use nix::errno::Errno;
-use nix::ifaddrs::getifaddrs;
-use nix::net::if_::InterfaceFlags;
-use nix::sys::socket::SockaddrStorage;
-
+use crate::discover::{self, Capabilities, Discover, DiscoverError, RawInterface, V6Prefix, Warning};
 use crate::{Cidr, Family, Protocols};
 
 /// One address of an interface.
@@ -57,122 +52,55 @@ impl Interface {
 /// # Errors
 /// The system refused to list them.
 pub fn list(protocols: Protocols) -> Result<Vec<Interface>, DiscoverError> {
-    list_with(&Getifaddrs, protocols).map(|(interfaces, _)| interfaces)
+    list_with(discover::default_here()?.as_ref(), protocols).map(|(interfaces, _)| interfaces)
 }
 
 /// As [`list`], asked by `method`, and the warnings for what was left out.
 ///
 /// # Errors
 /// The system refused to list them.
-pub fn list_with(
-    method: &dyn Discover,
-    protocols: Protocols,
-) -> Result<(Vec<Interface>, Vec<IgnoredInterface>), DiscoverError> {
-    let raw = method.list()?;
-    let capabilities = method.capabilities();
-    let mut found = Vec::new();
-    let mut ignored = Vec::new();
+pub fn list_with(method: &dyn Discover, protocols: Protocols) -> Result<(Vec<Interface>, Vec<Warning>), DiscoverError> {
+    let (mut found, mut warnings) = (Vec::new(), Vec::new());
     for family in protocols.families() {
-        for entry in raw.iter().filter(|entry| Family::of(entry.address) == family) {
-            if (capabilities.reports_down && !entry.up) || entry.address.is_unspecified() {
-                continue;
-            }
-            match prefix(entry, capabilities.v6_prefix) {
-                Some(prefix) => found.push(Interface {
-                    address: entry.address,
-                    scope: entry.scope.filter(|scope| *scope != 0),
-                    prefix,
-                }),
-                None => ignored.push(IgnoredInterface(family)),
-            }
+        let (more, why) = list_family(method, family)?;
+        found.extend(more);
+        warnings.extend(why);
+    }
+    Ok((found, warnings))
+}
+
+/// The addresses of one family.
+///
+/// # Errors
+/// The system refused to list them.
+pub fn list_family(method: &dyn Discover, family: Family) -> Result<(Vec<Interface>, Vec<Warning>), DiscoverError> {
+    let listing = method.list(family)?;
+    let (found, mut warnings) = filter(&listing.found, method.capabilities(), family);
+    warnings.extend(listing.warnings);
+    Ok((found, warnings))
+}
+
+/// What of a method's findings is an own address: the rules, the same for all methods.
+#[must_use]
+pub fn filter(raw: &[RawInterface], capabilities: Capabilities, family: Family) -> (Vec<Interface>, Vec<Warning>) {
+    let (mut found, mut warnings) = (Vec::new(), Vec::new());
+    for entry in raw.iter().filter(|entry| Family::of(entry.address) == family) {
+        if (capabilities.reports_down && !entry.up) || entry.address.is_unspecified() {
+            continue;
+        }
+        let scope = entry.scope.filter(|scope| *scope != 0 && capabilities.keeps_scope);
+        match prefix(entry, capabilities.v6_prefix) {
+            Some(prefix) => found.push(Interface { address: entry.address, scope, prefix }),
+            None => warnings.push(Warning::NullNetmask(family)),
         }
     }
-    Ok((found, ignored))
+    (found, warnings)
 }
 
 /// Whether `address` is one of `own`: family and address bytes alone, so a v4-mapped address is never own.
 #[must_use]
 pub fn is_own(own: &[Interface], address: IpAddr) -> bool {
     own.iter().any(|interface| interface.address == address)
-}
-
-/// A way to ask the system for its interfaces.
-pub trait Discover {
-    /// What the answers of this method mean.
-    fn capabilities(&self) -> Capabilities;
-
-    /// Every address, of every family, in the system's order.
-    ///
-    /// # Errors
-    /// The system refused.
-    fn list(&self) -> Result<Vec<RawInterface>, DiscoverError>;
-}
-
-/// What a method can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capabilities {
-    /// Interfaces that are down are marked, and left out; otherwise they stay in.
-    pub reports_down: bool,
-    /// How the prefix length of an IPv6 address is known.
-    pub v6_prefix: V6Prefix,
-}
-
-/// How a method knows the prefix length of an IPv6 address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum V6Prefix {
-    /// The system tells.
-    Real,
-    /// It does not; the address alone is the network.
-    Assume128,
-}
-
-/// One address as a method found it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RawInterface {
-    /// The interface's name.
-    pub name: String,
-    /// The interface is up.
-    pub up: bool,
-    /// The address.
-    pub address: IpAddr,
-    /// Its zone; 0 and `None` are the same.
-    pub scope: Option<u32>,
-    /// Its netmask, if there is one.
-    pub mask: Option<IpAddr>,
-}
-
-/// getifaddrs(3): Linux, the BSDs, macOS.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Getifaddrs;
-
-impl Discover for Getifaddrs {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { reports_down: true, v6_prefix: V6Prefix::Real }
-    }
-
-    fn list(&self) -> Result<Vec<RawInterface>, DiscoverError> {
-        let found = getifaddrs().map_err(|error| DiscoverError { method: "getifaddrs", error })?;
-        Ok(found.filter_map(raw).collect())
-    }
-}
-
-fn raw(entry: nix::ifaddrs::InterfaceAddress) -> Option<RawInterface> {
-    let (address, scope) = numeric(entry.address.as_ref()?)?;
-    Some(RawInterface {
-        name: entry.interface_name,
-        up: entry.flags.contains(InterfaceFlags::IFF_UP),
-        address,
-        scope,
-        mask: entry.netmask.as_ref().and_then(numeric).map(|(mask, _)| mask),
-    })
-}
-
-fn numeric(address: &SockaddrStorage) -> Option<(IpAddr, Option<u32>)> {
-    if let Some(v4) = address.as_sockaddr_in() {
-        Some((IpAddr::V4(v4.ip()), None))
-    } else {
-        address.as_sockaddr_in6().map(|v6| (IpAddr::V6(v6.ip()), Some(v6.scope_id())))
-    }
 }
 
 fn prefix(entry: &RawInterface, v6: V6Prefix) -> Option<u8> {
@@ -186,39 +114,10 @@ fn prefix(entry: &RawInterface, v6: V6Prefix) -> Option<u8> {
     u8::try_from(ones).ok()
 }
 
-/// An address without netmask, which is not used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IgnoredInterface(pub Family);
-
-impl fmt::Display for IgnoredInterface {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let number = match self.0 {
-            Family::V4 => nix::libc::AF_INET,
-            Family::V6 => nix::libc::AF_INET6,
-        };
-        write!(out, "ignoring interface with null netmask, address family {number}")
-    }
-}
-
-/// The system did not list its interfaces.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DiscoverError {
-    method: &'static str,
-    error: Errno,
-}
-
-impl fmt::Display for DiscoverError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, error } = self;
-        write!(out, "inet_addr_local[{method}]: {method}: {}", error.desc())
-    }
-}
-
-impl std::error::Error for DiscoverError {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::discover::Listing;
 
     struct Static(Vec<RawInterface>, Capabilities);
 
@@ -226,12 +125,12 @@ mod tests {
         fn capabilities(&self) -> Capabilities {
             self.1
         }
-        fn list(&self) -> Result<Vec<RawInterface>, DiscoverError> {
-            Ok(self.0.clone())
+        fn list(&self, _: Family) -> Result<Listing, DiscoverError> {
+            Ok(Listing { found: self.0.clone(), warnings: Vec::new() })
         }
     }
 
-    const REAL: Capabilities = Capabilities { reports_down: true, v6_prefix: V6Prefix::Real };
+    const REAL: Capabilities = Capabilities { reports_down: true, v6_prefix: V6Prefix::Real, keeps_scope: true };
 
     fn entry(address: &str, mask: &str, up: bool) -> RawInterface {
         RawInterface {
@@ -266,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_method_that_cannot_tell_keeps_down_interfaces_and_assumes_128() {
-        let capabilities = Capabilities { reports_down: false, v6_prefix: V6Prefix::Assume128 };
+        let capabilities = Capabilities { v6_prefix: V6Prefix::Assume128, reports_down: false, keeps_scope: false };
         let entries = vec![entry("2001:db8::1", "", false), entry("10.0.0.1", "255.0.0.0", false)];
         let method = Static(entries, capabilities);
         assert_eq!(shown(&method, Protocols::BOTH), ["10.0.0.1/8", "2001:db8::1/128"]);

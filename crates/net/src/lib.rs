@@ -6,6 +6,7 @@
 //!
 //! * [`protocols`]: `inet_protocols`, and what the kernel can do
 //! * [`interfaces`]: the addresses of this machine, and "is it me?"
+//! * [`discover`]: the ways to ask a system for them; [`platform`]: which system has which
 //! * [`cidr`]: network patterns of match lists and cidr tables
 //! * [`hostname`], [`literal`]: syntax checks for what strangers send
 //! * [`endpoint`]: `host:port` in master.cf and in nexthops
@@ -13,10 +14,12 @@
 
 pub mod address;
 pub mod cidr;
+pub mod discover;
 pub mod endpoint;
 pub mod hostname;
 pub mod interfaces;
 pub mod literal;
+pub mod platform;
 pub mod ports;
 pub mod protocols;
 
@@ -24,4 +27,5 @@ pub use address::{Shown, reason, unmap};
 pub use cidr::{Cidr, CidrError};
 pub use endpoint::{EndpointError, HostPort};
 pub use interfaces::Interface;
+pub use platform::PLATFORM;
 pub use protocols::{Family, Protocols, ProtocolsError};

@@ -9,6 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
+use crate::platform::{PLATFORM, Platform};
+
 /// One address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
@@ -84,12 +86,21 @@ impl Protocols {
     /// # Errors
     /// An unknown word.
     pub fn parse_as(context: &str, value: &str) -> Result<Self, ProtocolsError> {
+        Self::parse_on(PLATFORM, context, value)
+    }
+
+    /// As [`Protocols::parse_as`], on another platform: where the mail system has no IPv6, `ipv6` is no word, and `all` is
+    /// IPv4.
+    ///
+    /// # Errors
+    /// An unknown word.
+    pub fn parse_on(platform: &Platform, context: &str, value: &str) -> Result<Self, ProtocolsError> {
         let mut set = Self::NONE;
         for word in words(value) {
             match word {
                 "ipv4" => set.v4 = true,
-                "ipv6" => set.v6 = true,
-                "all" => set = Self::BOTH,
+                "ipv6" if platform.ipv6 => set.v6 = true,
+                "all" => set = Self { v4: true, v6: platform.ipv6 },
                 _ => {
                     return Err(ProtocolsError {
                         context: context.to_owned(),
@@ -174,7 +185,7 @@ impl Protocols {
 }
 
 /// Items of a list that blanks and commas separate; empty items are nothing.
-pub(crate) fn words(value: &str) -> impl Iterator<Item = &str> {
+pub fn words(value: &str) -> impl Iterator<Item = &str> {
     value.split([' ', '\t', '\r', '\n', ',']).filter(|word| !word.is_empty())
 }
 
@@ -269,6 +280,13 @@ mod tests {
         }
         let other = Protocols::parse_as("inet_addr_local", "bogus").unwrap_err().to_string();
         assert_eq!(other, r#"unknown inet_addr_local value "bogus" in "bogus""#);
+    }
+
+    #[test]
+    fn a_platform_without_ipv6_knows_ipv4_and_all_which_are_the_same() {
+        let other = crate::platform::of("no such system");
+        assert_eq!(Protocols::parse_on(other, "inet_protocols", "all ipv4"), Ok(Protocols::V4));
+        assert!(Protocols::parse_on(other, "inet_protocols", "ipv6").is_err());
     }
 
     #[test]

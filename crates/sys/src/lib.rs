@@ -6,6 +6,7 @@
 
 pub mod descriptor;
 pub mod identity;
+pub mod interfaces;
 #[cfg(feature = "lmdb")]
 pub mod lmdb;
 pub mod lock;
