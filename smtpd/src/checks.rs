@@ -110,7 +110,7 @@ impl Session {
 
     /// Logs a decision that no restriction made.
     pub fn log(&self, action: &str, text: &str) {
-        self.log_about(action, text, None, None);
+        self.log_about(action, text, None, self.only_recipient().as_deref());
     }
 
     /// The same about a sender or recipient that is not the transaction's.

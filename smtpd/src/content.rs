@@ -19,6 +19,11 @@ impl ContentWriter {
         ContentWriter { limit, size: 0, first: true, within_line: false }
     }
 
+    /// The same for the content of BDAT, whose first line is taken as it is.
+    pub fn of_chunks(limit: Option<u64>) -> ContentWriter {
+        ContentWriter { first: false, ..ContentWriter::new(limit) }
+    }
+
     /// Appends a line, or with `ended` false a piece of one, as a record. Beyond the limit nothing is written.
     pub fn text(&mut self, bytes: &[u8], ended: bool, out: &mut Vec<u8>) {
         self.size += bytes.len() as u64 + if ended { 2 } else { 0 };

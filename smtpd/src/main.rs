@@ -9,8 +9,8 @@
 //! message acknowledged. Who may send what to whom is decided by the smtpd_*_restrictions lists. With a
 //! configuration that would relay mail for strangers the server refuses to start.
 //!
-//! Commands: HELO, EHLO, MAIL, RCPT, DATA, RSET, NOOP, VRFY, QUIT, HELP (see the folder `command`).
-//! Extensions: PIPELINING, SIZE, ENHANCEDSTATUSCODES, 8BITMIME, DSN.
+//! Commands: HELO, EHLO, MAIL, RCPT, DATA, BDAT, RSET, NOOP, VRFY, QUIT, HELP (see the folder `command`).
+//! Extensions: PIPELINING, SIZE, ENHANCEDSTATUSCODES, 8BITMIME, DSN, CHUNKING.
 //! Restrictions: see the folder `restriction`. A restriction that is not there yet turns mail down with
 //! `451 4.3.5` and a warning that names it.
 //!

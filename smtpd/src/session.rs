@@ -11,6 +11,7 @@ use smtp_protocol::{Command, Reply, Verb};
 use tokio::net::TcpStream;
 
 use crate::command;
+use crate::command::bdat::Chunking;
 use crate::connection::{CommandLine, Connection, Gone};
 use crate::log::{Broken, Connect, Disconnect};
 use crate::peer::Peer;
@@ -57,6 +58,10 @@ pub struct Session {
     pub helo: Option<String>,
     /// Between MAIL and the end of data.
     pub transaction: Option<Transaction>,
+    /// The content that comes in BDAT chunks.
+    pub chunking: Chunking,
+    /// Where records go that are kept nowhere.
+    pub nowhere: Vec<u8>,
     /// The command at hand, for log lines.
     pub command: &'static str,
     /// Bytes of content that were read, while it is read.
@@ -102,6 +107,8 @@ impl Session {
             protocol: "SMTP",
             helo: None,
             transaction: None,
+            chunking: Chunking::None,
+            nowhere: Vec::new(),
             command: "CONNECT",
             content_bytes: None,
             pipelined: false,
@@ -202,6 +209,7 @@ impl Session {
             Verb::Mail => command::mail::run(self, command.argument).await,
             Verb::Rcpt => command::rcpt::run(self, command.argument).await,
             Verb::Data => command::data::run(self, command.argument).await,
+            Verb::Bdat => command::bdat::run(self, command.argument, line).await,
             Verb::Rset => command::rset::run(self, command.argument).await,
             Verb::Noop => command::noop::run(self),
             Verb::Vrfy => command::vrfy::run(self, command.argument).await,
@@ -301,6 +309,7 @@ impl Session {
 
     /// Forgets the transaction; a message that was begun is removed.
     pub async fn forget_transaction(&mut self) {
+        self.chunking = Chunking::None;
         if let Some(message) = self.transaction.take().and_then(|transaction| transaction.message) {
             message.abort(&self.worker.cleanup).await;
         }

@@ -13,8 +13,12 @@
 //! | [`extensions`] | | what an EHLO reply announces |
 //! | [`line`] | input buffer, command lines | reply lines |
 //! | [`content`] | end of data, dots removed | |
+//! | [`chunk`] | BDAT: lines found across chunks | |
+//! | [`attributes`] | XCLIENT and XFORWARD | |
 //! | [`stuffing`] | | dots added |
 
+pub mod attributes;
+pub mod chunk;
 pub mod content;
 pub mod extensions;
 pub mod line;
@@ -24,6 +28,7 @@ pub mod reply;
 pub mod stuffing;
 pub mod verb;
 
+pub use chunk::{Chunk, ChunkDecoder};
 pub use content::{Content, Decoder};
 pub use extensions::Extensions;
 pub use line::{Input, Line, Newline};

@@ -1,9 +1,9 @@
-//! Commands that are known and not offered: STARTTLS, AUTH, XCLIENT, XFORWARD, ETRN, BDAT. They get the
+//! Commands that are known and not offered: STARTTLS, AUTH, XCLIENT, XFORWARD, ETRN. They get the
 //! replies of a server where the feature is switched off.
 
 use smtp_protocol::{Reply, Verb};
 
-use crate::session::{End, Session, Success};
+use crate::session::{Session, Success};
 
 /// One of them.
 pub fn run(session: &mut Session, verb: Verb, argument: &[u8], line: &[u8]) -> Success {
@@ -13,11 +13,6 @@ pub fn run(session: &mut Session, verb: Verb, argument: &[u8], line: &[u8]) -> S
         Verb::Auth => session.fail(503, "5.5.1", "Error: authentication not enabled"),
         Verb::Xclient | Verb::Xforward => session.fail(550, "5.7.0", "Error: insufficient authorization"),
         Verb::Etrn => etrn(session, argument),
-        // The chunk that follows cannot be told from commands.
-        Verb::Bdat => {
-            session.reply(Reply::with_status(521, "5.5.1", "Error: command not implemented"));
-            Err(End::Done)
-        }
         _ => {
             logging::warning!("no command for {}: {}", verb.name(), text::printable(line));
             session.fail(500, "5.5.2", "Error: command not recognized")

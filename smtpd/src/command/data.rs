@@ -19,6 +19,9 @@ use crate::transaction::Transaction;
 
 /// `DATA`
 pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
+    if session.chunking.has_begun() {
+        return session.fail(503, "5.5.1", "Error: DATA after BDAT");
+    }
     let Some(transaction) = &session.transaction else {
         return session.fail(503, "5.5.1", "Error: need RCPT command");
     };
@@ -34,17 +37,22 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
     }
     session.reply(Reply::plain(354, "End data with <CR><LF>.<CR><LF>"));
     head(session);
-    let queue_id = session.queue_id().unwrap_or_default().to_owned();
     let content = receive(session).await?;
+    conclude(session, &content, "").await
+}
+
+/// Finishes a message whose content was read; the reply names the queue file, behind `size`.
+pub async fn conclude(session: &mut Session, content: &Received, size: &str) -> Success {
     session.command = "END-OF-MESSAGE";
-    let result = finish(session, &content).await?;
+    let queue_id = session.queue_id().unwrap_or_default().to_owned();
+    let result = finish(session, content).await?;
     session.forget_transaction().await;
     let ok = result.is_ok();
     match result {
         Ok(()) => {
             // A client that delivers mail may make mistakes in between.
             (session.errors, session.junk) = (0, 0);
-            session.reply(Reply::with_status(250, "2.0.0", format!("Ok: queued as {queue_id}")));
+            session.reply(Reply::with_status(250, "2.0.0", format!("Ok: {size}queued as {queue_id}")));
         }
         Err(rejection) => session.reply(rejection.reply()),
     }
@@ -52,7 +60,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
 }
 
 /// The end of the envelope and the headers that the server adds.
-fn head(session: &mut Session) {
+pub fn head(session: &mut Session) {
     let Some(transaction) = &session.transaction else { return };
     let Some(queue_id) = transaction.queue_id() else { return };
     let received = received(session, transaction, queue_id);
@@ -97,9 +105,11 @@ fn received(session: &Session, transaction: &Transaction, queue_id: &str) -> Vec
 }
 
 /// A content that was read to its end.
-struct Received {
-    too_large: bool,
-    bare_lf: bool,
+pub struct Received {
+    /// Beyond message_size_limit.
+    pub too_large: bool,
+    /// A line ended in LF alone.
+    pub bare_lf: bool,
 }
 
 async fn receive(session: &mut Session) -> Result<Received, End> {
@@ -123,10 +133,7 @@ async fn receive(session: &mut Session) -> Result<Received, End> {
 
 /// Takes all the content that has arrived. True at its end.
 fn take_content(session: &mut Session, decoder: &mut Decoder, writer: &mut ContentWriter) -> bool {
-    let message = session.transaction.as_mut().and_then(|transaction| transaction.message.as_mut());
-    let mut nowhere = Vec::new();
-    let out = message.map_or(&mut nowhere, Message::records);
-    let pending = session.connection.pending();
+    let (out, pending) = records_and_pending(session);
     let mut used = 0;
     let ended = loop {
         let (count, content) = decoder.step(&pending[used..]);
@@ -142,8 +149,16 @@ fn take_content(session: &mut Session, decoder: &mut Decoder, writer: &mut Conte
     ended
 }
 
+/// Where records of the content go, and the bytes that wait to become records. Those of a message that cannot be queued
+/// go into a buffer that is emptied each time.
+pub fn records_and_pending(session: &mut Session) -> (&mut Vec<u8>, &[u8]) {
+    let message = session.transaction.as_mut().and_then(|transaction| transaction.message.as_mut());
+    session.nowhere.clear();
+    (message.map_or(&mut session.nowhere, Message::records), session.connection.pending())
+}
+
 /// Passes on what has gathered. A message that cannot be queued is read to its end and forgotten.
-async fn flow(session: &mut Session, too_large: bool) {
+pub async fn flow(session: &mut Session, too_large: bool) {
     let Some(transaction) = &mut session.transaction else { return };
     let Some(message) = &mut transaction.message else { return };
     if too_large {
@@ -171,7 +186,6 @@ async fn finish(session: &mut Session, content: &Received) -> Result<Result<(), 
     if let Some(rejection) = rejection {
         return Ok(Err(rejection));
     }
-    let write_error = || Rejection::new(451, Status::new(4, 3, 0), "Error: queue file write error");
     let message = session.transaction.as_mut().and_then(|transaction| transaction.message.take());
     let Some(mut message) = message else { return Ok(Err(write_error())) };
     encode(message.records(), Type::EXTRACTED, b"");
@@ -185,6 +199,11 @@ async fn finish(session: &mut Session, content: &Received) -> Result<Result<(), 
             Err(write_error())
         }
     })
+}
+
+/// The message cannot be queued now.
+pub fn write_error() -> Rejection {
+    Rejection::new(451, Status::new(4, 3, 0), "Error: queue file write error")
 }
 
 /// Status bits in the order of their weight, with what they mean to the client.

@@ -39,7 +39,7 @@ fn announcement(settings: &Settings) -> Vec<Vec<u8>> {
     if !settings.vrfy_disabled {
         keywords.push("VRFY");
     }
-    keywords.extend(["ENHANCEDSTATUSCODES", "8BITMIME", "DSN"]);
+    keywords.extend(["ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "CHUNKING"]);
     let kept = keywords.into_iter().filter(|line| {
         let keyword = line.split(' ').next().unwrap_or(line);
         !discards(settings, keyword)

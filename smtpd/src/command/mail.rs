@@ -22,6 +22,9 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
     if session.transaction.is_some() {
         return session.fail(503, "5.5.1", "Error: nested MAIL command");
     }
+    if session.chunking.has_begun() {
+        return session.fail(503, "5.5.1", "Error: MAIL after BDAT");
+    }
     let path = match path::parse(argument, "FROM:", session.worker.settings.strict_envelopes) {
         Ok(path) => path,
         Err(PathError::Syntax) => return session.fail(501, "5.5.4", "Syntax: MAIL FROM:<address>"),

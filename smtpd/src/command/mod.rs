@@ -1,6 +1,7 @@
 //! The commands, one file each. A command sends exactly one reply, and says whether it did what it should.
 
 pub mod absent;
+pub mod bdat;
 pub mod data;
 pub mod ehlo;
 pub mod helo;

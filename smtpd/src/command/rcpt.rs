@@ -15,6 +15,9 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
     if session.transaction.is_none() {
         return session.fail(503, "5.5.1", "Error: need MAIL command");
     }
+    if session.chunking.has_begun() {
+        return session.fail(503, "5.5.1", "Error: RCPT after BDAT");
+    }
     let path = match path::parse(argument, "TO:", session.worker.settings.strict_envelopes) {
         Ok(path) if !path.address.is_empty() => path,
         Err(PathError::Syntax) => return session.fail(501, "5.5.4", "Syntax: RCPT TO:<address>"),

@@ -36,6 +36,11 @@ fn the_commands_answer_as_postfix_does() {
 }
 
 #[test]
+fn content_in_chunks_is_answered_as_postfix_does() {
+    play(include_str!("../../tests/transcripts/chunks.txt"));
+}
+
+#[test]
 fn the_restrictions_answer_as_postfix_does() {
     play(include_str!("../../tests/transcripts/restrictions.txt"));
 }

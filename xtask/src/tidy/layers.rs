@@ -10,6 +10,7 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("message", "address"),
     ("smtp-protocol", "address"),
     ("smtp-protocol", "dsn"),
+    ("smtp-protocol", "net"),
     ("delivery", "daemon"),
 ];
 
