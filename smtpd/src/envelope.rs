@@ -7,6 +7,7 @@ use dsn::{Notify, Return};
 use queue::record::{Type, encode, encode_attribute};
 use smtp_protocol::parameters::{Body, RcptParameters};
 
+use crate::forward::Forward;
 use crate::peer::{Peer, UNKNOWN};
 use crate::restriction::Effects;
 use crate::transaction::Transaction;
@@ -19,6 +20,10 @@ pub struct Circumstances<'a> {
     pub local_rewrite: bool,
     /// The client.
     pub peer: &'a Peer,
+    /// The user that XCLIENT names.
+    pub login: Option<&'a str>,
+    /// Where the client says that the message comes from.
+    pub forward: Option<&'a Forward>,
     /// The name in HELO or EHLO.
     pub helo: Option<&'a str>,
     /// `SMTP` or `ESMTP`.
@@ -35,8 +40,13 @@ pub fn begin(out: &mut Vec<u8>, transaction: &Transaction, session: &Circumstanc
         encode(out, Type::FILTER, session.content_filter); // content_filter
     }
     let mut attribute = |name: &str, value: &str| encode_attribute(out, name, value.as_bytes());
-    attribute("log_ident", session.queue_id);
+    let forward = session.forward;
+    attribute("log_ident", forward.and_then(|forward| forward.ident.as_deref()).unwrap_or(session.queue_id));
     attribute("rewrite_context", if session.local_rewrite { "local" } else { "remote" });
+    if let Some(login) = session.login {
+        attribute("sasl_method", "XCLIENT");
+        attribute("sasl_username", login);
+    }
     if let Some(envid) = &transaction.parameters.envid {
         encode_attribute(out, "envelope_id", envid);
     }
@@ -55,33 +65,47 @@ pub fn begin(out: &mut Vec<u8>, transaction: &Transaction, session: &Circumstanc
 }
 
 fn client(out: &mut Vec<u8>, session: &Circumstances<'_>) {
+    let mut attribute = |name: &str, value: &str| encode_attribute(out, name, value.as_bytes());
     let peer = session.peer;
-    let helo = session.helo.unwrap_or(UNKNOWN);
-    let address = peer.remote.ip().to_string();
-    let port = peer.remote.port().to_string();
-    let family = match peer.remote.ip() {
-        IpAddr::V4(_) => nix::libc::AF_INET,
-        IpAddr::V6(_) => nix::libc::AF_INET6,
-    };
-    for (name, value) in [
-        ("log_client_name", peer.name.as_str()),
-        ("log_client_address", &peer.rfc_address()),
-        ("log_client_port", &port),
-        ("log_message_origin", &peer.label),
-        ("log_helo_name", helo),
-        ("log_protocol_name", session.protocol),
-        ("client_name", &peer.name),
-        ("reverse_client_name", &peer.reverse_name),
-        ("client_address", &address),
-        ("client_port", &port),
-        ("server_address", &peer.local.ip().to_string()),
-        ("server_port", &peer.local.port().to_string()),
-        ("helo_name", helo),
-        ("protocol_name", session.protocol),
-        ("client_address_type", &family.to_string()),
-    ] {
-        encode_attribute(out, name, value.as_bytes());
+    // What logs of later hops name is the original client, when one is known.
+    match session.forward.and_then(|forward| Some((forward, forward.label()?))) {
+        Some((forward, label)) => {
+            let text = |value: &Option<String>| value.clone().unwrap_or_else(|| UNKNOWN.to_owned());
+            attribute("log_client_name", &text(&forward.name));
+            attribute("log_client_address", &forward.address.map_or_else(|| UNKNOWN.to_owned(), net::literal::rfc));
+            attribute("log_client_port", &text(&forward.port));
+            attribute("log_message_origin", &label);
+            if let Some(helo) = &forward.helo {
+                attribute("log_helo_name", helo);
+            }
+            attribute("log_protocol_name", &text(&forward.protocol));
+        }
+        None => {
+            attribute("log_client_name", &peer.name);
+            attribute("log_client_address", &peer.rfc_address());
+            attribute("log_client_port", &peer.port);
+            attribute("log_message_origin", &peer.label);
+            if let Some(helo) = session.helo {
+                attribute("log_helo_name", helo);
+            }
+            attribute("log_protocol_name", session.protocol);
+        }
     }
+    attribute("client_name", &peer.name);
+    attribute("reverse_client_name", &peer.reverse_name);
+    attribute("client_address", &peer.address_text());
+    attribute("client_port", &peer.port);
+    attribute("server_address", &peer.server_address_text());
+    attribute("server_port", &peer.server_port);
+    if let Some(helo) = session.helo {
+        attribute("helo_name", helo);
+    }
+    attribute("protocol_name", session.protocol);
+    let family = match peer.address {
+        Some(IpAddr::V6(_)) => nix::libc::AF_INET6,
+        Some(IpAddr::V4(_)) | None => nix::libc::AF_INET,
+    };
+    attribute("client_address_type", &family.to_string());
 }
 
 /// One recipient with its wishes.

@@ -34,12 +34,18 @@ pub struct Broken<'a> {
     pub modern: bool,
 }
 
-/// `QUEUEID: client=NAME[ADDRESS]`
+/// `QUEUEID: client=NAME[ADDRESS]`, with what XCLIENT and XFORWARD have told.
 pub struct Accepted<'a> {
     /// The new queue file.
     pub queue_id: &'a str,
     /// `name[address]`
     pub client: &'a str,
+    /// The user.
+    pub login: Option<&'a str>,
+    /// The queue file at an earlier server.
+    pub original_id: Option<&'a str>,
+    /// The client of an earlier server.
+    pub original_client: Option<String>,
 }
 
 /// `QUEUEID: reject: RCPT from NAME[ADDRESS]: 550 5.1.1 ...; from=<S> to=<R> proto=ESMTP helo=<H>`
@@ -113,7 +119,17 @@ impl Record for Broken<'_> {
 
 impl fmt::Display for Accepted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: client={}", self.queue_id, self.client)
+        write!(f, "{}: client={}", self.queue_id, self.client)?;
+        if let Some(login) = self.login {
+            write!(f, ", sasl_method=XCLIENT, sasl_username={login}")?;
+        }
+        if let Some(id) = self.original_id {
+            write!(f, ", orig_queue_id={id}")?;
+        }
+        match &self.original_client {
+            Some(client) => write!(f, ", orig_client={client}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -123,7 +139,14 @@ impl Record for Accepted<'_> {
     }
 
     fn fields(&self) -> Vec<Field> {
-        vec![("client", self.client.to_owned())]
+        let optional = [
+            ("sasl_username", self.login.map(str::to_owned)),
+            ("orig_queue_id", self.original_id.map(str::to_owned)),
+            ("orig_client", self.original_client.clone()),
+        ];
+        let mut fields = vec![("client", self.client.to_owned())];
+        fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        fields
     }
 }
 

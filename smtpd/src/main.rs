@@ -9,7 +9,7 @@
 //! message acknowledged. Who may send what to whom is decided by the smtpd_*_restrictions lists. With a
 //! configuration that would relay mail for strangers the server refuses to start.
 //!
-//! Commands: HELO, EHLO, MAIL, RCPT, DATA, BDAT, RSET, NOOP, VRFY, QUIT, HELP (see the folder `command`).
+//! Commands: HELO, EHLO, MAIL, RCPT, DATA, BDAT, RSET, NOOP, VRFY, QUIT, HELP, XCLIENT, XFORWARD (see the folder `command`).
 //! Extensions: PIPELINING, SIZE, ENHANCEDSTATUSCODES, 8BITMIME, DSN, CHUNKING.
 //! Restrictions: see the folder `restriction`. A restriction that is not there yet turns mail down with
 //! `451 4.3.5` and a warning that names it.
@@ -28,6 +28,7 @@ mod command;
 mod connection;
 mod content;
 mod envelope;
+mod forward;
 mod log;
 mod peer;
 mod rejection;

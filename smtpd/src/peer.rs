@@ -33,10 +33,16 @@ pub struct Peer {
     pub reverse_name: String,
     /// Why `reverse_name` is what it is.
     pub reverse_status: NameStatus,
-    /// The client's address and port.
+    /// The other end of the connection, whatever XCLIENT says.
     pub remote: SocketAddr,
-    /// Our own address and port.
-    pub local: SocketAddr,
+    /// The client's address; none after XCLIENT without one.
+    pub address: Option<IpAddr>,
+    /// The client's port, or `unknown`.
+    pub port: String,
+    /// The address that the client connected to.
+    pub server_address: Option<IpAddr>,
+    /// The port that the client connected to, or `unknown`.
+    pub server_port: String,
     /// `name[address]`, for log lines and replies.
     pub label: String,
 }
@@ -45,16 +51,35 @@ impl Peer {
     /// A client whose name is not asked for, or not known.
     pub fn nameless(remote: SocketAddr, local: SocketAddr) -> Peer {
         let unknown = UNKNOWN.to_owned();
-        let label = label(&unknown, remote.ip());
-        Peer {
+        let mut peer = Peer {
             name: unknown.clone(),
             name_status: NameStatus::None,
             reverse_name: unknown,
             reverse_status: NameStatus::None,
             remote,
-            local,
-            label,
-        }
+            address: Some(remote.ip()),
+            port: remote.port().to_string(),
+            server_address: Some(local.ip()),
+            server_port: local.port().to_string(),
+            label: String::new(),
+        };
+        peer.relabel();
+        peer
+    }
+
+    /// Brings the label in line with name and address.
+    pub fn relabel(&mut self) {
+        self.label = format!("{}[{}]", self.name, self.address_text());
+    }
+
+    /// The client's address as log lines, replies and tables have it: without prefix and brackets, or `unknown`.
+    pub fn address_text(&self) -> String {
+        shown(self.address)
+    }
+
+    /// The address that the client connected to, in the same form.
+    pub fn server_address_text(&self) -> String {
+        shown(self.server_address)
     }
 
     /// Finds the client's name and verifies it.
@@ -86,8 +111,8 @@ impl Peer {
         let address = self.remote.ip();
         match resolver.native_addresses(&name, net::Family::of(address)).await {
             Ok(found) if found.contains(&address) => {
-                self.label = label(&name, address);
                 self.name = name;
+                self.relabel();
                 self.name_status = NameStatus::Known;
             }
             Ok(_) => logging::warning!("hostname {name} does not resolve to address {address}"),
@@ -106,15 +131,15 @@ impl Peer {
     /// # Errors
     /// A table of the list cannot be asked; logged.
     pub fn is_in(&self, list: &MatchList) -> Result<bool, TableError> {
-        list.matches_host(self.name.as_bytes(), self.remote.ip().to_string().as_bytes())
+        list.matches_host(self.name.as_bytes(), self.address_text().as_bytes())
     }
 
     /// The client's address in the form of RFC 5321: IPv6 addresses have a prefix.
     pub fn rfc_address(&self) -> String {
-        net::literal::rfc(self.remote.ip())
+        self.address.map_or_else(|| UNKNOWN.to_owned(), net::literal::rfc)
     }
 }
 
-fn label(name: &str, address: IpAddr) -> String {
-    format!("{name}[{address}]")
+fn shown(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| UNKNOWN.to_owned(), |address| net::address::Shown(address).to_string())
 }

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use crate::command;
 use crate::command::bdat::Chunking;
 use crate::connection::{CommandLine, Connection, Gone};
+use crate::forward::Forward;
 use crate::log::{Broken, Connect, Disconnect};
 use crate::peer::Peer;
 use crate::rejection::Rejection;
@@ -78,7 +79,16 @@ pub struct Session {
     pub junk: u32,
     /// The command at hand failed, and that is no error of the client.
     pub forgiven: bool,
-    denied: bool,
+    /// The client was turned down when it came.
+    pub denied: bool,
+    /// The client may be another one. smtpd_authorized_xclient_hosts
+    pub xclient_allowed: bool,
+    /// The client may say where its messages come from. smtpd_authorized_xforward_hosts
+    pub xforward_allowed: bool,
+    /// The user that XCLIENT names.
+    pub login: Option<String>,
+    /// Where the next message comes from.
+    pub forward: Option<Forward>,
 }
 
 impl Session {
@@ -97,12 +107,11 @@ impl Session {
     }
 
     fn new(worker: Rc<Smtpd>, stream: TcpStream, peer: Peer) -> Session {
-        let excluded = peer.is_in(&worker.tables.bare_newline_exclusions).unwrap_or(false);
+        let allowed = |list| peer.is_in(list).unwrap_or(false);
+        let excluded = allowed(&worker.tables.bare_newline_exclusions);
         let bare_newline = if excluded { BareNewline::Allow } else { worker.settings.bare_newline };
         Session {
             connection: Connection::new(stream, worker.settings.timeout, worker.settings.per_request_deadline),
-            worker,
-            peer,
             bare_newline,
             protocol: "SMTP",
             helo: None,
@@ -118,6 +127,12 @@ impl Session {
             junk: 0,
             forgiven: false,
             denied: false,
+            xclient_allowed: allowed(&worker.tables.xclient_hosts),
+            xforward_allowed: allowed(&worker.tables.xforward_hosts),
+            login: None,
+            forward: None,
+            worker,
+            peer,
         }
     }
 
@@ -150,17 +165,7 @@ impl Session {
         if self.connection.has_early_input() {
             self.unauthorized_pipelining()?;
         }
-        if !self.worker.settings.delay_reject
-            && let Some(rejection) = self.check_connect().await?
-        {
-            self.denied = true;
-            let goodbye = matches!(rejection.code, 421 | 521);
-            self.reply(rejection.reply());
-            return if goodbye { Err(End::Done) } else { Ok(()) };
-        }
-        let banner = &self.worker.settings.banner;
-        self.reply(Reply::plain(220, banner));
-        Ok(())
+        self.welcome().await
     }
 
     async fn one_command(&mut self, line: &CommandLine) -> Result<(), End> {
@@ -210,6 +215,8 @@ impl Session {
             Verb::Rcpt => command::rcpt::run(self, command.argument).await,
             Verb::Data => command::data::run(self, command.argument).await,
             Verb::Bdat => command::bdat::run(self, command.argument, line).await,
+            Verb::Xclient => command::xclient::run(self, command.argument).await,
+            Verb::Xforward => command::xforward::run(self, command.argument).await,
             Verb::Rset => command::rset::run(self, command.argument).await,
             Verb::Noop => command::noop::run(self),
             Verb::Vrfy => command::vrfy::run(self, command.argument).await,
@@ -310,6 +317,7 @@ impl Session {
     /// Forgets the transaction; a message that was begun is removed.
     pub async fn forget_transaction(&mut self) {
         self.chunking = Chunking::None;
+        self.forward = None;
         if let Some(message) = self.transaction.take().and_then(|transaction| transaction.message) {
             message.abort(&self.worker.cleanup).await;
         }

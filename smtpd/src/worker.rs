@@ -1,6 +1,7 @@
 //! What all sessions of the process share: settings, lists, tables, and the services that are asked.
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use ipc::Pool;
 use ipc::cleanup::Cleanup;
 use ipc::rewrite::{Context as RewriteContext, Resolved, Rewriter};
 use lookup::{Maps, MatchList, OpenFlags, ParentStyle};
+use net::Protocols;
 use net::interfaces::Interface;
 
 use crate::restriction::{AddressTables, List, Lists, Stage, Tables, no_relay_protection, protects_relay};
@@ -36,6 +38,8 @@ pub struct Smtpd {
     pub cleanup_flags: u32,
     /// content_filter; empty for none.
     pub content_filter: Vec<u8>,
+    /// inet_protocols
+    pub protocols: Protocols,
     rewriter: Rc<Rewriter>,
     free_space: Cell<Option<(Instant, u64)>>,
 }
@@ -50,6 +54,10 @@ pub struct AllTables {
     pub mynetworks: MatchList,
     /// smtpd_forbid_bare_newline_exclusions
     pub bare_newline_exclusions: MatchList,
+    /// smtpd_authorized_xclient_hosts
+    pub xclient_hosts: MatchList,
+    /// smtpd_authorized_xforward_hosts
+    pub xforward_hosts: MatchList,
 }
 
 /// The service cannot be asked, or a table that it needs cannot.
@@ -63,7 +71,8 @@ impl Smtpd {
     /// A table that has changed on disk.
     pub fn changed_table(&self) -> Option<String> {
         let tables = &self.tables;
-        let lists = [&tables.mynetworks, &tables.bare_newline_exclusions];
+        let lists =
+            [&tables.mynetworks, &tables.bare_newline_exclusions, &tables.xclient_hosts, &tables.xforward_hosts];
         let changed = || lists.into_iter().find_map(MatchList::changed);
         tables.access.changed().or_else(|| tables.addresses.changed()).or_else(changed)
     }
@@ -89,6 +98,7 @@ impl Smtpd {
             own_addresses: config.own_addresses()?,
             cleanup: Rc::new(Pool::new(cleanup, ipc_timeout)),
             cleanup_flags: overrides.cleanup_flags,
+            protocols,
             content_filter: config.get(param::CONTENT_FILTER)?.into_bytes(),
             rewriter: Rc::new(Rewriter::new(&rewrite.to_string_lossy(), ipc_timeout)),
             free_space: Cell::new(None),
@@ -109,10 +119,16 @@ impl Smtpd {
             own_addresses: self.own_addresses.clone(),
             cleanup: self.cleanup.clone(),
             cleanup_flags: self.cleanup_flags,
+            protocols: self.protocols,
             content_filter: self.content_filter.clone(),
             rewriter: self.rewriter.clone(),
             free_space: Cell::new(None),
         })
+    }
+
+    /// An IPv4-mapped address as plain IPv4, as that of a peer is taken.
+    pub fn unmapped(&self, address: IpAddr) -> IpAddr {
+        net::unmap((address, 0).into(), self.protocols).ip()
     }
 
     /// Where mail for an address goes: in standard form first.
@@ -238,14 +254,16 @@ impl AllTables {
             Delimiters::new(&config.get(param::RECIPIENT_DELIMITER)?, config.get(param::OWNER_REQUEST_SPECIAL)?);
         let access_style = ParentStyle::of("smtpd_access_maps", &matching);
         let style = ParentStyle::of("mynetworks", &matching);
-        let exclusions = value(config, "smtpd_forbid_bare_newline_exclusions")?;
-        let exclusion_style = ParentStyle::of("smtpd_forbid_bare_newline_exclusions", &matching);
-        let name = "smtpd_forbid_bare_newline_exclusions";
+        let hosts = |name: &str| -> Result<MatchList, StartError> {
+            Ok(MatchList::open(config, name, &value(config, name)?, ParentStyle::of(name, &matching))?)
+        };
         Ok(AllTables {
             access: Tables::new(config.into(), access_style, delimiters),
             addresses: address_tables(config)?,
             mynetworks: MatchList::open(config, "mynetworks", &config.mynetworks()?, style)?,
-            bare_newline_exclusions: MatchList::open(config, name, &exclusions, exclusion_style)?,
+            bare_newline_exclusions: hosts("smtpd_forbid_bare_newline_exclusions")?,
+            xclient_hosts: hosts("smtpd_authorized_xclient_hosts")?,
+            xforward_hosts: hosts("smtpd_authorized_xforward_hosts")?,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Commands that are known and not offered: STARTTLS, AUTH, XCLIENT, XFORWARD, ETRN. They get the
+//! Commands that are known and not offered: STARTTLS, AUTH, ETRN. They get the
 //! replies of a server where the feature is switched off.
 
 use smtp_protocol::{Reply, Verb};
@@ -11,7 +11,6 @@ pub fn run(session: &mut Session, verb: Verb, argument: &[u8], line: &[u8]) -> S
         Verb::Starttls => session.fail(502, "5.5.1", "Error: command not implemented"),
         Verb::Auth if session.helo.is_none() => session.fail(503, "5.5.1", "Error: send HELO/EHLO first"),
         Verb::Auth => session.fail(503, "5.5.1", "Error: authentication not enabled"),
-        Verb::Xclient | Verb::Xforward => session.fail(550, "5.7.0", "Error: insufficient authorization"),
         Verb::Etrn => etrn(session, argument),
         _ => {
             logging::warning!("no command for {}: {}", verb.name(), text::printable(line));

@@ -3,6 +3,7 @@
 use smtp_protocol::Reply;
 
 use crate::command::helo::introduce;
+use crate::command::{xclient, xforward};
 use crate::session::{Session, Success};
 use crate::settings::Settings;
 
@@ -19,7 +20,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
     if !settings.discard_ehlo_keywords.is_empty() && !discards(settings, "SILENT-DISCARD") {
         logging::info!("discarding EHLO keywords: {}", settings.discard_ehlo_keywords.join(" "));
     }
-    let reply = Reply::lines_of(250, announcement(settings));
+    let reply = Reply::lines_of(250, announcement(session));
     session.reply(reply);
     Ok(true)
 }
@@ -30,7 +31,8 @@ pub fn discards(settings: &Settings, keyword: &str) -> bool {
 }
 
 /// What is announced is what works.
-fn announcement(settings: &Settings) -> Vec<Vec<u8>> {
+fn announcement(session: &Session) -> Vec<Vec<u8>> {
+    let settings = &session.worker.settings;
     let size = match settings.message_size_limit {
         Some(limit) => format!("SIZE {limit}"),
         None => "SIZE".to_owned(),
@@ -38,6 +40,12 @@ fn announcement(settings: &Settings) -> Vec<Vec<u8>> {
     let mut keywords = vec!["PIPELINING", &size];
     if !settings.vrfy_disabled {
         keywords.push("VRFY");
+    }
+    if session.xclient_allowed {
+        keywords.push(xclient::ANNOUNCEMENT);
+    }
+    if session.xforward_allowed {
+        keywords.push(xforward::ANNOUNCEMENT);
     }
     keywords.extend(["ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "CHUNKING"]);
     let kept = keywords.into_iter().filter(|line| {

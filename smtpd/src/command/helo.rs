@@ -10,7 +10,8 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
         session.reply(Reply::plain(501, "Syntax: HELO hostname"));
         return Ok(false);
     }
-    if !introduce(session, argument, "SMTP").await? {
+    // A client that has said EHLO speaks ESMTP, whatever it says later.
+    if !introduce(session, argument, session.protocol).await? {
         return Ok(false);
     }
     let hostname = session.worker.settings.myhostname.clone();
@@ -32,7 +33,7 @@ pub async fn introduce(session: &mut Session, argument: &[u8], protocol: &'stati
 }
 
 /// The name as it may stand in headers and log lines: what could be taken for more than a name becomes `?`.
-fn cleaned(argument: &[u8]) -> String {
+pub fn cleaned(argument: &[u8]) -> String {
     let clean = |c: char| match c {
         ' ' | '<' | '>' | '(' | ')' | '\\' | '"' | ';' | '@' => '?',
         c if c.is_control() => '?',

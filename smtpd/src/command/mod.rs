@@ -13,3 +13,5 @@ pub mod rcpt;
 pub mod rset;
 pub mod unknown;
 pub mod vrfy;
+pub mod xclient;
+pub mod xforward;

@@ -7,6 +7,7 @@ use smtp_protocol::path::{self, PathError};
 use crate::command::ehlo::discards;
 use crate::command::mail::{log_bad_address, refuse_parameter};
 use crate::envelope::{self, Circumstances};
+use crate::forward::Forward;
 use crate::log::Accepted;
 use crate::session::{Session, Success};
 
@@ -91,15 +92,27 @@ async fn accept(session: &mut Session, address: Vec<u8>, parameters: &RcptParame
 
 /// The first recipient is good: now there is a queue file.
 async fn open(session: &mut Session) -> Result<(), ipc::IpcError> {
-    let local_rewrite = session.rewrites_locally().await;
+    let local_rewrite = match session.forward.as_ref().and_then(|forward| forward.local) {
+        Some(local) => local,
+        None => session.rewrites_locally().await,
+    };
     let mut message = Message::open(&session.worker.cleanup, session.worker.cleanup_flags).await?;
     let queue_id = message.queue_id().to_owned();
-    logging::emit(&Accepted { queue_id: &queue_id, client: &session.peer.label });
+    let forward = session.forward.as_ref();
+    logging::emit(&Accepted {
+        queue_id: &queue_id,
+        client: &session.peer.label,
+        login: session.login.as_deref(),
+        original_id: forward.and_then(|forward| forward.ident.as_deref()),
+        original_client: forward.and_then(Forward::label),
+    });
     if let Some(transaction) = &mut session.transaction {
         let circumstances = Circumstances {
             queue_id: &queue_id,
             local_rewrite,
             peer: &session.peer,
+            login: session.login.as_deref(),
+            forward: session.forward.as_ref(),
             helo: session.helo.as_deref(),
             protocol: session.protocol,
             content_filter: &session.worker.content_filter,

@@ -95,7 +95,7 @@ impl Evaluation<'_> {
             Subject::Client => match host(&peer.name)? {
                 Some(found) => Ok(Some(found)),
                 None => {
-                    let address = peer.remote.ip().to_string();
+                    let address = peer.address_text();
                     search(search::network_keys(address.as_bytes()), address.as_bytes())
                 }
             },

@@ -20,6 +20,7 @@ impl Evaluation<'_> {
 
     /// permit_inet_interfaces
     pub(super) fn permit_inet_interfaces(&mut self) -> Verdict {
+        // The connection counts, not what XCLIENT says.
         let address = self.facts.peer.remote.ip();
         if net::interfaces::is_own(&self.worker.own_addresses, address) { Verdict::Permit } else { Verdict::Dunno }
     }
@@ -43,7 +44,7 @@ impl Evaluation<'_> {
             NameStatus::Temporary => 450,
             NameStatus::None => self.worker.settings.codes.unknown_client,
         };
-        let address = self.facts.peer.remote.ip();
+        let address = self.facts.peer.address_text();
         self.reject(Rejection::new(code, status, format!("Client host rejected: {text}, [{address}]")))
     }
 }

@@ -5,7 +5,7 @@ use ipc::cleanup::{Outcome, status};
 use crate::tests::fakes::{Client, with_server};
 
 /// Records as `TYPE payload` lines.
-fn shown(mut records: &[u8]) -> Vec<String> {
+pub fn shown(mut records: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
     while let Some((kind, rest)) = records.split_first() {
         let (mut length, mut shift, mut at) = (0usize, 0, 0);
@@ -23,7 +23,7 @@ fn shown(mut records: &[u8]) -> Vec<String> {
     lines
 }
 
-const ENVELOPE: [&str; 5] = [
+pub const ENVELOPE: [&str; 5] = [
     "EHLO client.test",
     "MAIL FROM:<a@b.test> BODY=8BITMIME RET=HDRS ENVID=a+2Bb",
     "RCPT TO:<bob@ok.test>",
@@ -235,54 +235,5 @@ fn a_client_that_drips_its_command_is_given_up_at_the_deadline() {
         let _ = tokio::time::timeout(std::time::Duration::from_millis(1200), dripping).await;
         let reply = client.reply().await.map(|reply| reply.code());
         assert!(matches!(reply, Some(421) | None), "{reply:?}");
-    });
-}
-
-#[test]
-fn chunks_reach_cleanup_as_lines_with_the_line_ends_they_have() {
-    with_server("", |server| async move {
-        let (mut client, _) = Client::connect(&server).await;
-        client.say_all(&ENVELOPE[..3]).await;
-        client.send(b"BDAT 12\r\n.\r\n..\r\nFrom BDAT 11\r\n me\r\nlf\n\r\nxBDAT 1 LAST\r\ny").await;
-        for expected in ["250 2.0.0 Ok: 12 bytes", "250 2.0.0 Ok: 11 bytes", "250 2.0.0 Ok: 27 bytes queued as QUEUEID"]
-        {
-            assert_eq!(client.reply().await.unwrap().verbatim(), expected.as_bytes());
-        }
-        let records = shown(&server.mail.borrow().finished[0]);
-        let at = records.iter().position(|line| line == "M ").unwrap() + 4;
-        assert_eq!(records[at..], ["N .", "N ..", "N From  me", "N lf", "N ", "N xy", "X ", "E "]);
-    });
-}
-
-#[test]
-fn a_bare_line_feed_in_a_chunk_spoils_the_message_when_it_is_forbidden() {
-    let settings = "smtpd_forbid_bare_newline_exclusions =\nsmtpd_forbid_bare_newline = reject\n";
-    with_server(settings, |server| async move {
-        let (mut client, _) = Client::connect(&server).await;
-        client.say_all(&ENVELOPE[..3]).await;
-        client.send(b"BDAT 2\r\na\r").await;
-        assert_eq!(client.reply().await.unwrap().verbatim(), b"250 2.0.0 Ok: 2 bytes");
-        client.send(b"BDAT 3\r\n\nb\nBDAT 0 LAST\r\n").await;
-        let reply = client.reply().await.unwrap();
-        assert_eq!(reply.verbatim(), b"550 5.5.2 mx.example.test Error: bare <LF> received");
-        let reply = client.reply().await.unwrap();
-        assert_eq!(reply.verbatim(), b"551 5.0.0 Discarded 0 bytes after earlier error");
-        assert!(server.mail.borrow().finished.is_empty());
-    });
-}
-
-#[test]
-fn a_long_message_in_chunks_is_as_whole_as_one_after_data() {
-    with_server("", |server| async move {
-        let (mut client, _) = Client::connect(&server).await;
-        client.say_all(&ENVELOPE[..3]).await;
-        let text = "x".repeat(200_000);
-        client.send(format!("BDAT 150000\r\n{}", &text[..150_000]).as_bytes()).await;
-        assert_eq!(client.reply().await.unwrap().code(), 250);
-        client.send(format!("BDAT 50000 LAST\r\n{}", &text[150_000..]).as_bytes()).await;
-        assert_eq!(client.reply().await.unwrap().verbatim(), b"250 2.0.0 Ok: 200002 bytes queued as QUEUEID");
-        let records = shown(&server.mail.borrow().finished[0]);
-        let content: usize = records.iter().filter(|line| line.contains(" xx")).map(|line| line.len() - 2).sum();
-        assert_eq!(content, 200_000);
     });
 }

@@ -1,6 +1,8 @@
 //! The session against fake services: what is said on the wire, what reaches cleanup.
 
+mod chunks;
 mod fakes;
+mod identity;
 mod messages;
 mod name_server;
 mod names;

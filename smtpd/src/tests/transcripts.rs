@@ -41,6 +41,11 @@ fn content_in_chunks_is_answered_as_postfix_does() {
 }
 
 #[test]
+fn another_identity_is_taken_as_postfix_takes_it() {
+    play(include_str!("../../tests/transcripts/xclient.txt"));
+}
+
+#[test]
 fn the_restrictions_answer_as_postfix_does() {
     play(include_str!("../../tests/transcripts/restrictions.txt"));
 }
