@@ -7,6 +7,8 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use nix::errno::Errno;
+
 use crate::{Family, Protocols};
 
 /// An address as `inet_ntop` prints it: lower case, the longest run of zeros compressed, a dotted tail for
@@ -64,6 +66,11 @@ pub fn reason(error: &io::Error) -> String {
         }
         None => error.to_string(),
     }
+}
+
+/// [`reason`] of an error number: the C library's words, not those of nix, which differ now and then.
+pub(crate) fn strerror(error: Errno) -> String {
+    reason(&error.into())
 }
 
 #[cfg(test)]

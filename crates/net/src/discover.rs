@@ -20,6 +20,7 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 
 use crate::Family;
+use crate::address::strerror;
 use crate::platform::{PLATFORM, Platform};
 
 pub use ioctl::{Siocgif, Siocglif};
@@ -187,7 +188,7 @@ impl fmt::Display for Warning {
                 write!(out, "ignoring interface with null netmask, address family {number}")
             }
             Self::CannotOpen(error) => {
-                write!(out, "can't open {FILE} ({}) - skipping IPv6 configuration", error.desc())
+                write!(out, "can't open {FILE} ({}) - skipping IPv6 configuration", strerror(*error))
             }
             Self::UnexpectedLine => write!(out, "unexpected data in {FILE} - skipping IPv6 configuration"),
             Self::UnexpectedRecord(request, family) => {
@@ -208,7 +209,7 @@ pub struct DiscoverError {
 impl fmt::Display for DiscoverError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { place, call, error } = self;
-        write!(out, "inet_addr_local[{place}]: {call}: {}", error.desc())
+        write!(out, "inet_addr_local[{place}]: {call}: {}", strerror(*error))
     }
 }
 

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
+use crate::address::strerror;
 use crate::platform::{PLATFORM, Platform};
 
 /// One address family.
@@ -218,7 +219,7 @@ pub struct ProbeWarning {
 
 impl fmt::Display for ProbeWarning {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "disabling {} name/address support: {}", self.family, self.error.desc())
+        write!(out, "disabling {} name/address support: {}", self.family, strerror(self.error))
     }
 }
 
@@ -228,7 +229,7 @@ pub struct ProbeError(pub Errno);
 
 impl fmt::Display for ProbeError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "socket: {}", self.0.desc())
+        write!(out, "socket: {}", strerror(self.0))
     }
 }
 
