@@ -2,6 +2,7 @@
 
 mod architecture;
 mod parameters;
+mod porting;
 
 use crate::failure::Outcome;
 use crate::workspace;
@@ -32,5 +33,6 @@ pub fn run() -> Outcome {
 pub fn generated() -> Outcome<Vec<Generated>> {
     let mut files = parameters::generated()?;
     files.extend(architecture::generated()?);
+    files.push(porting::generated());
     Ok(files)
 }

@@ -12,6 +12,7 @@ mod install;
 mod manifest;
 mod oracle;
 mod packages;
+mod porting;
 mod programs;
 mod run;
 mod send;
@@ -57,8 +58,16 @@ enum Command {
     },
     /// Check the rules of the source that the compiler does not know
     Tidy,
-    /// Write the generated files again: parameter constants, parameter reference, table of programs
+    /// Write the generated files again: parameter constants, parameter reference, table of programs, porting
     Docs,
+    /// What this machine can know about other platforms: their kernel answers, our methods, their types
+    Porting,
+    /// Run a program as if the kernel had no IPv6
+    WithoutIpv6 {
+        /// The program and its arguments
+        #[arg(trailing_var_arg = true, required = true)]
+        command: Vec<String>,
+    },
     /// Install by conf/manifest
     Install(install::Options),
     /// Measure these programs and Debian's Postfix in turn
@@ -75,6 +84,8 @@ impl Command {
             Command::Oracle { filter } => oracle::run(filter.as_deref()),
             Command::Tidy => tidy::run(),
             Command::Docs => docs::run(),
+            Command::Porting => porting::run(),
+            Command::WithoutIpv6 { command } => porting::without_ipv6(&command),
             Command::Install(options) => install::run(&options),
             Command::Bench(bench) => bench::run(&bench),
         }

@@ -3,7 +3,7 @@
 use crate::failure::Outcome;
 use crate::packages::{self, Tool, on_path};
 use crate::programs::{self, Profile};
-use crate::{accounts, install, oracle, run, workspace};
+use crate::{accounts, install, oracle, porting, run, workspace};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use testing::accounts::is_root;
@@ -28,6 +28,9 @@ pub fn all(filter: Option<&str>) -> Outcome {
     }
     println!("== unit tests");
     workspace::run(runner(&["--workspace", "--exclude", "scenarios"], filter).current_dir(workspace::root()))?;
+    if filter.is_none() {
+        porting::tests()?;
+    }
     let oracle = if is_root() { Some(oracle::prepare()?) } else { None };
     println!("== scenarios on these programs");
     scenarios("ours", oracle.as_deref(), filter)?;
