@@ -18,12 +18,13 @@
 //! $mail_owner, in a sandbox: it talks to strangers. It opens no file of the queue.
 //!
 //! # Peers
-//! public/cleanup (messages), private/rewrite (address classes), name servers.
+//! public/cleanup (messages), private/rewrite (address classes), private/anvil (counts of clients), name servers.
 //!
 //! # Diagnostics
 //! Sessions, rejections and problems go to the log. The client is told no more than it needs.
 
 mod checks;
+mod client_limits;
 mod command;
 mod connection;
 mod content;
@@ -53,7 +54,7 @@ pub static SERVICE: Service = Service {
     skeleton: Skeleton::Sessions,
     privilege: Privilege::MailOwner,
     why: "talks to strangers",
-    peers: &["cleanup", "rewrite"],
+    peers: &["cleanup", "rewrite", "anvil"],
     files: &[Access::UserDatabase],
     network: Network::Internet,
 };

@@ -10,6 +10,7 @@ use dsn::Status;
 use smtp_protocol::{Command, Reply, Verb};
 use tokio::net::TcpStream;
 
+use crate::client_limits::CountedClient;
 use crate::command;
 use crate::command::bdat::Chunking;
 use crate::connection::{CommandLine, Connection, Gone};
@@ -87,6 +88,8 @@ pub struct Session {
     pub xforward_allowed: bool,
     /// The user that XCLIENT names.
     pub login: Option<String>,
+    /// The client as anvil counts it.
+    pub counted: Option<CountedClient>,
     /// Where the next message comes from.
     pub forward: Option<Forward>,
 }
@@ -130,6 +133,7 @@ impl Session {
             xclient_allowed: allowed(&worker.tables.xclient_hosts),
             xforward_allowed: allowed(&worker.tables.xforward_hosts),
             login: None,
+            counted: None,
             forward: None,
             worker,
             peer,
@@ -353,6 +357,8 @@ impl Session {
             }
         }
         self.forget_transaction().await;
+        // Before the last reply: a client that comes again at once finds its place free.
+        self.counted = None;
         logging::emit(&Disconnect { client: &self.peer.label, statistics: self.statistics.to_string() });
         let _ = self.connection.close().await;
     }

@@ -11,12 +11,14 @@ use config::{Config, param};
 use daemon::StartError;
 use dns::Resolver;
 use ipc::Pool;
+use ipc::anvil::Counter;
 use ipc::cleanup::Cleanup;
 use ipc::rewrite::{Context as RewriteContext, Resolved, Rewriter};
 use lookup::{Maps, MatchList, OpenFlags, ParentStyle};
 use net::Protocols;
 use net::interfaces::Interface;
 
+use crate::client_limits::ClientLimits;
 use crate::restriction::{AddressTables, List, Lists, Stage, Tables, no_relay_protection, protects_relay};
 use crate::settings::Settings;
 
@@ -40,6 +42,12 @@ pub struct Smtpd {
     pub content_filter: Vec<u8>,
     /// inet_protocols
     pub protocols: Protocols,
+    /// smtpd_client_*_limit
+    pub limits: ClientLimits,
+    /// Counts clients.
+    pub anvil: Rc<Counter>,
+    /// Name of the service in master.cf.
+    pub service_name: String,
     rewriter: Rc<Rewriter>,
     free_space: Cell<Option<(Instant, u64)>>,
 }
@@ -58,6 +66,8 @@ pub struct AllTables {
     pub xclient_hosts: MatchList,
     /// smtpd_authorized_xforward_hosts
     pub xforward_hosts: MatchList,
+    /// smtpd_client_event_limit_exceptions
+    pub limit_exceptions: MatchList,
 }
 
 /// The service cannot be asked, or a table that it needs cannot.
@@ -71,8 +81,13 @@ impl Smtpd {
     /// A table that has changed on disk.
     pub fn changed_table(&self) -> Option<String> {
         let tables = &self.tables;
-        let lists =
-            [&tables.mynetworks, &tables.bare_newline_exclusions, &tables.xclient_hosts, &tables.xforward_hosts];
+        let lists = [
+            &tables.mynetworks,
+            &tables.bare_newline_exclusions,
+            &tables.xclient_hosts,
+            &tables.xforward_hosts,
+            &tables.limit_exceptions,
+        ];
         let changed = || lists.into_iter().find_map(MatchList::changed);
         tables.access.changed().or_else(|| tables.addresses.changed()).or_else(changed)
     }
@@ -99,6 +114,9 @@ impl Smtpd {
             cleanup: Rc::new(Pool::new(cleanup, ipc_timeout)),
             cleanup_flags: overrides.cleanup_flags,
             protocols,
+            limits: ClientLimits::read(config)?,
+            anvil: Counter::new(queue_directory.join("private/anvil")),
+            service_name: config.lookup("service_name")?.filter(|name| !name.is_empty()).unwrap_or("smtp".to_owned()),
             content_filter: config.get(param::CONTENT_FILTER)?.into_bytes(),
             rewriter: Rc::new(Rewriter::new(&rewrite.to_string_lossy(), ipc_timeout)),
             free_space: Cell::new(None),
@@ -120,6 +138,9 @@ impl Smtpd {
             cleanup: self.cleanup.clone(),
             cleanup_flags: self.cleanup_flags,
             protocols: self.protocols,
+            limits: ClientLimits::read(config)?,
+            anvil: self.anvil.clone(),
+            service_name: self.service_name.clone(),
             content_filter: self.content_filter.clone(),
             rewriter: self.rewriter.clone(),
             free_space: Cell::new(None),
@@ -263,6 +284,7 @@ impl AllTables {
             mynetworks: MatchList::open(config, "mynetworks", &config.mynetworks()?, style)?,
             bare_newline_exclusions: hosts("smtpd_forbid_bare_newline_exclusions")?,
             xclient_hosts: hosts("smtpd_authorized_xclient_hosts")?,
+            limit_exceptions: hosts("smtpd_client_event_limit_exceptions")?,
             xforward_hosts: hosts("smtpd_authorized_xforward_hosts")?,
         })
     }

@@ -107,6 +107,12 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     let context = context(service, config, &arguments, queue_directory, flow)?;
     let limits = Limits { max_use: limits.max_use.saturating_mul(context.session_limit as u64), ..limits };
     let limits = match service.skeleton {
+        // anvil_rate_time_unit: what it knows is worth nothing after that.
+        Skeleton::Solitary if service.name == "anvil" => {
+            let unit = context.config.get(param::ANVIL_RATE_TIME_UNIT)?;
+            let idle = if limits.max_idle.is_zero() { Duration::ZERO } else { limits.max_idle.max(unit) };
+            Limits { max_use: 0, max_idle: idle }
+        }
         // State would be lost: these never end by themselves.
         Skeleton::Solitary | Skeleton::Datagram => Limits { max_use: 0, max_idle: Duration::ZERO },
         Skeleton::Trigger if service.name == "qmgr" => Limits { max_use: 0, max_idle: Duration::ZERO },

@@ -11,6 +11,7 @@ pub mod channel;
 mod codec;
 pub mod pool;
 
+pub mod anvil;
 pub mod bounce;
 pub mod carrier;
 pub mod cleanup;

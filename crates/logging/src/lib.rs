@@ -11,7 +11,7 @@ mod line;
 mod record;
 mod sink;
 
-pub use line::{Format, Severity};
+pub use line::{Format, Severity, moment};
 pub use record::{Field, Record};
 pub use sink::{Destination, Setup, batch, end_batch, flush, set_program, set_up, set_up_command, tag};
 

@@ -79,6 +79,13 @@ pub(crate) struct Origin<'a> {
     pub host: &'a str,
 }
 
+/// `Mon DD HH:MM:SS` in local time, as texts of lines have it.
+pub fn moment(unix: i64) -> String {
+    let mut out = String::new();
+    stamp(&local(unix), false, &mut out);
+    out
+}
+
 /// `Mon DD HH:MM:SS`, with the day as maillog_file has it (zero-padded) or as syslog has it (blank-padded).
 pub(crate) fn stamp(now: &Civil, zero_padded: bool, out: &mut String) {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

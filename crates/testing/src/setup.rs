@@ -149,7 +149,7 @@ fn identity(line: &str) -> (Option<&str>, Option<&str>) {
     (words.next(), words.next())
 }
 
-const SERVICES: [&str; 13] = [
+const SERVICES: [&str; 14] = [
     "pickup unix n - n 60 1 pickup",
     "cleanup unix n - n - 0 cleanup",
     "qmgr unix n - n 300 1 qmgr",
@@ -162,16 +162,16 @@ const SERVICES: [&str; 13] = [
     "error unix - - n - - error",
     "retry unix - - n - - error",
     "local unix - n n - - local",
+    "anvil unix - - n - 1 anvil",
     "postlog unix-dgram n - n - 1 postlogd",
 ];
 
 /// What C Postfix needs beside them, and complains about in its log without.
-const ORACLE_SERVICES: [&str; 6] = [
+const ORACLE_SERVICES: [&str; 5] = [
     "trace unix - - n - 0 bounce",
     "verify unix - - n - 1 verify",
     "flush unix n - n 1000? 0 flush",
     "proxymap unix - - n - - proxymap",
-    "anvil unix - - n - 1 anvil",
     "scache unix - - n - 1 scache",
 ];
 

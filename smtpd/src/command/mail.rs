@@ -26,8 +26,13 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
         return session.fail(503, "5.5.1", "Error: MAIL after BDAT");
     }
     let path = match path::parse(argument, "FROM:", session.worker.settings.strict_envelopes) {
-        Ok(path) => path,
         Err(PathError::Syntax) => return session.fail(501, "5.5.4", "Syntax: MAIL FROM:<address>"),
+        // smtpd_client_message_rate_limit
+        _ if session.is_message_too_many().await => {
+            let text = format!("Error: too much mail from {}", session.peer.address_text());
+            return session.fail(450, "4.7.1", text);
+        }
+        Ok(path) => path,
         Err(PathError::Unterminated) => return session.fail(501, "5.1.7", "Bad sender address syntax"),
         Err(PathError::Address) => return bad_address(session, argument),
     };

@@ -20,8 +20,13 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
         return session.fail(503, "5.5.1", "Error: RCPT after BDAT");
     }
     let path = match path::parse(argument, "TO:", session.worker.settings.strict_envelopes) {
-        Ok(path) if !path.address.is_empty() => path,
         Err(PathError::Syntax) => return session.fail(501, "5.5.4", "Syntax: RCPT TO:<address>"),
+        // smtpd_client_recipient_rate_limit
+        _ if session.is_recipient_too_many().await => {
+            let text = format!("Error: too many recipients from {}", session.peer.address_text());
+            return session.fail(450, "4.7.1", text);
+        }
+        Ok(path) if !path.address.is_empty() => path,
         Err(PathError::Unterminated) => return session.fail(501, "5.1.3", "Bad recipient address syntax"),
         Ok(_) | Err(PathError::Address) => return bad_address(session, argument),
     };

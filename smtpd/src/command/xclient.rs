@@ -105,6 +105,7 @@ fn named(name: Known<String>) -> (String, NameStatus) {
 impl Session {
     /// Greets a client, or turns it down.
     pub async fn welcome(&mut self) -> Result<(), End> {
+        self.count_connection().await?;
         // smtpd_delay_reject
         if !self.worker.settings.delay_reject
             && let Some(rejection) = self.check_connect().await?

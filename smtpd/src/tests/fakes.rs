@@ -10,7 +10,7 @@ use std::time::Duration;
 use config::Config;
 use dns::{Hosts, ResolvConf, Resolver};
 use ipc::channel::{Channel, Server};
-use ipc::{cleanup, rewrite};
+use ipc::{anvil, cleanup, rewrite};
 use net::Protocols;
 use smtp_protocol::{Reply, ReplyParser};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -26,6 +26,8 @@ use crate::worker::Smtpd;
 pub struct Mail {
     pub finished: Vec<Vec<u8>>,
     pub aborted: usize,
+    /// What anvil was told; it answers with how often it was told the same.
+    pub counted: Vec<anvil::Request>,
     /// What the next message is answered.
     pub outcome: Option<cleanup::Outcome>,
 }
@@ -92,6 +94,10 @@ async fn start(settings: &str) -> TestServer {
     let mail = Rc::new(RefCell::new(Mail::default()));
     spawn_local(serve_cleanup(UnixListener::bind(directory.join("public/cleanup")).unwrap(), Rc::clone(&mail)));
     spawn_local(serve_rewrite(UnixListener::bind(directory.join("private/rewrite")).unwrap()));
+    // A socket that nobody listens on is an anvil that is not there.
+    if !settings.contains("# no anvil") {
+        spawn_local(serve_anvil(UnixListener::bind(directory.join("private/anvil")).unwrap(), Rc::clone(&mail)));
+    }
     let config = Config::parse(format!("{MAIN_CF}{settings}").as_bytes(), Path::new("/nonexistent"), &[]).unwrap();
     let mut worker = Smtpd::new(&config, Duration::from_secs(5), &directory).unwrap();
     let conf = ResolvConf { servers: vec![name_server::serve().await], attempts: 1, ..ResolvConf::default() };
@@ -129,6 +135,25 @@ async fn serve_cleanup(listener: UnixListener, mail: Rc<RefCell<Mail>>) {
                     }
                     cleanup::Request::Abort => mail.borrow_mut().aborted += 1,
                 }
+            }
+        });
+    }
+}
+
+async fn serve_anvil(listener: UnixListener, mail: Rc<RefCell<Mail>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let mail = Rc::clone(&mail);
+        spawn_local(async move {
+            let mut channel: Server<anvil::Anvil> = Channel::new(stream);
+            while let Ok(Some(request)) = channel.receive_unlimited().await {
+                let mut mail = mail.borrow_mut();
+                mail.counted.push(request.clone());
+                let rate = mail.counted.iter().filter(|other| **other == request).count() as u32;
+                let anvil::Request::Count { identity, .. } = request else { continue };
+                let released = anvil::Request::Release { identity };
+                let connections = rate - mail.counted.iter().filter(|other| **other == released).count() as u32;
+                drop(mail);
+                channel.send(&anvil::Counts { connections, rate }).await.unwrap();
             }
         });
     }

@@ -3,6 +3,7 @@
 mod chunks;
 mod fakes;
 mod identity;
+mod limits;
 mod messages;
 mod name_server;
 mod names;
