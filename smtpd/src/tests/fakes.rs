@@ -146,13 +146,11 @@ async fn serve_anvil(listener: UnixListener, mail: Rc<RefCell<Mail>>) {
         spawn_local(async move {
             let mut channel: Server<anvil::Anvil> = Channel::new(stream);
             while let Ok(Some(request)) = channel.receive_unlimited().await {
-                let mut mail = mail.borrow_mut();
-                mail.counted.push(request.clone());
-                let rate = mail.counted.iter().filter(|other| **other == request).count() as u32;
+                mail.borrow_mut().counted.push(request.clone());
+                let told = |what| mail.borrow().counted.iter().filter(|other| **other == what).count() as u32;
+                let rate = told(request.clone());
                 let anvil::Request::Count { identity, .. } = request else { continue };
-                let released = anvil::Request::Release { identity };
-                let connections = rate - mail.counted.iter().filter(|other| **other == released).count() as u32;
-                drop(mail);
+                let connections = rate.saturating_sub(told(anvil::Request::Release { identity }));
                 channel.send(&anvil::Counts { connections, rate }).await.unwrap();
             }
         });
