@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use wire::status::{Report, SESSION_LIMIT, descriptors};
 
 use crate::service::{Service, Worker};
@@ -34,12 +33,7 @@ pub(crate) fn program(directory: &Path, command: &str) -> PathBuf {
 impl Nursery {
     /// Starts a worker.
     pub(crate) fn start(&mut self, service: &Service) -> io::Result<Worker> {
-        let (ours, theirs) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-        )?;
+        let (ours, theirs) = sys::descriptor::packet_pair()?;
         self.generation = self.generation.wrapping_add(1);
         let stdout = std::io::stdout();
         let mut map = vec![

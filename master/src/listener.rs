@@ -148,6 +148,7 @@ fn open_inet(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_address(true)?;
+    #[cfg(not(any(target_os = "solaris", target_os = "illumos")))]
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
     socket.set_nonblocking(true)?;

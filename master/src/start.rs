@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use config::{Config, Terminal, param};
-use nix::fcntl::OFlag;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::unistd::{getpgrp, getpid, setsid};
 use sys::identity::{Identity, is_root};
@@ -79,8 +78,7 @@ fn prepare(arguments: &Arguments, config: Config, owner: Identity) -> Result<Sup
     let _ = sys::privilege::raise_descriptor_limit();
     let directory = config.directory().to_path_buf();
     let text = |error: config::ValueError| error.to_string();
-    let (read, write) =
-        nix::unistd::pipe2(OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).map_err(|error| format!("pipe: {error}"))?;
+    let (read, write) = flow_pipe().map_err(|error| format!("pipe: {error}"))?;
     let import = config.get(param::IMPORT_ENVIRONMENT).map_err(text)?;
     let mut environment = clean_environment(&import, |name| std::env::var_os(name));
     environment.retain(|(name, _)| name != "MAIL_CONFIG");
@@ -124,10 +122,19 @@ fn authorize(queue: &Path) -> Result<(), String> {
     Err("the master command is reserved for the superuser".to_owned())
 }
 
+/// The pipe whose bytes are the tokens of flow control; whoever reads or writes one waits for nobody.
+fn flow_pipe() -> std::io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = std::io::pipe()?;
+    let (read, write) = (OwnedFd::from(read), OwnedFd::from(write));
+    sys::descriptor::set_nonblocking(read.as_fd(), true)?;
+    sys::descriptor::set_nonblocking(write.as_fd(), true)?;
+    Ok((read, write))
+}
+
 /// `-w`: the same program again in the background; success is the byte that it sends when it is ready.
 fn wait_for_child() -> Result<ExitCode, String> {
     const READY_NUMBER: i32 = 9;
-    let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|error| format!("pipe: {error}"))?;
+    let (read, write) = std::io::pipe().map_err(|error| format!("pipe: {error}"))?;
     let mut environment: Vec<_> = std::env::vars_os().collect();
     environment.push((READY.into(), READY_NUMBER.to_string().into()));
     let stdout = std::io::stdout();
@@ -142,7 +149,7 @@ fn wait_for_child() -> Result<ExitCode, String> {
     })
     .map_err(|error| format!("fork: {error}"))?;
     drop(write);
-    if wait_for_byte(read) {
+    if wait_for_byte(read.into()) {
         return Ok(ExitCode::SUCCESS);
     }
     if child.try_wait().ok().flatten().is_none() {

@@ -68,6 +68,11 @@ pub fn reason(error: &io::Error) -> String {
     }
 }
 
+/// The number of an error of the system; what the standard library made up itself is a bad argument.
+pub(crate) fn errno(error: io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw)
+}
+
 /// [`reason`] of an error number: the C library's words, not those of nix, which differ now and then.
 pub(crate) fn strerror(error: Errno) -> String {
     reason(&error.into())

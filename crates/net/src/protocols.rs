@@ -7,9 +7,9 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::sys::socket::{AddressFamily, SockType};
 
-use crate::address::strerror;
+use crate::address::{errno, strerror};
 use crate::platform::{PLATFORM, Platform};
 
 /// One address family.
@@ -119,7 +119,8 @@ impl Protocols {
     /// # Errors
     /// A socket could not be created for any other reason (out of descriptors).
     pub fn probe(self) -> Result<(Self, Vec<ProbeWarning>), ProbeError> {
-        self.probe_with(|family| socket(family.domain(), SockType::Stream, SockFlag::SOCK_CLOEXEC, None).map(drop))
+        let socket = |family: Family| sys::descriptor::new_socket(family.domain(), SockType::Stream);
+        self.probe_with(|family| socket(family).map(drop).map_err(errno))
     }
 
     fn probe_with(self, create: impl Fn(Family) -> Result<(), Errno>) -> Result<(Self, Vec<ProbeWarning>), ProbeError> {

@@ -1,13 +1,61 @@
 //! File descriptors: inherited ones, and ones that travel between processes.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socket,
+    socketpair,
+};
 
 /// Most descriptors that one message may carry.
 pub const MAX_DESCRIPTORS: usize = 4;
+
+/// A peer that is gone is an error of the call and no signal. Where the kernel has no such flag, it does for Rust programs,
+/// which ignore SIGPIPE.
+#[cfg(not(target_vendor = "apple"))]
+const NO_SIGNAL: MsgFlags = MsgFlags::MSG_NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const NO_SIGNAL: MsgFlags = MsgFlags::empty();
+
+/// Received descriptors are close-on-exec from the start; where the kernel has no such flag they become so at once.
+#[cfg(not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris", target_os = "aix")))]
+const CLOSE_ON_EXEC: MsgFlags = MsgFlags::MSG_CMSG_CLOEXEC;
+#[cfg(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris", target_os = "aix"))]
+const CLOSE_ON_EXEC: MsgFlags = MsgFlags::empty();
+
+/// New sockets are close-on-exec from the start; where the kernel has no such flag they become so at once.
+#[cfg(not(any(target_vendor = "apple", target_os = "aix")))]
+const NEW: SockFlag = SockFlag::SOCK_CLOEXEC;
+#[cfg(any(target_vendor = "apple", target_os = "aix"))]
+const NEW: SockFlag = SockFlag::empty();
+
+/// A socket, close-on-exec.
+///
+/// # Errors
+/// Those of socket(2): EAFNOSUPPORT where the kernel lacks the family.
+pub fn new_socket(family: AddressFamily, kind: SockType) -> io::Result<OwnedFd> {
+    close_on_exec(socket(family, kind, NEW, None)?)
+}
+
+/// Two Unix sockets that are connected with each other and keep messages apart, non-blocking and close-on-exec.
+///
+/// # Errors
+/// Those of socketpair(2).
+pub fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (one, other) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, NEW)?;
+    set_nonblocking(one.as_fd(), true)?;
+    set_nonblocking(other.as_fd(), true)?;
+    Ok((close_on_exec(one)?, close_on_exec(other)?))
+}
+
+fn close_on_exec(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if NEW.is_empty() {
+        fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    }
+    Ok(fd)
+}
 
 /// Takes ownership of a descriptor that the parent process left open under a known number, and marks it close-on-exec.
 ///
@@ -45,7 +93,7 @@ pub fn send_with(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd
     let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let control: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &rights };
-    Ok(sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None)?)
+    Ok(sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], control, NO_SIGNAL, None)?)
 }
 
 /// Receives bytes and the descriptors that came with them (close-on-exec).
@@ -55,12 +103,17 @@ pub fn send_with(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd
 pub fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut control = nix::cmsg_space!([RawFd; MAX_DESCRIPTORS]);
     let mut slices = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), CLOSE_ON_EXEC)?;
     let mut received = Vec::new();
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(numbers) = control {
             // SAFETY: the kernel has just installed these numbers in this process for this message; nobody owns them.
             received.extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
+        }
+    }
+    if CLOSE_ON_EXEC.is_empty() {
+        for descriptor in &received {
+            fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
         }
     }
     if message.flags.contains(MsgFlags::MSG_CTRUNC) {
@@ -96,7 +149,6 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
         target_os = "illumos"
     )))]
     {
-        use std::os::fd::AsFd;
         // SAFETY: as above.
         let number = unsafe { libc::accept(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut()) };
         if number < 0 {
@@ -138,7 +190,6 @@ pub fn readable_bytes(fd: BorrowedFd<'_>) -> io::Result<usize> {
 mod tests {
     use super::*;
     use std::io::{Read, Write};
-    use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
     #[test]

@@ -1,6 +1,5 @@
 //! Who a process is: users, groups, and becoming one of them for good.
 
-use std::ffi::CString;
 use std::io;
 
 use nix::unistd::{Gid, Group, Uid, User};
@@ -60,20 +59,67 @@ pub fn become_for_good(identity: &Identity) -> io::Result<()> {
         }
         return Err(io::Error::from(io::ErrorKind::PermissionDenied));
     }
-    let groups: Vec<Gid> = identity.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
-    nix::unistd::setgroups(&groups)?;
-    let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
-    nix::unistd::setresgid(gid, gid, gid)?;
-    nix::unistd::setresuid(uid, uid, uid)?;
+    set_groups(&identity.groups)?;
+    set_ids(Uid::from_raw(identity.uid), Gid::from_raw(identity.gid))?;
     if identity.uid != 0 && nix::unistd::setuid(Uid::from_raw(0)).is_ok() {
         return Err(io::Error::other("root privileges could be regained"));
     }
     Ok(())
 }
 
+fn set_groups(groups: &[u32]) -> io::Result<()> {
+    // SAFETY: pointer and length describe the live slice, which the kernel only reads.
+    let result = unsafe { libc::setgroups(groups.len() as _, groups.as_ptr()) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Real, effective and saved ids at once. Where there is no call for that, the old ones set all three for root.
+fn set_ids(uid: Uid, gid: Gid) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "openbsd"))]
+    {
+        nix::unistd::setresgid(gid, gid, gid)?;
+        nix::unistd::setresuid(uid, uid, uid)?;
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_os = "openbsd")))]
+    {
+        nix::unistd::setgid(gid)?;
+        nix::unistd::setuid(uid)?;
+    }
+    Ok(())
+}
+
+#[cfg(not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris", target_os = "aix")))]
 fn groups_of(user: &User) -> io::Result<Vec<u32>> {
-    let name = CString::new(user.name.as_str()).map_err(io::Error::other)?;
+    let name = std::ffi::CString::new(user.name.as_str()).map_err(io::Error::other)?;
     Ok(nix::unistd::getgrouplist(&name, user.gid)?.into_iter().map(Gid::as_raw).collect())
+}
+
+/// The primary group, and every group of the database that names the user: what getgrouplist(3) does where it exists.
+#[cfg(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris", target_os = "aix"))]
+fn groups_of(user: &User) -> io::Result<Vec<u32>> {
+    use std::sync::{Mutex, PoisonError};
+    /// getgrent(3) has one position a process.
+    static READER: Mutex<()> = Mutex::new(());
+    let _alone = READER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut groups = vec![user.gid.as_raw()];
+    // SAFETY: these calls take no pointers. An entry stays as it is until the next call, which nobody makes meanwhile: the
+    // lock is held, and other code looks groups up by name or number, with buffers of its own.
+    unsafe {
+        libc::setgrent();
+        while let Some(group) = libc::getgrent().as_ref() {
+            let mut member = group.gr_mem;
+            // The list of members ends with a null pointer; each points to a string that ends with NUL.
+            while !member.is_null() && !(*member).is_null() {
+                let name = std::ffi::CStr::from_ptr(*member);
+                if name.to_bytes() == user.name.as_bytes() && !groups.contains(&group.gr_gid) {
+                    groups.push(group.gr_gid);
+                }
+                member = member.add(1);
+            }
+        }
+        libc::endgrent();
+    }
+    Ok(groups)
 }
 
 #[cfg(test)]

@@ -54,7 +54,8 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
-    Ok(hard)
+    // The limit is signed on some systems, and of another width.
+    Ok(u64::try_from(i128::from(hard)).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -68,13 +68,21 @@ pub fn close_from(first: RawFd) {
     #[cfg(target_os = "linux")]
     // SAFETY: called at the start of main(), before anything in this process owns descriptors from `first` on.
     unsafe {
-        libc::close_range(first as libc::c_uint, libc::c_uint::MAX, 0);
+        libc::syscall(libc::SYS_close_range, first as libc::c_uint, libc::c_uint::MAX, 0);
     }
     #[cfg(not(target_os = "linux"))]
-    for number in first..1024 {
+    for number in first..table_size() {
         // SAFETY: as above.
         unsafe { libc::close(number) };
     }
+}
+
+/// Where no call closes a range: the numbers below this may be open. Bounded, for a limit may be as good as none.
+#[cfg(not(target_os = "linux"))]
+fn table_size() -> RawFd {
+    // SAFETY: sysconf takes an integer and touches no memory.
+    let limit = unsafe { libc::sysconf(libc::_SC_OPEN_MAX) };
+    RawFd::try_from(limit).unwrap_or(RawFd::MAX).clamp(1024, 65_536)
 }
 
 /// Signals that a daemon may want to ignore.
@@ -134,7 +142,13 @@ impl Plan {
         #[cfg(target_os = "linux")]
         // SAFETY: marks numbers close-on-exec; touches no memory.
         unsafe {
-            libc::close_range(self.above as libc::c_uint, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int);
+            let last = libc::c_uint::MAX;
+            libc::syscall(libc::SYS_close_range, self.above as libc::c_uint, last, libc::CLOSE_RANGE_CLOEXEC);
+        }
+        #[cfg(not(target_os = "linux"))]
+        for number in self.above..table_size() {
+            // SAFETY: as for the numbers below.
+            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
         }
         Ok(())
     }
@@ -144,7 +158,7 @@ fn take_identity(identity: &Identity) -> io::Result<()> {
     // SAFETY: the pointer and length describe the live vector; the other calls take integers. All are raw system calls
     // that may be made between fork and exec.
     let refused = unsafe {
-        libc::setgroups(identity.groups.len(), identity.groups.as_ptr()) != 0
+        libc::setgroups(identity.groups.len() as _, identity.groups.as_ptr()) != 0
             || libc::setgid(identity.gid) != 0
             || libc::setuid(identity.uid) != 0
     };

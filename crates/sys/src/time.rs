@@ -29,22 +29,18 @@ pub struct Civil {
 
 /// The local time at `unix` seconds since 1970; UTC where the C library refuses (a year out of its range).
 pub fn local(unix: i64) -> Civil {
-    // SAFETY: `tm` is plain data, valid when zeroed; localtime_r writes it and keeps no pointer to it.
+    // SAFETY: both structures are plain data, valid when zeroed; localtime_r writes it and keeps no pointer to it.
     let tm = unsafe {
         let mut tm: libc::tm = std::mem::zeroed();
-        let clock = unix as libc::time_t;
-        if libc::localtime_r(&clock, &mut tm).is_null() {
+        // The type of a time has another name in every C library; a field of that type has none.
+        let mut clock: libc::timespec = std::mem::zeroed();
+        clock.tv_sec = unix as _;
+        if libc::localtime_r(&clock.tv_sec, &mut tm).is_null() {
             return utc(unix);
         }
         tm
     };
-    let zone = if tm.tm_zone.is_null() {
-        String::new()
-    } else {
-        // SAFETY: tm_zone points to a string of the C library that lives until the zone is changed by tzset,
-        // which nothing in this program calls; it is copied at once.
-        unsafe { std::ffi::CStr::from_ptr(tm.tm_zone) }.to_string_lossy().into_owned()
-    };
+    let (offset, zone) = zone(&tm);
     Civil {
         year: i64::from(tm.tm_year) + 1900,
         month: tm.tm_mon as u8 + 1,
@@ -53,9 +49,34 @@ pub fn local(unix: i64) -> Civil {
         minute: tm.tm_min as u8,
         second: tm.tm_sec as u8,
         weekday: tm.tm_wday as u8,
-        offset: tm.tm_gmtoff as i32,
+        offset,
         zone,
     }
+}
+
+/// Seconds east of UTC, and the name of the zone.
+#[cfg(not(any(target_os = "illumos", target_os = "solaris", target_os = "aix")))]
+fn zone(tm: &libc::tm) -> (i32, String) {
+    let zone = if tm.tm_zone.is_null() {
+        String::new()
+    } else {
+        // SAFETY: tm_zone points to a string of the C library that lives until the zone is changed by tzset,
+        // which nothing in this program calls; it is copied at once.
+        unsafe { std::ffi::CStr::from_ptr(tm.tm_zone) }.to_string_lossy().into_owned()
+    };
+    (tm.tm_gmtoff as i32, zone)
+}
+
+/// Seconds east of UTC, and the name of the zone, from `+0200 CEST`: these systems keep them to themselves.
+#[cfg(any(target_os = "illumos", target_os = "solaris", target_os = "aix"))]
+fn zone(tm: &libc::tm) -> (i32, String) {
+    let mut text = [0u8; 64];
+    // SAFETY: the C library writes at most so many bytes as the buffer has, reads the live structure, and a constant string.
+    let length = unsafe { libc::strftime(text.as_mut_ptr().cast(), text.len(), c"%z %Z".as_ptr(), tm) };
+    let text = String::from_utf8_lossy(text.get(..length).unwrap_or_default());
+    let (offset, zone) = text.split_once(' ').unwrap_or((&text, ""));
+    let number = offset.parse::<i32>().unwrap_or(0);
+    ((number / 100 * 60 + number % 100) * 60, zone.to_owned())
 }
 
 /// The same moment in UTC; needs no zone data.

@@ -1,16 +1,17 @@
 //! The kernel as the methods of this folder ask it, so that an answer that was written down can stand in for it.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::sys::socket::{AddressFamily, SockType};
 use sys::interfaces::{self, Answer, Request};
 
 use super::layout::{Layout, Order, Pointer};
 use super::{Method, if_inet6};
 use crate::Family;
+use crate::address::errno;
 use crate::platform::PLATFORM;
 
 /// Most of /proc/net/if_inet6 that is read: a quarter of a million addresses.
@@ -77,7 +78,7 @@ impl Kernel for Live {
             Family::V4 => (AddressFamily::Inet, nix::libc::AF_INET),
             Family::V6 => (AddressFamily::Inet6, nix::libc::AF_INET6),
         };
-        let socket = socket(domain, SockType::Datagram, SockFlag::empty(), None)?;
+        let socket = sys::descriptor::new_socket(domain, SockType::Datagram).map_err(errno)?;
         let family = u16::try_from(number).map_err(|_| Errno::EAFNOSUPPORT)?;
         Ok(Box::new(Socket { socket, request: self.request, family }))
     }
@@ -103,8 +104,4 @@ impl Questions for Socket {
     fn netmask(&self, record: &[u8]) -> Result<Vec<u8>, Errno> {
         interfaces::netmask(self.socket.as_fd(), self.request, record).map_err(errno)
     }
-}
-
-fn errno(error: io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw)
 }
