@@ -43,9 +43,12 @@ fn method_row(method: Method) -> String {
     let (asks, families, down, masks) = match method {
         Method::Getifaddrs => ("getifaddrs(3)", "both", "left out", "real"),
         Method::Siocglif => ("SIOCGLIFCONF, SIOCGLIFNETMASK", "both", "stay in", "real"),
-        Method::Procnet => {
-            ("SIOCGIFCONF, SIOCGIFNETMASK; /proc/net/if_inet6", "both", "IPv4 stays in, IPv6 is not there", "real")
-        }
+        Method::Procnet => (
+            "SIOCGIFCONF, SIOCGIFNETMASK; /proc/net/if_inet6",
+            "both",
+            "IPv4 stays in, IPv6 as far as the kernel keeps it",
+            "real",
+        ),
         Method::Siocgif => ("SIOCGIFCONF, SIOCGIFNETMASK", "IPv4; IPv6 where the kernel lists it", "stay in", "none"),
     };
     let has: Vec<_> = PLATFORMS.iter().filter(|row| row.methods.contains(&method)).map(|row| row.name).collect();

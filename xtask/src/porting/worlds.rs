@@ -7,7 +7,8 @@ pub(super) struct World {
     pub setup: Vec<String>,
     /// IPv4 addresses of interfaces that are up, with prefix lengths.
     pub v4: Vec<String>,
-    /// IPv4 addresses of interfaces that are down: requests to the kernel give them, getifaddrs marks them.
+    /// Addresses of interfaces that are down: requests to the kernel give those of IPv4, /proc/net/if_inet6 those of IPv6 that the
+    /// kernel has kept, and getifaddrs marks them.
     pub down: Vec<String>,
     /// IPv6 addresses.
     pub v6: Vec<String>,
@@ -35,6 +36,7 @@ const LINK_LOCAL: &str = "fe80::ff:fe00:1/64";
 
 pub(super) fn all() -> Vec<World> {
     let mut worlds = ordinary();
+    worlds.extend(down());
     worlds.extend(odd());
     worlds.extend(lacking());
     worlds.push(many_addresses());
@@ -85,7 +87,7 @@ fn ordinary() -> Vec<World> {
     ]
 }
 
-fn odd() -> Vec<World> {
+fn down() -> Vec<World> {
     let mut down = e0(
         "an interface that is down",
         &["ip addr add 10.1.2.3/24 dev e0", "ip addr add 2001:db8:1::25/64 dev e0 nodad", "ip link set e0 down"],
@@ -96,10 +98,17 @@ fn odd() -> Vec<World> {
     let mut lo_down = world("nothing but loopback, and that down", &[LO, "ip link set lo down"], &[], &[]);
     lo_down.v4.clear();
     lo_down.down.push("127.0.0.1/8".to_owned());
+    let mut given =
+        world("an address given to an interface that is down", &[LO, E0[0]], &["127.0.0.1/8"], &["::1/128"]);
+    given.setup.push("ip addr add 10.1.2.3/24 dev e0".to_owned());
+    given.setup.push("ip addr add 2001:db8:1::25/64 dev e0 nodad".to_owned());
+    given.down.extend(["10.1.2.3/24", "2001:db8:1::25/64"].map(str::to_owned));
+    vec![down, given, lo_down]
+}
+
+fn odd() -> Vec<World> {
     let other = "ip link add e1 address 02:00:00:00:00:02 type veth peer name p1";
     vec![
-        down,
-        lo_down,
         e0(
             "odd prefixes, and none",
             &[
