@@ -105,7 +105,9 @@ fn methods() -> String {
 
 fn write(text: &str) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| format!("write standard output: {error}"))
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| format!("write standard output: {}", net::reason(&error)))
 }
 
 #[derive(Default)]
