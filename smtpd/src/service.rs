@@ -21,7 +21,11 @@ impl Worker for Server {
     fn start(context: &Context) -> Result<Server, StartError> {
         let (config, name) = (&context.config, param::STRESS.name());
         // Relative: the working directory is the queue directory.
-        let server = |config| Smtpd::new(config, context.ipc_timeout(), Path::new(""));
+        let server = |config| -> Result<Smtpd, StartError> {
+            let mut server = Smtpd::new(config, context.ipc_timeout(), Path::new(""))?;
+            server.verbose = context.verbose > 0;
+            Ok(server)
+        };
         if config.setting(name).is_none_or(|setting| setting.origin != Origin::Override) {
             return Ok(Server { calm: Rc::new(server(config)?), stressed: None });
         }

@@ -88,6 +88,8 @@ pub struct Session {
     pub xforward_allowed: bool,
     /// The user that XCLIENT names.
     pub login: Option<String>,
+    /// What is said goes to the log. debug_peer_list
+    debug: bool,
     /// The client as anvil counts it.
     pub counted: Option<CountedClient>,
     /// Where the next message comes from.
@@ -132,6 +134,8 @@ impl Session {
             denied: false,
             xclient_allowed: allowed(&worker.tables.xclient_hosts),
             xforward_allowed: allowed(&worker.tables.xforward_hosts),
+            // debug_peer_level is at least 1, and the dialogue is the first level.
+            debug: worker.verbose || allowed(&worker.tables.debug_peers),
             login: None,
             counted: None,
             forward: None,
@@ -152,6 +156,7 @@ impl Session {
                 let quoted = text::printable(&line.bytes[..line.bytes.len().min(30)]);
                 logging::warning!("{}: request longer than {limit}: {quoted}...", self.peer.label);
             }
+            self.log_dialogue('<', &line.bytes);
             if line.bare_lf {
                 self.bare_line_feed()?;
             }
@@ -299,10 +304,20 @@ impl Session {
 
     /// Queues a reply. With soft_bounce nothing is permanent.
     pub fn reply(&mut self, reply: Reply) {
-        if self.worker.settings.soft_bounce && reply.code() >= 500 {
-            self.connection.queue(&softened(&reply));
-        } else {
-            self.connection.queue(&reply);
+        let reply = if self.worker.settings.soft_bounce && reply.code() >= 500 { softened(&reply) } else { reply };
+        if self.debug {
+            let mut text = Vec::new();
+            reply.write(&mut text);
+            for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                self.log_dialogue('>', line.strip_suffix(b"\r").unwrap_or(line));
+            }
+        }
+        self.connection.queue(&reply);
+    }
+
+    fn log_dialogue(&self, direction: char, line: &[u8]) {
+        if self.debug {
+            logging::info!("{direction} {}: {}", self.peer.label, text::printable(line));
         }
     }
 

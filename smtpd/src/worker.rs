@@ -46,6 +46,8 @@ pub struct Smtpd {
     pub limits: ClientLimits,
     /// Counts clients.
     pub anvil: Rc<Counter>,
+    /// The dialogue with every client goes to the log: `-v` in master.cf.
+    pub verbose: bool,
     /// Name of the service in master.cf.
     pub service_name: String,
     rewriter: Rc<Rewriter>,
@@ -68,6 +70,8 @@ pub struct AllTables {
     pub xforward_hosts: MatchList,
     /// smtpd_client_event_limit_exceptions
     pub limit_exceptions: MatchList,
+    /// debug_peer_list
+    pub debug_peers: MatchList,
 }
 
 /// The service cannot be asked, or a table that it needs cannot.
@@ -87,6 +91,7 @@ impl Smtpd {
             &tables.xclient_hosts,
             &tables.xforward_hosts,
             &tables.limit_exceptions,
+            &tables.debug_peers,
         ];
         let changed = || lists.into_iter().find_map(MatchList::changed);
         tables.access.changed().or_else(|| tables.addresses.changed()).or_else(changed)
@@ -116,6 +121,7 @@ impl Smtpd {
             protocols,
             limits: ClientLimits::read(config)?,
             anvil: Counter::new(queue_directory.join("private/anvil")),
+            verbose: false,
             service_name: config.lookup("service_name")?.filter(|name| !name.is_empty()).unwrap_or("smtp".to_owned()),
             content_filter: config.get(param::CONTENT_FILTER)?.into_bytes(),
             rewriter: Rc::new(Rewriter::new(&rewrite.to_string_lossy(), ipc_timeout)),
@@ -140,6 +146,7 @@ impl Smtpd {
             protocols: self.protocols,
             limits: ClientLimits::read(config)?,
             anvil: self.anvil.clone(),
+            verbose: self.verbose,
             service_name: self.service_name.clone(),
             content_filter: self.content_filter.clone(),
             rewriter: self.rewriter.clone(),
@@ -284,6 +291,7 @@ impl AllTables {
             mynetworks: MatchList::open(config, "mynetworks", &config.mynetworks()?, style)?,
             bare_newline_exclusions: hosts("smtpd_forbid_bare_newline_exclusions")?,
             xclient_hosts: hosts("smtpd_authorized_xclient_hosts")?,
+            debug_peers: hosts("debug_peer_list")?,
             limit_exceptions: hosts("smtpd_client_event_limit_exceptions")?,
             xforward_hosts: hosts("smtpd_authorized_xforward_hosts")?,
         })
