@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config::{Config, Param, param};
 use daemon::{Context, StartError};
-use lookup::{DomainList, Maps, OpenFlags, ParentStyle};
+use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 use net::Family;
 
 use crate::order::{Order, Preference};
@@ -17,7 +17,7 @@ use crate::settings::{BindRules, Dialogue, Limits, LookupRules, Protocol, Reuse,
 /// # Errors
 /// A value that makes no sense.
 pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, StartError> {
-    let reader = Reader { config: &context.config, protocol };
+    let reader = Reader { config: &context.config, protocol, verbose: context.verbose > 0 };
     let config = reader.config;
     Ok(Settings {
         protocol,
@@ -46,6 +46,7 @@ pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, Start
 struct Reader<'a> {
     config: &'a Config,
     protocol: Protocol,
+    verbose: bool,
 }
 
 impl Reader<'_> {
@@ -109,6 +110,8 @@ impl Reader<'_> {
 
     fn dialogue(&self) -> Result<Dialogue, StartError> {
         let discard = self.get(param::SMTP_DISCARD_EHLO_KEYWORDS, param::LMTP_DISCARD_LHLO_KEYWORDS)?;
+        let name = param::DEBUG_PEER_LIST.name();
+        let listed = self.config.lookup(name)?.unwrap_or_default();
         let line_limit = self.count(param::SMTP_LINE_LENGTH_LIMIT, param::LMTP_LINE_LENGTH_LIMIT)?;
         Ok(Dialogue {
             never_ehlo: self.config.get(param::SMTP_NEVER_SEND_EHLO)?,
@@ -118,6 +121,9 @@ impl Reader<'_> {
             discard_keywords: discard.iter().map(|keyword| keyword.to_ascii_uppercase()).collect(),
             line_limit: (line_limit > 0).then_some(line_limit),
             quote_envelope: self.get(param::SMTP_QUOTE_RFC821_ENVELOPE, param::LMTP_QUOTE_RFC821_ENVELOPE)?,
+            send_xforward: self.get(param::SMTP_SEND_XFORWARD_COMMAND, param::LMTP_SEND_XFORWARD_COMMAND)?,
+            debug_peers: MatchList::open(self.config, name, &listed, ParentStyle::in_config(self.config, name))?,
+            verbose: self.verbose,
         })
     }
 
@@ -129,6 +135,7 @@ impl Reader<'_> {
             rcpt: self.get(param::SMTP_RCPT_TIMEOUT, param::LMTP_RCPT_TIMEOUT)?,
             data_init: self.get(param::SMTP_DATA_INIT_TIMEOUT, param::LMTP_DATA_INIT_TIMEOUT)?,
             data_transfer: self.get(param::SMTP_DATA_XFER_TIMEOUT, param::LMTP_DATA_XFER_TIMEOUT)?,
+            xforward: self.get(param::SMTP_XFORWARD_TIMEOUT, param::LMTP_XFORWARD_TIMEOUT)?,
             data_done: self.get(param::SMTP_DATA_DONE_TIMEOUT, param::LMTP_DATA_DONE_TIMEOUT)?,
             rset: self.get(param::SMTP_RSET_TIMEOUT, param::LMTP_RSET_TIMEOUT)?,
             quit: self.get(param::SMTP_QUIT_TIMEOUT, param::LMTP_QUIT_TIMEOUT)?,

@@ -34,6 +34,7 @@ mod destination;
 mod envelope;
 mod failure;
 mod find;
+mod forward;
 mod order;
 mod protection;
 mod race;

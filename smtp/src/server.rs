@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use lookup::MatchList;
 use net::{Family, Shown};
 
 /// A server that a message can be given to.
@@ -38,6 +39,16 @@ impl Server {
     /// `NAME[ADDRESS]:PORT`, as `relay=` and texts about connections have it.
     pub fn relay(&self) -> String {
         format!("{}{}", self.name, self.endpoint)
+    }
+
+    /// Whether the list names it.
+    pub fn is_in(&self, list: &MatchList) -> bool {
+        let address = match &self.endpoint {
+            Endpoint::Internet(address) => Shown(address.ip()).to_string(),
+            Endpoint::Unix(_) => return false,
+        };
+        // A list that cannot be asked is logged by itself.
+        !list.is_empty() && list.matches_host(self.name.as_bytes(), address.as_bytes()).unwrap_or(false)
     }
 
     /// Its address family.

@@ -43,6 +43,8 @@ pub struct Session {
     pub closing: bool,
     /// The message that it carries, for log lines.
     pub queue_id: String,
+    /// The dialogue goes to the log.
+    debug: bool,
     /// Lines that were no replies.
     strays: u32,
     stream: Stream,
@@ -66,6 +68,8 @@ pub enum Broken {
 pub enum Stage {
     /// Waiting for the greeting.
     Greeting,
+    /// XFORWARD before a message.
+    Forward,
     /// EHLO, HELO or LHLO.
     Hello(&'static str),
     /// RSET before another message.
@@ -98,6 +102,7 @@ impl Session {
             unfinished: false,
             closing: false,
             queue_id: String::new(),
+            debug: settings.dialogue.verbose || server.is_in(&settings.dialogue.debug_peers),
             strays: 0,
             stream,
             input: Input::new(),
@@ -153,10 +158,25 @@ impl Session {
 
     /// Appends a command line to the output.
     pub fn command(&mut self, parts: &[&[u8]]) {
+        let start = self.output.len();
         for part in parts {
             self.output.extend_from_slice(part);
         }
+        self.log_sent(start);
         self.output.extend_from_slice(b"\r\n");
+    }
+
+    /// Logs the command that stands in the output from `start` on, if the dialogue is to be logged.
+    pub fn log_sent(&self, start: usize) {
+        self.log_dialogue('>', self.output.get(start..).unwrap_or_default());
+    }
+
+    /// Logs a line of the dialogue, if it is to be logged.
+    pub fn log_dialogue(&self, direction: char, line: &[u8]) {
+        // debug_peer_list
+        if self.debug {
+            logging::info!("{direction} {}: {}", self.server.relay(), text::printable(line));
+        }
     }
 
     /// Whether the session has nothing to say and the server has not hung up: it can take another message.
@@ -182,6 +202,7 @@ impl Session {
     /// Says QUIT, and waits for nothing.
     pub fn farewell(&self) {
         if !self.closing {
+            self.log_dialogue('>', b"QUIT");
             self.stream.write_some(b"QUIT\r\n");
         }
     }
@@ -201,6 +222,10 @@ impl Session {
 
     fn parse(&mut self) -> Result<Option<Reply>, Broken> {
         while let Some(line) = self.input.line(Newline::Lenient) {
+            // debug_peer_list
+            if self.debug {
+                logging::info!("< {}: {}", self.server.relay(), text::printable(line.bytes));
+            }
             match self.parser.line(line.bytes) {
                 Ok(Some(reply)) => {
                     self.closing |= reply.code() == 421;
@@ -302,6 +327,7 @@ impl Stage {
             Self::Hello("LHLO") => "LHLO command",
             Self::Hello(_) => "HELO command",
             Self::Reset => "final RSET command",
+            Self::Forward => "XFORWARD command",
             Self::Mail => "MAIL FROM command",
             Self::Rcpt => "RCPT TO command",
             Self::Data => "DATA command",
@@ -315,6 +341,7 @@ impl Stage {
         match self {
             Self::Greeting | Self::Hello(_) => limits.hello,
             Self::Reset => limits.rset,
+            Self::Forward => limits.xforward,
             Self::Mail => limits.mail,
             Self::Rcpt => limits.rcpt,
             Self::Data => limits.data_init,
@@ -330,6 +357,7 @@ impl fmt::Display for Stage {
             Self::Greeting => f.write_str("receiving the initial server greeting"),
             Self::Hello(word) => write!(f, "performing the {word} handshake"),
             Self::Reset => f.write_str("sending RSET probe"),
+            Self::Forward => f.write_str("sending XFORWARD name/address"),
             Self::Mail => f.write_str("sending MAIL FROM"),
             Self::Rcpt => f.write_str("sending RCPT TO"),
             Self::Data => f.write_str("sending DATA command"),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use lookup::DomainList;
+use lookup::{DomainList, MatchList};
 use net::{Family, Interface, Protocols};
 
 use crate::order::Order;
@@ -90,7 +90,7 @@ pub struct BindRules {
 }
 
 /// What may be said to servers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Dialogue {
     /// smtp_never_send_ehlo.
     pub never_ehlo: bool,
@@ -106,6 +106,12 @@ pub struct Dialogue {
     pub line_limit: Option<usize>,
     /// smtp_quote_rfc821_envelope.
     pub quote_envelope: bool,
+    /// smtp_send_xforward_command.
+    pub send_xforward: bool,
+    /// debug_peer_list: servers whose dialogue goes to the log.
+    pub debug_peers: MatchList,
+    /// `-v` in master.cf: that with every server does.
+    pub verbose: bool,
 }
 
 /// Time limits of the stages of a session.
@@ -125,6 +131,8 @@ pub struct Limits {
     pub data_transfer: Duration,
     /// smtp_data_done_timeout.
     pub data_done: Duration,
+    /// smtp_xforward_timeout.
+    pub xforward: Duration,
     /// smtp_rset_timeout.
     pub rset: Duration,
     /// smtp_quit_timeout.

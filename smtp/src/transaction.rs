@@ -9,6 +9,7 @@ use smtp_protocol::{Reply, Stuffer};
 
 use crate::envelope;
 use crate::failure::{Failure, Subject};
+use crate::forward;
 use crate::session::{Broken, Session, Stage};
 use crate::settings::{Protocol, Settings};
 
@@ -40,6 +41,11 @@ pub async fn transact(session: &mut Session, settings: &Settings, job: &Job, rec
     if session.unfinished {
         steps.push(Step::Reset);
     }
+    // smtp_send_xforward_command
+    if settings.dialogue.send_xforward && !session.extensions.xforward.is_empty() {
+        transaction.forwards = forward::commands(request, &session.extensions.xforward);
+        steps.extend((0..transaction.forwards.len()).map(Step::Forward));
+    }
     steps.push(Step::Mail);
     for &index in recipients {
         match request.recipients.get(index) {
@@ -57,6 +63,7 @@ pub async fn transact(session: &mut Session, settings: &Settings, job: &Job, rec
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Reset,
+    Forward(usize),
     Mail,
     Rcpt(usize),
     Data,
@@ -82,6 +89,8 @@ struct Transaction<'a> {
     mail: Option<Failure>,
     /// The reply to DATA.
     data: Option<Reply>,
+    /// XFORWARD commands.
+    forwards: Vec<Vec<u8>>,
     /// Replies that came.
     heard: usize,
 }
@@ -90,7 +99,7 @@ impl<'a> Transaction<'a> {
     fn new(settings: &'a Settings, job: &'a Job) -> Self {
         let settled = vec![false; job.request().recipients.len()];
         let (results, accepted) = (Vec::new(), Vec::new());
-        Self { settings, job, results, settled, accepted, mail: None, data: None, heard: 0 }
+        Self { settings, job, results, settled, accepted, mail: None, data: None, forwards: Vec::new(), heard: 0 }
     }
 
     async fn run(mut self, session: &mut Session, steps: &[Step]) -> Results {
@@ -164,9 +173,11 @@ impl<'a> Transaction<'a> {
         let request = self.job.request();
         // smtp_quote_rfc821_envelope
         let quote = self.settings.dialogue.quote_envelope;
+        let start = session.output.len();
         let (extensions, out) = (&session.extensions, &mut session.output);
         match step {
             Step::Reset => out.extend_from_slice(b"RSET"),
+            Step::Forward(at) => out.extend_from_slice(&self.forwards[at]),
             Step::Mail => envelope::mail(request, extensions, quote, out),
             Step::Rcpt(index) => {
                 if let Some(recipient) = request.recipients.get(index) {
@@ -175,13 +186,17 @@ impl<'a> Transaction<'a> {
             }
             Step::Data => out.extend_from_slice(b"DATA"),
         }
-        out.extend_from_slice(b"\r\n");
+        session.log_sent(start);
+        session.output.extend_from_slice(b"\r\n");
     }
 
     fn take(&mut self, session: &Session, step: Step, reply: Reply) {
         let refused = || Failure::refused(&session.server, &reply, step.stage().command());
         match step {
             Step::Reset => {}
+            Step::Forward(_) if reply.class() == 2 => {}
+            // The message is worth more than where it came from.
+            Step::Forward(_) => logging::warning!("{}: {}", self.job.request().queue_id, refused().reason),
             Step::Mail if reply.class() == 2 => {}
             Step::Mail => self.mail = Some(refused()),
             // What the server says of recipients of a message that it refused does not matter.
@@ -260,6 +275,7 @@ impl<'a> Transaction<'a> {
             logging::info!("{}: breaking line > {limit} bytes with <CR><LF>SPACE", self.job.request().queue_id);
         }
         stuffer.end(&mut session.output);
+        session.log_dialogue('>', b".");
         session.send(limit).await.map_err(|broken| session.failure(&broken, Stage::Body))
     }
 
@@ -324,6 +340,7 @@ impl Step {
     fn stage(self) -> Stage {
         match self {
             Self::Reset => Stage::Reset,
+            Self::Forward(_) => Stage::Forward,
             Self::Mail => Stage::Mail,
             Self::Rcpt(_) => Stage::Rcpt,
             Self::Data => Stage::Data,

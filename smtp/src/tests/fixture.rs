@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use delivery::{Job, Recipient, Request, flags};
-use lookup::{DomainList, Maps, ParentStyle};
+use lookup::{DomainList, Maps, MatchList, ParentStyle};
 use net::{Interface, Protocols};
 use queue::record::{self, Type};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -42,6 +42,9 @@ pub fn settings() -> Settings {
             discard_keywords: Vec::new(),
             line_limit: Some(998),
             quote_envelope: true,
+            send_xforward: false,
+            debug_peers: MatchList::open(lookup::Settings::default(), "test", "", ParentStyle::Dotted).unwrap(),
+            verbose: false,
         },
         limits: Limits {
             connect: second,
@@ -50,6 +53,7 @@ pub fn settings() -> Settings {
             rcpt: second,
             data_init: second,
             data_transfer: second,
+            xforward: second,
             data_done: second,
             rset: second,
             quit: second,
