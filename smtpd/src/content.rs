@@ -26,7 +26,7 @@ impl ContentWriter {
 
     /// Appends a line, or with `ended` false a piece of one, as a record. Beyond the limit nothing is written.
     pub fn text(&mut self, bytes: &[u8], ended: bool, out: &mut Vec<u8>) {
-        self.size += bytes.len() as u64 + if ended { 2 } else { 0 };
+        self.size += bytes.len() as u64 + 2;
         let start = !std::mem::replace(&mut self.within_line, !ended);
         if self.is_too_large() {
             return;
@@ -47,7 +47,7 @@ impl ContentWriter {
         }
     }
 
-    /// Bytes so far, line ends as two.
+    /// Bytes so far, each record with two for a line end, as message_size_limit counts.
     pub fn size(&self) -> u64 {
         self.size
     }

@@ -45,7 +45,7 @@ fn a_long_message_in_chunks_is_as_whole_as_one_after_data() {
         client.send(format!("BDAT 150000\r\n{}", &text[..150_000]).as_bytes()).await;
         assert_eq!(client.reply().await.unwrap().code(), 250);
         client.send(format!("BDAT 50000 LAST\r\n{}", &text[150_000..]).as_bytes()).await;
-        assert_eq!(client.reply().await.unwrap().verbatim(), b"250 2.0.0 Ok: 200002 bytes queued as QUEUEID");
+        assert_eq!(client.reply().await.unwrap().verbatim(), b"250 2.0.0 Ok: 200196 bytes queued as QUEUEID");
         let records = shown(&server.mail.borrow().finished[0]);
         let content: usize = records.iter().filter(|line| line.contains(" xx")).map(|line| line.len() - 2).sum();
         assert_eq!(content, 200_000);

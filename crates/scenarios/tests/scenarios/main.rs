@@ -3,6 +3,7 @@
 mod accept;
 mod alias;
 mod bounce;
+mod clients;
 mod configuration;
 mod damage;
 mod durable;
