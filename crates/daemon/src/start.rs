@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -100,6 +101,9 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
         .map_err(|error| StartError(format!("chdir {}: {error}", queue_directory.display())))?;
     logging::set_up(below(&queue_directory, config.log_setup(service.name, terminal)));
     let (sockets, flow) = take_over(&arguments, transport)?;
+    // Open until the process ends if it does not get as far as serving: master takes the end of the channel for a worker
+    // on its way out, and would start one after the other while this one waits before it exits.
+    let held = ManuallyDrop::new(sockets.status.as_ref().map(OwnedFd::try_clone).transpose()?);
     // Zone data is read once, while the file system is in reach.
     sys::time::local(0);
     drop(sys::privilege::raise_descriptor_limit());
@@ -121,6 +125,7 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     let worker = Rc::new(W::start(&context)?);
     confine(service, &context.config, arguments.chroot)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    drop(ManuallyDrop::into_inner(held));
     let watchdog = context.config.get(param::DAEMON_TIMEOUT)?;
     tokio::task::LocalSet::new().block_on(&runtime, async move {
         batch_log();

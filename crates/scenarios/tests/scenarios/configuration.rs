@@ -74,3 +74,15 @@ fn what_is_not_there_yet_is_named_in_one_warning_each_and_does_not_stop_the_rest
         }
     });
 }
+
+#[test]
+fn a_server_that_cannot_start_is_tried_once_while_a_client_waits() {
+    scenario(|| {
+        let setup = Setup::new().set("smtpd_relay_restrictions", "").set("smtpd_recipient_restrictions", "permit");
+        let mail = setup.start();
+        let client = std::net::TcpStream::connect(mail.v4()).expect("connected");
+        mail.wait_log(&["smtpd", "bad command startup -- throttling"]);
+        assert_eq!(mail.log().matches("fatal: in parameter smtpd_relay_restrictions").count(), 1);
+        drop(client);
+    });
+}
