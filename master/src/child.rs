@@ -6,8 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use wire::status::{Report, SESSION_LIMIT, descriptors};
+use wire::status::{MAIN_CF, MAIN_CF_REFUSED, Report, SESSION_LIMIT, descriptors};
 
+use crate::accepted::Accepted;
 use crate::service::{Service, Worker};
 
 /// What all workers get from master.
@@ -32,7 +33,7 @@ pub(crate) fn program(directory: &Path, command: &str) -> PathBuf {
 
 impl Nursery {
     /// Starts a worker.
-    pub(crate) fn start(&mut self, service: &Service) -> io::Result<Worker> {
+    pub(crate) fn start(&mut self, service: &Service, accepted: &Accepted) -> io::Result<Worker> {
         let (ours, theirs) = sys::descriptor::packet_pair()?;
         self.generation = self.generation.wrapping_add(1);
         let stdout = std::io::stdout();
@@ -41,8 +42,10 @@ impl Nursery {
             (descriptors::FLOW_WRITE, self.flow.1.as_fd()),
             (descriptors::STATUS, theirs.as_fd()),
         ];
-        for (number, listener) in (descriptors::FIRST_LISTENER..).zip(&service.listeners) {
-            map.push((number, listener.socket.as_fd()));
+        let mut next = descriptors::FIRST_LISTENER;
+        for listener in &service.listeners {
+            map.push((next, listener.socket.as_fd()));
+            next += 1;
         }
         if self.keep_stdout {
             map.push((1, stdout.as_fd()));
@@ -50,6 +53,13 @@ impl Nursery {
         let mut environment = self.environment.clone();
         environment.push(("GENERATION".into(), format!("{:o}", self.generation).into()));
         environment.push((SESSION_LIMIT.into(), service.share.sessions.to_string().into()));
+        if let Some(file) = &accepted.file {
+            map.push((next, file.as_fd()));
+            environment.push((MAIN_CF.into(), next.to_string().into()));
+            if accepted.alone {
+                environment.push((MAIN_CF_REFUSED.into(), "yes".into()));
+            }
+        }
         let process = sys::process::spawn(&sys::process::Spawn {
             path: program(&self.programs, &service.entry.command),
             arguments: self.arguments(service),

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use config::Config;
 use config::master_cf::{ServiceEntry, ServiceKind};
-use net::{Family, HostPort, Protocols};
+use net::{EndpointError, Family, HostPort, Protocols, Shown};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, setegid, seteuid};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use sys::identity::Identity;
 
 /// A socket that clients connect to.
@@ -68,7 +68,11 @@ pub(crate) fn places(
     let at_line = |text: String| format!("{}: line {}: {text}", master_cf(config).display(), entry.line);
     let endpoint =
         HostPort::parse_service(&entry.name).map_err(|error| at_line(format!("{error} in \"{}\"", entry.name)))?;
-    let port = net::ports::of(&endpoint).map_err(|error| at_line(format!("{error} in \"{}\"", entry.name)))?;
+    let port = match net::ports::of(&endpoint) {
+        // The sentence about it has an address in it.
+        Err(EndpointError::UnknownService(_)) => Ok(0),
+        other => other.map_err(|error| at_line(format!("{error} in \"{}\"", entry.name))),
+    }?;
     let addresses = match &endpoint.host {
         Some(host) => resolve(host, port, protocols)
             .ok_or_else(|| at_line(format!("bad hostname or network address: {}", entry.name)))?,
@@ -80,6 +84,9 @@ pub(crate) fn places(
             OwnError::Config(text) => text,
         })?,
     };
+    if let (0, Some(address), Some(name)) = (port, addresses.first(), &endpoint.port) {
+        return Err(format!("{}:{name}: Servname not supported for ai_socktype", Shown(address.ip())));
+    }
     let canonical = match &endpoint.host {
         Some(host) => format!("[{host}]:{port}"),
         None => port.to_string(),
@@ -92,19 +99,30 @@ pub(crate) fn master_cf(config: &Config) -> PathBuf {
     config.directory().join("master.cf")
 }
 
-/// Opens a socket. The error is the text behind `fatal: `.
-pub(crate) fn open(place: Place, kind: ServiceKind, backlog: i32, owner: &Identity) -> Result<Listener, String> {
+/// Makes a socket at its place, where it takes no client yet. The error is the text behind `fatal: `.
+pub(crate) fn bind(place: Place, kind: ServiceKind, owner: &Identity) -> Result<Listener, String> {
     let socket = match &place {
-        Place::Inet(address) => open_inet(*address, backlog),
+        Place::Inet(address) => bind_inet(*address),
         Place::Path(path) => as_owner(owner, || match kind {
             ServiceKind::Fifo => open_fifo(path),
-            ServiceKind::UnixDgram => open_unix(path, Type::DGRAM, None),
-            _ => open_unix(path, Type::STREAM, Some(backlog)),
+            ServiceKind::UnixDgram => bind_unix(path, Type::DGRAM),
+            _ => bind_unix(path, Type::STREAM),
         }),
     };
     match socket {
         Ok(socket) => Ok(Listener { place, socket }),
         Err(error) => Err(format!("bind {place}: {}", net::reason(&error))),
+    }
+}
+
+impl Listener {
+    /// Takes clients from now on. The error is the text behind `fatal: `.
+    pub(crate) fn listen(&self, kind: ServiceKind, backlog: i32) -> Result<(), String> {
+        if matches!(kind, ServiceKind::Fifo | ServiceKind::UnixDgram) {
+            return Ok(());
+        }
+        let listening = SockRef::from(&self.socket).listen(backlog);
+        listening.map_err(|error| format!("listen {}: {}", self.place, net::reason(&error)))
     }
 }
 
@@ -142,7 +160,7 @@ fn resolve(host: &str, port: u16, protocols: Protocols) -> Option<Vec<SocketAddr
     (!addresses.is_empty()).then_some(addresses)
 }
 
-fn open_inet(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
+fn bind_inet(address: SocketAddr) -> io::Result<OwnedFd> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if address.is_ipv6() && net::PLATFORM.wildcards == net::platform::Wildcards::V6Only {
         socket.set_only_v6(true)?;
@@ -152,20 +170,16 @@ fn open_inet(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
     socket.set_nonblocking(true)?;
-    socket.listen(backlog)?;
     Ok(socket.into())
 }
 
-fn open_unix(path: &Path, kind: Type, backlog: Option<i32>) -> io::Result<OwnedFd> {
+fn bind_unix(path: &Path, kind: Type) -> io::Result<OwnedFd> {
     remove(path)?;
     let socket = Socket::new(Domain::UNIX, kind, None)?;
     socket.bind(&socket2::SockAddr::unix(path)?)?;
     // The directory decides who can reach it: private is 0700, public is 0710.
     fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
     socket.set_nonblocking(true)?;
-    if let Some(backlog) = backlog {
-        socket.listen(backlog)?;
-    }
     Ok(socket.into())
 }
 
@@ -208,7 +222,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("listener-{}", std::process::id()));
         for _ in 0..2 {
             let place = Place::Path(path.clone());
-            open(place, ServiceKind::Unix, 10, &Identity::current()).unwrap_or_else(|error| panic!("{error}"));
+            bind(place, ServiceKind::Unix, &Identity::current()).unwrap_or_else(|error| panic!("{error}"));
         }
         let metadata = fs::metadata(&path).unwrap();
         assert!(metadata.file_type().is_socket());
@@ -218,15 +232,15 @@ mod tests {
 
     #[test]
     fn an_ipv6_wildcard_leaves_the_port_free_for_ipv4() {
-        let v6 = open_inet("[::1]:0".parse().unwrap(), 10).unwrap();
+        let v6 = bind_inet("[::1]:0".parse().unwrap()).unwrap();
         let port = Socket::from(v6).local_addr().unwrap().as_socket().unwrap().port();
-        open_inet(SocketAddr::from(([127, 0, 0, 1], port)), 10).unwrap();
+        bind_inet(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
     }
 
     #[test]
     fn an_address_that_is_not_ours_is_named() {
         let place = Place::Inet("[2001:db8::1]:0".parse().unwrap());
-        let error = open(place, ServiceKind::Inet, 10, &Identity::current()).err().unwrap();
+        let error = bind(place, ServiceKind::Inet, &Identity::current()).err().unwrap();
         assert!(error.starts_with("bind 2001:db8::1 port 0: "), "{error}");
     }
 }

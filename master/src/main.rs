@@ -22,13 +22,16 @@
 //! # Diagnostics
 //! Everything goes to the log. Exit status 1: not started; see the log for the reason.
 
+mod accepted;
 mod arguments;
 mod child;
 mod ending;
 mod listener;
 mod lockfile;
+mod plan;
 mod reaping;
 mod reload;
+mod retire;
 mod service;
 mod start;
 mod supervisor;

@@ -28,6 +28,7 @@ impl Supervisor {
         }
         for (id, pid, status) in &ended {
             self.bury(*id, *pid, *status);
+            self.forget_if_gone(*id);
         }
         if self.init {
             reap_strangers();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use config::master_cf::{ServiceEntry, ServiceKind};
 use wire::status::{Order, Report};
 
+use crate::accepted::Accepted;
 use crate::listener::Listener;
 
 /// Number of a service in this master; never used again.
@@ -16,7 +17,7 @@ pub(crate) type ServiceId = usize;
 /// A service that master runs.
 pub(crate) struct Service {
     pub entry: ServiceEntry,
-    /// Type and canonical name: what makes an entry of a reloaded master.cf the same service.
+    /// Type and canonical name: what makes an entry of a reloaded master.cf the same service. Empty: it was put away.
     pub identity: String,
     pub listeners: Vec<Listener>,
     pub workers: HashMap<u32, Worker>,
@@ -33,6 +34,8 @@ pub(crate) struct Service {
     pub wakeup_generation: u32,
     /// A conditional wakeup waits for the first client.
     pub wakeup_dormant: bool,
+    /// The main.cf of its workers, for a service of a configuration that is no longer in force.
+    pub accepted: Option<Accepted>,
 }
 
 /// How master.cf's process limit (clients served at the same time) is divided among workers.
@@ -94,6 +97,7 @@ impl Service {
             stressed: None,
             warned: None,
             wakeup_generation: 0,
+            accepted: None,
         }
     }
 
@@ -103,7 +107,12 @@ impl Service {
         let idle = serving.clone().any(|worker| worker.report == Report::Idle);
         // A service that is one process is never two, not even while the old one ends.
         let count = if self.entry.max_proc == Some(1) { self.workers.len() } else { serving.count() };
-        !self.throttled && !idle && count < self.share.workers
+        !self.is_put_away() && !self.throttled && !idle && count < self.share.workers
+    }
+
+    /// A reload has ended it; its last clients are being served.
+    pub(crate) fn is_put_away(&self) -> bool {
+        self.identity.is_empty()
     }
 
     /// Every worker that may run does, and none has room.

@@ -8,16 +8,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use config::master_cf::MasterCf;
 use config::{Config, Terminal, param};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::unistd::{getpgrp, getpid, setsid};
 use sys::identity::{Identity, is_root};
 
+use crate::accepted::Accepted;
 use crate::arguments::Arguments;
 use crate::child::{Nursery, clean_environment};
-use crate::listener::as_owner;
+use crate::listener::{self, as_owner};
 use crate::lockfile::{self, LockFile};
-use crate::reload::{Plan, version};
+use crate::plan::Plan;
+use crate::reload::{read_main_cf, version};
 use crate::supervisor::Supervisor;
 use crate::timer::Event;
 
@@ -45,7 +48,7 @@ fn start() -> Result<ExitCode, String> {
     let ready = std::env::var(READY).ok().and_then(|number| number.parse().ok());
     let ready = ready.and_then(|number| sys::descriptor::inherit(number).ok());
     let directory = directory(&arguments);
-    let config = Config::load(&directory, &[]).map_err(|error| error.to_string())?;
+    let (config, text) = read_main_cf(&directory)?;
     logging::set_up(config.log_setup("master", Terminal::Nothing));
     let queue = config.get(param::QUEUE_DIRECTORY).map_err(|error| error.to_string())?;
     authorize(Path::new(&queue))?;
@@ -62,6 +65,9 @@ fn start() -> Result<ExitCode, String> {
     let owner = owner(&config)?;
     let (_pid, _data) = take_locks(&config, pid_file, &owner)?;
     let mut master = prepare(&arguments, config, owner)?;
+    master.accepted = Accepted::new(&text);
+    // It was about an earlier master.
+    let _ = std::fs::remove_file(wire::verdict::FILE);
     logging::info!("daemon started -- version {}, configuration {}", version(&master.config), directory.display());
     if let Some(ready) = ready {
         // The parent may be gone; this process is not the less ready.
@@ -94,7 +100,8 @@ fn prepare(arguments: &Arguments, config: Config, owner: Identity) -> Result<Sup
     };
     // Lines wait until the socket of the log service is there.
     logging::batch(|| {});
-    let plan = Plan::make(config.clone(), &owner, |_| None)?;
+    let master_cf = MasterCf::load(&listener::master_cf(&config), &config).map_err(|error| error.to_string())?;
+    let plan = Plan::make(config.clone(), master_cf, &owner, |_| None)?;
     let mut master =
         Supervisor::new(config, owner, nursery, arguments.init).map_err(|error| format!("event loop: {error}"))?;
     plan.carry_out(&mut master);

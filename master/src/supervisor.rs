@@ -13,6 +13,7 @@ use signal_hook_mio::v1_0::Signals;
 use sys::identity::Identity;
 use wire::status::{Order, Report};
 
+use crate::accepted::Accepted;
 use crate::child::{Nursery, program};
 use crate::service::{STRESS_TIME, Service, ServiceId};
 use crate::timer::{Event, Timers};
@@ -27,6 +28,12 @@ pub(crate) struct Supervisor {
     pub nursery: Nursery,
     pub services: BTreeMap<ServiceId, Service>,
     pub timers: Timers,
+    /// The main.cf in force.
+    pub accepted: Accepted,
+    /// Reloads until now.
+    pub reloads: u32,
+    /// Services that are not started because their programs are not there, as last told to the operator.
+    pub absent: Vec<String>,
     /// Process 1 of a container: reaps strangers, ends with status 0.
     pub init: bool,
     pub signals: Signals,
@@ -60,6 +67,9 @@ impl Supervisor {
             nursery,
             services: BTreeMap::new(),
             timers: Timers::default(),
+            accepted: Accepted::default(),
+            reloads: 0,
+            absent: Vec::new(),
             init,
             signals,
             sources: HashMap::new(),
@@ -149,15 +159,21 @@ impl Supervisor {
 
     /// Tells every worker of a service to end when its clients are served, and forgets their channels.
     pub(crate) fn drain(&mut self, id: ServiceId) {
+        self.order_to_end(id, Order::Drain);
+    }
+
+    /// Gives every worker of a service its last order, and forgets their channels.
+    pub(crate) fn order_to_end(&mut self, id: ServiceId, order: Order) {
         let Some(service) = self.services.get_mut(&id) else { return };
-        service.order(Order::Drain);
+        service.order(order);
         let channels: Vec<OwnedFd> = service.workers.values_mut().filter_map(|worker| worker.status.take()).collect();
         for channel in channels {
             self.forget(channel);
         }
     }
 
-    fn next(&mut self) -> usize {
+    /// The next number for a service or a token.
+    pub(crate) fn next(&mut self) -> usize {
         self.next_number += 1;
         self.next_number
     }
@@ -198,10 +214,17 @@ impl Supervisor {
 
     fn client_waits(&mut self, id: ServiceId) {
         let Some(service) = self.services.get_mut(&id) else { return };
-        if !service.wants_worker() {
-            return self.watch(id);
+        if service.wants_worker() {
+            self.start_worker(id);
         }
-        match self.nursery.start(service) {
+        self.watch(id);
+    }
+
+    /// Starts one more worker of a service.
+    pub(crate) fn start_worker(&mut self, id: ServiceId) {
+        let Some(service) = self.services.get_mut(&id) else { return };
+        let accepted = service.accepted.as_ref().unwrap_or(&self.accepted);
+        match self.nursery.start(service, accepted) {
             Ok(worker) => {
                 let pid = worker.process.id();
                 let channel = worker.status.as_ref().map(AsRawFd::as_raw_fd);
@@ -217,7 +240,6 @@ impl Supervisor {
                 self.throttle(id, self.throttle_time());
             }
         }
-        self.watch(id);
     }
 
     fn wake_after_first_use(&mut self, id: ServiceId) {
@@ -299,6 +321,7 @@ impl Supervisor {
             Event::Wakeup(id, generation) => self.wake(id, generation),
             Event::EndStress(id) => self.end_stress(id),
             Event::EndWakeup(number) => self.end_wakeup(number),
+            Event::Close(id) => self.close(id),
             Event::Exit => {}
         }
     }

@@ -17,6 +17,8 @@ pub(crate) enum Event {
     EndStress(ServiceId),
     /// Close the connection of a wakeup that nobody took.
     EndWakeup(u64),
+    /// Close the sockets of a service that was put away.
+    Close(ServiceId),
     /// `-e`: the time of master itself is over.
     Exit,
 }

@@ -18,13 +18,8 @@ pub(crate) fn fatal(instance: &Instance) -> Result<(), String> {
         return Err(format!("no {} file found", master_cf.display()));
     }
     let services = MasterCf::load(&master_cf, &instance.config).map_err(|error| error.to_string())?;
-    let log_to_file = instance.config.lookup("maillog_file").ok().flatten().is_some_and(|file| !file.is_empty());
-    let log_service = instance.config.lookup("postlog_service_name").ok().flatten().unwrap_or_default();
-    if log_to_file && !services.services.iter().any(|service| service.name == log_service) {
-        return Err(format!(
-            "missing '{log_service}' service in master.cf - run 'postfix upgrade-configuration', or add: \
-             {log_service} unix-dgram n - n - 1 postlogd"
-        ));
+    if let Some(why) = instance.config.missing_log_service(&services) {
+        return Err(why);
     }
     // Protocols and interfaces are asked for by every daemon.
     instance.config.protocols().map_err(|error| error.to_string())?;
@@ -60,8 +55,8 @@ fn master_cf(instance: &Instance) {
                 program.display()
             );
         }
-        for (name, _) in service.overrides().unwrap_or_default() {
-            if config::find(&name).is_some_and(|entry| !entry.implemented && !entry.legacy) {
+        for (name, value) in service.overrides().unwrap_or_default() {
+            if instance.config.has_no_effect(&name, &value) {
                 logging::warning!(
                     "{}, line {}: -o {name}: not implemented, has no effect",
                     path.display(),

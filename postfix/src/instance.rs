@@ -17,9 +17,14 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// Reads main.cf and checks that the caller may control this mail system.
-    pub(crate) fn open(directory: PathBuf) -> Result<Self, String> {
-        let config = Config::load(&directory, &[]).map_err(|error| error.to_string())?;
+    /// Reads main.cf and checks that the caller may control this mail system. For `reload`, main.cf may be one that cannot
+    /// be used: to say so is the business of the master that is found by the rest of it.
+    pub(crate) fn open(directory: PathBuf, command: &str) -> Result<Self, String> {
+        let config = match command {
+            "reload" => Config::load_readable(&directory),
+            _ => Config::load(&directory, &[]),
+        };
+        let config = config.map_err(|error| error.to_string())?;
         set_up_log(&config);
         let text = |error: config::ValueError| error.to_string();
         let instance = Self {

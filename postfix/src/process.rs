@@ -4,16 +4,22 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-use crate::check;
+use wire::verdict::Verdict;
+
 use crate::instance::Instance;
+use crate::{check, layout};
 
 /// A file that says that the last stop left nothing to repair (`quick-stop`).
 const QUICK_START: &str = "quick-start";
+
+/// How long master may take to judge a configuration: names in it may have to be looked up.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// `start` and `start-fg`.
 pub(crate) fn start(instance: &Instance, foreground: bool) -> Result<ExitCode, String> {
@@ -88,13 +94,35 @@ pub(crate) fn abort(instance: &Instance) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `reload`: refused here when the new configuration could not start.
+/// `reload`: master reads and judges the configuration; its reason to refuse is ours.
 pub(crate) fn reload(instance: &Instance) -> Result<ExitCode, String> {
     require_running(instance)?;
     logging::info!("refreshing the Postfix mail system");
-    check::fatal(instance)?;
+    layout::create_missing(instance)?;
+    let _turn = one_at_a_time(instance)?;
+    let before = Verdict::read(&instance.queue);
     signal(instance, Signal::SIGHUP)?;
-    Ok(ExitCode::SUCCESS)
+    let deadline = Instant::now() + RELOAD_PATIENCE;
+    while Instant::now() < deadline {
+        match Verdict::read(&instance.queue) {
+            Some(verdict) if before.as_ref() != Some(&verdict) => {
+                return match verdict.refused {
+                    None => Ok(ExitCode::SUCCESS),
+                    Some(why) => Err(format!("reload refused, the running configuration stays in force: {why}")),
+                };
+            }
+            _ => sleep(Duration::from_millis(5)),
+        }
+    }
+    Err("master does not say whether it has reloaded -- see its log".to_owned())
+}
+
+/// Who reloads at the same time waits, so that each gets the verdict on his own reload.
+fn one_at_a_time(instance: &Instance) -> Result<Flock<fs::File>, String> {
+    let path = instance.queue.join("pid");
+    let failed = |why: String| format!("lock {}: {why}", path.display());
+    let directory = fs::File::open(&path).map_err(|error| failed(net::reason(&error)))?;
+    Flock::lock(directory, FlockArg::LockExclusive).map_err(|(_, error)| failed(error.desc().to_owned()))
 }
 
 /// `flush`: deliver all queued mail now.

@@ -37,6 +37,8 @@ struct Parameter {
     #[serde(default)]
     implemented: bool,
     #[serde(default)]
+    needless: Vec<String>,
+    #[serde(default)]
     paragraph: String,
 }
 
@@ -96,7 +98,6 @@ fn table(parameters: &[(&str, Parameter)]) -> Result<String, String> {
             }
             other => variant(other)?.to_string(),
         };
-        let programs: Vec<String> = p.programs.iter().map(|name| format!("{name:?}")).collect();
         writeln!(
             out,
             "    Entry {{ name: {:?}, default: {:?}, computed: {}, kind: Kind::{kind}, min: {:?}, max: {:?}, \
@@ -106,7 +107,7 @@ fn table(parameters: &[(&str, Parameter)]) -> Result<String, String> {
             p.computed,
             p.min,
             p.max,
-            programs.join(", "),
+            quoted(&p.programs),
             p.since,
             p.legacy,
             p.implemented,
@@ -116,7 +117,19 @@ fn table(parameters: &[(&str, Parameter)]) -> Result<String, String> {
         .map_err(|error| error.to_string())?;
     }
     out.push_str("];\n");
+    out.push_str(
+        "\n/// Values that ask for nothing: a parameter that is not implemented and has one of them needs no report.\n\
+         pub static NEEDLESS: &[(&str, &[&str])] = &[\n",
+    );
+    for (_, p) in parameters.iter().filter(|(_, p)| !p.needless.is_empty()) {
+        writeln!(out, "    ({:?}, &[{}]),", p.name, quoted(&p.needless)).map_err(|error| error.to_string())?;
+    }
+    out.push_str("];\n");
     Ok(out)
+}
+
+fn quoted(list: &[String]) -> String {
+    list.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(", ")
 }
 
 fn constants(parameters: &[(&str, Parameter)]) -> Result<String, String> {

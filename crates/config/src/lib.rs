@@ -11,6 +11,7 @@ pub mod edit;
 mod entry;
 mod error;
 pub mod expand;
+mod fatal;
 mod files;
 pub mod generate;
 mod level;

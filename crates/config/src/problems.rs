@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::entry::Kind;
 use crate::error::ValueError;
 use crate::level::Level;
 use crate::names::Names;
@@ -72,9 +73,6 @@ impl fmt::Display for Problem {
 /// The level that this implementation behaves as when it may.
 pub const CURRENT_LEVEL: Level = Level::new(3, 11);
 
-/// Values that ask for what happens anyhow without an implementation: no biff(1) notice is ever sent.
-const AS_IF: [(&str, &str); 1] = [("biff", "no")];
-
 impl Config {
     /// The notice of a program that uses a default which an old compatibility_level keeps as it was; None when
     /// the parameter is set, or when its default is today's.
@@ -93,12 +91,7 @@ impl Config {
     pub fn unimplemented_settings(&self) -> Vec<Unimplemented> {
         let mut found = Vec::new();
         for (name, setting) in self.settings() {
-            let Some(entry) = entry::find(name) else { continue };
-            // A setting that repeats the default asks for nothing that is missing.
-            if entry.implemented || entry.legacy || AS_IF.contains(&(name, &setting.value)) {
-                continue;
-            }
-            if self.repeats_default(&setting.value, entry.default) {
+            if !self.has_no_effect(name, &setting.value) {
                 continue;
             }
             let (file, line) = match &setting.origin {
@@ -111,8 +104,22 @@ impl Config {
         found
     }
 
-    fn repeats_default(&self, value: &str, default: &str) -> bool {
-        value == default || matches!((self.expand(value), self.expand(default)), (Ok(a), Ok(b)) if a == b)
+    /// Whether setting a parameter to this value asks for something that is not there.
+    pub fn has_no_effect(&self, name: &str, value: &str) -> bool {
+        entry::find(name)
+            .is_some_and(|entry| !entry.implemented && !entry.legacy && !self.asks_for_nothing(entry, value))
+    }
+
+    /// Whether a value is what happens anyhow without an implementation: the default, one of the table's `needless`
+    /// values, or an empty list, name or text.
+    fn asks_for_nothing(&self, entry: &entry::Entry, value: &str) -> bool {
+        let expanded = self.expand(value);
+        let expanded = expanded.as_deref().unwrap_or(value).trim();
+        let is_empty = expanded.is_empty() && matches!(entry.kind, Kind::List | Kind::Text | Kind::Path);
+        value == entry.default
+            || is_empty
+            || needless(entry.name).contains(&expanded)
+            || self.expand(entry.default).is_ok_and(|default| default == expanded)
     }
 
     /// Settings of main.cf whose name is no parameter, and that no other setting refers to.
@@ -143,7 +150,7 @@ impl Config {
             let Origin::File { file, line } = &setting.origin else { continue };
             let Some(entry) = entry::find(name) else { continue };
             let result = self.lookup(name).and_then(|text| value::check(&text.unwrap_or_default(), name, entry));
-            if entry.kind != entry::Kind::Raw
+            if entry.kind != Kind::Raw
                 && let Err(error) = result
             {
                 found.push(Problem::Value { error, file: file.clone(), line: *line });
@@ -152,6 +159,12 @@ impl Config {
         found.sort_by_key(line_of);
         found
     }
+}
+
+/// What the table says asks for nothing.
+fn needless(name: &str) -> &'static [&'static str] {
+    let found = crate::table::NEEDLESS.iter().find(|(known, _)| *known == name);
+    found.map_or(&[], |(_, values)| values)
 }
 
 /// The line of a problem, for sorting.
@@ -210,6 +223,14 @@ mod tests {
         let sentence = format!("/etc/postfix/main.cf, line 2: {}: not implemented, has no effect", entry.name);
         assert!(found.contains(&sentence), "{found:?}");
         assert!(check(&format!("{} = {}\n", entry.name, entry.default)).is_empty());
+    }
+
+    #[test]
+    fn a_value_that_asks_for_nothing_needs_no_report() {
+        for (name, values) in crate::table::NEEDLESS {
+            assert!(values.iter().all(|value| check(&format!("{name} = {value}\n")).is_empty()), "{name}");
+        }
+        assert!(check("smtp_tls_CAfile =\n").is_empty());
     }
 
     #[test]

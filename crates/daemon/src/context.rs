@@ -34,6 +34,7 @@ pub struct Context {
     pub(crate) flow: RefCell<Option<Flow>>,
     pub(crate) tables: Tables,
     pub(crate) draining: watch::Sender<bool>,
+    pub(crate) emptying: Cell<bool>,
 }
 
 impl Context {
@@ -57,6 +58,17 @@ impl Context {
     /// Ends the worker after its present clients.
     pub fn drain(&self) {
         self.draining.send_replace(true);
+    }
+
+    /// Ends the worker after its present clients and those that wait to be accepted.
+    pub(crate) fn empty(&self) {
+        self.emptying.set(true);
+        self.drain();
+    }
+
+    /// Whether the clients that wait to be accepted are to be taken before the end.
+    pub(crate) fn is_to_empty(&self) -> bool {
+        self.emptying.get()
     }
 
     /// The next request of a client that may keep its connection: `None` when the client is done, when the channel is

@@ -107,10 +107,17 @@ pub(crate) async fn serve<W: Worker>(
             context.drain();
         }
     }
-    if transport == Transport::Datagram {
+    match transport {
         // What was sent before the end is still to be read.
-        listeners.iter().for_each(|listener| read_datagrams(listener, worker.as_ref()));
+        Transport::Datagram => listeners.iter().for_each(|listener| read_datagrams(listener, worker.as_ref())),
+        // session_limit is for times when others can take the rest.
+        _ if context.is_to_empty() => {
+            listeners.iter().for_each(|listener| while take(listener, transport, &worker, &context, service, &ward) {})
+        }
+        _ => {}
     }
+    // A socket that master closes is closed when nobody has it any more, however long the present clients stay.
+    drop(listeners);
     while ward.active.get() > 0 {
         ward.changed.notified().await;
     }
@@ -135,6 +142,7 @@ fn follow(order: Option<Order>, context: &Context) {
     match order {
         Some(Order::Stress) => context.stress.set(true),
         Some(Order::Relax) => context.stress.set(false),
+        Some(Order::Empty) => context.empty(),
         Some(Order::Drain) | None => context.drain(),
     }
 }
@@ -158,6 +166,7 @@ async fn readable(listeners: &[AsyncFd<OwnedFd>]) -> io::Result<usize> {
     .await
 }
 
+/// Takes what waits first; true when a connection was taken, and another may wait.
 fn take<W: Worker>(
     listener: &AsyncFd<OwnedFd>,
     transport: Transport,
@@ -165,29 +174,39 @@ fn take<W: Worker>(
     context: &Rc<Context>,
     service: &'static Service,
     ward: &Rc<Ward>,
-) {
+) -> bool {
     match transport {
-        Transport::Datagram => return read_datagrams(listener, worker.as_ref()),
+        Transport::Datagram => {
+            read_datagrams(listener, worker.as_ref());
+            return false;
+        }
         Transport::Fifo => {
             if let Some(letters) = read_once(listener, trigger::MAX_REQUEST) {
                 ward.begin(context);
                 run_trigger(worker.clone(), letters, Session { ward: ward.clone(), context: context.clone() });
             }
-            return;
+            return false;
         }
         Transport::Inet | Transport::Unix => {}
     }
     let accepted = match attempt(listener, sys::descriptor::accept) {
-        None => return,
+        None => return false,
         Some(Ok(accepted)) => accepted,
-        Some(Err(error)) => return logging::warning!("accept connection: {error}"),
+        Some(Err(error)) => {
+            logging::warning!("accept connection: {error}");
+            return false;
+        }
     };
-    let client = match identify(accepted, transport, context) {
-        Ok(client) => client,
+    match identify(accepted, transport, context) {
+        Ok(client) => begin(client, worker, context, service, ward),
         // A client that is gone before it is looked at is no client.
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => return,
-        Err(error) => return logging::warning!("client: {error}"),
-    };
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
+        Err(error) => logging::warning!("client: {error}"),
+    }
+    true
+}
+
+fn begin<W: Worker>(client: Client, worker: &Rc<W>, context: &Rc<Context>, service: &'static Service, ward: &Rc<Ward>) {
     ward.begin(context);
     let session = Session { ward: ward.clone(), context: context.clone() };
     let worker = worker.clone();

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use config::{Config, Terminal, param};
 use sys::identity::{Identity, become_for_good, is_root};
 use sys::process::Ignored;
-use wire::status::{SESSION_LIMIT, descriptors};
+use wire::status::{MAIN_CF, MAIN_CF_REFUSED, SESSION_LIMIT, descriptors};
 
 use crate::Worker;
 use crate::arguments::Arguments;
@@ -154,7 +155,29 @@ fn load(arguments: &Arguments) -> Result<Config, StartError> {
     if let Some(name) = &arguments.name {
         overrides.push(("service_name".to_owned(), name.clone()));
     }
-    Ok(Config::load(&PathBuf::from(directory), &overrides)?)
+    let directory = PathBuf::from(directory);
+    let accepted = match std::env::var(MAIN_CF).ok().and_then(|number| number.parse().ok()) {
+        None => return Ok(Config::load(&directory, &overrides)?),
+        Some(number) => read_whole(number)?,
+    };
+    if std::env::var_os(MAIN_CF_REFUSED).is_none() {
+        let on_disk = std::fs::read(directory.join("main.cf")).unwrap_or_default();
+        let config = Config::parse(&on_disk, &directory, &overrides);
+        let is_sound = || config.as_ref().is_ok_and(|config| !config.has_fatal_value());
+        // Nobody has accepted a main.cf that was edited since, and nobody must die of it.
+        if on_disk == accepted || is_sound() {
+            return Ok(config?);
+        }
+    }
+    Ok(Config::parse(&accepted, &directory, &overrides)?)
+}
+
+/// What an inherited descriptor has from its start, without moving its position: other workers have the same one.
+fn read_whole(number: i32) -> std::io::Result<Vec<u8>> {
+    let file = std::fs::File::from(sys::descriptor::inherit(number)?);
+    let mut content = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(0)];
+    file.read_exact_at(&mut content, 0)?;
+    Ok(content)
 }
 
 /// The demands that a program makes on its master.cf entry, with Postfix's texts.
@@ -238,6 +261,7 @@ fn context(
         flow: RefCell::new(flow),
         tables: Tables::default(),
         draining: tokio::sync::watch::Sender::new(false),
+        emptying: Cell::new(false),
         config,
     }))
 }
@@ -247,7 +271,7 @@ fn protocols(config: &Config) -> Result<net::Protocols, StartError> {
     let value = config.get(param::INET_PROTOCOLS)?;
     let (protocols, warnings) = net::Protocols::parse_as("inet_protocols", &value)?.probe()?;
     for warning in warnings {
-        logging::warning!("{warning}");
+        logging::warning!("inet_protocols: {warning}");
     }
     Ok(protocols)
 }

@@ -130,6 +130,10 @@ pub enum EndpointError {
     MissingService,
     /// A number that is no port.
     PortNumber(String),
+    /// A number with something behind it.
+    AfterNumber,
+    /// A name that the services database does not have.
+    UnknownService(String),
 }
 
 impl fmt::Display for EndpointError {
@@ -140,6 +144,8 @@ impl fmt::Display for EndpointError {
             Self::InvalidHost => out.write_str("valid hostname or network address required"),
             Self::MissingService => out.write_str("missing service information"),
             Self::PortNumber(port) => write!(out, "bad network port: {port}"),
+            Self::AfterNumber => out.write_str("garbage after numerical service"),
+            Self::UnknownService(name) => write!(out, "unknown service: {name}/tcp"),
         }
     }
 }

@@ -23,7 +23,10 @@ pub fn of(endpoint: &HostPort) -> Result<u16, EndpointError> {
         return Ok(number);
     }
     let name = endpoint.port.as_deref().ok_or(EndpointError::MissingService)?;
-    by_name(name).ok_or_else(|| EndpointError::PortNumber(name.to_owned()))
+    match name.as_bytes().first() {
+        Some(digit) if digit.is_ascii_digit() => Err(EndpointError::AfterNumber),
+        _ => by_name(name).ok_or_else(|| EndpointError::UnknownService(name.to_owned())),
+    }
 }
 
 fn search(services: &str, name: &str) -> Option<u16> {
@@ -49,5 +52,13 @@ mod tests {
         assert_eq!((search(text, "smtp"), search(text, "mail"), search(text, "time")), (Some(25), Some(25), None));
         assert_eq!(by_name("submission"), Some(587));
         assert_eq!(by_name("no-such-service"), None);
+    }
+
+    #[test]
+    fn what_begins_as_a_number_is_no_name() {
+        let text = |name: &str| of(&HostPort::parse_service(name).unwrap()).unwrap_err().to_string();
+        assert_eq!(text("25x"), "garbage after numerical service");
+        assert_eq!(text("70000"), "bad network port: 70000");
+        assert_eq!(text("no-such-service"), "unknown service: no-such-service/tcp");
     }
 }

@@ -194,6 +194,32 @@ impl Instance {
         self.write_configuration();
     }
 
+    /// Changes a setting for as long as `body` runs.
+    pub fn with_setting(&mut self, name: &str, value: &str, body: impl FnOnce(&mut Instance)) {
+        let before = self.setup.changed(name).map(str::to_string);
+        self.set(name, value);
+        body(self);
+        match before {
+            Some(before) => self.set(name, &before),
+            None => {
+                self.setup.forget(name);
+                self.write_configuration();
+            }
+        }
+    }
+
+    /// Adds a line to master.cf.
+    pub fn add_service(&mut self, line: &str) {
+        self.setup.add_service(line);
+        self.write_configuration();
+    }
+
+    /// Takes the line out of master.cf that was added for a service.
+    pub fn remove_service(&mut self, name: &str) {
+        self.setup.forget_service(name);
+        self.write_configuration();
+    }
+
     pub(crate) fn write_configuration(&self) {
         write_old(&self.etc().join("main.cf"), &self.setup.main_cf(&self.folder, &self.accounts));
         write_old(&self.etc().join("master.cf"), &self.setup.master_cf(self.port()));

@@ -16,6 +16,7 @@ pub mod programs;
 pub mod setup;
 pub mod sink;
 pub mod swaks;
+pub mod terminal;
 pub mod trace;
 pub mod wait;
 pub mod world;

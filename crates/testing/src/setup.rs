@@ -25,6 +25,7 @@ pub struct Setup {
     programs: Programs,
     main: Vec<(String, String)>,
     services: Vec<String>,
+    port_alone: bool,
     files: Option<Files>,
 }
 
@@ -45,7 +46,7 @@ impl Setup {
 
     /// The same of certain programs.
     pub fn of(programs: Programs) -> Setup {
-        Setup { programs, main: Vec::new(), services: Vec::new(), files: None }
+        Setup { programs, main: Vec::new(), services: Vec::new(), port_alone: false, files: None }
     }
 
     /// A setting of main.cf, in place of the one that stands there.
@@ -58,6 +59,12 @@ impl Setup {
     /// A line of master.cf, in place of the one of that name and type.
     pub fn service(mut self, line: &str) -> Setup {
         self.services.push(line.to_string());
+        self
+    }
+
+    /// The SMTP server has a port and no address in master.cf: inet_interfaces says where it listens.
+    pub fn port_alone(mut self) -> Setup {
+        self.port_alone = true;
         self
     }
 
@@ -99,6 +106,23 @@ impl Setup {
         self.main.push((name.to_string(), value.to_string()));
     }
 
+    /// The value that was set for this instance, if one was.
+    pub(crate) fn changed(&self, name: &str) -> Option<&str> {
+        self.main.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.main.retain(|(n, _)| n != name);
+    }
+
+    pub(crate) fn add_service(&mut self, line: &str) {
+        self.services.push(line.to_string());
+    }
+
+    pub(crate) fn forget_service(&mut self, name: &str) {
+        self.services.retain(|line| identity(line).0 != Some(name));
+    }
+
     /// Text of main.cf.
     pub(crate) fn main_cf(&self, folder: &Path, accounts: &Accounts) -> String {
         let mut settings = match self.files {
@@ -123,8 +147,11 @@ impl Setup {
             });
             return lines.chain([log.to_string()]).map(|l| format!("{l}\n")).collect();
         }
-        let mut lines: Vec<String> =
-            ["127.0.0.1", "[::1]"].map(|ip| format!("{ip}:{port} inet n - n - - smtpd")).into();
+        let names = match self.port_alone {
+            true => vec![port.to_string()],
+            false => ["127.0.0.1", "[::1]"].map(|ip| format!("{ip}:{port}")).into(),
+        };
+        let mut lines: Vec<String> = names.iter().map(|name| format!("{name} inet n - n - - smtpd")).collect();
         lines.extend(SERVICES.iter().map(|l| l.to_string()));
         if self.programs.implementation == Implementation::Oracle {
             lines.extend(ORACLE_SERVICES.iter().map(|l| l.to_string()));

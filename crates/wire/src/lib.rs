@@ -6,3 +6,4 @@ pub mod postdrop;
 pub mod showq;
 pub mod status;
 pub mod trigger;
+pub mod verdict;

@@ -36,6 +36,8 @@ impl Report {
 pub enum Order {
     /// Take no new clients; end when the present ones are served. Same as the end of the channel.
     Drain,
+    /// Take every client that waits at this moment, however many, and then as `Drain`: the sockets are to be closed.
+    Empty,
     /// All workers of the service are full: use the settings for stress.
     Stress,
     /// The stress is over.
@@ -47,6 +49,7 @@ impl Order {
     pub fn byte(self) -> u8 {
         match self {
             Self::Drain => b'D',
+            Self::Empty => b'E',
             Self::Stress => b'S',
             Self::Relax => b'R',
         }
@@ -54,7 +57,7 @@ impl Order {
 
     /// The order that a byte stands for.
     pub fn parse(byte: u8) -> Option<Self> {
-        [Self::Drain, Self::Stress, Self::Relax].into_iter().find(|order| order.byte() == byte)
+        [Self::Drain, Self::Empty, Self::Stress, Self::Relax].into_iter().find(|order| order.byte() == byte)
     }
 }
 
@@ -70,6 +73,13 @@ pub mod descriptors {
     pub const FIRST_LISTENER: i32 = 6;
 }
 
+/// Environment variable with the number of the descriptor that has the accepted main.cf. Workers share the descriptor's
+/// position and must not move it.
+pub const MAIN_CF: &str = "MAIL_MAIN_CF";
+
+/// Environment variable that is there when the main.cf on disk is not to be read, because a reload has refused it.
+pub const MAIN_CF_REFUSED: &str = "MAIL_MAIN_CF_REFUSED";
+
 /// Environment variable with the number of clients that this worker may serve at the same time.
 pub const SESSION_LIMIT: &str = "MAIL_SESSION_LIMIT";
 
@@ -82,7 +92,7 @@ mod tests {
         for report in [Report::Idle, Report::Busy, Report::Full] {
             assert_eq!(Report::parse(report.byte()), Some(report));
         }
-        for order in [Order::Drain, Order::Stress, Order::Relax] {
+        for order in [Order::Drain, Order::Empty, Order::Stress, Order::Relax] {
             assert_eq!(Order::parse(order.byte()), Some(order));
         }
         assert_eq!(Report::parse(0), None);

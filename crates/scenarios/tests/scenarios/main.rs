@@ -14,6 +14,7 @@ mod names;
 mod operate;
 mod queue_tools;
 mod relay;
+mod reload;
 mod stock;
 mod swap;
 mod tables;

@@ -1,0 +1,201 @@
+//! What would end a program that starts with this configuration: the test that a reload must pass as a whole.
+//!
+//! It is stricter than any single program, which complains only of what it asks for. It changes nothing and logs nothing;
+//! a lookup table that cannot be opened is not its business, for no program ends of one.
+
+use std::path::Path;
+
+use crate::entry::{self, Kind};
+use crate::error::ConfigError;
+use crate::master_cf::MasterCf;
+use crate::settings::{Config, Origin};
+use crate::{param, transport, value};
+
+/// Parameters whose value is one of a few words, upper or lower case, or a list of them.
+const WORDS: [(&str, &[&str], Form); 6] = [
+    ("smtp_address_preference", &["any", "ipv4", "ipv6"], Form::One),
+    ("lmtp_address_preference", &["any", "ipv4", "ipv6"], Form::One),
+    ("smtp_host_lookup", &["dns", "native"], Form::List),
+    ("lmtp_host_lookup", &["dns", "native"], Form::List),
+    ("smtp_tls_security_level", TLS_LEVELS, Form::One),
+    ("lmtp_tls_security_level", TLS_LEVELS, Form::One),
+];
+
+const TLS_LEVELS: &[&str] =
+    &["", "none", "may", "encrypt", "dane", "dane-only", "fingerprint", "verify", "secure", "half-dane"];
+
+/// How many words a value has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    One,
+    List,
+}
+
+impl Config {
+    /// What can be read of a main.cf that perhaps cannot be used: for who must find a running system by it.
+    pub fn load_readable(directory: &Path) -> Result<Config, ConfigError> {
+        let file = directory.join("main.cf");
+        let text = std::fs::read(&file).map_err(|source| ConfigError::Open { file, source })?;
+        let mut lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+        loop {
+            match Config::parse(&lines.join(&b'\n'), directory, &[]) {
+                // Each turn takes a line away that had something in it.
+                Err(ConfigError::Syntax { line, .. })
+                    if line > 0 && lines.get(line - 1).is_some_and(|it| *it != b"#") =>
+                {
+                    lines[line - 1] = b"#";
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The sentence about a log file without the service that writes it, if that is so.
+    pub fn missing_log_service(&self, master_cf: &MasterCf) -> Option<String> {
+        // maillog_file, postlog_service_name
+        let writes_file = self.lookup("maillog_file").ok().flatten().is_some_and(|file| !file.is_empty());
+        let name = self.lookup("postlog_service_name").ok().flatten().unwrap_or_default();
+        (writes_file && !master_cf.services.iter().any(|service| service.name == name)).then(|| {
+            format!(
+                "missing '{name}' service in master.cf - run 'postfix upgrade-configuration', or add: \
+                 {name} unix-dgram n - n - 1 postlogd"
+            )
+        })
+    }
+
+    /// The first reason why a program that runs with this main.cf and the -o options of this master.cf would end at once,
+    /// with its place; None when there is none.
+    pub fn fatal_problem(&self, file: &Path, master_cf: &MasterCf) -> Option<String> {
+        if let Some(why) = self.wrong_setting() {
+            return Some(why);
+        }
+        for service in &master_cf.services {
+            let place = |why: String| format!("{}: line {}: {why}", file.display(), service.line);
+            let overrides = match service.overrides() {
+                Ok(overrides) => overrides,
+                Err(error) => return Some(place(error.to_string())),
+            };
+            let changed = overrides.iter().fold(self.clone(), |config, (name, value)| config.with(name, value));
+            if let Some(why) = overrides.iter().find_map(|(name, _)| changed.wrong_value(name)) {
+                return Some(place(why));
+            }
+        }
+        self.wrong_addresses().or_else(|| self.missing_log_service(master_cf))
+    }
+
+    /// Whether main.cf has a value that can be seen to end a program, without a look at this machine's addresses.
+    pub fn has_fatal_value(&self) -> bool {
+        self.wrong_setting().is_some() || self.protocols().is_err()
+    }
+
+    fn wrong_setting(&self) -> Option<String> {
+        let settings = self.settings().filter_map(|(name, setting)| match &setting.origin {
+            Origin::File { file, line } => Some((*line, file, name)),
+            Origin::Override => None,
+        });
+        let mut settings: Vec<_> = settings.collect();
+        settings.sort_unstable();
+        settings.into_iter().find_map(|(line, file, name)| {
+            let why = self.wrong_value(name)?;
+            Some(format!("{}, line {line}: {why}", file.display()))
+        })
+    }
+
+    fn wrong_value(&self, name: &str) -> Option<String> {
+        let entry = entry::find(name).or_else(|| {
+            let family = transport::family_of(name)?;
+            entry::find(family.fallback)
+        })?;
+        let words = WORDS.iter().find(|(known, ..)| *known == name);
+        if words.is_none() && !entry.implemented || entry.kind == Kind::Raw {
+            return None;
+        }
+        let text = match self.lookup(name) {
+            Ok(text) => text.unwrap_or_default(),
+            Err(error) => return Some(error.to_string()),
+        };
+        if let Err(error) = value::check(&text, name, entry) {
+            return Some(error.to_string());
+        }
+        let (_, words, form) = words?;
+        let wrong = |word: &str| !words.iter().any(|known| known.eq_ignore_ascii_case(word));
+        match form {
+            Form::One if wrong(&text) => Some(format!("bad {name} value: {text}")),
+            Form::One => None,
+            Form::List => {
+                let word = text::split_list(&text).into_iter().find(|word| wrong(word))?;
+                Some(format!("unknown {name} value \"{word}\" in \"{text}\""))
+            }
+        }
+    }
+
+    /// What every daemon asks for, and what some ask for later.
+    fn wrong_addresses(&self) -> Option<String> {
+        let text = |error: &dyn std::fmt::Display| Some(error.to_string());
+        let protocols = self.protocols().map(drop).err();
+        let own = || self.own_addresses().map(drop).err();
+        let proxies = || self.proxy_addresses().map(drop).err();
+        let networks = || self.get(param::MYNETWORKS).map(drop).err();
+        if let Some(error) = protocols.or_else(own).or_else(proxies) {
+            return text(&error);
+        }
+        networks().and_then(|error| text(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(main_cf: &str, master_cf: &str) -> Option<String> {
+        let config = Config::parse(main_cf.as_bytes(), Path::new("/etc/postfix"), &[]).unwrap();
+        let file = Path::new("/etc/postfix/master.cf");
+        let master_cf = MasterCf::parse(master_cf.as_bytes(), file, &config).unwrap();
+        config.fatal_problem(file, &master_cf)
+    }
+
+    #[test]
+    fn a_sound_configuration_has_no_problem() {
+        let master_cf = "smtp inet n - n - - smtpd\n  -o smtpd_timeout=10s\n";
+        assert_eq!(problem("inet_interfaces = loopback-only\nfoo = bar\n", master_cf), None);
+    }
+
+    #[test]
+    fn the_first_wrong_value_is_named_with_its_place() {
+        let main = |text: &str| problem(text, "").unwrap();
+        assert_eq!(
+            main("# x\nsmtpd_timeout = soon\n"),
+            "/etc/postfix/main.cf, line 2: parameter smtpd_timeout: bad time value or unit: soon"
+        );
+        assert_eq!(main("inet_protocols = bogus\n"), "unknown inet_protocols value \"bogus\" in \"bogus\"");
+        assert_eq!(
+            main("smtp_address_preference = ipv5\n"),
+            "/etc/postfix/main.cf, line 1: bad smtp_address_preference value: ipv5"
+        );
+        assert!(main("smtp_tls_security_level = high\n").ends_with("bad smtp_tls_security_level value: high"));
+        assert!(main("relay_destination_concurrency_limit = many\n").contains("line 1: bad numerical configuration"));
+        assert!(main("mynetworks_style = wide\n").contains("unknown mynetworks mask style"));
+        assert!(main("proxy_interfaces = 1.2.3.4.5\n").contains("proxy_interfaces"));
+    }
+
+    #[test]
+    fn what_can_be_read_of_a_broken_file_is_there() {
+        let folder = std::env::temp_dir().join(format!("config-readable-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("main.cf"), "mail_owner = me\nfoo\n  bar\n= 1\nmyhostname = x.test").unwrap();
+        assert!(Config::load(&folder, &[]).is_err());
+        let config = Config::load_readable(&folder).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        assert_eq!(config.raw("mail_owner"), Some("me"));
+        assert_eq!(config.raw("myhostname"), Some("x.test"));
+    }
+
+    #[test]
+    fn an_option_of_master_cf_is_looked_at_too() {
+        assert_eq!(
+            problem("", "smtp inet n - n - - smtpd\n  -o smtpd_helo_required=maybe\n").unwrap(),
+            "/etc/postfix/master.cf: line 1: bad boolean configuration: smtpd_helo_required = maybe"
+        );
+        assert!(problem("", "smtp inet n - n - - smtpd -o smtpd_timeout\n").unwrap().contains("line 1"));
+    }
+}
