@@ -71,9 +71,7 @@ pub(crate) async fn serve<W: Worker>(
 ) -> io::Result<()> {
     let transport = sockets.transport;
     let listeners: Vec<_> = sockets.listeners.into_iter().map(listen).collect::<io::Result<_>>()?;
-    let status = sockets.status.map(listen).transpose()?;
-    let told = Cell::new(Report::Idle);
-    let ward = Rc::new(Ward { active: Cell::new(0), served: Cell::new(0), changed: Notify::new(), status, told });
+    let ward = Rc::new(Ward::new(sockets.status.map(listen).transpose()?));
     let asked = Rc::downgrade(&worker);
     // Nobody has set it before: a context serves once.
     let _ = context.tables.changed.set(Box::new(move || asked.upgrade()?.changed_table()));
@@ -332,6 +330,11 @@ impl Drop for Session {
 }
 
 impl Ward {
+    fn new(status: Option<AsyncFd<OwnedFd>>) -> Self {
+        let (active, served, told) = (Cell::new(0), Cell::new(0), Cell::new(Report::Idle));
+        Self { active, served, changed: Notify::new(), status, told }
+    }
+
     fn begin(&self, context: &Context) {
         self.active.set(self.active.get() + 1);
         self.tell(context);
