@@ -904,3 +904,18 @@ pub static TABLE: &[Entry] = &[
     Entry { name: "virtual_transport", default: "virtual", computed: false, kind: Kind::Text, min: Some(1), max: None, programs: &["trivial-rewrite", "virtual"], since: Some("2.0"), legacy: false, implemented: true, paragraph: "The transport, and optionally :nexthop, for mail to virtual_mailbox_domains.", subject: "virtual" },
     Entry { name: "virtual_uid_maps", default: "", computed: false, kind: Kind::List, min: None, max: None, programs: &["virtual"], since: None, legacy: false, implemented: false, paragraph: "", subject: "virtual" },
 ];
+
+/// Values that ask for nothing: a parameter that is not implemented and has one of them needs no report.
+pub static NEEDLESS: &[(&str, &[&str])] = &[
+    ("biff", &["no"]),
+    ("lmtp_dns_support_level", &["enabled"]),
+    ("lmtp_tls_security_level", &["none"]),
+    ("postscreen_tls_security_level", &["none"]),
+    ("requiretls_enable", &["no"]),
+    ("smtp_dns_support_level", &["enabled"]),
+    ("smtp_tls_security_level", &["none"]),
+    ("smtpd_tls_always_issue_session_ids", &["no"]),
+    ("smtpd_tls_security_level", &["none"]),
+    ("smtputf8_enable", &["no"]),
+    ("tls_required_enable", &["no"]),
+];
