@@ -10,7 +10,7 @@ use net::Family;
 
 use crate::order::{Order, Preference};
 use crate::protection::{Level, Protection};
-use crate::settings::{BindRules, Dialogue, Limits, LookupRules, Protocol, Reuse, Services, Settings};
+use crate::settings::{BindRules, Dialogue, FamilyRules, Limits, LookupRules, Protocol, Reuse, Services, Settings};
 
 /// Reads everything. `protocol` decides between `smtp_NAME` and `lmtp_NAME`.
 ///
@@ -30,6 +30,7 @@ pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, Start
         fallback: reader.get(param::SMTP_FALLBACK_RELAY, param::LMTP_FALLBACK_RELAY)?,
         order: reader.order()?,
         session_limit: reader.count(param::SMTP_MX_SESSION_LIMIT, param::LMTP_MX_SESSION_LIMIT)?,
+        families: reader.families()?,
         lookup: reader.lookup()?,
         bind: BindRules {
             v4: reader.get(param::SMTP_BIND_ADDRESS, param::LMTP_BIND_ADDRESS)?,
@@ -87,6 +88,15 @@ impl Reader<'_> {
             randomize: self.get(param::SMTP_RANDOMIZE_ADDRESSES, param::LMTP_RANDOMIZE_ADDRESSES)?,
             limit: self.count(param::SMTP_MX_ADDRESS_LIMIT, param::LMTP_MX_ADDRESS_LIMIT)?,
             balance: self.get(param::SMTP_BALANCE_INET_PROTOCOLS, param::LMTP_BALANCE_INET_PROTOCOLS)?,
+        })
+    }
+
+    fn families(&self) -> Result<FamilyRules, StartError> {
+        let delay = self.get(param::SMTP_CONNECTION_ATTEMPT_DELAY, param::LMTP_CONNECTION_ATTEMPT_DELAY)?;
+        let appeal = self.config.get(param::SMTP_RETRY_OTHER_FAMILY_ON_POLICY_REJECT)?;
+        Ok(FamilyRules {
+            attempt_delay: (!delay.is_zero()).then_some(delay),
+            appeal: appeal && self.protocol == Protocol::Smtp,
         })
     }
 

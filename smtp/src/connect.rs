@@ -7,7 +7,7 @@ use dsn::Status;
 use net::{Family, Shown};
 use tokio::net::{TcpSocket, UnixStream};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Subject};
 use crate::server::{Endpoint, Server};
 use crate::settings::Settings;
 use crate::stream::Stream;
@@ -30,7 +30,7 @@ pub async fn connect(server: &Server, settings: &Settings) -> Result<Stream, Fai
     };
     result.map_err(|refusal| {
         let failure = refusal.failure(server);
-        if matches!(server.endpoint, Endpoint::Internet(_)) {
+        if matches!(server.endpoint, Endpoint::Internet(_)) && failure.subject != Subject::Agent {
             logging::info!("{}", failure.reason);
         }
         failure
@@ -58,7 +58,9 @@ impl Refusal {
             Self::Io(error) => unreachable(server, &net::reason(error)),
             Self::TimedOut => unreachable(server, "Connection timed out"),
             Self::Source => Failure::of_host(Status::new(4, 4, 0), "server configuration error"),
-            Self::Setting(text) => Failure::of_host(Status::new(4, 3, 5), text.clone()),
+            Self::Setting(text) => {
+                Failure { subject: Subject::Agent, ..Failure::of_host(Status::new(4, 3, 5), text.clone()) }
+            }
         }
     }
 }

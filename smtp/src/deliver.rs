@@ -3,20 +3,24 @@
 //! A recipient that a server defers goes to the next server, as long as there is one; the reason is logged then, and
 //! the last reason is the one that counts.
 
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use delivery::{Connection, Finding, Job, Timestamp, flags};
 use dns::Resolver;
 use dsn::{Action, Status};
-use net::HostPort;
+use net::{Family, HostPort};
 use smtp_protocol::Reply;
 
+use crate::appeal::{self, Refused};
 use crate::cache::Cache;
+use crate::candidates::Candidates;
 use crate::destination::Destination;
 use crate::failure::{Failure, Subject, status_of, text_of};
 use crate::find;
 use crate::race;
-use crate::server::Server;
+use crate::server::{Endpoint, Server};
 use crate::session::Session;
 use crate::settings::{Protocol, Settings};
 use crate::transaction::transact;
@@ -30,8 +34,8 @@ pub struct Agent {
     pub resolver: Resolver,
     /// Sessions that wait.
     pub cache: Rc<Cache>,
-    /// Address families that lost a race.
-    pub families: Rc<race::Memory>,
+    /// What worked lately.
+    pub memory: Rc<race::Memory>,
 }
 
 impl Agent {
@@ -39,24 +43,39 @@ impl Agent {
     pub fn new(settings: Settings, resolver: Resolver) -> Self {
         let settings = Rc::new(settings);
         let cache = Rc::new(Cache::new(Rc::clone(&settings)));
-        Self { cache, settings, resolver, families: Rc::default() }
+        Self { cache, settings, resolver, memory: Rc::default() }
     }
 
     /// Delivers a message to all recipients of a job, or finds out why not.
-    pub async fn deliver(&self, job: &mut Job) {
+    ///
+    /// # Errors
+    /// What this agent is told to do makes no sense: nothing is to be said about the recipients.
+    pub async fn deliver(&self, job: &mut Job) -> Result<(), String> {
         let nexthops = self.nexthops(job);
         let mut last = None;
         for (at, nexthop) in nexthops.iter().enumerate() {
             let (is_busy, is_last_nexthop) = (self.cache.is_busy(nexthop), at + 1 == nexthops.len());
-            let attempt = Attempt { agent: self, nexthop, is_busy, is_last_nexthop };
+            let attempt = Attempt {
+                agent: self,
+                nexthop,
+                is_busy,
+                is_last_nexthop,
+                may_appeal: Cell::new(self.settings.families.appeal),
+                refused: RefCell::default(),
+                refused_over: Cell::default(),
+            };
             last = attempt.run(job).await.or(last);
             if job.open_recipients().is_empty() {
-                return;
+                return Ok(());
             }
         }
         let failure = last
             .unwrap_or_else(|| Failure::of_host(Status::new(4, 3, 0), "server unavailable or unable to receive mail"));
+        if failure.subject == Subject::Agent {
+            return Err(failure.reason);
+        }
         self.give_up(job, &failure);
+        Ok(())
     }
 
     /// The nexthop of the request, which may be several, and the hosts to try after them.
@@ -83,6 +102,22 @@ struct Attempt<'a> {
     /// There was mail for it just before.
     is_busy: bool,
     is_last_nexthop: bool,
+    /// smtp_retry_other_family_on_policy_reject: whether a refusal because of our address may be appealed against still.
+    may_appeal: Cell<bool>,
+    /// Who was refused because of our address, and of which family that is.
+    refused: RefCell<Vec<Refused>>,
+    refused_over: Cell<Option<Family>>,
+}
+
+/// What came of one transaction.
+#[derive(Default)]
+struct Ended {
+    /// The last failure that another server may mend.
+    failure: Option<Failure>,
+    /// The session was found dead before anything was tried.
+    stale: bool,
+    /// Somebody has got the message.
+    sent: bool,
 }
 
 impl Attempt<'_> {
@@ -99,93 +134,111 @@ impl Attempt<'_> {
                 return Some(Failure::of_message(Status::new(4, 3, 5), error.to_string()));
             }
         };
-        let mut tried = Vec::new();
-        let mut last = None;
-        if self.may_reuse(job) {
-            while let Some(session) = self.agent.cache.take(self.nexthop) {
-                let endpoint = session.server.endpoint.clone();
-                let (failure, stale) = self.over(session, job, false).await;
-                last = failure.or(last);
-                if job.open_recipients().is_empty() {
-                    return None;
-                }
-                if !stale {
-                    tried.push(endpoint);
-                    break;
-                }
-            }
+        let (mut last, tried) = self.over_kept_sessions(job).await;
+        if job.open_recipients().is_empty() {
+            return None;
         }
-        let servers = match find::servers(&self.agent.resolver, settings, &destination).await {
-            Ok(servers) => servers,
-            Err(failure) => return Some(failure),
+        let mut candidates = match find::servers(&self.agent.resolver, settings, &destination).await {
+            Ok(candidates) => candidates,
+            Err(failure) => {
+                self.accept_refusals(job, self.refused.take());
+                return Some(failure);
+            }
         };
-        let mut servers: Vec<_> = servers.into_iter().filter(|server| !tried.contains(&server.endpoint)).collect();
-        self.agent.families.apply(self.nexthop, &mut servers);
-        self.servers(servers, job).await.or(last)
+        candidates.without(&tried);
+        self.agent.memory.apply(self.nexthop, &mut candidates);
+        last = self.appeal(&mut candidates, job).await.or(last);
+        self.servers(candidates, job).await.or(last)
     }
 
-    async fn servers(&self, mut servers: Vec<Server>, job: &mut Job) -> Option<Failure> {
+    /// Sessions that wait for more mail to this nexthop. Gives the last failure, and the server that was tried.
+    async fn over_kept_sessions(&self, job: &mut Job) -> (Option<Failure>, Vec<Endpoint>) {
+        let mut last = None;
+        while self.may_reuse(job)
+            && let Some(session) = self.agent.cache.take(self.nexthop)
+        {
+            let endpoint = session.server.endpoint.clone();
+            let ended = self.over(session, job, false).await;
+            last = ended.failure.or(last);
+            if !ended.stale {
+                return (last, vec![endpoint]);
+            }
+        }
+        (last, Vec::new())
+    }
+
+    async fn servers(&self, mut candidates: Candidates, job: &mut Job) -> Option<Failure> {
         let settings = &self.agent.settings;
         let mut last = None;
         let mut sessions = 0;
-        while !servers.is_empty() {
-            let session = match self.session(&mut servers, job).await {
+        while !job.open_recipients().is_empty()
+            && let Some(server) = candidates.next().await
+        {
+            let session = match self.session(server, &mut candidates, job).await {
                 Ok(session) => session,
-                // A server that does not want to talk at all speaks for its domain.
-                Err(failure) if failure.is_permanent() => return Some(failure),
                 Err(failure) => {
+                    let is_final = failure.is_permanent() && self.refused.borrow().is_empty();
+                    if failure.subject == Subject::Agent && !candidates.is_empty() {
+                        logging::warning!("{}", failure.reason);
+                    }
                     last = Some(failure);
+                    // A server that does not want to talk at all speaks for its domain.
+                    if is_final {
+                        break;
+                    }
+                    last = self.appeal(&mut candidates, job).await.or(last);
                     continue;
                 }
             };
             sessions += 1;
             // smtp_mx_session_limit
-            let is_last = servers.is_empty() || (settings.session_limit > 0 && sessions >= settings.session_limit);
+            let is_last = candidates.is_empty() || (settings.session_limit > 0 && sessions >= settings.session_limit);
             let (server, reused) = (session.server.clone(), session.uses > 0);
-            let (mut failure, stale) = self.over(session, job, is_last && self.is_last_nexthop).await;
-            if stale && reused {
-                failure = match Session::open(&server, settings).await {
-                    Ok(session) => self.over(session, job, is_last && self.is_last_nexthop).await.0,
-                    Err(failure) => Some(failure),
+            let mut ended = self.over(session, job, is_last && self.is_last_nexthop).await;
+            if ended.stale && reused {
+                ended = match Session::open(&server, settings).await {
+                    Ok(session) => self.over(session, job, is_last && self.is_last_nexthop).await,
+                    Err(failure) => Ended { failure: Some(failure), ..Ended::default() },
                 };
             }
-            last = failure.or(last);
-            if job.open_recipients().is_empty() || is_last {
+            last = ended.failure.or(last);
+            last = self.appeal(&mut candidates, job).await.or(last);
+            if is_last {
                 break;
             }
         }
         last
     }
 
-    /// A session with the first server that can be had, which leaves the list; so do those that failed. A server that
-    /// only was slow stays, and its family is tried last for a while.
-    async fn session(&self, servers: &mut Vec<Server>, job: &Job) -> Result<Session, Failure> {
-        let server = servers.remove(0);
+    /// A session with this server, or with one of its equals that answers sooner.
+    async fn session(&self, server: Server, candidates: &mut Candidates, job: &Job) -> Result<Session, Failure> {
         if self.may_reuse(job)
             && let Some(session) = self.agent.cache.take_from(&server.endpoint)
         {
             return Ok(session);
         }
         let settings = &self.agent.settings;
-        let race = race::connect_first(&server, race::rival_of(&server, servers), settings).await;
-        servers.retain(|other| !race.has_tried(other));
-        if !race.has_tried(&server) {
-            if let Some(family) = server.family() {
-                self.agent.families.lost(self.nexthop, family);
-            }
-            servers.push(server);
-        }
+        let mut race = race::connect_first(server, candidates, settings).await;
+        self.agent.memory.learn(self.nexthop, &race);
+        race.slow.drain(..).for_each(|server| candidates.give_back(server));
         match (race.winner, race.failed.into_iter().next_back()) {
-            (Some((stream, winner)), _) => Session::begin(stream, &winner, settings).await,
+            (Some((stream, winner)), _) => {
+                let session = Session::begin(stream, &winner, settings).await;
+                session.inspect_err(|failure| {
+                    let connection = Connection { tls: settings.protection.feature(false), ..Connection::default() };
+                    for index in job.open_recipients() {
+                        self.refuse(index, failure, winner.family(), None, &connection);
+                    }
+                })
+            }
             (None, Some((failure, _))) => Err(failure),
             // cannot fail: a race ends with a connection or with failures
             (None, None) => Err(Failure::of_host(Status::new(4, 4, 1), "server unavailable or unable to receive mail")),
         }
     }
 
-    /// One transaction over one session. Gives the last failure that another server may mend, and whether the session
-    /// was found dead before anything was tried.
-    async fn over(&self, mut session: Session, job: &mut Job, is_last: bool) -> (Option<Failure>, bool) {
+    /// One transaction over one session.
+    async fn over(&self, mut session: Session, job: &mut Job, is_last: bool) -> Ended {
         session.uses += 1;
         session.queue_id.clone_from(&job.request().queue_id);
         let connection = Connection {
@@ -194,31 +247,80 @@ impl Attempt<'_> {
             tls: self.agent.settings.protection.feature(true),
         };
         let results = transact(&mut session, &self.agent.settings, job, &job.open_recipients()).await;
-        if results.stale {
-            return (None, true);
+        let mut ended = Ended { stale: results.stale, ..Ended::default() };
+        if ended.stale {
+            return ended;
         }
         let relay = session.server.relay();
-        let mut last: Option<Failure> = None;
+        let (family, own) = (session.server.family(), session.own_address());
         for (index, result) in results.recipients {
-            match result {
-                Ok(reply) => self.sent(job, index, &session, &reply, &relay, &connection),
-                Err(failure) if failure.is_permanent() || is_last => {
-                    if failure.blames_host() {
-                        job.blame_host(failure.status, &failure.reason);
-                    }
-                    job.finish(index, &finding_of(&failure, connection.clone()));
+            let failure = match result {
+                Ok(reply) => {
+                    ended.sent = true;
+                    self.sent(job, index, &session, &reply, &relay, &connection);
+                    continue;
                 }
-                Err(failure) => {
-                    let known = last.as_ref().is_some_and(|known| known.reason == failure.reason);
-                    if !known || failure.subject == Subject::Recipient {
-                        logging::info!("{}: {}", job.request().queue_id, failure.reason);
-                    }
-                    last = Some(failure);
+                Err(failure) => failure,
+            };
+            let refused = self.refuse(index, &failure, family, own, &connection);
+            if !refused && (failure.is_permanent() || is_last) {
+                if failure.blames_host() {
+                    job.blame_host(failure.status, &failure.reason);
                 }
+                job.finish(index, &finding_of(&failure, connection.clone()));
+                continue;
             }
+            let known = ended.failure.as_ref().is_some_and(|known| known.reason == failure.reason);
+            if !known || failure.subject == Subject::Recipient {
+                logging::info!("{}: {}", job.request().queue_id, failure.reason);
+            }
+            ended.failure = Some(failure);
         }
         self.put_away(session, job, results.usable);
-        (last, false)
+        ended
+    }
+
+    /// Takes note of a refusal that may be appealed against; false when it is as final as any other.
+    fn refuse(
+        &self,
+        index: usize,
+        failure: &Failure,
+        family: Option<Family>,
+        own: Option<IpAddr>,
+        connection: &Connection,
+    ) -> bool {
+        if family.is_none() || !self.may_appeal.get() || !appeal::is_worth_it(failure, own) {
+            return false;
+        }
+        self.refused_over.set(family);
+        self.refused.borrow_mut().push(Refused { index, finding: finding_of(failure, connection.clone()) });
+        true
+    }
+
+    /// Offers what was refused because of our address once to a server of the other family.
+    async fn appeal(&self, candidates: &mut Candidates, job: &mut Job) -> Option<Failure> {
+        let refused = self.refused.take();
+        let family = self.refused_over.take()?;
+        self.may_appeal.set(false);
+        while let Some(server) = candidates.of_other_family(family).await {
+            // Another server that cannot be reached, or has no time, has not judged.
+            let Ok(session) = Session::open(&server, &self.agent.settings).await else { continue };
+            let ended = self.over(session, job, false).await;
+            if ended.sent {
+                self.agent.memory.keep(self.nexthop, &server, Some(family));
+            }
+            return ended.failure;
+        }
+        self.accept_refusals(job, refused);
+        None
+    }
+
+    /// There is no other way for these.
+    fn accept_refusals(&self, job: &mut Job, refused: Vec<Refused>) {
+        let open = job.open_recipients();
+        for one in refused.into_iter().filter(|one| open.contains(&one.index)) {
+            job.finish(one.index, &one.finding);
+        }
     }
 
     fn sent(&self, job: &mut Job, index: usize, session: &Session, reply: &Reply, relay: &str, over: &Connection) {

@@ -29,6 +29,8 @@ pub enum Subject {
     Recipient,
     /// The message.
     Message,
+    /// The configuration of this agent.
+    Agent,
     /// The server, or the nexthop as a whole: qmgr may stop trying it for a while.
     Host,
 }

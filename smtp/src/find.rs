@@ -6,15 +6,17 @@ use dns::{LookupError, LookupFault, MailExchanger, RecordType, Resolver};
 use dsn::Status;
 use net::Family;
 
+use crate::candidates::Candidates;
 use crate::destination::{Destination, Lookup};
 use crate::failure::Failure;
+use crate::lookups::{self, Late};
 use crate::server::{Endpoint, Server};
 use crate::settings::{Protocol, Settings};
 
 /// The most mail exchangers of one domain whose addresses are looked up: an answer can hold thousands.
 const MOST_EXCHANGERS: usize = 50;
 
-/// The servers of a destination, best first, within the limits.
+/// The servers of a destination, best first.
 ///
 /// # Errors
 /// There are none, there is no answer, or mail would come back here.
@@ -22,11 +24,12 @@ pub async fn servers(
     resolver: &Resolver,
     settings: &Settings,
     destination: &Destination,
-) -> Result<Vec<Server>, Failure> {
+) -> Result<Candidates, Failure> {
     let (host, lookup, port) = match destination {
         Destination::Unix(path) => {
             let endpoint = Endpoint::Unix(path.clone());
-            return Ok(vec![Server { name: settings.hostname.clone(), endpoint, preference: 0 }]);
+            let server = Server { name: settings.hostname.clone(), endpoint, preference: 0 };
+            return Ok(Candidates::new(vec![server], Vec::new(), Late::default(), 0));
         }
         Destination::Internet { host, lookup, port } => (host.as_str(), *lookup, *port),
     };
@@ -34,17 +37,19 @@ pub async fn servers(
         return Err(Failure::of_host(Status::new(4, 4, 4), "all network protocols are disabled"));
     }
     let finder = Finder { resolver, settings, port };
-    let found = match lookup {
+    let mut found = match lookup {
         Lookup::Literal(address) => finder.literal(host, address)?,
         Lookup::MailExchanger if settings.lookup.dns => finder.exchangers(host).await?,
         Lookup::MailExchanger | Lookup::Address => finder.of_host(host, 0).await.map_err(|it| it.failure)?,
     };
-    let found = if settings.protocol == Protocol::Smtp && port == settings.services.default_port(Protocol::Smtp) {
+    let late = std::mem::take(&mut found.late);
+    let servers = if settings.protocol == Protocol::Smtp && port == settings.services.default_port(Protocol::Smtp) {
         without_loop(settings, host, found)?
     } else {
         found.servers
     };
-    Ok(settings.order.apply(found))
+    let (within, beyond) = settings.order.apply(servers);
+    Ok(Candidates::new(within, beyond, late, settings.order.limit))
 }
 
 struct Finder<'a> {
@@ -54,11 +59,12 @@ struct Finder<'a> {
 }
 
 /// The servers of a destination before the loop test.
-#[derive(Debug)]
 struct Found {
     servers: Vec<Server>,
     /// The best preference, addresses or not.
     best: u16,
+    /// Look-ups that have not ended.
+    late: Late,
 }
 
 /// No address, and what the look-up itself said.
@@ -77,7 +83,7 @@ impl Finder<'_> {
             };
             return Err(failure_of(&error));
         }
-        Ok(Found { servers: vec![self.server(host, address, 0)], best: 0 })
+        Ok(Found { servers: vec![self.server(host, address, 0)], best: 0, late: Late::default() })
     }
 
     /// RFC 5321 5.1: mail exchangers, or the domain itself when it has none.
@@ -96,11 +102,14 @@ impl Finder<'_> {
         exchangers.sort_by_key(|exchanger| exchanger.preference);
         exchangers.truncate(MOST_EXCHANGERS);
         let best = exchangers.first().map_or(0, |exchanger| exchanger.preference);
-        let mut servers = Vec::new();
+        let (mut servers, mut late) = (Vec::new(), Late::default());
         let mut last = None;
         for MailExchanger { preference, host } in exchangers {
             match self.of_host(&host, preference).await {
-                Ok(found) => servers.extend(found.servers),
+                Ok(found) => {
+                    servers.extend(found.servers);
+                    late.extend(found.late);
+                }
                 // A temporary failure is remembered: more may be known later.
                 Err(failed) if failed.temporary || !last.as_ref().is_some_and(|it: &NoAddress| it.temporary) => {
                     last = Some(failed);
@@ -115,7 +124,7 @@ impl Finder<'_> {
                 let defer = self.settings.lookup.defer_without_address;
                 Err(if defer { last.failure.softened() } else { last.failure })
             }
-            _ => Ok(Found { servers, best }),
+            _ => Ok(Found { servers, best, late }),
         }
     }
 
@@ -123,44 +132,19 @@ impl Finder<'_> {
         self.of_host(domain, 0).await.map_err(|it| it.failure)
     }
 
-    /// The addresses of one host, IPv4 first; both families are asked at the same time.
+    /// The addresses of one host, IPv4 first.
     async fn of_host(&self, host: &str, preference: u16) -> Result<Found, NoAddress> {
         if let Some(address) = net::address::parse(host.as_bytes()) {
             let found = self.literal(host, address);
             return found.map_err(|failure| NoAddress { failure, temporary: false });
         }
-        let (v4, v6) = tokio::join!(biased; self.addresses(host, Family::V4), self.addresses(host, Family::V6));
-        let mut servers = Vec::new();
-        let mut error = None;
-        for answer in [v4, v6].into_iter().flatten() {
-            match answer {
-                Ok(addresses) => servers.extend(addresses.iter().map(|it| self.server(host, *it, preference))),
-                Err(failed) if error.as_ref().is_some_and(LookupError::is_temporary) => drop(failed),
-                Err(failed) => error = Some(failed),
-            }
-        }
-        match error {
-            Some(error) if servers.is_empty() => {
+        let found = lookups::addresses(self.resolver, self.settings, host, self.port, preference).await;
+        match found.error {
+            Some(error) if found.servers.is_empty() => {
                 Err(NoAddress { failure: self.failure(&error), temporary: error.is_temporary() })
             }
-            _ => Ok(Found { servers, best: preference }),
+            _ => Ok(Found { servers: found.servers, best: preference, late: found.late }),
         }
-    }
-
-    /// smtp_host_lookup: DNS, the system's way, or the one after the other. `None`: the family is not enabled.
-    async fn addresses(&self, host: &str, family: Family) -> Option<Result<Vec<IpAddr>, LookupError>> {
-        if !self.settings.protocols.has(family) {
-            return None;
-        }
-        let rules = &self.settings.lookup;
-        let mut answer = None;
-        if rules.dns {
-            answer = Some(self.resolver.addresses(host, family).await);
-        }
-        if rules.native && !matches!(answer, Some(Ok(_))) {
-            answer = Some(self.resolver.native_addresses(host, family).await);
-        }
-        answer
     }
 
     fn failure(&self, error: &LookupError) -> Failure {
@@ -217,7 +201,7 @@ mod tests {
             endpoint: Endpoint::Internet(format!("{address}:25").parse().unwrap()),
             preference: *preference,
         };
-        Found { servers: list.iter().map(server).collect(), best }
+        Found { servers: list.iter().map(server).collect(), best, late: Late::default() }
     }
 
     fn kept(list: &[(u16, &str)], best: u16) -> Result<usize, String> {
@@ -245,11 +229,11 @@ mod tests {
         settings.protocols = net::Protocols::V4;
         let resolver = Resolver::with_servers(vec!["127.0.0.1:9".parse().unwrap()], settings.protocols);
         let destination = Destination::parse("[2001:db8:1::11]", Protocol::Smtp, &settings.services).unwrap();
-        let failure = servers(&resolver, &settings, &destination).await.unwrap_err();
+        let failure = servers(&resolver, &settings, &destination).await.err().unwrap();
         assert_eq!(failure.reason, "Name service error for 2001:db8:1::11: invalid host or domain name");
         assert_eq!(failure.status, Status::new(5, 4, 4));
         settings.protocols = net::Protocols::NONE;
-        let failure = servers(&resolver, &settings, &destination).await.unwrap_err();
+        let failure = servers(&resolver, &settings, &destination).await.err().unwrap();
         assert_eq!(failure.reason, "all network protocols are disabled");
     }
 }

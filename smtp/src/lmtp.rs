@@ -11,7 +11,9 @@
 //! # PRIVILEGE, PEERS, DIAGNOSTICS
 //! Those of smtp.
 
+mod appeal;
 mod cache;
+mod candidates;
 mod configure;
 mod connect;
 mod deliver;
@@ -20,6 +22,7 @@ mod envelope;
 mod failure;
 mod find;
 mod forward;
+mod lookups;
 mod order;
 mod protection;
 mod race;

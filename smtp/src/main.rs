@@ -26,7 +26,9 @@
 //! One delivery status line a recipient. A server that cannot be reached has a line of its own, and so has a reason to
 //! try another server. A bad nexthop, an unusable source address and a server without a valid address are warnings.
 
+mod appeal;
 mod cache;
+mod candidates;
 mod configure;
 mod connect;
 mod deliver;
@@ -35,6 +37,7 @@ mod envelope;
 mod failure;
 mod find;
 mod forward;
+mod lookups;
 mod order;
 mod protection;
 mod race;

@@ -32,19 +32,20 @@ pub struct Order {
 }
 
 impl Order {
-    /// Sorts the servers and drops those beyond the limit.
-    pub fn apply(&self, mut servers: Vec<Server>) -> Vec<Server> {
+    /// Sorts the servers; those beyond the limit come second, in the same order.
+    pub fn apply(&self, mut servers: Vec<Server>) -> (Vec<Server>, Vec<Server>) {
         if self.randomize {
             shuffle(&mut servers);
         }
         servers.sort_by_key(|server| (server.preference, self.rank(server)));
+        let mut beyond = Vec::new();
         if self.limit > 0 && servers.len() > self.limit {
             if self.balance {
-                balance(&mut servers, self.limit);
+                beyond = balance(&mut servers, self.limit);
             }
-            servers.truncate(self.limit);
+            beyond.extend(servers.drain(self.limit.min(servers.len())..));
         }
-        servers
+        (servers, beyond)
     }
 
     fn rank(&self, server: &Server) -> u8 {
@@ -55,12 +56,13 @@ impl Order {
     }
 }
 
-/// Makes room for both families within the limit, so that one family that is broken does not take every attempt.
-fn balance(servers: &mut Vec<Server>, limit: usize) {
+/// Makes room for both families within the limit, so that one family that is broken does not take every attempt; what
+/// has to make it.
+fn balance(servers: &mut Vec<Server>, limit: usize) -> Vec<Server> {
     let count = |family| servers.iter().filter(|server| server.family() == Some(family)).count();
     let (v4, v6) = (count(Family::V4), count(Family::V6));
     if v4 == 0 || v6 == 0 {
-        return;
+        return Vec::new();
     }
     let (keep4, keep6) = if v6 <= limit / 2 {
         (limit - v6, v6)
@@ -72,16 +74,17 @@ fn balance(servers: &mut Vec<Server>, limit: usize) {
         (limit / 2, limit.div_ceil(2))
     };
     let (mut left4, mut left6) = (keep4, keep6);
-    servers.retain(|server| {
+    let surplus = servers.extract_if(.., |server| {
         let left = match &server.endpoint {
             Endpoint::Internet(address) if address.is_ipv4() => &mut left4,
             Endpoint::Internet(_) => &mut left6,
-            Endpoint::Unix(_) => return true,
+            Endpoint::Unix(_) => return false,
         };
         let keep = *left > 0;
         *left = left.saturating_sub(1);
-        keep
+        !keep
     });
+    surplus.collect()
 }
 
 /// Fisher-Yates; the standard library's hash keys are random enough to spread load.
@@ -122,7 +125,9 @@ mod tests {
 
     fn ordered(preference: Preference, limit: usize, balance: bool) -> String {
         let order = Order { preference, randomize: true, limit, balance };
-        families(&order.apply(many()))
+        let (kept, beyond) = order.apply(many());
+        assert_eq!(kept.len() + beyond.len(), 9);
+        families(&kept)
     }
 
     #[test]
@@ -141,20 +146,21 @@ mod tests {
         let mut servers = many();
         servers.retain(|it| it.family() == Some(Family::V6) || it.endpoint.to_string() == "[192.0.2.1]:25");
         let order = Order { preference: Preference::First(Family::V6), randomize: false, limit: 5, balance: true };
-        assert_eq!(families(&order.apply(servers)), "66664");
+        let (kept, beyond) = order.apply(servers);
+        assert_eq!((families(&kept), families(&beyond)), ("66664".to_owned(), "66".to_owned()));
     }
 
     #[test]
     fn mail_exchanger_preference_counts_more_than_family() {
         let servers = vec![server(20, "[2001:db8::1]"), server(10, "192.0.2.1")];
         let order = Order { preference: Preference::First(Family::V6), randomize: true, limit: 5, balance: true };
-        assert_eq!(families(&order.apply(servers)), "46");
+        assert_eq!(families(&order.apply(servers).0), "46");
     }
 
     #[test]
     fn without_chance_and_preference_the_order_of_the_look_up_stays() {
         let order = Order { preference: Preference::Any, randomize: false, limit: 0, balance: true };
-        assert_eq!(order.apply(many()), many());
+        assert_eq!(order.apply(many()), (many(), Vec::new()));
     }
 
     #[test]
@@ -162,7 +168,7 @@ mod tests {
         let order = Order { preference: Preference::Any, randomize: true, limit: 0, balance: false };
         let mut orders = std::collections::HashSet::new();
         for _ in 0..50 {
-            let shuffled = order.apply(many());
+            let (shuffled, _) = order.apply(many());
             assert_eq!(shuffled.len(), 9);
             orders.insert(families(&shuffled));
         }

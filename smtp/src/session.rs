@@ -188,6 +188,11 @@ impl Session {
         matches!(quiet, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
     }
 
+    /// Our address, as the server sees it unless somebody translates it.
+    pub fn own_address(&self) -> Option<std::net::IpAddr> {
+        self.stream.own_address()
+    }
+
     /// Ends the session. The reply to QUIT is waited for only if smtp_skip_quit_response is off.
     pub async fn quit(mut self, settings: &Settings) {
         self.farewell();

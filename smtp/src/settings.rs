@@ -51,6 +51,8 @@ pub struct Settings {
     pub order: Order,
     /// smtp_mx_session_limit; 0 is no limit.
     pub session_limit: usize,
+    /// How one address family stands in for the other.
+    pub families: FamilyRules,
     /// How names are looked up.
     pub lookup: LookupRules,
     /// Source addresses.
@@ -63,6 +65,15 @@ pub struct Settings {
     pub reuse: Reuse,
     /// What must not be sent without.
     pub protection: Protection,
+}
+
+/// How one address family stands in for the other.
+#[derive(Clone, Copy, Debug)]
+pub struct FamilyRules {
+    /// smtp_connection_attempt_delay; `None`: one address after the other.
+    pub attempt_delay: Option<Duration>,
+    /// smtp_retry_other_family_on_policy_reject.
+    pub appeal: bool,
 }
 
 /// How names are looked up.

@@ -1,6 +1,7 @@
 //! The bytes to and from a server, whatever carries them.
 
 use std::io;
+use std::net::IpAddr;
 
 use tokio::net::{TcpStream, UnixStream};
 
@@ -17,6 +18,14 @@ pub enum Stream {
 const READ_SIZE: usize = 4096;
 
 impl Stream {
+    /// Our address on the network.
+    pub fn own_address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok().map(|address| address.ip()),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Reads what has come, and waits if nothing has; 0 at the end.
     pub async fn read(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         loop {

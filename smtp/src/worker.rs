@@ -36,7 +36,11 @@ impl<S: Speaks> daemon::Worker for Worker<S> {
     async fn session(self: Rc<Self>, client: Client) {
         let Some(mut session) = delivery::Session::new(client, Rc::clone(&self.delivery)) else { return };
         while let Some(mut job) = session.next().await {
-            self.agent.deliver(&mut job).await;
+            if let Err(why) = self.agent.deliver(&mut job).await {
+                // As if this process had ended, for qmgr and for who reads the log; other deliveries go on.
+                logging::emit_text(logging::Severity::Fatal, format_args!("{why}"));
+                return;
+            }
             if session.report(job).await.is_none() {
                 return;
             }

@@ -20,6 +20,8 @@ pub enum Kind {
         /// Seconds of the default unit.
         unit: u32,
     },
+    /// A time that may be a fraction of a second: as `Duration`, with the unit `ms`, which is also that of a bare number.
+    Milliseconds,
     /// Words separated by blanks and commas, `{...}` groups kept together.
     List,
     /// A file or directory name.
@@ -34,7 +36,7 @@ impl Kind {
             Kind::Raw => "raw",
             Kind::Bool => "bool",
             Kind::Int => "int",
-            Kind::Duration { .. } => "duration",
+            Kind::Duration { .. } | Kind::Milliseconds => "duration",
             Kind::List => "list",
             Kind::Path => "path",
         }
@@ -52,7 +54,7 @@ pub struct Entry {
     pub computed: bool,
     /// How the value is parsed.
     pub kind: Kind,
-    /// The smallest value allowed (seconds for a time, bytes for a text).
+    /// The smallest value allowed (seconds for a time, also for one in milliseconds, bytes for a text).
     pub min: Option<i64>,
     /// The largest value allowed (seconds for a time).
     pub max: Option<i64>,

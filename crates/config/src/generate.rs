@@ -92,6 +92,7 @@ fn table(parameters: &[(&str, Parameter)]) -> Result<String, String> {
     );
     for (subject, p) in parameters {
         let kind = match p.kind.as_str() {
+            "duration" if p.unit.as_deref() == Some("ms") => "Milliseconds".to_string(),
             "duration" => {
                 let unit = unit_seconds(p.unit.as_deref().unwrap_or("s"))?;
                 format!("Duration {{ unit: {unit} }}")
@@ -195,6 +196,8 @@ fn rust_type(kind: &str) -> Result<&'static str, String> {
 
 fn unit_seconds(unit: &str) -> Result<u32, String> {
     Ok(match unit {
+        // A variant of its own.
+        "ms" => 0,
         "s" => 1,
         "m" => 60,
         "h" => 3600,

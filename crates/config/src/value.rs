@@ -72,12 +72,13 @@ impl Value for i64 {
 
 impl Value for Duration {
     fn from_text(text: &str, name: &str, entry: &Entry) -> Result<Self, ValueError> {
-        let unit = match entry.kind {
-            Kind::Duration { unit } => unit,
-            _ => 1,
+        let parsed = match entry.kind {
+            Kind::Milliseconds => parse_milliseconds(text),
+            Kind::Duration { unit } => parse_duration(text, unit),
+            _ => parse_duration(text, 1),
         };
         let bad = || ValueError::Time { name: name.to_string(), value: text.to_string() };
-        let duration = parse_duration(text, unit).ok_or_else(bad)?;
+        let duration = parsed.ok_or_else(bad)?;
         let seconds = i64::try_from(duration.as_secs()).map_err(|_| bad())?;
         let out = |bound, limit| ValueError::TimeBound { name: name.to_string(), seconds, bound, limit };
         match (entry.min, entry.max) {
@@ -107,6 +108,16 @@ pub fn parse_duration(text: &str, unit: u32) -> Option<Duration> {
     (total <= i32::MAX as u64).then(|| Duration::from_secs(total))
 }
 
+/// The same with the unit `ms`, which a bare number has too.
+fn parse_milliseconds(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let number = text.strip_suffix("ms").unwrap_or(text);
+    if number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return number.parse::<u32>().ok().map(|number| Duration::from_millis(number.into()));
+    }
+    parse_duration(text, 1)
+}
+
 fn within(number: i64, text: &str, name: &str, entry: &Entry) -> Result<i64, ValueError> {
     let (name, value) = (|| name.to_string(), || text.to_string());
     match (entry.min, entry.max) {
@@ -131,7 +142,7 @@ pub(crate) fn check(text: &str, name: &str, entry: &Entry) -> Result<(), ValueEr
     match entry.kind {
         Kind::Bool => bool::from_text(text, name, entry).map(drop),
         Kind::Int => i64::from_text(text, name, entry).map(drop),
-        Kind::Duration { .. } => Duration::from_text(text, name, entry).map(drop),
+        Kind::Duration { .. } | Kind::Milliseconds => Duration::from_text(text, name, entry).map(drop),
         Kind::Text | Kind::Path | Kind::Raw | Kind::List => long_enough(text, name, entry),
     }
 }
@@ -163,6 +174,18 @@ mod tests {
         assert_eq!(parse_duration("5m", 86_400), Some(Duration::from_secs(300)));
         for bad in ["", "x", "5x", "5 5", "-1", "5mm", "99999999999999999999", "999999999w"] {
             assert_eq!(parse_duration(bad, 1), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_time_in_milliseconds_may_have_any_unit() {
+        let parse = |text: &str| Duration::from_text(text, "x", &Entry { min: None, ..entry(Kind::Milliseconds) }).ok();
+        assert_eq!(parse("250ms"), Some(Duration::from_millis(250)));
+        assert_eq!(parse(" 250 "), Some(Duration::from_millis(250)));
+        assert_eq!(parse("2s"), Some(Duration::from_secs(2)));
+        assert_eq!(parse("0"), Some(Duration::ZERO));
+        for bad in ["", "ms", "1.5s", "-1", "99999999999ms", "5x"] {
+            assert_eq!(parse(bad), None, "{bad}");
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::order::{Order, Preference};
 use crate::protection::{Level, Protection};
-use crate::settings::{BindRules, Dialogue, Limits, LookupRules, Protocol, Reuse, Services, Settings};
+use crate::settings::{BindRules, Dialogue, FamilyRules, Limits, LookupRules, Protocol, Reuse, Services, Settings};
 
 /// Settings with short time limits, for a machine that is 127.0.0.1 and ::1.
 pub fn settings() -> Settings {
@@ -32,6 +32,7 @@ pub fn settings() -> Settings {
         fallback: Vec::new(),
         order: Order { preference: Preference::Any, randomize: false, limit: 5, balance: true },
         session_limit: 2,
+        families: FamilyRules { attempt_delay: Some(Duration::from_millis(50)), appeal: true },
         lookup: LookupRules { dns: true, native: false, ignore_mx_error: false, defer_without_address: false },
         bind: BindRules { v4: String::new(), v6: String::new(), enforce: false },
         dialogue: Dialogue {

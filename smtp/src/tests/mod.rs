@@ -29,7 +29,7 @@ fn agent(settings: Settings) -> Agent {
 }
 
 async fn deliver(agent: &Agent, mut job: Job) -> Report {
-    agent.deliver(&mut job).await;
+    agent.deliver(&mut job).await.unwrap();
     job.into_report()
 }
 

@@ -95,7 +95,13 @@ async fn found(nexthop: &str, settings: &Settings) -> Result<Vec<String>, String
     let resolver = Resolver::new(conf, hosts, settings.protocols);
     let destination = Destination::parse(nexthop, Protocol::Smtp, &settings.services).unwrap();
     match find::servers(&resolver, settings, &destination).await {
-        Ok(servers) => Ok(servers.iter().map(|server| server.relay()).collect()),
+        Ok(mut candidates) => {
+            let mut found = Vec::new();
+            while let Some(server) = candidates.next().await {
+                found.push(server.relay());
+            }
+            Ok(found)
+        }
         Err(failure) => Err(format!("{} {}", failure.status, failure.reason)),
     }
 }

@@ -1,0 +1,139 @@
+//! The addresses of one host: both families are asked at once, and the slower answer is not waited for.
+//!
+//! When one family has an answer with addresses, the other has 50 milliseconds left (RFC 8305 section 3). Then the look-up
+//! goes on beside the delivery, and what it brings joins the other servers.
+
+use std::future::{Future, pending, poll_fn};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use dns::{LookupError, Resolver};
+use net::Family;
+
+use crate::server::{Endpoint, Server};
+use crate::settings::{LookupRules, Settings};
+
+/// RFC 8305 section 3, "Resolution Delay".
+const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
+
+type Answer = Result<Vec<IpAddr>, LookupError>;
+
+/// What a host has, IPv4 first, and what is not known yet.
+pub struct Addresses {
+    /// The servers.
+    pub servers: Vec<Server>,
+    /// The error that counts when there is none.
+    pub error: Option<LookupError>,
+    /// A look-up that has not ended.
+    pub late: Late,
+}
+
+/// Look-ups that have not ended; dropped, they end.
+#[derive(Default)]
+pub struct Late {
+    lookups: Vec<Lookup>,
+}
+
+struct Lookup {
+    family: Family,
+    host: String,
+    port: u16,
+    preference: u16,
+    answer: Pin<Box<dyn Future<Output = Answer>>>,
+}
+
+impl Late {
+    /// None is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.lookups.is_empty()
+    }
+
+    /// Adds those of another host.
+    pub fn extend(&mut self, other: Late) {
+        self.lookups.extend(other.lookups);
+    }
+
+    /// Waits for one of them, and gives the servers that it brings; for ever when there is none.
+    pub async fn next(&mut self) -> Vec<Server> {
+        if self.lookups.is_empty() {
+            return pending().await;
+        }
+        let (lookup, answer) = self.first().await;
+        lookup.servers(answer.unwrap_or_default())
+    }
+
+    /// The one that ends first; it leaves the list.
+    async fn first(&mut self) -> (Lookup, Answer) {
+        poll_fn(|context| {
+            for at in 0..self.lookups.len() {
+                if let Poll::Ready(answer) = self.lookups[at].answer.as_mut().poll(context) {
+                    return Poll::Ready((self.lookups.remove(at), answer));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl Lookup {
+    fn servers(&self, addresses: Vec<IpAddr>) -> Vec<Server> {
+        let server = |address| Server {
+            name: self.host.clone(),
+            endpoint: Endpoint::Internet(SocketAddr::new(address, self.port)),
+            preference: self.preference,
+        };
+        addresses.into_iter().map(server).collect()
+    }
+}
+
+/// Looks a host up.
+pub async fn addresses(resolver: &Resolver, settings: &Settings, host: &str, port: u16, preference: u16) -> Addresses {
+    let lookup = |family| Lookup {
+        family,
+        host: host.to_owned(),
+        port,
+        preference,
+        answer: Box::pin(ask(resolver.clone(), settings.lookup, host.to_owned(), family)),
+    };
+    // A is asked for before AAAA.
+    let mut late = Late { lookups: settings.protocols.families().map(lookup).collect() };
+    let mut found = Vec::new();
+    let mut errors = Vec::new();
+    while !late.is_empty() {
+        let is_enough = settings.families.attempt_delay.is_some() && !found.is_empty();
+        let (lookup, answer) = tokio::select! {
+            biased;
+            ended = late.first() => ended,
+            () = tokio::time::sleep(RESOLUTION_DELAY), if is_enough => break,
+        };
+        match answer {
+            Ok(addresses) => found.push((lookup.family, lookup.servers(addresses))),
+            Err(error) => errors.push((lookup.family, error)),
+        }
+    }
+    found.sort_by_key(|(family, _)| *family == Family::V6);
+    errors.sort_by_key(|(family, _)| *family == Family::V6);
+    let mut error: Option<LookupError> = None;
+    for (_, failed) in errors {
+        // A temporary failure counts most, else the last.
+        if !error.as_ref().is_some_and(LookupError::is_temporary) {
+            error = Some(failed);
+        }
+    }
+    Addresses { servers: found.into_iter().flat_map(|(_, servers)| servers).collect(), error, late }
+}
+
+/// smtp_host_lookup: DNS, the system's way, or the one after the other.
+async fn ask(resolver: Resolver, rules: LookupRules, host: String, family: Family) -> Answer {
+    let dns = match rules.dns {
+        true => Some(resolver.addresses(&host, family).await),
+        false => None,
+    };
+    match dns {
+        Some(answer) if answer.is_ok() || !rules.native => answer,
+        _ => resolver.native_addresses(&host, family).await,
+    }
+}
