@@ -61,7 +61,11 @@ enum Command {
     /// Write the generated files again: parameter constants, parameter reference, table of programs, porting
     Docs,
     /// What this machine can know about other platforms: their kernel answers, our methods, their types
-    Porting,
+    Porting {
+        /// Check the types for this target alone (can be repeated)
+        #[arg(long = "target")]
+        targets: Vec<String>,
+    },
     /// Run a program as if the kernel had no IPv6
     WithoutIpv6 {
         /// The program and its arguments
@@ -84,7 +88,7 @@ impl Command {
             Command::Oracle { filter } => oracle::run(filter.as_deref()),
             Command::Tidy => tidy::run(),
             Command::Docs => docs::run(),
-            Command::Porting => porting::run(),
+            Command::Porting { targets } => porting::run(&targets),
             Command::WithoutIpv6 { command } => porting::without_ipv6(&command),
             Command::Install(options) => install::run(&options),
             Command::Bench(bench) => bench::run(&bench),

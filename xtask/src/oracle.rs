@@ -34,56 +34,12 @@ pub fn prepare() -> Outcome<PathBuf> {
     if done.exists() {
         return Ok(root);
     }
-    packages::ensure(&[
-        Tool { program: "patchelf", package: "patchelf" },
-        Tool { program: "dpkg-deb", package: "dpkg" },
-    ])?;
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&root)?;
+    packages::ensure(&[Tool { program: "patchelf", package: "patchelf" }])?;
     println!("unpacking Debian's Postfix into {}", root.display());
-    let archives = download(&folder)?;
-    for archive in &archives {
-        workspace::run(Command::new("dpkg-deb").arg("-x").arg(archive).arg(&root))?;
-    }
-    install_libraries(&archives)?;
+    packages::unpack(&PACKAGES, &folder)?;
     make_private(&root)?;
     fs::write(done, "")?;
     Ok(root)
-}
-
-fn download(folder: &Path) -> Outcome<Vec<PathBuf>> {
-    let fetch = || {
-        let mut command = Command::new("apt-get");
-        // The user `_apt` cannot write into this folder.
-        command.args(["-qq", "-o", "APT::Sandbox::User=root", "download"]).args(PACKAGES).current_dir(folder);
-        workspace::output(&mut command)
-    };
-    if fetch().is_err() {
-        packages::apt(&["update", "-qq"], &[])?;
-        fetch()?;
-    }
-    let files = fs::read_dir(folder)?.flatten().map(|e| e.path());
-    Ok(files.filter(|p| p.extension().is_some_and(|e| e == "deb")).collect())
-}
-
-/// The shared libraries that the packages depend on, and nothing else of their dependencies.
-fn install_libraries(archives: &[PathBuf]) -> Outcome {
-    let mut libraries = Vec::new();
-    for archive in archives {
-        let depends = workspace::output(Command::new("dpkg-deb").arg("-f").arg(archive).arg("Depends"))?;
-        let names = depends.split(',').filter_map(|d| d.split_whitespace().next().map(str::to_string));
-        libraries.extend(names.filter(|n| n.starts_with("lib") && !n.starts_with("libc6")));
-    }
-    libraries.retain(|name| !is_installed(name));
-    if libraries.is_empty() {
-        return Ok(());
-    }
-    packages::install(&libraries.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-fn is_installed(package: &str) -> bool {
-    let status = workspace::output(Command::new("dpkg-query").args(["-W", "-f", "${Status}", package]));
-    status.is_ok_and(|s| s.starts_with("install ok"))
 }
 
 /// Makes programs and libraries find each other where they are: master clears LD_LIBRARY_PATH.

@@ -2,6 +2,8 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::workspace;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use testing::accounts::is_root;
 
@@ -32,6 +34,63 @@ pub fn install(packages: &[&str]) -> Outcome {
     // The lists of a fresh machine are old or empty.
     apt(&["update", "-qq"], &[])?;
     apt(&["install", "-y", "-qq", "--no-install-recommends"], packages)
+}
+
+/// Unpacks packages below `folder/root` without installing them, and installs the system libraries that they need. What
+/// `folder` held before is gone.
+pub fn unpack(packages: &[&str], folder: &Path) -> Outcome {
+    ensure(&[Tool { program: "dpkg-deb", package: "dpkg" }])?;
+    let _ = fs::remove_dir_all(folder);
+    let root = folder.join("root");
+    fs::create_dir_all(&root)?;
+    let archives = download(packages, folder)?;
+    for archive in &archives {
+        workspace::run(Command::new("dpkg-deb").arg("-x").arg(archive).arg(&root))?;
+    }
+    install_libraries(&archives)?;
+    for archive in archives {
+        fs::remove_file(archive)?;
+    }
+    Ok(())
+}
+
+fn download(packages: &[&str], folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let fetch = || {
+        let mut command = Command::new("apt-get");
+        // The user `_apt` cannot write into this folder.
+        command.args(["-qq", "-o", "APT::Sandbox::User=root", "download"]).args(packages).current_dir(folder);
+        workspace::output(&mut command)
+    };
+    if fetch().is_err() {
+        apt(&["update", "-qq"], &[])?;
+        fetch()?;
+    }
+    let files = fs::read_dir(folder)?.flatten().map(|e| e.path());
+    Ok(files.filter(|p| p.extension().is_some_and(|e| e == "deb")).collect())
+}
+
+/// The shared libraries that the packages depend on and that are not among them, and nothing else of their dependencies.
+fn install_libraries(archives: &[PathBuf]) -> Outcome {
+    let field = |archive: &PathBuf, name: &str| {
+        workspace::output(Command::new("dpkg-deb").arg("-f").arg(archive).arg(name)).map(|text| text.trim().to_string())
+    };
+    let unpacked = archives.iter().map(|a| field(a, "Package")).collect::<Outcome<Vec<_>>>()?;
+    let mut libraries = Vec::new();
+    for archive in archives {
+        let depends = field(archive, "Depends")?;
+        let names = depends.split(',').filter_map(|d| d.split_whitespace().next().map(str::to_string));
+        libraries.extend(names.filter(|n| n.starts_with("lib") && !n.starts_with("libc6")));
+    }
+    libraries.retain(|name| !unpacked.contains(name) && !is_installed(name));
+    if libraries.is_empty() {
+        return Ok(());
+    }
+    install(&libraries.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn is_installed(package: &str) -> bool {
+    let status = workspace::output(Command::new("dpkg-query").args(["-W", "-f", "${Status}", package]));
+    status.is_ok_and(|s| s.starts_with("install ok"))
 }
 
 /// Runs apt-get; what it says is shown only when it fails.

@@ -8,6 +8,7 @@
 mod fixtures;
 mod lacking;
 mod namespaces;
+mod toolchain;
 mod types;
 mod worlds;
 
@@ -38,9 +39,9 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// All three columns.
-pub fn run() -> Outcome {
-    let types = types::check()?;
+/// All three columns; the types for `targets`, or for all that there are.
+pub fn run(targets: &[String]) -> Outcome {
+    let types = types::check(targets)?;
     report(&methods_and_fixtures()?.map_types(&types))
 }
 
