@@ -79,7 +79,7 @@ fn install_libraries(archives: &[PathBuf]) -> Outcome {
     for archive in archives {
         let depends = field(archive, "Depends")?;
         let names = depends.split(',').filter_map(|d| d.split_whitespace().next().map(str::to_string));
-        libraries.extend(names.filter(|n| n.starts_with("lib") && !n.starts_with("libc6")));
+        libraries.extend(names.filter(|n| n.starts_with("lib") && !n.starts_with("libc6") && n != "libc-dev"));
     }
     libraries.retain(|name| !unpacked.contains(name) && !is_installed(name));
     if libraries.is_empty() {
