@@ -259,6 +259,8 @@ impl Supervisor {
         let mut bytes = [0; 16];
         loop {
             match nix::unistd::read(status, &mut bytes) {
+                // It never served anybody and may be broken: its place is free when SIGCHLD has said how it ended.
+                Ok(0) if !worker.started_work => break,
                 Ok(0) => {
                     // The worker is ending; SIGCHLD says how.
                     if let Some(channel) = worker.status.take() {
