@@ -73,8 +73,8 @@ fn check(parameter: &Parameter) -> Result<(), String> {
     if parameter.unit.is_some() && parameter.kind != "duration" {
         return Err("only a duration has a unit".to_string());
     }
-    if parameter.implemented && parameter.paragraph.is_empty() {
-        return Err("implemented, but without a paragraph".to_string());
+    if parameter.paragraph.trim().is_empty() {
+        return Err("without a paragraph".to_string());
     }
     if parameter.programs.is_empty() && !parameter.legacy {
         return Err("no program reads it".to_string());
@@ -143,11 +143,7 @@ fn constants(parameters: &[(&str, Parameter)]) -> Result<String, String> {
          use crate::value::Raw;\n\n",
     );
     for (_, p) in parameters {
-        let doc = if p.paragraph.is_empty() {
-            format!("`{}`, default `{}`.", p.name, if p.default.is_empty() { " " } else { &p.default })
-        } else {
-            format!("`{}`: {}", p.name, p.paragraph.replace('\n', " "))
-        };
+        let doc = format!("`{}`: {}", p.name, p.paragraph.replace('\n', " "));
         writeln!(
             out,
             "#[doc = {doc:?}]\npub const {}: Param<{}> = Param::new({:?});",
@@ -240,9 +236,20 @@ mod tests {
     }
 
     #[test]
+    fn every_parameter_has_a_paragraph_that_tells_more_than_its_name() {
+        for (subject, content) in subjects() {
+            for p in toml::from_str::<Subject>(&content).unwrap().parameter {
+                let words = p.paragraph.split_whitespace().count();
+                assert!((8..=130).contains(&words), "{subject}: {}: a paragraph of {words} words", p.name);
+                assert!(p.paragraph.ends_with(['.', ')']), "{subject}: {}: the last sentence has no end", p.name);
+            }
+        }
+    }
+
+    #[test]
     fn a_wrong_entry_is_an_error_that_names_file_and_parameter() {
         let error = |content: &str| generate(&[("basic".to_string(), content.to_string())]).unwrap_err();
-        let entry = "[[parameter]]\nname = \"x\"\ndefault = \"\"\nprograms = [\"smtpd\"]\n";
+        let entry = "[[parameter]]\nname = \"x\"\ndefault = \"\"\nprograms = [\"smtpd\"]\nparagraph = \"A.\"\n";
         assert_eq!(error(&format!("{entry}type = \"odd\"\n")), "basic.toml: x: unknown type odd");
         let twice = format!("{entry}type = \"text\"\n{entry}type = \"text\"\n");
         assert_eq!(error(&twice), "basic.toml: x: stands twice");
