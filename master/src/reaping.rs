@@ -55,8 +55,8 @@ impl Supervisor {
         match (worker.has_proved_itself(), status.signal()) {
             (true, _) => {}
             // It comes from outside and says nothing about the program, unless it comes again and again.
-            (false, Some(SIGKILL)) if worker.started_work => {}
-            (false, Some(SIGKILL)) => self.throttle(id, KILLED_PAUSE),
+            (false, Some(SIGKILL | SIGTERM)) if worker.started_work => {}
+            (false, Some(SIGKILL | SIGTERM)) => self.throttle(id, KILLED_PAUSE),
             (false, _) => {
                 logging::warning!("{path}: bad command startup -- throttling");
                 self.throttle(id, self.throttle_time());

@@ -20,6 +20,7 @@ impl Session {
             queue_id: self.queue_id(),
             command: self.command,
             pipelined: self.pipelined,
+            answers: &self.answers,
         }
     }
 

@@ -18,6 +18,7 @@ use crate::forward::Forward;
 use crate::log::{Broken, Connect, Disconnect};
 use crate::peer::Peer;
 use crate::rejection::Rejection;
+use crate::restriction::Answers;
 use crate::settings::BareNewline;
 use crate::statistics::Statistics;
 use crate::transaction::Transaction;
@@ -74,6 +75,8 @@ pub struct Session {
     pub statistics: Statistics,
     /// Headers are completed with this system's domain; decided once.
     pub local_rewrite: Option<bool>,
+    /// What lists in the name service have said.
+    pub answers: Answers,
     /// Commands that failed since the last message.
     pub errors: u32,
     /// Commands without use since the last message.
@@ -128,6 +131,7 @@ impl Session {
             pipelined: false,
             statistics: Statistics::default(),
             local_rewrite: None,
+            answers: Answers::default(),
             errors: 0,
             junk: 0,
             forgiven: false,

@@ -19,7 +19,9 @@ use net::Protocols;
 use net::interfaces::Interface;
 
 use crate::client_limits::ClientLimits;
-use crate::restriction::{AddressTables, List, Lists, Stage, Tables, no_relay_protection, protects_relay};
+use crate::restriction::{
+    AddressTables, BlockReplies, List, Lists, Stage, Tables, no_relay_protection, protects_relay,
+};
 use crate::settings::Settings;
 
 /// The server.
@@ -32,8 +34,10 @@ pub struct Smtpd {
     pub tables: Rc<AllTables>,
     /// The name service.
     pub resolver: Rc<Resolver>,
-    /// inet_interfaces and proxy_interfaces, as addresses.
+    /// inet_interfaces, as addresses.
     pub own_addresses: Vec<Interface>,
+    /// proxy_interfaces, as addresses.
+    pub proxy_addresses: Vec<IpAddr>,
     /// Takes messages.
     pub cleanup: Rc<Pool<Cleanup>>,
     /// Bits of [`ipc::cleanup::flags`]. receive_override_options
@@ -72,6 +76,10 @@ pub struct AllTables {
     pub limit_exceptions: MatchList,
     /// debug_peer_list
     pub debug_peers: MatchList,
+    /// permit_mx_backup_networks
+    pub mx_backup_networks: MatchList,
+    /// What is said to those whom a DNS list names.
+    pub block_replies: BlockReplies,
 }
 
 /// The service cannot be asked, or a table that it needs cannot.
@@ -92,9 +100,11 @@ impl Smtpd {
             &tables.xforward_hosts,
             &tables.limit_exceptions,
             &tables.debug_peers,
+            &tables.mx_backup_networks,
         ];
         let changed = || lists.into_iter().find_map(MatchList::changed);
-        tables.access.changed().or_else(|| tables.addresses.changed()).or_else(changed)
+        let replies = || tables.block_replies.changed();
+        tables.access.changed().or_else(|| tables.addresses.changed()).or_else(replies).or_else(changed)
     }
 
     /// A server for this configuration; the sockets of other services are below `queue_directory`.
@@ -116,6 +126,11 @@ impl Smtpd {
             tables: Rc::new(tables),
             resolver: Rc::new(Resolver::from_system(protocols)?),
             own_addresses: config.own_addresses()?,
+            proxy_addresses: config.proxy_addresses().unwrap_or_else(|error| {
+                // permit_mx_backup alone needs them; it says no more often without.
+                logging::warning!("{error}");
+                Vec::new()
+            }),
             cleanup: Rc::new(Pool::new(cleanup, ipc_timeout)),
             cleanup_flags: overrides.cleanup_flags,
             protocols,
@@ -141,6 +156,7 @@ impl Smtpd {
             tables: self.tables.clone(),
             resolver: self.resolver.clone(),
             own_addresses: self.own_addresses.clone(),
+            proxy_addresses: self.proxy_addresses.clone(),
             cleanup: self.cleanup.clone(),
             cleanup_flags: self.cleanup_flags,
             protocols: self.protocols,
@@ -292,6 +308,8 @@ impl AllTables {
             bare_newline_exclusions: hosts("smtpd_forbid_bare_newline_exclusions")?,
             xclient_hosts: hosts("smtpd_authorized_xclient_hosts")?,
             debug_peers: hosts("debug_peer_list")?,
+            mx_backup_networks: hosts("permit_mx_backup_networks")?,
+            block_replies: BlockReplies::open(config)?,
             limit_exceptions: hosts("smtpd_client_event_limit_exceptions")?,
             xforward_hosts: hosts("smtpd_authorized_xforward_hosts")?,
         })

@@ -11,6 +11,8 @@ pub enum RecordType {
     Aaaa,
     /// Mail exchanger.
     Mx,
+    /// Name server.
+    Ns,
     /// Name of an address.
     Ptr,
     /// Text.
@@ -32,6 +34,7 @@ impl fmt::Display for RecordType {
             Self::A => "A",
             Self::Aaaa => "AAAA",
             Self::Mx => "MX",
+            Self::Ns => "NS",
             Self::Ptr => "PTR",
             Self::Txt => "TXT",
         })
@@ -85,6 +88,20 @@ impl LookupError {
         }
     }
 
+    /// The fault in the words of the name service.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self.fault {
+            LookupFault::NotFound => "Host not found",
+            LookupFault::NoData => "Host found but no data record of requested type",
+            LookupFault::TryAgain => "Host not found, try again",
+            LookupFault::NonRecoverable => "Non-recoverable error",
+            LookupFault::Malformed => "Malformed or unexpected name server reply",
+            LookupFault::InvalidName => "invalid host or domain name",
+            LookupFault::NullMx => "Domain does not accept mail (nullMX)",
+        }
+    }
+
     /// The fault in the words of getaddrinfo(3), for texts about the system's resolver.
     #[must_use]
     pub fn system_text(&self) -> &'static str {
@@ -100,25 +117,16 @@ impl LookupError {
 impl fmt::Display for LookupError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, record_type, fault } = self;
-        let reason = match fault {
-            LookupFault::NotFound => "Host not found",
-            LookupFault::NoData => "Host found but no data record of requested type",
-            LookupFault::TryAgain => "Host not found, try again",
-            LookupFault::NonRecoverable => "Non-recoverable error",
-            LookupFault::Malformed => {
-                return write!(
-                    out,
-                    "Name service error for {name} type={record_type}: Malformed or unexpected name server reply"
-                );
-            }
-            LookupFault::InvalidName => {
-                return write!(out, "Name service error for {name}: invalid host or domain name");
-            }
-            LookupFault::NullMx => {
-                return write!(out, "Domain {name} does not accept mail (nullMX)");
-            }
-        };
-        write!(out, "Host or domain name not found. Name service error for name={name} type={record_type}: {reason}")
+        let reason = self.reason();
+        match fault {
+            LookupFault::Malformed => write!(out, "Name service error for {name} type={record_type}: {reason}"),
+            LookupFault::InvalidName => write!(out, "Name service error for {name}: {reason}"),
+            LookupFault::NullMx => write!(out, "Domain {name} does not accept mail (nullMX)"),
+            _ => write!(
+                out,
+                "Host or domain name not found. Name service error for name={name} type={record_type}: {reason}"
+            ),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The resolver: questions of mail, asked of the name servers of resolv.conf.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -178,6 +178,30 @@ impl Resolver {
         self.lookup(&name, RecordType::Ptr, pick).await
     }
 
+    /// The answers of a list in the name service: always IPv4, whatever protocols mail uses (RFC 5782 2.3).
+    ///
+    /// # Errors
+    /// See [`LookupFault`].
+    pub async fn list_addresses(&self, name: &str) -> Result<Vec<Ipv4Addr>, LookupError> {
+        let pick = |data: &RData| match data {
+            RData::A(address) => Some(address.0),
+            _ => None,
+        };
+        self.lookup(name, RecordType::A, pick).await
+    }
+
+    /// The name servers of a zone, without final dot; a name inside of a zone has none of its own.
+    ///
+    /// # Errors
+    /// See [`LookupFault`].
+    pub async fn ns(&self, zone: &str) -> Result<Vec<String>, LookupError> {
+        let pick = |data: &RData| match data {
+            RData::NS(target) => Some(text(&target.0)),
+            _ => None,
+        };
+        self.lookup(zone, RecordType::Ns, pick).await
+    }
+
     /// The texts of a name; the strings of one record are joined (RFC 7208 3.3).
     ///
     /// # Errors
@@ -283,6 +307,7 @@ fn wire_type(record_type: RecordType) -> WireType {
         RecordType::A => WireType::A,
         RecordType::Aaaa => WireType::AAAA,
         RecordType::Mx => WireType::MX,
+        RecordType::Ns => WireType::NS,
         RecordType::Ptr => WireType::PTR,
         RecordType::Txt => WireType::TXT,
     }

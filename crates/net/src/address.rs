@@ -36,6 +36,21 @@ fn has_dotted_tail(address: Ipv6Addr) -> bool {
     groups[..6].iter().all(|group| *group == 0) && groups[6] != 0
 }
 
+/// The address backwards, as names of DNS lists begin: octets of IPv4, nibbles of IPv6, between dots (RFC 5782 2.1, 2.4).
+#[must_use]
+pub fn reversed(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            format!("{d}.{c}.{b}.{a}")
+        }
+        IpAddr::V6(address) => {
+            let nibbles = address.octets().into_iter().rev().flat_map(|octet| [octet & 15, octet >> 4]);
+            nibbles.map(|nibble| format!("{nibble:x}")).collect::<Vec<_>>().join(".")
+        }
+    }
+}
+
 /// Reads a numeric address strictly: no leading zeros in octets, no short forms, no zone, no brackets.
 #[must_use]
 pub fn parse(text: &[u8]) -> Option<IpAddr> {
@@ -84,6 +99,15 @@ mod tests {
 
     fn shown(text: &str) -> String {
         Shown(text.parse().unwrap()).to_string()
+    }
+
+    #[test]
+    fn names_of_dns_lists_begin_with_the_address_backwards() {
+        assert_eq!(reversed("10.1.2.3".parse().unwrap()), "3.2.1.10");
+        assert_eq!(
+            reversed("2001:db8:1::25".parse().unwrap()),
+            "5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.8.b.d.0.1.0.0.2"
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! * [`discover`]: the ways to ask a system for them; [`platform`]: which system has which
 //! * [`cidr`]: network patterns of match lists and cidr tables
 //! * [`hostname`], [`literal`]: syntax checks for what strangers send
+//! * [`octets`]: patterns of the answers of DNS lists
 //! * [`endpoint`]: `host:port` in master.cf and in nexthops
 //! * [`address`]: parsing, printing and unmapping
 
@@ -19,6 +20,7 @@ pub mod endpoint;
 pub mod hostname;
 pub mod interfaces;
 pub mod literal;
+pub mod octets;
 pub mod platform;
 pub mod ports;
 pub mod protocols;
@@ -27,5 +29,6 @@ pub use address::{Shown, reason, unmap};
 pub use cidr::{Cidr, CidrError};
 pub use endpoint::{EndpointError, HostPort};
 pub use interfaces::Interface;
+pub use octets::{OctetError, OctetPattern};
 pub use platform::PLATFORM;
 pub use protocols::{Family, Protocols, ProtocolsError};

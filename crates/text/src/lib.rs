@@ -9,5 +9,5 @@ mod system_error;
 pub mod xtext;
 
 pub use list::split_list;
-pub use sanitize::{c_escape, printable, printable_ascii, printable_into};
+pub use sanitize::{c_escape, c_unescape, printable, printable_ascii, printable_into};
 pub use system_error::system_error;

@@ -49,9 +49,49 @@ pub fn c_escape(bytes: &[u8]) -> String {
     out
 }
 
+/// What a C string literal stands for: the escapes of [`c_escape`], and one to three octal digits. A backslash before
+/// anything else stands for that, and one at the end for nothing.
+pub fn c_unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        let (b'\\', [escaped, after @ ..]) = (first, tail) else {
+            if *first != b'\\' {
+                out.push(*first);
+            }
+            continue;
+        };
+        rest = after;
+        out.push(match escaped {
+            b'r' => b'\r',
+            b'n' => b'\n',
+            b't' => b'\t',
+            b'a' => 0x07,
+            b'b' => 0x08,
+            b'v' => 0x0b,
+            b'f' => 0x0c,
+            b'0'..=b'7' => {
+                let digits = tail.iter().take(3).take_while(|digit| (b'0'..=b'7').contains(digit)).count();
+                rest = &tail[digits..];
+                tail[..digits].iter().fold(0u8, |value, digit| value.wrapping_mul(8).wrapping_add(digit - b'0'))
+            }
+            other => *other,
+        });
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_escaped_is_what_it_was() {
+        let all: Vec<u8> = (0..=255).collect();
+        assert_eq!(c_unescape(&c_escape(&all)), all);
+        assert_eq!(c_unescape(r"\t\40!\\x\q\"), b"\t !\\xq");
+    }
 
     #[test]
     fn control_characters_and_broken_utf8_never_reach_a_log() {

@@ -51,7 +51,8 @@ impl Subject {
     /// What replies call it.
     pub fn class(self) -> Class {
         match self {
-            Subject::Client | Subject::ReverseClient => Class::Client,
+            Subject::Client => Class::Client,
+            Subject::ReverseClient => Class::ReverseClient,
             Subject::Helo => Class::Helo,
             Subject::Sender => Class::Sender,
             Subject::Recipient => Class::Recipient,

@@ -147,7 +147,7 @@ impl Evaluation<'_> {
     async fn restrictions(&mut self, value: &[u8], depth: usize) -> Verdict {
         let value = String::from_utf8_lossy(value).into_owned();
         let stage = match self.class {
-            Class::Client => Stage::Client,
+            Class::Client | Class::ReverseClient => Stage::Client,
             Class::Helo => Stage::Helo,
             Class::Sender => Stage::Sender,
             Class::Recipient => Stage::Recipient,
@@ -160,7 +160,7 @@ impl Evaluation<'_> {
 }
 
 /// A status about an address becomes one about the address at hand: `5.1.1` about a sender is `5.1.7`.
-fn adapted(status: Status, class: Class) -> Status {
+pub(super) fn adapted(status: Status, class: Class) -> Status {
     if status.subject() != 1 {
         return status;
     }

@@ -14,7 +14,10 @@ impl Evaluation<'_> {
         match peer.is_in(&self.worker.tables.mynetworks) {
             Ok(true) => Verdict::Permit,
             Ok(false) => Verdict::Dunno,
-            Err(_) => self.server_error(Rejection::temporary_lookup(peer.label.as_bytes())),
+            Err(_) => {
+                let name = self.name(self.class).unwrap_or(peer.label.as_bytes());
+                self.server_error(Rejection::temporary_lookup(name))
+            }
         }
     }
 

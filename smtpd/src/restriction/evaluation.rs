@@ -10,7 +10,7 @@ use dsn::Status;
 use crate::log::Decided;
 use crate::peer::Peer;
 use crate::rejection::Rejection;
-use crate::restriction::{Effects, Verdict};
+use crate::restriction::{Answers, Effects, Verdict};
 use crate::worker::Smtpd;
 
 /// What a restriction is about: the word in the reply.
@@ -18,6 +18,8 @@ use crate::worker::Smtpd;
 pub enum Class {
     /// The client.
     Client,
+    /// The name that the client's address has, verified or not.
+    ReverseClient,
     /// The name in HELO or EHLO.
     Helo,
     /// The sender address.
@@ -34,6 +36,7 @@ impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Class::Client => "Client host",
+            Class::ReverseClient => "Unverified Client host",
             Class::Helo => "Helo command",
             Class::Sender => "Sender address",
             Class::Recipient => "Recipient address",
@@ -64,6 +67,8 @@ pub struct Facts<'a> {
     pub command: &'static str,
     /// The client did not wait for a reply that it has to wait for.
     pub pipelined: bool,
+    /// What lists in the name service have said in this session.
+    pub answers: &'a Answers,
 }
 
 /// An evaluation in progress.
@@ -106,6 +111,7 @@ impl<'a> Evaluation<'a> {
     pub fn name(&self, class: Class) -> Option<&'a [u8]> {
         match class {
             Class::Client => Some(self.facts.peer.label.as_bytes()),
+            Class::ReverseClient => Some(self.facts.peer.reverse_name.as_bytes()),
             Class::Helo => self.facts.helo.map(str::as_bytes),
             Class::Sender => self.facts.sender,
             Class::Recipient => self.facts.recipient,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::restriction::{Restriction, Subject, Tables};
+use crate::restriction::{Hosts, Listed, Restriction, Subject, Tables};
 
 /// Which parameter a list comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,11 +147,14 @@ fn item<'a>(
             None => Restriction::Misused("restriction sleep requires a number of seconds".to_owned()),
         };
     }
-    if let Some(subject) = Subject::of_restriction(&lower) {
+    if let Some((listed, permits)) = Listed::of_restriction(&lower) {
         return match rest.next() {
-            Some(table) => tables.access(subject, table),
-            None => Restriction::Misused(format!("restriction {lower} requires a lookup table")),
+            Some(spec) => listed.restriction(permits, spec),
+            None => Restriction::Ignored(format!("restriction {lower} requires domain name argument")),
         };
+    }
+    if let Some(restriction) = access(&lower, rest, tables) {
+        return restriction;
     }
     // `type:name` alone is a check of what the list is about.
     if name.contains(':') {
@@ -165,6 +168,24 @@ fn item<'a>(
         };
     }
     Restriction::Unknown(name.to_owned())
+}
+
+/// Restrictions whose argument is a table.
+fn access<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>, tables: &Tables) -> Option<Restriction> {
+    let open: &dyn Fn(&str) -> Restriction = if name == "check_etrn_access" {
+        &|_| Restriction::EtrnAccess
+    } else if let Some(subject) = Subject::of_restriction(name) {
+        &move |table| tables.access(subject, table)
+    } else {
+        let (subject, hosts) = Hosts::of_restriction(name)?;
+        &move |table| tables.host_access(subject, hosts, table)
+    };
+    let argument = rest.next().unwrap_or(name);
+    Some(if argument.contains(':') {
+        open(argument)
+    } else {
+        Restriction::Misused(format!("restriction {name}: bad argument \"{argument}\": need maptype:mapname"))
+    })
 }
 
 /// Restrictions without an argument.
@@ -196,6 +217,8 @@ fn simple(name: &str) -> Option<Restriction> {
         "reject_non_fqdn_recipient" => Restriction::RejectNonFqdnRecipient,
         "reject_unknown_sender_domain" => Restriction::RejectUnknownSenderDomain,
         "reject_unknown_recipient_domain" => Restriction::RejectUnknownRecipientDomain,
+        "permit_mx_backup" => Restriction::PermitMxBackup,
+        "reject_maps_rbl" => Restriction::RejectMapsRbl,
         "reject_unlisted_sender" => Restriction::RejectUnlistedSender,
         "reject_unlisted_recipient" | "check_recipient_maps" => Restriction::RejectUnlistedRecipient,
         _ => return None,

@@ -6,11 +6,15 @@
 
 mod access;
 mod action;
+mod backup;
+mod block_list;
+mod block_reply;
 mod client;
 mod destination;
 mod domain;
 mod evaluation;
 mod helo;
+mod hosts;
 mod list;
 mod session;
 mod stages;
@@ -22,7 +26,10 @@ use std::time::Duration;
 
 pub use access::Subject;
 pub use action::Effects;
+pub use block_list::{Answers, BlockList, Listed};
+pub use block_reply::BlockReplies;
 pub use evaluation::{Class, Evaluation, Facts};
+pub use hosts::Hosts;
 pub use list::{List, Lists, Stage, no_relay_protection, protects_relay};
 pub use stages::Decision;
 pub use tables::{AccessTable, Tables};
@@ -100,12 +107,26 @@ pub enum Restriction {
     RejectUnlistedSender,
     /// reject_unlisted_recipient
     RejectUnlistedRecipient,
+    /// reject_rbl_client, reject_rhsbl_*
+    RejectListed(Listed, Rc<BlockList>),
+    /// permit_dnswl_client, permit_rhswl_client
+    PermitListed(Listed, Rc<BlockList>),
+    /// reject_maps_rbl
+    RejectMapsRbl,
+    /// permit_mx_backup
+    PermitMxBackup,
+    /// check_etrn_access: nothing to say about other commands.
+    EtrnAccess,
+    /// check_*_a_access, check_*_mx_access, check_*_ns_access TABLE
+    HostAccess(Subject, Hosts, Rc<AccessTable>),
     /// check_*_access TABLE
     Access(Subject, Rc<AccessTable>),
     /// A name of smtpd_restriction_classes.
     Class(String),
     /// A name that means nothing, or nothing yet.
     Unknown(String),
+    /// A known name that is used wrongly and says nothing then; the text of the warning.
+    Ignored(String),
     /// A known name that is used wrongly; the text of the warning.
     Misused(String),
 }
@@ -152,7 +173,7 @@ impl Evaluation<'_> {
             Restriction::Defer => self.defer_here(),
             Restriction::DeferIfPermit => self.remember_defer_if_permit(),
             Restriction::DeferIfReject => self.remember_defer_if_reject(),
-            Restriction::WarnIfReject | Restriction::PermitAuthenticated => Verdict::Dunno,
+            Restriction::WarnIfReject | Restriction::PermitAuthenticated | Restriction::EtrnAccess => Verdict::Dunno,
             Restriction::Sleep(time) => {
                 tokio::time::sleep(*time).await;
                 Verdict::Dunno
@@ -176,11 +197,22 @@ impl Evaluation<'_> {
             Restriction::RejectUnknownRecipientDomain => self.reject_unknown_domain(Class::Recipient).await,
             Restriction::RejectUnlistedSender => self.reject_unlisted_sender().await,
             Restriction::RejectUnlistedRecipient => self.reject_unlisted_recipient().await,
+            Restriction::RejectListed(listed, list) => self.reject_listed(*listed, list).await,
+            Restriction::PermitListed(listed, list) => self.permit_listed(*listed, list).await,
+            Restriction::RejectMapsRbl => self.reject_maps_rbl().await,
+            Restriction::PermitMxBackup => self.permit_mx_backup().await,
+            Restriction::HostAccess(subject, hosts, table) => {
+                Box::pin(self.host_access(*subject, *hosts, table, depth)).await
+            }
             Restriction::Access(subject, table) => Box::pin(self.access(*subject, table, depth)).await,
             Restriction::Class(name) => Box::pin(self.class(name, depth)).await,
             Restriction::Unknown(name) => {
                 logging::warning!("unknown smtpd restriction: \"{name}\"");
                 self.server_error(Rejection::server_configuration())
+            }
+            Restriction::Ignored(why) => {
+                logging::warning!("{why}");
+                Verdict::Dunno
             }
             Restriction::Misused(why) => {
                 logging::warning!("{why}");

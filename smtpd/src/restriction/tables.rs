@@ -7,7 +7,7 @@ use std::rc::Rc;
 use address::Delimiters;
 use lookup::{Maps, OpenFlags, ParentStyle};
 
-use crate::restriction::{Restriction, Subject};
+use crate::restriction::{Hosts, Restriction, Subject};
 
 /// One table of an access check.
 pub struct AccessTable {
@@ -41,8 +41,23 @@ impl Tables {
 
     /// A check with the table `name`. A table that cannot be opened fails when it is used.
     pub fn access(&self, subject: Subject, name: &str) -> Restriction {
+        match self.open(name) {
+            Ok(table) => Restriction::Access(subject, table),
+            Err(misused) => misused,
+        }
+    }
+
+    /// A check of the hosts behind a name with the table `name`.
+    pub fn host_access(&self, subject: Subject, hosts: Hosts, name: &str) -> Restriction {
+        match self.open(name) {
+            Ok(table) => Restriction::HostAccess(subject, hosts, table),
+            Err(misused) => misused,
+        }
+    }
+
+    fn open(&self, name: &str) -> Result<Rc<AccessTable>, Restriction> {
         if let Some(table) = self.opened.borrow().get(name) {
-            return Restriction::Access(subject, Rc::clone(table));
+            return Ok(Rc::clone(table));
         }
         // Served here without a proxymap process: the table is opened before the sandbox.
         let spec = name.strip_prefix("proxy:").unwrap_or(name);
@@ -50,9 +65,9 @@ impl Tables {
             Ok(maps) => {
                 let table = Rc::new(AccessTable { name: name.to_owned(), maps });
                 self.opened.borrow_mut().insert(name.to_owned(), Rc::clone(&table));
-                Restriction::Access(subject, table)
+                Ok(table)
             }
-            Err(error) => Restriction::Misused(error.to_string()),
+            Err(error) => Err(Restriction::Misused(error.to_string())),
         }
     }
 

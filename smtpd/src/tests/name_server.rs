@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::net::UdpSocket;
 use tokio::task::spawn_local;
 
-/// Name, and its records: addresses, `MX host` (`MX` alone accepts no mail), `PTR name`, `SERVFAIL`, or none.
+/// Name, and its records: addresses, `NS host`, `TXT text`, `MX20 host`, `MX host` (`MX` alone accepts no mail), `PTR name`, `SERVFAIL`, or none.
 type Zone = &'static [(&'static str, &'static [&'static str])];
 
 const ZONE: Zone = &[
@@ -24,6 +24,26 @@ const ZONE: Zone = &[
     ("6.2.1.10.in-addr.arpa", &["SERVFAIL"]),
     ("7.2.1.10.in-addr.arpa", &["PTR 10.1.2.7"]),
     ("5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", &["PTR six.example"]),
+    ("5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.8.b.d.0.1.0.0.2.bl.example", &["127.0.0.2", "TXT listed six"]),
+    ("3.2.1.10.bl.example", &["127.0.0.2"]),
+    ("3.2.1.10.filt.example", &["127.0.0.2", "127.0.0.4", "TXT one reason", "TXT other reason"]),
+    ("four.example.rhs.example", &["127.0.0.9", "TXT rhs reason"]),
+    ("helo.test.rhs.example", &["127.0.0.9"]),
+    ("sender.test.rhs.example", &["127.0.0.9"]),
+    ("ok.test.rhs.example", &["127.0.0.9"]),
+    ("3.2.1.10.servfail.test", &["SERVFAIL"]),
+    ("sender.test.servfail.test", &["SERVFAIL"]),
+    ("four.example.servfail.test", &["SERVFAIL"]),
+    ("servfail.test", &["SERVFAIL"]),
+    ("sender.test", &["MX mx.sender.test", "NS ns1.dns.test", "192.0.2.67"]),
+    ("sub.sender.test", &["192.0.2.68"]),
+    ("mx.sender.test", &["192.0.2.66", "2001:db8:66::1"]),
+    ("ns1.dns.test", &["192.0.2.53", "2001:db8:53::1"]),
+    ("nomx.test", &["192.0.2.69", "2001:db8:69::1"]),
+    ("badmx.test", &["MX nosuch.test"]),
+    ("backup.test", &["MX mx.sender.test", "MX20 this.test"]),
+    ("primary.test", &["MX this.test", "MX20 mx.sender.test"]),
+    ("this.test", &["127.0.0.1"]),
 ];
 
 /// Starts it.
@@ -71,6 +91,9 @@ fn answer(question: &[u8]) -> Vec<u8> {
 fn encode(record: &str, kind: u16) -> Option<Vec<u8>> {
     match (record.split_once(' ').unwrap_or((record, "")), record.parse::<IpAddr>(), kind) {
         (("MX", host), _, 15) => Some([&[0, 0], &name(host)[..]].concat()),
+        (("MX20", host), _, 15) => Some([&[0, 20], &name(host)[..]].concat()),
+        (("NS", host), _, 2) => Some(name(host)),
+        (("TXT", text), _, 16) => Some([&[text.len() as u8], text.as_bytes()].concat()),
         (("PTR", host), _, 12) => Some(name(host)),
         (_, Ok(IpAddr::V4(address)), 1) => Some(address.octets().to_vec()),
         (_, Ok(IpAddr::V6(address)), 28) => Some(address.octets().to_vec()),

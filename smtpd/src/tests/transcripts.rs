@@ -51,6 +51,11 @@ fn the_restrictions_answer_as_postfix_does() {
 }
 
 #[test]
+fn lists_and_hosts_behind_names_are_asked_as_postfix_asks_them() {
+    play(include_str!("../../tests/transcripts/hosts.txt"));
+}
+
+#[test]
 fn addresses_are_judged_as_postfix_does() {
     play(include_str!("../../tests/transcripts/addresses.txt"));
 }

@@ -1,0 +1,88 @@
+//! permit_mx_backup: mail for a domain that names this system as a mail exchanger, but not as the first.
+
+use std::net::IpAddr;
+
+use dns::MailExchanger;
+use dsn::Status;
+use net::Family;
+
+use crate::rejection::Rejection;
+use crate::restriction::{Class, Evaluation, Verdict};
+
+/// Mail exchangers of one domain that are looked at.
+const MAX_EXCHANGERS: usize = 100;
+
+impl Evaluation<'_> {
+    /// permit_mx_backup
+    pub(super) async fn permit_mx_backup(&mut self) -> Verdict {
+        match self.permit_auth_destination().await {
+            Verdict::Dunno => {}
+            verdict => return verdict,
+        }
+        let Some(recipient) = self.facts.recipient else { return Verdict::Dunno };
+        let (local, Some(domain)) = address::split(recipient) else { return Verdict::Dunno };
+        // What asks for further routing, or for a host by its address, is no mail for a domain.
+        if local.iter().any(|byte| matches!(byte, b'@' | b'%' | b'!')) || domain.starts_with(b"[") {
+            return Verdict::Dunno;
+        }
+        let domain = String::from_utf8_lossy(domain).into_owned();
+        match self.worker.resolver.mx(&domain).await {
+            Ok(mut found) => {
+                found.sort_by_key(|exchanger| exchanger.preference);
+                found.truncate(MAX_EXCHANGERS);
+                self.backup(&found).await
+            }
+            Err(error) if error.is_temporary() => self.unknown_exchangers(error.reason()),
+            Err(_) => Verdict::Dunno,
+        }
+    }
+
+    /// Some exchanger is this system, none of the best ones is, and all of these are in permit_mx_backup_networks.
+    async fn backup(&mut self, exchangers: &[MailExchanger]) -> Verdict {
+        let Some(best) = exchangers.first().map(|exchanger| exchanger.preference) else { return Verdict::Dunno };
+        let (own, proxies) = (&self.worker.own_addresses, &self.worker.proxy_addresses);
+        let is_us = |address: &IpAddr| net::interfaces::is_own(own, *address) || proxies.contains(address);
+        let (mut primary, mut found) = (Vec::new(), false);
+        for exchanger in exchangers {
+            let addresses = self.addresses_of(&exchanger.host).await;
+            let is_own = addresses.iter().any(is_us);
+            if exchanger.preference == best {
+                if is_own {
+                    return Verdict::Dunno;
+                }
+                primary.extend(addresses);
+            }
+            found |= is_own;
+        }
+        if !found {
+            return Verdict::Dunno;
+        }
+        let networks = &self.worker.tables.mx_backup_networks;
+        if networks.is_empty() {
+            return Verdict::Permit;
+        }
+        for address in &primary {
+            match networks.matches_host(b"", net::Shown(*address).to_string().as_bytes()) {
+                Ok(true) => {}
+                Ok(false) => return Verdict::Dunno,
+                Err(_) => {
+                    let name = self.facts.recipient.unwrap_or_default();
+                    return self.server_error(Rejection::temporary_lookup(name));
+                }
+            }
+        }
+        if primary.is_empty() { Verdict::Dunno } else { Verdict::Permit }
+    }
+
+    fn unknown_exchangers(&mut self, reason: &str) -> Verdict {
+        let text = self.text(Class::Recipient, format!("Unable to look up mail exchanger information: {reason}"));
+        self.defer_if_reject(Rejection::new(450, Status::new(4, 4, 4), text))
+    }
+
+    async fn addresses_of(&self, host: &str) -> Vec<IpAddr> {
+        let resolver = &self.worker.resolver;
+        let (v4, v6) =
+            tokio::join!(resolver.native_addresses(host, Family::V4), resolver.native_addresses(host, Family::V6));
+        [v4, v6].into_iter().flatten().flatten().collect()
+    }
+}

@@ -1,0 +1,173 @@
+//! What a client is told that a list names: default_rbl_reply, rbl_reply_maps.
+//!
+//! A template comes from the operator, what it names comes from strangers: every byte of theirs that smtpd_expansion_filter
+//! does not have becomes an underscore.
+
+use config::expand::{self, ExpandError};
+use config::{Config, param};
+use daemon::StartError;
+use dsn::Status;
+use lookup::{Maps, OpenFlags};
+
+use crate::rejection::Rejection;
+use crate::restriction::action::adapted;
+use crate::restriction::{BlockList, Class, Evaluation, Verdict};
+
+/// Templates, and what they are filled in with.
+pub struct BlockReplies {
+    /// rbl_reply_maps
+    maps: Maps,
+    /// default_rbl_reply
+    default: String,
+    /// smtpd_expansion_filter
+    allowed: Vec<u8>,
+    /// maps_rbl_reject_code
+    code: i64,
+    /// maps_rbl_domains
+    pub maps_rbl_domains: Vec<BlockList>,
+}
+
+impl BlockReplies {
+    /// Reads the settings and opens the tables.
+    ///
+    /// # Errors
+    /// A setting that makes no sense.
+    pub fn open(config: &Config) -> Result<BlockReplies, StartError> {
+        let list = config.lookup("rbl_reply_maps")?.unwrap_or_default();
+        let domains = config.get(param::MAPS_RBL_DOMAINS)?;
+        Ok(BlockReplies {
+            maps: Maps::open(config, "rbl_reply_maps", &list, OpenFlags::default())?,
+            default: config.get(param::DEFAULT_RBL_REPLY)?.0,
+            allowed: text::c_unescape(&config.get(param::SMTPD_EXPANSION_FILTER)?.0),
+            code: config.get(param::MAPS_RBL_REJECT_CODE)?,
+            maps_rbl_domains: domains.iter().map(|domain| BlockList::parse(domain)).collect(),
+        })
+    }
+
+    /// A table whose file is no longer what was opened.
+    pub fn changed(&self) -> Option<String> {
+        self.maps.changed().map(str::to_owned)
+    }
+}
+
+/// What a template can name beside client, sender and recipient.
+struct Names<'a> {
+    class: Class,
+    what: &'a [u8],
+    domain: &'a str,
+    reason: &'a str,
+}
+
+impl Evaluation<'_> {
+    /// The "no" about `what`, which is listed.
+    pub(super) fn reject_as_listed(&mut self, class: Class, what: &[u8], list: &BlockList, reason: &str) -> Verdict {
+        let replies = &self.worker.tables.block_replies;
+        let names = Names { class, what, domain: &list.domain, reason };
+        let special = match replies.maps.lookup(list.spec.as_bytes()) {
+            Ok(found) => found.map(|template| String::from_utf8_lossy(&template).into_owned()),
+            Err(_) => return self.server_error(Rejection::server_configuration()),
+        };
+        let special = special.and_then(|template| {
+            let filled = self.fill_in(&template, &names);
+            if filled.is_none() {
+                logging::warning!("rbl_reject_reply: bad rbl reply template for domain {}: {template}", list.spec);
+            }
+            filled
+        });
+        let Some(text) = special.or_else(|| self.fill_in(&replies.default, &names)) else {
+            logging::warning!("rbl_reject_reply: bad default rbl reply template: {}", replies.default);
+            return self.server_error(Rejection::server_configuration());
+        };
+        match rejection(&text, class) {
+            Some(rejection) => self.reject(rejection),
+            None => {
+                logging::warning!("rbl response code configuration error: {text}");
+                self.reject(Rejection::new(450, Status::new(4, 7, 1), "Service unavailable"))
+            }
+        }
+    }
+
+    /// The template with its names replaced; `None` when it makes no sense, which is logged.
+    fn fill_in(&self, template: &str, names: &Names<'_>) -> Option<String> {
+        let mut unknown = None;
+        let mut scope = |name: &str| {
+            let value = self.template_value(name, names);
+            if value.is_none() {
+                unknown.get_or_insert(name.to_owned());
+            }
+            value.map(|value| self.censored(&value))
+        };
+        let filled = expand::expand(template, &mut scope);
+        if let Some(name) = unknown {
+            logging::warning!("unknown macro name \"{name}\" in expansion request");
+            return None;
+        }
+        match filled {
+            Ok(text) => Some(text),
+            Err(ExpandError::Truncated(_)) => {
+                logging::warning!("truncated macro reference: \"{template}\"");
+                None
+            }
+            Err(error) => {
+                logging::warning!("{error}");
+                None
+            }
+        }
+    }
+
+    fn template_value(&self, name: &str, names: &Names<'_>) -> Option<Vec<u8>> {
+        let peer = self.facts.peer;
+        Some(match name {
+            "client" => peer.label.clone().into_bytes(),
+            "client_address" => peer.address_text().into_bytes(),
+            "client_name" => peer.name.clone().into_bytes(),
+            "reverse_client_name" => peer.reverse_name.clone().into_bytes(),
+            "helo_name" => self.facts.helo.unwrap_or_default().as_bytes().to_vec(),
+            "rbl_class" => names.class.to_string().into_bytes(),
+            "rbl_code" => self.worker.tables.block_replies.code.to_string().into_bytes(),
+            "rbl_domain" => names.domain.as_bytes().to_vec(),
+            "rbl_reason" => names.reason.as_bytes().to_vec(),
+            "rbl_what" => names.what.to_vec(),
+            "recipient" => shown(self.facts.recipient),
+            "recipient_domain" => domain(self.facts.recipient),
+            "recipient_name" => local_part(self.facts.recipient),
+            "sender" => shown(self.facts.sender),
+            "sender_domain" => domain(self.facts.sender),
+            "sender_name" => local_part(self.facts.sender),
+            _ => return None,
+        })
+    }
+
+    fn censored(&self, value: &[u8]) -> String {
+        let allowed = &self.worker.tables.block_replies.allowed;
+        let kept = value.iter().map(|byte| if allowed.contains(byte) { *byte } else { b'_' }).collect::<Vec<_>>();
+        text::printable(&kept)
+    }
+}
+
+/// Code, enhanced status if there is one, and text: all must be there but the status.
+fn rejection(text: &str, class: Class) -> Option<Rejection> {
+    let (code, text) = text.trim().split_once(|c: char| c.is_ascii_whitespace())?;
+    let code = code.parse().ok().filter(|number| code.len() == 3 && (400..600).contains(number))?;
+    let (status, text) = Status::split_bytes(text.as_bytes(), Status::new(5, 7, 1));
+    Some(Rejection::new(code, adapted(status, class), text))
+}
+
+/// An address, or `<>` for the null one.
+fn shown(address: Option<&[u8]>) -> Vec<u8> {
+    match address {
+        Some(b"") => b"<>".to_vec(),
+        address => address.unwrap_or_default().to_vec(),
+    }
+}
+
+fn local_part(address: Option<&[u8]>) -> Vec<u8> {
+    match address {
+        Some(b"") => b"<>".to_vec(),
+        address => address.map_or_else(Vec::new, |address| address::split(address).0.to_vec()),
+    }
+}
+
+fn domain(address: Option<&[u8]>) -> Vec<u8> {
+    address.and_then(address::domain).unwrap_or_default().to_vec()
+}

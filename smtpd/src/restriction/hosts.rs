@@ -1,0 +1,231 @@
+//! check_*_a_access, check_*_mx_access, check_*_ns_access: a table decides about the hosts behind a name.
+//!
+//! Whoever owns a name decides which hosts are behind it: a table may turn mail down or pass, never accept it.
+
+use dsn::Status;
+use lookup::search;
+use net::Family;
+
+use crate::peer::NameStatus;
+use crate::rejection::Rejection;
+use crate::restriction::{AccessTable, Evaluation, Subject, Verdict};
+
+/// Which hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hosts {
+    /// The one with this name, by its addresses alone.
+    Itself,
+    /// The mail exchangers of the domain, or what takes their place.
+    MailExchangers,
+    /// The name servers of the zone that the name is in.
+    NameServers,
+}
+
+/// Hosts of one name that are looked at.
+const MAX_HOSTS: usize = 100;
+/// Addresses of one host that are looked at.
+const MAX_ADDRESSES: usize = 100;
+
+impl Hosts {
+    /// The subject and the hosts of a `check_*_{a,mx,ns}_access` restriction.
+    pub fn of_restriction(name: &str) -> Option<(Subject, Hosts)> {
+        let kinds =
+            [("_a_access", Hosts::Itself), ("_mx_access", Hosts::MailExchangers), ("_ns_access", Hosts::NameServers)];
+        let (base, hosts) = kinds.into_iter().find_map(|(suffix, hosts)| Some((name.strip_suffix(suffix)?, hosts)))?;
+        Some((Subject::of_restriction(&format!("{base}_access"))?, hosts))
+    }
+
+    /// The name of the restriction.
+    fn restriction(self, subject: Subject) -> String {
+        let subject = match subject {
+            Subject::Client => "client",
+            Subject::ReverseClient => "reverse_client_hostname",
+            Subject::Helo => "helo",
+            Subject::Sender => "sender",
+            Subject::Recipient => "recipient",
+        };
+        let kind = match self {
+            Hosts::Itself => "a",
+            Hosts::MailExchangers => "mx",
+            Hosts::NameServers => "ns",
+        };
+        format!("check_{subject}_{kind}_access")
+    }
+}
+
+impl Evaluation<'_> {
+    /// Looks the hosts behind the subject up and does what the table says of the first one that it has.
+    pub(super) async fn host_access(
+        &mut self,
+        subject: Subject,
+        hosts: Hosts,
+        table: &AccessTable,
+        depth: usize,
+    ) -> Verdict {
+        let class = subject.class();
+        let Some(whole) = self.name(class).map(<[u8]>::to_vec) else { return Verdict::Dunno };
+        let Some(name) = self.host_name(subject) else { return Verdict::Dunno };
+        let found = match literal(&name) {
+            Some(address) => address.map_or(Ok(None), |address| self.address_in(table, address)),
+            None => {
+                let servers = match self.servers(hosts, &name, self.shown_subject(subject)).await {
+                    Some(servers) => servers,
+                    None => return Verdict::Dunno,
+                };
+                self.hosts_in(hosts, subject, &servers, table).await
+            }
+        };
+        match found {
+            Ok(Some(value)) => match self.action(class, table, &whole, &value, depth).await {
+                Verdict::Permit => self.refuse_permission(subject, hosts),
+                verdict => verdict,
+            },
+            Ok(None) => Verdict::Dunno,
+            Err(_) => {
+                let text = self.text(class, "Server configuration error");
+                self.server_error(Rejection::new(451, Status::new(4, 3, 5), text))
+            }
+        }
+    }
+
+    fn refuse_permission(&mut self, subject: Subject, hosts: Hosts) -> Verdict {
+        let shown = self.shown_subject(subject);
+        logging::warning!("restriction {} returns OK for {shown}", hosts.restriction(subject));
+        logging::warning!("this is not allowed for security reasons");
+        logging::warning!("use DUNNO instead of OK if you want to make an exception");
+        self.server_error(Rejection::server_configuration())
+    }
+
+    /// The name whose hosts count; `None` when there is none.
+    fn host_name(&self, subject: Subject) -> Option<String> {
+        let peer = self.facts.peer;
+        let of_address = |address: Option<&[u8]>| {
+            let address = address.filter(|address| !address.is_empty())?;
+            let (local, domain) = address::split(address);
+            Some(String::from_utf8_lossy(domain.unwrap_or(local)).into_owned())
+        };
+        match subject {
+            Subject::Client => (peer.name_status == NameStatus::Known).then(|| peer.name.clone()),
+            Subject::ReverseClient => (peer.reverse_status == NameStatus::Known).then(|| peer.reverse_name.clone()),
+            Subject::Helo => self.facts.helo.map(str::to_owned),
+            Subject::Sender => of_address(self.facts.sender),
+            Subject::Recipient => of_address(self.facts.recipient),
+        }
+    }
+
+    /// The subject as warnings name it.
+    fn shown_subject(&self, subject: Subject) -> String {
+        let peer = self.facts.peer;
+        let bytes = match subject {
+            Subject::Client => peer.name.as_bytes(),
+            Subject::ReverseClient => peer.reverse_name.as_bytes(),
+            Subject::Helo => self.facts.helo.unwrap_or_default().as_bytes(),
+            Subject::Sender => self.facts.sender.unwrap_or_default(),
+            Subject::Recipient => self.facts.recipient.unwrap_or_default(),
+        };
+        text::printable(bytes)
+    }
+
+    /// The names of the hosts; `None` when they cannot be found, which is logged.
+    async fn servers(&self, hosts: Hosts, name: &str, shown: String) -> Option<Vec<String>> {
+        let resolver = &self.worker.resolver;
+        let name = name.strip_suffix('.').unwrap_or(name);
+        match hosts {
+            Hosts::Itself => Some(vec![name.to_owned()]),
+            Hosts::MailExchangers => match resolver.mx(name).await {
+                Ok(mut found) => {
+                    found.sort_by_key(|exchanger| exchanger.preference);
+                    Some(found.into_iter().map(|exchanger| exchanger.host).collect())
+                }
+                Err(error) if error.is_temporary() => {
+                    logging::warning!("Unable to look up MX host for {}: {}", printable(name), error.reason());
+                    None
+                }
+                Err(error) if error.fault == dns::LookupFault::NullMx => None,
+                // RFC 5321 5.1: without an MX the name itself is the exchanger.
+                Err(_) => Some(vec![name.to_owned()]),
+            },
+            Hosts::NameServers => {
+                let mut zone = name;
+                loop {
+                    match (resolver.ns(zone).await, zone.split_once('.')) {
+                        (Ok(found), _) => return Some(found),
+                        (Err(error), _) if error.is_temporary() => {
+                            logging::warning!("Unable to look up NS host for {}: {}", printable(name), error.reason());
+                            return None;
+                        }
+                        (Err(_), Some((_, parent))) if !parent.is_empty() => zone = parent,
+                        (Err(error), _) => {
+                            logging::warning!("Unable to look up NS host for {shown}: {}", error.reason());
+                            return None;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the table has about one of the hosts: by name, by a parent of the name, by an address.
+    async fn hosts_in(
+        &self,
+        hosts: Hosts,
+        subject: Subject,
+        servers: &[String],
+        table: &AccessTable,
+    ) -> Result<Option<Vec<u8>>, lookup::TableError> {
+        let parents = self.worker.tables.access.parents;
+        for host in servers.iter().take(MAX_HOSTS) {
+            if hosts != Hosts::Itself
+                && let Some(found) = table.maps.search(&search::host_keys(host.as_bytes(), parents))?
+            {
+                return Ok(Some(found.value));
+            }
+            for address in self.addresses(hosts, subject, host).await.into_iter().take(MAX_ADDRESSES) {
+                if let Some(value) = self.address_in(table, address)? {
+                    return Ok(Some(value));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn address_in(
+        &self,
+        table: &AccessTable,
+        address: std::net::IpAddr,
+    ) -> Result<Option<Vec<u8>>, lookup::TableError> {
+        let shown = net::Shown(address).to_string();
+        Ok(table.maps.search(&search::network_keys(shown.as_bytes()))?.map(|found| found.value))
+    }
+
+    /// The addresses of a host in all families that mail uses.
+    async fn addresses(&self, hosts: Hosts, subject: Subject, host: &str) -> Vec<std::net::IpAddr> {
+        let resolver = &self.worker.resolver;
+        let (v4, v6) =
+            tokio::join!(resolver.native_addresses(host, Family::V4), resolver.native_addresses(host, Family::V6));
+        let word = match hosts {
+            Hosts::Itself => None,
+            Hosts::MailExchangers => Some("MX"),
+            Hosts::NameServers => Some("NS"),
+        };
+        if let (Err(first), Err(second), Some(word)) = (&v4, &v6, word) {
+            let error = if self.worker.protocols.has(Family::V4) { first } else { second };
+            let (class, shown) = (subject.class(), self.shown_subject(subject));
+            let reason = error.system_text();
+            logging::warning!("Unable to look up {word} host {} for {class} {shown}: {reason}", printable(host));
+        }
+        [v4, v6].into_iter().flatten().flatten().collect()
+    }
+}
+
+/// The address of a literal or of a bare address; `Some(None)` for brackets without an address.
+fn literal(name: &str) -> Option<Option<std::net::IpAddr>> {
+    if name.starts_with('[') {
+        return Some(net::literal::mailhost(name.as_bytes()));
+    }
+    net::address::parse(name.as_bytes()).map(Some)
+}
+
+fn printable(name: &str) -> String {
+    text::printable(name.as_bytes())
+}
