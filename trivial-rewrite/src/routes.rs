@@ -49,6 +49,7 @@ pub(crate) struct Routes {
     transport: Maps,
     transport_parents: ParentStyle,
     relocated: Maps,
+    relocated_prefix: bool,
     delimiters: Delimiters,
     null_sender_relayhost: Vec<u8>,
     null_sender_transport: Vec<u8>,
@@ -89,6 +90,7 @@ impl Routes {
             transport: maps(&named("transport_maps"), value("transport_maps")?, OpenFlags::default())?,
             transport_parents: ParentStyle::in_config(config, "transport_maps"),
             relocated: maps("relocated_maps", relocated, OpenFlags::default())?,
+            relocated_prefix: config.get(param::RELOCATED_PREFIX_ENABLE)?,
             delimiters: Delimiters::new(&delimiters, special),
             null_sender_relayhost: config.get(param::EMPTY_ADDRESS_RELAYHOST_MAPS_LOOKUP_KEY)?.into_bytes(),
             null_sender_transport: config.get(param::EMPTY_ADDRESS_DEFAULT_TRANSPORT_MAPS_LOOKUP_KEY)?.into_bytes(),
@@ -105,7 +107,9 @@ impl Routes {
         }
         // relocated_maps
         if let Some(found) = self.relocated.search(&address_keys(mail.recipient, &self.delimiters, mail.is_ours))? {
-            let nexthop = [b"5.1.6 User has moved to ", found.value.as_slice()].concat();
+            // relocated_prefix_enable
+            let prefix: &[u8] = if self.relocated_prefix { b"5.1.6 User has moved to " } else { b"" };
+            let nexthop = [prefix, found.value.as_slice()].concat();
             return Ok(Route { transport: "error".to_owned(), nexthop });
         }
         Ok(route)

@@ -44,6 +44,13 @@ fn rewrite(extra: &str, context: Context, address: &str) -> String {
 }
 
 #[test]
+fn without_the_prefix_an_entry_of_relocated_maps_is_the_whole_answer() {
+    let extra = "relocated_prefix_enable = no\nrelocated_maps = inline:{ {a@example.test = 5.2.1 Account closed} }\n";
+    let got = resolve_from(extra, "", "a@example.test");
+    assert_eq!((got.transport.as_str(), got.nexthop.as_slice()), ("error", &b"5.2.1 Account closed"[..]));
+}
+
+#[test]
 fn recipients_go_where_postfix_sends_them() {
     let cases = [
         ("bob@example.test", "local", "example.test", "bob@example.test", Class::Local),
