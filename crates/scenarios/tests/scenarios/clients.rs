@@ -37,8 +37,10 @@ fn a_client_has_as_many_connections_as_it_may_and_no_more() {
 fn the_connections_of_a_server_process_that_dies_are_free_again() {
     scenario(|| {
         let mail = limited("smtpd_client_connection_count_limit", "1").start();
+        // A process that dies before it has served its first client would hold the service up.
+        Client::connect(mail.v4()).expect("connected").command("QUIT").expect("reply");
+        mail.wait_log(&["smtpd", "disconnect from unknown[127.0.0.1] quit=1"]);
         let held = Client::connect(mail.v4()).expect("connected");
-        // No other process yet: one that dies before its first client holds the service up.
         for process in mail.processes_of("smtpd") {
             let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
         }
