@@ -1,5 +1,5 @@
 //! `$` expressions in values: `$name`, `${name}`, `${name?text}`, `${name:text}`, `${name?{a}:{b}}`,
-//! `${{a} == {b} ? {yes} : {no}}` and the `<level` family of comparisons.
+//! `${{a} == {b} ? {yes} : {no}}` and the `<level` family of comparisons, `${function{argument}}`.
 //!
 //! The text is walked once; what a name stands for comes from a [`Scope`], so that main.cf values, reply
 //! templates and `.forward` paths share one grammar. Malformed expressions are errors, never half results.
@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use crate::functions;
 use crate::level::Level;
 
 /// Where names get their values.
@@ -141,11 +142,15 @@ fn expression(body: &str, whole: &str, scope: &mut dyn Scope, out: &mut String) 
         if end == 0 {
             return Err(ExpandError::EmptyName(whole.to_string()));
         }
+        let name = &inner[..end];
+        if functions::is_function(name) && inner[end..].starts_with('{') {
+            return function(name, body, &inner[end..], scope, out);
+        }
         let rest = skip_blanks(&inner[end..]);
         if !(rest.is_empty() || rest.starts_with(['?', ':'])) {
             return Err(ExpandError::NameSyntax(place(body, &inner[end..])));
         }
-        (scope.value(&inner[..end])?.unwrap_or_default(), rest)
+        (scope.value(name)?.unwrap_or_default(), rest)
     };
     if let Some(tail) = rest.strip_prefix('?') {
         let (yes, no) = branches(body, tail)?;
@@ -160,6 +165,21 @@ fn expression(body: &str, whole: &str, scope: &mut dyn Scope, out: &mut String) 
         out.push_str(&value);
     } else {
         return Err(ExpandError::ColonExpected(place(body, rest)));
+    }
+    Ok(())
+}
+
+/// `name{argument}`: the argument is expanded, blanks around it do not count.
+fn function(name: &str, body: &str, rest: &str, scope: &mut dyn Scope, out: &mut String) -> Result<(), ExpandError> {
+    let (argument, tail) = group(rest)?;
+    if !skip_blanks(tail).is_empty() {
+        return Err(ExpandError::Unexpected(place(body, tail)));
+    }
+    let argument = expand(argument, scope)?;
+    match functions::call(name, argument.trim()) {
+        Some(Ok(value)) => out.push_str(&value),
+        Some(Err(why)) => return Err(ExpandError::Default(why)),
+        None => return Err(ExpandError::NameSyntax(place(body, rest))),
     }
     Ok(())
 }
@@ -352,6 +372,13 @@ mod tests {
         ] {
             assert_eq!(run(text).as_deref(), Ok(value), "{text}");
         }
+    }
+
+    #[test]
+    fn a_function_gets_its_argument_expanded() {
+        assert_eq!(run(".${domain_to_ascii{ $t1 }}.x"), Ok(".val.x".to_string()));
+        assert_eq!(run("${domain_to_ascii}"), Ok(String::new()));
+        assert_eq!(run("${domain_to_ascii{a} b}"), Err("unexpected input at: \"...a}>>> b\"".to_string()));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod error;
 pub mod expand;
 mod fatal;
 mod files;
+mod functions;
 pub mod generate;
 mod level;
 pub mod lines;

@@ -176,7 +176,7 @@ fn line_of(problem: &Problem) -> usize {
     }
 }
 
-/// Every name that follows a `$` in a text.
+/// Every name that follows a `$` in a text, but for those of functions.
 pub fn names_in(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut rest = text;
@@ -184,7 +184,8 @@ pub fn names_in(text: &str) -> Vec<String> {
         rest = &rest[at + 1..];
         let inner = rest.trim_start_matches(['{', '(', ' ', '\t']);
         let end = inner.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
-        if end > 0 {
+        let function = inner[end..].starts_with('{') && crate::functions::is_function(&inner[..end]);
+        if end > 0 && !function {
             names.push(inner[..end].to_string());
         }
     }

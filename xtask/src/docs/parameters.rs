@@ -171,9 +171,11 @@ fn facts(entry: &Value) -> String {
     if !programs.is_empty() {
         let _ = write!(facts, "; read by {}", programs.join(", "));
     }
-    if let Some(version) = entry.get("since").and_then(Value::as_str) {
-        let _ = write!(facts, "; since Postfix {version}");
-    }
+    let _ = match entry.get("since").and_then(Value::as_str) {
+        Some(version) => write!(facts, "; since Postfix {version}"),
+        None if word(entry, "paragraph").starts_with("Ours:") => write!(facts, "; not in Postfix"),
+        None => write!(facts, "; since Postfix 2.0 or before"),
+    };
     if is(entry, "legacy") {
         facts.push_str("; an old name");
     }
