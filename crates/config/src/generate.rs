@@ -240,7 +240,7 @@ mod tests {
         for (subject, content) in subjects() {
             for p in toml::from_str::<Subject>(&content).unwrap().parameter {
                 let words = p.paragraph.split_whitespace().count();
-                assert!((8..=130).contains(&words), "{subject}: {}: a paragraph of {words} words", p.name);
+                assert!((14..=130).contains(&words), "{subject}: {}: a paragraph of {words} words", p.name);
                 assert!(p.paragraph.ends_with(['.', ')']), "{subject}: {}: the last sentence has no end", p.name);
             }
         }

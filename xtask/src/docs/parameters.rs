@@ -177,7 +177,7 @@ fn facts(entry: &Value) -> String {
         None => write!(facts, "; since Postfix 2.0 or before"),
     };
     if is(entry, "legacy") {
-        facts.push_str("; an old name");
+        facts.push_str("; obsolete");
     }
     facts
 }
