@@ -1,45 +1,72 @@
 //! Warnings about names and expressions that mean nothing.
 
-use config::names::unused;
-use config::{Config, Kind, find};
+use std::fmt;
+use std::io::IsTerminal;
 
+use config::names::Names;
+use config::{Kind, find};
+
+use crate::options::{Mode, Options};
+use crate::out::Failure;
 use crate::source::Source;
 
-/// Names the settings that nothing reads.
-pub fn warn_unused(source: &Source) {
-    for unused in unused(&source.config, &source.services) {
-        let file = match unused.entry {
-            None => source.config.directory().join("main.cf"),
-            Some(_) => source.master_cf.clone(),
-        };
-        logging::warning!("{}: unused parameter: {}={}", file.display(), unused.name, unused.value);
+/// Before the output: what nothing defines, what the files of tables have that nothing reads, malformed expressions.
+pub fn warn_before(source: &Source, options: &Options) -> Result<(), Failure> {
+    let names = Names::new(&source.config, &source.services);
+    for table in names.client_tables() {
+        for problem in table.check_file().map_err(Failure::new)? {
+            warn(options, format_args!("{problem}"));
+        }
     }
-}
-
-/// Names the settings that have no effect yet.
-pub fn warn_unimplemented(source: &Source) {
-    for setting in source.config.unimplemented_settings() {
-        logging::warning!("{}", config::Problem::Unimplemented(setting));
+    for undefined in names.undefined() {
+        warn_in(source, options, undefined.in_master, &format!("undefined parameter: {}", undefined.name));
     }
-}
-
-/// Names what settings refer to and what is not defined, and expressions that are malformed.
-pub fn warn_expressions(source: &Source) {
-    let config = &source.config;
-    let services: Vec<String> = source.services.iter().flat_map(config::names::service_parameters).collect();
-    for (name, setting) in config.settings() {
+    for (name, setting) in source.config.settings() {
         if find(name).is_some_and(|entry| entry.kind == Kind::Raw) {
             continue;
         }
-        match config.expand_noting(&setting.value) {
-            Ok((_, undefined)) => {
-                undefined.iter().filter(|name| !services.contains(name)).for_each(|name| warn_undefined(config, name));
-            }
-            Err(error) => logging::warning!("{error}"),
+        if let Err(error) = source.config.expand_noting(&setting.value) {
+            warn(options, format_args!("{error}"));
         }
+    }
+    Ok(())
+}
+
+/// After it: what nothing reads, and what is obsolete. Of main.cf only when its parameters are shown.
+pub fn warn_after(source: &Source, options: &Options) {
+    let names = Names::new(&source.config, &source.services);
+    let all = options.mode == Mode::MainCf;
+    for unused in names.unused().into_iter().filter(|unused| all || unused.entry.is_some()) {
+        let text = format!("unused parameter: {}={}", unused.name, unused.value);
+        warn_in(source, options, unused.entry.is_some(), &text);
+    }
+    for obsolete in names.obsolete().into_iter().filter(|obsolete| all || obsolete.in_master) {
+        warn_in(source, options, obsolete.in_master, &obsolete.to_string());
     }
 }
 
-fn warn_undefined(config: &Config, name: &str) {
-    logging::warning!("{}: undefined parameter: {name}", config.directory().join("main.cf").display());
+fn warn_in(source: &Source, options: &Options, in_master: bool, text: &str) {
+    let file = if in_master { source.master_cf.clone() } else { source.config.directory().join("main.cf") };
+    warn(options, format_args!("{}: {text}", file.display()));
+}
+
+/// A warning, unless none are wanted (`-q`). What is not ASCII in it becomes `?`, byte for byte.
+fn warn(options: &Options, text: fmt::Arguments<'_>) {
+    if options.quiet {
+        return;
+    }
+    let text = text.to_string();
+    // What could not be decoded was one byte.
+    let text = text.replace(char::REPLACEMENT_CHARACTER, "?");
+    logging::warning!("{}", text::printable_ascii(text.as_bytes()));
+}
+
+/// Names the settings that have no effect yet, to an operator: what a script reads is Postfix's output, byte for byte.
+pub fn warn_unimplemented(source: &Source) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    for setting in source.config.unimplemented_settings() {
+        logging::warning!("{}", config::Problem::Unimplemented(setting));
+    }
 }

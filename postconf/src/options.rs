@@ -70,6 +70,8 @@ pub struct Options {
     pub hide_values: bool,
     /// `-f`
     pub fold: bool,
+    /// `-q`: without warnings about names.
+    pub quiet: bool,
     /// `-C`
     pub classes: Classes,
     /// `-c`
@@ -99,6 +101,7 @@ impl Options {
             hide_names: false,
             hide_values: false,
             fold: false,
+            quiet: false,
             classes: Classes { builtin: true, service: true, user: true },
             directory: None,
             overrides: Vec::new(),
@@ -142,6 +145,7 @@ impl Options {
             'h' => self.hide_names = true,
             'H' => self.hide_values = true,
             'f' => self.fold = true,
+            'q' => self.quiet = true,
             'p' | 'v' => {}
             'c' => self.directory = Some(PathBuf::from(value()?)),
             'C' => self.classes = classes(&value()?)?,

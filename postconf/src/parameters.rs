@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use config::names::Names;
 use config::{Config, Kind, Setting, find, transport};
 
 use crate::fold;
@@ -14,7 +15,7 @@ use crate::source::Source;
 pub fn show(options: &Options) -> Result<(), Failure> {
     let source = Source::load(options)?;
     if !options.defaults {
-        names::warn_expressions(&source);
+        names::warn_before(&source, options)?;
     }
     let known = known(options, &source);
     let mut lines = Vec::new();
@@ -33,7 +34,7 @@ pub fn show(options: &Options) -> Result<(), Failure> {
     }
     out::lines(lines)?;
     if !options.defaults {
-        names::warn_unused(&source);
+        names::warn_after(&source, options);
     }
     if options.explicit && options.arguments.is_empty() {
         names::warn_unimplemented(&source);
@@ -46,7 +47,7 @@ fn known(options: &Options, source: &Source) -> BTreeMap<String, Option<String>>
     let mut known = BTreeMap::new();
     let config = &source.config;
     if options.classes.builtin {
-        let shown = config.table().iter().filter(|entry| !entry.legacy && !is_service_default(entry.name));
+        let shown = config.table().iter().filter(|entry| !entry.legacy && !transport::is_service_default(entry));
         known.extend(shown.map(|entry| (entry.name.to_string(), Some(entry.default.to_string()))));
     }
     if options.classes.service {
@@ -56,7 +57,7 @@ fn known(options: &Options, source: &Source) -> BTreeMap<String, Option<String>>
     }
     if options.classes.user && !options.defaults {
         let unused: Vec<String> =
-            config::names::unused(config, &source.services).into_iter().map(|unused| unused.name).collect();
+            Names::new(config, &source.services).unused().into_iter().map(|unused| unused.name).collect();
         let services: Vec<String> = source.services.iter().flat_map(config::names::service_parameters).collect();
         for (name, _) in config.settings() {
             let builtin = find(name).is_some_and(|entry| !entry.legacy);
@@ -67,12 +68,6 @@ fn known(options: &Options, source: &Source) -> BTreeMap<String, Option<String>>
         }
     }
     known
-}
-
-/// `smtp_destination_concurrency_limit` and its like belong to the service, not to the table.
-fn is_service_default(name: &str) -> bool {
-    let Some(family) = transport::family_of(name) else { return false };
-    find(name).is_some_and(|entry| entry.default == format!("${}", family.fallback))
 }
 
 fn service_parameters(entry: &config::master_cf::RawEntry) -> Vec<(String, String)> {

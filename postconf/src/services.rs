@@ -1,5 +1,7 @@
 //! Services of master.cf: entries, fields and `-o` options, shown.
 
+use std::path::Path;
+
 use config::Config;
 use config::master_cf::{RawEntry, split_arguments};
 
@@ -19,10 +21,7 @@ const COLUMNS: [usize; 8] = [0, 11, 17, 25, 33, 41, 49, 57];
 /// Prints the services that the command line asks for.
 pub fn show(options: &Options) -> Result<(), Failure> {
     let source = Source::load(options)?;
-    names::warn_expressions(&source);
-    for entry in &source.services {
-        check(entry, &source)?;
-    }
+    names::warn_before(&source, options)?;
     let requests: Vec<Request> = options.arguments.iter().map(|text| Request::new(text)).collect();
     let mut matched = vec![false; requests.len()];
     let mut lines = Vec::new();
@@ -43,7 +42,7 @@ pub fn show(options: &Options) -> Result<(), Failure> {
         logging::warning!("unmatched request: \"{text}\"");
     }
     out::lines(lines)?;
-    names::warn_unused(&source);
+    names::warn_after(&source, options);
     Ok(())
 }
 
@@ -70,9 +69,9 @@ impl Request {
 }
 
 /// Refuses an entry that the supervisor would refuse.
-pub fn check(entry: &RawEntry, source: &Source) -> Result<(), Failure> {
+pub fn check(entry: &RawEntry, master_cf: &Path) -> Result<(), Failure> {
     if entry.fields.len() < FIELDS.len() {
-        let file = source.master_cf.display();
+        let file = master_cf.display();
         return Err(Failure(format!("file {file}: line {}: bad field count", entry.line)));
     }
     check_fields(entry)

@@ -9,6 +9,7 @@ use config::master_cf::{RawEntry, entries};
 
 use crate::options::Options;
 use crate::out::Failure;
+use crate::services;
 
 /// The configuration that was asked for.
 #[derive(Debug)]
@@ -42,6 +43,10 @@ impl Source {
             logging::warning!("{warning}");
         }
         source.read_services();
+        // An entry that the supervisor would refuse ends every mode: it is looked at before anything is shown.
+        for entry in &source.services {
+            services::check(entry, &source.master_cf)?;
+        }
         Ok(source)
     }
 

@@ -64,6 +64,8 @@ pub struct Entry {
     pub since: Option<&'static str>,
     /// Read only where another parameter's default names it; not listed by `postconf -d`.
     pub legacy: bool,
+    /// It is obsolete: what to set in its place; empty when nothing is to be set.
+    pub instead: Option<&'static str>,
     /// Setting it has its effect in this implementation.
     pub implemented: bool,
     /// What it does; empty when not implemented.

@@ -34,6 +34,7 @@ struct Parameter {
     since: Option<String>,
     #[serde(default)]
     legacy: bool,
+    instead: Option<String>,
     #[serde(default)]
     implemented: bool,
     #[serde(default)]
@@ -102,7 +103,7 @@ fn table(parameters: &[(&str, Parameter)]) -> Result<String, String> {
         writeln!(
             out,
             "    Entry {{ name: {:?}, default: {:?}, computed: {}, kind: Kind::{kind}, min: {:?}, max: {:?}, \
-             programs: &[{}], since: {:?}, legacy: {}, implemented: {}, paragraph: {:?}, subject: {:?} }},",
+             programs: &[{}], since: {:?}, legacy: {}, instead: {:?}, implemented: {}, paragraph: {:?}, subject: {:?} }},",
             p.name,
             p.default,
             p.computed,
@@ -111,6 +112,7 @@ fn table(parameters: &[(&str, Parameter)]) -> Result<String, String> {
             quoted(&p.programs),
             p.since,
             p.legacy,
+            p.instead,
             p.implemented,
             p.paragraph,
             subject

@@ -4,8 +4,9 @@
 //! value that programs read refers to it: by `$name`, as a restriction class, or as the prefix of an old-style table
 //! (`ldap:prefix` reads `prefix_server_host`). Everything else is most likely a typing error.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
+use crate::clients::{self, ClientTable};
 use crate::entry::{self, Kind};
 use crate::master_cf::RawEntry;
 use crate::settings::Config;
@@ -22,44 +23,134 @@ pub struct Unused {
     pub value: String,
 }
 
-/// The settings of main.cf, by name, and then the options of `services`, in their order, that nothing reads.
-pub fn unused(config: &Config, services: &[RawEntry]) -> Vec<Unused> {
-    let main = Names::of_main_cf(config);
-    let own: Vec<Options> = services.iter().map(Options::of).collect();
-    let service_names: HashSet<String> = services.iter().flat_map(service_parameters).collect();
-    let known = |name: &str| entry::find(name).is_some() || service_names.contains(name);
-    let mut found = Vec::new();
-    for (name, setting) in config.settings() {
-        if !(known(name) || main.has(name) || own.iter().any(|options| options.names.has(name))) {
-            let (name, value) = (name.to_string(), setting.value.clone());
-            found.push(Unused { entry: None, name, value });
+/// A name that a value refers to and that nothing defines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undefined {
+    /// The value is that of an `-o` option of master.cf, and not of main.cf.
+    pub in_master: bool,
+    /// The name.
+    pub name: String,
+}
+
+/// An obsolete parameter that is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obsolete {
+    /// It is an `-o` option of master.cf, and not a setting of main.cf.
+    pub in_master: bool,
+    /// The parameter.
+    pub name: String,
+    /// What to set in its place; empty when nothing is to be set.
+    pub instead: &'static str,
+}
+
+impl std::fmt::Display for Obsolete {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "support for parameter \"{}\" will be removed; instead, ", self.name)?;
+        match self.instead {
+            "" => f.write_str("do not specify (leave at default)"),
+            other => write!(f, "specify \"{other}\""),
         }
     }
-    for options in own {
-        for (name, value) in options.settings {
-            if !(known(&name) || main.has(&name) || options.names.has(&name)) {
-                found.push(Unused { entry: Some(options.line), name, value });
+}
+
+/// Both files as far as names are concerned.
+#[derive(Debug)]
+pub struct Names<'a> {
+    config: &'a Config,
+    main: Uses,
+    services: Vec<Options>,
+    of_services: HashSet<String>,
+}
+
+impl<'a> Names<'a> {
+    /// The names of main.cf and of the options of `services`.
+    pub fn new(config: &'a Config, services: &[RawEntry]) -> Names<'a> {
+        let mut main = Uses::default();
+        for (name, setting) in config.settings() {
+            main.add(config, name, &setting.value);
+        }
+        Names {
+            config,
+            main,
+            services: services.iter().map(|entry| Options::of(config, entry)).collect(),
+            of_services: services.iter().flat_map(service_parameters).collect(),
+        }
+    }
+
+    /// The settings of main.cf, by name, and then the options of the services, in their order, that nothing reads.
+    pub fn unused(&self) -> Vec<Unused> {
+        let mut found = Vec::new();
+        for (name, setting) in self.config.settings() {
+            if !(self.is_parameter(name) || self.main.has(name) || self.services.iter().any(|it| it.uses.has(name))) {
+                found.push(Unused { entry: None, name: name.to_string(), value: setting.value.clone() });
             }
         }
+        for options in &self.services {
+            for (name, value) in &options.settings {
+                if !(self.is_parameter(name) || self.main.has(name) || options.uses.has(name)) {
+                    found.push(Unused { entry: Some(options.line), name: name.clone(), value: value.clone() });
+                }
+            }
+        }
+        found
     }
-    found
+
+    /// The names that values refer to and that nothing defines, as often as they stand there: those of the services,
+    /// then those of main.cf.
+    pub fn undefined(&self) -> Vec<Undefined> {
+        let mut found = Vec::new();
+        for options in &self.services {
+            let own = |name: &str| options.settings.iter().any(|(option, _)| option == name);
+            let missing = options.uses.references.iter().filter(|name| !(own(name) || self.is_defined(name)));
+            found.extend(missing.map(|name| Undefined { in_master: true, name: name.clone() }));
+        }
+        let missing = self.main.references.iter().filter(|name| !self.is_defined(name));
+        found.extend(missing.map(|name| Undefined { in_master: false, name: name.clone() }));
+        found
+    }
+
+    /// The obsolete parameters that are set, in the same order.
+    pub fn obsolete(&self) -> Vec<Obsolete> {
+        let of = |in_master: bool, name: &str| {
+            let instead = entry::find(name)?.instead?;
+            Some(Obsolete { in_master, name: name.to_string(), instead })
+        };
+        let main = self.config.settings().filter_map(|(name, _)| of(false, name));
+        let options = self.services.iter().flat_map(|options| &options.settings);
+        main.chain(options.filter_map(|(name, _)| of(true, name))).collect()
+    }
+
+    /// The tables behind a database client, each once.
+    pub fn client_tables(&self) -> BTreeSet<&ClientTable> {
+        self.main.tables.iter().chain(self.services.iter().flat_map(|options| &options.uses.tables)).collect()
+    }
+
+    fn is_defined(&self, name: &str) -> bool {
+        self.is_parameter(name) || self.config.is_set(name) && !self.main.reads(name)
+    }
+
+    /// A parameter of the table, or one of a service.
+    fn is_parameter(&self, name: &str) -> bool {
+        self.of_services.contains(name) || entry::find(name).is_some_and(|entry| !transport::is_service_default(entry))
+    }
 }
 
 /// The `-o` options of an entry of master.cf, and what they refer to.
+#[derive(Debug)]
 struct Options {
     line: usize,
     settings: Vec<(String, String)>,
-    names: Names,
+    uses: Uses,
 }
 
 impl Options {
-    fn of(entry: &RawEntry) -> Options {
+    fn of(config: &Config, entry: &RawEntry) -> Options {
         let settings = entry.options();
-        let mut names = Names::default();
+        let mut uses = Uses::default();
         for (name, value) in &settings {
-            names.add(name, value, value);
+            uses.add(config, name, value);
         }
-        Options { line: entry.line, settings, names }
+        Options { line: entry.line, settings, uses }
     }
 }
 
@@ -69,48 +160,49 @@ pub fn service_parameters(entry: &RawEntry) -> Vec<String> {
     transport::families_of(program).map(|family| format!("{}{}", entry.name(), family.suffix)).collect()
 }
 
-/// Names that values refer to.
+/// What values refer to.
 #[derive(Debug, Default)]
-pub struct Names {
+pub(crate) struct Uses {
     names: HashSet<String>,
-    prefixes: Vec<String>,
+    /// The same, as often as they stand there.
+    references: Vec<String>,
+    tables: Vec<ClientTable>,
 }
 
-/// Table types whose settings stand in main.cf when the table's name is no path.
-const CLIENT_TABLES: [&str; 5] = ["ldap", "mysql", "pgsql", "sqlite", "memcache"];
-
-impl Names {
-    /// The names that the settings of main.cf refer to.
-    pub fn of_main_cf(config: &Config) -> Names {
-        let mut names = Names::default();
+impl Uses {
+    /// What the settings of main.cf refer to.
+    pub(crate) fn of_main_cf(config: &Config) -> Uses {
+        let mut uses = Uses::default();
         for (name, setting) in config.settings() {
-            let expanded = config.expand_noting(&setting.value).map(|(text, _)| text);
-            names.add(name, &setting.value, &expanded.unwrap_or_default());
+            uses.add(config, name, &setting.value);
         }
-        names
+        uses
     }
 
-    fn add(&mut self, name: &str, raw: &str, expanded: &str) {
+    fn add(&mut self, config: &Config, name: &str, raw: &str) {
+        let parameter = entry::find(name);
         // What a program expands itself does not refer to main.cf.
-        if entry::find(name).is_some_and(|entry| entry.kind == Kind::Raw) {
+        if parameter.is_some_and(|entry| entry.kind == Kind::Raw) {
             return;
         }
-        self.names.extend(crate::names_in(raw));
+        let expanded = config.expand_noting(raw).map(|(text, _)| text).unwrap_or_default();
+        self.references.extend(crate::names_in(raw));
         if name == "smtpd_restriction_classes" {
-            self.names.extend(text::split_list(expanded).into_iter().map(str::to_string));
+            self.references.extend(text::split_list(&expanded).into_iter().map(str::to_string));
         }
-        for word in expanded.split([' ', '\t', ',', '\r', '\n']) {
-            let word = word.strip_prefix("proxy:").unwrap_or(word);
-            let Some((kind, table)) = word.split_once(':') else { continue };
-            if CLIENT_TABLES.contains(&kind) && !table.starts_with(['/', '.']) && !table.is_empty() {
-                self.prefixes.push(format!("{table}_"));
-            }
+        self.names.extend(self.references.iter().cloned());
+        if parameter.is_some() {
+            self.tables.extend(clients::tables(&expanded));
         }
     }
 
-    /// Whether some value refers to the name.
-    pub fn has(&self, name: &str) -> bool {
-        self.names.contains(name) || self.prefixes.iter().any(|prefix| name.starts_with(prefix))
+    /// Whether some value refers to the name, or a table reads it.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains(name) || self.reads(name)
+    }
+
+    fn reads(&self, name: &str) -> bool {
+        self.tables.iter().any(|table| table.reads(name))
     }
 }
 
@@ -124,7 +216,7 @@ mod tests {
         let path = Path::new("/etc/postfix");
         let config = Config::parse(main_cf.as_bytes(), path, &[]).unwrap();
         let services = crate::master_cf::entries(master_cf.as_bytes(), path, &mut Vec::new());
-        let found = unused(&config, &services);
+        let found = Names::new(&config, &services).unused();
         found.into_iter().map(|unused| format!("{}={}", unused.name, unused.value)).collect()
     }
 

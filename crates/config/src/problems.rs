@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::entry::Kind;
 use crate::error::ValueError;
 use crate::level::Level;
-use crate::names::Names;
+use crate::names::Uses;
 use crate::settings::{Config, Origin};
 use crate::{entry, transport, value};
 
@@ -124,7 +124,7 @@ impl Config {
 
     /// Settings of main.cf whose name is no parameter, and that no other setting refers to.
     pub fn unknown_settings(&self) -> Vec<Problem> {
-        let used = Names::of_main_cf(self);
+        let used = Uses::of_main_cf(self);
         let mut found = Vec::new();
         for (name, setting) in self.settings() {
             let Origin::File { file, line } = &setting.origin else { continue };
@@ -182,6 +182,11 @@ pub fn names_in(text: &str) -> Vec<String> {
     let mut rest = text;
     while let Some(at) = rest.find('$') {
         rest = &rest[at + 1..];
+        // `$$` stands for itself.
+        if let Some(after) = rest.strip_prefix('$') {
+            rest = after;
+            continue;
+        }
         let inner = rest.trim_start_matches(['{', '(', ' ', '\t']);
         let end = inner.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
         let function = inner[end..].starts_with('{') && crate::functions::is_function(&inner[..end]);

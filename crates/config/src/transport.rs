@@ -3,6 +3,8 @@
 //! Any service of a delivery program has them; `postconf` lists them per service, and a program reads its own
 //! through [`crate::Config::transport_value`].
 
+use crate::entry::Entry;
+
 /// A family of per-transport parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Family {
@@ -72,6 +74,11 @@ pub fn family_of(name: &str) -> Option<Family> {
         .chain([TIME_LIMIT[0]])
         .filter(|family| name.len() > family.suffix.len() && name.ends_with(family.suffix))
         .max_by_key(|family| family.suffix.len())
+}
+
+/// `smtp_destination_concurrency_limit` and its like stand in the table, but there only as long as there is such a service.
+pub fn is_service_default(entry: &Entry) -> bool {
+    family_of(entry.name).is_some_and(|family| entry.default.strip_prefix('$') == Some(family.fallback))
 }
 
 const fn delivery(suffix: &'static str, fallback: &'static str) -> Family {

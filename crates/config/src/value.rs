@@ -162,6 +162,7 @@ mod tests {
             programs: &[],
             since: None,
             legacy: false,
+            instead: None,
             implemented: true,
             paragraph: "",
             subject: "basic",
