@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use config::edit::{self, Action, Change, Document};
-use config::master_cf::{RawEntry, entries};
+use config::master_cf::{RawEntry, entries, is_option};
 
 use crate::options::{Act, Mode, Options};
 use crate::out::Failure;
@@ -90,7 +90,7 @@ impl Master {
         let entry = parse(value).filter(|entry| entry.fields.len() == FIELDS.len());
         let entry = entry.ok_or_else(|| Failure(format!("bad field count: \"{text}\"")))?;
         services::check_fields(&entry)?;
-        let line = services::render(&entry, &services::split(&entry), true);
+        let line = services::render(&entry, &entry.arguments().0, true);
         let found = self.matching(&Request::new(request));
         for at in &found {
             self.document.act(*at, Action::Replace(line.clone()));
@@ -131,6 +131,7 @@ impl Master {
                 } else {
                     entry.fields[at] = value.to_string();
                 }
+                entry.arguments().0
             })?;
         }
         Ok(())
@@ -147,10 +148,7 @@ impl Master {
             logging::warning!("unmatched service_name/type: \"{request}\"");
         }
         for index in found {
-            self.update(index, |entry| {
-                let arguments = with_option(services::split(entry), name, value);
-                entry.arguments = arguments.join(" ");
-            })?;
+            self.update(index, |entry| with_option(entry.arguments().0, name, value))?;
         }
         Ok(())
     }
@@ -164,11 +162,12 @@ impl Master {
             .collect()
     }
 
-    fn update(&mut self, at: usize, change: impl FnOnce(&mut RawEntry)) -> Result<(), Failure> {
+    fn update(&mut self, at: usize, change: impl FnOnce(&mut RawEntry) -> Vec<String>) -> Result<(), Failure> {
         let Some(entry) = self.entries[at].as_mut() else { return Ok(()) };
-        change(entry);
+        let arguments = change(entry);
+        entry.arguments = services::joined(&arguments);
         services::check_fields(entry)?;
-        let line = services::render(entry, &services::split(entry), true);
+        let line = services::render(entry, &arguments, true);
         self.document.act(at, Action::Replace(line));
         Ok(())
     }
@@ -176,41 +175,32 @@ impl Master {
 
 /// The arguments with an `-o` option changed in its place, added behind the other options, or removed.
 fn with_option(arguments: Vec<String>, name: &str, value: Option<&str>) -> Vec<String> {
+    let mut setting = value.map(|value| format!("{name}={value}"));
     let mut out = Vec::new();
-    let mut done = false;
     let mut options = true;
-    let set = |out: &mut Vec<String>| {
-        if let Some(value) = value {
-            out.push(format!("-o {name}={value}"));
-        }
-    };
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
-        if options && !argument.starts_with('-') {
+        if options && !is_option(&argument) {
             options = false;
-            if !done {
-                set(&mut out);
-                done = true;
-            }
+            out.extend(setting.take().into_iter().flat_map(option));
         }
         if !(options && argument == "-o") {
-            out.push(if argument.contains([' ', '\t']) { format!("{{{argument}}}") } else { argument });
+            out.push(argument);
             continue;
         }
-        let setting = arguments.next().unwrap_or_default();
-        if config::main_cf::split(&setting).is_ok_and(|(option, _)| option == name) {
-            if !done {
-                set(&mut out);
-                done = true;
-            }
+        let other = arguments.next().unwrap_or_default();
+        if config::main_cf::split(&other).is_ok_and(|(option, _)| option == name) {
+            out.extend(setting.take().into_iter().flat_map(option));
         } else {
-            out.push(format!("-o {{{setting}}}"));
+            out.extend(option(other));
         }
     }
-    if !done {
-        set(&mut out);
-    }
+    out.extend(setting.into_iter().flat_map(option));
     out
+}
+
+fn option(setting: String) -> [String; 2] {
+    ["-o".to_string(), setting]
 }
 
 /// One logical line as an entry; None when it is none.

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::IsTerminal;
 
 use config::names::Names;
-use config::{Kind, find};
 
 use crate::options::{Mode, Options};
 use crate::out::Failure;
@@ -21,13 +20,8 @@ pub fn warn_before(source: &Source, options: &Options) -> Result<(), Failure> {
     for undefined in names.undefined() {
         warn_in(source, options, undefined.in_master, &format!("undefined parameter: {}", undefined.name));
     }
-    for (name, setting) in source.config.settings() {
-        if find(name).is_some_and(|entry| entry.kind == Kind::Raw) {
-            continue;
-        }
-        if let Err(error) = source.config.expand_noting(&setting.value) {
-            warn(options, format_args!("{error}"));
-        }
+    for error in names.errors() {
+        warn(options, format_args!("{error}"));
     }
     Ok(())
 }

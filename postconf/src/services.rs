@@ -1,9 +1,10 @@
 //! Services of master.cf: entries, fields and `-o` options, shown.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use config::Config;
-use config::master_cf::{RawEntry, split_arguments};
+use config::master_cf::{RawEntry, is_option};
 
 use crate::fold::{self, Folded};
 use crate::names;
@@ -68,11 +69,14 @@ impl Request {
     }
 }
 
-/// Refuses an entry that the supervisor would refuse.
+/// Refuses an entry that the supervisor would refuse, and warns of arguments that it would.
 pub fn check(entry: &RawEntry, master_cf: &Path) -> Result<(), Failure> {
     if entry.fields.len() < FIELDS.len() {
         let file = master_cf.display();
         return Err(Failure(format!("file {file}: line {}: bad field count", entry.line)));
+    }
+    for problem in entry.arguments().1 {
+        logging::warning!("master.cf: {problem}");
     }
     check_fields(entry)
 }
@@ -164,38 +168,40 @@ pub fn render(entry: &RawEntry, arguments: &[String], folded: bool) -> String {
     line.line
 }
 
-/// Options stand on lines of their own, each with its value.
+/// Options stand on lines of their own, each with its value; what has blanks in it needs its braces.
 fn push_arguments(line: &mut Folded, arguments: &[String]) {
     let mut options = true;
     let mut after_option = false;
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
-        options = options && argument.starts_with('-');
-        if options && argument == "-o" {
-            let value = arguments.next().map(|value| format!("-o {}", braced(value)));
-            line.new_line(value.as_deref().unwrap_or("-o"));
-            after_option = true;
+        let first_plain = options && !is_option(argument);
+        options = options && !first_plain;
+        // Postfix forgets the braces of the first argument behind the options.
+        let text = if first_plain { argument.into() } else { braced(argument) };
+        let value = if options && argument == "-o" { arguments.next() } else { None };
+        if let Some(value) = value {
+            line.new_line(&format!("-o {}", braced(value)));
         } else if after_option {
-            line.new_line(argument);
-            after_option = options;
+            line.new_line(&text);
         } else {
-            line.word(argument);
+            line.word(&text);
         }
+        after_option = value.is_some();
     }
 }
 
-/// A setting with blanks needs its braces.
-fn braced(setting: &str) -> String {
-    match config::main_cf::split(setting) {
-        Ok((name, value)) if value.contains([' ', '\t']) => format!("{{{name}={value}}}"),
-        Ok((name, value)) => format!("{name}={value}"),
-        Err(_) => setting.to_string(),
-    }
+/// Arguments as the file has them.
+pub fn joined(arguments: &[String]) -> String {
+    arguments.iter().map(|argument| braced(argument)).collect::<Vec<_>>().join(" ")
 }
 
-/// The arguments of an entry, `-ofoo` split into `-o foo`, expanded with `-x`.
-pub fn arguments(entry: &RawEntry, options: &Options, source: &Source) -> Result<Vec<String>, Failure> {
-    let mut arguments = split(entry);
+fn braced(argument: &str) -> Cow<'_, str> {
+    if argument.contains([' ', '\t']) { format!("{{{argument}}}").into() } else { argument.into() }
+}
+
+/// The arguments of an entry, expanded with `-x`.
+fn arguments(entry: &RawEntry, options: &Options, source: &Source) -> Result<Vec<String>, Failure> {
+    let (mut arguments, _) = entry.arguments();
     if options.expand {
         // The values of settings alone: what pipe makes of `${recipient}` is its own business.
         for at in 1..arguments.len() {
@@ -205,27 +211,6 @@ pub fn arguments(entry: &RawEntry, options: &Options, source: &Source) -> Result
         }
     }
     Ok(arguments)
-}
-
-/// The arguments of an entry; a brace that is missing is warned of.
-pub fn split(entry: &RawEntry) -> Vec<String> {
-    let plain = split_arguments(&entry.arguments).unwrap_or_else(|problem| {
-        logging::warning!("master.cf: {problem}");
-        entry.arguments.split_whitespace().map(|word| word.trim_matches(['{', '}']).to_string()).collect()
-    });
-    let mut arguments = Vec::with_capacity(plain.len());
-    let mut options = true;
-    for argument in plain {
-        options = options && (argument.starts_with('-') || arguments.last().is_some_and(|last| last == "-o"));
-        match argument.strip_prefix("-o") {
-            Some(setting) if options && !setting.is_empty() => {
-                arguments.push("-o".to_string());
-                arguments.push(setting.to_string());
-            }
-            _ => arguments.push(argument),
-        }
-    }
-    arguments
 }
 
 /// Expands a text as the service would see it: its own options win over main.cf.

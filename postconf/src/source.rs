@@ -4,12 +4,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use config::Config;
 use config::master_cf::{RawEntry, entries};
+use config::{Config, main_cf};
 
-use crate::options::Options;
+use crate::options::{Mode, Options};
 use crate::out::Failure;
-use crate::services;
 
 /// The configuration that was asked for.
 #[derive(Debug)]
@@ -30,37 +29,49 @@ pub fn directory(options: &Options) -> PathBuf {
 impl Source {
     /// Reads both files and prints what is odd in them.
     pub fn load(options: &Options) -> Result<Source, Failure> {
-        let directory = directory(options);
-        let mut source = if options.defaults {
-            // The defaults of an installation, whatever directory is looked at.
-            let config = Config::parse(b"", Path::new("/etc/postfix"), &[]).map_err(Failure::new)?;
-            Source { config, services: Vec::new(), master_cf: directory.join("master.cf") }
+        let master_cf = directory(options).join("master.cf");
+        // The file that is asked for is the first to be refused.
+        let (config, services) = if options.mode == Mode::MainCf {
+            let config = read_config(options)?;
+            (config, read_services(&master_cf)?)
         } else {
-            let config = Config::load(&directory, &options.overrides).map_err(Failure::new)?;
-            Source { config, services: Vec::new(), master_cf: directory.join("master.cf") }
+            let services = read_services(&master_cf)?;
+            (read_config(options)?, services)
         };
-        for warning in source.config.warnings() {
-            logging::warning!("{warning}");
-        }
-        source.read_services();
-        // An entry that the supervisor would refuse ends every mode: it is looked at before anything is shown.
-        for entry in &source.services {
-            services::check(entry, &source.master_cf)?;
-        }
-        Ok(source)
+        Ok(Source { config, services, master_cf })
     }
+}
 
-    /// A master.cf that cannot be read has no services: a warning, the supervisor will say more.
-    fn read_services(&mut self) {
-        let mut warnings = Vec::new();
-        match fs::read(&self.master_cf) {
-            Ok(content) => self.services = entries(&content, &self.master_cf, &mut warnings),
-            Err(error) => logging::warning!("{}", open_failure(&self.master_cf, &error)),
-        }
-        for warning in warnings {
-            logging::warning!("{warning}");
-        }
+fn read_config(options: &Options) -> Result<Config, Failure> {
+    if options.defaults {
+        // The defaults of an installation, whatever directory is looked at.
+        return Config::parse(b"", Path::new("/etc/postfix"), &[]).map_err(Failure::new);
     }
+    let directory = directory(options);
+    let file = directory.join("main.cf");
+    let content = fs::read(&file).map_err(|error| Failure(open_failure(&file, &error)))?;
+    let mut warnings = Vec::new();
+    // Also when the file turns out to be wrong further down.
+    let parsed = main_cf::parse(&content, &file, &mut warnings);
+    warnings.iter().for_each(|warning| logging::warning!("{warning}"));
+    parsed.map_err(Failure::new)?;
+    Config::parse(&content, &directory, &options.overrides).map_err(Failure::new)
+}
+
+/// A master.cf that cannot be read has no services: a warning, the supervisor will say more. An entry that the
+/// supervisor would refuse ends every mode.
+fn read_services(file: &Path) -> Result<Vec<RawEntry>, Failure> {
+    let mut warnings = Vec::new();
+    let services = match fs::read(file) {
+        Ok(content) => entries(&content, file, &mut warnings),
+        Err(error) => {
+            logging::warning!("{}", open_failure(file, &error));
+            return Ok(Vec::new());
+        }
+    };
+    warnings.iter().for_each(|warning| logging::warning!("{warning}"));
+    services.iter().try_for_each(|entry| crate::services::check(entry, file))?;
+    Ok(services)
 }
 
 /// The sentence about a file that cannot be opened.

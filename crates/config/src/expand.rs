@@ -14,6 +14,11 @@ use crate::level::Level;
 pub trait Scope {
     /// The finished value of `name`, or None when it is not defined (which counts as empty).
     fn value(&mut self, name: &str) -> Result<Option<String>, ExpandError>;
+
+    /// Whether every branch is walked and nothing computed: only the names count.
+    fn scans(&self) -> bool {
+        false
+    }
 }
 
 impl<F: FnMut(&str) -> Option<String>> Scope for F {
@@ -39,6 +44,8 @@ pub enum ExpandError {
     Unexpected(Place),
     /// No comparison between two `{...}`.
     OperatorExpected(Place),
+    /// A comparison with letters behind it that mean nothing.
+    OperatorSuffix(Place),
     /// A second operand is missing.
     OperandExpected(Place),
     /// A `level` comparison of something that is no level.
@@ -76,8 +83,10 @@ impl fmt::Display for ExpandError {
             ExpandError::ColonExpected(place) => write!(f, "\":\" expected at: {place}"),
             ExpandError::Unexpected(place) => write!(f, "unexpected input at: {place}"),
             ExpandError::OperatorExpected(place) => {
-                write!(f, "\"==\" or \"!=\" or \"<\" or \"<=\" or \">=\" or \">\" expected at: {place}")
+                // The quotes are Postfix's.
+                write!(f, "\"==\" or \"!=\"\" or \"<\"\" or \"<=\"\" or \">=\"\" or \">\" expected at: {place}")
             }
+            ExpandError::OperatorSuffix(place) => write!(f, "bad operator suffix at: {place}"),
             ExpandError::OperandExpected(place) => write!(f, "\"{{expression}}\" expected at: {place}"),
             ExpandError::Level(text) => {
                 write!(f, "malformed compatibility level syntax: \"{text}\"")
@@ -125,6 +134,22 @@ pub fn expand(text: &str, scope: &mut dyn Scope) -> Result<String, ExpandError> 
     Ok(out)
 }
 
+/// Adds the names that a text refers to, in all branches, as often as they stand there; an error ends it.
+pub fn scan(text: &str, names: &mut Vec<String>) -> Result<(), ExpandError> {
+    struct Scan<'a>(&'a mut Vec<String>);
+    impl Scope for Scan<'_> {
+        fn value(&mut self, name: &str) -> Result<Option<String>, ExpandError> {
+            self.0.push(name.to_string());
+            Ok(None)
+        }
+
+        fn scans(&self) -> bool {
+            true
+        }
+    }
+    expand(text, &mut Scan(names)).map(|_| ())
+}
+
 /// Whether the text has an expression at all.
 pub fn is_literal(text: &str) -> bool {
     !text.contains('$')
@@ -154,11 +179,15 @@ fn expression(body: &str, whole: &str, scope: &mut dyn Scope, out: &mut String) 
     };
     if let Some(tail) = rest.strip_prefix('?') {
         let (yes, no) = branches(body, tail)?;
-        let chosen = if value.is_empty() { no } else { yes };
-        out.push_str(&expand(chosen, scope)?);
+        if !value.is_empty() || scope.scans() {
+            out.push_str(&expand(yes, scope)?);
+        }
+        if value.is_empty() || scope.scans() {
+            out.push_str(&expand(no, scope)?);
+        }
     } else if let Some(tail) = rest.strip_prefix(':') {
         let text = last_branch(body, tail)?;
-        if value.is_empty() {
+        if value.is_empty() || scope.scans() {
             out.push_str(&expand(text, scope)?);
         }
     } else if rest.is_empty() {
@@ -176,6 +205,9 @@ fn function(name: &str, body: &str, rest: &str, scope: &mut dyn Scope, out: &mut
         return Err(ExpandError::Unexpected(place(body, tail)));
     }
     let argument = expand(argument, scope)?;
+    if scope.scans() {
+        return Ok(());
+    }
     match functions::call(name, argument.trim()) {
         Some(Ok(value)) => out.push_str(&value),
         Some(Err(why)) => return Err(ExpandError::Default(why)),
@@ -218,26 +250,28 @@ fn last_branch<'a>(body: &'a str, tail: &'a str) -> Result<&'a str, ExpandError>
 /// `{left} operator {right}`: whether it holds, and what follows it.
 fn comparison<'a>(body: &str, text: &'a str, scope: &mut dyn Scope) -> Result<(bool, &'a str), ExpandError> {
     let (left, rest) = group(text)?;
-    let rest = skip_blanks(rest);
-    let Some((operator, rest)) = operator(rest) else {
-        return Err(ExpandError::OperatorExpected(place(body, rest)));
-    };
+    let (operator, rest) = operator(body, skip_blanks(rest))?;
     let rest = skip_blanks(rest);
     if !rest.starts_with('{') {
-        return Err(ExpandError::OperandExpected(place(body, rest)));
+        let before = format!("{{{left}}} {}", operator.symbol);
+        return Err(ExpandError::OperandExpected(Place { before, after: rest.to_string() }));
     }
     let (right, rest) = group(rest)?;
     let (left, right) = (expand(left, scope)?, expand(right, scope)?);
+    if scope.scans() {
+        return Ok((false, skip_blanks(rest)));
+    }
     let order = if operator.level { compare_levels(&left, &right)? } else { compare(&left, &right)? };
     Ok(((operator.holds)(order), skip_blanks(rest)))
 }
 
 struct Operator {
+    symbol: String,
     holds: fn(Ordering) -> bool,
     level: bool,
 }
 
-fn operator(text: &str) -> Option<(Operator, &str)> {
+fn operator<'a>(body: &str, text: &'a str) -> Result<(Operator, &'a str), ExpandError> {
     type Holds = fn(Ordering) -> bool;
     const OPERATORS: [(&str, Holds); 6] = [
         ("==", Ordering::is_eq),
@@ -247,12 +281,16 @@ fn operator(text: &str) -> Option<(Operator, &str)> {
         ("<", Ordering::is_lt),
         (">", Ordering::is_gt),
     ];
-    let (symbol, holds) = OPERATORS.into_iter().find(|(symbol, _)| text.starts_with(symbol))?;
+    let Some((symbol, holds)) = OPERATORS.into_iter().find(|(symbol, _)| text.starts_with(symbol)) else {
+        return Err(ExpandError::OperatorExpected(place(body, text)));
+    };
     let rest = &text[symbol.len()..];
-    Some(match rest.strip_prefix("level") {
-        Some(rest) => (Operator { holds, level: true }, rest),
-        None => (Operator { holds, level: false }, rest),
-    })
+    let suffix = &rest[..rest.bytes().take_while(u8::is_ascii_alphanumeric).count()];
+    if !["", "level"].contains(&suffix) {
+        return Err(ExpandError::OperatorSuffix(Place { before: symbol.to_string(), after: rest.to_string() }));
+    }
+    let operator = Operator { symbol: format!("{symbol}{suffix}"), holds, level: !suffix.is_empty() };
+    Ok((operator, &rest[suffix.len()..]))
 }
 
 /// Numbers when both are all digits, else bytes.

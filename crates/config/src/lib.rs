@@ -35,6 +35,6 @@ pub use entry::{Entry, Kind, Param, find};
 pub use error::{ConfigError, ValueError};
 pub use level::Level;
 pub use log::Terminal;
-pub use problems::{CURRENT_LEVEL, Problem, Unimplemented, names_in};
+pub use problems::{CURRENT_LEVEL, Problem, Unimplemented};
 pub use settings::{Config, Origin, Setting};
 pub use value::{Raw, Value, parse_duration};

@@ -18,7 +18,8 @@ pub struct Assignment {
     pub line: usize,
 }
 
-/// Parses the content of main.cf. Of several settings of one parameter the last counts, with a warning.
+/// Parses the content of main.cf. Of several settings of one parameter the last counts, with a warning
+/// when it changes the value.
 pub fn parse(content: &[u8], file: &Path, warnings: &mut Vec<Warning>) -> Result<Vec<Assignment>, ConfigError> {
     let mut assignments: Vec<Assignment> = Vec::new();
     let mut seen = std::collections::HashMap::new();
@@ -37,9 +38,11 @@ pub fn parse(content: &[u8], file: &Path, warnings: &mut Vec<Warning>) -> Result
             }
             Some(index) => {
                 let earlier: &mut Assignment = &mut assignments[index];
-                let text = format!("{}={}", earlier.name, earlier.value);
-                let kind = WarningKind::Overriding { line: line.last, earlier: text };
-                warnings.push(Warning { file: file.to_path_buf(), kind });
+                if earlier.value != assignment.value {
+                    let text = format!("{}={}", earlier.name, earlier.value);
+                    let kind = WarningKind::Overriding { line: line.last, earlier: text };
+                    warnings.push(Warning { file: file.to_path_buf(), kind });
+                }
                 *earlier = assignment;
             }
         }

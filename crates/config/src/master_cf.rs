@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use disable::Disabled;
-pub use fields::{RawEntry, entries, split_arguments};
+pub use fields::{RawEntry, entries, is_option, split_arguments};
 
 use crate::error::{ConfigError, os_text};
 use crate::level::Level;
@@ -142,6 +142,8 @@ pub enum EntryProblem {
     MissingBrace(String),
     /// Something after the `}` of an argument.
     AfterBrace(String),
+    /// What an option sets is no `name=value`: why not, and the text.
+    Setting(&'static str, String),
 }
 
 impl fmt::Display for EntryProblem {
@@ -155,6 +157,7 @@ impl fmt::Display for EntryProblem {
             EntryProblem::BadType(word) => write!(f, "bad transport type: {word}"),
             EntryProblem::PrivateInet => f.write_str("inet service cannot be private"),
             EntryProblem::MissingBrace(text) => write!(f, "missing '}}' in \"{text}\""),
+            EntryProblem::Setting(problem, text) => write!(f, "{problem}: \"{text}\""),
             EntryProblem::AfterBrace(text) => write!(f, "syntax error after '}}' in \"{text}\""),
         }
     }

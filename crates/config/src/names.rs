@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::clients::{self, ClientTable};
 use crate::entry::{self, Kind};
+use crate::expand::{self, ExpandError};
 use crate::master_cf::RawEntry;
 use crate::settings::Config;
 use crate::transport;
@@ -125,6 +126,11 @@ impl<'a> Names<'a> {
         self.main.tables.iter().chain(self.services.iter().flat_map(|options| &options.uses.tables)).collect()
     }
 
+    /// The expressions that make no sense: of main.cf, then of the services.
+    pub fn errors(&self) -> impl Iterator<Item = &ExpandError> {
+        self.main.errors.iter().chain(self.services.iter().flat_map(|options| &options.uses.errors))
+    }
+
     fn is_defined(&self, name: &str) -> bool {
         self.is_parameter(name) || self.config.is_set(name) && !self.main.reads(name)
     }
@@ -166,6 +172,7 @@ pub(crate) struct Uses {
     names: HashSet<String>,
     /// The same, as often as they stand there.
     references: Vec<String>,
+    errors: Vec<ExpandError>,
     tables: Vec<ClientTable>,
 }
 
@@ -186,7 +193,9 @@ impl Uses {
             return;
         }
         let expanded = config.expand_noting(raw).map(|(text, _)| text).unwrap_or_default();
-        self.references.extend(crate::names_in(raw));
+        if let Err(error) = expand::scan(raw, &mut self.references) {
+            self.errors.push(error);
+        }
         if name == "smtpd_restriction_classes" {
             self.references.extend(text::split_list(&expanded).into_iter().map(str::to_string));
         }
@@ -239,7 +248,9 @@ mod tests {
     #[test]
     fn every_name_that_a_default_refers_to_is_in_the_table() {
         for entry in crate::table::TABLE.iter().filter(|entry| entry.kind != Kind::Raw) {
-            for name in crate::names_in(entry.default) {
+            let mut names = Vec::new();
+            expand::scan(entry.default, &mut names).unwrap();
+            for name in names {
                 assert!(entry::find(&name).is_some(), "{}: {name}", entry.name);
             }
         }

@@ -176,27 +176,6 @@ fn line_of(problem: &Problem) -> usize {
     }
 }
 
-/// Every name that follows a `$` in a text, but for those of functions.
-pub fn names_in(text: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        rest = &rest[at + 1..];
-        // `$$` stands for itself.
-        if let Some(after) = rest.strip_prefix('$') {
-            rest = after;
-            continue;
-        }
-        let inner = rest.trim_start_matches(['{', '(', ' ', '\t']);
-        let end = inner.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
-        let function = inner[end..].starts_with('{') && crate::functions::is_function(&inner[..end]);
-        if end > 0 && !function {
-            names.push(inner[..end].to_string());
-        }
-    }
-    names
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
