@@ -16,7 +16,7 @@ use queue::delivery_log::Entry;
 use queue::size::SMTPUTF8_REQUESTED;
 
 use crate::log;
-use crate::settings::{Settings, variable};
+use crate::settings::Settings;
 use crate::subject::Subject;
 
 /// Everything that notifications are made from.
@@ -88,7 +88,9 @@ impl Notifier {
         let utf8 = message.send_options & SMTPUTF8_REQUESTED != 0;
         let recipients: Vec<_> = entries.iter().map(|entry| reported(notice.kind, entry)).collect();
         let template = settings.templates.of(notice.kind);
-        let text = template.expand(&|name| variable(config, name));
+        // A line that makes no sense stays as it is written.
+        let expanded = |line: &String| config.report_text(line).unwrap_or_else(|_| line.clone());
+        let text: Vec<String> = template.body.iter().map(expanded).collect();
         let sender = self.shown_sender(message);
         let envelope_id = text::xtext::decode(message.envelope_id.as_bytes()).filter(|id| !id.is_empty());
         let (date, arrival) = (date::rfc5322(now), date::rfc5322(subject.arrival));

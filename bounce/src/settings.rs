@@ -50,7 +50,7 @@ impl Settings {
         let depth = usize::try_from(config.get(param::HASH_QUEUE_DEPTH)?).unwrap_or(1);
         Ok(Settings {
             hostname: config.get(param::MYHOSTNAME)?,
-            templates: templates(&config.get(param::BOUNCE_TEMPLATE_FILE)?),
+            templates: templates(config, &config.get(param::BOUNCE_TEMPLATE_FILE)?),
             size_limit: u64::try_from(config.get(param::BOUNCE_SIZE_LIMIT)?).unwrap_or(0),
             compatible_logs: config.get(param::BACKWARDS_BOUNCE_LOGFILE_COMPATIBILITY)?,
             lifetime: i64::try_from(config.get(param::MAXIMAL_QUEUE_LIFETIME)?.as_secs()).unwrap_or(i64::MAX),
@@ -66,36 +66,30 @@ impl Settings {
     }
 }
 
-/// The value of a variable of the templates (bounce(5)): a parameter, or a time parameter with its unit.
-pub fn variable(config: &Config, name: &str) -> Option<String> {
-    const TIMES: [(&str, config::Param<std::time::Duration>); 2] =
-        [("delay_warning_time", param::DELAY_WARNING_TIME), ("maximal_queue_lifetime", param::MAXIMAL_QUEUE_LIFETIME)];
-    const UNITS: [(&str, u64); 5] =
-        [("_seconds", 1), ("_minutes", 60), ("_hours", 3600), ("_days", 86_400), ("_weeks", 604_800)];
-    for (time, param) in TIMES {
-        let unit = name.strip_prefix(time).and_then(|rest| UNITS.iter().find(|(suffix, _)| *suffix == rest));
-        if let Some((_, seconds)) = unit {
-            return config.get(param).ok().map(|duration| (duration.as_secs() / seconds).to_string());
-        }
-    }
-    config.lookup(name).ok().flatten()
-}
-
 /// An address of main.cf with the domain that local addresses have.
 fn qualified(address: &str, origin: &str) -> String {
     if address.contains('@') { address.to_owned() } else { format!("{address}@{origin}") }
 }
 
-fn templates(path: &str) -> Templates {
+/// The templates in force. What is wrong with the file is said; a report goes out all the same.
+fn templates(config: &Config, path: &str) -> Templates {
+    // bounce_template_file
     if path.is_empty() {
         return Templates::default();
     }
-    let read = std::fs::read_to_string(Path::new(path)).map_err(|error| error.to_string());
-    match read.and_then(|text| Templates::from_file(&text).map_err(|error| error.to_string())) {
-        Ok(templates) => templates,
+    let read = std::fs::read_to_string(Path::new(path)).map_err(|error| format!("open {path}: {error}"));
+    match read.and_then(|text| Templates::from_file(&text).map_err(|error| error.of(path))) {
+        Ok((templates, remarks)) => {
+            remarks.iter().for_each(|remark| logging::warning!("{}", remark.of(path)));
+            for (kind, line) in templates.lines() {
+                if let Err(error) = config.report_text(line) {
+                    logging::warning!("{path}: {error} in {} template: {line}", kind.name());
+                }
+            }
+            templates
+        }
         Err(error) => {
-            // bounce_template_file
-            logging::warning!("{path}: {error}; using the built-in texts");
+            logging::warning!("{error}; using the built-in texts");
             Templates::default()
         }
     }
@@ -104,16 +98,6 @@ fn templates(path: &str) -> Templates {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn template_variables_are_parameters_and_times_in_units() {
-        let text = b"myhostname = h.test\ndelay_warning_time = 4h\n";
-        let config = Config::parse(text, Path::new("/nonexistent"), &[]).unwrap();
-        assert_eq!(variable(&config, "myhostname").as_deref(), Some("h.test"));
-        assert_eq!(variable(&config, "delay_warning_time_hours").as_deref(), Some("4"));
-        assert_eq!(variable(&config, "maximal_queue_lifetime_days").as_deref(), Some("5"));
-        assert_eq!(variable(&config, "no_such_parameter"), None);
-    }
 
     #[test]
     fn classes_name_who_is_told() {

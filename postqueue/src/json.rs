@@ -44,20 +44,9 @@ fn print_recipient(recipient: &Recipient, out: &mut impl Write) -> io::Result<()
     write!(out, "}}")
 }
 
-/// A JSON string (RFC 8259 7). What cannot be printed became `?` before, so that two characters are
-/// left to escape.
+/// A JSON string. What cannot be printed becomes `?`, as in Postfix's.
 fn quoted(text: &[u8]) -> String {
-    let text = text::printable(text);
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for character in text.chars() {
-        if matches!(character, '"' | '\\') {
-            out.push('\\');
-        }
-        out.push(character);
-    }
-    out.push('"');
-    out
+    text::json_string(&text::printable(text))
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub mod names;
 #[rustfmt::skip]
 pub mod param;
 mod problems;
+mod report_text;
 mod settings;
 #[rustfmt::skip]
 pub mod table;
@@ -36,5 +37,6 @@ pub use error::{ConfigError, ValueError};
 pub use level::Level;
 pub use log::Terminal;
 pub use problems::{CURRENT_LEVEL, Problem, Unimplemented};
+pub use report_text::ReportTextError;
 pub use settings::{Config, Origin, Setting};
 pub use value::{Raw, Value, parse_duration};

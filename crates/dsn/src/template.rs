@@ -4,7 +4,6 @@
 //! and `${name}` stand for parameters. The file's form is that of bounce(5).
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// Which report a template is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,6 +21,16 @@ pub enum Kind {
 impl Kind {
     /// Every kind, in the order of bounce(5).
     pub const ALL: [Kind; 4] = [Kind::Failure, Kind::Delay, Kind::Success, Kind::Verify];
+
+    /// The word for the kind.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Failure => "failure",
+            Kind::Delay => "delay",
+            Kind::Success => "success",
+            Kind::Verify => "verify",
+        }
+    }
 
     /// The name of the block in the template file.
     pub const fn block_name(self) -> &'static str {
@@ -60,126 +69,130 @@ impl Default for Templates {
 }
 
 impl Templates {
-    /// The built-in templates with those of a template file in their place.
-    pub fn from_file(text: &str) -> Result<Self, TemplateError> {
+    /// The built-in templates with those of a template file in their place, and what is wrong with the file. A template
+    /// with an error is as good as absent.
+    ///
+    /// # Errors
+    /// Something outside the templates makes no sense.
+    pub fn from_file(text: &str) -> Result<(Self, Vec<Remark>), Remark> {
         let mut templates = Templates::default();
-        let mut lines = text.lines().enumerate();
-        while let Some((index, line)) = lines.next() {
+        let mut remarks = Vec::new();
+        let mut lines = text.lines().zip(1..);
+        while let Some((line, number)) = lines.next() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let (name, end) = block_start(line).ok_or(TemplateError::NotABlock { line: index + 1 })?;
-            let kind = Kind::ALL.into_iter().find(|kind| kind.block_name() == name);
-            let kind = kind.ok_or_else(|| TemplateError::UnknownName { line: index + 1, name: name.to_owned() })?;
-            let mut block = Vec::new();
-            loop {
-                match lines.next() {
-                    Some((_, text)) if text.trim_end() == end => break,
-                    Some((_, text)) => block.push(text),
-                    None => return Err(TemplateError::NoEnd { line: index + 1, end: end.to_owned() }),
-                }
+            let (name, end) = block_start(line).map_err(|text| Remark::at(number, text))?;
+            let mut block: Vec<&str> = Vec::new();
+            let ended = lines.by_ref().any(|(text, _)| {
+                let is_end = text.trim_end() == end;
+                block.extend((!is_end).then_some(text));
+                is_end
+            });
+            if !ended {
+                remarks.push(Remark::at(number, format!("missing \"{end}\" end marker")));
             }
-            let template = parse_block(&block, &templates.0[&kind], index + 2)?;
-            templates.0.insert(kind, template);
+            match Kind::ALL.into_iter().find(|kind| kind.block_name() == name) {
+                None => {
+                    remarks
+                        .push(Remark::at(number, format!("unknown template name: {name} -- ignoring this template")));
+                }
+                Some(kind) => match parse_block(kind, &block) {
+                    Ok(template) => drop(templates.0.insert(kind, template)),
+                    Err(text) => remarks.push(Remark { line: None, text }),
+                },
+            }
         }
-        Ok(templates)
+        Ok((templates, remarks))
     }
 
     /// The template of a kind.
     pub fn of(&self, kind: Kind) -> &Template {
         &self.0[&kind]
     }
-}
 
-impl Template {
-    /// The text with its variables replaced; a name that `value` does not know stays as it is written.
-    pub fn expand(&self, value: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
-        self.body.iter().map(|line| expand(line, value)).collect()
+    /// Every line of every text, variables not yet replaced.
+    pub fn lines(&self) -> impl Iterator<Item = (Kind, &str)> {
+        self.0.iter().flat_map(|(kind, template)| template.body.iter().map(|line| (*kind, line.as_str())))
     }
 }
 
-/// What is wrong with a template file; lines count from 1.
+/// What is wrong with a template file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are the facts of the sentence that Display writes")]
-pub enum TemplateError {
-    /// A line outside a block that starts none.
-    NotABlock { line: usize },
-    /// A block of a name that is no template.
-    UnknownName { line: usize, name: String },
-    /// A block without its end line.
-    NoEnd { line: usize, end: String },
-    /// A header line of a block that is none of the known fields.
-    BadHeader { line: usize, text: String },
+pub struct Remark {
+    /// The line, from 1, where it is one line.
+    line: Option<usize>,
+    text: String,
 }
 
-impl fmt::Display for TemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TemplateError::NotABlock { line } => write!(f, "line {line}: need \"name = <<EOF\""),
-            TemplateError::UnknownName { line, name } => write!(f, "line {line}: unknown template name \"{name}\""),
-            TemplateError::NoEnd { line, end } => write!(f, "line {line}: the template has no end line \"{end}\""),
-            TemplateError::BadHeader { line, text } => {
-                write!(f, "line {line}: need Charset, From, Subject or Postmaster-Subject, not \"{text}\"")
-            }
+impl Remark {
+    fn at(line: usize, text: String) -> Self {
+        Remark { line: Some(line), text }
+    }
+
+    /// The sentence about a file.
+    pub fn of(&self, file: &str) -> String {
+        match self.line {
+            Some(line) => format!("{file}, line {line}: {}", self.text),
+            None => format!("{file}: {}", self.text),
         }
     }
 }
 
-impl std::error::Error for TemplateError {}
-
-fn block_start(line: &str) -> Option<(&str, &str)> {
-    let (name, rest) = line.split_once('=')?;
-    let end = rest.trim_start().strip_prefix("<<")?.trim();
-    (!end.is_empty()).then_some((name.trim(), end))
+fn block_start(line: &str) -> Result<(&str, &str), String> {
+    let (name, rest) = line.split_once('=').ok_or_else(|| format!("missing '=' after attribute name: \"{line}\""))?;
+    let end = rest.trim_start().strip_prefix("<<").ok_or_else(|| format!("missing << after '=': \"{line}\""))?.trim();
+    if end.is_empty() {
+        return Err("missing end marker after <<".to_owned());
+    }
+    Ok((name.trim(), end))
 }
 
-fn parse_block(block: &[&str], default: &Template, first_line: usize) -> Result<Template, TemplateError> {
-    let header_end = block.iter().position(|line| line.trim().is_empty()).unwrap_or(block.len());
-    let mut template = default.clone();
-    template.body = block.get(header_end + 1..).unwrap_or_default().iter().map(|l| (*l).to_owned()).collect();
-    for (offset, line) in block[..header_end].iter().enumerate() {
-        let bad = || TemplateError::BadHeader { line: first_line + offset, text: (*line).to_owned() };
-        let (name, value) = line.split_once(':').ok_or_else(bad)?;
-        let value = value.trim().to_owned();
-        match name.trim().to_ascii_lowercase().as_str() {
-            "charset" => template.charset = value,
-            "from" => template.from = value,
-            "subject" => template.subject = value,
-            "postmaster-subject" => template.postmaster_subject = Some(value),
-            _ => return Err(bad()),
-        }
+/// A template: header fields, unless the text starts at once, an empty line, and text.
+fn parse_block(kind: Kind, block: &[&str]) -> Result<Template, String> {
+    let mut template = built_in(kind);
+    let mut lines = block.iter().peekable();
+    let name = kind.name();
+    while let Some((label, value)) = lines.peek().and_then(|line| header_field(line)) {
+        lines.next();
+        let (field, may) = match label.to_ascii_lowercase().as_str() {
+            "charset" => (&mut template.charset, true),
+            "from" => (&mut template.from, true),
+            "subject" => (&mut template.subject, true),
+            "postmaster-subject" => {
+                let may = template.postmaster_subject.is_some();
+                (template.postmaster_subject.get_or_insert_default(), may)
+            }
+            _ => return Err(format!("unknown \"{label}\" header label in {name} template -- ignoring this template")),
+        };
+        let problem = match value {
+            _ if !may => format!("inapplicable \"{label}\" header label"),
+            "" => format!("empty \"{label}\" header value"),
+            value if !value.is_ascii() => format!("non-ASCII \"{label}\" header value"),
+            value => {
+                value.clone_into(field);
+                continue;
+            }
+        };
+        return Err(format!("{problem} in {name} template -- ignoring this template"));
+    }
+    lines.next_if(|line| line.trim().is_empty());
+    template.body = lines.map(|line| (*line).to_owned()).collect();
+    if template.charset.eq_ignore_ascii_case("us-ascii") && !template.body.iter().all(|line| line.is_ascii()) {
+        return Err(format!(
+            "8-bit message text in {name} template: please specify a charset value other than us-ascii \
+             -- ignoring this template for now"
+        ));
     }
     Ok(template)
 }
 
-fn expand(line: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(dollar) = rest.find('$') {
-        out.push_str(&rest[..dollar]);
-        let after = &rest[dollar + 1..];
-        if let Some(more) = after.strip_prefix('$') {
-            out.push('$');
-            rest = more;
-            continue;
-        }
-        let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
-        let bare_end = after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(after.len());
-        let (name, more) = braced.unwrap_or_else(|| after.split_at(bare_end));
-        match value(name) {
-            Some(text) if !name.is_empty() => {
-                out.push_str(&text);
-                rest = more;
-            }
-            _ => {
-                out.push('$');
-                rest = after;
-            }
-        }
-    }
-    out.push_str(rest);
-    out
+/// `Label: value`
+fn header_field(line: &str) -> Option<(&str, &str)> {
+    let (label, value) = line.split_once(':')?;
+    let is_label = !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_graphic());
+    is_label.then_some((label, value.trim()))
 }
 
 fn built_in(kind: Kind) -> Template {
@@ -246,31 +259,49 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_file_replaces_the_blocks_it_has() {
-        let text = "# ours\n\nfailure_template = <<EOF\nSubject: Oops\n\nAt $myhostname, $$5 ${x}$y.\nEOF\n";
-        let templates = Templates::from_file(text).unwrap();
+    fn a_file_replaces_the_templates_it_has() {
+        let text = "# ours\n\nfailure_template = <<EOF\nSubject: Oops\n\nAt $myhostname.\nEOF\n\
+                    verify_template = <<X\nno header\n\nEOF\nX\n";
+        let (templates, remarks) = Templates::from_file(text).unwrap();
+        assert_eq!(remarks, []);
         let failure = templates.of(Kind::Failure);
-        assert_eq!(failure.subject, "Oops");
+        assert_eq!((failure.subject.as_str(), &failure.body[..]), ("Oops", &["At $myhostname.".to_owned()][..]));
         assert_eq!(failure.from, built_in(Kind::Failure).from);
-        let value = |name: &str| (name == "myhostname").then(|| "h.test".to_owned());
-        assert_eq!(failure.expand(&value), ["At h.test, $5 ${x}$y."]);
+        assert_eq!(templates.of(Kind::Verify).body, ["no header", "", "EOF"]);
         assert_eq!(templates.of(Kind::Delay), &built_in(Kind::Delay));
     }
 
     #[test]
-    fn a_bad_file_is_named_by_its_line() {
-        let no_end = Templates::from_file("\nfailure_template = <<EOF\nx: y\n").unwrap_err();
-        assert_eq!(no_end, TemplateError::NoEnd { line: 2, end: "EOF".to_owned() });
-        let header = Templates::from_file("delay_template = <<E\nSubject: a\nFoo: b\n\nE\n").unwrap_err();
-        assert_eq!(header, TemplateError::BadHeader { line: 3, text: "Foo: b".to_owned() });
+    fn a_template_with_an_error_is_as_good_as_absent() {
+        for (text, remark) in [
+            ("delay_template = <<E\nSubject: a\nFoo: b\n\nE\n", "t: unknown \"Foo\" header label in delay template"),
+            ("delay_template = <<E\nSubject:\n\nx\nE\n", "t: empty \"Subject\" header value in delay template"),
+            ("delay_template = <<E\nSubject: \u{e9}\n\nx\nE\n", "t: non-ASCII \"Subject\" header value in delay"),
+            ("success_template = <<E\nPostmaster-Subject: x\n\nE\n", "t: inapplicable \"Postmaster-Subject\" header"),
+            ("delay_template = <<E\nSubject: x\n\n\u{e9}\nE\n", "t: 8-bit message text in delay template"),
+            ("\nfoo_template = <<E\n\nx\nE\n", "t, line 2: unknown template name: foo_template"),
+        ] {
+            let (templates, remarks) = Templates::from_file(text).unwrap();
+            assert_eq!((&templates, remarks.len()), (&Templates::default(), 1), "{text}");
+            let sentence = remarks[0].of("t");
+            assert!(sentence.starts_with(remark) && sentence.contains("-- ignoring this template"), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn an_end_that_is_missing_is_told_and_a_line_outside_is_an_error() {
+        let (templates, remarks) = Templates::from_file("delay_template = <<EOF\nSubject: x\n\nhello\n").unwrap();
+        assert_eq!(remarks[0].of("t"), "t, line 1: missing \"EOF\" end marker");
+        assert_eq!(templates.of(Kind::Delay).body, ["hello"]);
+        let error = |text: &str| Templates::from_file(text).unwrap_err().of("t");
+        assert_eq!(error("zork\n"), "t, line 1: missing '=' after attribute name: \"zork\"");
+        assert_eq!(error("x = <<\n"), "t, line 1: missing end marker after <<");
     }
 
     proptest! {
         #[test]
-        fn any_text_is_expanded_without_panic(text in any::<String>()) {
+        fn any_text_is_read_without_panic(text in any::<String>()) {
             let _ = Templates::from_file(&text);
-            prop_assert_eq!(expand(&text.replace('$', ""), &|_| None), text.replace('$', ""));
-            let _ = expand(&text, &|name| Some(name.to_owned()));
         }
     }
 }

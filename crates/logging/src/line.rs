@@ -134,42 +134,27 @@ pub(crate) fn json(
         "{{\"time\":\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z\",\"host\":",
         now.year, now.month, now.day, now.hour, now.minute, now.second
     );
-    quote(origin.host, &mut out);
+    out.push_str(&text::json_string(origin.host));
     out.push_str(",\"process\":");
-    quote(origin.tag, &mut out);
+    out.push_str(&text::json_string(origin.tag));
     let _ = write!(out, ",\"pid\":{},\"severity\":\"{}\"", origin.pid, severity.name());
     if let Some(queue_id) = queue_id {
         out.push_str(",\"queue_id\":");
-        quote(queue_id, &mut out);
+        out.push_str(&text::json_string(queue_id));
     }
     for (name, value) in fields {
         let _ = write!(out, ",\"{name}\":");
-        quote(value, &mut out);
+        out.push_str(&text::json_string(value));
     }
     let mut cleaned = String::with_capacity(text.len());
     clean(Severity::Info, text, &mut cleaned);
     out.push_str(",\"text\":");
-    quote(&cleaned, &mut out);
+    out.push_str(&text::json_string(&cleaned));
     out.push('}');
     out
 }
 
 /// A JSON string (RFC 8259 section 7).
-fn quote(text: &str, out: &mut String) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04x}", c as u32);
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,11 +3,13 @@
 //! Everything that leaves the system towards a log, a header or a terminal passes through here; nothing in this crate
 //! knows what mail is. Functions never panic and never allocate more than a small multiple of their input.
 
+mod json;
 mod list;
 mod sanitize;
 mod system_error;
 pub mod xtext;
 
+pub use json::json_string;
 pub use list::split_list;
 pub use sanitize::{c_escape, c_unescape, printable, printable_ascii, printable_into};
 pub use system_error::system_error;
