@@ -1,7 +1,7 @@
 //! Warnings about names and expressions that mean nothing.
 
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
 use config::names::Names;
 
@@ -31,12 +31,30 @@ pub fn warn_after(source: &Source, options: &Options) {
     let names = Names::new(&source.config, &source.services);
     let all = options.mode == Mode::MainCf;
     for unused in names.unused().into_iter().filter(|unused| all || unused.entry.is_some()) {
-        let text = format!("unused parameter: {}={}", unused.name, unused.value);
+        let hint = suggestion(&unused.name);
+        let text = format!("unused parameter: {}={}{hint}", unused.name, unused.value);
         warn_in(source, options, unused.entry.is_some(), &text);
     }
     for obsolete in names.obsolete().into_iter().filter(|obsolete| all || obsolete.in_master) {
         warn_in(source, options, obsolete.in_master, &obsolete.to_string());
     }
+}
+
+/// ` (did you mean NAME?)` for what is nearly a parameter, when a person reads it.
+pub fn suggestion(name: &str) -> String {
+    match nearest(name).filter(|_| io::stderr().is_terminal()) {
+        Some(other) => format!(" (did you mean {other}?)"),
+        None => String::new(),
+    }
+}
+
+/// The parameter that a typing error could have made this name of: one letter in eight may be wrong, at most three.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let limit = (name.len() / 8).clamp(1, 3);
+    let candidates =
+        config::table::TABLE.iter().filter(|entry| !entry.legacy && entry.name.len().abs_diff(name.len()) <= limit);
+    let distances = candidates.map(|entry| (strsim::osa_distance(name, entry.name), entry.name));
+    distances.filter(|(distance, _)| *distance <= limit).min().map(|(_, name)| name)
 }
 
 fn warn_in(source: &Source, options: &Options, in_master: bool, text: &str) {
@@ -57,10 +75,26 @@ fn warn(options: &Options, text: fmt::Arguments<'_>) {
 
 /// Names the settings that have no effect yet, to an operator: what a script reads is Postfix's output, byte for byte.
 pub fn warn_unimplemented(source: &Source) {
-    if !std::io::stderr().is_terminal() {
+    if !io::stderr().is_terminal() {
         return;
     }
     for setting in source.config.unimplemented_settings() {
         logging::warning!("{}", config::Problem::Unimplemented(setting));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typing_error_is_recognised_and_another_name_is_not() {
+        assert_eq!(nearest("smtpd_tls_sercurity_level"), Some("smtpd_tls_security_level"));
+        assert_eq!(nearest("mydistination"), Some("mydestination"));
+        assert_eq!(nearest("releyhost"), Some("relayhost"));
+        assert_eq!(nearest("inet_protocol"), Some("inet_protocols"));
+        assert_eq!(nearest("mua_client_restrictions"), None);
+        assert_eq!(nearest("foo"), None);
+        assert_eq!(nearest(&"x".repeat(100_000)), None);
     }
 }

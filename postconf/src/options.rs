@@ -25,6 +25,14 @@ pub enum Mode {
     LockTypes,
     /// `-a`, `-A`
     SaslTypes,
+    /// `-b`: the texts of reports, expanded.
+    ReportTexts,
+    /// `-t`: the templates of reports.
+    ReportTemplates,
+    /// `-T`: what TLS can do.
+    Tls,
+    /// `--explain`
+    Explain,
 }
 
 /// What is done with a file.
@@ -70,6 +78,8 @@ pub struct Options {
     pub hide_values: bool,
     /// `-f`
     pub fold: bool,
+    /// `-j`: as JSON.
+    pub json: bool,
     /// `-q`: without warnings about names.
     pub quiet: bool,
     /// `-C`
@@ -82,11 +92,12 @@ pub struct Options {
     pub arguments: Vec<String>,
 }
 
-const USAGE: &str = "usage: postconf [-a (server SASL types)] [-A (client SASL types)] [-c config_dir] \
+const USAGE: &str = "usage: postconf [-a (server SASL types)] [-A (client SASL types)] [-b (bounce texts)] [-c config_dir] \
     [-C param_class] [-d (parameter defaults)] [-e (edit configuration)] [-f (fold lines)] [-F (master.cf fields)] \
-    [-h (no names)] [-H (no values)] [-l (lock types)] [-m (map types)] [-M (master.cf)] [-n (non-default parameters)] \
-    [-o name=value (override parameter value)] [-p (main.cf, default)] [-P (master.cf parameters)] [-v (verbose)] \
-    [-x (expand parameter values)] [-X (exclude)] [-# (comment-out)] [name...]";
+    [-h (no names)] [-H (no values)] [-j (JSON)] [-l (lock types)] [-m (map types)] [-M (master.cf)] [-n (non-default parameters)] \
+    [-o name=value (override parameter value)] [-p (main.cf, default)] [-P (master.cf parameters)] \
+    [-q (no warnings)] [-t (bounce templates)] [-T mode (TLS info)] [-v (verbose)] \
+    [-x (expand parameter values)] [-X (exclude)] [-# (comment-out)] [--explain] [name...]";
 
 impl Options {
     /// Reads the command line without the program's name.
@@ -101,6 +112,7 @@ impl Options {
             hide_names: false,
             hide_values: false,
             fold: false,
+            json: false,
             quiet: false,
             classes: Classes { builtin: true, service: true, user: true },
             directory: None,
@@ -112,6 +124,7 @@ impl Options {
             match argument {
                 Arg::Short(letter) => options.letter(letter, &mut parser)?,
                 Arg::Value(value) => options.arguments.push(value.to_string_lossy().into_owned()),
+                Arg::Long("explain") => options.explain(parser.optional_value()),
                 Arg::Long(_) => return Err(Failure::new(USAGE)),
             }
         }
@@ -131,6 +144,14 @@ impl Options {
         };
         match letter {
             'a' | 'A' => self.mode = Mode::SaslTypes,
+            'b' => self.mode = Mode::ReportTexts,
+            't' => self.mode = Mode::ReportTemplates,
+            'T' => {
+                // The question is of no interest as long as the answer is nothing.
+                value()?;
+                self.mode = Mode::Tls;
+            }
+            'j' => self.json = true,
             'l' => self.mode = Mode::LockTypes,
             'm' => self.mode = Mode::TableTypes,
             'M' => self.mode = Mode::MasterEntries,
@@ -155,7 +176,6 @@ impl Options {
                 let (name, value) = setting.map_err(|problem| Failure(format!("{problem}: \"{text}\"")))?;
                 self.overrides.push((name.to_string(), value.to_string()));
             }
-            'b' | 't' | 'T' => return Err(Failure(format!("option -{letter} is not implemented"))),
             _ => return Err(Failure::new(USAGE)),
         }
         if !self.letters.contains(letter) {
@@ -164,28 +184,38 @@ impl Options {
         Ok(())
     }
 
+    fn explain(&mut self, name: Option<OsString>) {
+        self.mode = Mode::Explain;
+        self.arguments.extend(name.map(|name| name.to_string_lossy().into_owned()));
+    }
+
     /// Refuses what makes no sense together; `name=value` implies `-e`.
     fn check(&mut self) -> Result<(), Failure> {
         let has_value = self.arguments.iter().any(|argument| argument.contains('='));
-        if has_value && !self.letters.contains('e') && self.mode as u8 <= Mode::MasterOptions as u8 {
+        let has_files =
+            matches!(self.mode, Mode::MainCf | Mode::MasterEntries | Mode::MasterFields | Mode::MasterOptions);
+        if has_value && has_files && !self.letters.contains('e') {
             self.letters.push('e');
             self.act = Some(self.act.unwrap_or(Act::Set));
         }
-        for group in ["FMPlm", "denX#", "hH"] {
+        let change = if self.is_change() { "defhHjnoxX#" } else { "" };
+        for group in ["aAbFlmMpPtT", change, "dn", "hHj", "fj"] {
             let given: Vec<String> = group
                 .chars()
                 .filter(|letter| self.letters.contains(*letter))
                 .map(|letter| format!("-{letter}"))
                 .collect();
             if given.len() > 1 {
-                return Err(Failure(format!("specify one of {}", given.join(" "))));
+                let both = if given == ["-b", "-t"] { " and " } else { " " };
+                return Err(Failure(format!("specify one of {}", given.join(both))));
             }
         }
         let (mode, refused) = match self.mode {
-            Mode::MasterEntries => ('M', "dn"),
+            Mode::MasterEntries => ('M', "dhHn"),
             Mode::MasterFields => ('F', "dnX#"),
             Mode::MasterOptions => ('P', "dn#"),
-            _ => (' ', ""),
+            Mode::MainCf | Mode::Explain => (' ', ""),
+            _ => (self.letters.chars().find(|letter| "aAblmtT".contains(*letter)).unwrap_or(' '), "defhHnxX#o"),
         };
         match refused.chars().find(|letter| self.letters.contains(*letter)) {
             Some(letter) => Err(Failure(format!("with option -{mode}, do not specify -{letter}"))),
@@ -231,6 +261,13 @@ mod tests {
             ("-e -X foo", "specify one of -e -X"),
             ("-X foo=x", "specify one of -e -X"),
             ("-M -F", "specify one of -F -M"),
+            ("-b -t", "specify one of -b and -t"),
+            ("-T compile-version -m", "specify one of -m -T"),
+            ("-m -n", "with option -m, do not specify -n"),
+            ("-M -h", "with option -M, do not specify -h"),
+            ("-Me -f a/inet=b", "specify one of -e -f"),
+            ("-X -o a=b foo", "specify one of -o -X"),
+            ("-j -f", "specify one of -f -j"),
             ("-h -H", "specify one of -h -H"),
             ("-M -n", "with option -M, do not specify -n"),
             ("-FX a/b/c", "with option -F, do not specify -X"),

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use config::names::Names;
 use config::{Config, Kind, Setting, find, transport};
 
-use crate::fold;
-use crate::names;
 use crate::options::Options;
 use crate::out::{self, Failure};
 use crate::source::Source;
+use crate::{fold, json, names};
 
 /// Prints the parameters that the command line asks for.
 pub fn show(options: &Options) -> Result<(), Failure> {
@@ -18,21 +17,25 @@ pub fn show(options: &Options) -> Result<(), Failure> {
         names::warn_before(&source, options)?;
     }
     let known = known(options, &source);
-    let mut lines = Vec::new();
+    let mut values = Vec::new();
     if options.arguments.is_empty() {
         for name in known.keys() {
-            lines.extend(line(options, &source, &known, name)?);
+            values.extend(value(options, &source, &known, name)?.map(|value| (name, value)));
         }
     } else {
         for name in &options.arguments {
             if known.contains_key(name) {
-                lines.extend(line(options, &source, &known, name)?);
+                values.extend(value(options, &source, &known, name)?.map(|value| (name, value)));
             } else {
-                logging::warning!("{name}: unknown parameter");
+                logging::warning!("{name}: unknown parameter{}", names::suggestion(name));
             }
         }
     }
-    out::lines(lines)?;
+    if options.json {
+        out::lines(json::object(values.iter().map(|(name, value)| (name.as_str(), fold::value("", value, false)))))?;
+    } else {
+        out::lines(values.iter().map(|(name, value)| line(options, name, value)))?;
+    }
     if !options.defaults {
         names::warn_after(&source, options);
     }
@@ -76,8 +79,17 @@ fn service_parameters(entry: &config::master_cf::RawEntry) -> Vec<(String, Strin
         .collect()
 }
 
-/// The printed form of one parameter; None when `-n` leaves it out.
-fn line(
+/// The printed form of one parameter.
+fn line(options: &Options, name: &str, value: &str) -> String {
+    if options.hide_values {
+        return name.to_string();
+    }
+    let start = if options.hide_names { String::new() } else { format!("{name} =") };
+    fold::value(&start, value, options.fold)
+}
+
+/// The value of one parameter; None when `-n` leaves it out.
+fn value(
     options: &Options,
     source: &Source,
     known: &BTreeMap<String, Option<String>>,
@@ -94,14 +106,12 @@ fn line(
         },
     };
     if options.hide_values {
-        return Ok(Some(name.to_string()));
+        return Ok(Some(String::new()));
     }
     if name == "mynetworks" && !config.is_set(name) {
         compute_mynetworks(config)?;
     }
-    let value = if options.expand { expanded(config, name, &raw)? } else { raw };
-    let start = if options.hide_names { String::new() } else { format!("{name} =") };
-    Ok(Some(fold::value(&start, &value, options.fold)))
+    Ok(Some(if options.expand { expanded(config, name, &raw)? } else { raw }))
 }
 
 /// The default of mynetworks follows from the machine, and cannot always be computed: says why.
@@ -112,7 +122,8 @@ fn compute_mynetworks(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-fn expanded(config: &Config, name: &str, raw: &str) -> Result<String, Failure> {
+/// A value with its `$` expressions expanded.
+pub fn expanded(config: &Config, name: &str, raw: &str) -> Result<String, Failure> {
     if find(name).is_some_and(|entry| entry.kind == Kind::Raw) {
         return Ok(raw.to_string());
     }

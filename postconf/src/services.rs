@@ -7,10 +7,10 @@ use config::Config;
 use config::master_cf::{RawEntry, is_option};
 
 use crate::fold::{self, Folded};
-use crate::names;
 use crate::options::{Mode, Options};
 use crate::out::{self, Failure};
 use crate::source::Source;
+use crate::{json, names};
 
 /// The names of the fields, as `-F` has them.
 pub const FIELDS: [&str; 8] =
@@ -26,6 +26,7 @@ pub fn show(options: &Options) -> Result<(), Failure> {
     let requests: Vec<Request> = options.arguments.iter().map(|text| Request::new(text)).collect();
     let mut matched = vec![false; requests.len()];
     let mut lines = Vec::new();
+    let mut values = Vec::new();
     for entry in &source.services {
         for (item, line) in items(entry, options, &source)? {
             let mut wanted = requests.is_empty();
@@ -34,7 +35,9 @@ pub fn show(options: &Options) -> Result<(), Failure> {
                     (wanted, *matched) = (true, true);
                 }
             }
-            if wanted {
+            if wanted && options.json {
+                values.push((item.map(|item| qualified(entry, &item)), entry, line));
+            } else if wanted {
                 lines.push(line);
             }
         }
@@ -42,9 +45,33 @@ pub fn show(options: &Options) -> Result<(), Failure> {
     for (text, _) in options.arguments.iter().zip(matched).filter(|(_, matched)| !matched) {
         logging::warning!("unmatched request: \"{text}\"");
     }
+    if options.json {
+        lines = as_json(values, options, &source)?;
+    }
     out::lines(lines)?;
     names::warn_after(&source, options);
     Ok(())
+}
+
+/// Fields and options are members of an object; entries are objects of their fields.
+fn as_json(
+    values: Vec<(Option<String>, &RawEntry, String)>,
+    options: &Options,
+    source: &Source,
+) -> Result<Vec<String>, Failure> {
+    if options.mode != Mode::MasterEntries {
+        let members = values.iter().filter_map(|(name, _, value)| Some((name.as_deref()?, value.clone())));
+        return Ok(json::object(members));
+    }
+    let mut entries = Vec::new();
+    for (_, entry, _) in values {
+        let mut members = Vec::new();
+        for (at, field) in FIELDS.iter().enumerate() {
+            members.push((field.to_string(), field_line(entry, at, Folded::new("", None), options, source)?));
+        }
+        entries.push(members);
+    }
+    Ok(json::objects(&entries))
 }
 
 /// `service[/type[/name]]`; `*` and what is left out match everything.
@@ -112,14 +139,8 @@ fn items(entry: &RawEntry, options: &Options, source: &Source) -> Result<Vec<(Op
         Mode::MasterFields => {
             let mut found = Vec::new();
             for (at, name) in FIELDS.iter().enumerate() {
-                let mut line = label(entry, name, options);
-                if !options.hide_values {
-                    line.word(entry.field(at).unwrap_or_default());
-                }
-                if at == 7 && !options.hide_values {
-                    push_arguments(&mut line, &arguments(entry, options, source)?);
-                }
-                found.push((Some(name.to_string()), line.line));
+                let line = label(entry, name, options);
+                found.push((Some(name.to_string()), field_line(entry, at, line, options, source)?));
             }
             Ok(found)
         }
@@ -141,14 +162,34 @@ fn items(entry: &RawEntry, options: &Options, source: &Source) -> Result<Vec<(Op
     }
 }
 
+/// A line that goes on with the value of a field; the last one has the arguments too.
+fn field_line(
+    entry: &RawEntry,
+    at: usize,
+    mut line: Folded,
+    options: &Options,
+    source: &Source,
+) -> Result<String, Failure> {
+    if !options.hide_values {
+        line.word(entry.field(at).unwrap_or_default());
+        if at + 1 == FIELDS.len() {
+            push_arguments(&mut line, &arguments(entry, options, source)?);
+        }
+    }
+    Ok(line.line)
+}
+
+/// `service/type/name`
+fn qualified(entry: &RawEntry, name: &str) -> String {
+    format!("{}/{}/{name}", entry.name(), entry.field(1).unwrap_or_default())
+}
+
 /// `service/type/name =`, as far as it is wanted.
 fn label(entry: &RawEntry, name: &str, options: &Options) -> Folded {
-    let start = match (options.hide_names, options.hide_values) {
+    let start = match (options.hide_names || options.json, options.hide_values) {
         (true, false) => String::new(),
-        (_, hide) => {
-            let sign = if hide { "" } else { " =" };
-            format!("{}/{}/{name}{sign}", entry.name(), entry.field(1).unwrap_or_default())
-        }
+        (_, true) => qualified(entry, name),
+        (false, false) => format!("{} =", qualified(entry, name)),
     };
     Folded::new(&start, options.fold.then_some(fold::MASTER_CF))
 }

@@ -12,6 +12,7 @@ pub mod edit;
 mod entry;
 mod error;
 pub mod expand;
+pub mod facts;
 mod fatal;
 mod files;
 mod functions;

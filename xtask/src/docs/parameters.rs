@@ -3,6 +3,7 @@
 use super::Generated;
 use crate::failure::{Failure, Outcome};
 use crate::workspace;
+use config::facts;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use toml::{Table, Value};
@@ -164,57 +165,21 @@ fn facts(entry: &Value) -> String {
     };
     let programs = entry.get("programs").and_then(Value::as_array).cloned().unwrap_or_default();
     let programs: Vec<&str> = programs.iter().filter_map(Value::as_str).collect();
-    let mut facts = format!("{}; default {default}", kind(entry));
-    if let Some(bounds) = bounds(entry) {
+    let number = |key| entry.get(key).and_then(Value::as_integer);
+    let kind = word(entry, "type");
+    let mut facts = format!("{}; default {default}", facts::kind(kind, word(entry, "unit")));
+    if let Some(bounds) = facts::bounds(kind, number("min"), number("max")) {
         let _ = write!(facts, "; {bounds}");
     }
     if !programs.is_empty() {
         let _ = write!(facts, "; read by {}", programs.join(", "));
     }
-    let _ = match entry.get("since").and_then(Value::as_str) {
-        Some(version) => write!(facts, "; since Postfix {version}"),
-        None if word(entry, "paragraph").starts_with("Ours:") => write!(facts, "; not in Postfix"),
-        None => write!(facts, "; since Postfix 2.0 or before"),
-    };
+    let version = entry.get("since").and_then(Value::as_str);
+    let _ = write!(facts, "; {}", facts::since(version, word(entry, "paragraph")));
     if is(entry, "legacy") {
         facts.push_str("; obsolete");
     }
     facts
-}
-
-/// The type, for a duration with what a number without a unit counts.
-fn kind(entry: &Value) -> String {
-    let unit = match word(entry, "unit") {
-        "ms" => "milliseconds",
-        "m" => "minutes",
-        "h" => "hours",
-        "d" => "days",
-        "w" => "weeks",
-        _ => "seconds",
-    };
-    match word(entry, "type") {
-        "bool" => "yes or no".to_string(),
-        "int" => "number".to_string(),
-        "raw" => "text, expanded where it is used".to_string(),
-        "duration" => format!("duration, in {unit} when no unit is given"),
-        kind => kind.to_string(),
-    }
-}
-
-/// The bounds of a number or a duration; of a text, those of its length.
-fn bounds(entry: &Value) -> Option<String> {
-    let number = |key| entry.get(key).and_then(Value::as_integer);
-    let counted = matches!(word(entry, "type"), "int" | "duration");
-    Some(match (number("min"), number("max"), counted) {
-        (None, None, _) => return None,
-        (Some(min), Some(max), true) => format!("{min} to {max}"),
-        (Some(min), None, true) => format!("at least {min}"),
-        (None, Some(max), true) => format!("at most {max}"),
-        (Some(1), None, false) => "not empty".to_string(),
-        (Some(min), None, false) => format!("at least {min} characters"),
-        (None, Some(max), false) => format!("at most {max} characters"),
-        (Some(min), Some(max), false) => format!("{min} to {max} characters"),
-    })
 }
 
 /// The first line of the file: `# The SMTP server.`
