@@ -1,26 +1,25 @@
 //! Changes of main.cf and master.cf.
 
-use std::fs;
 use std::path::Path;
 
-use config::edit::{self, Action, Change, Document};
+use config::edit::{self, Action, Change, Document, Replacement};
 use config::master_cf::{RawEntry, entries, is_option};
 
 use crate::options::{Act, Mode, Options};
-use crate::out::Failure;
+use crate::out::{self, Failure};
 use crate::services::{self, FIELDS, Request};
-use crate::source::{directory, open_failure};
+use crate::source::directory;
 
 /// Changes main.cf.
 pub fn main_cf(options: &Options) -> Result<(), Failure> {
     let file = directory(options).join("main.cf");
     let changes = changes(options)?;
-    let content = read(&file)?;
-    let (content, warnings) = edit::main_cf(&content, &file, &changes);
+    let replacement = Replacement::begin(&file).map_err(Failure::new)?;
+    let (content, warnings) = edit::main_cf(&replacement.content().map_err(Failure::new)?, &file, &changes);
     for warning in warnings {
-        logging::warning!("{warning}");
+        out::warning(format_args!("{warning}"));
     }
-    edit::store(&file, &content).map_err(Failure::new)
+    replacement.commit(&content).map_err(Failure::new)
 }
 
 fn changes(options: &Options) -> Result<Vec<Change>, Failure> {
@@ -35,7 +34,7 @@ fn changes(options: &Options) -> Result<Vec<Change>, Failure> {
                 let earlier =
                     changes.iter().position(|change| matches!(change, Change::Set { name: n, .. } if n == name));
                 if let Some(Change::Set { name, value }) = earlier.map(|at| changes.remove(at)) {
-                    logging::warning!("ignoring earlier request: '{name} = {value}'");
+                    out::warning(format_args!("ignoring earlier request: '{name} = {value}'"));
                 }
                 changes.push(Change::Set { name: name.to_string(), value: value.to_string() });
             }
@@ -44,86 +43,112 @@ fn changes(options: &Options) -> Result<Vec<Change>, Failure> {
     Ok(changes)
 }
 
-/// Changes master.cf.
+/// Changes master.cf: all requests are understood before the first one is carried out.
 pub fn master_cf(options: &Options) -> Result<(), Failure> {
     require(options, "-e requires name=value argument")?;
     let file = directory(options).join("master.cf");
-    let mut master = Master::load(&file)?;
-    for text in &options.arguments {
-        match (options.mode, options.act) {
-            (Mode::MasterEntries, Some(Act::Set)) => master.set_entry(text)?,
-            (Mode::MasterEntries, Some(act)) => master.drop_entry(text, act)?,
-            (Mode::MasterFields, _) => master.set_field(text)?,
-            (_, Some(Act::Remove)) => master.set_option(text, None)?,
-            _ => {
-                let (request, value) = setting(text)?;
-                if value.contains([' ', '\t']) {
-                    return Err(Failure::new("-Pe does not accept whitespace in parameter value"));
-                }
-                master.set_option(request, Some(value))?;
+    let requests: Vec<MasterChange> =
+        options.arguments.iter().map(|text| MasterChange::parse(text, options)).collect::<Result<_, _>>()?;
+    let replacement = Replacement::begin(&file).map_err(Failure::new)?;
+    let mut master = Master::parse(&replacement.content().map_err(Failure::new)?);
+    for request in requests {
+        master.carry_out(request)?;
+    }
+    replacement.commit(&master.document.render()).map_err(Failure::new)
+}
+
+/// What is asked for; the text is for warnings.
+enum MasterChange<'a> {
+    /// `-Me service/type=the whole entry`
+    Entry { target: Request, line: String, like: Request },
+    /// `-MX`, `-M#`
+    Drop { target: Request, action: Action },
+    /// `-Fe service/type/field=value`
+    Field { target: Request, at: usize, value: &'a str, text: &'a str },
+    /// `-Pe service/type/parameter=value`, `-PX` without a value
+    Option { target: Request, name: &'a str, value: Option<&'a str>, text: &'a str },
+}
+
+impl<'a> MasterChange<'a> {
+    fn parse(text: &'a str, options: &Options) -> Result<MasterChange<'a>, Failure> {
+        let act = options.act.unwrap_or(Act::Set);
+        let (request, value) = if act == Act::Set { setting(text)? } else { (text, "") };
+        let parts: Vec<&str> = request.split('/').collect();
+        let is_complete = |count| parts.len() == count && parts.iter().all(|part| !part.is_empty());
+        let blanks = value.contains([' ', '\t']);
+        let target = Request::new(request);
+        match options.mode {
+            Mode::MasterEntries if !is_complete(2) => Err(Failure::new("-Me, -MX or -M# requires service_name/type")),
+            Mode::MasterEntries if act == Act::Set => MasterChange::entry(target, text, value),
+            Mode::MasterEntries => Ok(MasterChange::Drop {
+                target,
+                action: if act == Act::Remove { Action::Remove } else { Action::Comment },
+            }),
+            Mode::MasterFields if !is_complete(3) => {
+                Err(Failure::new("-Fe or -FX requires service_name/type/field_name"))
             }
+            Mode::MasterFields if parts[2] == "*" => Err(Failure::new("-Fe does not accept wild-card field name")),
+            Mode::MasterFields => {
+                let at = FIELDS.iter().position(|name| *name == parts[2]);
+                let at = at.ok_or_else(|| Failure(format!("invalid service attribute name: \"{}\"", parts[2])))?;
+                if blanks && at + 1 < FIELDS.len() {
+                    return Err(Failure::new("-Fe does not accept whitespace in non-command field"));
+                }
+                Ok(MasterChange::Field { target, at, value, text })
+            }
+            _ if !is_complete(3) => Err(Failure::new("-Pe or -PX requires service_name/type/parameter")),
+            _ if parts[2] == "*" => Err(Failure::new("-Pe does not accept wild-card parameter name")),
+            _ if blanks => Err(Failure::new("-Pe does not accept whitespace in parameter value")),
+            _ => Ok(MasterChange::Option { target, name: parts[2], value: (act == Act::Set).then_some(value), text }),
         }
     }
-    edit::store(&file, &master.document.render()).map_err(Failure::new)
+
+    fn entry(target: Request, text: &str, value: &str) -> Result<MasterChange<'a>, Failure> {
+        let entry = parse(value).filter(|entry| entry.fields.len() == FIELDS.len());
+        let entry = entry.ok_or_else(|| Failure(format!("bad field count: \"{text}\"")))?;
+        services::check_fields(&entry)?;
+        let line = services::render(&entry, &entry.arguments().0, true);
+        let like = Request::exact(&entry);
+        Ok(MasterChange::Entry { target, line, like })
+    }
 }
 
 /// master.cf and its entries; an entry's index is that of its logical line.
 struct Master {
     document: Document,
+    /// As they are to be.
     entries: Vec<Option<RawEntry>>,
+    /// As they were: what requests match.
+    original: Vec<Option<RawEntry>>,
 }
 
 impl Master {
-    fn load(file: &Path) -> Result<Master, Failure> {
-        let document = Document::parse(&read(file)?);
-        let mut parsed = Vec::new();
-        for text in document.entries() {
-            parsed.push(parse(text));
-        }
-        Ok(Master { document, entries: parsed })
+    fn parse(content: &[u8]) -> Master {
+        let document = Document::parse(content);
+        let entries: Vec<_> = document.entries().map(parse).collect();
+        Master { document, original: entries.clone(), entries }
     }
 
-    /// `service/type=the whole entry`
-    fn set_entry(&mut self, text: &str) -> Result<(), Failure> {
-        let (request, value) = setting(text)?;
-        exact(request)?;
-        let entry = parse(value).filter(|entry| entry.fields.len() == FIELDS.len());
-        let entry = entry.ok_or_else(|| Failure(format!("bad field count: \"{text}\"")))?;
-        services::check_fields(&entry)?;
-        let line = services::render(&entry, &entry.arguments().0, true);
-        let found = self.matching(&Request::new(request));
-        for at in &found {
-            self.document.act(*at, Action::Replace(line.clone()));
-        }
-        if found.is_empty() {
-            self.document.append(line);
-        }
-        Ok(())
-    }
-
-    fn drop_entry(&mut self, request: &str, act: Act) -> Result<(), Failure> {
-        exact(request)?;
-        let action = if act == Act::Remove { Action::Remove } else { Action::Comment };
-        for at in self.matching(&Request::new(request)) {
-            self.document.act(at, action.clone());
-        }
-        Ok(())
-    }
-
-    /// `service/type/field=value`
-    fn set_field(&mut self, text: &str) -> Result<(), Failure> {
-        let (request, value) = setting(text)?;
-        let field = request.splitn(3, '/').nth(2).unwrap_or_default();
-        let Some(at) = FIELDS.iter().position(|name| *name == field) else {
-            return Err(Failure(format!("invalid service attribute name: \"{field}\"")));
-        };
-        services::check_field(at, value, value)?;
-        let found = self.matching(&Request::new(request));
-        if found.is_empty() {
-            logging::warning!("unmatched service_name/type: \"{text}\"");
-        }
-        for index in found {
-            self.update(index, |entry| {
+    fn carry_out(&mut self, change: MasterChange<'_>) -> Result<(), Failure> {
+        match change {
+            MasterChange::Entry { target, line, like } => {
+                // One entry, in the place of the first, is what comes of those that are meant or would be alike.
+                let mut found =
+                    self.matching(|entry| target.matches(entry, None) || like.matches(entry, None)).into_iter();
+                match found.next() {
+                    Some(at) => self.document.act(at, Action::Replace(line)),
+                    None => self.document.append(line),
+                }
+                found.for_each(|at| self.document.act(at, Action::Remove));
+                Ok(())
+            }
+            MasterChange::Drop { target, action } => {
+                let found = self.matching(|entry| target.matches(entry, None));
+                found.into_iter().for_each(|at| self.document.act(at, action.clone()));
+                Ok(())
+            }
+            MasterChange::Field { target, at, value, text } => self.update(&target, text, |entry| {
+                services::check_field(at, value, value)?;
                 if at + 1 == FIELDS.len() {
                     let (command, arguments) = value.split_once([' ', '\t']).unwrap_or((value, ""));
                     entry.fields[at] = command.to_string();
@@ -131,44 +156,38 @@ impl Master {
                 } else {
                     entry.fields[at] = value.to_string();
                 }
-                entry.arguments().0
-            })?;
+                Ok(entry.arguments().0)
+            }),
+            MasterChange::Option { target, name, value, text } => {
+                self.update(&target, text, |entry| Ok(with_option(entry.arguments().0, name, value)))
+            }
         }
-        Ok(())
     }
 
-    /// `service/type/parameter`, set to a value or removed.
-    fn set_option(&mut self, request: &str, value: Option<&str>) -> Result<(), Failure> {
-        let mut parts = request.splitn(3, '/');
-        let (Some(_), Some(_), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(Failure(format!("-Pe or -PX requires service_name/type/parameter: \"{request}\"")));
-        };
-        let found = self.matching(&Request::new(request));
+    fn matching(&self, is_meant: impl Fn(&RawEntry) -> bool) -> Vec<usize> {
+        let entries = self.original.iter().enumerate();
+        entries.filter(|(_, entry)| entry.as_ref().is_some_and(&is_meant)).map(|(at, _)| at).collect()
+    }
+
+    /// Changes the entries that are meant; the third part of the request is not looked at.
+    fn update(
+        &mut self,
+        target: &Request,
+        text: &str,
+        change: impl Fn(&mut RawEntry) -> Result<Vec<String>, Failure>,
+    ) -> Result<(), Failure> {
+        let found = self.matching(|entry| target.matches(entry, None));
         if found.is_empty() {
-            logging::warning!("unmatched service_name/type: \"{request}\"");
+            out::warning(format_args!("unmatched service_name/type: \"{text}\""));
         }
-        for index in found {
-            self.update(index, |entry| with_option(entry.arguments().0, name, value))?;
+        for at in found {
+            let Some(entry) = self.entries[at].as_mut() else { continue };
+            let arguments = change(entry)?;
+            entry.arguments = services::joined(&arguments);
+            services::check_fields(entry)?;
+            let line = services::render(entry, &arguments, true);
+            self.document.act(at, Action::Replace(line));
         }
-        Ok(())
-    }
-
-    /// The entries that a request means; its third part is not looked at.
-    fn matching(&self, request: &Request) -> Vec<usize> {
-        let entries = self.entries.iter().enumerate();
-        entries
-            .filter(|(_, entry)| entry.as_ref().is_some_and(|e| request.matches(e, None)))
-            .map(|(at, _)| at)
-            .collect()
-    }
-
-    fn update(&mut self, at: usize, change: impl FnOnce(&mut RawEntry) -> Vec<String>) -> Result<(), Failure> {
-        let Some(entry) = self.entries[at].as_mut() else { return Ok(()) };
-        let arguments = change(entry);
-        entry.arguments = services::joined(&arguments);
-        services::check_fields(entry)?;
-        let line = services::render(entry, &arguments, true);
-        self.document.act(at, Action::Replace(line));
         Ok(())
     }
 }
@@ -209,13 +228,6 @@ fn parse(text: &str) -> Option<RawEntry> {
     found.pop()
 }
 
-fn exact(request: &str) -> Result<(), Failure> {
-    match request.split('/').count() {
-        2 => Ok(()),
-        _ => Err(Failure::new("-Me, -MX or -M# requires service_name/type")),
-    }
-}
-
 fn setting(text: &str) -> Result<(&str, &str), Failure> {
     config::main_cf::split(text).map_err(|problem| Failure(format!("{problem}: \"{text}\"")))
 }
@@ -229,8 +241,4 @@ fn require(options: &Options, sentence: &str) -> Result<(), Failure> {
         (true, _) => Err(Failure::new("missing service argument")),
         (false, _) => Ok(()),
     }
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(file).map_err(|error| Failure(open_failure(file, &error)))
 }

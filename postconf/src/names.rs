@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 use config::names::Names;
 
 use crate::options::{Mode, Options};
-use crate::out::Failure;
+use crate::out::{self, Failure};
 use crate::source::Source;
 
 /// Before the output: what nothing defines, what the files of tables have that nothing reads, malformed expressions.
@@ -62,15 +62,11 @@ fn warn_in(source: &Source, options: &Options, in_master: bool, text: &str) {
     warn(options, format_args!("{}: {text}", file.display()));
 }
 
-/// A warning, unless none are wanted (`-q`). What is not ASCII in it becomes `?`, byte for byte.
+/// A warning, unless none are wanted (`-q`).
 fn warn(options: &Options, text: fmt::Arguments<'_>) {
-    if options.quiet {
-        return;
+    if !options.quiet {
+        out::warning(text);
     }
-    let text = text.to_string();
-    // What could not be decoded was one byte.
-    let text = text.replace(char::REPLACEMENT_CHARACTER, "?");
-    logging::warning!("{}", text::printable_ascii(text.as_bytes()));
 }
 
 /// Names the settings that have no effect yet, to an operator: what a script reads is Postfix's output, byte for byte.

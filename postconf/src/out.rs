@@ -20,6 +20,14 @@ impl Failure {
     }
 }
 
+/// A warning on standard error. What is not ASCII in it becomes `?`, byte for byte.
+pub fn warning(text: fmt::Arguments<'_>) {
+    let text = text.to_string();
+    // What could not be decoded was one byte.
+    let text = text.replace(char::REPLACEMENT_CHARACTER, "?");
+    logging::warning!("{}", text::printable_ascii(text.as_bytes()));
+}
+
 /// Prints lines. A reader that has gone away is no error.
 pub fn lines<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> Result<(), Failure> {
     let mut text = String::new();

@@ -27,7 +27,7 @@ pub fn show(options: &Options) -> Result<(), Failure> {
             if known.contains_key(name) {
                 values.extend(value(options, &source, &known, name)?.map(|value| (name, value)));
             } else {
-                logging::warning!("{name}: unknown parameter{}", names::suggestion(name));
+                out::warning(format_args!("{name}: unknown parameter{}", names::suggestion(name)));
             }
         }
     }
@@ -118,7 +118,7 @@ fn value(
 fn compute_mynetworks(config: &Config) -> Result<(), Failure> {
     let (_, warnings) = config.probe_protocols().map_err(Failure::new)?;
     let (_, more) = config.default_mynetworks().map_err(Failure::new)?;
-    warnings.iter().chain(&more).for_each(|warning| logging::warning!("{warning}"));
+    warnings.iter().chain(&more).for_each(|warning| out::warning(format_args!("{warning}")));
     Ok(())
 }
 
@@ -130,7 +130,7 @@ pub fn expanded(config: &Config, name: &str, raw: &str) -> Result<String, Failur
     match config.expand_noting(raw) {
         Ok((text, _)) => Ok(text),
         Err(error) => {
-            logging::warning!("{error}");
+            out::warning(format_args!("{error}"));
             Err(Failure::new("macro processing error"))
         }
     }

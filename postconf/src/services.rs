@@ -43,7 +43,7 @@ pub fn show(options: &Options) -> Result<(), Failure> {
         }
     }
     for (text, _) in options.arguments.iter().zip(matched).filter(|(_, matched)| !matched) {
-        logging::warning!("unmatched request: \"{text}\"");
+        out::warning(format_args!("unmatched request: \"{text}\""));
     }
     if options.json {
         lines = as_json(values, options, &source)?;
@@ -86,6 +86,11 @@ impl Request {
         Request { parts: text.splitn(3, '/').map(str::to_string).collect() }
     }
 
+    /// The entries of the same name and type.
+    pub fn exact(entry: &RawEntry) -> Request {
+        Request { parts: vec![entry.name().to_string(), entry.field(1).unwrap_or_default().to_string()] }
+    }
+
     /// Whether an entry, and an item of it if there is one, is meant.
     pub fn matches(&self, entry: &RawEntry, item: Option<&str>) -> bool {
         let part = |at: usize, text: &str| match self.parts.get(at).map(String::as_str) {
@@ -103,7 +108,7 @@ pub fn check(entry: &RawEntry, master_cf: &Path) -> Result<(), Failure> {
         return Err(Failure(format!("file {file}: line {}: bad field count", entry.line)));
     }
     for problem in entry.arguments().1 {
-        logging::warning!("master.cf: {problem}");
+        out::warning(format_args!("master.cf: {problem}"));
     }
     check_fields(entry)
 }
@@ -263,7 +268,7 @@ fn expand_for(entry: &RawEntry, source: &Source, text: &str) -> Result<String, F
         None => source.config.raw(name).map(|raw| expand_main(&source.config, raw)),
     };
     config::expand::expand(text, &mut scope).map_err(|error| {
-        logging::warning!("{error}");
+        out::warning(format_args!("{error}"));
         Failure::new("macro processing error")
     })
 }

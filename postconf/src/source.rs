@@ -8,7 +8,7 @@ use config::master_cf::{RawEntry, entries};
 use config::{Config, main_cf};
 
 use crate::options::{Mode, Options};
-use crate::out::Failure;
+use crate::out::{self, Failure};
 
 /// The configuration that was asked for.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ fn read_config(options: &Options) -> Result<Config, Failure> {
     let mut warnings = Vec::new();
     // Also when the file turns out to be wrong further down.
     let parsed = main_cf::parse(&content, &file, &mut warnings);
-    warnings.iter().for_each(|warning| logging::warning!("{warning}"));
+    warnings.iter().for_each(|warning| out::warning(format_args!("{warning}")));
     parsed.map_err(Failure::new)?;
     Config::parse(&content, &directory, &options.overrides).map_err(Failure::new)
 }
@@ -65,11 +65,11 @@ fn read_services(file: &Path) -> Result<Vec<RawEntry>, Failure> {
     let services = match fs::read(file) {
         Ok(content) => entries(&content, file, &mut warnings),
         Err(error) => {
-            logging::warning!("{}", open_failure(file, &error));
+            out::warning(format_args!("{}", open_failure(file, &error)));
             return Ok(Vec::new());
         }
     };
-    warnings.iter().for_each(|warning| logging::warning!("{warning}"));
+    warnings.iter().for_each(|warning| out::warning(format_args!("{warning}")));
     services.iter().try_for_each(|entry| crate::services::check(entry, file))?;
     Ok(services)
 }

@@ -49,7 +49,7 @@ pub fn show(options: &Options) -> Result<(), Failure> {
 fn load(file: &str) -> Result<Templates, Failure> {
     let text = fs::read_to_string(file).map_err(|error| Failure(open_failure(Path::new(file), &error)))?;
     let (templates, remarks) = Templates::from_file(&text).map_err(|error| Failure(error.of(file)))?;
-    remarks.iter().for_each(|remark| logging::warning!("{}", remark.of(file)));
+    remarks.iter().for_each(|remark| out::warning(format_args!("{}", remark.of(file))));
     Ok(templates)
 }
 

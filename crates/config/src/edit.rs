@@ -1,7 +1,7 @@
 //! Changing main.cf and master.cf by program: comments, order and everything that is not asked for stays.
 //!
-//! [`Document`] is the file in memory; it never touches the disk. [`store`] replaces a file atomically: readers see
-//! the old file or the new one, a crash leaves one of them.
+//! [`Document`] is the file in memory; it never touches the disk. [`Replacement`] replaces a file atomically: readers see
+//! the old file or the new one, a crash or a full disk leaves one of them, and two edits at once become two in a row.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -18,6 +18,8 @@ pub struct Document {
     lines: Vec<Physical>,
     entries: Vec<Entry>,
     appended: Vec<String>,
+    /// The last line has no newline.
+    open_end: bool,
 }
 
 /// One physical line, without its newline, and the logical line it belongs to.
@@ -47,7 +49,12 @@ pub enum Action {
 impl Document {
     /// Splits a file's content.
     pub fn parse(content: &[u8]) -> Document {
-        let mut document = Document { lines: Vec::new(), entries: Vec::new(), appended: Vec::new() };
+        let mut document = Document {
+            lines: Vec::new(),
+            entries: Vec::new(),
+            appended: Vec::new(),
+            open_end: !content.ends_with(b"\n"),
+        };
         if content.is_empty() {
             return document;
         }
@@ -110,6 +117,9 @@ impl Document {
                 Some(Action::Remove | Action::Replace(_)) => continue,
             }
             out.push(b'\n');
+        }
+        if self.open_end && self.appended.is_empty() && out.ends_with(b"\n") {
+            out.pop();
         }
         for text in &self.appended {
             out.extend_from_slice(text.as_bytes());
@@ -192,42 +202,92 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-/// Replaces a file with new content; mode and owner stay, a symbolic link is followed.
-///
-/// The content is on disk before the name changes hands.
-pub fn store(path: &Path, content: &[u8]) -> Result<(), StoreError> {
-    let failed = |act, file: &Path| {
-        let file = file.to_path_buf();
-        move |source| StoreError { act, file, source }
-    };
-    let target = fs::canonicalize(path).map_err(failed("open", path))?;
-    let metadata = fs::metadata(&target).map_err(failed("open", &target))?;
-    let mut name = target.clone().into_os_string();
-    name.push(".tmp");
-    let temporary = PathBuf::from(name);
-    let file = create(&temporary).map_err(failed("open", &temporary))?;
-    let written = fill(file, content, &metadata).and_then(|()| fs::rename(&temporary, &target));
-    if written.is_err() {
-        // The original is untouched; nothing else refers to the copy.
-        fs::remove_file(&temporary).ok();
-    }
-    written.map_err(failed("update", &target))
+/// A file about to be replaced: whoever else changes it, also Postfix's own postconf, waits until this value is gone.
+#[derive(Debug)]
+pub struct Replacement {
+    target: PathBuf,
+    temporary: PathBuf,
+    /// The copy that takes the file's place, locked.
+    copy: File,
 }
 
-/// A left-over of a crashed edit is overwritten by name, never written through.
-fn create(temporary: &Path) -> io::Result<File> {
-    match fs::remove_file(temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+impl Replacement {
+    /// Gets hold of the file; a symbolic link is followed.
+    ///
+    /// # Errors
+    /// There is no such file, or none can be made beside it.
+    pub fn begin(path: &Path) -> Result<Replacement, StoreError> {
+        let target = fs::canonicalize(path).map_err(failed("open", path))?;
+        let mut name = target.clone().into_os_string();
+        name.push(".tmp");
+        let temporary = PathBuf::from(name);
+        loop {
+            let copy = open(&temporary).map_err(failed("open", &temporary))?;
+            copy.lock().map_err(failed("lock", &temporary))?;
+            // While we waited another one may have put its copy in place, or have given up.
+            let ours = copy.metadata().map_err(failed("open", &temporary))?;
+            match fs::symlink_metadata(&temporary) {
+                Ok(named) if (named.dev(), named.ino()) == (ours.dev(), ours.ino()) => {
+                    return Ok(Replacement { target, temporary, copy });
+                }
+                _ => continue,
+            }
+        }
     }
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)
+
+    /// What the file holds.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn content(&self) -> Result<Vec<u8>, StoreError> {
+        fs::read(&self.target).map_err(failed("open", &self.target))
+    }
+
+    /// Puts new content in its place; mode and owner stay. It is on disk before the name changes hands.
+    ///
+    /// # Errors
+    /// The content cannot be written; the file is as it was.
+    pub fn commit(self, content: &[u8]) -> Result<(), StoreError> {
+        let metadata = fs::metadata(&self.target).map_err(failed("open", &self.target))?;
+        fill(&self.copy, content, &metadata)
+            .and_then(|()| fs::rename(&self.temporary, &self.target))
+            .and_then(|()| File::open(self.target.parent().unwrap_or(Path::new(".")))?.sync_all())
+            .map_err(failed("update", &self.target))
+    }
 }
 
-fn fill(mut file: File, content: &[u8], like: &fs::Metadata) -> io::Result<()> {
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        // After a commit the name is gone, and nobody else has made it anew: the lock is still held.
+        let named = fs::symlink_metadata(&self.temporary);
+        let ours = self.copy.metadata();
+        if let (Ok(named), Ok(ours)) = (named, ours)
+            && (named.dev(), named.ino()) == (ours.dev(), ours.ino())
+        {
+            fs::remove_file(&self.temporary).ok();
+        }
+    }
+}
+
+fn failed(act: &'static str, file: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let file = file.to_path_buf();
+    move |source| StoreError { act, file, source }
+}
+
+/// A left-over of a crashed edit is used again; a link is not followed.
+fn open(temporary: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.custom_flags(nix::libc::O_NOFOLLOW).open(temporary)
+}
+
+fn fill(mut file: &File, content: &[u8], like: &fs::Metadata) -> io::Result<()> {
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.set_len(0)?;
     file.write_all(content)?;
     let ours = file.metadata()?;
     if (ours.uid(), ours.gid()) != (like.uid(), like.gid()) {
-        std::os::unix::fs::fchown(&file, Some(like.uid()), Some(like.gid()))?;
+        std::os::unix::fs::fchown(file, Some(like.uid()), Some(like.gid()))?;
     }
     file.set_permissions(fs::Permissions::from_mode(like.mode() & 0o7777))?;
     file.sync_all()
@@ -282,11 +342,47 @@ mod tests {
         fs::write(&file, "a = b\n").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        store(&link, b"a = c\n").unwrap();
+        fs::write(folder.join("real.cf.tmp"), "left over, and longer than the new content").unwrap();
+        Replacement::begin(&link).unwrap().commit(b"a = c\n").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"a = c\n");
         assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o640);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn an_end_without_newline_stays_so_unless_something_follows() {
+        let edit = |changes: &[Change]| {
+            let (content, _) = main_cf(b"a = 1\nb = 2", Path::new("main.cf"), changes);
+            String::from_utf8(content).unwrap()
+        };
+        assert_eq!(edit(&[set("a", "3")]), "a = 3\nb = 2");
+        assert_eq!(edit(&[set("b", "3")]), "a = 1\nb = 3");
+        assert_eq!(edit(&[set("c", "3")]), "a = 1\nb = 2\nc = 3\n");
+    }
+
+    #[test]
+    fn edits_at_the_same_time_are_done_one_after_the_other() {
+        let folder = std::env::temp_dir().join(format!("config-edits-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("main.cf");
+        fs::write(&file, "").unwrap();
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let file = &file;
+                scope.spawn(move || {
+                    for turn in 0..10 {
+                        let replacement = Replacement::begin(file).unwrap();
+                        let change = set(&format!("p{number}_{turn}"), "x");
+                        let (content, _) = main_cf(&replacement.content().unwrap(), file, &[change]);
+                        replacement.commit(&content).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 80);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
         fs::remove_dir_all(&folder).unwrap();
     }
 }
