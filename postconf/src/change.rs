@@ -107,6 +107,7 @@ impl<'a> MasterChange<'a> {
         let entry = parse(value).filter(|entry| entry.fields.len() == FIELDS.len());
         let entry = entry.ok_or_else(|| Failure(format!("bad field count: \"{text}\"")))?;
         services::check_fields(&entry)?;
+        services::warn_of_arguments(&entry);
         let line = services::render(&entry, &entry.arguments().0, true);
         let like = Request::exact(&entry);
         Ok(MasterChange::Entry { target, line, like })
@@ -182,6 +183,7 @@ impl Master {
         }
         for at in found {
             let Some(entry) = self.entries[at].as_mut() else { continue };
+            services::warn_of_arguments(entry);
             let arguments = change(entry)?;
             entry.arguments = services::joined(&arguments);
             services::check_fields(entry)?;

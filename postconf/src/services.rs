@@ -107,10 +107,15 @@ pub fn check(entry: &RawEntry, master_cf: &Path) -> Result<(), Failure> {
         let file = master_cf.display();
         return Err(Failure(format!("file {file}: line {}: bad field count", entry.line)));
     }
+    warn_of_arguments(entry);
+    check_fields(entry)
+}
+
+/// Warns of arguments that the supervisor would refuse.
+pub fn warn_of_arguments(entry: &RawEntry) {
     for problem in entry.arguments().1 {
         out::warning(format_args!("master.cf: {problem}"));
     }
-    check_fields(entry)
 }
 
 /// Refuses fields that mean nothing.

@@ -124,3 +124,31 @@ fn a_misspelt_parameter_gets_a_suggestion_on_a_terminal_only() {
     let shown = String::from_utf8_lossy(&output.stdout).replace('\r', "");
     assert!(shown.contains(&format!("{warning} (did you mean smtpd_tls_security_level?)\n")), "{shown}");
 }
+
+/// Runs a shell script in a file system of 32 KB that is its own; false when this machine gives no such thing.
+fn in_small_file_system(folder: &Folder, script: &str) -> Option<Output> {
+    let mount = "mount -t tmpfs -o size=32k none c && ";
+    let run =
+        |text: &str| Command::new("unshare").args(["-rm", "sh", "-ec", text]).current_dir(&folder.0).output().unwrap();
+    run(&format!("{mount} true")).status.success().then(|| run(&format!("{mount} {script}")))
+}
+
+#[test]
+fn a_full_disk_leaves_the_file_as_it_was() {
+    let folder = Folder::new("full", "", MASTER);
+    let script = format!(
+        "printf 'a = b\\n# c\\n' >c/main.cf; cp c/main.cf before; chmod 640 c/main.cf; cat /dev/zero >c/filler 2>/dev/null || :
+         {} -c c relayhost=x 2>err && exit 1
+         cmp c/main.cf before; test ! -e c/main.cf.tmp; rm c/filler
+         {0} -c c relayhost=x; cat c/main.cf; stat -c %a c/main.cf",
+        env!("CARGO_BIN_EXE_postconf")
+    );
+    let Some(output) = in_small_file_system(&folder, &script) else {
+        eprintln!("skipped: no mount namespaces for this user");
+        return;
+    };
+    let shown = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(shown, "a = b\n# c\nrelayhost = x\n640\n");
+    let error = fs::read_to_string(folder.0.join("err")).unwrap();
+    assert!(error.starts_with("postconf: fatal: ") && error.ends_with("main.cf: No space left on device\n"), "{error}");
+}

@@ -178,13 +178,14 @@ fn expression(body: &str, whole: &str, scope: &mut dyn Scope, out: &mut String) 
         (scope.value(name)?.unwrap_or_default(), rest)
     };
     if let Some(tail) = rest.strip_prefix('?') {
+        if scope.scans() {
+            // Names count up to the place that is wrong.
+            let start = skip_blanks(tail);
+            expand(if start.starts_with('{') { group(start)?.0 } else { tail }, scope)?;
+        }
         let (yes, no) = branches(body, tail)?;
-        if !value.is_empty() || scope.scans() {
-            out.push_str(&expand(yes, scope)?);
-        }
-        if value.is_empty() || scope.scans() {
-            out.push_str(&expand(no, scope)?);
-        }
+        let chosen = if value.is_empty() { no } else { yes };
+        out.push_str(&expand(chosen, scope)?);
     } else if let Some(tail) = rest.strip_prefix(':') {
         let text = last_branch(body, tail)?;
         if value.is_empty() || scope.scans() {

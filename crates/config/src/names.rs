@@ -101,11 +101,12 @@ impl<'a> Names<'a> {
     pub fn undefined(&self) -> Vec<Undefined> {
         let mut found = Vec::new();
         for options in &self.services {
-            let own = |name: &str| options.settings.iter().any(|(option, _)| option == name);
-            let missing = options.uses.references.iter().filter(|name| !(own(name) || self.is_defined(name)));
+            let missing = options.uses.references.iter().filter(|name| !(options.sets(name) || self.is_defined(name)));
             found.extend(missing.map(|name| Undefined { in_master: true, name: name.clone() }));
         }
-        let missing = self.main.references.iter().filter(|name| !self.is_defined(name));
+        // A name of main.cf may have its value from those who read it.
+        let given = |name: &str| self.services.iter().any(|options| options.sets(name));
+        let missing = self.main.references.iter().filter(|name| !(self.is_defined(name) || given(name)));
         found.extend(missing.map(|name| Undefined { in_master: false, name: name.clone() }));
         found
     }
@@ -157,6 +158,10 @@ impl Options {
             uses.add(config, name, value);
         }
         Options { line: entry.line, settings, uses }
+    }
+
+    fn sets(&self, name: &str) -> bool {
+        self.settings.iter().any(|(option, _)| option == name)
     }
 }
 
