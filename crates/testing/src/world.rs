@@ -47,6 +47,23 @@ impl World {
         }
     }
 
+    /// Addresses that swallow whatever is sent to them, as a broken path does: packets leave, and nothing comes back.
+    pub fn swallow(&self, addresses: &[IpAddr]) {
+        const HOLE: &str = "02:00:00:00:00:99";
+        ip(&["link", "add", "hole0", "type", "veth", "peer", "name", "hole1", "address", HOLE]);
+        for link in ["hole0", "hole1"] {
+            ip(&["link", "set", link, "addrgenmode", "none"]);
+            ip(&["link", "set", link, "up"]);
+        }
+        ip(&["address", "add", "198.51.100.1/24", "dev", "hole0"]);
+        ip(&["-6", "address", "add", "2001:db8:ffff::1/64", "dev", "hole0", "nodad"]);
+        for address in addresses {
+            let (family, length) = if address.is_ipv4() { ("-4", 32) } else { ("-6", 128) };
+            ip(&[family, "route", "add", &format!("{address}/{length}"), "dev", "hole0"]);
+            ip(&[family, "neigh", "add", &address.to_string(), "lladdr", HOLE, "dev", "hole0", "nud", "permanent"]);
+        }
+    }
+
     /// Shows other contents under the name of an existing system file.
     pub fn file(&self, path: &str, contents: &str) {
         let substitute = self.folder.join(path.replace('/', "_"));

@@ -27,22 +27,44 @@ const ZONE: Zone = &[
     ("self.test", &["MX 10 localhost.test"]),
     ("backup.test", &["MX 10 a.test", "MX 20 localhost.test"]),
     ("localhost.test", &["127.0.0.1"]),
+    ("slow.test", &["192.0.2.3", "2001:db8::3"]),
+    ("go.test", &["192.0.2.4"]),
 ];
+
+/// Its AAAA record is not told before somebody has asked for `go.test`.
+const SLOW: &str = "slow.test";
 
 async fn serve() -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {
         let mut question = [0; 512];
+        let mut held = Vec::new();
         loop {
             let (length, peer) = socket.recv_from(&mut question).await.unwrap();
-            socket.send_to(&answer(&question[..length]), peer).await.unwrap();
+            let question = &question[..length];
+            if name_and_kind(question) == (SLOW.to_owned(), 28) {
+                held.push((answer(question), peer));
+                continue;
+            }
+            socket.send_to(&answer(question), peer).await.unwrap();
+            if name_and_kind(question).0 == "go.test" {
+                for (answer, peer) in held.drain(..) {
+                    socket.send_to(&answer, peer).await.unwrap();
+                }
+            }
         }
     });
     address
 }
 
-fn answer(question: &[u8]) -> Vec<u8> {
+/// What a question asks for.
+fn name_and_kind(question: &[u8]) -> (String, u16) {
+    let (labels, at) = labels(question);
+    (labels.join("."), u16::from_be_bytes([question[at + 1], question[at + 2]]))
+}
+
+fn labels(question: &[u8]) -> (Vec<String>, usize) {
     let mut labels = Vec::new();
     let mut at = 12;
     while question[at] != 0 {
@@ -50,8 +72,13 @@ fn answer(question: &[u8]) -> Vec<u8> {
         labels.push(String::from_utf8_lossy(&question[at + 1..at + 1 + length]).to_lowercase());
         at += 1 + length;
     }
-    let kind = u16::from_be_bytes([question[at + 1], question[at + 2]]);
-    let records = ZONE.iter().find(|(name, _)| *name == labels.join(".")).map(|(_, records)| *records);
+    (labels, at)
+}
+
+fn answer(question: &[u8]) -> Vec<u8> {
+    let (_, at) = labels(question);
+    let (name, kind) = name_and_kind(question);
+    let records = ZONE.iter().find(|(known, _)| *known == name).map(|(_, records)| *records);
     let code = match records {
         None => 3,
         Some(["SERVFAIL"]) => 2,
@@ -147,6 +174,21 @@ async fn this_machine_is_not_among_the_servers_of_a_domain() {
     assert_eq!(found("self.test", &settings).await, Err("5.4.6 mail for self.test loops back to myself".into()));
     assert_eq!(found("backup.test", &settings).await.unwrap().len(), 2);
     assert_eq!(found("self.test:2525", &settings).await.unwrap(), ["localhost.test[127.0.0.1]:2525"]);
+}
+
+#[tokio::test]
+async fn the_slower_answer_is_not_waited_for_and_joins_when_it_comes() {
+    let settings = fixture::settings();
+    let conf = ResolvConf { servers: vec![serve().await], attempts: 1, ..ResolvConf::default() };
+    let resolver = Resolver::new(conf, Hosts::default(), settings.protocols);
+    let destination = Destination::parse("[slow.test]", Protocol::Smtp, &settings.services).unwrap();
+    let mut candidates = find::servers(&resolver, &settings, &destination).await.ok().unwrap();
+    let relay = |server: Option<crate::server::Server>| server.map(|server| server.relay());
+    assert_eq!(relay(candidates.next().await), Some("slow.test[192.0.2.3]:25".to_owned()));
+    assert!(candidates.may_grow());
+    resolver.addresses("go.test", net::Family::V4).await.unwrap();
+    assert_eq!(relay(candidates.next().await), Some("slow.test[2001:db8::3]:25".to_owned()));
+    assert_eq!(relay(candidates.next().await), None);
 }
 
 #[tokio::test]

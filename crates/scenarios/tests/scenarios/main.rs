@@ -13,6 +13,7 @@ mod load;
 mod names;
 mod operate;
 mod queue_tools;
+mod racing;
 mod relay;
 mod reload;
 mod stock;
