@@ -2,9 +2,9 @@
 //!
 //! Client and sink are this process, the same for both mail systems, and not counted; the queue is on one disk.
 
+use super::Systems;
 use crate::failure::{Failure, Outcome};
-use crate::programs::{self, Profile};
-use crate::{accounts, oracle, packages};
+use crate::{accounts, packages};
 use std::time::Instant;
 use testing::accounts::is_root;
 use testing::process::cpu_seconds;
@@ -23,22 +23,11 @@ pub struct Options {
     /// How often each mail system is measured; the best run counts
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// A folder with our programs, built before
-    #[arg(long)]
-    programs: Option<std::path::PathBuf>,
-    /// Only one of the two
-    #[arg(long)]
-    only: Option<System>,
+    #[command(flatten)]
+    systems: Systems,
     /// Also count system calls, with strace, in a run of its own
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
     calls: bool,
-}
-
-/// What is measured.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum System {
-    Ours,
-    Oracle,
 }
 
 /// What one run has shown.
@@ -62,7 +51,7 @@ pub fn run(options: &Options) -> Outcome {
     if options.calls {
         packages::ensure(&[packages::Tool { program: "strace", package: "strace" }])?;
     }
-    let systems = systems(options)?;
+    let systems = options.systems.prepare()?;
     println!("{} messages of 1 KiB over {} sessions", options.messages, options.sessions);
     println!("{:<12} {:>14} {:>12} {:>14}", "", "CPU s / 1,000", "messages/s", "calls/message");
     let mut costs = Vec::new();
@@ -76,20 +65,6 @@ pub fn run(options: &Options) -> Outcome {
         println!("{:<12} {:>14.2} {:>12.2} {:>14.2}", "ratio", ratios.0, ratios.1, ratios.2);
     }
     Ok(())
-}
-
-fn systems(options: &Options) -> Outcome<Vec<(&'static str, Programs)>> {
-    let mut systems = Vec::new();
-    if options.only != Some(System::Oracle) {
-        let built = options.programs.as_ref().map(std::path::absolute);
-        let folder = built.map_or_else(|| programs::build(Profile::Release), |given| Ok(given?))?;
-        systems.push(("postfix-rs", Programs::of_folder(&folder)));
-    }
-    if options.only != Some(System::Ours) {
-        let root = oracle::prepare()?;
-        systems.push(("Postfix", Programs::of_oracle(&root).ok_or_else(|| Failure("no C Postfix".to_string()))?));
-    }
-    Ok(systems)
 }
 
 /// The best of some rounds; system calls from a run of their own, for counting slows down.

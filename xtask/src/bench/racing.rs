@@ -1,0 +1,90 @@
+//! The racing benchmark: how long a message takes when the server's IPv6 is broken on the way.
+//!
+//! Each message goes through a mail system of its own, in a network of its own: nothing is remembered from the last one.
+
+use super::Systems;
+use crate::failure::{Failure, Outcome};
+use crate::test::TOOLS;
+use crate::{accounts, packages};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+use testing::accounts::is_root;
+use testing::dns::Zone;
+use testing::wait::until_true;
+use testing::{Client, Programs, Setup, Sink, World};
+
+#[derive(clap::Args)]
+pub struct Options {
+    #[command(flatten)]
+    systems: Systems,
+    /// How many IPv6 addresses swallow everything, in turn
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 8])]
+    swallowed: Vec<usize>,
+}
+
+/// The address that works.
+const V4: &str = "192.0.2.25";
+/// Postfix gives every address 30 seconds, and no more than five addresses.
+const PATIENCE: Duration = Duration::from_secs(200);
+
+pub fn run(options: &Options) -> Outcome {
+    if !is_root() {
+        return Err(Failure("a network of its own needs root".to_string()));
+    }
+    accounts::ensure()?;
+    packages::ensure(&TOOLS)?;
+    let systems = options.systems.prepare()?;
+    println!("seconds until one message is delivered, one IPv4 address working");
+    print!("{:<22}", "swallowed IPv6");
+    systems.iter().for_each(|(name, _)| print!(" {name:>12}"));
+    println!(" {:>8}", "ratio");
+    for &count in &options.swallowed {
+        let mut seconds = Vec::new();
+        for (_, programs) in &systems {
+            seconds.push(measure(programs, count)?);
+        }
+        print!("{count:<22}");
+        seconds.iter().for_each(|seconds| print!(" {seconds:>12.2}"));
+        match seconds[..] {
+            [ours, theirs] => println!(" {:>8.3}", ours / theirs),
+            _ => println!(),
+        }
+    }
+    Ok(())
+}
+
+/// In a thread of its own, which alone moves into the other network.
+fn measure(programs: &Programs, swallowed: usize) -> Outcome<f64> {
+    let programs = programs.clone();
+    let thread = std::thread::spawn(move || deliver(programs, swallowed));
+    thread.join().unwrap_or_else(|_| Err(Failure("the measurement broke".to_string())))
+}
+
+fn deliver(programs: Programs, swallowed: usize) -> Outcome<f64> {
+    let world = World::enter().ok_or_else(|| Failure("no network of its own".to_string()))?;
+    let holes: Vec<String> = (1..=swallowed).map(|number| format!("2001:db8:dead::{number}")).collect();
+    world.address(address(V4)?);
+    world.swallow(&holes.iter().map(|hole| address(hole)).collect::<Outcome<Vec<_>>>()?);
+    let all: Vec<&str> = holes.iter().map(String::as_str).chain([V4]).collect();
+    let _dns = Zone::new().mx("half.test", "mx.half.test", 10).host("mx.half.test", &all).start();
+    let sink = Sink::at((address(V4)?, 25).into());
+    let mail = Setup::of(programs)
+        .set("relayhost", "")
+        .set("mynetworks", "127.0.0.0/8")
+        .set("inet_interfaces", "127.0.0.1")
+        .set("smtp_address_preference", "ipv6")
+        .start();
+    let begin = Instant::now();
+    let reply = Client::greet(mail.v4())?.send("bench@client.test", &["x@half.test"], "Subject: x\n\nbody\n")?;
+    if reply.code != 250 {
+        return Err(Failure(reply.last().to_string()));
+    }
+    match until_true(PATIENCE, || sink.count() == 1) {
+        true => Ok(begin.elapsed().as_secs_f64()),
+        false => Err(Failure(format!("not delivered\n{}", mail.log()))),
+    }
+}
+
+fn address(text: &str) -> Outcome<IpAddr> {
+    text.parse().map_err(|error| Failure::about(text, error))
+}
