@@ -224,7 +224,7 @@ impl fmt::Display for LiteralError {
             Fault::Group => write!(out, "malformed IPv6 address: {text}"),
             Fault::DottedTail => write!(out, "malformed IPv4-in-IPv6 address: {text}"),
             Fault::NoOpening => write!(out, "missing '[' character: {text}"),
-            Fault::NoClosing => write!(out, "missing ']' character: {text}"),
+            Fault::NoClosing => write!(out, "']' expected at end: {text}"),
             Fault::Garbage => write!(out, "unexpected text after ']': {text}"),
             Fault::TooLong => write!(out, "too much text: {text}"),
         }

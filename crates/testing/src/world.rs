@@ -4,6 +4,7 @@
 //! What the thread starts from then on (programs, threads, servers) lives there too, and the world ends with the last
 //! of them. Needs root. The rest of the process and of the machine does not notice.
 
+use crate::SystemLog;
 use crate::accounts::is_root;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -70,6 +71,27 @@ impl World {
         fs::write(&substitute, contents).unwrap_or_else(|e| panic!("{}: {e}", substitute.display()));
         let target = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
         bind(&substitute, &target);
+    }
+
+    /// A /dev with little more in it than the system's log, which is returned.
+    pub fn system_log(&self) -> SystemLog {
+        let folder = self.folder.join("dev");
+        for name in ["shm", "pts"] {
+            fs::create_dir_all(folder.join(name)).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        }
+        for name in ["null", "zero", "full", "random", "urandom", "tty", "net/tun"] {
+            let (real, here) = (Path::new("/dev").join(name), folder.join(name));
+            if real.exists() {
+                fs::create_dir_all(here.parent().unwrap_or(&folder))
+                    .unwrap_or_else(|e| panic!("{}: {e}", here.display()));
+                fs::write(&here, "").unwrap_or_else(|e| panic!("{}: {e}", here.display()));
+                bind(&real, &here);
+            }
+        }
+        let descriptors = std::os::unix::fs::symlink("/proc/self/fd", folder.join("fd"));
+        descriptors.unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        bind(&folder, Path::new("/dev"));
+        SystemLog::at("/dev/log")
     }
 
     /// This machine's files with those of `upper` over them, below the returned folder; writes go to `upper`.
