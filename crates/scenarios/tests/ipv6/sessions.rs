@@ -178,23 +178,31 @@ fn list(instance: &Instance<'_>, number: usize, case: &Case) -> Table {
         "QUIT",
     ];
     let port = 3000 + u16::try_from(number).unwrap_or(0);
-    let replies = dialog("127.0.0.1", port, "", &lines.map(str::to_string), |_| SILENCE);
-    let found = match replies.get(5).map_or("", String::as_str).get(..3) {
-        Some("250") => "yes".to_string(),
-        Some("554") => "no".to_string(),
-        Some("451") => "error".to_string(),
-        _ => format!("{replies:?}"),
-    };
-    let mut observed =
-        Table::from_iter([("result".to_string(), Value::String(found)), ("exit".to_string(), Value::Integer(0))]);
+    let ends = case.expected().get("result").and_then(Value::as_str) == Some("fatal");
+    let silence = if ends { SHORT } else { SILENCE };
+    let replies = dialog("127.0.0.1", port, "", &lines.map(str::to_string), |_| silence);
     let folder = instance.conf().join(format!("m{number}")).display().to_string();
     let message = |line: String| {
         let rest = line.strip_prefix(&format!("postfix/m{number}/smtpd["))?.split_once("]: ")?.1;
         let is_odd = ["fatal: ", "warning: ", "error: ", "panic: "].iter().any(|start| rest.starts_with(start));
         is_odd.then(|| rest.replace(&folder, "$DIR").replace("mynetworks: ", "$PARAM: "))
     };
+    let mut observed = Table::new();
     until_true(PATIENCE, || {
-        observed.insert("messages".to_string(), texts(instance.lines(0).into_iter().filter_map(message).collect()));
+        let messages: Vec<String> = instance.lines(0).into_iter().filter_map(message).collect();
+        let is_fatal = messages.iter().any(|message| message.starts_with("fatal"));
+        let found = match replies.get(5).map_or("", String::as_str).get(..3) {
+            Some("250") => "yes".to_string(),
+            Some("554") => "no".to_string(),
+            Some("451") => "error".to_string(),
+            _ if is_fatal && !replies[0].starts_with("220") => "fatal".to_string(),
+            _ => format!("{replies:?}"),
+        };
+        observed = Table::from_iter([
+            ("exit".to_string(), Value::Integer(i64::from(found == "fatal"))),
+            ("result".to_string(), Value::String(found)),
+            ("messages".to_string(), texts(messages)),
+        ]);
         differences(case.expected(), &observed).is_empty()
     });
     observed
