@@ -32,9 +32,20 @@ pub(crate) fn warn(instance: &Instance) {
     for problem in instance.config.check() {
         logging::warning!("{problem}");
     }
+    brackets(instance);
     master_cf(instance);
     ownership(instance);
     corrupt(instance);
+}
+
+/// IPv6 addresses that do not mean what they say: a client would be the first to notice.
+fn brackets(instance: &Instance) {
+    let path = instance.config.directory().join("master.cf");
+    let content = fs::read(&path).unwrap_or_default();
+    let services = config::master_cf::entries(&content, &path, &mut Vec::new());
+    for unbracketed in instance.config.unbracketed(&services, &path) {
+        logging::warning!("{unbracketed}");
+    }
 }
 
 fn master_cf(instance: &Instance) {

@@ -101,7 +101,13 @@ pub enum BadDestination {
 impl fmt::Display for BadDestination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Syntax { error, nexthop } => write!(f, "{error} in server description: {nexthop}"),
+            Self::Syntax { error, nexthop } => {
+                write!(f, "{error} in server description: {nexthop}")?;
+                match net::brackets::in_server(nexthop) {
+                    Some(right) => write!(f, ", write {right}"),
+                    None => Ok(()),
+                }
+            }
             Self::Port { port, nexthop } => write!(f, "bad network port: {port} for destination: {nexthop}"),
             Self::Service(name) => write!(f, "unknown service: {name}/tcp"),
         }
@@ -147,7 +153,10 @@ mod tests {
         for (nexthop, text) in [
             ("[::1", "missing \"]\" in server description: [::1"),
             ("[::1]2525", "garbage after \"]\" in server description: [::1]2525"),
-            ("2001:db8:1::11", "valid hostname or network address required in server description: 2001:db8:1::11"),
+            (
+                "2001:db8:1::11",
+                "valid hostname or network address required in server description: 2001:db8:1::11, write [2001:db8:1::11]",
+            ),
             ("inet:h:1", "valid hostname or network address required in server description: inet:h:1"),
             ("[::1]:99999", "bad network port: 99999 for destination: [::1]:99999"),
             ("h:nosuch", "unknown service: nosuch/tcp"),

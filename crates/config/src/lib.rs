@@ -6,6 +6,7 @@
 //! logs: warnings and errors are values, and the program that asked decides where they go.
 
 mod addresses;
+mod brackets;
 pub mod clients;
 mod computed;
 pub mod edit;
@@ -33,6 +34,7 @@ pub mod table;
 pub mod transport;
 mod value;
 
+pub use brackets::Unbracketed;
 pub use entry::{Entry, Kind, Param, find};
 pub use error::{ConfigError, ValueError};
 pub use level::Level;

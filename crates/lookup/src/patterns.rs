@@ -8,8 +8,6 @@ use std::fmt;
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use net::Cidr;
-
 use crate::source::logical_lines;
 use crate::{OpenError, OpenFlags, Settings, Stamp, Table, TableError, open_table};
 
@@ -127,7 +125,7 @@ impl Patterns {
         if pattern.starts_with('[') || !pattern.contains(':') {
             return Ok(What::Text(crate::fold::fold(pattern.as_bytes(), settings.utf8)));
         }
-        if let Some(bracketed) = bracketed_v6(pattern) {
+        if let Some(bracketed) = net::brackets::in_list(pattern) {
             let title = &self.title;
             if first_time(pattern) {
                 logging::warning!("{title}: IPv6 address \"{pattern}\" must be enclosed in []: write \"{bracketed}\"");
@@ -144,18 +142,4 @@ impl Patterns {
 fn first_time(pattern: &str) -> bool {
     static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     SEEN.lock().unwrap_or_else(PoisonError::into_inner).insert(pattern.to_owned())
-}
-
-/// How an unbracketed IPv6 address or network must be written in a list; None if the text is not one.
-fn bracketed_v6(pattern: &str) -> Option<String> {
-    let (address, mask) = match pattern.split_once('/') {
-        Some((address, mask)) => (address, Some(mask)),
-        None => (pattern, None),
-    };
-    // Host bits are a matter for later: what counts is that an address was meant.
-    Cidr::parse(address).ok().filter(|cidr| cidr.network().is_ipv6())?;
-    Some(match mask {
-        Some(mask) => format!("[{address}]/{mask}"),
-        None => format!("[{address}]"),
-    })
 }

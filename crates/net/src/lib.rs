@@ -10,10 +10,12 @@
 //! * [`cidr`]: network patterns of match lists and cidr tables
 //! * [`hostname`], [`literal`]: syntax checks for what strangers send
 //! * [`octets`]: patterns of the answers of DNS lists
+//! * [`brackets`]: where an IPv6 address lacks them
 //! * [`endpoint`]: `host:port` in master.cf and in nexthops
 //! * [`address`]: parsing, printing and unmapping
 
 pub mod address;
+pub mod brackets;
 pub mod cidr;
 pub mod discover;
 pub mod endpoint;

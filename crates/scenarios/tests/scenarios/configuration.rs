@@ -87,3 +87,22 @@ fn a_server_that_cannot_start_is_tried_once_while_a_client_waits() {
         drop(client);
     });
 }
+
+#[test]
+fn an_address_without_brackets_is_found_before_a_client_does() {
+    scenario(|| {
+        if !testing::accounts::is_root() {
+            eprintln!("left out: the postfix command is reserved for root");
+            return;
+        }
+        let mail = Setup::new().set("mynetworks", "127.0.0.0/8 ::1").set("relayhost", "2001:db8::1").build();
+        let output = mail.run("postfix", &["check"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        for sentence in [
+            "mynetworks: IPv6 address without brackets: \"::1\", write \"[::1]\"",
+            "relayhost: IPv6 address without brackets: \"2001:db8::1\", write \"[2001:db8::1]\"",
+        ] {
+            assert!(said.contains(sentence) || mail.find_log(&[sentence]).is_some(), "{said}\n{}", mail.log());
+        }
+    });
+}
