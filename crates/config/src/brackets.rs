@@ -79,10 +79,11 @@ impl Config {
     }
 
     fn look_at(&self, name: &str, value: &str, (file, line): (&Path, usize), found: &mut BTreeSet<Unbracketed>) {
-        let is_raw = entry::find(name).is_none_or(|entry| entry.kind == Kind::Raw);
-        if is_raw || BARE.contains(&name) {
+        let Some(entry) = entry::find(name).filter(|entry| entry.kind != Kind::Raw) else { return };
+        if BARE.contains(&name) {
             return;
         }
+        let is_list = entry.kind == Kind::List;
         let value = self.expand(value).unwrap_or_default();
         let mut add = |file: &Path, line: usize, word: &str| {
             if let Some(right) = in_word(word) {
@@ -94,8 +95,8 @@ impl Config {
             add(file, line, word);
             let of_nexthops = NEXTHOP_TABLES.contains(&name);
             let table = TEXT_BEHIND.iter().find_map(|kind| word.strip_prefix(kind)).filter(|_| of_nexthops);
-            let list = word.trim_start_matches('!');
-            if let Some(path) = table.or(list.starts_with('/').then_some(list)).filter(|path| path.starts_with('/')) {
+            let list = Some(word.trim_start_matches('!')).filter(|_| is_list);
+            if let Some(path) = table.or(list).filter(|path| path.starts_with('/')) {
                 let path = Path::new(path);
                 for logical in lines::logical(&content(path), path, &mut Vec::new()) {
                     // The key of a table is no place for brackets.

@@ -1,7 +1,6 @@
 //! IPv6 addresses that stand without brackets where a colon means something else, and how they are to be written.
 
-use crate::Cidr;
-use crate::literal::is_valid_v6;
+use std::net::Ipv6Addr;
 
 /// An address or network of a match list: `2001:db8::1`, `!2001:db8::/32`. None if the text is not one, or has brackets.
 #[must_use]
@@ -14,9 +13,8 @@ pub fn in_list(pattern: &str) -> Option<String> {
     if address.starts_with('[') {
         return None;
     }
-    // Host bits are a matter for later: what counts is that an address was meant.
-    Cidr::parse(address).ok().filter(|cidr| cidr.network().is_ipv6())?;
-    Some(match mask {
+    // Host bits and masks are a matter for later: what counts is that an address was meant.
+    is_v6(address).then(|| match mask {
         Some(mask) => format!("{bang}[{address}]/{mask}"),
         None => format!("{bang}[{address}]"),
     })
@@ -25,17 +23,22 @@ pub fn in_list(pattern: &str) -> Option<String> {
 /// A server or nexthop: `2001:db8::1`, and `2001:db8::1:2:3:4:25` where all of it can be no address.
 #[must_use]
 pub fn in_server(text: &str) -> Option<String> {
-    if is_valid_v6(text.as_bytes()) {
+    if is_v6(text) {
         return Some(format!("[{text}]"));
     }
     with_port(text)
+}
+
+/// Strictly: a time of day is no address.
+fn is_v6(text: &str) -> bool {
+    text.parse::<Ipv6Addr>().is_ok()
 }
 
 /// `2001:db8::1:25`, where a port must stand.
 fn with_port(text: &str) -> Option<String> {
     let (address, port) = text.rsplit_once(':')?;
     let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    (is_port && is_valid_v6(address.as_bytes())).then(|| format!("[{address}]:{port}"))
+    (is_port && is_v6(address)).then(|| format!("[{address}]:{port}"))
 }
 
 /// Any word of a setting: one of the two, perhaps behind a transport or a type (`smtp:2001:db8::1`,
@@ -77,6 +80,7 @@ mod tests {
             ("host.example:25", None),
             ("smtp:", None),
             ("a:b", None),
+            ("11:40:02", None),
         ] {
             assert_eq!(in_word(word).as_deref(), right, "{word}");
         }
