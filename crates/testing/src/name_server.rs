@@ -2,12 +2,16 @@
 //!
 //! Where a test is about a resolver and not about the questions, dnsmasq ([`crate::dns`]) is the more real one.
 
+use crate::port::Port;
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Types of records that can be served and that questions are noted by.
 const TYPES: [(&str, u16); 7] = [("A", 1), ("NS", 2), ("CNAME", 5), ("PTR", 12), ("MX", 15), ("TXT", 16), ("AAAA", 28)];
+
+/// No type of a record: says that the name's questions fail. RFC 6895 3.1 leaves it to private use.
+const FAIL: u16 = 65_280;
 
 /// Name, type and data of one record.
 type Record = (String, u16, Vec<u8>);
@@ -17,17 +21,25 @@ type Record = (String, u16, Vec<u8>);
 pub struct NameServer {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
+    held: Arc<Mutex<Held>>,
+}
+
+/// Answers that are not told yet.
+#[derive(Debug, Default)]
+struct Held {
+    question: Option<String>,
+    answers: Vec<(Vec<u8>, SocketAddr)>,
 }
 
 impl NameServer {
-    /// Serves lines of the form `host.example AAAA 2001:db8::1`, `example MX 10 host.example`. A name that neither has a
-    /// record nor stands above one does not exist.
-    pub fn start(address: SocketAddr, zone: &[String]) -> NameServer {
-        let records: Arc<Vec<Record>> = Arc::new(zone.iter().map(|line| record(line)).collect());
+    /// Serves lines of the form `host.example AAAA 2001:db8::1`, `example MX 10 host.example`; questions about the name
+    /// of a line `broken.example FAIL` fail. A name that neither has a record nor stands above one does not exist.
+    pub fn start<L: AsRef<str>>(address: SocketAddr, zone: &[L]) -> NameServer {
+        let records: Arc<Vec<Record>> = Arc::new(zone.iter().map(|line| record(line.as_ref())).collect());
         let udp = UdpSocket::bind(address).unwrap_or_else(|e| panic!("name server on {address}: {e}"));
         let address = udp.local_addr().unwrap_or(address);
         let tcp = TcpListener::bind(address).unwrap_or_else(|e| panic!("name server on {address}: {e}"));
-        let server = NameServer { address, asked: Arc::default() };
+        let server = NameServer { address, asked: Arc::default(), held: Arc::default() };
         let (on_udp, on_tcp) = ((server.clone(), records.clone()), (server.clone(), records));
         std::thread::spawn(move || on_udp.0.serve_udp(&udp, &on_udp.1));
         std::thread::spawn(move || on_tcp.0.serve_tcp(&tcp, &on_tcp.1));
@@ -44,10 +56,28 @@ impl NameServer {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The same on a loopback port that is free.
+    pub fn on_loopback<L: AsRef<str>>(zone: &[L]) -> NameServer {
+        let port = Port::reserve();
+        NameServer::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port.number())), zone)
+    }
+
+    /// Answers a question (`AAAA slow.example`) only when another one has been asked after it.
+    pub fn hold(&self, question: &str) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).question = Some(question.to_string());
+    }
+
     fn serve_udp(&self, socket: &UdpSocket, records: &[Record]) {
         let mut question = [0; 4096];
         while let Ok((length, peer)) = socket.recv_from(&mut question) {
-            if let Some(answer) = self.answer(&question[..length], records) {
+            let Some(answer) = self.answer(&question[..length], records) else { continue };
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            if held.question.is_some() && held.question == self.asked().pop() {
+                held.answers.push((answer, peer));
+                continue;
+            }
+            let _ = socket.send_to(&answer, peer);
+            for (answer, peer) in held.answers.drain(..) {
                 let _ = socket.send_to(&answer, peer);
             }
         }
@@ -80,7 +110,14 @@ impl NameServer {
         let found: Vec<_> =
             records.iter().filter(|(other, of, _)| *other == name && (*of == kind || *of == 5)).collect();
         let mut answer = question.get(..2)?.to_vec();
-        let code = if exists { 0 } else { 3 };
+        let fails = records.iter().any(|(other, of, _)| *other == name && *of == FAIL);
+        let code = if fails {
+            2
+        } else if exists {
+            0
+        } else {
+            3
+        };
         for number in [0x8580 | code, 1, u16::try_from(found.len()).ok()?, 0, 0] {
             answer.extend(number.to_be_bytes());
         }
@@ -111,9 +148,9 @@ fn name_in(question: &[u8]) -> Option<(String, usize)> {
 
 fn record(line: &str) -> Record {
     let mut words = line.splitn(3, ' ');
-    let mut word = || words.next().unwrap_or_else(|| panic!("not a record: {line}"));
+    let mut word = || words.next().unwrap_or_default();
     let (name, kind, data) = (word().to_lowercase(), word(), word());
-    let number = TYPES.iter().find(|(text, _)| *text == kind).map(|(_, number)| *number);
+    let number = TYPES.iter().chain(&[("FAIL", FAIL)]).find(|(text, _)| *text == kind).map(|(_, number)| *number);
     let number = number.unwrap_or_else(|| panic!("type of record: {line}"));
     let bytes = match kind {
         "A" | "AAAA" => match data.parse().unwrap_or_else(|e| panic!("{line}: {e}")) {
@@ -125,6 +162,7 @@ fn record(line: &str) -> Record {
             let preference: u16 = preference.parse().unwrap_or_else(|e| panic!("{line}: {e}"));
             [preference.to_be_bytes().to_vec(), wire_name(host)].concat()
         }
+        "FAIL" => Vec::new(),
         "TXT" => [&[u8::try_from(data.len()).unwrap_or(u8::MAX)], data.as_bytes()].concat(),
         _ => wire_name(data),
     };

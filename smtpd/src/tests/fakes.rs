@@ -100,7 +100,7 @@ async fn start(settings: &str) -> TestServer {
     }
     let config = Config::parse(format!("{MAIN_CF}{settings}").as_bytes(), Path::new("/nonexistent"), &[]).unwrap();
     let mut worker = Smtpd::new(&config, Duration::from_secs(5), &directory).unwrap();
-    let conf = ResolvConf { servers: vec![name_server::serve().await], attempts: 1, ..ResolvConf::default() };
+    let conf = ResolvConf { servers: vec![name_server::serve()], attempts: 1, ..ResolvConf::default() };
     worker.resolver = Rc::new(Resolver::new(conf, Hosts::default(), Protocols { v4: true, v6: true }));
     let worker = Rc::new(worker);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

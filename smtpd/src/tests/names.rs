@@ -11,7 +11,7 @@ use crate::tests::name_server;
 
 /// Label, reverse name, and why the name is what it is.
 async fn identity(address: &str) -> (String, String, NameStatus) {
-    let conf = ResolvConf { servers: vec![name_server::serve().await], attempts: 1, ..ResolvConf::default() };
+    let conf = ResolvConf { servers: vec![name_server::serve()], attempts: 1, ..ResolvConf::default() };
     let resolver = Resolver::new(conf, Hosts::default(), Protocols { v4: true, v6: true });
     let local: SocketAddr = "10.1.2.3:25".parse().unwrap();
     let remote = SocketAddr::new(address.parse().unwrap(), 4000);
