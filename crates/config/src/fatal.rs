@@ -39,11 +39,14 @@ impl Config {
         let mut lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
         loop {
             match Config::parse(&lines.join(&b'\n'), directory, &[]) {
-                // Each turn takes a line away that had something in it.
+                // Each turn takes a setting away, with the lines that continue it.
                 Err(ConfigError::Syntax { line, .. })
                     if line > 0 && lines.get(line - 1).is_some_and(|it| *it != b"#") =>
                 {
                     lines[line - 1] = b"#";
+                    let continues =
+                        |it: &&mut &[u8]| it.first().is_none_or(|byte| byte.is_ascii_whitespace() || *byte == b'#');
+                    lines[line..].iter_mut().take_while(continues).for_each(|it| *it = b"#");
                 }
                 result => return result,
             }

@@ -44,7 +44,7 @@ pub enum WarningKind {
     },
     /// The same parameter stood above; this one counts.
     Overriding {
-        /// Last physical line of the new setting.
+        /// First physical line of the new setting.
         line: usize,
         /// The setting that no longer counts, `name=value`.
         earlier: String,

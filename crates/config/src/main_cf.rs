@@ -26,7 +26,7 @@ pub fn parse(content: &[u8], file: &Path, warnings: &mut Vec<Warning>) -> Result
     for line in lines::logical(content, file, warnings) {
         let (name, value) = split(&line.text).map_err(|problem| ConfigError::Syntax {
             file: file.to_path_buf(),
-            line: line.last,
+            line: line.first,
             problem,
             text: line.text.clone(),
         })?;
@@ -40,7 +40,7 @@ pub fn parse(content: &[u8], file: &Path, warnings: &mut Vec<Warning>) -> Result
                 let earlier: &mut Assignment = &mut assignments[index];
                 if earlier.value != assignment.value {
                     let text = format!("{}={}", earlier.name, earlier.value);
-                    let kind = WarningKind::Overriding { line: line.last, earlier: text };
+                    let kind = WarningKind::Overriding { line: line.first, earlier: text };
                     warnings.push(Warning { file: file.to_path_buf(), kind });
                 }
                 *earlier = assignment;
@@ -85,8 +85,8 @@ mod tests {
 
     #[test]
     fn of_two_settings_the_last_counts_and_a_warning_names_the_earlier() {
-        let (list, warnings) = read("foo = a\n b\nx = 1\nfoo = second\n").unwrap();
-        assert_eq!((list.len(), list[0].value.as_str(), list[0].line), (2, "second", 4));
+        let (list, warnings) = read("foo = a\n b\nx = 1\nfoo = second\n\n# comment\n value\n").unwrap();
+        assert_eq!((list.len(), list[0].value.as_str(), list[0].line), (2, "second value", 4));
         assert_eq!(warnings, ["/etc/postfix/main.cf, line 4: overriding earlier entry: foo=a b"]);
     }
 
