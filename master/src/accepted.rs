@@ -5,7 +5,7 @@
 //! with the text that was accepted last, and reads that one instead; after a refused reload in any case, else if it sees
 //! for itself that the one on disk is of no use.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -32,7 +32,7 @@ impl Accepted {
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 fn in_memory(text: &[u8]) -> io::Result<OwnedFd> {
     use nix::sys::memfd::{MFdFlags, memfd_create};
-    let mut file = File::from(memfd_create(c"main.cf", MFdFlags::MFD_CLOEXEC)?);
+    let mut file = std::fs::File::from(memfd_create(c"main.cf", MFdFlags::MFD_CLOEXEC)?);
     file.write_all(text)?;
     Ok(file.into())
 }
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn the_accepted_text_is_in_a_file_without_a_name() {
         let accepted = Accepted::new(b"inet_protocols = all\n");
-        let file = File::from(accepted.file.unwrap().try_clone().unwrap());
+        let file = std::fs::File::from(accepted.file.unwrap().try_clone().unwrap());
         let mut text = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
         file.read_exact_at(&mut text, 0).unwrap();
         assert_eq!(text, b"inet_protocols = all\n");
