@@ -123,7 +123,13 @@ impl Options {
         while let Some(argument) = parser.next().map_err(|_| Failure::new(USAGE))? {
             match argument {
                 Arg::Short(letter) => options.letter(letter, &mut parser)?,
-                Arg::Value(value) => options.arguments.push(value.to_string_lossy().into_owned()),
+                Arg::Value(value) => {
+                    // Options end at the first other argument, as POSIX has it.
+                    let rest = parser.raw_args().map_err(|_| Failure::new(USAGE))?;
+                    let words = std::iter::once(value).chain(rest);
+                    options.arguments.extend(words.map(|word| word.to_string_lossy().into_owned()));
+                    break;
+                }
                 Arg::Long("explain") => options.explain(parser.optional_value()),
                 Arg::Long(_) => return Err(Failure::new(USAGE)),
             }
@@ -173,7 +179,8 @@ impl Options {
             'o' => {
                 let text = value()?;
                 let setting = config::main_cf::split(&text);
-                let (name, value) = setting.map_err(|problem| Failure(format!("{problem}: \"{text}\"")))?;
+                let (name, value) =
+                    setting.map_err(|problem| Failure(format!("invalid parameter override: {text}: {problem}")))?;
                 self.overrides.push((name.to_string(), value.to_string()));
             }
             _ => return Err(Failure::new(USAGE)),

@@ -33,9 +33,9 @@ impl Source {
         // The file that is asked for is the first to be refused.
         let (config, services) = if options.mode == Mode::MainCf {
             let config = read_config(options)?;
-            (config, read_services(&master_cf)?)
+            (config, read_services(&master_cf, false)?)
         } else {
-            let services = read_services(&master_cf)?;
+            let services = read_services(&master_cf, true)?;
             (read_config(options)?, services)
         };
         Ok(Source { config, services, master_cf })
@@ -58,12 +58,13 @@ fn read_config(options: &Options) -> Result<Config, Failure> {
     Config::parse(&content, &directory, &options.overrides).map_err(Failure::new)
 }
 
-/// A master.cf that cannot be read has no services: a warning, the supervisor will say more. An entry that the
-/// supervisor would refuse ends every mode.
-fn read_services(file: &Path) -> Result<Vec<RawEntry>, Failure> {
+/// When master.cf is not what is asked for, one that cannot be read has no services: a warning, the supervisor will say
+/// more. An entry that the supervisor would refuse ends every mode.
+fn read_services(file: &Path, is_asked_for: bool) -> Result<Vec<RawEntry>, Failure> {
     let mut warnings = Vec::new();
     let services = match fs::read(file) {
         Ok(content) => entries(&content, file, &mut warnings),
+        Err(error) if is_asked_for => return Err(Failure(open_failure(file, &error))),
         Err(error) => {
             out::warning(format_args!("{}", open_failure(file, &error)));
             return Ok(Vec::new());

@@ -217,7 +217,7 @@ impl Replacement {
     /// # Errors
     /// There is no such file, or none can be made beside it.
     pub fn begin(path: &Path) -> Result<Replacement, StoreError> {
-        let target = fs::canonicalize(path).map_err(failed("open", path))?;
+        let target = fs::canonicalize(path).map_err(failed("open", &absent(path)))?;
         let mut name = target.clone().into_os_string();
         name.push(".tmp");
         let temporary = PathBuf::from(name);
@@ -267,6 +267,14 @@ impl Drop for Replacement {
             fs::remove_file(&self.temporary).ok();
         }
     }
+}
+
+/// The file that Postfix fails to open when there is none: its copy first, and then itself.
+fn absent(path: &Path) -> PathBuf {
+    let has_folder = path.parent().is_some_and(Path::is_dir);
+    let mut name = path.as_os_str().to_owned();
+    name.push(if has_folder { " for reading" } else { ".tmp" });
+    PathBuf::from(name)
 }
 
 fn failed(act: &'static str, file: &Path) -> impl FnOnce(io::Error) -> StoreError {
