@@ -1,4 +1,6 @@
-//! The form of what is printed: blanks collapsed, and with `-f` lines of at most 80 characters.
+//! The form of what is printed: blanks collapsed, and with `-f` lines of at most 80 bytes.
+
+use text::lossless::encoded_len;
 
 /// The longest folded line of main.cf, when its words allow it.
 pub const MAIN_CF: usize = 80;
@@ -27,12 +29,12 @@ pub struct Folded {
 impl Folded {
     /// Starts a line.
     pub fn new(start: &str, limit: Option<usize>) -> Folded {
-        Folded { line: start.to_string(), width: start.chars().count(), limit }
+        Folded { line: start.to_string(), width: encoded_len(start), limit }
     }
 
     /// Adds a word: after a blank when it fits, else on a line of its own.
     pub fn word(&mut self, word: &str) {
-        let width = word.chars().count();
+        let width = encoded_len(word);
         if self.width == 0 {
             self.line.push_str(word);
             self.width = width;
@@ -53,7 +55,7 @@ impl Folded {
         self.line.push('\n');
         self.line.push_str(INDENT);
         self.line.push_str(word);
-        self.width = INDENT.len() + word.chars().count();
+        self.width = INDENT.len() + encoded_len(word);
     }
 }
 

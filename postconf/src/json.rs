@@ -1,6 +1,6 @@
 //! `-j`: what is shown, as JSON, one member a line.
 
-use text::json_string;
+use text::lossless::to_utf8;
 
 /// An object; the lines of its text.
 pub fn object<'a>(members: impl Iterator<Item = (&'a str, String)>) -> Vec<String> {
@@ -19,6 +19,10 @@ pub fn objects(items: &[Vec<(String, String)>]) -> Vec<String> {
         format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
     };
     between("[", items.iter().map(object), "]")
+}
+
+fn json_string(text: &str) -> String {
+    text::json_string(&to_utf8(text))
 }
 
 fn between(open: &str, items: impl Iterator<Item = String>, close: &str) -> Vec<String> {

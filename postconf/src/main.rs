@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     let result = Options::parse(std::env::args_os().skip(1)).and_then(|options| run(&options));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => logging::fatal!("{failure}"),
+        Err(failure) => logging::fatal!("{}", text::printable_ascii(&text::lossless::encode(&failure.to_string()))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: letters as getopt has them, and which of them go together.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser};
@@ -127,7 +128,7 @@ impl Options {
                     // Options end at the first other argument, as POSIX has it.
                     let rest = parser.raw_args().map_err(|_| Failure::new(USAGE))?;
                     let words = std::iter::once(value).chain(rest);
-                    options.arguments.extend(words.map(|word| word.to_string_lossy().into_owned()));
+                    options.arguments.extend(words.map(|word| decode(&word)));
                     break;
                 }
                 Arg::Long("explain") => options.explain(parser.optional_value()),
@@ -145,7 +146,7 @@ impl Options {
 
     fn letter(&mut self, letter: char, parser: &mut Parser) -> Result<(), Failure> {
         let mut value = || match parser.value() {
-            Ok(value) => Ok(value.to_string_lossy().into_owned()),
+            Ok(value) => Ok(decode(&value)),
             Err(_) => Err(Failure::new(USAGE)),
         };
         match letter {
@@ -174,7 +175,7 @@ impl Options {
             'f' => self.fold = true,
             'q' => self.quiet = true,
             'p' | 'v' => {}
-            'c' => self.directory = Some(PathBuf::from(value()?)),
+            'c' => self.directory = Some(PathBuf::from(OsString::from_vec(text::lossless::encode(&value()?)))),
             'C' => self.classes = classes(&value()?)?,
             'o' => {
                 let text = value()?;
@@ -193,7 +194,7 @@ impl Options {
 
     fn explain(&mut self, name: Option<OsString>) {
         self.mode = Mode::Explain;
-        self.arguments.extend(name.map(|name| name.to_string_lossy().into_owned()));
+        self.arguments.extend(name.map(|name| decode(&name)));
     }
 
     /// Refuses what makes no sense together; `name=value` implies `-e`.
@@ -229,6 +230,11 @@ impl Options {
             None => Ok(()),
         }
     }
+}
+
+/// A word of the command line, whatever its bytes are.
+fn decode(word: &OsStr) -> String {
+    text::lossless::decode(word.as_bytes())
 }
 
 fn classes(text: &str) -> Result<Classes, Failure> {

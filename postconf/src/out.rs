@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use text::lossless::encode;
+
 /// Why the command stops; Display is the sentence behind `fatal: `.
 #[derive(Debug)]
 pub struct Failure(pub String);
@@ -22,10 +24,7 @@ impl Failure {
 
 /// A warning on standard error. What is not ASCII in it becomes `?`, byte for byte.
 pub fn warning(text: fmt::Arguments<'_>) {
-    let text = text.to_string();
-    // What could not be decoded was one byte.
-    let text = text.replace(char::REPLACEMENT_CHARACTER, "?");
-    logging::warning!("{}", text::printable_ascii(text.as_bytes()));
+    logging::warning!("{}", text::printable_ascii(&encode(&text.to_string())));
 }
 
 /// Prints lines. A reader that has gone away is no error.
@@ -35,7 +34,7 @@ pub fn lines<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> Result<(), Fa
         text.push_str(line.as_ref());
         text.push('\n');
     }
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    match io::stdout().lock().write_all(&encode(&text)) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure(format!("write standard output: {error}")))
         }

@@ -208,7 +208,7 @@ fn label(entry: &RawEntry, name: &str, options: &Options) -> Folded {
 pub fn render(entry: &RawEntry, arguments: &[String], folded: bool) -> String {
     let mut start = String::new();
     for (at, column) in COLUMNS.iter().enumerate() {
-        let width = start.chars().count();
+        let width = text::lossless::encoded_len(&start);
         // A field that is too long pushes the next one to the right.
         let gap = if at == 0 { 0 } else { column.saturating_sub(width).max(1) };
         start.push_str(&" ".repeat(gap));

@@ -9,6 +9,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use text::lossless::{decode, encode};
+
 use crate::error::os_text;
 use crate::lines;
 
@@ -71,10 +73,10 @@ impl Document {
             None
         } else if continues && !self.entries.is_empty() {
             let last = self.entries.len() - 1;
-            self.entries[last].text.push_str(&String::from_utf8_lossy(text));
+            self.entries[last].text.push_str(&decode(text));
             Some(last)
         } else {
-            let text = String::from_utf8_lossy(text).into_owned();
+            let text = decode(text);
             self.entries.push(Entry { text, action: None });
             Some(self.entries.len() - 1)
         };
@@ -112,7 +114,7 @@ impl Document {
                 }
                 Some(Action::Replace(text)) if replaced != line.entry => {
                     replaced = line.entry;
-                    out.extend_from_slice(text.as_bytes());
+                    out.extend_from_slice(&encode(text));
                 }
                 Some(Action::Remove | Action::Replace(_)) => continue,
             }
@@ -122,7 +124,7 @@ impl Document {
             out.pop();
         }
         for text in &self.appended {
-            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(&encode(text));
             out.push(b'\n');
         }
         out

@@ -111,7 +111,7 @@ fn accept((first, last, mut bytes): (usize, usize, Vec<u8>), file: &Path, warnin
         warn(WarningKind::Null { first, last });
         bytes.truncate(at);
     }
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let text = text::lossless::decode(&bytes);
     if text.starts_with(|c: char| c.is_ascii_whitespace()) {
         warn(WarningKind::LeadingBlank { text });
         return None;

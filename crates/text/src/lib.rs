@@ -5,6 +5,7 @@
 
 mod json;
 mod list;
+pub mod lossless;
 mod sanitize;
 mod system_error;
 pub mod xtext;
