@@ -1,7 +1,11 @@
 //! From expanded text to a typed value, with the bounds of the table.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use text::lossless::{encode, to_utf8};
 
 use crate::entry::{Entry, Kind};
 use crate::error::ValueError;
@@ -23,7 +27,7 @@ pub struct Raw(pub String);
 impl Value for String {
     fn from_text(text: &str, name: &str, entry: &Entry) -> Result<Self, ValueError> {
         long_enough(text, name, entry)?;
-        Ok(text.to_string())
+        Ok(to_utf8(text))
     }
 }
 
@@ -32,21 +36,21 @@ impl Value for Raw {
 
     fn from_text(text: &str, name: &str, entry: &Entry) -> Result<Self, ValueError> {
         long_enough(text, name, entry)?;
-        Ok(Raw(text.to_string()))
+        Ok(Raw(to_utf8(text)))
     }
 }
 
 impl Value for PathBuf {
     fn from_text(text: &str, name: &str, entry: &Entry) -> Result<Self, ValueError> {
         long_enough(text, name, entry)?;
-        Ok(PathBuf::from(text))
+        Ok(PathBuf::from(OsString::from_vec(encode(text))))
     }
 }
 
 impl Value for Vec<String> {
     fn from_text(text: &str, name: &str, entry: &Entry) -> Result<Self, ValueError> {
         long_enough(text, name, entry)?;
-        Ok(text::split_list(text).into_iter().map(str::to_string).collect())
+        Ok(text::split_list(text).into_iter().map(to_utf8).collect())
     }
 }
 

@@ -129,3 +129,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_byte_that_is_no_character_is_kept_in_a_path_and_marked_in_a_text() {
+    let content = b"queue_directory = /var/sp\xf6ol\nsmtpd_banner = sp\xf6ol\n";
+    let config = config::Config::parse(content, Path::new("/c"), &[]).unwrap();
+    let directory = config.get(config::param::QUEUE_DIRECTORY).unwrap();
+    assert_eq!(std::os::unix::ffi::OsStrExt::as_bytes(directory.as_os_str()), b"/var/sp\xf6ol");
+    assert_eq!(config.get(config::param::SMTPD_BANNER).unwrap(), "sp\u{fffd}ol");
+}
