@@ -62,7 +62,7 @@ impl NameServer {
         NameServer::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port.number())), zone)
     }
 
-    /// Answers a question (`AAAA slow.example`) only when another one has been asked after it.
+    /// Answers a question (`AAAA slow.example`) only when one about another name has been asked after it.
     pub fn hold(&self, question: &str) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).question = Some(question.to_string());
     }
@@ -72,11 +72,15 @@ impl NameServer {
         while let Ok((length, peer)) = socket.recv_from(&mut question) {
             let Some(answer) = self.answer(&question[..length], records) else { continue };
             let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            if held.question.is_some() && held.question == self.asked().pop() {
+            let asked = self.asked().pop();
+            if held.question.is_some() && held.question == asked {
                 held.answers.push((answer, peer));
                 continue;
             }
             let _ = socket.send_to(&answer, peer);
+            if name_of(held.question.as_deref()) == name_of(asked.as_deref()) {
+                continue;
+            }
             for (answer, peer) in held.answers.drain(..) {
                 let _ = socket.send_to(&answer, peer);
             }
@@ -177,4 +181,9 @@ fn wire_name(name: &str) -> Vec<u8> {
     }
     out.push(0);
     out
+}
+
+/// Of a question as it is noted.
+fn name_of(question: Option<&str>) -> Option<&str> {
+    question?.split_once(' ').map(|(_, name)| name)
 }
