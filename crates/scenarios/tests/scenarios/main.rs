@@ -16,6 +16,7 @@ mod queue_tools;
 mod racing;
 mod relay;
 mod reload;
+mod source_address;
 mod stock;
 mod swap;
 mod tables;
