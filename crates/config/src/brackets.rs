@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use net::brackets::in_word;
+use net::brackets::{in_endpoint, in_word};
 
 use crate::entry::{self, Kind};
 use crate::lines;
@@ -71,6 +71,11 @@ impl Config {
             }
         }
         for service in services {
+            let endpoint = service.field(1).filter(|kind| *kind == "inet").map(|_| service.name());
+            if let Some((word, right)) = endpoint.and_then(|word| Some((word, in_endpoint(word)?))) {
+                let (file, parameter, word) = (master_cf.to_path_buf(), "service".to_string(), word.to_string());
+                found.insert(Unbracketed { file, line: service.line, parameter, found: word, right });
+            }
             for (name, value) in service.options() {
                 self.look_at(&name, &value, (master_cf, service.line), &mut found);
             }
@@ -139,7 +144,8 @@ mod tests {
              smtpd_milters = inet:2001:db8::6:8891\nsmtp_bind_address6 = 2001:db8::2\n"
         );
         let config = Config::parse(main_cf.as_bytes(), Path::new("/c"), &[]).unwrap();
-        let master = b"smtp inet n - n - - smtpd\n  -o debug_peer_list=2001:db8::1/64\n";
+        let master = b"smtp inet n - n - - smtpd\n  -o debug_peer_list=2001:db8::1/64\n\
+            2001:db8::9:2525 inet n - n - - smtpd\n2001:db8::9 inet n - n - - smtpd\n[::1]:25 inet n - n - - smtpd\n";
         let services = crate::master_cf::entries(master, Path::new("/c/master.cf"), &mut Vec::new());
         let found = config.unbracketed(&services, Path::new("/c/master.cf"));
         let mut found: Vec<String> = found.iter().map(|one| one.to_string().replace(&path.to_string(), "D")).collect();
@@ -155,6 +161,8 @@ mod tests {
                      \"inet:[2001:db8::6]:8891\""
                 ),
                 format!("/c/master.cf, line 1: debug_peer_list: {says} \"2001:db8::1/64\", write \"[2001:db8::1]/64\""),
+                format!("/c/master.cf, line 3: service: {says} \"2001:db8::9:2525\", write \"[2001:db8::9]:2525\""),
+                format!("/c/master.cf, line 4: service: {says} \"2001:db8::9\", write \"[2001:db8::9]:port\""),
                 format!("D/nets, line 2: mynetworks: {says} \"2001:db8:1::/48\", write \"[2001:db8:1::]/48\""),
                 format!(
                     "D/transport, line 1: transport_maps: {says} \"smtp:2001:db8::7\", write \"smtp:[2001:db8::7]\""

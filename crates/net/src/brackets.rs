@@ -41,6 +41,12 @@ fn with_port(text: &str) -> Option<String> {
     (is_port && is_v6(address)).then(|| format!("[{address}]:{port}"))
 }
 
+/// The endpoint of a service, which has a port: `2001:db8::1:25`. Where it is forgotten, its place is shown.
+#[must_use]
+pub fn in_endpoint(text: &str) -> Option<String> {
+    with_port(text).or_else(|| is_v6(text).then(|| format!("[{text}]:port")))
+}
+
 /// Any word of a setting: one of the two, perhaps behind a transport or a type (`smtp:2001:db8::1`,
 /// `inet:2001:db8::1:smtp`).
 #[must_use]
