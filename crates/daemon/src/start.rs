@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::io::Read;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -160,8 +161,9 @@ fn load(arguments: &Arguments) -> Result<Config, StartError> {
         None => return Ok(Config::load(&directory, &overrides)?),
         Some(number) => read_whole(number)?,
     };
-    if std::env::var_os(MAIN_CF_REFUSED).is_none() {
-        let on_disk = std::fs::read(directory.join("main.cf")).unwrap_or_default();
+    if std::env::var_os(MAIN_CF_REFUSED).is_none()
+        && let Some(on_disk) = settled(&directory.join("main.cf"))
+    {
         let config = Config::parse(&on_disk, &directory, &overrides);
         let is_sound = || config.as_ref().is_ok_and(|config| !config.has_fatal_value());
         // Nobody has accepted a main.cf that was edited since, and nobody must die of it.
@@ -170,6 +172,21 @@ fn load(arguments: &Arguments) -> Result<Config, StartError> {
         }
     }
     Ok(Config::parse(&accepted, &directory, &overrides)?)
+}
+
+/// How long a file that somebody writes in pieces, as editors do, may stay as it is between two of them.
+const SETTLING: Duration = Duration::from_secs(2);
+
+/// What a file holds, unless somebody is writing it: half a main.cf is a sound one that says something else.
+fn settled(path: &Path) -> Option<Vec<u8>> {
+    let mut file = std::fs::File::open(path).ok()?;
+    let state = |file: &std::fs::File| file.metadata().and_then(|it| Ok((it.modified()?, it.len()))).ok();
+    let before = state(&file)?;
+    let mut content = Vec::new();
+    file.read_to_end(&mut content).ok()?;
+    // A time in the future is one of another clock.
+    let is_old = before.0.elapsed().map_or(true, |age| age >= SETTLING);
+    (is_old && state(&file)? == before).then_some(content)
 }
 
 /// What an inherited descriptor has from its start, without moving its position: other workers have the same one.
@@ -286,5 +303,24 @@ async fn feed_watchdog(timeout: Duration) {
     loop {
         nix::unistd::alarm::set(seconds);
         tokio::time::sleep(Duration::from_secs(u64::from(seconds / 3)).min(FEED)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_counts_when_nobody_has_touched_it_for_a_while() {
+        let path = std::env::temp_dir().join(format!("daemon-settled-{}", std::process::id()));
+        std::fs::write(&path, "a = b\n").unwrap();
+        assert_eq!(settled(&path), None);
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - 2 * SETTLING).unwrap();
+        assert_eq!(settled(&path).as_deref(), Some(&b"a = b\n"[..]));
+        file.set_modified(std::time::SystemTime::now() + 2 * SETTLING).unwrap();
+        assert!(settled(&path).is_some());
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(settled(&path), None);
     }
 }
