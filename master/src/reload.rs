@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use config::master_cf::MasterCf;
-use config::{Config, param};
+use config::{Config, param, settled};
 use wire::verdict::{self, Verdict};
 
 use crate::accepted::Accepted;
@@ -41,7 +41,8 @@ pub(crate) fn reload(master: &mut Supervisor) {
 /// Main.cf with its text. The error is the text behind `fatal: `.
 pub(crate) fn read_main_cf(directory: &Path) -> Result<(Config, Vec<u8>), String> {
     let file = directory.join("main.cf");
-    let text = std::fs::read(&file).map_err(|error| format!("open {}: {}", file.display(), net::reason(&error)))?;
+    let text = settled::read(&file, settled::QUIET, settled::PATIENCE)
+        .map_err(|error| format!("open {}: {}", file.display(), net::reason(&error)))?;
     let config = Config::parse(&text, directory, &[]).map_err(|error| error.to_string())?;
     Ok((config, text))
 }

@@ -29,6 +29,7 @@ pub mod param;
 mod problems;
 mod report_text;
 mod settings;
+pub mod settled;
 #[rustfmt::skip]
 pub mod table;
 pub mod transport;

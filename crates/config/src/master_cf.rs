@@ -18,6 +18,7 @@ use crate::level::Level;
 use crate::lines::Warning;
 use crate::param;
 use crate::settings::Config;
+use crate::settled;
 
 /// How clients reach a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -182,7 +183,8 @@ impl std::error::Error for MasterCfError {}
 impl MasterCf {
     /// Reads master.cf at `path`.
     pub fn load(path: &Path, config: &Config) -> Result<MasterCf, MasterCfError> {
-        let content = std::fs::read(path).map_err(|source| MasterCfError::Open { file: path.to_path_buf(), source })?;
+        let content = settled::read(path, settled::QUIET, settled::PATIENCE)
+            .map_err(|source| MasterCfError::Open { file: path.to_path_buf(), source })?;
         MasterCf::parse(&content, path, config)
     }
 

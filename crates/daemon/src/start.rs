@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::io::Read;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -11,7 +10,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
-use config::{Config, Terminal, param};
+use config::{Config, Terminal, param, settled};
 use sys::identity::{Identity, become_for_good, is_root};
 use sys::process::Ignored;
 use wire::status::{MAIN_CF, MAIN_CF_REFUSED, SESSION_LIMIT, descriptors};
@@ -162,7 +161,7 @@ fn load(arguments: &Arguments) -> Result<Config, StartError> {
         Some(number) => read_whole(number)?,
     };
     if std::env::var_os(MAIN_CF_REFUSED).is_none()
-        && let Some(on_disk) = settled(&directory.join("main.cf"))
+        && let Ok(Some(on_disk)) = settled::try_read(&directory.join("main.cf"), QUIET)
     {
         let config = Config::parse(&on_disk, &directory, &overrides);
         let is_sound = || config.as_ref().is_ok_and(|config| !config.has_fatal_value());
@@ -174,20 +173,8 @@ fn load(arguments: &Arguments) -> Result<Config, StartError> {
     Ok(Config::parse(&accepted, &directory, &overrides)?)
 }
 
-/// How long a file that somebody writes in pieces, as editors do, may stay as it is between two of them.
-const SETTLING: Duration = Duration::from_secs(2);
-
-/// What a file holds, unless somebody is writing it: half a main.cf is a sound one that says something else.
-fn settled(path: &Path) -> Option<Vec<u8>> {
-    let mut file = std::fs::File::open(path).ok()?;
-    let state = |file: &std::fs::File| file.metadata().and_then(|it| Ok((it.modified()?, it.len()))).ok();
-    let before = state(&file)?;
-    let mut content = Vec::new();
-    file.read_to_end(&mut content).ok()?;
-    // A time in the future is one of another clock.
-    let is_old = before.0.elapsed().map_or(true, |age| age >= SETTLING);
-    (is_old && state(&file)? == before).then_some(content)
-}
+/// For how long nobody may have touched a main.cf that a new worker reads, though it was not accepted.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// What an inherited descriptor has from its start, without moving its position: other workers have the same one.
 fn read_whole(number: i32) -> std::io::Result<Vec<u8>> {
@@ -303,24 +290,5 @@ async fn feed_watchdog(timeout: Duration) {
     loop {
         nix::unistd::alarm::set(seconds);
         tokio::time::sleep(Duration::from_secs(u64::from(seconds / 3)).min(FEED)).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_counts_when_nobody_has_touched_it_for_a_while() {
-        let path = std::env::temp_dir().join(format!("daemon-settled-{}", std::process::id()));
-        std::fs::write(&path, "a = b\n").unwrap();
-        assert_eq!(settled(&path), None);
-        let file = std::fs::File::options().write(true).open(&path).unwrap();
-        file.set_modified(std::time::SystemTime::now() - 2 * SETTLING).unwrap();
-        assert_eq!(settled(&path).as_deref(), Some(&b"a = b\n"[..]));
-        file.set_modified(std::time::SystemTime::now() + 2 * SETTLING).unwrap();
-        assert!(settled(&path).is_some());
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(settled(&path), None);
     }
 }
