@@ -66,8 +66,10 @@ pub(crate) fn places(
         return Ok((vec![Place::Path(path)], canonical));
     }
     let at_line = |text: String| format!("{}: line {}: {text}", master_cf(config).display(), entry.line);
-    let endpoint =
-        HostPort::parse_service(&entry.name).map_err(|error| at_line(format!("{error} in \"{}\"", entry.name)))?;
+    let hint =
+        || net::brackets::in_endpoint(&entry.name).map(|right| format!(", write \"{right}\"")).unwrap_or_default();
+    let endpoint = HostPort::parse_service(&entry.name)
+        .map_err(|error| at_line(format!("{error} in \"{}\"{}", entry.name, hint())))?;
     let port = match net::ports::of(&endpoint) {
         // The sentence about it has an address in it.
         Err(EndpointError::UnknownService(_)) => Ok(0),
@@ -75,7 +77,7 @@ pub(crate) fn places(
     }?;
     let addresses = match &endpoint.host {
         Some(host) => resolve(host, port, protocols)
-            .ok_or_else(|| at_line(format!("bad hostname or network address: {}", entry.name)))?,
+            .ok_or_else(|| at_line(format!("bad hostname or network address: {}{}", entry.name, hint())))?,
         None => own(config, port, protocols).map_err(|error| match error {
             OwnError::Empty => at_line(
                 "service definition requires valid host name or address, or non-empty inet_interfaces setting"
@@ -242,5 +244,22 @@ mod tests {
         let place = Place::Inet("[2001:db8::1]:0".parse().unwrap());
         let error = bind(place, ServiceKind::Inet, &Identity::current()).err().unwrap();
         assert!(error.starts_with("bind 2001:db8::1 port 0: "), "{error}");
+    }
+
+    #[test]
+    fn an_endpoint_without_brackets_or_port_is_shown_as_it_should_be() {
+        let config = Config::parse(b"", Path::new("/c"), &[]).unwrap();
+        let refused = |name: &str| {
+            let line = format!("{name} inet n - n - - smtpd\n");
+            let services =
+                config::master_cf::MasterCf::parse(line.as_bytes(), Path::new("/c/master.cf"), &config).unwrap();
+            places(&services.services[0], &config, Protocols::BOTH).unwrap_err()
+        };
+        assert_eq!(
+            refused("2001:db8:1::25"),
+            "/c/master.cf: line 1: valid hostname or network address required in \"2001:db8:1::25\", write \
+             \"[2001:db8:1::25]:port\""
+        );
+        assert_eq!(refused("[::1]"), "/c/master.cf: line 1: missing service information in \"[::1]\"");
     }
 }
