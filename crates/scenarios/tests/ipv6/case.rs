@@ -21,8 +21,13 @@ impl Case {
         self.text("kind")
     }
 
+    /// Lists, syntax and look-ups in tables do not depend on a network.
     pub fn needs_network(&self) -> bool {
-        !matches!(self.kind(), "syntax" | "matchlist")
+        match self.kind() {
+            "syntax" | "matchlist" => false,
+            "cmd" => !self.text("command").starts_with("postmap "),
+            _ => true,
+        }
     }
 
     /// Whether the address is one that a client can have: a zone is not seen, a mapped one is IPv4.

@@ -2,7 +2,7 @@
 
 use crate::case::Case;
 use crate::folder::{Folder, write, write_old};
-use crate::network::{Network, spawn};
+use crate::network::spawn;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use testing::Programs;
@@ -10,7 +10,7 @@ use testing::programs::ENVIRONMENT;
 use toml::{Table, Value};
 
 /// Runs the command of each case with its main.cf and files in a folder of its own.
-pub fn play(_: &Network, cases: &[Case]) -> Vec<Table> {
+pub fn play(cases: &[Case]) -> Vec<Table> {
     cases.iter().map(run).collect()
 }
 

@@ -1,7 +1,7 @@
 //! What programs print, reply, log and connect to when addresses are the matter: cases with outcomes recorded from
 //! Postfix (`crates/scenarios/ipv6/*.toml`), one test for each area.
 //!
-//! Those of syntax and of lists need nothing and always run. The others have networks, a /dev/log, and a DNS server of
+//! Those of syntax, of lists and of tables need nothing and always run. The others have networks, a /dev/log, and a DNS server of
 //! their own, and need root.
 
 mod case;
@@ -52,7 +52,8 @@ fn area(name: &str) {
 fn play(cases: &Cases, group: Vec<Case>) -> Vec<(Case, Vec<String>)> {
     let observed = match group[0].kind() {
         "syntax" | "matchlist" => pure::play(&group),
-        "cmd" => network::in_own(&cases.lines_for(&group[0]), &[], &group, commands::play),
+        "cmd" if !group[0].needs_network() => commands::play(&group),
+        "cmd" => network::in_own(&cases.lines_for(&group[0]), &[], &group, |_, cases| commands::play(cases)),
         "listen" => network::in_own(&cases.net, &cases.zone, &group, listening::play_start),
         "reload" => network::in_own(&cases.net, &cases.zone, &group, listening::play_reload),
         "smtp" => network::in_own(&cases.net, &cases.zone, &group, sessions::play),
