@@ -65,8 +65,18 @@ impl Sink {
         Sink::serve_at(SocketAddr::new(ip, port.number()), keep, Some(port))
     }
 
+    /// On a socket that listens already; who waits in its queue is served.
+    pub fn on(listener: TcpListener) -> Sink {
+        Sink::serve(listener, true, None)
+    }
+
     fn serve_at(address: SocketAddr, keep: bool, port: Option<Port>) -> Sink {
         let listener = TcpListener::bind(address).unwrap_or_else(|e| panic!("sink on {address}: {e}"));
+        Sink::serve(listener, keep, port)
+    }
+
+    fn serve(listener: TcpListener, keep: bool, port: Option<Port>) -> Sink {
+        let address = listener.local_addr().unwrap_or_else(|e| panic!("sink: {e}"));
         let state = Arc::new(State {
             received: Mutex::default(),
             count: AtomicUsize::new(0),

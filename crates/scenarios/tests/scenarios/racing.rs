@@ -1,9 +1,13 @@
 //! One address family broken on the way, or refused by the server: mail takes the other.
 
 use scenarios::scenario;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::process::Command;
 use testing::dns::Zone;
 use testing::name_server::NameServer;
+use testing::wait::{PATIENCE, until_true};
 use testing::{Client, Instance, Setup, Sink, World};
 
 const V4: &str = "192.0.2.25";
@@ -104,6 +108,44 @@ fn a_worse_exchanger_gets_no_mail_before_the_better_one_has_failed() {
             let text = format!("connect to a.two.test[{hole}]:25: Connection timed out");
             assert!(mail.find_log(&[&text]).is_some(), "{text}");
         }
+    });
+}
+
+/// A server that takes no connection before somebody makes room in its queue, which is full.
+fn full_listener(text: &str) -> (TcpListener, TcpStream) {
+    use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, socket};
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("socket");
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(address(text), 25))).expect("bound");
+    listen(&socket, Backlog::new(0).expect("backlog")).expect("listening");
+    let first = TcpStream::connect((address(text), 25)).expect("the first of the queue");
+    (TcpListener::from(socket), first)
+}
+
+/// Whether a connection attempt to an address has been repeated by the kernel, which waits a second before it does.
+fn has_knocked_twice(text: &str) -> bool {
+    let output = Command::new("ss").args(["-Hton", "state", "syn-sent", "dst", text]).output().expect("ss");
+    // timer:(on,2.5sec,1)
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    shown.split("timer:(on,").skip(1).any(|timer| !timer.split(')').next().unwrap_or_default().ends_with(",0"))
+}
+
+#[test]
+fn a_worse_exchanger_gets_no_connection_while_the_better_one_is_slow() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let zone = Zone::new().mx("two.test", "a.two.test", 10).mx("two.test", "b.two.test", 20);
+        let _dns = zone.host("a.two.test", &[V4]).host("b.two.test", &[OTHER_V4]).start();
+        let mail = setup(&world, &[]).start();
+        let (better, _first) = full_listener(V4);
+        let worse = TcpListener::bind((address(OTHER_V4), 25)).expect("bound");
+        worse.set_nonblocking(true).expect("set");
+        let id = send(&mail, "x@two.test");
+        assert!(until_true(PATIENCE, || has_knocked_twice(V4)), "nobody knocks");
+        assert_eq!(worse.accept().map(drop).map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
+        let better = Sink::on(better);
+        mail.wait_log(&[&id, &format!("relay=a.two.test[{V4}]:25"), "status=sent"]);
+        assert_eq!(better.count(), 1);
+        assert_eq!(worse.accept().map(drop).map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
     });
 }
 
