@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what a message costs here and in Debian's Postfix, measured in turn on this machine.
+//! `cargo xtask bench`: what a message costs here and in C Postfix, measured in turn on this machine.
 
 mod racing;
 mod relay;
@@ -52,7 +52,7 @@ impl Systems {
             systems.push(("postfix-rs", Programs::of_folder(&folder)));
         }
         if self.only != Some(System::Ours) {
-            let root = oracle::prepare()?;
+            let root = oracle::prepare(oracle::Version::Reference)?.root;
             systems.push(("Postfix", Programs::of_oracle(&root).ok_or_else(|| Failure("no C Postfix".to_string()))?));
         }
         Ok(systems)

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// One sentence, with the object it is about and, where there is one, the remedy.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure(pub String);
 
 /// What a command returns.

@@ -7,15 +7,32 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use testing::accounts::is_root;
 
-/// A program that must be on the path, and the package that brings it.
-pub struct Tool {
-    pub program: &'static str,
-    pub package: &'static str,
+/// What must be there, and the package that brings it.
+pub enum Tool {
+    /// A program on the path.
+    Program { name: &'static str, package: &'static str },
+    /// A module that a Perl program loads.
+    PerlModule { name: &'static str, package: &'static str },
+}
+
+impl Tool {
+    fn package(&self) -> &'static str {
+        match self {
+            Tool::Program { package, .. } | Tool::PerlModule { package, .. } => package,
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        match self {
+            Tool::Program { name, .. } => on_path(name),
+            Tool::PerlModule { name, .. } => succeeds(Command::new("perl").arg(format!("-M{name}")).args(["-e", "1"])),
+        }
+    }
 }
 
 /// Sees to it that all are there; the failure names what is missing and how to install it.
 pub fn ensure(tools: &[Tool]) -> Outcome {
-    let missing: Vec<&str> = tools.iter().filter(|t| !on_path(t.program)).map(|t| t.package).collect();
+    let missing: Vec<&str> = tools.iter().filter(|tool| !tool.is_there()).map(Tool::package).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -39,7 +56,7 @@ pub fn install(packages: &[&str]) -> Outcome {
 /// Unpacks packages below `folder/root` without installing them, and installs the system libraries that they need. What
 /// `folder` held before is gone.
 pub fn unpack(packages: &[&str], folder: &Path) -> Outcome {
-    ensure(&[Tool { program: "dpkg-deb", package: "dpkg" }])?;
+    ensure(&[Tool::Program { name: "dpkg-deb", package: "dpkg" }])?;
     let _ = fs::remove_dir_all(folder);
     let root = folder.join("root");
     fs::create_dir_all(&root)?;
@@ -104,6 +121,9 @@ pub fn apt(options: &[&str], packages: &[&str]) -> Outcome {
 pub fn on_path(program: &str) -> bool {
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     let mut command = Command::new("sh");
-    command.args(["-c", "command -v \"$0\"", program]).env("PATH", path);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+    succeeds(command.args(["-c", "command -v \"$0\"", program]).env("PATH", path))
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
 }

@@ -47,7 +47,6 @@ pub fn run(targets: &[String]) -> Outcome {
 
 /// The columns that `cargo xtask test` runs: all but the types.
 pub fn tests() -> Outcome {
-    println!("== porting: kernel answers of other platforms, and methods in network namespaces");
     report(&methods_and_fixtures()?)
 }
 

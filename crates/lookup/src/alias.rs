@@ -42,7 +42,7 @@ fn entry(line: &LogicalLine) -> Result<Entry, Problem> {
         _ => return Err(Problem::at(line.number, "need name:value pair")),
     };
     if name.iter().any(|t| t.kind == Kind::Special(b'@')) {
-        return Err(Problem::at(line.number, "name must be local"));
+        return Err(Problem::at(line.number, "name must be local and have no domain"));
     }
     Ok(Entry {
         line: line.number,
@@ -177,7 +177,7 @@ mod tests {
                 "al, line 1: need name:value pair",
                 "al, line 2: need name:value pair",
                 "al, line 3: need name:value pair",
-                "al, line 4: name must be local",
+                "al, line 4: name must be local and have no domain",
             ]
         );
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// Names the folder of an unpacked C Postfix.
 pub const ORACLE: &str = "POSTFIX_ORACLE";
-/// Set to `oracle`: scenarios run on C Postfix.
+/// Names the version of C Postfix that scenarios run on, `3.11`; `ours` or not set: our programs.
 pub const SCENARIOS_ON: &str = "SCENARIOS_ON";
 /// Names the folder of our programs, if it is not the one next to the running test.
 pub const OURS: &str = "POSTFIX_RS_PROGRAMS";
@@ -35,9 +35,9 @@ pub struct Programs {
 impl Programs {
     /// Those that this run of the scenarios is about.
     pub fn under_test() -> Programs {
-        match std::env::var(SCENARIOS_ON).as_deref() {
-            Ok("oracle") => Programs::oracle().unwrap_or_else(|| panic!("{ORACLE} names no folder with C Postfix")),
-            _ => Programs::ours(),
+        match oracle_version() {
+            Some(_) => Programs::oracle().unwrap_or_else(|| panic!("{ORACLE} names no folder with C Postfix")),
+            None => Programs::ours(),
         }
     }
 
@@ -86,6 +86,11 @@ impl Programs {
         command.env_clear().envs(ENVIRONMENT).env("MAIL_CONFIG", etc).current_dir("/");
         command
     }
+}
+
+/// The version of C Postfix that this run of the scenarios is about; None when it is about our programs.
+pub fn oracle_version() -> Option<String> {
+    std::env::var(SCENARIOS_ON).ok().filter(|on| on != "ours")
 }
 
 /// What every program of an instance is started with.

@@ -6,8 +6,9 @@
 
 use crate::SystemLog;
 use crate::accounts::is_root;
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+use std::cell::RefCell;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ use std::process::Command;
 #[derive(Debug)]
 pub struct World {
     folder: PathBuf,
+    /// What hides other files, in the order in which it was put there.
+    bound: RefCell<Vec<PathBuf>>,
 }
 
 impl World {
@@ -34,7 +37,7 @@ impl World {
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap_or_else(|e| panic!("private mounts: {e}"));
         ip(&["link", "set", "lo", "up"]);
-        let world = World { folder };
+        let world = World { folder, bound: RefCell::default() };
         world.file("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");
         world.file("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
         Some(world)
@@ -70,7 +73,7 @@ impl World {
         let substitute = self.folder.join(path.replace('/', "_"));
         fs::write(&substitute, contents).unwrap_or_else(|e| panic!("{}: {e}", substitute.display()));
         let target = fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
-        bind(&substitute, &target);
+        self.bind(&substitute, &target);
     }
 
     /// A /dev with little more in it than the system's log, which is returned.
@@ -85,12 +88,12 @@ impl World {
                 fs::create_dir_all(here.parent().unwrap_or(&folder))
                     .unwrap_or_else(|e| panic!("{}: {e}", here.display()));
                 fs::write(&here, "").unwrap_or_else(|e| panic!("{}: {e}", here.display()));
-                bind(&real, &here);
+                self.bind(&real, &here);
             }
         }
         let descriptors = std::os::unix::fs::symlink("/proc/self/fd", folder.join("fd"));
         descriptors.unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-        bind(&folder, Path::new("/dev"));
+        self.bind(&folder, Path::new("/dev"));
         SystemLog::at("/dev/log")
     }
 
@@ -104,21 +107,26 @@ impl World {
         let mounted = mount(Some("overlay"), &merged, Some("overlay"), MsFlags::empty(), Some(options.as_str()));
         mounted.unwrap_or_else(|e| panic!("overlay {}: {e}", merged.display()));
         for shared in ["/proc", "/dev"] {
-            bind(Path::new(shared), &merged.join(&shared[1..]));
+            self.bind(Path::new(shared), &merged.join(&shared[1..]));
         }
         merged
+    }
+
+    fn bind(&self, source: &Path, target: &Path) {
+        let mounted = mount(Some(source), target, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>);
+        mounted.unwrap_or_else(|e| panic!("{} on {}: {e}", source.display(), target.display()));
+        self.bound.borrow_mut().push(target.to_path_buf());
     }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
+        // What something is mounted on cannot be removed.
+        for target in self.bound.take().iter().rev() {
+            let _ = umount2(target, MntFlags::MNT_DETACH);
+        }
         let _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-fn bind(source: &Path, target: &Path) {
-    let mounted = mount(Some(source), target, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>);
-    mounted.unwrap_or_else(|e| panic!("{} on {}: {e}", source.display(), target.display()));
 }
 
 fn ip(arguments: &[&str]) {

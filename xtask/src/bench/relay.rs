@@ -49,7 +49,7 @@ pub fn run(options: &Options) -> Outcome {
         accounts::ensure()?;
     }
     if options.calls {
-        packages::ensure(&[packages::Tool { program: "strace", package: "strace" }])?;
+        packages::ensure(&[packages::Tool::Program { name: "strace", package: "strace" }])?;
     }
     let systems = options.systems.prepare()?;
     println!("{} messages of 1 KiB over {} sessions", options.messages, options.sessions);

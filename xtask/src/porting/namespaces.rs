@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use testing::accounts::is_root;
 
 const TOOLS: [Tool; 2] =
-    [Tool { program: "ip", package: "iproute2" }, Tool { program: "unshare", package: "util-linux" }];
+    [Tool::Program { name: "ip", package: "iproute2" }, Tool::Program { name: "unshare", package: "util-linux" }];
 
 /// Whether all methods find what is there, in all worlds.
 pub(super) fn check() -> Outcome<Verdict> {

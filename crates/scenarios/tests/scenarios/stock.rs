@@ -10,8 +10,8 @@ use testing::{Client, Setup};
 const INSTALLER: &str = "
 smtpd_relay_restrictions = permit_mynetworks permit_sasl_authenticated defer_unauth_destination
 myhostname = mail.test
-alias_database = hash:@FOLDER@/etc/stock-aliases
-alias_maps = hash:@FOLDER@/etc/stock-aliases
+alias_database = @TYPE@:@FOLDER@/etc/stock-aliases
+alias_maps = @TYPE@:@FOLDER@/etc/stock-aliases
 myorigin = @FOLDER@/etc/mailname
 mydestination = $myhostname, mail, localhost.localdomain, , localhost
 relayhost =
@@ -41,14 +41,18 @@ fn a_stock_debian_configuration_starts_and_delivers() {
         let mut mail = Setup::new().files(files).set("smtpd_tls_security_level", "").build();
         let main_cf = std::fs::read_to_string(mail.etc().join("main.cf")).expect("main.cf");
         let folder = mail.folder().display().to_string();
-        write_old(&mail.etc().join("main.cf"), &main_cf.replace("@FOLDER@", &folder));
+        // Debian 13 and later have no hash: any more.
+        let has_hash = mail.output("postconf", &["-m"]).lines().any(|kind| kind == "hash");
+        let main_cf = main_cf.replace("@FOLDER@", &folder).replace("@TYPE@", if has_hash { "hash" } else { "lmdb" });
+        write_old(&mail.etc().join("main.cf"), &main_cf);
         write_old(&mail.etc().join("mailname"), "mail.test\n");
         let aliases = format!("alice: {}/\n", mail.maildir("alice").display());
         write_old(&mail.etc().join("stock-aliases"), &aliases);
         mail.output("sendmail", &["-bi"]);
         mail.start();
         let mut client = Client::greet(mail.v4()).expect("connected");
-        assert_eq!(client.greeting().last(), "220 mail.test ESMTP Postfix (Debian/GNU)");
+        let greeting = client.greeting().last();
+        assert!(greeting.starts_with("220 mail.test ESMTP Postfix (Debian"), "{greeting}");
         let reply = client.send("a@client.test", &["alice+box@mail.test"], "Subject: stock\n\nbody\n").expect("sent");
         assert_eq!(reply.code, 250, "{reply:?}");
         mail.sendmail(&["alice"], "Subject: by command\n\nbody\n");

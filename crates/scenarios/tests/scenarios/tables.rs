@@ -75,7 +75,7 @@ fn an_alias_database_holds_destinations_written_anew() {
         let mail = Setup::new().build();
         let table = table(&mail, "more", ALIASES);
         let told = problems(&mail, "postalias", &table);
-        assert_eq!(told, ["FILE, line 4: need name:value pair", "FILE, line 5: name must be local"]);
+        assert_eq!(told, ["FILE, line 4: need name:value pair", "FILE, line 5: name must be local and have no domain"]);
         let text = listing(&mail, &table);
         assert_eq!(text, "@\t@\nodd: name\t:include:/x, \"|cmd a\"\nroot\tjoe, \"j doe\"\n");
     });

@@ -1,0 +1,121 @@
+//! `cargo xtask oracle`: the scenarios on C Postfix as Debian has it, which is unpacked and never installed.
+//!
+//! Each version is taken from the Debian suite that has it, with the C library and the other libraries of that suite: it
+//! runs on any Debian machine, whatever that machine has itself. It needs root: C Postfix's master serves nobody else.
+
+mod private;
+mod suite;
+
+use crate::failure::{Failure, Outcome};
+use crate::packages::{self, Tool};
+use crate::{accounts, programs, test, workspace};
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+use testing::accounts::is_root;
+
+/// What is unpacked beside the libraries that these need.
+const PACKAGES: [&str; 3] = ["postfix", "postfix-lmdb", "postfix-pcre"];
+
+/// Which Postfix.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Version {
+    /// The one whose behaviour is ours.
+    #[value(name = "3.11")]
+    Reference,
+    /// That of Debian 12, which many servers run.
+    #[value(name = "3.7")]
+    Stable,
+}
+
+impl Version {
+    /// All that `cargo xtask test` runs on.
+    pub const ALL: [Version; 2] = [Version::Reference, Version::Stable];
+
+    /// Major and minor number.
+    fn wanted(self) -> (u32, u32) {
+        match self {
+            Version::Reference => (3, 11),
+            Version::Stable => (3, 7),
+        }
+    }
+
+    /// Where to look for it, in this order.
+    fn suites(self) -> &'static [&'static str] {
+        match self {
+            Version::Reference => &["sid", "forky", "trixie"],
+            Version::Stable => &["bookworm"],
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (major, minor) = self.wanted();
+        write!(f, "{major}.{minor}")
+    }
+}
+
+/// An unpacked C Postfix.
+pub struct Unpacked {
+    /// What stands for `/`.
+    pub root: PathBuf,
+    /// Which version this run asks for: the one that oracle.toml means.
+    pub version: Version,
+    /// Its own word for its version, `3.11.7`.
+    pub release: String,
+}
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Only scenarios whose names contain this
+    filter: Option<String>,
+    /// Which Postfix
+    #[arg(long, value_enum, default_value_t = Version::Reference)]
+    version: Version,
+}
+
+/// Runs the scenarios whose names match, or all.
+pub fn run(options: &Options) -> Outcome {
+    packages::ensure(&test::TOOLS)?;
+    let unpacked = prepare(options.version)?;
+    test::on_oracle(&unpacked, options.filter.as_deref())
+}
+
+/// Unpacks C Postfix, if that was not done before.
+pub fn prepare(version: Version) -> Outcome<Unpacked> {
+    if !is_root() {
+        return Err(Failure("the oracle needs root: C Postfix's master serves nobody else".to_string()));
+    }
+    accounts::ensure()?;
+    let folder = folder(version);
+    let (root, done) = (folder.join("root"), folder.join("done"));
+    if let Ok(release) = fs::read_to_string(&done) {
+        return Ok(Unpacked { root, version, release });
+    }
+    packages::ensure(&[Tool::Program { name: "patchelf", package: "patchelf" }])?;
+    println!("unpacking Postfix {version} into {}", root.display());
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&root)?;
+    suite::unpack(&PACKAGES, version, &folder)?;
+    private::make(&root)?;
+    let release = private::release(&root)?;
+    let (major, minor) = version.wanted();
+    if !release.starts_with(&format!("{major}.{minor}.")) {
+        println!(
+            "Debian has no Postfix {version} any more; the nearest is {release}, which the scenarios run on instead"
+        );
+    }
+    fs::write(done, &release)?;
+    Ok(Unpacked { root, version, release })
+}
+
+/// Below `target/`, or below the directory of temporary files when the mail system's user cannot reach that.
+fn folder(version: Version) -> PathBuf {
+    let target = workspace::target();
+    let parent = match programs::is_reachable(&target) {
+        true => target.join("oracle"),
+        false => std::env::temp_dir().join("postfix-rs-oracle"),
+    };
+    parent.join(version.to_string())
+}
