@@ -1,57 +1,99 @@
 //! virtual_alias_maps: one address becomes many, again and again until nothing changes.
 //!
-//! It ends whatever the tables say: an address is replaced once; limits bound the number of results and their length.
+//! An address that its own entry names stays as it is. Every other circle is a mistake of the site: the message is not
+//! accepted for now, rather than returned to somebody who cannot repair it. Limits bound the steps, the results and their
+//! length, so that it ends whatever the tables say.
 
 use std::collections::HashSet;
 
-use ipc::cleanup::flags;
+use ipc::cleanup::{flags, status};
 use ipc::rewrite::Context;
 
-use crate::canonical::{Failed, results};
+use crate::canonical::Failed;
 use crate::incoming::Incoming;
+
+/// Replacements after which others get their turn.
+const STEPS_AT_ONCE: usize = 100;
+
+/// The addresses that one address has become so far.
+struct Expansion<'a> {
+    /// The address that the client gave.
+    original: &'a [u8],
+    /// Those that were looked up, and those that are yet to be.
+    addresses: Vec<Vec<u8>>,
+    /// Addresses that their own entry names, in lower case.
+    settled: HashSet<Vec<u8>>,
+    /// Replacements so far.
+    steps: usize,
+}
 
 impl Incoming<'_> {
     /// What an address stands for; itself when no table knows it.
-    pub(crate) async fn expand(&mut self, address: &[u8]) -> Result<Vec<Vec<u8>>, Failed> {
+    pub(crate) async fn expand(&mut self, original: &[u8]) -> Result<Vec<Vec<u8>>, Failed> {
+        let addresses = vec![original.to_vec()];
+        if self.flags & flags::MAP == 0 || self.worker.tables.virtual_alias.is_empty() {
+            return Ok(addresses);
+        }
+        let mut expansion = Expansion { original, addresses, settled: HashSet::new(), steps: 0 };
+        let mut at = 0;
+        while at < expansion.addresses.len() {
+            self.settle(&mut expansion, at).await?;
+            at += 1;
+        }
+        Ok(expansion.addresses)
+    }
+
+    /// Replaces the address in one place until no table knows it. Of several results the first takes the place, the others
+    /// have their turn later.
+    async fn settle(&mut self, expansion: &mut Expansion<'_>, at: usize) -> Result<(), Failed> {
         let worker = self.worker;
         let maps = &worker.tables.virtual_alias;
-        if self.flags & flags::MAP == 0 || maps.is_empty() {
-            return Ok(vec![address.to_vec()]);
-        }
         let propagate = worker.settings.propagates("virtual");
-        let mut replaced = HashSet::new();
-        let mut finished = Vec::new();
-        // The next address to look at is the last one; depth counts replacements on its way.
-        let mut todo = vec![(address.to_vec(), 0usize)];
-        while let Some((address, depth)) = todo.pop() {
-            let found = if replaced.contains(&folded(&address)) { None } else { self.find(maps, &address)? };
-            let Some(found) = found else {
-                finished.push(address);
-                continue;
-            };
-            if depth >= worker.settings.recursion_limit {
-                self.refuse_mapping(maps, "unreasonable", "map nesting", &address);
-                return Err(Failed);
+        let mut replacements = 0;
+        while !expansion.settled.contains(&folded(&expansion.addresses[at])) {
+            if replacements >= worker.settings.recursion_limit {
+                return self.refuse_expansion(&format!("map nesting for {}", shown(expansion.original)));
             }
-            replaced.insert(folded(&address));
-            let results = results(&found, &address, propagate);
-            if finished.len() + todo.len() + results.len() > worker.settings.expansion_limit {
-                self.refuse_mapping(maps, "unreasonable", "map expansion size", &address);
-                return Err(Failed);
-            }
-            for result in results.into_iter().rev() {
+            let address = expansion.addresses[at].clone();
+            let Some(results) = self.find_addresses(maps, &address, propagate)? else { break };
+            replacements += 1;
+            let mut place = Some(at);
+            for result in results {
                 let result = self.rewrite(Context::Local, &result).await?;
                 if result.len() > worker.settings.address_length_limit {
-                    self.refuse_mapping(maps, "unreasonable", "result", &address);
-                    return Err(Failed);
+                    return self.refuse_expansion(&format!("result {}...", shown(&result)));
                 }
-                todo.push((result, depth + 1));
+                if result.eq_ignore_ascii_case(&address) {
+                    expansion.settled.insert(folded(&address));
+                }
+                match place.take() {
+                    Some(at) => expansion.addresses[at] = result,
+                    None => expansion.addresses.push(result),
+                }
+                if expansion.addresses.len() > worker.settings.expansion_limit {
+                    return self.refuse_expansion(&format!("map expansion size for {}", shown(expansion.original)));
+                }
+            }
+            expansion.steps += 1;
+            if expansion.steps.is_multiple_of(STEPS_AT_ONCE) {
+                tokio::task::yield_now().await;
             }
         }
-        Ok(finished)
+        Ok(())
+    }
+
+    fn refuse_expansion<T>(&mut self, what: &str) -> Result<T, Failed> {
+        let title = self.worker.tables.virtual_alias.title();
+        logging::warning!("{}: unreasonable {title} {what} -- message not accepted, try again later", self.id);
+        self.fail(status::DEFER, "4.6.0 Alias expansion error");
+        Err(Failed)
     }
 }
 
 fn folded(address: &[u8]) -> Vec<u8> {
     address.to_ascii_lowercase()
+}
+
+fn shown(address: &[u8]) -> String {
+    text::printable(&address[..address.len().min(300)])
 }

@@ -76,7 +76,7 @@ impl Incoming<'_> {
 
     /// Asks trivial-rewrite, unless the address is obviously complete.
     pub(crate) async fn rewrite(&mut self, context: Context, address: &[u8]) -> Result<Vec<u8>, Failed> {
-        if is_complete(address) {
+        if address.is_empty() || is_complete(address) {
             return Ok(address.to_vec());
         }
         match self.worker.rewriter.rewrite(context, address).await {
@@ -93,8 +93,7 @@ impl Incoming<'_> {
     async fn map(&mut self, maps: &Maps, mut address: Vec<u8>) -> Result<Vec<u8>, Failed> {
         let propagate = self.worker.settings.propagates("canonical");
         for _ in 0..MAX_NESTING {
-            let Some(found) = self.find(maps, &address)? else { return Ok(address) };
-            let mut results = results(&found, &address, propagate);
+            let Some(mut results) = self.find_addresses(maps, &address, propagate)? else { return Ok(address) };
             if results.len() > 1 {
                 let shown = text::printable(&address);
                 logging::warning!("{}: multi-valued {} entry for {shown}", self.id, maps.title());
@@ -106,8 +105,31 @@ impl Incoming<'_> {
             }
             address = next;
         }
-        self.refuse_mapping(maps, "unreasonable", "map nesting", &address);
-        Err(Failed)
+        // Postfix's words; like Postfix, the message is accepted for what the address has become.
+        let (shown, title) = (text::printable(&address), maps.title());
+        logging::warning!(
+            "{}: unreasonable {title} map nesting for {shown} -- message not accepted, try again later",
+            self.id
+        );
+        Ok(address)
+    }
+
+    /// The addresses of an address's entry, at least one: each with the unmatched extension when that is wanted, and with
+    /// the local part of `address` where the value is `@domain`. A value without any address refuses the message for now.
+    pub(crate) fn find_addresses(
+        &mut self,
+        maps: &Maps,
+        address: &[u8],
+        propagate: bool,
+    ) -> Result<Option<Vec<Vec<u8>>>, Failed> {
+        let Some(found) = self.find(maps, address)? else { return Ok(None) };
+        let results = results(&found, address, propagate);
+        if results.is_empty() {
+            let (shown, value) = (text::printable(address), text::printable(&found.value));
+            logging::warning!("{} lookup of {shown} returns non-address result \"{value}\"", maps.title());
+            return Err(self.table_failed(maps, address));
+        }
+        Ok(Some(results))
     }
 
     /// Looks an address up as address tables are; a broken table refuses the message for now.
@@ -117,35 +139,32 @@ impl Incoming<'_> {
         }
         let worker = self.worker;
         let keys = address_keys(address, &worker.settings.delimiters, |domain| worker.domains.contains(domain));
-        maps.search(&keys).map_err(|_| {
-            let (shown, title) = (text::printable(address), maps.title());
-            logging::warning!(
-                "{}: {title} map lookup problem for {shown} -- message not accepted, try again later",
-                self.id
-            );
-            self.fail(status::WRITE, "");
-            Failed
-        })
+        maps.search(&keys).map_err(|_| self.table_failed(maps, address))
     }
 
-    pub(crate) fn refuse_mapping(&mut self, maps: &Maps, what: &str, of: &str, address: &[u8]) {
-        let shown = text::printable(address);
-        let title = maps.title();
-        logging::warning!("{}: {what} {title} {of} for {shown} -- message not accepted, try again later", self.id);
-        self.fail(status::DEFER, "4.6.0 Alias expansion error");
+    fn table_failed(&mut self, maps: &Maps, address: &[u8]) -> Failed {
+        let (shown, title) = (text::printable(address), maps.title());
+        logging::warning!(
+            "{}: {title} map lookup problem for {shown} -- message not accepted, try again later",
+            self.id
+        );
+        self.fail(status::WRITE, "");
+        Failed
     }
 }
 
-/// The addresses of a table's value, each with the unmatched extension when that is wanted, and with the local part of
-/// `address` where the value is `@domain`.
-pub fn results(found: &Found, address: &[u8], propagate: bool) -> Vec<Vec<u8>> {
+/// The addresses of a table's value. One that is `<>` and nothing else is the null address.
+fn results(found: &Found, address: &[u8], propagate: bool) -> Vec<Vec<u8>> {
+    if found.value.trim_ascii() == b"<>" {
+        return vec![Vec::new()];
+    }
     let mailboxes = address::mailboxes(&found.value);
     let result = |mailbox: address::Mailbox| {
         let value = address::unquote(&mailbox.address);
         let (local, domain) = address::split(&value);
         let domain = domain.map(<[u8]>::to_vec);
         let mut local = local.to_vec();
-        if local.is_empty() && domain.is_some() {
+        if local.is_empty() && mailbox.address.starts_with(b"@") {
             local = address::split(address).0.to_vec();
         } else if let (true, false, Some(extension)) = (propagate, found.whole_domain, &found.extension) {
             local.extend_from_slice(extension);

@@ -115,7 +115,10 @@ impl Incoming<'_> {
             if gap.is_some_and(|gap| gap.iter().all(u8::is_ascii_whitespace)) {
                 out.push(b',');
             }
-            out.extend_from_slice(&address::quote(&standard));
+            match &standard[..] {
+                b"" if !mailbox.bracketed => out.extend_from_slice(b"\"\""),
+                standard => out.extend_from_slice(&address::quote(standard)),
+            }
             kept = mailbox.range.end;
             bare_end = (!mailbox.bracketed).then_some(kept);
         }

@@ -34,8 +34,6 @@ mod field;
 mod generated;
 mod header;
 mod incoming;
-#[cfg(test)]
-mod laws;
 mod masquerade;
 mod mime;
 mod recipients;
@@ -44,6 +42,8 @@ mod refold;
 mod service;
 mod settings;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::process::ExitCode;
 

@@ -74,8 +74,7 @@ impl Incoming<'_> {
         self.size.flags |= pending.notify << NOTIFY_SHIFT;
         self.warning_time();
         for address in &expanded {
-            let original = if self.worker.settings.original_recipient { &given } else { address };
-            self.write(&Written { address, original, dsn_original: &dsn_original, notify });
+            self.write(&Written { address, original: &given, dsn_original: &dsn_original, notify });
         }
         if self.stage == Stage::Envelope {
             self.recipients.given = self.size.recipients > 0;
@@ -97,18 +96,19 @@ impl Incoming<'_> {
         let mut copies = std::mem::take(&mut self.recipients.copies);
         let always = &self.worker.settings.always_bcc;
         if self.flags & flags::BCC != 0 && !always.is_empty() {
-            copies.push(first_address(always.as_bytes()));
+            copies.push(always.clone().into_bytes());
         }
         for copy in copies {
             self.copy(&copy).await;
         }
     }
 
+    /// Adds the receiver of a hidden copy. The setting is one address in internal form, whatever it looks like.
     async fn copy(&mut self, copy: &[u8]) {
-        let Ok(address) = self.rewrite(ipc::rewrite::Context::Local, copy).await else { return };
+        let Ok(address) = self.standard_form(Place::EnvelopeRecipient, copy).await else { return };
         let Ok(expanded) = self.expand(&address).await else { return };
-        for address in &expanded {
-            self.write(&Written { address, original: copy, dsn_original: b"", notify: NOTIFY_NEVER });
+        for receiver in &expanded {
+            self.write(&Written { address: receiver, original: &address, dsn_original: b"", notify: NOTIFY_NEVER });
         }
     }
 
@@ -117,7 +117,7 @@ impl Incoming<'_> {
         if self.flags & flags::BCC == 0 || address.is_empty() {
             return Ok(None);
         }
-        Ok(self.find(maps, address)?.map(|found| first_address(&found.value)))
+        Ok(self.find(maps, address)?.map(|found| found.value))
     }
 
     fn write(&mut self, recipient: &Written<'_>) {
@@ -135,11 +135,16 @@ impl Incoming<'_> {
         self.size.recipients += 1;
     }
 
-    /// duplicate_filter_limit: the same recipient for the same reason gets one copy.
+    /// duplicate_filter_limit: the same recipient for the same reason gets one copy; without enable_original_recipient,
+    /// for any reason.
     fn is_duplicate(&mut self, recipient: &Written<'_>) -> bool {
         let notify = [recipient.notify as u8];
-        let parts = [recipient.address, recipient.original, recipient.dsn_original, &notify];
-        let mut key = parts.join(&b'\n');
+        let reasons = [recipient.original, recipient.dsn_original, &notify];
+        let mut key = recipient.address.to_vec();
+        if self.worker.settings.original_recipient {
+            // No part has a newline in it but by malice, which gains nothing here.
+            reasons.iter().for_each(|part| key.extend_from_slice(&[b"\n", *part].concat()));
+        }
         key.make_ascii_lowercase();
         if self.recipients.seen.contains(&key) {
             return true;
@@ -174,9 +179,4 @@ fn expanded_record(original: &[u8], address: &[u8], dsn_orig_rcpt: &[u8], notify
 fn dsn_form(address: &[u8]) -> Vec<u8> {
     let kind: &[u8] = if address.is_ascii() { b"rfc822;" } else { b"utf-8;" };
     [kind, &address::quote(address)].concat()
-}
-
-fn first_address(value: &[u8]) -> Vec<u8> {
-    let first = address::mailboxes(value).into_iter().next();
-    first.map(|mailbox| address::unquote(&mailbox.address)).unwrap_or_default()
 }

@@ -152,7 +152,7 @@ fn spool_root() -> std::path::PathBuf {
 
 #[cfg(test)]
 fn spool_root() -> std::path::PathBuf {
-    crate::laws::spool_root()
+    crate::tests::spool_root()
 }
 
 fn lower(list: Vec<String>) -> Vec<String> {

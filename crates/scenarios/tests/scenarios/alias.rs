@@ -1,7 +1,7 @@
 //! Aliases: users, lists with owners, commands, loops.
 
 use scenarios::scenario;
-use testing::{Instance, Setup};
+use testing::{Client, Instance, Setup};
 
 /// An instance that knows these aliases beside its users.
 fn with_aliases(text: &str) -> Instance {
@@ -75,5 +75,45 @@ fn mail_that_was_delivered_to_an_address_before_is_not_delivered_to_it_again() {
         mail.wait_log(&["dsn=5.4.6, status=bounced (mail forwarding loop for alice@mail.test)"]);
         mail.wait_mail("carol", 1);
         mail.wait_idle();
+    });
+}
+
+/// What a client hears about a message to this address, with these tables.
+fn outcome(settings: &[(&str, &str)], to: &str) -> String {
+    let setup = Setup::new().set("relay_domains", "v.test").set("relay_transport", "error:nobody");
+    let mail = settings.iter().fold(setup, |setup, (name, value)| setup.set(name, *value)).start();
+    let mut client = Client::greet(mail.v4()).expect("connected");
+    let reply = client.send("carol@mail.test", &[to], "Subject: hello\n\nbody\n").expect("reply");
+    mail.wait_idle();
+    reply.last()
+}
+
+#[test]
+fn a_circle_of_virtual_aliases_asks_the_client_to_come_again() {
+    scenario(|| {
+        let circle = "inline:{{a@v.test = b@v.test}, {b@v.test = a@v.test}}";
+        let reply = outcome(&[("virtual_alias_maps", circle)], "a@v.test");
+        assert_eq!(reply, "451 4.6.0 Alias expansion error");
+        let copy = [("virtual_alias_maps", circle), ("always_bcc", "b@v.test")];
+        assert_eq!(outcome(&copy, "alice@mail.test"), "451 4.6.0 Alias expansion error");
+    });
+}
+
+#[test]
+fn a_virtual_alias_without_an_address_asks_the_client_to_come_again() {
+    scenario(|| {
+        let reply = outcome(&[("virtual_alias_maps", "inline:{{a@v.test = (nobody)}}")], "a@v.test");
+        assert_eq!(reply, "451 4.3.0 Error: queue file write error");
+    });
+}
+
+#[test]
+fn a_circle_of_canonical_addresses_is_left_after_ten_steps() {
+    scenario(|| {
+        let circle = "inline:{{alice@mail.test = bob@mail.test}, {bob@mail.test = alice@mail.test}}";
+        let mail = Setup::new().set("recipient_canonical_maps", circle).start();
+        mail.sendmail(&["-f", "carol@mail.test", "alice@mail.test"], "Subject: hello\n\nbody\n");
+        mail.wait_mail("alice", 1);
+        mail.wait_log(&["unreasonable recipient_canonical_maps map nesting for alice@mail.test"]);
     });
 }
