@@ -151,7 +151,7 @@ impl Cleanup {
         if let Some(committer) = &*committer {
             return Ok(committer.clone());
         }
-        Ok(committer.insert(Committer::start()?).clone())
+        Ok(committer.insert(Committer::start(self.settings.spool.storage())?).clone())
     }
 
     /// A message is complete in the incoming queue.

@@ -251,9 +251,12 @@ impl Replacement {
     /// The content cannot be written; the file is as it was.
     pub fn commit(self, content: &[u8]) -> Result<(), StoreError> {
         let metadata = fs::metadata(&self.target).map_err(failed("open", &self.target))?;
+        let folder = self.target.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        // Open before its entry changes: an error of the disk is told to those who were there when it happened.
+        let folder = File::open(folder).map_err(failed("open", folder))?;
         fill(&self.copy, content, &metadata)
             .and_then(|()| fs::rename(&self.temporary, &self.target))
-            .and_then(|()| File::open(self.target.parent().unwrap_or(Path::new(".")))?.sync_all())
+            .and_then(|()| folder.sync_all())
             .map_err(failed("update", &self.target))
     }
 }

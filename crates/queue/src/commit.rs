@@ -4,6 +4,11 @@
 //! arrive while the disk is busy are committed together by one syncfs of the queue's file system,
 //! unless others write so much to that file system that waiting for each file alone is cheaper.
 //! Every waiter learns the result; nobody is told of success before the disk said so.
+//!
+//! The kernel tells a write error to the descriptors that were open when it happened, and to a new
+//! one only if nobody has heard of it yet. So a syncfs counts for a file only through a descriptor
+//! that is at least as old as the file's first byte: that of the oldest file of the batch. If it
+//! fails, each file is asked about itself: the error may be that of somebody else's file.
 
 use std::fs::File;
 use std::future::Future;
@@ -16,6 +21,8 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
+use crate::storage::{Names, Storage, syncfs};
+
 /// The thread that waits for the disk; it ends when the last handle is gone.
 #[derive(Clone)]
 pub struct Committer {
@@ -24,20 +31,44 @@ pub struct Committer {
 
 impl Committer {
     /// Starts the thread. All files must be on one file system, that of the queue directory.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(storage: Storage) -> io::Result<Self> {
         let (sender, receiver) = channel();
-        let together = syncfs_reports_errors();
+        let together = storage.commits_together();
         std::thread::Builder::new().name("commit".into()).spawn(move || run(&receiver, together))?;
         Ok(Self { sender })
     }
 
     /// Has `file` written to disk. The result is what the future yields.
-    pub fn submit(&self, file: File) -> Pending {
+    pub fn submit(&self, file: Unsynced) -> Pending {
         let pending = Pending { state: Arc::default() };
         let job = Job { file, state: Arc::clone(&pending.state) };
         // When the thread is gone, the returned job is dropped, which tells the waiter.
         drop(self.sender.send(job));
         pending
+    }
+}
+
+/// A new file that the disk may not have yet.
+#[derive(Debug)]
+pub struct Unsynced {
+    /// Open since before its first byte, and never synchronised.
+    pub(crate) file: File,
+    /// The directory that its name is in.
+    pub(crate) names: Names,
+    /// A time between its opening and its first byte.
+    since: Instant,
+}
+
+impl Unsynced {
+    /// A file that was made just now, and is still empty.
+    pub fn new(file: File, names: Names) -> Self {
+        Self { file, names, since: Instant::now() }
+    }
+
+    /// Waits until the file and its name are on disk.
+    pub(crate) fn sync(&self) -> Result<(), Errno> {
+        nix::unistd::fsync(&self.file)?;
+        self.names.sync(&self.file)
     }
 }
 
@@ -70,7 +101,7 @@ struct State {
 }
 
 struct Job {
-    file: File,
+    file: Unsynced,
     state: Arc<Mutex<State>>,
 }
 
@@ -108,16 +139,15 @@ fn run(receiver: &Receiver<Job>, together: bool) {
 
 fn commit(batch: &[Job], together: bool, costs: &mut Costs) {
     let start = Instant::now();
-    match batch {
-        [first, _, ..] if together && costs.prefer_together(batch.len()) => {
-            let result = syncfs(&first.file);
-            costs.together(start.elapsed());
-            batch.iter().for_each(|job| job.finish(result));
-        }
-        _ => {
-            batch.iter().for_each(|job| job.finish(nix::unistd::fsync(&job.file)));
-            costs.alone(start.elapsed(), batch.len());
-        }
+    if together && batch.len() > 1 && costs.prefer_together(batch.len()) {
+        // Opened before any of the others had a byte.
+        let oldest = batch.iter().min_by_key(|job| job.file.since);
+        let all = oldest.map_or(Err(Errno::EIO), |oldest| syncfs(&oldest.file.file));
+        costs.together(start.elapsed());
+        batch.iter().for_each(|job| job.finish(all.or_else(|_| job.file.sync())));
+    } else {
+        batch.iter().for_each(|job| job.finish(job.file.sync()));
+        costs.alone(start.elapsed(), batch.len());
     }
 }
 
@@ -157,28 +187,6 @@ impl Costs {
     }
 }
 
-#[cfg(target_os = "linux")]
-fn syncfs(file: &File) -> Result<(), Errno> {
-    nix::unistd::syncfs(file)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn syncfs(_: &File) -> Result<(), Errno> {
-    Err(Errno::ENOSYS)
-}
-
-/// syncfs reports write errors since Linux 5.8; before that, and elsewhere, each file gets its own
-/// fsync.
-fn syncfs_reports_errors() -> bool {
-    let release = nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
-    cfg!(target_os = "linux") && release.is_ok_and(|release| at_least(&release, (5, 8)))
-}
-
-fn at_least(release: &str, wanted: (u32, u32)) -> bool {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|text| text.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
-}
-
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     // A panic elsewhere leaves the state as whole as before.
     state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -200,11 +208,5 @@ mod tests {
         assert!(!costs.prefer_together(10));
         // It is tried again when the disk had time to become quiet.
         assert!((0..200).any(|_| costs.prefer_together(10)));
-    }
-
-    #[test]
-    fn kernels_whose_syncfs_reports_errors_are_known_by_their_release() {
-        assert!(at_least("5.8.0-1-amd64", (5, 8)) && at_least("6.1.0", (5, 8)) && at_least("5.10", (5, 8)));
-        assert!(!at_least("5.7.19", (5, 8)) && !at_least("4.19.0", (5, 8)) && !at_least("", (5, 8)));
     }
 }

@@ -13,9 +13,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 
-use crate::commit::{Committer, Pending};
+use crate::commit::{Committer, Pending, Unsynced};
 use crate::record::{self, Type};
-use crate::transition::make_parents;
+use crate::storage::Names;
+use crate::transition::name_below;
 use crate::{QueueId, QueueName, SizeRecord, Spool};
 
 /// Mode of a file that cleanup is writing.
@@ -35,7 +36,7 @@ const ATTEMPTS: usize = 1000;
 /// A queue file that is being written. Dropping it removes the file.
 pub struct NewFile {
     guard: Guard,
-    file: File,
+    unsynced: Unsynced,
     buffer: Vec<u8>,
     written: u64,
 }
@@ -51,14 +52,12 @@ impl NewFile {
     /// and try again.
     pub fn create(spool: &Spool, queue: QueueName, mode: u32, long: bool) -> io::Result<Self> {
         let (temporary, file) = create_temporary(spool, queue, mode)?;
-        let guard = match give_name(spool, queue, &temporary, &file, long) {
-            Ok(id) => Guard { spool: spool.clone(), queue, id, keep: false },
-            Err(error) => {
-                let _ = fs::remove_file(&temporary);
-                return Err(named(error, &temporary));
-            }
-        };
-        Ok(Self { guard, file, buffer: Vec::with_capacity(4096), written: 0 })
+        let (id, names) = give_name(spool, queue, &temporary, &file, long).map_err(|error| {
+            let _ = fs::remove_file(&temporary);
+            named(error, &temporary)
+        })?;
+        let guard = Guard { spool: spool.clone(), queue, id, keep: false };
+        Ok(Self { guard, unsynced: Unsynced::new(file, names), buffer: Vec::with_capacity(4096), written: 0 })
     }
 
     /// The identifier of the message.
@@ -103,13 +102,13 @@ impl NewFile {
             return Ok(());
         }
         self.flush()?;
-        self.file.write_all_at(bytes, offset)
+        self.unsynced.file.write_all_at(bytes, offset)
     }
 
     /// The file with everything in it that was appended so far.
     pub fn flushed(&mut self) -> io::Result<&File> {
         self.flush()?;
-        Ok(&self.file)
+        Ok(&self.unsynced.file)
     }
 
     /// Moves the incomplete file to another queue (a message that is put on hold).
@@ -117,7 +116,8 @@ impl NewFile {
     /// Transition: incomplete -> incomplete elsewhere. A crash before or after leaves no mail.
     pub fn move_to(&mut self, queue: QueueName) -> io::Result<()> {
         let target = self.guard.spool.path(queue, &self.guard.id);
-        make_parents(&target, || fs::rename(self.guard.path(), &target))?;
+        let spool = &self.guard.spool;
+        self.unsynced.names = name_below(spool, &target, || fs::rename(self.guard.path(), &target))?;
         self.guard.queue = queue;
         Ok(())
     }
@@ -144,9 +144,10 @@ impl NewFile {
         // The queue manager leaves files of the future alone; the clock of a network file system
         // is not ours.
         let now = SystemTime::now();
-        self.file.set_times(FileTimes::new().set_accessed(now).set_modified(now))?;
-        self.file.set_permissions(Permissions::from_mode(mode))?;
-        Ok(Complete { guard: self.guard, file: self.file })
+        let file = &self.unsynced.file;
+        file.set_times(FileTimes::new().set_accessed(now).set_modified(now))?;
+        file.set_permissions(Permissions::from_mode(mode))?;
+        Ok(Complete { guard: self.guard, unsynced: self.unsynced })
     }
 
     fn flush_when_full(&mut self) -> io::Result<()> {
@@ -154,7 +155,7 @@ impl NewFile {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.write_all_at(&self.buffer, self.written)?;
+        self.unsynced.file.write_all_at(&self.buffer, self.written)?;
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
@@ -164,7 +165,7 @@ impl NewFile {
 /// A complete file that may not be on disk yet. Dropping it removes the file.
 pub struct Complete {
     guard: Guard,
-    file: File,
+    unsynced: Unsynced,
 }
 
 impl Complete {
@@ -176,10 +177,10 @@ impl Complete {
     /// Waits until file and directory entry are on disk.
     ///
     /// Transition: complete -> acknowledged as soon as the caller says so. The rename came before,
-    /// so that a journaling file system has it on disk with the file. An error removes the file:
-    /// the client keeps the message.
+    /// so that a journaling file system has it on disk with the file; on others the directory is
+    /// waited for too. An error removes the file: the client keeps the message.
     pub fn sync(mut self) -> io::Result<QueueId> {
-        self.file.sync_all()?;
+        self.unsynced.sync()?;
         self.guard.keep = true;
         Ok(self.guard.id.clone())
     }
@@ -188,8 +189,8 @@ impl Complete {
     ///
     /// Transition: as [`Self::sync`]. Dropping the future before it is ready removes the file.
     pub async fn commit(self, committer: &Committer) -> io::Result<QueueId> {
-        let Self { mut guard, file } = self;
-        let pending: Pending = committer.submit(file);
+        let Self { mut guard, unsynced } = self;
+        let pending: Pending = committer.submit(unsynced);
         pending.await?;
         guard.keep = true;
         Ok(guard.id.clone())
@@ -237,15 +238,15 @@ fn create_temporary(spool: &Spool, queue: QueueName, mode: u32) -> io::Result<(P
 }
 
 /// Renames to a name that tells the inode; no other file can have it at the same time.
-fn give_name(spool: &Spool, queue: QueueName, from: &PathBuf, file: &File, long: bool) -> io::Result<QueueId> {
+fn give_name(spool: &Spool, queue: QueueName, from: &PathBuf, file: &File, long: bool) -> io::Result<(QueueId, Names)> {
     let inode = file.metadata()?.ino();
     let mut attempt = 0;
     loop {
         let id = QueueId::new(since_epoch(), inode, long);
         let target = spool.path(queue, &id);
         attempt += 1;
-        match make_parents(&target, || fs::rename(from, &target)) {
-            Ok(()) => return Ok(id),
+        match name_below(spool, &target, || fs::rename(from, &target)) {
+            Ok(names) => return Ok((id, names)),
             Err(error) => match error.raw_os_error().map(Errno::from_raw) {
                 Some(Errno::EPERM | Errno::EISDIR) if attempt < ATTEMPTS => {}
                 _ => return Err(error),

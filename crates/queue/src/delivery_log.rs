@@ -9,7 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
-use crate::transition::make_parents;
+use crate::transition::name_below;
 use crate::{QueueId, QueueName, Spool};
 
 /// Longest line that is kept.
@@ -79,12 +79,13 @@ impl Entry {
 /// Transition: log -> longer log. A crash of this process before: the recipient is not marked done
 /// yet and is tried again. After: the recipient may be logged twice. Logs that a report is made
 /// from (bounce, trace) are on disk when this returns, because the recipient is marked done next; a
-/// lost defer log is written again at the next attempt. On failure the log is cut back to its old
+/// lost defer log is written again at the next attempt. The name of a new log goes with its first
+/// entries. On failure the log is cut back to its old
 /// length.
 pub fn append(spool: &Spool, queue: QueueName, id: &QueueId, entries: &[Entry], compatible: bool) -> io::Result<()> {
     let path = spool.path(queue, id);
     let mut opened = None;
-    make_parents(&path, || {
+    let names = name_below(spool, &path, || {
         opened = Some(OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?);
         Ok(())
     })?;
@@ -95,7 +96,10 @@ pub fn append(spool: &Spool, queue: QueueName, id: &QueueId, entries: &[Entry], 
     let length = file.metadata()?.len();
     let text: Vec<u8> = entries.iter().flat_map(|entry| entry.encode(compatible)).collect();
     let durable = queue != QueueName::Defer;
-    let result = file.write_all(&text).and_then(|()| if durable { file.sync_all() } else { Ok(()) });
+    let result = file.write_all(&text).and_then(|()| match durable {
+        true => file.sync_all().and_then(|()| if length == 0 { Ok(names.sync(&file)?) } else { Ok(()) }),
+        false => Ok(()),
+    });
     if result.is_err() {
         let _ = file.set_len(length);
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use config::{Config, ValueError, param};
 
 use crate::QueueId;
+use crate::storage::Storage;
 
 /// A directory of the queue. Message queues hold queue files; log queues hold per-message logs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -120,15 +121,17 @@ impl Default for Hashing {
 pub struct Spool {
     root: PathBuf,
     hashing: Hashing,
+    storage: Storage,
 }
 
 impl Spool {
-    /// The queue directory at `root` (`queue_directory`).
+    /// The queue directory at `root` (`queue_directory`). To be made before a sandbox is entered: it looks up what kind
+    /// of file system that is.
     pub fn new(root: impl Into<PathBuf>, hashing: Hashing) -> Self {
         let root = root.into();
         // Paths appear in warnings as Postfix writes them: without a leading "./".
         let root = if root == Path::new(".") { PathBuf::new() } else { root };
-        Self { root, hashing }
+        Self { storage: Storage::of(&root), root, hashing }
     }
 
     /// The queue directory as main.cf describes it, seen from within: daemons and commands have it
@@ -143,6 +146,11 @@ impl Spool {
     /// `queue_directory`, empty when it is the working directory.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What the file system of the queue directory promises.
+    pub fn storage(&self) -> Storage {
+        self.storage
     }
 
     /// The directory of one queue.

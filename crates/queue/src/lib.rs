@@ -49,6 +49,7 @@ pub mod mark;
 pub mod record;
 pub mod scan;
 pub mod size;
+pub mod storage;
 pub mod stream;
 mod transition;
 

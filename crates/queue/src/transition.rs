@@ -1,18 +1,21 @@
 //! Transitions between the states of a message: each is one rename or one unlink.
 //!
 //! A rename is atomic: a crash of a process leaves the message in the one place or the other,
-//! never in both or in none. None of these waits for the disk; after a crash of the system a
-//! message may be found in the state before, which is a state in which it is mail.
+//! never in both or in none. After a crash of the system a message may be found in the state
+//! before, which is a state in which it is mail: a journaling file system keeps the order of
+//! changes, and none of these waits for the disk. On a file system that keeps no order the old name
+//! could be gone on disk before the new one is there, so the new directory is waited for at once.
 
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
+use crate::storage::Names;
 use crate::{QueueId, QueueName, Spool};
 
 /// Mode bit: the queue manager gives the message one attempt at dead destinations.
@@ -118,7 +121,12 @@ impl Spool {
     /// missing.
     pub fn rename(&self, id: &QueueId, from: QueueName, to: QueueName) -> io::Result<()> {
         let target = self.path(to, id);
-        make_parents(&target, || fs::rename(self.path(from, id), &target))
+        let names = name_below(self, &target, || fs::rename(self.path(from, id), &target))?;
+        if self.storage().loses_renamed_files() {
+            // The file has its new name, whatever the disk says of it. Nobody was told anything.
+            let _ = names.sync_directory();
+        }
+        Ok(())
     }
 
     /// Sets access and modification time, in whole seconds.
@@ -131,18 +139,39 @@ impl Spool {
     }
 }
 
-/// Runs `action`; when a directory is missing, makes the parents of `target` and tries again.
-pub(crate) fn make_parents(target: &Path, mut action: impl FnMut() -> io::Result<()>) -> io::Result<()> {
-    match action() {
+/// Runs `action`, which makes the name `target` in the queue directory; when a directory is missing,
+/// makes the parents of `target` and tries again. The names are those that `action` has changed.
+pub(crate) fn name_below(
+    spool: &Spool,
+    target: &Path,
+    mut action: impl FnMut() -> io::Result<()>,
+) -> io::Result<Names> {
+    let mut attempt = || {
+        let names = Names::around(spool.storage(), target)?;
+        action().map(|()| names)
+    };
+    match attempt() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let Some(parent) = target.parent() else {
-                return Err(error);
-            };
-            let mut builder = fs::DirBuilder::new();
-            std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-            builder.create(parent)?;
-            action()
+            let Some(parent) = target.parent() else { return Err(error) };
+            make_directories(spool, parent)?;
+            attempt()
         }
         result => result,
     }
+}
+
+/// Makes a directory and what is missing above it. Their names are on disk as soon as anything in them can be.
+fn make_directories(spool: &Spool, directory: &Path) -> io::Result<()> {
+    if directory == Path::new("") || directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = directory.parent() {
+        make_directories(spool, above)?;
+    }
+    let names = Names::around(spool.storage(), directory)?;
+    match fs::DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        result => result?,
+    }
+    Ok(names.sync_directory()?)
 }

@@ -9,8 +9,10 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, SystemTime};
 
+use queue::commit::Unsynced;
 use queue::create::{INCOMPLETE, INCOMPLETE_MAILDROP};
 use queue::delivery_log::{self, Entry};
+use queue::storage::Names;
 use queue::{Committer, Envelope, Hashing, Limits, NewFile, QueueId, QueueName, SizeRecord, Spool, Type, mark};
 
 /// A queue directory of its own, removed at the end.
@@ -157,7 +159,7 @@ fn a_message_on_hold_is_moved_before_it_is_complete() {
 #[test]
 fn messages_that_are_committed_together_all_stay() {
     let scratch = Scratch::new();
-    let committer = Committer::start().unwrap();
+    let committer = Committer::start(scratch.spool.storage()).unwrap();
     let waiting: Vec<_> = (0..20).map(|_| Box::pin(scratch.complete().commit(&committer))).collect();
     let mut ids: Vec<_> = waiting.into_iter().map(|future| block_on(future).unwrap()).collect();
     let mut found = scratch.files(QueueName::Incoming);
@@ -168,17 +170,18 @@ fn messages_that_are_committed_together_all_stay() {
 
 #[test]
 fn a_commit_that_fails_is_reported_and_leaves_no_message() {
-    let committer = Committer::start().unwrap();
+    let scratch = Scratch::new();
+    let committer = Committer::start(scratch.spool.storage()).unwrap();
     // A pipe cannot be forced to disk.
     let (reader, _writer) = std::io::pipe().unwrap();
     let file = fs::File::from(std::os::fd::OwnedFd::from(reader));
-    assert!(block_on(committer.submit(file)).is_err());
+    assert!(block_on(committer.submit(Unsynced::new(file, Names::Follow))).is_err());
 }
 
 #[test]
 fn a_commit_that_nobody_waits_for_any_more_removes_the_message() {
     let scratch = Scratch::new();
-    let committer = Committer::start().unwrap();
+    let committer = Committer::start(scratch.spool.storage()).unwrap();
     drop(scratch.complete().commit(&committer));
     assert!(scratch.files(QueueName::Incoming).is_empty());
 }

@@ -7,6 +7,7 @@
 
 pub mod accounts;
 pub mod client;
+pub mod disk;
 pub mod dns;
 pub mod instance;
 pub mod maildir;
@@ -24,6 +25,7 @@ pub mod wait;
 pub mod world;
 
 pub use client::Client;
+pub use disk::Disk;
 pub use instance::Instance;
 pub use name_server::NameServer;
 pub use programs::Programs;

@@ -19,14 +19,15 @@ use testing::programs::{ORACLE, OURS, SCENARIOS_ON};
 /// Names the installation that scenarios about one look at.
 const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 
-/// What scenarios call beside the mail system.
-pub const TOOLS: [Tool; 5] = [
+/// What tests call beside the mail system.
+pub const TOOLS: [Tool; 6] = [
     Tool::Program { name: "strace", package: "strace" },
     Tool::Program { name: "swaks", package: "swaks" },
     // What swaks needs for IPv6.
     Tool::PerlModule { name: "IO::Socket::INET6", package: "libio-socket-inet6-perl" },
     Tool::Program { name: "dnsmasq", package: "dnsmasq-base" },
     Tool::Program { name: "ip", package: "iproute2" },
+    Tool::Program { name: "mkfs.ext2", package: "e2fsprogs" },
 ];
 
 /// Runs everything, or the tests whose names contain `filter`.
