@@ -44,6 +44,7 @@ pub static SERVICE: Service = Service {
     peers: &[],
     files: &[],
     network: Network::None,
+    threads: false,
 };
 
 fn main() -> ExitCode {

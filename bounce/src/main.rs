@@ -45,6 +45,7 @@ static SERVICE: Service = Service {
         Access::QueueRead("deferred"),
     ],
     network: Network::None,
+    threads: true,
 };
 
 fn main() -> ExitCode {

@@ -57,6 +57,7 @@ static SERVICE: Service = Service {
     peers: &["rewrite", "qmgr", "bounce", "trace"],
     files: &[Access::QueueWrite("incoming"), Access::QueueWrite("hold")],
     network: Network::None,
+    threads: true,
 };
 
 fn main() -> ExitCode {

@@ -31,6 +31,7 @@ static SERVICE: Service = Service {
     peers: &[],
     files: &[],
     network: Network::None,
+    threads: false,
 };
 
 fn main() -> ExitCode {

@@ -53,6 +53,7 @@ static SERVICE: Service = Service {
     peers: &["cleanup", "rewrite", "any transport that mailbox_transport or fallback_transport names"],
     files: &[],
     network: Network::None,
+    threads: false,
 };
 
 fn main() -> ExitCode {

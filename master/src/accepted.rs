@@ -31,9 +31,14 @@ impl Accepted {
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 fn in_memory(text: &[u8]) -> io::Result<OwnedFd> {
+    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
     use nix::sys::memfd::{MFdFlags, memfd_create};
-    let mut file = std::fs::File::from(memfd_create(c"main.cf", MFdFlags::MFD_CLOEXEC)?);
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let mut file = std::fs::File::from(memfd_create(c"main.cf", flags)?);
     file.write_all(text)?;
+    // No worker can change what the next one reads.
+    let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
     Ok(file.into())
 }
 
@@ -49,10 +54,13 @@ fn without_name(text: &[u8]) -> io::Result<OwnedFd> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let written = file.write_all(text);
+    // No worker can change what the next one reads.
+    let readable = OpenOptions::new().read(true).open(path);
     std::fs::remove_file(path)?;
-    file.write_all(text)?;
-    Ok(file.into())
+    written?;
+    Ok(readable?.into())
 }
 
 #[cfg(test)]
@@ -67,5 +75,13 @@ mod tests {
         let mut text = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
         file.read_exact_at(&mut text, 0).unwrap();
         assert_eq!(text, b"inet_protocols = all\n");
+    }
+
+    #[test]
+    fn the_accepted_text_cannot_be_changed_by_who_has_its_descriptor() {
+        let accepted = Accepted::new(b"inet_protocols = all\n");
+        let file = std::fs::File::from(accepted.file.unwrap().try_clone().unwrap());
+        assert!(file.write_all_at(b"x", 0).is_err());
+        assert!(file.set_len(0).is_err());
     }
 }

@@ -69,6 +69,9 @@ fn start() -> Result<ExitCode, String> {
     // It was about an earlier master.
     let _ = std::fs::remove_file(wire::verdict::FILE);
     logging::info!("daemon started -- version {}, configuration {}", version(&master.config), directory.display());
+    if let Some(missing) = sandbox::missing() {
+        logging::warning!("{missing}");
+    }
     if let Some(ready) = ready {
         // The parent may be gone; this process is not the less ready.
         let _ = std::fs::File::from(ready).write_all(&[1]);

@@ -35,6 +35,7 @@ static SERVICE: Service = Service {
     peers: &["cleanup"],
     files: &[Access::QueueWrite("maildrop"), Access::QueueWrite("corrupt")],
     network: Network::None,
+    threads: false,
 };
 
 fn main() -> ExitCode {

@@ -67,6 +67,7 @@ static SERVICE: Service = Service {
         Access::QueueRead("trace"),
     ],
     network: Network::None,
+    threads: true,
 };
 
 fn main() -> ExitCode {

@@ -41,6 +41,7 @@ static SERVICE: Service = Service {
         Access::QueueRead("defer"),
     ],
     network: Network::None,
+    threads: false,
 };
 
 fn main() -> ExitCode {

@@ -48,6 +48,7 @@ static SERVICE: Service = Service {
     peers: &[],
     files: &[],
     network: Network::Internet,
+    threads: false,
 };
 
 fn main() -> ExitCode {

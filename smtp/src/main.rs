@@ -63,6 +63,7 @@ static SERVICE: Service = Service {
     peers: &[],
     files: &[],
     network: Network::Internet,
+    threads: false,
 };
 
 fn main() -> ExitCode {

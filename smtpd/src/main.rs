@@ -57,6 +57,7 @@ pub static SERVICE: Service = Service {
     peers: &["cleanup", "rewrite", "anvil"],
     files: &[Access::UserDatabase],
     network: Network::Internet,
+    threads: false,
 };
 
 fn main() -> ExitCode {

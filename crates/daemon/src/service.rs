@@ -17,6 +17,8 @@ pub struct Service {
     pub files: &'static [Access],
     /// What it does with the network.
     pub network: Network,
+    /// Whether it has threads beside the one that serves, which wait for the disk.
+    pub threads: bool,
 }
 
 /// How a daemon serves clients.
@@ -54,8 +56,6 @@ pub enum Access {
     UserDatabase,
     /// Reads and writes $data_directory.
     DataDirectory,
-    /// Runs programs and reads or writes whatever its user may: the mailbox child of a delivery agent.
-    Everything,
 }
 
 /// What a daemon does with the network.

@@ -18,7 +18,7 @@ use wire::status::{MAIN_CF, MAIN_CF_REFUSED, SESSION_LIMIT, descriptors};
 use crate::Worker;
 use crate::arguments::Arguments;
 use crate::context::{Context, Flow, Tables};
-use crate::sandbox::Sandbox;
+use crate::sandbox::needs;
 use crate::service::{Service, Skeleton};
 use crate::sessions::{Limits, Sockets, Transport, batch_log, log_panics, serve};
 
@@ -70,7 +70,7 @@ pub fn run<W: Worker>(service: &'static Service) -> ExitCode {
 /// # Errors
 /// The identity cannot be taken, or the sandbox cannot be closed.
 pub fn confine(service: &'static Service, config: &Config, chroot: bool) -> Result<(), StartError> {
-    let sandbox = Sandbox::prepare(service, config);
+    let walls = sandbox::Walls::prepare(&needs(service, config))?;
     if is_root() {
         let owner = config.get(param::MAIL_OWNER)?;
         let identity =
@@ -83,7 +83,7 @@ pub fn confine(service: &'static Service, config: &Config, chroot: bool) -> Resu
     }
     sys::privilege::drop_capabilities()?;
     sys::privilege::forbid_new_privileges()?;
-    sandbox.enter()?;
+    walls.close()?;
     Ok(())
 }
 

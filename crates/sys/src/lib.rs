@@ -7,6 +7,7 @@
 pub mod descriptor;
 pub mod identity;
 pub mod interfaces;
+pub mod kernel;
 #[cfg(feature = "lmdb")]
 pub mod lmdb;
 pub mod lock;
