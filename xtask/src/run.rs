@@ -48,17 +48,13 @@ pub fn run(options: &Options) -> Outcome {
     demo.stop()
 }
 
-/// What `--check` does, on programs for tests and on a free port.
-pub fn check() -> Outcome {
-    let folder = std::env::temp_dir().join(format!("postfix-rs-check-{}", std::process::id()));
+/// What `--check` does, on programs for tests, on a free port, in a folder below `scratch`.
+pub fn check(scratch: &Path) -> Outcome {
+    let folder = scratch.join("check");
     let port = testing::port::Port::reserve();
     let programs = programs::reachable(&programs::build(Profile::Dev)?, &folder.join("programs"))?;
     let folder = self::folder(Some(&folder))?;
-    let result = check::run(&folder, port.number(), &programs);
-    if result.is_ok() {
-        std::fs::remove_dir_all(&folder)?;
-    }
-    result
+    check::run(&folder, port.number(), &programs)
 }
 
 /// The folder, absolute; the default is left for one below /tmp when root builds where its substitute cannot read.

@@ -137,7 +137,7 @@ async fn nothing_is_left_of_a_message_that_was_not_finished() {
 #[tokio::test]
 async fn a_table_that_cannot_be_read_refuses_the_message_for_now() {
     let directory = Directory::new("table");
-    let settings = "virtual_alias_maps = texthash:/nonexistent/aliases";
+    let settings = "virtual_alias_maps = texthash:/proc/self/none";
     assert_eq!(deliver(&cleanup(settings), &message(&["a@b.test"], &["x"])).await.status, status::WRITE);
     assert!(directory.is_empty());
 }

@@ -5,6 +5,7 @@
 
 mod report;
 mod runner;
+mod scratch;
 
 use crate::failure::Outcome;
 use crate::oracle::{self, Unpacked, Version};
@@ -12,6 +13,8 @@ use crate::packages::{self, Tool};
 use crate::programs::{self, Profile};
 use crate::{accounts, install, porting, run};
 use report::Report;
+use scratch::Scratch;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use testing::accounts::is_root;
 use testing::programs::{ORACLE, OURS, SCENARIOS_ON};
@@ -36,8 +39,9 @@ pub fn all(filter: Option<&str>) -> Outcome {
     if is_root() {
         accounts::ensure()?;
     }
+    let suite = Suite { scratch: Scratch::make()?, filter };
     let mut report = Report::default();
-    report.step("unit tests", || runner::run(&["--workspace", "--exclude", "scenarios"], filter, &[]));
+    report.step("unit tests", || suite.run(&["--workspace", "--exclude", "scenarios"], &[]));
     if filter.is_none_or(|word| "porting".contains(word)) {
         report.step("porting: kernel answers of other platforms, and methods in network namespaces", || {
             porting::tests().map(|()| Vec::new())
@@ -47,56 +51,72 @@ pub fn all(filter: Option<&str>) -> Outcome {
     let reference = is_root().then(|| oracle::prepare(Version::Reference));
     report.step("scenarios on these programs", || match &reference {
         Some(Err(failure)) => Err(failure.clone()),
-        Some(Ok(reference)) => on_ours(Some(reference), filter),
-        None => on_ours(None, filter),
+        Some(Ok(reference)) => suite.on_ours(Some(reference)),
+        None => suite.on_ours(None),
     });
-    report.step("one message by each way, not as root", || run::check().map(|()| Vec::new()));
+    report.step("one message by each way, not as root", || run::check(suite.scratch.folder()).map(|()| Vec::new()));
     for version in Version::ALL {
         let step = format!("scenarios on Postfix {version}");
         match is_root() {
-            true => report.step(&step, || scenarios_on(&oracle::prepare(version)?, filter)),
+            true => report.step(&step, || suite.on_oracle(&oracle::prepare(version)?)),
             false => println!("== left out, for it needs root: {step}"),
         }
     }
-    report.end()
+    suite.end(report)
 }
 
 /// Runs the scenarios on C Postfix.
 pub fn on_oracle(oracle: &Unpacked, filter: Option<&str>) -> Outcome {
+    let suite = Suite { scratch: Scratch::make()?, filter };
     let mut report = Report::default();
-    report.step(&format!("scenarios on Postfix {}", oracle.release), || scenarios_on(oracle, filter));
-    report.end()
+    report.step(&format!("scenarios on Postfix {}", oracle.release), || suite.on_oracle(oracle));
+    suite.end(report)
 }
 
-/// Builds the programs that scenarios run, where scenarios find them.
-fn build_programs() -> Outcome<PathBuf> {
-    let copies = std::env::temp_dir().join("postfix-rs-programs");
-    programs::reachable(&programs::build(Profile::Dev)?, &copies)
+/// One run: where its tests have their files, and which they are.
+struct Suite<'a> {
+    scratch: Scratch,
+    filter: Option<&'a str>,
 }
 
-fn on_ours(reference: Option<&Unpacked>, filter: Option<&str>) -> Outcome<Vec<String>> {
-    let programs = build_programs()?;
-    let installed = std::env::temp_dir().join(format!("postfix-rs-installed-{}", std::process::id()));
-    let mut environment = vec![(SCENARIOS_ON, "ours".into()), (OURS, programs.clone().into_os_string())];
-    if is_root() {
-        install::place_all(&installed, &programs)?;
-        environment.push((INSTALLED, installed.clone().into_os_string()));
+impl Suite<'_> {
+    /// Runs the tests of some packages; the names of those that failed.
+    fn run(&self, selection: &[&str], environment: &[(&str, OsString)]) -> Outcome<Vec<String>> {
+        let scratch = ("TMPDIR", self.scratch.folder().as_os_str().to_owned());
+        runner::run(selection, self.filter, &[environment, &[scratch]].concat())
     }
-    if let Some(reference) = reference {
-        environment.push((ORACLE, reference.root.clone().into_os_string()));
-    }
-    let result = runner::run(&["--package", "scenarios"], filter, &environment);
-    for left in [&installed, &installed.with_extension("work"), &installed.with_extension("merged")] {
-        let _ = std::fs::remove_dir_all(left);
-    }
-    result
-}
 
-fn scenarios_on(oracle: &Unpacked, filter: Option<&str>) -> Outcome<Vec<String>> {
-    let environment = [
-        (SCENARIOS_ON, oracle.version.to_string().into()),
-        (OURS, build_programs()?.into_os_string()),
-        (ORACLE, oracle.root.clone().into_os_string()),
-    ];
-    runner::run(&["--package", "scenarios"], filter, &environment)
+    fn on_ours(&self, reference: Option<&Unpacked>) -> Outcome<Vec<String>> {
+        let programs = self.build_programs()?;
+        let mut environment = vec![(SCENARIOS_ON, "ours".into()), (OURS, programs.clone().into_os_string())];
+        if is_root() {
+            let installed = self.scratch.folder().join("installed");
+            install::place_all(&installed, &programs)?;
+            environment.push((INSTALLED, installed.into_os_string()));
+        }
+        if let Some(reference) = reference {
+            environment.push((ORACLE, reference.root.clone().into_os_string()));
+        }
+        self.run(&["--package", "scenarios"], &environment)
+    }
+
+    fn on_oracle(&self, oracle: &Unpacked) -> Outcome<Vec<String>> {
+        let environment = [
+            (SCENARIOS_ON, oracle.version.to_string().into()),
+            (OURS, self.build_programs()?.into_os_string()),
+            (ORACLE, oracle.root.clone().into_os_string()),
+        ];
+        self.run(&["--package", "scenarios"], &environment)
+    }
+
+    /// Builds the programs that scenarios run, where scenarios find them.
+    fn build_programs(&self) -> Outcome<PathBuf> {
+        programs::reachable(&programs::build(Profile::Dev)?, &self.scratch.folder().join("programs"))
+    }
+
+    fn end(self, report: Report) -> Outcome {
+        let outcome = report.end();
+        self.scratch.end(outcome.is_err());
+        outcome
+    }
 }
