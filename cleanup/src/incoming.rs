@@ -164,6 +164,9 @@ impl<'w> Incoming<'w> {
             // Postfix: nobody to deliver to.
             self.fail(status::NO_RECIPIENTS, "");
         }
+        if self.failure.status == 0 {
+            self.miss();
+        }
         if self.failure.status != 0 {
             return self.give_up().await;
         }

@@ -44,6 +44,7 @@ mod settings;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod withheld;
 
 use std::process::ExitCode;
 

@@ -18,6 +18,7 @@ use crate::domains::OwnDomains;
 use crate::incoming::Incoming;
 use crate::settings::Settings;
 use crate::tables::Tables;
+use crate::withheld::Missing;
 
 /// What all messages share.
 pub struct Cleanup {
@@ -25,6 +26,8 @@ pub struct Cleanup {
     pub settings: Settings,
     /// Lookup tables.
     pub tables: Tables,
+    /// What main.cf asks for and is not there.
+    pub missing: Missing,
     /// Domains that tables are also asked about without the domain.
     pub domains: OwnDomains,
     /// trivial-rewrite.
@@ -42,6 +45,8 @@ pub struct Cleanup {
 }
 
 impl daemon::Worker for Cleanup {
+    const REFUSES: bool = true;
+
     fn start(context: &Context) -> Result<Self, StartError> {
         // The zone is read now: the sandbox has no /etc.
         message::date::rfc5322(0);
@@ -84,6 +89,7 @@ impl Cleanup {
         Ok(Cleanup {
             settings: Settings::read(config)?,
             tables: Tables::open(config)?,
+            missing: Missing::read(config)?,
             domains: OwnDomains::read(config)?,
             rewriter: Rewriter::new(&private(param::REWRITE_SERVICE_NAME)?, timeout),
             bounce: Pool::new(private(param::BOUNCE_SERVICE_NAME)?, timeout),

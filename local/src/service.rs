@@ -48,6 +48,8 @@ pub struct UserMaps {
 }
 
 impl daemon::Worker for Local {
+    const REFUSES: bool = true;
+
     fn start(context: &Context) -> Result<Self, StartError> {
         let config = &context.config;
         let settings = Settings::read(config)?;
@@ -69,7 +71,7 @@ impl daemon::Worker for Local {
             },
             rewriter: Rewriter::new(&format!("private/{rewrite}"), context.ipc_timeout()),
             cleanup: Pool::new(format!("public/{cleanup}"), context.ipc_timeout()),
-            agent: Rc::new(delivery::Settings::read(config)?),
+            agent: Rc::new(delivery::Settings::read(config)?.without(config.withheld(SERVICE.name))),
             service_name: context.service_name.clone(),
             // The last thing with the rights that this process was started with.
             steward: Rc::new(Steward::start(SERVICE.name, &policy)?),

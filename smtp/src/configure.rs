@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use config::{Config, Param, param};
+use config::{Config, Param, Withheld, param};
 use daemon::{Context, StartError};
 use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 use net::Family;
@@ -42,6 +42,18 @@ pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, Start
         reuse: reader.reuse()?,
         protection: reader.protection()?,
     })
+}
+
+/// What is asked of an agent and what [`Protection`] does not answer for each delivery.
+pub fn withheld(context: &Context, protocol: Protocol) -> Vec<Withheld> {
+    let answered = |setting: &str| {
+        let rest = setting.split_once('_').map_or("", |(_, rest)| rest);
+        rest.starts_with("tls_") || rest.starts_with("sasl_") || rest == "enforce_tls"
+    };
+    // What both have is named for each; the rest is about mail to other hosts.
+    let of_protocol = |setting: &str| setting.starts_with("lmtp_") == (protocol == Protocol::Lmtp);
+    let all = context.config.withheld("smtp").into_iter();
+    all.filter(|setting| !answered(setting.name) && of_protocol(setting.name)).collect()
 }
 
 struct Reader<'a> {

@@ -25,10 +25,13 @@ pub struct Worker<S> {
 }
 
 impl<S: Speaks> daemon::Worker for Worker<S> {
+    const REFUSES: bool = true;
+
     fn start(context: &Context) -> Result<Self, StartError> {
         let settings = configure::settings(context, S::PROTOCOL)?;
         let resolver = Resolver::of_instance(context.config.directory(), context.protocols)?;
-        let delivery = Rc::new(delivery::Settings::read(&context.config)?);
+        let delivery =
+            Rc::new(delivery::Settings::read(&context.config)?.without(configure::withheld(context, S::PROTOCOL)));
         Ok(Self { agent: Agent::new(settings, resolver), delivery, speaks: PhantomData })
     }
 

@@ -39,6 +39,7 @@ mod session;
 mod settings;
 mod statistics;
 mod transaction;
+mod withheld;
 mod worker;
 
 #[cfg(test)]

@@ -32,6 +32,11 @@ impl Rejection {
         Rejection::new(451, Status::new(4, 3, 5), "Server configuration error")
     }
 
+    /// Something that main.cf asks for is not there: as above, in the words of a service that cannot be asked.
+    pub fn server_problem() -> Rejection {
+        Rejection::new(451, Status::new(4, 3, 5), "Server configuration problem")
+    }
+
     /// A table or a service that a decision needs cannot be asked now.
     pub fn temporary_lookup(name: &[u8]) -> Rejection {
         let mut text = b"<".to_vec();

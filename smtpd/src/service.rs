@@ -18,6 +18,8 @@ pub struct Server {
 }
 
 impl Worker for Server {
+    const REFUSES: bool = true;
+
     fn start(context: &Context) -> Result<Server, StartError> {
         let (config, name) = (&context.config, param::STRESS.name());
         // Relative: the working directory is the queue directory.

@@ -22,6 +22,7 @@ use crate::restriction::Answers;
 use crate::settings::BareNewline;
 use crate::statistics::Statistics;
 use crate::transaction::Transaction;
+use crate::withheld::{self, Lapse};
 use crate::worker::Smtpd;
 
 /// Why a session ends.
@@ -85,6 +86,11 @@ pub struct Session {
     pub forgiven: bool,
     /// The client was turned down when it came.
     pub denied: bool,
+    /// EHLO keywords that this client is not to see, upper case; `None`: the table that knows cannot be asked.
+    /// smtpd_discard_ehlo_keyword_address_maps, smtpd_discard_ehlo_keywords
+    pub discarded: Option<Vec<String>>,
+    /// What the absence of milters means for this client.
+    pub lapse: Lapse,
     /// The client may be another one. smtpd_authorized_xclient_hosts
     pub xclient_allowed: bool,
     /// The client may say where its messages come from. smtpd_authorized_xforward_hosts
@@ -136,6 +142,8 @@ impl Session {
             junk: 0,
             forgiven: false,
             denied: false,
+            discarded: command::ehlo::discarded(&worker, &peer),
+            lapse: Lapse::default(),
             xclient_allowed: allowed(&worker.tables.xclient_hosts),
             xforward_allowed: allowed(&worker.tables.xforward_hosts),
             // debug_peer_level is at least 1, and the dialogue is the first level.
@@ -169,16 +177,43 @@ impl Session {
                 self.connection.flush().await?;
                 tokio::time::sleep(self.worker.settings.error_sleep_time).await;
             }
+            let line = self.filtered(line)?;
             self.one_command(&line).await?;
             self.connection.flush_if_large().await?;
         }
     }
 
     async fn greet(&mut self) -> Result<(), End> {
+        self.refuse_connection()?;
         if self.connection.has_early_input() {
             self.unauthorized_pipelining()?;
         }
         self.welcome().await
+    }
+
+    /// smtpd_command_filter
+    fn filtered(&mut self, line: CommandLine) -> Result<CommandLine, End> {
+        let filter = &self.worker.tables.command_filter;
+        if filter.is_empty() {
+            return Ok(line);
+        }
+        match filter.lookup(line.bytes.trim_ascii_start()) {
+            Ok(None) => Ok(line),
+            Ok(Some(other)) => {
+                let (old, new) = (text::printable(&line.bytes), text::printable(&other));
+                logging::info!("{}: replacing command \"{old}\" with \"{new}\"", self.peer.label);
+                Ok(CommandLine { bytes: other, ..line })
+            }
+            Err(_) => Err(self.data_error()),
+        }
+    }
+
+    /// A table without which nothing can be said to the client fails.
+    pub fn data_error(&mut self) -> End {
+        let text = format!("{} Server local data error", self.worker.settings.myhostname);
+        self.log("reject", &format!("421 4.3.0 {text}"));
+        self.reply(Reply::with_status(421, "4.3.0", text));
+        End::Done
     }
 
     async fn one_command(&mut self, line: &CommandLine) -> Result<(), End> {
@@ -221,6 +256,13 @@ impl Session {
             return self.fail(503, "5.7.0", text);
         }
         self.look_for_pipelining(command.verb)?;
+        if let Some(rejection) = self.refusal(command.verb) {
+            self.reply(rejection.reply());
+            return Ok(false);
+        }
+        if self.is_noop(command.word) {
+            return self.succeed("2.0.0", "Ok");
+        }
         match command.verb {
             Verb::Helo => command::helo::run(self, command.argument).await,
             Verb::Ehlo => command::ehlo::run(self, command.argument).await,
@@ -234,6 +276,7 @@ impl Session {
             Verb::Noop => command::noop::run(self),
             Verb::Vrfy => command::vrfy::run(self, command.argument).await,
             Verb::Quit => command::quit::run(self).await,
+            Verb::Starttls => withheld::start_tls(self, command.argument),
             Verb::Help => command::help::run(self, line),
             Verb::Unknown => command::unknown::run(self, command.word, line),
             other => command::absent::run(self, other, command.argument, line),
@@ -296,7 +339,7 @@ impl Session {
 
     /// smtpd_noop_commands
     pub fn is_noop(&self, word: &[u8]) -> bool {
-        self.worker.settings.noop_commands.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(word))
+        self.worker.tables.noop_commands.matches(word).unwrap_or(false)
     }
 
     async fn too_many_errors(&mut self) -> Result<(), End> {

@@ -92,10 +92,6 @@ pub struct Settings {
     pub error_sleep_time: Duration,
     /// smtpd_forbid_unauth_pipelining
     pub forbid_unauth_pipelining: bool,
-    /// smtpd_forbidden_commands: words, upper case.
-    pub forbidden_commands: Vec<String>,
-    /// smtpd_forbidden_commands has the pattern that stands for a first letter that is none.
-    pub forbid_non_letters: bool,
     /// smtpd_hard_error_limit
     pub hard_error_limit: u32,
     /// smtpd_helo_required
@@ -116,8 +112,6 @@ pub struct Settings {
     pub myhostname: String,
     /// myorigin
     pub myorigin: String,
-    /// smtpd_noop_commands, upper case.
-    pub noop_commands: Vec<String>,
     /// smtpd_null_access_lookup_key
     pub null_access_lookup_key: String,
     /// smtpd_peername_lookup
@@ -126,6 +120,10 @@ pub struct Settings {
     pub per_request_deadline: bool,
     /// smtpd_min_data_rate, bytes a second.
     pub min_data_rate: u64,
+    /// smtpd_policy_service_default_action
+    pub policy_default_action: String,
+    /// smtpd_sasl_auth_enable
+    pub sasl_enabled: bool,
     /// queue_minfree
     pub queue_minfree: u64,
     /// smtpd_recipient_limit
@@ -166,7 +164,6 @@ impl Settings {
     /// # Errors
     /// The first value that makes no sense.
     pub fn read(config: &Config) -> Result<Settings, ValueError> {
-        let forbidden = config.get(param::SMTPD_FORBIDDEN_COMMANDS)?;
         let limit = config.get(param::MESSAGE_SIZE_LIMIT)?;
         Ok(Settings {
             allow_untrusted_routing: config.get(param::ALLOW_UNTRUSTED_ROUTING)?,
@@ -177,8 +174,6 @@ impl Settings {
             discard_ehlo_keywords: upper(config.get(param::SMTPD_DISCARD_EHLO_KEYWORDS)?),
             error_sleep_time: config.get(param::SMTPD_ERROR_SLEEP_TIME)?,
             forbid_unauth_pipelining: config.get(param::SMTPD_FORBID_UNAUTH_PIPELINING)?,
-            forbidden_commands: words_of(&forbidden),
-            forbid_non_letters: forbidden.iter().any(|word| word.contains("/^[^A-Z]/")),
             hard_error_limit: number(config, param::SMTPD_HARD_ERROR_LIMIT)?,
             helo_required: config.get(param::SMTPD_HELO_REQUIRED)?,
             hide_client_session: config.get(param::SMTPD_HIDE_CLIENT_SESSION)?,
@@ -189,11 +184,12 @@ impl Settings {
             modern: config.modern_log(),
             myhostname: config.get(param::MYHOSTNAME)?,
             myorigin: config.get(param::MYORIGIN)?,
-            noop_commands: words_of(&config.get(param::SMTPD_NOOP_COMMANDS)?),
             null_access_lookup_key: config.get(param::SMTPD_NULL_ACCESS_LOOKUP_KEY)?,
             peername_lookup: config.get(param::SMTPD_PEERNAME_LOOKUP)?,
             per_request_deadline: config.get(param::SMTPD_PER_REQUEST_DEADLINE)?,
             min_data_rate: number(config, param::SMTPD_MIN_DATA_RATE)?,
+            policy_default_action: config.get(param::SMTPD_POLICY_SERVICE_DEFAULT_ACTION)?,
+            sasl_enabled: config.get(param::SMTPD_SASL_AUTH_ENABLE)?,
             queue_minfree: number(config, param::QUEUE_MINFREE)?,
             recipient_limit: number(config, param::SMTPD_RECIPIENT_LIMIT)?,
             recipient_overshoot_limit: number(config, param::SMTPD_RECIPIENT_OVERSHOOT_LIMIT)?,
@@ -269,9 +265,4 @@ fn tempfail(config: &Config, param: Param<String>) -> Result<TempfailAction, Val
 
 fn upper(words: Vec<String>) -> Vec<String> {
     words.into_iter().map(|word| word.to_ascii_uppercase()).collect()
-}
-
-/// The plain words of a list that may also name tables.
-fn words_of(list: &[String]) -> Vec<String> {
-    list.iter().filter(|word| !word.contains(':')).map(|word| word.to_ascii_uppercase()).collect()
 }

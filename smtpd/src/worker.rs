@@ -14,7 +14,7 @@ use ipc::Pool;
 use ipc::anvil::Counter;
 use ipc::cleanup::Cleanup;
 use ipc::rewrite::{Context as RewriteContext, Resolved, Rewriter};
-use lookup::{Maps, MatchList, OpenFlags, ParentStyle};
+use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 use net::Protocols;
 use net::interfaces::Interface;
 
@@ -23,6 +23,7 @@ use crate::restriction::{
     AddressTables, BlockReplies, List, Lists, Stage, Tables, no_relay_protection, protects_relay,
 };
 use crate::settings::Settings;
+use crate::withheld::Missing;
 
 /// The server.
 pub struct Smtpd {
@@ -40,6 +41,8 @@ pub struct Smtpd {
     pub proxy_addresses: Vec<IpAddr>,
     /// Takes messages.
     pub cleanup: Rc<Pool<Cleanup>>,
+    /// What main.cf asks for and this server does not have.
+    pub missing: Rc<Missing>,
     /// Bits of [`ipc::cleanup::flags`]. receive_override_options
     pub cleanup_flags: u32,
     /// content_filter; empty for none.
@@ -72,6 +75,14 @@ pub struct AllTables {
     pub xclient_hosts: MatchList,
     /// smtpd_authorized_xforward_hosts
     pub xforward_hosts: MatchList,
+    /// smtpd_command_filter
+    pub command_filter: Maps,
+    /// smtpd_discard_ehlo_keyword_address_maps
+    pub discard_keywords: Maps,
+    /// smtpd_forbidden_commands
+    pub forbidden_commands: DomainList,
+    /// smtpd_noop_commands
+    pub noop_commands: DomainList,
     /// smtpd_client_event_limit_exceptions
     pub limit_exceptions: MatchList,
     /// debug_peer_list
@@ -102,9 +113,22 @@ impl Smtpd {
             &tables.debug_peers,
             &tables.mx_backup_networks,
         ];
+        let words = [&tables.forbidden_commands, &tables.noop_commands];
+        let words = || words.into_iter().find_map(DomainList::changed);
+        let maps = [&tables.command_filter, &tables.discard_keywords];
+        let maps = || maps.into_iter().find_map(Maps::changed).map(str::to_owned);
         let changed = || lists.into_iter().find_map(MatchList::changed);
         let replies = || tables.block_replies.changed();
-        tables.access.changed().or_else(|| tables.addresses.changed()).or_else(replies).or_else(changed)
+        let milters = || self.missing.milters.changed();
+        tables
+            .access
+            .changed()
+            .or_else(|| tables.addresses.changed())
+            .or_else(replies)
+            .or_else(milters)
+            .or_else(words)
+            .or_else(maps)
+            .or_else(changed)
     }
 
     /// A server for this configuration; the sockets of other services are below `queue_directory`.
@@ -132,6 +156,7 @@ impl Smtpd {
                 Vec::new()
             }),
             cleanup: Rc::new(Pool::new(cleanup, ipc_timeout)),
+            missing: Rc::new(Missing::read(config, overrides.milters())?),
             cleanup_flags: overrides.cleanup_flags,
             protocols,
             limits: ClientLimits::read(config)?,
@@ -158,6 +183,7 @@ impl Smtpd {
             own_addresses: self.own_addresses.clone(),
             proxy_addresses: self.proxy_addresses.clone(),
             cleanup: self.cleanup.clone(),
+            missing: self.missing.clone(),
             cleanup_flags: self.cleanup_flags,
             protocols: self.protocols,
             limits: ClientLimits::read(config)?,
@@ -258,6 +284,13 @@ impl Overrides {
     }
 }
 
+impl Overrides {
+    /// no_milters is not set.
+    fn milters(&self) -> bool {
+        self.cleanup_flags & ipc::cleanup::flags::MILTER != 0
+    }
+}
+
 fn read_settings(config: &Config, overrides: &Overrides) -> Result<Settings, StartError> {
     let mut settings = Settings::read(config)?;
     settings.reject_unlisted_recipient &= overrides.check_recipients;
@@ -301,7 +334,14 @@ impl AllTables {
         let hosts = |name: &str| -> Result<MatchList, StartError> {
             Ok(MatchList::open(config, name, &value(config, name)?, ParentStyle::of(name, &matching))?)
         };
+        let words = |name: &str| -> Result<DomainList, StartError> {
+            Ok(DomainList::open(config, name, &value(config, name)?, ParentStyle::Never)?)
+        };
         Ok(AllTables {
+            command_filter: open_maps(config, "smtpd_command_filter")?,
+            discard_keywords: open_maps(config, "smtpd_discard_ehlo_keyword_address_maps")?,
+            forbidden_commands: words("smtpd_forbidden_commands")?,
+            noop_commands: words("smtpd_noop_commands")?,
             access: Tables::new(config.into(), access_style, delimiters),
             addresses: address_tables(config)?,
             mynetworks: MatchList::open(config, "mynetworks", &config.mynetworks()?, style)?,
@@ -316,9 +356,12 @@ impl AllTables {
     }
 }
 
+fn open_maps(config: &Config, name: &str) -> Result<Maps, StartError> {
+    Ok(Maps::open(config, name, &value(config, name)?, OpenFlags::default())?)
+}
+
 fn address_tables(config: &Config) -> Result<AddressTables, StartError> {
-    let open = |name: &str, list: &str| Maps::open(config, name, list, OpenFlags::default());
-    let maps = |name: &str| -> Result<Maps, StartError> { Ok(open(name, &value(config, name)?)?) };
+    let maps = |name: &str| open_maps(config, name);
     let local = value(config, "local_recipient_maps")?;
     let is_users = |item: &&str| matches!(*item, "unix:passwd.byname" | "proxy:unix:passwd.byname");
     let items = text::split_list(&local);
@@ -329,7 +372,7 @@ fn address_tables(config: &Config) -> Result<AddressTables, StartError> {
         recipient_canonical: maps("recipient_canonical_maps")?,
         sender_canonical: maps("sender_canonical_maps")?,
         virtual_alias: maps("virtual_alias_maps")?,
-        local_recipient: open("local_recipient_maps", &others.join(" "))?,
+        local_recipient: Maps::open(config, "local_recipient_maps", &others.join(" "), OpenFlags::default())?,
         system_users,
         virtual_mailbox: maps("virtual_mailbox_maps")?,
         relay_recipient: maps("relay_recipient_maps")?,

@@ -68,10 +68,23 @@ pub struct Entry {
     pub instead: Option<&'static str>,
     /// Setting it has its effect in this implementation.
     pub implemented: bool,
+    /// It is not implemented, and a setting of it asks for something that must not be left out in silence: a demand, a
+    /// filter, protection. Its programs refuse to serve instead ([`crate::Config::withheld`]).
+    pub refused: bool,
     /// What it does; empty when not implemented.
     pub paragraph: &'static str,
     /// The file of `parameters/` it stands in.
     pub subject: &'static str,
+}
+
+impl Entry {
+    /// Whether an expanded value asks for nothing: one of the table's `needless` values, or an empty list, name or text.
+    pub fn asks_for_nothing(&self, value: &str) -> bool {
+        let value = value.trim();
+        let is_empty = value.is_empty() && matches!(self.kind, Kind::List | Kind::Text | Kind::Path);
+        let needless = crate::table::NEEDLESS.iter().find(|(known, _)| *known == self.name);
+        is_empty || needless.is_some_and(|(_, values)| values.contains(&value))
+    }
 }
 
 /// The entry of a parameter of the table.

@@ -37,6 +37,7 @@ struct Parameter {
     instead: Option<String>,
     #[serde(default)]
     implemented: bool,
+    without: Option<String>,
     #[serde(default)]
     needless: Vec<String>,
     #[serde(default)]
@@ -77,6 +78,13 @@ fn check(parameter: &Parameter) -> Result<(), String> {
     if parameter.paragraph.trim().is_empty() {
         return Err("without a paragraph".to_string());
     }
+    let is_there = parameter.implemented || parameter.legacy;
+    match (parameter.without.as_deref(), is_there) {
+        (None, true) | (Some("harmless" | "refused"), false) => {}
+        (Some(_), true) => return Err("is there, and says what happens without it".to_string()),
+        (None, false) => return Err("not implemented, and does not say what happens without it".to_string()),
+        (Some(other), false) => return Err(format!("without: unknown word {other}")),
+    }
     if parameter.programs.is_empty() && !parameter.legacy {
         return Err("no program reads it".to_string());
     }
@@ -103,7 +111,7 @@ fn table(parameters: &[(&str, Parameter)]) -> Result<String, String> {
         writeln!(
             out,
             "    Entry {{ name: {:?}, default: {:?}, computed: {}, kind: Kind::{kind}, min: {:?}, max: {:?}, \
-             programs: &[{}], since: {:?}, legacy: {}, instead: {:?}, implemented: {}, paragraph: {:?}, subject: {:?} }},",
+             programs: &[{}], since: {:?}, legacy: {}, instead: {:?}, implemented: {}, refused: {}, paragraph: {:?}, subject: {:?} }},",
             p.name,
             p.default,
             p.computed,
@@ -114,6 +122,7 @@ fn table(parameters: &[(&str, Parameter)]) -> Result<String, String> {
             p.legacy,
             p.instead,
             p.implemented,
+            p.without.as_deref() == Some("refused"),
             p.paragraph,
             subject
         )
@@ -251,8 +260,11 @@ mod tests {
     #[test]
     fn a_wrong_entry_is_an_error_that_names_file_and_parameter() {
         let error = |content: &str| generate(&[("basic".to_string(), content.to_string())]).unwrap_err();
-        let entry = "[[parameter]]\nname = \"x\"\ndefault = \"\"\nprograms = [\"smtpd\"]\nparagraph = \"A.\"\n";
+        let entry = "[[parameter]]\nname = \"x\"\ndefault = \"\"\nprograms = [\"smtpd\"]\nimplemented = true\nparagraph = \"A.\"\n";
         assert_eq!(error(&format!("{entry}type = \"odd\"\n")), "basic.toml: x: unknown type odd");
+        let waiting = entry.replace("implemented = true\n", "type = \"text\"\n");
+        assert!(error(&waiting).contains("does not say what happens without it"));
+        assert!(error(&format!("{entry}type = \"text\"\nwithout = \"harmless\"\n")).contains("is there"));
         let twice = format!("{entry}type = \"text\"\n{entry}type = \"text\"\n");
         assert_eq!(error(&twice), "basic.toml: x: stands twice");
     }

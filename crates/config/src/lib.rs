@@ -23,6 +23,7 @@ pub mod lines;
 mod log;
 pub mod main_cf;
 pub mod master_cf;
+pub mod milter;
 pub mod names;
 #[rustfmt::skip]
 pub mod param;
@@ -34,6 +35,7 @@ pub mod settled;
 pub mod table;
 pub mod transport;
 mod value;
+mod withheld;
 
 pub use brackets::Unbracketed;
 pub use entry::{Entry, Kind, Param, find};
@@ -44,3 +46,4 @@ pub use problems::{CURRENT_LEVEL, Problem, Unimplemented};
 pub use report_text::ReportTextError;
 pub use settings::{Config, Origin, Setting};
 pub use value::{Raw, Value, parse_duration};
+pub use withheld::Withheld;

@@ -110,15 +110,12 @@ impl Config {
             .is_some_and(|entry| !entry.implemented && !entry.legacy && !self.asks_for_nothing(entry, value))
     }
 
-    /// Whether a value is what happens anyhow without an implementation: the default, one of the table's `needless`
-    /// values, or an empty list, name or text.
+    /// Whether a value is what happens anyhow without an implementation: the default, or one that asks for nothing.
     fn asks_for_nothing(&self, entry: &entry::Entry, value: &str) -> bool {
         let expanded = self.expand(value);
         let expanded = expanded.as_deref().unwrap_or(value).trim();
-        let is_empty = expanded.is_empty() && matches!(entry.kind, Kind::List | Kind::Text | Kind::Path);
         value == entry.default
-            || is_empty
-            || needless(entry.name).contains(&expanded)
+            || entry.asks_for_nothing(expanded)
             || self.expand(entry.default).is_ok_and(|default| default == expanded)
     }
 
@@ -159,12 +156,6 @@ impl Config {
         found.sort_by_key(line_of);
         found
     }
-}
-
-/// What the table says asks for nothing.
-fn needless(name: &str) -> &'static [&'static str] {
-    let found = crate::table::NEEDLESS.iter().find(|(known, _)| *known == name);
-    found.map_or(&[], |(_, values)| values)
 }
 
 /// The line of a problem, for sorting.

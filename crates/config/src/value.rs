@@ -168,6 +168,7 @@ mod tests {
             legacy: false,
             instead: None,
             implemented: true,
+            refused: false,
             paragraph: "",
             subject: "basic",
         }

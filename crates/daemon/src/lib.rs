@@ -25,6 +25,10 @@ use std::rc::Rc;
 /// What a daemon does for its clients.
 #[allow(async_fn_in_trait, reason = "workers run in one thread: futures need not be Send")]
 pub trait Worker: Sized + 'static {
+    /// The program itself refuses its clients while a setting asks for what it does not have ([`config::Config::withheld`]);
+    /// any other does not start then.
+    const REFUSES: bool = false;
+
     /// Reads the settings and opens tables: before ids are given up and before the sandbox, without any client yet.
     ///
     /// # Errors

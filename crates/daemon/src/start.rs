@@ -123,6 +123,12 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
         Skeleton::Trigger if service.name == "qmgr" => Limits { max_use: 0, max_idle: Duration::ZERO },
         _ => limits,
     };
+    if !W::REFUSES
+        && let Some(withheld) = context.config.withheld(service.name).first()
+    {
+        let name = withheld.name;
+        return Err(StartError(format!("{name} is not implemented: {} does not serve while it is set", service.name)));
+    }
     let worker = Rc::new(W::start(&context)?);
     confine(service, &context.config, arguments.chroot)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

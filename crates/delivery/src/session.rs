@@ -4,10 +4,11 @@ use std::fs::File;
 use std::rc::Rc;
 
 use daemon::{Client, Context};
+use dsn::Status;
 use ipc::Server;
 use ipc::delivery::Delivery;
 
-use crate::{Job, Settings};
+use crate::{Finding, Job, Settings};
 
 /// Takes requests one after the other and gives their reports.
 pub struct Session {
@@ -37,9 +38,10 @@ impl Session {
                 logging::warning!("{}: a delivery request without its queue file", request.queue_id);
                 return None;
             };
-            let job = Job::new(request, File::from(file), Rc::clone(&self.settings));
+            let mut job = Job::new(request, File::from(file), Rc::clone(&self.settings));
             if job.lock().await {
-                return Some(job);
+                let Some(name) = self.settings.withheld else { return Some(job) };
+                job.finish_rest(&not_implemented(name));
             }
             self.report(job).await?;
         }
@@ -58,4 +60,13 @@ impl Session {
             }
         }
     }
+}
+
+/// Mail waits while main.cf asks for what the agent does not have.
+fn not_implemented(name: &str) -> Finding {
+    Finding::deferred(
+        Status::new(4, 3, 5),
+        format!("mail system configuration error: {name} is not implemented"),
+        "none",
+    )
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use config::{Config, ValueError, param};
+use config::{Config, ValueError, Withheld, param};
 
 /// Settings of the log line, the lock and the verdict; each field names its parameter.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct Settings {
     pub lock_delay: Duration,
     /// `soft_bounce`: failures are deferrals, for testing.
     pub soft_bounce: bool,
+    /// A setting that asks for what the agent does not have: nothing is delivered while it is set.
+    pub withheld: Option<&'static str>,
 }
 
 impl Default for Settings {
@@ -28,6 +30,7 @@ impl Default for Settings {
             lock_attempts: 20,
             lock_delay: Duration::from_secs(1),
             soft_bounce: false,
+            withheld: None,
         }
     }
 }
@@ -44,6 +47,14 @@ impl Settings {
             lock_attempts: u32::try_from(config.get(param::DELIVER_LOCK_ATTEMPTS)?).unwrap_or(20),
             lock_delay: config.get(param::DELIVER_LOCK_DELAY)?,
             soft_bounce: config.get(param::SOFT_BOUNCE)?,
+            withheld: None,
         })
+    }
+
+    /// The same for an agent that must not pass over these settings, and has no better answer to them.
+    #[must_use]
+    pub fn without(mut self, settings: Vec<Withheld>) -> Self {
+        self.withheld = settings.first().map(|setting| setting.name);
+        self
     }
 }

@@ -1,4 +1,4 @@
-//! Commands that are known and not offered: STARTTLS, AUTH, ETRN. They get the
+//! Commands that are known and not offered: AUTH, ETRN. They get the
 //! replies of a server where the feature is switched off.
 
 use smtp_protocol::{Reply, Verb};
@@ -8,8 +8,11 @@ use crate::session::{Session, Success};
 /// One of them.
 pub fn run(session: &mut Session, verb: Verb, argument: &[u8], line: &[u8]) -> Success {
     match verb {
-        Verb::Starttls => session.fail(502, "5.5.1", "Error: command not implemented"),
         Verb::Auth if session.helo.is_none() => session.fail(503, "5.5.1", "Error: send HELO/EHLO first"),
+        // RFC 4954 6: it is configured, and cannot be done.
+        Verb::Auth if session.worker.settings.sasl_enabled => {
+            session.fail(454, "4.7.0", "Temporary authentication failure")
+        }
         Verb::Auth => session.fail(503, "5.5.1", "Error: authentication not enabled"),
         Verb::Etrn => etrn(session, argument),
         _ => {

@@ -42,7 +42,7 @@ pub struct Receiving {
 /// `BDAT count [LAST]`
 pub async fn run(session: &mut Session, argument: &[u8], line: &[u8]) -> Success {
     // The chunk behind a command like these cannot be told from commands.
-    if discards(&session.worker.settings, "CHUNKING") {
+    if discards(session, "CHUNKING") {
         session.reply(Reply::with_status(521, "5.5.1", "Error: command not implemented"));
         return Err(End::Done);
     }

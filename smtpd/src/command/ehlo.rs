@@ -4,8 +4,10 @@ use smtp_protocol::Reply;
 
 use crate::command::helo::introduce;
 use crate::command::{xclient, xforward};
+use crate::peer::Peer;
 use crate::session::{Session, Success};
-use crate::settings::Settings;
+use crate::withheld::Lapse;
+use crate::worker::Smtpd;
 
 /// `EHLO hostname`
 pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
@@ -16,23 +18,42 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
     if !introduce(session, argument, "ESMTP").await? {
         return Ok(false);
     }
-    let settings = &session.worker.settings;
-    if !settings.discard_ehlo_keywords.is_empty() && !discards(settings, "SILENT-DISCARD") {
-        logging::info!("discarding EHLO keywords: {}", settings.discard_ehlo_keywords.join(" "));
+    let Some(discarded) = &session.discarded else {
+        logging::warning!("don't know what EHLO features to announce to {}", session.peer.label);
+        return Err(session.data_error());
+    };
+    if !discarded.is_empty() && !discards(session, "SILENT-DISCARD") {
+        logging::info!("discarding EHLO keywords: {}", discarded.join(", "));
     }
     let reply = Reply::lines_of(250, announcement(session));
     session.reply(reply);
     Ok(true)
 }
 
-/// smtpd_discard_ehlo_keywords
-pub fn discards(settings: &Settings, keyword: &str) -> bool {
-    settings.discard_ehlo_keywords.iter().any(|word| word == keyword)
+/// What is not announced to a client; `None` when the table that knows cannot be asked.
+pub fn discarded(worker: &Smtpd, peer: &Peer) -> Option<Vec<String>> {
+    // smtpd_discard_ehlo_keyword_address_maps
+    let own = worker.tables.discard_keywords.lookup(peer.address_text().as_bytes()).ok()?;
+    Some(match own {
+        Some(words) => {
+            text::split_list(&String::from_utf8_lossy(&words)).into_iter().map(str::to_ascii_uppercase).collect()
+        }
+        // smtpd_discard_ehlo_keywords
+        None => worker.settings.discard_ehlo_keywords.clone(),
+    })
+}
+
+/// Whether this client is not to see a keyword, and what it stands for.
+pub fn discards(session: &Session, keyword: &str) -> bool {
+    session.discarded.iter().flatten().any(|word| word == keyword)
 }
 
 /// What is announced is what works.
 fn announcement(session: &Session) -> Vec<Vec<u8>> {
     let settings = &session.worker.settings;
+    if session.lapse == Lapse::Reject {
+        return [settings.myhostname.as_str(), "ENHANCEDSTATUSCODES"].map(|line| line.as_bytes().to_vec()).into();
+    }
     let size = match settings.message_size_limit {
         Some(limit) => format!("SIZE {limit}"),
         None => "SIZE".to_owned(),
@@ -50,7 +71,7 @@ fn announcement(session: &Session) -> Vec<Vec<u8>> {
     keywords.extend(["ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "CHUNKING"]);
     let kept = keywords.into_iter().filter(|line| {
         let keyword = line.split(' ').next().unwrap_or(line);
-        !discards(settings, keyword)
+        !discards(session, keyword)
     });
     std::iter::once(settings.myhostname.as_str()).chain(kept).map(|line| line.as_bytes().to_vec()).collect()
 }

@@ -29,6 +29,7 @@ pub async fn introduce(session: &mut Session, argument: &[u8], protocol: &'stati
     session.forget_transaction().await;
     session.helo = Some(name);
     session.protocol = protocol;
+    session.log_lapse(None);
     Ok(true)
 }
 

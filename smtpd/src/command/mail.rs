@@ -6,6 +6,7 @@ use smtp_protocol::path::{self, PathError};
 use crate::command::ehlo::discards;
 use crate::session::{Session, Success};
 use crate::transaction::Transaction;
+use crate::withheld::{self, Lapse};
 
 /// How many times the largest message must find room in the queue.
 const ROOM: u64 = 3;
@@ -44,7 +45,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
         let word = if parameters.smtputf8 { "SMTPUTF8" } else { "REQUIRETLS" };
         return refuse_parameter(session, &ParameterError::Unsupported(word.as_bytes().to_vec()));
     }
-    if (parameters.ret.is_some() || parameters.envid.is_some()) && discards(&session.worker.settings, "DSN") {
+    if (parameters.ret.is_some() || parameters.envid.is_some()) && discards(session, "DSN") {
         return session.fail(501, "5.7.1", "DSN support is disabled");
     }
     begin(session, argument, path.address, parameters).await
@@ -69,8 +70,14 @@ async fn begin(session: &mut Session, argument: &[u8], sender: Vec<u8>, paramete
         session.reply(rejection.reply());
         return Ok(false);
     }
+    session.log_lapse(Some(&sender));
+    if let Some(rejection) = withheld::milters_rejection(session.lapse) {
+        session.reply(rejection.reply());
+        return Ok(false);
+    }
     let mut transaction = Transaction::new(sender, parameters);
     transaction.effects = effects;
+    transaction.effects.hold |= session.lapse == Lapse::Hold;
     session.transaction = Some(transaction);
     session.succeed("2.1.0", "Ok")
 }

@@ -34,7 +34,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
         Ok(parameters) => parameters,
         Err(error) => return refuse_parameter(session, &error),
     };
-    if (parameters.notify.is_some() || parameters.orcpt.is_some()) && discards(&session.worker.settings, "DSN") {
+    if (parameters.notify.is_some() || parameters.orcpt.is_some()) && discards(session, "DSN") {
         return session.fail(501, "5.7.1", "DSN support is disabled");
     }
     if is_full(session) {
@@ -73,6 +73,10 @@ fn too_many(session: &mut Session) -> Success {
 }
 
 async fn accept(session: &mut Session, address: Vec<u8>, parameters: &RcptParameters) -> Success {
+    // smtpd_proxy_filter
+    if session.queue_id().is_none() && session.misses_proxy_filter() {
+        return session.fail(451, "4.3.0", "Error: queue file write error");
+    }
     if session.queue_id().is_none()
         && let Err(error) = open(session).await
     {

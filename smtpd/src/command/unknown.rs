@@ -7,9 +7,6 @@ use crate::session::{End, Session, Success};
 
 /// Anything else.
 pub fn run(session: &mut Session, word: &[u8], line: &[u8]) -> Success {
-    if session.is_noop(word) {
-        return session.succeed("2.0.0", "Ok");
-    }
     if is_forbidden(session, word) {
         let shown = text::c_escape(&line[..line.len().min(100)]);
         logging::warning!("non-SMTP command from {}: {shown}", session.peer.label);
@@ -21,8 +18,6 @@ pub fn run(session: &mut Session, word: &[u8], line: &[u8]) -> Success {
 
 /// smtpd_forbidden_commands, and everything that looks like a header.
 fn is_forbidden(session: &Session, word: &[u8]) -> bool {
-    let settings = &session.worker.settings;
     let is_header = word.iter().position(|byte| *byte == b':').is_some_and(|at| at > 0);
-    let no_letter = settings.forbid_non_letters && word.first().is_some_and(|byte| !byte.is_ascii_alphabetic());
-    is_header || no_letter || settings.forbidden_commands.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(word))
+    is_header || session.worker.tables.forbidden_commands.matches(word).unwrap_or(false)
 }

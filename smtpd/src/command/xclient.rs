@@ -9,9 +9,11 @@ use smtp_protocol::Reply;
 use smtp_protocol::attributes::{Attribute, AttributeError, Known};
 use smtp_protocol::verb::words;
 
+use crate::command::ehlo::discarded;
 use crate::command::helo::cleaned;
 use crate::peer::{NameStatus, Peer, UNKNOWN};
 use crate::session::{End, Session, Success};
+use crate::withheld::Lapse;
 
 /// What EHLO announces to a client that may use it.
 pub const ANNOUNCEMENT: &str = "XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT";
@@ -55,6 +57,7 @@ async fn become_client(session: &mut Session, identity: Identity) -> Success {
     session.helo = identity.helo;
     session.login = identity.login;
     session.local_rewrite = None;
+    session.discarded = discarded(&session.worker, &session.peer);
     (session.errors, session.junk, session.forgiven) = (0, 0, true);
     session.xclient_allowed = session.peer.is_in(&session.worker.tables.xclient_hosts).unwrap_or(false);
     session.welcome().await?;
@@ -106,6 +109,7 @@ impl Session {
     /// Greets a client, or turns it down.
     pub async fn welcome(&mut self) -> Result<(), End> {
         self.count_connection().await?;
+        self.connect_milters()?;
         // smtpd_delay_reject
         if !self.worker.settings.delay_reject
             && let Some(rejection) = self.check_connect().await?
@@ -115,8 +119,12 @@ impl Session {
             self.reply(rejection.reply());
             return if goodbye { Err(End::Done) } else { Ok(()) };
         }
-        let banner = Reply::plain(220, &self.worker.settings.banner);
-        self.reply(banner);
+        let settings = &self.worker.settings;
+        let greeting = match self.lapse {
+            Lapse::Reject => Reply::plain(554, format!("{} ESMTP not accepting connections", settings.myhostname)),
+            _ => Reply::plain(220, &settings.banner),
+        };
+        self.reply(greeting);
         Ok(())
     }
 }

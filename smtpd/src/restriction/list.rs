@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::restriction::absent;
 use crate::restriction::{Hosts, Listed, Restriction, Subject, Tables};
 
 /// Which parameter a list comes from.
@@ -153,6 +154,9 @@ fn item<'a>(
             None => Restriction::Ignored(format!("restriction {lower} requires domain name argument")),
         };
     }
+    if let Some(restriction) = absent::restriction(&lower, rest) {
+        return restriction;
+    }
     if let Some(restriction) = access(&lower, rest, tables) {
         return restriction;
     }
@@ -181,11 +185,12 @@ fn access<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>, tables: &Tab
         &move |table| tables.host_access(subject, hosts, table)
     };
     let argument = rest.next().unwrap_or(name);
-    Some(if argument.contains(':') {
-        open(argument)
-    } else {
-        Restriction::Misused(format!("restriction {name}: bad argument \"{argument}\": need maptype:mapname"))
-    })
+    Some(if argument.contains(':') { open(argument) } else { Restriction::Misused(bad_argument(name, argument)) })
+}
+
+/// The warning about what should be a table and is none.
+pub(super) fn bad_argument(name: &str, argument: &str) -> String {
+    format!("restriction {name}: bad argument \"{argument}\": need maptype:mapname")
 }
 
 /// Restrictions without an argument.

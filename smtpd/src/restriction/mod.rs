@@ -4,6 +4,7 @@
 //! what is known of the client, its greeting, the sender and the recipient, and says yes, no, or nothing.
 //! No restriction ever sends a reply: the command that asked does.
 
+mod absent;
 mod access;
 mod action;
 mod backup;
@@ -123,7 +124,9 @@ pub enum Restriction {
     Access(Subject, Rc<AccessTable>),
     /// A name of smtpd_restriction_classes.
     Class(String),
-    /// A name that means nothing, or nothing yet.
+    /// A known name that nothing answers yet.
+    Absent(absent::Absent),
+    /// A name that means nothing.
     Unknown(String),
     /// A known name that is used wrongly and says nothing then; the text of the warning.
     Ignored(String),
@@ -206,6 +209,7 @@ impl Evaluation<'_> {
             }
             Restriction::Access(subject, table) => Box::pin(self.access(*subject, table, depth)).await,
             Restriction::Class(name) => Box::pin(self.class(name, depth)).await,
+            Restriction::Absent(absent) => self.absent(absent, depth).await,
             Restriction::Unknown(name) => {
                 logging::warning!("unknown smtpd restriction: \"{name}\"");
                 self.server_error(Rejection::server_configuration())

@@ -61,6 +61,20 @@ fn addresses_are_judged_as_postfix_does() {
 }
 
 #[test]
+fn what_is_asked_for_and_not_there_is_refused_as_postfix_does_when_it_is_out_of_order() {
+    play(include_str!("../../tests/transcripts/withheld.txt"));
+}
+
+#[test]
+fn a_level_of_tls_that_is_none_ends_the_server() {
+    assert_eq!(start_error("smtpd_tls_security_level = dane\n"), "Invalid TLS level \"dane\"");
+    assert_eq!(
+        start_error("smtpd_upstream_proxy_protocol = bogus\n"),
+        "unsupported smtpd_upstream_proxy_protocol value: bogus"
+    );
+}
+
+#[test]
 fn a_server_without_relay_protection_does_not_start() {
     let error = start_error("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = permit\n");
     assert_eq!(

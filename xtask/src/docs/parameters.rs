@@ -58,7 +58,8 @@ const INDEX: &str = "# Parameters of main.cf
 
 All parameters of Postfix 3.11 and the few of our own, by subject and then by name. One that is not implemented
 yet is marked with \u{2020}; it has its default and its place in `postconf` all the same, and a warning names it when
-main.cf sets it.
+main.cf sets it. What forbids, filters or protects is not passed over: its programs refuse mail as long as they cannot
+do it.
 
 | subject | what | parameters | implemented |
 |---|---|---|---|
@@ -113,7 +114,11 @@ impl Page {
         for entry in &self.entries {
             let name = word(entry, "name");
             let paragraph = linked(word(entry, "paragraph").trim(), name, &self.subject, links);
-            let mark = if is(entry, "implemented") { "" } else { "**Not implemented yet.** " };
+            let mark = match (is(entry, "implemented"), word(entry, "without")) {
+                (true, _) => "",
+                (false, "refused") => "**Not implemented yet: mail is refused while this asks for it.** ",
+                (false, _) => "**Not implemented yet.** ",
+            };
             let _ = write!(text, "\n## {name}\n\n{}\n\n{mark}{paragraph}\n", facts(entry));
         }
         text

@@ -14,6 +14,7 @@ mod names;
 mod operate;
 mod queue_tools;
 mod racing;
+mod refuses;
 mod relay;
 mod reload;
 mod source_address;

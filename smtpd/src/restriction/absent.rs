@@ -1,0 +1,137 @@
+//! Restrictions that are known and that nothing answers yet: policy services, address verification, what needs a user
+//! or a certificate. They say what Postfix says where the service is out of order.
+
+use dsn::Status;
+use lookup::Maps;
+
+use crate::rejection::Rejection;
+use crate::restriction::{AccessTable, Class, Evaluation, Restriction, Verdict};
+
+/// A restriction of this kind, with its argument.
+#[derive(Clone, Debug)]
+pub enum Absent {
+    /// check_policy_service SERVER: the server, and its own default_action.
+    Policy(String, Option<String>),
+    /// reject_unverified_sender, reject_unverified_recipient
+    Unverified(Class),
+    /// reject_*_sender_login_mismatch, check_sasl_access: they ask who the user is.
+    User(&'static str),
+    /// check_ccert_access: nobody has a certificate without TLS.
+    Certificate,
+}
+
+/// Restrictions about the user of a session.
+const OF_USERS: [&str; 4] = [
+    "reject_sender_login_mismatch",
+    "reject_authenticated_sender_login_mismatch",
+    "reject_unauthenticated_sender_login_mismatch",
+    "reject_known_sender_login_mismatch",
+];
+
+/// Names that Postfix had, and what to write for them.
+const REMOVED: [(&str, &str); 2] = [
+    ("check_relay_domains", "\"reject_unauth_destination\""),
+    ("permit_naked_ip_address", "\"permit_mynetworks\" or \"permit_sasl_authenticated\""),
+];
+
+/// The restriction of a lower-case name; takes its argument from the list.
+pub fn restriction<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>) -> Option<Restriction> {
+    if let Some(known) = OF_USERS.iter().find(|known| **known == name) {
+        return Some(Restriction::Absent(Absent::User(known)));
+    }
+    if let Some((_, instead)) = REMOVED.iter().find(|(old, _)| *old == name) {
+        let removed = "has been removed in Postfix 3.9";
+        let why = format!("support for restriction \"{name}\" {removed}; instead, specify {instead}");
+        return Some(Restriction::Misused(why));
+    }
+    Some(match name {
+        "reject_unverified_sender" => Restriction::Absent(Absent::Unverified(Class::Sender)),
+        "reject_unverified_recipient" => Restriction::Absent(Absent::Unverified(Class::Recipient)),
+        "check_ccert_access" => with_table(name, rest, Absent::Certificate),
+        "check_sasl_access" => with_table(name, rest, Absent::User("check_sasl_access")),
+        "check_policy_service" => match rest.next().map(policy) {
+            Some(Ok(policy)) => Restriction::Absent(policy),
+            Some(Err(why)) => Restriction::Misused(why),
+            None => Restriction::Misused(format!("restriction {name} must be followed by transport:server")),
+        },
+        _ => return None,
+    })
+}
+
+fn with_table<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>, absent: Absent) -> Restriction {
+    let argument = rest.next().unwrap_or(name);
+    if argument.contains(':') {
+        Restriction::Absent(absent)
+    } else {
+        Restriction::Misused(super::list::bad_argument(name, argument))
+    }
+}
+
+/// `transport:endpoint`, or that and options in a group.
+fn policy(spec: &str) -> Result<Absent, String> {
+    let mut words = text::split_list(spec).into_iter();
+    let service = words.next().unwrap_or_default();
+    let Some((_, server)) = service.split_once(':') else {
+        return Err(format!("need service transport:endpoint instead of \"{service}\""));
+    };
+    let mut default_action = None;
+    for word in words {
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        match name.trim() {
+            "default_action" => default_action = Some(value.trim().to_owned()),
+            "max_idle" | "max_ttl" | "policy_context" | "request_limit" | "retry_delay" | "timeout" | "try_limit" => {}
+            _ => return Err(format!("unknown option: \"{word}\"")),
+        }
+    }
+    Ok(Absent::Policy(server.to_owned(), default_action))
+}
+
+impl Evaluation<'_> {
+    /// What one of them says.
+    pub(super) async fn absent(&mut self, absent: &Absent, depth: usize) -> Verdict {
+        match absent {
+            Absent::Policy(server, own) => {
+                logging::warning!("problem talking to server {}: not implemented", text::printable(server.as_bytes()));
+                let action = own.clone().unwrap_or_else(|| self.worker.settings.policy_default_action.clone());
+                let table = AccessTable { name: server.clone(), maps: Maps::none(server) };
+                Box::pin(self.action(self.class, &table, b"", action.as_bytes(), depth)).await
+            }
+            Absent::Unverified(class) => {
+                let detail = if *class == Class::Sender { 7 } else { 1 };
+                let text = self.text(*class, "unverified address: Address verification status unavailable");
+                self.defer_if_permit(Rejection::new(450, Status::new(4, 1, detail), text))
+            }
+            Absent::User(name) if self.worker.settings.sasl_enabled => {
+                logging::warning!("restriction `{name}' is not implemented");
+                self.server_error(Rejection::server_problem())
+            }
+            Absent::User(name) => {
+                logging::warning!("restriction `{name}' ignored: no SASL support");
+                Verdict::Dunno
+            }
+            Absent::Certificate => {
+                logging::warning!("check_ccert_access is requested, but TLS is not implemented");
+                Verdict::Dunno
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_service_is_an_endpoint_with_options() {
+        let parse = |spec| match policy(spec) {
+            Ok(Absent::Policy(server, action)) => Ok((server, action)),
+            Ok(_) => unreachable!(),
+            Err(why) => Err(why),
+        };
+        assert_eq!(parse("inet:127.0.0.1:10023"), Ok(("127.0.0.1:10023".to_owned(), None)));
+        let full = "unix:private/policy, timeout=10s, { default_action = 451 4.3.9 gone }";
+        assert_eq!(parse(full), Ok(("private/policy".to_owned(), Some("451 4.3.9 gone".to_owned()))));
+        assert!(parse("nothing").is_err());
+        assert!(parse("unix:x, default_action=451 4.3.9").is_err());
+    }
+}
