@@ -28,6 +28,7 @@ mod client_limits;
 mod command;
 mod connection;
 mod content;
+mod dispatch;
 mod envelope;
 mod forward;
 mod log;

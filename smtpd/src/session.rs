@@ -7,13 +7,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use dsn::Status;
-use smtp_protocol::{Command, Reply, Verb};
+use smtp_protocol::Reply;
 use tokio::net::TcpStream;
 
 use crate::client_limits::CountedClient;
 use crate::command;
 use crate::command::bdat::Chunking;
-use crate::connection::{CommandLine, Connection, Gone};
+use crate::connection::{Connection, Gone};
 use crate::forward::Forward;
 use crate::log::{Broken, Connect, Disconnect};
 use crate::peer::Peer;
@@ -22,7 +22,7 @@ use crate::restriction::Answers;
 use crate::settings::BareNewline;
 use crate::statistics::Statistics;
 use crate::transaction::Transaction;
-use crate::withheld::{self, Lapse};
+use crate::withheld::Lapse;
 use crate::worker::Smtpd;
 
 /// Why a session ends.
@@ -42,9 +42,6 @@ impl From<Gone> for End {
 
 /// Whether a command did what it should; it has sent its reply either way.
 pub type Success = Result<bool, End>;
-
-/// Bytes of a client's text in log lines about it.
-const QUOTED: usize = 100;
 
 /// The state of one session.
 pub struct Session {
@@ -191,121 +188,12 @@ impl Session {
         self.welcome().await
     }
 
-    /// smtpd_command_filter
-    fn filtered(&mut self, line: CommandLine) -> Result<CommandLine, End> {
-        let filter = &self.worker.tables.command_filter;
-        if filter.is_empty() {
-            return Ok(line);
-        }
-        match filter.lookup(line.bytes.trim_ascii_start()) {
-            Ok(None) => Ok(line),
-            Ok(Some(other)) => {
-                let (old, new) = (text::printable(&line.bytes), text::printable(&other));
-                logging::info!("{}: replacing command \"{old}\" with \"{new}\"", self.peer.label);
-                Ok(CommandLine { bytes: other, ..line })
-            }
-            Err(_) => Err(self.data_error()),
-        }
-    }
-
     /// A table without which nothing can be said to the client fails.
     pub fn data_error(&mut self) -> End {
         let text = format!("{} Server local data error", self.worker.settings.myhostname);
         self.log("reject", &format!("421 4.3.0 {text}"));
         self.reply(Reply::with_status(421, "4.3.0", text));
         End::Done
-    }
-
-    async fn one_command(&mut self, line: &CommandLine) -> Result<(), End> {
-        let command = Command::parse(&line.bytes);
-        if command.verb == Verb::Quit {
-            self.statistics.count(Verb::Quit, true);
-            self.command = Verb::Quit.name();
-            return command::quit::run(self).await.map(drop);
-        }
-        // HELP came with Postfix 3.11.
-        let unknown = command.word.is_empty() || (command.verb == Verb::Help && !self.worker.settings.modern);
-        let verb = if unknown { Verb::Unknown } else { command.verb };
-        self.command = verb.name();
-        let result = self.dispatch(&command, &line.bytes).await;
-        let ok = result == Ok(true);
-        if !self.is_noop(command.word) {
-            self.statistics.count(verb, ok);
-        }
-        let forgiven = std::mem::take(&mut self.forgiven);
-        self.errors = self.errors.saturating_add(u32::from(!ok && !forgiven));
-        if self.is_junk(&command) {
-            // smtpd_junk_command_limit
-            if self.junk > self.worker.settings.junk_command_limit {
-                self.errors = self.errors.saturating_add(1);
-            }
-            self.junk = self.junk.saturating_add(1);
-        }
-        result.map(drop)
-    }
-
-    async fn dispatch(&mut self, command: &Command<'_>, line: &[u8]) -> Success {
-        if command.word.is_empty() {
-            return self.fail(500, "5.5.2", "Error: bad syntax");
-        }
-        if self.worker.settings.smtputf8 && std::str::from_utf8(line).is_err() {
-            return self.fail(500, "5.5.2", "Error: bad UTF-8 syntax");
-        }
-        if self.denied {
-            let text = format!("Error: access denied for {}", self.peer.label);
-            return self.fail(503, "5.7.0", text);
-        }
-        self.look_for_pipelining(command.verb)?;
-        if let Some(rejection) = self.refusal(command.verb) {
-            self.reply(rejection.reply());
-            return Ok(false);
-        }
-        if self.is_noop(command.word) {
-            return self.succeed("2.0.0", "Ok");
-        }
-        match command.verb {
-            Verb::Helo => command::helo::run(self, command.argument).await,
-            Verb::Ehlo => command::ehlo::run(self, command.argument).await,
-            Verb::Mail => command::mail::run(self, command.argument).await,
-            Verb::Rcpt => command::rcpt::run(self, command.argument).await,
-            Verb::Data => command::data::run(self, command.argument).await,
-            Verb::Bdat => command::bdat::run(self, command.argument, line).await,
-            Verb::Xclient => command::xclient::run(self, command.argument).await,
-            Verb::Xforward => command::xforward::run(self, command.argument).await,
-            Verb::Rset => command::rset::run(self, command.argument).await,
-            Verb::Noop => command::noop::run(self),
-            Verb::Vrfy => command::vrfy::run(self, command.argument).await,
-            Verb::Quit => command::quit::run(self).await,
-            Verb::Starttls => withheld::start_tls(self, command.argument),
-            Verb::Help => command::help::run(self, line),
-            Verb::Unknown => command::unknown::run(self, command.word, line),
-            other => command::absent::run(self, other, command.argument, line),
-        }
-    }
-
-    /// RFC 2920 3.1: some commands must be the last of a group, and without EHLO there are no groups.
-    fn look_for_pipelining(&mut self, verb: Verb) -> Result<(), End> {
-        let last_of_group = matches!(verb, Verb::Helo | Verb::Ehlo | Verb::Data | Verb::Noop | Verb::Vrfy);
-        let grouped = self.protocol == "ESMTP" && !last_of_group;
-        let waiting = self.connection.pending();
-        if grouped || waiting.is_empty() || verb == Verb::Quit {
-            return Ok(());
-        }
-        self.unauthorized_pipelining()
-    }
-
-    fn unauthorized_pipelining(&mut self) -> Result<(), End> {
-        if !self.pipelined {
-            let waiting = self.connection.pending();
-            let data = text::c_escape(&waiting[..waiting.len().min(QUOTED)]);
-            logging::info!("improper command pipelining after {} from {}: {data}", self.command, self.peer.label);
-            self.pipelined = true;
-        }
-        if self.worker.settings.forbid_unauth_pipelining {
-            self.reply(Reply::with_status(554, "5.5.0", "Error: SMTP protocol synchronization"));
-            return Err(End::Done);
-        }
-        Ok(())
     }
 
     fn bare_line_feed(&mut self) -> Result<(), End> {
@@ -328,18 +216,6 @@ impl Session {
         let settings = &self.worker.settings;
         let text = format!("{} Error: bare <LF> received", settings.myhostname);
         Rejection::new(settings.codes.bare_newline, Status::new(5, 5, 2), text)
-    }
-
-    fn is_junk(&self, command: &Command<'_>) -> bool {
-        match command.verb {
-            Verb::Helo | Verb::Ehlo | Verb::Noop | Verb::Rset | Verb::Vrfy | Verb::Etrn => true,
-            _ => self.is_noop(command.word),
-        }
-    }
-
-    /// smtpd_noop_commands
-    pub fn is_noop(&self, word: &[u8]) -> bool {
-        self.worker.tables.noop_commands.matches(word).unwrap_or(false)
     }
 
     async fn too_many_errors(&mut self) -> Result<(), End> {

@@ -71,6 +71,10 @@ pub struct AllTables {
     pub mynetworks: MatchList,
     /// smtpd_forbid_bare_newline_exclusions
     pub bare_newline_exclusions: MatchList,
+    /// smtpd_forbidden_commands
+    pub forbidden_commands: DomainList,
+    /// smtpd_noop_commands
+    pub noop_commands: DomainList,
     /// smtpd_authorized_xclient_hosts
     pub xclient_hosts: MatchList,
     /// smtpd_authorized_xforward_hosts
@@ -79,10 +83,6 @@ pub struct AllTables {
     pub command_filter: Maps,
     /// smtpd_discard_ehlo_keyword_address_maps
     pub discard_keywords: Maps,
-    /// smtpd_forbidden_commands
-    pub forbidden_commands: DomainList,
-    /// smtpd_noop_commands
-    pub noop_commands: DomainList,
     /// smtpd_client_event_limit_exceptions
     pub limit_exceptions: MatchList,
     /// debug_peer_list

@@ -78,7 +78,15 @@ pub fn address(written: &[u8], strict: bool) -> Option<Vec<u8>> {
     let mut reader = Reader { rest: inner, strict, address: Vec::new(), after_word: false, closed: false };
     reader.read()?;
     let nameless = reader.address.first() == Some(&b'@');
-    (!strict || !nameless).then_some(reader.address)
+    let good = (!strict || !nameless) && can_be_sent_on(&reader.address);
+    good.then_some(reader.address)
+}
+
+/// No path has a NUL (RFC 5321 4.1.2), and without SMTPUTF8 a domain is ASCII (RFC 6531 3.3): its ASCII form is what a
+/// client has to say.
+fn can_be_sent_on(address: &[u8]) -> bool {
+    let domain = address.iter().rposition(|byte| *byte == b'@').map_or(&b""[..], |at| &address[at..]);
+    domain.is_ascii() && !address.contains(&0)
 }
 
 /// `@a,@b:x@y` is `x@y`: the route has no meaning any more. RFC 5321 appendix C.
@@ -301,6 +309,15 @@ mod tests {
         ] {
             assert_eq!(from(argument.as_bytes()), Err(PathError::Address), "{argument}");
         }
+    }
+
+    #[test]
+    fn an_address_has_no_nul_and_its_domain_is_ascii() {
+        for argument in [&b"FROM:<a\0@b>"[..], b"FROM:<\"a\0\"@b>", "FROM:<a@\u{fc}.b>".as_bytes(), b"FROM:<a@b\xff>"] {
+            assert_eq!(from(argument), Err(PathError::Address), "{}", argument.escape_ascii());
+        }
+        assert_eq!(from("FROM:<\u{fc}@b>".as_bytes()), Ok("\u{fc}@b".as_bytes().to_vec()));
+        assert_eq!(from("FROM:<a@b(\u{fc})>".as_bytes()), Ok(b"a@b".to_vec()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::session::{Session, Success};
 /// One of them.
 pub fn run(session: &mut Session, verb: Verb, argument: &[u8], line: &[u8]) -> Success {
     match verb {
-        Verb::Auth if session.helo.is_none() => session.fail(503, "5.5.1", "Error: send HELO/EHLO first"),
+        Verb::Auth if needs_helo(session) => session.fail(503, "5.5.1", "Error: send HELO/EHLO first"),
         // RFC 4954 6: it is configured, and cannot be done.
         Verb::Auth if session.worker.settings.sasl_enabled => {
             session.fail(454, "4.7.0", "Temporary authentication failure")
@@ -23,7 +23,7 @@ pub fn run(session: &mut Session, verb: Verb, argument: &[u8], line: &[u8]) -> S
 }
 
 fn etrn(session: &mut Session, argument: &[u8]) -> Success {
-    let (code, text) = if session.helo.is_none() {
+    let (code, text) = if needs_helo(session) {
         (503, "Error: send HELO/EHLO first".to_owned())
     } else if session.transaction.is_some() {
         (503, "Error: MAIL transaction in progress".to_owned())
@@ -36,4 +36,9 @@ fn etrn(session: &mut Session, argument: &[u8]) -> Success {
     };
     session.reply(Reply::plain(code, text));
     Ok(false)
+}
+
+/// smtpd_helo_required
+fn needs_helo(session: &Session) -> bool {
+    session.helo.is_none() && session.worker.settings.helo_required
 }

@@ -11,7 +11,6 @@ pub mod noop;
 pub mod quit;
 pub mod rcpt;
 pub mod rset;
-pub mod unknown;
 pub mod vrfy;
 pub mod xclient;
 pub mod xforward;

@@ -2,10 +2,10 @@
 
 use smtp_protocol::Reply;
 
-use crate::session::{End, Session, Success};
+use crate::session::{Session, Success};
 
 /// `QUIT`
-pub async fn run(session: &mut Session) -> Success {
+pub fn run(session: &mut Session) -> Success {
     session.reply(Reply::with_status(221, "2.0.0", "Bye"));
-    Err(End::Done)
+    Ok(true)
 }

@@ -10,7 +10,8 @@ pub async fn run(session: &mut Session, written: &[u8]) -> Success {
         return session.fail(502, "5.5.1", "VRFY command is disabled");
     }
     if written.is_empty() {
-        return session.fail(501, "5.5.4", "Syntax: VRFY address [SMTPUTF8]");
+        let option = if session.worker.settings.smtputf8 { " [SMTPUTF8]" } else { "" };
+        return session.fail(501, "5.5.4", format!("Syntax: VRFY address{option}"));
     }
     let open = written.starts_with(b"<") && !written.ends_with(b">");
     let address = if open { path::address(&written[1..], false) } else { path::address(written, false) };

@@ -1,4 +1,5 @@
-//! Sessions as files: what the client says (`C:`), what the server must answer (`S:`), settings (`#`).
+//! Sessions as files: what the client says (`C:`; `B:` with the escapes of C, in one piece), what the server must answer
+//! (`S:`, `EOF` at the end), settings (`##`).
 //!
 //! The replies are those of Postfix to the same commands.
 
@@ -17,6 +18,9 @@ fn play(file: &str) {
                 if let Some(line) = line.strip_prefix("C: ").or_else(|| line.strip_prefix("C:")) {
                     said = line.to_owned();
                     client.send(format!("{line}\r\n").as_bytes()).await;
+                } else if let Some(line) = line.strip_prefix("B: ") {
+                    said = line.to_owned();
+                    client.send(&[&text::c_unescape(line)[..], b"\r\n"].concat()).await;
                 } else if let Some(expected) = line.strip_prefix("S: ") {
                     if said != "the connection" {
                         let reply = client.reply().await;
@@ -33,6 +37,11 @@ fn play(file: &str) {
 #[test]
 fn the_commands_answer_as_postfix_does() {
     play(include_str!("../../tests/transcripts/commands.txt"));
+}
+
+#[test]
+fn clients_of_other_protocols_are_left_as_postfix_leaves_them() {
+    play(include_str!("../../tests/transcripts/strangers.txt"));
 }
 
 #[test]
