@@ -17,13 +17,25 @@ pub struct Candidates {
     late: Late,
     /// How many servers more may wait; `None`: any number.
     room: Option<usize>,
+    /// The best preference that the destination has, whether its servers were found or not.
+    best: u16,
 }
 
 impl Candidates {
     /// Servers within the limit, those beyond it, and look-ups that have not ended.
     pub fn new(waiting: Vec<Server>, beyond: Vec<Server>, late: Late, limit: usize) -> Self {
         let room = (limit > 0).then(|| limit.saturating_sub(waiting.len()));
-        Self { waiting, beyond, late, room }
+        Self { waiting, beyond, late, room, best: 0 }
+    }
+
+    /// The same, with the best preference that the destination has.
+    pub fn with_best(self, best: u16) -> Self {
+        Self { best, ..self }
+    }
+
+    /// Whether the destination has no server that is better than this one.
+    pub fn is_best(&self, server: &Server) -> bool {
+        server.preference <= self.best
     }
 
     /// Takes the servers out that were tried already.

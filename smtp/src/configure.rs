@@ -27,6 +27,7 @@ pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, Start
         own: config.own_addresses()?,
         proxies: config.proxy_addresses()?,
         services: reader.services()?,
+        relayhost: config.get(param::RELAYHOST)?,
         fallback: reader.get(param::SMTP_FALLBACK_RELAY, param::LMTP_FALLBACK_RELAY)?,
         order: reader.order()?,
         session_limit: reader.count(param::SMTP_MX_SESSION_LIMIT, param::LMTP_MX_SESSION_LIMIT)?,

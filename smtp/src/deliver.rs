@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use delivery::{Connection, Finding, Job, Timestamp, flags};
@@ -19,6 +20,7 @@ use crate::candidates::Candidates;
 use crate::destination::Destination;
 use crate::failure::{Failure, Subject, status_of, text_of};
 use crate::find;
+use crate::nexthop::Nexthop;
 use crate::race;
 use crate::server::{Endpoint, Server};
 use crate::session::Session;
@@ -51,10 +53,10 @@ impl Agent {
     /// # Errors
     /// What this agent is told to do makes no sense: nothing is to be said about the recipients.
     pub async fn deliver(&self, job: &mut Job) -> Result<(), String> {
-        let nexthops = self.nexthops(job);
+        let nexthops = Nexthop::list(job.request(), &self.settings);
         let mut last = None;
         for (at, nexthop) in nexthops.iter().enumerate() {
-            let (is_busy, is_last_nexthop) = (self.cache.is_busy(nexthop), at + 1 == nexthops.len());
+            let (is_busy, is_last_nexthop) = (self.cache.is_busy(&nexthop.name), at + 1 == nexthops.len());
             let attempt = Attempt {
                 agent: self,
                 nexthop,
@@ -64,9 +66,16 @@ impl Agent {
                 refused: RefCell::default(),
                 refused_over: Cell::default(),
             };
-            last = attempt.run(job).await.or(last);
+            let tried = attempt.run(job).await;
             if job.open_recipients().is_empty() {
                 return Ok(());
+            }
+            match tried {
+                Tried::Continue(failure) => last = failure.or(last),
+                Tried::Break(failure) => {
+                    last = Some(failure);
+                    break;
+                }
             }
         }
         let failure = last
@@ -76,14 +85,6 @@ impl Agent {
         }
         self.give_up(job, &failure);
         Ok(())
-    }
-
-    /// The nexthop of the request, which may be several, and the hosts to try after them.
-    fn nexthops(&self, job: &Job) -> Vec<String> {
-        let nexthop = String::from_utf8_lossy(&job.request().nexthop);
-        let listed = nexthop.split([',', ' ', '\t']).filter(|word| !word.is_empty()).map(str::to_owned);
-        // smtp_fallback_relay
-        listed.chain(self.settings.fallback.iter().cloned()).collect()
     }
 
     fn give_up(&self, job: &mut Job, failure: &Failure) {
@@ -98,7 +99,7 @@ impl Agent {
 /// The attempt to deliver by one nexthop.
 struct Attempt<'a> {
     agent: &'a Agent,
-    nexthop: &'a str,
+    nexthop: &'a Nexthop,
     /// There was mail for it just before.
     is_busy: bool,
     is_last_nexthop: bool,
@@ -108,6 +109,9 @@ struct Attempt<'a> {
     refused: RefCell<Vec<Refused>>,
     refused_over: Cell<Option<Family>>,
 }
+
+/// What is known when a nexthop has been tried: the last failure; `Break` when no other nexthop may take the mail.
+type Tried = ControlFlow<Failure, Option<Failure>>;
 
 /// What came of one transaction.
 #[derive(Default)]
@@ -122,40 +126,47 @@ struct Ended {
 
 impl Attempt<'_> {
     /// Tries the servers of the nexthop; gives the failure that remains for recipients that are still open.
-    async fn run(&self, job: &mut Job) -> Option<Failure> {
+    async fn run(&self, job: &mut Job) -> Tried {
         let settings = &self.agent.settings;
-        if let Some(failure) = settings.protection.obstacle(self.nexthop, job.request().send_options) {
-            return Some(failure);
+        if let Some(failure) = settings.protection.obstacle(&self.nexthop.name, job.request().send_options) {
+            return Tried::Continue(Some(failure));
         }
-        let destination = match Destination::parse(self.nexthop, settings.protocol, &settings.services) {
+        let destination = match Destination::parse(&self.nexthop.name, settings.protocol, &settings.services) {
             Ok(destination) => destination,
             Err(error) => {
                 logging::warning!("{}: {error}", job.request().queue_id);
-                return Some(Failure::of_message(Status::new(4, 3, 5), error.to_string()));
+                return Tried::Continue(Some(Failure::of_message(Status::new(4, 3, 5), error.to_string())));
             }
         };
         let (mut last, tried) = self.over_kept_sessions(job).await;
         if job.open_recipients().is_empty() {
-            return None;
+            return Tried::Continue(None);
         }
         let mut candidates = match find::servers(&self.agent.resolver, settings, &destination).await {
             Ok(candidates) => candidates,
             Err(failure) => {
                 self.accept_refusals(job, self.refused.take());
-                return Some(failure);
+                // Mail that has come where it was to go must not leave by another way: it would come back.
+                let is_loop = failure.subject == Subject::Loop;
+                let failure = self.judge(failure);
+                return if is_loop { Tried::Break(failure) } else { Tried::Continue(Some(failure)) };
             }
         };
         candidates.without(&tried);
-        self.agent.memory.apply(self.nexthop, &mut candidates);
+        self.agent.memory.apply(&self.nexthop.name, &mut candidates);
         last = self.appeal(&mut candidates, job).await.or(last);
-        self.servers(candidates, job).await.or(last)
+        Tried::Continue(self.servers(candidates, job).await?.or(last))
+    }
+
+    fn judge(&self, failure: Failure) -> Failure {
+        self.nexthop.judge(failure, self.agent.settings.protocol)
     }
 
     /// Sessions that wait for more mail to this nexthop. Gives the last failure, and the server that was tried.
     async fn over_kept_sessions(&self, job: &mut Job) -> (Option<Failure>, Vec<Endpoint>) {
         let mut last = None;
         while self.may_reuse(job)
-            && let Some(session) = self.agent.cache.take(self.nexthop)
+            && let Some(session) = self.agent.cache.take(&self.nexthop.name)
         {
             let endpoint = session.server.endpoint.clone();
             let ended = self.over(session, job, false).await;
@@ -167,47 +178,62 @@ impl Attempt<'_> {
         (last, Vec::new())
     }
 
-    async fn servers(&self, mut candidates: Candidates, job: &mut Job) -> Option<Failure> {
-        let settings = &self.agent.settings;
+    async fn servers(&self, mut candidates: Candidates, job: &mut Job) -> Tried {
+        let limit = self.agent.settings.session_limit;
         let mut last = None;
         let mut sessions = 0;
         while !job.open_recipients().is_empty()
             && let Some(server) = candidates.next().await
         {
-            let session = match self.session(server, &mut candidates, job).await {
-                Ok(session) => session,
-                Err(failure) => {
-                    let is_final = failure.is_permanent() && self.refused.borrow().is_empty();
-                    if failure.subject == Subject::Agent && !candidates.is_empty() {
-                        logging::warning!("{}", failure.reason);
-                    }
-                    last = Some(failure);
-                    // A server that does not want to talk at all speaks for its domain.
-                    if is_final {
+            match self.session(server, &mut candidates, job).await {
+                Ok(session) => {
+                    sessions += 1;
+                    // smtp_mx_session_limit
+                    let is_last = candidates.is_empty() || (limit > 0 && sessions >= limit);
+                    last = self.transaction(session, &candidates, job, is_last).await?.or(last);
+                    last = self.appeal(&mut candidates, job).await.or(last);
+                    if is_last {
                         break;
                     }
-                    last = self.appeal(&mut candidates, job).await.or(last);
-                    continue;
                 }
-            };
-            sessions += 1;
-            // smtp_mx_session_limit
-            let is_last = candidates.is_empty() || (settings.session_limit > 0 && sessions >= settings.session_limit);
-            let (server, reused) = (session.server.clone(), session.uses > 0);
-            let mut ended = self.over(session, job, is_last && self.is_last_nexthop).await;
-            if ended.stale && reused {
-                ended = match Session::open(&server, settings).await {
-                    Ok(session) => self.over(session, job, is_last && self.is_last_nexthop).await,
-                    Err(failure) => Ended { failure: Some(failure), ..Ended::default() },
-                };
-            }
-            last = ended.failure.or(last);
-            last = self.appeal(&mut candidates, job).await.or(last);
-            if is_last {
-                break;
+                Err(failure) => {
+                    last = self.no_session(failure, &candidates, job)?;
+                    last = self.appeal(&mut candidates, job).await.or(last);
+                }
             }
         }
-        last
+        Tried::Continue(last)
+    }
+
+    /// One transaction over a session, or over a new one with the same server if a kept one was found dead.
+    async fn transaction(&self, session: Session, candidates: &Candidates, job: &mut Job, is_last: bool) -> Tried {
+        let is_last = is_last && self.is_last_nexthop;
+        let (server, reused) = (session.server.clone(), session.uses > 0);
+        let ended = self.over(session, job, is_last).await;
+        if !ended.stale || !reused {
+            return Tried::Continue(ended.failure);
+        }
+        match Session::open(&server, &self.agent.settings).await {
+            Ok(session) => Tried::Continue(self.over(session, job, is_last).await.failure),
+            Err(failure) => self.no_session(self.of_own_hello(failure, &server, candidates, job), candidates, job),
+        }
+    }
+
+    /// There is no session with a server. One that will have nothing to do with us speaks for its domain; any other reason is
+    /// logged, because the next server may hide it from the status line.
+    fn no_session(&self, failure: Failure, candidates: &Candidates, job: &Job) -> Tried {
+        if failure.is_permanent() && self.refused.borrow().is_empty() {
+            return Tried::Break(self.judge(failure));
+        }
+        let is_last = candidates.is_empty() && self.is_last_nexthop;
+        match failure.subject {
+            _ if is_last => {}
+            Subject::Agent => logging::warning!("{}", failure.reason),
+            // A failed connection has been logged.
+            _ if failure.server.is_empty() => {}
+            _ => logging::info!("{}: {}", job.request().queue_id, failure.reason),
+        }
+        Tried::Continue(Some(failure))
     }
 
     /// A session with this server, or with one of its equals that answers sooner.
@@ -219,22 +245,32 @@ impl Attempt<'_> {
         }
         let settings = &self.agent.settings;
         let mut race = race::connect_first(server, candidates, settings).await;
-        self.agent.memory.learn(self.nexthop, &race);
+        self.agent.memory.learn(&self.nexthop.name, &race);
         race.slow.drain(..).for_each(|server| candidates.give_back(server));
         match (race.winner, race.failed.into_iter().next_back()) {
             (Some((stream, winner)), _) => {
                 let session = Session::begin(stream, &winner, settings).await;
-                session.inspect_err(|failure| {
+                session.map_err(|failure| {
                     let connection = Connection { tls: settings.protection.feature(false), ..Connection::default() };
                     for index in job.open_recipients() {
-                        self.refuse(index, failure, winner.family(), None, &connection);
+                        self.refuse(index, &failure, winner.family(), None, &connection);
                     }
+                    self.of_own_hello(failure, &winner, candidates, job)
                 })
             }
             (None, Some((failure, _))) => Err(failure),
             // cannot fail: a race ends with a connection or with failures
             (None, None) => Err(Failure::of_host(Status::new(4, 4, 1), "server unavailable or unable to receive mail")),
         }
+    }
+
+    /// A server that has our own name is a loop of the request's nexthop, and no final one where a better server is only away.
+    fn of_own_hello(&self, failure: Failure, server: &Server, candidates: &Candidates, job: &Job) -> Failure {
+        if failure.subject != Subject::Loop {
+            return failure;
+        }
+        let nexthop = text::printable(&job.request().nexthop);
+        Failure::of_loop(&nexthop, candidates.is_best(server)).by(server)
     }
 
     /// One transaction over one session.
@@ -303,11 +339,19 @@ impl Attempt<'_> {
         let family = self.refused_over.take()?;
         self.may_appeal.set(false);
         while let Some(server) = candidates.of_other_family(family).await {
-            // Another server that cannot be reached, or has no time, has not judged.
-            let Ok(session) = Session::open(&server, &self.agent.settings).await else { continue };
+            let session = match Session::open(&server, &self.agent.settings).await {
+                Ok(session) => session,
+                // Another server that cannot be reached, or has no time, has not judged.
+                Err(failure) => {
+                    if !failure.server.is_empty() {
+                        logging::info!("{}: {}", job.request().queue_id, failure.reason);
+                    }
+                    continue;
+                }
+            };
             let ended = self.over(session, job, false).await;
             if ended.sent {
-                self.agent.memory.keep(self.nexthop, &server, Some(family));
+                self.agent.memory.keep(&self.nexthop.name, &server, Some(family));
             }
             return ended.failure;
         }
@@ -352,7 +396,7 @@ impl Attempt<'_> {
         if !usable {
             drop(session);
         } else if wanted {
-            self.agent.cache.put(self.nexthop, session);
+            self.agent.cache.put(&self.nexthop.name, session);
         } else {
             self.agent.cache.end(session);
         }
@@ -369,8 +413,8 @@ impl Attempt<'_> {
         if listed.is_empty() {
             return false;
         }
-        let parsed = HostPort::parse_server(self.nexthop).ok().and_then(|server| server.host);
-        let name = parsed.unwrap_or_else(|| self.nexthop.trim_start_matches("unix:").to_owned());
+        let parsed = HostPort::parse_server(&self.nexthop.name).ok().and_then(|server| server.host);
+        let name = parsed.unwrap_or_else(|| self.nexthop.name.trim_start_matches("unix:").to_owned());
         listed.matches(name.as_bytes()).unwrap_or(false)
     }
 }

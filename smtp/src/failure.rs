@@ -33,6 +33,11 @@ pub enum Subject {
     Agent,
     /// The server, or the nexthop as a whole: qmgr may stop trying it for a while.
     Host,
+    /// The way to the nexthop, before any server was asked: it cannot be found, or takes no mail. Whether this is final
+    /// depends on who named the nexthop.
+    Way,
+    /// The server is this machine.
+    Loop,
 }
 
 impl Failure {
@@ -47,12 +52,31 @@ impl Failure {
         Self { subject: Subject::Host, ..Self::of_message(status, reason) }
     }
 
+    /// A failure of the way to a nexthop.
+    pub fn of_way(status: Status, reason: impl Into<String>) -> Self {
+        Self { subject: Subject::Way, ..Self::of_message(status, reason) }
+    }
+
+    /// Mail for `nexthop` would come back here. It is final where this machine is the best that the nexthop has; else the
+    /// better ones may be back later.
+    pub fn of_loop(nexthop: &str, is_best: bool) -> Self {
+        let status = Status::new(if is_best { 5 } else { 4 }, 4, 6);
+        let reason = format!("mail for {nexthop} loops back to myself");
+        Self { subject: Subject::Loop, ..Self::of_message(status, reason) }
+    }
+
     /// A command was refused: `host H said: REPLY (in reply to COMMAND)`. The status is that of the reply, or its
     /// class alone.
     pub fn refused(server: &Server, reply: &Reply, command: &str) -> Self {
         let said = text_of(reply);
         let reason = format!("host {} said: {said} (in reply to {command})", server.host());
         Self { reply: Some(said), ..Self::of_message(status_of_refusal(reply), reason) }.by(server)
+    }
+
+    /// DATA was answered with success instead of the request for the content: nobody knows whether the server waits for it.
+    pub fn confused(server: &Server, reply: &Reply, command: &str) -> Self {
+        let failure = Self::refused(server, reply, command);
+        Self { reason: format!("Protocol error: {}", failure.reason), ..failure }
     }
 
     /// The greeting or the hello was refused: `host H refused to talk to me: REPLY`.
@@ -74,7 +98,7 @@ impl Failure {
 
     /// Whether it is a problem of the nexthop that may pass.
     pub fn blames_host(&self) -> bool {
-        self.subject == Subject::Host && !self.is_permanent()
+        matches!(self.subject, Subject::Host | Subject::Way | Subject::Loop) && !self.is_permanent()
     }
 
     /// The same, to be tried again.

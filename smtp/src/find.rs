@@ -8,7 +8,7 @@ use net::Family;
 
 use crate::candidates::Candidates;
 use crate::destination::{Destination, Lookup};
-use crate::failure::Failure;
+use crate::failure::{Failure, Subject};
 use crate::lookups::{self, Late};
 use crate::server::{Endpoint, Server};
 use crate::settings::{Protocol, Settings};
@@ -34,7 +34,7 @@ pub async fn servers(
         Destination::Internet { host, lookup, port } => (host.as_str(), *lookup, *port),
     };
     if settings.protocols.is_empty() {
-        return Err(Failure::of_host(Status::new(4, 4, 4), "all network protocols are disabled"));
+        return Err(Failure::of_way(Status::new(4, 4, 4), "all network protocols are disabled"));
     }
     let finder = Finder { resolver, settings, port };
     let mut found = match lookup {
@@ -42,14 +42,14 @@ pub async fn servers(
         Lookup::MailExchanger if settings.lookup.dns => finder.exchangers(host).await?,
         Lookup::MailExchanger | Lookup::Address => finder.of_host(host, 0).await.map_err(|it| it.failure)?,
     };
-    let late = std::mem::take(&mut found.late);
+    let (late, best) = (std::mem::take(&mut found.late), found.best);
     let servers = if settings.protocol == Protocol::Smtp && port == settings.services.default_port(Protocol::Smtp) {
         without_loop(settings, host, found)?
     } else {
         found.servers
     };
     let (within, beyond) = settings.order.apply(servers);
-    Ok(Candidates::new(within, beyond, late, settings.order.limit))
+    Ok(Candidates::new(within, beyond, late, settings.order.limit).with_best(best))
 }
 
 struct Finder<'a> {
@@ -151,7 +151,7 @@ impl Finder<'_> {
         if self.settings.lookup.native {
             let class = if error.is_temporary() { 4 } else { 5 };
             let reason = format!("unable to look up host {}: {}", error.name, error.system_text());
-            return Failure::of_host(Status::new(class, 4, 4), reason);
+            return Failure::of_way(Status::new(class, 4, 4), reason);
         }
         failure_of(error)
     }
@@ -165,7 +165,7 @@ impl Finder<'_> {
 fn failure_of(error: &LookupError) -> Failure {
     // cannot fail: the crate's codes are codes; a wrong one would only defer
     let status = error.status().parse().unwrap_or(Status::new(4, 4, 3));
-    Failure::of_host(status, error.to_string())
+    Failure::of_way(status, error.to_string())
 }
 
 /// Mail for a domain that lists this machine must only go to better servers than this one (RFC 5321 5.1).
@@ -180,12 +180,11 @@ fn without_loop(settings: &Settings, domain: &str, found: Found) -> Result<Vec<S
     let better: Vec<_> = found.servers.into_iter().filter(|server| server.preference < own).collect();
     match better.is_empty() {
         false => Ok(better),
-        true if own == found.best => {
-            Err(Failure::of_message(Status::new(5, 4, 6), format!("mail for {domain} loops back to myself")))
-        }
+        true if own == found.best => Err(Failure::of_loop(domain, true)),
         true => {
             let reason = format!("unable to find primary relay for {domain}");
-            Err(Failure::of_host(Status::new(4, 4, 4), reason))
+            let failure = Failure::of_way(Status::new(4, 4, 4), reason);
+            Err(Failure { subject: Subject::Loop, ..failure })
         }
     }
 }

@@ -23,6 +23,7 @@ mod failure;
 mod find;
 mod forward;
 mod lookups;
+mod nexthop;
 mod order;
 mod protection;
 mod race;

@@ -142,6 +142,19 @@ impl Session {
         tokio::time::timeout(limit, wait).await.unwrap_or(Err(Broken::TimedOut))
     }
 
+    /// A reply that has come already; nothing is waited for.
+    pub fn reply_at_hand(&mut self) -> Option<Reply> {
+        loop {
+            match self.parse() {
+                Ok(None) => {}
+                parsed => return parsed.ok().flatten(),
+            }
+            if !matches!(self.stream.try_read(self.input.room()), Ok(count) if count > 0) {
+                return None;
+            }
+        }
+    }
+
     /// Writes the output buffer, and empties it.
     ///
     /// # Errors
@@ -260,7 +273,12 @@ impl Session {
         if greeting.class() != 2 {
             let failure = Failure::unwelcome(&self.server, &greeting);
             // smtp_skip_5xx_greeting
-            return Err(if settings.dialogue.skip_5xx_greeting { failure.softened() } else { failure });
+            let soften = settings.dialogue.skip_5xx_greeting && greeting.class() == 5;
+            return Err(if soften { failure.softened() } else { failure });
+        }
+        if self.is_named_as_this_machine(&greeting, settings) {
+            let (host, own) = (self.server.relay(), &settings.hostname);
+            logging::warning!("host {host} greeted me with my own hostname {own}");
         }
         let words: &[&'static str] = match settings.protocol {
             Protocol::Lmtp => &["LHLO"],
@@ -296,15 +314,19 @@ impl Session {
             let discard = |keyword: &str| settings.dialogue.discard_keywords.iter().any(|it| it == keyword);
             self.extensions = Extensions::parse(reply, discard);
         }
-        let first = reply.lines().first().map(Vec::as_slice).unwrap_or_default();
-        let name = first.split(|byte| *byte == b' ').next().unwrap_or_default();
-        if self.may_loop(settings) && name.eq_ignore_ascii_case(settings.hostname.as_bytes()) {
-            let (host, own) = (&self.host, &settings.hostname);
+        if self.is_named_as_this_machine(reply, settings) {
+            let (host, own) = (self.server.relay(), &settings.hostname);
             logging::warning!("host {host} replied to HELO/EHLO with my own hostname {own}");
-            let reason = format!("mail for {} loops back to myself", self.server.name);
-            return Err(Failure::of_message(Status::new(5, 4, 6), reason).by(&self.server));
+            return Err(Failure::of_loop(&self.server.name, true).by(&self.server));
         }
         Ok(())
+    }
+
+    /// Whether a greeting or hello begins with the name of this machine.
+    fn is_named_as_this_machine(&self, reply: &Reply, settings: &Settings) -> bool {
+        let first = reply.lines().first().map(Vec::as_slice).unwrap_or_default();
+        let name = first.split(|byte| *byte == b' ').next().unwrap_or_default();
+        self.may_loop(settings) && name.eq_ignore_ascii_case(settings.hostname.as_bytes())
     }
 
     /// A mail system listens on its own port: only there can the server be this one.

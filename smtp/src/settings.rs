@@ -45,6 +45,8 @@ pub struct Settings {
     pub proxies: Vec<IpAddr>,
     /// Ports by name.
     pub services: Services,
+    /// relayhost, which may be a list; empty: none.
+    pub relayhost: String,
     /// smtp_fallback_relay.
     pub fallback: Vec<String>,
     /// How addresses are ordered.

@@ -107,7 +107,9 @@ impl<'a> Transaction<'a> {
             Ok(()) => self.after_envelope(session, steps).await && !session.closing,
             Err(Stopped::Stale) => return Results { stale: true, ..Results::default() },
             Err(Stopped::Broken(broken, stage)) => {
-                self.fail_rest(steps, &session.failure(&broken, stage));
+                // Who was refused with MAIL has that answer, whatever became of the session afterwards.
+                let failure = self.mail.take().unwrap_or_else(|| session.failure(&broken, stage));
+                self.fail_rest(steps, &failure);
                 false
             }
         };
@@ -125,8 +127,10 @@ impl<'a> Transaction<'a> {
             }
             let end = self.write_group(session, steps, at);
             let stage = steps[at].stage();
-            let sent = session.send(stage.limit(self.settings)).await;
-            sent.map_err(|broken| self.stopped(broken, stage, idle))?;
+            // Replies may have come though the rest could not be sent; where there are none, reading says so.
+            if let Err(Broken::TimedOut) = session.send(stage.limit(self.settings)).await {
+                return Err(Stopped::Broken(Broken::TimedOut, stage));
+            }
             session.unfinished = true;
             for step in &steps[at..end] {
                 let stage = step.stage();
@@ -137,10 +141,8 @@ impl<'a> Transaction<'a> {
                     return Err(Stopped::Stale);
                 }
                 self.heard += 1;
+                // A reply is about its command alone, 421 too: what was asked before and after has answers of its own.
                 self.take(session, *step, reply);
-                if session.closing {
-                    return Ok(());
-                }
             }
             if self.mail.is_some() {
                 break;
@@ -215,10 +217,6 @@ impl<'a> Transaction<'a> {
             // A server that took DATA after all waits for a content that must not come.
             return !takes_content;
         }
-        if session.closing && !takes_content {
-            self.hang_up(session, steps);
-            return false;
-        }
         match self.data.take() {
             // A probe: the reply to RCPT is the result.
             None => {
@@ -231,24 +229,17 @@ impl<'a> Transaction<'a> {
             Some(_) if takes_content => match self.send_content(session).await {
                 Ok(()) => self.outcome(session).await,
                 Err(failure) => {
+                    self.take_early_refusals(session);
                     self.fail_rest(steps, &failure);
                     false
                 }
             },
             Some(data) => {
-                let failure = Failure::refused(&session.server, &data, Stage::Data.command());
-                self.fail_rest(steps, &failure);
-                true
+                let refused = if data.class() == 2 { Failure::confused } else { Failure::refused };
+                self.fail_rest(steps, &refused(&session.server, &data, Stage::Data.command()));
+                data.class() != 2
             }
         }
-    }
-
-    /// 421: what was not answered has this answer.
-    fn hang_up(&mut self, session: &Session, steps: &[Step]) {
-        let refused = self.data.as_ref().map(|reply| Failure::refused(&session.server, reply, Stage::Data.command()));
-        let last = || self.results.last().and_then(|(_, result)| result.as_ref().err()).cloned();
-        let failure = refused.or_else(last).unwrap_or_else(|| session.failure(&Broken::Lost, Stage::Rcpt));
-        self.fail_rest(steps, &Failure { subject: Subject::Host, ..failure });
     }
 
     async fn send_content(&mut self, session: &mut Session) -> Result<(), Failure> {
@@ -279,8 +270,23 @@ impl<'a> Transaction<'a> {
         session.send(limit).await.map_err(|broken| session.failure(&broken, Stage::Body))
     }
 
-    /// What the server makes of the content: one reply, or with LMTP one a recipient (RFC 2033 4.2). True when the
-    /// session is in order.
+    /// A server may refuse a content before it has all of it, and hang up. Its refusal is the answer that counts; a promise
+    /// about a message that it has not got is none.
+    fn take_early_refusals(&mut self, session: &mut Session) {
+        let each = self.settings.protocol == Protocol::Lmtp;
+        let mut waiting = std::mem::take(&mut self.accepted).into_iter();
+        while let Some((index, _)) = waiting.next() {
+            let Some(reply) = session.reply_at_hand().filter(|reply| matches!(reply.class(), 4 | 5)) else { return };
+            let failure = Failure::refused(&session.server, &reply, Stage::End.command());
+            self.fail(index, failure.clone());
+            if !each {
+                waiting.by_ref().for_each(|(other, _)| self.fail(other, failure.clone()));
+            }
+        }
+    }
+
+    /// What the server makes of the content: one reply, or with LMTP one a recipient (RFC 2033 4.2), each for itself. True
+    /// when the session is in order.
     async fn outcome(&mut self, session: &mut Session) -> bool {
         let each = self.settings.protocol == Protocol::Lmtp;
         let mut waiting = std::mem::take(&mut self.accepted).into_iter();
@@ -291,7 +297,7 @@ impl<'a> Transaction<'a> {
                 Err(broken) => Err(session.failure(&broken, Stage::End)),
             };
             let broken = result.as_ref().is_err_and(|failure| failure.subject == Subject::Host);
-            if !each || broken || session.closing {
+            if !each || broken {
                 self.settle(index, result.clone());
                 waiting.for_each(|(other, _)| self.settle(other, result.clone()));
                 session.unfinished = false;

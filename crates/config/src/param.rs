@@ -989,7 +989,7 @@ pub const RELAY_DOMAINS_REJECT_CODE: Param<i64> = Param::new("relay_domains_reje
 pub const RELAY_RECIPIENT_MAPS: Param<Vec<String>> = Param::new("relay_recipient_maps");
 #[doc = "`relay_transport`: The transport, and optionally :nexthop, for mail to relay_domains. Have it differ from default_transport, so that mail from the Internet to inner servers does not wait behind mail to the Internet. Single domains are better given in transport_maps."]
 pub const RELAY_TRANSPORT: Param<String> = Param::new("relay_transport");
-#[doc = "`relayhost`: The next host for mail to other networks: a domain (its MX hosts), [host], or either with :port; several are tried in order. Empty means the recipient's domain. Use brackets for a provider's server (`[smtp.example.net]:587`), and the same form as key of smtp_sasl_password_maps. transport_maps and tables by sender come before it."]
+#[doc = "`relayhost`: The next host for mail to other networks: a domain (its MX hosts), [host], or either with :port; several are tried in order. Empty means the recipient's domain. Use brackets for a provider's server (`[smtp.example.net]:587`), and the same form as key of smtp_sasl_password_maps. transport_maps and tables by sender come before it. Mail waits while it cannot be found or used."]
 pub const RELAYHOST: Param<String> = Param::new("relayhost");
 #[doc = "`relocated_maps`: Tables of users or domains that no longer exist, with the new address or place as value: mail to them is refused with this in the text. Keys as in virtual_alias_maps. Give the text only where the new address may be known to strangers. Empty: none."]
 pub const RELOCATED_MAPS: Param<Vec<String>> = Param::new("relocated_maps");
@@ -1105,7 +1105,7 @@ pub const SMTP_DNS_RESOLVER_OPTIONS: Param<Vec<String>> = Param::new("smtp_dns_r
 pub const SMTP_DNS_SUPPORT_LEVEL: Param<String> = Param::new("smtp_dns_support_level");
 #[doc = "`smtp_enforce_tls`: The old form of `smtp_tls_security_level = encrypt` (or `verify` with smtp_tls_enforce_peername). Use the level, which overrides this."]
 pub const SMTP_ENFORCE_TLS: Param<bool> = Param::new("smtp_enforce_tls");
-#[doc = "`smtp_fallback_relay`: Nexthops to try when those of the message have failed for now or cannot be found, usually a second machine that keeps slow mail so that the queue here stays short. Brackets suppress MX lookups. Not for mail that this machine must not hand away. By default from the old fallback_relay; empty: none."]
+#[doc = "`smtp_fallback_relay`: Nexthops to try when those of the message have failed for now or cannot be found, usually a second machine that keeps slow mail so that the queue here stays short. Brackets suppress MX lookups. Mail waits while one cannot be found. Not for mail that this machine must not hand away, nor for mail that has come back to it. By default from the old fallback_relay; empty: none."]
 pub const SMTP_FALLBACK_RELAY: Param<Vec<String>> = Param::new("smtp_fallback_relay");
 #[doc = "`smtp_generic_maps`: A table that replaces addresses of senders and recipients, in envelope and headers, in mail that leaves over SMTP, while mail within the site keeps its own. It is for machines whose local domain does not exist on the Internet. Keys as in canonical_maps; addresses are looked up one by one, and a changed recipient does not change the route. Empty: none."]
 pub const SMTP_GENERIC_MAPS: Param<Vec<String>> = Param::new("smtp_generic_maps");

@@ -35,8 +35,8 @@ struct State {
     count: AtomicUsize,
     keep: bool,
     closed: AtomicBool,
-    /// Reply to every RCPT, if not 250.
-    refusal: Mutex<Option<String>>,
+    /// Reply to every RCPT after this many of a message, if not 250.
+    refusal: Mutex<Option<(usize, String)>>,
 }
 
 impl Sink {
@@ -104,7 +104,12 @@ impl Sink {
 
     /// Answers every RCPT with this from now on; None: accepts again.
     pub fn refuse(&self, reply: Option<&str>) {
-        *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = reply.map(str::to_string);
+        *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = reply.map(|text| (0, text.to_string()));
+    }
+
+    /// Takes so many recipients of a message, and answers each further RCPT with this.
+    pub fn refuse_beyond(&self, count: usize, reply: &str) {
+        *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some((count, reply.to_string()));
     }
 
     /// How many messages it has acknowledged.
@@ -188,10 +193,11 @@ fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
 
 fn recipient(mail: &mut Received, path: String, state: &State) -> String {
     let refusal = state.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    refusal.unwrap_or_else(|| {
-        mail.recipients.push(path);
-        "250 2.1.5 Ok".to_string()
-    })
+    if let Some((_, reply)) = refusal.filter(|(count, _)| mail.recipients.len() >= *count) {
+        return reply;
+    }
+    mail.recipients.push(path);
+    "250 2.1.5 Ok".to_string()
 }
 
 fn keep(mail: &Received, state: &State) {

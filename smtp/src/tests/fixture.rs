@@ -29,6 +29,7 @@ pub fn settings() -> Settings {
         own: vec![loopback(Ipv4Addr::LOCALHOST.into()), loopback(Ipv6Addr::LOCALHOST.into())],
         proxies: Vec::new(),
         services: Services::default(),
+        relayhost: String::new(),
         fallback: Vec::new(),
         order: Order { preference: Preference::Any, randomize: false, limit: 5, balance: true },
         session_limit: 2,
@@ -193,8 +194,9 @@ async fn serve(
             "!" => return,
             "~" => {}
             reply => {
-                let wire = format!("{}\r\n", reply.replace('|', "\r\n"));
-                if write.write_all(wire.as_bytes()).await.is_err() {
+                let (said, hangs_up) = reply.strip_suffix('!').map_or((reply, false), |said| (said, true));
+                let wire = format!("{}\r\n", said.replace('|', "\r\n"));
+                if write.write_all(wire.as_bytes()).await.is_err() || hangs_up {
                     return;
                 }
             }

@@ -13,6 +13,7 @@ use crate::settings::{Protocol, Settings};
 
 pub mod fixture;
 mod name_server;
+mod replies;
 
 use fixture::{Script, Server, job};
 

@@ -12,7 +12,11 @@ fn start(world: &World) -> Instance {
     for address in [V4, V6] {
         world.address(address.parse().expect("address"));
     }
-    Setup::new().set("relayhost", "").set("mynetworks", "127.0.0.0/8").set("inet_interfaces", "127.0.0.1").start()
+    setup().start()
+}
+
+fn setup() -> Setup {
+    Setup::new().set("relayhost", "").set("mynetworks", "127.0.0.0/8").set("inet_interfaces", "127.0.0.1")
 }
 
 fn sink(address: &str) -> Sink {
@@ -83,5 +87,53 @@ fn mail_is_deferred_when_no_dns_server_answers() {
         let mail = start(&world);
         let id = send(&mail, "x@silent.test");
         mail.wait_log(&[&id, "dsn=4.4.3", "status=deferred"]);
+    });
+}
+
+#[test]
+fn mail_waits_when_the_relayhost_cannot_be_used_and_no_word_of_it_reaches_the_sender() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let zone = Zone::new().mx("self.test", "mx.self.test", 10).host("mx.self.test", &["127.0.0.1"]);
+        let _dns = zone.mx("lost.test", "gone.test", 10).start();
+        let gone = "Host or domain name not found";
+        for (relayhost, text) in [
+            ("[gone.test]:587", gone),
+            ("gone.test", gone),
+            ("lost.test", gone),
+            ("self.test", "mail for self.test loops back to myself"),
+        ] {
+            let mail = setup().set("relayhost", relayhost).start();
+            let id = send(&mail, "x@host.test");
+            mail.wait_log(&["warning: relayhost configuration problem"]);
+            mail.wait_log(&[&id, "dsn=4.3.5", "status=deferred", text]);
+        }
+        drop(world);
+    });
+}
+
+#[test]
+fn mail_waits_when_the_fallback_relay_cannot_be_found() {
+    scenario(|| {
+        let Some(_world) = World::enter() else { return };
+        let _dns = Zone::new().start();
+        let mail = setup().set("smtp_fallback_relay", "[gone.test]").start();
+        let id = send(&mail, "x@nowhere.test");
+        mail.wait_log(&["warning: smtp_fallback_relay configuration problem"]);
+        mail.wait_log(&[&id, "dsn=4.3.5", "status=deferred", "name=gone.test"]);
+    });
+}
+
+#[test]
+fn mail_that_has_come_home_takes_no_fallback_relay() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let _dns = Zone::new().mx("self.test", "mx.self.test", 10).host("mx.self.test", &["127.0.0.1"]).start();
+        world.address(V4.parse().expect("address"));
+        let sink = sink(V4);
+        let mail = setup().set("smtp_fallback_relay", format!("[{V4}]")).start();
+        let id = send(&mail, "x@self.test");
+        mail.wait_log(&[&id, "dsn=5.4.6", "status=bounced", "mail for self.test loops back to myself"]);
+        assert_eq!(sink.count(), 0);
     });
 }

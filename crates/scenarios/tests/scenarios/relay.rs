@@ -70,3 +70,28 @@ fn a_message_is_deferred_when_nobody_listens_at_the_next_hop() {
         assert_eq!(mail.queue_ids("deferred").len(), 1);
     });
 }
+
+#[test]
+fn a_server_that_says_421_to_the_second_recipient_gets_the_first_in_each_try() {
+    scenario(|| {
+        let sink = Sink::v4();
+        sink.refuse_beyond(1, "421 4.7.0 too many recipients");
+        let mail = Setup::new().set("relayhost", sink.next_hop()).start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        let recipients = ["x@other.test", "y@other.test", "z@other.test"];
+        let reply = client.send("a@client.test", &recipients, TEXT).expect("sent");
+        let id = reply.queue_id().expect("queue id");
+        for (sent, open) in [("x", Some("z")), ("y", Some("z")), ("z", None)] {
+            mail.wait_log(&[&id, &format!("to=<{sent}@other.test>"), "status=sent"]);
+            if let Some(open) = open {
+                mail.wait_log(&[&id, &format!("to=<{open}@other.test>"), "dsn=4.7.0", "status=deferred", "421 4.7.0"]);
+                mail.wait_queue("deferred", &id);
+                mail.output("postqueue", &["-f"]);
+            }
+        }
+        mail.wait_log(&[&id, ": removed"]);
+        let received = sink.received();
+        let each: Vec<_> = received.iter().map(|message| message.recipients.concat()).collect();
+        assert_eq!(each, ["<x@other.test>", "<y@other.test>", "<z@other.test>"]);
+    });
+}
