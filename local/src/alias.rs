@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use config::{Config, ValueError, param};
+use delivery::destination::List;
 use lookup::{OpenError, OpenFlags, Spec, Table, TableError};
 
 use crate::place::Rights;
@@ -52,10 +53,10 @@ impl Aliases {
     ///
     /// # Errors
     /// A table cannot be read now.
-    pub fn find(&self, name: &[u8]) -> Result<Option<(Vec<u8>, Rights)>, TableError> {
+    pub fn find(&self, name: &[u8]) -> Result<Option<(List, Rights)>, TableError> {
         for entry in &self.0 {
             if let Some(value) = entry.table.lookup(name)? {
-                return Ok(Some((value, entry.rights.clone())));
+                return Ok(Some((List::of_alias(value), entry.rights.clone())));
             }
         }
         Ok(None)
@@ -87,9 +88,9 @@ mod tests {
         let text = b"alias_maps = inline:{ {a=b} }, inline:{ {a=c} {d=e} }\n";
         let config = Config::parse(text, Path::new("/nonexistent"), &[]).unwrap();
         let aliases = Aliases::open(&config).unwrap();
-        assert_eq!(aliases.find(b"a").unwrap().unwrap().0, b"b");
-        let (value, rights) = aliases.find(b"d").unwrap().unwrap();
-        assert_eq!((value.as_slice(), rights.key()), (&b"e"[..], "default".to_owned()));
+        assert_eq!(aliases.find(b"a").unwrap().unwrap().0, List::of_alias(b"b".to_vec()));
+        let (list, rights) = aliases.find(b"d").unwrap().unwrap();
+        assert_eq!((list, rights.key()), (List::of_alias(b"e".to_vec()), "default".to_owned()));
         assert!(aliases.find(b"x").unwrap().is_none());
     }
 }

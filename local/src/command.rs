@@ -29,11 +29,17 @@ impl Subject<'_> {
         let settings = &self.settings.command;
         let names = Names { recipient: self.recipient, account: self.account, filter: &settings.directory_filter };
         // command_execution_directory
-        let directory = names.expand(&settings.directory).map_err(|error| error.to_string())?;
+        let directory = match settings.directory.as_str() {
+            "" => Vec::new(),
+            setting => {
+                let directory = names.expand(setting).map_err(|error| error.to_string())?;
+                directory.into_path().ok_or_else(|| format!("need an absolute path: {setting}"))?
+            }
+        };
         Ok(Command {
             line: line.to_vec(),
             shell: settings.shell.clone(),
-            directory: directory.into_bytes(),
+            directory,
             environment: self.environment(),
             time_limit: settings.time_limit.as_secs(),
         })

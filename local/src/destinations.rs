@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use delivery::destination::{self, Destination};
-use delivery::steward::Purpose;
+use delivery::destination::{Destination, List};
+use delivery::steward::{Purpose, Who};
 use ipc::carrier::{Deposit, FoundFile, Mailbox, Path, Target};
 use ipc::rewrite::Context;
 
 use crate::command::Subject;
 use crate::content::Heading;
-use crate::deposit;
+use crate::deposit::{self, Trouble};
 use crate::expansion::Expansion;
 use crate::place::{Place, Recipient, Rights, Via};
 use crate::settings::Sources;
@@ -32,12 +32,11 @@ impl Expansion<'_> {
     }
 
     async fn address(&mut self, place: &Rc<Place>, address: &[u8]) {
-        if address.starts_with(b"\\") {
-            // A name with a backslash is the user of this machine.
-            let full = [address, b"@", &place.recipient.domain].concat();
-            let recipient = Recipient::parse(&full, &self.agent.settings.delimiters);
-            return self.deliver_here(place, recipient).await;
-        }
+        // A name with a backslash is the user, whatever aliases and .forward say.
+        let (address, mailbox_only) = match address.strip_prefix(b"\\") {
+            Some(name) => (name, true),
+            None => (address, false),
+        };
         let rewritten = match self.agent.rewriter.rewrite(Context::Local, address).await {
             Ok(rewritten) => rewritten,
             Err(error) => return self.fail(place, &error),
@@ -51,9 +50,10 @@ impl Expansion<'_> {
         }
         if resolved.bad_syntax {
             let reason = format!("bad recipient address syntax: {}", self.job.shown(&rewritten));
-            return self.finish(&rewritten, &verdict::bounced(1, 3, reason));
+            return self.finish(&place.recipient.address, &verdict::bounced(1, 3, reason));
         }
-        let recipient = Recipient::parse(&resolved.recipient, &self.agent.settings.delimiters);
+        let mut recipient = Recipient::parse(&resolved.recipient, &self.agent.settings.delimiters);
+        recipient.mailbox_only |= mailbox_only;
         if resolved.transport == self.agent.service_name {
             return self.deliver_here(place, recipient).await;
         }
@@ -67,7 +67,7 @@ impl Expansion<'_> {
         match &place.rights {
             Rights::User(account) if place.via == Via::Forward && account.name.as_bytes() == recipient.name => {
                 if self.is_new(b"mailbox ", account.name.as_bytes()) {
-                    self.mailbox(place, &place.recipient, account, None).await;
+                    self.mailbox(place, &recipient, account, None).await;
                 }
             }
             _ => self.push_recipient(Rc::clone(place), recipient),
@@ -123,15 +123,23 @@ impl Expansion<'_> {
             // allow_mail_to_files
             return self.finish(address, &verdict::bounced(7, 1, "mail to file is restricted"));
         }
-        if !self.is_new(b"file ", path) {
+        if !self.is_new(b"file ", &[place.rights.key().as_bytes(), b" ", path].concat()) {
             return;
         }
         let shown = text::printable(path);
         if self.job.is_probe() {
             return self.finish(address, &verdict::sent(format!("delivers to file: {shown}")));
         }
+        let path = match path.strip_prefix(b"/") {
+            Some(_) => path.to_vec(),
+            None => match self.below_home(place, path).await {
+                Some(path) => path,
+                None => return,
+            },
+        };
+        let shown = text::printable(&path);
         let is_maildir = path.ends_with(b"/");
-        let target = self.file_target(path, false);
+        let target = self.file_target(&path, false);
         let deposit = self.deposit(place, target, !is_maildir, self.agent.settings.delivered_to.file);
         let whose = (place.rights.who(), Purpose::User);
         let attempt = if is_maildir { Attempt::Maildir } else { Attempt::File { path: &shown } };
@@ -150,19 +158,25 @@ impl Expansion<'_> {
             return;
         }
         let shown = text::printable(path);
+        if !path.starts_with(b"/") {
+            return self.misconfigured(address, format_args!(":include:{shown} uses a relative path"));
+        }
         let (owner, bytes) = match self.read_list(place, path).await {
             Ok(FoundFile::Found { owner, bytes, .. }) => (owner, bytes),
             Ok(FoundFile::None) => return self.no_list(place, &shown, "No such file or directory", false),
             Ok(FoundFile::Unusable { why, temporary, .. }) => return self.no_list(place, &shown, &why, temporary),
             Err(trouble) => return self.trouble(address, &trouble),
         };
-        let destinations = destination::parse_file(&bytes);
+        let Ok(destinations) = List::of_file(bytes).parse() else { return self.too_many(address, path) };
         if destinations.is_empty() {
             return self.no_list(place, &shown, "no recipient in the file", false);
         }
         let rights = match &place.rights {
             Rights::User(account) => Rights::User(Rc::clone(account)),
-            Rights::Default | Rights::Owner(_) => Rights::of_owner(owner),
+            // Rights only shrink on the way: a list of the administrator may give those of its file's owner, the list of a
+            // user never those of another user.
+            Rights::Owner(uid) => Rights::Owner(*uid),
+            Rights::Default => Rights::of_owner(owner),
         };
         let (depth, includes) = (place.depth + 1, place.includes + 1);
         let inner = Place { via: Via::Include, rights, depth, includes, by_message: true, ..(**place).clone() };
@@ -170,12 +184,44 @@ impl Expansion<'_> {
     }
 
     async fn read_list(&self, place: &Place, path: &[u8]) -> Result<FoundFile, deposit::Trouble> {
-        if !path.starts_with(b"/") {
-            let why = "need an absolute path".to_owned();
-            return Ok(FoundFile::Unusable { path: Path(path.to_vec()), why, temporary: false });
-        }
         let mut carrier = self.agent.steward.carrier(place.rights.who(), Purpose::User).await?;
         deposit::read(&mut carrier.channel, vec![Path(path.to_vec())], MAX_LIST).await
+    }
+
+    /// The path of a file that is named below a home directory: `None` (reported) where there is none.
+    async fn below_home(&mut self, place: &Place, path: &[u8]) -> Option<Vec<u8>> {
+        let address = &place.recipient.address;
+        let shown = text::printable(path);
+        let Some(rest) = path.strip_prefix(b"~").filter(|rest| rest.starts_with(b"/")) else {
+            self.misconfigured(address, format_args!("bad home directory syntax for: {shown}"));
+            return None;
+        };
+        match self.home(&place.rights).await {
+            Ok(Some(home)) => Some([home.trim_end_matches('/').as_bytes(), rest].concat()),
+            Ok(None) => {
+                self.misconfigured(address, format_args!("unknown home directory for: {shown}"));
+                None
+            }
+            Err(why) => {
+                self.trouble(address, &Trouble::Carrier(why));
+                None
+            }
+        }
+    }
+
+    /// The home directory of whoever wrote a list.
+    async fn home(&self, rights: &Rights) -> Result<Option<String>, String> {
+        Ok(match rights {
+            Rights::Default => None,
+            Rights::User(account) => Some(account.home.clone()),
+            Rights::Owner(uid) => self.agent.steward.look_up(Who::Uid(*uid)).await?.map(|account| account.home),
+        })
+    }
+
+    /// A destination that makes no sense, whoever the sender is.
+    fn misconfigured(&mut self, address: &[u8], why: std::fmt::Arguments<'_>) {
+        logging::warning!("{why}");
+        self.finish(address, &verdict::bounced(3, 5, "mail system configuration error"));
     }
 
     fn no_list(&mut self, place: &Place, path: &str, why: &str, temporary: bool) {

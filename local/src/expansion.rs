@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use delivery::destination::{self, Destination};
+use delivery::destination::{Destination, List, MAX_DESTINATIONS};
 use delivery::{Finding, Job, Outcome, Recipient as Target, Verdict};
 use ipc::bounce::Record;
 use ipc::rewrite::Context;
@@ -117,8 +117,8 @@ impl<'a> Expansion<'a> {
         for key in keys {
             match self.agent.aliases.find(key) {
                 Ok(None) => {}
-                Ok(Some((value, rights))) => {
-                    self.expand_alias(place, recipient, key, &value, rights).await;
+                Ok(Some((list, rights))) => {
+                    self.expand_alias(place, recipient, key, &list, rights).await;
                     return true;
                 }
                 Err(error) => {
@@ -136,10 +136,10 @@ impl<'a> Expansion<'a> {
         place: &Rc<Place>,
         recipient: &Recipient,
         key: &[u8],
-        value: &[u8],
+        list: &List,
         rights: Rights,
     ) {
-        let destinations = destination::parse(value);
+        let Ok(destinations) = list.parse() else { return self.too_many(&recipient.address, key) };
         if destinations.is_empty() {
             logging::warning!("no recipient in alias lookup result for {}", text::printable(key));
             return self.finish(&recipient.address, &verdict::deferred(3, 0, "alias database unavailable"));
@@ -175,17 +175,23 @@ impl<'a> Expansion<'a> {
         }
         let name = [b"owner-", key].concat();
         let found = self.agent.aliases.find(&name);
-        let Some((value, _)) = found.map_err(|_| verdict::deferred(3, 0, "alias database unavailable"))? else {
+        let Some((list, _)) = found.map_err(|_| verdict::deferred(3, 0, "alias database unavailable"))? else {
             return Ok(kept);
         };
         // expand_owner_alias
-        let owner = match destination::parse(&value).into_iter().next() {
+        let owner = match list.parse().ok().and_then(|found| found.into_iter().next()) {
             Some(Destination::Address(address)) if settings.expand_owner => address,
             _ => name,
         };
         let owner = self.agent.rewriter.rewrite(Context::Local, &owner).await;
         let owner = owner.map_err(|error| self.resolver_failure(&error))?;
         Ok((owner.into(), true))
+    }
+
+    /// A list that names more destinations than are served.
+    pub(crate) fn too_many(&mut self, address: &[u8], list: &[u8]) {
+        logging::warning!("{} names more than {MAX_DESTINATIONS} destinations", text::printable(list));
+        self.finish(address, &verdict::deferred(3, 5, "mail system configuration error"));
     }
 
     /// Puts the destinations of a list on the stack, the first on top.

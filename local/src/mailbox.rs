@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use delivery::Verdict;
+use delivery::destination::{Destination, List};
 use delivery::steward::{Account, Purpose, StartProblem, Who};
-use delivery::{Verdict, destination};
 use ipc::Client;
 use ipc::carrier::{Carrier, FoundFile, Path};
 use lookup::Maps;
@@ -31,7 +32,9 @@ impl Expansion<'_> {
             let found = self.read_forward(&recipient, &account, &mut carrier.channel).await;
             match found {
                 Ok(Some(bytes)) => {
-                    let destinations = destination::parse_file(&bytes);
+                    let Ok(destinations) = List::of_file(bytes).parse() else {
+                        return self.too_many(&recipient.address, b".forward");
+                    };
                     if !destinations.is_empty() {
                         let inner = Place {
                             via: Via::Forward,
@@ -67,8 +70,7 @@ impl Expansion<'_> {
         // forward_path: split first, so that nothing in an address separates.
         for path in text::split_list(&settings.forward_path) {
             match names.expand(path) {
-                Ok(path) if path.starts_with('/') => paths.push(Path(path.into_bytes())),
-                Ok(_) => {}
+                Ok(path) => paths.extend(path.into_path().map(Path)),
                 Err(error) => logging::warning!("bad forward_path: {error}"),
             }
         }
@@ -202,6 +204,7 @@ impl Expansion<'_> {
         }
         let names = Names { recipient, account: None, filter: "" };
         match names.expand(setting) {
+            // One address, whatever the sender wrote in front of the @.
             Ok(relay) => {
                 let inner = Place {
                     via: Via::Relay,
@@ -209,7 +212,7 @@ impl Expansion<'_> {
                     depth: place.depth + 1,
                     ..(**place).clone()
                 };
-                self.push(Rc::new(inner), destination::parse(relay.as_bytes()));
+                self.push(Rc::new(inner), vec![Destination::Address(relay.into_address())]);
                 true
             }
             Err(error) => {

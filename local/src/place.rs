@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use address::Delimiters;
-use config::expand::{self, ExpandError};
+use config::expand::{self, ExpandError, Expanded};
 use delivery::steward::{Account, Who};
 
 /// A local address in its parts.
@@ -148,7 +148,7 @@ pub struct Names<'a> {
 
 impl Names<'_> {
     /// Expands a text; in what it inserts, characters that the filter does not name become `_`.
-    pub fn expand(&self, text: &str) -> Result<String, ExpandError> {
+    pub fn expand(&self, text: &str) -> Result<Expanded, ExpandError> {
         expand::expand(text, &mut |name: &str| self.value(name).map(|value| filtered(&value, self.filter)))
     }
 
@@ -200,10 +200,10 @@ mod tests {
         let account = Account { name: "bob".into(), uid: 9, home: "/home/bob".into(), shell: "/bin/sh".into() };
         let names = Names { recipient: &r, account: Some(&account), filter: "abcdefghijklmnopqrstuvwxyz/+." };
         let path = "$home/.forward${recipient_delimiter}${extension}";
-        assert_eq!(names.expand(path).unwrap(), "/home/bob/.forward+__x__/..");
+        assert_eq!(names.expand(path).unwrap().as_text(), "/home/bob/.forward+__x__/..");
         let plain = recipient("bob@m.test");
         let names = Names { recipient: &plain, account: Some(&account), filter: "" };
-        assert_eq!(names.expand(path).unwrap(), "/home/bob/.forward");
-        assert_eq!(names.expand("${extension?yes}${extension:no}").unwrap(), "no");
+        assert_eq!(names.expand(path).unwrap().as_text(), "/home/bob/.forward");
+        assert_eq!(names.expand("${extension?yes}${extension:no}").unwrap().as_text(), "no");
     }
 }

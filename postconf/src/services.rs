@@ -272,10 +272,13 @@ fn expand_for(entry: &RawEntry, source: &Source, text: &str) -> Result<String, F
         None if name == "service_name" => Some(entry.name().to_string()),
         None => source.config.raw(name).map(|raw| expand_main(&source.config, raw)),
     };
-    config::expand::expand(text, &mut scope).map_err(|error| {
-        out::warning(format_args!("{error}"));
-        Failure::new("macro processing error")
-    })
+    match config::expand::expand(text, &mut scope) {
+        Ok(text) => Ok(text.as_text().to_owned()),
+        Err(error) => {
+            out::warning(format_args!("{error}"));
+            Err(Failure::new("macro processing error"))
+        }
+    }
 }
 
 fn expand_main(config: &Config, text: &str) -> String {

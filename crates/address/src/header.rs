@@ -95,8 +95,8 @@ impl Reader<'_> {
         let tokens = self.tokens;
         for token in tokens[from..to].iter().filter(|t| !t.is_blank()) {
             if let Some(last) = words.last()
-                && is_word(last)
-                && is_word(token)
+                && last.is_word()
+                && token.is_word()
                 && last.range.end != token.range.start
             {
                 self.flush(&mut words);
@@ -124,10 +124,6 @@ impl Reader<'_> {
         let first = self.tokens[phrase..colon].iter().find(|t| !t.is_blank());
         first.is_some_and(|t| t.kind == Kind::Special(b'@'))
     }
-}
-
-fn is_word(token: &Token) -> bool {
-    matches!(token.kind, Kind::Atom | Kind::Quoted | Kind::Literal)
 }
 
 #[cfg(test)]

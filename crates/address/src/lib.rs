@@ -13,15 +13,18 @@
 //! | `quote` | internal form to external form and back |
 //! | `extension` | `user+detail` |
 //! | `header` | address lists of RFC 5322 headers |
-//! | `token` | the words of RFC 5322, which `header` reads |
+//! | `list` | lists of addresses in aliases and settings |
+//! | `token` | the words of RFC 5322, which `header` and `list` read |
 
 mod extension;
 mod header;
+mod list;
 mod quote;
 pub mod token;
 
 pub use extension::{Delimiters, split_extension};
 pub use header::{Mailbox, mailboxes};
+pub use list::list;
 pub use quote::{is_dot_string, quote, quote_local_part, unquote};
 
 /// Splits an address of the internal form at its last `@`: local part, and domain if there is an `@`.

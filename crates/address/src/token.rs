@@ -18,7 +18,7 @@ pub enum Kind {
     Literal,
     /// Any run of other characters, quoted pairs included.
     Atom,
-    /// One of `<>@,;:.` or a stray `)` or `]`.
+    /// One of `<>@,;:.`, a stray `)` or `]`, or one of the operators of other networks and of alias files, `!%|`.
     Special(u8),
 }
 
@@ -35,6 +35,21 @@ impl Token {
     /// True for what a reader of addresses skips.
     pub fn is_blank(&self) -> bool {
         matches!(self.kind, Kind::Space | Kind::Comment)
+    }
+
+    /// True for what can be an address or a part of a phrase by itself.
+    pub fn is_word(&self) -> bool {
+        matches!(self.kind, Kind::Atom | Kind::Quoted | Kind::Literal)
+    }
+
+    /// The token without quotes and backslashes, as it stands in the internal form of an address.
+    pub fn internal(&self, text: &[u8]) -> Vec<u8> {
+        let bytes = &text[self.range.clone()];
+        match self.kind {
+            Kind::Atom => unescaped(bytes),
+            Kind::Quoted => unescaped(inside(bytes)),
+            _ => bytes.to_vec(),
+        }
     }
 }
 
@@ -62,7 +77,7 @@ fn is_space(b: u8) -> bool {
 }
 
 fn is_special(b: u8) -> bool {
-    b"<>@,;:.)]".contains(&b)
+    b"<>@,;:.)]!%|".contains(&b)
 }
 
 fn run(text: &[u8], start: usize, belongs: fn(u8) -> bool) -> usize {
@@ -91,6 +106,28 @@ fn enclosed(text: &[u8], start: usize, close: u8) -> usize {
         }
     }
     at.min(text.len())
+}
+
+/// What stands between the quotes of a quoted string, which need not be terminated.
+fn inside(quoted: &[u8]) -> &[u8] {
+    let inner = quoted.strip_prefix(b"\"").unwrap_or(quoted);
+    // A quote behind an odd number of backslashes is a part of the text.
+    match inner.strip_suffix(b"\"") {
+        Some(rest) if rest.iter().rev().take_while(|&&b| b == b'\\').count() % 2 == 0 => rest,
+        _ => inner,
+    }
+}
+
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut bytes = text.iter();
+    while let Some(&b) = bytes.next() {
+        match b {
+            b'\\' => plain.extend(bytes.next()),
+            _ => plain.push(b),
+        }
+    }
+    plain
 }
 
 fn comment(text: &[u8], start: usize) -> usize {

@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+pub use crate::expanded::Expanded;
 use crate::functions;
 use crate::level::Level;
 
@@ -102,8 +103,13 @@ impl fmt::Display for ExpandError {
 
 impl std::error::Error for ExpandError {}
 
-/// Expands every expression in `text`.
-pub fn expand(text: &str, scope: &mut dyn Scope) -> Result<String, ExpandError> {
+/// Expands every expression in `text`, with names that are not those of main.cf.
+pub fn expand(text: &str, scope: &mut dyn Scope) -> Result<Expanded, ExpandError> {
+    expand_text(text, scope).map(Expanded::new)
+}
+
+/// Expands every expression in `text`: what main.cf says is the administrator's, and stays text.
+pub(crate) fn expand_text(text: &str, scope: &mut dyn Scope) -> Result<String, ExpandError> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -147,7 +153,7 @@ pub fn scan(text: &str, names: &mut Vec<String>) -> Result<(), ExpandError> {
             true
         }
     }
-    expand(text, &mut Scan(names)).map(|_| ())
+    expand_text(text, &mut Scan(names)).map(|_| ())
 }
 
 /// Whether the text has an expression at all.
@@ -181,15 +187,15 @@ fn expression(body: &str, whole: &str, scope: &mut dyn Scope, out: &mut String) 
         if scope.scans() {
             // Names count up to the place that is wrong.
             let start = skip_blanks(tail);
-            expand(if start.starts_with('{') { group(start)?.0 } else { tail }, scope)?;
+            expand_text(if start.starts_with('{') { group(start)?.0 } else { tail }, scope)?;
         }
         let (yes, no) = branches(body, tail)?;
         let chosen = if value.is_empty() { no } else { yes };
-        out.push_str(&expand(chosen, scope)?);
+        out.push_str(&expand_text(chosen, scope)?);
     } else if let Some(tail) = rest.strip_prefix(':') {
         let text = last_branch(body, tail)?;
         if value.is_empty() || scope.scans() {
-            out.push_str(&expand(text, scope)?);
+            out.push_str(&expand_text(text, scope)?);
         }
     } else if rest.is_empty() {
         out.push_str(&value);
@@ -205,7 +211,7 @@ fn function(name: &str, body: &str, rest: &str, scope: &mut dyn Scope, out: &mut
     if !skip_blanks(tail).is_empty() {
         return Err(ExpandError::Unexpected(place(body, tail)));
     }
-    let argument = expand(argument, scope)?;
+    let argument = expand_text(argument, scope)?;
     if scope.scans() {
         return Ok(());
     }
@@ -258,7 +264,7 @@ fn comparison<'a>(body: &str, text: &'a str, scope: &mut dyn Scope) -> Result<(b
         return Err(ExpandError::OperandExpected(Place { before, after: rest.to_string() }));
     }
     let (right, rest) = group(rest)?;
-    let (left, right) = (expand(left, scope)?, expand(right, scope)?);
+    let (left, right) = (expand_text(left, scope)?, expand_text(right, scope)?);
     if scope.scans() {
         return Ok((false, skip_blanks(rest)));
     }
@@ -357,7 +363,7 @@ mod tests {
             "empty" => Some(String::new()),
             _ => None,
         };
-        expand(text, &mut scope).map_err(|error| error.to_string())
+        expand_text(text, &mut scope).map_err(|error| error.to_string())
     }
 
     #[test]

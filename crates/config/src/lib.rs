@@ -13,6 +13,7 @@ pub mod edit;
 mod entry;
 mod error;
 pub mod expand;
+mod expanded;
 pub mod facts;
 mod fatal;
 mod files;

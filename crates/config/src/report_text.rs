@@ -46,7 +46,7 @@ impl Config {
             }
         }
         let mut names = Names { config: self, undefined: false };
-        let text = expand::expand(line, &mut names).map_err(ReportTextError::Expression)?;
+        let text = expand::expand_text(line, &mut names).map_err(ReportTextError::Expression)?;
         if names.undefined { Err(ReportTextError::Undefined) } else { Ok(text) }
     }
 }

@@ -169,14 +169,14 @@ impl Config {
         if expand::is_literal(text) {
             return Ok(text.to_string());
         }
-        expand::expand(text, &mut Walk::new(self))
+        expand::expand_text(text, &mut Walk::new(self))
     }
 
     /// As [`Config::expand`], with the names that are not defined (each counts as empty), and with the names of
     /// files instead of what is in them: for showing a configuration.
     pub fn expand_noting(&self, text: &str) -> Result<(String, Vec<String>), ExpandError> {
         let mut walk = Walk { files: false, ..Walk::new(self) };
-        let text = expand::expand(text, &mut walk)?;
+        let text = expand::expand_text(text, &mut walk)?;
         Ok((text, walk.undefined))
     }
 
@@ -225,7 +225,7 @@ impl Config {
     pub(crate) fn own_text(&self, name: &str) -> Result<String, ValueError> {
         let raw = self.raw(name).unwrap_or_default();
         let mut walk = Walk { networks: false, ..Walk::new(self) };
-        expand::expand(raw, &mut walk).map_err(|source| ValueError::Expand { name: name.to_string(), source })
+        expand::expand_text(raw, &mut walk).map_err(|source| ValueError::Expand { name: name.to_string(), source })
     }
 
     /// The default of mynetworks, computed once.
@@ -296,7 +296,7 @@ impl Scope for Walk<'_> {
         }
         self.depth += 1;
         self.budget -= 1;
-        let value = expand::expand(raw, self)?;
+        let value = expand::expand_text(raw, self)?;
         self.depth -= 1;
         // myorigin
         if self.files && name == "myorigin" && value.starts_with('/') {

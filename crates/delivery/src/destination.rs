@@ -1,138 +1,85 @@
 //! What stands at the right side of an alias, in a .forward file or in an :include: list: addresses, files, commands,
 //! other lists (aliases(5)).
 //!
-//! Items are separated by commas, blanks and line ends; double quotes keep blanks together. Whatever the bytes are, the
-//! result is a list of destinations; what is no address by RFC 5322 is still passed on as one, and fails as one.
+//! The text is a list of addresses ([`address::list`]); what an address begins with says what it is. Only text whose
+//! owner is known is read so ([`List`]): what an expansion has made may hold text that a stranger chose, and is one
+//! address ([`config::expand::Expanded`]).
 
 /// One place where mail goes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Destination {
     /// An address, in internal form. A leading backslash is kept: it means the mailbox, whatever aliases say.
     Address(Vec<u8>),
-    /// `|command`, without the bar.
+    /// `|command`, without the bar; an empty one does nothing.
     Command(Vec<u8>),
-    /// `/file/name`; a name that ends in a slash is a maildir.
+    /// `/file/name`, or `~/file` in the home directory; a name that ends in a slash is a maildir.
     File(Vec<u8>),
     /// `:include:/file/name`, without the word.
     Include(Vec<u8>),
 }
 
-/// Destinations that are taken from one text; a larger list belongs into :include: files or a mailing list manager.
-const MAX_DESTINATIONS: usize = 100_000;
+/// A text that its owner wrote as a list: what it names is done with the owner's rights.
+///
+/// ```compile_fail
+/// let expanded = config::expand::expand("$user", &mut |_: &str| None).unwrap();
+/// delivery::destination::List::of_alias(expanded);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    text: Vec<u8>,
+    has_lines: bool,
+}
 
-/// Reads the right side of an alias.
-pub fn parse(text: &[u8]) -> Vec<Destination> {
-    let mut found = Vec::new();
-    for chunk in chunks(text) {
-        match angle_address(chunk) {
-            Some(address) => found.extend(address_of(address)),
-            None => found.extend(words(chunk).filter_map(classify)),
-        }
-        if found.len() >= MAX_DESTINATIONS {
-            found.truncate(MAX_DESTINATIONS);
-            break;
-        }
+/// Destinations that are taken from one list.
+pub const MAX_DESTINATIONS: usize = 1_000_000;
+
+/// A list names more than [`MAX_DESTINATIONS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany;
+
+impl List {
+    /// The right side of an alias; from a table that puts nothing of the key into its result.
+    pub fn of_alias(value: Vec<u8>) -> Self {
+        List { text: value, has_lines: false }
     }
-    found
-}
 
-/// Reads a .forward file or an :include: list: as [`parse`], without lines that begin with `#`.
-pub fn parse_file(text: &[u8]) -> Vec<Destination> {
-    let lines = text.split(|&b| b == b'\n').filter(|line| !line.starts_with(b"#"));
-    parse(&lines.collect::<Vec<_>>().join(&b'\n'))
-}
+    /// The content of a .forward file or an :include: list: each line is read by itself, those that begin with `#` are
+    /// comments.
+    pub fn of_file(content: Vec<u8>) -> Self {
+        List { text: content, has_lines: true }
+    }
 
-/// What was between two commas or line ends, outside of quotes and comments.
-fn chunks(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    split(text, |b| b == b',' || b == b'\n' || b == b'\r')
-}
-
-/// The blank-separated items of a chunk.
-fn words(chunk: &[u8]) -> impl Iterator<Item = &[u8]> {
-    split(chunk, |b| b == b' ' || b == b'\t').filter(|word| !word.is_empty() && !word.starts_with(b"("))
-}
-
-/// Splits at separators that stand outside of double quotes and parentheses.
-fn split(text: &[u8], separates: impl Fn(u8) -> bool) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let (mut quoted, mut escaped, mut depth) = (false, false, 0usize);
-        let end = text.iter().position(|&b| {
-            match b {
-                _ if escaped => escaped = false,
-                b'\\' if quoted => escaped = true,
-                b'"' if depth == 0 => quoted = !quoted,
-                b'(' if !quoted => depth += 1,
-                b')' if !quoted => depth = depth.saturating_sub(1),
-                _ => return !quoted && depth == 0 && separates(b),
-            }
-            false
-        });
-        match end {
-            Some(end) => {
-                rest = Some(&text[end + 1..]);
-                Some(&text[..end])
-            }
-            None => {
-                rest = None;
-                Some(text)
-            }
+    /// The destinations, in their order.
+    ///
+    /// # Errors
+    /// There are more of them than one list may name.
+    pub fn parse(&self) -> Result<Vec<Destination>, TooMany> {
+        if !self.has_lines {
+            return bounded(address::list(&self.text).into_iter().map(classify));
         }
-    })
+        let lines = self.text.split(|&b| b == b'\n').filter(|line| !line.starts_with(b"#"));
+        bounded(lines.flat_map(address::list).map(classify))
+    }
 }
 
-/// `Full Name <address>`: what is between the angle brackets.
-fn angle_address(chunk: &[u8]) -> Option<&[u8]> {
-    let inner = chunk.trim_ascii().strip_suffix(b">")?;
-    let start = inner.iter().rposition(|&b| b == b'<')?;
-    let before = &inner[..start];
-    // A quoted command may hold angle brackets of its own.
-    let balanced = before.iter().filter(|&&b| b == b'"').count() % 2 == 0;
-    let is_special = matches!(before.trim_ascii_start().first(), Some(b'|' | b'/' | b':'));
-    (balanced && !is_special).then(|| inner[start + 1..].trim_ascii())
+fn bounded(mut found: impl Iterator<Item = Destination>) -> Result<Vec<Destination>, TooMany> {
+    // told: the caller, which asks whether there is one more.
+    let destinations = found.by_ref().take(MAX_DESTINATIONS).collect();
+    if found.next().is_some() { Err(TooMany) } else { Ok(destinations) }
 }
 
-fn classify(word: &[u8]) -> Option<Destination> {
-    let plain = unquoted(word);
-    if let Some(command) = plain.strip_prefix(b"|") {
-        let command = command.trim_ascii();
-        return (!command.is_empty()).then(|| Destination::Command(command.to_vec()));
-    }
-    if plain.starts_with(b"/") {
-        return Some(Destination::File(plain));
-    }
+/// What an address begins with decides. A name with NUL can be no file and no command.
+fn classify(address: Vec<u8>) -> Destination {
     const INCLUDE: &[u8] = b":include:";
-    if plain.get(..INCLUDE.len()).is_some_and(|start| start.eq_ignore_ascii_case(INCLUDE)) {
-        return Some(Destination::Include(plain[INCLUDE.len()..].trim_ascii().to_vec()));
-    }
-    address_of(word)
-}
-
-fn address_of(word: &[u8]) -> Option<Destination> {
-    if word.starts_with(b"\\") {
-        return (word.len() > 1).then(|| Destination::Address(word.to_vec()));
-    }
-    let address = address::unquote(word);
-    (!address.is_empty()).then_some(Destination::Address(address))
-}
-
-/// Without double quotes, and with what backslashes within them protect.
-fn unquoted(word: &[u8]) -> Vec<u8> {
-    let (mut quoted, mut escaped) = (false, false);
-    let mut out = Vec::with_capacity(word.len());
-    for &b in word {
-        match b {
-            _ if escaped => {
-                out.push(b);
-                escaped = false;
-            }
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            _ => out.push(b),
+    match address.first() {
+        _ if address.contains(&0) => Destination::Address(address),
+        Some(b'|') => Destination::Command(address[1..].to_vec()),
+        Some(b'/' | b'~') => Destination::File(address),
+        _ if address.get(..INCLUDE.len()).is_some_and(|start| start.eq_ignore_ascii_case(INCLUDE)) => {
+            Destination::Include(address[INCLUDE.len()..].to_vec())
         }
+        _ => Destination::Address(address),
     }
-    out
 }
 
 #[cfg(test)]
@@ -140,46 +87,79 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn shown(text: &str) -> Vec<String> {
-        let show = |destination: Destination| match destination {
-            Destination::Address(a) => format!("to {}", String::from_utf8_lossy(&a)),
-            Destination::Command(c) => format!("run {}", String::from_utf8_lossy(&c)),
-            Destination::File(f) => format!("file {}", String::from_utf8_lossy(&f)),
-            Destination::Include(i) => format!("list {}", String::from_utf8_lossy(&i)),
-        };
-        parse_file(text.as_bytes()).into_iter().map(show).collect()
+    fn show(destination: &Destination) -> String {
+        match destination {
+            Destination::Address(a) => format!("to {}", String::from_utf8_lossy(a)),
+            Destination::Command(c) => format!("run {}", String::from_utf8_lossy(c)),
+            Destination::File(f) => format!("file {}", String::from_utf8_lossy(f)),
+            Destination::Include(i) => format!("list {}", String::from_utf8_lossy(i)),
+        }
+    }
+
+    fn in_file(text: &str) -> Vec<String> {
+        List::of_file(text.into()).parse().unwrap().iter().map(show).collect()
+    }
+
+    fn in_alias(text: &str) -> Vec<String> {
+        List::of_alias(text.into()).parse().unwrap().iter().map(show).collect()
     }
 
     #[test]
     fn items_are_separated_by_commas_blanks_and_lines() {
-        assert_eq!(shown("a, b@c.test d\n# no\ne"), ["to a", "to b@c.test", "to d", "to e"]);
-        assert_eq!(shown(" , ,\n"), [""; 0]);
-        assert_eq!(shown("<>"), [""; 0]);
+        assert_eq!(in_file("a, b@c.test d\n# no\ne"), ["to a", "to b@c.test", "to d", "to e"]);
+        assert_eq!(in_file(" , ,\n"), [""; 0]);
+        assert_eq!(in_file("<>"), [""; 0]);
+        assert_eq!(in_file("a, # b\r\n # c\r\n"), ["to a", "to #", "to b", "to #", "to c"]);
+        assert_eq!(in_file("\"a\n b\""), ["to a", "to b", "to "]);
     }
 
     #[test]
     fn commands_files_and_lists_are_known_by_their_first_character() {
-        assert_eq!(shown("\"|cat -n, > x\""), ["run cat -n, > x"]);
-        assert_eq!(shown("|\"cat -n\""), ["run cat -n"]);
-        assert_eq!(shown("|exit 77"), ["run exit", "to 77"]);
-        assert_eq!(shown("/var/x/, \"/with blank\""), ["file /var/x/", "file /with blank"]);
-        assert_eq!(shown(":Include:/etc/list"), ["list /etc/list"]);
-        assert_eq!(shown("\"|sh -c \\\"x <y>\\\"\""), ["run sh -c \"x <y>\""]);
+        for (text, destinations) in [
+            ("\"|cat -n, > x\"", &["run cat -n, > x"][..]),
+            ("|\"cat -n\"", &["run cat -n"]),
+            ("| \"cat -n\" x", &["run cat -n", "to x"]),
+            ("| /bin/cat", &["run /bin/cat"]),
+            ("a, \t|\t/bin/cat, b", &["to a", "run /bin/cat", "to b"]),
+            ("\"| cat\"", &["run  cat"]),
+            ("|exit 77", &["run exit", "to 77"]),
+            ("<|cat>, Foo <\"|cat x\">", &["run cat", "run cat x"]),
+            ("a | /b", &["to a|/b"]),
+            ("\" |cat\" '|cat'", &["to  |cat", "to '|cat'"]),
+            ("\\|cat, \"\\\\/x\"", &["run cat", "to \\/x"]),
+            ("/var/x/, \"/with blank\", /a b", &["file /var/x/", "file /with blank", "file /a", "to b"]),
+            ("/ x", &["file /", "to x"]),
+            ("~/x, \"~/x y\", ~bob/x", &["file ~/x", "file ~/x y", "file ~bob/x"]),
+            (":Include:/etc/list, : include : /x", &["list /etc/list", "list /x"]),
+            ("\":include: /x\"", &["list  /x"]),
+            ("\"|sh -c \\\"x <y>\\\"\"", &["run sh -c \"x <y>\""]),
+        ] {
+            assert_eq!(in_alias(text), destinations, "{text}");
+            assert_eq!(in_file(text), destinations, "{text}");
+        }
     }
 
     #[test]
     fn addresses_lose_names_comments_and_quotes() {
-        assert_eq!(shown("Full Name <a@b.test>, c@d.test (Some, One)"), ["to a@b.test", "to c@d.test"]);
-        assert_eq!(shown("\"two words\"@b.test"), ["to two words@b.test"]);
-        assert_eq!(shown("\\alice"), ["to \\alice"]);
+        assert_eq!(in_file("Full Name <a@b.test>, c@d.test (Some, One)"), ["to a@b.test", "to c@d.test"]);
+        assert_eq!(in_file("\"two words\"@b.test"), ["to two words@b.test"]);
+        assert_eq!(in_file("\\alice \"\\\\bob\""), ["to alice", "to \\bob"]);
+        assert_eq!(in_file("\"\" a\0b /x\0y"), ["to ", "to a\0b", "to /x\0y"]);
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_is_an_error_and_no_shorter_list() {
+        let full = "a,".repeat(MAX_DESTINATIONS);
+        assert_eq!(List::of_alias(full.clone().into()).parse().map(|found| found.len()), Ok(MAX_DESTINATIONS));
+        assert_eq!(List::of_alias((full + "b").into()).parse(), Err(TooMany));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_destinations(text in prop::collection::vec(any::<u8>(), 0..300)) {
-            for destination in parse_file(&text) {
+            for destination in List::of_file(text).parse().unwrap() {
                 if let Destination::File(path) = destination {
-                    prop_assert!(path.starts_with(b"/"));
+                    prop_assert!(path.starts_with(b"/") || path.starts_with(b"~"));
                 }
             }
         }

@@ -52,7 +52,7 @@ fn entry(line: &LogicalLine) -> Result<Entry, Problem> {
 }
 
 /// Puts words together: a blank between two words, a blank after a comma, nothing around the other specials.
-fn assemble(text: &[u8], words: &[Token], form: fn(Kind, &[u8]) -> Vec<u8>) -> Vec<u8> {
+fn assemble(text: &[u8], words: &[Token], form: fn(&Token, &[u8]) -> Vec<u8>) -> Vec<u8> {
     let mut out = Vec::new();
     let mut before: Option<Kind> = None;
     for word in words {
@@ -60,7 +60,7 @@ fn assemble(text: &[u8], words: &[Token], form: fn(Kind, &[u8]) -> Vec<u8>) -> V
         if before == Some(Kind::Special(b',')) || (opens && before.is_some_and(ends_a_word)) {
             out.push(b' ');
         }
-        out.extend(form(word.kind, &text[word.range.clone()]));
+        out.extend(form(word, text));
         before = Some(word.kind);
     }
     out
@@ -75,36 +75,23 @@ fn ends_a_word(kind: Kind) -> bool {
 }
 
 /// A word without quotes and backslashes.
-fn internal(kind: Kind, word: &[u8]) -> Vec<u8> {
-    match kind {
-        Kind::Atom | Kind::Quoted => unescaped(word),
-        _ => word.to_vec(),
-    }
+fn internal(word: &Token, text: &[u8]) -> Vec<u8> {
+    word.internal(text)
 }
 
 /// A word as it is written anew: quoted if it was quoted or needs to be.
-fn external(kind: Kind, word: &[u8]) -> Vec<u8> {
-    match kind {
-        Kind::Quoted => quoted(&unescaped(word)),
-        Kind::Atom => {
-            let plain = unescaped(word);
-            if plain.iter().any(u8::is_ascii_whitespace) { quoted(&plain) } else { plain }
-        }
-        _ => word.to_vec(),
+fn external(word: &Token, text: &[u8]) -> Vec<u8> {
+    let plain = word.internal(text);
+    match word.kind {
+        Kind::Quoted => quoted(&plain),
+        Kind::Atom if plain.iter().any(|&b| needs_quotes(b)) => quoted(&plain),
+        _ => plain,
     }
 }
 
-fn unescaped(word: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(word.len());
-    let mut bytes = word.iter();
-    while let Some(&b) = bytes.next() {
-        match b {
-            b'"' => {}
-            b'\\' => plain.extend(bytes.next()),
-            _ => plain.push(b),
-        }
-    }
-    plain
+/// What a backslash has protected, and would mean something else without it.
+fn needs_quotes(b: u8) -> bool {
+    b <= b' ' || b == 0x7f || b"()<>@,;:\\\".[]!%|".contains(&b)
 }
 
 fn quoted(plain: &[u8]) -> Vec<u8> {
@@ -154,6 +141,8 @@ mod tests {
         assert_eq!(value("r: \"|/x 'a b' \\\"q\\\"\", \\foo"), "\"|/x 'a b' \\\"q\\\"\", foo");
         assert_eq!(value("r: a(b)c (d) e"), "a (b) c (d) e");
         assert_eq!(value("r: x\\ y, \"y\\z\""), "\"x y\", \"yz\"");
+        assert_eq!(value("r: | /x y, a | b, a % b"), "|/x y, a|b, a%b");
+        assert_eq!(value("r: a\\,b, \\\\c, \\\"d, \\|e"), "\"a,b\", \"\\\\c\", \"\\\"d\", \"|e\"");
         assert_eq!(value("r: ,,a"), ", , a");
         assert_eq!(value("r: \"z"), "\"z\"");
     }

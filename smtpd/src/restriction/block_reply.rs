@@ -103,7 +103,7 @@ impl Evaluation<'_> {
             return None;
         }
         match filled {
-            Ok(text) => Some(text),
+            Ok(text) => Some(text.as_text().to_owned()),
             Err(ExpandError::Truncated(_)) => {
                 logging::warning!("truncated macro reference: \"{template}\"");
                 None

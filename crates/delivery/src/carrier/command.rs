@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -106,7 +107,7 @@ fn start(target: &Target) -> io::Result<(Child, pipe::Receiver)> {
     let mut command = match arguments(target).split_first() {
         Some((program, arguments)) => {
             let mut command = Command::new(program);
-            command.args(arguments);
+            command.arg0(Path::new(program).file_name().unwrap_or(program)).args(arguments);
             command
         }
         None => return Err(io::ErrorKind::NotFound.into()),
@@ -168,7 +169,7 @@ fn needs_shell(line: &[u8]) -> bool {
         b"while",
     ];
     let first = line.split(u8::is_ascii_whitespace).find(|word| !word.is_empty()).unwrap_or_default();
-    line.iter().any(|b| SPECIAL.contains(b)) || BUILT_IN.contains(&first)
+    first.is_empty() || line.iter().any(|b| SPECIAL.contains(b)) || BUILT_IN.contains(&first)
 }
 
 fn program(target: &Target) -> String {

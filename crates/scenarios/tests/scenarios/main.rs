@@ -10,6 +10,7 @@ mod durable;
 mod installed;
 mod kill;
 mod load;
+mod local;
 mod names;
 mod operate;
 mod queue_tools;
