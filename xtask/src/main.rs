@@ -8,6 +8,7 @@ mod bench;
 mod demo;
 mod docs;
 mod failure;
+mod fuzz;
 mod install;
 mod manifest;
 mod oracle;
@@ -53,6 +54,8 @@ enum Command {
     },
     /// Every scenario on C Postfix, unpacked below target/
     Oracle(oracle::Options),
+    /// The laws of every parser of outside bytes, under libFuzzer
+    Fuzz(fuzz::Options),
     /// Check the rules of the source that the compiler does not know
     Tidy,
     /// Write the generated files again: parameter constants, parameter reference, table of programs, porting
@@ -83,6 +86,7 @@ impl Command {
             Command::Send(options) => send::run(&options),
             Command::Test { filter } => test::all(filter.as_deref()),
             Command::Oracle(options) => oracle::run(&options),
+            Command::Fuzz(options) => fuzz::run(&options),
             Command::Tidy => tidy::run(),
             Command::Docs => docs::run(),
             Command::Porting { targets } => porting::run(&targets),

@@ -3,7 +3,7 @@
 //! A line may begin in one chunk and end in another: what has no end yet is kept here, never more than the longest piece
 //! of a line and the bytes at hand. Where a chunk ends is the caller's matter.
 
-use crate::line::Newline;
+use crate::line::{Newline, Part};
 
 /// What a BDAT command asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,22 +53,17 @@ impl ChunkDecoder {
     }
 
     /// Takes bytes of the content. `text` is given lines without their ends and, with `false`, pieces of longer ones.
-    pub fn push(&mut self, mut bytes: &[u8], text: &mut impl FnMut(&[u8], bool)) {
-        while let Some(at) = bytes.iter().position(|byte| *byte == b'\n') {
-            let (raw, rest) = bytes.split_at(at + 1);
-            if self.open.is_empty() {
-                self.line(raw, text);
-            } else {
-                let mut open = std::mem::take(&mut self.open);
-                open.extend_from_slice(raw);
-                self.line(&open, text);
-                open.clear();
-                self.open = open;
-            }
-            bytes = rest;
+    pub fn push(&mut self, bytes: &[u8], text: &mut impl FnMut(&[u8], bool)) {
+        if self.open.is_empty() {
+            let used = self.take(bytes, text);
+            self.open.extend_from_slice(&bytes[used..]);
+        } else {
+            let mut open = std::mem::take(&mut self.open);
+            open.extend_from_slice(bytes);
+            let used = self.take(&open, text);
+            open.drain(..used);
+            self.open = open;
         }
-        self.open.extend_from_slice(bytes);
-        self.pieces(text);
     }
 
     /// The content is complete: a last line without an end is one all the same.
@@ -80,30 +75,27 @@ impl ChunkDecoder {
         }
     }
 
-    fn line(&mut self, raw: &[u8], text: &mut impl FnMut(&[u8], bool)) {
-        let line = self.newline.cut(raw);
-        self.bare_lf |= line.bare_lf;
-        let mut rest = line.bytes;
-        while rest.len() > self.limit {
-            let (piece, more) = rest.split_at(self.limit);
-            text(piece, false);
-            rest = more;
+    /// Gives away what has ended and what is too long to wait for its end; how much that was.
+    fn take(&mut self, bytes: &[u8], text: &mut impl FnMut(&[u8], bool)) -> usize {
+        let mut used = 0;
+        loop {
+            let rest = &bytes[used..];
+            match Part::first(rest, self.limit) {
+                Some(Part::Line(length)) => {
+                    let line = self.newline.cut(&rest[..length]);
+                    self.bare_lf |= line.bare_lf;
+                    self.within_line = false;
+                    text(line.bytes, true);
+                    used += length;
+                }
+                Some(Part::Piece(length)) => {
+                    self.within_line = true;
+                    text(&rest[..length], false);
+                    used += length;
+                }
+                None => return used,
+            }
         }
-        text(rest, true);
-        self.within_line = false;
-    }
-
-    /// Gives away what is too long to wait for its end. CRs stay with what follows them.
-    fn pieces(&mut self, text: &mut impl FnMut(&[u8], bool)) {
-        let mut given = 0;
-        while self.open.len() - given > self.limit + 2 {
-            let window = &self.open[given..given + self.limit];
-            let end = window.iter().rposition(|byte| *byte != b'\r').map_or(self.limit, |at| at + 1);
-            text(&window[..end], false);
-            given += end;
-            self.within_line = true;
-        }
-        self.open.drain(..given);
     }
 }
 
@@ -166,7 +158,7 @@ mod tests {
         ) {
             let newline = if lenient { Newline::Lenient } else { Newline::Strict };
             let chunks: Vec<&[u8]> = wire.chunks(size).collect();
-            prop_assert_eq!(decode(newline, limit, &chunks).0.concat(), decode(newline, limit, &[&wire]).0.concat());
+            prop_assert_eq!(decode(newline, limit, &chunks), decode(newline, limit, &[&wire]));
         }
 
         #[test]

@@ -4,7 +4,7 @@
 //! It must never take anything for the end of data but a line of one dot between two CR LF, unless the
 //! caller asked for [`Newline::Lenient`]. RFC 5321 4.5.2.
 
-use crate::line::Newline;
+use crate::line::{Newline, Part};
 
 /// What one step found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,17 +48,15 @@ impl Decoder {
         let mut used = 0;
         loop {
             let rest = &input[used..];
-            // A line end is only looked for where the longest piece could have it.
-            let window = &rest[..rest.len().min(self.limit + 3)];
-            let Some(at) = window.iter().position(|byte| *byte == b'\n') else {
-                return match self.piece(rest) {
-                    Some(piece) => (used + piece.0, Some(piece.1)),
-                    None => (used, None),
-                };
-            };
-            used += at + 1;
-            if let Some(content) = self.whole_line(&rest[..=at]) {
-                return (used, Some(content));
+            match Part::first(rest, self.limit) {
+                None => return (used, None),
+                Some(Part::Piece(length)) => return (used + length, Some(self.piece(&rest[..length]))),
+                Some(Part::Line(length)) => {
+                    used += length;
+                    if let Some(content) = self.whole_line(&rest[..length]) {
+                        return (used, Some(content));
+                    }
+                }
             }
         }
     }
@@ -77,17 +75,11 @@ impl Decoder {
         Some(Content::Text { bytes, ended: true })
     }
 
-    /// A piece of a line whose end is not in sight. A CR stays with what follows it.
-    fn piece<'a>(&mut self, rest: &'a [u8]) -> Option<(usize, Content<'a>)> {
-        if rest.len() < self.limit + 3 {
-            return None;
-        }
-        let window = &rest[..self.limit];
-        let end = window.iter().rposition(|byte| *byte != b'\r').map_or(self.limit, |at| at + 1);
+    /// A piece of a line whose end is not in sight.
+    fn piece<'a>(&mut self, bytes: &'a [u8]) -> Content<'a> {
         let first = !std::mem::replace(&mut self.within_line, true);
-        let bytes = &rest[..end];
         let bytes = if first { bytes.strip_prefix(b".").unwrap_or(bytes) } else { bytes };
-        Some((end, Content::Text { bytes, ended: false }))
+        Content::Text { bytes, ended: false }
     }
 }
 

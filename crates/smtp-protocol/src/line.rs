@@ -37,6 +37,32 @@ impl Newline {
     }
 }
 
+/// What the bytes of a content begin with, of lines of any length in memory that is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// A line, with its end: so many bytes.
+    Line(usize),
+    /// A piece of a line that is longer than the limit: so many bytes.
+    Piece(usize),
+}
+
+impl Part {
+    /// The first part, where a piece has at most `limit` bytes; `None` where more bytes have to come. What it is depends on
+    /// the first `limit` + 3 bytes alone, and so not on how many have arrived.
+    pub(crate) fn first(bytes: &[u8], limit: usize) -> Option<Part> {
+        let window = &bytes[..bytes.len().min(limit + 3)];
+        if let Some(at) = window.iter().position(|byte| *byte == b'\n') {
+            return Some(Part::Line(at + 1));
+        }
+        if window.len() < limit + 3 {
+            return None;
+        }
+        // A CR stays with what follows it.
+        let end = window[..limit].iter().rposition(|byte| *byte != b'\r').map_or(limit, |at| at + 1);
+        Some(Part::Piece(end))
+    }
+}
+
 /// Bytes that have arrived and are not yet used.
 #[derive(Debug, Default)]
 pub struct Input {

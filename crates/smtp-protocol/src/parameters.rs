@@ -160,7 +160,7 @@ fn orcpt(value: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 /// The text that an xtext stands for, if all of it can be printed.
 fn decode(value: &[u8]) -> Option<Vec<u8>> {
     let text = text::xtext::decode(value)?;
-    let printable = !text.iter().any(u8::is_ascii_control) && std::str::from_utf8(&text).is_ok();
+    let printable = std::str::from_utf8(&text).is_ok_and(|text| !text.contains(char::is_control));
     printable.then_some(text)
 }
 
@@ -206,7 +206,7 @@ mod tests {
     fn orcpt_is_a_type_and_an_xtext() {
         let found = rcpt(words(b"ORCPT=rfc822;a@b")).unwrap();
         assert_eq!(found.orcpt, Some((b"rfc822".to_vec(), b"a@b".to_vec())));
-        for bad in [&b"ORCPT=a@b"[..], b"ORCPT=;a", b"ORCPT=rfc822;a+zz"] {
+        for bad in [&b"ORCPT=a@b"[..], b"ORCPT=;a", b"ORCPT=rfc822;a+zz", "ORCPT=rfc822;\u{87}".as_bytes()] {
             assert_eq!(rcpt(words(bad)), Err(ParameterError::Orcpt));
         }
     }

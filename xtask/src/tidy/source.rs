@@ -22,7 +22,8 @@ pub struct Line {
 
 impl Source {
     pub fn new(path: &str, text: &str) -> Source {
-        let side = ["crates/testing/", "crates/scenarios/", "xtask/"].iter().any(|p| path.starts_with(p));
+        let side =
+            ["crates/testing/", "crates/fuzzing/", "crates/scenarios/", "xtask/"].iter().any(|p| path.starts_with(p));
         let mut test = side || path.contains("/tests/") || path.ends_with("tests.rs");
         let mut scanner = Scanner::default();
         let lines = text.lines().map(|text| {

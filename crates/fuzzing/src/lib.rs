@@ -1,0 +1,37 @@
+//! The laws of every parser of outside bytes, as functions of any input: what holds whatever a stranger sends.
+//!
+//! A function here takes bytes, gives them to one parser, and asserts: what was written is read back, where the input is
+//! cut makes no difference, results are no larger than the input allows, what goes out is harmless. `fuzz/` runs each
+//! under libFuzzer (`cargo xtask fuzz`); the inputs that began or broke a run are below `inputs/TARGET/`, and the tests of
+//! this crate give every one of them to its target. Nothing here may depend on anything but its input: no time, no file.
+
+mod pieces;
+mod smtp_client;
+mod smtp_content;
+mod smtp_server;
+
+pub use smtp_client::*;
+pub use smtp_content::*;
+pub use smtp_server::*;
+
+/// The law of one parser: its name, as the folders of inputs and the files of `fuzz/` have it, and the law itself, which
+/// panics where it is broken.
+pub type Target = (&'static str, fn(&[u8]));
+
+macro_rules! targets {
+    ($($name:ident,)*) => {
+        /// All of them.
+        pub const TARGETS: &[Target] = &[$((stringify!($name), $name),)*];
+    };
+}
+
+targets! {
+    smtp_command,
+    smtp_path,
+    smtp_parameters,
+    smtp_attributes,
+    smtp_lines,
+    smtp_content,
+    smtp_chunks,
+    smtp_reply,
+}
