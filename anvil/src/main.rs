@@ -43,6 +43,7 @@ pub static SERVICE: Service = Service {
     why: "",
     peers: &[],
     files: &[],
+    outside: &[],
     network: Network::None,
     threads: false,
 };

@@ -44,6 +44,7 @@ static SERVICE: Service = Service {
         Access::QueueRead("incoming"),
         Access::QueueRead("deferred"),
     ],
+    outside: &[],
     network: Network::None,
     threads: true,
 };

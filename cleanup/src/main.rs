@@ -57,6 +57,7 @@ static SERVICE: Service = Service {
     why: "creates queue files",
     peers: &["rewrite", "qmgr", "bounce", "trace"],
     files: &[Access::QueueWrite("incoming"), Access::QueueWrite("hold")],
+    outside: &[],
     network: Network::None,
     threads: true,
 };

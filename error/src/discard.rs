@@ -30,6 +30,7 @@ static SERVICE: Service = Service {
     why: "opens nothing",
     peers: &[],
     files: &[],
+    outside: &[],
     network: Network::None,
     threads: false,
 };

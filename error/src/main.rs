@@ -31,6 +31,7 @@ static SERVICE: Service = Service {
     why: "marks nothing, opens nothing",
     peers: &[],
     files: &[],
+    outside: &[],
     network: Network::None,
     threads: false,
 };

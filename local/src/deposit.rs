@@ -13,6 +13,8 @@ use crate::content::Pieces;
 pub enum Trouble {
     /// There is no such user.
     UnknownUser,
+    /// The user database does not say whether there is one; for the log.
+    NoAnswer { who: String, why: String },
     /// No carrier could be started, or it died; for the log.
     Carrier(String),
     /// The queue file is damaged.
@@ -29,6 +31,7 @@ impl From<StartProblem> for Trouble {
     fn from(problem: StartProblem) -> Self {
         match problem {
             StartProblem::Unknown => Trouble::UnknownUser,
+            StartProblem::Unanswered { who, why } => Trouble::NoAnswer { who, why },
             StartProblem::Failed(why) => Trouble::Carrier(format!("cannot start a delivery process: {why}")),
         }
     }

@@ -280,6 +280,10 @@ impl<'a> Expansion<'a> {
     pub(crate) fn trouble(&mut self, address: &[u8], trouble: &Trouble) {
         let finding = match trouble {
             Trouble::UnknownUser => verdict::deferred(3, 0, "cannot find alias database owner"),
+            Trouble::NoAnswer { who, why } => {
+                logging::warning!("error looking up passwd info for {who}: {why}");
+                verdict::deferred(0, 0, "user lookup error")
+            }
             Trouble::Carrier(why) => {
                 logging::warning!("{}: {why}", self.job.request().queue_id);
                 verdict::deferred(3, 0, "temporary failure")

@@ -52,6 +52,7 @@ static SERVICE: Service = Service {
     why: "writes the mailboxes of users, through carriers that have become the user",
     peers: &["cleanup", "rewrite", "any transport that mailbox_transport or fallback_transport names"],
     files: &[],
+    outside: &[],
     network: Network::None,
     threads: false,
 };

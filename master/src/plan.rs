@@ -9,8 +9,9 @@ use config::Config;
 use config::master_cf::{MasterCf, ServiceEntry, ServiceKind};
 use config::param;
 use net::Protocols;
+use nix::sys::resource::{Resource, getrlimit};
 use sys::identity::Identity;
-use wire::status::Order;
+use wire::status::{Order, clients_for};
 
 use crate::accepted::Accepted;
 use crate::child::program;
@@ -104,7 +105,25 @@ impl Plan {
                 places,
             });
         }
+        self.warn_of_few_descriptors();
         Ok(())
+    }
+
+    /// Workers cannot serve as many clients as the limits allow.
+    fn warn_of_few_descriptors(&self) {
+        let Ok((_, limit)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+        let clients = clients_for(limit);
+        let is_short = |planned: &&Planned| planned.entry.max_proc.is_some() && planned.share.sessions > clients;
+        let mut short = self.services.iter().filter(is_short).map(|planned| planned.entry.name.as_str());
+        let Some(first) = short.next() else { return };
+        let others = match short.count() {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        logging::warning!(
+            "the limit of {limit} open descriptors lets a worker serve {clients} clients at a time, fewer than the process \
+             limit of service {first}{others} asks for: raise the limit (LimitNOFILE, ulimit -n)"
+        );
     }
 
     /// The families of inet_protocols that the kernel has; what it lacks is logged.

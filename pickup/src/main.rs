@@ -34,6 +34,7 @@ static SERVICE: Service = Service {
     why: "takes files from maildrop",
     peers: &["cleanup"],
     files: &[Access::QueueWrite("maildrop"), Access::QueueWrite("corrupt")],
+    outside: &[],
     network: Network::None,
     threads: false,
 };

@@ -33,6 +33,7 @@ pub static SERVICE: Service = Service {
     why: "writes the log file",
     peers: &[],
     files: &[],
+    outside: &[],
     network: Network::None,
     threads: false,
 };

@@ -66,6 +66,7 @@ static SERVICE: Service = Service {
         Access::QueueRead("bounce"),
         Access::QueueRead("trace"),
     ],
+    outside: &[],
     network: Network::None,
     threads: true,
 };

@@ -40,6 +40,7 @@ static SERVICE: Service = Service {
         Access::QueueRead("bounce"),
         Access::QueueRead("defer"),
     ],
+    outside: &[],
     network: Network::None,
     threads: false,
 };

@@ -38,7 +38,7 @@ mod worker;
 
 use std::process::ExitCode;
 
-use daemon::{Network, Privilege, Service, Skeleton};
+use daemon::{Network, Outside, Privilege, Service, Skeleton};
 use settings::Protocol;
 
 static SERVICE: Service = Service {
@@ -48,12 +48,13 @@ static SERVICE: Service = Service {
     why: "reads a message through the descriptor that comes with the request",
     peers: &[],
     files: &[],
+    outside: &[Outside::UnixSockets],
     network: Network::Internet,
     threads: false,
 };
 
 fn main() -> ExitCode {
-    daemon::run::<worker::Worker<Lmtp>>(&SERVICE)
+    daemon::run_as_porter(SERVICE.name).unwrap_or_else(|| daemon::run::<worker::Worker<Lmtp>>(&SERVICE))
 }
 
 /// This program speaks LMTP.

@@ -63,6 +63,7 @@ static SERVICE: Service = Service {
     why: "reads a message through the descriptor that comes with the request",
     peers: &[],
     files: &[],
+    outside: &[],
     network: Network::Internet,
     threads: false,
 };

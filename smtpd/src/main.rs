@@ -15,7 +15,8 @@
 //! `451 4.3.5` and a warning that names it.
 //!
 //! # Privilege
-//! $mail_owner, in a sandbox: it talks to strangers. It opens no file of the queue.
+//! $mail_owner, in a sandbox: it talks to strangers. It opens no file. Whether a local user exists it asks of its porter, a
+//! process of its own that is started with it.
 //!
 //! # Peers
 //! public/cleanup (messages), private/rewrite (address classes), private/anvil (counts of clients), name servers.
@@ -48,7 +49,7 @@ mod tests;
 
 use std::process::ExitCode;
 
-use daemon::{Access, Network, Privilege, Service, Skeleton};
+use daemon::{Network, Outside, Privilege, Service, Skeleton};
 
 /// What this daemon is and may do.
 pub static SERVICE: Service = Service {
@@ -57,11 +58,12 @@ pub static SERVICE: Service = Service {
     privilege: Privilege::MailOwner,
     why: "talks to strangers",
     peers: &["cleanup", "rewrite", "anvil"],
-    files: &[Access::UserDatabase],
+    files: &[],
+    outside: &[Outside::UserDatabase],
     network: Network::Internet,
     threads: false,
 };
 
 fn main() -> ExitCode {
-    daemon::run::<service::Server>(&SERVICE)
+    daemon::run_as_porter(SERVICE.name).unwrap_or_else(|| daemon::run::<service::Server>(&SERVICE))
 }

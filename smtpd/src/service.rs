@@ -26,6 +26,9 @@ impl Worker for Server {
         let server = |config| -> Result<Smtpd, StartError> {
             let mut server = Smtpd::new(config, context.ipc_timeout(), Path::new(""))?;
             server.verbose = context.verbose > 0;
+            if server.tables.addresses.system_users {
+                server.users = Some(context.porter()?);
+            }
             Ok(server)
         };
         if config.setting(name).is_none_or(|setting| setting.origin != Origin::Override) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use address::Delimiters;
 use config::{Config, param};
-use daemon::StartError;
+use daemon::{Porter, StartError};
 use dns::Resolver;
 use ipc::Pool;
 use ipc::anvil::Counter;
@@ -51,6 +51,8 @@ pub struct Smtpd {
     pub protocols: Protocols,
     /// smtpd_client_*_limit
     pub limits: ClientLimits,
+    /// Who is asked which users the system has; with `unix:passwd.byname` in local_recipient_maps.
+    pub users: Option<Rc<Porter>>,
     /// Counts clients.
     pub anvil: Rc<Counter>,
     /// The dialogue with every client goes to the log: `-v` in master.cf.
@@ -160,6 +162,7 @@ impl Smtpd {
             cleanup_flags: overrides.cleanup_flags,
             protocols,
             limits: ClientLimits::read(config)?,
+            users: None,
             anvil: Counter::new(queue_directory.join("private/anvil")),
             verbose: false,
             service_name: config.lookup("service_name")?.filter(|name| !name.is_empty()).unwrap_or("smtp".to_owned()),
@@ -187,6 +190,7 @@ impl Smtpd {
             cleanup_flags: self.cleanup_flags,
             protocols: self.protocols,
             limits: ClientLimits::read(config)?,
+            users: self.users.clone(),
             anvil: self.anvil.clone(),
             verbose: self.verbose,
             service_name: self.service_name.clone(),

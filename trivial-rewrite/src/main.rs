@@ -39,6 +39,7 @@ pub static SERVICE: Service = Service {
     why: "",
     peers: &[],
     files: &[],
+    outside: &[],
     network: Network::None,
     threads: false,
 };

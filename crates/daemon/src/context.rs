@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use config::Config;
@@ -11,6 +12,10 @@ use ipc::{IpcError, Service as IpcService};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
+
+use crate::porter::{self, Porter};
+use crate::service::Service;
+use crate::start::{StartError, mail_owner};
 
 /// What a worker knows about itself: its configuration, its names, and when it is time to end.
 pub struct Context {
@@ -35,12 +40,29 @@ pub struct Context {
     pub(crate) tables: Tables,
     pub(crate) draining: watch::Sender<bool>,
     pub(crate) emptying: Cell<bool>,
+    pub(crate) service: &'static Service,
+    pub(crate) porter: OnceCell<Rc<Porter>>,
 }
 
 impl Context {
     /// Whether master found all workers of the service busy (the parameter `stress`).
     pub fn stress(&self) -> bool {
         self.stress.get()
+    }
+
+    /// The process that reaches for this one what its constant names as outside; it is started by the first call, which is
+    /// to be made in [`crate::Worker::start`], while there are the rights to do so.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn porter(&self) -> Result<Rc<Porter>, StartError> {
+        if let Some(porter) = self.porter.get() {
+            return Ok(Rc::clone(porter));
+        }
+        let started = porter::start(self.service.name, self.service.outside, mail_owner(&self.config)?);
+        let started =
+            started.map_err(|error| StartError::new(format!("start porter: {}", text::system_error(&error))))?;
+        Ok(Rc::clone(self.porter.get_or_init(|| Rc::new(started))))
     }
 
     /// Whether the worker shall end when its present clients are served.

@@ -10,15 +10,20 @@
 mod arguments;
 mod clients;
 mod context;
+mod door;
+mod porter;
 mod sandbox;
 mod service;
 mod sessions;
 mod start;
+pub mod threads;
+mod ward;
 
 pub use clients::{Client, Peer, Stream};
 pub use context::{Context, Flow};
-pub use service::{Access, Network, Privilege, Service, Skeleton};
-pub use start::{StartError, confine, run};
+pub use porter::{Porter, PorterError, run_as_porter};
+pub use service::{Access, Network, Outside, Privilege, Service, Skeleton};
+pub use start::{StartError, run};
 
 use std::rc::Rc;
 

@@ -15,6 +15,8 @@ pub struct Service {
     pub peers: &'static [&'static str],
     /// Files that it opens while it serves clients.
     pub files: &'static [Access],
+    /// What it reaches outside of the queue directory, through its porter.
+    pub outside: &'static [Outside],
     /// What it does with the network.
     pub network: Network,
     /// Whether it has threads beside the one that serves, which wait for the disk.
@@ -52,10 +54,31 @@ pub enum Access {
     QueueRead(&'static str),
     /// Creates, changes, renames and removes files below this directory of the queue.
     QueueWrite(&'static str),
-    /// Reads the user and group databases.
-    UserDatabase,
     /// Reads and writes $data_directory.
     DataDirectory,
+}
+
+/// What lies outside of a daemon's walls and is reached through its porter, a process of its own beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outside {
+    /// Which users there are.
+    UserDatabase,
+    /// Stream sockets of other programs, wherever they are.
+    UnixSockets,
+}
+
+impl Outside {
+    /// The word for it on a porter's command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::UserDatabase => "users",
+            Self::UnixSockets => "sockets",
+        }
+    }
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        [Self::UserDatabase, Self::UnixSockets].into_iter().find(|outside| outside.word() == word)
+    }
 }
 
 /// What a daemon does with the network.

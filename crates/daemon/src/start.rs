@@ -1,6 +1,6 @@
 //! From exec to the first client: one order for all daemons.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use config::{Config, Terminal, param, settled};
 use sys::identity::{Identity, become_for_good, is_root};
 use sys::process::Ignored;
-use wire::status::{MAIN_CF, MAIN_CF_REFUSED, SESSION_LIMIT, descriptors};
+use wire::status::{MAIN_CF, MAIN_CF_REFUSED, SESSION_LIMIT, clients_for, descriptors};
 
 use crate::Worker;
 use crate::arguments::Arguments;
@@ -65,26 +65,31 @@ pub fn run<W: Worker>(service: &'static Service) -> ExitCode {
     }
 }
 
-/// Gives up identity and powers as the service's constant says: for the part of a program that [`run`] does not start.
-///
-/// # Errors
-/// The identity cannot be taken, or the sandbox cannot be closed.
-pub fn confine(service: &'static Service, config: &Config, chroot: bool) -> Result<(), StartError> {
+/// Gives up identity and powers as the service's constant says.
+fn confine(service: &'static Service, config: &Config, chroot: bool) -> Result<(), StartError> {
     let walls = sandbox::Walls::prepare(&needs(service, config))?;
-    if is_root() {
-        let owner = config.get(param::MAIL_OWNER)?;
-        let identity =
-            Identity::of_user(&owner)?.ok_or_else(|| StartError(format!("unknown mail_owner user: {owner}")))?;
+    if let Some(owner) = mail_owner(config)? {
         if chroot {
             nix::unistd::chroot(".").map_err(|error| StartError(format!("chroot: {error}")))?;
             std::env::set_current_dir("/")?;
         }
-        become_for_good(&identity).map_err(|error| StartError(format!("set uid of {owner}: {error}")))?;
+        become_for_good(&owner)
+            .map_err(|error| StartError(format!("set uid {}: {}", owner.uid, text::system_error(&error))))?;
     }
     sys::privilege::drop_capabilities()?;
     sys::privilege::forbid_new_privileges()?;
     walls.close()?;
     Ok(())
+}
+
+/// Whose rights a worker has; nobody's but its own when it was not started as root.
+pub(crate) fn mail_owner(config: &Config) -> Result<Option<Identity>, StartError> {
+    if !is_root() {
+        return Ok(None);
+    }
+    let owner = config.get(param::MAIL_OWNER)?;
+    let identity = Identity::of_user(&owner)?;
+    identity.map(Some).ok_or_else(|| StartError(format!("unknown mail_owner user: {owner}")))
 }
 
 fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
@@ -107,9 +112,14 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     let held = ManuallyDrop::new(sockets.status.as_ref().map(OwnedFd::try_clone).transpose()?);
     // Zone data is read once, while the file system is in reach.
     sys::time::local(0);
-    drop(sys::privilege::raise_descriptor_limit());
+    let descriptors = sys::privilege::raise_descriptor_limit().unwrap_or(u64::MAX);
     let limits = limits(&config, &arguments)?;
-    let context = context(service, config, &arguments, queue_directory, flow)?;
+    let mut context = context(service, config, &arguments, queue_directory, flow)?;
+    if service.skeleton == Skeleton::Sessions {
+        // More clients wait outside: master tells of it.
+        context.session_limit = context.session_limit.min(clients_for(descriptors));
+    }
+    let context = Rc::new(context);
     let limits = Limits { max_use: limits.max_use.saturating_mul(context.session_limit as u64), ..limits };
     let limits = match service.skeleton {
         // anvil_rate_time_unit: what it knows is worth nothing after that.
@@ -250,7 +260,7 @@ fn context(
     arguments: &Arguments,
     queue_directory: PathBuf,
     flow: Option<Flow>,
-) -> Result<Rc<Context>, StartError> {
+) -> Result<Context, StartError> {
     let session_limit = match service.skeleton {
         Skeleton::Sessions | Skeleton::Unlimited => {
             std::env::var(SESSION_LIMIT).ok().and_then(|text| text.parse().ok()).unwrap_or(100)
@@ -259,7 +269,7 @@ fn context(
         Skeleton::Solitary | Skeleton::Trigger | Skeleton::Datagram => usize::MAX,
     };
     let stress = arguments.overrides.iter().any(|(name, value)| name == "stress" && !value.is_empty());
-    Ok(Rc::new(Context {
+    Ok(Context {
         protocols: protocols(&config)?,
         service_name: arguments.name.clone().unwrap_or_else(|| service.name.to_owned()),
         program: service.name,
@@ -272,8 +282,10 @@ fn context(
         tables: Tables::default(),
         draining: tokio::sync::watch::Sender::new(false),
         emptying: Cell::new(false),
+        service,
+        porter: OnceCell::new(),
         config,
-    }))
+    })
 }
 
 /// The families of inet_protocols that the kernel has; what it lacks is logged.
@@ -295,6 +307,8 @@ async fn feed_watchdog(timeout: Duration) {
     let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX).max(3);
     loop {
         nix::unistd::alarm::set(seconds);
+        // Lines that were repeated, and are not any more.
+        logging::flush();
         tokio::time::sleep(Duration::from_secs(u64::from(seconds / 3)).min(FEED)).await;
     }
 }

@@ -15,16 +15,19 @@ mod packet;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, ExitCode};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 
+use daemon::threads::{Limits, Threads};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Uid, User};
 use sys::identity::{Identity, is_root};
-use sys::process::{Spawn, spawn};
+use sys::process::{Spawn, own_program, spawn};
 
 use crate::carrier;
 pub use client::{StartProblem, Started, Steward};
@@ -63,7 +66,7 @@ pub fn run_as_helper(program: &'static str) -> Option<ExitCode> {
             name_process(program);
             let mut text = || arguments.next().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
             let policy = Policy { default_user: text(), spool_directory: text() };
-            Some(match sys::descriptor::inherit(DESCRIPTOR).and_then(|socket| serve(program, &policy, &socket)) {
+            Some(match sys::descriptor::inherit(DESCRIPTOR).and_then(|socket| serve(program, policy, socket)) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(_) => ExitCode::FAILURE,
             })
@@ -78,62 +81,130 @@ fn name_process(program: &str) {
     let _ = std::fs::write("/proc/self/comm", program);
 }
 
-/// Serves until the agent is gone.
-fn serve(program: &'static str, policy: &Policy, socket: &OwnedFd) -> io::Result<()> {
-    let mut carriers: HashMap<u32, Child> = HashMap::new();
-    loop {
-        let mut watched = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-        let timeout = if carriers.is_empty() { PollTimeout::NONE } else { PollTimeout::from(COLLECT) };
+/// A steward at work.
+struct Desk {
+    program: &'static str,
+    agent: Arc<OwnedFd>,
+    carriers: HashMap<u32, Child>,
+    /// Look-ups that are done.
+    found: Receiver<Looked>,
+    threads: Arc<Threads<(Order, Option<OwnedFd>)>>,
+    /// Readable when look-ups are done.
+    bell: UnixStream,
+}
+
+/// An order whose user has been looked up.
+struct Looked {
+    order: Order,
+    socket: Option<OwnedFd>,
+    found: Result<Found, Reply>,
+}
+
+/// A user, and whose rights a carrier gets, if one is wanted.
+struct Found {
+    account: Account,
+    identity: Option<Identity>,
+}
+
+/// Users that are looked up at the same time, and orders that may wait for it.
+const LIMITS: Limits = Limits { threads: 32, waiting: 10_000 };
+
+/// Serves until the agent is gone. The user database may be a server somewhere else: threads wait for it, and a look-up
+/// that takes long holds up no other delivery.
+fn serve(program: &'static str, policy: Policy, agent: OwnedFd) -> io::Result<()> {
+    let (bell, rope) = UnixStream::pair()?;
+    bell.set_nonblocking(true)?;
+    rope.set_nonblocking(true)?;
+    let (done, found) = channel();
+    let threads = Threads::new(LIMITS, move |(order, socket): (Order, Option<OwnedFd>)| {
+        let found = look_up(&policy, &order, socket.is_some());
+        // The desk is as old as this process. A bell that rings already needs no second pull.
+        if done.send(Looked { order, socket, found }).is_ok() {
+            let _ = (&rope).write(&[1]);
+        }
+    });
+    let mut desk = Desk { program, agent: Arc::new(agent), carriers: HashMap::new(), found, threads, bell };
+    while desk.turn()? {}
+    Ok(())
+}
+
+impl Desk {
+    /// One turn of the loop; false when the agent is gone.
+    fn turn(&mut self) -> io::Result<bool> {
+        let mut watched =
+            [PollFd::new(self.agent.as_fd(), PollFlags::POLLIN), PollFd::new(self.bell.as_fd(), PollFlags::POLLIN)];
+        let timeout = if self.carriers.is_empty() { PollTimeout::NONE } else { PollTimeout::from(COLLECT) };
         match poll(&mut watched, timeout) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
-        carriers.retain(|_, child| matches!(child.try_wait(), Ok(None)));
-        if watched[0].revents().is_none_or(|events| events.is_empty()) {
-            continue;
-        }
-        let mut buffer = vec![0; packet::MAX];
-        let (count, mut descriptors) = sys::descriptor::receive_with(socket.as_fd(), &mut buffer)?;
-        if count == 0 {
-            return Ok(());
-        }
-        let Some(order) = Order::decode(&buffer[..count]) else {
-            return Err(io::ErrorKind::InvalidData.into());
-        };
-        let reply = match obey(program, policy, &order, descriptors.pop()) {
-            Ok((reply, child)) => {
-                carriers.extend(child.map(|child| (child.id(), child)));
-                reply
+        let [asked, rung] = watched.map(|one| one.revents().is_some_and(|events| !events.is_empty()));
+        self.carriers.retain(|_, child| matches!(child.try_wait(), Ok(None)));
+        if rung {
+            // Emptied before the results are taken: a later one rings again.
+            while (&self.bell).read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
+            while let Ok(looked) = self.found.try_recv() {
+                self.obey(looked)?;
             }
-            Err(error) => Reply::Failed(text::system_error(&error)),
+        }
+        if asked { self.receive() } else { Ok(true) }
+    }
+
+    fn receive(&self) -> io::Result<bool> {
+        let mut buffer = vec![0; ipc::questions::MAX];
+        let (count, mut descriptors) = sys::descriptor::receive_with(self.agent.as_fd(), &mut buffer)?;
+        if count == 0 {
+            return Ok(false);
+        }
+        let order = Order::decode(&buffer[..count]).ok_or(io::ErrorKind::InvalidData)?;
+        if let Err(((order, _), error)) = self.threads.push((order, descriptors.pop())) {
+            self.reply(&order, &Reply::Failed(text::system_error(&error)))?;
+        }
+        Ok(true)
+    }
+
+    /// Starts a carrier where a socket for it came with the order.
+    fn obey(&mut self, looked: Looked) -> io::Result<()> {
+        let Looked { order, socket, found } = looked;
+        let reply = match (found, socket) {
+            (Err(reply), _) => reply,
+            (Ok(found), None) => Reply::Account(found.account),
+            (Ok(found), Some(socket)) => match start(self.program, found.identity, socket.as_fd()) {
+                Ok(child) => {
+                    self.carriers.insert(child.id(), child);
+                    Reply::Account(found.account)
+                }
+                Err(error) => Reply::Failed(text::system_error(&error)),
+            },
         };
-        sys::descriptor::send_with(socket.as_fd(), &reply.encode(order.number), &[])?;
+        self.reply(&order, &reply)
+    }
+
+    fn reply(&self, order: &Order, reply: &Reply) -> io::Result<()> {
+        sys::descriptor::send_with(self.agent.as_fd(), &reply.encode(order.number), &[]).map(drop)
     }
 }
 
-/// Looks the user up, and starts a carrier where a socket for it came with the order.
-fn obey(
-    program: &'static str,
-    policy: &Policy,
-    order: &Order,
-    socket: Option<OwnedFd>,
-) -> io::Result<(Reply, Option<Child>)> {
+/// Looks the user up, and for a carrier also whose rights it gets.
+fn look_up(policy: &Policy, order: &Order, starts: bool) -> Result<Found, Reply> {
+    let unanswered = |error: io::Error| Reply::Unanswered(text::system_error(&error));
     let found = match &order.who {
-        Who::Name(name) => user_of_name(name)?,
-        Who::Uid(uid) => User::from_uid(Uid::from_raw(*uid))?,
-        Who::Default => user_of_name(policy.default_user.as_bytes())?,
+        Who::Name(name) => user_of_name(name),
+        Who::Uid(uid) => User::from_uid(Uid::from_raw(*uid)).map_err(io::Error::from),
+        Who::Default => user_of_name(policy.default_user.as_bytes()),
     };
-    let Some(user) = found else { return Ok((Reply::Unknown, None)) };
+    let user = found.map_err(unanswered)?.ok_or(Reply::Unknown)?;
+    let identity = match starts {
+        true => identity(policy, &user, order.purpose).map_err(|error| Reply::Failed(text::system_error(&error)))?,
+        false => None,
+    };
     let account = Account {
         name: user.name.clone(),
         uid: user.uid.as_raw(),
         home: user.dir.to_string_lossy().into_owned(),
         shell: user.shell.to_string_lossy().into_owned(),
     };
-    let Some(socket) = socket else { return Ok((Reply::Account(account), None)) };
-    let identity = identity(policy, &user, order.purpose)?;
-    let child = start(program, identity, socket.as_fd())?;
-    Ok((Reply::Account(account), Some(child)))
+    Ok(Found { account, identity })
 }
 
 fn user_of_name(name: &[u8]) -> io::Result<Option<User>> {
@@ -193,11 +264,4 @@ fn launch(program: &'static str, policy: &Policy, socket: BorrowedFd<'_>) -> io:
         directory: None,
         own_group: false,
     })
-}
-
-/// The file of this program: the link that the kernel keeps works for a user who may not enter the directories on the
-/// way, and after an upgrade.
-fn own_program() -> io::Result<PathBuf> {
-    let link = PathBuf::from("/proc/self/exe");
-    if link.exists() { Ok(link) } else { std::env::current_exe() }
 }

@@ -10,6 +10,7 @@
 pub mod channel;
 mod codec;
 pub mod pool;
+pub mod questions;
 
 pub mod anvil;
 pub mod bounce;
@@ -21,3 +22,4 @@ pub mod rewrite;
 
 pub use channel::{Channel, Client, IpcError, Server, Service};
 pub use pool::Pool;
+pub use questions::Questions;

@@ -9,6 +9,7 @@
 pub mod delay;
 mod line;
 mod record;
+mod repeat;
 mod sink;
 
 pub use line::{Format, Severity, moment};
@@ -28,6 +29,11 @@ pub fn emit_text(severity: Severity, text: std::fmt::Arguments<'_>) {
     }
 }
 
+/// Logs a text that may come again and again: repetitions are counted, and told once a second.
+pub fn emit_repeated(severity: Severity, text: std::fmt::Arguments<'_>) {
+    sink::write_repeated(severity, &text.to_string());
+}
+
 /// Logs a text as fatal, and ends the process with the status that makes master try again later.
 pub fn fail(text: std::fmt::Arguments<'_>, status: i32) -> ! {
     emit_text(Severity::Fatal, text);
@@ -41,6 +47,9 @@ macro_rules! info { ($($arg:tt)*) => { $crate::emit_text($crate::Severity::Info,
 /// Logs a line that begins with `warning: `.
 #[macro_export]
 macro_rules! warning { ($($arg:tt)*) => { $crate::emit_text($crate::Severity::Warning, format_args!($($arg)*)) } }
+/// Logs a line that begins with `warning: `, from a loop that may have to say it at every turn.
+#[macro_export]
+macro_rules! repeated { ($($arg:tt)*) => { $crate::emit_repeated($crate::Severity::Warning, format_args!($($arg)*)) } }
 /// Logs a line that begins with `error: `.
 #[macro_export]
 macro_rules! error { ($($arg:tt)*) => { $crate::emit_text($crate::Severity::Error, format_args!($($arg)*)) } }

@@ -8,10 +8,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::line::{self, Format, Origin, Severity};
 use crate::record::Field;
+use crate::repeat::Repeats;
 
 /// A destination of lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,7 @@ struct State {
     tag: String,
     sockets: Vec<Option<Socket>>,
     pending: Vec<Pending>,
+    repeats: Repeats,
     wake: Option<Box<dyn Fn() + Send>>,
 }
 
@@ -110,25 +112,24 @@ pub fn end_batch() {
 
 /// Sends the lines that wait.
 pub fn flush() {
-    with_state(State::flush);
+    with_state(|state| {
+        for (severity, text) in state.repeats.due(Instant::now()) {
+            state.push(severity, None, &text, Vec::new);
+        }
+        state.flush();
+    });
+}
+
+pub(crate) fn write_repeated(severity: Severity, text: &str) {
+    with_state(|state| {
+        for (severity, text) in state.repeats.note(severity, text, Instant::now()) {
+            state.push(severity, None, &text, Vec::new);
+        }
+    });
 }
 
 pub(crate) fn write(severity: Severity, queue_id: Option<&str>, text: &str, fields: impl FnOnce() -> Vec<Field>) {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
-    with_state(|state| {
-        let fields = if state.wants_fields() { fields() } else { Vec::new() };
-        let first = state.pending.is_empty();
-        let queue_id = queue_id.map(str::to_owned);
-        state.pending.push(Pending { unix, severity, queue_id, text: text.to_owned(), fields });
-        match &state.wake {
-            Some(wake) if state.pending.len() < MAX_PENDING => {
-                if first {
-                    wake();
-                }
-            }
-            _ => state.flush(),
-        }
-    });
+    with_state(|state| state.push(severity, queue_id, text, fields));
 }
 
 impl State {
@@ -141,7 +142,23 @@ impl State {
             ..Setup::default()
         };
         let sockets = setup.destinations.iter().map(connect).collect();
-        Self { tag: compose_tag(&setup), setup, sockets, pending: Vec::new(), wake: None }
+        Self { tag: compose_tag(&setup), setup, sockets, pending: Vec::new(), repeats: Repeats::default(), wake: None }
+    }
+
+    fn push(&mut self, severity: Severity, queue_id: Option<&str>, text: &str, fields: impl FnOnce() -> Vec<Field>) {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
+        let fields = if self.wants_fields() { fields() } else { Vec::new() };
+        let first = self.pending.is_empty();
+        let queue_id = queue_id.map(str::to_owned);
+        self.pending.push(Pending { unix, severity, queue_id, text: text.to_owned(), fields });
+        match &self.wake {
+            Some(wake) if self.pending.len() < MAX_PENDING => {
+                if first {
+                    wake();
+                }
+            }
+            _ => self.flush(),
+        }
     }
 
     fn wants_fields(&self) -> bool {

@@ -34,6 +34,14 @@ impl Identity {
     }
 }
 
+/// Whether there is a user of this name. Its groups are not looked up.
+///
+/// # Errors
+/// The user database says neither yes nor no: one of its servers does not answer.
+pub fn user_exists(name: &str) -> io::Result<bool> {
+    Ok(User::from_name(name)?.is_some())
+}
+
 /// The numeric id of a group; `None` when there is no such group.
 ///
 /// # Errors

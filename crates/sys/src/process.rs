@@ -63,6 +63,16 @@ pub fn spawn(request: &Spawn<'_>) -> io::Result<Child> {
     command.spawn()
 }
 
+/// The file of this program: the link that the kernel keeps works for a user who may not enter the directories on the
+/// way, and after an upgrade.
+///
+/// # Errors
+/// The system does not say.
+pub fn own_program() -> io::Result<PathBuf> {
+    let link = PathBuf::from("/proc/self/exe");
+    if link.exists() { Ok(link) } else { std::env::current_exe() }
+}
+
 /// Closes every descriptor from `first` on: what a careless parent left open stays out of this process.
 pub fn close_from(first: RawFd) {
     #[cfg(target_os = "linux")]

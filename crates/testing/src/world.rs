@@ -68,6 +68,23 @@ impl World {
         }
     }
 
+    /// Shows contents under the name of a system file that need not exist.
+    pub fn new_file(&self, path: &str, contents: &str) {
+        let target = Path::new(path);
+        let (Some(parent), false) = (target.parent(), target.exists()) else { return self.file(path, contents) };
+        let name = parent.display().to_string().replace('/', "_");
+        let (upper, work) = (self.folder.join(format!("upper{name}")), self.folder.join(format!("work{name}")));
+        for folder in [&upper, &work] {
+            fs::create_dir_all(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        }
+        fs::write(upper.join(target.file_name().unwrap_or_default()), contents)
+            .unwrap_or_else(|e| panic!("{}: {e}", upper.display()));
+        let options = format!("lowerdir={},upperdir={},workdir={}", parent.display(), upper.display(), work.display());
+        let mounted = mount(Some("overlay"), parent, Some("overlay"), MsFlags::empty(), Some(options.as_str()));
+        mounted.unwrap_or_else(|e| panic!("overlay {}: {e}", parent.display()));
+        self.bound.borrow_mut().push(parent.to_path_buf());
+    }
+
     /// Shows other contents under the name of an existing system file.
     pub fn file(&self, path: &str, contents: &str) {
         let substitute = self.folder.join(path.replace('/', "_"));

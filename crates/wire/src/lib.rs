@@ -2,6 +2,7 @@
 //! between master and its workers. No configuration, no async runtime: commands and master link this crate.
 
 pub mod attr0;
+pub mod fields;
 pub mod postdrop;
 pub mod showq;
 pub mod status;

@@ -73,6 +73,17 @@ pub mod descriptors {
     pub const FIRST_LISTENER: i32 = 6;
 }
 
+/// Descriptors of a worker that belong to no client: log, channels, tables, connections to other services.
+const OWN_DESCRIPTORS: u64 = 24;
+/// Descriptors of a worker for one client: the connection, and one to pass on what it brings.
+const DESCRIPTORS_A_CLIENT: u64 = 2;
+
+/// Clients that a worker can serve at the same time with so many descriptors.
+pub fn clients_for(descriptors: u64) -> usize {
+    let clients = descriptors.saturating_sub(OWN_DESCRIPTORS) / DESCRIPTORS_A_CLIENT;
+    usize::try_from(clients).unwrap_or(usize::MAX).max(1)
+}
+
 /// Environment variable with the number of the descriptor that has the accepted main.cf. Workers share the descriptor's
 /// position and must not move it.
 pub const MAIN_CF: &str = "MAIL_MAIN_CF";
@@ -96,5 +107,12 @@ mod tests {
             assert_eq!(Order::parse(order.byte()), Some(order));
         }
         assert_eq!(Report::parse(0), None);
+    }
+
+    #[test]
+    fn a_worker_serves_somebody_however_few_descriptors_it_has() {
+        assert_eq!(clients_for(0), 1);
+        assert_eq!(clients_for(1024), 500);
+        assert!(clients_for(u64::MAX) > 1_000_000);
     }
 }

@@ -4,7 +4,6 @@
 use dsn::Status;
 use ipc::rewrite::{Class as AddressClass, Resolved};
 use lookup::{Maps, TableError, search};
-use sys::identity::Identity;
 
 use crate::rejection::Rejection;
 use crate::restriction::{Class, Evaluation, Verdict};
@@ -79,7 +78,7 @@ impl Evaluation<'_> {
         let Ok(resolved) = self.worker.resolve(self.facts.sender, address).await else {
             return self.server_error(Rejection::temporary_lookup(address));
         };
-        match find_unlisted(self.worker, class, &resolved) {
+        match find_unlisted(self.worker, class, &resolved).await {
             Ok(None) => Verdict::Dunno,
             Ok(Some(unlisted)) => {
                 let text = self.text(class, &unlisted.text);
@@ -90,7 +89,16 @@ impl Evaluation<'_> {
     }
 }
 
-fn find_unlisted(worker: &Smtpd, class: Class, resolved: &Resolved) -> Result<Option<Unlisted>, TableError> {
+/// A table or the user database cannot say now; logged.
+struct Unanswered;
+
+impl From<TableError> for Unanswered {
+    fn from(_: TableError) -> Self {
+        Self
+    }
+}
+
+async fn find_unlisted(worker: &Smtpd, class: Class, resolved: &Resolved) -> Result<Option<Unlisted>, Unanswered> {
     let address = resolved.recipient.as_slice();
     let lister = Lister { worker, is_local: resolved.class == AddressClass::Local };
     if lister.is_rewritten(class, address)? {
@@ -103,7 +111,7 @@ fn find_unlisted(worker: &Smtpd, class: Class, resolved: &Resolved) -> Result<Op
     }
     let tables = &worker.tables.addresses;
     let (missing, code, table) = match resolved.class {
-        AddressClass::Local => (!lister.is_local_user(address)?, codes.unknown_local, "local recipient"),
+        AddressClass::Local => (!lister.is_local_user(address).await?, codes.unknown_local, "local recipient"),
         AddressClass::VirtualMailbox => {
             let missing = !tables.virtual_mailbox.is_empty() && !lister.lists(&tables.virtual_mailbox, address)?;
             (missing, codes.unknown_virtual_mailbox, "virtual mailbox")
@@ -159,7 +167,7 @@ impl Lister<'_> {
         Ok(false)
     }
 
-    fn is_local_user(&self, address: &[u8]) -> Result<bool, TableError> {
+    async fn is_local_user(&self, address: &[u8]) -> Result<bool, Unanswered> {
         let tables = &self.worker.tables.addresses;
         let (local, _) = address::split(address);
         let unchecked = tables.local_recipient.is_empty() && !tables.system_users;
@@ -170,7 +178,23 @@ impl Lister<'_> {
             return Ok(true);
         }
         let (base, _) = self.worker.tables.access.delimiters.split(local);
-        Ok(tables.system_users && [local, base].into_iter().any(is_system_user))
+        for name in names_of_user(local, base).iter().filter(|_| tables.system_users) {
+            if self.has_user(name).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// unix:passwd.byname
+    async fn has_user(&self, name: &[u8]) -> Result<bool, Unanswered> {
+        let complain = |why: &dyn std::fmt::Display| {
+            let shown = text::printable(name);
+            logging::warning!("unix:passwd.byname lookup error for \"{shown}\": {why}");
+            Unanswered
+        };
+        let Some(users) = &self.worker.users else { return Err(complain(&"no user database")) };
+        users.has_user(name).await.map_err(|error| complain(&error))
     }
 
     /// The table names the address; of a local one, the local part is enough.
@@ -182,12 +206,37 @@ impl Lister<'_> {
     }
 }
 
-/// unix:passwd.byname
-fn is_system_user(name: &[u8]) -> bool {
-    let Ok(name) = std::str::from_utf8(name) else { return false };
-    if name.is_empty() || name.bytes().any(|byte| byte.is_ascii_control() || byte == b':') {
-        return false;
+/// The names under which the user database may have a local part, each once: with and without its extension, as it is
+/// written and in small letters.
+fn names_of_user(local: &[u8], base: &[u8]) -> Vec<Vec<u8>> {
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    for name in [local.to_vec(), base.to_vec(), local.to_ascii_lowercase(), base.to_ascii_lowercase()] {
+        let is_possible = !name.is_empty() && !name.iter().any(|byte| byte.is_ascii_control() || b":/".contains(byte));
+        if is_possible && !names.contains(&name) {
+            names.push(name);
+        }
     }
-    let found = |name: &str| Identity::of_user(name).is_ok_and(|identity| identity.is_some());
-    found(name) || found(&name.to_ascii_lowercase())
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_of_user;
+
+    #[test]
+    fn a_plain_name_is_looked_up_once() {
+        assert_eq!(names_of_user(b"alice", b"alice"), [b"alice"]);
+    }
+
+    #[test]
+    fn an_extension_and_capital_letters_are_further_names() {
+        assert_eq!(names_of_user(b"Al+x", b"Al"), [&b"Al+x"[..], b"Al", b"al+x", b"al"]);
+    }
+
+    #[test]
+    fn what_is_no_name_of_a_user_is_not_looked_up() {
+        for local in [&b""[..], b"a:b", b"../a", b"a\0"] {
+            assert!(names_of_user(local, local).is_empty());
+        }
+    }
 }

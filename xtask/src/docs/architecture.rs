@@ -62,7 +62,10 @@ fn daemon(name: &str, what: &str, constant: String) -> String {
     let network = value(&constant, "network").replace("Network::", "").to_lowercase();
     let rights = if why.is_empty() { rights.to_string() } else { format!("{rights}: {why}") };
     let (peers, files) = (list(&constant, "peers"), list(&constant, "files").replace("Access::", ""));
-    format!("| {name} | {what} | {processes} | {rights} | {peers} | {files} | {network} |\n")
+    let outside = list(&constant, "outside").replace("Outside::", "");
+    let porter = if outside.is_empty() { String::new() } else { format!("by its porter: {outside}") };
+    let opens: Vec<String> = [files, porter].into_iter().filter(|text| !text.is_empty()).collect();
+    format!("| {name} | {what} | {processes} | {rights} | {peers} | {} | {network} |\n", opens.join("; "))
 }
 
 /// The value of a field, up to the comma that ends it.
@@ -94,11 +97,11 @@ mod tests {
 
     #[test]
     fn a_service_constant_becomes_a_row() {
-        let source = "//! x - does a thing\npub static SERVICE: Service = Service {\n    name: \"x\",\n    skeleton: Skeleton::Sessions,\n    privilege: Privilege::MailOwner,\n    why: \"a, b\",\n    peers: &[\"cleanup\", \"rewrite\"],\n    files: &[Access::Queue(\"incoming\")],\n    network: Network::None,\n};\n";
+        let source = "//! x - does a thing\npub static SERVICE: Service = Service {\n    name: \"x\",\n    skeleton: Skeleton::Sessions,\n    privilege: Privilege::MailOwner,\n    why: \"a, b\",\n    peers: &[\"cleanup\", \"rewrite\"],\n    files: &[Access::Queue(\"incoming\")],\n    outside: &[Outside::UserDatabase],\n    network: Network::None,\n};\n";
         let row = daemon("x", &purpose(source), service(source).expect("constant"));
         assert_eq!(
             row,
-            "| x | does a thing | many | `$mail_owner`: a, b | cleanup, rewrite | Queue(incoming) | none |\n"
+            "| x | does a thing | many | `$mail_owner`: a, b | cleanup, rewrite | Queue(incoming); by its porter: UserDatabase | none |\n"
         );
     }
 }

@@ -1,27 +1,19 @@
 //! The agent's side: asking for carriers.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::rc::Rc;
 
-use ipc::Client;
 use ipc::carrier::Carrier;
+use ipc::{Client, Questions};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use tokio::io::Interest;
 use tokio::net::UnixStream;
-use tokio::sync::oneshot;
 
 use super::packet::{Order, Reply};
-use super::{Account, Policy, Purpose, Who, launch, packet};
+use super::{Account, Policy, Purpose, Who, launch};
 
 /// The agent's steward.
 pub struct Steward {
-    socket: RefCell<Option<OwnedFd>>,
-    registered: RefCell<Option<Rc<UnixStream>>>,
-    waiting: RefCell<HashMap<u32, oneshot::Sender<Reply>>>,
-    next: Cell<u32>,
+    questions: Questions,
 }
 
 /// A carrier that waits for work.
@@ -37,6 +29,13 @@ pub struct Started {
 pub enum StartProblem {
     /// No such user.
     Unknown,
+    /// The user database does not say; for the log.
+    Unanswered {
+        /// Who was looked up.
+        who: String,
+        /// What the database says instead.
+        why: String,
+    },
     /// Trouble; for the log.
     Failed(String),
 }
@@ -51,12 +50,7 @@ impl Steward {
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
         // The steward ends when our end of the socket does; it is nobody's to wait for.
         drop(launch(program, policy, theirs.as_fd())?);
-        Ok(Steward {
-            socket: RefCell::new(Some(ours)),
-            registered: RefCell::new(None),
-            waiting: RefCell::new(HashMap::new()),
-            next: Cell::new(0),
-        })
+        Ok(Steward { questions: Questions::new(ours) })
     }
 
     /// A carrier with the rights of `who`.
@@ -66,9 +60,10 @@ impl Steward {
     pub async fn carrier(&self, who: Who, purpose: Purpose) -> Result<Started, StartProblem> {
         let (ours, theirs) = UnixStream::pair().map_err(|error| failed(&error))?;
         let theirs = theirs.into_std().map_err(|error| failed(&error))?;
-        match self.ask(who, purpose, Some(theirs.into())).await? {
+        match self.ask(&who, purpose, Some(theirs.into())).await? {
             Reply::Account(account) => Ok(Started { account, channel: Client::new(ours) }),
             Reply::Unknown => Err(StartProblem::Unknown),
+            Reply::Unanswered(why) => Err(StartProblem::Unanswered { who: who.to_string(), why }),
             Reply::Failed(why) => Err(StartProblem::Failed(why)),
         }
     }
@@ -78,64 +73,34 @@ impl Steward {
     /// # Errors
     /// The database cannot be read.
     pub async fn look_up(&self, who: Who) -> Result<Option<Account>, String> {
-        match self.ask(who, Purpose::User, None).await {
+        match self.ask(&who, Purpose::User, None).await {
             Ok(Reply::Account(account)) => Ok(Some(account)),
             Ok(Reply::Unknown) | Err(StartProblem::Unknown) => Ok(None),
-            Ok(Reply::Failed(why)) | Err(StartProblem::Failed(why)) => Err(why),
+            Ok(Reply::Unanswered(why) | Reply::Failed(why)) => Err(why),
+            Err(StartProblem::Unanswered { why, .. } | StartProblem::Failed(why)) => Err(why),
         }
     }
 
-    async fn ask(&self, who: Who, purpose: Purpose, socket: Option<OwnedFd>) -> Result<Reply, StartProblem> {
-        let number = self.next.replace(self.next.get().wrapping_add(1));
-        let Some(order) = (Order { number, purpose, who }).encode() else { return Err(StartProblem::Unknown) };
-        let steward = self.socket().map_err(|error| failed(&error))?;
-        let (sender, receiver) = oneshot::channel();
-        self.waiting.borrow_mut().insert(number, sender);
-        let attached: Vec<_> = socket.iter().map(AsFd::as_fd).collect();
-        let sent = steward
-            .async_io(Interest::WRITABLE, || sys::descriptor::send_with(steward.as_fd(), &order, &attached))
-            .await;
-        drop(attached);
-        drop(socket);
-        if let Err(error) = sent {
-            self.waiting.borrow_mut().remove(&number);
-            return Err(failed(&error));
+    async fn ask(&self, who: &Who, purpose: Purpose, socket: Option<OwnedFd>) -> Result<Reply, StartProblem> {
+        let order = |number| Order { number, purpose, who: who.clone() }.encode();
+        if order(0).is_none() {
+            return Err(StartProblem::Unknown);
         }
-        receiver.await.map_err(|_| StartProblem::Failed("the steward process is gone".to_owned()))
-    }
-
-    /// The socket, known to the event loop from the first use on. It carries packets, whatever the type's name says.
-    fn socket(&self) -> io::Result<Rc<UnixStream>> {
-        if let Some(registered) = &*self.registered.borrow() {
-            return Ok(Rc::clone(registered));
+        match self.questions.ask(|number| order(number).unwrap_or_default(), socket).await {
+            Ok(answer) => match Reply::decode(&answer.packet) {
+                Some((_, reply)) => Ok(reply),
+                None => Err(StartProblem::Failed("malformed answer of the steward process".to_owned())),
+            },
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Err(StartProblem::Failed("the steward process is gone".to_owned()))
+            }
+            Err(error) => Err(failed(&error)),
         }
-        let owned = self.socket.borrow_mut().take().ok_or(io::ErrorKind::NotConnected)?;
-        sys::descriptor::set_nonblocking(owned.as_fd(), true)?;
-        let registered = Rc::new(UnixStream::from_std(owned.into())?);
-        *self.registered.borrow_mut() = Some(Rc::clone(&registered));
-        Ok(registered)
     }
 
     /// Receives the steward's answers for as long as it lives: to be run as a task beside the sessions.
     pub async fn listen(&self) {
-        let Ok(steward) = self.socket() else { return };
-        let mut buffer = vec![0; packet::MAX];
-        loop {
-            let received = steward
-                .async_io(Interest::READABLE, || sys::descriptor::receive_with(steward.as_fd(), &mut buffer))
-                .await;
-            let count = match received {
-                Ok((count, _)) if count > 0 => count,
-                _ => break,
-            };
-            let Some((number, reply)) = Reply::decode(&buffer[..count]) else { break };
-            if let Some(sender) = self.waiting.borrow_mut().remove(&number) {
-                // The session that asked may be gone.
-                let _ = sender.send(reply);
-            }
-        }
-        // Whoever waits learns that there will be no answer.
-        self.waiting.borrow_mut().clear();
+        self.questions.listen().await;
     }
 }
 

@@ -1,8 +1,7 @@
 //! The packets between agent and steward: a few fields that end in NUL. Small enough to be read at a glance, because
 //! root reads them.
 
-/// Largest packet in bytes.
-pub const MAX: usize = 4096;
+use wire::fields::{join, number as number_of, split};
 
 /// What a carrier is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +21,16 @@ pub enum Who {
     Uid(u32),
     /// The user of default_privs.
     Default,
+}
+
+impl std::fmt::Display for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(&text::printable(name)),
+            Self::Uid(uid) => write!(f, "uid {uid}"),
+            Self::Default => f.write_str("default_privs"),
+        }
+    }
 }
 
 /// What the user database says.
@@ -55,7 +64,9 @@ pub enum Reply {
     Account(Account),
     /// There is no such user.
     Unknown,
-    /// The user database or the system is in trouble.
+    /// The user database says neither yes nor no.
+    Unanswered(String),
+    /// The system is in trouble.
     Failed(String),
 }
 
@@ -72,12 +83,12 @@ impl Order {
             Who::Default => ("default", Vec::new()),
         };
         let packet = join(&[self.number.to_string().as_bytes(), purpose.as_bytes(), kind.as_bytes(), &value]);
-        (packet.len() <= MAX && !value.contains(&0)).then_some(packet)
+        (packet.len() <= ipc::questions::MAX && !value.contains(&0)).then_some(packet)
     }
 
     /// Reads a packet.
     pub fn decode(packet: &[u8]) -> Option<Self> {
-        let [number, purpose, kind, value] = fields(packet)?;
+        let [number, purpose, kind, value] = split(packet)?;
         let purpose = match purpose {
             b"user" => Purpose::User,
             b"spool" => Purpose::Spool,
@@ -85,11 +96,11 @@ impl Order {
         };
         let who = match kind {
             b"name" => Who::Name(value.to_vec()),
-            b"uid" => Who::Uid(parse(value)?),
+            b"uid" => Who::Uid(number_of(value)?),
             b"default" => Who::Default,
             _ => return None,
         };
-        Some(Order { number: parse(number)?, purpose, who })
+        Some(Order { number: number_of(number)?, purpose, who })
     }
 }
 
@@ -104,37 +115,29 @@ impl Reply {
                 join(&[number, b"user", a.name.as_bytes(), uid.as_bytes(), a.home.as_bytes(), a.shell.as_bytes()])
             }
             Reply::Unknown => join(&[number, b"unknown", b"", b"", b"", b""]),
+            Reply::Unanswered(why) => join(&[number, b"unanswered", why.as_bytes(), b"", b"", b""]),
             Reply::Failed(why) => join(&[number, b"failed", why.as_bytes(), b"", b"", b""]),
         }
     }
 
     /// Reads a packet: the number of the order, and the answer.
     pub fn decode(packet: &[u8]) -> Option<(u32, Self)> {
-        let [number, kind, first, uid, home, shell] = fields(packet)?;
+        let [number, kind, first, uid, home, shell] = split(packet)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let reply = match kind {
-            b"user" => {
-                Reply::Account(Account { name: text(first), uid: parse(uid)?, home: text(home), shell: text(shell) })
-            }
+            b"user" => Reply::Account(Account {
+                name: text(first),
+                uid: number_of(uid)?,
+                home: text(home),
+                shell: text(shell),
+            }),
             b"unknown" => Reply::Unknown,
+            b"unanswered" => Reply::Unanswered(text(first)),
             b"failed" => Reply::Failed(text(first)),
             _ => return None,
         };
-        Some((parse(number)?, reply))
+        Some((number_of(number)?, reply))
     }
-}
-
-fn join(fields: &[&[u8]]) -> Vec<u8> {
-    fields.iter().flat_map(|field| field.iter().copied().chain([0])).collect()
-}
-
-fn fields<const N: usize>(packet: &[u8]) -> Option<[&[u8]; N]> {
-    let all: Vec<&[u8]> = packet.strip_suffix(&[0])?.split(|&b| b == 0).collect();
-    all.try_into().ok()
-}
-
-fn parse(digits: &[u8]) -> Option<u32> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -154,7 +157,7 @@ mod tests {
         #[test]
         fn replies_come_back(number: u32, uid: u32, name in "[a-z]{1,8}", home in "[/a-z]{0,20}") {
             let account = Account { name: name.clone(), uid, home, shell: "/bin/sh".into() };
-            for reply in [Reply::Account(account), Reply::Unknown, Reply::Failed(name)] {
+            for reply in [Reply::Account(account), Reply::Unknown, Reply::Unanswered(name.clone()), Reply::Failed(name)] {
                 prop_assert_eq!(Reply::decode(&reply.encode(number)), Some((number, reply)));
             }
         }

@@ -1,0 +1,96 @@
+//! The porter: the process beside a worker that reaches what lies outside of the worker's walls.
+//!
+//! A worker sees the queue directory and nothing else. What it needs of the system besides (the user database, whose
+//! modules load code and talk to whatever servers the site has; sockets of other programs) it asks of its porter, over a
+//! private socket of packets. The porter is the same program under another argument, started with the worker, as
+//! $mail_owner; it ends when the worker does.
+//!
+//! A look-up that takes long takes a thread of the porter, and none of the worker: no other session waits for it.
+//!
+//! What it must never do: read what a client wrote, other than the name that is looked up, write a file, run a program.
+
+mod client;
+mod packet;
+mod server;
+
+use std::io;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use sandbox::{Needs, Reach, Walls};
+use sys::identity::Identity;
+use sys::process::{Spawn, own_program, spawn};
+
+pub use client::{Porter, PorterError};
+
+use crate::service::Outside;
+
+/// The argument that makes a daemon's program a porter.
+const PORTER: &str = "--porter";
+/// The descriptor that the socket to the worker has in a porter.
+const DESCRIPTOR: i32 = 3;
+
+/// Where the user database, its modules, what they read and the sockets of its servers are; the last two are where some
+/// systems keep all programs.
+const USER_DATABASE: [&str; 12] = [
+    "/etc",
+    "/usr",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/opt",
+    "/run",
+    "/var/lib",
+    "/var/db",
+    "/var/cache/ldap",
+    "/nix",
+    "/gnu",
+];
+
+/// Runs this program as a porter, if that is what its first argument says.
+pub fn run_as_porter(program: &str) -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next()? != PORTER {
+        return None;
+    }
+    // The name in ps(1).
+    let _ = std::fs::write("/proc/self/comm", format!("{program}-porter"));
+    let duties: Vec<Outside> = arguments.filter_map(|word| Outside::parse(word.to_str()?)).collect();
+    Some(match serve(&duties) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    })
+}
+
+fn serve(duties: &[Outside]) -> io::Result<()> {
+    let socket = sys::descriptor::inherit(DESCRIPTOR)?;
+    let walls = Walls::prepare(&needs(duties)).map_err(io::Error::other)?;
+    sys::privilege::drop_capabilities()?;
+    sys::privilege::forbid_new_privileges()?;
+    walls.close().map_err(io::Error::other)?;
+    server::serve(socket, duties.into())
+}
+
+fn needs(duties: &[Outside]) -> Needs {
+    let users = duties.contains(&Outside::UserDatabase);
+    let paths = USER_DATABASE.iter().filter(|_| users).map(|path| (path.into(), Reach::Read)).collect();
+    Needs { paths, internet: users, routes: users, threads: true, loads_code: users }
+}
+
+/// Starts the porter of `program`; `owner` is whose rights it has, if not the caller's own.
+pub(crate) fn start(program: &'static str, duties: &[Outside], owner: Option<Identity>) -> io::Result<Porter> {
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    let words = [program, PORTER].into_iter().chain(duties.iter().map(|duty| duty.word()));
+    // It ends when our end of the socket does; it is nobody's to wait for.
+    drop(spawn(&Spawn {
+        path: own_program()?,
+        arguments: words.map(Into::into).collect(),
+        environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        descriptors: vec![(DESCRIPTOR, theirs.as_fd())],
+        identity: owner,
+        directory: Some("/".into()),
+        own_group: false,
+    })?);
+    Ok(Porter::new(ours))
+}

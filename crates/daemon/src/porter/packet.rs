@@ -1,0 +1,102 @@
+//! What a worker asks its porter, and what it is told.
+
+use wire::fields::{join, number, split};
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Request {
+    /// Is there a user of this name?
+    User(Vec<u8>),
+    /// A connection to the stream socket of this name.
+    Connect(Vec<u8>),
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// There is such a user; or the connection comes with this packet.
+    Yes,
+    /// There is no such user.
+    No,
+    /// Neither can be said now: an error of the system, and its number where it has one.
+    Failed(String, Option<i32>),
+}
+
+impl Request {
+    /// The packet; `None` for a text that cannot be one field.
+    pub(super) fn encode(&self, number: u32) -> Option<Vec<u8>> {
+        let (kind, value) = match self {
+            Self::User(name) => ("user", name),
+            Self::Connect(path) => ("connect", path),
+        };
+        let packet = join(&[number.to_string().as_bytes(), kind.as_bytes(), value]);
+        (packet.len() <= ipc::questions::MAX && !value.contains(&0)).then_some(packet)
+    }
+
+    /// Reads a packet: its number, and the request.
+    pub(super) fn decode(packet: &[u8]) -> Option<(u32, Self)> {
+        let [count, kind, value] = split(packet)?;
+        let request = match kind {
+            b"user" => Self::User(value.to_vec()),
+            b"connect" => Self::Connect(value.to_vec()),
+            _ => return None,
+        };
+        Some((number(count)?, request))
+    }
+}
+
+impl Reply {
+    /// The packet that answers request `number`.
+    pub(super) fn encode(&self, number: u32) -> Vec<u8> {
+        let number = number.to_string();
+        let errno = |errno: Option<i32>| errno.unwrap_or(0).to_string();
+        match self {
+            Self::Yes => join(&[number.as_bytes(), b"yes", b"", b""]),
+            Self::No => join(&[number.as_bytes(), b"no", b"", b""]),
+            Self::Failed(why, code) => {
+                join(&[number.as_bytes(), b"failed", why.replace('\0', "?").as_bytes(), errno(*code).as_bytes()])
+            }
+        }
+    }
+
+    /// Reads a packet.
+    pub(super) fn decode(packet: &[u8]) -> Option<Self> {
+        let [_, kind, why, errno] = split(packet)?;
+        match kind {
+            b"yes" => Some(Self::Yes),
+            b"no" => Some(Self::No),
+            b"failed" => {
+                let errno = number(errno)?;
+                let errno = i32::try_from(errno).ok().filter(|errno| *errno != 0);
+                Some(Self::Failed(String::from_utf8_lossy(why).into_owned(), errno))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_and_replies_come_back() {
+        for request in [Request::User(b"alice".to_vec()), Request::Connect(b"/run/x".to_vec())] {
+            assert_eq!(Request::decode(&request.encode(7).unwrap()), Some((7, request)));
+        }
+        let failed = [Reply::Failed("no route".into(), Some(113)), Reply::Failed("own words".into(), None)];
+        for reply in [Reply::Yes, Reply::No].into_iter().chain(failed) {
+            assert_eq!(Reply::decode(&reply.encode(7)), Some(reply));
+        }
+    }
+
+    #[test]
+    fn a_name_cannot_smuggle_a_field() {
+        assert_eq!(Request::User(b"bob\0x".to_vec()).encode(1), None);
+    }
+
+    #[test]
+    fn a_name_that_does_not_fit_is_no_request() {
+        assert_eq!(Request::User(vec![b'a'; 5000]).encode(1), None);
+    }
+}

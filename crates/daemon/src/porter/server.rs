@@ -1,0 +1,83 @@
+//! The porter itself: one thread reads requests, others do what may take long.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, setsockopt, socket, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
+
+use super::packet::{Reply, Request};
+use crate::service::Outside;
+use crate::threads::{Limits, Threads};
+
+/// A worker has no more sessions than may wait here.
+const LIMITS: Limits = Limits { threads: 32, waiting: 10_000 };
+/// Seconds that a connection may take.
+const PATIENCE: i64 = 30;
+
+/// Serves until the worker is gone.
+pub(super) fn serve(socket: OwnedFd, duties: Vec<Outside>) -> io::Result<()> {
+    let socket = Arc::new(socket);
+    let replies = Arc::clone(&socket);
+    let threads = Threads::new(LIMITS, move |(number, request): (u32, Request)| {
+        let (reply, connection) = obey(&duties, &request);
+        let attached: Vec<BorrowedFd<'_>> = connection.iter().map(AsFd::as_fd).collect();
+        // A worker that is gone ends this process soon.
+        let _ = answer(&replies, number, &reply, &attached);
+    });
+    let mut buffer = vec![0; ipc::questions::MAX];
+    loop {
+        let (count, _) = match sys::descriptor::receive_with(socket.as_fd(), &mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        if count == 0 {
+            return Ok(());
+        }
+        let request = Request::decode(&buffer[..count]).ok_or(io::ErrorKind::InvalidData)?;
+        if let Err(((number, _), error)) = threads.push(request) {
+            answer(&socket, number, &failed(&error), &[])?;
+        }
+    }
+}
+
+fn answer(socket: &OwnedFd, number: u32, reply: &Reply, attached: &[BorrowedFd<'_>]) -> io::Result<()> {
+    sys::descriptor::send_with(socket.as_fd(), &reply.encode(number), attached).map(drop)
+}
+
+fn obey(duties: &[Outside], request: &Request) -> (Reply, Option<OwnedFd>) {
+    match request {
+        Request::User(name) if duties.contains(&Outside::UserDatabase) => (user(name), None),
+        Request::Connect(path) if duties.contains(&Outside::UnixSockets) => match connect(path) {
+            Ok(connection) => (Reply::Yes, Some(connection)),
+            Err(error) => (failed(&error), None),
+        },
+        _ => (failed(&io::ErrorKind::PermissionDenied.into()), None),
+    }
+}
+
+fn user(name: &[u8]) -> Reply {
+    let Ok(name) = std::str::from_utf8(name) else { return Reply::No };
+    match sys::identity::user_exists(name) {
+        Ok(true) => Reply::Yes,
+        Ok(false) => Reply::No,
+        Err(error) => failed(&error),
+    }
+}
+
+fn connect(path: &[u8]) -> io::Result<OwnedFd> {
+    let address = UnixAddr::new(OsStr::from_bytes(path))?;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    // A program that accepts nothing keeps no thread for ever.
+    setsockopt(&socket, sockopt::SendTimeout, &TimeVal::seconds(PATIENCE))?;
+    nix::sys::socket::connect(socket.as_raw_fd(), &address)?;
+    setsockopt(&socket, sockopt::SendTimeout, &TimeVal::seconds(0))?;
+    Ok(socket)
+}
+
+fn failed(error: &io::Error) -> Reply {
+    Reply::Failed(text::system_error(error), error.raw_os_error())
+}

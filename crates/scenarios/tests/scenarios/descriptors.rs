@@ -1,0 +1,63 @@
+//! A worker without a free descriptor: clients wait, nothing spins, and the log does not grow.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::Instant;
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use scenarios::scenario;
+use testing::Setup;
+use testing::process::Process;
+
+/// Programs that this thread starts have one processor: master starts one worker for many clients.
+fn on_one_processor() {
+    let this = Pid::from_raw(0);
+    let available = sched_getaffinity(this).expect("processors");
+    let first = (0..CpuSet::count()).find(|cpu| available.is_set(*cpu).unwrap_or(false)).expect("a processor");
+    let mut one = CpuSet::new();
+    one.set(first).expect("a processor");
+    sched_setaffinity(this, &one).expect("one processor");
+}
+
+/// The process has as many descriptors as it has open now, and some more. Its own user may say so.
+fn limit_descriptors(process: &Process, more: usize) {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", process.pid)).expect("descriptors").count();
+    let (uid, gid) = process.effective_ids().expect("ids");
+    let mut command = Command::new("prlimit");
+    command.args(["--pid", &process.pid.to_string(), &format!("--nofile={}", open + more)]).uid(uid).gid(gid);
+    assert!(command.status().expect("prlimit").success());
+}
+
+#[test]
+fn clients_that_find_no_descriptor_wait_for_one_and_the_log_says_so_once_a_second() {
+    scenario(|| {
+        on_one_processor();
+        let mail = Setup::new().set("smtpd_client_connection_count_limit", "0").start();
+        let connect = || BufReader::new(TcpStream::connect(mail.v4()).expect("connected"));
+        let greeting = |client: &mut BufReader<TcpStream>| {
+            let mut line = String::new();
+            client.read_line(&mut line).expect("greeting");
+            assert!(line.starts_with("220 "), "{line}");
+        };
+        let mut first = connect();
+        greeting(&mut first);
+        let workers = mail.processes_of("smtpd");
+        assert_eq!(workers.len(), 1);
+        limit_descriptors(&workers[0], 3);
+        let since = Instant::now();
+        let clients: Vec<_> = (0..20).map(|_| connect()).collect();
+        mail.wait_log(&["warning: accept connection: Too many open files"]);
+        let count = clients.len();
+        for mut client in clients {
+            greeting(&mut client);
+            client.get_mut().write_all(b"QUIT\r\n").expect("sent");
+        }
+        // One line a second, and none of a turn of the loop: each end of a session may be followed by one attempt too many.
+        let lines = mail.log().matches("accept connection: Too many open files").count();
+        let allowed = usize::try_from(since.elapsed().as_secs()).unwrap_or(0) + 2;
+        assert!(lines <= allowed, "{lines} lines for {count} clients");
+    });
+}
