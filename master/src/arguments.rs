@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,27 +28,28 @@ pub(crate) const USAGE: &str = "usage: master [-c config_dir] [-D (debug)] [-d (
 
 impl Arguments {
     /// Parses the command line; the error is the text behind `fatal: `.
-    pub(crate) fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, String> {
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
         let mut parsed = Self::default();
-        let mut parser = lexopt::Parser::from_args(arguments);
-        while let Some(argument) = parser.next().map_err(|_| USAGE.to_owned())? {
-            let lexopt::Arg::Short(letter) = argument else { return Err(USAGE.to_owned()) };
+        let mut options = text::Options::new("c:dDe:istvw", arguments);
+        while let Some((letter, value)) = options.next_option().map_err(|_| USAGE.to_owned())? {
             match letter {
-                'c' => parsed.directory = Some(parser.value().map_err(|_| USAGE.to_owned())?.into()),
-                'd' => parsed.foreground = true,
-                'D' => parsed.debug = true,
-                'e' => {
-                    let value = parser.value().map_err(|_| USAGE.to_owned())?;
-                    let seconds = value.to_str().and_then(|text| text.parse().ok());
+                b'c' => parsed.directory = Some(PathBuf::from(OsString::from_vec(value))),
+                b'd' => parsed.foreground = true,
+                b'D' => parsed.debug = true,
+                b'e' => {
+                    let seconds = std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok());
                     parsed.exit_after = Some(Duration::from_secs(seconds.ok_or_else(|| USAGE.to_owned())?));
                 }
-                'i' => parsed.init = true,
-                's' => parsed.keep_stdout = true,
-                't' => parsed.test_lock = true,
-                'v' => parsed.verbose += 1,
-                'w' => parsed.wait = true,
+                b'i' => parsed.init = true,
+                b's' => parsed.keep_stdout = true,
+                b't' => parsed.test_lock = true,
+                b'v' => parsed.verbose += 1,
+                b'w' => parsed.wait = true,
                 _ => return Err(USAGE.to_owned()),
             }
+        }
+        if !options.operands().is_empty() {
+            return Err(USAGE.to_owned());
         }
         parsed.check()
     }
@@ -70,7 +73,7 @@ mod tests {
     use super::*;
 
     fn parse(line: &[&str]) -> Result<Arguments, String> {
-        Arguments::parse(line.iter().map(std::ffi::OsString::from))
+        Arguments::parse(line.iter().map(OsString::from))
     }
 
     #[test]

@@ -31,11 +31,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use command::Options;
 use config::param;
 use logging::{fatal, warning};
 use queue::record::ReadAt;
 use queue::{QueueId, QueueName, Spool};
+use text::Options;
 
 use crate::view::{View, show};
 

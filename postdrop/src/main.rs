@@ -36,10 +36,11 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use command::{Caller, Options};
+use command::Caller;
 use config::{Config, param};
 use logging::{fatal, warning};
 use queue::{Stream, Type};
+use text::Options;
 use wire::{postdrop, trigger};
 
 use crate::filter::{Filter, Verdict};

@@ -18,13 +18,7 @@ pub(crate) fn fatal(instance: &Instance) -> Result<(), String> {
         return Err(format!("no {} file found", master_cf.display()));
     }
     let services = MasterCf::load(&master_cf, &instance.config).map_err(|error| error.to_string())?;
-    if let Some(why) = instance.config.missing_log_service(&services) {
-        return Err(why);
-    }
-    // Protocols and interfaces are asked for by every daemon.
-    instance.config.protocols().map_err(|error| error.to_string())?;
-    instance.config.own_addresses().map_err(|error| error.to_string())?;
-    Ok(())
+    instance.config.fatal_problem(&master_cf, &services).map_or(Ok(()), Err)
 }
 
 /// What does not stop it.
@@ -66,7 +60,7 @@ fn master_cf(instance: &Instance) {
                 program.display()
             );
         }
-        for (name, value) in service.overrides().unwrap_or_default() {
+        for (name, value) in service.arguments().map(|it| it.overrides).unwrap_or_default() {
             if instance.config.has_no_effect(&name, &value) {
                 logging::warning!(
                     "{}, line {}: -o {name}: not implemented, has no effect",

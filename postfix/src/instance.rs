@@ -1,6 +1,5 @@
 //! The mail system that a configuration directory describes.
 
-use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -79,8 +78,7 @@ impl Instance {
     }
 }
 
-/// The log under the name that Postfix's control script has; the terminal too, when there is one.
+/// The log under the name that Postfix's control script has, and standard error.
 fn set_up_log(config: &Config) {
-    let terminal = if std::io::stderr().is_terminal() { Terminal::Also } else { Terminal::Nothing };
-    logging::set_up(config.log_setup("postfix-script", terminal));
+    logging::set_up(config.log_setup("postfix-script", Terminal::Also));
 }

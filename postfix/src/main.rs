@@ -6,8 +6,7 @@
 //! # Description
 //! `start`, `start-fg`, `stop`, `quick-stop`, `drain`, `abort`, `reload`, `flush`, `check`, `status`, `logrotate`.
 //! The command itself starts nothing but `master` and the queue tools, and holds no state: what it knows of a running
-//! system is its lock file. What it says goes to the log, and to standard error when that is a terminal: scripts see the
-//! exit status alone.
+//! system is its lock file. What it says goes to the log and to standard error. `-v` and `-D` are accepted and do nothing.
 //!
 //! # Privilege
 //! Root, or the user who owns the queue directory of a private instance.
@@ -21,14 +20,17 @@ mod layout;
 mod process;
 mod rotate;
 
-use std::io::IsTerminal;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use config::Config;
 
 use instance::Instance;
 
 fn main() -> ExitCode {
-    logging::set_up_command("postfix", std::io::stderr().is_terminal());
+    logging::set_up_command("postfix", true);
     match run() {
         Ok(code) => code,
         Err(why) => {
@@ -66,22 +68,29 @@ fn run() -> Result<ExitCode, String> {
 }
 
 fn arguments() -> Result<(PathBuf, String), String> {
-    const USAGE: &str = "usage: postfix [-c config_dir] [-Dv] command";
-    let mut directory = std::env::var_os("MAIL_CONFIG").map(PathBuf::from);
-    let mut command: Option<String> = None;
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(argument) = parser.next().map_err(|_| USAGE)? {
-        match argument {
-            lexopt::Arg::Short('c') => directory = Some(parser.value().map_err(|_| USAGE)?.into()),
+    let mut directory = Config::default_directory();
+    let mut options = text::Options::new("c:Dv", std::env::args_os().skip(1));
+    let usage = || "usage: postfix [-c config_dir] [-Dv] command".to_owned();
+    loop {
+        match options.next_option() {
+            Ok(Some((b'c', value))) => directory = PathBuf::from(OsStr::from_bytes(&value)),
             // A debugger for master and more words for its log: master has options of its own for both.
-            lexopt::Arg::Short('D' | 'v') => {}
-            lexopt::Arg::Value(word) if command.is_none() => command = Some(word.to_string_lossy().into_owned()),
-            lexopt::Arg::Value(_) | lexopt::Arg::Short(_) | lexopt::Arg::Long(_) => return Err(USAGE.to_owned()),
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(error) => {
+                eprintln!("postfix: {error}");
+                return Err(usage());
+            }
         }
     }
-    let directory = directory.unwrap_or_else(|| PathBuf::from("/etc/postfix"));
     if directory.is_relative() {
-        return Err(format!("-c requires absolute pathname, not \"{}\"", directory.display()));
+        return Err("-c requires absolute pathname".to_owned());
     }
-    Ok((directory, command.ok_or(USAGE)?))
+    let mut words = options.operands().into_iter();
+    let command = words.next().unwrap_or_default().to_string_lossy().into_owned();
+    match words.next() {
+        None => Ok((directory, command)),
+        Some(_) if command == "logrotate" => Err("usage postfix logrotate (no arguments)".to_owned()),
+        Some(_) => Err(usage()),
+    }
 }

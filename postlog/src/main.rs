@@ -5,14 +5,16 @@
 //!
 //! # Description
 //! Logs the text of the command line, or each line of standard input, as a program of the mail system would: to syslog
-//! or the postlog service as main.cf says, and to standard error when that is a terminal. `-p` is info, warn, warning,
+//! or the postlog service as main.cf says, and to standard error. `-p` is info, warn, warning,
 //! error, fatal or panic; whatever it is, the exit status is 0. `-t` sets the tag in place of `postfix/postlog`, `-i` is
-//! accepted: lines always carry the process id.
+//! accepted: lines always carry the process id; `-v` does nothing.
 //!
 //! # Diagnostics
 //! Exit status 1: the command line or main.cf cannot be understood.
 
-use std::io::{BufRead, IsTerminal, Read};
+use std::ffi::OsStr;
+use std::io::{BufRead, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -43,7 +45,7 @@ struct Options {
 
 fn run() -> Result<(), String> {
     let options = options()?;
-    let directory = options.directory.clone().unwrap_or_else(|| PathBuf::from("/etc/postfix"));
+    let directory = options.directory.clone().unwrap_or_else(Config::default_directory);
     let config = Config::load(&directory, &[]).map_err(|error| error.to_string())?;
     set_up_log(&config, options.tag.as_deref());
     let severity = options.severity.unwrap_or(Severity::Info);
@@ -55,28 +57,23 @@ fn run() -> Result<(), String> {
 }
 
 fn options() -> Result<Options, String> {
-    const USAGE: &str = "usage: postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]";
-    let mut options = Options { directory: std::env::var_os("MAIL_CONFIG").map(PathBuf::from), ..Options::default() };
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(argument) = parser.next().map_err(|_| USAGE)? {
-        let letter = match argument {
-            lexopt::Arg::Short(letter) => letter,
-            lexopt::Arg::Value(word) => {
-                options.text.push(word.to_string_lossy().into_owned());
-                continue;
+    let mut found = Options::default();
+    let mut options = text::Options::new("c:ip:t:v", std::env::args_os().skip(1));
+    loop {
+        match options.next_option() {
+            Ok(Some((b'c', value))) => found.directory = Some(PathBuf::from(OsStr::from_bytes(&value))),
+            Ok(Some((b'p', value))) => found.severity = Some(severity(&String::from_utf8_lossy(&value))?),
+            Ok(Some((b't', value))) => found.tag = Some(String::from_utf8_lossy(&value).into_owned()),
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(error) => {
+                eprintln!("postlog: {error}");
+                return Err("usage: postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]".to_owned());
             }
-            lexopt::Arg::Long(_) => return Err(USAGE.to_owned()),
-        };
-        let mut value = || parser.value().map(|value| value.to_string_lossy().into_owned()).map_err(|_| USAGE);
-        match letter {
-            'c' => options.directory = Some(value()?.into()),
-            'i' | 'v' => {}
-            'p' => options.severity = Some(severity(&value()?)?),
-            't' => options.tag = Some(value()?),
-            _ => return Err(USAGE.to_owned()),
         }
     }
-    Ok(options)
+    found.text = options.operands().into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    Ok(found)
 }
 
 fn severity(name: &str) -> Result<Severity, String> {
@@ -86,7 +83,7 @@ fn severity(name: &str) -> Result<Severity, String> {
         "error" => Severity::Error,
         "fatal" => Severity::Fatal,
         "panic" => Severity::Panic,
-        other => return Err(format!("bad priority: {other}")),
+        other => return Err(format!("bad severity: \"{other}\"")),
     })
 }
 
@@ -103,8 +100,7 @@ fn lines(severity: Severity) -> Result<(), String> {
 }
 
 fn set_up_log(config: &Config, tag: Option<&str>) {
-    let terminal = if std::io::stderr().is_terminal() { Terminal::Also } else { Terminal::Nothing };
-    let mut setup = config.log_setup("postlog", terminal);
+    let mut setup = config.log_setup("postlog", Terminal::Also);
     if let Some((name, program)) = tag.map(|tag| tag.rsplit_once('/').unwrap_or(("", tag))) {
         (setup.syslog_name, setup.program) = (name.to_owned(), program.to_owned());
     }

@@ -54,7 +54,7 @@ impl Options {
             bytes: false,
             tables: Vec::new(),
         };
-        let mut walk = command::Options::new(program.letters, arguments);
+        let mut walk = text::Options::new(program.letters, arguments);
         loop {
             match walk.next_option() {
                 Err(error) => {

@@ -31,8 +31,9 @@ mod traditional;
 
 use std::process::ExitCode;
 
-use command::{Caller, Options};
+use command::Caller;
 use config::{Config, Param, param};
+use text::Options;
 
 /// EX_USAGE of sysexits.h.
 const USAGE: i32 = 64;

@@ -31,11 +31,11 @@ use std::io::BufRead;
 use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 
-use command::Options;
 use config::{Config, param};
 use logging::{error, fatal, info, warning};
 use queue::{QueueId, QueueName, Spool};
 use sys::identity::{Identity, become_for_good};
+use text::Options;
 
 use crate::messages::{Action, Selection};
 use crate::repair::Repair;

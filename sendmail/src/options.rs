@@ -4,8 +4,8 @@
 
 use std::ffi::OsString;
 
-use command::Options;
 use dsn::Notify;
+use text::Options;
 
 /// Letters, as getopt takes them. `q` is special: it takes what is attached to it and nothing else.
 const LETTERS: &str = "A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:r:qtvx";
@@ -39,6 +39,23 @@ pub enum Mode {
     Nothing,
 }
 
+impl Mode {
+    /// What a mode that sends to nobody is called, empty where operands mean nothing, and whether `-t` is let pass.
+    fn without_recipients(&self) -> Option<(&'static str, bool)> {
+        Some(match self {
+            Self::Submit => return None,
+            Self::Daemon => ("daemon mode", false),
+            Self::ListQueue => ("display queue mode", false),
+            Self::NewAliases => ("alias initialization mode", false),
+            Self::StandAlone => ("stand-alone mode", false),
+            Self::Flush => ("flush queue mode", false),
+            Self::FlushMessage(_) => ("flush queue_id", true),
+            Self::FlushSite(_) => ("flush site", true),
+            Self::Nothing => ("", true),
+        })
+    }
+}
+
 /// A command line that was understood.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Request {
@@ -70,7 +87,7 @@ pub struct Request {
     pub trace: u32,
     /// `-oA`.
     pub alias_database: Option<Vec<u8>>,
-    /// Recipients, or files for newaliases.
+    /// Recipients.
     pub operands: Vec<OsString>,
     /// Sentences about what was ignored.
     pub warnings: Vec<String>,
@@ -104,19 +121,30 @@ impl Request {
             request.trace = TRACE_RECORD;
         }
         request.operands = options.operands();
-        if request.from_header && request.trace == TRACE_VERIFY {
-            return Err("-t option cannot be used with -bv".into());
+        request.check(verbose)
+    }
+
+    /// Options that make no sense together, and recipients that nobody would send to.
+    fn check(self, verbose: u32) -> Result<Self, Mistake> {
+        let verify = self.trace == TRACE_VERIFY;
+        let pairs = [(self.from_header, "-t"), (self.notify.is_some(), "-N"), (verbose > 0, "-v")];
+        if let Some((_, option)) = pairs.iter().find(|(given, _)| verify && *given) {
+            return Err(format!("{option} option cannot be used with -bv").into());
         }
-        if request.notify.is_some() && request.trace == TRACE_VERIFY {
-            return Err("-N option cannot be used with -bv".into());
+        let Some((name, reads_header)) = self.mode.without_recipients() else { return Ok(self) };
+        if self.from_header && !reads_header {
+            return Err("-t can be used only in delivery mode".into());
         }
-        Ok(request)
+        match self.operands.is_empty() || name.is_empty() {
+            true => Ok(self),
+            false => Err(format!("{name} requires no recipient").into()),
+        }
     }
 
     fn letter(&mut self, letter: u8, value: Vec<u8>) -> Result<(), Mistake> {
         match letter {
             b'B' => {
-                self.encoding = match value.to_ascii_uppercase().as_slice() {
+                self.encoding = match value.as_slice() {
                     b"8BITMIME" => Some("8bit"),
                     b"7BIT" => Some("7bit"),
                     _ => return Err("-B option needs 8BITMIME or 7BIT".into()),
@@ -180,6 +208,8 @@ impl Request {
             None => Mode::Flush,
             // A time between queue runs: queue_run_delay.
             Some((b'0'..=b'9', _)) => Mode::Nothing,
+            Some((b'I', [])) => return Err("specify: -qIqueueid".into()),
+            Some((b'R', [])) => return Err("specify: -qRsitename".into()),
             Some((b'I', id)) => Mode::FlushMessage(id.to_vec()),
             Some((b'R', site)) => Mode::FlushSite(site.to_vec()),
             Some((b'S', _)) => return Err("-qS is not implemented".into()),
@@ -189,10 +219,16 @@ impl Request {
     }
 
     fn notify(&mut self, value: &[u8]) {
-        let compact: Vec<u8> = value.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
-        self.notify = Notify::parse(&compact);
+        let shown = text::printable(value);
+        let words: Vec<&[u8]> = value.split(|byte| matches!(byte, b',' | b' ' | b'\t' | b'\r' | b'\n')).collect();
+        let words: Vec<&[u8]> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        if let Some(word) = words.iter().find(|word| Notify::parse(word).is_none()) {
+            self.warnings
+                .push(format!("unknown DSN NOTIFY command value \"{}\" in \"{shown}\"", text::printable(word)));
+        }
+        self.notify = Notify::parse(&words.join(&b','));
         if self.notify.is_none() {
-            self.warnings.push("bad -N option value -- ignored".into());
+            self.warnings.push(format!("bad -N option value: '{shown}' -- ignored"));
         }
     }
 }
@@ -218,8 +254,8 @@ impl From<&str> for Mistake {
     }
 }
 
-impl From<command::OptionError> for Mistake {
-    fn from(error: command::OptionError) -> Self {
+impl From<text::OptionError> for Mistake {
+    fn from(error: text::OptionError) -> Self {
         Self { detail: Some(error.to_string()), sentence: "usage: sendmail [options]".into() }
     }
 }
@@ -290,15 +326,51 @@ mod tests {
             ("-bv -N never", "-N option cannot be used with -bv"),
             ("-J", "usage: sendmail [options]"),
             ("-oA", "-oA requires pathname"),
+            ("-bv -v x", "-v option cannot be used with -bv"),
+            ("-B 8bitmime x", "-B option needs 8BITMIME or 7BIT"),
+            ("-qI", "specify: -qIqueueid"),
+            ("-qR", "specify: -qRsitename"),
         ] {
             assert_eq!(parse(line), Err(sentence.into()), "{line}");
         }
     }
 
     #[test]
+    fn a_mode_that_sends_to_nobody_refuses_recipients() {
+        for (line, sentence) in [
+            ("-bp", "display queue mode requires no recipient"),
+            ("-bs", "stand-alone mode requires no recipient"),
+            ("-bd", "daemon mode requires no recipient"),
+            ("-bl", "daemon mode requires no recipient"),
+            ("-bi", "alias initialization mode requires no recipient"),
+            ("-I", "alias initialization mode requires no recipient"),
+            ("-q", "flush queue mode requires no recipient"),
+            ("-qIABC", "flush queue_id requires no recipient"),
+            ("-qRx.test", "flush site requires no recipient"),
+        ] {
+            assert_eq!(parse(&format!("{line} extra")), Err(sentence.into()), "{line}");
+            let header = parse(&format!("{line} -t"));
+            let let_pass = line.len() > 3;
+            assert_eq!(
+                header.err().as_deref(),
+                (!let_pass).then_some("-t can be used only in delivery mode"),
+                "{line}"
+            );
+        }
+        assert!(parse("-q30m extra").is_ok());
+    }
+
+    #[test]
     fn values_that_only_refine_are_ignored_with_a_warning() {
         let request = parse("-N bogus -R x a@x").unwrap();
-        assert_eq!(request.warnings, ["bad -N option value -- ignored", "bad -R option value -- ignored"]);
+        let warnings = [
+            "unknown DSN NOTIFY command value \"bogus\" in \"bogus\"",
+            "bad -N option value: 'bogus' -- ignored",
+            "bad -R option value -- ignored",
+        ];
+        assert_eq!(request.warnings, warnings);
         assert_eq!((request.notify, request.ret), (None, None));
+        assert_eq!(parse("-N success,,delay, a@x").unwrap().notify.map(Notify::bits), Some(10));
+        assert_eq!(parse("-N never,delay a@x").unwrap().warnings, ["bad -N option value: 'never,delay' -- ignored"]);
     }
 }

@@ -1,14 +1,12 @@
-//! What the commands share: options, the way to main.cf, messages, who may do what.
+//! What the commands share: the way to main.cf, messages, who may do what.
 //!
 //! Commands run as whoever calls them, some with the group of the mail system. Nothing here may
 //! start an event loop or trust the caller's environment.
 
 mod neighbour;
-mod options;
 mod start;
 mod user;
 
 pub use neighbour::become_neighbour;
-pub use options::{OptionError, Options};
 pub use start::{DEFAULT_DIRECTORY, MAIL_CONFIG, begin, configure, directory, has_borrowed_rights};
 pub use user::Caller;

@@ -25,13 +25,6 @@ pub enum ConfigError {
         /// The logical line.
         text: String,
     },
-    /// An override (`-o name=value`) is none.
-    Override {
-        /// The option's value as given.
-        text: String,
-        /// What is missing.
-        problem: &'static str,
-    },
     /// A value that was asked for is wrong.
     Value(ValueError),
 }
@@ -44,9 +37,6 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::Syntax { file, line, problem, text } => {
                 write!(f, "{}, line {line}: {problem}: \"{}\"", file.display(), text)
-            }
-            ConfigError::Override { text, problem } => {
-                write!(f, "invalid \"-o {text}\" option value: {problem}")
             }
             ConfigError::Value(error) => error.fmt(f),
         }

@@ -74,9 +74,9 @@ impl Config {
         }
         for service in &master_cf.services {
             let place = |why: String| format!("{}: line {}: {why}", file.display(), service.line);
-            let overrides = match service.overrides() {
-                Ok(overrides) => overrides,
-                Err(error) => return Some(place(error.to_string())),
+            let overrides = match service.arguments() {
+                Ok(arguments) => arguments.overrides,
+                Err(error) => return Some(place(format!("service {}: {error}", service.name))),
             };
             let changed = overrides.iter().fold(self.clone(), |config, (name, value)| config.with(name, value));
             if let Some(why) = overrides.iter().find_map(|(name, _)| changed.wrong_value(name)) {

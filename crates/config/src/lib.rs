@@ -6,6 +6,7 @@
 //! logs: warnings and errors are values, and the program that asked decides where they go.
 
 mod addresses;
+pub mod arguments;
 mod brackets;
 pub mod clients;
 mod computed;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 pub use disable::Disabled;
 pub use fields::{RawEntry, entries, is_option, split_arguments};
 
+use crate::arguments::{ArgumentError, Arguments};
 use crate::error::{ConfigError, os_text};
 use crate::level::Level;
 use crate::lines::Warning;
@@ -88,9 +89,17 @@ pub struct ServiceEntry {
 }
 
 impl ServiceEntry {
-    /// The settings of the `-o name=value` arguments.
-    pub fn overrides(&self) -> Result<Vec<(String, String)>, ConfigError> {
-        fields::option_texts(&self.args).into_iter().map(Config::parse_override).collect()
+    /// Its arguments as the program reads them.
+    ///
+    /// # Errors
+    /// The program would end of them.
+    pub fn arguments(&self) -> Result<Arguments, ArgumentError> {
+        Arguments::of_entry(self.program(), &self.args)
+    }
+
+    /// The program without the directories in front of it.
+    pub fn program(&self) -> &str {
+        self.command.rsplit('/').next().unwrap_or_default()
     }
 }
 

@@ -98,14 +98,6 @@ impl Config {
         config
     }
 
-    /// Splits the value of an `-o` option.
-    pub fn parse_override(text: &str) -> Result<(String, String), ConfigError> {
-        match main_cf::split(text) {
-            Ok((name, value)) => Ok((name.to_string(), value.to_string())),
-            Err(problem) => Err(ConfigError::Override { text: text.to_string(), problem }),
-        }
-    }
-
     /// The value of a parameter.
     pub fn get<T: Value>(&self, param: Param<T>) -> Result<T, ValueError> {
         let name = param.name();

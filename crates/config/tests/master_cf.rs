@@ -26,7 +26,7 @@ fn every_field_is_read_and_a_dash_is_the_default() {
     assert_eq!((smtp.line, smtp.name.as_str(), smtp.kind), (1, "smtp", ServiceKind::Inet));
     assert_eq!((smtp.private, smtp.unprivileged, smtp.chroot), (false, true, true));
     assert_eq!((smtp.wakeup, smtp.max_proc, smtp.command.as_str()), (None, Some(100), "smtpd"));
-    let overrides = smtp.overrides().unwrap();
+    let overrides = smtp.arguments().unwrap().overrides;
     assert_eq!(overrides, [("syslog_name".to_string(), "postfix/$service_name".to_string())]);
     let qmgr = &services[1];
     assert_eq!(qmgr.wakeup, Some(Wakeup { seconds: 300, conditional: false }));
@@ -92,9 +92,9 @@ fn a_leading_continuation_is_a_warning_and_the_rest_is_read() {
 
 #[test]
 fn a_bad_override_names_the_option() {
-    let services = read("foo unix - - n - - foo -o nosuch\n").unwrap();
+    let services = read("foo unix - - n - - smtp -o nosuch\n").unwrap();
     assert_eq!(
-        services[0].overrides().unwrap_err().to_string(),
+        services[0].arguments().unwrap_err().to_string(),
         "invalid \"-o nosuch\" option value: missing '=' after attribute name"
     );
 }

@@ -29,8 +29,6 @@ pub struct Context {
     pub program: &'static str,
     /// $queue_directory, which is also the working directory: paths of queues and sockets are relative.
     pub queue_directory: PathBuf,
-    /// Arguments of master.cf that are not options.
-    pub arguments: Vec<String>,
     /// `-v` count.
     pub verbose: u32,
     /// Clients that this worker may serve at the same time.

@@ -7,7 +7,6 @@
 //! Invariants: no byte of a client is read before the sandbox is closed; a panic in one session ends that session alone;
 //! a worker never exits while it serves a client, unless master kills it.
 
-mod arguments;
 mod clients;
 mod context;
 mod door;

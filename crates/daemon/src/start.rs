@@ -10,13 +10,13 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
+use config::arguments::Arguments;
 use config::{Config, Terminal, param, settled};
 use sys::identity::{Identity, become_for_good, is_root};
 use sys::process::Ignored;
 use wire::status::{MAIN_CF, MAIN_CF_REFUSED, SESSION_LIMIT, clients_for, descriptors};
 
 use crate::Worker;
-use crate::arguments::Arguments;
 use crate::context::{Context, Flow, Tables};
 use crate::sandbox::needs;
 use crate::service::{Service, Skeleton};
@@ -93,14 +93,11 @@ pub(crate) fn mail_owner(config: &Config) -> Result<Option<Identity>, StartError
 }
 
 fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
-    let arguments = Arguments::parse(std::env::args_os().skip(1)).map_err(|error| StartError(error.to_string()))?;
     sys::process::ignore(Ignored::FileSize);
     if service.skeleton == Skeleton::Datagram {
         sys::process::ignore(Ignored::Terminate);
     }
-    let config = load(&arguments)?;
-    let terminal = if arguments.log_to_terminal { Terminal::Alone } else { Terminal::Nothing };
-    logging::set_up(config.log_setup(service.name, terminal));
+    let (arguments, config, terminal) = understand(service)?;
     let transport = check(service, &arguments)?;
     let queue_directory = config.get(param::QUEUE_DIRECTORY)?;
     std::env::set_current_dir(&queue_directory)
@@ -113,7 +110,7 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     // Zone data is read once, while the file system is in reach.
     sys::time::local(0);
     let descriptors = sys::privilege::raise_descriptor_limit().unwrap_or(u64::MAX);
-    let limits = limits(&config, &arguments)?;
+    let limits = limits(&config)?;
     let mut context = context(service, config, &arguments, queue_directory, flow)?;
     if service.skeleton == Skeleton::Sessions {
         // More clients wait outside: master tells of it.
@@ -153,6 +150,26 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     Ok(())
 }
 
+/// The command line and main.cf, with the log set up before anything of them is refused: the reason is for the operator.
+fn understand(service: &Service) -> Result<(Arguments, Config, Terminal), StartError> {
+    let parsed = Arguments::parse(std::env::args_os().skip(1));
+    let terminal = match &parsed {
+        Ok(arguments) if arguments.log_to_terminal => Terminal::Alone,
+        _ => Terminal::Nothing,
+    };
+    let loaded = load(parsed.as_ref().ok());
+    let readable = || Config::load_readable(&Config::default_directory()).ok();
+    if let Some(config) = loaded.as_ref().ok().cloned().or_else(readable) {
+        logging::set_up(config.log_setup(service.name, terminal));
+    }
+    let (arguments, config) = (parsed?, loaded?);
+    arguments.refuse_words(service.name)?;
+    if arguments.debug {
+        logging::warning!("-D: not implemented, has no effect");
+    }
+    Ok((arguments, config, terminal))
+}
+
 /// The log service by a path that also leads to it from a changed root directory: the working directory is the queue.
 fn below(queue_directory: &Path, mut setup: logging::Setup) -> logging::Setup {
     for destination in &mut setup.destinations {
@@ -165,13 +182,12 @@ fn below(queue_directory: &Path, mut setup: logging::Setup) -> logging::Setup {
     setup
 }
 
-fn load(arguments: &Arguments) -> Result<Config, StartError> {
-    let directory = std::env::var_os("MAIL_CONFIG").unwrap_or_else(|| "/etc/postfix".into());
-    let mut overrides = arguments.overrides.clone();
-    if let Some(name) = &arguments.name {
-        overrides.push(("service_name".to_owned(), name.clone()));
+fn load(arguments: Option<&Arguments>) -> Result<Config, StartError> {
+    let mut overrides = arguments.map(|it| it.overrides.clone()).unwrap_or_default();
+    if let Some(name) = arguments.and_then(|it| it.name.clone()) {
+        overrides.push(("service_name".to_owned(), name));
     }
-    let directory = PathBuf::from(directory);
+    let directory = Config::default_directory();
     let accepted = match std::env::var(MAIN_CF).ok().and_then(|number| number.parse().ok()) {
         None => return Ok(Config::load(&directory, &overrides)?),
         Some(number) => read_whole(number)?,
@@ -235,7 +251,7 @@ fn take_over(arguments: &Arguments, transport: Transport) -> Result<(Sockets, Op
     let read = sys::descriptor::inherit(descriptors::FLOW_READ).map_err(by_hand)?;
     let write = sys::descriptor::inherit(descriptors::FLOW_WRITE).map_err(by_hand)?;
     let first = descriptors::FIRST_LISTENER;
-    let listeners = (first..first + arguments.listeners as i32)
+    let listeners = (first..first + i32::from(arguments.listeners))
         .map(sys::descriptor::inherit)
         .collect::<std::io::Result<Vec<OwnedFd>>>()
         .map_err(by_hand)?;
@@ -243,15 +259,9 @@ fn take_over(arguments: &Arguments, transport: Transport) -> Result<(Sockets, Op
     Ok((sockets, Some(Flow::new(read, write))))
 }
 
-fn limits(config: &Config, arguments: &Arguments) -> Result<Limits, StartError> {
+fn limits(config: &Config) -> Result<Limits, StartError> {
     let max_use = config.get(param::MAX_USE)?;
-    Ok(Limits {
-        max_idle: match arguments.max_idle {
-            Some(idle) => idle,
-            None => config.get(param::MAX_IDLE)?,
-        },
-        max_use: arguments.max_use.map_or(u64::try_from(max_use).unwrap_or(0), u64::from),
-    })
+    Ok(Limits { max_idle: config.get(param::MAX_IDLE)?, max_use: u64::try_from(max_use).unwrap_or(0) })
 }
 
 fn context(
@@ -274,7 +284,6 @@ fn context(
         service_name: arguments.name.clone().unwrap_or_else(|| service.name.to_owned()),
         program: service.name,
         queue_directory,
-        arguments: arguments.rest.clone(),
         verbose: arguments.verbose,
         session_limit: std::cmp::max(session_limit, 1),
         stress: Cell::new(stress),

@@ -169,12 +169,18 @@ impl State {
 
     fn flush(&mut self) {
         for line in std::mem::take(&mut self.pending) {
-            let mut delivered = false;
+            let (mut seen, mut lost) = (false, false);
             for at in 0..self.setup.destinations.len() {
-                delivered |= self.send(at, &line).is_ok();
+                match self.send(at, &line) {
+                    Ok(()) => seen = true,
+                    Err(_) => lost |= self.setup.destinations[at] != Destination::Terminal,
+                }
             }
-            if !delivered && !self.setup.destinations.contains(&Destination::Terminal) {
-                self.send_elsewhere(&line);
+            // Whoever reads the terminal is not who reads the log.
+            let seen = seen | ((lost || !seen) && self.to_file(&line));
+            if !seen {
+                // Nowhere else to say it; a closed standard error is nobody's fault.
+                drop(self.to_terminal(&line));
             }
         }
     }
@@ -193,14 +199,10 @@ impl State {
         }
     }
 
-    /// No destination took the line: the log file itself if it can be opened, else standard error.
-    fn send_elsewhere(&self, line: &Pending) {
-        let text = self.in_form(line, Format::Postfix);
-        let in_file = self.setup.fallback.as_ref().is_some_and(|path| append(path, text).is_ok());
-        if !in_file {
-            // Nowhere else to say it; a closed standard error is nobody's fault.
-            drop(self.to_terminal(line));
-        }
+    /// A destination did not take the line: the log file itself does, if it can be opened.
+    fn to_file(&self, line: &Pending) -> bool {
+        let fallback = self.setup.fallback.as_ref();
+        fallback.is_some_and(|path| append(path, self.in_form(line, Format::Postfix)).is_ok())
     }
 
     fn send(&mut self, at: usize, line: &Pending) -> io::Result<()> {
@@ -292,6 +294,24 @@ fn with_state<T>(work: impl FnOnce(&mut State) -> T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_the_log_service_does_not_take_is_in_the_file_though_the_terminal_has_it() {
+        let folder = std::env::temp_dir().join(format!("log-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (nobody, file) = (folder.join("postlog"), folder.join("file"));
+        let destinations = vec![Destination::Terminal, Destination::Postlog(nobody, Format::Postfix)];
+        let setup =
+            Setup { program: "postfix-script".into(), destinations, fallback: Some(file.clone()), ..Setup::default() };
+        let mut state = State { setup, ..State::new() };
+        state.sockets = vec![None, None];
+        let text = "stopping".to_owned();
+        state.pending.push(Pending { unix: 0, severity: Severity::Info, queue_id: None, text, fields: Vec::new() });
+        state.flush();
+        let written = std::fs::read_to_string(&file).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(written.ends_with(": stopping\n"), "{written}");
+    }
 
     #[test]
     fn lines_reach_the_postlog_socket_as_postfix_formats_them_and_survive_its_restart() {

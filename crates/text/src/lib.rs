@@ -6,11 +6,13 @@
 mod json;
 mod list;
 pub mod lossless;
+mod options;
 mod sanitize;
 mod system_error;
 pub mod xtext;
 
 pub use json::json_string;
 pub use list::split_list;
+pub use options::{OptionError, Options};
 pub use sanitize::{c_escape, c_unescape, printable, printable_ascii, printable_into};
 pub use system_error::system_error;

@@ -173,28 +173,6 @@ pub fn split_arguments(text: &str) -> Result<Vec<String>, EntryProblem> {
     Ok(arguments)
 }
 
-/// The values of the `-o` options: options end at the first other argument (pipe's `argv=` has its own).
-pub(crate) fn option_texts(arguments: &[String]) -> Vec<&str> {
-    let mut found = Vec::new();
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        let Some(letters) = argument.strip_prefix('-').filter(|letters| !letters.is_empty()) else { break };
-        let Some(at) = letters.find(WITH_VALUE) else { continue };
-        let (letter, attached) = letters[at..].split_at(1);
-        let value = match attached {
-            "" => arguments.next().map_or("", String::as_str),
-            attached => attached,
-        };
-        if letter == "o" {
-            found.push(value);
-        }
-    }
-    found
-}
-
-/// The daemon options that have a value.
-const WITH_VALUE: [char; 7] = ['i', 'm', 'n', 'o', 'r', 's', 't'];
-
 /// Where the brace that `text` starts with is closed.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0usize;
@@ -229,16 +207,6 @@ mod tests {
             ["-v", "-o", "syslog_name = foo bar", "-o", "smtp_helo_timeout=5", "-o", "x = {y}"]
         );
         assert_eq!(split_arguments("a{b c}d").unwrap(), ["a{b", "c}d"]);
-    }
-
-    #[test]
-    fn options_end_at_the_first_other_argument() {
-        let options = |text: &str| {
-            let arguments = split_arguments(text).unwrap();
-            option_texts(&arguments).into_iter().map(str::to_string).collect::<Vec<_>>()
-        };
-        assert_eq!(options("-v -m 5 -o a=b -vo c=d -oe=f argv=x -o no=1"), ["a=b", "c=d", "e=f"]);
-        assert_eq!(options("flags=R user=x argv=/bin/x -o y"), Vec::<String>::new());
     }
 
     #[test]

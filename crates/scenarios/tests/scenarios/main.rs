@@ -9,6 +9,7 @@ mod damage;
 mod descriptors;
 mod durable;
 mod installed;
+mod judged;
 mod kill;
 mod load;
 mod local;

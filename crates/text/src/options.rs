@@ -1,7 +1,8 @@
 //! Options as getopt has them: one letter each, clustered, values attached or next.
 //!
-//! Commands keep the option letters that scripts use. Parsing stops at the first operand, so that an
-//! address or a file name that starts with `-` can follow `--`.
+//! Programs keep the option letters that scripts and master.cf use. Parsing stops at the first operand, so that an
+//! address or a file name that starts with `-` can follow `--`. An operand is handed on, never passed over: whoever has no
+//! use for one refuses it.
 
 use std::ffi::OsString;
 use std::fmt;

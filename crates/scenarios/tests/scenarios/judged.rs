@@ -1,0 +1,125 @@
+//! One judgement of a configuration: what no daemon can run with is refused by check, start and reload alike, with the
+//! reason, and nothing of it serves.
+
+use scenarios::scenario;
+use std::io::Read;
+use std::net::TcpStream;
+use std::time::Duration;
+use testing::accounts::is_root;
+use testing::wait::{PATIENCE, until_true};
+use testing::{Instance, Setup};
+
+/// Standard error and exit status of a command of `postfix`.
+fn postfix(mail: &Instance, command: &str) -> (Option<i32>, String) {
+    let output = mail.run("postfix", &[command]);
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// What is wrong is refused by check, start and reload, the reason being on standard error and in the log.
+fn is_refused(mail: &mut Instance, make_wrong: impl Fn(&mut Instance), reason: &str) {
+    let refused = |mail: &Instance, command: &str| {
+        let before = mail.log().len();
+        let (status, said) = postfix(mail, command);
+        assert_eq!(status, Some(1), "{command} with {reason}: {said}");
+        assert!(said.contains(reason), "{command} does not say {reason:?}: {said}");
+        let logged = until_true(PATIENCE, || mail.log()[before..].contains(reason));
+        assert!(logged, "{command}: not in the log: {reason:?}\n{}", mail.log());
+    };
+    assert_eq!(postfix(mail, "start").0, Some(0), "{}", mail.log());
+    mail.adopt();
+    make_wrong(mail);
+    refused(mail, "check");
+    refused(mail, "reload");
+    mail.stop();
+    refused(mail, "start");
+    assert_eq!(postfix(mail, "status").0, Some(1), "it runs with {reason}");
+}
+
+#[test]
+fn a_service_with_a_word_too_many_serves_nobody() {
+    scenario(|| {
+        let mut mail = Setup::new().build();
+        let cut = "-o smtpd_client_restrictions=permit_mynetworks, reject";
+        mail.add_service(&format!("127.0.0.1:{} inet n - n - - smtpd {cut}", mail.port()));
+        mail.start();
+        let mut client = TcpStream::connect(mail.v4()).expect("connected");
+        mail.wait_log(&["smtpd", "fatal: unexpected command-line argument: reject"]);
+        client.set_read_timeout(Some(Duration::from_millis(200))).expect("set");
+        let mut byte = [0];
+        assert!(!matches!(client.read(&mut byte), Ok(1)), "it greets");
+    });
+}
+
+#[test]
+fn every_daemon_refuses_a_word_that_it_has_no_use_for() {
+    scenario(|| {
+        let mut mail = Setup::new().build();
+        for (name, program, limit) in
+            [("bounce", "bounce", "0"), ("cleanup", "cleanup", "0"), ("showq", "showq", "-"), ("error", "error", "-")]
+        {
+            mail.add_service(&format!("{name} unix n - n - {limit} {program} stray"));
+        }
+        mail.add_service("relay unix n - n - - smtp stray");
+        mail.start();
+        let connect = |name: &str| std::os::unix::net::UnixStream::connect(mail.queue().join("public").join(name));
+        let _clients = ["bounce", "cleanup", "showq", "error", "relay"].map(|name| connect(name).expect("connected"));
+        for program in ["bounce", "cleanup", "showq", "error"] {
+            mail.wait_log(&[&format!("postfix/{program}["), "fatal: unexpected command-line argument: stray"]);
+        }
+        mail.wait_log(&["postfix/smtp[", "fatal: unknown attribute name: stray"]);
+    });
+}
+
+#[test]
+fn a_word_too_many_is_refused_by_check_start_and_reload() {
+    scenario(|| {
+        if !is_root() {
+            eprintln!("left out: the postfix command is reserved for root");
+            return;
+        }
+        let mut mail = Setup::new().build();
+        is_refused(
+            &mut mail,
+            |mail| mail.add_service("pickup unix n - n 60 1 pickup # takes the mail of users"),
+            "service pickup: unexpected command-line argument: #",
+        );
+    });
+}
+
+#[test]
+fn a_value_that_ends_every_daemon_is_refused_by_check_start_and_reload() {
+    scenario(|| {
+        if !is_root() {
+            eprintln!("left out: the postfix command is reserved for root");
+            return;
+        }
+        for (name, value, reason) in [
+            ("message_size_limit", "10240000 # ten", "bad numerical configuration: message_size_limit"),
+            ("bounce_queue_lifetime", "1dd", "bounce_queue_lifetime"),
+            ("myorigin", "/etc/nosuch/mailname", "open /etc/nosuch/mailname: No such file or directory"),
+            ("inet_interfaces", "nosuch.invalid.", "nosuch.invalid"),
+        ] {
+            let mut mail = Setup::new().build();
+            is_refused(&mut mail, |mail| mail.set(name, value), reason);
+        }
+    });
+}
+
+#[test]
+fn what_is_said_goes_to_standard_error_whether_it_is_a_terminal_or_not() {
+    scenario(|| {
+        if !is_root() {
+            eprintln!("left out: the postfix command is reserved for root");
+            return;
+        }
+        let mut mail = Setup::new().build();
+        assert!(postfix(&mail, "status").1.contains("the Postfix mail system is not running"));
+        assert!(postfix(&mail, "start").1.contains("starting the Postfix mail system"));
+        mail.adopt();
+        assert!(postfix(&mail, "start").1.contains("the Postfix mail system is already running"));
+        let output = mail.run("postlog", &["-p", "warn", "a word", "-x"]);
+        assert!(String::from_utf8_lossy(&output.stderr).ends_with("warning: a word -x\n"), "{output:?}");
+        let logged = || mail.find_log(&["postfix/postlog", "warning: a word -x"]).is_some();
+        assert!(until_true(PATIENCE, logged), "{}", mail.log());
+    });
+}
