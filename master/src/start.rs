@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use config::master_cf::MasterCf;
-use config::{Config, Terminal, param};
+use config::{Accounts, Config, Terminal, param};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::unistd::{getpgrp, getpid, setsid};
 use sys::identity::{Identity, is_root};
@@ -202,12 +202,9 @@ fn owner(config: &Config) -> Result<Identity, String> {
     if !is_root() {
         return Ok(Identity::current());
     }
-    let name = config.get(param::MAIL_OWNER).map_err(|error| error.to_string())?;
-    match Identity::of_user(&name) {
-        Ok(Some(owner)) => Ok(owner),
-        Ok(None) => Err(format!("parameter mail_owner: unknown user name value: {name}")),
-        Err(error) => Err(format!("parameter mail_owner: {name}: {error}")),
-    }
+    let accounts = Accounts::read(config).map_err(|error| error.to_string())?;
+    Identity::of_account(&accounts.mail_owner)
+        .map_err(|error| format!("parameter mail_owner: {}", text::system_error(&error)))
 }
 
 fn take_locks(config: &Config, pid_file: &Path, owner: &Identity) -> Result<(LockFile, LockFile), String> {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Config, ValueError, param};
+use config::{Accounts, Config, ValueError, param};
 use daemon::{Context, StartError, Worker};
 use ipc::Pool;
 use ipc::cleanup::{Cleanup, flags};
@@ -149,7 +149,5 @@ fn mail_owner(config: &Config) -> Result<u32, StartError> {
     if !sys::identity::is_root() {
         return Ok(sys::identity::Identity::current().uid);
     }
-    let name = config.get(param::MAIL_OWNER)?;
-    let identity = sys::identity::Identity::of_user(&name)?;
-    identity.map(|identity| identity.uid).ok_or_else(|| StartError::new(format!("unknown mail_owner user: {name}")))
+    Ok(Accounts::read(config)?.mail_owner.uid)
 }

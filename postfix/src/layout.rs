@@ -5,8 +5,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::Path;
 
-use config::param;
-use sys::identity::{Identity, group_id, is_root};
+use config::Accounts;
+use sys::identity::{Identity, is_root};
 
 use crate::instance::Instance;
 
@@ -57,15 +57,9 @@ impl Owners {
             let mail = Identity::current();
             return Ok(Self { submission: mail.gid, mail });
         }
-        let text = |error: config::ValueError| error.to_string();
-        let user = instance.config.get(param::MAIL_OWNER).map_err(text)?;
-        let group = instance.config.get(param::SETGID_GROUP).map_err(text)?;
-        let mail = Identity::of_user(&user).ok().flatten();
-        let submission = group_id(&group).ok().flatten();
-        Ok(Self {
-            mail: mail.ok_or_else(|| format!("parameter mail_owner: unknown user name value: {user}"))?,
-            submission: submission.ok_or_else(|| format!("parameter setgid_group: unknown group name: {group}"))?,
-        })
+        let accounts = Accounts::read(&instance.config).map_err(|error| error.to_string())?;
+        let mail = Identity::of_account(&accounts.mail_owner).map_err(|error| text::system_error(&error))?;
+        Ok(Self { mail, submission: accounts.setgid_group })
     }
 }
 

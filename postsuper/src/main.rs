@@ -31,7 +31,7 @@ use std::io::BufRead;
 use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 
-use config::{Config, param};
+use config::{Accounts, Config, param};
 use logging::{error, fatal, info, warning};
 use queue::{QueueId, QueueName, Spool};
 use sys::identity::{Identity, become_for_good};
@@ -152,10 +152,10 @@ fn enter_queue(config: &Config) -> Result<Spool, String> {
     std::env::set_current_dir(&directory)
         .map_err(|error| format!("chdir {}: {}", directory.display(), text::system_error(&error)))?;
     if sys::identity::is_root() {
-        let owner = config.get(param::MAIL_OWNER).map_err(|error| error.to_string())?;
-        let identity = Identity::of_user(&owner).map_err(|error| format!("user database: {error}"))?;
-        let identity = identity.ok_or_else(|| format!("unknown mail_owner user: {owner}"))?;
-        become_for_good(&identity).map_err(|error| format!("set uid of {owner}: {error}"))?;
+        let owner = Accounts::read(config).map_err(|error| error.to_string())?.mail_owner;
+        let identity = Identity::of_account(&owner);
+        let changed = identity.and_then(|identity| become_for_good(&identity));
+        changed.map_err(|error| format!("set uid of {}: {}", owner.name, text::system_error(&error)))?;
     } else {
         let queue = std::fs::metadata(QueueName::Incoming.as_str());
         if !queue.is_ok_and(|queue| queue.uid() == Identity::current().uid) {

@@ -5,6 +5,7 @@
 //! test fails when the committed source differs. Nothing here opens a socket or a lookup table, nothing here
 //! logs: warnings and errors are values, and the program that asked decides where they go.
 
+pub mod accounts;
 mod addresses;
 pub mod arguments;
 mod brackets;
@@ -39,6 +40,7 @@ pub mod transport;
 mod value;
 mod withheld;
 
+pub use accounts::Accounts;
 pub use brackets::Unbracketed;
 pub use entry::{Entry, Kind, Param, find};
 pub use error::{ConfigError, ValueError};

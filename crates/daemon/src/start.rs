@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use config::arguments::Arguments;
-use config::{Config, Terminal, param, settled};
+use config::{Accounts, Config, Terminal, param, settled};
 use sys::identity::{Identity, become_for_good, is_root};
 use sys::process::Ignored;
 use wire::status::{MAIN_CF, MAIN_CF_REFUSED, SESSION_LIMIT, clients_for, descriptors};
@@ -87,9 +87,7 @@ pub(crate) fn mail_owner(config: &Config) -> Result<Option<Identity>, StartError
     if !is_root() {
         return Ok(None);
     }
-    let owner = config.get(param::MAIL_OWNER)?;
-    let identity = Identity::of_user(&owner)?;
-    identity.map(Some).ok_or_else(|| StartError(format!("unknown mail_owner user: {owner}")))
+    Ok(Some(Identity::of_account(&Accounts::read(config)?.mail_owner)?))
 }
 
 fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {

@@ -22,24 +22,62 @@ impl Identity {
         Self { uid: nix::unistd::geteuid().as_raw(), gid, groups: vec![gid] }
     }
 
+    /// A user of the database with all of the user's groups.
+    ///
+    /// # Errors
+    /// The group database cannot be read.
+    pub fn of_account(account: &Account) -> io::Result<Self> {
+        Ok(Self { uid: account.uid, gid: account.gid, groups: groups_of(&account.name, Gid::from_raw(account.gid))? })
+    }
+
     /// A named user with all of the user's groups; `None` when there is no such user.
     ///
     /// # Errors
     /// The user database cannot be read.
     pub fn of_user(name: &str) -> io::Result<Option<Self>> {
-        Ok(match User::from_name(name)? {
-            Some(user) => Some(Self { uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups: groups_of(&user)? }),
-            None => None,
-        })
+        account(name)?.map(|account| Self::of_account(&account)).transpose()
     }
 }
 
-/// Whether there is a user of this name. Its groups are not looked up.
+/// An entry of the user database: a name and its numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Login name.
+    pub name: String,
+    /// Numeric user id.
+    pub uid: u32,
+    /// Primary group id.
+    pub gid: u32,
+}
+
+/// A user by name; `None` when there is no such user. The groups are not looked up.
 ///
 /// # Errors
-/// The user database says neither yes nor no: one of its servers does not answer.
-pub fn user_exists(name: &str) -> io::Result<bool> {
-    Ok(User::from_name(name)?.is_some())
+/// The user database cannot be read.
+pub fn account(name: &str) -> io::Result<Option<Account>> {
+    Ok(User::from_name(name)?.map(Account::from))
+}
+
+/// The user whom the database gives for a number; `None` when there is none.
+///
+/// # Errors
+/// The user database cannot be read.
+pub fn account_of_uid(uid: u32) -> io::Result<Option<Account>> {
+    Ok(User::from_uid(Uid::from_raw(uid))?.map(Account::from))
+}
+
+impl From<User> for Account {
+    fn from(user: User) -> Self {
+        Account { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() }
+    }
+}
+
+/// The group that the database gives for a number; `None` when there is none.
+///
+/// # Errors
+/// The group database cannot be read.
+pub fn group_of_gid(gid: u32) -> io::Result<Option<String>> {
+    Ok(Group::from_gid(Gid::from_raw(gid))?.map(|group| group.name))
 }
 
 /// The numeric id of a group; `None` when there is no such group.
@@ -97,19 +135,19 @@ fn set_ids(uid: Uid, gid: Gid) -> io::Result<()> {
 }
 
 #[cfg(not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris", target_os = "aix")))]
-fn groups_of(user: &User) -> io::Result<Vec<u32>> {
-    let name = std::ffi::CString::new(user.name.as_str()).map_err(io::Error::other)?;
-    Ok(nix::unistd::getgrouplist(&name, user.gid)?.into_iter().map(Gid::as_raw).collect())
+fn groups_of(user: &str, primary: Gid) -> io::Result<Vec<u32>> {
+    let name = std::ffi::CString::new(user).map_err(io::Error::other)?;
+    Ok(nix::unistd::getgrouplist(&name, primary)?.into_iter().map(Gid::as_raw).collect())
 }
 
 /// The primary group, and every group of the database that names the user: what getgrouplist(3) does where it exists.
 #[cfg(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris", target_os = "aix"))]
-fn groups_of(user: &User) -> io::Result<Vec<u32>> {
+fn groups_of(user: &str, primary: Gid) -> io::Result<Vec<u32>> {
     use std::sync::{Mutex, PoisonError};
     /// getgrent(3) has one position a process.
     static READER: Mutex<()> = Mutex::new(());
     let _alone = READER.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut groups = vec![user.gid.as_raw()];
+    let mut groups = vec![primary.as_raw()];
     // SAFETY: these calls take no pointers. An entry stays as it is until the next call, which nobody makes meanwhile: the
     // lock is held, and other code looks groups up by name or number, with buffers of its own.
     unsafe {
@@ -119,7 +157,7 @@ fn groups_of(user: &User) -> io::Result<Vec<u32>> {
             // The list of members ends with a null pointer; each points to a string that ends with NUL.
             while !member.is_null() && !(*member).is_null() {
                 let name = std::ffi::CStr::from_ptr(*member);
-                if name.to_bytes() == user.name.as_bytes() && !groups.contains(&group.gr_gid) {
+                if name.to_bytes() == user.as_bytes() && !groups.contains(&group.gr_gid) {
                     groups.push(group.gr_gid);
                 }
                 member = member.add(1);

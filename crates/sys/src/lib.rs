@@ -11,6 +11,7 @@ pub mod kernel;
 #[cfg(feature = "lmdb")]
 pub mod lmdb;
 pub mod lock;
+pub mod open;
 pub mod privilege;
 pub mod process;
 pub mod storage;

@@ -61,9 +61,9 @@ fn obey(duties: &[Outside], request: &Request) -> (Reply, Option<OwnedFd>) {
 
 fn user(name: &[u8]) -> Reply {
     let Ok(name) = std::str::from_utf8(name) else { return Reply::No };
-    match sys::identity::user_exists(name) {
-        Ok(true) => Reply::Yes,
-        Ok(false) => Reply::No,
+    match sys::identity::account(name) {
+        Ok(Some(_)) => Reply::Yes,
+        Ok(None) => Reply::No,
         Err(error) => failed(&error),
     }
 }

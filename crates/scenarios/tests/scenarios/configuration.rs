@@ -106,3 +106,39 @@ fn an_address_without_brackets_is_found_before_a_client_does() {
         }
     });
 }
+
+#[test]
+fn accounts_of_root_of_each_other_and_of_nobody_stop_the_start() {
+    scenario(|| {
+        if !testing::accounts::is_root() {
+            return;
+        }
+        let mut mail = Setup::new().build();
+        for (name, value, why) in [
+            ("mail_owner", "root", "parameter mail_owner: user root has privileged user ID"),
+            ("mail_owner", "no-such-user", "parameter mail_owner: unknown user name value: no-such-user"),
+            ("mail_owner", "nobody", "parameters default_privs and mail_owner specify the same user nobody"),
+            ("setgid_group", "root", "parameter setgid_group: group root has privileged group ID"),
+            ("setgid_group", "no-such-group", "parameter setgid_group: unknown group name: no-such-group"),
+            (
+                "setgid_group",
+                "postfix",
+                "parameters mail_owner and setgid_group: user postfix and group postfix have the",
+            ),
+            ("default_privs", "root", "parameter default_privs: user root has privileged user ID"),
+            ("default_privs", "postfix", "parameters default_privs and mail_owner specify the same user postfix"),
+            ("default_privs", "1", "parameter default_privs: unknown user name value: 1"),
+        ] {
+            mail.with_setting(name, value, |mail| {
+                mail.try_start().expect_err("no mail system with such accounts");
+                assert!(!mail.run("postfix", &["check"]).status.success(), "{name} = {value}");
+                // What master and postfix say before the log service runs is lost in C Postfix.
+                let output = mail.run("postqueue", &["-p"]);
+                let told = String::from_utf8_lossy(&output.stderr);
+                let said = format!("file {}/main.cf: {why}", mail.etc().display());
+                assert!(told.contains(&said) || mail.log().contains(&said), "{said}: {told}\n{}", mail.log());
+            });
+        }
+        mail.start();
+    });
+}
