@@ -2,6 +2,7 @@
 
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -18,6 +19,15 @@ const KILLED_PAUSE: Duration = Duration::from_secs(1);
 impl Supervisor {
     /// Reaps the workers that have ended; true when any has.
     pub(crate) fn reap(&mut self) -> bool {
+        let ended = if self.init { self.ended_of_all() } else { self.ended_workers() };
+        for (id, pid, status) in &ended {
+            self.bury(*id, *pid, *status);
+            self.forget_if_gone(*id);
+        }
+        !ended.is_empty()
+    }
+
+    fn ended_workers(&mut self) -> Vec<(ServiceId, u32, ExitStatus)> {
         let mut ended = Vec::new();
         for (id, service) in &mut self.services {
             for (pid, worker) in &mut service.workers {
@@ -26,17 +36,21 @@ impl Supervisor {
                 }
             }
         }
-        for (id, pid, status) in &ended {
-            self.bury(*id, *pid, *status);
-            self.forget_if_gone(*id);
-        }
-        if self.init {
-            reap_strangers();
-        }
-        !ended.is_empty()
+        ended
     }
 
-    fn bury(&mut self, id: ServiceId, pid: u32, status: std::process::ExitStatus) {
+    /// Process 1 inherits what others leave behind, and must not take the end of a worker for that of a stranger: each
+    /// process is reaped in one place.
+    fn ended_of_all(&self) -> Vec<(ServiceId, u32, ExitStatus)> {
+        let mut ended = Vec::new();
+        while let Some((pid, status)) = next_ended() {
+            let owner = self.services.iter().find(|(_, service)| service.workers.contains_key(&pid));
+            ended.extend(owner.map(|(id, _)| (*id, pid, status)));
+        }
+        ended
+    }
+
+    fn bury(&mut self, id: ServiceId, pid: u32, status: ExitStatus) {
         let Some(service) = self.services.get_mut(&id) else { return };
         let Some(mut worker) = service.workers.remove(&pid) else { return };
         self.sources.retain(|_, source| !matches!(source, Source::Worker(_, other) if *other == pid));
@@ -88,12 +102,17 @@ impl Supervisor {
     }
 }
 
-/// Process 1 inherits what others leave behind.
-fn reap_strangers() {
-    use nix::sys::wait::{WaitPidFlag, waitpid};
-    while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-        if status.pid().is_none() {
-            return;
-        }
+/// The next process that has ended, whoever started it.
+fn next_ended() -> Option<(u32, ExitStatus)> {
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    loop {
+        let (pid, raw) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) => (pid, code << 8),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, signal as i32),
+            Ok(WaitStatus::StillAlive) => return None,
+            Err(nix::errno::Errno::EINTR) | Ok(_) => continue,
+            Err(_) => return None,
+        };
+        return Some((u32::try_from(pid.as_raw()).ok()?, ExitStatus::from_raw(raw)));
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use config::Config;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use signal_hook::consts::signal::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::signal::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use sys::identity::Identity;
 use wire::status::{Order, Report};
@@ -60,6 +60,11 @@ impl Supervisor {
         let poll = Poll::new()?;
         let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGCHLD])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        if init {
+            // To process 1 the kernel sends no signal that it has not asked for: the watchdog would bark in vain.
+            let always = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+            signal_hook::flag::register_conditional_shutdown(SIGALRM, 1, always)?;
+        }
         Ok(Self {
             poll,
             config,

@@ -68,13 +68,13 @@ impl Instance {
         Ok(!self.run(&self.daemons.join("master"), &["-t"])?.success())
     }
 
-    /// The process that the lock file names.
+    /// The process that the lock file names; in a container that may be process 1.
     pub(crate) fn master_pid(&self) -> Result<i32, String> {
         let path = self.queue.join("pid/master.pid");
         let text =
             std::fs::read_to_string(&path).map_err(|error| format!("{}: {}", path.display(), net::reason(&error)))?;
         let pid = text.lines().next().unwrap_or_default().trim().parse().ok();
-        pid.filter(|pid| *pid > 1).ok_or_else(|| format!("{}: no process id", path.display()))
+        pid.filter(|pid| *pid > 0).ok_or_else(|| format!("{}: no process id", path.display()))
     }
 }
 

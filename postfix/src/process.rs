@@ -63,10 +63,14 @@ pub(crate) fn stop(instance: &Instance) -> Result<ExitCode, String> {
         }
         logging::info!("waiting for the Postfix mail system to terminate");
     }
+    let pid = instance.master_pid()?;
+    if pid == 1 {
+        // No signal forces process 1, and its group as a number means every process there is.
+        return Err("process 1 does not end".to_owned());
+    }
     logging::warning!("stopping the Postfix mail system with force");
-    let pid = Pid::from_raw(instance.master_pid()?);
     // A group that is gone by now is what was wanted.
-    let _ = killpg(pid, Signal::SIGKILL);
+    let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
     Ok(ExitCode::SUCCESS)
 }
 

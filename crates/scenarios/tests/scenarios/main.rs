@@ -5,6 +5,7 @@ mod alias;
 mod bounce;
 mod clients;
 mod configuration;
+mod container;
 mod damage;
 mod descriptors;
 mod durable;
