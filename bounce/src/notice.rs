@@ -39,6 +39,15 @@ struct Notice {
     name: &'static str,
 }
 
+impl Notice {
+    fn reader(&self) -> &'static str {
+        match self.audience {
+            Audience::Postmaster => "postmaster",
+            Audience::Sender => "sender",
+        }
+    }
+}
+
 impl Notifier {
     /// Sends every notification that the entries of a log call for.
     ///
@@ -69,8 +78,10 @@ impl Notifier {
             if chosen.is_empty() {
                 continue;
             }
-            let queue_id = self.submit(config, &notice, message, &subject, &chosen, now).await?;
-            logging::info!("{}: {}: {queue_id}", message.queue_id, notice.name);
+            self.submit(config, &notice, message, &subject, &chosen, now).await.inspect_err(|error| {
+                let (id, to) = (&message.queue_id, text::printable(&address::quote(&notice.to)));
+                logging::warning!("{id}: {} notification failed to {to}: {error}", notice.reader());
+            })?;
         }
         Ok(())
     }
@@ -83,7 +94,7 @@ impl Notifier {
         subject: &Subject,
         entries: &[&Entry],
         now: i64,
-    ) -> Result<String, SubmitError> {
+    ) -> Result<(), SubmitError> {
         let settings = &self.settings;
         let utf8 = message.send_options & SMTPUTF8_REQUESTED != 0;
         let recipients: Vec<_> = entries.iter().map(|entry| reported(notice.kind, entry)).collect();
@@ -114,17 +125,7 @@ impl Notifier {
             returned: notice.returned,
             utf8,
         };
-        let recipient = ipc::delivery::Recipient { address: notice.to.clone(), ..Default::default() };
-        let envelope = Envelope {
-            sender: &notice.from,
-            recipients: std::slice::from_ref(&recipient),
-            attributes: &[("encoding", b"8bit")],
-            smtputf8: utf8,
-        };
-        let mut mail = Submission::begin(&self.cleanup, &envelope).await?;
-        for line in received::from_mail_system(&settings.hostname, mail.queue_id(), &date) {
-            mail.line(line.as_bytes()).await?;
-        }
+        let mut mail = self.begin(notice, message, &date).await?;
         for line in report.opening() {
             mail.line(&line).await?;
         }
@@ -133,7 +134,25 @@ impl Notifier {
         for line in report.closing() {
             mail.line(&line).await?;
         }
-        mail.finish().await
+        mail.finish().await.map(drop)
+    }
+
+    /// Opens the notification, up to the trace header.
+    async fn begin(&self, notice: &Notice, message: &Message, date: &str) -> Result<Submission<'_>, SubmitError> {
+        let recipient = ipc::delivery::Recipient { address: notice.to.clone(), ..Default::default() };
+        let envelope = Envelope {
+            sender: &notice.from,
+            recipients: std::slice::from_ref(&recipient),
+            attributes: &[("encoding", b"8bit")],
+            smtputf8: message.send_options & SMTPUTF8_REQUESTED != 0,
+            flags: self.settings.cleanup_flags,
+        };
+        let mut mail = Submission::begin(&self.cleanup, &envelope).await?;
+        logging::info!("{}: {}: {}", message.queue_id, notice.name, mail.queue_id());
+        for line in received::from_mail_system(&self.settings.hostname, mail.queue_id(), date) {
+            mail.line(line.as_bytes()).await?;
+        }
+        Ok(mail)
     }
 
     /// The recipient of the notification as its header shows it: the envelope has what main.cf says.

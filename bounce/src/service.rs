@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use daemon::{Client, Context, StartError};
-use delivery::SubmitError;
 use ipc::bounce::{Bounce as Protocol, Log, Message, Record, Reply, Request};
 use ipc::{Pool, Server};
 use queue::{QueueId, delivery_log};
@@ -74,7 +73,7 @@ impl Bounce {
             Err(error) => return failed(&message.queue_id, &format!("read log: {error}")),
         };
         if let Err(error) = self.notifier.send(&context.config, log, keep, message, &entries).await {
-            return not_sent(&message.queue_id, &error);
+            return Reply::Failed(error.to_string());
         }
         if keep {
             return Reply::Done;
@@ -92,13 +91,9 @@ impl Bounce {
         };
         match self.notifier.send(&context.config, log, false, message, &[log::entry(record)]).await {
             Ok(()) => Reply::Done,
-            Err(error) => not_sent(&message.queue_id, &error),
+            Err(error) => Reply::Failed(error.to_string()),
         }
     }
-}
-
-fn not_sent(queue_id: &str, error: &SubmitError) -> Reply {
-    failed(queue_id, &format!("notification not sent: {error}"))
 }
 
 fn failed(queue_id: &str, why: &str) -> Reply {

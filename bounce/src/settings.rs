@@ -4,6 +4,7 @@ use std::path::Path;
 
 use config::{Config, ValueError, param};
 use dsn::template::Templates;
+use ipc::cleanup::flags;
 use queue::{Hashing, Spool};
 
 /// Settings, read once.
@@ -22,6 +23,8 @@ pub struct Settings {
     pub lifetime: i64,
     /// notify_classes: who else is told.
     pub notify: NotifyClasses,
+    /// What cleanup does with notifications: bits of [`ipc::cleanup::flags`]. internal_mail_filter_classes
+    pub cleanup_flags: u32,
     /// `double_bounce_sender@myorigin`.
     pub double_bounce_sender: Vec<u8>,
     /// The queue directory.
@@ -59,11 +62,31 @@ impl Settings {
                 double_bounce: if_notified("2bounce", param::DOUBLE_BOUNCE_NOTICE_RECIPIENT)?,
                 delay: if_notified("delay", param::DELAY_NOTICE_RECIPIENT)?,
             },
+            cleanup_flags: cleanup_flags(config)?,
             double_bounce_sender: qualified(&config.get(param::DOUBLE_BOUNCE_SENDER)?, &origin).into_bytes(),
             spool: Spool::new(".", Hashing { names: config.get(param::HASH_QUEUE_NAMES)?, depth }),
             origin,
         })
     }
+}
+
+/// internal_mail_filter_classes: `bounce` has notifications pass through header_checks and body_checks; `notify` is about
+/// reports of other programs.
+fn cleanup_flags(config: &Config) -> Result<u32, ValueError> {
+    let classes = config.get(param::INTERNAL_MAIL_FILTER_CLASSES)?;
+    let mut wanted = flags::NOTICE;
+    for class in &classes {
+        match class.as_str() {
+            "bounce" => wanted |= flags::FILTER,
+            "notify" => {}
+            other => {
+                let text =
+                    format!("unknown internal_mail_filter_classes value \"{other}\" in \"{}\"", classes.join(" "));
+                return Err(ValueError::Meaning(text));
+            }
+        }
+    }
+    Ok(wanted)
 }
 
 /// An address of main.cf with the domain that local addresses have.

@@ -3,9 +3,10 @@
 //! The client's copy may be removed only when the notification is safe; until then the outcome is a failure and the
 //! client tries again.
 
+use delivery::{Stages, StatusLine};
 use ipc::bounce::{Log, Message, Record, Reply, Request};
 use ipc::cleanup::{Outcome, flags, status};
-use ipc::delivery::Recipient;
+use ipc::delivery::{Recipient, Timestamp};
 use queue::Envelope;
 
 use crate::incoming::{Incoming, Stage};
@@ -14,24 +15,46 @@ use crate::service;
 /// Reasons that will be the same next time.
 const PERMANENT: u32 = status::CONTENT | status::HOPS | status::SIZE;
 
+/// RET=HDRS of RFC 3461.
+const RETURN_HEADERS: u32 = 2;
+
 impl Incoming<'_> {
     /// Whether the failure, if any, is reported to the sender and not to the client.
     pub(crate) fn will_bounce(&self) -> bool {
-        self.flags & flags::BOUNCE != 0 && self.failure.status & !PERMANENT == 0 && self.facts.sender.is_some()
+        self.flags & flags::BOUNCE != 0
+            && self.failure.status & !PERMANENT == 0
+            && !self.worker.settings.log.soft_bounce
+            && self.facts.sender.is_some()
     }
 
     /// Ends a message that is not accepted.
     pub(crate) async fn give_up(mut self) -> Outcome {
         let failed = service::refused(self.failure.status, self.failure.reason.clone());
         if !self.will_bounce() || self.stage != Stage::Complete || self.size.recipients == 0 {
+            self.cancel();
             return failed;
         }
         match self.bounce().await {
-            Ok(()) => service::accepted(),
+            Ok(()) => {
+                self.log_removal("discarded");
+                service::accepted()
+            }
             Err(reason) => {
-                logging::warning!("{}: bounce message: {reason}", self.id);
+                logging::warning!("{}: bounce message failure: {reason}", self.id);
+                self.cancel();
                 service::refused(status::WRITE, "")
             }
+        }
+    }
+
+    /// Ends a message that nobody wants any more.
+    pub(crate) fn cancel(self) {
+        self.log_removal("canceled");
+    }
+
+    pub(crate) fn log_removal(&self, why: &str) {
+        if self.worker.settings.modern {
+            logging::info!("{}: removed ({why})", self.id);
         }
     }
 
@@ -42,8 +65,30 @@ impl Incoming<'_> {
         let file = self.file.flushed().map_err(|error| error.to_string())?;
         let limits = queue::Limits { recipients: usize::MAX, attributes: usize::MAX };
         let envelope = Envelope::read(file, &limits).map_err(|error| error.to_string())?;
-        let (code, text) = self.failure_text();
-        let record = |recipient: queue::Recipient| Record {
+        let records: Vec<Record> = envelope.recipients.into_iter().map(|recipient| self.failed(recipient)).collect();
+        records.iter().for_each(|record| self.log_status(record));
+        let sender = self.facts.sender.clone().unwrap_or_default();
+        if sender.is_empty() {
+            return Ok(()); // nobody is there to be told
+        }
+        self.ask(Request::Append { log: Log::Bounce, queue_id: self.id.clone(), records }).await?;
+        // What may not pass is not returned either.
+        let is_unfit = self.failure.status & status::CONTENT != 0;
+        let message = Message {
+            queue_name: "incoming".to_owned(),
+            queue_id: self.id.clone(),
+            encoding: String::from_utf8_lossy(&self.facts.encoding).into_owned(),
+            send_options: self.size.send_options,
+            sender,
+            envelope_id: String::from_utf8_lossy(&self.facts.envelope_id).into_owned(),
+            ret_flags: if is_unfit { RETURN_HEADERS } else { self.facts.ret_flags },
+        };
+        self.ask(Request::Notify { log: Log::Bounce, keep: false, message }).await
+    }
+
+    fn failed(&self, recipient: queue::Recipient) -> Record {
+        let (status, reason) = self.failure_text();
+        Record {
             recipient: Recipient {
                 original: recipient.original,
                 address: recipient.address,
@@ -51,24 +96,34 @@ impl Incoming<'_> {
                 dsn_orig_rcpt: recipient.dsn_original,
                 notify: recipient.notify,
             },
-            status: code.clone(),
+            status,
             action: "failed".to_owned(),
             diagnostic: Default::default(),
             remote_mta: String::new(),
-            reason: text.clone(),
-        };
-        let records = envelope.recipients.into_iter().map(record).collect();
-        self.ask(Request::Append { log: Log::Bounce, queue_id: self.id.clone(), records }).await?;
-        let message = Message {
-            queue_name: "incoming".to_owned(),
+            reason,
+        }
+    }
+
+    /// The end of a recipient, as log readers look for it.
+    fn log_status(&self, record: &Record) {
+        let shown = |address: &[u8]| self.worker.settings.shown(address);
+        let Recipient { address, original, .. } = &record.recipient;
+        let is_alias = !original.is_empty() && !original.eq_ignore_ascii_case(address);
+        let (seconds, micros) = self.facts.arrival.unwrap_or((self.facts.created, 0));
+        let (arrival, done) = (Timestamp { seconds, micros }, Timestamp::now());
+        logging::emit(&StatusLine {
             queue_id: self.id.clone(),
-            encoding: String::from_utf8_lossy(&self.facts.encoding).into_owned(),
-            send_options: self.size.send_options,
-            sender: self.facts.sender.clone().unwrap_or_default(),
-            envelope_id: String::from_utf8_lossy(&self.facts.envelope_id).into_owned(),
-            ret_flags: self.facts.ret_flags,
-        };
-        self.ask(Request::Notify { log: Log::Bounce, keep: false, message }).await
+            to: shown(address),
+            original: is_alias.then(|| shown(original)),
+            relay: "none".to_owned(),
+            connection_uses: 0,
+            stages: Stages { arrival, active: done, handoff: None, ready: None, done },
+            delay_decimals: self.worker.settings.log.delay_decimals,
+            tls: None,
+            dsn: record.status.clone(),
+            status: "bounced",
+            reason: text::printable(record.reason.as_bytes()),
+        });
     }
 
     /// Writes down what became of aliases, before the message can be delivered: qmgr makes a report of it.
@@ -92,13 +147,15 @@ impl Incoming<'_> {
     }
 
     fn failure_text(&self) -> (String, String) {
-        let text = match self.failure.status {
-            _ if !self.failure.reason.is_empty() => &self.failure.reason,
-            code if code & status::HOPS != 0 => "5.4.0 too many hops",
-            code if code & status::SIZE != 0 => "5.3.4 message file too big",
-            _ => "5.7.1 message content rejected",
+        if let Some((code, text)) = self.failure.reason.split_once(' ') {
+            return (code.to_owned(), text.to_owned());
+        }
+        let (bit, text) = status::weightiest(self.failure.status).unwrap_or_default();
+        let code = match bit {
+            status::HOPS => "5.4.0",
+            status::SIZE => "5.3.4",
+            _ => "5.7.1",
         };
-        let (code, text) = text.split_once(' ').unwrap_or(("5.7.1", text));
         (code.to_owned(), text.to_owned())
     }
 }

@@ -1,7 +1,9 @@
 //! header_checks, mime_header_checks, nested_header_checks, body_checks: what a matching rule has us do.
 
+use dsn::Status;
 use ipc::cleanup::{flags, status};
 use lookup::Maps;
+use message::header::name_length;
 use queue::Type;
 
 use crate::incoming::Incoming;
@@ -33,7 +35,7 @@ pub enum Fate {
 /// Longest text in a log line.
 const MAX_LOGGED: usize = 200;
 /// What a client is told when the rule has no text.
-const REJECTED: &str = "5.7.1 message content rejected";
+const REJECTED: &str = "message content rejected";
 
 impl Incoming<'_> {
     /// Looks a text up, and does what the table says.
@@ -53,7 +55,9 @@ impl Incoming<'_> {
         }
         match maps.lookup(text) {
             Ok(None) => Fate::Keep,
-            Ok(Some(action)) => self.act(class, maps, text, &String::from_utf8_lossy(&action)),
+            Ok(Some(action)) => {
+                self.act(&Check { class: class.shown(), text, maps, in_header: class != Class::Body }, &action)
+            }
             Err(_) => {
                 let title = maps.title();
                 logging::warning!("{}: {title} map lookup problem -- message not accepted, try again later", self.id);
@@ -63,96 +67,98 @@ impl Incoming<'_> {
         }
     }
 
-    fn act(&mut self, class: Class, maps: &Maps, text: &[u8], action: &str) -> Fate {
-        let action = action.trim();
-        let (command, argument) = action.split_once(char::is_whitespace).unwrap_or((action, ""));
-        let argument = argument.trim();
-        let command = command.to_ascii_uppercase();
-        match command.as_str() {
-            "REJECT" => self.reject(class, text, argument),
-            "WARN" => self.log_check("warning", class, text, argument),
-            "INFO" => self.log_check("info", class, text, argument),
-            "FILTER" => return self.filter(class, maps, text, argument),
-            "PASS" => {
-                self.log_check("pass", class, text, argument);
+    /// message_reject_characters: a text that holds one refuses the message.
+    pub(crate) fn reject_characters(&mut self, text: &[u8]) {
+        // Like Postfix, whose texts end at a NUL.
+        let shown = text.split(|byte| *byte == 0).next().unwrap_or_default();
+        if self.failure.status & status::CONTENT == 0 {
+            self.log_check("reject", "content", shown, b"5.7.1 disallowed character");
+        }
+        self.fail(status::CONTENT, "5.7.1 disallowed character");
+    }
+
+    fn act(&mut self, check: &Check<'_>, action: &[u8]) -> Fate {
+        let action = action.trim_ascii();
+        let end = action.iter().position(u8::is_ascii_whitespace).unwrap_or(action.len());
+        let (command, argument) = (action[..end].to_ascii_uppercase(), action[end..].trim_ascii_start());
+        let log = |incoming: &Self, name| incoming.log_check(name, check.class, check.text, argument);
+        match &command[..] {
+            b"REJECT" => self.reject(check, argument),
+            b"WARN" => log(self, "warning"),
+            b"INFO" => log(self, "info"),
+            b"PASS" => {
+                log(self, "pass");
                 self.findings.passed = true;
             }
-            "DISCARD" => {
-                self.log_check("discard", class, text, argument);
+            b"DISCARD" => {
+                log(self, "discard");
                 self.flags |= flags::DISCARD;
                 self.findings.passed = true;
             }
-            "HOLD" => {
-                if self.flags & (flags::HOLD | flags::DISCARD) == 0 {
-                    self.log_check("hold", class, text, argument);
-                    self.flags |= flags::HOLD;
-                }
+            b"HOLD" if self.flags & (flags::HOLD | flags::DISCARD) != 0 => {}
+            b"HOLD" => {
+                log(self, "hold");
+                self.flags |= flags::HOLD;
             }
-            "PREPEND" if argument.is_empty() => self.warn_rule(maps, "PREPEND action without text"),
-            "PREPEND" => {
-                self.log_check("prepend", class, text, argument);
-                self.lines(argument.as_bytes());
+            b"PREPEND" if check.takes("PREPEND", argument) => {
+                log(self, "prepend");
+                self.lines(argument);
             }
-            "REPLACE" if argument.is_empty() => self.warn_rule(maps, "REPLACE action without text"),
-            "REPLACE" => {
-                self.log_check("replace", class, text, argument);
-                return Fate::Replace(argument.as_bytes().to_vec());
+            b"REPLACE" if check.takes("REPLACE", argument) => {
+                log(self, "replace");
+                return Fate::Replace(argument.to_vec());
             }
-            "REDIRECT" if !argument.contains('@') => self.warn_rule(maps, "bad REDIRECT target"),
-            "REDIRECT" => {
-                self.log_check("redirect", class, text, argument);
-                self.findings.redirect = Some(argument.as_bytes().to_vec());
+            b"FILTER" if check.is_filter(argument) => {
+                log(self, "filter");
+                self.findings.filter = Some(argument.to_vec());
+            }
+            b"REDIRECT" if check.is_address("REDIRECT target", argument) => {
+                log(self, "redirect");
+                self.findings.redirect = Some(argument.to_vec());
                 self.flags &= !flags::FILTER;
             }
-            "BCC" if !argument.contains('@') => self.warn_rule(maps, "bad BCC address"),
-            "BCC" => {
-                self.log_check("bcc", class, text, argument);
-                self.recipients.copies.push(argument.as_bytes().to_vec());
+            b"BCC" if check.is_address("BCC address", argument) => {
+                log(self, "bcc");
+                self.recipients.copies.push(argument.to_vec());
             }
-            "STRIP" => {
-                self.log_check("strip", class, text, argument);
+            b"STRIP" => {
+                log(self, "strip");
                 return Fate::Drop;
             }
-            "IGNORE" => return Fate::Drop,
-            "DUNNO" | "OK" => {}
-            _ => logging::warning!("unknown command in {} map: {action}", maps.title()),
+            b"IGNORE" => return Fate::Drop,
+            b"DUNNO" | b"OK" | b"PREPEND" | b"REPLACE" | b"FILTER" | b"REDIRECT" | b"BCC" => {}
+            _ => {
+                let (title, action) = (check.maps.title(), text::printable(action));
+                logging::warning!("unknown command in {title} map: {action}");
+            }
         }
         Fate::Keep
     }
 
-    fn reject(&mut self, class: Class, text: &[u8], argument: &str) {
-        let reason = match argument {
-            "" => REJECTED.to_owned(),
-            text if has_status(text) => text.to_owned(),
-            text => format!("5.7.1 {text}"),
+    fn reject(&mut self, check: &Check<'_>, argument: &[u8]) {
+        let default = Status::new(5, 7, 1);
+        let (mut code, text) = match argument {
+            b"" => (default, REJECTED.as_bytes()),
+            argument => Status::split_bytes(argument, default),
         };
-        self.log_check("reject", class, text, &reason);
-        self.fail(status::CONTENT, &reason);
+        if code.class() == 2 {
+            let argument = text::printable(argument);
+            logging::warning!("bad DSN action in {argument} -- need 4.x.x or 5.x.x");
+            code = code.with_class(4);
+        }
+        let reason = format!("{code} {}", text::printable(text));
+        self.log_check("reject", check.class, check.text, reason.as_bytes());
+        self.fail(if code.class() == 4 { status::DEFER } else { status::CONTENT }, &reason);
         self.findings.passed = true; // one reason is enough
     }
 
-    fn filter(&mut self, class: Class, maps: &Maps, text: &[u8], argument: &str) -> Fate {
-        if argument.contains(':') {
-            self.log_check("filter", class, text, argument);
-            self.findings.filter = Some(argument.as_bytes().to_vec());
-        } else {
-            self.warn_rule(maps, "bad FILTER command");
-        }
-        Fate::Keep
-    }
-
-    fn warn_rule(&self, maps: &Maps, what: &str) {
-        logging::warning!("{}: {what} in {} map", self.id, maps.title());
-    }
-
-    fn log_check(&self, action: &str, class: Class, content: &[u8], text: &str) {
-        let class = if class == Class::Body { "body" } else { "header" };
+    fn log_check(&self, action: &str, class: &str, content: &[u8], text: &[u8]) {
         let content = text::printable(&content[..content.len().min(MAX_LOGGED)]);
         let origin = match &self.facts.origin[..] {
             b"" => "local".to_owned(),
             origin => text::printable(origin),
         };
-        let shown = |address: &[u8]| text::printable(&address::quote(address));
+        let shown = |address: &[u8]| self.worker.settings.shown(address);
         let sender = shown(self.facts.sender.as_deref().unwrap_or_default());
         let recipient = match &self.recipients.last[..] {
             b"" => "unknown".to_owned(),
@@ -167,7 +173,7 @@ impl Incoming<'_> {
             }
         }
         if !text.is_empty() {
-            line += &format!(": {text}");
+            line += &format!(": {}", text::printable(text));
         }
         logging::info!("{line}");
     }
@@ -183,23 +189,57 @@ impl Incoming<'_> {
     }
 }
 
-/// Whether a text begins with an enhanced status code (RFC 3463).
-fn has_status(text: &str) -> bool {
-    let code = text.split_whitespace().next().unwrap_or_default();
-    let mut parts = code.split('.');
-    let class = parts.next().is_some_and(|part| matches!(part, "2" | "4" | "5"));
-    let number =
-        |part: Option<&str>| part.is_some_and(|p| (1..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit()));
-    class && number(parts.next()) && number(parts.next()) && parts.next().is_none()
+/// A text that a table has something to say about.
+struct Check<'a> {
+    /// What log lines call it.
+    class: &'static str,
+    text: &'a [u8],
+    maps: &'a Maps,
+    /// It is a header field, and what takes its place or stands before it has to be one too.
+    in_header: bool,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Class {
+    fn shown(self) -> &'static str {
+        if self == Class::Body { "body" } else { "header" }
+    }
+}
 
-    #[test]
-    fn a_text_may_bring_its_own_status_code() {
-        assert!(has_status("5.7.9 some text") && has_status("4.1.100"));
-        assert!(!has_status("some text") && !has_status("5.7") && !has_status("5.7.x y") && !has_status("3.1.1"));
+impl Check<'_> {
+    /// Whether the text of PREPEND or REPLACE may stand in this place.
+    fn takes(&self, command: &str, argument: &[u8]) -> bool {
+        let title = self.maps.title();
+        if argument.is_empty() {
+            logging::warning!("{command} action without text in {title} map");
+            return false;
+        }
+        let fits = !self.in_header || name_length(argument).is_some();
+        if !fits {
+            let argument = text::printable(argument);
+            logging::warning!(
+                "bad {command} header text \"{argument}\" in {title} map -- need \"headername: headervalue\""
+            );
+        }
+        fits
+    }
+
+    fn is_filter(&self, argument: &[u8]) -> bool {
+        let title = self.maps.title();
+        if argument.is_empty() {
+            logging::warning!("missing FILTER command argument in {title} map");
+        } else if !argument.contains(&b':') {
+            let argument = text::printable(argument);
+            logging::warning!("bad FILTER command {argument} in {title} -- need transport:destination");
+        }
+        argument.contains(&b':')
+    }
+
+    fn is_address(&self, what: &str, argument: &[u8]) -> bool {
+        let fits = argument.contains(&b'@');
+        if !fits {
+            let (title, argument) = (self.maps.title(), text::printable(argument));
+            logging::warning!("bad {what} \"{argument}\" in {title} map -- need user@domain");
+        }
+        fits
     }
 }

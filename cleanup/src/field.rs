@@ -24,6 +24,9 @@ impl Incoming<'_> {
                 &replaced[..]
             }
         };
+        if !self.goes_on() {
+            return;
+        }
         let Some(field) = Field::parse(text) else {
             return self.lines(text); // a check replaced it by something else
         };
@@ -65,7 +68,7 @@ impl Incoming<'_> {
     /// hopcount_limit.
     fn hop(&mut self) {
         self.header.hops += 1;
-        if self.header.hops > self.worker.settings.hopcount_limit && self.failure.status & status::HOPS == 0 {
+        if self.header.hops >= self.worker.settings.hopcount_limit && self.failure.status & status::HOPS == 0 {
             logging::warning!("{}: message rejected: hopcount exceeded", self.id);
             self.fail(status::HOPS, "");
         }

@@ -21,17 +21,24 @@ impl Incoming<'_> {
             self.add_message_id(prefix, if resent { Kind::ResentMessageId } else { Kind::MessageId });
             if !self.header.has(if resent { Kind::ResentDate } else { Kind::Date }) {
                 let arrival = self.facts.arrival.map_or(self.facts.created, |(seconds, _)| seconds);
-                self.lines(format!("{prefix}Date: {}", date::rfc5322(arrival)).as_bytes());
+                self.made(format!("{prefix}Date: {}", date::rfc5322(arrival)).as_bytes());
             }
             if !self.header.has(if resent { Kind::ResentFrom } else { Kind::From }) {
                 let from = self.from();
-                self.lines(&[prefix.as_bytes(), b"From: ", &from].concat());
+                self.made(&[prefix.as_bytes(), b"From: ", &from].concat());
             }
             self.add_to();
         }
         if !self.header.has(Kind::MessageId) {
             logging::info!("{}: message-id=<>", self.id);
         }
+    }
+
+    /// Writes a header line that is made here: the only way for one. What it says of others (a sender, a name) cannot end
+    /// it, and holds no character that a terminal obeys.
+    fn made(&mut self, line: &[u8]) {
+        let line: Vec<u8> = line.iter().map(|byte| if byte.is_ascii_control() { b' ' } else { *byte }).collect();
+        self.line(&line);
     }
 
     fn add_message_id(&mut self, prefix: &str, kind: Kind) {
@@ -44,7 +51,7 @@ impl Incoming<'_> {
         } else {
             message_id::for_short_queue_id(self.facts.created, &self.id, &settings.hostname)
         };
-        self.lines(format!("{prefix}Message-Id: {id}").as_bytes());
+        self.made(format!("{prefix}Message-Id: {id}").as_bytes());
         let logged = if prefix.is_empty() { "" } else { "resent-" };
         logging::info!("{}: {logged}message-id={id}", self.id);
         self.header.note(kind);
@@ -58,7 +65,7 @@ impl Incoming<'_> {
         let visible = [Kind::To, Kind::Cc, Kind::ResentTo, Kind::ResentCc];
         let header = self.worker.settings.undisclosed_recipients.as_bytes();
         if !header.is_empty() && !visible.iter().any(|kind| self.header.has(*kind)) {
-            self.lines(header);
+            self.made(header);
         }
     }
 

@@ -1,6 +1,8 @@
 //! The content as it comes in: lines become header fields until the first line that is none.
 
-use ipc::cleanup::status;
+use std::borrow::Cow;
+
+use ipc::cleanup::{flags, status};
 use message::header::{Kind, is_continuation, name_length};
 use queue::Type;
 
@@ -47,8 +49,8 @@ impl Incoming<'_> {
             Type::PADDING | Type::POINTER => return,
             _ => return self.fail(status::BAD, &format!("unexpected record type {kind:?} in the content")),
         };
-        let cleaned = self.clean(data);
-        let data = cleaned.as_deref().unwrap_or(data);
+        let Some(data) = self.cleaned(data) else { return };
+        let data = &data[..];
         if self.stage == Stage::Header {
             self.header_text(data, ends_line).await;
         } else {
@@ -56,22 +58,24 @@ impl Incoming<'_> {
         }
     }
 
-    /// Characters that must not travel; `None` where there are none.
-    fn clean(&mut self, data: &[u8]) -> Option<Vec<u8>> {
+    /// The text without characters that must not travel; `None` where it must not travel itself. The system's own mail
+    /// quotes what others wrote: its characters are no reason to refuse it.
+    fn cleaned<'d>(&mut self, data: &'d [u8]) -> Option<Cow<'d, [u8]>> {
         let settings = &self.worker.settings;
-        let reject = &settings.reject_characters;
-        if !reject.is_empty() && data.iter().any(|b| reject.contains(b)) {
-            // message_reject_characters
-            self.fail(status::CONTENT, "5.7.1 disallowed character");
-        }
-        let strip = &settings.strip_characters;
-        let stray = settings.replace_stray && data.iter().any(|b| matches!(b, b'\r' | b'\n'));
-        if !stray && (strip.is_empty() || !data.iter().any(|b| strip.contains(b))) {
+        let is_checked = self.flags & flags::FILTER != 0;
+        let has = |characters: &[u8]| !characters.is_empty() && data.iter().any(|byte| characters.contains(byte));
+        if is_checked && has(&settings.reject_characters) {
+            self.reject_characters(data); // message_reject_characters
             return None;
         }
+        let strip = if is_checked { &settings.strip_characters[..] } else { b"" };
+        let stray = settings.replace_stray && has(b"\r\n");
+        if !stray && !has(strip) {
+            return Some(Cow::Borrowed(data));
+        }
         // message_strip_characters, cleanup_replace_stray_cr_lf
-        let kept = data.iter().filter(|b| !strip.contains(b));
-        Some(kept.map(|b| if stray && matches!(b, b'\r' | b'\n') { b' ' } else { *b }).collect())
+        let kept = data.iter().filter(|byte| !strip.contains(byte));
+        Some(kept.map(|byte| if stray && matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }).collect())
     }
 
     async fn header_text(&mut self, data: &[u8], ends_line: bool) {
@@ -85,6 +89,9 @@ impl Incoming<'_> {
             return self.lengthen(data);
         }
         self.end_field().await;
+        if !self.goes_on() {
+            return;
+        }
         if name_length(data).is_some() {
             self.header.in_line = !ends_line;
             self.header.field.extend_from_slice(data);
@@ -126,6 +133,9 @@ impl Incoming<'_> {
     async fn end_content(&mut self) {
         if self.stage == Stage::Header {
             self.end_field().await;
+            if !self.goes_on() {
+                return;
+            }
             self.end_header();
         }
         self.end_body();
@@ -161,8 +171,11 @@ impl Incoming<'_> {
         self.put(if ends_line { Type::LINE } else { Type::PARTIAL }, data);
         self.content += self.offset() - before;
         let limit = self.worker.settings.message_size_limit;
-        if limit > 0 && self.content > limit && self.failure.status & status::SIZE == 0 {
-            self.fail(status::SIZE, ""); // message_size_limit
+        // message_size_limit; the system's own notifications have bounce_size_limit.
+        let is_limited = limit > 0 && self.flags & flags::NOTICE == 0;
+        if is_limited && self.offset() > limit && self.failure.status & status::SIZE == 0 {
+            logging::warning!("{}: queue file size limit exceeded", self.id);
+            self.fail(status::SIZE, "");
         }
     }
 }

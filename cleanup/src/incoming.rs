@@ -155,6 +155,7 @@ impl<'w> Incoming<'w> {
     /// Ends the message: puts it on stable storage, or says why not.
     pub async fn finish(mut self) -> Outcome {
         if self.failure.status == 0 && self.flags & flags::DISCARD != 0 {
+            self.log_removal("discarded");
             return service::accepted();
         }
         if self.failure.status == 0 && self.stage != Stage::Complete {
@@ -214,8 +215,8 @@ impl<'w> Incoming<'w> {
     }
 
     /// Whether records are still looked at. A message that will be bounced is completed for the notification.
-    fn goes_on(&self) -> bool {
-        (self.failure.status == 0 && self.flags & flags::DISCARD == 0) || self.will_bounce()
+    pub(crate) fn goes_on(&self) -> bool {
+        self.flags & flags::DISCARD == 0 && (self.failure.status == 0 || self.will_bounce())
     }
 
     /// Appends a record to the file.

@@ -70,6 +70,9 @@ impl Incoming<'_> {
             // RFC 3461 5.2.7: the sender hears of the expansion, not of each delivery.
             self.findings.expanded.push(expanded_record(&given, &address, &dsn_original, notify));
             notify &= !NOTIFY_SUCCESS;
+            if notify == 0 {
+                notify = NOTIFY_NEVER; // nothing is not the same as no wish
+            }
         }
         self.size.flags |= pending.notify << NOTIFY_SHIFT;
         self.warning_time();

@@ -115,12 +115,20 @@ impl Cleanup {
         };
         channel.send(&Reply::Opened { queue_id: incoming.id().to_owned() }).await.ok()?;
         loop {
-            match self.next(channel, incoming.id()).await? {
-                Request::Records(records) => incoming.take(&records).await,
-                Request::Finish => break,
-                Request::Abort => return Some(()),
-                Request::Open { .. } => {
+            match self.next(channel, incoming.id()).await {
+                Some(Request::Records(records)) => incoming.take(&records).await,
+                Some(Request::Finish) => break,
+                Some(Request::Abort) => {
+                    incoming.cancel();
+                    return Some(());
+                }
+                Some(Request::Open { .. }) => {
                     logging::warning!("{}: cleanup client: a message within a message", incoming.id());
+                    incoming.cancel();
+                    return None;
+                }
+                None => {
+                    incoming.cancel();
                     return None;
                 }
             }

@@ -79,6 +79,10 @@ pub struct Settings {
     pub replace_stray: bool,
     /// in_flow_delay; zero is never.
     pub flow_delay: Duration,
+    /// info_log_address_format, delay_logging_resolution_limit, soft_bounce.
+    pub log: delivery::Settings,
+    /// Log lines of Postfix 3.11. compatibility_level
+    pub modern: bool,
 }
 
 impl Settings {
@@ -87,7 +91,7 @@ impl Settings {
         let depth = usize::try_from(config.get(param::HASH_QUEUE_DEPTH)?).unwrap_or(1);
         let hashing = Hashing { names: config.get(param::HASH_QUEUE_NAMES)?, depth };
         let number = |param| config.get::<i64>(param).map(|value| usize::try_from(value).unwrap_or(0));
-        let escaped = |param| config.get::<Raw>(param).map(|raw| unescape(raw.0.as_bytes()));
+        let escaped = |param| config.get::<Raw>(param).map(|raw| text::c_unescape(&raw.0));
         let delimiter = config.get(param::RECIPIENT_DELIMITER)?;
         Ok(Settings {
             spool: Spool::new(spool_root(), hashing),
@@ -125,6 +129,8 @@ impl Settings {
             plain_input: config.get(param::DISABLE_MIME_INPUT_PROCESSING)?,
             replace_stray: config.get(param::CLEANUP_REPLACE_STRAY_CR_LF)?,
             flow_delay: config.get(param::IN_FLOW_DELAY)?,
+            log: delivery::Settings::read(config)?,
+            modern: config.modern_log(),
         })
     }
 
@@ -136,6 +142,11 @@ impl Settings {
     /// Whether the kind of a header is one that message_drop_headers removes.
     pub fn drops_kind(&self, kind: Kind) -> bool {
         Kind::KNOWN.iter().any(|(known, name)| *known == kind && self.drops(name.as_bytes()))
+    }
+
+    /// An address as log lines show it (info_log_address_format).
+    pub fn shown(&self, address: &[u8]) -> String {
+        if self.log.external_addresses { text::printable(&address::quote(address)) } else { text::printable(address) }
     }
 
     /// propagate_unmatched_extensions: whether a table of this class passes extensions on.
@@ -157,46 +168,4 @@ fn spool_root() -> std::path::PathBuf {
 
 fn lower(list: Vec<String>) -> Vec<String> {
     list.into_iter().map(|item| item.to_ascii_lowercase()).collect()
-}
-
-/// C escapes of message_reject_characters: `\0` to `\377`, `\r`, `\n` and the like.
-fn unescape(text: &[u8]) -> Vec<u8> {
-    let (mut out, mut rest) = (Vec::new(), text);
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'\\' {
-            out.push(byte);
-            continue;
-        }
-        let octal = rest.iter().take(3).take_while(|b| (b'0'..=b'7').contains(b)).count();
-        if octal > 0 {
-            let value = rest[..octal].iter().fold(0u32, |value, b| value * 8 + u32::from(b - b'0'));
-            out.push(value as u8);
-            rest = &rest[octal..];
-        } else if let Some((&letter, after)) = rest.split_first() {
-            out.push(match letter {
-                b'a' => 7,
-                b'b' => 8,
-                b'f' => 12,
-                b'n' => b'\n',
-                b'r' => b'\r',
-                b't' => b'\t',
-                b'v' => 11,
-                other => other,
-            });
-            rest = after;
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn characters_are_written_with_c_escapes() {
-        assert_eq!(unescape(br"\0\12a\r\\\377\q"), b"\0\na\r\\\xffq");
-        assert_eq!(unescape(br"\"), b"");
-    }
 }

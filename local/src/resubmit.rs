@@ -64,6 +64,7 @@ pub async fn resubmit(
         recipients: &recipients,
         attributes: &attributes,
         smtputf8: request.send_options & SMTPUTF8_REQUESTED != 0,
+        flags: 0,
     };
     let mut mail = Submission::begin(cleanup, &envelope).await?;
     let now = date::rfc5322(delivery::Timestamp::now().seconds);

@@ -54,6 +54,7 @@ pub async fn take(pickup: &Pickup, id: &QueueId) -> Outcome {
     }
     match Submission::new(pickup, id, file, &metadata).send().await {
         Ok(()) => remove(pickup, id),
+        Err(Failure::Later) => Outcome::Refused,
         Err(Failure::Refused(why)) => {
             warning!("{}: {why}", path.display());
             Outcome::Refused
@@ -89,7 +90,9 @@ fn remove(pickup: &Pickup, id: &QueueId) -> Outcome {
 }
 
 enum Failure {
-    /// cleanup does not take it now.
+    /// cleanup does not want it now.
+    Later,
+    /// cleanup cannot take it now.
     Refused(String),
     /// cleanup does not answer.
     Unreachable(IpcError),
@@ -150,14 +153,16 @@ impl<'a> Submission<'a> {
         self.log(message.queue_id());
         let queue_id = message.queue_id().to_owned();
         let outcome = message.finish(&self.pickup.cleanup).await?;
-        if outcome.status != 0 {
-            let why = if outcome.reason.is_empty() { "no reason given" } else { &outcome.reason };
-            let why = format!("error writing {queue_id}: status {}: {why}", outcome.status);
+        match outcome.status {
+            0 => Ok(()),
             // What cleanup cannot read now it will not be able to read later.
-            let broken = outcome.status & status::BAD != 0;
-            return Err(if broken { Failure::Corrupt(why) } else { Failure::Refused(why) });
+            bits if bits & status::BAD != 0 => {
+                Err(Failure::Corrupt(format!("error writing {queue_id}: {}", status::sentence(bits))))
+            }
+            // cleanup has said what it does not want.
+            bits if bits & (status::DEFER | status::CONTENT | status::HOPS | status::SIZE) != 0 => Err(Failure::Later),
+            bits => Err(Failure::Refused(format!("error writing {queue_id}: {}", status::sentence(bits)))),
         }
-        Ok(())
     }
 
     /// Sends every record that belongs to the message.

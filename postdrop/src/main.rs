@@ -41,20 +41,11 @@ use config::{Config, param};
 use logging::{fatal, warning};
 use queue::{Stream, Type};
 use text::Options;
-use wire::{postdrop, trigger};
+use wire::{outcome, postdrop, trigger};
 
 use crate::filter::{Filter, Verdict};
 use crate::maildrop::{Submission, WriteError};
 use crate::sender::SenderRule;
-
-/// Status: no sender or no recipient, or the protocol was broken.
-const STATUS_BAD: u32 = 1;
-/// Status: the file cannot be written.
-const STATUS_WRITE: u32 = 2;
-/// Status: the caller may not name this sender.
-const STATUS_PERMISSION: u32 = 512;
-/// Status: the message is too large.
-const STATUS_SIZE: u32 = 4;
 
 fn main() -> ExitCode {
     command::begin("postdrop");
@@ -114,11 +105,11 @@ fn submit(config: &Config, rule: &SenderRule, uid: u32) -> Result<Option<(u32, S
     let mut input = Stream::new(BufReader::with_capacity(32 * 1024, io::stdin().lock()), limit);
     let result = match copy(&mut input, &mut submission, rule, uid)? {
         Copied::EndOfInput => return Ok(None),
-        Copied::Incomplete => return Ok(Some((STATUS_BAD, String::new()))),
+        Copied::Incomplete => return Ok(Some((outcome::BAD, String::new()))),
         Copied::NotAllowed(sender) => {
             drain(&mut input);
             let reason = format!("not authorized to use sender='{sender}'");
-            return Ok(Some((STATUS_PERMISSION, reason)));
+            return Ok(Some((outcome::NO_PERMISSION, reason)));
         }
         Copied::Failed(error) => {
             drain(&mut input);
@@ -133,11 +124,11 @@ fn submit(config: &Config, rule: &SenderRule, uid: u32) -> Result<Option<(u32, S
         }
         Err(WriteError::TooLarge) => {
             warning!("uid={uid}: File too large");
-            Ok(Some((STATUS_SIZE, String::new())))
+            Ok(Some((outcome::SIZE, String::new())))
         }
         Err(WriteError::Io(error)) => {
             warning!("uid={uid}: {}", text::system_error(&error));
-            Ok(Some((STATUS_WRITE, String::new())))
+            Ok(Some((outcome::WRITE, String::new())))
         }
     }
 }

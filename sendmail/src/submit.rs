@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use command::{Caller, MAIL_CONFIG};
 use config::{Config, param};
 use queue::{Type, record};
+use wire::outcome;
 
 use crate::content::{Content, LineEndings, Settings};
 use crate::options::{Request, TRACE_VERIFY};
@@ -229,31 +230,11 @@ impl Postdrop {
         let _ = self.child.wait();
         match result {
             Ok((0, _)) => Ok(()),
-            Ok((status, reason)) if reason.is_empty() => Err(sentence(status).into()),
+            Ok((status, reason)) if reason.is_empty() => Err(outcome::sentence(status).into()),
             Ok((_, reason)) => Err(text::printable(&reason)),
-            Err(_) => Err(sentence(WRITE).into()),
+            Err(_) => Err(outcome::sentence(outcome::WRITE).into()),
         }
     }
-}
-
-/// Status bit: the file could not be written.
-const WRITE: u32 = 2;
-
-/// What a status means; the most telling bit decides.
-fn sentence(status: u32) -> &'static str {
-    const SENTENCES: [(u32, &str); 9] = [
-        (256, "service unavailable (deferred)"),
-        (128, "message rejected by proxy"),
-        (1, "internal protocol error"),
-        (64, "no recipients specified"),
-        (16, "too many hops"),
-        (4, "message file too big"),
-        (8, "message content rejected"),
-        (512, "sender address not allowed"),
-        (WRITE, "queue file write error"),
-    ];
-    let found = SENTENCES.iter().find(|(bit, _)| status & bit != 0);
-    found.map_or("unknown error", |(_, sentence)| sentence)
 }
 
 #[cfg(test)]
@@ -308,12 +289,5 @@ mod tests {
         assert_eq!(verp(&config(), b""), Ok(b"+=".to_vec()));
         assert_eq!(verp(&config(), b"-="), Ok(b"-=".to_vec()));
         assert_eq!(verp(&config(), b"qq"), Err("-V requires two characters from -=+".into()));
-    }
-
-    #[test]
-    fn a_status_has_a_sentence() {
-        assert_eq!(sentence(4), "message file too big");
-        assert_eq!(sentence(2), "queue file write error");
-        assert_eq!(sentence(1 << 20), "unknown error");
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use ipc::cleanup::{Cleanup, Message, flags};
+use ipc::cleanup::{Cleanup, Message, flags, status};
 use ipc::delivery::{Recipient, Timestamp};
 use ipc::{IpcError, Pool};
 use queue::Type;
@@ -25,6 +25,8 @@ pub struct Envelope<'a> {
     pub attributes: &'a [(&'a str, &'a [u8])],
     /// The client asked for SMTPUTF8.
     pub smtputf8: bool,
+    /// What else cleanup shall do: bits of [`ipc::cleanup::flags`].
+    pub flags: u32,
 }
 
 /// A message on its way.
@@ -51,8 +53,7 @@ impl fmt::Display for SubmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SubmitError::Ipc(error) => write!(f, "cleanup service: {error}"),
-            SubmitError::Refused { status, reason } if reason.is_empty() => write!(f, "cleanup status {status}"),
-            SubmitError::Refused { reason, .. } => f.write_str(reason),
+            SubmitError::Refused { status, .. } => f.write_str(status::sentence(*status)),
         }
     }
 }
@@ -72,7 +73,7 @@ impl<'p> Submission<'p> {
     /// cleanup cannot be reached.
     pub async fn begin(pool: &'p Pool<Cleanup>, envelope: &Envelope<'_>) -> Result<Self, SubmitError> {
         let utf8 = if envelope.smtputf8 { flags::SMTPUTF8 } else { 0 };
-        let mut message = Message::open(pool, flags::INTERNAL | utf8).await?;
+        let mut message = Message::open(pool, flags::INTERNAL | utf8 | envelope.flags).await?;
         let now = Timestamp::now();
         let out = message.records();
         encode(out, Type::TIME, format!("{} {}", now.seconds, now.micros).as_bytes());

@@ -5,6 +5,7 @@
 //! middle of a message takes the message with it. Records are in the encoding of the queue file.
 
 use serde::{Deserialize, Serialize};
+pub use wire::outcome as status;
 
 use crate::channel::{Client, IpcError, Service};
 use crate::pool::Pool;
@@ -79,36 +80,14 @@ pub mod flags {
     pub const SMTPUTF8: u32 = 256;
     /// Detect the need for SMTPUTF8.
     pub const AUTO_UTF8: u32 = 512;
+    /// A notification of this system: message_size_limit does not keep it from its reader.
+    pub const NOTICE: u32 = 1 << 16;
     /// Mail from outside (smtpd): a client is there to be told of a refusal.
     pub const EXTERNAL: u32 = FILTER | BCC | MAP | MILTER | AUTO_UTF8;
     /// Mail that local users left (pickup): a refusal becomes a notification.
     pub const SUBMITTED: u32 = EXTERNAL | BOUNCE;
     /// Mail that this system makes itself: notifications, forwarded mail.
     pub const INTERNAL: u32 = MAP;
-}
-
-/// Why a message was not accepted. The values are those of Postfix's postdrop and cleanup.
-pub mod status {
-    /// The client broke the protocol.
-    pub const BAD: u32 = 1;
-    /// The queue file cannot be written.
-    pub const WRITE: u32 = 2;
-    /// Larger than message_size_limit.
-    pub const SIZE: u32 = 4;
-    /// Refused for its content.
-    pub const CONTENT: u32 = 8;
-    /// More Received headers than hopcount_limit.
-    pub const HOPS: u32 = 16;
-    /// No recipients.
-    pub const NO_RECIPIENTS: u32 = 64;
-    /// Refused by a proxy filter.
-    pub const PROXY: u32 = 128;
-    /// Not now.
-    pub const DEFER: u32 = 256;
-    /// The sender may not send.
-    pub const NO_PERMISSION: u32 = 512;
-    /// Bare line feeds.
-    pub const BARE_LF: u32 = 65536;
 }
 
 /// A message on its way into cleanup.

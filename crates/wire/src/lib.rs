@@ -3,6 +3,7 @@
 
 pub mod attr0;
 pub mod fields;
+pub mod outcome;
 pub mod postdrop;
 pub mod showq;
 pub mod status;

@@ -206,22 +206,22 @@ pub fn write_error() -> Rejection {
     Rejection::new(451, Status::new(4, 3, 0), "Error: queue file write error")
 }
 
-/// Status bits in the order of their weight, with what they mean to the client.
-const OUTCOMES: [(u32, u16, Status, &str); 9] = [
-    (status::DEFER, 451, Status::new(4, 7, 1), "service unavailable"),
-    (status::BAD, 451, Status::new(4, 3, 0), "internal protocol error"),
-    (status::NO_RECIPIENTS, 550, Status::new(5, 1, 0), "no recipients specified"),
-    (status::HOPS, 554, Status::new(5, 4, 0), "too many hops"),
-    (status::SIZE, 552, Status::new(5, 3, 4), "message file too big"),
-    (status::CONTENT, 550, Status::new(5, 7, 1), "message content rejected"),
-    (status::WRITE, 451, Status::new(4, 3, 0), "queue file write error"),
-    (status::NO_PERMISSION, 550, Status::new(5, 7, 1), "service denied"),
-    (status::BARE_LF, 550, Status::new(5, 5, 2), "bare <LF> received"),
-];
+/// What the bits of an outcome mean to the client.
+fn code_of(bit: u32) -> (u16, Status) {
+    match bit {
+        status::DEFER => (451, Status::new(4, 7, 1)),
+        status::NO_RECIPIENTS => (550, Status::new(5, 1, 0)),
+        status::HOPS => (554, Status::new(5, 4, 0)),
+        status::SIZE => (552, Status::new(5, 3, 4)),
+        status::CONTENT | status::NO_PERMISSION => (550, Status::new(5, 7, 1)),
+        status::BARE_LF => (550, Status::new(5, 5, 2)),
+        _ => (451, Status::new(4, 3, 0)),
+    }
+}
 
 fn rejection_of(outcome: &Outcome, hostname: &str) -> Rejection {
-    let known = OUTCOMES.iter().find(|(bit, ..)| outcome.status & bit != 0);
-    let (bit, code, status, text) = known.copied().unwrap_or(OUTCOMES[1]);
+    let (bit, text) = status::weightiest(outcome.status).unwrap_or((status::BAD, status::sentence(status::BAD)));
+    let (code, status) = code_of(bit);
     if outcome.reason.is_empty() {
         let head = if bit == status::BARE_LF { format!("{hostname} ") } else { String::new() };
         return Rejection::new(code, status, format!("{head}Error: {text}"));

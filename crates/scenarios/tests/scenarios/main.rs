@@ -18,6 +18,7 @@ mod names;
 mod operate;
 mod queue_tools;
 mod racing;
+mod refused;
 mod refuses;
 mod relay;
 mod reload;
