@@ -119,7 +119,7 @@ pub fn status_of(reply: &Reply) -> Status {
         5 => 5,
         _ => 4,
     };
-    let known = reply.enhanced().and_then(|(status, _)| Status::parse(status));
+    let known = reply.enhanced().and_then(Status::parse);
     known.unwrap_or(Status::new(class, 0, 0))
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use dsn::Status;
-use smtp_protocol::{Extensions, Input, Newline, Reply, ReplyError, ReplyParser};
+use smtp_protocol::{Extensions, Input, Malformed, Newline, Reply, ReplyParser};
 
 use crate::connect::connect;
 use crate::failure::Failure;
@@ -244,14 +244,17 @@ impl Session {
             if self.debug {
                 logging::info!("< {}: {}", self.server.relay(), text::printable(line.bytes));
             }
-            match self.parser.line(line.bytes) {
+            let parsed = self.parser.line(line.bytes);
+            for text in self.parser.excess() {
+                logging::warning!("{}: {text}", self.server.relay());
+            }
+            match parsed {
                 Ok(Some(reply)) => {
                     self.closing |= reply.code() == 421;
                     return Ok(Some(reply));
                 }
                 Ok(None) => {}
-                Err(ReplyError::Malformed(line)) => self.stray(&line)?,
-                Err(ReplyError::TooManyLines) => return Err(Broken::Malformed),
+                Err(Malformed(line)) => self.stray(&line)?,
             }
         }
         if self.input.pending().len() > LONGEST_LINE { Err(Broken::Malformed) } else { Ok(None) }
@@ -324,7 +327,7 @@ impl Session {
 
     /// Whether a greeting or hello begins with the name of this machine.
     fn is_named_as_this_machine(&self, reply: &Reply, settings: &Settings) -> bool {
-        let first = reply.lines().first().map(Vec::as_slice).unwrap_or_default();
+        let first = reply.lines().next().unwrap_or_default();
         let name = first.split(|byte| *byte == b' ').next().unwrap_or_default();
         self.may_loop(settings) && name.eq_ignore_ascii_case(settings.hostname.as_bytes())
     }
@@ -341,7 +344,7 @@ impl Session {
 }
 
 fn has_word(greeting: &Reply, word: &[u8]) -> bool {
-    let mut words = greeting.lines().iter().flat_map(|line| line.split(|byte| *byte == b' '));
+    let mut words = greeting.lines().flat_map(|line| line.split(|byte| *byte == b' '));
     words.any(|found| found.eq_ignore_ascii_case(word))
 }
 

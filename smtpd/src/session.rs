@@ -304,9 +304,9 @@ impl Session {
 
 /// The same reply as one that may be tried again.
 fn softened(reply: &Reply) -> Reply {
-    let lines = reply.lines().iter().map(|line| match line.strip_prefix(b"5.") {
-        Some(rest) => [b"4.", rest].concat(),
-        None => line.clone(),
+    let lines = reply.lines().map(|line| match line.strip_prefix(b"5.") {
+        Some(rest) => [&b"4."[..], rest].concat(),
+        None => line.to_vec(),
     });
     Reply::lines_of(reply.code() - 100, lines.collect())
 }

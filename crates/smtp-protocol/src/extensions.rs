@@ -39,7 +39,7 @@ impl Extensions {
     /// `discard` says true. Keywords come to it in upper case.
     pub fn parse(reply: &Reply, discard: impl Fn(&str) -> bool) -> Extensions {
         let mut found = Extensions::default();
-        for line in reply.lines().iter().skip(1) {
+        for line in reply.lines().skip(1) {
             let line = String::from_utf8_lossy(line).to_ascii_uppercase();
             let mut words = line.split([' ', '\t', '=']).filter(|word| !word.is_empty());
             if let Some(keyword) = words.next()

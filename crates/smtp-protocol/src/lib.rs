@@ -32,6 +32,6 @@ pub use chunk::{Chunk, ChunkDecoder};
 pub use content::{Content, Decoder};
 pub use extensions::Extensions;
 pub use line::{Input, Line, Newline};
-pub use reply::{Reply, ReplyError, ReplyParser};
+pub use reply::{Malformed, Reply, ReplyParser};
 pub use stuffing::Stuffer;
 pub use verb::{Command, Verb};

@@ -1,35 +1,38 @@
 //! Replies: the server writes them, the client reads them.
 //!
 //! A reply keeps its lines as they are on the wire, enhanced status code included, because the client logs
-//! and returns them verbatim. A reply is written in one piece, so that a group of replies costs one system
+//! and returns them verbatim. What is kept of a reply is bounded here, where it enters: it goes into log lines,
+//! logs of messages and notifications, once for each recipient. A reply is written in one piece, so that a group of replies costs one system
 //! call. Text that goes out is cut and freed of control characters: nothing that a client said can add a
 //! line to a reply.
-
-use std::fmt;
 
 /// The longest line that is written, without CR LF. RFC 5321 4.5.3.1.5.
 pub const LINE_LIMIT: usize = 510;
 
-/// The most lines that a [`ReplyParser`] keeps of one reply; later ones are dropped.
-pub const LINES_KEPT: usize = 100;
-
-/// The most bytes that a [`ReplyParser`] keeps of one line.
-pub const LINE_KEPT: usize = 2048;
-
-/// The most lines that a [`ReplyParser`] reads of one reply before it gives up.
-pub const LINES_READ: usize = 1000;
+/// The most bytes that a [`ReplyParser`] keeps of one line; and with this many bytes no further line is kept. So a
+/// reply has at most twice as many, in at most [`TEXT_KEPT`] / 4 lines. Both are told by [`ReplyParser::excess`].
+pub const TEXT_KEPT: usize = 2048;
 
 /// One reply: a code and at least one line of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     code: u16,
-    lines: Vec<Vec<u8>>,
+    lines: Vec<Line>,
+    /// The enhanced status code of the last line, if it has one.
+    status: Option<Vec<u8>>,
+}
+
+/// A line without CR LF: its code, and what follows the separator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    code: u16,
+    text: Vec<u8>,
 }
 
 impl Reply {
     /// A reply of one line without an enhanced status code, as greetings and HELO have it.
     pub fn plain(code: u16, text: impl AsRef<[u8]>) -> Reply {
-        Reply { code, lines: vec![text.as_ref().to_vec()] }
+        Reply::lines_of(code, vec![text.as_ref().to_vec()])
     }
 
     /// A reply of one line with its enhanced status code (`5.1.1`), RFC 2034.
@@ -39,13 +42,14 @@ impl Reply {
         line.extend_from_slice(status.as_bytes());
         line.push(b' ');
         line.extend_from_slice(text);
-        Reply { code, lines: vec![line] }
+        Reply::lines_of(code, vec![line])
     }
 
     /// A reply of several lines, such as that to EHLO. No lines are one empty line.
     pub fn lines_of(code: u16, lines: Vec<Vec<u8>>) -> Reply {
         let lines = if lines.is_empty() { vec![Vec::new()] } else { lines };
-        Reply { code, lines }
+        let status = lines.last().and_then(|line| split_status(line)).map(|(status, _)| status.to_vec());
+        Reply { code, lines: lines.into_iter().map(|text| Line { code, text }).collect(), status }
     }
 
     /// The reply code; of any class in replies that were parsed, since a server that says 150 or 999 has answered as well.
@@ -64,16 +68,14 @@ impl Reply {
     }
 
     /// The lines without code and CR LF, enhanced status code included. Never empty.
-    pub fn lines(&self) -> &[Vec<u8>] {
-        &self.lines
+    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().map(|line| line.text.as_slice())
     }
 
-    /// The enhanced status code at the start of the first line, when its class is that of the reply code;
-    /// and the text after it.
-    pub fn enhanced(&self) -> Option<(&[u8], &[u8])> {
-        let line = self.lines.first()?;
-        let (status, rest) = split_status(line)?;
-        (u16::from(status[0].wrapping_sub(b'0')) == self.class()).then_some((status, rest))
+    /// The enhanced status code at the start of the last line, when its class is that of the reply code.
+    pub fn enhanced(&self) -> Option<&[u8]> {
+        let status = self.status.as_deref()?;
+        (u16::from(status[0].wrapping_sub(b'0')) == self.class()).then_some(status)
     }
 
     /// The reply as it was on the wire, lines separated by a blank: `550-5.1.1 a 550 5.1.1 b`. This is
@@ -104,11 +106,11 @@ impl Reply {
     }
 
     fn each(&self, mut visit: impl FnMut(&[u8], u8, &[u8])) {
-        let code =
-            [b'0' + (self.code / 100 % 10) as u8, b'0' + (self.code / 10 % 10) as u8, b'0' + (self.code % 10) as u8];
+        let digits =
+            |code: u16| [b'0' + (code / 100 % 10) as u8, b'0' + (code / 10 % 10) as u8, b'0' + (code % 10) as u8];
         let last = self.lines.len().saturating_sub(1);
         for (at, line) in self.lines.iter().enumerate() {
-            visit(&code, if at == last { b' ' } else { b'-' }, line);
+            visit(&digits(line.code), if at == last { b' ' } else { b'-' }, &line.text);
         }
     }
 }
@@ -138,35 +140,21 @@ fn push_clean(out: &mut Vec<u8>, text: &[u8]) {
     }));
 }
 
-/// Reads one reply, line by line.
+/// Reads one reply, line by line. However long it is, a bounded part is kept; how long it may take is up to the caller.
 #[derive(Debug, Default)]
 pub struct ReplyParser {
-    code: Option<u16>,
-    lines: Vec<Vec<u8>>,
-    seen: usize,
+    lines: Vec<Line>,
+    /// Bytes of the lines, with codes, separators and line ends.
+    kept: usize,
+    excess: Vec<String>,
+    long_line: bool,
+    long_reply: bool,
 }
 
-/// Why a line is not part of a reply.
+/// A line that is not part of a reply: it does not begin with three digits and a blank, a hyphen or its end.
+/// Its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReplyError {
-    /// The line does not begin with three digits and a blank, a hyphen or its end.
-    Malformed(Vec<u8>),
-    /// More than [`LINES_READ`] lines.
-    TooManyLines,
-}
-
-impl fmt::Display for ReplyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ReplyError::Malformed(line) => {
-                write!(f, "non-SMTP response: {}", String::from_utf8_lossy(line))
-            }
-            ReplyError::TooManyLines => write!(f, "reply of more than {LINES_READ} lines"),
-        }
-    }
-}
-
-impl std::error::Error for ReplyError {}
+pub struct Malformed(pub Vec<u8>);
 
 impl ReplyParser {
     /// A parser before the first line of a reply.
@@ -176,27 +164,51 @@ impl ReplyParser {
 
     /// Takes the next line (without CR LF). The whole reply after its last line, else `None`; the parser is
     /// then ready for the next reply. The code of the last line is the code of the reply.
-    pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, ReplyError> {
+    pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, Malformed> {
         let Some((code, last, text)) = parse_line(line) else {
-            let quoted = line[..line.len().min(LINE_KEPT)].to_vec();
             *self = ReplyParser::default();
-            return Err(ReplyError::Malformed(quoted));
+            return Err(Malformed(line[..line.len().min(TEXT_KEPT)].to_vec()));
         };
-        self.code = Some(code);
-        self.seen += 1;
-        if self.lines.len() < LINES_KEPT {
-            self.lines.push(text[..text.len().min(LINE_KEPT)].to_vec());
+        self.keep(code, line, text);
+        if !last {
+            return Ok(None);
         }
-        if last {
-            let parser = std::mem::take(self);
-            return Ok(Some(Reply { code, lines: parser.lines }));
-        }
-        if self.seen >= LINES_READ {
-            *self = ReplyParser::default();
-            return Err(ReplyError::TooManyLines);
-        }
-        Ok(None)
+        let status = split_status(text).map(|(status, _)| status.to_vec());
+        let lines = std::mem::take(&mut self.lines);
+        (self.kept, self.long_line, self.long_reply) = (0, false, false);
+        Ok(Some(Reply { code, lines, status }))
     }
+
+    /// What the log should hear of a reply that was not kept whole: `response longer than 2048: ...`. Once for each.
+    pub fn excess(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.excess)
+    }
+
+    fn keep(&mut self, code: u16, line: &[u8], text: &[u8]) {
+        if line.len() > TEXT_KEPT && !std::mem::replace(&mut self.long_line, true) {
+            self.excess.push(format!("response longer than {TEXT_KEPT}: {}...", start_of(line)));
+        }
+        if self.kept < TEXT_KEPT {
+            let text = &text[..text.len().min(TEXT_KEPT - 4)];
+            self.lines.push(Line { code, text: text.to_vec() });
+            self.kept += usize::from(self.kept > 0) + (line.len()).min(TEXT_KEPT);
+        } else if !std::mem::replace(&mut self.long_reply, true) {
+            let mut kept = Vec::new();
+            for line in &self.lines {
+                kept.extend_from_slice(format!("{}-", line.code).as_bytes());
+                kept.extend_from_slice(&line.text[..line.text.len().min(QUOTED)]);
+                kept.push(b'\n');
+            }
+            self.excess.push(format!("multi-line response longer than {TEXT_KEPT} {}...", start_of(&kept)));
+        }
+    }
+}
+
+/// Bytes of a reply that a warning about its length shows.
+const QUOTED: usize = 30;
+
+fn start_of(bytes: &[u8]) -> String {
+    text::printable(&bytes[..bytes.len().min(QUOTED)])
 }
 
 /// Code, whether this is the last line, and text of one reply line.
@@ -259,7 +271,7 @@ mod tests {
 
     #[test]
     fn the_enhanced_status_counts_only_in_the_class_of_the_code() {
-        assert_eq!(Reply::plain(550, "5.1.1 no").enhanced(), Some((&b"5.1.1"[..], &b"no"[..])));
+        assert_eq!(Reply::plain(550, "5.1.1 no").enhanced(), Some(&b"5.1.1"[..]));
         assert_eq!(Reply::plain(450, "5.1.1 no").enhanced(), None);
         assert_eq!(Reply::plain(550, "5.1 no").enhanced(), None);
         assert_eq!(Reply::plain(550, "5.1.1234 no").enhanced(), None);
@@ -272,9 +284,35 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_without_end_is_given_up_after_a_bound() {
+    fn the_last_line_decides_over_code_and_status() {
+        let replies = parse(b"450-4.1.1 a\r\n550-5.1.3\r\n550 5.1.2 b\r\n550-5.1.1 a\r\n550 b\r\n");
+        assert_eq!((replies[0].code(), replies[0].enhanced()), (550, Some(&b"5.1.2"[..])));
+        assert_eq!(replies[0].verbatim(), b"450-4.1.1 a 550-5.1.3 550 5.1.2 b");
+        assert_eq!(replies[1].enhanced(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_reply_of_any_length_is_kept_in_part_and_that_is_told(lines in prop::collection::vec(0usize..5000, 1..3000)) {
+            let mut parser = ReplyParser::new();
+            for length in &lines {
+                prop_assert_eq!(parser.line(&[b"250-", "x".repeat(*length).as_bytes()].concat()), Ok(None));
+            }
+            let reply = parser.line(b"550 5.1.2 end").unwrap().unwrap();
+            let kept = reply.verbatim();
+            prop_assert!(kept.len() <= 2 * TEXT_KEPT + 4);
+            let is_cut = lines.iter().map(|length| length + 5).sum::<usize>() > kept.len();
+            prop_assert_eq!(!parser.excess().is_empty(), is_cut);
+            prop_assert_eq!((reply.code(), reply.enhanced()), (550, Some(&b"5.1.2"[..])));
+        }
+    }
+
+    #[test]
+    fn what_was_not_kept_is_told_as_postfix_does() {
         let mut parser = ReplyParser::new();
-        let error = (0..LINES_READ + 1).find_map(|_| parser.line(b"250-more").err());
-        assert_eq!(error, Some(ReplyError::TooManyLines));
+        parser.line(&[b"550-", "y".repeat(3000).as_bytes()].concat()).unwrap();
+        assert_eq!(parser.excess(), [format!("response longer than 2048: 550-{}...", "y".repeat(26))]);
+        parser.line(b"550 no").unwrap();
+        assert_eq!(parser.excess(), [format!("multi-line response longer than 2048 550-{}...", "y".repeat(26))]);
     }
 }
