@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use ipc::IpcError;
 use ipc::cleanup::{Message, flags, status};
 use logging::{info, warning};
+use message::header::is_continuation;
 use nix::fcntl::OFlag;
 use queue::record::{self, Record};
 use queue::{EnvelopeError, QueueId, QueueName, Reader, Type};
@@ -129,6 +130,8 @@ struct Submission<'a> {
     requeued: bool,
     arrival: i64,
     part: Part,
+    /// The next record is the first of the content.
+    begins_content: bool,
     sender: Option<Vec<u8>>,
 }
 
@@ -137,7 +140,17 @@ impl<'a> Submission<'a> {
         let uid = metadata.uid();
         let requeued = uid == pickup.owner && metadata.mode() & OTHERS_READ == 0;
         let (arrival, part) = (metadata.mtime(), Part::Envelope);
-        Self { pickup, id, reader: Reader::new(file), uid, requeued, arrival, part, sender: None }
+        Self {
+            pickup,
+            id,
+            reader: Reader::new(file),
+            uid,
+            requeued,
+            arrival,
+            part,
+            begins_content: false,
+            sender: None,
+        }
     }
 
     async fn send(mut self) -> Result<(), Failure> {
@@ -181,6 +194,10 @@ impl<'a> Submission<'a> {
                 Type::SENDER => self.sender = Some(data.to_vec()),
                 _ => {}
             }
+            if std::mem::take(&mut self.begins_content) && is_continuation(data) {
+                // It goes on with nothing of its author's, and must not go on with the trace header.
+                record::encode(message.records(), Type::LINE, b"");
+            }
             if !is_rewritten(self.part, kind) {
                 record::encode(message.records(), kind, data);
             }
@@ -208,6 +225,7 @@ impl<'a> Submission<'a> {
             return Err(EnvelopeError::NoSender.into());
         }
         self.part = Part::Content;
+        self.begins_content = true;
         let date = message::date::rfc5322(self.arrival);
         let lines = message::received::from_user(&self.pickup.hostname, self.uid, message.queue_id(), &date);
         for line in lines {

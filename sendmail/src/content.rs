@@ -89,6 +89,8 @@ impl Content {
 
     /// The end of the text: appends what is left; gives back the recipients that were found.
     pub fn finish(mut self, out: &mut Vec<u8>) -> Vec<Vec<u8>> {
+        // A last line without its end is a line.
+        self.finished |= self.is_final_dot();
         if !self.finished && !self.line.is_empty() {
             if self.line.len() > self.settings.piece {
                 self.put_piece(out);
@@ -119,7 +121,7 @@ impl Content {
                 self.line.pop();
             }
         }
-        if !self.continued && !self.settings.keep_dots && self.line == b"." {
+        if self.is_final_dot() {
             self.finished = true;
             return;
         }
@@ -134,6 +136,10 @@ impl Content {
         }
         self.continued = false;
         self.line.clear();
+    }
+
+    fn is_final_dot(&self) -> bool {
+        !self.continued && !self.settings.keep_dots && self.line == b"."
     }
 
     /// Shows the header reader what just went out.
@@ -187,6 +193,10 @@ mod tests {
         assert_eq!(shown(settings(), b"a\n.\nb\n"), "Na ");
         assert_eq!(shown(settings(), b"a\n.\r\nb\n"), "Na ");
         assert_eq!(shown(settings(), b"0123456789.\nb\n"), "L0123456789 N. Nb ");
+        assert_eq!(shown(settings(), b"a\n."), "Na ");
+        assert_eq!(shown(settings(), b"."), "");
+        assert_eq!(shown(settings(), b"0123456789."), "L0123456789 L. ");
+        assert_eq!(shown(Settings { keep_dots: true, ..settings() }, b"a\n."), "Na L. ");
         assert_eq!(shown(Settings { keep_dots: true, ..settings() }, b"a\n.\nb\n"), "Na N. Nb ");
     }
 

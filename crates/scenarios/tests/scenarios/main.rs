@@ -24,6 +24,7 @@ mod relay;
 mod reload;
 mod source_address;
 mod stock;
+mod submitted;
 mod swap;
 mod tables;
 mod users;
