@@ -6,26 +6,28 @@
 //! # Description
 //! Logs the text of the command line, or each line of standard input, as a program of the mail system would: to syslog
 //! or the postlog service as main.cf says, and to standard error. `-p` is info, warn, warning,
-//! error, fatal or panic; whatever it is, the exit status is 0. `-t` sets the tag in place of `postfix/postlog`, `-i` is
-//! accepted: lines always carry the process id; `-v` does nothing.
+//! error, fatal or panic in upper or lower case; whatever it is, the exit status is 0, after a pause of a
+//! second for the last two. `-t` sets the tag in place of
+//! `postfix/postlog`, `-i` is accepted: lines always carry the process id.
+//!
+//! # Privilege
+//! The caller's, and the group `$setgid_group`, to which the socket of the log belongs.
 //!
 //! # Diagnostics
 //! Exit status 1: the command line or main.cf cannot be understood.
 
-use std::ffi::OsStr;
 use std::io::{BufRead, Read};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use config::{Config, Terminal};
 use logging::Severity;
+use text::Options;
 
-/// Longest line of standard input that is taken as one.
-const MAX_LINE: u64 = 8192;
+/// Longest piece of a line of standard input in bytes; what follows is a line of its own.
+const MAX_LINE: u64 = 2048;
 
 fn main() -> ExitCode {
-    logging::set_up_command("postlog", false);
+    command::begin("postlog");
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -35,74 +37,110 @@ fn main() -> ExitCode {
     }
 }
 
+/// The command line.
 #[derive(Default)]
-struct Options {
-    directory: Option<PathBuf>,
+struct Request {
+    directory: Option<Vec<u8>>,
     severity: Option<Severity>,
     tag: Option<String>,
-    text: Vec<String>,
+    /// The words of the text, joined; none: standard input is read.
+    text: Option<Vec<u8>>,
 }
 
 fn run() -> Result<(), String> {
-    let options = options()?;
-    let directory = options.directory.clone().unwrap_or_else(Config::default_directory);
-    let config = Config::load(&directory, &[]).map_err(|error| error.to_string())?;
-    set_up_log(&config, options.tag.as_deref());
-    let severity = options.severity.unwrap_or(Severity::Info);
-    if options.text.is_empty() {
-        return lines(severity);
+    let request = Request::parse(std::env::args_os().skip(1))?;
+    let config = command::load(request.directory.as_deref())?;
+    set_up_log(&config, request.tag);
+    let severity = request.severity.unwrap_or(Severity::Info);
+    match request.text {
+        Some(text) => log(severity, &text),
+        None => lines(severity)?,
     }
-    logging::emit_text(severity, format_args!("{}", options.text.join(" ")));
+    if matches!(severity, Severity::Fatal | Severity::Panic) {
+        // A script that does this in a loop is as slow as a program that ends so.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
     Ok(())
 }
 
-fn options() -> Result<Options, String> {
-    let mut found = Options::default();
-    let mut options = text::Options::new("c:ip:t:v", std::env::args_os().skip(1));
-    loop {
-        match options.next_option() {
-            Ok(Some((b'c', value))) => found.directory = Some(PathBuf::from(OsStr::from_bytes(&value))),
-            Ok(Some((b'p', value))) => found.severity = Some(severity(&String::from_utf8_lossy(&value))?),
-            Ok(Some((b't', value))) => found.tag = Some(String::from_utf8_lossy(&value).into_owned()),
-            Ok(Some(_)) => {}
-            Ok(None) => break,
-            Err(error) => {
-                eprintln!("postlog: {error}");
-                return Err("usage: postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]".to_owned());
+impl Request {
+    fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, String> {
+        const USAGE: &str = "usage: postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]";
+        let mut options = Options::new("c:ip:t:v", arguments);
+        let mut request = Self::default();
+        loop {
+            let (letter, value) = match options.next_option() {
+                Ok(Some(option)) => option,
+                Ok(None) => break,
+                Err(error) => {
+                    eprintln!("postlog: {error}");
+                    return Err(USAGE.to_owned());
+                }
+            };
+            match letter {
+                b'c' => request.directory = Some(value),
+                b'p' => request.severity = Some(severity(&value)?),
+                b't' => request.tag = Some(text::printable(&value)),
+                _ => {}
             }
         }
+        let words: Vec<_> = options.operands().into_iter().map(|word| word.into_encoded_bytes()).collect();
+        request.text = (!words.is_empty()).then(|| words.join(&b' '));
+        Ok(request)
     }
-    found.text = options.operands().into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    Ok(found)
 }
 
-fn severity(name: &str) -> Result<Severity, String> {
-    Ok(match name {
-        "info" => Severity::Info,
-        "warn" | "warning" => Severity::Warning,
-        "error" => Severity::Error,
-        "fatal" => Severity::Fatal,
-        "panic" => Severity::Panic,
-        other => return Err(format!("bad severity: \"{other}\"")),
+fn severity(name: &[u8]) -> Result<Severity, String> {
+    Ok(match name.to_ascii_lowercase().as_slice() {
+        b"info" => Severity::Info,
+        b"warn" | b"warning" => Severity::Warning,
+        b"error" => Severity::Error,
+        b"fatal" => Severity::Fatal,
+        b"panic" => Severity::Panic,
+        _ => return Err(format!("bad severity: \"{}\"", text::printable(name))),
     })
 }
 
+/// Logs each line of standard input, a long one in pieces.
 fn lines(severity: Severity) -> Result<(), String> {
     let mut input = std::io::stdin().lock();
     loop {
         let mut line = Vec::new();
         let read = input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
-        match read.map_err(|error| format!("read standard input: {error}"))? {
+        match read.map_err(|error| format!("read standard input: {}", text::system_error(&error)))? {
             0 => return Ok(()),
-            _ => logging::emit_text(severity, format_args!("{}", String::from_utf8_lossy(line.trim_ascii_end()))),
+            _ => log(severity, line.strip_suffix(b"\n").unwrap_or(&line)),
         }
     }
 }
 
-fn set_up_log(config: &Config, tag: Option<&str>) {
-    let mut setup = config.log_setup("postlog", Terminal::Also);
-    if let Some((name, program)) = tag.map(|tag| tag.rsplit_once('/').unwrap_or(("", tag))) {
-        (setup.syslog_name, setup.program) = (name.to_owned(), program.to_owned());
+fn log(severity: Severity, line: &[u8]) {
+    logging::emit_text(severity, format_args!("{}", text::printable(line)));
+}
+
+fn set_up_log(config: &Config, tag: Option<String>) {
+    logging::set_up(logging::Setup { tag, ..config.log_setup("postlog", Terminal::Also) });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &[&str]) -> Result<Request, String> {
+        Request::parse(line.iter().map(std::ffi::OsString::from))
     }
-    logging::set_up(setup);
+
+    #[test]
+    fn what_follows_the_first_word_is_text() {
+        let request = parse(&["-p", "Warn", "x", "-p", "error"]).unwrap();
+        assert_eq!(request.text.as_deref(), Some(&b"x -p error"[..]));
+        assert!(matches!(request.severity, Some(Severity::Warning)));
+        assert_eq!(parse(&["-t", "a/b"]).unwrap().tag.as_deref(), Some("a/b"));
+        assert!(parse(&["-i"]).unwrap().text.is_none());
+    }
+
+    #[test]
+    fn a_severity_that_is_none_is_named() {
+        assert_eq!(parse(&["-p", "bogus", "x"]).err().as_deref(), Some("bad severity: \"bogus\""));
+    }
 }

@@ -25,6 +25,7 @@
 //! log.
 
 mod messages;
+mod place;
 mod repair;
 
 use std::io::BufRead;

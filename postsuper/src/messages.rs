@@ -4,9 +4,13 @@ use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use logging::{info, warning};
+use queue::scan::Found;
 use queue::{FORCE_EXPIRE, QueueId, QueueName, Spool, delivery_log};
+
+use crate::place::{place, tell_stranger};
 
 /// Owner bits of a complete file.
 const COMPLETE: u32 = 0o700;
@@ -47,9 +51,13 @@ impl Action {
 
     /// Does it to the selected messages in `queues`, or in those that it is meant for.
     pub fn apply(&self, spool: &Spool, selection: &Selection, queues: &[QueueName]) {
-        let queues: Vec<_> = if queues.is_empty() { self.default_queues().to_vec() } else { queues.to_vec() };
+        let everywhere = queues.is_empty();
+        let queues: Vec<_> = if everywhere { self.default_queues().to_vec() } else { queues.to_vec() };
         if selection.all {
             self.apply_to_all(spool, &queues);
+            if everywhere && self.letter == b'd' {
+                remove_lonely_logs(spool);
+            }
             return;
         }
         for id in &selection.ids {
@@ -63,27 +71,44 @@ impl Action {
 
     fn apply_to_all(&self, spool: &Spool, queues: &[QueueName]) {
         for queue in queues {
-            let scan = match spool.scan(*queue) {
-                Ok(scan) => scan,
+            let mut scan = match spool.scan(*queue) {
+                Ok(scan) => scan.keep_strangers(),
                 Err(error) => {
                     warning!("open directory {queue}: {}", text::system_error(&error));
                     continue;
                 }
             };
-            for found in scan {
+            for found in scan.by_ref() {
                 match found {
-                    Ok(found) => drop(self.one(spool, *queue, &found.id, false)),
+                    Ok(found) => self.found(spool, *queue, &found),
                     Err(error) => warning!("read directory {queue}: {}", text::system_error(&error)),
                 }
             }
+            scan.strangers().iter().for_each(|path| tell_stranger(path));
         }
     }
 
+    /// Does it to a message that a scan came upon, wherever it lies.
+    fn found(&self, spool: &Spool, queue: QueueName, found: &Found) {
+        let path = spool.path(queue, &found.id);
+        let is_complete = |path: &Path| fs::symlink_metadata(path).is_ok_and(|file| is_complete(&file));
+        if found.path != path && is_complete(&found.path) && !path.exists() {
+            match place(&found.path, &path) {
+                Ok(()) => {}
+                Err(why) => return warning!("{why}"),
+            }
+        }
+        self.one(spool, queue, &found.id, false);
+    }
+
+    /// The queues that it is meant for. A message is requeued by way of maildrop, and can be deleted there.
     fn default_queues(&self) -> &'static [QueueName] {
+        use QueueName::{Active, Deferred, Hold, Incoming, Maildrop};
         match self.letter {
-            b'h' => &[QueueName::Incoming, QueueName::Active, QueueName::Deferred],
-            b'H' => &[QueueName::Hold],
-            _ => &[QueueName::Hold, QueueName::Incoming, QueueName::Active, QueueName::Deferred],
+            b'h' => &[Incoming, Active, Deferred],
+            b'H' => &[Hold],
+            b'd' => &[Maildrop, Hold, Incoming, Active, Deferred],
+            _ => &[Hold, Incoming, Active, Deferred],
         }
     }
 
@@ -166,11 +191,31 @@ impl Action {
     }
 }
 
+/// Removes the logs of messages that are gone.
+fn remove_lonely_logs(spool: &Spool) {
+    use QueueName::{Active, Corrupt, Deferred, Hold, Incoming};
+    for log in [QueueName::Bounce, QueueName::Defer, QueueName::Trace] {
+        let Ok(scan) = spool.scan(log) else { continue };
+        for found in scan.flatten() {
+            let is_somewhere = |queue: &QueueName| spool.path(*queue, &found.id).exists();
+            if ![Incoming, Active, Deferred, Hold, Corrupt].iter().any(is_somewhere)
+                && let Err(error) = delivery_log::remove(spool, log, &found.id)
+            {
+                warning!("remove {log}/{}: {}", found.id, text::system_error(&error));
+            }
+        }
+    }
+}
+
 /// The mode of a complete message; nothing for what is not there or not complete.
 fn complete_mode(spool: &Spool, queue: QueueName, id: &QueueId) -> Option<u32> {
     let is_log = matches!(queue, QueueName::Bounce | QueueName::Defer | QueueName::Trace | QueueName::Flush);
     let metadata = fs::symlink_metadata(spool.path(queue, id)).ok().filter(|_| !is_log)?;
-    (metadata.is_file() && metadata.mode() & COMPLETE == COMPLETE).then_some(metadata.mode())
+    is_complete(&metadata).then_some(metadata.mode())
+}
+
+fn is_complete(file: &fs::Metadata) -> bool {
+    file.is_file() && file.mode() & COMPLETE == COMPLETE
 }
 
 /// The totals, as operators know them.
@@ -180,10 +225,7 @@ pub fn report_totals(actions: &[(Action, Selection)]) {
     }
     report(actions, b'h', "Placed on hold", |action| &action.done);
     report(actions, b'H', "Released from hold", |action| &action.done);
-    let released = |(action, _): &&(Action, Selection)| action.released.get() > 0;
-    if let Some((action, _)) = actions.iter().find(released) {
-        info!("Released from hold: {}", count(action.released.get()));
-    }
+    report(actions, b'f', "Released from hold", |action| &action.released);
 }
 
 fn report(actions: &[(Action, Selection)], letter: u8, what: &str, counter: impl Fn(&Action) -> &Cell<usize>) {

@@ -7,12 +7,14 @@
 use std::collections::HashSet;
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use logging::warning;
 use queue::{QueueId, QueueName, Spool};
+
+use crate::place::{place, tell_stranger};
 
 /// What is added to a name between its two steps.
 const SUFFIX: &str = "#FIX";
@@ -142,14 +144,11 @@ impl Repair<'_> {
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         let base = name.strip_suffix(SUFFIX.as_bytes()).unwrap_or(name);
         let Some(id) = QueueId::parse(base) else {
-            // The temporary name of a file that is being made.
-            if !is_temporary(name) {
-                warning!("bogus file name: {}", path.display());
-            }
+            tell_stranger(path);
             return Ok(());
         };
         if !holds_messages(queue) {
-            return self.place(path, &self.spool.path(queue, &id));
+            return place(path, &self.spool.path(queue, &id));
         }
         let Some(inode) = id.inode() else {
             warning!("bogus file name: {}", path.display());
@@ -158,7 +157,7 @@ impl Repair<'_> {
         let is_short_enough = self.keep_long || !id.is_long();
         let matches = inode == metadata.ino() || (id.is_long() && !self.long_names);
         if is_short_enough && matches {
-            return self.place(path, &self.spool.path(queue, &id));
+            return place(path, &self.spool.path(queue, &id));
         }
         if base.len() < name.len() {
             warning!("name/inode mismatch: {}", path.display());
@@ -168,11 +167,11 @@ impl Repair<'_> {
         for log in [QueueName::Bounce, QueueName::Defer, QueueName::Trace] {
             let old = self.spool.path(log, &id);
             if old.exists() {
-                self.place(&old, &suffixed(&self.spool.path(log, &new)))?;
+                place(&old, &suffixed(&self.spool.path(log, &new)))?;
             }
         }
         let target = suffixed(&self.spool.path(queue, &new));
-        self.place(path, &target)?;
+        place(path, &target)?;
         renamed.insert(target);
         Ok(())
     }
@@ -185,33 +184,10 @@ impl Repair<'_> {
             old.with_inode(inode)
         }
     }
-
-    fn place(&self, from: &Path, to: &Path) -> Result<(), String> {
-        if from == to {
-            return Ok(());
-        }
-        let renamed = match fs::rename(from, to) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let parent = to.parent().unwrap_or(Path::new("."));
-                let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(parent);
-                made.and_then(|()| fs::rename(from, to))
-            }
-            result => result,
-        };
-        renamed
-            .map_err(|error| format!("rename {} to {}: {}", from.display(), to.display(), text::system_error(&error)))
-    }
 }
 
 fn holds_messages(queue: QueueName) -> bool {
     !matches!(queue, QueueName::Defer | QueueName::Bounce | QueueName::Trace | QueueName::Flush)
-}
-
-/// `USEC.PID`
-fn is_temporary(name: &[u8]) -> bool {
-    let mut parts = name.split(|b| *b == b'.');
-    let mut digits = || parts.next().is_some_and(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit));
-    digits() && digits() && parts.next().is_none()
 }
 
 fn suffixed(path: &Path) -> PathBuf {

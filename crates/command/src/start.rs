@@ -34,16 +34,24 @@ pub fn directory(option: Option<&[u8]>) -> PathBuf {
 /// # Errors
 /// A sentence: the directory may not be used, or main.cf cannot.
 pub fn configure(program: &'static str, option: Option<&[u8]>) -> Result<Config, String> {
-    let directory = directory(option);
-    if has_borrowed_rights() && directory != Path::new(DEFAULT_DIRECTORY) {
-        check_directory(&directory)?;
-    }
-    let config = Config::load(&directory, &[]).map_err(|error| error.to_string())?;
+    let config = load(option)?;
     logging::set_up(config.log_setup(program, Terminal::Also));
     for warning in config.warnings() {
         logging::warning!("{warning}");
     }
     Ok(config)
+}
+
+/// Reads main.cf, and decides nothing about messages.
+///
+/// # Errors
+/// As [`configure`].
+pub fn load(option: Option<&[u8]>) -> Result<Config, String> {
+    let directory = directory(option);
+    if has_borrowed_rights() && directory != Path::new(DEFAULT_DIRECTORY) {
+        check_directory(&directory)?;
+    }
+    Config::load(&directory, &[]).map_err(|error| error.to_string())
 }
 
 /// True when the process has rights that its caller does not have and the caller is not root.

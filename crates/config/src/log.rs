@@ -38,6 +38,7 @@ impl Config {
         Setup {
             program: program.to_owned(),
             syslog_name: text("syslog_name"),
+            tag: None,
             host: text("myhostname").split('.').next().unwrap_or_default().to_owned(),
             destinations,
             fallback: (!maillog_file.is_empty()).then(|| maillog_file.into()),

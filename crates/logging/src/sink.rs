@@ -34,6 +34,8 @@ pub struct Setup {
     pub program: String,
     /// syslog_name, or `postfix` as long as it is not known.
     pub syslog_name: String,
+    /// The whole tag, in place of the one that is made of the two.
+    pub tag: Option<String>,
     /// Host name up to its first dot.
     pub host: String,
     /// Where lines go.
@@ -245,6 +247,9 @@ fn append(path: &std::path::Path, mut line: String) -> io::Result<()> {
 }
 
 fn compose_tag(setup: &Setup) -> String {
+    if let Some(tag) = &setup.tag {
+        return tag.clone();
+    }
     let name = match std::env::var("MAIL_LOGTAG") {
         Ok(name) if !name.is_empty() && setup.syslog_name.is_empty() => name,
         _ if setup.syslog_name.is_empty() => "postfix".to_owned(),
@@ -319,6 +324,7 @@ mod tests {
         drop(std::fs::remove_file(&path));
         let first = UnixDatagram::bind(&path).unwrap();
         set_up(Setup {
+            tag: None,
             program: "smtpd".into(),
             syslog_name: "postfix/submission".into(),
             host: "mx".into(),

@@ -1,7 +1,8 @@
 //! Scanning one queue: the identifiers of its files, one at a time.
 //!
 //! The scan holds one open directory a level, whatever the queue holds. Names that are no
-//! identifiers are passed over. What a scan yields may be gone when the caller looks.
+//! identifiers are passed over, or given to who asks for them. What a scan yields may be gone when
+//! the caller looks.
 
 use std::fs::{self, ReadDir};
 use std::io;
@@ -24,14 +25,28 @@ pub struct Found {
 /// The files of one queue, in the order of the directory.
 pub struct Scan {
     levels: Vec<ReadDir>,
+    strangers: Option<Vec<PathBuf>>,
+}
+
+impl Scan {
+    /// Keeps what is no identifier, for [`strangers`](Self::strangers).
+    pub fn keep_strangers(mut self) -> Self {
+        self.strangers = Some(Vec::new());
+        self
+    }
+
+    /// What was passed over since the last call.
+    pub fn strangers(&mut self) -> Vec<PathBuf> {
+        self.strangers.as_mut().map(std::mem::take).unwrap_or_default()
+    }
 }
 
 impl Spool {
     /// Starts a scan of `queue`. A directory that is missing is an empty queue.
     pub fn scan(&self, queue: QueueName) -> io::Result<Scan> {
         match fs::read_dir(self.queue(queue)) {
-            Ok(directory) => Ok(Scan { levels: vec![directory] }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Scan { levels: Vec::new() }),
+            Ok(directory) => Ok(Scan { levels: vec![directory], strangers: None }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Scan { levels: Vec::new(), strangers: None }),
             Err(error) => Err(error),
         }
     }
@@ -57,6 +72,9 @@ impl Iterator for Scan {
             };
             let name = entry.file_name();
             let Some(id) = QueueId::parse(name.as_encoded_bytes()) else {
+                if let Some(strangers) = &mut self.strangers {
+                    strangers.push(entry.path());
+                }
                 continue;
             };
             let path = entry.path();

@@ -100,3 +100,58 @@ fn postcat_shows_envelope_and_message_of_a_queue_file() {
         }
     });
 }
+
+/// What a command says on standard error.
+fn said(mail: &Instance, program: &str, arguments: &[&str]) -> String {
+    String::from_utf8_lossy(&mail.run(program, arguments).stderr).into_owned()
+}
+
+#[test]
+fn postsuper_deletes_what_waits_in_maildrop_and_what_it_has_put_there() {
+    scenario(|| {
+        let (mut mail, _sink, _) = with_deferred_message();
+        mail.stop();
+        mail.sendmail(&["-f", "a@client.test", "x@other.test"], "Subject: early\n\nbody\n");
+        mail.sendmail(&["-f", "a@client.test", "x@other.test"], "Subject: late\n\nbody\n");
+        let waiting = mail.queue_ids("maildrop");
+        assert_eq!(waiting.len(), 2);
+        let told = said(&mail, "postsuper", &["-d", &waiting[0]]);
+        assert!(told.contains(&format!("postsuper: {}: removed\npostsuper: Deleted: 1 message", waiting[0])), "{told}");
+        let told = said(&mail, "postsuper", &["-r", "ALL"]);
+        assert!(told.contains("postsuper: Requeued: 1 message"), "{told}");
+        assert_eq!(mail.queue_ids("maildrop").len(), 2);
+        let told = said(&mail, "postsuper", &["-d", "ALL"]);
+        assert!(told.contains("postsuper: Deleted: 2 messages"), "{told}");
+        for queue in ["maildrop", "deferred", "defer"] {
+            assert_eq!(mail.queue_ids(queue), Vec::<String>::new(), "{queue}");
+        }
+    });
+}
+
+#[test]
+fn postsuper_finds_all_messages_where_another_hash_queue_depth_has_put_them() {
+    scenario(|| {
+        let (mut mail, _sink, id) = with_deferred_message();
+        mail.stop();
+        let file = mail.queue_file("deferred", &id).expect("queue file");
+        let elsewhere = mail.queue().join("deferred").join("Z");
+        std::fs::rename(file.parent().expect("a hashed queue"), elsewhere).expect("moved");
+        let told = said(&mail, "postsuper", &["-h", "ALL"]);
+        assert!(told.contains("postsuper: Placed on hold: 1 message"), "{told}");
+        assert_eq!(mail.queue_ids("hold"), [id]);
+    });
+}
+
+#[test]
+fn postsuper_f_tells_how_many_messages_it_has_released() {
+    scenario(|| {
+        let (mut mail, _sink, id) = with_deferred_message();
+        mail.stop();
+        let told = said(&mail, "postsuper", &["-f", &id]);
+        let totals = "postsuper: Force-expired: 1 message\npostsuper: Released from hold: 0 messages\n";
+        assert!(told.ends_with(totals), "{told}");
+        mail.output("postsuper", &["-h", &id]);
+        let told = said(&mail, "postsuper", &["-f", &id]);
+        assert!(told.contains("postsuper: Released from hold: 1 message\n"), "{told}");
+    });
+}
