@@ -28,7 +28,7 @@ pub struct Mailbox {
 /// assert_eq!(texts, [&b"wile@example.com"[..], b"a@b", b"c"]);
 /// ```
 pub fn mailboxes(value: &[u8]) -> Vec<Mailbox> {
-    let tokens = tokens(value);
+    let tokens: Vec<Token> = tokens(value).into_iter().filter(|token| !token.is_blank()).collect();
     let mut reader = Reader { value, tokens: &tokens, found: Vec::new() };
     let mut phrase = 0; // where the words since the last separator begin
     let mut at = 0;
@@ -55,6 +55,7 @@ pub fn mailboxes(value: &[u8]) -> Vec<Mailbox> {
 
 struct Reader<'a> {
     value: &'a [u8],
+    /// Without blanks and comments.
     tokens: &'a [Token],
     found: Vec<Mailbox>,
 }
@@ -64,7 +65,7 @@ impl Reader<'_> {
     fn bracketed(&mut self, open: usize) -> usize {
         let inner = open + 1;
         let close = self.close_of(inner);
-        let words: Vec<&Token> = self.tokens[inner..close].iter().filter(|t| !t.is_blank()).collect();
+        let words: Vec<&Token> = self.tokens[inner..close].iter().collect();
         let range = match (words.first(), words.last()) {
             (Some(first), Some(last)) => first.range.start..last.range.end,
             _ => self.tokens[open].range.end..self.tokens[open].range.end,
@@ -93,7 +94,7 @@ impl Reader<'_> {
     fn bare(&mut self, from: usize, to: usize) {
         let mut words: Vec<&Token> = Vec::new();
         let tokens = self.tokens;
-        for token in tokens[from..to].iter().filter(|t| !t.is_blank()) {
+        for token in &tokens[from..to] {
             if let Some(last) = words.last()
                 && last.is_word()
                 && token.is_word()
@@ -121,8 +122,7 @@ impl Reader<'_> {
 
     /// True if the `:` at `colon` ends a source route without brackets (`@a:user@b`).
     fn is_route(&self, phrase: usize, colon: usize) -> bool {
-        let first = self.tokens[phrase..colon].iter().find(|t| !t.is_blank());
-        first.is_some_and(|t| t.kind == Kind::Special(b'@'))
+        phrase < colon && self.tokens[phrase].kind == Kind::Special(b'@')
     }
 }
 

@@ -5,11 +5,23 @@
 //! under libFuzzer (`cargo xtask fuzz`); the inputs that began or broke a run are below `inputs/TARGET/`, and the tests of
 //! this crate give every one of them to its target. Nothing here may depend on anything but its input: no time, no file.
 
+mod addresses;
+mod long_texts;
+mod message_text;
+mod networks;
 mod pieces;
+mod plain_text;
+mod reports;
 mod smtp_client;
 mod smtp_content;
 mod smtp_server;
 
+pub use addresses::*;
+pub use long_texts::*;
+pub use message_text::*;
+pub use networks::*;
+pub use plain_text::*;
+pub use reports::*;
 pub use smtp_client::*;
 pub use smtp_content::*;
 pub use smtp_server::*;
@@ -26,6 +38,19 @@ macro_rules! targets {
 }
 
 targets! {
+    text_forms,
+    network_patterns,
+    endpoints,
+    kernel_answers,
+    dsn_words,
+    bounce_templates,
+    bounce_report,
+    address_forms,
+    header_addresses,
+    address_list,
+    header_field,
+    mime_fields,
+    received_comment,
     smtp_command,
     smtp_path,
     smtp_parameters,
@@ -34,4 +59,5 @@ targets! {
     smtp_content,
     smtp_chunks,
     smtp_reply,
+    long_text,
 }

@@ -18,3 +18,14 @@ pub fn arrivals(bytes: &[u8], choice: u8) -> impl Iterator<Item = &[u8]> {
 pub fn assert_harmless(text: &str) {
     assert!(!text.chars().any(char::is_control), "a control character goes out: {text:?}");
 }
+
+/// Up to `N` fields, which NUL separates; those that are not there are empty.
+pub fn fields<const N: usize>(data: &[u8]) -> [&[u8]; N] {
+    let mut pieces = data.splitn(N, |byte| *byte == 0);
+    std::array::from_fn(|_| pieces.next().unwrap_or_default())
+}
+
+/// Asserts that bytes can stand in a line of a message or a file: nothing ends it.
+pub fn assert_one_line(line: &[u8]) {
+    assert!(!line.iter().any(u8::is_ascii_control), "a control byte goes out: {}", line.escape_ascii());
+}

@@ -69,13 +69,15 @@ pub fn address(written: &[u8], strict: bool) -> Option<Vec<u8>> {
     };
     let inner = without_route(inner.trim_ascii());
     // `group: a@b;`
-    let group = inner.ends_with(b";").then(|| unquoted(inner, b':')).flatten();
+    let group = inner.ends_with(b";").then(|| unquoted(inner, b':').next()).flatten();
     let inner = match group {
         Some(_) if strict => return None,
         Some(colon) => &inner[colon + 1..],
         None => inner,
     };
-    let mut reader = Reader { rest: inner, strict, address: Vec::new(), after_word: false, closed: false };
+    let phrase = if strict { None } else { unquoted(inner, b'<').last() };
+    let phrase = phrase.map_or(inner.len(), |end| inner.len() - end);
+    let mut reader = Reader { rest: inner, phrase, strict, address: Vec::new(), after_word: false, closed: false };
     reader.read()?;
     let nameless = reader.address.first() == Some(&b'@');
     let good = (!strict || !nameless) && can_be_sent_on(&reader.address);
@@ -91,33 +93,34 @@ fn can_be_sent_on(address: &[u8]) -> bool {
 
 /// `@a,@b:x@y` is `x@y`: the route has no meaning any more. RFC 5321 appendix C.
 fn without_route(inner: &[u8]) -> &[u8] {
-    match unquoted(inner, b':') {
+    match unquoted(inner, b':').next() {
         Some(at) if inner.starts_with(b"@") => &inner[at + 1..],
         _ => inner,
     }
 }
 
-/// Position of the first `wanted` outside quotes and brackets.
-fn unquoted(text: &[u8], wanted: u8) -> Option<usize> {
-    let (mut quoted, mut bracket) = (false, false);
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
+/// Positions of `wanted` outside quotes and brackets.
+fn unquoted(text: &[u8], wanted: u8) -> impl Iterator<Item = usize> {
+    let (mut quoted, mut bracket, mut escaped) = (false, false, false);
+    text.iter().enumerate().filter_map(move |(at, byte)| {
         match byte {
-            b'\\' => at += 1,
+            _ if std::mem::take(&mut escaped) => {}
+            b'\\' => escaped = true,
             b'"' => quoted = !quoted,
             b'[' if !quoted => bracket = true,
             b']' if !quoted => bracket = false,
             byte if *byte == wanted && !quoted && !bracket => return Some(at),
             _ => {}
         }
-        at += 1;
-    }
-    None
+        None
+    })
 }
 
 /// Takes the words of one address together; two words without `.` or `@` between them are none.
 struct Reader<'a> {
     rest: &'a [u8],
+    /// As long as more bytes are left than these, a `<` still comes, and words are a phrase before it.
+    phrase: usize,
     strict: bool,
     address: Vec<u8>,
     after_word: bool,
@@ -236,8 +239,7 @@ impl Reader<'_> {
 
     /// Words may follow words in a phrase, which ends with a `<`.
     fn word_or_phrase(&mut self) -> Option<()> {
-        let phrase = !self.strict && unquoted(self.rest, b'<').is_some();
-        if phrase && !self.closed {
+        if !self.closed && self.rest.len() > self.phrase {
             return Some(());
         }
         self.word()
@@ -277,6 +279,8 @@ mod tests {
             "FROM:a@b>",
             "FROM:<Full Name <a@b>>",
             "FROM:<\"Full\" Name <a@b>>",
+            "FROM:<\"Full\" \"Name\" x \"y\" <a@b>>",
+            "FROM:<\\\" <a@b>>",
             "FROM:<a (c) @b>",
             "FROM:<a(c)@b>",
             "FROM:<group: a@b;>",

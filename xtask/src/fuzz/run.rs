@@ -11,9 +11,13 @@ use std::time::Instant;
 /// How long a target runs.
 #[derive(Clone, Copy)]
 pub enum Amount {
+    /// So many inputs, but not longer than [`LONGEST`].
     Runs(u64),
     Seconds(u64),
 }
+
+/// Seconds after which a number of inputs has become too large: long texts take their time.
+const LONGEST: u64 = 1800;
 
 /// A law that is broken.
 pub struct Found {
@@ -29,8 +33,8 @@ const MAX_LENGTH: u32 = 4096;
 /// Seconds that one input may take, and MiB that the process may hold.
 const SECONDS: u32 = 5;
 const MEMORY: u32 = 512;
-/// Inputs that are tried to make a found one smaller.
-const SHRINKING: u32 = 20_000;
+/// Inputs that are tried to make a found one smaller, and the seconds of all of them.
+const SHRINKING: [&str; 2] = ["-runs=20000", "-max_total_time=60"];
 
 /// Runs one target; what it found, if it found something.
 pub fn target(name: &str, programs: &Path, amount: Amount) -> Outcome<Option<Found>> {
@@ -84,10 +88,10 @@ impl Place {
 
     fn command(&self, amount: Amount) -> Command {
         let mut command = self.limited();
-        command.arg(match amount {
-            Amount::Runs(runs) => format!("-runs={runs}"),
-            Amount::Seconds(seconds) => format!("-max_total_time={seconds}"),
-        });
+        match amount {
+            Amount::Runs(runs) => command.args([format!("-runs={runs}"), format!("-max_total_time={LONGEST}")]),
+            Amount::Seconds(seconds) => command.arg(format!("-max_total_time={seconds}")),
+        };
         command.args(["-print_final_stats=1", "-reload=0", &format!("-max_len={MAX_LENGTH}")]);
         command.arg(format!("-artifact_prefix={}/", self.artifacts.display()));
         if self.dictionary.exists() {
@@ -113,7 +117,7 @@ impl Place {
     fn shrink(&self, input: &Path) -> Outcome<PathBuf> {
         let smaller = self.artifacts.join("smaller");
         let mut command = self.limited();
-        command.args(["-minimize_crash=1".to_string(), format!("-runs={SHRINKING}")]);
+        command.arg("-minimize_crash=1").args(SHRINKING);
         command.arg(format!("-exact_artifact_path={}", smaller.display())).arg(input).status()?;
         let breaks = smaller.exists() && !self.limited().arg(&smaller).status()?.success();
         Ok(if breaks { smaller } else { input.to_path_buf() })

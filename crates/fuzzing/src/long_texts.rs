@@ -1,0 +1,32 @@
+//! Long texts: what grows with the square of its input, or nests as deep as its input, does not come back from them in time.
+
+use smtp_protocol::{parameters, path, verb};
+
+use crate::pieces::choices;
+
+/// Bytes of each half.
+const HALF: usize = 256 * 1024;
+/// Bytes that are repeated.
+const UNIT: usize = 16;
+
+/// Every reader of text that a stranger may make long, by the choice of the first byte.
+const READERS: [fn(&[u8]); 9] = [
+    |text| drop(address::mailboxes(text)),
+    |text| drop(address::list(text)),
+    |text| drop(address::unquote(text)),
+    |text| drop(message::header::unfold(text)),
+    |text| drop(message::header::fold(text, 60, b"    ")),
+    |text| drop(message::mime::ContentType::parse(text)),
+    |text| drop(path::address(text, false)),
+    |text| drop(parameters::mail(verb::words(text))),
+    |text| assert!(text::split_list(&text::lossless::decode(text)).len() <= text.len()),
+];
+
+/// A text of a few bytes, the first half of them again and again, then the second half, takes no reader more than moments.
+pub fn long_text(data: &[u8]) {
+    let (choice, unit) = choices(data);
+    let unit = &unit[..unit.len().min(UNIT)];
+    let (head, tail) = unit.split_at(unit.len() / 2);
+    let many = |part: &[u8]| part.repeat(HALF.checked_div(part.len()).unwrap_or(0));
+    READERS[usize::from(choice) % READERS.len()](&[many(head), many(tail)].concat());
+}

@@ -1,0 +1,72 @@
+//! The text of messages: header fields, the parts of MIME, what of a stranger's words stands in lines of our own.
+
+use message::header::{Field, fold, is_continuation, name_length, trim, unfold};
+use message::mime::{BoundaryLine, ContentType, Encoding, MAX_BOUNDARY, boundary_line};
+use message::received;
+
+use crate::pieces::{assert_harmless, choices};
+
+/// A field is its name and value, word for word; folded it has the same words in lines that are short enough.
+pub fn header_field(data: &[u8]) {
+    let (choice, field) = choices(data);
+    if let Some(parsed) = Field::parse(field) {
+        assert_eq!(name_length(field), Some(parsed.name.len()));
+        assert!(!parsed.name.is_empty() && parsed.name.iter().all(u8::is_ascii_graphic));
+        assert!(!is_continuation(field));
+        assert!(field.starts_with(parsed.name) && field.ends_with(parsed.value));
+        let between = &field[parsed.name.len()..field.len() - parsed.value.len()];
+        assert_eq!(trim(between), b":");
+        let anew = [parsed.name, b": ", parsed.trimmed()].concat();
+        assert_eq!(
+            Field::parse(&anew).map(|again| (again.name, again.trimmed(), again.kind())),
+            Some((parsed.name, parsed.trimmed(), parsed.kind()))
+        );
+    }
+    let unfolded = unfold(field);
+    assert!(unfolded.len() <= field.len() && !unfolded.contains(&b'\n'));
+    let width = 1 + usize::from(choice);
+    let lines = fold(field, width, b"    ");
+    assert_eq!(words(&lines.join(&b' ')), words(field));
+    for line in &lines {
+        assert!(line.len() <= width || words(line).len() <= 1, "a line that could have been broken");
+    }
+}
+
+fn words(text: &[u8]) -> Vec<&[u8]> {
+    text.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).collect()
+}
+
+/// What decides how a body is read is bounded, and a boundary that was read is one.
+pub fn mime_fields(data: &[u8]) {
+    let found = ContentType::parse(data);
+    for word in [&found.kind, &found.subtype] {
+        assert!(!word.is_empty() && word.iter().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()));
+    }
+    if let Some(boundary) = &found.boundary {
+        assert!((1..=MAX_BOUNDARY).contains(&boundary.len()));
+        let opens = [b"--", &boundary[..], b" \t"].concat();
+        // A boundary that ends in two hyphens is its own end.
+        assert!(boundary_line(&opens, boundary).is_some());
+        let closes = [b"--", &boundary[..], b"--"].concat();
+        assert_eq!(boundary_line(&closes, boundary), Some(BoundaryLine::Closes));
+    }
+    if let Some(encoding) = Encoding::parse(data) {
+        assert_eq!(Encoding::parse(encoding.name().as_bytes()), Some(encoding));
+    }
+}
+
+/// A comment in a Received field is one comment, whatever was said.
+pub fn received_comment(data: &[u8]) {
+    let comment = received::comment(data);
+    assert_harmless(&comment);
+    assert!(comment.is_ascii() && comment.len() <= 2 * data.len());
+    let depth = comment.bytes().try_fold(0usize, |depth, byte| match byte {
+        b'(' => Some(depth + 1),
+        b')' => depth.checked_sub(1),
+        _ => Some(depth),
+    });
+    assert_eq!(depth, Some(0), "parentheses are in pairs: {comment}");
+    assert!(!comment.contains('\\'));
+    let tokens = address::token::tokens(format!("({comment})").as_bytes());
+    assert_eq!(tokens.len(), 1);
+}

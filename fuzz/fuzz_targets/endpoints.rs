@@ -1,0 +1,3 @@
+//! `fuzzing::endpoints` under libFuzzer.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::endpoints(data));
