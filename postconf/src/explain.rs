@@ -88,7 +88,7 @@ fn facts(config: &Config, name: &str, entry: &Entry, lines: &mut Vec<String>) {
     fact(lines, "read by", &entry.programs.join(", "));
     fact(lines, "version", &entry.since_in_words());
     match entry.instead {
-        Some("") => fact(lines, "obsolete", "leave it at its default"),
+        Some("" | "nothing") => fact(lines, "obsolete", "leave it at its default"),
         Some(other) => fact(lines, "obsolete", &format!("set {other} instead")),
         None => {}
     }

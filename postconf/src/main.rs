@@ -6,7 +6,7 @@
 //! `postconf [-e] [-c config_dir] parameter=value ...`
 //! `postconf -X|-# [-c config_dir] parameter ...`
 //! `postconf -M|-F|-P [-efhHjoqvxX#] [-c config_dir] [service[/type[/name]] ...]`
-//! `postconf -a|-A|-l|-m [-j]`
+//! `postconf -a|-A|-l|-m`
 //! `postconf -b|-t [-c config_dir] [template_file]`
 //! `postconf --explain [-c config_dir] [-o name=value] parameter ...`
 //!
@@ -14,7 +14,7 @@
 //! Shows parameters of main.cf as set or by default (`-d` defaults, `-n` what is set, `-x` with `$` expressions expanded,
 //! `-h` without names, `-H` without values, `-f` folded), and services of master.cf (`-M` entries, `-F` their fields,
 //! `-P` their `-o` options). Given `name=value` it changes the file: comments, order, mode and owner stay, and the file
-//! is replaced as a whole. `-j` shows the same as JSON. `-b` prints the texts of delivery reports, `-t` their templates.
+//! is replaced as a whole. `-j` shows the same as JSON, one object a line. `-b` prints the texts of delivery reports, `-t` their templates.
 //! `--explain` tells what a parameter means, what it is set to and where. Settings that nothing reads are named in warnings, as are those whose effect is not
 //! implemented.
 //!
@@ -58,17 +58,11 @@ fn run(options: &Options) -> Result<(), out::Failure> {
             change::master_cf(options)
         }
         Mode::MasterEntries | Mode::MasterFields | Mode::MasterOptions => services::show(options),
-        Mode::TableTypes => list(options, lookup::Kind::ALL.iter().map(|kind| kind.as_str())),
-        Mode::LockTypes => list(options, ["flock", "fcntl", "dotlock"].into_iter()),
+        Mode::TableTypes => out::lines(lookup::Kind::ALL.iter().map(|kind| kind.as_str())),
+        Mode::LockTypes => out::lines(["flock", "fcntl", "dotlock"]),
         // Neither SASL nor TLS is there yet: no type is supported, and Postfix without TLS prints nothing.
-        Mode::SaslTypes => list(options, std::iter::empty()),
-        Mode::Tls => Ok(()),
+        Mode::SaslTypes | Mode::Tls => Ok(()),
         Mode::ReportTexts | Mode::ReportTemplates => templates::show(options),
         Mode::Explain => explain::show(options),
     }
-}
-
-/// A list of words.
-fn list<'a>(options: &Options, words: impl Iterator<Item = &'a str>) -> Result<(), out::Failure> {
-    if options.json { out::lines(json::strings(words)) } else { out::lines(words) }
 }

@@ -1,6 +1,5 @@
 //! Warnings about names and expressions that mean nothing.
 
-use std::fmt;
 use std::io::{self, IsTerminal};
 
 use config::names::Names;
@@ -9,34 +8,49 @@ use crate::options::{Mode, Options};
 use crate::out::{self, Failure};
 use crate::source::Source;
 
-/// Before the output: what nothing defines, what the files of tables have that nothing reads, malformed expressions.
-pub fn warn_before(source: &Source, options: &Options) -> Result<(), Failure> {
+/// Before the output: what nothing defines, what the files of tables have that nothing reads, comments that are none,
+/// malformed expressions.
+pub fn warn_before(source: &Source) -> Result<(), Failure> {
     let names = Names::new(&source.config, &source.services);
     for table in names.client_tables() {
         for problem in table.check_file().map_err(Failure::new)? {
-            warn(options, format_args!("{problem}"));
+            out::warning(format_args!("{problem}"));
         }
     }
     for undefined in names.undefined() {
-        warn_in(source, options, undefined.in_master, &format!("undefined parameter: {}", undefined.name));
+        warn_in(source, undefined.in_master, &format!("undefined parameter: {}", undefined.name));
+    }
+    for comment in names.comments() {
+        warn_in(source, comment.in_master, &comment.text);
     }
     for error in names.errors() {
-        warn(options, format_args!("{error}"));
+        out::warning(format_args!("{error}"));
     }
     Ok(())
 }
 
-/// After it: what nothing reads, and what is obsolete. Of main.cf only when its parameters are shown.
+/// After it, unless `-q` says that nobody wants to hear of it: what nothing reads, and what is obsolete. Of main.cf only
+/// when its parameters are shown.
 pub fn warn_after(source: &Source, options: &Options) {
-    let names = Names::new(&source.config, &source.services);
-    let all = options.mode == Mode::MainCf;
-    for unused in names.unused().into_iter().filter(|unused| all || unused.entry.is_some()) {
-        let hint = suggestion(&unused.name);
-        let text = format!("unused parameter: {}={}{hint}", unused.name, unused.value);
-        warn_in(source, options, unused.entry.is_some(), &text);
+    if options.quiet {
+        return;
     }
-    for obsolete in names.obsolete().into_iter().filter(|obsolete| all || obsolete.in_master) {
-        warn_in(source, options, obsolete.in_master, &obsolete.to_string());
+    let names = Names::new(&source.config, &source.services);
+    let (unused, obsolete) = (names.unused(), names.obsolete());
+    let main = (options.mode == Mode::MainCf).then_some(None);
+    let services = source.services.iter().map(|entry| Some(entry.line));
+    for place in main.into_iter().chain(services) {
+        for unused in unused.iter().filter(|unused| unused.entry == place) {
+            let hint = suggestion(&unused.name);
+            let text = format!("unused parameter: {}={}{hint}", unused.name, unused.value);
+            warn_in(source, place.is_some(), &text);
+        }
+        for obsolete in obsolete.iter().filter(|obsolete| obsolete.entry == place) {
+            warn_in(source, place.is_some(), &obsolete.to_string());
+        }
+    }
+    if obsolete.iter().any(|obsolete| options.mode == Mode::MainCf || obsolete.entry.is_some()) {
+        out::warning(format_args!("See https://www.postfix.org/DEPRECATION_README.html for details"));
     }
 }
 
@@ -57,16 +71,9 @@ pub fn nearest(name: &str) -> Option<&'static str> {
     distances.filter(|(distance, _)| *distance <= limit).min().map(|(_, name)| name)
 }
 
-fn warn_in(source: &Source, options: &Options, in_master: bool, text: &str) {
+fn warn_in(source: &Source, in_master: bool, text: &str) {
     let file = if in_master { source.master_cf.clone() } else { source.config.directory().join("main.cf") };
-    warn(options, format_args!("{}: {text}", file.display()));
-}
-
-/// A warning, unless none are wanted (`-q`).
-fn warn(options: &Options, text: fmt::Arguments<'_>) {
-    if !options.quiet {
-        out::warning(text);
-    }
+    out::warning(format_args!("{}: {text}", file.display()));
 }
 
 /// Names the settings that have no effect yet, to an operator: what a script reads is Postfix's output, byte for byte.

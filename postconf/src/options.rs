@@ -81,7 +81,7 @@ pub struct Options {
     pub fold: bool,
     /// `-j`: as JSON.
     pub json: bool,
-    /// `-q`: without warnings about names.
+    /// `-q`: without warnings about names that are unused or obsolete.
     pub quiet: bool,
     /// `-C`
     pub classes: Classes,
@@ -95,9 +95,9 @@ pub struct Options {
 
 const USAGE: &str = "usage: postconf [-a (server SASL types)] [-A (client SASL types)] [-b (bounce texts)] [-c config_dir] \
     [-C param_class] [-d (parameter defaults)] [-e (edit configuration)] [-f (fold lines)] [-F (master.cf fields)] \
-    [-h (no names)] [-H (no values)] [-j (JSON)] [-l (lock types)] [-m (map types)] [-M (master.cf)] [-n (non-default parameters)] \
+    [-h (no names)] [-H (no values)] [-j (streaming JSON)] [-l (lock types)] [-m (map types)] [-M (master.cf)] [-n (non-default parameters)] \
     [-o name=value (override parameter value)] [-p (main.cf, default)] [-P (master.cf parameters)] \
-    [-q (no warnings)] [-t (bounce templates)] [-T mode (TLS info)] [-v (verbose)] \
+    [-q (no warnings about names)] [-t (bounce templates)] [-T mode (TLS info)] [-v (verbose)] \
     [-x (expand parameter values)] [-X (exclude)] [-# (comment-out)] [--explain] [name...]";
 
 impl Options {
@@ -192,6 +192,11 @@ impl Options {
         Ok(())
     }
 
+    /// Which of these letters the command line has, as it has them.
+    fn given(&self, letters: &str) -> Vec<String> {
+        letters.chars().filter(|letter| self.letters.contains(*letter)).map(|letter| format!("-{letter}")).collect()
+    }
+
     fn explain(&mut self, name: Option<OsString>) {
         self.mode = Mode::Explain;
         self.arguments.extend(name.map(|name| decode(&name)));
@@ -206,16 +211,14 @@ impl Options {
             self.letters.push('e');
             self.act = Some(self.act.unwrap_or(Act::Set));
         }
-        let change = if self.is_change() { "defhHjnoxX#" } else { "" };
-        for group in ["aAbFlmMpPtT", change, "dn", "hHj", "fj"] {
-            let given: Vec<String> = group
-                .chars()
-                .filter(|letter| self.letters.contains(*letter))
-                .map(|letter| format!("-{letter}"))
-                .collect();
+        if self.given("bt").len() > 1 {
+            return Err(Failure::new("specify one of -b and -t"));
+        }
+        let change = if self.is_change() { "defhHnoxX#" } else { "" };
+        for group in ["aAbFlmMpPtT", change, "dn", "do", "hH"] {
+            let given = self.given(group);
             if given.len() > 1 {
-                let both = if given == ["-b", "-t"] { " and " } else { " " };
-                return Err(Failure(format!("specify one of {}", given.join(both))));
+                return Err(Failure(format!("specify one of {}", given.join(", "))));
             }
         }
         let (mode, refused) = match self.mode {
@@ -223,12 +226,16 @@ impl Options {
             Mode::MasterFields => ('F', "dnX#"),
             Mode::MasterOptions => ('P', "dn#"),
             Mode::MainCf | Mode::Explain => (' ', ""),
-            _ => (self.letters.chars().find(|letter| "aAblmtT".contains(*letter)).unwrap_or(' '), "defhHnxX#o"),
+            _ => (self.letters.chars().find(|letter| "aAblmtT".contains(*letter)).unwrap_or(' '), "defhHjnoxX#"),
         };
-        match refused.chars().find(|letter| self.letters.contains(*letter)) {
-            Some(letter) => Err(Failure(format!("with option -{mode}, do not specify -{letter}"))),
-            None => Ok(()),
+        let json = if self.json { "efhHX#" } else { "" };
+        for (option, refused) in [(mode, refused), ('j', json)] {
+            let given = self.given(refused);
+            if !given.is_empty() {
+                return Err(Failure(format!("with option -{option}, do not specify {}", given.join(" "))));
+            }
         }
+        Ok(())
     }
 }
 
@@ -269,19 +276,21 @@ mod tests {
     #[test]
     fn letters_that_contradict_each_other_are_refused_in_the_words_of_postfix() {
         for (line, text) in [
-            ("-n -d", "specify one of -d -n"),
-            ("-n foo=bar", "specify one of -e -n"),
-            ("-e -X foo", "specify one of -e -X"),
-            ("-X foo=x", "specify one of -e -X"),
-            ("-M -F", "specify one of -F -M"),
+            ("-n -d", "specify one of -d, -n"),
+            ("-n foo=bar", "specify one of -e, -n"),
+            ("-e -X foo", "specify one of -e, -X"),
+            ("-X foo=x", "specify one of -e, -X"),
+            ("-M -F", "specify one of -F, -M"),
             ("-b -t", "specify one of -b and -t"),
-            ("-T compile-version -m", "specify one of -m -T"),
+            ("-T compile-version -m", "specify one of -m, -T"),
             ("-m -n", "with option -m, do not specify -n"),
             ("-M -h", "with option -M, do not specify -h"),
-            ("-Me -f a/inet=b", "specify one of -e -f"),
-            ("-X -o a=b foo", "specify one of -o -X"),
-            ("-j -f", "specify one of -f -j"),
-            ("-h -H", "specify one of -h -H"),
+            ("-Me -f a/inet=b", "specify one of -e, -f"),
+            ("-X -o a=b foo", "specify one of -o, -X"),
+            ("-j -f", "with option -j, do not specify -f"),
+            ("-d -o a=b", "specify one of -d, -o"),
+            ("-m -j", "with option -m, do not specify -j"),
+            ("-h -H", "specify one of -h, -H"),
             ("-M -n", "with option -M, do not specify -n"),
             ("-FX a/b/c", "with option -F, do not specify -X"),
             ("-C foo", "unknown -C option value \"foo\" in \"foo\""),

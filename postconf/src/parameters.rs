@@ -14,7 +14,7 @@ use crate::{fold, json, names};
 pub fn show(options: &Options) -> Result<(), Failure> {
     let source = Source::load(options)?;
     if !options.defaults {
-        names::warn_before(&source, options)?;
+        names::warn_before(&source)?;
     }
     let known = known(options, &source);
     let mut values = Vec::new();
@@ -32,7 +32,7 @@ pub fn show(options: &Options) -> Result<(), Failure> {
         }
     }
     if options.json {
-        out::lines(json::object(values.iter().map(|(name, value)| (name.as_str(), fold::value("", value, false)))))?;
+        out::lines(values.iter().map(|(name, value)| json::member(name, value)))?;
     } else {
         out::lines(values.iter().map(|(name, value)| line(options, name, value)))?;
     }
@@ -98,8 +98,7 @@ fn value(
     let config = &source.config;
     let raw = match config.setting(name) {
         Some(Setting { value, .. }) => value.clone(),
-        // The directory is set by the way the command was called.
-        None if options.explicit && name != "config_directory" => return Ok(None),
+        None if options.explicit && !(name == "config_directory" && source.shows_directory) => return Ok(None),
         None => match config.default(name) {
             Some(default) => default.to_string(),
             None => known.get(name).cloned().flatten().unwrap_or_default(),

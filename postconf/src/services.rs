@@ -22,11 +22,10 @@ const COLUMNS: [usize; 8] = [0, 11, 17, 25, 33, 41, 49, 57];
 /// Prints the services that the command line asks for.
 pub fn show(options: &Options) -> Result<(), Failure> {
     let source = Source::load(options)?;
-    names::warn_before(&source, options)?;
+    names::warn_before(&source)?;
     let requests: Vec<Request> = options.arguments.iter().map(|text| Request::new(text)).collect();
     let mut matched = vec![false; requests.len()];
     let mut lines = Vec::new();
-    let mut values = Vec::new();
     for entry in &source.services {
         for (item, line) in items(entry, options, &source)? {
             let mut wanted = requests.is_empty();
@@ -36,7 +35,7 @@ pub fn show(options: &Options) -> Result<(), Failure> {
                 }
             }
             if wanted && options.json {
-                values.push((item.map(|item| qualified(entry, &item)), entry, line));
+                lines.push(json::member(&qualified(entry, item.as_deref()), &line));
             } else if wanted {
                 lines.push(line);
             }
@@ -45,33 +44,9 @@ pub fn show(options: &Options) -> Result<(), Failure> {
     for (text, _) in options.arguments.iter().zip(matched).filter(|(_, matched)| !matched) {
         out::warning(format_args!("unmatched request: \"{text}\""));
     }
-    if options.json {
-        lines = as_json(values, options, &source)?;
-    }
     out::lines(lines)?;
     names::warn_after(&source, options);
     Ok(())
-}
-
-/// Fields and options are members of an object; entries are objects of their fields.
-fn as_json(
-    values: Vec<(Option<String>, &RawEntry, String)>,
-    options: &Options,
-    source: &Source,
-) -> Result<Vec<String>, Failure> {
-    if options.mode != Mode::MasterEntries {
-        let members = values.iter().filter_map(|(name, _, value)| Some((name.as_deref()?, value.clone())));
-        return Ok(json::object(members));
-    }
-    let mut entries = Vec::new();
-    for (_, entry, _) in values {
-        let mut members = Vec::new();
-        for (at, field) in FIELDS.iter().enumerate() {
-            members.push((field.to_string(), field_line(entry, at, Folded::new("", None), options, source)?));
-        }
-        entries.push(members);
-    }
-    Ok(json::objects(&entries))
 }
 
 /// `service[/type[/name]]`; `*` and what is left out match everything.
@@ -168,6 +143,11 @@ fn items(entry: &RawEntry, options: &Options, source: &Source) -> Result<Vec<(Op
             }
             Ok(found)
         }
+        _ if options.json => {
+            let mut line = Folded::new(&entry.fields.join(" "), None);
+            push_arguments(&mut line, &arguments(entry, options, source)?);
+            Ok(vec![(None, line.line)])
+        }
         _ => Ok(vec![(None, render(entry, &arguments(entry, options, source)?, options.fold))]),
     }
 }
@@ -189,17 +169,18 @@ fn field_line(
     Ok(line.line)
 }
 
-/// `service/type/name`
-fn qualified(entry: &RawEntry, name: &str) -> String {
-    format!("{}/{}/{name}", entry.name(), entry.field(1).unwrap_or_default())
+/// `service/type`, and `/name` of an item.
+fn qualified(entry: &RawEntry, item: Option<&str>) -> String {
+    let service = format!("{}/{}", entry.name(), entry.field(1).unwrap_or_default());
+    item.map_or(service.clone(), |name| format!("{service}/{name}"))
 }
 
 /// `service/type/name =`, as far as it is wanted.
 fn label(entry: &RawEntry, name: &str, options: &Options) -> Folded {
     let start = match (options.hide_names || options.json, options.hide_values) {
         (true, false) => String::new(),
-        (_, true) => qualified(entry, name),
-        (false, false) => format!("{} =", qualified(entry, name)),
+        (_, true) => qualified(entry, Some(name)),
+        (false, false) => format!("{} =", qualified(entry, Some(name))),
     };
     Folded::new(&start, options.fold.then_some(fold::MASTER_CF))
 }

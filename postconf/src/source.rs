@@ -19,11 +19,19 @@ pub struct Source {
     pub services: Vec<RawEntry>,
     /// master.cf.
     pub master_cf: PathBuf,
+    /// config_directory counts as set: the way the command was called sets it, and no service's options are looked at
+    /// (when they are, Postfix 3.11 forgets it).
+    pub shows_directory: bool,
 }
 
 /// The configuration directory: `-c`, or as any program finds it.
 pub fn directory(options: &Options) -> PathBuf {
     options.directory.clone().unwrap_or_else(Config::default_directory)
+}
+
+/// Whether somebody says which directory it is.
+fn is_named(options: &Options) -> bool {
+    options.directory.is_some() || std::env::var_os("MAIL_CONFIG").is_some()
 }
 
 impl Source {
@@ -38,7 +46,7 @@ impl Source {
             let services = read_services(&master_cf, true)?;
             (read_config(options)?, services)
         };
-        Ok(Source { config, services, master_cf })
+        Ok(Source { shows_directory: is_named(options) && services.is_empty(), config, services, master_cf })
     }
 }
 
@@ -54,7 +62,12 @@ fn read_config(options: &Options) -> Result<Config, Failure> {
     // Also when the file turns out to be wrong further down.
     let parsed = main_cf::parse(&content, &file, &mut warnings);
     warnings.iter().for_each(|warning| out::warning(format_args!("{warning}")));
-    parsed.map_err(Failure::new)?;
+    let assignments = parsed.map_err(Failure::new)?;
+    if is_named(options)
+        && let Some(warning) = main_cf::other_directory(&assignments, &file, &directory)
+    {
+        out::warning(format_args!("{warning}"));
+    }
     Config::parse(&content, &directory, &options.overrides).map_err(Failure::new)
 }
 

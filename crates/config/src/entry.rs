@@ -78,6 +78,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether main.cf may set it: some old names are read only where a default names them, and mean nothing else.
+    pub fn is_name(&self) -> bool {
+        !self.legacy || self.instead.is_some()
+    }
+
     /// Whether an expanded value asks for nothing: one of the table's `needless` values, or an empty list, name or text.
     pub fn asks_for_nothing(&self, value: &str) -> bool {
         let value = value.trim();

@@ -10,6 +10,7 @@ mod addresses;
 pub mod arguments;
 mod brackets;
 pub mod clients;
+mod comments;
 mod computed;
 pub mod edit;
 mod entry;

@@ -50,6 +50,16 @@ pub fn parse(content: &[u8], file: &Path, warnings: &mut Vec<Warning>) -> Result
     Ok(assignments)
 }
 
+/// The warning about a config_directory in main.cf that is not the directory which the caller has named, and where the
+/// file is.
+pub fn other_directory(assignments: &[Assignment], file: &Path, directory: &Path) -> Option<Warning> {
+    let other = assignments.iter().find(|setting| setting.name == "config_directory")?;
+    let named = directory.display().to_string();
+    let earlier = format!("config_directory={named}");
+    let kind = WarningKind::Overriding { line: other.line, earlier };
+    (other.value != named).then(|| Warning { file: file.to_path_buf(), kind })
+}
+
 /// Splits `name = value`: the name ends at a blank or `=`, the value is trimmed.
 pub fn split(text: &str) -> Result<(&str, &str), &'static str> {
     let text = text.trim_matches(|c: char| c.is_ascii_whitespace());

@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::clients::{self, ClientTable};
+use crate::comments;
 use crate::entry::{self, Kind};
 use crate::expand::{self, ExpandError};
 use crate::master_cf::RawEntry;
@@ -33,14 +34,23 @@ pub struct Undefined {
     pub name: String,
 }
 
+/// A `#` behind other text of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    /// The value is that of an `-o` option of master.cf, and not of main.cf.
+    pub in_master: bool,
+    /// The sentence.
+    pub text: String,
+}
+
 /// An obsolete parameter that is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obsolete {
-    /// It is an `-o` option of master.cf, and not a setting of main.cf.
-    pub in_master: bool,
+    /// It is an `-o` option of master.cf, at this line; otherwise a setting of main.cf or the command line.
+    pub entry: Option<usize>,
     /// The parameter.
     pub name: String,
-    /// What to set in its place; empty when nothing is to be set.
+    /// What to set in its place; empty when nothing is to be set; `nothing` when there is nothing like it any more.
     pub instead: &'static str,
 }
 
@@ -49,6 +59,7 @@ impl std::fmt::Display for Obsolete {
         write!(f, "support for parameter \"{}\" will be removed; instead, ", self.name)?;
         match self.instead {
             "" => f.write_str("do not specify (leave at default)"),
+            "nothing" => f.write_str("do not specify"),
             other => write!(f, "specify \"{other}\""),
         }
     }
@@ -113,13 +124,15 @@ impl<'a> Names<'a> {
 
     /// The obsolete parameters that are set, in the same order.
     pub fn obsolete(&self) -> Vec<Obsolete> {
-        let of = |in_master: bool, name: &str| {
+        let of = |entry: Option<usize>, name: &str| {
             let instead = entry::find(name)?.instead?;
-            Some(Obsolete { in_master, name: name.to_string(), instead })
+            Some(Obsolete { entry, name: name.to_string(), instead })
         };
-        let main = self.config.settings().filter_map(|(name, _)| of(false, name));
-        let options = self.services.iter().flat_map(|options| &options.settings);
-        main.chain(options.filter_map(|(name, _)| of(true, name))).collect()
+        let main = self.config.settings().filter_map(|(name, _)| of(None, name));
+        let options = self.services.iter().flat_map(|service| {
+            service.settings.iter().filter_map(|(name, _)| of(Some(service.line), name)).collect::<Vec<_>>()
+        });
+        main.chain(options).collect()
     }
 
     /// The tables behind a database client, each once.
@@ -132,13 +145,24 @@ impl<'a> Names<'a> {
         self.main.errors.iter().chain(self.services.iter().flat_map(|options| &options.uses.errors))
     }
 
+    /// What was meant as comments behind other text, in values of the services and then of main.cf.
+    pub fn comments(&self) -> Vec<Comment> {
+        let of = |in_master: bool, uses: &Uses| {
+            let comment = |text: &String| Comment { in_master, text: text.clone() };
+            uses.comments.iter().map(comment).collect::<Vec<_>>()
+        };
+        let services = self.services.iter().flat_map(|options| of(true, &options.uses));
+        services.chain(of(false, &self.main)).collect()
+    }
+
     fn is_defined(&self, name: &str) -> bool {
         self.is_parameter(name) || self.config.is_set(name) && !self.main.reads(name)
     }
 
     /// A parameter of the table, or one of a service.
     fn is_parameter(&self, name: &str) -> bool {
-        self.of_services.contains(name) || entry::find(name).is_some_and(|entry| !transport::is_service_default(entry))
+        self.of_services.contains(name)
+            || entry::find(name).is_some_and(|entry| entry.is_name() && !transport::is_service_default(entry))
     }
 }
 
@@ -179,6 +203,8 @@ pub(crate) struct Uses {
     references: Vec<String>,
     errors: Vec<ExpandError>,
     tables: Vec<ClientTable>,
+    /// What was meant as comments.
+    comments: Vec<String>,
 }
 
 impl Uses {
@@ -205,8 +231,9 @@ impl Uses {
             self.references.extend(text::split_list(&expanded).into_iter().map(str::to_string));
         }
         self.names.extend(self.references.iter().cloned());
-        if parameter.is_some() {
+        if parameter.is_some_and(|entry| !entry.legacy) {
             self.tables.extend(clients::tables(&expanded));
+            self.comments.extend(comments::stray(&expanded));
         }
     }
 

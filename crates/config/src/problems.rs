@@ -125,7 +125,7 @@ impl Config {
         let mut found = Vec::new();
         for (name, setting) in self.settings() {
             let Origin::File { file, line } = &setting.origin else { continue };
-            let known = entry::find(name).is_some() || transport::family_of(name).is_some();
+            let known = entry::find(name).is_some_and(entry::Entry::is_name) || transport::family_of(name).is_some();
             if known || used.has(name) {
                 continue;
             }

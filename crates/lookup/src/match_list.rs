@@ -199,6 +199,17 @@ mod tests {
     }
 
     #[test]
+    fn a_list_ends_before_what_was_meant_as_a_comment() {
+        assert_eq!(matches("10.0.0.0/8 # 192.0.2.1", "10.1.2.3"), Some(true));
+        assert_eq!(matches("10.0.0.0/8 # 192.0.2.1", "192.0.2.1"), Some(false));
+        let path = std::env::temp_dir().join(format!("lookup-comment-{}", std::process::id()));
+        std::fs::write(&path, "192.0.2.1 # first 192.0.2.2\n192.0.2.3\n").unwrap();
+        let found = |address| matches(&path.display().to_string(), address);
+        assert_eq!((found("192.0.2.1"), found("192.0.2.2"), found("192.0.2.3")), (Some(true), Some(false), Some(true)));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
     fn a_lone_negation_is_refused() {
         let error = MatchList::open(Settings::default(), "mynetworks", "! ", ParentStyle::Bare).err().unwrap();
         assert_eq!(error.to_string(), "mynetworks: no pattern after '!'");

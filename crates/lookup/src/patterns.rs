@@ -85,7 +85,12 @@ impl Patterns {
     }
 
     fn add_list(&mut self, settings: &Settings, list: &str, negated: bool, depth: usize) -> Result<(), ListError> {
-        for item in text::split_list(list) {
+        let (items, comment) = text::split_list_before_comment(list);
+        // A list that somebody cut by mistake is told, in main.cf and in a file that it names.
+        if let Some(comment) = comment {
+            logging::warning!("{}: {}", self.title, text::printable(comment.to_string().as_bytes()));
+        }
+        for item in items {
             let pattern = item.trim_start_matches('!');
             let negated = negated != ((item.len() - pattern.len()) % 2 == 1);
             if pattern.is_empty() {

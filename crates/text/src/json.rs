@@ -10,8 +10,13 @@ pub fn json_string(text: &str) -> String {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
             c if c.is_control() => {
-                let _ = write!(out, "\\u{:04x}", c as u32);
+                let _ = write!(out, "\\u{:04X}", c as u32);
             }
             c => out.push(c),
         }
@@ -26,6 +31,6 @@ mod tests {
 
     #[test]
     fn quotes_backslashes_and_control_characters_are_escaped() {
-        assert_eq!(json_string("a\"b\\c\n\u{7f}/\u{e9}"), "\"a\\\"b\\\\c\\u000a\\u007f/\u{e9}\"");
+        assert_eq!(json_string("a\"b\\c\n\u{7f}/\u{e9}"), "\"a\\\"b\\\\c\\n\\u007F/\u{e9}\"");
     }
 }
