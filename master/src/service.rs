@@ -1,12 +1,12 @@
 //! One service of master.cf and its workers.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
 use config::master_cf::{ServiceEntry, ServiceKind};
-use wire::status::{Order, Report};
+use wire::status::{LOG, Order, Report};
 
 use crate::accepted::Accepted;
 use crate::listener::Listener;
@@ -142,6 +142,15 @@ impl Service {
             // A worker that does not read is told by the end of its channel.
             let _ = nix::unistd::write(status, &[order.byte()]);
         }
+    }
+}
+
+/// A connection to the system's log for a worker whose walls keep it from finding one. Without a log there is nothing to
+/// send: the worker asks again.
+pub(crate) fn send_log(worker: &OwnedFd) {
+    if let Ok(log) = logging::dial() {
+        // A worker that does not read asks again, too.
+        let _ = sys::descriptor::send_with(worker.as_fd(), &[LOG], &[log.as_fd()]);
     }
 }
 

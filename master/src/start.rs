@@ -34,10 +34,13 @@ pub(crate) fn run() -> ExitCode {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     logging::set_program("master");
     match start() {
-        Ok(code) => code,
+        Ok(code) => {
+            logging::finish();
+            code
+        }
         Err(why) => {
             logging::emit_text(logging::Severity::Fatal, format_args!("{why}"));
-            logging::flush();
+            logging::finish();
             ExitCode::FAILURE
         }
     }

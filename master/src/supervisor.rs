@@ -11,11 +11,11 @@ use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::signal::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use sys::identity::Identity;
-use wire::status::{Order, Report};
+use wire::status::{LOG_WANTED, Order, Report};
 
 use crate::accepted::Accepted;
 use crate::child::{Nursery, program};
-use crate::service::{STRESS_TIME, Service, ServiceId};
+use crate::service::{self, STRESS_TIME, Service, ServiceId};
 use crate::timer::{Event, Timers};
 use crate::wakeup::{self, Connection};
 use crate::{ending, reload};
@@ -54,6 +54,8 @@ const SIGNALS: Token = Token(0);
 const WATCHDOG: u32 = 1000;
 /// The loop turns at least this often.
 const TURN: Duration = Duration::from_secs(300);
+/// How soon a log that did not take a line is tried again.
+const LOG_RETRY: Duration = Duration::from_millis(100);
 
 impl Supervisor {
     pub(crate) fn new(config: Config, owner: Identity, nursery: Nursery, init: bool) -> io::Result<Self> {
@@ -85,10 +87,13 @@ impl Supervisor {
 
     /// Runs until a signal ends it; the number of that signal, or `None` after `-e`.
     pub(crate) fn run(&mut self) -> io::Result<Option<i32>> {
+        logging::never_wait();
         let mut events = Events::with_capacity(256);
         loop {
             nix::unistd::alarm::set(WATCHDOG);
             let patience = self.timers.patience().unwrap_or(TURN).min(TURN);
+            // A log that does not take a line is tried again, and not waited for.
+            let patience = if logging::flush() { patience } else { patience.min(LOG_RETRY) };
             match self.poll.poll(&mut events, Some(patience)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
@@ -273,6 +278,7 @@ impl Supervisor {
                     }
                     break;
                 }
+                Ok(_) if bytes[0] == LOG_WANTED => service::send_log(status),
                 Ok(_) => match Report::parse(bytes[0]) {
                     Some(report) => {
                         worker.started_work |= report != Report::Idle;

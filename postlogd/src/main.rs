@@ -23,7 +23,6 @@ use config::param;
 use daemon::{Context, Network, Privilege, Service, Skeleton, StartError, Worker};
 
 use crate::file::LogFile;
-use crate::relay::Relay;
 
 /// What this daemon is and may do.
 pub static SERVICE: Service = Service {
@@ -47,7 +46,7 @@ const MAX_LINE: usize = 4096;
 
 enum Postlogd {
     File(LogFile),
-    Syslog(Relay),
+    Syslog,
 }
 
 impl Worker for Postlogd {
@@ -55,7 +54,7 @@ impl Worker for Postlogd {
         // maillog_file
         let path = context.config.get(param::MAILLOG_FILE)?;
         Ok(match path.as_str() {
-            "" => Self::Syslog(Relay::new()),
+            "" => Self::Syslog,
             path => Self::File(LogFile::open(path, &context.config)?),
         })
     }
@@ -64,7 +63,7 @@ impl Worker for Postlogd {
         let line = text::printable(&bytes[..bytes.len().min(MAX_LINE)]);
         match self {
             Self::File(file) => file.append(&line),
-            Self::Syslog(relay) => relay.pass_on(&line),
+            Self::Syslog => logging::pass_on(relay::in_syslog_form(&line)),
         }
     }
 }

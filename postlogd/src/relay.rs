@@ -1,29 +1,7 @@
 //! Lines for syslog: what the sender put in front is taken apart and given to the system's log as its parts.
 
-use std::os::unix::net::UnixDatagram;
-
-/// A connection to the system's log.
-pub(crate) struct Relay {
-    socket: Option<UnixDatagram>,
-}
-
-impl Relay {
-    pub(crate) fn new() -> Self {
-        let socket = UnixDatagram::unbound().ok().filter(|socket| socket.connect("/dev/log").is_ok());
-        Self { socket }
-    }
-
-    /// `Mon DD HH:MM:SS HOST TAG[PID]: TEXT` without its host, under facility mail.
-    pub(crate) fn pass_on(&self, line: &str) {
-        let datagram = in_syslog_form(line);
-        let sent = self.socket.as_ref().is_some_and(|socket| socket.send(datagram.as_bytes()).is_ok());
-        if !sent {
-            eprintln!("{line}");
-        }
-    }
-}
-
-fn in_syslog_form(line: &str) -> String {
+/// `Mon DD HH:MM:SS HOST TAG[PID]: TEXT` without its host, under facility mail.
+pub(crate) fn in_syslog_form(line: &str) -> String {
     let mut fields = line.splitn(5, ' ');
     let parts: Vec<&str> = fields.by_ref().collect();
     match parts[..] {

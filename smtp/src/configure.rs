@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use config::{Config, Param, Withheld, param};
-use daemon::{Context, StartError};
+use daemon::{Context, StartError, UnixSockets};
 use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 use net::Family;
 
@@ -37,6 +37,10 @@ pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, Start
             v4: reader.get(param::SMTP_BIND_ADDRESS, param::LMTP_BIND_ADDRESS)?,
             v6: reader.get(param::SMTP_BIND_ADDRESS6, param::LMTP_BIND_ADDRESS6)?,
             enforce: reader.get(param::SMTP_BIND_ADDRESS_ENFORCE, param::LMTP_BIND_ADDRESS_ENFORCE)?,
+        },
+        unix_sockets: match protocol {
+            Protocol::Lmtp => context.unix_sockets()?,
+            Protocol::Smtp => UnixSockets::default(),
         },
         dialogue: reader.dialogue()?,
         limits: reader.limits()?,

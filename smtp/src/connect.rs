@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use dsn::Status;
 use net::{Family, Shown};
-use tokio::net::{TcpSocket, UnixStream};
+use tokio::net::TcpSocket;
 
 use crate::failure::{Failure, Subject};
 use crate::server::{Endpoint, Server};
@@ -20,7 +20,7 @@ pub async fn connect(server: &Server, settings: &Settings) -> Result<Stream, Fai
     let attempt = async {
         match &server.endpoint {
             Endpoint::Internet(address) => internet(*address, settings).await,
-            Endpoint::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+            Endpoint::Unix(path) => Ok(Stream::Unix(settings.unix_sockets.connect(path).await?)),
         }
     };
     // smtp_connect_timeout

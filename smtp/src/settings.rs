@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use daemon::UnixSockets;
 use lookup::{DomainList, MatchList};
 use net::{Family, Interface, Protocols};
 
@@ -59,6 +60,8 @@ pub struct Settings {
     pub lookup: LookupRules,
     /// Source addresses.
     pub bind: BindRules,
+    /// How sockets of this machine are reached (LMTP).
+    pub unix_sockets: UnixSockets,
     /// What may be said to servers.
     pub dialogue: Dialogue,
     /// Time limits.

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::porter::{self, Porter};
 use crate::service::Service;
 use crate::start::{StartError, mail_owner};
+use crate::unix_sockets::UnixSockets;
 
 /// What a worker knows about itself: its configuration, its names, and when it is time to end.
 pub struct Context {
@@ -39,6 +40,8 @@ pub struct Context {
     pub(crate) draining: watch::Sender<bool>,
     pub(crate) emptying: Cell<bool>,
     pub(crate) service: &'static Service,
+    /// master.cf wants the root directory changed.
+    pub(crate) chroot: bool,
     pub(crate) porter: OnceCell<Rc<Porter>>,
 }
 
@@ -61,6 +64,16 @@ impl Context {
         let started =
             started.map_err(|error| StartError::new(format!("start porter: {}", text::system_error(&error))))?;
         Ok(Rc::clone(self.porter.get_or_init(|| Rc::new(started))))
+    }
+
+    /// How this worker connects to Unix sockets, wherever they are; to be asked for in [`crate::Worker::start`]. With chroot in
+    /// master.cf names are those of the changed root directory.
+    ///
+    /// # Errors
+    /// The porter cannot be started.
+    pub fn unix_sockets(&self) -> Result<UnixSockets, StartError> {
+        let porter = if self.chroot { None } else { Some(self.porter()?) };
+        Ok(UnixSockets::new(self.queue_directory.clone(), porter))
     }
 
     /// Whether the worker shall end when its present clients are served.

@@ -16,6 +16,7 @@ mod service;
 mod sessions;
 mod start;
 pub mod threads;
+mod unix_sockets;
 mod ward;
 
 pub use clients::{Client, Peer, Stream};
@@ -23,6 +24,7 @@ pub use context::{Context, Flow};
 pub use porter::{Porter, PorterError, run_as_porter};
 pub use service::{Access, Network, Outside, Privilege, Service, Skeleton};
 pub use start::{StartError, run};
+pub use unix_sockets::UnixSockets;
 
 use std::rc::Rc;
 

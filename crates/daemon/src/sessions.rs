@@ -48,6 +48,8 @@ pub(crate) struct Sockets {
     pub standard_io: Option<OwnedFd>,
 }
 
+/// How soon a log that did not take a line is tried again.
+const LOG_RETRY: Duration = Duration::from_millis(100);
 /// Longest wait for the letters of a trigger.
 const TRIGGER_WAIT: Duration = Duration::from_secs(10);
 /// Largest datagram that is read.
@@ -73,6 +75,7 @@ pub(crate) async fn serve<W: Worker>(
 ) -> io::Result<()> {
     let transport = sockets.transport;
     let (door, ward) = (Door::new(sockets.listeners)?, Ward::new(sockets.status.map(register).transpose()?));
+    ward.watch_log()?;
     let asked = Rc::downgrade(&worker);
     // Nobody has set it before: a context serves once.
     let _ = context.tables.changed.set(Box::new(move || asked.upgrade()?.changed_table()));
@@ -218,10 +221,14 @@ pub(crate) fn batch_log() {
     let waiting = std::sync::Arc::new(Notify::new());
     let wake = waiting.clone();
     logging::batch(move || wake.notify_one());
+    logging::never_wait();
     tokio::task::spawn_local(async move {
         loop {
             waiting.notified().await;
-            logging::flush();
+            // No session waits for a log that does not take its lines.
+            while !logging::flush() {
+                tokio::time::sleep(LOG_RETRY).await;
+            }
         }
     });
 }

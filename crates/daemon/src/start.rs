@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use config::arguments::Arguments;
 use config::{Accounts, Config, Terminal, param, settled};
+use nix::errno::Errno;
 use sys::identity::{Identity, become_for_good, is_root};
 use sys::process::Ignored;
 use wire::status::{MAIN_CF, MAIN_CF_REFUSED, SESSION_LIMIT, clients_for, descriptors};
@@ -52,12 +53,12 @@ pub fn run<W: Worker>(service: &'static Service) -> ExitCode {
     logging::set_program(service.name);
     match start::<W>(service) {
         Ok(()) => {
-            logging::flush();
+            logging::finish();
             ExitCode::SUCCESS
         }
         Err(error) => {
             logging::emit_text(logging::Severity::Fatal, format_args!("{error}"));
-            logging::flush();
+            logging::finish();
             // A daemon that fails at once is not started again at once.
             std::thread::sleep(Duration::from_secs(1));
             ExitCode::FAILURE
@@ -65,13 +66,16 @@ pub fn run<W: Worker>(service: &'static Service) -> ExitCode {
     }
 }
 
-/// Gives up identity and powers as the service's constant says.
+/// Gives up identity and powers as the service's constant says. The root directory of every worker is the queue directory,
+/// whatever master.cf says: what it needs from elsewhere is open by now, or its porter's to reach. Where the kernel refuses
+/// (a container without that right) a worker goes on without, unless master.cf wants it; master has said so.
 fn confine(service: &'static Service, config: &Config, chroot: bool) -> Result<(), StartError> {
     let walls = sandbox::Walls::prepare(&needs(service, config))?;
     if let Some(owner) = mail_owner(config)? {
-        if chroot {
-            nix::unistd::chroot(".").map_err(|error| StartError(format!("chroot: {error}")))?;
-            std::env::set_current_dir("/")?;
+        match nix::unistd::chroot(".") {
+            Ok(()) => std::env::set_current_dir("/")?,
+            Err(Errno::EPERM) if !chroot => {}
+            Err(error) => return Err(StartError(format!("chroot: {}", error.desc()))),
         }
         become_for_good(&owner)
             .map_err(|error| StartError(format!("set uid {}: {}", owner.uid, text::system_error(&error))))?;
@@ -144,7 +148,6 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
         tokio::task::spawn_local(feed_watchdog(watchdog));
         serve(worker, context, service, sockets, limits).await
     })?;
-    logging::flush();
     Ok(())
 }
 
@@ -290,6 +293,7 @@ fn context(
         draining: tokio::sync::watch::Sender::new(false),
         emptying: Cell::new(false),
         service,
+        chroot: arguments.chroot,
         porter: OnceCell::new(),
         config,
     })

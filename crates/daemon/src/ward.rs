@@ -1,12 +1,13 @@
 //! How many clients a worker serves, and the channel to master that tells of it.
 
 use std::cell::Cell;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
-use wire::status::{Order, Report};
+use wire::status::{LOG, LOG_WANTED, Order, Report};
 
 use crate::context::Context;
 
@@ -43,6 +44,17 @@ impl Ward {
         Self { active, served, changed: Notify::new(), status, told }
     }
 
+    /// The system's log may be where the walls do not let this process go: master is asked for a connection then.
+    pub(crate) fn watch_log(&self) -> io::Result<()> {
+        let Some(status) = &self.status else { return Ok(()) };
+        let channel = status.get_ref().try_clone()?;
+        logging::on_lost(move || {
+            // A master that is gone ends this process by other means; a full channel is tried again a second later.
+            let _ = nix::unistd::write(&channel, &[LOG_WANTED]);
+        });
+        Ok(())
+    }
+
     /// One client more.
     pub(crate) fn begin(self: &Rc<Self>, context: &Rc<Context>) -> Session {
         self.active.set(self.active.get() + 1);
@@ -72,15 +84,18 @@ impl Ward {
         loop {
             let Ok(mut ready) = status.readable().await else { return None };
             let mut byte = [0];
-            match nix::unistd::read(status.get_ref(), &mut byte) {
-                Ok(0) => return None,
+            match sys::descriptor::receive_with(status.get_ref().as_fd(), &mut byte) {
+                Ok((0, _)) => return None,
+                Ok((_, descriptors)) if byte[0] == LOG => {
+                    descriptors.into_iter().for_each(|log| logging::adopt(log.into()));
+                }
                 Ok(_) => {
                     if let Some(order) = Order::parse(byte[0]) {
                         return Some(order);
                     }
                     logging::warning!("unknown order {} from master", byte[0]);
                 }
-                Err(nix::errno::Errno::EAGAIN) => ready.clear_ready(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
                 Err(_) => return None,
             }
         }

@@ -7,14 +7,21 @@
 //! Daemons gather the lines of one turn of their loop and send them together ([`batch`]).
 
 pub mod delay;
+mod held;
 mod line;
 mod record;
 mod repeat;
 mod sink;
+mod socket;
+mod state;
 
 pub use line::{Format, Severity, moment};
 pub use record::{Field, Record};
-pub use sink::{Destination, Setup, batch, end_batch, flush, set_program, set_up, set_up_command, tag};
+pub use sink::{
+    Destination, Setup, adopt, batch, end_batch, finish, flush, never_wait, on_lost, pass_on, set_program, set_up,
+    set_up_command, tag,
+};
+pub use socket::dial;
 
 /// Logs a record.
 pub fn emit(record: &dyn Record) {

@@ -2,21 +2,35 @@
 //!
 //! A daemon that has a table open looks now and then, finishes its clients and restarts when the answer is yes.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use sys::place::{identity_below, open_directory};
 
 /// The state of a file when it was read. The file is kept open: what became of it can be seen from a changed root
 /// directory too, where its name leads nowhere.
 #[derive(Clone, Debug)]
 pub struct Stamp {
     path: PathBuf,
-    file: Option<Arc<File>>,
+    place: Place,
     seen: Option<State>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where to look.
+#[derive(Clone, Debug)]
+enum Place {
+    /// The file.
+    File(Arc<File>),
+    /// There is no file: the nearest directory that is there, and the name below it.
+    Missing(Arc<OwnedFd>, PathBuf),
+    /// Nothing can be opened: never changes.
+    Nowhere,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct State {
     device: u64,
     inode: u64,
@@ -30,8 +44,11 @@ impl Stamp {
     /// Notes the file as it is now. Call it before reading, so that a change while reading is noticed.
     pub fn of(path: impl AsRef<Path>) -> Stamp {
         let path = path.as_ref().to_path_buf();
-        let file = File::open(&path).ok().map(Arc::new);
-        let mut stamp = Stamp { path, file, seen: None };
+        let place = match File::open(&path) {
+            Ok(file) => Place::File(Arc::new(file)),
+            Err(_) => missing(&path),
+        };
+        let mut stamp = Stamp { path, place, seen: None };
         stamp.seen = stamp.state();
         stamp
     }
@@ -47,13 +64,24 @@ impl Stamp {
     }
 
     fn state(&self) -> Option<State> {
-        match &self.file {
-            Some(file) => file.metadata(),
-            None => fs::metadata(&self.path),
+        match &self.place {
+            Place::File(file) => file.metadata().ok().map(|metadata| State::of(&metadata)),
+            Place::Missing(directory, name) => identity_below(directory.as_fd(), name).map(|(device, inode)| State {
+                device,
+                inode,
+                ..State::default()
+            }),
+            Place::Nowhere => None,
         }
-        .ok()
-        .map(|metadata| State::of(&metadata))
     }
+}
+
+fn missing(path: &Path) -> Place {
+    let open = path.ancestors().skip(1).find_map(|directory| {
+        let name = path.strip_prefix(directory).ok()?;
+        Some(Place::Missing(Arc::new(open_directory(directory).ok()?), name.to_path_buf()))
+    });
+    open.unwrap_or(Place::Nowhere)
 }
 
 impl State {
@@ -71,6 +99,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_file_changes_when_it_is_written_replaced_or_removed() {
@@ -92,5 +121,17 @@ mod tests {
         let fourth = Stamp::of(&path);
         fs::remove_file(&path).unwrap();
         assert!(fourth.changed());
+    }
+
+    #[test]
+    fn a_file_is_noticed_when_its_directories_are_made_too() {
+        let folder = std::env::temp_dir().join(format!("lookup-stamp-folder-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let stamp = Stamp::of(folder.join("a/b/table"));
+        fs::create_dir_all(folder.join("a/b")).unwrap();
+        assert!(!stamp.changed());
+        fs::write(folder.join("a/b/table"), "x").unwrap();
+        assert!(stamp.changed());
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

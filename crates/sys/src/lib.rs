@@ -12,6 +12,7 @@ pub mod kernel;
 pub mod lmdb;
 pub mod lock;
 pub mod open;
+pub mod place;
 pub mod privilege;
 pub mod process;
 pub mod storage;

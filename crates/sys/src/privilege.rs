@@ -17,6 +17,33 @@ pub fn forbid_new_privileges() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether this process may change its root directory (CAP_SYS_CHROOT).
+pub fn may_change_root() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        /// CAP_SYS_CHROOT
+        const NUMBER: u32 = 18;
+        let mut header = Header { version: VERSION, pid: 0 };
+        let mut sets = [0u32; 6];
+        // SAFETY: both pointers refer to live memory of the layout that capget(2) documents for version 3.
+        let known = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, sets.as_mut_ptr()) } == 0;
+        known && sets[0] & (1 << NUMBER) != 0
+    }
+    #[cfg(not(target_os = "linux"))]
+    crate::identity::is_root()
+}
+
+#[cfg(target_os = "linux")]
+#[repr(C)]
+struct Header {
+    version: u32,
+    pid: i32,
+}
+
+/// _LINUX_CAPABILITY_VERSION_3: two 32-bit words a set; three sets (effective, permitted, inheritable), the low words first.
+#[cfg(target_os = "linux")]
+const VERSION: u32 = 0x2008_0522;
+
 /// Empties the capability sets of the process (effective, permitted, inheritable, ambient). Irrevocable together
 /// with [`forbid_new_privileges`].
 ///
@@ -25,13 +52,7 @@ pub fn forbid_new_privileges() -> io::Result<()> {
 pub fn drop_capabilities() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
-        #[repr(C)]
-        struct Header {
-            version: u32,
-            pid: i32,
-        }
-        // _LINUX_CAPABILITY_VERSION_3: two 32-bit words a set; three sets (effective, permitted, inheritable).
-        let mut header = Header { version: 0x2008_0522, pid: 0 };
+        let mut header = Header { version: VERSION, pid: 0 };
         let sets = [0u32; 6];
         // SAFETY: prctl with these constants reads only its integer arguments.
         let ambient = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };

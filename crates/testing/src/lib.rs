@@ -9,6 +9,8 @@ pub mod accounts;
 pub mod client;
 pub mod disk;
 pub mod dns;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod inject;
 pub mod instance;
 pub mod maildir;
 pub mod name_server;

@@ -53,6 +53,19 @@ impl Process {
         std::fs::read_link(format!("/proc/{}/root", self.pid)).ok()
     }
 
+    /// A line of its status, by the word that it begins with: `Seccomp`, `CapEff`.
+    pub fn status(&self, key: &str) -> Option<String> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+        Some(line.trim().to_owned())
+    }
+
+    /// Its arguments, its own name first.
+    pub fn arguments(&self) -> Vec<String> {
+        let line = std::fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+    }
+
     /// The user and group ids it runs with: effective user, effective group.
     pub fn effective_ids(&self) -> Option<(u32, u32)> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;

@@ -1,5 +1,6 @@
 //! The system's log of a world: /dev/log, and what programs send there.
 
+use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What was logged.
 #[derive(Clone, Debug)]
 pub struct SystemLog {
+    path: String,
+    socket: Arc<UnixDatagram>,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
@@ -16,11 +19,12 @@ impl SystemLog {
         let socket = UnixDatagram::bind(path).unwrap_or_else(|e| panic!("{path}: {e}"));
         let everybody = std::fs::Permissions::from_mode(0o666);
         std::fs::set_permissions(path, everybody).unwrap_or_else(|e| panic!("{path}: {e}"));
-        let log = SystemLog { lines: Arc::default() };
-        let lines = log.lines.clone();
+        let log = SystemLog { path: path.to_owned(), socket: Arc::new(socket), lines: Arc::default() };
+        let (socket, lines) = (log.socket.clone(), log.lines.clone());
         std::thread::spawn(move || {
             let mut datagram = [0; 65536];
-            while let Ok(length) = socket.recv(&mut datagram) {
+            // Nothing at all is received when it is shut down.
+            while let Ok(length @ 1..) = socket.recv(&mut datagram) {
                 let text = String::from_utf8_lossy(&datagram[..length]);
                 let text = text.trim_end_matches(['\0', '\n']).to_string();
                 lines.lock().unwrap_or_else(PoisonError::into_inner).push(text);
@@ -33,6 +37,13 @@ impl SystemLog {
     pub fn lines(&self, from: usize) -> Vec<String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().skip(from).map(|line| message(line).to_string()).collect()
+    }
+
+    /// Ends this log and starts another one at the same place, as a restart of the system's log daemon does.
+    pub fn restart(self) -> SystemLog {
+        self.socket.shutdown(Shutdown::Both).unwrap_or_else(|e| panic!("{}: {e}", self.path));
+        std::fs::remove_file(&self.path).unwrap_or_else(|e| panic!("{}: {e}", self.path));
+        SystemLog::at(&self.path)
     }
 
     /// How many there are.

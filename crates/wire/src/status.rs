@@ -61,6 +61,13 @@ impl Order {
     }
 }
 
+/// What a worker tells master when the system's log does not take its lines, and its walls keep it from finding another
+/// connection: master answers with [`LOG`], when there is one.
+pub const LOG_WANTED: u8 = b'L';
+
+/// What master sends together with the descriptor of a connection to the system's log.
+pub const LOG: u8 = b'L';
+
 /// The descriptors that a worker inherits, by number.
 pub mod descriptors {
     /// Flow-control pipe, read end.
@@ -106,7 +113,8 @@ mod tests {
         for order in [Order::Drain, Order::Empty, Order::Stress, Order::Relax] {
             assert_eq!(Order::parse(order.byte()), Some(order));
         }
-        assert_eq!(Report::parse(0), None);
+        assert_eq!((Report::parse(0), Report::parse(LOG_WANTED)), (None, None));
+        assert!(Order::parse(LOG).is_none());
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub fn settings() -> Settings {
         session_limit: 2,
         families: FamilyRules { attempt_delay: Some(Duration::from_millis(50)), appeal: true },
         lookup: LookupRules { dns: true, native: false, ignore_mx_error: false, defer_without_address: false },
+        unix_sockets: daemon::UnixSockets::default(),
         bind: BindRules { v4: String::new(), v6: String::new(), enforce: false },
         dialogue: Dialogue {
             never_ehlo: false,

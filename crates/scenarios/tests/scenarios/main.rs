@@ -16,6 +16,7 @@ mod load;
 mod local;
 mod names;
 mod operate;
+mod outside;
 mod queue_tools;
 mod racing;
 mod refused;
@@ -28,4 +29,6 @@ mod submitted;
 mod swap;
 mod tables;
 mod users;
+#[cfg(target_arch = "x86_64")]
+mod walls;
 mod way;
