@@ -43,20 +43,27 @@ impl daemon::Worker for Bounce {
 impl Bounce {
     async fn answer(&self, context: &Context, request: Request) -> Reply {
         match request {
-            Request::Append { log, queue_id, records } => self.append(log, &queue_id, &records).await,
+            Request::Append { log, queue_id, begin, records } => {
+                self.append(log, &queue_id, begin, records.items()).await
+            }
             Request::Notify { log, keep, message } => self.notify(context, log, keep, &message).await,
             Request::Single { message, record } => self.single(context, &message, &record).await,
         }
     }
 
-    async fn append(&self, log: Log, queue_id: &str, records: &[Record]) -> Reply {
+    async fn append(&self, log: Log, queue_id: &str, begin: bool, records: &[Record]) -> Reply {
         let Some(id) = QueueId::parse(queue_id.as_bytes()) else {
             return malformed(queue_id);
         };
         let entries: Vec<_> = records.iter().map(log::entry).collect();
         let (spool, compatible) = (self.settings.spool.clone(), self.settings.compatible_logs);
         // The append waits for the disk: not in the thread that serves the other clients.
-        let write = move || delivery_log::append(&spool, log::queue_of(log), &id, &entries, compatible);
+        let write = move || {
+            if begin {
+                delivery_log::remove(&spool, log::queue_of(log), &id)?;
+            }
+            delivery_log::append(&spool, log::queue_of(log), &id, &entries, compatible)
+        };
         match tokio::task::spawn_blocking(write).await {
             Ok(Ok(())) => Reply::Done,
             Ok(Err(error)) => failed(queue_id, &format!("append to {} log: {error}", log::queue_of(log).as_str())),
@@ -98,7 +105,7 @@ impl Bounce {
 
 fn failed(queue_id: &str, why: &str) -> Reply {
     logging::warning!("{queue_id}: {why}");
-    Reply::Failed(why.to_owned())
+    Reply::Failed(ipc::cut(why.to_owned()))
 }
 
 fn malformed(queue_id: &str) -> Reply {

@@ -95,8 +95,18 @@ fn a_message_that_is_gone_is_still_reported() {
 #[test]
 fn a_name_that_is_no_queue_id_is_refused() {
     let stage = Stage::new("name", "");
-    let request = Request::Append { log: Log::Bounce, queue_id: "../../x".into(), records: vec![] };
+    let Request::Append { log, begin, records, .. } = append(Log::Bounce, "failed", 0) else { unreachable!() };
+    let request = Request::Append { log, queue_id: "../../x".into(), begin, records };
     assert!(matches!(stage.ask(&[request]).0[0], Reply::Failed(_)));
+}
+
+#[test]
+fn a_new_message_is_not_reported_with_the_recipients_of_another_one() {
+    let stage = Stage::new("begin", "");
+    let Request::Append { log, queue_id, records, .. } = append(Log::Bounce, "failed", 0) else { unreachable!() };
+    let begun = Request::Append { log, queue_id, begin: true, records };
+    stage.ask(&[append(Log::Bounce, "failed", 0), begun, notify(Log::Bounce, false, "a@x.test")]);
+    assert_eq!(stage.queued()[0].matches("N Status: 5.1.1\n").count(), 1);
 }
 
 fn append(log: Log, action: &str, notify: u32) -> Request {
@@ -109,7 +119,8 @@ fn append(log: Log, action: &str, notify: u32) -> Request {
         remote_mta: String::new(),
         reason: "unknown user: \"gone\"".into(),
     };
-    Request::Append { log, queue_id: "OLD".into(), records: vec![record] }
+    let records = ipc::chunks([record]).next().unwrap();
+    Request::Append { log, queue_id: "OLD".into(), begin: false, records }
 }
 
 fn notify(log: Log, keep: bool, sender: &str) -> Request {

@@ -5,6 +5,8 @@
 
 use delivery::{Stages, StatusLine};
 use ipc::bounce::{Log, Message, Record, Reply, Request};
+use ipc::bounds::MAX_ITEMS;
+use ipc::chunks;
 use ipc::cleanup::{Outcome, flags, status};
 use ipc::delivery::{Recipient, Timestamp};
 use queue::Envelope;
@@ -63,24 +65,34 @@ impl Incoming<'_> {
         let size = self.size.encode();
         self.file.overwrite(0, &size).map_err(|error| error.to_string())?;
         let file = self.file.flushed().map_err(|error| error.to_string())?;
-        let limits = queue::Limits { recipients: usize::MAX, attributes: usize::MAX };
-        let envelope = Envelope::read(file, &limits).map_err(|error| error.to_string())?;
-        let records: Vec<Record> = envelope.recipients.into_iter().map(|recipient| self.failed(recipient)).collect();
-        records.iter().for_each(|record| self.log_status(record));
+        // As many recipients as travel at once: a message of any number of them takes no more memory.
+        let limits = queue::Limits { recipients: MAX_ITEMS, attributes: usize::MAX };
+        let mut envelope = Envelope::read(file, &limits).map_err(|error| error.to_string())?;
         let sender = self.facts.sender.clone().unwrap_or_default();
+        let mut begin = true;
+        while !envelope.recipients.is_empty() || envelope.resume.is_some() {
+            let found = std::mem::take(&mut envelope.recipients);
+            let records: Vec<Record> = found.into_iter().map(|recipient| self.failed(recipient)).collect();
+            records.iter().for_each(|record| self.log_status(record));
+            if !sender.is_empty() {
+                self.write_down(Log::Bounce, begin, records).await?;
+                begin = false;
+            }
+            let file = self.file.flushed().map_err(|error| error.to_string())?;
+            envelope.read_more(file, &limits).map_err(|error| error.to_string())?;
+        }
         if sender.is_empty() {
             return Ok(()); // nobody is there to be told
         }
-        self.ask(Request::Append { log: Log::Bounce, queue_id: self.id.clone(), records }).await?;
         // What may not pass is not returned either.
         let is_unfit = self.failure.status & status::CONTENT != 0;
         let message = Message {
             queue_name: "incoming".to_owned(),
             queue_id: self.id.clone(),
-            encoding: String::from_utf8_lossy(&self.facts.encoding).into_owned(),
+            encoding: text_of(&self.facts.encoding),
             send_options: self.size.send_options,
             sender,
-            envelope_id: String::from_utf8_lossy(&self.facts.envelope_id).into_owned(),
+            envelope_id: text_of(&self.facts.envelope_id),
             ret_flags: if is_unfit { RETURN_HEADERS } else { self.facts.ret_flags },
         };
         self.ask(Request::Notify { log: Log::Bounce, keep: false, message }).await
@@ -96,11 +108,11 @@ impl Incoming<'_> {
                 dsn_orig_rcpt: recipient.dsn_original,
                 notify: recipient.notify,
             },
-            status,
+            status: ipc::cut(status),
             action: "failed".to_owned(),
             diagnostic: Default::default(),
             remote_mta: String::new(),
-            reason,
+            reason: ipc::cut(reason),
         }
     }
 
@@ -129,10 +141,15 @@ impl Incoming<'_> {
     /// Writes down what became of aliases, before the message can be delivered: qmgr makes a report of it.
     pub(crate) async fn trace_expansions(&mut self) -> Result<(), String> {
         let records = std::mem::take(&mut self.findings.expanded);
-        if records.is_empty() {
-            return Ok(());
+        self.write_down(Log::Trace, true, records).await
+    }
+
+    async fn write_down(&self, log: Log, mut begin: bool, records: Vec<Record>) -> Result<(), String> {
+        for records in chunks(records) {
+            self.ask(Request::Append { log, queue_id: self.id.clone(), begin, records }).await?;
+            begin = false;
         }
-        self.ask(Request::Append { log: Log::Trace, queue_id: self.id.clone(), records }).await
+        Ok(())
     }
 
     async fn ask(&self, request: Request) -> Result<(), String> {
@@ -158,4 +175,8 @@ impl Incoming<'_> {
         };
         (code.to_owned(), text.to_owned())
     }
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    ipc::cut(String::from_utf8_lossy(bytes).into_owned())
 }

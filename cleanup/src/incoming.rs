@@ -6,6 +6,7 @@
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ipc::bounds::MAX_BYTES;
 use ipc::cleanup::{Outcome, flags, status};
 use queue::{NewFile, QueueName, SizeRecord, Type};
 
@@ -139,6 +140,10 @@ impl<'w> Incoming<'w> {
             bytes = rest;
             if !self.goes_on() {
                 return;
+            }
+            if payload.len() > MAX_BYTES && !matches!(self.stage, Stage::Header | Stage::Body) {
+                self.fail(status::CONTENT, "5.1.0 Error: address too long");
+                continue;
             }
             match self.stage {
                 Stage::Envelope => self.envelope_record(kind, payload).await,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use ipc::bounce::Record;
-use ipc::cleanup::flags;
+use ipc::cleanup::{flags, status};
 use lookup::Maps;
 use queue::Type;
 use queue::size::NOTIFY_SHIFT;
@@ -15,6 +15,8 @@ use crate::incoming::{Incoming, Stage};
 const NOTIFY_NEVER: u32 = 1;
 /// NOTIFY=SUCCESS.
 const NOTIFY_SUCCESS: u32 = 2;
+/// Expansions of one message that its sender can hear of: they are kept until the message is complete.
+const MAX_EXPANSIONS: usize = 100_000;
 
 /// What was said about the recipient that comes next.
 #[derive(Debug, Default)]
@@ -54,7 +56,7 @@ impl Incoming<'_> {
     pub(crate) async fn recipient(&mut self, data: &[u8]) {
         let pending = std::mem::take(&mut self.pending);
         if self.facts.sender.is_none() {
-            return self.fail(ipc::cleanup::status::BAD, "a recipient before the sender");
+            return self.fail(status::BAD, "a recipient before the sender");
         }
         let given = pending.original.unwrap_or_else(|| data.to_vec());
         self.recipients.last = given.clone();
@@ -68,6 +70,9 @@ impl Incoming<'_> {
         let Ok(expanded) = self.expand(&address).await else { return };
         if notify & NOTIFY_SUCCESS != 0 && expanded != [address.clone()] {
             // RFC 3461 5.2.7: the sender hears of the expansion, not of each delivery.
+            if self.findings.expanded.len() >= MAX_EXPANSIONS {
+                return self.fail(status::CONTENT, "5.5.3 Error: too many aliases with NOTIFY=SUCCESS");
+            }
             self.findings.expanded.push(expanded_record(&given, &address, &dsn_original, notify));
             notify &= !NOTIFY_SUCCESS;
             if notify == 0 {

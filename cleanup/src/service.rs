@@ -230,5 +230,5 @@ pub fn accepted() -> Outcome {
 pub fn refused(status: u32, reason: impl Into<String>) -> Outcome {
     debug_assert_ne!(status, 0);
     let status = if status == 0 { status::WRITE } else { status };
-    Outcome { status, reason: reason.into() }
+    Outcome { status, reason: ipc::cut(reason.into()) }
 }

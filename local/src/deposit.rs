@@ -70,17 +70,30 @@ pub async fn deliver(
     answer(&mut channel).await
 }
 
-/// Has a carrier read the first file that exists.
-pub async fn read(channel: &mut Client<Carrier>, paths: Vec<Path>, limit: u64) -> Result<FoundFile, Trouble> {
-    match channel.exchange(&Request::Read { paths, limit }).await? {
-        Reply::File(found) => Ok(found),
-        Reply::Done(_) => Err(IpcError::Malformed("a result instead of a file".to_owned()).into()),
+/// Has a carrier read the first file that exists; its content beside it.
+pub async fn read(
+    channel: &mut Client<Carrier>,
+    paths: Vec<Path>,
+    limit: u64,
+) -> Result<(FoundFile, Vec<u8>), Trouble> {
+    let found = match channel.exchange(&Request::Read { paths, limit }).await? {
+        Reply::File(found) => found,
+        Reply::Done(_) | Reply::Bytes(_) => return Err(IpcError::Malformed("no file".to_owned()).into()),
+    };
+    let mut bytes = Vec::new();
+    while let FoundFile::Found { .. } = found {
+        match channel.expect().await? {
+            Reply::Bytes(block) if block.is_empty() => break,
+            Reply::Bytes(block) if (bytes.len() + block.len()) as u64 <= limit => bytes.extend_from_slice(&block),
+            _ => return Err(IpcError::Malformed("something else than a file of that size".to_owned()).into()),
+        }
     }
+    Ok((found, bytes))
 }
 
 async fn answer(channel: &mut Client<Carrier>) -> Result<Done, Trouble> {
     match channel.expect().await? {
         Reply::Done(done) => Ok(done),
-        Reply::File(_) => Err(IpcError::Malformed("a file instead of a result".to_owned()).into()),
+        Reply::File(_) | Reply::Bytes(_) => Err(IpcError::Malformed("a file instead of a result".to_owned()).into()),
     }
 }

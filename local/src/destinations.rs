@@ -17,8 +17,8 @@ use crate::verdict::{self, Attempt};
 
 /// Steps through :include: files.
 const MAX_INCLUDES: usize = 10;
-/// Bytes of an :include: file.
-const MAX_LIST: u64 = 16 << 20;
+/// The largest .forward or :include: file in bytes; mail to a larger one waits.
+pub(crate) const MAX_LIST: u64 = 16 << 20;
 
 impl Expansion<'_> {
     /// Delivers to what a list names.
@@ -162,9 +162,9 @@ impl Expansion<'_> {
             return self.misconfigured(address, format_args!(":include:{shown} uses a relative path"));
         }
         let (owner, bytes) = match self.read_list(place, path).await {
-            Ok(FoundFile::Found { owner, bytes, .. }) => (owner, bytes),
-            Ok(FoundFile::None) => return self.no_list(place, &shown, "No such file or directory", false),
-            Ok(FoundFile::Unusable { why, temporary, .. }) => return self.no_list(place, &shown, &why, temporary),
+            Ok((FoundFile::Found { owner, .. }, bytes)) => (owner, bytes),
+            Ok((FoundFile::None, _)) => return self.no_list(place, &shown, "No such file or directory", false),
+            Ok((FoundFile::Unusable { why, temporary, .. }, _)) => return self.no_list(place, &shown, &why, temporary),
             Err(trouble) => return self.trouble(address, &trouble),
         };
         let Ok(destinations) = List::of_file(bytes).parse() else { return self.too_many(address, path) };
@@ -183,7 +183,7 @@ impl Expansion<'_> {
         self.push(Rc::new(inner), destinations);
     }
 
-    async fn read_list(&self, place: &Place, path: &[u8]) -> Result<FoundFile, deposit::Trouble> {
+    async fn read_list(&self, place: &Place, path: &[u8]) -> Result<(FoundFile, Vec<u8>), deposit::Trouble> {
         let mut carrier = self.agent.steward.carrier(place.rights.who(), Purpose::User).await?;
         deposit::read(&mut carrier.channel, vec![Path(path.to_vec())], MAX_LIST).await
     }

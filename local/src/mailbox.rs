@@ -10,13 +10,11 @@ use ipc::carrier::{Carrier, FoundFile, Path};
 use lookup::Maps;
 
 use crate::deposit::{self, Trouble};
+use crate::destinations::MAX_LIST;
 use crate::expansion::Expansion;
 use crate::place::{Names, Place, Recipient, Rights, Via};
 use crate::relay;
 use crate::verdict::{self, Attempt};
-
-/// Bytes of a .forward file.
-const MAX_FORWARD: u64 = 1 << 20;
 
 impl Expansion<'_> {
     /// Serves a recipient that is no alias: .forward, mailbox, or nobody.
@@ -78,10 +76,10 @@ impl Expansion<'_> {
         if paths.is_empty() {
             return Ok(None);
         }
-        match deposit::read(carrier, paths, MAX_FORWARD).await? {
-            FoundFile::None => Ok(None),
-            FoundFile::Found { bytes, .. } => Ok(Some(bytes)),
-            FoundFile::Unusable { path, why, temporary } => {
+        match deposit::read(carrier, paths, MAX_LIST).await? {
+            (FoundFile::None, _) => Ok(None),
+            (FoundFile::Found { .. }, bytes) => Ok(Some(bytes)),
+            (FoundFile::Unusable { path, why, temporary }, _) => {
                 let path = text::printable(&path.0);
                 if temporary {
                     return Err(Trouble::Carrier(format!("read {path}: {why}")));

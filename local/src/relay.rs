@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use delivery::{Job, Outcome, Recipient as Target, Request};
-use ipc::delivery::Delivery;
+use ipc::delivery::{Delivery, rest_of_report, send};
 use ipc::{Client, IpcError};
 
 /// Has the agent of `setting` (`transport:nexthop`) deliver to one address. That agent logs the delivery; it marks
@@ -16,7 +16,8 @@ pub async fn pass(job: &Job, target: &Target, address: &[u8], setting: &str) -> 
     let request = Request { nexthop, recipients: vec![recipient], ..job.request().clone() };
     let path = PathBuf::from("private").join(transport);
     let mut agent: Client<Delivery> = Client::connect(&path).await?;
-    agent.send_with(&request, job.file().as_fd()).await?;
-    let report = agent.expect().await?;
+    send(&mut agent, request, job.file().as_fd()).await?;
+    let first = agent.expect().await?;
+    let report = rest_of_report(first, &mut agent).await?;
     report.outcomes.into_iter().next().ok_or_else(|| IpcError::Malformed("a report without its recipient".to_owned()))
 }

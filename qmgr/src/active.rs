@@ -188,7 +188,9 @@ pub fn ipc_recipient(recipient: &Recipient) -> ipc::delivery::Recipient {
 }
 
 fn request_of(id: &QueueId, envelope: &Envelope, since: Timestamp) -> Request {
-    let attribute = |name: &str| String::from_utf8_lossy(envelope.attribute_or_empty(name)).into_owned();
+    // Names of any length are cut where they are shown.
+    let text = |bytes: &[u8]| ipc::cut(String::from_utf8_lossy(bytes).into_owned());
+    let attribute = |name: &str| text(envelope.attribute_or_empty(name));
     let size = envelope.size.unwrap_or_default();
     let context = attribute("rewrite_context");
     Request {
@@ -198,10 +200,10 @@ fn request_of(id: &QueueId, envelope: &Envelope, since: Timestamp) -> Request {
         data_offset: size.data_offset,
         size: size.content_length,
         nexthop: Vec::new(),
-        encoding: String::from_utf8_lossy(envelope.encoding()).into_owned(),
+        encoding: text(envelope.encoding()),
         send_options: size.send_options,
         sender: envelope.sender.clone(),
-        envelope_id: String::from_utf8_lossy(envelope.envelope_id()).into_owned(),
+        envelope_id: text(envelope.envelope_id()),
         ret_flags: envelope.return_flags(),
         arrival: Timestamp { seconds: envelope.arrival.0, micros: envelope.arrival.1 },
         active: since,

@@ -7,46 +7,69 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use ipc::IpcError;
-use ipc::delivery::{Problem, Report, Request, flags};
+use ipc::delivery::{self, Piece, Problem, Request, flags};
 
 use crate::lane::Agent;
+use crate::records::Settling;
 use crate::scheduler::{Delivery, HostFailure, Verdict};
 use crate::service::Qmgr;
 
-/// How an exchange with an agent ended.
-enum Ending {
-    /// With a report; the agent is free again.
-    Reported(Agent, Report),
+/// Why a delivery has no report, or only a part of one.
+enum Trouble {
     /// The queue file cannot be used.
     NoFile(io::Error),
-    /// Without a report.
-    Broken(IpcError),
+    /// The request cannot be made, or the report cannot be understood: a matter of this message.
+    Message(IpcError),
+    /// No agent, or one that ended without an answer: a matter of the transport.
+    Transport(IpcError),
+}
+
+impl From<IpcError> for Trouble {
+    fn from(error: IpcError) -> Self {
+        match error {
+            IpcError::TooLarge(_) | IpcError::Malformed(_) => Self::Message(error),
+            _ => Self::Transport(error),
+        }
+    }
 }
 
 impl Qmgr {
     /// Has an agent deliver, and takes the consequences.
     pub async fn run(self: Rc<Self>, number: usize, agent: Agent, delivery: Delivery) {
-        let ending = match self.prepare(number, &delivery) {
-            Ok((request, file)) => self.exchange(number, agent, request, &file).await,
-            Err(error) => Ending::NoFile(error),
-        };
-        match ending {
-            Ending::Reported(agent, report) => {
+        let mut settling = Settling::new(&self, &delivery);
+        match self.deliver(number, agent, &delivery, &mut settling).await {
+            Ok((agent, problem)) => {
                 self.free_agent(number, agent);
-                let verdict = verdict_of(report.host_problem.as_ref());
-                self.finish_delivery(number, &delivery, &verdict);
+                self.finish_delivery(number, &delivery, &verdict_of(problem.as_ref()));
                 self.turn();
-                self.settle(delivery.message, delivery.recipients, report).await;
+                self.settled(settling).await;
             }
-            Ending::NoFile(error) => {
-                self.finish_delivery(number, &delivery, &Verdict::Unknown);
-                logging::warning!("open active file of message {}: {error}", self.name_of(delivery.message));
-                let reason = "queue file is not available".to_owned();
-                Rc::clone(&self).defer_unseen(delivery.message, delivery.recipients, "4.3.0".into(), reason).await;
-            }
-            Ending::Broken(error) => self.broken(number, delivery, &error).await,
+            Err(trouble) => self.without_report(number, delivery, settling, trouble).await,
         }
         self.turn();
+    }
+
+    /// Asks an agent, and writes down what it reports as it comes: reports may be longer than memory.
+    async fn deliver(
+        &self,
+        number: usize,
+        agent: Agent,
+        delivery: &Delivery,
+        settling: &mut Settling,
+    ) -> Result<(Agent, Option<Problem>), Trouble> {
+        let (request, file) = self.prepare(number, delivery).map_err(Trouble::NoFile)?;
+        let (mut agent, mut piece) = self.ask(number, agent, request, &file).await?;
+        loop {
+            if let Piece::End(problem) = piece {
+                settling.complete()?;
+                return Ok((agent, problem));
+            }
+            settling.take(piece)?;
+            if settling.is_much() {
+                self.write_down(settling).await;
+            }
+            piece = agent.expect().await?;
+        }
     }
 
     fn prepare(&self, number: usize, delivery: &Delivery) -> io::Result<(Request, Rc<File>)> {
@@ -59,30 +82,23 @@ impl Qmgr {
         Ok((message.request(&delivery.nexthop, &delivery.recipients, reuse), file))
     }
 
-    /// Sends the request and waits for the report. An agent that ended before it read the request has done nothing, and
-    /// another one is asked.
-    async fn exchange(&self, number: usize, mut agent: Agent, request: Request, file: &File) -> Ending {
-        match ask(&mut agent, &request, file).await {
-            Ok(report) => return self.checked(agent, report, &request),
+    /// Sends the request and waits for the beginning of the report. An agent that ended before it read the request has
+    /// done nothing, and another one is asked.
+    async fn ask(
+        &self,
+        number: usize,
+        mut agent: Agent,
+        request: Request,
+        file: &File,
+    ) -> Result<(Agent, Piece), IpcError> {
+        match exchange(&mut agent, request.clone(), file).await {
+            Ok(piece) => return Ok((agent, piece)),
             Err(IpcError::Reset) => {}
-            Err(error) => return Ending::Broken(error),
+            Err(error) => return Err(error),
         }
-        let mut agent = match self.connect(&self.lane_name(number)).await {
-            Ok(agent) => agent,
-            Err(error) => return Ending::Broken(error),
-        };
-        match ask(&mut agent, &request, file).await {
-            Ok(report) => self.checked(agent, report, &request),
-            Err(error) => Ending::Broken(error),
-        }
-    }
-
-    fn checked(&self, agent: Agent, report: Report, request: &Request) -> Ending {
-        if report.outcomes.len() == request.recipients.len() {
-            Ending::Reported(agent, report)
-        } else {
-            Ending::Broken(IpcError::Malformed("a report about other recipients".to_owned()))
-        }
+        let mut agent = self.connect(&self.lane_name(number)).await?;
+        let piece = exchange(&mut agent, request, file).await?;
+        Ok((agent, piece))
     }
 
     /// The scheduler's part of the end of a delivery.
@@ -102,22 +118,39 @@ impl Qmgr {
         }
     }
 
-    /// The agent died or talks nonsense: the transport rests for a while, and the recipients wait.
-    async fn broken(self: &Rc<Self>, number: usize, delivery: Delivery, error: &IpcError) {
-        let name = self.lane_name(number);
-        match error {
-            IpcError::Malformed(_) | IpcError::WrongService(_) => {
-                logging::warning!("private/{name} socket: malformed response");
-            }
-            _ => logging::warning!("private/{name} socket: premature disconnect"),
-        }
-        logging::warning!(
-            "transport {name} failure -- see a previous warning/fatal/panic logfile record for the problem description"
-        );
+    /// What was reported stands; the other recipients wait. Where the transport itself is in trouble, it rests for a while.
+    async fn without_report(
+        self: &Rc<Self>,
+        number: usize,
+        delivery: Delivery,
+        mut settling: Settling,
+        trouble: Trouble,
+    ) {
         self.finish_delivery(number, &delivery, &Verdict::Unknown);
-        self.kill(number, "4.3.0", "unknown mail transport error");
-        let reason = "unknown mail transport error".to_owned();
-        Rc::clone(self).defer_unseen(delivery.message, delivery.recipients, "4.3.0".into(), reason).await;
+        let name = self.lane_name(number);
+        let reason = match trouble {
+            Trouble::NoFile(error) => {
+                logging::warning!("open active file of message {}: {error}", self.name_of(delivery.message));
+                "queue file is not available"
+            }
+            Trouble::Message(error) => {
+                logging::warning!("{}: private/{name} socket: {error}", self.name_of(delivery.message));
+                "unknown mail transport error"
+            }
+            Trouble::Transport(error) => {
+                logging::warning!("private/{name} socket: {error}");
+                logging::warning!(
+                    "transport {name} failure -- see a previous warning/fatal/panic logfile record for the problem \
+                     description"
+                );
+                self.kill(number, "4.3.0", "unknown mail transport error");
+                "unknown mail transport error"
+            }
+        };
+        let left = settling.unsettled();
+        self.write_down(&mut settling).await;
+        self.done_with(delivery.message, delivery.recipients.len() - left.len());
+        Rc::clone(self).defer_unseen(delivery.message, left, "4.3.0".into(), reason.to_owned()).await;
     }
 
     /// The queue identifier of a message in memory.
@@ -126,8 +159,8 @@ impl Qmgr {
     }
 }
 
-async fn ask(agent: &mut Agent, request: &Request, file: &File) -> Result<Report, IpcError> {
-    agent.send_with(request, file.as_fd()).await?;
+async fn exchange(agent: &mut Agent, request: Request, file: &File) -> Result<Piece, IpcError> {
+    delivery::send(agent, request, file.as_fd()).await?;
     agent.expect().await
 }
 

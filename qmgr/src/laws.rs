@@ -14,7 +14,7 @@ use std::time::Duration;
 use config::Config;
 use ipc::bounce::{Bounce, Log, Reply as BounceReply, Request as BounceRequest};
 use ipc::channel::Service;
-use ipc::delivery::{Delivery, Outcome, Problem, Report, Request, Verdict};
+use ipc::delivery::{self, Delivery, Outcome, Problem, Report, Request, Verdict};
 use ipc::rewrite::{Class, Reply as RewriteReply, Request as RewriteRequest, Resolved, Rewrite};
 use ipc::{Channel, Server};
 use queue::{Hashing, NewFile, QueueName, SizeRecord, Spool, Type};
@@ -121,6 +121,26 @@ where
     });
 }
 
+/// A delivery agent, which hangs up where `answer` says so.
+fn serve_agent(name: &str, answer: impl Fn(&mut Server<Delivery>, Request) -> Option<Report> + 'static) {
+    let listener = UnixListener::bind(format!("private/{name}")).unwrap();
+    let answer = Rc::new(answer);
+    tokio::task::spawn_local(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let answer = Rc::clone(&answer);
+            tokio::task::spawn_local(async move {
+                let mut channel: Server<Delivery> = Channel::new(stream);
+                let _ = channel.flush().await;
+                while let Ok(Some(part)) = channel.receive().await {
+                    let request = delivery::receive(part, &mut channel).await.unwrap();
+                    let Some(report) = answer(&mut channel, request) else { return };
+                    delivery::report(&mut channel, report).await.unwrap();
+                }
+            });
+        }
+    });
+}
+
 /// Everything to transport `smtp`, nexthop the domain; agents decide by the local part.
 fn services(seen: &Shared) {
     serve::<Rewrite>("rewrite", |_, request| {
@@ -140,7 +160,7 @@ fn services(seen: &Shared) {
     });
     for name in ["smtp", "retry"] {
         let seen = Rc::clone(seen);
-        serve::<Delivery>(name, move |channel, request| agent(&seen, name, channel, request));
+        serve_agent(name, move |channel, request| agent(&seen, name, channel, request));
     }
     for name in ["bounce", "defer", "trace"] {
         let seen = Rc::clone(seen);
@@ -158,7 +178,9 @@ fn logged(request: &BounceRequest) -> String {
         Log::Trace => "trace",
     };
     match request {
-        BounceRequest::Append { log, records, .. } => format!("{} {}: {}", name(log), records.len(), records[0].reason),
+        BounceRequest::Append { log, records, .. } => {
+            format!("{} {}: {}", name(log), records.items().len(), records.items()[0].reason)
+        }
         BounceRequest::Notify { log, keep, .. } => format!("notify {} {keep}", name(log)),
         BounceRequest::Single { .. } => "single".to_owned(),
     }
@@ -173,6 +195,7 @@ fn agent(seen: &Shared, name: &str, channel: &mut Server<Delivery>, request: Req
         let verdict = match (name, &recipient.address[..]) {
             ("retry", _) => Verdict::Deferred,
             (_, address) if address.starts_with(b"die") => return None,
+            (_, address) if address.starts_with(b"odd") => return Some(Report::default()),
             (_, address) if address.starts_with(b"bounce") => Verdict::Bounced,
             (_, address) if address.starts_with(b"wait") => Verdict::Deferred,
             (_, address) if address.starts_with(b"down") => {
@@ -194,10 +217,24 @@ fn agent(seen: &Shared, name: &str, channel: &mut Server<Delivery>, request: Req
             reason,
             diagnostic: Default::default(),
             remote_mta: String::new(),
-            expanded: Vec::new(),
+            expanded: expansion(&recipient.address),
+            following: 0,
         });
     }
     Some(report)
+}
+
+/// `bounce-many` has 2500 addresses.
+fn expansion(address: &[u8]) -> Vec<ipc::bounce::Record> {
+    let record = ipc::bounce::Record {
+        recipient: ipc::delivery::Recipient { address: b"x@one.test".to_vec(), ..Default::default() },
+        status: "5.1.1".to_owned(),
+        action: "failed".to_owned(),
+        diagnostic: Default::default(),
+        remote_mta: String::new(),
+        reason: "one of many".to_owned(),
+    };
+    if address.starts_with(b"bounce-many") { vec![record; 2500] } else { Vec::new() }
 }
 
 /// Runs a law with a queue manager and its services until `done`.
@@ -217,6 +254,17 @@ fn run(settings: &str, seen: &Shared, begin: impl FnOnce(&Rc<Qmgr>), done: impl 
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("not done: {:?} {:?}", seen.borrow().deliveries, seen.borrow().logs);
+    });
+}
+
+/// Looks for new mail all the time.
+fn rescan(qmgr: &Rc<Qmgr>) {
+    let qmgr = Rc::clone(qmgr);
+    tokio::task::spawn_local(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            daemon::Worker::trigger(Rc::clone(&qmgr), b"I".to_vec()).await;
+        }
     });
 }
 
@@ -296,6 +344,33 @@ fn an_agent_that_dies_defers_what_it_had() {
 }
 
 #[test]
+fn a_report_that_makes_no_sense_concerns_its_message_alone() {
+    let (directory, seen) = (Directory::new("odd"), Shared::default());
+    let (odd, other) = (directory.message(&["odd@one.test"]), directory.message(&["a@two.test"]));
+    let later = RefCell::new(None);
+    let done = || {
+        if directory.queue_of(&odd) == Some("deferred") && later.borrow().is_none() {
+            *later.borrow_mut() = Some(directory.message(&["a@one.test"]));
+        }
+        later.borrow().as_ref().is_some_and(|id| directory.queue_of(id).is_none())
+            && directory.queue_of(&other).is_none()
+    };
+    run("maximal_queue_lifetime = 3000w", &seen, rescan, done);
+    assert_eq!(seen.borrow().logs, ["defer 1: unknown mail transport error"]);
+}
+
+#[test]
+fn what_an_alias_made_of_a_recipient_is_recorded_whole_before_the_recipient_is_marked() {
+    let (directory, seen) = (Directory::new("expanded"), Shared::default());
+    let id = directory.message(&["a@one.test", "bounce-many@one.test", "bounce@one.test"]);
+    run("", &seen, announce(&id), || directory.queue_of(&id).is_none());
+    let logs = seen.borrow().logs.clone();
+    let counts = logs.iter().filter_map(|log| log.strip_prefix("bounce ")?.split(':').next()?.parse::<usize>().ok());
+    assert_eq!(counts.sum::<usize>(), 2501, "{logs:?}");
+    assert_eq!(logs.last().map(String::as_str), Some("notify bounce false"));
+}
+
+#[test]
 fn mail_for_a_destination_that_is_down_is_deferred_unseen() {
     let (directory, seen) = (Directory::new("down"), Shared::default());
     let first = directory.message(&["down@one.test"]);
@@ -306,15 +381,6 @@ fn mail_for_a_destination_that_is_down_is_deferred_unseen() {
             *second.borrow_mut() = Some(directory.message(&["a@one.test"]));
         }
         second.borrow().as_ref().is_some_and(|id| directory.queue_of(id) == Some("deferred"))
-    };
-    let rescan = |qmgr: &Rc<Qmgr>| {
-        let qmgr = Rc::clone(qmgr);
-        tokio::task::spawn_local(async move {
-            loop {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                daemon::Worker::trigger(Rc::clone(&qmgr), b"I".to_vec()).await;
-            }
-        });
     };
     run(settings, &seen, rescan, done);
     let expected = "defer 1: 4.4.1 delivery temporarily suspended: connection refused";

@@ -7,18 +7,33 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use delivery::{Stages, StatusLine};
-use ipc::Pool;
 use ipc::bounce::{Bounce, Log, Record, Reply, Request};
-use ipc::delivery::{Outcome, Report, Timestamp, Verdict, flags};
+use ipc::delivery::{Outcome, Piece, Timestamp, Verdict, flags};
+use ipc::{IpcError, Pool, chunks};
 
 use crate::active::ipc_recipient;
-use crate::scheduler::{MessageKey, Recipient};
+use crate::scheduler::{Delivery, MessageKey, Recipient};
 use crate::service::Qmgr;
 
 /// Times that bounce is asked: it may be restarting.
 const ATTEMPTS: u32 = 3;
 /// NOTIFY=SUCCESS.
 pub const NOTIFY_SUCCESS: u32 = 2;
+/// Records that are gathered before they are written down.
+const MUCH: usize = ipc::bounds::MAX_ITEMS;
+
+/// A report on its way into the logs.
+pub struct Settling {
+    key: MessageKey,
+    trace: u32,
+    recipients: std::vec::IntoIter<Recipient>,
+    /// The outcome whose records are not all here yet.
+    expecting: Option<(Recipient, Outcome)>,
+    sorted: Sorted,
+    /// A failure could not be recorded: no recipient of this report is marked any more.
+    unrecorded: bool,
+    count: usize,
+}
 
 /// The recipients of a report by what becomes of them.
 #[derive(Default)]
@@ -31,51 +46,132 @@ struct Sorted {
     is_deferred: bool,
 }
 
-impl Qmgr {
-    /// Takes an agent's report: records what has to be recorded, and goes on with the message.
-    pub async fn settle(self: &Rc<Self>, key: MessageKey, recipients: Vec<Recipient>, report: Report) {
-        let trace = self.trace_flags(key);
-        let count = recipients.len();
-        let mut sorted = Sorted::default();
-        for (recipient, outcome) in recipients.iter().zip(report.outcomes) {
-            sorted.add(recipient, outcome, trace);
+impl Settling {
+    /// Nothing is known of the recipients of a delivery yet.
+    pub fn new(qmgr: &Qmgr, delivery: &Delivery) -> Self {
+        Self {
+            key: delivery.message,
+            trace: qmgr.trace_flags(delivery.message),
+            recipients: delivery.recipients.clone().into_iter(),
+            expecting: None,
+            sorted: Sorted::default(),
+            unrecorded: false,
+            count: delivery.recipients.len(),
         }
-        self.write_down(key, sorted).await;
-        self.done_with(key, count);
-        Rc::clone(self).continue_message(key).await;
+    }
+
+    /// For recipients that no agent has seen.
+    fn of_nobody(key: MessageKey) -> Self {
+        let (recipients, sorted) = (Vec::new().into_iter(), Sorted::default());
+        Self { key, trace: 0, recipients, expecting: None, sorted, unrecorded: false, count: 0 }
+    }
+
+    /// Takes a piece of the report.
+    ///
+    /// # Errors
+    /// It is about other recipients.
+    pub fn take(&mut self, piece: Piece) -> Result<(), IpcError> {
+        match piece {
+            Piece::Outcomes(chunk) => chunk.into_iter().try_for_each(|outcome| self.outcome(outcome)),
+            Piece::Expanded(chunk) => self.records(chunk.into_iter().collect()),
+            Piece::End(_) => Ok(()),
+        }
+    }
+
+    /// Whether enough has gathered to be written down.
+    pub fn is_much(&self) -> bool {
+        self.sorted.bounced.len() + self.sorted.deferred.len() + self.sorted.traced.len() >= MUCH
+    }
+
+    /// The report ends here.
+    ///
+    /// # Errors
+    /// Something is missing.
+    pub fn complete(&self) -> Result<(), IpcError> {
+        if self.expecting.is_none() && self.recipients.len() == 0 { Ok(()) } else { Err(of_others()) }
+    }
+
+    /// The recipients that nothing was said about, or not everything.
+    pub fn unsettled(&mut self) -> Vec<Recipient> {
+        self.expecting.take().map(|(recipient, _)| recipient).into_iter().chain(&mut self.recipients).collect()
+    }
+
+    fn outcome(&mut self, outcome: Outcome) -> Result<(), IpcError> {
+        if self.expecting.is_some() {
+            return Err(of_others());
+        }
+        let recipient = self.recipients.next().ok_or_else(of_others)?;
+        if outcome.following > 0 {
+            self.expecting = Some((recipient, outcome));
+        } else {
+            let records = vec![record(&recipient, &outcome, self.trace)];
+            self.sorted.add(&recipient, &outcome, records, self.trace);
+            self.sorted.end(&recipient, &outcome, self.trace);
+        }
+        Ok(())
+    }
+
+    fn records(&mut self, records: Vec<Record>) -> Result<(), IpcError> {
+        let (recipient, mut outcome) = self.expecting.take().ok_or_else(of_others)?;
+        let left = outcome.following.checked_sub(records.len() as u64).ok_or_else(of_others)?;
+        self.sorted.add(&recipient, &outcome, records, self.trace);
+        if left == 0 {
+            self.sorted.end(&recipient, &outcome, self.trace);
+        } else {
+            outcome.following = left;
+            self.expecting = Some((recipient, outcome));
+        }
+        Ok(())
+    }
+}
+
+fn of_others() -> IpcError {
+    IpcError::Malformed("a report about other recipients".to_owned())
+}
+
+impl Qmgr {
+    /// Ends a report: records what is left of it, and goes on with the message.
+    pub async fn settled(self: &Rc<Self>, mut settling: Settling) {
+        let count = settling.count;
+        self.write_down(&mut settling).await;
+        self.done_with(settling.key, count);
+        Rc::clone(self).continue_message(settling.key).await;
     }
 
     /// Defers recipients that no agent has seen, with the line that an agent would have written.
     pub async fn defer_unseen(self: Rc<Self>, key: MessageKey, all: Vec<Recipient>, status: String, reason: String) {
-        let count = all.len();
-        let mut sorted = Sorted { is_deferred: true, ..Sorted::default() };
+        let mut settling = Settling::of_nobody(key);
+        settling.sorted.is_deferred = !all.is_empty();
         for recipient in &all {
             self.log_deferral(key, recipient, &status, &reason);
-            sorted.deferred.push(Record {
+            settling.sorted.deferred.push(Record {
                 recipient: ipc_recipient(recipient),
                 status: status.clone(),
                 action: "delayed".to_owned(),
                 diagnostic: Default::default(),
                 remote_mta: String::new(),
-                reason: reason.clone(),
+                reason: ipc::cut(reason.clone()),
             });
         }
-        self.write_down(key, sorted).await;
-        self.done_with(key, count);
+        self.write_down(&mut settling).await;
+        self.done_with(key, all.len());
         self.continue_message(key).await;
     }
 
-    async fn write_down(&self, key: MessageKey, sorted: Sorted) {
-        let Sorted { bounced, deferred, traced, marks, mut is_deferred } = sorted;
+    /// Records what has gathered, and marks the recipients whose failure is safe.
+    pub async fn write_down(&self, settling: &mut Settling) {
+        let Sorted { bounced, deferred, traced, marks, mut is_deferred } = std::mem::take(&mut settling.sorted);
+        let key = settling.key;
         let mut incomplete = false;
         let (mut has_bounced, mut has_traced) = (false, false);
         if !bounced.is_empty() {
-            if self.append(key, Log::Bounce, bounced).await {
-                has_bounced = true;
-                self.mark(key, &marks);
-            } else {
-                (is_deferred, incomplete) = (true, true);
-            }
+            has_bounced = self.append(key, Log::Bounce, bounced).await;
+            settling.unrecorded |= !has_bounced;
+        }
+        if settling.unrecorded {
+            (is_deferred, incomplete) = (true, true);
+        } else {
+            self.mark(key, &marks);
         }
         if !deferred.is_empty() {
             incomplete |= !self.append(key, Log::Defer, deferred).await;
@@ -93,8 +189,13 @@ impl Qmgr {
 
     async fn append(&self, key: MessageKey, log: Log, records: Vec<Record>) -> bool {
         let queue_id = self.name_of(key);
-        let request = Request::Append { log, queue_id: queue_id.clone(), records };
-        self.ask_bounce(log, &request, &queue_id).await
+        for records in chunks(records) {
+            let request = Request::Append { log, queue_id: queue_id.clone(), begin: false, records };
+            if !self.ask_bounce(log, &request, &queue_id).await {
+                return false;
+            }
+        }
+        true
     }
 
     /// Has bounce do something; false (logged) when it was not done.
@@ -139,7 +240,7 @@ impl Qmgr {
         }
     }
 
-    fn done_with(&self, key: MessageKey, count: usize) {
+    pub fn done_with(&self, key: MessageKey, count: usize) {
         let mut state = self.state.borrow_mut();
         state.recipients = state.recipients.saturating_sub(count);
         if let Some(message) = state.messages.get_mut(&key) {
@@ -194,60 +295,57 @@ impl Qmgr {
 }
 
 impl Sorted {
-    fn add(&mut self, recipient: &Recipient, outcome: Outcome, trace: u32) {
-        let verdict = outcome.verdict;
-        if trace & (flags::VERIFY | flags::USER_VERIFY) != 0 {
-            // A probe: the result is the report, whatever it is.
-            let action = match outcome.action.as_str() {
-                "" if verdict == Verdict::Sent => "deliverable",
-                "" => "undeliverable",
-                action => action,
-            }
-            .to_owned();
-            self.traced.extend(records(recipient, outcome, &action));
+    /// Takes records of a recipient: its own, or some of those of the addresses that an alias made of it.
+    fn add(&mut self, recipient: &Recipient, outcome: &Outcome, records: Vec<Record>, trace: u32) {
+        if is_probe(trace) {
+            // The result is the report, whatever it is.
+            return self.traced.extend(records);
+        }
+        // `sendmail -v` reports failures and delays as well, beside what becomes of them.
+        let recorded = trace & flags::RECORD != 0;
+        let wanted = outcome.verdict == Verdict::Sent && recipient.notify & NOTIFY_SUCCESS != 0;
+        if recorded || wanted {
+            self.traced.extend(records.iter().cloned());
+        }
+        match outcome.verdict {
+            Verdict::Sent => {}
+            Verdict::Deferred => self.deferred.extend(records),
+            Verdict::Bounced => self.bounced.extend(records),
+        }
+    }
+
+    /// All records of a recipient were taken.
+    fn end(&mut self, recipient: &Recipient, outcome: &Outcome, trace: u32) {
+        if is_probe(trace) {
             return;
         }
-        if trace & flags::RECORD != 0 {
-            // `sendmail -v` reports failures and delays as well, beside what becomes of them.
-            match verdict {
-                Verdict::Sent => {}
-                Verdict::Deferred => self.traced.extend(records(recipient, outcome.clone(), "delayed")),
-                Verdict::Bounced => self.traced.extend(records(recipient, outcome.clone(), "failed")),
-            }
-        }
-        match verdict {
-            Verdict::Sent => {
-                if trace & flags::RECORD != 0 || recipient.notify & NOTIFY_SUCCESS != 0 {
-                    let action = outcome.action.clone();
-                    let action = if action.is_empty() { "relayed" } else { &action };
-                    self.traced.extend(records(recipient, outcome, action));
-                }
-            }
-            Verdict::Deferred => {
-                self.is_deferred = true;
-                self.deferred.extend(records(recipient, outcome, "delayed"));
-            }
-            Verdict::Bounced => {
-                if recipient.offset > 0 {
-                    self.marks.push(recipient.offset);
-                }
-                self.bounced.extend(records(recipient, outcome, "failed"));
-            }
+        self.is_deferred |= outcome.verdict == Verdict::Deferred;
+        if outcome.verdict == Verdict::Bounced && recipient.offset > 0 {
+            self.marks.push(recipient.offset);
         }
     }
 }
 
-/// The records of a recipient: of itself, or of the addresses that an alias made of it.
-fn records(recipient: &Recipient, outcome: Outcome, action: &str) -> Vec<Record> {
-    if !outcome.expanded.is_empty() {
-        return outcome.expanded;
-    }
-    vec![Record {
+fn is_probe(trace: u32) -> bool {
+    trace & (flags::VERIFY | flags::USER_VERIFY) != 0
+}
+
+/// The record of a recipient that is no alias.
+fn record(recipient: &Recipient, outcome: &Outcome, trace: u32) -> Record {
+    let action = match (outcome.verdict, outcome.action.as_str()) {
+        (Verdict::Deferred, _) if !is_probe(trace) => "delayed",
+        (Verdict::Bounced, _) if !is_probe(trace) => "failed",
+        (Verdict::Sent, "") if is_probe(trace) => "deliverable",
+        (Verdict::Sent, "") => "relayed",
+        (_, "") => "undeliverable",
+        (_, action) => action,
+    };
+    Record {
         recipient: ipc_recipient(recipient),
-        status: outcome.status,
+        status: outcome.status.clone(),
         action: action.to_owned(),
-        diagnostic: outcome.diagnostic,
-        remote_mta: outcome.remote_mta,
-        reason: outcome.reason,
-    }]
+        diagnostic: outcome.diagnostic.clone(),
+        remote_mta: outcome.remote_mta.clone(),
+        reason: outcome.reason.clone(),
+    }
 }

@@ -117,7 +117,7 @@ impl Job {
 
     /// A problem of the nexthop as a whole: qmgr stops trying it for a while.
     pub fn blame_host(&mut self, status: Status, reason: &str) {
-        self.host_problem = Some(Problem { status: status.to_string(), reason: reason.to_owned() });
+        self.host_problem = Some(Problem { status: status.to_string(), reason: ipc::cut(reason.to_owned()) });
     }
 
     /// Logs the status line of one delivery.
@@ -168,10 +168,11 @@ impl Job {
             verdict,
             status: self.effective_status(finding).to_string(),
             action: action.to_owned(),
-            reason,
-            diagnostic: finding.diagnostic.clone(),
-            remote_mta: finding.remote_mta.clone(),
+            reason: ipc::cut(reason),
+            diagnostic: (finding.diagnostic.0.clone(), ipc::cut(finding.diagnostic.1.clone())),
+            remote_mta: ipc::cut(finding.remote_mta.clone()),
             expanded: Vec::new(),
+            following: 0,
         }
     }
 

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use daemon::{Client, Context};
 use dsn::Status;
-use ipc::Server;
-use ipc::delivery::Delivery;
+use ipc::delivery::{self, Delivery, Report};
+use ipc::{IpcError, Server};
 
 use crate::{Finding, Job, Settings};
 
@@ -33,7 +33,14 @@ impl Session {
             self.channel.flush().await.ok()?;
         }
         loop {
-            let request = self.context.next_request(&mut self.channel).await?;
+            let part = self.context.next_request(&mut self.channel).await?;
+            let request = match delivery::receive(part, &mut self.channel).await {
+                Ok(request) => request,
+                Err(error) => {
+                    logging::warning!("request of qmgr: {error}");
+                    return None;
+                }
+            };
             let Some(file) = self.channel.take_descriptor() else {
                 logging::warning!("{}: a delivery request without its queue file", request.queue_id);
                 return None;
@@ -52,7 +59,15 @@ impl Session {
     pub async fn report(&mut self, job: Job) -> Option<()> {
         // The status lines come before qmgr's "removed", and are there even when this worker is killed.
         logging::flush();
-        match self.channel.send(&job.into_report()).await {
+        let sent = match delivery::report(&mut self.channel, job.into_report()).await {
+            // The recipients that have not been told of yet wait, and the message alone.
+            Err(IpcError::TooLarge(why)) => {
+                logging::warning!("report to qmgr: {why}");
+                delivery::report(&mut self.channel, Report::default()).await
+            }
+            sent => sent,
+        };
+        match sent {
             Ok(()) => Some(()),
             Err(error) => {
                 logging::warning!("report to qmgr: {error}");

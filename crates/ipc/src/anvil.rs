@@ -37,16 +37,19 @@ pub enum Request {
         /// What it did.
         event: Event,
         /// `service:address`.
+        #[serde(with = "crate::bounds::text")]
         identity: String,
     },
     /// A client that was counted with [`Event::Connection`] is gone.
     Release {
         /// `service:address`.
+        #[serde(with = "crate::bounds::text")]
         identity: String,
     },
     /// A client has this many connections, all counted before.
     Hold {
         /// `service:address`.
+        #[serde(with = "crate::bounds::text")]
         identity: String,
         /// Connections.
         count: u32,

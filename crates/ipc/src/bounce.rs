@@ -1,11 +1,12 @@
 //! bounce: keeps the per-message failure logs, and turns them into notifications.
 //!
 //! The services `private/bounce`, `private/defer` and `private/trace` are one program and one protocol; a request names
-//! its log. `Append` is answered when the record is in the log file (for the bounce log: on stable storage), `Notify`
-//! when the notification is queued and the log removed, or when no notification was due.
+//! its log. `Append` is answered when the records are in the log file (for the bounce log: on stable storage); a message
+//! of many recipients needs several. `Notify` is answered when the notification is queued and the log removed, or when no notification was due.
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::{Chunk, Weigh};
 use crate::channel::Service;
 use crate::delivery::Recipient;
 
@@ -27,9 +28,12 @@ pub enum Request {
         /// Which log.
         log: Log,
         /// The message.
+        #[serde(with = "crate::bounds::text")]
         queue_id: String,
+        /// The message is new: whatever a log of its name holds is that of another one.
+        begin: bool,
         /// What to add.
-        records: Vec<Record>,
+        records: Chunk<Record>,
     },
     /// Sends what a log says to the sender (and postmaster, by notify_classes), and removes the log.
     Notify {
@@ -64,17 +68,21 @@ pub enum Log {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Message {
     /// Queue that holds the file, normally `active`.
+    #[serde(with = "crate::bounds::text")]
     pub queue_name: String,
     /// Queue id.
+    #[serde(with = "crate::bounds::text")]
     pub queue_id: String,
     /// `7bit`, `8bit` or empty.
+    #[serde(with = "crate::bounds::text")]
     pub encoding: String,
     /// SMTPUTF8 bits of the size record.
     pub send_options: u32,
     /// Envelope sender, internal form.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "crate::bounds::bytes")]
     pub sender: Vec<u8>,
     /// ENVID as xtext, or empty.
+    #[serde(with = "crate::bounds::text")]
     pub envelope_id: String,
     /// RET: 0 none, 1 FULL, 2 HDRS.
     pub ret_flags: u32,
@@ -86,15 +94,28 @@ pub struct Record {
     /// Who.
     pub recipient: Recipient,
     /// Enhanced status code.
+    #[serde(with = "crate::bounds::text")]
     pub status: String,
     /// RFC 3464 action: `failed`, `delayed`, `delivered`, `relayed`, `expanded`, `deliverable`, `undeliverable`.
+    #[serde(with = "crate::bounds::text")]
     pub action: String,
     /// Diagnostic type and text, or both empty.
+    #[serde(with = "crate::bounds::text")]
     pub diagnostic: (String, String),
     /// Remote MTA, or empty.
+    #[serde(with = "crate::bounds::text")]
     pub remote_mta: String,
     /// What happened, for people.
+    #[serde(with = "crate::bounds::text")]
     pub reason: String,
+}
+
+impl Weigh for Record {
+    fn weight(&self) -> usize {
+        let texts =
+            [&self.status, &self.action, &self.diagnostic.0, &self.diagnostic.1, &self.remote_mta, &self.reason];
+        self.recipient.weight() + texts.iter().map(|text| text.len()).sum::<usize>()
+    }
 }
 
 /// What bounce answers.
@@ -103,5 +124,5 @@ pub enum Reply {
     /// Done.
     Done,
     /// Not done; the caller keeps the message and tries again later.
-    Failed(String),
+    Failed(#[serde(with = "crate::bounds::text")] String),
 }

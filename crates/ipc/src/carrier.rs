@@ -5,11 +5,12 @@
 //! carrier opens what the user may open, and reports facts; the agent decides what they mean. It sees the message as
 //! text, never the queue file.
 //!
-//! `Read` → `File`, any number of times; then at most one `Deliver`, `Content`..., `End` → `Done`. A carrier whose
+//! `Read` → `File`, after a `Found` followed by `Bytes`... up to an empty one, any number of times; then at most one `Deliver`, `Content`..., `End` → `Done`. A carrier whose
 //! agent disappears before `End` undoes what it has written.
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::Weigh;
 use crate::channel::Service;
 
 /// The private protocol between a delivery agent and its carriers.
@@ -28,21 +29,28 @@ pub enum Request {
     /// Read the first of these files that exists.
     Read {
         /// Absolute paths, in the order of preference.
+        #[serde(with = "crate::bounds::list")]
         paths: Vec<Path>,
-        /// Bytes that may be read.
+        /// The largest file in bytes that is read; a larger one is unusable.
         limit: u64,
     },
     /// Deliver the text that follows.
     Deliver(Box<Deposit>),
     /// A piece of the message, with line feeds.
-    Content(#[serde(with = "serde_bytes")] Vec<u8>),
+    Content(#[serde(with = "crate::bounds::block")] Vec<u8>),
     /// The message is complete.
     End,
 }
 
 /// A path, or any other bytes in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Path(#[serde(with = "serde_bytes")] pub Vec<u8>);
+pub struct Path(#[serde(with = "crate::bounds::bytes")] pub Vec<u8>);
+
+impl Weigh for Path {
+    fn weight(&self) -> usize {
+        self.0.len()
+    }
+}
 
 /// A delivery.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -50,7 +58,7 @@ pub struct Deposit {
     /// Where the message goes.
     pub target: Target,
     /// What stands in front of the message: lines with line feeds.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "crate::bounds::block")]
     pub heading: Vec<u8>,
     /// Largest file in bytes that this delivery may write, its commands included; 0: no limit.
     pub size_limit: u64,
@@ -66,6 +74,7 @@ pub enum Target {
         /// Absolute path.
         path: Path,
         /// The host in file names.
+        #[serde(with = "crate::bounds::text")]
         hostname: String,
     },
     /// The standard input of a command.
@@ -83,6 +92,7 @@ pub struct Mailbox {
     /// Only a file that belongs to the carrier's user (strict_mailbox_ownership).
     pub owned: bool,
     /// How the file is locked (mailbox_delivery_lock).
+    #[serde(with = "crate::bounds::list")]
     pub locks: Vec<Lock>,
     /// Attempts to lock (deliver_lock_attempts).
     pub attempts: u32,
@@ -103,18 +113,26 @@ pub enum Lock {
     DotLock,
 }
 
+impl Weigh for Lock {
+    fn weight(&self) -> usize {
+        1
+    }
+}
+
 /// A command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Command {
     /// The command line as written.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "crate::bounds::bytes")]
     pub line: Vec<u8>,
     /// Program and arguments that the line is appended to (local_command_shell); empty: /bin/sh where the line needs it.
+    #[serde(with = "crate::bounds::list")]
     pub shell: Vec<String>,
     /// Working directory; empty: the carrier's own.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "crate::bounds::bytes")]
     pub directory: Vec<u8>,
     /// The whole environment: `NAME=value`.
+    #[serde(with = "crate::bounds::list")]
     pub environment: Vec<Path>,
     /// Seconds that it may take (command_time_limit).
     pub time_limit: u64,
@@ -123,8 +141,10 @@ pub struct Command {
 /// What the carrier says.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Reply {
-    /// The file that was asked for.
+    /// The file that was asked for; its content follows.
     File(FoundFile),
+    /// A block of the file; the last one is empty.
+    Bytes(#[serde(with = "crate::bounds::block")] Vec<u8>),
     /// The delivery has happened and is on stable storage, or has not and left nothing.
     Done(Done),
 }
@@ -140,15 +160,13 @@ pub enum FoundFile {
         path: Path,
         /// Who owns it.
         owner: u32,
-        /// Its content, cut at the limit.
-        #[serde(with = "serde_bytes")]
-        bytes: Vec<u8>,
     },
     /// A path exists and cannot be used.
     Unusable {
         /// Which one.
         path: Path,
         /// Why: `file is world writable`, `Permission denied`.
+        #[serde(with = "crate::bounds::text")]
         why: String,
         /// Whether it may be different later.
         temporary: bool,
@@ -161,7 +179,7 @@ pub enum Done {
     /// It is there.
     Delivered {
         /// What a command printed, cut.
-        #[serde(with = "serde_bytes")]
+        #[serde(with = "crate::bounds::bytes")]
         output: Vec<u8>,
     },
     /// A file or directory could not be written.
@@ -171,7 +189,7 @@ pub enum Done {
         /// How.
         ending: Ending,
         /// What it printed, cut.
-        #[serde(with = "serde_bytes")]
+        #[serde(with = "crate::bounds::bytes")]
         output: Vec<u8>,
     },
 }
@@ -188,6 +206,7 @@ pub enum WriteProblem {
     /// The system refuses.
     System {
         /// What was tried: `cannot open file`.
+        #[serde(with = "crate::bounds::text")]
         what: String,
         /// errno.
         code: i32,

@@ -48,6 +48,8 @@ pub enum IpcError {
     Closed,
     /// The peer has closed the channel without having read what was sent last: it did nothing about it.
     Reset,
+    /// A message is larger than it may be. Nothing of it was sent, and the channel is as it was.
+    TooLarge(String),
     /// The peer sent what the protocol does not allow.
     Malformed(String),
     /// The peer greets as another service or version.
@@ -62,6 +64,7 @@ impl fmt::Display for IpcError {
             Self::Io(error) => write!(f, "{error}"),
             Self::Closed => f.write_str("premature disconnect"),
             Self::Reset => f.write_str("connection reset by peer"),
+            Self::TooLarge(why) => write!(f, "message too large: {why}"),
             Self::Malformed(why) => write!(f, "malformed message: {why}"),
             Self::WrongService(name) => write!(f, "unexpected service \"{name}\" at the other end"),
             Self::TimedOut => f.write_str("time limit exceeded"),
@@ -140,9 +143,9 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
     /// Puts a message into the output buffer; it leaves with the next [`flush`](Self::flush) or [`send`](Self::send).
     ///
     /// # Errors
-    /// The message is larger than a frame may be.
+    /// [`IpcError::TooLarge`].
     pub fn queue(&mut self, message: &S) -> Result<(), IpcError> {
-        codec::encode(message, &mut self.output).map_err(IpcError::Malformed)
+        codec::encode(message, &mut self.output).map_err(IpcError::TooLarge)
     }
 
     /// Bytes that wait for a flush.

@@ -29,7 +29,7 @@ pub enum Request {
         flags: u32,
     },
     /// Some records of the message, never part of a record.
-    Records(#[serde(with = "serde_bytes")] Vec<u8>),
+    Records(#[serde(with = "crate::bounds::block")] Vec<u8>),
     /// The message is complete: commit it.
     Finish,
     /// The message is not wanted any more.
@@ -42,6 +42,7 @@ pub enum Reply {
     /// The queue file exists under this name.
     Opened {
         /// Queue id of the new message.
+        #[serde(with = "crate::bounds::text")]
         queue_id: String,
     },
     /// What became of the message.
@@ -55,6 +56,7 @@ pub struct Outcome {
     pub status: u32,
     /// Text for the client when the reason is not clear from the bits, with an enhanced status code in front
     /// (`5.7.1 header bad`), or empty.
+    #[serde(with = "crate::bounds::text")]
     pub reason: String,
 }
 

@@ -1,38 +1,72 @@
 //! The encoding of one frame: bincode behind a wall of one file, so that it can be replaced.
 //!
-//! A frame is a 32-bit little-endian length and that many bytes of bincode. The reader refuses a length above
-//! [`MAX_FRAME`] before it allocates, and a value that does not use up its frame.
+//! A frame is a 32-bit little-endian length and that many bytes of bincode. The writer makes none above [`MAX_FRAME`]; the
+//! reader refuses such a length before it allocates, and a value that does not use up its frame. What one of them takes,
+//! the other one takes.
+
+use std::io;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Largest frame body in bytes. The largest honest one is a delivery request with thousands of recipients.
-pub(crate) const MAX_FRAME: usize = 4 << 20;
+use crate::bounds::MAX_FRAME;
 
 /// Bytes of the length that precedes each body.
 pub(crate) const PREFIX: usize = 4;
 
+/// What bincode counts against its limit while it reads: the size of a number in memory, which may be eight times that of
+/// the number in the frame.
+const MAX_COUNTED: usize = 8 * MAX_FRAME;
+
 fn format() -> impl bincode::config::Config {
-    bincode::config::standard().with_limit::<MAX_FRAME>()
+    bincode::config::standard().with_limit::<MAX_COUNTED>()
 }
 
 /// Appends a frame that holds the value. On error nothing is appended.
 pub(crate) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), String> {
     let start = out.len();
     out.extend_from_slice(&[0; PREFIX]);
-    let result = bincode::serde::encode_into_std_write(value, out, format()).map_err(|error| error.to_string());
-    let body = out.len() - start - PREFIX;
-    let result = result.and_then(|_| if body > MAX_FRAME { Err(format!("frame of {body} bytes")) } else { Ok(()) });
-    match result {
-        Ok(()) => {
-            // The check above keeps the length far below 2^32.
-            out[start..start + PREFIX].copy_from_slice(&(body as u32).to_le_bytes());
+    let mut body = Body { out, room: MAX_FRAME };
+    match bincode::serde::encode_into_std_write(value, &mut body, format()) {
+        Ok(_) => {
+            // Below MAX_FRAME, and so below 2^32.
+            let length = (MAX_FRAME - body.room) as u32;
+            out[start..start + PREFIX].copy_from_slice(&length.to_le_bytes());
             Ok(())
         }
         Err(error) => {
+            // told: the caller.
             out.truncate(start);
-            Err(error)
+            Err(reason(error))
         }
+    }
+}
+
+/// The place of a frame's body, which takes no more than a frame may have.
+struct Body<'a> {
+    out: &'a mut Vec<u8>,
+    room: usize,
+}
+
+impl io::Write for Body<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.room = self.room.checked_sub(bytes.len()).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::FileTooLarge, format!("a frame of more than {MAX_FRAME} bytes"))
+        })?;
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn reason(error: bincode::error::EncodeError) -> String {
+    match error {
+        bincode::error::EncodeError::Io { inner, .. } => inner.to_string(),
+        bincode::error::EncodeError::OtherString(reason) => reason,
+        error => error.to_string(),
     }
 }
 
@@ -80,9 +114,20 @@ mod tests {
     }
 
     #[test]
+    fn what_fits_a_frame_is_read_whatever_it_takes_in_memory() {
+        // A length of five bytes, and numbers of one byte each that are eight in memory.
+        let value = vec![7u64; MAX_FRAME - 5];
+        let mut frame = Vec::new();
+        encode(&value, &mut frame).unwrap();
+        assert_eq!(frame.len(), PREFIX + MAX_FRAME);
+        assert!(decode::<Vec<u64>>(&frame).is_ok_and(|read| read == value));
+    }
+
+    #[test]
     fn a_value_that_is_too_large_leaves_the_buffer_as_it_was() {
         let mut out = b"before".to_vec();
-        assert!(encode(&vec![0u8; MAX_FRAME + 1], &mut out).is_err());
+        let error = encode(&vec![0u8; MAX_FRAME - 4], &mut out).unwrap_err();
+        assert_eq!(error, "a frame of more than 4194304 bytes");
         assert_eq!(out, b"before");
     }
 }

@@ -1,21 +1,44 @@
 //! Delivery: qmgr hands an agent some recipients of one message with the open queue file, the agent reports each outcome.
 //!
-//! `Request` (with the descriptor of the queue file, open for reading and writing) → `Report`. The agent marks recipients
-//! that are delivered (`R` becomes `D`) through the descriptor before it reports. A connection carries one delivery at a
-//! time and any number of them one after the other.
+//! `Recipients`..., `Deliver` (with the descriptor of the queue file, open for reading and writing) → `Outcomes` and
+//! `Expanded`..., `End`. The agent marks recipients that are delivered (`R` becomes `D`) through the descriptor before it
+//! reports. A connection carries one delivery at a time and any number of them one after the other.
 
 use serde::{Deserialize, Serialize};
 
-use crate::channel::Service;
+use crate::bounce::Record;
+use crate::bounds::{Chunk, Weigh, chunks};
+use crate::channel::{Client, IpcError, Server, Service};
 
 /// The services `private/TRANSPORT`.
 pub struct Delivery;
 
 impl Service for Delivery {
     const NAME: &'static str = "delivery";
-    const VERSION: u16 = 1;
-    type Request = Request;
-    type Reply = Report;
+    const VERSION: u16 = 2;
+    type Request = Part;
+    type Reply = Piece;
+}
+
+/// A part of a request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Part {
+    /// Some of the recipients.
+    Recipients(Chunk<Recipient>),
+    /// Everything else, and the end of the request.
+    Deliver(Box<Request>),
+}
+
+/// A part of a report.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Piece {
+    /// What became of the next recipients of the request, in its order.
+    Outcomes(Chunk<Outcome>),
+    /// Some of the records that the last of those outcomes announced.
+    Expanded(Chunk<Record>),
+    /// The end of the report: a problem of the nexthop as a whole (not of a recipient) drives qmgr's concurrency and
+    /// dead-site logic.
+    End(Option<Problem>),
 }
 
 /// A point in time as queue files and delays need it.
@@ -47,24 +70,28 @@ pub struct Request {
     /// Bits of [`flags`].
     pub flags: u32,
     /// Queue that holds the message, normally `active`.
+    #[serde(with = "crate::bounds::text")]
     pub queue_name: String,
     /// Queue id.
+    #[serde(with = "crate::bounds::text")]
     pub queue_id: String,
     /// Offset in bytes of the first content record.
     pub data_offset: u64,
     /// Size in bytes of the content, as logged in `size=`.
     pub size: u64,
     /// Nexthop of all these recipients.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "crate::bounds::bytes")]
     pub nexthop: Vec<u8>,
     /// `7bit`, `8bit` or empty.
+    #[serde(with = "crate::bounds::text")]
     pub encoding: String,
     /// SMTPUTF8 and REQUIRETLS bits of the size record.
     pub send_options: u32,
     /// Envelope sender, internal form, empty for the null sender.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "crate::bounds::bytes")]
     pub sender: Vec<u8>,
     /// ENVID of RFC 3461, still encoded as xtext, or empty.
+    #[serde(with = "crate::bounds::text")]
     pub envelope_id: String,
     /// RET of RFC 3461: 0 none, 1 FULL, 2 HDRS.
     pub ret_flags: u32,
@@ -77,10 +104,13 @@ pub struct Request {
     /// The client that the message came from (log_client_* attributes), for XFORWARD and milters.
     pub client: Origin,
     /// Queue id that logs of earlier hops know (log_ident).
+    #[serde(with = "crate::bounds::text")]
     pub log_ident: String,
     /// `local` or `remote`.
+    #[serde(with = "crate::bounds::text")]
     pub rewrite_context: String,
-    /// Who gets the message.
+    /// Who gets the message; they travel by themselves.
+    #[serde(skip)]
     pub recipients: Vec<Recipient>,
 }
 
@@ -88,16 +118,22 @@ pub struct Request {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Origin {
     /// Verified host name or `unknown`.
+    #[serde(with = "crate::bounds::text")]
     pub name: String,
     /// Address, with `IPv6:` in front of an IPv6 one.
+    #[serde(with = "crate::bounds::text")]
     pub address: String,
     /// Port.
+    #[serde(with = "crate::bounds::text")]
     pub port: String,
     /// `SMTP`, `ESMTP`.
+    #[serde(with = "crate::bounds::text")]
     pub protocol: String,
     /// HELO or EHLO name.
+    #[serde(with = "crate::bounds::text")]
     pub helo: String,
     /// SASL method, login name and sender, each empty when there is none.
+    #[serde(with = "crate::bounds::text")]
     pub sasl: [String; 3],
 }
 
@@ -105,18 +141,117 @@ pub struct Origin {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Recipient {
     /// Address before aliasing, or empty.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "crate::bounds::bytes")]
     pub original: Vec<u8>,
     /// Address, internal form.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "crate::bounds::bytes")]
     pub address: Vec<u8>,
     /// Offset in bytes of the recipient record in the queue file; 0: no record to mark.
     pub offset: u64,
     /// ORCPT of RFC 3461 (`rfc822;user@domain`) or empty.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "crate::bounds::bytes")]
     pub dsn_orig_rcpt: Vec<u8>,
     /// NOTIFY of RFC 3461: 1 NEVER, 2 SUCCESS, 4 FAILURE, 8 DELAY.
     pub notify: u32,
+}
+
+impl Weigh for Recipient {
+    fn weight(&self) -> usize {
+        self.original.len() + self.address.len() + self.dsn_orig_rcpt.len()
+    }
+}
+
+impl Weigh for Outcome {
+    fn weight(&self) -> usize {
+        let texts =
+            [&self.status, &self.action, &self.reason, &self.diagnostic.0, &self.diagnostic.1, &self.remote_mta];
+        texts.iter().map(|text| text.len()).sum()
+    }
+}
+
+/// Bytes of parts that are gathered before they are sent.
+const GATHERED: usize = 64 << 10;
+
+/// Sends a request; the descriptor is that of the queue file.
+///
+/// # Errors
+/// Those of [`Channel::send_with`](crate::Channel::send_with).
+pub async fn send(
+    agent: &mut Client<Delivery>,
+    mut request: Request,
+    file: std::os::fd::BorrowedFd<'_>,
+) -> Result<(), IpcError> {
+    for chunk in chunks(std::mem::take(&mut request.recipients)) {
+        agent.queue(&Part::Recipients(chunk))?;
+        if agent.queued_bytes() > GATHERED {
+            agent.flush().await?;
+        }
+    }
+    agent.send_with(&Part::Deliver(Box::new(request)), file).await
+}
+
+/// The rest of a request whose first part is there.
+///
+/// # Errors
+/// As [`Channel::expect`](crate::Channel::expect).
+pub async fn receive(mut part: Part, client: &mut Server<Delivery>) -> Result<Request, IpcError> {
+    let mut recipients = Vec::new();
+    loop {
+        match part {
+            Part::Recipients(chunk) => recipients.extend(chunk),
+            Part::Deliver(request) => return Ok(Request { recipients, ..*request }),
+        }
+        part = client.expect().await?;
+    }
+}
+
+/// Sends a report.
+///
+/// # Errors
+/// [`IpcError::TooLarge`]: nothing of the piece that is too large was sent; the report can be ended otherwise. Others: the
+/// client is gone.
+pub async fn report(client: &mut Server<Delivery>, report: Report) -> Result<(), IpcError> {
+    let mut outcomes = Vec::new();
+    for mut outcome in report.outcomes {
+        let expanded = std::mem::take(&mut outcome.expanded);
+        outcome.following = expanded.len() as u64;
+        outcomes.push(outcome);
+        if !expanded.is_empty() {
+            tell(client, chunks(outcomes.drain(..)).map(Piece::Outcomes)).await?;
+            tell(client, chunks(expanded).map(Piece::Expanded)).await?;
+        }
+    }
+    tell(client, chunks(outcomes).map(Piece::Outcomes)).await?;
+    client.send(&Piece::End(report.host_problem)).await
+}
+
+async fn tell(client: &mut Server<Delivery>, pieces: impl Iterator<Item = Piece>) -> Result<(), IpcError> {
+    for piece in pieces {
+        client.queue(&piece)?;
+        if client.queued_bytes() > GATHERED {
+            client.flush().await?;
+        }
+    }
+    Ok(())
+}
+
+/// The rest of a report whose first piece is there, all of it at once.
+///
+/// # Errors
+/// As [`Channel::expect`](crate::Channel::expect).
+pub async fn rest_of_report(mut piece: Piece, agent: &mut Client<Delivery>) -> Result<Report, IpcError> {
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    loop {
+        match piece {
+            Piece::Outcomes(chunk) => outcomes.extend(chunk),
+            Piece::Expanded(chunk) => {
+                let of_nothing = || IpcError::Malformed("records of no recipient".to_owned());
+                outcomes.last_mut().ok_or_else(of_nothing)?.expanded.extend(chunk);
+            }
+            Piece::End(host_problem) => return Ok(Report { outcomes, host_problem }),
+        }
+        piece = agent.expect().await?;
+    }
 }
 
 /// What an agent may and shall do.
@@ -140,7 +275,7 @@ pub mod flags {
 }
 
 /// What became of a delivery request.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Report {
     /// One entry a recipient of the request, in its order.
     pub outcomes: Vec<Outcome>,
@@ -152,8 +287,10 @@ pub struct Report {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// Enhanced status code, `4.4.1`.
+    #[serde(with = "crate::bounds::text")]
     pub status: String,
     /// `connect to HOST[ADDR]:25: Connection refused`.
+    #[serde(with = "crate::bounds::text")]
     pub reason: String,
 }
 
@@ -163,18 +300,26 @@ pub struct Outcome {
     /// The verdict.
     pub verdict: Verdict,
     /// Enhanced status code, `2.0.0`.
+    #[serde(with = "crate::bounds::text")]
     pub status: String,
     /// RFC 3464 action for success reports: `delivered`, `relayed`, `expanded`; else empty.
+    #[serde(with = "crate::bounds::text")]
     pub action: String,
     /// The text behind `status=... (`.
+    #[serde(with = "crate::bounds::text")]
     pub reason: String,
     /// Diagnostic type and text of RFC 3464 (`smtp`, `550 5.1.1 no such user`), or both empty.
+    #[serde(with = "crate::bounds::text")]
     pub diagnostic: (String, String),
     /// Name of the remote MTA (RFC 3464 Remote-MTA), or empty.
+    #[serde(with = "crate::bounds::text")]
     pub remote_mta: String,
     /// When an alias made several addresses of the recipient: the records of those that failed. Where this is not empty,
-    /// qmgr has these recorded in place of the recipient, in the log that the verdict names.
-    pub expanded: Vec<crate::bounce::Record>,
+    /// qmgr has these recorded in place of the recipient, in the log that the verdict names. They travel by themselves.
+    #[serde(skip)]
+    pub expanded: Vec<Record>,
+    /// How many of them follow.
+    pub following: u64,
 }
 
 /// How a delivery to one recipient ended.

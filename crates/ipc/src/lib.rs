@@ -7,6 +7,7 @@
 //! A channel is typed by what is sent and what is received on it, so a message in the wrong direction does not compile;
 //! a peer that sends anything unexpected loses its channel and nothing else.
 
+pub mod bounds;
 pub mod channel;
 mod codec;
 pub mod pool;
@@ -20,6 +21,7 @@ pub mod delivery;
 pub mod qmgr;
 pub mod rewrite;
 
+pub use bounds::{Chunk, chunks, cut};
 pub use channel::{Channel, Client, IpcError, Server, Service};
 pub use pool::Pool;
 pub use questions::Questions;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::{Chunk, chunks};
 use crate::channel::{Client, IpcError, Service};
 
 /// The service `public/qmgr`.
@@ -25,7 +26,7 @@ impl Service for Qmgr {
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
     /// These messages are complete in the incoming queue.
-    Arrived(Vec<String>),
+    Arrived(Chunk<String>),
 }
 
 /// qmgr does not answer.
@@ -57,22 +58,30 @@ impl Notifier {
         self.arrived_all(vec![queue_id.to_owned()]).await
     }
 
-    /// Tells qmgr that messages have arrived, in one frame.
+    /// Tells qmgr that messages have arrived, in as few frames as possible.
     ///
     /// # Errors
     /// As [`arrived`](Self::arrived).
     pub async fn arrived_all(&self, queue_ids: Vec<String>) -> Result<(), IpcError> {
-        let request = Request::Arrived(queue_ids);
+        let requests: Vec<Request> = chunks(queue_ids).map(Request::Arrived).collect();
         let kept = self.client.borrow_mut().take();
-        if let Some(mut client) = kept
-            && client.send(&request).await.is_ok()
-        {
-            *self.client.borrow_mut() = Some(client);
-            return Ok(());
-        }
-        let mut client = Client::<Qmgr>::connect(&self.path).await?;
-        client.send(&request).await?;
+        let client = match kept {
+            Some(client) => send(client, &requests).await,
+            None => Err(IpcError::Closed),
+        };
+        let client = match client {
+            Ok(client) => client,
+            // It has ended since it was used last. What is said twice is said once too often, and does no harm.
+            Err(_) => send(Client::<Qmgr>::connect(&self.path).await?, &requests).await?,
+        };
         *self.client.borrow_mut() = Some(client);
         Ok(())
     }
+}
+
+async fn send(mut client: Client<Qmgr>, requests: &[Request]) -> Result<Client<Qmgr>, IpcError> {
+    for request in requests {
+        client.send(request).await?;
+    }
+    Ok(client)
 }

@@ -27,16 +27,16 @@ pub enum Request {
         /// Whose domain completes an address that has none.
         context: Context,
         /// The address.
-        #[serde(with = "serde_bytes")]
+        #[serde(with = "crate::bounds::bytes")]
         address: Vec<u8>,
     },
     /// Where mail for an address goes.
     Resolve {
         /// Envelope sender, for sender-dependent settings.
-        #[serde(with = "serde_bytes")]
+        #[serde(with = "crate::bounds::bytes")]
         sender: Vec<u8>,
         /// The address.
-        #[serde(with = "serde_bytes")]
+        #[serde(with = "crate::bounds::bytes")]
         address: Vec<u8>,
         /// Use the address_verify_* settings.
         verify: bool,
@@ -56,7 +56,7 @@ pub enum Context {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// Answer to [`Request::Rewrite`].
-    Rewritten(#[serde(with = "serde_bytes")] Vec<u8>),
+    Rewritten(#[serde(with = "crate::bounds::bytes")] Vec<u8>),
     /// Answer to [`Request::Resolve`].
     Resolved(Resolved),
 }
@@ -65,12 +65,13 @@ pub enum Reply {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolved {
     /// Transport: the name of a master.cf service.
+    #[serde(with = "crate::bounds::text")]
     pub transport: String,
     /// Nexthop: what the transport makes of it (domain, `[host]:port`, text).
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "crate::bounds::bytes")]
     pub nexthop: Vec<u8>,
     /// The recipient in internal form, after local domains were taken off and source routes resolved.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "crate::bounds::bytes")]
     pub recipient: Vec<u8>,
     /// The address class of the domain.
     pub class: Class,

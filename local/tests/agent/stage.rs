@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use ipc::delivery::{Delivery, Recipient, Report, Request, Timestamp, Verdict, flags};
+use ipc::delivery::{Delivery, Recipient, Report, Request, Timestamp, Verdict, flags, rest_of_report, send};
 use ipc::{Client, Server, cleanup, rewrite};
 use queue::Type;
 use queue::record::{Reader, encode};
@@ -197,8 +197,9 @@ impl Stage {
         let exchange = in_runtime(async {
             near.set_nonblocking(true).unwrap();
             let mut channel: Client<Delivery> = Client::new(tokio::net::UnixStream::from_std(near).unwrap());
-            channel.send_with(&request, file.as_fd()).await?;
-            channel.expect().await
+            send(&mut channel, request, file.as_fd()).await?;
+            let first = channel.expect().await?;
+            rest_of_report(first, &mut channel).await
         });
         let mut log = String::new();
         agent.stderr.take().unwrap().read_to_string(&mut log).unwrap();

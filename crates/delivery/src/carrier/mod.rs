@@ -15,7 +15,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use ipc::carrier::{Carrier, Deposit, Done, Reply, Request, Target, WriteProblem};
+use ipc::bounds::MAX_BLOCK;
+use ipc::carrier::{Carrier, Deposit, Done, FoundFile, Reply, Request, Target, WriteProblem};
 use ipc::{IpcError, Server};
 
 /// The descriptor that the socket to the agent has in a carrier.
@@ -40,7 +41,7 @@ fn serve(socket: OwnedFd) -> Result<(), IpcError> {
         let mut agent: Server<Carrier> = Server::new(stream);
         while let Some(request) = agent.receive_unlimited().await? {
             match request {
-                Request::Read { paths, limit } => agent.send(&Reply::File(read::first(&paths, limit))).await?,
+                Request::Read { paths, limit } => answer(&mut agent, read::first(&paths, limit)).await?,
                 Request::Deliver(deposit) => {
                     let done = deliver(&mut agent, *deposit).await?;
                     return agent.send(&Reply::Done(done)).await;
@@ -52,6 +53,19 @@ fn serve(socket: OwnedFd) -> Result<(), IpcError> {
         }
         Ok(())
     })
+}
+
+/// Sends a file that was found, block after block.
+async fn answer(agent: &mut Server<Carrier>, (found, bytes): (FoundFile, Vec<u8>)) -> Result<(), IpcError> {
+    let has_content = matches!(found, FoundFile::Found { .. });
+    agent.queue(&Reply::File(found))?;
+    if has_content {
+        for block in bytes.chunks(MAX_BLOCK) {
+            agent.send(&Reply::Bytes(block.to_vec())).await?;
+        }
+        agent.queue(&Reply::Bytes(Vec::new()))?;
+    }
+    agent.flush().await
 }
 
 async fn deliver(agent: &mut Server<Carrier>, deposit: Deposit) -> Result<Done, IpcError> {
@@ -126,7 +140,7 @@ impl Failure {
     /// A refused system call.
     pub(crate) fn system(what: impl Into<String>, error: &std::io::Error) -> Self {
         let code = error.raw_os_error().unwrap_or(nix::errno::Errno::EIO as i32);
-        Failure::Problem(WriteProblem::System { what: what.into(), code })
+        Failure::Problem(WriteProblem::System { what: ipc::cut(what.into()), code })
     }
 }
 

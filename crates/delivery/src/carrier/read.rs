@@ -8,9 +8,9 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use ipc::carrier::{FoundFile, Path};
 
-/// The first of the paths that exists. A file that others may write decides nothing; neither does one that is no
-/// regular file.
-pub(crate) fn first(paths: &[Path], limit: u64) -> FoundFile {
+/// The first of the paths that exists, and its content. A file that others may write decides nothing; neither does one
+/// that is no regular file, or is larger than `limit` bytes.
+pub(crate) fn first(paths: &[Path], limit: u64) -> (FoundFile, Vec<u8>) {
     for path in paths {
         let opened = File::options()
             .read(true)
@@ -20,29 +20,31 @@ pub(crate) fn first(paths: &[Path], limit: u64) -> FoundFile {
         match opened {
             Ok(file) => return look(path, file, limit),
             Err(error) if is_absent(&error) => {}
-            Err(error) => return unusable(path, &error),
+            Err(error) => return (unusable(path, &error), Vec::new()),
         }
     }
-    FoundFile::None
+    (FoundFile::None, Vec::new())
 }
 
-fn look(path: &Path, file: File, limit: u64) -> FoundFile {
+fn look(path: &Path, file: File, limit: u64) -> (FoundFile, Vec<u8>) {
+    let unusable = |error: &io::Error| (unusable(path, error), Vec::new());
+    let refused = |why: String, temporary| (FoundFile::Unusable { path: path.clone(), why, temporary }, Vec::new());
     let meta = match file.metadata() {
         Ok(meta) => meta,
-        Err(error) => return unusable(path, &error),
+        Err(error) => return unusable(&error),
     };
-    let why = match () {
-        () if !meta.is_file() => "file is not a regular file",
-        () if meta.mode() & 0o002 != 0 => "file is world writable",
-        () => "",
-    };
-    if !why.is_empty() {
-        return FoundFile::Unusable { path: path.clone(), why: why.to_owned(), temporary: false };
+    if !meta.is_file() {
+        return refused("file is not a regular file".to_owned(), false);
+    }
+    if meta.mode() & 0o002 != 0 {
+        return refused("file is world writable".to_owned(), false);
     }
     let mut bytes = Vec::new();
-    match file.take(limit).read_to_end(&mut bytes) {
-        Ok(_) => FoundFile::Found { path: path.clone(), owner: meta.uid(), bytes },
-        Err(error) => unusable(path, &error),
+    // told: who asked, for one byte more is read.
+    match file.take(limit.saturating_add(1)).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() as u64 > limit => refused(format!("file is larger than {limit} bytes"), true),
+        Ok(_) => (FoundFile::Found { path: path.clone(), owner: meta.uid() }, bytes),
+        Err(error) => unusable(&error),
     }
 }
 

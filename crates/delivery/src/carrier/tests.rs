@@ -148,14 +148,16 @@ async fn a_command_that_takes_too_long_is_killed_with_its_children() {
 }
 
 #[test]
-fn the_first_file_that_exists_is_read_unless_others_may_write_it() {
+fn the_first_file_that_exists_is_read_whole_unless_others_may_write_it() {
     let scratch = Scratch::new("read");
     let paths = [scratch.path("absent"), scratch.path("forward")];
-    assert_eq!(read::first(&paths, 100), FoundFile::None);
+    assert_eq!(read::first(&paths, 100).0, FoundFile::None);
     std::fs::write(scratch.0.join("forward"), "alice").unwrap();
-    let FoundFile::Found { bytes, .. } = read::first(&paths, 3) else { panic!() };
-    assert_eq!(bytes, b"ali");
+    let (FoundFile::Found { .. }, bytes) = read::first(&paths, 5) else { panic!() };
+    assert_eq!(bytes, b"alice");
+    let (FoundFile::Unusable { why, temporary: true, .. }, _) = read::first(&paths, 4) else { panic!() };
+    assert_eq!(why, "file is larger than 4 bytes");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
     std::fs::set_permissions(scratch.0.join("forward"), mode).unwrap();
-    assert!(matches!(read::first(&paths, 100), FoundFile::Unusable { temporary: false, .. }));
+    assert!(matches!(read::first(&paths, 100).0, FoundFile::Unusable { temporary: false, .. }));
 }

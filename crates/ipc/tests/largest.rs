@@ -1,0 +1,372 @@
+//! Every message of every service at its largest goes through a channel; a larger one is refused where it is made, and
+//! what is made is never refused where it is read.
+//!
+//! A message that is added to a service does not compile here until it is listed.
+
+use std::fmt::Debug;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use ipc::bounds::{FULL, MAX_BLOCK, MAX_BYTES, MAX_ITEMS, MAX_TEXT, Weigh};
+use ipc::{Channel, Chunk, Client, IpcError, Server, Service, chunks};
+use ipc::{anvil, bounce, carrier, cleanup, delivery, qmgr, rewrite};
+
+fn text() -> String {
+    "t".repeat(MAX_TEXT)
+}
+
+fn bytes() -> Vec<u8> {
+    vec![b'b'; MAX_BYTES]
+}
+
+fn block() -> Vec<u8> {
+    vec![b'B'; MAX_BLOCK]
+}
+
+/// The chunk with the most bytes: one that is all but full, and one largest element more.
+fn heaviest<T: Weigh + Clone>(small: T, large: T) -> Chunk<T> {
+    let count = ((FULL - 1) / small.weight()).min(MAX_ITEMS - 1);
+    chunks(std::iter::repeat_n(small, count).chain([large])).next().unwrap()
+}
+
+fn recipient(length: usize) -> delivery::Recipient {
+    let bytes = vec![b'r'; length];
+    let (original, address) = (bytes.clone(), bytes.clone());
+    delivery::Recipient { original, address, offset: u64::MAX, dsn_orig_rcpt: bytes, notify: u32::MAX }
+}
+
+fn record(length: usize) -> bounce::Record {
+    let text = "t".repeat(length.min(MAX_TEXT));
+    bounce::Record {
+        recipient: recipient(length),
+        status: text.clone(),
+        action: text.clone(),
+        diagnostic: (text.clone(), text.clone()),
+        remote_mta: text.clone(),
+        reason: text,
+    }
+}
+
+fn outcome(length: usize) -> delivery::Outcome {
+    let text = "t".repeat(length);
+    delivery::Outcome {
+        verdict: delivery::Verdict::Bounced,
+        status: text.clone(),
+        action: text.clone(),
+        reason: text.clone(),
+        diagnostic: (text.clone(), text.clone()),
+        remote_mta: text,
+        expanded: Vec::new(),
+        following: u64::MAX,
+    }
+}
+
+fn message() -> bounce::Message {
+    bounce::Message {
+        queue_name: text(),
+        queue_id: text(),
+        encoding: text(),
+        send_options: u32::MAX,
+        sender: bytes(),
+        envelope_id: text(),
+        ret_flags: u32::MAX,
+    }
+}
+
+fn request() -> delivery::Request {
+    let sasl = [text(), text(), text()];
+    let (name, address, port, protocol, helo) = (text(), text(), text(), text(), text());
+    delivery::Request {
+        queue_name: text(),
+        queue_id: text(),
+        nexthop: bytes(),
+        encoding: text(),
+        sender: bytes(),
+        envelope_id: text(),
+        client: delivery::Origin { name, address, port, protocol, helo, sasl },
+        log_ident: text(),
+        rewrite_context: text(),
+        ..Default::default()
+    }
+}
+
+fn paths() -> Vec<carrier::Path> {
+    vec![carrier::Path(vec![b'p'; FULL / MAX_ITEMS]); MAX_ITEMS]
+}
+
+fn deposit(target: carrier::Target) -> carrier::Request {
+    carrier::Request::Deliver(Box::new(carrier::Deposit { target, heading: block(), size_limit: u64::MAX }))
+}
+
+fn in_runtime<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+fn pair<P: Service>() -> (Client<P>, Server<P>) {
+    let (left, right) = tokio::net::UnixStream::pair().unwrap();
+    let (mut client, mut server): (Client<P>, Server<P>) = (Channel::new(left), Channel::new(right));
+    client.set_timeout(Duration::from_secs(60));
+    server.set_timeout(Duration::from_secs(60));
+    (client, server)
+}
+
+/// Sends all of them, and compares what arrives.
+fn go_through<P: Service>(requests: Vec<P::Request>, replies: Vec<P::Reply>)
+where
+    P::Request: Debug,
+    P::Reply: Debug,
+{
+    in_runtime(async {
+        let (mut client, mut server) = pair::<P>();
+        for request in &requests {
+            let (sent, received) = tokio::join!(client.send(request), server.expect());
+            sent.unwrap();
+            assert!(format!("{request:?}") == format!("{:?}", received.unwrap()), "another request");
+        }
+        for reply in &replies {
+            let (sent, received) = tokio::join!(server.send(reply), client.expect());
+            sent.unwrap();
+            assert!(format!("{reply:?}") == format!("{:?}", received.unwrap()), "another reply");
+        }
+    });
+}
+
+#[test]
+fn every_message_of_anvil_arrives_at_its_largest() {
+    let (event, identity) = (anvil::Event::Auth, text);
+    let requests = vec![
+        anvil::Request::Count { event, identity: identity() },
+        anvil::Request::Release { identity: identity() },
+        anvil::Request::Hold { identity: identity(), count: u32::MAX },
+    ];
+    requests.iter().for_each(|request| match request {
+        anvil::Request::Count { .. } | anvil::Request::Release { .. } | anvil::Request::Hold { .. } => {}
+    });
+    go_through::<anvil::Anvil>(requests, vec![anvil::Counts { connections: u32::MAX, rate: u32::MAX }]);
+}
+
+#[test]
+fn every_message_of_bounce_arrives_at_its_largest() {
+    let (log, records) = (bounce::Log::Trace, heaviest(record(20), record(MAX_BYTES)));
+    let requests = vec![
+        bounce::Request::Append { log, queue_id: text(), begin: true, records },
+        bounce::Request::Notify { log, keep: true, message: message() },
+        bounce::Request::Single { message: message(), record: Box::new(record(MAX_BYTES)) },
+    ];
+    requests.iter().for_each(|request| match request {
+        bounce::Request::Append { .. } | bounce::Request::Notify { .. } | bounce::Request::Single { .. } => {}
+    });
+    let replies = vec![bounce::Reply::Done, bounce::Reply::Failed(text())];
+    replies.iter().for_each(|reply| match reply {
+        bounce::Reply::Done | bounce::Reply::Failed(_) => {}
+    });
+    go_through::<bounce::Bounce>(requests, replies);
+}
+
+fn carrier_requests() -> Vec<carrier::Request> {
+    let path = || carrier::Path(bytes());
+    let mailbox = carrier::Mailbox {
+        path: path(),
+        personal: true,
+        owned: true,
+        locks: vec![carrier::Lock::Fcntl; MAX_ITEMS],
+        attempts: u32::MAX,
+        delay: u64::MAX,
+        stale: u64::MAX,
+    };
+    let command = carrier::Command {
+        line: bytes(),
+        shell: vec!["s".repeat(FULL / MAX_ITEMS); MAX_ITEMS],
+        directory: bytes(),
+        environment: paths(),
+        time_limit: u64::MAX,
+    };
+    vec![
+        carrier::Request::Read { paths: paths(), limit: u64::MAX },
+        deposit(carrier::Target::Mailbox(mailbox)),
+        deposit(carrier::Target::Maildir { path: path(), hostname: text() }),
+        deposit(carrier::Target::Command(command)),
+        carrier::Request::Content(block()),
+        carrier::Request::End,
+    ]
+}
+
+fn carrier_replies() -> Vec<carrier::Reply> {
+    let path = || carrier::Path(bytes());
+    let system = carrier::WriteProblem::System { what: text(), code: i32::MAX };
+    vec![
+        carrier::Reply::File(carrier::FoundFile::None),
+        carrier::Reply::File(carrier::FoundFile::Found { path: path(), owner: u32::MAX }),
+        carrier::Reply::File(carrier::FoundFile::Unusable { path: path(), why: text(), temporary: true }),
+        carrier::Reply::Bytes(block()),
+        carrier::Reply::Done(carrier::Done::Delivered { output: bytes() }),
+        carrier::Reply::Done(carrier::Done::NotWritten(system)),
+        carrier::Reply::Done(carrier::Done::Command { ending: carrier::Ending::TimedOut, output: bytes() }),
+    ]
+}
+
+#[test]
+fn every_message_of_carrier_arrives_at_its_largest() {
+    let (requests, replies) = (carrier_requests(), carrier_replies());
+    requests.iter().for_each(|request| match request {
+        carrier::Request::Read { .. } | carrier::Request::Content(_) | carrier::Request::End => {}
+        carrier::Request::Deliver(deposit) => match deposit.target {
+            carrier::Target::Mailbox(_) | carrier::Target::Maildir { .. } | carrier::Target::Command(_) => {}
+        },
+    });
+    replies.iter().for_each(|reply| match reply {
+        carrier::Reply::Bytes(_) => {}
+        carrier::Reply::File(found) => match found {
+            carrier::FoundFile::None | carrier::FoundFile::Found { .. } | carrier::FoundFile::Unusable { .. } => {}
+        },
+        carrier::Reply::Done(done) => match done {
+            carrier::Done::Delivered { .. } | carrier::Done::NotWritten(_) | carrier::Done::Command { .. } => {}
+        },
+    });
+    go_through::<carrier::Carrier>(requests, replies);
+}
+
+#[test]
+fn every_message_of_cleanup_arrives_at_its_largest() {
+    let requests = vec![
+        cleanup::Request::Open { flags: u32::MAX },
+        cleanup::Request::Records(block()),
+        cleanup::Request::Finish,
+        cleanup::Request::Abort,
+    ];
+    requests.iter().for_each(|request| match request {
+        cleanup::Request::Open { .. } | cleanup::Request::Records(_) => {}
+        cleanup::Request::Finish | cleanup::Request::Abort => {}
+    });
+    let outcome = cleanup::Outcome { status: u32::MAX, reason: text() };
+    let replies = vec![cleanup::Reply::Opened { queue_id: text() }, cleanup::Reply::Done(outcome)];
+    replies.iter().for_each(|reply| match reply {
+        cleanup::Reply::Opened { .. } | cleanup::Reply::Done(_) => {}
+    });
+    go_through::<cleanup::Cleanup>(requests, replies);
+}
+
+#[test]
+fn every_message_of_delivery_arrives_at_its_largest() {
+    let requests = vec![
+        delivery::Part::Recipients(heaviest(recipient(100), recipient(MAX_BYTES))),
+        delivery::Part::Deliver(Box::new(request())),
+    ];
+    requests.iter().for_each(|part| match part {
+        delivery::Part::Recipients(_) | delivery::Part::Deliver(_) => {}
+    });
+    let replies = vec![
+        delivery::Piece::Outcomes(heaviest(outcome(50), outcome(MAX_TEXT))),
+        delivery::Piece::Expanded(heaviest(record(20), record(MAX_BYTES))),
+        delivery::Piece::End(Some(delivery::Problem { status: text(), reason: text() })),
+    ];
+    replies.iter().for_each(|piece| match piece {
+        delivery::Piece::Outcomes(_) | delivery::Piece::Expanded(_) | delivery::Piece::End(_) => {}
+    });
+    go_through::<delivery::Delivery>(requests, replies);
+}
+
+#[test]
+fn every_message_of_qmgr_arrives_at_its_largest() {
+    let requests = vec![qmgr::Request::Arrived(heaviest("4jXRJr3hS0zp2vF".to_owned(), text()))];
+    requests.iter().for_each(|request| match request {
+        qmgr::Request::Arrived(_) => {}
+    });
+    go_through::<qmgr::Qmgr>(requests, vec![]);
+}
+
+#[test]
+fn every_message_of_rewrite_arrives_at_its_largest() {
+    let context = rewrite::Context::Remote;
+    let requests = vec![
+        rewrite::Request::Rewrite { context, address: bytes() },
+        rewrite::Request::Resolve { sender: bytes(), address: bytes(), verify: true },
+    ];
+    requests.iter().for_each(|request| match request {
+        rewrite::Request::Rewrite { .. } | rewrite::Request::Resolve { .. } => {}
+    });
+    let resolved = rewrite::Resolved {
+        transport: text(),
+        nexthop: bytes(),
+        recipient: bytes(),
+        class: rewrite::Class::VirtualMailbox,
+        routed: true,
+        bad_syntax: true,
+        failed: true,
+    };
+    let replies = vec![rewrite::Reply::Rewritten(bytes()), rewrite::Reply::Resolved(resolved)];
+    replies.iter().for_each(|reply| match reply {
+        rewrite::Reply::Rewritten(_) | rewrite::Reply::Resolved(_) => {}
+    });
+    go_through::<rewrite::Rewrite>(requests, replies);
+}
+
+#[test]
+fn a_request_with_any_number_of_recipients_arrives() {
+    in_runtime(async {
+        let (mut qmgr, mut agent) = pair::<delivery::Delivery>();
+        let recipients: Vec<_> = (0..30_000).map(|n| recipient(n % 50)).chain([recipient(MAX_BYTES)]).collect();
+        let sent = delivery::Request { recipients: recipients.clone(), ..request() };
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let hear = async {
+            let first = agent.expect().await?;
+            delivery::receive(first, &mut agent).await
+        };
+        let (asked, heard) = tokio::join!(delivery::send(&mut qmgr, sent, null.as_fd()), hear);
+        asked.unwrap();
+        assert_eq!(format!("{:?}", heard.unwrap().recipients), format!("{recipients:?}"));
+        assert!(agent.take_descriptor().is_some());
+    });
+}
+
+#[test]
+fn a_report_of_any_size_arrives() {
+    in_runtime(async {
+        let (mut qmgr, mut agent) = pair::<delivery::Delivery>();
+        let expanded = delivery::Outcome { expanded: vec![record(20); 40_000], ..outcome(10) };
+        let outcomes = vec![outcome(5), expanded.clone(), outcome(MAX_TEXT), expanded, outcome(7)];
+        let report = delivery::Report { outcomes, host_problem: None };
+        let hear = async {
+            let first = qmgr.expect().await?;
+            delivery::rest_of_report(first, &mut qmgr).await
+        };
+        let (told, heard) = tokio::join!(delivery::report(&mut agent, report), hear);
+        told.unwrap();
+        let counts: Vec<usize> = heard.unwrap().outcomes.iter().map(|outcome| outcome.expanded.len()).collect();
+        assert_eq!(counts, [0, 40_000, 0, 40_000, 0]);
+    });
+}
+
+fn refused<T>(sent: Result<T, IpcError>) -> String {
+    match sent {
+        Err(IpcError::TooLarge(why)) => why,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("sent"),
+    }
+}
+
+#[test]
+fn what_is_too_large_is_told_where_it_is_made_and_the_channel_goes_on() {
+    in_runtime(async {
+        let (mut client, mut server) = pair::<rewrite::Rewrite>();
+        let address = |length| {
+            let (context, address) = (rewrite::Context::Local, vec![b'a'; length]);
+            rewrite::Request::Rewrite { context, address }
+        };
+        assert_eq!(refused(client.send(&address(MAX_BYTES + 1)).await), "a field of 262145 bytes");
+        client.send(&address(1)).await.unwrap();
+        assert!(server.expect().await.is_ok());
+
+        let (_client, mut server) = pair::<cleanup::Cleanup>();
+        let opened = cleanup::Reply::Opened { queue_id: "q".repeat(MAX_TEXT + 1) };
+        assert_eq!(refused(server.send(&opened).await), "a text of 16385 bytes");
+
+        let (mut client, _server) = pair::<carrier::Carrier>();
+        let many = carrier::Request::Read { paths: vec![carrier::Path(Vec::new()); MAX_ITEMS + 1], limit: 0 };
+        assert_eq!(refused(client.send(&many).await), "a list of 1001 elements");
+        let much = carrier::Request::Read { paths: vec![carrier::Path(bytes()); 3], limit: 0 };
+        assert_eq!(refused(client.send(&much).await), "a list of 786432 bytes");
+        let content = carrier::Request::Content(vec![0; MAX_BLOCK + 1]);
+        assert_eq!(refused(client.send(&content).await), "a block of 2097153 bytes");
+    });
+}
