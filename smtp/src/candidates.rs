@@ -2,40 +2,58 @@
 //!
 //! Mail exchanger preference always comes first: nothing here moves a server before one of better preference. Those beyond
 //! smtp_mx_address_limit are kept aside; they are only tried when one that is within it does not answer, or will have none
-//! of our address. What a slow name server says later joins the rest when it comes.
+//! of our address. What a slow name server says later joins the rest when it comes, and may say that mail must not go there:
+//! no server is tried before it is known that this machine is no better one.
+
+use std::time::Duration;
 
 use net::Family;
+use tokio::time::Instant;
+
+use crate::failure::Failure;
+use crate::home::Home;
 
 use crate::lookups::Late;
 use crate::server::{Endpoint, Server};
 
+/// How long the best servers wait for what a slow name server may say of this machine. If it is one of them, its hello tells
+/// as well, and mail is not on its way back yet.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// What is left to be tried.
-#[derive(Default)]
 pub struct Candidates {
     waiting: Vec<Server>,
     beyond: Vec<Server>,
     late: Late,
     /// How many servers more may wait; `None`: any number.
     room: Option<usize>,
-    /// The best preference that the destination has, whether its servers were found or not.
-    best: u16,
+    home: Home,
+    /// The best preference of this machine, if a late look-up has found it.
+    own: Option<u16>,
+    /// When the best servers have waited long enough.
+    patience: Instant,
 }
 
 impl Candidates {
     /// Servers within the limit, those beyond it, and look-ups that have not ended.
-    pub fn new(waiting: Vec<Server>, beyond: Vec<Server>, late: Late, limit: usize) -> Self {
+    pub fn new(waiting: Vec<Server>, beyond: Vec<Server>, late: Late, limit: usize, home: Home) -> Self {
         let room = (limit > 0).then(|| limit.saturating_sub(waiting.len()));
-        Self { waiting, beyond, late, room, best: 0 }
-    }
-
-    /// The same, with the best preference that the destination has.
-    pub fn with_best(self, best: u16) -> Self {
-        Self { best, ..self }
+        Self { waiting, beyond, late, room, home, own: None, patience: Instant::now() + PATIENCE }
     }
 
     /// Whether the destination has no server that is better than this one.
     pub fn is_best(&self, server: &Server) -> bool {
-        server.preference <= self.best
+        self.home.is_best(server.preference)
+    }
+
+    /// Whether a server may be tried, as far as is known by now.
+    pub fn admits(&self, server: &Server) -> bool {
+        self.own.is_none_or(|own| server.preference < own)
+    }
+
+    /// Mail would come back here, as a late look-up has shown.
+    pub fn loop_failure(&self) -> Option<Failure> {
+        self.own.map(|own| self.home.failure(own))
     }
 
     /// Takes the servers out that were tried already.
@@ -53,17 +71,41 @@ impl Candidates {
         !self.late.is_empty()
     }
 
-    /// The server whose turn it is; a look-up that has not ended is waited for when nothing else is left.
+    /// The server whose turn it is; a look-up that has not ended is waited for when nothing else is left, or when it may rule
+    /// the server out.
     pub async fn next(&mut self) -> Option<Server> {
-        while self.waiting.is_empty() && !self.late.is_empty() {
-            self.wait().await;
+        loop {
+            match self.waiting.first() {
+                Some(first) if self.may_be_ruled_out(first) => {
+                    if !self.home.is_best(first.preference) {
+                        self.wait().await;
+                    } else if tokio::time::timeout_at(self.patience, self.wait()).await.is_err() {
+                        return Some(self.waiting.remove(0));
+                    }
+                }
+                Some(_) => return Some(self.waiting.remove(0)),
+                None if self.late.is_empty() => return None,
+                None => self.wait().await,
+            }
         }
-        (!self.waiting.is_empty()).then(|| self.waiting.remove(0))
+    }
+
+    fn may_be_ruled_out(&self, server: &Server) -> bool {
+        self.late.may_bring(server.preference, |family| self.home.may_be_found_in(family))
     }
 
     /// Waits until a look-up has ended, and takes up what it brings; for ever if there is none.
     pub async fn wait(&mut self) {
         for server in self.late.next().await {
+            if self.home.is(&server) {
+                let own = self.own.map_or(server.preference, |own| own.min(server.preference));
+                self.own = Some(own);
+                self.waiting.retain(|other| other.preference < own);
+                self.beyond.retain(|other| other.preference < own);
+            }
+            if !self.admits(&server) {
+                continue;
+            }
             match &mut self.room {
                 Some(0) => self.beyond.push(server),
                 Some(room) => {
@@ -104,7 +146,9 @@ impl Candidates {
 
     /// Gives a server back that did not answer: it is tried after the others of its preference.
     pub fn give_back(&mut self, server: Server) {
-        self.put(server);
+        if self.admits(&server) {
+            self.put(server);
+        }
     }
 
     /// Among those of the best preference, puts the server first that worked lately, and the family last that did not.
@@ -141,7 +185,7 @@ mod tests {
     fn candidates(waiting: &[(&str, u16)], beyond: &[(&str, u16)]) -> Candidates {
         let list =
             |list: &[(&str, u16)]| list.iter().map(|(address, preference)| server(address, *preference)).collect();
-        Candidates::new(list(waiting), list(beyond), Late::default(), 0)
+        Candidates::new(list(waiting), list(beyond), Late::default(), 0, Home::elsewhere())
     }
 
     fn order(candidates: &Candidates) -> Vec<String> {

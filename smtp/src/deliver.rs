@@ -202,7 +202,11 @@ impl Attempt<'_> {
                 }
             }
         }
-        Tried::Continue(last)
+        // A late look-up has found this machine.
+        match candidates.loop_failure().filter(|failure| last.is_none() || failure.is_permanent()) {
+            Some(failure) => Tried::Break(self.judge(failure)),
+            None => Tried::Continue(last),
+        }
     }
 
     /// One transaction over a session, or over a new one with the same server if a kept one was found dead.
@@ -259,8 +263,9 @@ impl Attempt<'_> {
                 })
             }
             (None, Some((failure, _))) => Err(failure),
-            // cannot fail: a race ends with a connection or with failures
-            (None, None) => Err(Failure::of_host(Status::new(4, 4, 1), "server unavailable or unable to receive mail")),
+            (None, None) => Err(candidates.loop_failure().unwrap_or_else(|| {
+                Failure::of_host(Status::new(4, 4, 1), "server unavailable or unable to receive mail")
+            })),
         }
     }
 

@@ -1,6 +1,7 @@
 //! From a destination to its servers: mail exchangers, addresses, and the test whether one of them is this machine.
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use dns::{LookupError, LookupFault, MailExchanger, RecordType, Resolver};
 use dsn::Status;
@@ -8,10 +9,11 @@ use net::Family;
 
 use crate::candidates::Candidates;
 use crate::destination::{Destination, Lookup};
-use crate::failure::{Failure, Subject};
+use crate::failure::Failure;
+use crate::home::Home;
 use crate::lookups::{self, Late};
 use crate::server::{Endpoint, Server};
-use crate::settings::{Protocol, Settings};
+use crate::settings::Settings;
 
 /// The most mail exchangers of one domain whose addresses are looked up: an answer can hold thousands.
 const MOST_EXCHANGERS: usize = 50;
@@ -22,14 +24,14 @@ const MOST_EXCHANGERS: usize = 50;
 /// There are none, there is no answer, or mail would come back here.
 pub async fn servers(
     resolver: &Resolver,
-    settings: &Settings,
+    settings: &Rc<Settings>,
     destination: &Destination,
 ) -> Result<Candidates, Failure> {
     let (host, lookup, port) = match destination {
         Destination::Unix(path) => {
             let endpoint = Endpoint::Unix(path.clone());
             let server = Server { name: settings.hostname.clone(), endpoint, preference: 0 };
-            return Ok(Candidates::new(vec![server], Vec::new(), Late::default(), 0));
+            return Ok(Candidates::new(vec![server], Vec::new(), Late::default(), 0, Home::elsewhere()));
         }
         Destination::Internet { host, lookup, port } => (host.as_str(), *lookup, *port),
     };
@@ -37,19 +39,15 @@ pub async fn servers(
         return Err(Failure::of_way(Status::new(4, 4, 4), "all network protocols are disabled"));
     }
     let finder = Finder { resolver, settings, port };
-    let mut found = match lookup {
+    let found = match lookup {
         Lookup::Literal(address) => finder.literal(host, address)?,
         Lookup::MailExchanger if settings.lookup.dns => finder.exchangers(host).await?,
         Lookup::MailExchanger | Lookup::Address => finder.of_host(host, 0).await.map_err(|it| it.failure)?,
     };
-    let (late, best) = (std::mem::take(&mut found.late), found.best);
-    let servers = if settings.protocol == Protocol::Smtp && port == settings.services.default_port(Protocol::Smtp) {
-        without_loop(settings, host, found)?
-    } else {
-        found.servers
-    };
+    let home = Home::of(settings, host, port, found.best);
+    let servers = without_home(&home, found.servers)?;
     let (within, beyond) = settings.order.apply(servers);
-    Ok(Candidates::new(within, beyond, late, settings.order.limit).with_best(best))
+    Ok(Candidates::new(within, beyond, found.late, settings.order.limit, home))
 }
 
 struct Finder<'a> {
@@ -168,44 +166,32 @@ fn failure_of(error: &LookupError) -> Failure {
     Failure::of_way(status, error.to_string())
 }
 
-/// Mail for a domain that lists this machine must only go to better servers than this one (RFC 5321 5.1).
-fn without_loop(settings: &Settings, domain: &str, found: Found) -> Result<Vec<Server>, Failure> {
-    let own = found.servers.iter().filter(|server| match &server.endpoint {
-        Endpoint::Internet(address) => settings.is_own(address.ip()),
-        Endpoint::Unix(_) => false,
-    });
-    let Some(own) = own.map(|server| server.preference).min() else {
-        return Ok(found.servers);
-    };
-    let better: Vec<_> = found.servers.into_iter().filter(|server| server.preference < own).collect();
-    match better.is_empty() {
-        false => Ok(better),
-        true if own == found.best => Err(Failure::of_loop(domain, true)),
-        true => {
-            let reason = format!("unable to find primary relay for {domain}");
-            let failure = Failure::of_way(Status::new(4, 4, 4), reason);
-            Err(Failure { subject: Subject::Loop, ..failure })
-        }
-    }
+/// The servers that are better than this machine, as far as is known.
+fn without_home(home: &Home, servers: Vec<Server>) -> Result<Vec<Server>, Failure> {
+    let own = servers.iter().filter(|server| home.is(server)).map(|server| server.preference).min();
+    let Some(own) = own else { return Ok(servers) };
+    let better: Vec<_> = servers.into_iter().filter(|server| server.preference < own).collect();
+    if better.is_empty() { Err(home.failure(own)) } else { Ok(better) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Protocol;
     use crate::tests::fixture;
 
-    fn found(list: &[(u16, &str)], best: u16) -> Found {
+    fn found(list: &[(u16, &str)]) -> Vec<Server> {
         let server = |(preference, address): &(u16, &str)| Server {
             name: "m.test".to_owned(),
             endpoint: Endpoint::Internet(format!("{address}:25").parse().unwrap()),
             preference: *preference,
         };
-        Found { servers: list.iter().map(server).collect(), best, late: Late::default() }
+        list.iter().map(server).collect()
     }
 
     fn kept(list: &[(u16, &str)], best: u16) -> Result<usize, String> {
-        let settings = fixture::settings();
-        without_loop(&settings, "d.test", found(list, best)).map(|it| it.len()).map_err(|it| it.reason)
+        let home = Home::of(&fixture::shared(), "d.test", 25, best);
+        without_home(&home, found(list)).map(|it| it.len()).map_err(|it| it.reason)
     }
 
     #[test]
@@ -228,11 +214,12 @@ mod tests {
         settings.protocols = net::Protocols::V4;
         let resolver = Resolver::with_servers(vec!["127.0.0.1:9".parse().unwrap()], settings.protocols);
         let destination = Destination::parse("[2001:db8:1::11]", Protocol::Smtp, &settings.services).unwrap();
-        let failure = servers(&resolver, &settings, &destination).await.err().unwrap();
+        let failure = servers(&resolver, &Rc::new(settings), &destination).await.err().unwrap();
         assert_eq!(failure.reason, "Name service error for 2001:db8:1::11: invalid host or domain name");
         assert_eq!(failure.status, Status::new(5, 4, 4));
+        let mut settings = fixture::settings();
         settings.protocols = net::Protocols::NONE;
-        let failure = servers(&resolver, &settings, &destination).await.err().unwrap();
+        let failure = servers(&resolver, &Rc::new(settings), &destination).await.err().unwrap();
         assert_eq!(failure.reason, "all network protocols are disabled");
     }
 }

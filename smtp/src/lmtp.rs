@@ -22,6 +22,7 @@ mod envelope;
 mod failure;
 mod find;
 mod forward;
+mod home;
 mod lookups;
 mod nexthop;
 mod order;

@@ -50,6 +50,11 @@ impl Late {
         self.lookups.is_empty()
     }
 
+    /// Whether one may bring a server of this preference or a better one, in a family of which `is_wanted` says yes.
+    pub fn may_bring(&self, preference: u16, is_wanted: impl Fn(Family) -> bool) -> bool {
+        self.lookups.iter().any(|lookup| lookup.preference <= preference && is_wanted(lookup.family))
+    }
+
     /// Adds those of another host.
     pub fn extend(&mut self, other: Late) {
         self.lookups.extend(other.lookups);
@@ -118,8 +123,8 @@ pub async fn addresses(resolver: &Resolver, settings: &Settings, host: &str, por
     errors.sort_by_key(|(family, _)| *family == Family::V6);
     let mut error: Option<LookupError> = None;
     for (_, failed) in errors {
-        // A temporary failure counts most, else the last.
-        if !error.as_ref().is_some_and(LookupError::is_temporary) {
+        // A temporary failure counts most, then the last.
+        if failed.is_temporary() || !error.as_ref().is_some_and(LookupError::is_temporary) {
             error = Some(failed);
         }
     }

@@ -17,7 +17,8 @@
 //! in the queue file; 8-bit content is not converted for a server without 8BITMIME.
 //!
 //! # PRIVILEGE
-//! `$mail_owner`. Opens no file after its start; resolv.conf, hosts and tables are read before that.
+//! `$mail_owner`. Opens no file after its start; resolv.conf, hosts and tables are opened before that. When one of them
+//! changes, the process ends after its present deliveries, and the next one has the new file.
 //!
 //! # PEERS
 //! qmgr; name servers and mail servers.
@@ -37,6 +38,7 @@ mod envelope;
 mod failure;
 mod find;
 mod forward;
+mod home;
 mod lookups;
 mod nexthop;
 mod order;

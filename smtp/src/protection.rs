@@ -11,6 +11,7 @@ use crate::failure::Failure;
 const REQUIRETLS: u32 = 32;
 
 /// What is asked for.
+#[cfg_attr(test, derive(Clone))]
 pub struct Protection {
     /// smtp_tls_security_level, or what smtp_enforce_tls and smtp_use_tls say.
     pub level: Level,

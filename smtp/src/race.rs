@@ -46,7 +46,7 @@ struct Attempt<'a> {
 }
 
 /// Connects to a server and, when that takes long, to others of `candidates` at the same time. Without a connection, all
-/// that were tried have failed.
+/// that were tried have failed, or were given up because this machine was found to be as good.
 pub async fn connect_first(first: Server, candidates: &mut Candidates, settings: &Settings) -> Race {
     let mut race = Race::default();
     // smtp_connection_attempt_delay
@@ -79,6 +79,11 @@ pub async fn connect_first(first: Server, candidates: &mut Candidates, settings:
             }
             () = candidates.wait(), if delay.is_some() && candidates.may_grow() => {
                 others_wait = true;
+                // Mail must not go to one that is no better than this machine.
+                running.retain(|attempt| candidates.admits(&attempt.server));
+                if running.is_empty() {
+                    return race;
+                }
                 None
             }
         };
@@ -166,6 +171,7 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::home::Home;
     use crate::lookups::Late;
     use crate::tests::fixture;
     use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -206,7 +212,13 @@ mod tests {
     }
 
     fn candidates(servers: &[&Server]) -> Candidates {
-        Candidates::new(servers.iter().map(|it| (*it).clone()).collect(), Vec::new(), Late::default(), 0)
+        Candidates::new(
+            servers.iter().map(|it| (*it).clone()).collect(),
+            Vec::new(),
+            Late::default(),
+            0,
+            Home::elsewhere(),
+        )
     }
 
     fn closed() -> Server {

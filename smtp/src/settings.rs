@@ -31,6 +31,7 @@ impl Protocol {
 }
 
 /// Everything that a delivery needs to know.
+#[cfg_attr(test, derive(Clone))]
 pub struct Settings {
     /// SMTP or LMTP.
     pub protocol: Protocol,
@@ -156,6 +157,7 @@ pub struct Limits {
 }
 
 /// Connections that are kept for the next message.
+#[cfg_attr(test, derive(Clone))]
 pub struct Reuse {
     /// smtp_connection_cache_on_demand: where qmgr says so.
     pub on_demand: bool,

@@ -54,7 +54,7 @@ impl<S: Speaks> daemon::Worker for Worker<S> {
         let settings = &self.agent.settings;
         let maps = [&settings.protection.policies, &settings.protection.passwords];
         let changed = maps.into_iter().find_map(Maps::changed).map(str::to_owned);
-        changed.or_else(|| settings.reuse.destinations.changed())
+        changed.or_else(|| settings.reuse.destinations.changed()).or_else(|| self.agent.resolver.changed())
     }
 
     fn finish(&self) {

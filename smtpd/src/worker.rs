@@ -131,6 +131,7 @@ impl Smtpd {
             .or_else(words)
             .or_else(maps)
             .or_else(changed)
+            .or_else(|| self.resolver.changed())
     }
 
     /// A server for this configuration; the sockets of other services are below `queue_directory`.

@@ -1,6 +1,7 @@
 //! What an answer section says about a name, with CNAME records followed.
 
-use hickory_resolver::proto::rr::{Name, RData, Record};
+use crate::message::{Data, Record};
+use crate::name::Name;
 
 /// The longest chain of CNAME records that is followed.
 pub(crate) const LONGEST_CHAIN: usize = 10;
@@ -18,16 +19,16 @@ pub(crate) enum Answer<T> {
 }
 
 /// Follows `name` through the records and picks those that `pick` takes.
-pub(crate) fn follow<T>(name: &Name, records: &[Record], pick: impl Fn(&RData) -> Option<T>) -> Answer<T> {
+pub(crate) fn follow<T>(name: &Name, records: &[Record], pick: impl Fn(&Data) -> Option<T>) -> Answer<T> {
     let mut name = name;
     for step in 0..=LONGEST_CHAIN {
-        let of_name = || records.iter().filter(|record| record.name == *name);
+        let of_name = || records.iter().filter(|record| record.owner == *name);
         let found: Vec<T> = of_name().filter_map(|record| pick(&record.data)).collect();
         if !found.is_empty() {
             return Answer::Found(found);
         }
         let alias = of_name().find_map(|record| match &record.data {
-            RData::CNAME(target) => Some(&target.0),
+            Data::Alias(target) => Some(target),
             _ => None,
         });
         match alias {
@@ -41,40 +42,37 @@ pub(crate) fn follow<T>(name: &Name, records: &[Record], pick: impl Fn(&RData) -
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
-    use hickory_resolver::proto::rr::rdata::{A, CNAME};
-
     use super::*;
+    use std::net::IpAddr;
 
     fn name(text: &str) -> Name {
-        Name::from_ascii(text).unwrap()
+        Name::parse(text).unwrap()
     }
 
     fn alias(from: &str, to: &str) -> Record {
-        Record::from_rdata(name(from), 60, RData::CNAME(CNAME(name(to))))
+        Record { owner: name(from), data: Data::Alias(name(to)) }
     }
 
-    fn pick(data: &RData) -> Option<Ipv4Addr> {
+    fn pick(data: &Data) -> Option<IpAddr> {
         match data {
-            RData::A(A(address)) => Some(*address),
+            Data::Address(address) => Some(*address),
             _ => None,
         }
     }
 
     #[test]
     fn records_at_the_end_of_a_chain_are_found_in_any_case_of_letters() {
-        let address = Record::from_rdata(name("C.test."), 60, RData::A(A(Ipv4Addr::LOCALHOST)));
-        let records = [alias("a.test.", "b.test."), alias("B.test.", "c.test."), address];
-        assert!(matches!(follow(&name("A.test."), &records, pick), Answer::Found(found) if found.len() == 1));
+        let address = Record { owner: name("C.test"), data: Data::Address([127, 0, 0, 1].into()) };
+        let records = [alias("a.test", "b.test"), alias("B.test", "c.test"), address];
+        assert!(matches!(follow(&name("A.test"), &records, pick), Answer::Found(found) if found.len() == 1));
     }
 
     #[test]
     fn a_chain_that_leaves_the_answer_is_an_alias_and_a_circle_is_a_loop() {
-        let open = [alias("a.test.", "b.test.")];
-        assert!(matches!(follow(&name("a.test."), &open, pick), Answer::Alias(to) if to == name("b.test.")));
-        let circle = [alias("a.test.", "b.test."), alias("b.test.", "a.test.")];
-        assert!(matches!(follow(&name("a.test."), &circle, pick), Answer::Loop));
-        assert!(matches!(follow(&name("x.test."), &open, pick), Answer::Nothing));
+        let open = [alias("a.test", "b.test")];
+        assert!(matches!(follow(&name("a.test"), &open, pick), Answer::Alias(to) if to == name("b.test")));
+        let circle = [alias("a.test", "b.test"), alias("b.test", "a.test")];
+        assert!(matches!(follow(&name("a.test"), &circle, pick), Answer::Loop));
+        assert!(matches!(follow(&name("x.test"), &open, pick), Answer::Nothing));
     }
 }

@@ -52,8 +52,12 @@ pub enum LookupFault {
     TryAgain,
     /// The server refused, or did not understand.
     NonRecoverable,
-    /// The answer makes no sense (a CNAME loop).
+    /// The answer contradicts itself.
     Malformed,
+    /// Its records name nothing that can be a host.
+    InvalidData,
+    /// CNAME records that lead in a circle, or too far.
+    Loop,
     /// The name is no host name; no server was asked.
     InvalidName,
     /// The domain has a null MX (RFC 7505).
@@ -72,6 +76,12 @@ pub struct LookupError {
 }
 
 impl LookupError {
+    /// A failed look-up.
+    #[must_use]
+    pub fn new(name: &str, record_type: RecordType, fault: LookupFault) -> Self {
+        Self { name: name.to_owned(), record_type, fault }
+    }
+
     /// Whether the answer may differ later.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
@@ -96,7 +106,8 @@ impl LookupError {
             LookupFault::NoData => "Host found but no data record of requested type",
             LookupFault::TryAgain => "Host not found, try again",
             LookupFault::NonRecoverable => "Non-recoverable error",
-            LookupFault::Malformed => "Malformed or unexpected name server reply",
+            LookupFault::Malformed | LookupFault::InvalidData => "Malformed or unexpected name server reply",
+            LookupFault::Loop => "Name server loop",
             LookupFault::InvalidName => "invalid host or domain name",
             LookupFault::NullMx => "Domain does not accept mail (nullMX)",
         }
@@ -109,7 +120,9 @@ impl LookupError {
             LookupFault::NotFound | LookupFault::InvalidName | LookupFault::NullMx => "Name or service not known",
             LookupFault::NoData => "No address associated with hostname",
             LookupFault::TryAgain => "Temporary failure in name resolution",
-            LookupFault::NonRecoverable | LookupFault::Malformed => "Non-recoverable failure in name resolution",
+            LookupFault::NonRecoverable | LookupFault::Malformed | LookupFault::InvalidData | LookupFault::Loop => {
+                "Non-recoverable failure in name resolution"
+            }
         }
     }
 }
@@ -119,7 +132,10 @@ impl fmt::Display for LookupError {
         let Self { name, record_type, fault } = self;
         let reason = self.reason();
         match fault {
-            LookupFault::Malformed => write!(out, "Name service error for {name} type={record_type}: {reason}"),
+            LookupFault::Malformed | LookupFault::InvalidData => {
+                write!(out, "Name service error for name={name} type={record_type}: {reason}")
+            }
+            LookupFault::Loop => write!(out, "Name server loop for {name}"),
             LookupFault::InvalidName => write!(out, "Name service error for {name}: {reason}"),
             LookupFault::NullMx => write!(out, "Domain {name} does not accept mail (nullMX)"),
             _ => write!(
@@ -149,6 +165,17 @@ mod tests {
                 "Name service error for d.test: invalid host or domain name".to_owned(),
                 "5.4.4",
             ),
+            (
+                LookupFault::Malformed,
+                "Name service error for name=d.test type=MX: Malformed or unexpected name server reply".to_owned(),
+                "4.4.3",
+            ),
+            (
+                LookupFault::InvalidData,
+                "Name service error for name=d.test type=MX: Malformed or unexpected name server reply".to_owned(),
+                "5.4.4",
+            ),
+            (LookupFault::Loop, "Name server loop for d.test".to_owned(), "5.4.4"),
             (LookupFault::NullMx, "Domain d.test does not accept mail (nullMX)".to_owned(), "5.1.0"),
         ] {
             assert_eq!(error(fault).to_string(), text);

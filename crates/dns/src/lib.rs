@@ -1,19 +1,25 @@
-//! MX, A, AAAA, PTR and TXT look-ups with Postfix's error texts.
+//! MX, A, AAAA, PTR, NS and TXT look-ups as resolv.conf(5) says, with Postfix's error texts.
 //!
-//! A wall around the DNS library: no type of it is in this crate's interface, and its generic code is compiled
-//! here once instead of in every program. resolv.conf and the hosts file are read when a [`Resolver`] is made,
-//! before the program enters its sandbox; a look-up opens sockets and nothing else.
+//! resolv.conf, nsswitch.conf and the hosts file are opened when a [`Resolver`] is made, before the program enters its sandbox;
+//! a look-up opens sockets and nothing else. [`Resolver::changed`] tells when they are not what they were.
 //!
 //! Names are looked up as they are written. Only the `native` look-ups, which stand for the system's resolver,
 //! know the hosts file and the search list.
 
 mod answer;
 mod error;
+mod exchange;
 mod hosts;
+mod message;
+mod name;
 mod resolv_conf;
 mod resolver;
+mod servers;
+mod system;
 
 pub use error::{LookupError, LookupFault, RecordType};
 pub use hosts::Hosts;
-pub use resolv_conf::{ResolvConf, ResolvConfError};
+pub use resolv_conf::{ResolvConf, ResolvConfError, Surroundings};
+pub(crate) use resolver::reverse_name;
 pub use resolver::{MailExchanger, MailExchangers, Resolver};
+pub use system::Places;

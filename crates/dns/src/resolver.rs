@@ -1,28 +1,26 @@
 //! The resolver: questions of mail, asked of the name servers of resolv.conf.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, Query, ResponseCode};
-use hickory_resolver::proto::rr::{Name, RData, Record, RecordType as WireType};
-use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 use net::{Family, Protocols};
+use sys::watch::Stamp;
 
-use crate::answer::{Answer, LONGEST_CHAIN, follow};
-use crate::{Hosts, LookupError, LookupFault, RecordType, ResolvConf, ResolvConfError};
+use crate::answer::{self, LONGEST_CHAIN, follow};
+use crate::message::Data;
+use crate::name::Name;
+use crate::servers::Servers;
+use crate::{Hosts, LookupError, LookupFault, Places, RecordType, ResolvConf, ResolvConfError, Surroundings};
 
 /// Asks name servers. Cheap to clone; must be used inside a tokio runtime.
 #[derive(Clone)]
 pub struct Resolver {
-    pool: NameServerPool<TokioRuntimeProvider>,
-    conf: Arc<ResolvConf>,
-    hosts: Arc<Hosts>,
+    servers: Arc<Servers>,
+    hosts: Hosts,
+    places: Arc<Places>,
     protocols: Protocols,
+    stamps: Arc<Vec<Stamp>>,
 }
 
 /// One mail exchanger of a domain.
@@ -30,7 +28,7 @@ pub struct Resolver {
 pub struct MailExchanger {
     /// Lower is better.
     pub preference: u16,
-    /// Its name, without final dot.
+    /// Its name, without final dot, or what stands in the place of one: an address.
     pub host: String,
 }
 
@@ -43,16 +41,7 @@ impl Resolver {
     /// # Errors
     /// /etc/resolv.conf exists and cannot be read.
     pub fn from_system(protocols: Protocols) -> Result<Self, ResolvConfError> {
-        Self::from_file(Path::new("/etc/resolv.conf"), protocols)
-    }
-
-    /// A resolver for the servers that the resolv.conf at `path` names, with /etc/hosts.
-    ///
-    /// # Errors
-    /// The file exists and cannot be read.
-    pub fn from_file(path: &Path, protocols: Protocols) -> Result<Self, ResolvConfError> {
-        let hosts = Hosts::read(Path::new("/etc/hosts"));
-        Ok(Self::new(ResolvConf::read(path)?, hosts, protocols))
+        Self::of_files("/etc/resolv.conf".into(), "/etc/hosts".into(), protocols)
     }
 
     /// The resolver of an instance: `resolv.conf` and `hosts` in its configuration directory stand in for those of the
@@ -64,7 +53,21 @@ impl Resolver {
         let file = |name: &str| Some(directory.join(name)).filter(|path| path.exists());
         let conf = file("resolv.conf").unwrap_or_else(|| "/etc/resolv.conf".into());
         let hosts = file("hosts").unwrap_or_else(|| "/etc/hosts".into());
-        Ok(Self::new(ResolvConf::read(&conf)?, Hosts::read(&hosts), protocols))
+        Self::of_files(conf, hosts, protocols)
+    }
+
+    fn of_files(conf: PathBuf, hosts: PathBuf, protocols: Protocols) -> Result<Self, ResolvConfError> {
+        let places = Path::new("/etc/nsswitch.conf");
+        // Before they are read: what changes in between is noticed.
+        let mut stamps = vec![Stamp::of(&hosts), Stamp::of(places)];
+        let of_conf = Stamp::of(&conf);
+        let conf = ResolvConf::read(&conf, &Surroundings::here())?;
+        // no-reload
+        if !conf.no_reload {
+            stamps.push(of_conf);
+        }
+        let resolver = Self::new(conf, Hosts::open(&hosts), protocols);
+        Ok(Self { places: Arc::new(Places::read(places)), stamps: Arc::new(stamps), ..resolver })
     }
 
     /// A resolver for these servers, without a hosts file.
@@ -77,12 +80,7 @@ impl Resolver {
     /// A resolver for a configuration in memory.
     #[must_use]
     pub fn new(conf: ResolvConf, hosts: Hosts, protocols: Protocols) -> Self {
-        let mut options = ResolverOpts::default();
-        options.timeout = conf.timeout;
-        let servers = conf.servers.iter().map(|server| name_server(*server));
-        let context = Arc::new(PoolContext::new(options, no_tls()));
-        let pool = NameServerPool::from_config(servers, context, TokioRuntimeProvider::default());
-        Self { pool, conf: Arc::new(conf), hosts: Arc::new(hosts), protocols }
+        Self { servers: Arc::new(Servers::new(conf)), hosts, places: Arc::default(), protocols, stamps: Arc::default() }
     }
 
     /// The protocol set that look-ups of addresses are limited to.
@@ -91,24 +89,42 @@ impl Resolver {
         self.protocols
     }
 
-    /// The mail exchangers of a domain. A null MX (RFC 7505) is an error.
+    /// What resolv.conf says.
+    #[must_use]
+    pub fn conf(&self) -> &ResolvConf {
+        self.servers.conf()
+    }
+
+    /// The file of this resolver that is not what it was: a new resolver is to be made.
+    #[must_use]
+    pub fn changed(&self) -> Option<String> {
+        self.stamps.iter().find(|stamp| stamp.changed()).map(|stamp| stamp.path().display().to_string())
+    }
+
+    pub(crate) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// The mail exchangers of a domain. A null MX (RFC 7505) is an error, whatever stands beside it.
     ///
     /// # Errors
     /// See [`LookupFault`].
     pub async fn mx(&self, domain: &str) -> Result<MailExchangers, LookupError> {
         let found = self
             .lookup(domain, RecordType::Mx, |data| match data {
-                RData::MX(mx) => Some((mx.preference, mx.exchange.clone())),
+                Data::Exchanger(preference, host) => Some((*preference, host.clone())),
                 _ => None,
             })
             .await?;
-        if let [(_, host)] = found.as_slice()
-            && host.is_root()
-        {
-            return Err(fault(domain, RecordType::Mx, LookupFault::NullMx));
+        if found.iter().any(|(_, host)| host.is_root()) {
+            return Err(LookupError::new(domain, RecordType::Mx, LookupFault::NullMx));
         }
-        let exchangers = found.into_iter().filter(|(_, host)| !host.is_root());
-        Ok(exchangers.map(|(preference, host)| MailExchanger { preference, host: text(&host) }).collect())
+        let hosts = self.host_names(domain, RecordType::Mx, found)?;
+        Ok(hosts.into_iter().map(|(preference, host)| MailExchanger { preference, host }).collect())
     }
 
     /// The addresses of a name in one family, from DNS alone.
@@ -117,52 +133,15 @@ impl Resolver {
     /// See [`LookupFault`].
     pub async fn addresses(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
         if !self.protocols.has(family) {
-            return Err(fault(name, family.into(), LookupFault::NoData));
+            return Err(LookupError::new(name, family.into(), LookupFault::NoData));
         }
-        self.lookup(name, family.into(), |data| match data {
-            RData::A(address) => Some(IpAddr::V4(address.0)),
-            RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-            _ => None,
-        })
-        .await
-    }
-
-    /// The addresses of a name in one family as the system's resolver has them: hosts file, then DNS with the
-    /// search list.
-    ///
-    /// # Errors
-    /// See [`LookupFault`].
-    pub async fn native_addresses(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
-        if !self.protocols.has(family) {
-            return Err(fault(name, family.into(), LookupFault::NoData));
+        // no-aaaa: whether the name exists is still to be known.
+        if family == Family::V6 && self.conf().no_aaaa {
+            let known = self.lookup(name, RecordType::A, |data| of_family(data, Family::V4)).await;
+            let fault = known.err().map_or(LookupFault::NoData, |error| error.fault);
+            return Err(LookupError::new(name, RecordType::Aaaa, fault));
         }
-        if self.hosts.knows(name) {
-            let found = self.hosts.addresses(name, family);
-            return if found.is_empty() { Err(fault(name, family.into(), LookupFault::NoData)) } else { Ok(found) };
-        }
-        let mut error = fault(name, family.into(), LookupFault::NotFound);
-        for candidate in self.candidates(name) {
-            match self.addresses(&candidate, family).await {
-                Ok(found) => return Ok(found),
-                Err(failed) if failed.is_temporary() => return Err(failed),
-                // What is known of the name itself says more than a domain that was only guessed.
-                Err(failed) if candidate == name => error = failed,
-                Err(_) => {}
-            }
-        }
-        Err(error)
-    }
-
-    /// The name of an address as the system's resolver has it: hosts file, then DNS.
-    ///
-    /// # Errors
-    /// See [`LookupFault`].
-    pub async fn native_name(&self, address: IpAddr) -> Result<String, LookupError> {
-        if let Some(name) = self.hosts.name(address) {
-            return Ok(name.to_owned());
-        }
-        let names = self.reverse(address).await?;
-        names.into_iter().next().ok_or_else(|| fault(&text(&Name::from(address)), RecordType::Ptr, LookupFault::NoData))
+        self.lookup(name, family.into(), |data| of_family(data, family)).await
     }
 
     /// The PTR names of an address, without final dot.
@@ -170,12 +149,13 @@ impl Resolver {
     /// # Errors
     /// See [`LookupFault`].
     pub async fn reverse(&self, address: IpAddr) -> Result<Vec<String>, LookupError> {
-        let name = text(&Name::from(address));
-        let pick = |data: &RData| match data {
-            RData::PTR(target) => Some(text(&target.0)),
+        let name = reverse_name(address);
+        let pick = |data: &Data| match data {
+            Data::Pointer(target) => Some(((), target.clone())),
             _ => None,
         };
-        self.lookup(&name, RecordType::Ptr, pick).await
+        let found = self.lookup(&name, RecordType::Ptr, pick).await?;
+        Ok(found.into_iter().map(|((), target)| target.to_string()).collect())
     }
 
     /// The answers of a list in the name service: always IPv4, whatever protocols mail uses (RFC 5782 2.3).
@@ -183,8 +163,8 @@ impl Resolver {
     /// # Errors
     /// See [`LookupFault`].
     pub async fn list_addresses(&self, name: &str) -> Result<Vec<Ipv4Addr>, LookupError> {
-        let pick = |data: &RData| match data {
-            RData::A(address) => Some(address.0),
+        let pick = |data: &Data| match data {
+            Data::Address(IpAddr::V4(address)) => Some(*address),
             _ => None,
         };
         self.lookup(name, RecordType::A, pick).await
@@ -195,11 +175,12 @@ impl Resolver {
     /// # Errors
     /// See [`LookupFault`].
     pub async fn ns(&self, zone: &str) -> Result<Vec<String>, LookupError> {
-        let pick = |data: &RData| match data {
-            RData::NS(target) => Some(text(&target.0)),
+        let pick = |data: &Data| match data {
+            Data::NameServer(target) => Some(((), target.clone())),
             _ => None,
         };
-        self.lookup(zone, RecordType::Ns, pick).await
+        let found = self.lookup(zone, RecordType::Ns, pick).await?;
+        Ok(self.host_names(zone, RecordType::Ns, found)?.into_iter().map(|((), host)| host).collect())
     }
 
     /// The texts of a name; the strings of one record are joined (RFC 7208 3.3).
@@ -207,11 +188,35 @@ impl Resolver {
     /// # Errors
     /// See [`LookupFault`].
     pub async fn txt(&self, name: &str) -> Result<Vec<Vec<u8>>, LookupError> {
-        let pick = |data: &RData| match data {
-            RData::TXT(texts) => Some(texts.txt_data.concat()),
+        let pick = |data: &Data| match data {
+            Data::Text(text) => Some(text.clone()),
             _ => None,
         };
         self.lookup(name, RecordType::Txt, pick).await
+    }
+
+    /// The names of records that are host names, or addresses in their place. The others are told, and left out.
+    fn host_names<T>(
+        &self,
+        owner: &str,
+        record_type: RecordType,
+        found: Vec<(T, Name)>,
+    ) -> Result<Vec<(T, String)>, LookupError> {
+        let mut kept = Vec::new();
+        for (value, name) in found {
+            let text = name.to_string();
+            let place =
+                format_args!("domain name in resource data of {record_type} record for {owner}: {text}").to_string();
+            if net::address::parse(text.as_bytes()).is_some() {
+                logging::warning!("numeric {place}");
+            } else if let Err(error) = net::hostname::check(text.as_bytes()) {
+                logging::warning!("{error}");
+                logging::warning!("malformed {place}");
+                continue;
+            }
+            kept.push((value, text));
+        }
+        if kept.is_empty() { Err(LookupError::new(owner, record_type, LookupFault::InvalidData)) } else { Ok(kept) }
     }
 
     /// One question, with every alias followed.
@@ -219,110 +224,50 @@ impl Resolver {
         &self,
         name: &str,
         record_type: RecordType,
-        pick: impl Fn(&RData) -> Option<T>,
+        pick: impl Fn(&Data) -> Option<T>,
     ) -> Result<Vec<T>, LookupError> {
-        let failed = |kind| fault(name, record_type, kind);
+        let failed = |kind| LookupError::new(name, record_type, kind);
         if !net::hostname::is_valid(name.as_bytes()) {
             return Err(failed(LookupFault::InvalidName));
         }
-        let mut target = Name::from_ascii(name).map_err(|_| failed(LookupFault::InvalidName))?;
-        target.set_fqdn(true);
-        for _ in 0..LONGEST_CHAIN {
-            let records = self.ask(&target, record_type).await.map_err(failed)?;
+        let mut target = Name::parse(name).ok_or_else(|| failed(LookupFault::InvalidName))?;
+        for step in 0..LONGEST_CHAIN {
+            let of_target = |kind| match step {
+                0 => failed(kind),
+                // What the alias leads to is what is not there.
+                _ => LookupError::new(&target.to_string(), record_type, kind),
+            };
+            let answer = self.servers.ask(&target, record_type).await.map_err(of_target)?;
+            let records = answer.records().map_err(|_| of_target(LookupFault::Malformed))?;
             match follow(&target, &records, &pick) {
-                Answer::Found(found) => return Ok(found),
-                Answer::Alias(next) => target = next,
-                Answer::Nothing => return Err(failed(LookupFault::NoData)),
-                Answer::Loop => break,
-            }
-        }
-        Err(failed(LookupFault::Malformed))
-    }
-
-    /// One question as often as resolv.conf allows.
-    async fn ask(&self, name: &Name, record_type: RecordType) -> Result<Vec<Record>, LookupFault> {
-        let mut kind = LookupFault::TryAgain;
-        for _ in 0..self.conf.attempts {
-            let mut options = DnsRequestOptions::default();
-            options.use_edns = true;
-            options.recursion_desired = true;
-            let query = Query::query(name.clone(), wire_type(record_type));
-            match self.pool.send(DnsRequest::from_query(query, options)).first_answer().await {
-                Ok(response) => {
-                    return match response.response_code {
-                        ResponseCode::NXDomain if response.answers.is_empty() => Err(LookupFault::NotFound),
-                        ResponseCode::NXDomain | ResponseCode::NoError => Ok(response.into_message().answers),
-                        _ => Err(LookupFault::NonRecoverable),
-                    };
+                answer::Answer::Found(found) => return Ok(found),
+                answer::Answer::Nothing => return Err(of_target(LookupFault::NoData)),
+                answer::Answer::Loop => break,
+                answer::Answer::Alias(next) => {
+                    let text = next.to_string();
+                    if let Err(error) = net::hostname::check(text.as_bytes()) {
+                        logging::warning!("{error}");
+                        logging::warning!("malformed domain name in resource data of CNAME record for {name}: {text}");
+                        return Err(failed(LookupFault::InvalidData));
+                    }
+                    target = next;
                 }
-                Err(error) => kind = classify(&error),
-            }
-            if matches!(kind, LookupFault::NotFound | LookupFault::NoData) {
-                break;
             }
         }
-        Err(kind)
-    }
-
-    /// The names that the system's resolver tries for a name, in order.
-    fn candidates(&self, name: &str) -> Vec<String> {
-        let searched = self.conf.search.iter().map(|domain| format!("{name}.{domain}"));
-        let dots = name.bytes().filter(|byte| *byte == b'.').count();
-        if dots >= self.conf.ndots {
-            std::iter::once(name.to_owned()).chain(searched).collect()
-        } else {
-            searched.chain(std::iter::once(name.to_owned())).collect()
-        }
+        logging::warning!("dns_lookup: Name server loop for {name}");
+        Err(failed(LookupFault::Loop))
     }
 }
 
-fn classify(error: &NetError) -> LookupFault {
-    match error {
-        NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NXDomain => LookupFault::NotFound,
-            _ => LookupFault::NoData,
-        },
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused | ResponseCode::FormErr | ResponseCode::NotImp)) => {
-            LookupFault::NonRecoverable
-        }
-        _ => LookupFault::TryAgain,
+fn of_family(data: &Data, family: Family) -> Option<IpAddr> {
+    match data {
+        Data::Address(address) => Some(*address).filter(|address| Family::of(*address) == family),
+        _ => None,
     }
 }
 
-fn fault(name: &str, record_type: RecordType, fault: LookupFault) -> LookupError {
-    LookupError { name: name.to_owned(), record_type, fault }
-}
-
-/// A name of an answer as text, without final dot. It comes from outside: callers check it before they use it.
-fn text(name: &Name) -> String {
-    let mut text = name.to_ascii();
-    if text.len() > 1 && text.ends_with('.') {
-        text.pop();
-    }
-    text
-}
-
-fn wire_type(record_type: RecordType) -> WireType {
-    match record_type {
-        RecordType::A => WireType::A,
-        RecordType::Aaaa => WireType::AAAA,
-        RecordType::Mx => WireType::MX,
-        RecordType::Ns => WireType::NS,
-        RecordType::Ptr => WireType::PTR,
-        RecordType::Txt => WireType::TXT,
-    }
-}
-
-fn name_server(server: SocketAddr) -> NameServerConfig {
-    let mut config = NameServerConfig::udp_and_tcp(server.ip());
-    for connection in &mut config.connections {
-        let ConnectionConfig { port, .. } = connection;
-        *port = server.port();
-    }
-    config
-}
-
-fn no_tls() -> TlsConfig {
-    // cannot fail: without the library's TLS features there is nothing in it
-    TlsConfig::new().expect("an empty TLS configuration")
+/// The name under which the name of an address is found (RFC 1035 3.5, RFC 3596 2.5).
+pub(crate) fn reverse_name(address: IpAddr) -> String {
+    let zone = if address.is_ipv4() { "in-addr.arpa" } else { "ip6.arpa" };
+    format!("{}.{zone}", net::address::reversed(address))
 }

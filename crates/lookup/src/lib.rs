@@ -29,7 +29,6 @@ pub mod search;
 pub mod source;
 mod spec;
 mod table;
-mod watch;
 pub mod write;
 
 pub use domain_list::DomainList;
@@ -40,7 +39,7 @@ pub use open::{OpenFlags, Settings, open, open_table};
 pub use parent_style::ParentStyle;
 pub use patterns::ListError;
 pub use spec::{Kind, Spec};
-pub use watch::Stamp;
+pub use sys::watch::Stamp;
 
 /// A visitor of table entries: key and value.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) + 'v;

@@ -17,3 +17,4 @@ pub mod privilege;
 pub mod process;
 pub mod storage;
 pub mod time;
+pub mod watch;

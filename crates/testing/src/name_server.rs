@@ -17,11 +17,55 @@ const FAIL: u16 = 65_280;
 type Record = (String, u16, Vec<u8>);
 
 /// A running server; it ends with the process.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NameServer {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
     held: Arc<Mutex<Held>>,
+    judge: Arc<Judge>,
+}
+
+/// Decides what becomes of a question.
+type Judge = dyn Fn(&Question) -> Verdict + Send + Sync;
+
+/// A question that has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// `AAAA host.example`.
+    pub text: String,
+    /// It has an OPT record.
+    pub edns: bool,
+    /// It has the AD bit.
+    pub ad: bool,
+    /// It came over TCP.
+    pub tcp: bool,
+    /// How many came before it.
+    pub earlier: usize,
+}
+
+/// What becomes of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The zone has the answer.
+    Zone,
+    /// No records, and this response code (RFC 1035 4.1.1).
+    Code(u8),
+    /// No answer; a connection is closed.
+    Silence,
+    /// The answer does not fit: TC and no records over UDP, the zone's answer over TCP.
+    Truncated,
+    /// No records, from a server that neither knows nor looks further.
+    Referral,
+    /// The zone's answer with another number.
+    OtherNumber,
+    /// A refusal with another number, then the zone's answer.
+    ForgedFirst,
+    /// The zone's answer to another question.
+    OtherQuestion,
+    /// The zone's records with the code that there is no such name.
+    Denied,
+    /// Bytes that are no message.
+    Garbage,
 }
 
 /// Answers that are not told yet.
@@ -35,11 +79,20 @@ impl NameServer {
     /// Serves lines of the form `host.example AAAA 2001:db8::1`, `example MX 10 host.example`; questions about the name
     /// of a line `broken.example FAIL` fail. A name that neither has a record nor stands above one does not exist.
     pub fn start<L: AsRef<str>>(address: SocketAddr, zone: &[L]) -> NameServer {
+        NameServer::judged(address, zone, |_| Verdict::Zone)
+    }
+
+    /// The same, with a judge that decides what becomes of each question.
+    pub fn judged<L: AsRef<str>>(
+        address: SocketAddr,
+        zone: &[L],
+        judge: impl Fn(&Question) -> Verdict + Send + Sync + 'static,
+    ) -> NameServer {
         let records: Arc<Vec<Record>> = Arc::new(zone.iter().map(|line| record(line.as_ref())).collect());
         let udp = UdpSocket::bind(address).unwrap_or_else(|e| panic!("name server on {address}: {e}"));
         let address = udp.local_addr().unwrap_or(address);
         let tcp = TcpListener::bind(address).unwrap_or_else(|e| panic!("name server on {address}: {e}"));
-        let server = NameServer { address, asked: Arc::default(), held: Arc::default() };
+        let server = NameServer { address, asked: Arc::default(), held: Arc::default(), judge: Arc::new(judge) };
         let (on_udp, on_tcp) = ((server.clone(), records.clone()), (server.clone(), records));
         std::thread::spawn(move || on_udp.0.serve_udp(&udp, &on_udp.1));
         std::thread::spawn(move || on_tcp.0.serve_tcp(&tcp, &on_tcp.1));
@@ -62,6 +115,15 @@ impl NameServer {
         NameServer::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port.number())), zone)
     }
 
+    /// A server with a judge on a loopback port that is free.
+    pub fn judged_on_loopback<L: AsRef<str>>(
+        zone: &[L],
+        judge: impl Fn(&Question) -> Verdict + Send + Sync + 'static,
+    ) -> NameServer {
+        let port = Port::reserve();
+        NameServer::judged(SocketAddr::from((Ipv4Addr::LOCALHOST, port.number())), zone, judge)
+    }
+
     /// Answers a question (`AAAA slow.example`) only when one about another name has been asked after it.
     pub fn hold(&self, question: &str) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).question = Some(question.to_string());
@@ -70,7 +132,11 @@ impl NameServer {
     fn serve_udp(&self, socket: &UdpSocket, records: &[Record]) {
         let mut question = [0; 4096];
         while let Ok((length, peer)) = socket.recv_from(&mut question) {
-            let Some(answer) = self.answer(&question[..length], records) else { continue };
+            let mut answers = self.answers(&question[..length], records, false).unwrap_or_default();
+            let Some(answer) = answers.pop() else { continue };
+            for earlier in answers {
+                let _ = socket.send_to(&earlier, peer);
+            }
             let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
             let asked = self.asked().pop();
             if held.question.is_some() && held.question == asked {
@@ -92,8 +158,9 @@ impl NameServer {
             let mut length = [0; 2];
             while stream.read_exact(&mut length).is_ok() {
                 let mut question = vec![0; usize::from(u16::from_be_bytes(length))];
-                let answer = stream.read_exact(&mut question).ok().and_then(|()| self.answer(&question, records));
-                let Some(answer) = answer else { break };
+                let read = stream.read_exact(&mut question).is_ok();
+                let answers = if read { self.answers(&question, records, true) } else { None };
+                let Some(answer) = answers.and_then(|mut answers| answers.pop()) else { break };
                 let length = u16::try_from(answer.len()).unwrap_or(u16::MAX).to_be_bytes();
                 if stream.write_all(&[&length[..], &answer].concat()).is_err() {
                     break;
@@ -102,39 +169,75 @@ impl NameServer {
         }
     }
 
-    /// RFC 1035 4.1: the question again, and the records of its name and type, with their names as a pointer to it.
-    fn answer(&self, question: &[u8], records: &[Record]) -> Option<Vec<u8>> {
+    /// What is sent back, the answer last; nothing for a question without an answer.
+    fn answers(&self, question: &[u8], records: &[Record], tcp: bool) -> Option<Vec<Vec<u8>>> {
         let (name, end) = name_in(question)?;
         let kind = u16::from_be_bytes([*question.get(end)?, *question.get(end + 1)?]);
         let shown =
             TYPES.iter().find(|(_, number)| *number == kind).map_or(kind.to_string(), |(text, _)| text.to_string());
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{shown} {name}"));
-        let below = format!(".{name}");
-        let exists = records.iter().any(|(other, ..)| *other == name || other.ends_with(&below));
-        let found: Vec<_> =
-            records.iter().filter(|(other, of, _)| *other == name && (*of == kind || *of == 5)).collect();
-        let mut answer = question.get(..2)?.to_vec();
-        let fails = records.iter().any(|(other, of, _)| *other == name && *of == FAIL);
-        let code = if fails {
-            2
-        } else if exists {
-            0
-        } else {
-            3
+        let text = format!("{shown} {name}");
+        let earlier = {
+            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            asked.push(text.clone());
+            asked.len() - 1
         };
-        for number in [0x8580 | code, 1, u16::try_from(found.len()).ok()?, 0, 0] {
-            answer.extend(number.to_be_bytes());
-        }
-        answer.extend(question.get(12..end + 4)?);
-        for (_, of, data) in found {
-            answer.extend([0xc0, 12]);
-            answer.extend(of.to_be_bytes());
-            answer.extend([0, 1, 0, 0, 1, 44]);
-            answer.extend(u16::try_from(data.len()).ok()?.to_be_bytes());
-            answer.extend(data);
-        }
-        Some(answer)
+        let (edns, ad) = (question.get(11) == Some(&1), question.get(3).is_some_and(|flags| flags & 0x20 != 0));
+        let verdict = (self.judge)(&Question { text, edns, ad, tcp, earlier });
+        let zone = from_zone(question, &name, kind, end, records)?;
+        let empty = |flags: u16| {
+            let words = [flags, 1, 0, 0, 0].map(u16::to_be_bytes).concat();
+            [&question[..2], &words, &question[12..end + 4]].concat()
+        };
+        let changed = |change: fn(&mut Vec<u8>)| {
+            let mut answer = zone.clone();
+            change(&mut answer);
+            answer
+        };
+        Some(match verdict {
+            Verdict::Silence => return None,
+            Verdict::Code(code) => vec![empty(0x8180 | u16::from(code))],
+            Verdict::Truncated if !tcp => vec![empty(0x8380)],
+            Verdict::Zone | Verdict::Truncated => vec![zone],
+            Verdict::Referral => vec![empty(0x8100)],
+            Verdict::OtherNumber => vec![changed(|answer| answer[0] ^= 1)],
+            Verdict::ForgedFirst => {
+                let mut forged = empty(0x8183);
+                forged[1] ^= 1;
+                vec![forged, zone]
+            }
+            Verdict::OtherQuestion => vec![changed(|answer| answer[13] = b'!')],
+            Verdict::Denied => vec![changed(|answer| answer[3] |= 3)],
+            Verdict::Garbage => vec![vec![1, 2, 3]],
+        })
     }
+}
+
+/// RFC 1035 4.1: the question again, and the records of its name and type, with their names as a pointer to it.
+fn from_zone(question: &[u8], name: &str, kind: u16, end: usize, records: &[Record]) -> Option<Vec<u8>> {
+    let below = format!(".{name}");
+    let exists = records.iter().any(|(other, ..)| other == name || other.ends_with(&below));
+    let found: Vec<_> = records.iter().filter(|(other, of, _)| other == name && (*of == kind || *of == 5)).collect();
+    let mut answer = question.get(..2)?.to_vec();
+    let fails = records.iter().any(|(other, of, _)| other == name && *of == FAIL);
+    let code = if fails {
+        2
+    } else if exists {
+        0
+    } else {
+        3
+    };
+    for number in [0x8580 | code, 1, u16::try_from(found.len()).ok()?, 0, 0] {
+        answer.extend(number.to_be_bytes());
+    }
+    answer.extend(question.get(12..end + 4)?);
+    for (_, of, data) in found {
+        answer.extend([0xc0, 12]);
+        answer.extend(of.to_be_bytes());
+        answer.extend([0, 1, 0, 0, 1, 44]);
+        answer.extend(u16::try_from(data.len()).ok()?.to_be_bytes());
+        answer.extend(data);
+    }
+    Some(answer)
 }
 
 /// The name of the first question, in lower case, and where it ends.

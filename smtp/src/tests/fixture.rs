@@ -17,6 +17,11 @@ use crate::order::{Order, Preference};
 use crate::protection::{Level, Protection};
 use crate::settings::{BindRules, Dialogue, FamilyRules, Limits, LookupRules, Protocol, Reuse, Services, Settings};
 
+/// [`settings`], as several share them.
+pub fn shared() -> Rc<Settings> {
+    Rc::new(settings())
+}
+
 /// Settings with short time limits, for a machine that is 127.0.0.1 and ::1.
 pub fn settings() -> Settings {
     let loopback = |address: IpAddr| Interface { address, scope: None, prefix: 8 };

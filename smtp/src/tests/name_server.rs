@@ -1,5 +1,7 @@
 //! The servers that are found through a name server.
 
+use std::rc::Rc;
+
 use dns::{Hosts, ResolvConf, Resolver};
 use net::Protocols;
 use testing::NameServer;
@@ -34,6 +36,7 @@ const ZONE: &[&str] = &[
 
 /// The addresses that are found for a nexthop, or the status and the text of the failure.
 async fn found(nexthop: &str, settings: &Settings) -> Result<Vec<String>, String> {
+    let settings = &Rc::new(settings.clone());
     let conf =
         ResolvConf { servers: vec![NameServer::on_loopback(ZONE).address()], attempts: 1, ..ResolvConf::default() };
     let hosts = Hosts::parse("192.0.2.9 inside\n");
@@ -96,7 +99,7 @@ async fn this_machine_is_not_among_the_servers_of_a_domain() {
 
 #[tokio::test]
 async fn the_slower_answer_is_not_waited_for_and_joins_when_it_comes() {
-    let settings = fixture::settings();
+    let settings = fixture::shared();
     let server = NameServer::on_loopback(ZONE);
     server.hold("AAAA slow.test");
     let conf = ResolvConf { servers: vec![server.address()], attempts: 1, ..ResolvConf::default() };
@@ -118,4 +121,65 @@ async fn native_look_ups_know_the_hosts_file_and_no_mail_exchangers() {
     assert_eq!(found("inside", &settings).await.unwrap(), ["inside[192.0.2.9]:25"]);
     let failure = found("lost.test", &settings).await.unwrap_err();
     assert_eq!(failure, "5.4.4 unable to look up host lost.test: No address associated with hostname");
+}
+
+/// Settings of a machine that has an address of each family besides loopback.
+fn settings_of_a_backup() -> Rc<Settings> {
+    let mut settings = fixture::settings();
+    let address = |text: &str| net::Interface { address: text.parse().unwrap(), scope: None, prefix: 64 };
+    settings.own.extend([address("198.51.100.1"), address("2001:db8::25")]);
+    Rc::new(settings)
+}
+
+/// The servers of a domain whose question about the exchanger's IPv6 addresses is answered only when another is asked.
+async fn with_late_aaaa(zone: &'static [&'static str], go: impl AsyncFnOnce(crate::candidates::Candidates, Resolver)) {
+    let settings = settings_of_a_backup();
+    let server = NameServer::on_loopback(zone);
+    server.hold("AAAA mx.test");
+    let conf = ResolvConf { servers: vec![server.address()], attempts: 1, ..ResolvConf::default() };
+    let resolver = Resolver::new(conf, Hosts::default(), settings.protocols);
+    let destination = Destination::parse("d.test", Protocol::Smtp, &settings.services).unwrap();
+    go(find::servers(&resolver, &settings, &destination).await.ok().unwrap(), resolver).await;
+}
+
+#[tokio::test]
+async fn a_worse_server_waits_until_it_is_known_not_to_be_this_machine() {
+    const ZONE: &[&str] = &[
+        "d.test MX 10 primary.test",
+        "d.test MX 20 mx.test",
+        "primary.test A 192.0.2.1",
+        "mx.test A 192.0.2.2",
+        "mx.test AAAA 2001:db8::25",
+        "go.test A 192.0.2.4",
+    ];
+    with_late_aaaa(ZONE, async |mut candidates, resolver| {
+        assert_eq!(candidates.next().await.map(|server| server.name), Some("primary.test".to_owned()));
+        let answer = async { resolver.addresses("go.test", net::Family::V4).await.unwrap() };
+        let (next, _) = tokio::join!(candidates.next(), answer);
+        assert_eq!(next, None);
+        assert_eq!(
+            candidates.loop_failure().map(|it| it.reason),
+            Some("unable to find primary relay for d.test".into())
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_best_server_being_this_machine_is_a_loop_however_late_it_is_known() {
+    const ZONE: &[&str] = &[
+        "d.test MX 10 mx.test",
+        "d.test MX 20 other.test",
+        "other.test A 192.0.2.1",
+        "mx.test A 192.0.2.2",
+        "mx.test AAAA 2001:db8::25",
+        "go.test A 192.0.2.4",
+    ];
+    with_late_aaaa(ZONE, async |mut candidates, resolver| {
+        let answer = async { resolver.addresses("go.test", net::Family::V4).await.unwrap() };
+        let (next, _) = tokio::join!(candidates.next(), answer);
+        assert_eq!(next, None);
+        assert_eq!(candidates.loop_failure().map(|it| it.reason), Some("mail for d.test loops back to myself".into()));
+    })
+    .await;
 }

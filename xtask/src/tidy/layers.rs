@@ -3,10 +3,11 @@
 use super::Complaints;
 use crate::workspace::{Layer, PROGRAMS, Package};
 
-/// Edges within one layer that are wanted: formats built on smaller formats.
+/// Edges within one layer that are wanted: formats built on smaller formats, and who says where it is found what is odd.
 const SAME_LAYER: &[(&str, &str)] = &[
     ("logging", "dsn"),
     ("dns", "net"),
+    ("dns", "logging"),
     ("message", "address"),
     ("smtp-protocol", "address"),
     ("smtp-protocol", "dsn"),

@@ -1,0 +1,68 @@
+//! Is a server this machine? Mail for a domain that lists this machine must only go to better servers (RFC 5321 5.1).
+//!
+//! The test is only as good as what is known. A look-up that has not ended may still bring an address of this machine; where it
+//! can, the servers that it would rule out wait for it.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use net::Family;
+
+use crate::failure::{Failure, Subject};
+use crate::server::{Endpoint, Server};
+use crate::settings::{Protocol, Settings};
+
+use dsn::Status;
+
+/// The test for one destination.
+#[derive(Clone)]
+pub struct Home {
+    /// `None`: the destination is on a port where this machine does not listen.
+    settings: Option<Rc<Settings>>,
+    destination: String,
+    /// The best preference that the destination has, whether its servers were found or not.
+    best: u16,
+}
+
+impl Home {
+    /// For the servers of a destination on this port.
+    pub fn of(settings: &Rc<Settings>, destination: &str, port: u16, best: u16) -> Self {
+        let listens = settings.protocol == Protocol::Smtp && port == settings.services.default_port(Protocol::Smtp);
+        Self { settings: listens.then(|| Rc::clone(settings)), destination: destination.to_owned(), best }
+    }
+
+    /// For servers that cannot be this machine.
+    pub fn elsewhere() -> Self {
+        Self { settings: None, destination: String::new(), best: 0 }
+    }
+
+    /// Whether a server is this machine.
+    pub fn is(&self, server: &Server) -> bool {
+        match (&self.settings, &server.endpoint) {
+            (Some(settings), Endpoint::Internet(address)) => settings.is_own(address.ip()),
+            _ => false,
+        }
+    }
+
+    /// Whether a look-up in this family could find this machine.
+    pub fn may_be_found_in(&self, family: Family) -> bool {
+        let Some(settings) = &self.settings else { return false };
+        let own = settings.own.iter().map(|interface| interface.address).chain(settings.proxies.iter().copied());
+        let reaches = |address: IpAddr| Family::of(address) == family && !address.is_loopback();
+        own.into_iter().any(reaches)
+    }
+
+    /// Whether the destination has nobody better than a server of this preference.
+    pub fn is_best(&self, preference: u16) -> bool {
+        preference <= self.best
+    }
+
+    /// What it means that no server is better than this machine, which has this preference.
+    pub fn failure(&self, own: u16) -> Failure {
+        if self.is_best(own) {
+            return Failure::of_loop(&self.destination, true);
+        }
+        let reason = format!("unable to find primary relay for {}", self.destination);
+        Failure { subject: Subject::Loop, ..Failure::of_way(Status::new(4, 4, 4), reason) }
+    }
+}
