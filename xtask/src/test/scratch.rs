@@ -33,6 +33,10 @@ impl Scratch {
     /// Removes it, or says where it is for who looks for the reason of a failure.
     pub fn end(self, failed: bool) {
         if failed {
+            // Copies of what was built say nothing about the reason.
+            for copies in ["installed", "programs"] {
+                let _ = fs::remove_dir_all(self.folder.join(copies));
+            }
             println!("the files of failed tests are kept in {}", self.folder.display());
         } else {
             let _ = fs::remove_dir_all(self.folder);
