@@ -2,14 +2,14 @@
 //! postcat - show the contents of queue files
 //!
 //! # SYNOPSIS
-//! `postcat [-bdehoqrv] [-c config_dir] [-s offset] [files...]`
+//! `postcat [-bdefhoqrv] [-c config_dir] [-s offset] [files...]`
 //!
 //! # DESCRIPTION
 //! Prints the named queue files, or standard input, in readable form: envelope and content, or the
 //! parts that are asked for.
 //!
 //! - `-b`: the body. `-h`: the header. `-e`: the envelope. Default: all of them.
-//! - `-o`: the offset of each record before it. `-d`: the number of its type.
+//! - `-f`: the name of the file before each record. `-o`: the offset of each record before it. `-d`: the number of its type.
 //! - `-q`: the operands are queue identifiers; the files are looked for in the queue.
 //! - `-r`: records in file order; pointers are shown, not followed.
 //! - `-s offset`: start at this offset.
@@ -92,7 +92,7 @@ struct Request {
 
 impl Request {
     fn parse(arguments: impl Iterator<Item = OsString>) -> Self {
-        let mut options = Options::new("bc:dehoqrs:v", arguments);
+        let mut options = Options::new("bc:defhoqrs:v", arguments);
         let mut view = View::default();
         let (mut in_queue, mut directory) = (false, None);
         loop {
@@ -101,6 +101,7 @@ impl Request {
                 Ok(Some((b'c', value))) => directory = Some(value),
                 Ok(Some((b'd', _))) => view.numbers = true,
                 Ok(Some((b'e', _))) => view.envelope = true,
+                Ok(Some((b'f', _))) => view.names = true,
                 Ok(Some((b'h', _))) => view.header = true,
                 Ok(Some((b'o', _))) => view.offsets = true,
                 Ok(Some((b'q', _))) => in_queue = true,

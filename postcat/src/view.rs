@@ -24,6 +24,8 @@ pub struct View {
     pub offsets: bool,
     /// The number of its type before each record.
     pub numbers: bool,
+    /// The name of the file before each record.
+    pub names: bool,
     /// Pointers are shown instead of followed.
     pub raw: bool,
     /// Where to start; the start of the file is then not checked.
@@ -82,7 +84,16 @@ pub fn show(
     }
     let mut printer = Printer { name, view, out, warn, part: Part::Envelope, in_line: false, open_line: false };
     let mut first = view.start.is_none();
-    while let Some(record) = reader.next_record().map_err(ViewError::Record)? {
+    loop {
+        let record = match reader.next_record() {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(()),
+            Err(error) if first && !matches!(error, RecordError::Io(_)) => {
+                (printer.warn)(&format!("{name}: input is not a valid queue file ({error})"));
+                return Ok(());
+            }
+            Err(error) => return Err(ViewError::Record(error)),
+        };
         if std::mem::take(&mut first) {
             if !starts_a_file(record.kind) {
                 (printer.warn)(&format!("{name}: input is not a valid queue file"));
@@ -94,10 +105,9 @@ pub fn show(
         }
         printer.record(record)?;
         if record.kind == Type::END && !view.raw {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 /// The types of which one starts every queue file.
@@ -215,6 +225,9 @@ impl<W: Write> Printer<'_, W> {
     }
 
     fn prefix(&mut self, record: Record<'_>) -> io::Result<()> {
+        if self.view.names {
+            write!(self.out, "{}: ", self.name)?;
+        }
         if self.view.offsets {
             write!(self.out, "{:9} ", record.position)?;
         }
@@ -235,8 +248,16 @@ fn leading_number(text: &[u8]) -> i64 {
 mod tests {
     use super::*;
 
-    const ALL: View =
-        View { envelope: true, header: true, body: true, offsets: false, numbers: false, raw: false, start: None };
+    const ALL: View = View {
+        envelope: true,
+        header: true,
+        body: true,
+        offsets: false,
+        numbers: false,
+        names: false,
+        raw: false,
+        start: None,
+    };
 
     fn shown(records: &[(u8, &str)], view: View) -> (String, Vec<String>) {
         let mut file = Vec::new();

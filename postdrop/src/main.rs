@@ -189,6 +189,8 @@ fn wake_pickup(config: &Config) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             warning!("unable to look up {}: No such file or directory", socket.display());
         }
+        // The mail system is down: it looks when it starts.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
         Err(error) => warning!("connect to {}: {}", socket.display(), text::system_error(&error)),
         Ok(()) => {}
     }

@@ -38,7 +38,9 @@ fn wake(service: &str, letters: &[u8]) -> Result<(), Failure> {
             Err(Failure::unavailable(DOWN))
         }
         Err(error) => {
-            warning!("connect to {}: {}", socket.display(), text::system_error(&error));
+            if error.kind() != io::ErrorKind::ConnectionRefused {
+                warning!("connect to {}: {}", socket.display(), text::system_error(&error));
+            }
             Err(Failure::unavailable(DOWN))
         }
     }
