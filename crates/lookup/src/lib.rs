@@ -7,7 +7,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `spec`, `open` | `type:name`, and from there to an open table |
-//! | `table/` | one file a table type |
+//! | `table/` | one file a table type; `btree` the file of an lmdb table |
 //! | `source` | the lines of postmap source files; `alias` the lines of alias files |
 //! | `write` | what postmap and postalias do to an lmdb file |
 //! | `maps` | the ordered tables of one parameter |
@@ -17,8 +17,10 @@
 //! | `watch` | has a file changed since it was opened? |
 
 pub mod alias;
+mod btree;
 mod domain_list;
 mod error;
+mod file;
 pub mod fold;
 mod maps;
 mod match_list;

@@ -117,7 +117,7 @@ fn indexed(spec: &Spec, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn
         return Ok(Arc::new(Lmdb::open(name, &index, source, settings, flags)?));
     }
     // Which of postmap and postalias made the index can only be seen from the text.
-    let aliases = || std::fs::read(source).is_ok_and(|text| crate::alias::is_alias_text(&text));
+    let aliases = || crate::file::read(source).is_ok_and(|text| crate::alias::is_alias_text(&text));
     let flags = OpenFlags { alias_syntax: flags.alias_syntax || aliases(), ..flags };
     match Memory::from_file(name, source, Some(&index), settings, flags) {
         Ok(table) => {

@@ -5,11 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::source::logical_lines;
-use crate::{OpenError, OpenFlags, Settings, Stamp, Table, TableError, open_table};
+use crate::{OpenError, OpenFlags, Settings, Stamp, Table, TableError, file, open_table};
 
 /// How deep `/file` may name `/file`.
 const MAX_DEPTH: usize = 20;
@@ -108,7 +107,7 @@ impl Patterns {
 
     fn add_file(&mut self, settings: &Settings, path: &str, negated: bool, depth: usize) -> Result<(), ListError> {
         self.stamps.push(Stamp::of(path));
-        let read = if depth < MAX_DEPTH { fs::read(path) } else { Err(std::io::Error::other("nested too deeply")) };
+        let read = if depth < MAX_DEPTH { file::read(path) } else { Err(std::io::Error::other("nested too deeply")) };
         match read {
             Ok(bytes) => {
                 for line in logical_lines(&bytes).0 {

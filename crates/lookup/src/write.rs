@@ -1,21 +1,20 @@
 //! What postmap and postalias do to an lmdb file.
 //!
 //! One update is one LMDB transaction under an exclusive fcntl lock, in the file that is there. Just before its commit a
-//! crash leaves the old entries, just after it the new ones; readers (ours and Postfix's) see one or the other, because
-//! they hold a shared lock while they look.
+//! crash leaves the old entries, just after it the new ones; readers see one or the other: Postfix's because they hold a
+//! shared lock while they look, ours because LMDB leaves the pages of the last commit alone.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use heed::types::Bytes;
 use heed::{Database, Env, MdbError, RwTxn, WithoutTls};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-
-use crate::table::lmdb::{complete_length, reason, set_lock};
 
 /// What to do with a key that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,10 +119,10 @@ impl Writer {
         change: impl Fn(&Database<Bytes, Bytes>, &mut RwTxn<'_>) -> heed::Result<T>,
     ) -> Result<T, WriteError> {
         let file = self.open_file().map_err(|error| self.open_error(&net::reason(&error)))?;
-        set_lock(file.as_fd(), libc::F_WRLCK).map_err(|error| self.open_error(error.desc()))?;
+        lock(file.as_fd()).map_err(|error| self.open_error(error.desc()))?;
         let mut map_size = self.map_size;
         loop {
-            let env = sys::lmdb::open(&self.path, false, map_size);
+            let env = sys::lmdb::open(&self.path, map_size);
             let env = env.map_err(|error| self.open_error(&reason(&error)))?;
             match transact(&env, &change) {
                 Err(heed::Error::Mdb(MdbError::MapFull)) => map_size = map_size.saturating_mul(2),
@@ -171,6 +170,36 @@ fn transact<T>(
     let result = change(&database, &mut transaction)?;
     transaction.commit()?;
     Ok(result)
+}
+
+/// The length of a file that has all its pages.
+fn complete_length(env: &Env<WithoutTls>) -> u64 {
+    (env.info().last_page_number as u64 + 1).saturating_mul(env.stat().page_size.into())
+}
+
+/// What LMDB says, in the system's words where it is the system's error.
+fn reason(error: &heed::Error) -> String {
+    match error {
+        heed::Error::Io(error) => net::reason(error),
+        other => other.to_string(),
+    }
+}
+
+/// Locks the whole file against other writers; waits for whoever holds it.
+fn lock(file: BorrowedFd<'_>) -> nix::Result<()> {
+    let lock = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    loop {
+        match fcntl(file, FcntlArg::F_SETLKW(&lock)) {
+            Err(nix::errno::Errno::EINTR) => {}
+            other => return other.map(|_| ()),
+        }
+    }
 }
 
 /// The file that postmap writes for a source file.
@@ -278,8 +307,10 @@ mod tests {
         let entries: Vec<_> = (0..2000).map(|n| entry(&format!("key{n}"), &"v".repeat(200))).collect();
         writer.put(&entries, true, Existing::Report).unwrap();
         std::fs::File::options().write(true).open(&writer.path).unwrap().set_len(16 * 1024).unwrap();
-        let opened = open(&format!("lmdb:{}", place.source()), &Settings::default(), OpenFlags::default());
-        assert!(opened.err().unwrap().to_string().ends_with("file is truncated"));
+        let table = open(&format!("lmdb:{}", place.source()), &Settings::default(), OpenFlags::default()).unwrap();
+        assert!(table.lookup(b"key1999").unwrap_err().to_string().ends_with("file is truncated"));
+        std::fs::File::options().write(true).open(&writer.path).unwrap().set_len(0).unwrap();
+        assert!(table.lookup(b"key1").unwrap_err().to_string().ends_with("file is truncated"));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //!
 //! A daemon that has read a file looks now and then, finishes its clients and restarts when the answer is yes.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,7 +45,9 @@ impl Stamp {
     /// Notes the file as it is now. Call it before reading, so that a change while reading is noticed.
     pub fn of(path: impl AsRef<Path>) -> Stamp {
         let path = path.as_ref().to_path_buf();
-        let file = File::open(&path).ok().map(Arc::new);
+        // Opening a pipe must not wait for its writer.
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+        let file = opened.ok().map(Arc::new);
         let place = if file.is_some() { place_of(&path) } else { place_of(&end_of_links(path.clone())) };
         let mut stamp = Stamp { path, file, place, seen: State::default() };
         stamp.seen = stamp.state();

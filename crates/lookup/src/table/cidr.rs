@@ -3,14 +3,13 @@
 //! `!pattern` matches the other addresses of the pattern's own family, so that a rule about IPv4 never decides about
 //! IPv6.
 
-use std::fs;
 use std::net::IpAddr;
 
 use net::Cidr as Network;
 
 use super::pattern::{Rule, Rules, split_word};
 use crate::source::LogicalLine;
-use crate::{OpenError, Stamp, Table, TableError};
+use crate::{OpenError, Stamp, Table, TableError, file};
 
 /// An open cidr table.
 pub(crate) struct Cidr {
@@ -34,7 +33,7 @@ impl Cidr {
             return Ok(Cidr::parse(name, path, &text));
         }
         let stamp = Stamp::of(path);
-        let text = fs::read(path).map_err(|error| OpenError::file(format!("open {path}"), &error))?;
+        let text = file::read(path).map_err(|error| OpenError::file(format!("open {path}"), &error))?;
         let mut table = Cidr::parse(name, path, &text);
         table.stamp = Some(stamp);
         Ok(table)

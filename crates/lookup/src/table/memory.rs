@@ -1,11 +1,10 @@
 //! Tables in memory: texthash, inline, and the source text of a hash table without its index.
 
 use std::collections::HashMap;
-use std::fs;
 
 use crate::fold::fold;
 use crate::source::{self, Entry, Problem};
-use crate::{OpenError, OpenFlags, Settings, Stamp, Table, TableError, Visitor, alias};
+use crate::{OpenError, OpenFlags, Settings, Stamp, Table, TableError, Visitor, alias, file};
 
 /// A table whose entries are all in memory.
 pub(crate) struct Memory {
@@ -43,7 +42,7 @@ impl Memory {
         let mut table = Memory::new(name, settings, flags);
         table.stamps.extend(watch.map(Stamp::of));
         table.stamps.push(Stamp::of(path));
-        let text = fs::read(path).map_err(|error| OpenError::file(format!("open database {path}"), &error))?;
+        let text = file::read(path).map_err(|error| OpenError::file(format!("open database {path}"), &error))?;
         let (entries, problems) = if flags.alias_syntax {
             alias::entries(&text, settings.utf8)
         } else {

@@ -4,14 +4,12 @@
 //! and of several alternatives the first that matches, not the longest; basic syntax (flag `x`) is refused. PCRE2's limit
 //! on backtracking holds: a pattern that reaches it on some input is an error of the lookup, not a hang.
 
-use std::fs;
-
 use pcre2::bytes::{Regex as Program, RegexBuilder};
 
 use super::pattern::{Rule, Rules, inline, split_word};
 use super::template::Template;
 use crate::source::LogicalLine;
-use crate::{Kind, OpenError, OpenFlags, Stamp, Table, TableError};
+use crate::{Kind, OpenError, OpenFlags, Stamp, Table, TableError, file};
 
 /// An open pcre or regexp table.
 pub(crate) struct Regex {
@@ -38,7 +36,7 @@ impl Regex {
             return Ok(Self::parse(name, path, &text, kind, flags));
         }
         let stamp = Stamp::of(path);
-        let text = fs::read(path).map_err(|error| OpenError::file(format!("open {path}"), &error))?;
+        let text = file::read(path).map_err(|error| OpenError::file(format!("open {path}"), &error))?;
         let mut table = Self::parse(name, path, &text, kind, flags);
         table.stamp = Some(stamp);
         Ok(table)

@@ -2,7 +2,7 @@
 
 use scenarios::scenario;
 use testing::programs::Programs;
-use testing::{Instance, Setup};
+use testing::{Client, Instance, Setup};
 
 const SOURCE: &str = "# a comment\nfoo bar\n  baz\n\n\"a b\"@c quoted\nUPPER Value\nfoo twice\nlonely\nx: y\n";
 const ALIASES: &str = "root: joe,  \"j doe\"\n\"odd: name\": :include:/x,\n\t\"|cmd a\"\nnothing\nu@d: x\n";
@@ -141,5 +141,57 @@ fn a_table_of_text_that_changes_makes_its_readers_restart() {
     scenario(|| {
         let mail = change_a_table("texthash", |_, _| ());
         mail.wait_log(&["trivial-rewrite", "table texthash:", "has changed -- restarting"]);
+    });
+}
+
+/// A mail system whose recipients are in a table of 3000, and that table's file.
+fn with_many_recipients() -> (Instance, std::path::PathBuf) {
+    let mut mail = Setup::new().build();
+    let text: String = (0..3000).map(|n| format!("l{n} x\n")).collect();
+    let table = table(&mail, "recipients", &text);
+    let output = mail.run("postmap", &[&table]);
+    assert!(output.status.success(), "{output:?}");
+    mail.set("local_recipient_maps", &table);
+    mail.start();
+    let file = mail.etc().join("recipients.lmdb");
+    (mail, file)
+}
+
+#[test]
+fn a_table_that_is_cut_short_fails_for_now_and_costs_no_session() {
+    scenario(|| {
+        let (mail, file) = with_many_recipients();
+        let mut clients: Vec<Client> = (0..10).map(|_| Client::greet(mail.v4()).expect("connected")).collect();
+        let mut first = clients.remove(0);
+        first.command("MAIL FROM:<x@client.test>").expect("reply");
+        assert_eq!(first.command("RCPT TO:<l5@mail.test>").expect("reply").code, 250);
+        std::fs::File::options().write(true).open(file).expect("table").set_len(0).expect("cut");
+        let reply = first.command("RCPT TO:<l2500@mail.test>").expect("reply");
+        assert_eq!(reply.last(), "451 4.3.0 <l2500@mail.test>: Temporary lookup failure");
+        for client in &mut clients {
+            assert_eq!(client.command("NOOP").expect("reply").code, 250);
+        }
+    });
+}
+
+#[test]
+fn a_table_that_somebody_has_locked_is_read_all_the_same() {
+    scenario(|| {
+        use nix::fcntl::{FcntlArg, fcntl};
+        use nix::libc;
+        let (mail, file) = with_many_recipients();
+        let file = std::fs::File::options().read(true).write(true).open(file).expect("table");
+        let whole = libc::flock {
+            l_type: libc::F_WRLCK as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        fcntl(&file, FcntlArg::F_SETLK(&whole)).expect("lock");
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        client.command("MAIL FROM:<x@client.test>").expect("reply");
+        assert_eq!(client.command("RCPT TO:<l5@mail.test>").expect("reply").code, 250);
+        assert_eq!(client.command("RCPT TO:<nobody@mail.test>").expect("reply").code, 550);
     });
 }

@@ -1,0 +1,391 @@
+//! The file of an LMDB environment, read page by page with pread(2).
+//!
+//! A table is a file that somebody may write, cut short or replace while it is read, and that need not be the
+//! administrator's: the alias file of a user. So it is neither mapped into memory, where a page that goes missing ends the
+//! process with all its sessions, nor given to code that trusts it. Every number in it is checked before it is used; a file
+//! that makes no sense is an error of the look-up.
+//!
+//! No lock is taken, and nobody is waited for. LMDB never overwrites what its last two commits can see: what was read is
+//! good when no more than one commit has come in between, else it is read again.
+//!
+//! The layout is that of LMDB 0.9, data version 1, in the byte order and word size of this machine.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// A number as wide as a pointer.
+const WORD: usize = size_of::<usize>();
+/// Before the contents of a page: its number, two bytes that are not used, flags, and two offsets or a count.
+const HEADER: usize = WORD + 8;
+/// A database in a meta page: two numbers of 2 bytes after one of 4, then five words.
+const DATABASE: usize = 8 + 5 * WORD;
+/// Where the databases begin in a meta page: after magic, version, an address and the size of the map.
+const DATABASES: usize = HEADER + 8 + 2 * WORD;
+/// The length of what is read of a meta page.
+const META: usize = DATABASES + 2 * DATABASE + 2 * WORD;
+
+const MAGIC: u32 = 0xBEEF_C0DE;
+const VERSION: u32 = 1;
+const BRANCH: u16 = 0x01;
+const LEAF: u16 = 0x02;
+const OVERFLOW: u16 = 0x04;
+/// Keys of one length, which only sorted duplicates have.
+const LEAF2: u16 = 0x20;
+/// The value is in pages of its own.
+const BIG: u16 = 0x01;
+/// The value is a database.
+const SUB: u16 = 0x02;
+/// Databases with another order of keys, or several values a key.
+const OTHER_ORDER: u16 = 0x7f;
+/// No tree is deeper.
+const DEEPEST: usize = 32;
+/// Largest value in bytes.
+const MAX_VALUE: usize = 64 << 20;
+/// How often a file that is being written is read again.
+const ATTEMPTS: usize = 100;
+
+/// Where pages come from.
+pub(crate) trait Source {
+    /// Reads the whole buffer, or fails with `UnexpectedEof`.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+impl Source for File {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        FileExt::read_exact_at(self, buffer, offset)
+    }
+}
+
+/// Why nothing can be read. Display is the reason.
+#[derive(Debug)]
+pub(crate) enum TreeError {
+    /// No LMDB file, or one of another version or order of keys.
+    Other(&'static str),
+    /// It contradicts itself.
+    Damaged(&'static str),
+    /// A value is longer than [`MAX_VALUE`].
+    TooLong,
+    /// It is written faster than it can be read.
+    Restless,
+    /// Reading failed.
+    Io(io::Error),
+}
+
+impl fmt::Display for TreeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Other(what) => write!(f, "not a table of this type: {what}"),
+            Self::Damaged(what) => write!(f, "file is damaged: {what}"),
+            Self::TooLong => write!(f, "value is longer than {MAX_VALUE} bytes"),
+            Self::Restless => f.write_str("file is being written all the time"),
+            Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => f.write_str("file is truncated"),
+            Self::Io(error) => f.write_str(&net::reason(error)),
+        }
+    }
+}
+
+impl From<io::Error> for TreeError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+type Result<T> = std::result::Result<T, TreeError>;
+
+/// An open file.
+pub(crate) struct Tree<S> {
+    source: S,
+    page_size: usize,
+}
+
+/// What one commit has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Meta {
+    transaction: u64,
+    last_page: u64,
+    /// `None`: the table is empty.
+    root: Option<u64>,
+}
+
+impl<S: Source> Tree<S> {
+    /// # Errors
+    /// It is no LMDB file that can be read here.
+    pub(crate) fn open(source: S) -> Result<Self> {
+        let mut bytes = [0; META];
+        source.read_exact_at(&mut bytes, 0)?;
+        let page_size = page_size(&bytes)?;
+        let tree = Self { source, page_size };
+        tree.newest()?;
+        Ok(tree)
+    }
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// The file cannot be read, or contradicts itself.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.steadily(|meta| {
+            let Some(mut number) = meta.root else { return Ok(None) };
+            for _ in 0..DEEPEST {
+                let page = self.page(number, &meta)?;
+                if page.is_leaf {
+                    return match page.position(key)? {
+                        Ok(at) => self.value(&page.node(at)?, &meta),
+                        Err(_) => Ok(None),
+                    };
+                }
+                number = page.child(key)?;
+            }
+            Err(TreeError::Damaged("the tree is too deep"))
+        })
+    }
+
+    /// Visits all entries in the order of their keys.
+    ///
+    /// # Errors
+    /// As for [`Tree::get`], and when the file was written meanwhile; some entries were visited then.
+    pub(crate) fn visit(&self, visitor: &mut dyn FnMut(Vec<u8>, Vec<u8>)) -> Result<()> {
+        let meta = self.newest()?;
+        // A file has no more pages: whoever finds more goes round in a circle.
+        let mut pages = meta.last_page.saturating_add(1);
+        if let Some(root) = meta.root {
+            self.visit_below(root, DEEPEST, &meta, &mut pages, visitor)?;
+        }
+        match self.newest()?.transaction.checked_sub(meta.transaction) {
+            Some(0 | 1) => Ok(()),
+            _ => Err(TreeError::Restless),
+        }
+    }
+
+    fn visit_below(
+        &self,
+        number: u64,
+        depth: usize,
+        meta: &Meta,
+        pages: &mut u64,
+        visitor: &mut dyn FnMut(Vec<u8>, Vec<u8>),
+    ) -> Result<()> {
+        if depth == 0 || *pages == 0 {
+            return Err(TreeError::Damaged("pages lead in a circle"));
+        }
+        *pages -= 1;
+        let page = self.page(number, meta)?;
+        for at in 0..page.count {
+            let node = page.node(at)?;
+            if !page.is_leaf {
+                self.visit_below(node.child(), depth - 1, meta, pages, visitor)?;
+            } else if let Some(value) = self.value(&node, meta)? {
+                visitor(node.key.to_vec(), value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads until no more than one commit has come in between.
+    fn steadily<T>(&self, read: impl Fn(Meta) -> Result<T>) -> Result<T> {
+        for _ in 0..ATTEMPTS {
+            let before = self.newest()?;
+            let result = read(before);
+            let after = self.newest()?;
+            let commits = after.transaction.checked_sub(before.transaction);
+            match (commits, &result) {
+                (Some(0), _) | (Some(1), Ok(_)) => return result,
+                _ => {}
+            }
+        }
+        Err(TreeError::Restless)
+    }
+
+    /// The meta page of the last commit; the two take turns.
+    fn newest(&self) -> Result<Meta> {
+        let metas = [self.meta(0)?, self.meta(1)?];
+        metas.into_iter().max_by_key(|meta| meta.transaction).ok_or(TreeError::Damaged("it has no meta page"))
+    }
+
+    fn meta(&self, page: u64) -> Result<Meta> {
+        let offset = page.saturating_mul(self.page_size as u64);
+        for _ in 0..ATTEMPTS {
+            let (mut bytes, mut again) = ([0; META], [0; META]);
+            self.source.read_exact_at(&mut bytes, offset)?;
+            self.source.read_exact_at(&mut again, offset)?;
+            // One that is just being written may be half of each.
+            if bytes == again {
+                return self.parse_meta(&bytes);
+            }
+        }
+        Err(TreeError::Restless)
+    }
+
+    fn parse_meta(&self, bytes: &[u8; META]) -> Result<Meta> {
+        if page_size(bytes)? != self.page_size {
+            return Err(TreeError::Damaged("its meta pages differ"));
+        }
+        let main = DATABASES + DATABASE;
+        if u16_at(bytes, main + 4)? & OTHER_ORDER != 0 {
+            return Err(TreeError::Other("its keys have another order"));
+        }
+        let root = word_at(bytes, main + 8 + 4 * WORD)?;
+        let end = DATABASES + 2 * DATABASE;
+        Ok(Meta {
+            transaction: word_at(bytes, end + WORD)?,
+            last_page: word_at(bytes, end)?,
+            root: (root != usize::MAX as u64).then_some(root),
+        })
+    }
+
+    fn page(&self, number: u64, meta: &Meta) -> Result<Page> {
+        let bytes = self.read(number, self.page_size, meta)?;
+        Page::parse(bytes, number)
+    }
+
+    /// Bytes from the beginning of a page on.
+    fn read(&self, number: u64, length: usize, meta: &Meta) -> Result<Vec<u8>> {
+        let pages = length.div_ceil(self.page_size) as u64;
+        if number < 2 || number.checked_add(pages).is_none_or(|end| end > meta.last_page.saturating_add(1)) {
+            return Err(TreeError::Damaged("a page has no place"));
+        }
+        let offset = number.checked_mul(self.page_size as u64).ok_or(TreeError::Damaged("a page has no place"))?;
+        let mut bytes = vec![0; length];
+        self.source.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+
+    /// Nothing for a database within the database.
+    fn value(&self, node: &Node<'_>, meta: &Meta) -> Result<Option<Vec<u8>>> {
+        if node.flags & SUB != 0 {
+            return Ok(None);
+        }
+        if node.flags & BIG == 0 {
+            return Ok(Some(node.data(node.size)?.to_vec()));
+        }
+        if node.size > MAX_VALUE {
+            return Err(TreeError::TooLong);
+        }
+        let number = word_at(node.data(WORD)?, 0)?;
+        let bytes = self.read(number, HEADER + node.size, meta)?;
+        if word_at(&bytes, 0)? != number || u16_at(&bytes, WORD + 2)? & OVERFLOW == 0 {
+            return Err(TreeError::Damaged("a long value is not where it should be"));
+        }
+        Ok(Some(bytes[HEADER..].to_vec()))
+    }
+}
+
+fn page_size(meta: &[u8; META]) -> Result<usize> {
+    if u32_at(meta, HEADER)? != MAGIC {
+        return Err(TreeError::Other("it is no LMDB file"));
+    }
+    if u32_at(meta, HEADER + 4)? != VERSION {
+        return Err(TreeError::Other("another version of LMDB"));
+    }
+    match u32_at(meta, DATABASES)? as usize {
+        size if size.is_power_of_two() && (512..=65536).contains(&size) => Ok(size),
+        _ => Err(TreeError::Damaged("pages of an impossible size")),
+    }
+}
+
+/// A page of a tree.
+struct Page {
+    bytes: Vec<u8>,
+    is_leaf: bool,
+    count: usize,
+}
+
+/// One entry of a page.
+struct Node<'p> {
+    key: &'p [u8],
+    flags: u16,
+    /// Length of the value.
+    size: usize,
+    /// The two halves of that, as they stand: in a branch they are the lower part of a page's number.
+    low: u32,
+    rest: &'p [u8],
+}
+
+impl Page {
+    fn parse(bytes: Vec<u8>, number: u64) -> Result<Self> {
+        let flags = u16_at(&bytes, WORD + 2)?;
+        let is_leaf = match flags & (BRANCH | LEAF | OVERFLOW | LEAF2) {
+            BRANCH => false,
+            LEAF => true,
+            _ => return Err(TreeError::Damaged("a page is of another kind")),
+        };
+        if word_at(&bytes, 0)? != number {
+            return Err(TreeError::Damaged("a page has another number"));
+        }
+        let lower = usize::from(u16_at(&bytes, WORD + 4)?);
+        let count = lower.checked_sub(HEADER).ok_or(TreeError::Damaged("a page has no entries"))? / 2;
+        if lower > bytes.len() || (count == 0 && !is_leaf) {
+            return Err(TreeError::Damaged("a page has no entries"));
+        }
+        Ok(Self { bytes, is_leaf, count })
+    }
+
+    fn node(&self, at: usize) -> Result<Node<'_>> {
+        let start = usize::from(u16_at(&self.bytes, HEADER + 2 * at)?);
+        let node = self.bytes.get(start..).ok_or(TreeError::Damaged("an entry has no place"))?;
+        let halves = [u16_at(node, 0)?, u16_at(node, 2)?].map(u32::from);
+        let low =
+            if cfg!(target_endian = "little") { halves[0] | halves[1] << 16 } else { halves[1] | halves[0] << 16 };
+        let length = usize::from(u16_at(node, 6)?);
+        let (Some(key), Some(rest)) = (node.get(8..8 + length), node.get(8 + length..)) else {
+            return Err(TreeError::Damaged("a key has no place"));
+        };
+        Ok(Node { key, flags: u16_at(node, 4)?, size: low as usize, low, rest })
+    }
+
+    /// Where a key is, or where it would be.
+    fn position(&self, key: &[u8]) -> Result<std::result::Result<usize, usize>> {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.node(middle)?.key.cmp(key) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Ok(Ok(middle)),
+            }
+        }
+        Ok(Err(low))
+    }
+
+    /// The page below a branch that may have the key. The first key of a branch is empty: it stands for all lower ones.
+    fn child(&self, key: &[u8]) -> Result<u64> {
+        let at = match self.position(key)? {
+            Ok(at) => at,
+            Err(at) => at.saturating_sub(1),
+        };
+        Ok(self.node(at)?.child())
+    }
+}
+
+impl<'p> Node<'p> {
+    fn child(&self) -> u64 {
+        let high = if WORD > 4 { u64::from(self.flags) << 32 } else { 0 };
+        u64::from(self.low) | high
+    }
+
+    fn data(&self, length: usize) -> Result<&'p [u8]> {
+        self.rest.get(..length).ok_or(TreeError::Damaged("a value has no place"))
+    }
+}
+
+fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N]> {
+    let slice = at.checked_add(N).and_then(|end| bytes.get(at..end));
+    slice.and_then(|slice| slice.try_into().ok()).ok_or(TreeError::Damaged("a number has no place"))
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Result<u16> {
+    bytes_at(bytes, at).map(u16::from_ne_bytes)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Result<u32> {
+    bytes_at(bytes, at).map(u32::from_ne_bytes)
+}
+
+fn word_at(bytes: &[u8], at: usize) -> Result<u64> {
+    bytes_at(bytes, at).map(usize::from_ne_bytes).map(|word| word as u64)
+}
+
+#[cfg(test)]
+mod tests;
