@@ -4,17 +4,24 @@
 //! The text is walked once; what a name stands for comes from a [`Scope`], so that main.cf values, reply
 //! templates and `.forward` paths share one grammar. Malformed expressions are errors, never half results.
 
+mod error;
+
 use std::cmp::Ordering;
-use std::fmt;
+
+pub use error::{ExpandError, Place};
 
 pub use crate::expanded::Expanded;
 use crate::functions;
 use crate::level::Level;
 
+/// Expressions within each other, in one text or through names; more is an error, for each takes some of the stack.
+pub(crate) const DEPTH: usize = 100;
+
 /// Where names get their values.
 pub trait Scope {
-    /// The finished value of `name`, or None when it is not defined (which counts as empty).
-    fn value(&mut self, name: &str) -> Result<Option<String>, ExpandError>;
+    /// The finished value of `name`, or None when it is not defined (which counts as empty). It stands within `depth`
+    /// other expressions; a scope that expands further counts on from there ([`DEPTH`]).
+    fn value(&mut self, name: &str, depth: usize) -> Result<Option<String>, ExpandError>;
 
     /// Whether every branch is walked and nothing computed: only the names count.
     fn scans(&self) -> bool {
@@ -23,85 +30,10 @@ pub trait Scope {
 }
 
 impl<F: FnMut(&str) -> Option<String>> Scope for F {
-    fn value(&mut self, name: &str) -> Result<Option<String>, ExpandError> {
+    fn value(&mut self, name: &str, _: usize) -> Result<Option<String>, ExpandError> {
         Ok(self(name))
     }
 }
-
-/// Why an expression cannot be expanded. Each carries the piece of text that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExpandError {
-    /// `${` or `$(` without its end.
-    Truncated(String),
-    /// `$` without a name.
-    EmptyName(String),
-    /// A character that no name has.
-    NameSyntax(Place),
-    /// `{` without its `}` inside an expression.
-    Unbalanced(String),
-    /// Something between `}` and the end.
-    ColonExpected(Place),
-    /// Something after the last part.
-    Unexpected(Place),
-    /// No comparison between two `{...}`.
-    OperatorExpected(Place),
-    /// A comparison with letters behind it that mean nothing.
-    OperatorSuffix(Place),
-    /// A second operand is missing.
-    OperandExpected(Place),
-    /// A `level` comparison of something that is no level.
-    Level(String),
-    /// A number too large to compare.
-    Number(String),
-    /// A parameter refers to itself, or to too many others.
-    Nesting(String),
-    /// The default of a parameter cannot be computed; the sentence says why.
-    Default(String),
-}
-
-/// A place inside an expression: what stands before and after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    before: String,
-    after: String,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"...{}>>>{}\"", self.before, self.after)
-    }
-}
-
-impl fmt::Display for ExpandError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ExpandError::Truncated(text) => write!(f, "truncated macro reference: \"{text}\""),
-            ExpandError::EmptyName(text) => write!(f, "empty macro name: \"{text}\""),
-            ExpandError::NameSyntax(place) => write!(f, "attribute name syntax error at: {place}"),
-            ExpandError::Unbalanced(text) => {
-                write!(f, "unbalanced {{}} in attribute expression: \"{text}\"")
-            }
-            ExpandError::ColonExpected(place) => write!(f, "\":\" expected at: {place}"),
-            ExpandError::Unexpected(place) => write!(f, "unexpected input at: {place}"),
-            ExpandError::OperatorExpected(place) => {
-                // The quotes are Postfix's.
-                write!(f, "\"==\" or \"!=\"\" or \"<\"\" or \"<=\"\" or \">=\"\" or \">\" expected at: {place}")
-            }
-            ExpandError::OperatorSuffix(place) => write!(f, "bad operator suffix at: {place}"),
-            ExpandError::OperandExpected(place) => write!(f, "\"{{expression}}\" expected at: {place}"),
-            ExpandError::Level(text) => {
-                write!(f, "malformed compatibility level syntax: \"{text}\"")
-            }
-            ExpandError::Number(text) => write!(f, "bad conversion: {text}"),
-            ExpandError::Nesting(name) => {
-                write!(f, "unreasonable macro call nesting: \"{name}\"")
-            }
-            ExpandError::Default(text) => f.write_str(text),
-        }
-    }
-}
-
-impl std::error::Error for ExpandError {}
 
 /// Expands every expression in `text`, with names that are not those of main.cf.
 pub fn expand(text: &str, scope: &mut dyn Scope) -> Result<Expanded, ExpandError> {
@@ -110,6 +42,14 @@ pub fn expand(text: &str, scope: &mut dyn Scope) -> Result<Expanded, ExpandError
 
 /// Expands every expression in `text`: what main.cf says is the administrator's, and stays text.
 pub(crate) fn expand_text(text: &str, scope: &mut dyn Scope) -> Result<String, ExpandError> {
+    expand_within(text, 0, scope)
+}
+
+/// The same, within `depth` expressions.
+pub(crate) fn expand_within(text: &str, depth: usize, scope: &mut dyn Scope) -> Result<String, ExpandError> {
+    if depth >= DEPTH {
+        return Err(ExpandError::Nesting(text.to_string()));
+    }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -123,7 +63,7 @@ pub(crate) fn expand_text(text: &str, scope: &mut dyn Scope) -> Result<String, E
             Some(open @ (b'{' | b'(')) => {
                 let close = if open == b'{' { b'}' } else { b')' };
                 let end = matching(body, open, close).ok_or_else(|| ExpandError::Truncated(rest[at..].to_string()))?;
-                expression(&body[1..end], text, scope, &mut out)?;
+                expression(&body[1..end], text, depth, scope, &mut out)?;
                 &body[end + 1..]
             }
             _ => {
@@ -131,7 +71,7 @@ pub(crate) fn expand_text(text: &str, scope: &mut dyn Scope) -> Result<String, E
                 if end == 0 {
                     return Err(ExpandError::EmptyName(text.to_string()));
                 }
-                out.push_str(&scope.value(&body[..end])?.unwrap_or_default());
+                out.push_str(&scope.value(&body[..end], depth)?.unwrap_or_default());
                 &body[end..]
             }
         };
@@ -144,7 +84,7 @@ pub(crate) fn expand_text(text: &str, scope: &mut dyn Scope) -> Result<String, E
 pub fn scan(text: &str, names: &mut Vec<String>) -> Result<(), ExpandError> {
     struct Scan<'a>(&'a mut Vec<String>);
     impl Scope for Scan<'_> {
-        fn value(&mut self, name: &str) -> Result<Option<String>, ExpandError> {
+        fn value(&mut self, name: &str, _: usize) -> Result<Option<String>, ExpandError> {
             self.0.push(name.to_string());
             Ok(None)
         }
@@ -162,10 +102,16 @@ pub fn is_literal(text: &str) -> bool {
 }
 
 /// The inside of `${...}`: a name or a comparison, then perhaps `?` or `:` parts.
-fn expression(body: &str, whole: &str, scope: &mut dyn Scope, out: &mut String) -> Result<(), ExpandError> {
+fn expression(
+    body: &str,
+    whole: &str,
+    depth: usize,
+    scope: &mut dyn Scope,
+    out: &mut String,
+) -> Result<(), ExpandError> {
     let inner = skip_blanks(body);
     let (value, rest) = if inner.starts_with('{') {
-        let (holds, rest) = comparison(body, inner, scope)?;
+        let (holds, rest) = comparison(body, inner, depth, scope)?;
         // A comparison by itself reads as "true" or nothing.
         (if holds { "true".to_string() } else { String::new() }, rest)
     } else {
@@ -175,27 +121,27 @@ fn expression(body: &str, whole: &str, scope: &mut dyn Scope, out: &mut String) 
         }
         let name = &inner[..end];
         if functions::is_function(name) && inner[end..].starts_with('{') {
-            return function(name, body, &inner[end..], scope, out);
+            return function(name, body, &inner[end..], depth, scope, out);
         }
         let rest = skip_blanks(&inner[end..]);
         if !(rest.is_empty() || rest.starts_with(['?', ':'])) {
             return Err(ExpandError::NameSyntax(place(body, &inner[end..])));
         }
-        (scope.value(name)?.unwrap_or_default(), rest)
+        (scope.value(name, depth)?.unwrap_or_default(), rest)
     };
     if let Some(tail) = rest.strip_prefix('?') {
         if scope.scans() {
             // Names count up to the place that is wrong.
             let start = skip_blanks(tail);
-            expand_text(if start.starts_with('{') { group(start)?.0 } else { tail }, scope)?;
+            expand_within(if start.starts_with('{') { group(start)?.0 } else { tail }, depth + 1, scope)?;
         }
         let (yes, no) = branches(body, tail)?;
         let chosen = if value.is_empty() { no } else { yes };
-        out.push_str(&expand_text(chosen, scope)?);
+        out.push_str(&expand_within(chosen, depth + 1, scope)?);
     } else if let Some(tail) = rest.strip_prefix(':') {
         let text = last_branch(body, tail)?;
         if value.is_empty() || scope.scans() {
-            out.push_str(&expand_text(text, scope)?);
+            out.push_str(&expand_within(text, depth + 1, scope)?);
         }
     } else if rest.is_empty() {
         out.push_str(&value);
@@ -206,12 +152,19 @@ fn expression(body: &str, whole: &str, scope: &mut dyn Scope, out: &mut String) 
 }
 
 /// `name{argument}`: the argument is expanded, blanks around it do not count.
-fn function(name: &str, body: &str, rest: &str, scope: &mut dyn Scope, out: &mut String) -> Result<(), ExpandError> {
+fn function(
+    name: &str,
+    body: &str,
+    rest: &str,
+    depth: usize,
+    scope: &mut dyn Scope,
+    out: &mut String,
+) -> Result<(), ExpandError> {
     let (argument, tail) = group(rest)?;
     if !skip_blanks(tail).is_empty() {
         return Err(ExpandError::Unexpected(place(body, tail)));
     }
-    let argument = expand_text(argument, scope)?;
+    let argument = expand_within(argument, depth + 1, scope)?;
     if scope.scans() {
         return Ok(());
     }
@@ -255,7 +208,12 @@ fn last_branch<'a>(body: &'a str, tail: &'a str) -> Result<&'a str, ExpandError>
 }
 
 /// `{left} operator {right}`: whether it holds, and what follows it.
-fn comparison<'a>(body: &str, text: &'a str, scope: &mut dyn Scope) -> Result<(bool, &'a str), ExpandError> {
+fn comparison<'a>(
+    body: &str,
+    text: &'a str,
+    depth: usize,
+    scope: &mut dyn Scope,
+) -> Result<(bool, &'a str), ExpandError> {
     let (left, rest) = group(text)?;
     let (operator, rest) = operator(body, skip_blanks(rest))?;
     let rest = skip_blanks(rest);
@@ -264,7 +222,7 @@ fn comparison<'a>(body: &str, text: &'a str, scope: &mut dyn Scope) -> Result<(b
         return Err(ExpandError::OperandExpected(Place { before, after: rest.to_string() }));
     }
     let (right, rest) = group(rest)?;
-    let (left, right) = (expand_text(left, scope)?, expand_text(right, scope)?);
+    let (left, right) = (expand_within(left, depth + 1, scope)?, expand_within(right, depth + 1, scope)?);
     if scope.scans() {
         return Ok((false, skip_blanks(rest)));
     }
@@ -364,6 +322,16 @@ mod tests {
             _ => None,
         };
         expand_text(text, &mut scope).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn expressions_within_each_other_end_at_a_hundred() {
+        let nested = |levels: usize| format!("{}x{}", "${a:".repeat(levels), "}".repeat(levels));
+        let mut scope = |_: &str| None;
+        assert_eq!(expand_text(&nested(DEPTH - 1), &mut scope).as_deref(), Ok("x"));
+        let error = expand_text(&nested(DEPTH), &mut scope).unwrap_err();
+        assert_eq!(error.to_string(), "unreasonable macro call nesting: \"x\"");
+        assert!(expand_text(&nested(100_000), &mut scope).is_err());
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Config {
             undefined: bool,
         }
         impl Scope for Names<'_> {
-            fn value(&mut self, name: &str) -> Result<Option<String>, ExpandError> {
+            fn value(&mut self, name: &str, _: usize) -> Result<Option<String>, ExpandError> {
                 let value = variable(self.config, name);
                 self.undefined |= value.is_none();
                 Ok(value)

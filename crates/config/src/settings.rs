@@ -248,12 +248,10 @@ impl Config {
 
 /// Expansions within one value; more is a configuration that refers to itself.
 const REFERENCES: usize = 10_000;
-const DEPTH: usize = 100;
 
 /// One walk through the values that a text refers to.
 struct Walk<'a> {
     config: &'a Config,
-    depth: usize,
     budget: usize,
     undefined: Vec<String>,
     /// The default of mynetworks may be asked for.
@@ -264,12 +262,12 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(config: &'a Config) -> Walk<'a> {
-        Walk { config, depth: 0, budget: REFERENCES, undefined: Vec::new(), networks: true, files: true }
+        Walk { config, budget: REFERENCES, undefined: Vec::new(), networks: true, files: true }
     }
 }
 
 impl Scope for Walk<'_> {
-    fn value(&mut self, name: &str) -> Result<Option<String>, ExpandError> {
+    fn value(&mut self, name: &str, depth: usize) -> Result<Option<String>, ExpandError> {
         if name == "mynetworks" && !self.config.is_set(name) {
             if !self.networks {
                 return Err(ExpandError::Nesting(name.to_string()));
@@ -283,13 +281,11 @@ impl Scope for Walk<'_> {
             self.undefined.push(name.to_string());
             return Ok(None);
         };
-        if self.depth == DEPTH || self.budget == 0 {
+        if depth + 1 >= expand::DEPTH || self.budget == 0 {
             return Err(ExpandError::Nesting(name.to_string()));
         }
-        self.depth += 1;
         self.budget -= 1;
-        let value = expand::expand_text(raw, self)?;
-        self.depth -= 1;
+        let value = expand::expand_within(raw, depth + 1, self)?;
         // myorigin
         if self.files && name == "myorigin" && value.starts_with('/') {
             let line = files::first_line(name, &value);

@@ -6,25 +6,33 @@
 //! this crate give every one of them to its target. Nothing here may depend on anything but its input: no time, no file.
 
 mod addresses;
+mod configuration;
 mod long_texts;
 mod message_text;
 mod networks;
 mod pieces;
 mod plain_text;
+mod queue_files;
 mod reports;
 mod smtp_client;
 mod smtp_content;
 mod smtp_server;
+mod sockets;
+mod tables;
 
 pub use addresses::*;
+pub use configuration::*;
 pub use long_texts::*;
 pub use message_text::*;
 pub use networks::*;
 pub use plain_text::*;
+pub use queue_files::*;
 pub use reports::*;
 pub use smtp_client::*;
 pub use smtp_content::*;
 pub use smtp_server::*;
+pub use sockets::*;
+pub use tables::*;
 
 /// The law of one parser: its name, as the folders of inputs and the files of `fuzz/` have it, and the law itself, which
 /// panics where it is broken.
@@ -59,5 +67,20 @@ targets! {
     smtp_content,
     smtp_chunks,
     smtp_reply,
+    queue_records,
+    queue_envelope,
+    size_record,
+    queue_id,
+    delivery_log,
+    main_cf_settings,
+    main_cf_edits,
+    master_cf_entries,
+    expressions,
+    table_source,
+    alias_source,
+    pattern_tables,
+    destinations,
+    attribute_lists,
+    queue_listing,
     long_text,
 }

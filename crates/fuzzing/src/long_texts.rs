@@ -1,6 +1,15 @@
 //! Long texts: what grows with the square of its input, or nests as deep as its input, does not come back from them in time.
 
+use std::path::Path;
+
+use config::{expand, lines, main_cf, master_cf};
+use delivery::destination::List;
+use dsn::template::Templates;
+use lookup::{alias, source};
+use queue::QueueName;
+use queue::delivery_log::LogReader;
 use smtp_protocol::{parameters, path, verb};
+use text::lossless::decode;
 
 use crate::pieces::choices;
 
@@ -9,8 +18,8 @@ const HALF: usize = 256 * 1024;
 /// Bytes that are repeated.
 const UNIT: usize = 16;
 
-/// Every reader of text that a stranger may make long, by the choice of the first byte.
-const READERS: [fn(&[u8]); 9] = [
+/// Every reader of text that may be long, by the choice of the first byte.
+const READERS: &[fn(&[u8])] = &[
     |text| drop(address::mailboxes(text)),
     |text| drop(address::list(text)),
     |text| drop(address::unquote(text)),
@@ -19,7 +28,19 @@ const READERS: [fn(&[u8]); 9] = [
     |text| drop(message::mime::ContentType::parse(text)),
     |text| drop(path::address(text, false)),
     |text| drop(parameters::mail(verb::words(text))),
-    |text| assert!(text::split_list(&text::lossless::decode(text)).len() <= text.len()),
+    |text| assert!(text::split_list(&decode(text)).len() <= text.len()),
+    |text| drop(expand::expand(&decode(text), &mut |_: &str| None)),
+    |text| drop(master_cf::split_arguments(&decode(text))),
+    |text| drop(lines::logical(text, Path::new("file"), &mut Vec::new())),
+    |text| drop(main_cf::parse(text, Path::new("file"), &mut Vec::new())),
+    |text| drop(source::entries(text, true)),
+    |text| drop(alias::entries(text, true)),
+    |text| drop(List::of_file(text.to_vec()).parse()),
+    |text| {
+        let mut log = LogReader::new(text, QueueName::Bounce);
+        while let Ok(Some(_)) = log.next_entry() {}
+    },
+    |text| drop(Templates::from_file(&decode(text))),
 ];
 
 /// A text of a few bytes, the first half of them again and again, then the second half, takes no reader more than moments.

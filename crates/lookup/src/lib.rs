@@ -37,7 +37,7 @@ pub use domain_list::DomainList;
 pub use error::{OpenError, TableError};
 pub use maps::{EMPTY_RESULT, Found, Maps};
 pub use match_list::MatchList;
-pub use open::{OpenFlags, Settings, open, open_table};
+pub use open::{OpenFlags, Settings, of_text, open, open_table};
 pub use parent_style::ParentStyle;
 pub use patterns::ListError;
 pub use spec::{Kind, Spec};

@@ -86,6 +86,20 @@ pub fn open(text: &str, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn
     })
 }
 
+/// A table of the lines of a text, as its file would have them.
+///
+/// # Errors
+/// The type has no text.
+pub fn of_text(kind: Kind, text: &[u8], settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn Table>, OpenError> {
+    let name = format!("{}:(text)", kind.as_str());
+    Ok(match kind {
+        Kind::Texthash => Arc::new(Memory::of_text(name, text, settings, flags)),
+        Kind::Cidr => Arc::new(Cidr::parse(name, "(text)", text)),
+        Kind::Pcre | Kind::Regexp => Arc::new(Regex::parse(name, "(text)", text, kind, flags)),
+        other => return Err(OpenError::UnsupportedType(other.as_str().to_owned())),
+    })
+}
+
 /// Opens a table; when that fails, logs the error and returns a table whose every lookup fails, so that mail is
 /// deferred until the table is there. A text that is no `type:name` at all is an error.
 ///

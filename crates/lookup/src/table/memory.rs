@@ -43,13 +43,21 @@ impl Memory {
         table.stamps.extend(watch.map(Stamp::of));
         table.stamps.push(Stamp::of(path));
         let text = file::read(path).map_err(|error| OpenError::file(format!("open database {path}"), &error))?;
-        let (entries, problems) = if flags.alias_syntax {
-            alias::entries(&text, settings.utf8)
-        } else {
-            source::entries(&text, settings.utf8)
-        };
-        table.add(path, entries, problems);
+        table.add_text(path, &text, settings, flags);
         Ok(table)
+    }
+
+    /// The table of a source text.
+    pub(crate) fn of_text(name: String, text: &[u8], settings: &Settings, flags: OpenFlags) -> Self {
+        let mut table = Memory::new(name, settings, flags);
+        table.add_text("(text)", text, settings, flags);
+        table
+    }
+
+    fn add_text(&mut self, file: &str, text: &[u8], settings: &Settings, flags: OpenFlags) {
+        let entries = if flags.alias_syntax { alias::entries } else { source::entries };
+        let (entries, problems) = entries(text, settings.utf8);
+        self.add(file, entries, problems);
     }
 
     /// `inline:{ key=value, { key = text with blanks } }`.

@@ -42,7 +42,8 @@ impl Regex {
         Ok(table)
     }
 
-    fn parse(name: String, path: &str, text: &[u8], kind: Kind, flags: OpenFlags) -> Self {
+    /// Reads a table from its text; bad lines are logged and skipped.
+    pub(crate) fn parse(name: String, path: &str, text: &[u8], kind: Kind, flags: OpenFlags) -> Self {
         let (rules, problems) = Rules::parse(text, |line, notes| rule(line, kind, flags, notes));
         for problem in problems {
             logging::warning!("{} map {}", kind.as_str(), problem.in_file(path));

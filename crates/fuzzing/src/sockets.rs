@@ -1,0 +1,76 @@
+//! What programs say to each other in Postfix's own forms.
+
+use std::io::BufReader;
+
+use wire::attr0::{Pair, Reader, Writer};
+use wire::{postdrop, showq, status};
+
+use crate::pieces::{assert_harmless, choices};
+
+/// Pairs are the same wherever the stream was cut, and are read back as they were written.
+pub fn attribute_lists(data: &[u8]) {
+    let (choice, stream) = choices(data);
+    let found = pairs(stream, usize::from(choice) + 1);
+    assert_eq!(found, pairs(stream, 4096), "pieces make no difference");
+    let mut writer = Writer::new();
+    for pair in found.0.iter().flatten() {
+        assert!(!pair.name.is_empty() && !pair.name.contains(&0) && !pair.value.contains(&0));
+        if let Ok(name) = std::str::from_utf8(&pair.name) {
+            writer.put(name, &pair.value);
+            assert_eq!(Reader::new(writer.take().as_slice()).pair().unwrap().as_ref(), Some(pair));
+        }
+    }
+    if let Err(error) = Reader::new(stream).expect("queue_id") {
+        assert_harmless(&error.to_string());
+    }
+    let _ = postdrop::read_greeting(stream);
+    if let Ok((status, reason)) = postdrop::read_result(stream) {
+        let reason = text::printable(&reason);
+        let again = postdrop::read_result(postdrop::result(status, &reason).as_slice());
+        assert_eq!(again.unwrap(), (status, reason.into_bytes()));
+    }
+    if let (Some(report), Some(order)) = (status::Report::parse(choice), status::Order::parse(choice)) {
+        assert_ne!(report.byte(), order.byte());
+    }
+}
+
+/// The pairs up to the first error, with the ends of messages between them.
+fn pairs(stream: &[u8], buffer: usize) -> (Vec<Option<Pair>>, bool) {
+    let mut reader = Reader::new(BufReader::with_capacity(buffer, stream));
+    let mut found = Vec::new();
+    loop {
+        match reader.pair() {
+            Ok(pair) => found.push(pair),
+            Err(error) => return (found, error.kind() == std::io::ErrorKind::UnexpectedEof),
+        }
+    }
+}
+
+/// A queue listing is the same when it is written again.
+pub fn queue_listing(data: &[u8]) {
+    let mut stream = showq::Writer::new().take();
+    stream.extend_from_slice(data);
+    let Ok((messages, written)) = listing(&stream) else { return };
+    let (again, _) = listing(&written).expect("what is written is a listing");
+    assert_eq!(again, messages);
+    assert!(messages.len() <= data.len());
+}
+
+type Message = (showq::Header, Vec<showq::Recipient>);
+
+fn listing(stream: &[u8]) -> std::io::Result<(Vec<Message>, Vec<u8>)> {
+    let mut reader = showq::Reader::new(stream)?;
+    let mut writer = showq::Writer::new();
+    let mut found = Vec::new();
+    while let Some(header) = reader.next_message()? {
+        writer.message(&header);
+        let mut recipients = Vec::new();
+        while let Some(recipient) = reader.next_recipient()? {
+            writer.recipient(&recipient);
+            recipients.push(recipient);
+        }
+        found.push((header, recipients));
+    }
+    writer.end();
+    Ok((found, writer.take()))
+}

@@ -1,0 +1,3 @@
+//! `fuzzing::attribute_lists` under libFuzzer.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::attribute_lists(data));

@@ -1,0 +1,3 @@
+//! `fuzzing::queue_id` under libFuzzer.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::queue_id(data));
