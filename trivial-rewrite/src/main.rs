@@ -62,7 +62,7 @@ impl Worker for TrivialRewrite {
         let context = client.context.clone();
         let Some(stream) = client.into_unix() else { return };
         let mut channel: Server<Rewrite> = Server::<Rewrite>::new(stream);
-        while let Some(request) = context.next_request(&mut channel).await {
+        while let Some(request) = context.next_fresh_request(&mut channel).await {
             if channel.send(&self.answer(&request)).await.is_err() {
                 return;
             }

@@ -129,6 +129,25 @@ impl Context {
         }
     }
 
+    /// As [`next_request`](Self::next_request), of a client that asks another worker what this one has not heard: a request
+    /// that comes after a table has changed is left unread, for a worker that has the new one.
+    pub async fn next_fresh_request<P, S, R>(&self, channel: &mut ipc::Channel<P, S, R>) -> Option<R>
+    where
+        P: IpcService,
+        S: Serialize,
+        R: DeserializeOwned,
+    {
+        tokio::select! {
+            biased;
+            () = channel.arrival() => {}
+            () = self.drained() => return None,
+        }
+        if self.check_tables() {
+            return None;
+        }
+        self.next_request(channel).await
+    }
+
     /// Ends the worker after its present clients if one of its tables has changed; looks at most once a second.
     pub(crate) fn check_tables(&self) -> bool {
         let due = self.tables.checked.get().is_none_or(|checked| checked.elapsed() >= TABLE_CHECK);

@@ -106,7 +106,8 @@ impl<W: Worker> House<W> {
                 biased;
                 order = ward.order() => follow(order, context),
                 listener = self.door.guest(), if ward.active.get() < context.session_limit => {
-                    if context.check_tables() {
+                    // A session may have begun the end in this very turn: who waits now is for the next worker.
+                    if context.is_draining() || context.check_tables() {
                         continue;
                     }
                     self.take(listener?);

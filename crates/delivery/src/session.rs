@@ -33,7 +33,7 @@ impl Session {
             self.channel.flush().await.ok()?;
         }
         loop {
-            let part = self.context.next_request(&mut self.channel).await?;
+            let part = self.context.next_fresh_request(&mut self.channel).await?;
             let request = match delivery::receive(part, &mut self.channel).await {
                 Ok(request) => request,
                 Err(error) => {

@@ -1,7 +1,11 @@
 //! Where DNS says that mail goes: MX, A, AAAA, and what is done without an answer.
 
+use std::net::{IpAddr, SocketAddr};
+
 use scenarios::scenario;
 use testing::dns::Zone;
+use testing::name_server::{NameServer, Verdict};
+use testing::wait::{PATIENCE, until_true};
 use testing::{Client, Instance, Setup, Sink, World};
 
 const V4: &str = "192.0.2.25";
@@ -135,5 +139,83 @@ fn mail_that_has_come_home_takes_no_fallback_relay() {
         let id = send(&mail, "x@self.test");
         mail.wait_log(&[&id, "dsn=5.4.6", "status=bounced", "mail for self.test loops back to myself"]);
         assert_eq!(sink.count(), 0);
+    });
+}
+
+const INTERNAL: &[&str] = &["internal.test MX 10 mx.internal.test", "mx.internal.test A 192.0.2.25"];
+
+fn name_server(address: &str, zone: &[&str], verdict: Verdict) -> NameServer {
+    let address: IpAddr = address.parse().expect("address");
+    NameServer::judged(SocketAddr::from((address, 53)), zone, move |_| verdict)
+}
+
+#[test]
+fn the_second_name_server_is_asked_only_when_the_first_has_no_answer() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        world.file("/etc/resolv.conf", "nameserver 127.0.0.1\nnameserver 127.0.0.2\noptions timeout:1\n");
+        let _first = name_server("127.0.0.1", INTERNAL, Verdict::Zone);
+        let second = name_server("127.0.0.2", &[], Verdict::Zone);
+        let mail = start(&world);
+        let sink = sink(V4);
+        for number in 1..=5 {
+            let id = send(&mail, &format!("x{number}@internal.test"));
+            mail.wait_log(&[&id, &format!("relay=mx.internal.test[{V4}]:25"), "status=sent"]);
+        }
+        assert_eq!((sink.count(), second.asked()), (5, Vec::<String>::new()));
+    });
+}
+
+#[test]
+fn a_name_server_that_fails_refuses_or_is_silent_leaves_the_answer_to_the_next() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let conf = "nameserver 127.0.0.1\nnameserver 127.0.0.2\nnameserver 127.0.0.3\nnameserver 127.0.0.4\n";
+        world.file("/etc/resolv.conf", &format!("{conf}options timeout:1 attempts:1\n"));
+        let _first = name_server("127.0.0.1", INTERNAL, Verdict::Code(5));
+        let _second = name_server("127.0.0.2", INTERNAL, Verdict::Silence);
+        let _third = name_server("127.0.0.3", INTERNAL, Verdict::Zone);
+        let mail = start(&world);
+        let _sink = sink(V4);
+        let id = send(&mail, "x@internal.test");
+        mail.wait_log(&[&id, &format!("relay=mx.internal.test[{V4}]:25"), "status=sent"]);
+    });
+}
+
+#[test]
+fn a_server_without_edns_answers_the_plain_question() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let address = SocketAddr::from(([127, 0, 0, 1], 53));
+        let knows_no_edns = |question: &testing::name_server::Question| match question.edns {
+            true => Verdict::Code(1),
+            false => Verdict::Zone,
+        };
+        let _dns = NameServer::judged(address, INTERNAL, knows_no_edns);
+        let mail = start(&world);
+        let _sink = sink(V4);
+        let id = send(&mail, "x@internal.test");
+        mail.wait_log(&[&id, &format!("relay=mx.internal.test[{V4}]:25"), "status=sent"]);
+    });
+}
+
+#[test]
+fn name_servers_that_change_while_mail_is_delivered_are_asked_without_a_reload() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let _old = name_server("127.0.0.1", &[], Verdict::Code(2));
+        let _new = name_server("127.0.0.2", INTERNAL, Verdict::Zone);
+        world.file("/etc/resolv.conf", "nameserver 127.0.0.1\n");
+        let mail = start(&world);
+        let sink = sink(V4);
+        let id = send(&mail, "x@internal.test");
+        mail.wait_log(&[&id, "dsn=4.4.3", "status=deferred"]);
+        world.file("/etc/resolv.conf", "nameserver 127.0.0.2\n");
+        // Changes are looked for now and then.
+        assert!(until_true(PATIENCE, || {
+            let id = send(&mail, "y@internal.test");
+            !mail.wait_log(&[&id, "to=<y@internal.test>", "status="]).contains("status=deferred")
+        }));
+        assert!(sink.count() >= 1);
     });
 }
