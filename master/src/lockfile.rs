@@ -16,15 +16,6 @@ pub(crate) struct LockFile {
     file: File,
 }
 
-/// Whether another process holds the lock; a missing file is nobody's.
-pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
-    match OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_NOFOLLOW).open(path) {
-        Ok(file) => Ok(!lock(file.as_fd(), Kind::Exclusive, false)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 impl LockFile {
     /// Takes the lock; the error is the text behind `fatal: `.
     pub(crate) fn take(path: &Path) -> Result<Self, String> {
@@ -66,12 +57,12 @@ mod tests {
         held.name_process().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!((text.len(), text.trim()), (33, std::process::id().to_string().as_str()));
-        assert!(is_held(&path).unwrap());
+        assert!(sys::lock::is_held(&path).unwrap());
         let refused = LockFile::take(&path).err().unwrap();
         assert!(refused.ends_with("unable to set exclusive lock: Resource temporarily unavailable"), "{refused}");
         drop(held);
-        assert!(!is_held(&path).unwrap());
+        assert!(!sys::lock::is_held(&path).unwrap());
         std::fs::remove_file(&path).unwrap();
-        assert!(!is_held(&path).unwrap());
+        assert!(!sys::lock::is_held(&path).unwrap());
     }
 }

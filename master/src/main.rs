@@ -20,10 +20,11 @@
 //! Root, or any user who owns the queue directory: then everything runs as that user, on ports that the user may bind.
 //!
 //! # Diagnostics
-//! Everything goes to the log. Exit status 1: not started; see the log for the reason.
+//! Everything goes to the log; why master could not start, to standard error too. Exit status 1: not started.
 
 mod accepted;
 mod arguments;
+mod background;
 mod child;
 mod ending;
 mod listener;

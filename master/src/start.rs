@@ -1,12 +1,10 @@
 //! From exec to the event loop.
 
 use std::fs::OpenOptions;
-use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use config::master_cf::MasterCf;
 use config::{Accounts, Config, Terminal, param};
@@ -16,24 +14,24 @@ use sys::identity::{Identity, is_root};
 
 use crate::accepted::Accepted;
 use crate::arguments::Arguments;
+use crate::background::{self, Report};
 use crate::child::{Nursery, clean_environment};
 use crate::listener::{self, as_owner};
-use crate::lockfile::{self, LockFile};
+use crate::lockfile::LockFile;
 use crate::plan::Plan;
 use crate::reload::{read_main_cf, version};
 use crate::supervisor::Supervisor;
 use crate::timer::Event;
 
-/// Set in the environment of the process that `-w` starts: the descriptor that says "ready".
-const READY: &str = "MAIL_MASTER_READY";
-/// How long `-w` waits.
-const START_PATIENCE: Duration = Duration::from_secs(100);
+/// The lock file that says that a master runs here, below the queue directory.
+const PID_FILE: &str = "pid/master.pid";
 
 /// Runs master; the result is its exit status.
 pub(crate) fn run() -> ExitCode {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     logging::set_program("master");
-    match start() {
+    let mut report = Report::inherited();
+    match start(&mut report) {
         Ok(code) => {
             logging::finish();
             code
@@ -41,32 +39,36 @@ pub(crate) fn run() -> ExitCode {
         Err(why) => {
             logging::emit_text(logging::Severity::Fatal, format_args!("{why}"));
             logging::finish();
+            // Who has started us hears it too: by standard error as long as it is open, or through the parent.
+            eprintln!("master: fatal: {}", text::printable(why.as_bytes()));
+            report.failed(&why);
             ExitCode::FAILURE
         }
     }
 }
 
-fn start() -> Result<ExitCode, String> {
+fn start(report: &mut Report) -> Result<ExitCode, String> {
     let arguments = Arguments::parse(std::env::args_os().skip(1))?;
-    let ready = std::env::var(READY).ok().and_then(|number| number.parse().ok());
-    let ready = ready.and_then(|number| sys::descriptor::inherit(number).ok());
     let directory = directory(&arguments);
-    let (config, text) = read_main_cf(&directory)?;
-    logging::set_up(config.log_setup("master", Terminal::Nothing));
+    let (config, text) = read_with_log(&directory)?;
     let queue = config.get(param::QUEUE_DIRECTORY).map_err(|error| error.to_string())?;
     authorize(Path::new(&queue))?;
     std::env::set_current_dir(&queue).map_err(|error| format!("chdir {}: {}", queue.display(), net::reason(&error)))?;
-    let pid_file = Path::new("pid/master.pid");
+    let pid_file = Path::new(PID_FILE);
     if arguments.test_lock {
-        let held = lockfile::is_held(pid_file).map_err(|error| format!("open lock file pid/master.pid: {error}"))?;
+        let held = sys::lock::is_held(pid_file);
+        let held = held.map_err(|error| format!("open lock file {PID_FILE}: {}", net::reason(&error)))?;
         return Ok(if held { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
-    if arguments.wait && ready.is_none() {
-        return wait_for_child();
+    if arguments.wait && !report.is_awaited() {
+        return background::start_and_wait();
     }
     detach(&arguments)?;
     let owner = owner(&config)?;
     let (_pid, _data) = take_locks(&config, pid_file, &owner)?;
+    if let Some(why) = config.unusable_log_file() {
+        return Err(why);
+    }
     let mut master = prepare(&arguments, config, owner)?;
     master.accepted = Accepted::new(&text);
     // It was about an earlier master.
@@ -75,13 +77,23 @@ fn start() -> Result<ExitCode, String> {
     if let Some(missing) = sandbox::missing() {
         logging::warning!("{missing}");
     }
-    if let Some(ready) = ready {
-        // The parent may be gone; this process is not the less ready.
-        let _ = std::fs::File::from(ready).write_all(&[1]);
+    if !arguments.foreground {
+        leave_standard_error()?;
     }
+    report.ready();
     let signal = master.run().map_err(|error| format!("event loop: {error}"))?;
     end(&mut master, signal);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Main.cf with its text, and the log that it names. One that cannot be used names a log all the same, if it can be read.
+fn read_with_log(directory: &Path) -> Result<(Config, Vec<u8>), String> {
+    let read = read_main_cf(directory);
+    let readable = || Config::load_readable(directory).ok();
+    if let Some(config) = read.as_ref().ok().map(|(config, _)| config.clone()).or_else(readable) {
+        config.set_up_log("master", Terminal::Nothing).map_err(|error| error.to_string())?;
+    }
+    read
 }
 
 fn prepare(arguments: &Arguments, config: Config, owner: Identity) -> Result<Supervisor, String> {
@@ -144,61 +156,30 @@ fn flow_pipe() -> std::io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
-/// `-w`: the same program again in the background; success is the byte that it sends when it is ready.
-fn wait_for_child() -> Result<ExitCode, String> {
-    const READY_NUMBER: i32 = 9;
-    let (read, write) = std::io::pipe().map_err(|error| format!("pipe: {error}"))?;
-    let mut environment: Vec<_> = std::env::vars_os().collect();
-    environment.push((READY.into(), READY_NUMBER.to_string().into()));
-    let stdout = std::io::stdout();
-    let mut child = sys::process::spawn(&sys::process::Spawn {
-        path: std::env::current_exe().map_err(|error| format!("find own program: {error}"))?,
-        arguments: std::env::args_os().collect(),
-        environment,
-        descriptors: vec![(1, stdout.as_fd()), (READY_NUMBER, write.as_fd())],
-        identity: None,
-        directory: None,
-        own_group: false,
-    })
-    .map_err(|error| format!("fork: {error}"))?;
-    drop(write);
-    if wait_for_byte(read.into()) {
-        return Ok(ExitCode::SUCCESS);
-    }
-    if child.try_wait().ok().flatten().is_none() {
-        logging::warning!("timeout while waiting for daemon initialization");
-        let _ = child.kill();
-    }
-    Err("daemon initialization failure -- see logs for details".to_owned())
-}
-
-fn wait_for_byte(pipe: OwnedFd) -> bool {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    let timeout = PollTimeout::try_from(START_PATIENCE).unwrap_or(PollTimeout::MAX);
-    let ready = poll(&mut [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)], timeout);
-    matches!(ready, Ok(1)) && std::fs::File::from(pipe).read(&mut [0]).is_ok_and(|count| count == 1)
-}
-
-/// Leaves the terminal: standard streams to /dev/null, a session of our own.
+/// Leaves the terminal: standard input and output to /dev/null, a session of our own. Standard error stays until all is well.
 fn detach(arguments: &Arguments) -> Result<(), String> {
     if arguments.foreground {
         return Ok(());
     }
-    let null = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/null")
-        .map_err(|error| format!("open /dev/null: {error}"))?;
+    let null = null()?;
     let replace = |result: nix::Result<()>| result.map_err(|error| format!("standard streams: {error}"));
     replace(nix::unistd::dup2_stdin(&null))?;
     if !arguments.keep_stdout && !arguments.init {
         replace(nix::unistd::dup2_stdout(&null))?;
     }
-    replace(nix::unistd::dup2_stderr(&null))?;
     if !arguments.init && !arguments.debug && setsid().is_err() && getpgrp() != getpid() {
         return Err("unable to set session and process group ID".to_owned());
     }
     Ok(())
+}
+
+fn leave_standard_error() -> Result<(), String> {
+    nix::unistd::dup2_stderr(null()?).map_err(|error| format!("standard streams: {error}"))
+}
+
+fn null() -> Result<std::fs::File, String> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null");
+    null.map_err(|error| format!("open /dev/null: {}", net::reason(&error)))
 }
 
 fn owner(config: &Config) -> Result<Identity, String> {

@@ -18,7 +18,8 @@ pub(crate) fn fatal(instance: &Instance) -> Result<(), String> {
         return Err(format!("no {} file found", master_cf.display()));
     }
     let services = MasterCf::load(&master_cf, &instance.config).map_err(|error| error.to_string())?;
-    instance.config.fatal_problem(&master_cf, &services).map_or(Ok(()), Err)
+    let problem = instance.config.fatal_problem(&master_cf, &services);
+    problem.or_else(|| instance.config.unusable_log_file()).map_or(Ok(()), Err)
 }
 
 /// What does not stop it.

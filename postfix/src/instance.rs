@@ -18,13 +18,8 @@ pub(crate) struct Instance {
 impl Instance {
     /// Reads main.cf and checks that the caller may control this mail system. For `reload`, main.cf may be one that cannot
     /// be used: to say so is the business of the master that is found by the rest of it.
-    pub(crate) fn open(directory: PathBuf, command: &str) -> Result<Self, String> {
-        let config = match command {
-            "reload" => Config::load_readable(&directory),
-            _ => Config::load(&directory, &[]),
-        };
-        let config = config.map_err(|error| error.to_string())?;
-        set_up_log(&config);
+    pub(crate) fn open(directory: &Path, command: &str) -> Result<Self, String> {
+        let config = open_config(directory, command)?;
         let text = |error: config::ValueError| error.to_string();
         let instance = Self {
             queue: config.get(param::QUEUE_DIRECTORY).map_err(text)?,
@@ -65,7 +60,9 @@ impl Instance {
 
     /// Whether a master holds the lock of this instance.
     pub(crate) fn is_running(&self) -> Result<bool, String> {
-        Ok(!self.run(&self.daemons.join("master"), &["-t"])?.success())
+        let path = self.queue.join("pid/master.pid");
+        let held = sys::lock::is_held(&path);
+        held.map_err(|error| format!("open lock file {}: {}", path.display(), net::reason(&error)))
     }
 
     /// The process that the lock file names; in a container that may be process 1.
@@ -78,7 +75,23 @@ impl Instance {
     }
 }
 
-/// The log under the name that Postfix's control script has, and standard error.
-fn set_up_log(config: &Config) {
-    logging::set_up(config.log_setup("postfix-script", Terminal::Also));
+/// Main.cf, with the log under the name that Postfix's control script has, and standard error.
+fn open_config(directory: &Path, command: &str) -> Result<Config, String> {
+    const NAME: &str = "postfix-script";
+    let config = match command {
+        // A system whose log cannot be written can be looked at and stopped, but not started.
+        "reload" | "stop" | "quick-stop" | "drain" | "abort" | "status" | "flush" => {
+            let config = match command {
+                "reload" => Config::load_readable(directory),
+                _ => Config::load(directory, &[]),
+            };
+            config.inspect(|config| {
+                if let Err(error) = config.set_up_log(NAME, Terminal::Also) {
+                    logging::warning!("{error}");
+                }
+            })
+        }
+        _ => Config::load_with_log(directory, NAME, Terminal::Also),
+    };
+    config.map_err(|error| error.to_string())
 }

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<ExitCode, String> {
     let (directory, command) = arguments()?;
-    let instance = Instance::open(directory, &command)?;
+    let instance = Instance::open(&directory, &command)?;
     match command.as_str() {
         "start" => process::start(&instance, false),
         "start-fg" => process::start(&instance, true),

@@ -19,7 +19,7 @@
 use std::io::{BufRead, Read};
 use std::process::ExitCode;
 
-use config::{Config, Terminal};
+use config::Terminal;
 use logging::Severity;
 use text::Options;
 
@@ -50,7 +50,8 @@ struct Request {
 fn run() -> Result<(), String> {
     let request = Request::parse(std::env::args_os().skip(1))?;
     let config = command::load(request.directory.as_deref())?;
-    set_up_log(&config, request.tag);
+    logging::set_up(logging::Setup { tag: request.tag, ..config.log_setup("postlog", Terminal::Also) });
+    config.log_file().map_err(|error| error.to_string())?;
     let severity = request.severity.unwrap_or(Severity::Info);
     match request.text {
         Some(text) => log(severity, &text),
@@ -116,10 +117,6 @@ fn lines(severity: Severity) -> Result<(), String> {
 
 fn log(severity: Severity, line: &[u8]) {
     logging::emit_text(severity, format_args!("{}", text::printable(line)));
-}
-
-fn set_up_log(config: &Config, tag: Option<String>) {
-    logging::set_up(logging::Setup { tag, ..config.log_setup("postlog", Terminal::Also) });
 }
 
 #[cfg(test)]

@@ -12,17 +12,18 @@
 //! Opens the file as root, then runs as $mail_owner.
 //!
 //! # Diagnostics
-//! A line that cannot be written goes to standard error, with the reason.
+//! Lines that cannot be written to the file go to syslog, and the reason with the first of them.
 
 mod file;
 mod relay;
 
+use std::cell::Cell;
 use std::process::ExitCode;
 
-use config::param;
 use daemon::{Context, Network, Privilege, Service, Skeleton, StartError, Worker};
 
 use crate::file::LogFile;
+use crate::relay::Refuge;
 
 /// What this daemon is and may do.
 pub static SERVICE: Service = Service {
@@ -45,25 +46,43 @@ fn main() -> ExitCode {
 const MAX_LINE: usize = 4096;
 
 enum Postlogd {
-    File(LogFile),
+    File {
+        file: LogFile,
+        refuge: Refuge,
+        /// The last line could not be written.
+        stuck: Cell<bool>,
+    },
     Syslog,
 }
 
 impl Worker for Postlogd {
     fn start(context: &Context) -> Result<Self, StartError> {
         // maillog_file
-        let path = context.config.get(param::MAILLOG_FILE)?;
-        Ok(match path.as_str() {
-            "" => Self::Syslog,
-            path => Self::File(LogFile::open(path, &context.config)?),
+        Ok(match context.config.log_file()? {
+            None => Self::Syslog,
+            Some(file) => {
+                let file = LogFile::open(&file)?;
+                Self::File { file, refuge: Refuge::new(), stuck: Cell::new(false) }
+            }
         })
     }
 
     fn datagram(&self, bytes: &[u8]) {
         let line = text::printable(&bytes[..bytes.len().min(MAX_LINE)]);
         match self {
-            Self::File(file) => file.append(&line),
+            Self::File { file, refuge, stuck } => write(file, refuge, stuck, &line),
             Self::Syslog => logging::pass_on(relay::in_syslog_form(&line)),
         }
     }
+}
+
+fn write(file: &LogFile, refuge: &Refuge, stuck: &Cell<bool>, line: &str) {
+    let written = file.append(line);
+    let was_stuck = stuck.replace(written.is_err());
+    let Err(error) = written else { return };
+    if !was_stuck {
+        let why = text::system_error(&error);
+        refuge.warn(&format!("write {}: {why} -- lines go to syslog until it is possible", file.path()));
+    }
+    refuge.take(line);
 }

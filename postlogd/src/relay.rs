@@ -1,5 +1,35 @@
 //! Lines for syslog: what the sender put in front is taken apart and given to the system's log as its parts.
 
+use std::os::unix::net::UnixDatagram;
+
+/// The system's log, for lines that the file does not take; connected before the name of its socket is out of reach.
+pub(crate) struct Refuge(Option<UnixDatagram>);
+
+impl Refuge {
+    /// A connection that holds nobody up, if there is a system's log.
+    pub(crate) fn new() -> Self {
+        Self(logging::dial().ok().filter(|socket| socket.set_nonblocking(true).is_ok()))
+    }
+
+    /// A line of another program.
+    pub(crate) fn take(&self, line: &str) {
+        self.send(&in_syslog_form(line));
+    }
+
+    /// What postlogd itself has to say.
+    pub(crate) fn warn(&self, text: &str) {
+        self.send(&format!("<20>{}[{}]: warning: {text}", logging::tag(), std::process::id()));
+    }
+
+    fn send(&self, datagram: &str) {
+        let sent = self.0.as_ref().is_some_and(|socket| socket.send(datagram.as_bytes()).is_ok());
+        if !sent {
+            // All that is left; when that is closed too, nobody listens.
+            eprintln!("{datagram}");
+        }
+    }
+}
+
 /// `Mon DD HH:MM:SS HOST TAG[PID]: TEXT` without its host, under facility mail.
 pub(crate) fn in_syslog_form(line: &str) -> String {
     let mut fields = line.splitn(5, ' ');

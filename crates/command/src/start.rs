@@ -35,7 +35,7 @@ pub fn directory(option: Option<&[u8]>) -> PathBuf {
 /// A sentence: the directory may not be used, or main.cf cannot.
 pub fn configure(program: &'static str, option: Option<&[u8]>) -> Result<Config, String> {
     let config = load(option)?;
-    logging::set_up(config.log_setup(program, Terminal::Also));
+    config.set_up_log(program, Terminal::Also).map_err(|error| error.to_string())?;
     for warning in config.warnings() {
         logging::warning!("{warning}");
     }

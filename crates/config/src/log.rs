@@ -1,7 +1,10 @@
 //! Where main.cf sends log lines.
 
-use logging::{Destination, Format, Setup};
+use std::path::Path;
 
+use logging::{Destination, Format, LogFile, Setup};
+
+use crate::error::{ConfigError, ValueError};
 use crate::param;
 use crate::settings::Config;
 
@@ -17,17 +20,72 @@ pub enum Terminal {
 }
 
 impl Config {
+    /// Reads main.cf and decides where the lines of this process go. When main.cf cannot be used, the reason goes where as
+    /// much of it as can be read says: whoever ends because of it has a log to say so.
+    ///
+    /// # Errors
+    /// main.cf cannot be read, or it names a log file that it must not name.
+    pub fn load_with_log(directory: &Path, program: &str, terminal: Terminal) -> Result<Config, ConfigError> {
+        let loaded = Config::load(directory, &[]);
+        let readable = || Config::load_readable(directory).ok();
+        if let Some(config) = loaded.as_ref().ok().cloned().or_else(readable) {
+            config.set_up_log(program, terminal)?;
+        }
+        loaded
+    }
+
+    /// Decides where the lines of this process go. On an error they go to syslog, and the caller is to end with it: a log
+    /// that nobody gets is worse than no mail system.
+    ///
+    /// # Errors
+    /// maillog_file is not where maillog_file_prefixes allows it.
+    pub fn set_up_log(&self, program: &str, terminal: Terminal) -> Result<(), ValueError> {
+        logging::set_up(self.log_setup(program, terminal));
+        self.log_file().map(drop)
+    }
+
+    /// The file of maillog_file, when there is one. Nothing is opened by this.
+    ///
+    /// # Errors
+    /// It is not where maillog_file_prefixes allows it.
+    pub fn log_file(&self) -> Result<Option<LogFile>, ValueError> {
+        let path = self.get(param::MAILLOG_FILE)?;
+        // maillog_file_prefixes
+        let prefixes = self.get(param::MAILLOG_FILE_PREFIXES)?;
+        if path.is_empty() {
+            return Ok(None);
+        }
+        if !prefixes.iter().any(|prefix| path.starts_with(prefix.as_str())) {
+            return Err(ValueError::Meaning(format!(
+                "maillog_file value '{path}' does not match any prefix in maillog_file_prefixes"
+            )));
+        }
+        // maillog_file_permissions
+        let mode = self.lookup("maillog_file_permissions")?.unwrap_or_default();
+        let mode = u32::from_str_radix(&mode, 8).ok().filter(|mode| *mode <= 0o777);
+        Ok(Some(LogFile { path: path.into(), mode: mode.unwrap_or(0o600) }))
+    }
+
+    /// Why the log file cannot be used, if that is so; it is made when it is missing.
+    pub fn unusable_log_file(&self) -> Option<String> {
+        match self.log_file() {
+            Ok(file) => file.and_then(|file| file.open().err()).map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
     /// Where the lines of a program go, by syslog_name, syslog_facility, maillog_file and maillog_format. With
-    /// maillog_file they go to the postlog service, or to the file itself while that does not answer.
+    /// maillog_file they go to the postlog service, or to the file itself while that does not answer; with one that must
+    /// not be, to syslog.
     pub fn log_setup(&self, program: &str, terminal: Terminal) -> Setup {
         let text = |name: &str| self.lookup(name).ok().flatten().unwrap_or_default();
-        let maillog_file = text("maillog_file");
+        let file = self.log_file().ok().flatten();
         let mut destinations = Vec::new();
         if terminal != Terminal::Nothing {
             destinations.push(Destination::Terminal);
         }
         if terminal != Terminal::Alone {
-            destinations.push(if maillog_file.is_empty() {
+            destinations.push(if file.is_none() {
                 Destination::Syslog(facility(&text("syslog_facility")))
             } else {
                 let public = self.get(param::QUEUE_DIRECTORY).unwrap_or_default().join("public");
@@ -41,7 +99,7 @@ impl Config {
             tag: None,
             host: text("myhostname").split('.').next().unwrap_or_default().to_owned(),
             destinations,
-            fallback: (!maillog_file.is_empty()).then(|| maillog_file.into()),
+            fallback: file,
         }
     }
 }
@@ -67,8 +125,6 @@ fn facility(name: &str) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn setup(main_cf: &str) -> Setup {
@@ -87,6 +143,19 @@ mod tests {
     fn with_a_file_lines_go_to_the_log_service_of_the_queue() {
         let setup = setup("maillog_file = /var/log/maillog\nqueue_directory = /q\nmaillog_format = json\n");
         assert_eq!(setup.destinations, [Destination::Postlog("/q/public/postlog".into(), Format::Json)]);
-        assert_eq!(setup.fallback, Some("/var/log/maillog".into()));
+        assert_eq!(setup.fallback, Some(LogFile { path: "/var/log/maillog".into(), mode: 0o600 }));
+    }
+
+    #[test]
+    fn a_file_outside_the_prefixes_is_written_by_nobody_and_refused() {
+        for main_cf in ["maillog_file = /home/alice/log", "maillog_file = /dev/stderr", "maillog_file = mail.log"] {
+            let setup = setup(main_cf);
+            assert_eq!((setup.destinations.as_slice(), setup.fallback), (&[Destination::Syslog(2)][..], None));
+            let config = Config::parse(main_cf.as_bytes(), Path::new("/etc/postfix"), &[]).unwrap();
+            let value = main_cf.strip_prefix("maillog_file = ").unwrap();
+            let sentence = format!("maillog_file value '{value}' does not match any prefix in maillog_file_prefixes");
+            assert_eq!(config.log_file().unwrap_err().to_string(), sentence);
+            assert_eq!(config.unusable_log_file(), Some(sentence));
+        }
     }
 }

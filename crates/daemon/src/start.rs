@@ -164,6 +164,7 @@ fn understand(service: &Service) -> Result<(Arguments, Config, Terminal), StartE
         logging::set_up(config.log_setup(service.name, terminal));
     }
     let (arguments, config) = (parsed?, loaded?);
+    config.log_file()?;
     arguments.refuse_words(service.name)?;
     if arguments.debug {
         logging::warning!("-D: not implemented, has no effect");

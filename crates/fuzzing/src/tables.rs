@@ -3,7 +3,7 @@
 use std::sync::Once;
 
 use delivery::destination::{Destination, List};
-use logging::{Destination as Log, Format, Setup};
+use logging::{LogFile, Setup};
 use lookup::{Kind, OpenFlags, Settings, alias, source};
 
 use crate::pieces::{choices, fields};
@@ -81,7 +81,7 @@ pub fn pattern_tables(data: &[u8]) {
 fn quiet() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let destinations = vec![Log::File("/dev/null".into(), Format::Postfix)];
-        logging::set_up(Setup { program: "fuzzing".to_owned(), destinations, ..Setup::default() });
+        let fallback = Some(LogFile { path: "/dev/null".into(), mode: 0o600 });
+        logging::set_up(Setup { program: "fuzzing".to_owned(), fallback, ..Setup::default() });
     });
 }

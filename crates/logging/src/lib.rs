@@ -7,6 +7,7 @@
 //! Daemons gather the lines of one turn of their loop and send them together ([`batch`]).
 
 pub mod delay;
+mod file;
 mod held;
 mod line;
 mod record;
@@ -15,6 +16,7 @@ mod sink;
 mod socket;
 mod state;
 
+pub use file::{LogFile, LogFileError};
 pub use line::{Format, Severity, moment};
 pub use record::{Field, Record};
 pub use sink::{

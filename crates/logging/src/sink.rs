@@ -1,13 +1,15 @@
 //! Where lines go: decided once a process, replaceable when its configuration is known.
 //!
 //! Before main.cf is read, lines go to syslog under `postfix/PROGRAM` (or $MAIL_LOGTAG). A destination that cannot be
-//! reached is tried again with the next line; lines that find no destination go to standard error.
+//! reached is tried again with the next line. A line that the log service does not take goes to the log file itself, one that
+//! the file does not take to syslog, and what finds no destination at all to standard error.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use crate::file::LogFile;
 use crate::held::Held;
 use crate::line::{Format, Severity};
 use crate::record::Field;
@@ -22,8 +24,6 @@ pub enum Destination {
     Postlog(PathBuf, Format),
     /// Standard error, as `PROGRAM: severity: text`.
     Terminal,
-    /// A file, appended to line by line (postlogd itself, and programs that run before it does).
-    File(PathBuf, Format),
 }
 
 /// Everything that lines need besides their text.
@@ -40,8 +40,11 @@ pub struct Setup {
     /// Where lines go.
     pub destinations: Vec<Destination>,
     /// A file for lines that no destination takes: the log file itself, while postlogd does not run.
-    pub fallback: Option<PathBuf>,
+    pub fallback: Option<LogFile>,
 }
+
+/// syslog(3): the facility of the mail system.
+pub(crate) const MAIL: u8 = 2;
 
 static STATE: Mutex<Option<State>> = Mutex::new(None);
 
@@ -54,7 +57,7 @@ pub fn set_up(setup: Setup) {
 pub fn set_up_command(program: &str, syslog: bool) {
     let mut destinations = vec![Destination::Terminal];
     if syslog {
-        destinations.push(Destination::Syslog(2));
+        destinations.push(Destination::Syslog(MAIL));
     }
     set_up(Setup { program: program.to_owned(), destinations, ..Setup::default() });
 }

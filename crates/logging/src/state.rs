@@ -1,7 +1,6 @@
 //! What a process knows of its log: the lines that wait, and the connections to those who read them.
 
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -10,7 +9,7 @@ use crate::held::Held;
 use crate::line::{self, Format, Origin, Severity};
 use crate::record::Field;
 use crate::repeat::Repeats;
-use crate::sink::{Destination, Setup};
+use crate::sink::{Destination, MAIL, Setup};
 use crate::socket::{SYSTEM_LOG, Socket};
 
 /// Lines that may wait for a flush.
@@ -53,7 +52,7 @@ impl State {
         let program = program.as_deref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
         Self::of(Setup {
             program: program.unwrap_or_default().into_owned(),
-            destinations: vec![Destination::Syslog(2)],
+            destinations: vec![Destination::Syslog(MAIL)],
             ..Setup::default()
         })
     }
@@ -110,7 +109,7 @@ impl State {
         match destination {
             Destination::Syslog(_) => Socket::connect(&self.system_log, self.held.is_some()),
             Destination::Postlog(path, _) => Socket::connect(path, self.held.is_some()),
-            Destination::Terminal | Destination::File(..) => Err(io::ErrorKind::Unsupported.into()),
+            Destination::Terminal => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -141,9 +140,7 @@ impl State {
     }
 
     fn wants_fields(&self) -> bool {
-        self.setup.destinations.iter().any(|destination| {
-            matches!(destination, Destination::Postlog(_, Format::Json) | Destination::File(_, Format::Json))
-        })
+        self.setup.destinations.iter().any(|destination| matches!(destination, Destination::Postlog(_, Format::Json)))
     }
 
     pub(crate) fn flush(&mut self) {
@@ -191,8 +188,8 @@ impl State {
         }
     }
 
-    /// Sends a line to every destination, and one that the log does not take to the log file itself; false when nobody has
-    /// it.
+    /// Sends a line to every destination, and one that the log does not take to the log file itself or to syslog; false
+    /// when nobody has it.
     fn deliver(&mut self, line: &Pending) -> bool {
         let (mut seen, mut lost) = (false, false);
         for at in 0..self.setup.destinations.len() {
@@ -202,7 +199,7 @@ impl State {
             }
         }
         // Whoever reads the terminal is not who reads the log.
-        seen | ((lost || !seen) && self.to_file(line))
+        seen | ((lost || !seen) && (self.to_file(line) || self.to_syslog(line)))
     }
 
     fn origin(&self) -> Origin<'_> {
@@ -221,18 +218,28 @@ impl State {
 
     /// The log file itself takes the line, if it can be opened.
     fn to_file(&self, line: &Pending) -> bool {
-        let text = match line {
+        let mut text = match line {
             Pending::Line(line) => self.in_form(line, Format::Postfix),
             Pending::Ready(datagram) => datagram.clone(),
         };
-        self.setup.fallback.as_ref().is_some_and(|path| append(path, text).is_ok())
+        text.push('\n');
+        let file = self.setup.fallback.as_ref().and_then(|file| file.open().ok());
+        file.is_some_and(|mut file| file.write_all(text.as_bytes()).is_ok())
+    }
+
+    /// The log file cannot be written either: then the system's log, where an administrator looks next. Not for who keeps
+    /// lines until the log takes them.
+    fn to_syslog(&self, line: &Pending) -> bool {
+        let (Pending::Line(line), Some(_), None) = (line, &self.setup.fallback, &self.held) else { return false };
+        let text = line::syslog(&self.origin(), MAIL, line.unix, line.severity, &line.text);
+        let socket = self.connect(&Destination::Syslog(MAIL));
+        socket.is_ok_and(|mut socket| socket.send(text.as_bytes()).is_ok())
     }
 
     fn send(&mut self, at: usize, line: &Pending) -> io::Result<()> {
         let destination = self.setup.destinations[at].clone();
         let datagram = match (&destination, line) {
             (Destination::Terminal, _) => return self.to_terminal(line),
-            (Destination::File(path, form), Pending::Line(line)) => return append(path, self.in_form(line, *form)),
             (Destination::Syslog(facility), Pending::Line(line)) => {
                 line::syslog(&self.origin(), *facility, line.unix, line.severity, &line.text)
             }
@@ -268,11 +275,6 @@ impl State {
         out.push('\n');
         io::stderr().write_all(out.as_bytes())
     }
-}
-
-fn append(path: &std::path::Path, mut line: String) -> io::Result<()> {
-    line.push('\n');
-    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?.write_all(line.as_bytes())
 }
 
 pub(crate) fn compose_tag(setup: &Setup) -> String {
@@ -314,12 +316,23 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let (nobody, file) = (folder.join("postlog"), folder.join("file"));
         let destinations = vec![Destination::Terminal, Destination::Postlog(nobody, Format::Postfix)];
-        let setup =
-            Setup { program: "postfix-script".into(), destinations, fallback: Some(file.clone()), ..Setup::default() };
+        let fallback = Some(crate::LogFile { path: file.clone(), mode: 0o600 });
+        let setup = Setup { program: "postfix-script".into(), destinations, fallback, ..Setup::default() };
         State::of(setup).push(Severity::Info, None, "stopping", Vec::new);
         let written = std::fs::read_to_string(&file).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
         assert!(written.ends_with(": stopping\n"), "{written}");
+    }
+
+    #[test]
+    fn a_line_that_the_file_does_not_take_either_is_in_syslog() {
+        let (mut state, receiver, path) = state("full");
+        state.system_log = path.clone();
+        state.setup.destinations = vec![Destination::Postlog(path.with_extension("nobody"), Format::Postfix)];
+        state.setup.fallback = Some(crate::LogFile { path: "/dev/full".into(), mode: 0o600 });
+        state.push(Severity::Info, None, "one", Vec::new);
+        assert_eq!(received(&receiver), ["one"]);
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! flock(2), the lock that Postfix uses on Linux for queue files, logs and pid files.
 
+use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 /// Shared locks are held together, an exclusive lock is held alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,18 @@ pub fn lock(fd: BorrowedFd<'_>, kind: Kind, wait: bool) -> io::Result<bool> {
     }
 }
 
+/// Whether another process holds the exclusive lock of a file; one that is not there is nobody's.
+///
+/// # Errors
+/// The file cannot be opened, or its lock cannot be asked for.
+pub fn is_held(path: &Path) -> io::Result<bool> {
+    match OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path) {
+        Ok(file) => Ok(!lock(file.as_fd(), Kind::Exclusive, false)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Gives the lock up before the file is closed.
 ///
 /// # Errors
@@ -51,7 +66,6 @@ pub fn unlock(fd: BorrowedFd<'_>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     #[test]
     fn an_exclusive_lock_keeps_others_out_until_it_is_dropped() {

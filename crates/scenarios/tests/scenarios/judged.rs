@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 use testing::accounts::is_root;
 use testing::wait::{PATIENCE, until_true};
+use testing::world::World;
 use testing::{Instance, Setup};
 
 /// Standard error and exit status of a command of `postfix`.
@@ -102,6 +103,73 @@ fn a_value_that_ends_every_daemon_is_refused_by_check_start_and_reload() {
             let mut mail = Setup::new().build();
             is_refused(&mut mail, |mail| mail.set(name, value), reason);
         }
+    });
+}
+
+#[test]
+fn a_log_file_that_cannot_be_used_is_refused_and_nothing_is_written_where_it_must_not_be() {
+    scenario(|| {
+        if !is_root() {
+            eprintln!("left out: the postfix command is reserved for root");
+            return;
+        }
+        for (file, prefixes, sentence) in [
+            ("outside", "inside", "does not match any prefix in maillog_file_prefixes"),
+            ("inside/none/log", "inside", "cannot create file exclusively: No such file or directory"),
+            ("etc", "", "cannot open file: Is a directory"),
+        ] {
+            let mail = Setup::new().build();
+            let at = |name: &str| mail.folder().join(name).display().to_string();
+            let (file, prefixes) = (at(file), at(prefixes));
+            let mut mail = mail;
+            mail.set("maillog_file", &file);
+            mail.set("maillog_file_prefixes", &prefixes);
+            for command in ["check", "start"] {
+                let (status, said) = postfix(&mail, command);
+                assert_eq!(status, Some(1), "{command} with {file}: {said}");
+                assert!(said.contains(sentence) && said.contains(&file), "{command} with {file}: {said}");
+            }
+            let outside = std::path::Path::new(&file);
+            assert!(!outside.exists() || outside.is_dir(), "{file} was made");
+            mail.set("maillog_file", "");
+            assert_eq!(postfix(&mail, "status").0, Some(1), "it runs with {file}");
+        }
+    });
+}
+
+#[test]
+fn a_start_that_fails_says_why_on_standard_error_and_in_the_log_every_time() {
+    scenario(|| {
+        if !is_root() {
+            eprintln!("left out: the postfix command is reserved for root");
+            return;
+        }
+        let mail = Setup::new().build();
+        let _taken = std::net::TcpListener::bind(mail.v6()).expect("bound");
+        let reason = format!("bind ::1 port {}: Address already in use", mail.port());
+        for count in 1..=8 {
+            let (status, said) = postfix(&mail, "start");
+            assert_eq!(status, Some(1));
+            assert!(said.contains(&reason), "{said}");
+            assert_eq!(mail.log().matches(&reason).count(), count, "{}", mail.log());
+            assert!(!mail.log().contains("timeout"), "{}", mail.log());
+        }
+    });
+}
+
+#[test]
+fn a_log_file_that_takes_nothing_more_leaves_its_lines_to_syslog() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let log = world.system_log();
+        let mut mail = Setup::new().set("maillog_file", "/dev/full").set("maillog_file_prefixes", "/dev").build();
+        let said = |part: &str| log.lines(0).iter().any(|line| line.contains(part));
+        assert_eq!(postfix(&mail, "start").0, Some(0), "{:?}", log.lines(0));
+        mail.adopt();
+        mail.sendmail(&["-f", "root@mail.test", "alice"], "Subject: x\n\nbody\n");
+        mail.wait_mail("alice", 1);
+        assert!(until_true(PATIENCE, || said("status=sent")), "{:?}", log.lines(0));
+        assert!(said("warning: write /dev/full: No space left on device"), "{:?}", log.lines(0));
     });
 }
 
