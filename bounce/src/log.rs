@@ -1,15 +1,13 @@
 //! The logs: what a client reports becomes a paragraph, a paragraph becomes a recipient of a report.
 
+use std::fs::File;
 use std::io;
 
 use dsn::report::Recipient;
 use dsn::{Action, Notify, Status};
 use ipc::bounce::{Log, Record};
-use queue::delivery_log::{self, Entry};
+use queue::delivery_log::{self, Entry, LogReader};
 use queue::{QueueId, QueueName, Spool};
-
-/// Recipients that one report names; the rest of a larger log is left out, as bounded memory wants.
-const MAX_RECIPIENTS: usize = 10_000;
 
 /// The queue directory of a log.
 pub fn queue_of(log: Log) -> QueueName {
@@ -38,17 +36,46 @@ pub fn entry(record: &Record) -> Entry {
     }
 }
 
-/// The whole log of a message; empty when there is none.
-pub fn read(spool: &Spool, log: Log, id: &QueueId) -> io::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    if let Some(mut reader) = delivery_log::open(spool, queue_of(log), id)? {
-        while entries.len() < MAX_RECIPIENTS
-            && let Some(entry) = reader.next_entry()?
-        {
-            entries.push(entry);
+/// What a notification is made from. It is read as often as it is needed, for it may be larger than memory.
+pub enum Entries<'a> {
+    /// The log of a message.
+    Log(&'a Spool, Log, &'a QueueId),
+    /// One recipient that was never in a log.
+    One(Box<Entry>),
+}
+
+/// One pass over the entries.
+pub enum Pass {
+    /// Through the log, if there is one.
+    Log(Option<LogReader<File>>),
+    /// To the one recipient.
+    One(Option<Box<Entry>>),
+}
+
+impl Entries<'_> {
+    /// From the first one on.
+    ///
+    /// # Errors
+    /// The log cannot be opened.
+    pub fn pass(&self) -> io::Result<Pass> {
+        match self {
+            Entries::Log(spool, log, id) => Ok(Pass::Log(delivery_log::open(spool, queue_of(*log), id)?)),
+            Entries::One(entry) => Ok(Pass::One(Some(entry.clone()))),
         }
     }
-    Ok(entries)
+}
+
+impl Pass {
+    /// The next entry; nothing at the end.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn next(&mut self) -> io::Result<Option<Entry>> {
+        match self {
+            Pass::Log(reader) => reader.as_mut().map_or(Ok(None), LogReader::next_entry),
+            Pass::One(entry) => Ok(entry.take().map(|entry| *entry)),
+        }
+    }
 }
 
 /// A paragraph as a recipient of a report; `default` serves where its status or action cannot be read.

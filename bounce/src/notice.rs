@@ -1,5 +1,7 @@
 //! Notifications: who is told what, and the mail that tells it.
 
+use std::fmt;
+use std::io;
 use std::rc::Rc;
 
 use config::Config;
@@ -15,7 +17,7 @@ use queue::QueueId;
 use queue::delivery_log::Entry;
 use queue::size::SMTPUTF8_REQUESTED;
 
-use crate::log;
+use crate::log::{self, Entries, Pass};
 use crate::settings::Settings;
 use crate::subject::Subject;
 
@@ -59,8 +61,8 @@ impl Notifier {
         log: Log,
         keep: bool,
         message: &Message,
-        entries: &[Entry],
-    ) -> Result<(), SubmitError> {
+        entries: &Entries<'_>,
+    ) -> Result<(), NotSent> {
         let Some(id) = QueueId::parse(message.queue_id.as_bytes()) else {
             logging::warning!("malformed request: queue ID \"{}\"", message.queue_id);
             return Ok(());
@@ -74,11 +76,11 @@ impl Notifier {
             (Log::Trace, _) => Kind::Success,
         };
         for notice in notices(&self.settings, kind, message, &subject) {
-            let chosen: Vec<&Entry> = entries.iter().filter(|entry| concerns(&notice, entry)).collect();
-            if chosen.is_empty() {
+            let recipients = Recipients { notice: &notice, entries };
+            if recipients.is_empty().await? {
                 continue;
             }
-            self.submit(config, &notice, message, &subject, &chosen, now).await.inspect_err(|error| {
+            self.submit(config, message, &subject, &recipients, now).await.inspect_err(|error| {
                 let (id, to) = (&message.queue_id, text::printable(&address::quote(&notice.to)));
                 logging::warning!("{id}: {} notification failed to {to}: {error}", notice.reader());
             })?;
@@ -89,15 +91,13 @@ impl Notifier {
     async fn submit(
         &self,
         config: &Config,
-        notice: &Notice,
         message: &Message,
         subject: &Subject,
-        entries: &[&Entry],
+        recipients: &Recipients<'_>,
         now: i64,
-    ) -> Result<(), SubmitError> {
-        let settings = &self.settings;
+    ) -> Result<(), NotSent> {
+        let (settings, notice) = (&self.settings, recipients.notice);
         let utf8 = message.send_options & SMTPUTF8_REQUESTED != 0;
-        let recipients: Vec<_> = entries.iter().map(|entry| reported(notice.kind, entry)).collect();
         let template = settings.templates.of(notice.kind);
         // A line that makes no sense stays as it is written.
         let expanded = |line: &String| config.report_text(line).unwrap_or_else(|_| line.clone());
@@ -121,20 +121,20 @@ impl Notifier {
             sender: &sender,
             arrival_date: &arrival,
             retry_until: Some(&until),
-            recipients: &recipients,
             returned: notice.returned,
             utf8,
         };
         let mut mail = self.begin(notice, message, &date).await?;
-        for line in report.opening() {
-            mail.line(&line).await?;
-        }
+        write(&mut mail, report.opening()).await?;
+        recipients.write(&mut mail, |recipient| report.explanation(recipient)).await?;
+        write(&mut mail, report.status()).await?;
+        recipients.write(&mut mail, |recipient| report.recipient_status(recipient)).await?;
+        write(&mut mail, report.returned()).await?;
         mail.line(&[b"Return-Path: <", sender.as_slice(), b">"].concat()).await?;
         copy_message(&mut mail, subject, notice.returned).await?;
-        for line in report.closing() {
-            mail.line(&line).await?;
-        }
-        mail.finish().await.map(drop)
+        write(&mut mail, report.closing()).await?;
+        mail.finish().await?;
+        Ok(())
     }
 
     /// Opens the notification, up to the trace header.
@@ -168,6 +168,79 @@ impl Notifier {
             false => address::quote(&message.sender),
         }
     }
+}
+
+/// Why a notification was not sent.
+#[derive(Debug)]
+pub enum NotSent {
+    /// The log cannot be read.
+    Log(io::Error),
+    /// cleanup has not taken it.
+    Submit(SubmitError),
+}
+
+impl fmt::Display for NotSent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotSent::Log(error) => write!(f, "read log: {}", text::system_error(error)),
+            NotSent::Submit(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<io::Error> for NotSent {
+    fn from(error: io::Error) -> Self {
+        NotSent::Log(error)
+    }
+}
+
+impl From<SubmitError> for NotSent {
+    fn from(error: SubmitError) -> Self {
+        NotSent::Submit(error)
+    }
+}
+
+/// The entries that a notice is about.
+struct Recipients<'a> {
+    notice: &'a Notice,
+    entries: &'a Entries<'a>,
+}
+
+impl Recipients<'_> {
+    async fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.next(&mut self.entries.pass()?).await?.is_none())
+    }
+
+    /// Writes what a report says of each of them.
+    async fn write(
+        &self,
+        mail: &mut Submission<'_>,
+        lines: impl Fn(&dsn::report::Recipient) -> Vec<Vec<u8>>,
+    ) -> Result<(), NotSent> {
+        let mut pass = self.entries.pass()?;
+        while let Some(entry) = self.next(&mut pass).await? {
+            write(mail, lines(&reported(self.notice.kind, &entry))).await?;
+        }
+        Ok(())
+    }
+
+    async fn next(&self, pass: &mut Pass) -> io::Result<Option<Entry>> {
+        while let Some(entry) = pass.next()? {
+            // A large log is read beside the work for other clients.
+            tokio::task::yield_now().await;
+            if concerns(self.notice, &entry) {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+}
+
+async fn write(mail: &mut Submission<'_>, lines: Vec<Vec<u8>>) -> Result<(), SubmitError> {
+    for line in lines {
+        mail.line(&line).await?;
+    }
+    Ok(())
 }
 
 /// The notifications that are due, as if every recipient called for one.

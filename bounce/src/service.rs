@@ -7,7 +7,7 @@ use ipc::bounce::{Bounce as Protocol, Log, Message, Record, Reply, Request};
 use ipc::{Pool, Server};
 use queue::{QueueId, delivery_log};
 
-use crate::log;
+use crate::log::{self, Entries};
 use crate::notice::Notifier;
 use crate::settings::Settings;
 
@@ -75,12 +75,9 @@ impl Bounce {
         let Some(id) = QueueId::parse(message.queue_id.as_bytes()) else {
             return malformed(&message.queue_id);
         };
-        let entries = match log::read(&self.settings.spool, log, &id) {
-            Ok(entries) => entries,
-            Err(error) => return failed(&message.queue_id, &format!("read log: {error}")),
-        };
+        let entries = Entries::Log(&self.settings.spool, log, &id);
         if let Err(error) = self.notifier.send(&context.config, log, keep, message, &entries).await {
-            return Reply::Failed(error.to_string());
+            return Reply::Failed(ipc::cut(error.to_string()));
         }
         if keep {
             return Reply::Done;
@@ -96,9 +93,13 @@ impl Bounce {
             "delivered" | "relayed" | "expanded" | "deliverable" | "undeliverable" => Log::Trace,
             _ => Log::Bounce,
         };
-        match self.notifier.send(&context.config, log, false, message, &[log::entry(record)]).await {
+        match self
+            .notifier
+            .send(&context.config, log, false, message, &Entries::One(Box::new(log::entry(record))))
+            .await
+        {
             Ok(()) => Reply::Done,
-            Err(error) => Reply::Failed(error.to_string()),
+            Err(error) => Reply::Failed(ipc::cut(error.to_string())),
         }
     }
 }

@@ -48,8 +48,8 @@ pub(crate) struct Sockets {
     pub standard_io: Option<OwnedFd>,
 }
 
-/// How soon a log that did not take a line is tried again.
-const LOG_RETRY: Duration = Duration::from_millis(100);
+/// How soon a log that did not take a line is tried again: at first, and at last.
+const LOG_RETRY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 /// Longest wait for the letters of a trigger.
 const TRIGGER_WAIT: Duration = Duration::from_secs(10);
 /// Largest datagram that is read.
@@ -227,8 +227,14 @@ pub(crate) fn batch_log() {
         loop {
             waiting.notified().await;
             // No session waits for a log that does not take its lines.
+            let (mut pause, longest) = LOG_RETRY;
+            let mut waiting = logging::waiting();
             while !logging::flush() {
-                tokio::time::sleep(LOG_RETRY).await;
+                // A reader that is there and slow is seldom far behind.
+                let taken = logging::waiting() < waiting;
+                waiting = logging::waiting();
+                pause = if taken { LOG_RETRY.0 } else { (pause * 2).min(longest) };
+                tokio::time::sleep(pause).await;
             }
         }
     });

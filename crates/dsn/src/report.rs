@@ -1,8 +1,10 @@
 //! The report to a sender: multipart/report with a text for people, message/delivery-status for programs, and the
 //! message or its header (RFC 3462, 3464; RFC 6533 where addresses are UTF-8).
 //!
-//! The form is Postfix's, field for field: bounce processors know it. The lines are built here; the caller copies the
-//! returned message, which can be large, between [`Report::opening`] and [`Report::closing`].
+//! The form is Postfix's, field for field: bounce processors know it. The lines are built here, piece by piece, for
+//! neither the recipients nor the message may fit into memory: [`Report::opening`], [`Report::explanation`] of each
+//! recipient, [`Report::status`], [`Report::recipient_status`] of each, [`Report::returned`], the message as the caller
+//! copies it, [`Report::closing`]. Lines have no line ends.
 
 use crate::template::{Kind, Template};
 use crate::{Action, Status};
@@ -80,8 +82,6 @@ pub struct Report<'a> {
     pub arrival_date: &'a str,
     /// Until when it is tried, as a header date; only in delay reports.
     pub retry_until: Option<&'a str>,
-    /// The recipients.
-    pub recipients: &'a [Recipient],
     /// What stands in the last part.
     pub returned: Returned,
     /// The message was sent with SMTPUTF8: the parts are message/global ones (RFC 6533).
@@ -89,13 +89,49 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// The header, the text, the status part, and the header of the returned message's part with the empty line after
-    /// it; then comes `Return-Path: <SENDER>` and the message. Lines without line ends.
+    /// The header, and the text up to the first recipient.
     pub fn opening(&self) -> Vec<Vec<u8>> {
         let mut lines = Lines::default();
         self.header(&mut lines);
         self.notification(&mut lines);
+        lines.0
+    }
+
+    /// What happened to a recipient, for people.
+    pub fn explanation(&self, recipient: &Recipient) -> Vec<Vec<u8>> {
+        let mut lines = Lines::default();
+        lines.text("");
+        let mut text = angled(&recipient.address);
+        if let Some(original) = &recipient.original {
+            text.extend_from_slice(b" (expanded from ");
+            text.extend_from_slice(&angled(original));
+            text.push(b')');
+        }
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(&recipient.reason);
+        lines.folded(&text);
+        lines.0
+    }
+
+    /// The status part up to the first recipient.
+    pub fn status(&self) -> Vec<Vec<u8>> {
+        let mut lines = Lines::default();
         self.delivery_status(&mut lines);
+        lines.0
+    }
+
+    /// What happened to a recipient, for programs.
+    pub fn recipient_status(&self, recipient: &Recipient) -> Vec<Vec<u8>> {
+        let mut lines = Lines::default();
+        lines.text("");
+        self.status_of(&mut lines, recipient);
+        lines.0
+    }
+
+    /// The header of the returned message's part with the empty line after it; then comes `Return-Path: <SENDER>` and the
+    /// message.
+    pub fn returned(&self) -> Vec<Vec<u8>> {
+        let mut lines = Lines::default();
         self.returned_part(&mut lines);
         lines.0
     }
@@ -154,18 +190,6 @@ impl Report<'_> {
                 out.text(line.as_str());
             }
         }
-        for recipient in self.recipients {
-            out.text("");
-            let mut text = angled(&recipient.address);
-            if let Some(original) = &recipient.original {
-                text.extend_from_slice(b" (expanded from ");
-                text.extend_from_slice(&angled(original));
-                text.push(b')');
-            }
-            text.extend_from_slice(b": ");
-            text.extend_from_slice(&recipient.reason);
-            out.folded(&text);
-        }
     }
 
     fn delivery_status(&self, out: &mut Lines) {
@@ -179,13 +203,9 @@ impl Report<'_> {
         out.text(format!("X-Postfix-Queue-ID: {}", self.queue_id));
         out.pair(&format!("X-Postfix-Sender: {}; ", self.address_type(self.sender)), self.sender);
         out.text(format!("Arrival-Date: {}", self.arrival_date));
-        for recipient in self.recipients {
-            out.text("");
-            self.recipient_status(out, recipient);
-        }
     }
 
-    fn recipient_status(&self, out: &mut Lines, recipient: &Recipient) {
+    fn status_of(&self, out: &mut Lines, recipient: &Recipient) {
         let address = if recipient.address.is_empty() { b"<>" } else { recipient.address.as_slice() };
         out.pair(&format!("Final-Recipient: {}; ", self.address_type(address)), address);
         match (&recipient.dsn_original, &recipient.original) {

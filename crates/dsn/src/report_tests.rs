@@ -7,7 +7,7 @@ use proptest::prelude::*;
 const HOST: &str = "mx.example.test";
 const DATE: &str = "Wed, 25 Nov 2026 02:01:18 +0000 (UTC)";
 
-fn with_report<T>(recipients: &[Recipient], check: impl Fn(&Report) -> T) -> T {
+fn with_report<T>(check: impl Fn(&Report) -> T) -> T {
     let templates = Templates::default();
     let template = templates.of(Kind::Failure);
     let text = ["It failed.".to_owned()];
@@ -26,7 +26,6 @@ fn with_report<T>(recipients: &[Recipient], check: impl Fn(&Report) -> T) -> T {
         sender: b"orca@mx.example.test",
         arrival_date: DATE,
         retry_until: None,
-        recipients,
         returned: Returned::Message,
         utf8: false,
     })
@@ -45,13 +44,23 @@ fn unknown_user() -> Recipient {
     }
 }
 
+/// Everything before the returned message.
+fn before_message(report: &Report, recipients: &[Recipient]) -> Vec<Vec<u8>> {
+    let mut lines = report.opening();
+    lines.extend(recipients.iter().flat_map(|recipient| report.explanation(recipient)));
+    lines.extend(report.status());
+    lines.extend(recipients.iter().flat_map(|recipient| report.recipient_status(recipient)));
+    lines.extend(report.returned());
+    lines
+}
+
 fn joined(lines: &[Vec<u8>]) -> String {
     String::from_utf8(lines.join(&b'\n')).unwrap()
 }
 
 #[test]
 fn a_failure_report_is_postfix_s_field_for_field() {
-    let text = with_report(&[unknown_user()], |report| joined(&report.opening()));
+    let text = with_report(|report| joined(&before_message(report, &[unknown_user()])));
     let expected = r#"Date: Wed, 25 Nov 2026 02:01:18 +0000 (UTC)
 From: Mail Delivery System <MAILER-DAEMON@mx.example.test>
 Subject: Undelivered Mail Returned to Sender
@@ -106,14 +115,15 @@ fn a_remote_reply_names_its_server() {
         remote_mta: Some((b"dns".to_vec(), b"sink.test".to_vec())),
         ..unknown_user()
     };
-    let text = with_report(&[recipient], |report| joined(&report.opening()));
+    let text = with_report(|report| joined(&before_message(report, std::slice::from_ref(&recipient))));
     assert!(text.contains("\nRemote-MTA: dns; sink.test\nDiagnostic-Code: smtp; 550 5.1.1 no such user\n"), "{text}");
 }
 
 #[test]
 fn postmaster_gets_no_explanation() {
-    let text = with_report(&[unknown_user()], |report| {
-        joined(&Report { audience: Audience::Postmaster, ..report.clone() }.opening())
+    let text = with_report(|report| {
+        let report = Report { audience: Audience::Postmaster, ..report.clone() };
+        joined(&before_message(&report, &[unknown_user()]))
     });
     assert!(text.contains("Subject: Postmaster Copy: Undelivered Mail\n"));
     assert!(text.contains("Auto-Submitted: auto-generated\n"));
@@ -127,7 +137,7 @@ proptest! {
         address in prop::collection::vec(any::<u8>(), 0..60),
     ) {
         let hostile = Recipient { reason: reason.clone(), address: address.clone(), ..unknown_user() };
-        let lines = with_report(&[hostile], |report| report.opening());
+        let lines = with_report(|report| before_message(report, std::slice::from_ref(&hostile)));
         let boundary = b"--51FDD98C3A9.1795572078/mx.example.test".to_vec();
         prop_assert_eq!(lines.iter().filter(|line| line.starts_with(&boundary)).count(), 3);
         prop_assert!(lines.iter().all(|line| !line.contains(&b'\n') && !line.contains(&b'\r') && !line.contains(&0)));

@@ -78,11 +78,12 @@ pub fn bounce_report(data: &[u8]) {
         sender,
         arrival_date: "then",
         retry_until: None,
-        recipients: &[recipient],
         returned: Returned::Header,
         utf8: choice & 8 != 0,
     };
-    let lines = report.opening();
+    let parts =
+        [report.opening(), report.explanation(&recipient), report.status(), report.recipient_status(&recipient)];
+    let lines = [parts.concat(), report.returned()].concat();
     // A continuation line begins with a tab.
     lines.iter().for_each(|line| assert_one_line(line.strip_prefix(b"\t").unwrap_or(line)));
     // Each part begins with a boundary and an empty line; only broken lines add to what an empty report has.

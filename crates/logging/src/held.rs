@@ -1,14 +1,16 @@
 //! Lines that the log does not take just now: kept, in their order, until it does.
 //!
 //! A daemon serves many clients in one thread and must not wait for whoever reads the log. A reader that is being started
-//! again, or is slow, gets the lines a little later; one that stays away for long loses those that find no place any more,
-//! and is told how many.
+//! again, or is slow, gets the lines a little later. Only when there are too many is a reader waited for that is there, and
+//! takes one now and then; one that stays away for long loses those that find no place any more, and is told how many.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Lines that are kept: some two megabytes at their longest.
-const MOST: usize = 1000;
+/// Lines that are kept: some eight megabytes at their longest.
+pub(crate) const MOST: usize = 4000;
+/// How long a reader that has not taken a line in time is not waited for.
+const IMPATIENT: Duration = Duration::from_secs(10);
 /// How often a new connection to the log is asked for.
 const ASK: Duration = Duration::from_secs(1);
 
@@ -17,11 +19,13 @@ pub(crate) struct Held<L> {
     lines: VecDeque<L>,
     lost: u64,
     asked: Option<Instant>,
+    /// A reader was waited for in vain.
+    gave_up: Option<Instant>,
 }
 
 impl<L> Default for Held<L> {
     fn default() -> Self {
-        Self { lines: VecDeque::new(), lost: 0, asked: None }
+        Self { lines: VecDeque::new(), lost: 0, asked: None, gave_up: None }
     }
 }
 
@@ -36,9 +40,32 @@ impl<L> Held<L> {
         None
     }
 
+    /// Whether the next line finds no place, and the reader is worth waiting for.
+    pub(crate) fn may_wait(&self, now: Instant) -> bool {
+        let patient = self.gave_up.is_none_or(|since| now.saturating_duration_since(since) >= IMPATIENT);
+        self.lines.len() >= MOST && patient
+    }
+
+    /// The reader has, or has not, taken the oldest line.
+    pub(crate) fn waited(&mut self, taken: bool, now: Instant) {
+        if taken {
+            self.lines.pop_front();
+        }
+        self.gave_up = (!taken).then_some(now);
+    }
+
+    /// The line that has waited longest.
+    pub(crate) fn oldest(&self) -> Option<&L> {
+        self.lines.front()
+    }
+
     /// The lines that wait, to be tried again; those that fail are to be kept again.
     pub(crate) fn take(&mut self) -> VecDeque<L> {
         std::mem::take(&mut self.lines)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.lines.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -75,6 +102,21 @@ mod tests {
         assert_eq!(held.take().into_iter().collect::<Vec<_>>(), (0..MOST).collect::<Vec<_>>());
         assert_eq!(held.lost(), Some(3));
         assert_eq!(held.lost(), None);
+    }
+
+    #[test]
+    fn a_reader_is_waited_for_when_there_is_no_place_and_not_again_soon_after_it_was_in_vain() {
+        let (mut held, start) = (Held::default(), Instant::now());
+        (0..MOST - 1).for_each(|line| assert_eq!(held.keep(line), None));
+        assert!(!held.may_wait(start));
+        held.keep(MOST);
+        assert!(held.may_wait(start));
+        held.waited(true, start);
+        assert_eq!((held.oldest(), held.may_wait(start)), (Some(&1), false));
+        held.keep(MOST + 1);
+        held.waited(false, start);
+        assert_eq!((held.oldest(), held.may_wait(start + IMPATIENT / 2)), (Some(&1), false));
+        assert!(held.may_wait(start + IMPATIENT));
     }
 
     #[test]

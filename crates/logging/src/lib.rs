@@ -21,7 +21,7 @@ pub use line::{Format, Severity, moment};
 pub use record::{Field, Record};
 pub use sink::{
     Destination, Setup, adopt, batch, end_batch, finish, flush, never_wait, on_lost, pass_on, set_program, set_up,
-    set_up_command, tag,
+    set_up_command, tag, waiting,
 };
 pub use socket::dial;
 

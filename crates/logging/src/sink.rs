@@ -127,6 +127,11 @@ pub fn flush() -> bool {
     })
 }
 
+/// How many lines wait because the log does not take them.
+pub fn waiting() -> usize {
+    with_state(|state| state.held.as_ref().map_or(0, Held::count))
+}
+
 /// A line of another program for the system's log, in the form that it has there.
 pub fn pass_on(datagram: String) {
     with_state(|state| state.enqueue(Pending::Ready(datagram)));

@@ -51,6 +51,16 @@ impl Socket {
     }
 }
 
+impl Socket {
+    /// Sends a datagram to a receiver that is worth waiting for, for a moment.
+    pub(crate) fn send_patiently(&mut self, datagram: &[u8]) -> io::Result<()> {
+        self.socket.set_nonblocking(false)?;
+        let result = self.socket.send(datagram).map(drop);
+        self.socket.set_nonblocking(self.impatient)?;
+        result
+    }
+}
+
 /// A new connection to the system's log.
 ///
 /// # Errors

@@ -175,10 +175,37 @@ impl State {
     }
 
     fn keep(&mut self, line: Pending) {
+        let now = Instant::now();
+        if self.held.as_ref().is_some_and(|held| held.may_wait(now)) {
+            let taken = self.wait_for_reader();
+            self.held.as_mut().into_iter().for_each(|held| held.waited(taken, now));
+        }
         if let Some(line) = self.held.as_mut().and_then(|held| held.keep(line)) {
             // Nowhere else to say it; a closed standard error is nobody's fault.
             drop(self.to_terminal(&line));
         }
+    }
+
+    /// Gives the oldest line to readers that are there; false when none has taken it within a second.
+    fn wait_for_reader(&mut self) -> bool {
+        let Some(oldest) = self.held.as_ref().and_then(Held::oldest) else { return false };
+        let destinations = self.setup.destinations.iter();
+        let datagrams: Vec<_> = destinations.map(|destination| self.datagram(destination, oldest)).collect();
+        let sockets = self.sockets.iter_mut().zip(datagrams);
+        let taken = sockets.filter_map(|(socket, datagram)| Some(socket.as_mut()?.send_patiently(&datagram?).is_ok()));
+        taken.fold(false, |any, taken| any | taken)
+    }
+
+    /// The line as a socket of this kind gets it.
+    fn datagram(&self, destination: &Destination, line: &Pending) -> Option<Vec<u8>> {
+        Some(match (destination, line) {
+            (Destination::Syslog(facility), Pending::Line(line)) => {
+                line::syslog(&self.origin(), *facility, line.unix, line.severity, &line.text).into_bytes()
+            }
+            (Destination::Postlog(_, form), Pending::Line(line)) => self.in_form(line, *form).into_bytes(),
+            (Destination::Syslog(_), Pending::Ready(datagram)) => datagram.clone().into_bytes(),
+            _ => return None,
+        })
     }
 
     fn ask_for_another(&mut self) {
@@ -238,17 +265,12 @@ impl State {
 
     fn send(&mut self, at: usize, line: &Pending) -> io::Result<()> {
         let destination = self.setup.destinations[at].clone();
-        let datagram = match (&destination, line) {
-            (Destination::Terminal, _) => return self.to_terminal(line),
-            (Destination::Syslog(facility), Pending::Line(line)) => {
-                line::syslog(&self.origin(), *facility, line.unix, line.severity, &line.text)
-            }
-            (Destination::Postlog(_, form), Pending::Line(line)) => self.in_form(line, *form),
-            (Destination::Syslog(_), Pending::Ready(datagram)) => datagram.clone(),
-            (_, Pending::Ready(_)) => return Err(io::ErrorKind::Unsupported.into()),
-        };
+        if destination == Destination::Terminal {
+            return self.to_terminal(line);
+        }
+        let datagram = self.datagram(&destination, line).ok_or(io::ErrorKind::Unsupported)?;
         if let Some(Some(socket)) = self.sockets.get_mut(at) {
-            match socket.send(datagram.as_bytes()) {
+            match socket.send(&datagram) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
                 Err(_) => {}
                 Ok(()) => return Ok(()),
@@ -256,7 +278,7 @@ impl State {
         }
         // The receiver was restarted, or was not there yet.
         let mut socket = self.connect(&destination)?;
-        socket.send(datagram.as_bytes())?;
+        socket.send(&datagram)?;
         if let Some(slot) = self.sockets.get_mut(at) {
             *slot = Some(socket);
         }

@@ -3,7 +3,8 @@
 //!
 //! A log is text, one paragraph a recipient, appended under an exclusive lock. An append that
 //! fails leaves the log as it was. The reader must survive anything that stands in the file: it
-//! bounds what it keeps and passes over what it does not know.
+//! bounds what it keeps and passes over what it does not know; a field that is too long is said to
+//! be unavailable, never cut to something else.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -12,8 +13,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use crate::transition::name_below;
 use crate::{QueueId, QueueName, Spool};
 
-/// Longest line that is kept.
-const MAX_LINE: usize = 16 * 1024;
+/// Longest line that is kept: more than any that [`append`] is given has.
+const MAX_LINE: usize = 1 << 20;
 
 /// The result of one recipient.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -179,25 +180,31 @@ impl<R: Read> LogReader<R> {
         }
     }
 
-    /// One line without its end, cut at [`MAX_LINE`].
+    /// One line without its end. One that is longer than [`MAX_LINE`] is a line without a name.
     fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut line = Vec::new();
+        let (mut line, mut is_long) = (Vec::new(), false);
         loop {
             let available = self.input.fill_buf()?;
             if available.is_empty() {
-                return Ok(if line.is_empty() { None } else { Some(line) });
+                return Ok(if line.is_empty() && !is_long { None } else { Some(kept(line, is_long)) });
             }
             let end = available.iter().position(|b| *b == b'\n');
             let piece = &available[..end.unwrap_or(available.len())];
-            let room = MAX_LINE - line.len();
-            line.extend_from_slice(&piece[..piece.len().min(room)]);
+            is_long |= line.len() + piece.len() > MAX_LINE;
+            if !is_long {
+                line.extend_from_slice(piece);
+            }
             let used = end.map_or(available.len(), |end| end + 1);
             self.input.consume(used);
             if end.is_some() {
-                return Ok(Some(line));
+                return Ok(Some(kept(line, is_long)));
             }
         }
     }
+}
+
+fn kept(line: Vec<u8>, is_long: bool) -> Vec<u8> {
+    if is_long { b"(too long)".to_vec() } else { line }
 }
 
 /// Puts one line of a paragraph where it belongs.

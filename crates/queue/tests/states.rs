@@ -299,3 +299,16 @@ fn a_log_is_written_as_postfix_writes_it_and_read_back() {
     assert!(!delivery_log::remove(&scratch.spool, QueueName::Defer, &id).unwrap());
     assert!(delivery_log::open(&scratch.spool, QueueName::Defer, &id).unwrap().is_none());
 }
+
+#[test]
+fn a_field_of_a_log_comes_back_whole_or_is_unavailable() {
+    let scratch = Scratch::new();
+    let id = QueueId::parse(b"ABC").unwrap();
+    let entry = |length| Entry { recipient: vec![b'a'; length], status: b"5.1.1".to_vec(), ..Entry::default() };
+    let entries = [entry(600_000), entry(1 << 20), entry(5)];
+    delivery_log::append(&scratch.spool, QueueName::Bounce, &id, &entries, false).unwrap();
+    let mut reader = delivery_log::open(&scratch.spool, QueueName::Bounce, &id).unwrap().unwrap();
+    let recipients: Vec<Vec<u8>> =
+        std::iter::from_fn(|| reader.next_entry().unwrap()).map(|entry| entry.recipient).collect();
+    assert_eq!(recipients, [vec![b'a'; 600_000], b"(recipient address unavailable)".to_vec(), vec![b'a'; 5]]);
+}

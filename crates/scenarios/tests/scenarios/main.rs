@@ -12,6 +12,7 @@ mod durable;
 mod installed;
 mod judged;
 mod kill;
+mod limits;
 mod load;
 mod local;
 mod names;

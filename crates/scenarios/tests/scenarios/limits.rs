@@ -1,0 +1,68 @@
+//! What happens at limits: everything counts, or there is an error with a name; and one message's trouble is no other's.
+
+use scenarios::scenario;
+use testing::{Setup, Sink};
+
+/// Header lines with this many recipients.
+fn blind_copies(count: usize) -> String {
+    let addresses: Vec<String> = (0..count).map(|n| format!("u{n}@elsewhere.test")).collect();
+    addresses.chunks(1000).map(|some| format!("Bcc: {}\n", some.join(",\n "))).collect()
+}
+
+fn named(mail: &testing::Instance, user: &str) -> usize {
+    let reports = testing::maildir::Mail::in_maildir(&mail.maildir(user));
+    reports.iter().map(|report| report.0.matches("\nFinal-Recipient:").count()).sum()
+}
+
+#[test]
+fn a_server_that_refuses_at_great_length_concerns_its_recipients_alone() {
+    scenario(|| {
+        let (hostile, other) = (Sink::v4(), Sink::v4());
+        let line = format!("550-{}\r\n", "x".repeat(2000));
+        hostile.refuse(Some(&format!("{}550 5.7.1 no", line.repeat(99))));
+        let mail = Setup::new().set("relayhost", hostile.next_hop()).set("default_transport", "smtp").build();
+        let map = mail.etc().join("transport");
+        std::fs::write(&map, format!("other.test smtp:{}\n", other.next_hop())).expect("a table");
+        let mut mail = mail;
+        mail.set("transport_maps", &format!("texthash:{}", map.display()));
+        mail.start();
+        let refused: Vec<String> = (0..20).map(|n| format!("u{n}@elsewhere.test")).collect();
+        let mut arguments = vec!["-f", "bob@mail.test"];
+        arguments.extend(refused.iter().map(String::as_str));
+        mail.sendmail(&arguments, "Subject: refused\n\nbody\n");
+        mail.wait_mail("bob", 1);
+        assert_eq!(named(&mail, "bob"), 20);
+        mail.wait_log(&["warning: ", "multi-line response longer than 2048 550-xxxxxxxxxx"]);
+        mail.sendmail(&["-f", "bob@mail.test", "a@other.test"], "Subject: fine\n\nbody\n");
+        mail.wait_log(&["to=<a@other.test>", "status=sent"]);
+        mail.wait_idle();
+    });
+}
+
+#[test]
+fn a_notification_names_every_recipient_that_failed() {
+    scenario(|| {
+        let mail = Setup::new().set("default_transport", "error:5.1.1 no such domain").set("relayhost", "").start();
+        mail.sendmail(&["-f", "bob@mail.test", "-t"], &format!("Subject: many\n{}\nbody\n", blind_copies(10_500)));
+        mail.wait_mail("bob", 1);
+        mail.wait_idle();
+        assert_eq!(named(&mail, "bob"), 10_500);
+    });
+}
+
+#[test]
+fn a_submission_that_is_refused_goes_back_however_many_recipients_it_has() {
+    scenario(|| {
+        let mail = Setup::new().build();
+        let checks = mail.etc().join("checks");
+        std::fs::write(&checks, "/^Subject: bad/ REJECT no\n").expect("a table");
+        let mut mail = mail;
+        mail.set("header_checks", &format!("regexp:{}", checks.display()));
+        mail.start();
+        mail.sendmail(&["-f", "bob@mail.test", "-t"], &format!("Subject: bad\n{}\nbody\n", blind_copies(10_500)));
+        mail.wait_mail("bob", 1);
+        mail.wait_idle();
+        assert_eq!(named(&mail, "bob"), 10_500);
+        assert!(mail.queue_ids("maildrop").is_empty());
+    });
+}
