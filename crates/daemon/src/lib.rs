@@ -16,6 +16,7 @@ mod service;
 mod sessions;
 mod start;
 pub mod threads;
+mod turns;
 mod unix_sockets;
 mod ward;
 

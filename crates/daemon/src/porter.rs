@@ -25,9 +25,12 @@ use sys::process::{Spawn, own_program, spawn};
 pub use client::{Porter, PorterError};
 
 use crate::service::Outside;
+use crate::start::MOST_PROCESSES;
 
 /// The argument that makes a daemon's program a porter.
 const PORTER: &str = "--porter";
+/// The argument that says whose it is: the mail system's own user, whose processes are counted.
+const OWNED: &str = "owned";
 /// The descriptor that the socket to the worker has in a porter.
 const DESCRIPTOR: i32 = 3;
 
@@ -56,18 +59,22 @@ pub fn run_as_porter(program: &str) -> Option<ExitCode> {
     }
     // The name in ps(1).
     let _ = std::fs::write("/proc/self/comm", format!("{program}-porter"));
-    let duties: Vec<Outside> = arguments.filter_map(|word| Outside::parse(word.to_str()?)).collect();
-    Some(match serve(&duties) {
+    let words: Vec<String> = arguments.map(|word| word.to_string_lossy().into_owned()).collect();
+    let duties: Vec<Outside> = words.iter().filter_map(|word| Outside::parse(word)).collect();
+    Some(match serve(&duties, words.iter().any(|word| word == OWNED)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     })
 }
 
-fn serve(duties: &[Outside]) -> io::Result<()> {
+fn serve(duties: &[Outside], is_owned: bool) -> io::Result<()> {
     let socket = sys::descriptor::inherit(DESCRIPTOR)?;
     let walls = Walls::prepare(&needs(duties)).map_err(io::Error::other)?;
     sys::privilege::drop_capabilities()?;
     sys::privilege::forbid_new_privileges()?;
+    if is_owned {
+        sys::privilege::limit_processes(MOST_PROCESSES)?;
+    }
     walls.close().map_err(io::Error::other)?;
     server::serve(socket, duties.into())
 }
@@ -81,7 +88,8 @@ fn needs(duties: &[Outside]) -> Needs {
 /// Starts the porter of `program`; `owner` is whose rights it has, if not the caller's own.
 pub(crate) fn start(program: &'static str, duties: &[Outside], owner: Option<Identity>) -> io::Result<Porter> {
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
-    let words = [program, PORTER].into_iter().chain(duties.iter().map(|duty| duty.word()));
+    let words = [program, PORTER].into_iter().chain(owner.is_some().then_some(OWNED));
+    let words = words.chain(duties.iter().map(|duty| duty.word()));
     // It ends when our end of the socket does; it is nobody's to wait for.
     drop(spawn(&Spawn {
         path: own_program()?,

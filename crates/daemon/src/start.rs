@@ -22,6 +22,7 @@ use crate::context::{Context, Flow, Tables};
 use crate::sandbox::needs;
 use crate::service::{Service, Skeleton};
 use crate::sessions::{Limits, Sockets, Transport, batch_log, log_panics, serve};
+use crate::turns::Counter;
 
 /// Why a daemon cannot start. Display is the text behind `fatal: `.
 #[derive(Debug)]
@@ -71,6 +72,7 @@ pub fn run<W: Worker>(service: &'static Service) -> ExitCode {
 /// (a container without that right) a worker goes on without, unless master.cf wants it; master has said so.
 fn confine(service: &'static Service, config: &Config, chroot: bool) -> Result<(), StartError> {
     let walls = sandbox::Walls::prepare(&needs(service, config))?;
+    let is_root_started = is_root();
     if let Some(owner) = mail_owner(config)? {
         match nix::unistd::chroot(".") {
             Ok(()) => std::env::set_current_dir("/")?,
@@ -82,6 +84,10 @@ fn confine(service: &'static Service, config: &Config, chroot: bool) -> Result<(
     }
     sys::privilege::drop_capabilities()?;
     sys::privilege::forbid_new_privileges()?;
+    // Not where the caller's own processes count.
+    if is_root_started {
+        sys::privilege::limit_processes(if service.threads { MOST_PROCESSES } else { 0 })?;
+    }
     walls.close()?;
     Ok(())
 }
@@ -139,8 +145,9 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
         return Err(StartError(format!("{name} is not implemented: {} does not serve while it is set", service.name)));
     }
     let worker = Rc::new(W::start(&context)?);
+    let turns = Counter::new();
     confine(service, &context.config, arguments.chroot)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime(turns)?;
     drop(ManuallyDrop::into_inner(held));
     let watchdog = context.config.get(param::DAEMON_TIMEOUT)?;
     tokio::task::LocalSet::new().block_on(&runtime, async move {
@@ -150,6 +157,19 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     })?;
     Ok(())
 }
+
+/// One thread for all sessions; those that wait for the disk are few.
+fn runtime(turns: Counter) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().max_blocking_threads(BLOCKING_THREADS);
+    turns.watch(&mut builder);
+    builder.build()
+}
+
+/// Threads of a worker that wait for the disk at the same time; more work waits for one of them.
+const BLOCKING_THREADS: usize = 64;
+/// Processes and threads that the user of the mail system may have, as far as one with threads is concerned.
+pub(crate) const MOST_PROCESSES: u64 = 8192;
 
 /// The command line and main.cf, with the log set up before anything of them is refused: the reason is for the operator.
 fn understand(service: &Service) -> Result<(Arguments, Config, Terminal), StartError> {

@@ -65,6 +65,24 @@ pub fn drop_capabilities() -> io::Result<()> {
     Ok(())
 }
 
+/// Lowers the limit on processes and threads of this process's user, as this process is concerned (RLIMIT_NPROC). Never
+/// raises it.
+///
+/// # Errors
+/// Those of getrlimit(2) and setrlimit(2).
+pub fn limit_processes(most: u64) -> io::Result<()> {
+    #[cfg(not(any(target_os = "illumos", target_os = "solaris", target_os = "haiku", target_os = "aix")))]
+    {
+        use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NPROC)?;
+        // Where the type is narrower, no limit is that high.
+        let most = rlim_t::try_from(most).unwrap_or(rlim_t::MAX);
+        setrlimit(Resource::RLIMIT_NPROC, soft.min(most), hard.min(most))?;
+    }
+    let _ = most;
+    Ok(())
+}
+
 /// Raises the limit on open descriptors to what the hard limit allows, and returns it.
 ///
 /// # Errors
