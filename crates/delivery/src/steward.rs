@@ -11,7 +11,7 @@
 //! [carrier]: crate::carrier
 
 mod client;
-mod packet;
+pub mod packet;
 
 use std::collections::HashMap;
 use std::ffi::OsString;

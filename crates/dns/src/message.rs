@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::RecordType;
+use crate::answer::{Answer as Follow, follow};
 use crate::name::Name;
 
 const HEADER: usize = 12;
@@ -145,6 +146,28 @@ impl Answer {
             at = next;
         }
         Ok(records)
+    }
+}
+
+/// What a message says, in words, as an answer to the question of its own number about this name and type: what is understood
+/// of a stranger's bytes. `None`: it is no answer to that, or a broken one.
+#[must_use]
+pub fn understood(message: &[u8], name: &str, record_type: RecordType) -> Option<Vec<String>> {
+    let [id] = words(message, 0)?;
+    let question = Question { id, name: Name::parse(name)?, record_type, edns: false, trust_ad: false };
+    let Heard::Answer(answer) = Answer::read(message.to_vec(), &question) else { return None };
+    let records = answer.records().ok()?;
+    let pick = |data: &Data| match (record_type, data) {
+        (RecordType::A | RecordType::Aaaa, Data::Address(address)) => Some(address.to_string()),
+        (RecordType::Mx, Data::Exchanger(preference, name)) => Some(format!("{preference} {name}")),
+        (RecordType::Ns, Data::NameServer(name)) | (RecordType::Ptr, Data::Pointer(name)) => Some(name.to_string()),
+        (RecordType::Txt, Data::Text(text)) => Some(text.escape_ascii().to_string()),
+        _ => None,
+    };
+    match follow(&question.name, &records, pick) {
+        Follow::Found(found) => Some(found),
+        Follow::Alias(name) => Some(vec![format!("see {name}")]),
+        Follow::Nothing | Follow::Loop => Some(Vec::new()),
     }
 }
 

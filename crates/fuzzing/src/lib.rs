@@ -7,8 +7,10 @@
 
 mod addresses;
 mod configuration;
+mod frames;
 mod long_texts;
 mod message_text;
+mod name_service;
 mod networks;
 mod pieces;
 mod plain_text;
@@ -22,8 +24,10 @@ mod tables;
 
 pub use addresses::*;
 pub use configuration::*;
+pub use frames::*;
 pub use long_texts::*;
 pub use message_text::*;
+pub use name_service::*;
 pub use networks::*;
 pub use plain_text::*;
 pub use queue_files::*;
@@ -82,5 +86,9 @@ targets! {
     destinations,
     attribute_lists,
     queue_listing,
+    frames,
+    helper_packets,
+    dns_answers,
+    resolver_files,
     long_text,
 }

@@ -84,6 +84,17 @@ pub(crate) fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<T, String> {
     if used == body.len() { Ok(value) } else { Err(format!("{} bytes behind the message", body.len() - used)) }
 }
 
+/// A complete frame as it is written when it is read as a value of the type: what one process understands of the bytes of
+/// another.
+///
+/// # Errors
+/// It is no such value.
+pub fn read_and_written<T: Serialize + DeserializeOwned>(frame: &[u8]) -> Result<Vec<u8>, String> {
+    let mut written = Vec::new();
+    encode(&decode::<T>(frame)?, &mut written)?;
+    Ok(written)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

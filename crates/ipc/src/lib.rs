@@ -23,5 +23,6 @@ pub mod rewrite;
 
 pub use bounds::{Chunk, chunks, cut};
 pub use channel::{Channel, Client, IpcError, Server, Service};
+pub use codec::read_and_written;
 pub use pool::Pool;
 pub use questions::Questions;

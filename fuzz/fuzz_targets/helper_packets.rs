@@ -1,0 +1,3 @@
+//! `fuzzing::helper_packets` under libFuzzer.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::helper_packets(data));

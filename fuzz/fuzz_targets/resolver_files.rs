@@ -1,0 +1,3 @@
+//! `fuzzing::resolver_files` under libFuzzer.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::resolver_files(data));
