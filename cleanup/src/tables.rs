@@ -32,7 +32,7 @@ impl Tables {
     /// Opens them. A table that cannot be opened is logged, and fails when it is used.
     pub fn open(config: &Config) -> Result<Self, StartError> {
         let addresses = |param| maps(config, param, OpenFlags::default());
-        let patterns = |param| maps(config, param, OpenFlags { keep_case: true, ..OpenFlags::default() });
+        let patterns = |param| maps(config, param, OpenFlags { keep_case: true, bytes: true, ..OpenFlags::default() });
         // virtual_maps is the name that virtual_alias_maps had; its default refers to it.
         Ok(Tables {
             sender_canonical: addresses(param::SENDER_CANONICAL_MAPS)?,

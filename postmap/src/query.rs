@@ -10,13 +10,21 @@ use crate::build::{key, writer};
 use crate::options::Options;
 use crate::run::Program;
 
-/// Longest key that is read from standard input.
-const MAX_KEY: u64 = 64 << 10;
+/// Longest key that is read from standard input, bytes.
+const MAX_KEY: u64 = 1 << 20;
 
 /// Prints the value of a key, or for `-` every key of standard input that is there, with its value.
 pub(crate) fn query(options: &Options, config: &Config, spec: &Spec, wanted: &[u8]) -> Result<bool, String> {
     let table = table(options, config, spec)?;
-    let ask = |key: &[u8]| table.lookup(key).map_err(|error| format!("table {spec}: query error: {}", error.reason()));
+    let ask = |key: &[u8]| {
+        let value = table.lookup(key).map_err(|error| error.to_string())?;
+        if value.as_ref().is_some_and(Vec::is_empty) {
+            let key = text::printable(key);
+            logging::warning!("table {spec}: key {key}: empty string result is not allowed");
+            logging::warning!("table {spec} should return NO RESULT in case of NOT FOUND");
+        }
+        Ok::<_, String>(value)
+    };
     if wanted != b"-" {
         let value = ask(wanted)?;
         if let Some(value) = &value {
@@ -80,17 +88,22 @@ fn table(options: &Options, config: &Config, spec: &Spec) -> Result<Arc<dyn Tabl
     open(&spec.to_string(), &settings, flags).map_err(|error| error.to_string())
 }
 
-/// Each line of standard input is a key.
+/// Each line of standard input is a key, as far as its first NUL.
 fn keys(mut each: impl FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
     let mut input = stdin().lock();
-    loop {
+    for number in 1.. {
         let mut line = Vec::new();
         let read = input.by_ref().take(MAX_KEY).read_until(b'\n', &mut line);
         if read.map_err(|error| format!("read standard input: {error}"))? == 0 {
-            return Ok(());
+            break;
         }
-        each(line.trim_ascii_end())?;
+        let key = line.strip_suffix(b"\n").unwrap_or(&line);
+        if key.len() as u64 == MAX_KEY {
+            return Err(format!("standard input, line {number}: a key of {MAX_KEY} bytes or more"));
+        }
+        each(key.split(|&byte| byte == 0).next().unwrap_or_default())?;
     }
+    Ok(())
 }
 
 fn print(parts: &[&[u8]]) -> Result<(), String> {

@@ -64,7 +64,7 @@ pub fn pattern_tables(data: &[u8]) {
     let (choice, data) = choices(data);
     let [key, other, text] = fields(data);
     let kind = [Kind::Cidr, Kind::Pcre, Kind::Regexp, Kind::Texthash][usize::from(choice & 3)];
-    let flags = OpenFlags { keep_case: choice & 4 != 0, alias_syntax: false, no_substitution: choice & 8 != 0 };
+    let flags = OpenFlags { keep_case: choice & 4 != 0, no_substitution: choice & 8 != 0, ..OpenFlags::default() };
     let Ok(table) = lookup::of_text(kind, text, &Settings::default(), flags) else { return };
     for key in [key, other, b"", b"192.0.2.1"] {
         if let Ok(Some(value)) = table.lookup(key) {

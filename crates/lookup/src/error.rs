@@ -74,6 +74,8 @@ impl fmt::Display for TableError {
         let TableError { table, reason, unavailable } = self;
         if *unavailable {
             write!(f, "{table} is unavailable. {reason}")
+        } else if reason.is_empty() {
+            write!(f, "table {table}: query error")
         } else {
             write!(f, "table {table}: query error: {reason}")
         }

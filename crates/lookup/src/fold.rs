@@ -14,16 +14,6 @@ pub fn fold(key: &[u8], utf8: bool) -> Vec<u8> {
     key.to_ascii_lowercase()
 }
 
-/// Whether a key can be in a table whose keys are UTF-8; logged if not, because no search will ever find it.
-pub(crate) fn is_searchable(table: &str, key: &[u8]) -> bool {
-    let valid = std::str::from_utf8(key).is_ok();
-    if !valid {
-        let key = text::printable(key);
-        logging::warning!("{table}: non-UTF-8 key \"{key}\": malformed UTF-8 or invalid codepoint");
-    }
-    valid
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ use crate::table::fixed::{Environ, Fail, Static, Unavailable};
 use crate::table::lmdb::Lmdb;
 use crate::table::memory::Memory;
 use crate::table::regex::Regex;
+use crate::table::utf8::Utf8;
 use config::{Config, param};
 
 use crate::{Kind, OpenError, Spec, Stamp, Table};
@@ -47,6 +48,8 @@ impl From<&Config> for Settings {
 pub struct OpenFlags {
     /// Keys are looked up as they are, without folding to lower case.
     pub keep_case: bool,
+    /// Keys are content, which need not be UTF-8, and not addresses or names.
+    pub bytes: bool,
     /// Source text of a hash table without an index is an alias file.
     pub alias_syntax: bool,
     /// Results of patterns must not contain parts of the key ($1), because they are trusted.
@@ -55,10 +58,12 @@ pub struct OpenFlags {
 
 impl OpenFlags {
     /// For alias_maps and alias_database.
-    pub const ALIASES: OpenFlags = OpenFlags { keep_case: false, alias_syntax: true, no_substitution: true };
+    pub const ALIASES: OpenFlags =
+        OpenFlags { keep_case: false, bytes: false, alias_syntax: true, no_substitution: true };
 
     /// For tables whose results name transports, commands or files.
-    pub const TRUSTED: OpenFlags = OpenFlags { keep_case: false, alias_syntax: false, no_substitution: true };
+    pub const TRUSTED: OpenFlags =
+        OpenFlags { keep_case: false, bytes: false, alias_syntax: false, no_substitution: true };
 }
 
 /// Opens a table.
@@ -67,18 +72,22 @@ impl OpenFlags {
 /// The name is no `type:name`, the type is unknown here, or the file cannot be opened. The error displays as the
 /// sentence for the log.
 pub fn open(text: &str, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn Table>, OpenError> {
-    let spec = Spec::parse(text)?;
+    let table = unguarded(&Spec::parse(text)?, settings, flags)?;
+    Ok(if settings.utf8 && !flags.bytes { Arc::new(Utf8(table)) } else { table })
+}
+
+fn unguarded(spec: &Spec, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn Table>, OpenError> {
     let name = spec.to_string();
     let path = spec.name.as_str();
     Ok(match spec.kind {
         Kind::Lmdb => Arc::new(Lmdb::open(name, &spec.index_path(), path, settings, flags)?),
-        Kind::Hash | Kind::Btree => return indexed(&spec, settings, flags),
+        Kind::Hash | Kind::Btree => return indexed(spec, settings, flags),
         Kind::Texthash => {
             let flags = OpenFlags { alias_syntax: false, ..flags };
             Arc::new(Memory::from_file(name, path, None, settings, flags)?)
         }
         Kind::Inline => Arc::new(Memory::inline(name, path, settings, flags)?),
-        Kind::Static => Arc::new(Static::new(name, path)),
+        Kind::Static => Arc::new(Static::new(name, path)?),
         Kind::Cidr => Arc::new(Cidr::open(name, path)?),
         Kind::Environ => Arc::new(Environ { name }),
         Kind::Fail => Arc::new(Fail { name }),
@@ -95,7 +104,7 @@ pub fn of_text(kind: Kind, text: &[u8], settings: &Settings, flags: OpenFlags) -
     Ok(match kind {
         Kind::Texthash => Arc::new(Memory::of_text(name, text, settings, flags)),
         Kind::Cidr => Arc::new(Cidr::parse(name, "(text)", text)),
-        Kind::Pcre | Kind::Regexp => Arc::new(Regex::parse(name, "(text)", text, kind, flags)),
+        Kind::Pcre | Kind::Regexp => Arc::new(Regex::of_text(name, "(text)", text, kind, flags)),
         other => return Err(OpenError::UnsupportedType(other.as_str().to_owned())),
     })
 }

@@ -30,6 +30,8 @@ pub struct Entry {
 pub struct Problem {
     /// The line, if the message names one.
     pub line: Option<usize>,
+    /// The last line, if it names several.
+    pub last: Option<usize>,
     /// What is wrong.
     pub text: String,
 }
@@ -37,14 +39,15 @@ pub struct Problem {
 impl Problem {
     /// The whole sentence.
     pub fn in_file(&self, file: &str) -> String {
-        match self.line {
-            Some(line) => format!("{file}, line {line}: {}", self.text),
-            None => format!("{file}: {}", self.text),
+        match (self.line, self.last) {
+            (Some(line), Some(last)) => format!("{file}, line {line}-{last}: {}", self.text),
+            (Some(line), None) => format!("{file}, line {line}: {}", self.text),
+            (None, _) => format!("{file}: {}", self.text),
         }
     }
 
     pub(crate) fn at(line: usize, text: impl Into<String>) -> Self {
-        Problem { line: Some(line), text: text.into() }
+        Problem { line: Some(line), last: None, text: text.into() }
     }
 }
 
@@ -54,12 +57,16 @@ impl fmt::Display for Problem {
     }
 }
 
+/// How much of a line without a beginning is shown, in characters.
+const SHOWN: usize = 30;
+
 /// The logical lines of a text. Empty lines and lines whose first visible character is `#` are skipped, even between
 /// a line and its continuation; a line that begins with white space continues the one before.
 pub fn logical_lines(text: &[u8]) -> (Vec<LogicalLine>, Vec<Problem>) {
     let mut lines: Vec<LogicalLine> = Vec::new();
     let mut problems = Vec::new();
     let mut orphan: Option<Vec<u8>> = None;
+    let mut ends: Vec<usize> = Vec::new();
     for (index, line) in text.split(|&b| b == b'\n').enumerate() {
         let visible = line.trim_ascii_start();
         if visible.is_empty() || visible[0] == b'#' {
@@ -67,21 +74,30 @@ pub fn logical_lines(text: &[u8]) -> (Vec<LogicalLine>, Vec<Problem>) {
         }
         if visible.len() == line.len() {
             lines.push(LogicalLine { number: index + 1, text: line.to_vec() });
-        } else if let Some(last) = lines.last_mut() {
+            ends.push(index + 1);
+        } else if let (Some(last), Some(end)) = (lines.last_mut(), ends.last_mut()) {
             last.text.extend_from_slice(line);
+            *end = index + 1;
         } else {
             orphan.get_or_insert_default().extend_from_slice(line);
         }
     }
     if let Some(orphan) = orphan {
-        let shown = String::from_utf8_lossy(&orphan).into_owned();
-        let text = format!("logical line must not start with whitespace: \"{shown}\"");
-        problems.push(Problem { line: None, text });
+        let shown = String::from_utf8_lossy(&orphan);
+        let short: String = shown.chars().take(SHOWN).collect();
+        let dots = if shown.chars().count() > SHOWN { "..." } else { "" };
+        let text = format!("logical line must not start with whitespace: \"{short}{dots}\"");
+        problems.push(Problem { line: None, last: None, text });
     }
-    for line in &mut lines {
+    for (line, end) in lines.iter_mut().zip(ends) {
         // A line ends for every reader where it ends for those that are written in C.
-        let end = line.text.iter().position(|&b| b == 0).unwrap_or(line.text.len());
-        line.text.truncate(line.text[..end].trim_ascii_end().len());
+        let null = line.text.iter().position(|&b| b == 0);
+        if null.is_some() {
+            let last = (end > line.number).then_some(end);
+            problems.push(Problem { last, ..Problem::at(line.number, "text after null byte may be ignored") });
+        }
+        let length = null.unwrap_or(line.text.len());
+        line.text.truncate(line.text[..length].trim_ascii_end().len());
     }
     (lines, problems)
 }
@@ -185,6 +201,7 @@ mod tests {
             texts,
             [
                 "f, line 2: non-UTF-8 input \"? c\" -- ignoring this line",
+                "f, line 3: text after null byte may be ignored",
                 "f, line 3: expected format: key whitespace value"
             ]
         );

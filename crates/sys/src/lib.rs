@@ -15,6 +15,8 @@ pub mod open;
 pub mod place;
 pub mod privilege;
 pub mod process;
+#[cfg(feature = "regex")]
+pub mod regex;
 pub mod storage;
 pub mod time;
 pub mod watch;

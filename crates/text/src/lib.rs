@@ -12,7 +12,7 @@ mod system_error;
 pub mod xtext;
 
 pub use json::json_string;
-pub use list::{StrayComment, group, split_list, split_list_before_comment, words};
+pub use list::{BraceError, StrayComment, braced, group, split_items, split_list, split_list_before_comment, words};
 pub use options::{OptionError, Options};
 pub use sanitize::{c_escape, c_unescape, printable, printable_ascii, printable_into};
 pub use system_error::system_error;

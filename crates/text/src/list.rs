@@ -72,6 +72,59 @@ fn is_separator(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n' | ',')
 }
 
+/// Why a text is not a group in braces. Displays as the sentence for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BraceError {
+    /// It does not begin with a brace.
+    NoneAtStart(String),
+    /// Its brace is not closed.
+    NotClosed(String),
+    /// Something follows the closing brace.
+    TextAfter(String),
+}
+
+impl fmt::Display for BraceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BraceError::NoneAtStart(text) => write!(f, "no '{{' at start of text in \"{text}\""),
+            BraceError::NotClosed(text) => write!(f, "missing '}}' in \"{text}\""),
+            BraceError::TextAfter(text) => write!(f, "syntax error after '}}' in \"{text}\""),
+        }
+    }
+}
+
+impl std::error::Error for BraceError {}
+
+/// The inside of a text that is one group in braces, without the blanks around it.
+///
+/// # Errors
+/// The text is no group.
+pub fn braced(text: &str) -> Result<&str, BraceError> {
+    if !text.starts_with('{') {
+        return Err(BraceError::NoneAtStart(text.to_owned()));
+    }
+    match group_length(text) {
+        None => Err(BraceError::NotClosed(text.to_owned())),
+        Some(length) if length < text.len() => Err(BraceError::TextAfter(text.to_owned())),
+        Some(length) => Ok(text[1..length - 1].trim()),
+    }
+}
+
+/// The items of a list as they stand there, up to a separator: a group keeps its braces and what touches it.
+pub fn split_items(text: &str) -> Vec<&str> {
+    let mut rest = text;
+    let mut items = Vec::new();
+    loop {
+        rest = rest.trim_start_matches(is_separator);
+        if rest.is_empty() {
+            return items;
+        }
+        let (item, after) = rest.split_at(word_length(rest));
+        items.push(item);
+        rest = after;
+    }
+}
+
 /// The length of the item that starts the text: separators between braces are part of it.
 fn word_length(text: &str) -> usize {
     let mut depth = 0usize;
@@ -125,6 +178,19 @@ mod tests {
     fn items_are_separated_by_any_mix_of_blanks_and_commas() {
         assert_eq!(split_list(" a,b\t c ,,\n d"), ["a", "b", "c", "d"]);
         assert_eq!(split_list(", ,"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_text_in_braces_has_nothing_around_them() {
+        assert_eq!(braced("{ a {b} }"), Ok("a {b}"));
+        for (text, wrong) in [
+            ("a", "no '{' at start of text in \"a\""),
+            ("{a", "missing '}' in \"{a\""),
+            ("{a}{b}", "syntax error after '}' in \"{a}{b}\""),
+        ] {
+            assert_eq!(braced(text).unwrap_err().to_string(), wrong);
+        }
+        assert_eq!(split_items("{a b}c, d {e}"), ["{a b}c", "d", "{e}"]);
     }
 
     #[test]

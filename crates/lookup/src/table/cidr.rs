@@ -7,9 +7,9 @@ use std::net::IpAddr;
 
 use net::Cidr as Network;
 
-use super::pattern::{Rule, Rules, split_word};
+use super::pattern::{self, Remarks, Rule, Rules, split_keyword, split_marks, split_word};
 use crate::source::LogicalLine;
-use crate::{OpenError, Stamp, Table, TableError, file};
+use crate::{OpenError, Stamp, Table, TableError};
 
 /// An open cidr table.
 pub(crate) struct Cidr {
@@ -27,23 +27,17 @@ impl Cidr {
     /// Reads the table; bad lines are logged and skipped.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file cannot be read, or the rules in the name are not in braces.
     pub(crate) fn open(name: String, path: &str) -> Result<Self, OpenError> {
-        if let Some(text) = super::pattern::inline(path) {
-            return Ok(Cidr::parse(name, path, &text));
-        }
-        let stamp = Stamp::of(path);
-        let text = file::read(path).map_err(|error| OpenError::file(format!("open {path}"), &error))?;
-        let mut table = Cidr::parse(name, path, &text);
-        table.stamp = Some(stamp);
-        Ok(table)
+        let (text, stamp) = pattern::read("cidr", path)?;
+        Ok(Cidr { stamp, ..Cidr::parse(name, path, &text) })
     }
 
     /// Reads a table from its text.
     pub(crate) fn parse(name: String, path: &str, text: &[u8]) -> Self {
-        let (rules, problems) = Rules::parse(text, rule);
-        for problem in problems {
-            logging::warning!("cidr map {}", problem.in_file(path));
+        let (rules, sentences) = Rules::parse("cidr", path, text, rule);
+        for sentence in sentences {
+            logging::warning!("{sentence}");
         }
         Cidr { name, rules, stamp: None }
     }
@@ -56,11 +50,8 @@ impl Table for Cidr {
 
     fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
         let Some(address) = net::address::parse(key) else { return Ok(None) };
-        let found = self.rules.find(|pattern| Ok(pattern.matches(address).then_some(())));
-        match found {
-            Ok(found) => Ok(found.map(|((), value)| value.clone())),
-            Err(reason) => Err(TableError::failed(&self.name, reason)),
-        }
+        let found = self.rules.find(|pattern, _| pattern.matches(address).then_some(()));
+        Ok(found.map(|((), value)| value.clone()))
     }
 
     fn partial_keys(&self) -> bool {
@@ -73,14 +64,12 @@ impl Table for Cidr {
 }
 
 impl Pattern {
-    fn parse(text: &[u8]) -> Result<Self, String> {
-        let bangs = text.iter().take_while(|&&b| b == b'!').count();
-        let text = text[bangs..].trim_ascii();
+    fn parse(negated: bool, text: &[u8]) -> Result<Self, String> {
         if text.is_empty() {
             return Err("no address pattern: skipping this rule".to_owned());
         }
         let network = Network::parse(text).map_err(|error| format!("{error}: skipping this rule"))?;
-        Ok(Pattern { network, negated: bangs % 2 == 1 })
+        Ok(Pattern { network, negated })
     }
 
     fn matches(&self, address: IpAddr) -> bool {
@@ -88,20 +77,22 @@ impl Pattern {
     }
 }
 
-fn rule(line: &LogicalLine, _notes: &mut Vec<String>) -> Result<Rule<Pattern, Vec<u8>>, String> {
-    let (word, rest) = split_word(&line.text);
+fn rule(line: &LogicalLine, remarks: &mut Remarks<'_>) -> Result<Rule<Pattern, Vec<u8>>, String> {
+    let (word, rest) = split_keyword(&line.text);
     if word.eq_ignore_ascii_case(b"if") {
-        return Pattern::parse(rest).map(Rule::If);
+        let (negated, network) = split_marks(rest);
+        return Pattern::parse(negated, network.trim_ascii()).map(Rule::If);
     }
     if word.eq_ignore_ascii_case(b"endif") {
-        return if rest.is_empty() { Ok(Rule::Endif) } else { Err("garbage after ENDIF".to_owned()) };
+        return match (rest.trim_ascii(), remarks.inside_if()) {
+            (b"", true) => Ok(Rule::Endif),
+            (b"", false) => Err("ENDIF without IF: skipping this rule".to_owned()),
+            _ => Err("garbage after ENDIF: skipping this rule".to_owned()),
+        };
     }
-    let text = line.text.trim_ascii();
-    let bangs = text.iter().take_while(|&&b| b == b'!' || b.is_ascii_whitespace()).count();
-    let (pattern, value) = split_word(&text[bangs..]);
-    let mut negated = vec![b'!'; text[..bangs].iter().filter(|&&b| b == b'!').count()];
-    negated.extend_from_slice(pattern);
-    let pattern = Pattern::parse(&negated)?;
+    let (negated, rest) = split_marks(&line.text);
+    let (network, value) = split_word(rest);
+    let pattern = Pattern::parse(negated, network)?;
     if value.is_empty() {
         return Err("no lookup result: skipping this rule".to_owned());
     }

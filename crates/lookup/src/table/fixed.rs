@@ -1,6 +1,6 @@
 //! Tables without a file: static, environ, fail, and what stands in for a table that could not be opened.
 
-use crate::{Table, TableError};
+use crate::{OpenError, Table, TableError};
 
 /// `static:VALUE`: the same value for every key, whole keys only.
 pub(crate) struct Static {
@@ -10,12 +10,13 @@ pub(crate) struct Static {
 
 impl Static {
     /// The value may stand in braces, then it may hold blanks.
-    pub(crate) fn new(name: String, text: &str) -> Self {
-        let value = match text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-            Some(inner) => inner.trim(),
-            None => text,
-        };
-        Static { name, value: value.as_bytes().to_vec() }
+    ///
+    /// # Errors
+    /// A brace that is not closed, or something behind it.
+    pub(crate) fn new(name: String, text: &str) -> Result<Self, OpenError> {
+        let value = if text.starts_with('{') { text::braced(text) } else { Ok(text) };
+        let value = value.map_err(|error| OpenError::Syntax(format!("bad static:name syntax: {error}")))?;
+        Ok(Static { name, value: value.as_bytes().to_vec() })
     }
 }
 

@@ -54,9 +54,6 @@ impl Table for Lmdb {
 
     /// As postmap writes it by default, with a NUL at the end of the key, and then without.
     fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
-        if self.utf8 && !crate::fold::is_searchable(&self.name, key) {
-            return Ok(None);
-        }
         let mut key = if self.fold { fold(key, self.utf8) } else { key.to_vec() };
         if key.is_empty() || key.len() >= MAX_KEY {
             return Ok(None);

@@ -43,20 +43,21 @@ impl Memory {
         table.stamps.extend(watch.map(Stamp::of));
         table.stamps.push(Stamp::of(path));
         let text = file::read(path).map_err(|error| OpenError::file(format!("open database {path}"), &error))?;
-        table.add_text(path, &text, settings, flags);
+        // What stands for an index leaves out what postmap would; a table that is a text has every line.
+        table.add_text(path, &text, settings.utf8 && watch.is_some(), flags);
         Ok(table)
     }
 
     /// The table of a source text.
     pub(crate) fn of_text(name: String, text: &[u8], settings: &Settings, flags: OpenFlags) -> Self {
         let mut table = Memory::new(name, settings, flags);
-        table.add_text("(text)", text, settings, flags);
+        table.add_text("(text)", text, false, flags);
         table
     }
 
-    fn add_text(&mut self, file: &str, text: &[u8], settings: &Settings, flags: OpenFlags) {
+    fn add_text(&mut self, file: &str, text: &[u8], without_malformed: bool, flags: OpenFlags) {
         let entries = if flags.alias_syntax { alias::entries } else { source::entries };
-        let (entries, problems) = entries(text, settings.utf8);
+        let (entries, problems) = entries(text, without_malformed);
         self.add(file, entries, problems);
     }
 
@@ -65,18 +66,23 @@ impl Memory {
     /// # Errors
     /// No braces around the entries, or an entry without `=`.
     pub(crate) fn inline(name: String, text: &str, settings: &Settings, flags: OpenFlags) -> Result<Self, OpenError> {
-        let syntax =
-            |reason: &str| OpenError::Syntax(format!("{reason}: \"{name}\"; need \"inline:{{name=value...}}\""));
-        let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        let inner = inner.ok_or_else(|| syntax("bad syntax"))?;
-        let mut table = Memory::new(name.clone(), settings, flags);
-        let items = text::split_list(inner);
+        let syntax = |reason: &dyn std::fmt::Display| {
+            OpenError::Syntax(format!("{reason}: \"{name}\"; need \"inline:{{name=value...}}\""))
+        };
+        let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).filter(|inner| !inner.is_empty());
+        let inner = inner.ok_or_else(|| syntax(&"bad syntax"))?;
+        let items = text::split_items(inner);
         if items.is_empty() {
-            return Err(syntax("bad syntax"));
+            return Err(syntax(&"empty table"));
         }
+        let mut table = Memory::new(name.clone(), settings, flags);
         for item in items {
-            let (key, value) = item.split_once('=').ok_or_else(|| syntax("missing '=' after attribute name"))?;
-            table.insert(key.trim().as_bytes(), value.trim().as_bytes());
+            let item = match item.starts_with('{') {
+                true => text::braced(item).map_err(|error| syntax(&error))?,
+                false => item,
+            };
+            let entry = item.split_once('=').ok_or_else(|| syntax(&"missing '=' after attribute name"))?;
+            table.set(entry.0.trim().as_bytes(), entry.1.trim().as_bytes());
         }
         Ok(table)
     }
@@ -91,7 +97,7 @@ impl Memory {
         for entry in entries {
             if !self.insert(&entry.key, &entry.value) {
                 let key = String::from_utf8_lossy(&entry.key).into_owned();
-                problems.push(Problem { line: Some(entry.line), text: format!("duplicate entry: \"{key}\"") });
+                problems.push(Problem::at(entry.line, format!("duplicate entry: \"{key}\"")));
             }
         }
         problems.sort_by_key(|problem| problem.line);
@@ -111,6 +117,13 @@ impl Memory {
         true
     }
 
+    /// The last value of a key counts.
+    fn set(&mut self, key: &[u8], value: &[u8]) {
+        if !self.insert(key, value) {
+            self.entries.insert(self.folded(key), value.to_vec());
+        }
+    }
+
     fn folded(&self, key: &[u8]) -> Vec<u8> {
         if self.fold { fold(key, self.utf8) } else { key.to_vec() }
     }
@@ -122,9 +135,6 @@ impl Table for Memory {
     }
 
     fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
-        if self.utf8 && !crate::fold::is_searchable(&self.name, key) {
-            return Ok(None);
-        }
         Ok(self.entries.get(&self.folded(key)).cloned())
     }
 

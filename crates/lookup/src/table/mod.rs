@@ -5,5 +5,7 @@ pub(crate) mod fixed;
 pub(crate) mod lmdb;
 pub(crate) mod memory;
 pub(crate) mod pattern;
+mod program;
 pub(crate) mod regex;
 mod template;
+pub(crate) mod utf8;

@@ -1,54 +1,97 @@
 //! pcre: and regexp: `/pattern/flags result`, in order; the first pattern that matches decides.
 //!
-//! Both are matched by PCRE2, byte by byte. For regexp that means: POSIX extended syntax as far as Perl's agrees with it,
-//! and of several alternatives the first that matches, not the longest; basic syntax (flag `x`) is refused. PCRE2's limit
-//! on backtracking holds: a pattern that reaches it on some input is an error of the lookup, not a hang.
+//! The engines have limits of their own on what a pattern may cost. One that reaches them does not match, and says so in
+//! the log: mail goes on, as it does with any other rule that has no opinion.
 
-use pcre2::bytes::{Regex as Program, RegexBuilder};
+use sys::regex::Groups;
 
-use super::pattern::{Rule, Rules, inline, split_word};
-use super::template::Template;
+use super::pattern::{self, Remarks, Rule, Rules, split_keyword, split_marks};
+use super::program::{Program, Syntax};
+use super::template::{Template, TemplateError};
 use crate::source::LogicalLine;
-use crate::{Kind, OpenError, OpenFlags, Stamp, Table, TableError, file};
+use crate::{Kind, OpenError, OpenFlags, Stamp, Table, TableError};
 
 /// An open pcre or regexp table.
 pub(crate) struct Regex {
     name: String,
+    kind: Kind,
+    path: String,
     rules: Rules<Pattern, Template>,
     stamp: Option<Stamp>,
 }
 
+/// What a rule asks of a key.
 struct Pattern {
+    wanted: Condition,
+    /// `/a/!/b/`, in regexp tables: the other pattern must hold too.
+    also: Option<Condition>,
+    /// How many of the groups the result needs.
+    groups: usize,
+}
+
+struct Condition {
     program: Program,
     negated: bool,
 }
 
-/// Where the groups of a match are in the key; none for a negated pattern.
-type Groups = Vec<Option<(usize, usize)>>;
+/// A pattern as it is written: `[!...]/expression/flags`.
+struct Written<'t> {
+    negated: bool,
+    expression: &'t [u8],
+    syntax: Syntax,
+}
+
+/// How a table is read.
+#[derive(Clone, Copy)]
+struct Reading {
+    kind: Kind,
+    flags: OpenFlags,
+}
 
 impl Regex {
     /// Reads the table; bad lines are logged and skipped.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file cannot be read, or the rules in the name are not in braces.
     pub(crate) fn open(name: String, path: &str, kind: Kind, flags: OpenFlags) -> Result<Self, OpenError> {
-        if let Some(text) = inline(path) {
-            return Ok(Self::parse(name, path, &text, kind, flags));
-        }
-        let stamp = Stamp::of(path);
-        let text = file::read(path).map_err(|error| OpenError::file(format!("open {path}"), &error))?;
-        let mut table = Self::parse(name, path, &text, kind, flags);
-        table.stamp = Some(stamp);
-        Ok(table)
+        let (text, stamp) = pattern::read(kind.as_str(), path)?;
+        Ok(Regex { stamp, ..Self::of_text(name, path, &text, kind, flags) })
     }
 
     /// Reads a table from its text; bad lines are logged and skipped.
-    pub(crate) fn parse(name: String, path: &str, text: &[u8], kind: Kind, flags: OpenFlags) -> Self {
-        let (rules, problems) = Rules::parse(text, |line, notes| rule(line, kind, flags, notes));
-        for problem in problems {
-            logging::warning!("{} map {}", kind.as_str(), problem.in_file(path));
+    pub(crate) fn of_text(name: String, path: &str, text: &[u8], kind: Kind, flags: OpenFlags) -> Self {
+        let (table, sentences) = Self::parse(name, path, text, Reading { kind, flags });
+        for sentence in sentences {
+            logging::warning!("{sentence}");
         }
-        Regex { name, rules, stamp: None }
+        table
+    }
+
+    fn parse(name: String, path: &str, text: &[u8], reading: Reading) -> (Self, Vec<String>) {
+        let kind = reading.kind;
+        let rules = Rules::parse(kind.as_str(), path, text, |line, remarks| rule(line, reading, remarks));
+        (Regex { name, kind, path: path.to_owned(), rules: rules.0, stamp: None }, rules.1)
+    }
+
+    /// Whether a condition holds; what its pattern found then.
+    fn holds(&self, condition: &Condition, groups: usize, key: &[u8], line: usize) -> Option<Groups> {
+        match condition.program.find(key, groups) {
+            Ok(Some(found)) => (!condition.negated).then_some(found),
+            Ok(None) => condition.negated.then(Groups::new),
+            Err(reason) => {
+                let (kind, path) = (self.kind.as_str(), &self.path);
+                logging::warning!("{kind} map {path}, line {line}: {reason}");
+                None
+            }
+        }
+    }
+
+    fn matches(&self, pattern: &Pattern, key: &[u8], line: usize) -> Option<Groups> {
+        let groups = self.holds(&pattern.wanted, pattern.groups, key, line)?;
+        if let Some(also) = &pattern.also {
+            self.holds(also, 0, key, line)?;
+        }
+        Some(groups)
     }
 }
 
@@ -58,14 +101,8 @@ impl Table for Regex {
     }
 
     fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
-        let found = self.rules.find(|pattern| pattern.matches(key));
-        let found = found.map_err(|reason| TableError::failed(&self.name, reason))?;
-        Ok(found.map(|(groups, template)| {
-            template.expand(|number| {
-                let (start, end) = groups.get(number).copied().flatten()?;
-                key.get(start..end)
-            })
-        }))
+        let found = self.rules.find(|pattern, line| self.matches(pattern, key, line));
+        Ok(found.map(|(groups, template)| template.expand(|number| key.get(groups.get(number).cloned().flatten()?))))
     }
 
     fn partial_keys(&self) -> bool {
@@ -77,77 +114,103 @@ impl Table for Regex {
     }
 }
 
-impl Pattern {
-    fn matches(&self, key: &[u8]) -> Result<Option<Groups>, String> {
-        let mut places = self.program.capture_locations();
-        let found = self.program.captures_read(&mut places, key).map_err(|error| error.to_string())?;
-        if found.is_some() == self.negated {
-            return Ok(None);
-        }
-        let count = if self.negated { 0 } else { places.len() };
-        Ok(Some((0..count).map(|number| places.get(number)).collect()))
-    }
-}
-
-fn rule(
-    line: &LogicalLine,
-    kind: Kind,
-    flags: OpenFlags,
-    notes: &mut Vec<String>,
-) -> Result<Rule<Pattern, Template>, String> {
-    let (word, rest) = split_word(&line.text);
+fn rule(line: &LogicalLine, reading: Reading, remarks: &mut Remarks<'_>) -> Result<Rule<Pattern, Template>, String> {
+    let (word, rest) = split_keyword(&line.text);
     if word.eq_ignore_ascii_case(b"endif") {
-        if !rest.is_empty() {
-            notes.push("ignoring extra text after ENDIF".to_owned());
+        if !remarks.inside_if() {
+            return Err("ignoring ENDIF without matching IF".to_owned());
+        }
+        if !rest.trim_ascii().is_empty() {
+            remarks.here("ignoring extra text after ENDIF");
         }
         return Ok(Rule::Endif);
     }
     if word.eq_ignore_ascii_case(b"if") {
-        let (pattern, extra) = pattern(rest, kind)?;
-        if !extra.is_empty() {
-            let extra = text::printable(extra);
-            notes.push(format!("ignoring extra text after IF statement: \"{extra}\""));
-        }
-        return Ok(Rule::If(pattern));
+        return condition(rest.trim_ascii(), reading.kind, remarks).map(Rule::If);
     }
-    if line.text.first().is_none_or(u8::is_ascii_alphanumeric) {
+    if !word.is_empty() {
         return Err("ignoring unrecognized request".to_owned());
     }
-    let (pattern, result) = pattern(&line.text, kind)?;
-    if result.is_empty() {
-        notes.push("no replacement text: using empty string".to_owned());
-    }
-    let groups = pattern.program.captures_len().saturating_sub(1);
-    let template = if pattern.negated {
-        Template::parse(result, usize::MAX).and_then(|template| match template.has_groups() {
-            true => Err("$number found in negative match replacement text: skipping this rule".to_owned()),
-            false => Ok(template),
-        })
-    } else {
-        Template::parse(result, groups)
-    }?;
-    if flags.no_substitution && template.has_groups() {
-        return Err("regular expression substitution is not allowed: skipping this rule".to_owned());
-    }
-    Ok(Rule::Match(pattern, template))
+    choice(&line.text, reading, remarks)
 }
 
-/// Reads `[!]/pattern/flags`; what follows is the result.
-fn pattern(text: &[u8], kind: Kind) -> Result<(Pattern, &[u8]), String> {
-    let body = text.trim_ascii_start();
-    let bangs = body.iter().take_while(|&&b| b == b'!').count();
-    let body = body[bangs..].trim_ascii_start();
-    let Some((&delimiter, body)) = body.split_first() else { return Err("no regular expression".to_owned()) };
+/// What follows `if`.
+fn condition(text: &[u8], kind: Kind, remarks: &mut Remarks<'_>) -> Result<Pattern, String> {
+    let (written, extra) = written(text, kind, remarks)?;
+    let extra = extra.trim_ascii();
+    if !extra.is_empty() {
+        let extra = text::printable(extra);
+        remarks.here(format!("ignoring extra text after IF statement: \"{extra}\""));
+        remarks.here("do not prepend whitespace to statements between IF and ENDIF");
+    }
+    Ok(Pattern { wanted: written.compile()?, also: None, groups: 0 })
+}
+
+/// `[!]/pattern/flags result`
+fn choice(text: &[u8], reading: Reading, remarks: &mut Remarks<'_>) -> Result<Rule<Pattern, Template>, String> {
+    let kind = reading.kind;
+    let (first, rest) = written(text, kind, remarks)?;
+    let (second, result) = match rest.starts_with(b"!") {
+        true if kind == Kind::Regexp => {
+            let (second, result) = written(rest, kind, remarks)?;
+            (Some(second), result)
+        }
+        _ => (None, rest),
+    };
+    let result = result.trim_ascii();
+    if result.is_empty() {
+        remarks.here("no replacement text: using empty string");
+    }
+    let template = Template::parse(result).map_err(|error| bad_replacement(error, kind, remarks))?;
+    let groups = template.last_group();
+    if groups > 0 && first.negated {
+        return Err("$number found in negative match replacement text: skipping this rule".to_owned());
+    }
+    if groups > 0 && reading.flags.no_substitution {
+        return Err("regular expression substitution is not allowed: skipping this rule".to_owned());
+    }
+    let wanted = first.compile()?;
+    if groups > wanted.program.groups() {
+        return Err(format!("out of range replacement index \"{groups}\": skipping this rule"));
+    }
+    let also = second.map(|second| second.compile()).transpose()?;
+    Ok(Rule::Match(Pattern { wanted, also, groups }, template))
+}
+
+/// Says what is wrong with a result; returns why its rule is skipped.
+fn bad_replacement(error: TemplateError, kind: Kind, remarks: &mut Remarks<'_>) -> String {
+    match error {
+        TemplateError::Syntax(what, text) => remarks.bare(format!("{what}: \"{text}\"")),
+        TemplateError::NotNumeric(name) => remarks.here(format!("non-numeric replacement index \"{name}\"")),
+        TemplateError::Zero(name) => {
+            let range = if kind == Kind::Pcre { "out of range" } else { "out-of-range" };
+            remarks.here(format!("{range} replacement index \"{name}\""));
+        }
+    }
+    "bad replacement syntax: skipping this rule".to_owned()
+}
+
+/// Reads `[!]/pattern/flags`. What follows begins with `!` if another pattern does.
+fn written<'t>(text: &'t [u8], kind: Kind, remarks: &mut Remarks<'_>) -> Result<(Written<'t>, &'t [u8]), String> {
+    let (negated, body) = split_marks(text);
+    let Some((&delimiter, body)) = body.split_first() else {
+        return Err("no regexp: skipping this rule".to_owned());
+    };
     let end = closing(body, delimiter).ok_or_else(|| {
         let what = if kind == Kind::Pcre { "ignoring" } else { "skipping" };
-        format!("no closing regexp delimiter \"{}\": {what} this rule", char::from(delimiter))
+        format!("no closing regexp delimiter \"{}\": {what} this rule", text::printable(&[delimiter]))
     })?;
     let (expression, rest) = (&body[..end], &body[end + 1..]);
-    let (flags, result) = split_word(rest);
-    let expression =
-        std::str::from_utf8(expression).map_err(|_| "pattern is not UTF-8: skipping this rule".to_owned())?;
-    let program = compile(expression, flags, kind)?;
-    Ok((Pattern { program, negated: bangs % 2 == 1 }, result))
+    let ends = |b: &u8| b.is_ascii_whitespace() || (*b == b'!' && kind == Kind::Regexp);
+    let (letters, rest) = rest.split_at(rest.iter().position(ends).unwrap_or(rest.len()));
+    let syntax = Syntax::parse(kind, letters, remarks)?;
+    Ok((Written { negated, expression, syntax }, rest))
+}
+
+impl Written<'_> {
+    fn compile(&self) -> Result<Condition, String> {
+        Ok(Condition { program: Program::compile(self.expression, &self.syntax)?, negated: self.negated })
+    }
 }
 
 /// Position of the closing delimiter; a backslash hides the character behind it.
@@ -163,53 +226,18 @@ fn closing(text: &[u8], delimiter: u8) -> Option<usize> {
     None
 }
 
-/// Compiles a pattern; each flag turns its default round.
-fn compile(expression: &str, flags: &[u8], kind: Kind) -> Result<Program, String> {
-    let pcre = kind == Kind::Pcre;
-    let (mut caseless, mut multi_line, mut dotall) = (true, false, true);
-    let (mut extended, mut anchored, mut ungreedy) = (false, false, false);
-    for &flag in flags {
-        match flag {
-            b'i' => caseless = !caseless,
-            b'm' => multi_line = !multi_line,
-            b's' if pcre => dotall = !dotall,
-            b'x' if pcre => extended = !extended,
-            b'A' if pcre => anchored = !anchored,
-            b'U' if pcre => ungreedy = !ungreedy,
-            b'X' if pcre => {}
-            b'x' | b'E' if flag == b'x' || pcre => {
-                return Err(format!("regexp option \"{}\" is not supported: skipping this rule", char::from(flag)));
-            }
-            other => return Err(format!("unknown regexp option \"{}\": skipping this rule", char::from(other))),
-        }
-    }
-    let mut text = String::new();
-    if anchored {
-        text.push_str("\\A");
-    }
-    if ungreedy {
-        text.push_str("(?U)");
-    }
-    let text = if anchored { format!("{text}(?:{expression})") } else { format!("{text}{expression}") };
-    let mut builder = RegexBuilder::new();
-    // A regexp table's multi-line flag makes newlines special for `.` too.
-    builder
-        .caseless(caseless)
-        .multi_line(multi_line)
-        .dotall(if pcre { dotall } else { !multi_line })
-        .extended(extended);
-    builder.build(&text).map_err(|error| {
-        let text = error.to_string().replacen("PCRE2: error compiling pattern", "error in regex", 1);
-        format!("{text}: skipping this rule")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const REGEXP: Reading = Reading { kind: Kind::Regexp, flags: OpenFlags::TRUSTED };
+
+    fn parse(kind: Kind, text: &str) -> (Regex, Vec<String>) {
+        Regex::parse("table".into(), "f", text.as_bytes(), Reading { kind, flags: OpenFlags::default() })
+    }
+
     fn table(text: &str) -> Regex {
-        Regex::parse("pcre:f".into(), "f", text.as_bytes(), Kind::Pcre, OpenFlags::default())
+        parse(Kind::Pcre, text).0
     }
 
     fn lookup(table: &Regex, key: &str) -> Option<String> {
@@ -230,7 +258,7 @@ mod tests {
     #[test]
     fn bad_rules_are_skipped_and_the_rest_serves() {
         let table = table(
-            "foo bar\n/unclosed bar\n/flags/q x\n/bad(/ x\n/x/ $3\n!/(y)/ $1\n/z/ $\n/z/ ${1\n/z/ $x\n/ok/ yes\n/e$/E x\n",
+            "foo bar\n/unclosed bar\n/flags/q x\n/bad(/ x\n/x/ $3\n!/(y)/ $1\n/z/ $\n/z/ ${1\n/z/ $x\n/ok/ yes\n",
         );
         assert_eq!(lookup(&table, "ok").as_deref(), Some("yes"));
         for key in ["foo", "unclosed", "flags", "bad(", "x", "y", "z"] {
@@ -260,15 +288,74 @@ mod tests {
 
     #[test]
     fn results_that_are_trusted_hold_no_part_of_the_key() {
-        let flags = OpenFlags::TRUSTED;
-        let table = Regex::parse("pcre:f".into(), "f", b"/(.*)/ smtp:$1\n/./ smtp:[a]\n", Kind::Pcre, flags);
+        let table = Regex::parse("table".into(), "f", b"/(.*)/ smtp:$1\n/./ smtp:[a]\n", REGEXP).0;
         assert_eq!(lookup(&table, "x").as_deref(), Some("smtp:[a]"));
     }
 
     #[test]
-    fn a_pattern_that_explodes_is_an_error() {
-        let table = table("/^(a+)+$/ x\n");
-        assert!(table.lookup(format!("{}b", "a".repeat(64)).as_bytes()).is_err());
+    fn a_pattern_that_its_engine_gives_up_does_not_match_whatever_it_asks() {
+        let key = format!("{}b", "a".repeat(64));
+        for text in ["/^(a+)+$/ x\n/b/ y\n", "!/^(a+)+$/ x\n/b/ y\n", "if !/^(a+)+$/\n/./ x\nendif\n/b/ y\n"] {
+            assert_eq!(lookup(&table(text), &key).as_deref(), Some("y"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_regexp_table_speaks_the_dialect_of_the_c_library() {
+        for (pattern, matching, other) in [
+            ("/\\<viagra\\>/", "buy Viagra now", "viagras"),
+            ("/^[a\\]+$/", "a\\", "]"),
+            ("/^[\\w]$/", "\\", "x"),
+            ("/^\\d$/i", "d", "1"),
+            ("/^a**$/", "aa", "b"),
+            ("/^a(b$/x", "a(b", "ab"),
+            ("/a/!/b/", "a", "ab"),
+            ("!/a/!!/b/", "b", "ab"),
+        ] {
+            let table = parse(Kind::Regexp, &format!("{pattern} yes\n")).0;
+            assert_eq!(lookup(&table, matching).as_deref(), Some("yes"), "{pattern}");
+            assert_eq!(lookup(&table, other), None, "{pattern}");
+        }
+    }
+
+    /// What is said of a line in a regexp table, and in a pcre table.
+    #[test]
+    fn what_is_wrong_with_a_rule_is_said_as_it_always_was() {
+        let bad = "bad replacement syntax: skipping this rule";
+        for (line, regexp, pcre) in [
+            ("abc x", "ignoring unrecognized request", "ignoring unrecognized request"),
+            ("!", "no regexp: skipping this rule", "no regexp: skipping this rule"),
+            (
+                "/a",
+                "no closing regexp delimiter \"/\": skipping this rule",
+                "no closing regexp delimiter \"/\": ignoring this rule",
+            ),
+            (
+                "/a/q x",
+                "unknown regexp option \"q\": skipping this rule",
+                "unknown regexp option \"q\": skipping this rule",
+            ),
+            ("/a/", "no replacement text: using empty string", "no replacement text: using empty string"),
+            ("/a(/ x", "Unmatched ( or \\(", "error in regex at offset 2: missing closing parenthesis"),
+            (
+                "/(a)/ $2",
+                "out of range replacement index \"2\": skipping this rule",
+                "out of range replacement index \"2\": skipping this rule",
+            ),
+            ("endif", "ignoring ENDIF without matching IF", "ignoring ENDIF without matching IF"),
+            ("if /a/", "IF has no matching ENDIF", "IF has no matching ENDIF"),
+        ] {
+            assert_eq!(parse(Kind::Regexp, line).1, [format!("regexp map f, line 1: {regexp}")], "{line}");
+            assert_eq!(parse(Kind::Pcre, line).1, [format!("pcre map f, line 1: {pcre}")], "{line}");
+        }
+        for (line, regexp) in [
+            ("/a/ x $ y", "empty macro name: \"x $ y\""),
+            ("/(a)/ ${1", "truncated macro reference: \"${1\""),
+            ("/(a)/ $1a", "regexp map f, line 1: non-numeric replacement index \"1a\""),
+            ("/(a)/ $0", "regexp map f, line 1: out-of-range replacement index \"0\""),
+        ] {
+            assert_eq!(parse(Kind::Regexp, line).1, [regexp.to_owned(), format!("regexp map f, line 1: {bad}")]);
+        }
     }
 
     #[test]
@@ -276,5 +363,8 @@ mod tests {
         let name = "{ {/^a b/ x}, {/^c/ y} }";
         let table = Regex::open("regexp:x".into(), name, Kind::Regexp, OpenFlags::default()).unwrap();
         assert_eq!(lookup(&table, "A b").as_deref(), Some("x"));
+        for name in ["{/a/ x}", "{{/a/ x}", "{{/a/ x}}y", "{{/a/ x}, /b/ y}"] {
+            assert!(Regex::open("regexp:x".into(), name, Kind::Regexp, OpenFlags::default()).is_err(), "{name}");
+        }
     }
 }
