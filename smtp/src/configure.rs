@@ -123,12 +123,20 @@ impl Reader<'_> {
             let (name, value) = (self.protocol.name(), methods.join(", "));
             return Err(StartError::new(format!("unknown {name}_host_lookup value \"{other}\" in \"{value}\"")));
         }
+        let name = self.protocol.name();
         let level = self.get(param::SMTP_DNS_SUPPORT_LEVEL, param::LMTP_DNS_SUPPORT_LEVEL)?;
-        let disabled = self.config.get(param::DISABLE_DNS_LOOKUPS)? || level == "disabled";
+        let exchangers = match level.as_str() {
+            // disable_dns_lookups
+            "" => !self.config.get(param::DISABLE_DNS_LOOKUPS)?,
+            "disabled" => false,
+            "enabled" | "dnssec" => true,
+            other => return Err(StartError::new(format!("invalid {name}_dns_support_level: \"{other}\""))),
+        };
         let has = |name: &str| methods.iter().any(|method| method == name);
         Ok(LookupRules {
-            dns: !disabled && has("dns"),
-            native: disabled || has("native"),
+            exchangers,
+            dns: exchangers && has("dns"),
+            native: !exchangers || has("native"),
             ignore_mx_error: self.config.get(param::IGNORE_MX_LOOKUP_ERROR)?,
             defer_without_address: self
                 .get(param::SMTP_DEFER_IF_NO_MX_ADDRESS_FOUND, param::LMTP_DEFER_IF_NO_MX_ADDRESS_FOUND)?,

@@ -41,7 +41,7 @@ pub async fn servers(
     let finder = Finder { resolver, settings, port };
     let found = match lookup {
         Lookup::Literal(address) => finder.literal(host, address)?,
-        Lookup::MailExchanger if settings.lookup.dns => finder.exchangers(host).await?,
+        Lookup::MailExchanger if settings.lookup.exchangers => finder.exchangers(host).await?,
         Lookup::MailExchanger | Lookup::Address => finder.of_host(host, 0).await.map_err(|it| it.failure)?,
     };
     let home = Home::of(settings, host, port, found.best);
@@ -146,12 +146,17 @@ impl Finder<'_> {
     }
 
     fn failure(&self, error: &LookupError) -> Failure {
-        if self.settings.lookup.native {
-            let class = if error.is_temporary() { 4 } else { 5 };
-            let reason = format!("unable to look up host {}: {}", error.name, error.system_text());
-            return Failure::of_way(Status::new(class, 4, 4), reason);
+        let rules = self.settings.lookup;
+        // What is temporary in DNS is the last word, see `lookups::ask`.
+        if !rules.native || (rules.dns && error.is_temporary()) {
+            return failure_of(error);
         }
-        failure_of(error)
+        let status = match error.fault {
+            LookupFault::NoData => Status::new(5, 3, 0),
+            _ if error.is_temporary() => Status::new(4, 4, 4),
+            _ => Status::new(5, 4, 4),
+        };
+        Failure::of_way(status, format!("unable to look up host {}: {}", error.name, error.system_text()))
     }
 
     fn server(&self, name: &str, address: IpAddr, preference: u16) -> Server {

@@ -103,8 +103,10 @@ pub async fn addresses(resolver: &Resolver, settings: &Settings, host: &str, por
         preference,
         answer: Box::pin(ask(resolver.clone(), settings.lookup, host.to_owned(), family)),
     };
-    // A is asked for before AAAA.
-    let mut late = Late { lookups: settings.protocols.families().map(lookup).collect() };
+    // A is asked for before AAAA, and with single-request of resolv.conf is answered before.
+    let mut waiting: Vec<_> = settings.protocols.families().map(lookup).collect();
+    let together = if resolver.conf().single_request { waiting.len().min(1) } else { waiting.len() };
+    let mut late = Late { lookups: waiting.drain(..together).collect() };
     let mut found = Vec::new();
     let mut errors = Vec::new();
     while !late.is_empty() {
@@ -117,6 +119,9 @@ pub async fn addresses(resolver: &Resolver, settings: &Settings, host: &str, por
         match answer {
             Ok(addresses) => found.push((lookup.family, lookup.servers(addresses))),
             Err(error) => errors.push((lookup.family, error)),
+        }
+        if late.is_empty() {
+            late.lookups.extend(waiting.pop());
         }
     }
     found.sort_by_key(|(family, _)| *family == Family::V6);
@@ -131,14 +136,16 @@ pub async fn addresses(resolver: &Resolver, settings: &Settings, host: &str, por
     Addresses { servers: found.into_iter().flat_map(|(_, servers)| servers).collect(), error, late }
 }
 
-/// smtp_host_lookup: DNS, the system's way, or the one after the other.
+/// smtp_host_lookup: DNS, the system's way, or that when DNS does not know the host.
 async fn ask(resolver: Resolver, rules: LookupRules, host: String, family: Family) -> Answer {
-    let dns = match rules.dns {
-        true => Some(resolver.addresses(&host, family).await),
-        false => None,
-    };
-    match dns {
-        Some(answer) if answer.is_ok() || !rules.native => answer,
-        _ => resolver.native_addresses(&host, family).await,
+    if rules.dns {
+        let answer = resolver.addresses(&host, family).await;
+        // A name server that fails may know the host: another answer in its place would be a guess.
+        let is_final = answer.as_ref().is_ok_and(|found| !found.is_empty())
+            || answer.as_ref().is_err_and(LookupError::is_temporary);
+        if is_final || !rules.native {
+            return answer;
+        }
     }
+    resolver.native_addresses(&host, family).await
 }

@@ -85,9 +85,12 @@ pub struct FamilyRules {
 /// How names are looked up.
 #[derive(Clone, Copy, Debug)]
 pub struct LookupRules {
-    /// smtp_host_lookup has dns, and disable_dns_lookups is off.
+    /// Domains have mail exchangers: smtp_dns_support_level, and without it disable_dns_lookups, leave DNS on. It is DNS that
+    /// has them, wherever hosts are looked for.
+    pub exchangers: bool,
+    /// Hosts are looked for in DNS: smtp_host_lookup has dns, and DNS is on.
     pub dns: bool,
-    /// smtp_host_lookup has native, or DNS is off.
+    /// Hosts are looked for as the system does it: smtp_host_lookup has native, or DNS is off.
     pub native: bool,
     /// ignore_mx_lookup_error.
     pub ignore_mx_error: bool,

@@ -1103,7 +1103,7 @@ pub const SMTP_DISCARD_EHLO_KEYWORDS: Param<Vec<String>> = Param::new("smtp_disc
 pub const SMTP_DNS_REPLY_FILTER: Param<String> = Param::new("smtp_dns_reply_filter");
 #[doc = "`smtp_dns_resolver_options`: Options for the DNS resolver of the SMTP client: `res_defnames` appends the own domain to a name without a dot, `res_dnsrch` searches the parents of the own domain too. Both make short names work, and make mail for a mistyped domain land where nobody meant it; leave them off. Empty: names are taken as they are."]
 pub const SMTP_DNS_RESOLVER_OPTIONS: Param<Vec<String>> = Param::new("smtp_dns_resolver_options");
-#[doc = "`smtp_dns_support_level`: How the SMTP client uses DNS: `disabled` for none (smtp_host_lookup decides then), `enabled` for ordinary lookups, `dnssec` for those that also note whether an answer was signed, as DANE needs. dnssec requires a validating resolver on this machine or on a trusted path. Empty: disabled or enabled by the old disable_dns_lookups."]
+#[doc = "`smtp_dns_support_level`: How the SMTP client uses DNS: `disabled` for none (smtp_host_lookup decides then), `enabled` for ordinary lookups, `dnssec` for those that note whether an answer was signed; nothing here needs that yet, and it is as enabled. Empty: disabled or enabled by the old disable_dns_lookups."]
 pub const SMTP_DNS_SUPPORT_LEVEL: Param<String> = Param::new("smtp_dns_support_level");
 #[doc = "`smtp_enforce_tls`: The old form of `smtp_tls_security_level = encrypt` (or `verify` with smtp_tls_enforce_peername). Use the level, which overrides this."]
 pub const SMTP_ENFORCE_TLS: Param<bool> = Param::new("smtp_enforce_tls");

@@ -39,7 +39,13 @@ pub fn settings() -> Settings {
         order: Order { preference: Preference::Any, randomize: false, limit: 5, balance: true },
         session_limit: 2,
         families: FamilyRules { attempt_delay: Some(Duration::from_millis(50)), appeal: true },
-        lookup: LookupRules { dns: true, native: false, ignore_mx_error: false, defer_without_address: false },
+        lookup: LookupRules {
+            exchangers: true,
+            dns: true,
+            native: false,
+            ignore_mx_error: false,
+            defer_without_address: false,
+        },
         unix_sockets: daemon::UnixSockets::default(),
         bind: BindRules { v4: String::new(), v6: String::new(), enforce: false },
         dialogue: Dialogue {

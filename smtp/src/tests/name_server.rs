@@ -32,6 +32,8 @@ const ZONE: &[&str] = &[
     "slow.test A 192.0.2.3",
     "slow.test AAAA 2001:db8::3",
     "go.test A 192.0.2.4",
+    "to-inside.test MX 10 inside",
+    "inside TXT not an address",
 ];
 
 /// The addresses that are found for a nexthop, or the status and the text of the failure.
@@ -115,12 +117,50 @@ async fn the_slower_answer_is_not_waited_for_and_joins_when_it_comes() {
 }
 
 #[tokio::test]
-async fn native_look_ups_know_the_hosts_file_and_no_mail_exchangers() {
+async fn native_look_ups_know_the_hosts_file_and_domains_keep_their_mail_exchangers() {
     let mut settings = fixture::settings();
     (settings.lookup.dns, settings.lookup.native) = (false, true);
     assert_eq!(found("inside", &settings).await.unwrap(), ["inside[192.0.2.9]:25"]);
+    assert_eq!(found("to-inside.test", &settings).await.unwrap(), ["inside[192.0.2.9]:25"]);
+    assert_eq!(found("mx.test", &settings).await.unwrap().len(), 3);
+    // disable_dns_lookups
+    settings.lookup.exchangers = false;
     let failure = found("lost.test", &settings).await.unwrap_err();
-    assert_eq!(failure, "5.4.4 unable to look up host lost.test: No address associated with hostname");
+    assert_eq!(failure, "5.3.0 unable to look up host lost.test: No address associated with hostname");
+}
+
+#[tokio::test]
+async fn the_systems_way_comes_after_dns_and_not_when_a_name_server_fails() {
+    let mut settings = fixture::settings();
+    settings.lookup.native = true;
+    assert_eq!(found("[inside]", &settings).await.unwrap(), ["inside[192.0.2.9]:25"]);
+    assert_eq!(found("[b.test]", &settings).await.unwrap(), ["b.test[192.0.2.2]:25"]);
+    assert!(found("[broken.test]", &settings).await.unwrap_err().starts_with("4.4.3 Host or domain name not found."));
+    assert_eq!(
+        found("[nosuch.test]", &settings).await.unwrap_err(),
+        "5.4.4 unable to look up host nosuch.test: Name or service not known"
+    );
+}
+
+#[tokio::test]
+async fn with_single_request_one_family_is_asked_for_after_the_other() {
+    let settings = fixture::shared();
+    let server = NameServer::on_loopback(ZONE);
+    let surroundings = dns::Surroundings::default();
+    let conf =
+        ResolvConf { servers: vec![server.address()], ..ResolvConf::parse("options single-request", &surroundings) };
+    let resolver = Resolver::new(conf, Hosts::default(), settings.protocols);
+    // Asked for both at once, the server would not answer before it is asked for another name.
+    server.hold("A slow.test");
+    let destination = Destination::parse("[slow.test]", Protocol::Smtp, &settings.services).unwrap();
+    let (found, _) = tokio::join!(find::servers(&resolver, &settings, &destination), async {
+        while server.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        resolver.addresses("go.test", net::Family::V4).await.unwrap()
+    });
+    assert!(found.is_ok());
+    assert_eq!(server.asked(), ["A slow.test", "A go.test", "AAAA slow.test"]);
 }
 
 /// Settings of a machine that has an address of each family besides loopback.
