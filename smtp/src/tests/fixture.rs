@@ -60,18 +60,7 @@ pub fn settings() -> Settings {
             debug_peers: MatchList::open(lookup::Settings::default(), "test", "", ParentStyle::Dotted).unwrap(),
             verbose: false,
         },
-        limits: Limits {
-            connect: second,
-            hello: second,
-            mail: second,
-            rcpt: second,
-            data_init: second,
-            data_transfer: second,
-            xforward: second,
-            data_done: second,
-            rset: second,
-            quit: second,
-        },
+        limits: limits(second),
         reuse: Reuse {
             on_demand: true,
             destinations: DomainList::open(lookup::Settings::default(), "test", "", ParentStyle::Dotted).unwrap(),
@@ -85,6 +74,21 @@ pub fn settings() -> Settings {
             passwords: Maps::none("smtp_sasl_password_maps"),
             log_feature: false,
         },
+    }
+}
+
+fn limits(each: Duration) -> Limits {
+    Limits {
+        connect: each,
+        hello: each,
+        mail: each,
+        rcpt: each,
+        data_init: each,
+        data_transfer: each,
+        xforward: each,
+        data_done: each,
+        rset: each,
+        quit: each,
     }
 }
 
