@@ -36,13 +36,7 @@ impl Subject<'_> {
                 directory.into_path().ok_or_else(|| format!("need an absolute path: {setting}"))?
             }
         };
-        Ok(Command {
-            line: line.to_vec(),
-            shell: settings.shell.clone(),
-            directory,
-            environment: self.environment(),
-            time_limit: settings.time_limit.as_secs(),
-        })
+        Ok(Command { line: line.to_vec(), shell: settings.shell.clone(), directory, environment: self.environment() })
     }
 
     /// The variables of local(8); what has no value is not set.

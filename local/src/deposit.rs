@@ -1,12 +1,22 @@
-//! One delivery through a carrier: the conversation.
+//! One delivery through a carrier, or one list read by it: the conversation.
+//!
+//! A carrier belongs to the user whose rights it has. What it says gives no rights but its own, and how long it takes is
+//! this side's matter.
+
+use std::time::Duration;
 
 use delivery::Job;
-use delivery::steward::{Purpose, StartProblem, Started, Steward, Who};
-use ipc::carrier::{Carrier, Deposit, Done, FoundFile, Path, Reply, Request};
+use delivery::steward::{StartProblem, Started, Steward};
+use ipc::carrier::{
+    Carrier, Deposit, Done, Ending, FoundList, ListProblem, Path, Reply, Request, Role, Target, WriteProblem,
+};
 use ipc::{Client, IpcError};
 use queue::envelope::EnvelopeError;
 
 use crate::content::Pieces;
+
+/// How long a carrier may take to end a command that has had its time, before the steward ends both.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Why it is not known what a carrier has done.
 #[derive(Debug)]
@@ -33,25 +43,43 @@ impl From<StartProblem> for Trouble {
             StartProblem::Unknown => Trouble::UnknownUser,
             StartProblem::Unanswered { who, why } => Trouble::NoAnswer { who, why },
             StartProblem::Failed(why) => Trouble::Carrier(format!("cannot start a delivery process: {why}")),
+            StartProblem::Withheld(account) => {
+                Trouble::Carrier(format!("delivery with the rights of {} is refused", account.name))
+            }
+            StartProblem::NotWritten(_) => Trouble::Carrier("a mailbox that nobody asked for".to_owned()),
         }
     }
 }
 
-/// Starts a carrier and has it deliver.
-pub async fn start_and_deliver(
+/// Has a carrier deliver the message of the job; within the limit where it is a command.
+pub async fn deliver(
     steward: &Steward,
-    (who, purpose): (Who, Purpose),
+    mut carrier: Started,
     job: &Job,
     deposit: Deposit,
-    as_mailbox: bool,
+    limit: Duration,
 ) -> Result<Done, Trouble> {
-    let Started { channel, .. } = steward.carrier(who, purpose).await?;
-    deliver(channel, job, deposit, as_mailbox).await
+    let is_command = matches!(deposit.target, Target::Command(_));
+    let as_mailbox = matches!(deposit.target, Target::Mailbox(_));
+    let conversation = converse(&mut carrier.channel, job, deposit, as_mailbox);
+    let done = match is_command {
+        false => conversation.await,
+        // command_time_limit
+        true => match tokio::time::timeout(limit, conversation).await {
+            Ok(done) => done,
+            Err(_) => Ok(stop(steward, &mut carrier).await),
+        },
+    };
+    match &done {
+        // Nothing may go on that nobody waits for.
+        Err(_) => steward.kill(&carrier).await,
+        Ok(_) => steward.release(&carrier).await,
+    }
+    done
 }
 
-/// Has a carrier deliver the message of the job.
-pub async fn deliver(
-    mut channel: Client<Carrier>,
+async fn converse(
+    channel: &mut Client<Carrier>,
     job: &Job,
     deposit: Deposit,
     as_mailbox: bool,
@@ -62,38 +90,103 @@ pub async fn deliver(
         channel.queue(&Request::Content(piece))?;
         if channel.flush().await.is_err() {
             // A carrier that does not want more has said why.
-            return answer(&mut channel).await;
+            return answer(channel).await;
         }
     }
     // As above: the answer counts.
     let _ = channel.send(&Request::End).await;
-    answer(&mut channel).await
+    answer(channel).await
 }
 
-/// Has a carrier read the first file that exists; its content beside it.
-pub async fn read(
-    channel: &mut Client<Carrier>,
-    paths: Vec<Path>,
-    limit: u64,
-) -> Result<(FoundFile, Vec<u8>), Trouble> {
-    let found = match channel.exchange(&Request::Read { paths, limit }).await? {
-        Reply::File(found) => found,
-        Reply::Done(_) | Reply::Bytes(_) => return Err(IpcError::Malformed("no file".to_owned()).into()),
+/// Ends a command: by its carrier, which tells what the command has printed, or by force.
+async fn stop(steward: &Steward, carrier: &mut Started) -> Done {
+    let channel = &mut carrier.channel;
+    let asked = async {
+        channel.send(&Request::Stop).await?;
+        answer(channel).await
     };
-    let mut bytes = Vec::new();
-    while let FoundFile::Found { .. } = found {
-        match channel.expect().await? {
-            Reply::Bytes(block) if block.is_empty() => break,
-            Reply::Bytes(block) if (bytes.len() + block.len()) as u64 <= limit => bytes.extend_from_slice(&block),
-            _ => return Err(IpcError::Malformed("something else than a file of that size".to_owned()).into()),
+    match tokio::time::timeout(GRACE, asked).await {
+        Ok(Ok(done)) => done,
+        _ => {
+            steward.kill(carrier).await;
+            Done::Command { ending: Ending::TimedOut, output: Vec::new() }
         }
     }
-    Ok((found, bytes))
 }
 
 async fn answer(channel: &mut Client<Carrier>) -> Result<Done, Trouble> {
-    match channel.expect().await? {
-        Reply::Done(done) => Ok(done),
-        Reply::File(_) | Reply::Bytes(_) => Err(IpcError::Malformed("a file instead of a result".to_owned()).into()),
+    loop {
+        match channel.expect().await? {
+            Reply::Done(done) => return Ok(done),
+            Reply::Warning(what, code) => {
+                let error = text::system_error(&std::io::Error::from_raw_os_error(code));
+                logging::warning!("{}: {error}", text::printable(what.as_bytes()));
+            }
+            Reply::List(_) | Reply::Text(_) | Reply::TextEnd(_) => return Err(unexpected()),
+        }
     }
+}
+
+/// What reading a list has given.
+pub enum Reading {
+    /// There is none.
+    None,
+    /// The text.
+    Text(Vec<u8>),
+    /// It cannot be used; which one, and why.
+    Unusable(Path, ListProblem),
+    /// It is larger than the limit; which one.
+    TooLarge(Path),
+}
+
+/// Has a carrier read the first list that exists, if it is no larger than the limit.
+pub async fn read(
+    channel: &mut Client<Carrier>,
+    paths: Vec<Path>,
+    role: Role,
+    limit: usize,
+) -> Result<Reading, Trouble> {
+    channel.send(&Request::Read { paths, role }).await?;
+    let path = match list(channel).await? {
+        FoundList::None => return Ok(Reading::None),
+        FoundList::Unusable { path, why } => return Ok(Reading::Unusable(path, why)),
+        FoundList::Found { path, .. } => path,
+    };
+    let mut text = Vec::new();
+    let mut is_large = false;
+    loop {
+        match channel.expect().await? {
+            Reply::Text(piece) if text.len() + piece.len() <= limit && !is_large => text.extend(piece),
+            Reply::Text(_) => is_large = true,
+            Reply::TextEnd(Err(code)) => return Ok(Reading::Unusable(path, ListProblem::System(code))),
+            Reply::TextEnd(Ok(())) if is_large => return Ok(Reading::TooLarge(path)),
+            Reply::TextEnd(Ok(())) => return Ok(Reading::Text(text)),
+            Reply::List(_) | Reply::Warning(..) | Reply::Done(_) => return Err(unexpected()),
+        }
+    }
+}
+
+/// Has a carrier say who owns a list; whether that is so, only a carrier of the owner knows.
+pub async fn look(channel: &mut Client<Carrier>, path: Path) -> Result<FoundList, Trouble> {
+    channel.send(&Request::Look(path)).await?;
+    list(channel).await
+}
+
+async fn list(channel: &mut Client<Carrier>) -> Result<FoundList, Trouble> {
+    match channel.expect().await? {
+        Reply::List(found) => Ok(found),
+        _ => Err(unexpected()),
+    }
+}
+
+/// A mailbox that nobody could open is a result like any other.
+pub fn not_written(problem: StartProblem) -> Result<WriteProblem, Trouble> {
+    match problem {
+        StartProblem::NotWritten(problem) => Ok(problem),
+        other => Err(other.into()),
+    }
+}
+
+fn unexpected() -> Trouble {
+    IpcError::Malformed("an answer that was not asked for".to_owned()).into()
 }

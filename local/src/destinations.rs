@@ -1,15 +1,17 @@
 //! What a list names: addresses, commands, files, further lists.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use delivery::destination::{Destination, List};
-use delivery::steward::{Purpose, Who};
-use ipc::carrier::{Deposit, FoundFile, Mailbox, Path, Target};
+use delivery::steward::{StartProblem, Who};
+use ipc::carrier::{Deposit, FoundList, ListProblem, Mailbox, Path, Role, Target};
 use ipc::rewrite::Context;
+use nix::errno::Errno;
 
 use crate::command::Subject;
 use crate::content::Heading;
-use crate::deposit::{self, Trouble};
+use crate::deposit::{self, Reading, Trouble};
 use crate::expansion::Expansion;
 use crate::place::{Place, Recipient, Rights, Via};
 use crate::settings::Sources;
@@ -18,7 +20,7 @@ use crate::verdict::{self, Attempt};
 /// Steps through :include: files.
 const MAX_INCLUDES: usize = 10;
 /// The largest .forward or :include: file in bytes; mail to a larger one waits.
-pub(crate) const MAX_LIST: u64 = 16 << 20;
+pub(crate) const MAX_LIST: usize = 16 << 20;
 
 impl Expansion<'_> {
     /// Delivers to what a list names.
@@ -110,8 +112,15 @@ impl Expansion<'_> {
             }
         };
         let deposit = self.deposit(place, Target::Command(command), true, self.agent.settings.delivered_to.command);
-        let whose = (rights.who(), Purpose::User);
-        match deposit::start_and_deliver(&self.agent.steward, whose, self.job, deposit, false).await {
+        let agent = self.agent;
+        let done = match agent.command_carrier(rights).await {
+            Ok(carrier) => {
+                let limit = agent.settings.command.time_limit;
+                deposit::deliver(&agent.steward, carrier, self.job, deposit, limit).await
+            }
+            Err(problem) => Err(problem.into()),
+        };
+        match done {
             Ok(done) => self.finish(address, &verdict::of(&Attempt::Command { line: &shown }, &done)),
             Err(trouble) => self.trouble(address, &trouble),
         }
@@ -141,9 +150,13 @@ impl Expansion<'_> {
         let is_maildir = path.ends_with(b"/");
         let target = self.file_target(&path, false);
         let deposit = self.deposit(place, target, !is_maildir, self.agent.settings.delivered_to.file);
-        let whose = (place.rights.who(), Purpose::User);
-        let attempt = if is_maildir { Attempt::Maildir } else { Attempt::File { path: &shown } };
-        match deposit::start_and_deliver(&self.agent.steward, whose, self.job, deposit, !is_maildir).await {
+        let carrier = match self.agent.files_carrier(&place.rights).await {
+            Ok(carrier) => carrier,
+            Err(problem) => return self.trouble(address, &problem.into()),
+        };
+        let ids = (carrier.account.uid, carrier.account.gid);
+        let attempt = if is_maildir { Attempt::Maildir { ids } } else { Attempt::File { path: &shown } };
+        match deposit::deliver(&self.agent.steward, carrier, self.job, deposit, Duration::ZERO).await {
             Ok(done) => self.finish(address, &verdict::of(&attempt, &done)),
             Err(trouble) => self.trouble(address, &trouble),
         }
@@ -161,31 +174,67 @@ impl Expansion<'_> {
         if !path.starts_with(b"/") {
             return self.misconfigured(address, format_args!(":include:{shown} uses a relative path"));
         }
-        let (owner, bytes) = match self.read_list(place, path).await {
-            Ok((FoundFile::Found { owner, .. }, bytes)) => (owner, bytes),
-            Ok((FoundFile::None, _)) => return self.no_list(place, &shown, "No such file or directory", false),
-            Ok((FoundFile::Unusable { why, temporary, .. }, _)) => return self.no_list(place, &shown, &why, temporary),
-            Err(trouble) => return self.trouble(address, &trouble),
+        let (rights, reading) = match self.read_list(&place.rights, path).await {
+            Ok(read) => read,
+            Err(ListTrouble::NoOwner(uid)) => {
+                logging::warning!("cannot find username for uid {uid}");
+                logging::warning!("{shown}: cannot find :include: file owner username");
+                let finding = verdict::deferred(3, 5, "mail system configuration error");
+                return self.finish(address, &finding);
+            }
+            Err(ListTrouble::Other(trouble)) => return self.trouble(address, &trouble),
         };
-        let Ok(destinations) = List::of_file(bytes).parse() else { return self.too_many(address, path) };
+        let text = match reading {
+            Reading::Text(text) => text,
+            Reading::None => return self.no_list(place, &shown, Errno::ENOENT as i32),
+            Reading::Unusable(_, ListProblem::System(code)) => return self.no_list(place, &shown, code),
+            Reading::Unusable(_, ListProblem::NotRegular) => {
+                return self.misconfigured(address, format_args!(":include: file {shown} is not a regular file"));
+            }
+            Reading::Unusable(_, ListProblem::WorldWritable) => {
+                return self.misconfigured(address, format_args!(":include: file {shown} is world writable"));
+            }
+            // It changed hands while it was looked at.
+            Reading::Unusable(_, ListProblem::Owner(_)) => return self.no_list(place, &shown, Errno::EAGAIN as i32),
+            Reading::TooLarge(_) => return self.no_list(place, &shown, Errno::EFBIG as i32),
+        };
+        let Ok(destinations) = List::of_file(text).parse() else { return self.too_many(address, path) };
         if destinations.is_empty() {
-            return self.no_list(place, &shown, "no recipient in the file", false);
+            return self.misconfigured(address, format_args!("no recipient in :include: file {shown}"));
         }
-        let rights = match &place.rights {
-            Rights::User(account) => Rights::User(Rc::clone(account)),
-            // Rights only shrink on the way: a list of the administrator may give those of its file's owner, the list of a
-            // user never those of another user.
-            Rights::Owner(uid) => Rights::Owner(*uid),
-            Rights::Default => Rights::of_owner(owner),
-        };
         let (depth, includes) = (place.depth + 1, place.includes + 1);
         let inner = Place { via: Via::Include, rights, depth, includes, by_message: true, ..(**place).clone() };
         self.push(Rc::new(inner), destinations);
     }
 
-    async fn read_list(&self, place: &Place, path: &[u8]) -> Result<(FoundFile, Vec<u8>), deposit::Trouble> {
-        let mut carrier = self.agent.steward.carrier(place.rights.who(), Purpose::User).await?;
-        deposit::read(&mut carrier.channel, vec![Path(path.to_vec())], MAX_LIST).await
+    /// Reads a list, and decides whose rights it gives. Rights only shrink on the way: a list of the administrator may give
+    /// those of its file's owner, the list of a user never those of another user. That the file is the owner's is not
+    /// taken from whoever profits by it: only a process with the owner's rights can say so.
+    async fn read_list(&self, rights: &Rights, path: &[u8]) -> Result<(Rights, Reading), ListTrouble> {
+        let paths = || vec![Path(path.to_vec())];
+        let mut carrier = self.agent.files_carrier(rights).await?;
+        if matches!(rights, Rights::User(_) | Rights::Owner(_)) {
+            let reading = deposit::read(&mut carrier.channel, paths(), Role::Include, MAX_LIST).await?;
+            return Ok((rights.clone(), reading));
+        }
+        let owner = match deposit::look(&mut carrier.channel, Path(path.to_vec())).await? {
+            FoundList::Found { owner, .. } => Rights::of_owner(owner),
+            FoundList::None => return Ok((Rights::Default, Reading::None)),
+            FoundList::Unusable { path, why } => return Ok((Rights::Default, Reading::Unusable(path, why))),
+        };
+        if let Rights::Owner(uid) = owner {
+            match self.agent.steward.files(Who::Uid(uid)).await {
+                Ok(mut own) => {
+                    let reading = deposit::read(&mut own.channel, paths(), Role::OwnInclude, MAX_LIST).await?;
+                    return Ok((Rights::Owner(uid), reading));
+                }
+                Err(StartProblem::Withheld(_)) => {}
+                Err(StartProblem::Unknown) => return Err(ListTrouble::NoOwner(uid)),
+                Err(problem) => return Err(problem.into()),
+            }
+        }
+        let reading = deposit::read(&mut carrier.channel, paths(), Role::Include, MAX_LIST).await?;
+        Ok((Rights::Default, reading))
     }
 
     /// The path of a file that is named below a home directory: `None` (reported) where there is none.
@@ -203,14 +252,14 @@ impl Expansion<'_> {
                 None
             }
             Err(why) => {
-                self.trouble(address, &Trouble::Carrier(why));
+                self.trouble(address, &why.into());
                 None
             }
         }
     }
 
     /// The home directory of whoever wrote a list.
-    async fn home(&self, rights: &Rights) -> Result<Option<String>, String> {
+    async fn home(&self, rights: &Rights) -> Result<Option<String>, StartProblem> {
         Ok(match rights {
             Rights::Default => None,
             Rights::User(account) => Some(account.home.clone()),
@@ -224,10 +273,12 @@ impl Expansion<'_> {
         self.finish(address, &verdict::bounced(3, 5, "mail system configuration error"));
     }
 
-    fn no_list(&mut self, place: &Place, path: &str, why: &str, temporary: bool) {
-        logging::warning!("unable to lookup :include: file {path}: {why}");
+    fn no_list(&mut self, place: &Place, path: &str, code: i32) {
+        let error = std::io::Error::from_raw_os_error(code);
+        logging::warning!("unable to lookup :include: file {path}: {}", text::system_error(&error));
         let reason = "mail system configuration error";
-        let finding = if temporary { verdict::deferred(3, 5, reason) } else { verdict::bounced(3, 5, reason) };
+        let may_pass = verdict::may_pass(code) || code == Errno::EFBIG as i32;
+        let finding = if may_pass { verdict::deferred(3, 5, reason) } else { verdict::bounced(3, 5, reason) };
         self.finish(&place.recipient.address, &finding);
     }
 
@@ -265,6 +316,20 @@ impl Expansion<'_> {
             delay: u64::try_from(settings.mailbox.delay.as_millis()).unwrap_or(1000),
             stale: settings.mailbox.stale.as_secs(),
         })
+    }
+}
+
+/// Why it is not known what a list says.
+enum ListTrouble {
+    /// Its owner has no name.
+    NoOwner(u32),
+    /// Anything else.
+    Other(Trouble),
+}
+
+impl<T: Into<Trouble>> From<T> for ListTrouble {
+    fn from(trouble: T) -> Self {
+        ListTrouble::Other(trouble.into())
     }
 }
 

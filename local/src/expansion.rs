@@ -279,7 +279,10 @@ impl<'a> Expansion<'a> {
     /// A delivery whose result is not known.
     pub(crate) fn trouble(&mut self, address: &[u8], trouble: &Trouble) {
         let finding = match trouble {
-            Trouble::UnknownUser => verdict::deferred(3, 0, "cannot find alias database owner"),
+            Trouble::UnknownUser => {
+                logging::warning!("cannot find alias database owner for {}", self.job.shown(address));
+                verdict::deferred(3, 0, "cannot find alias database owner")
+            }
             Trouble::NoAnswer { who, why } => {
                 logging::warning!("error looking up passwd info for {who}: {why}");
                 verdict::deferred(0, 0, "user lookup error")

@@ -1,15 +1,16 @@
 //! Users: .forward, and the ways to a mailbox.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use delivery::Verdict;
 use delivery::destination::{Destination, List};
-use delivery::steward::{Account, Purpose, StartProblem, Who};
+use delivery::steward::{Account, StartProblem, Started, Who};
 use ipc::Client;
-use ipc::carrier::{Carrier, FoundFile, Path};
+use ipc::carrier::{Carrier, Deposit, Done, ListProblem, Path, Role};
 use lookup::Maps;
 
-use crate::deposit::{self, Trouble};
+use crate::deposit::{self, Reading, Trouble};
 use crate::destinations::MAX_LIST;
 use crate::expansion::Expansion;
 use crate::place::{Names, Place, Recipient, Rights, Via};
@@ -19,13 +20,11 @@ use crate::verdict::{self, Attempt};
 impl Expansion<'_> {
     /// Serves a recipient that is no alias: .forward, mailbox, or nobody.
     pub(crate) async fn user(&mut self, place: Rc<Place>, recipient: Recipient) {
-        let started = self.agent.steward.carrier(Who::Name(recipient.name.clone()), Purpose::User).await;
-        let mut carrier = match started {
-            Ok(carrier) => carrier,
+        let (account, mut carrier) = match self.carrier_of(&recipient.name).await {
+            Ok(started) => started,
             Err(StartProblem::Unknown) => return self.nobody(&place, &recipient).await,
             Err(problem) => return self.trouble(&recipient.address, &Trouble::from(problem)),
         };
-        let account = Rc::new(carrier.account.clone());
         if !recipient.mailbox_only {
             let found = self.read_forward(&recipient, &account, &mut carrier.channel).await;
             match found {
@@ -51,7 +50,7 @@ impl Expansion<'_> {
             }
         }
         if self.is_new(b"mailbox ", account.name.as_bytes()) {
-            self.mailbox(&place, &recipient, &account, Some(carrier.channel)).await;
+            self.mailbox(&place, &recipient, &account, Some(carrier)).await;
         }
     }
 
@@ -76,17 +75,37 @@ impl Expansion<'_> {
         if paths.is_empty() {
             return Ok(None);
         }
-        match deposit::read(carrier, paths, MAX_LIST).await? {
-            (FoundFile::None, _) => Ok(None),
-            (FoundFile::Found { .. }, bytes) => Ok(Some(bytes)),
-            (FoundFile::Unusable { path, why, temporary }, _) => {
+        let (path, why) = match deposit::read(carrier, paths, Role::Forward(account.uid), MAX_LIST).await? {
+            Reading::None => return Ok(None),
+            Reading::Text(text) => return Ok(Some(text)),
+            Reading::Unusable(path, why) => (text::printable(&path.0), why),
+            Reading::TooLarge(path) => {
                 let path = text::printable(&path.0);
-                if temporary {
-                    return Err(Trouble::Carrier(format!("read {path}: {why}")));
-                }
-                logging::warning!("{}", why.replacen("file", &format!("file {path}"), 1));
-                Ok(None)
+                return Err(Trouble::Carrier(format!("file {path} is larger than {MAX_LIST} bytes")));
             }
+        };
+        match why {
+            ListProblem::NotRegular => logging::warning!("file {path} is not a regular file"),
+            ListProblem::Owner(uid) => logging::warning!("file {path} has bad owner uid {uid}"),
+            ListProblem::WorldWritable => logging::warning!("file {path} is world writable"),
+            ListProblem::System(code) => {
+                let error = text::system_error(&std::io::Error::from_raw_os_error(code));
+                if verdict::may_pass(code) {
+                    return Err(Trouble::Carrier(format!("read {path}: {error}")));
+                }
+                logging::warning!("cannot open file {path}: {error}");
+            }
+        }
+        Ok(None)
+    }
+
+    /// The user, and a carrier with the user's rights; with those of default_privs where nobody gets the user's.
+    async fn carrier_of(&self, name: &[u8]) -> Result<(Rc<Account>, Started), StartProblem> {
+        let steward = &self.agent.steward;
+        match steward.files(Who::Name(name.to_vec())).await {
+            Ok(carrier) => Ok((Rc::new(carrier.account.clone()), carrier)),
+            Err(StartProblem::Withheld(account)) => Ok((Rc::new(account), steward.files(Who::Default).await?)),
+            Err(problem) => Err(problem),
         }
     }
 
@@ -96,7 +115,7 @@ impl Expansion<'_> {
         place: &Place,
         recipient: &Recipient,
         account: &Rc<Account>,
-        carrier: Option<Client<Carrier>>,
+        carrier: Option<Started>,
     ) {
         let agent = self.agent;
         let maps = &agent.maps;
@@ -123,8 +142,8 @@ impl Expansion<'_> {
         &mut self,
         place: &Place,
         recipient: &Recipient,
-        account: &Account,
-        carrier: Option<Client<Carrier>>,
+        account: &Rc<Account>,
+        carrier: Option<Started>,
     ) {
         let settings = &self.agent.settings;
         let at_home = !settings.home_mailbox.is_empty();
@@ -142,31 +161,50 @@ impl Expansion<'_> {
         }
         let target = self.file_target(path.as_bytes(), true);
         let deposit = self.deposit(place, target, !is_maildir, settings.delivered_to.file);
-        // A mailbox file in the mail spool directory needs that directory's group; everything else the user's rights.
-        let purpose = if at_home || is_maildir { Purpose::User } else { Purpose::Spool };
-        let done = match carrier.filter(|_| purpose == Purpose::User) {
-            Some(channel) => deposit::deliver(channel, self.job, deposit, !is_maildir).await,
+        let done = self.deposit_own(account, carrier, deposit, at_home || is_maildir).await;
+        let (done, ids) = match done {
+            Ok(done) => done,
+            Err(trouble) => return self.trouble(&recipient.address, &trouble),
+        };
+        let attempt =
+            if is_maildir { Attempt::Maildir { ids } } else { Attempt::Mailbox { path: &path, user: &account.name } };
+        let mut finding = verdict::of(&attempt, &done);
+        if account.is_withheld && (at_home || is_maildir) && finding.verdict == Verdict::Bounced {
+            // The home of such a user is closed to default_privs: this mail waits for an alias.
+            logging::warning!("mail for {} is delivered with the rights of default_privs: make an alias", account.name);
+            finding = verdict::deferred(2, 0, finding.reason);
+        }
+        self.finish(&recipient.address, &finding);
+    }
+
+    /// Has a carrier write to a user's own mailbox: with the user's rights, or as the mail spool directory wants it. With the
+    /// result comes whose rights it was.
+    async fn deposit_own(
+        &self,
+        account: &Rc<Account>,
+        carrier: Option<Started>,
+        deposit: Deposit,
+        with_own_rights: bool,
+    ) -> Result<(Done, (u32, u32)), Trouble> {
+        let agent = self.agent;
+        let started = match carrier.filter(|_| with_own_rights) {
+            Some(carrier) => Ok(carrier),
+            None if with_own_rights => agent.files_carrier(&Rights::User(Rc::clone(account))).await,
             None => {
-                let whose = (Who::Name(account.name.clone().into_bytes()), purpose);
-                deposit::start_and_deliver(&self.agent.steward, whose, self.job, deposit, !is_maildir).await
+                let locks = &agent.settings.mailbox;
+                agent.steward.mailbox(&account.name, locks.attempts, locks.delay).await
             }
         };
-        let attempt = if is_maildir { Attempt::Maildir } else { Attempt::Mailbox { path: &path, user: &account.name } };
-        match done {
-            Ok(done) => {
-                let mut finding = verdict::of(&attempt, &done);
-                if account.uid == 0 && finding.verdict == Verdict::Bounced {
-                    // root's own files are closed to default_privs: mail for root waits for an alias.
-                    logging::warning!(
-                        "mail for {} is delivered with the rights of default_privs: make an alias",
-                        account.name
-                    );
-                    finding = verdict::deferred(2, 0, finding.reason);
-                }
-                self.finish(&recipient.address, &finding);
+        let carrier = match started {
+            Ok(carrier) => carrier,
+            Err(problem) => {
+                let problem = deposit::not_written(problem)?;
+                return Ok((Done::NotWritten(problem), (account.uid, account.gid)));
             }
-            Err(trouble) => self.trouble(&recipient.address, &trouble),
-        }
+        };
+        let ids = (carrier.account.uid, carrier.account.gid);
+        let done = deposit::deliver(&agent.steward, carrier, self.job, deposit, Duration::ZERO).await?;
+        Ok((done, ids))
     }
 
     /// A name that is neither alias nor user.

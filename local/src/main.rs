@@ -15,17 +15,18 @@
 //! Three processes of this one program:
 //!
 //! - the agent, which serves qmgr: `$mail_owner`, in the sandbox, without rights;
-//! - the steward, root, started before the agent gives up its rights: it reads user names from the agent and starts
-//!   carriers, and does nothing else;
-//! - a carrier for one delivery, executed with the ids and groups of the user: it reads `.forward`, writes the mailbox,
-//!   runs the command.
+//! - the steward, root, started before the agent gives up its rights: it reads user names from the agent, starts carriers
+//!   and ends them;
+//! - a carrier for one delivery, which becomes the user before it reads anything: for files, without the right to run a
+//!   program; for one mailbox; or for a command.
 //!
-//! No process delivers as root: mail for root is delivered with the rights of `default_privs`. Not started as root, all
-//! three run as the caller.
+//! No process delivers as root or as `mail_owner`: lists, files and commands of these users have the rights of
+//! `default_privs`, and their mailboxes in the mail spool directory are opened for a process with those. A user whose group
+//! is root's or the mail system's gets the group of `default_privs`. Not started as root, all three run as the caller.
 //!
 //! # DIAGNOSTICS
 //! One delivery status line for each address that a recipient leads to; warnings for alias loops, missing :include:
-//! files, and .forward files that others may write.
+//! files, and .forward files that are not the user's alone.
 
 mod alias;
 mod command;

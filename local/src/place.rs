@@ -86,6 +86,8 @@ impl Rights {
         match self {
             Rights::Default => Who::Default,
             Rights::Owner(uid) => Who::Uid(*uid),
+            // Root's own lists and commands, and those of the mail system's user.
+            Rights::User(account) if account.is_withheld => Who::Default,
             Rights::User(account) => Who::Name(account.name.clone().into_bytes()),
         }
     }
@@ -197,7 +199,14 @@ mod tests {
     #[test]
     fn names_are_filtered_so_that_no_address_leads_out_of_a_home() {
         let r = recipient("bob+$(x);/..@m.test");
-        let account = Account { name: "bob".into(), uid: 9, home: "/home/bob".into(), shell: "/bin/sh".into() };
+        let account = Account {
+            name: "bob".into(),
+            uid: 9,
+            gid: 9,
+            is_withheld: false,
+            home: "/home/bob".into(),
+            shell: "/bin/sh".into(),
+        };
         let names = Names { recipient: &r, account: Some(&account), filter: "abcdefghijklmnopqrstuvwxyz/+." };
         let path = "$home/.forward${recipient_delimiter}${extension}";
         assert_eq!(names.expand(path).unwrap().as_text(), "/home/bob/.forward+__x__/..");

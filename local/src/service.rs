@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use config::param;
 use daemon::{Client, Context, StartError};
-use delivery::steward::{Policy, Steward};
+use delivery::steward::{Policy, StartProblem, Started, Steward, Who};
 use delivery::{Job, Session};
 use ipc::Pool;
 use ipc::cleanup::Cleanup;
@@ -15,6 +15,7 @@ use crate::SERVICE;
 use crate::alias::Aliases;
 use crate::content;
 use crate::expansion::Expansion;
+use crate::place::Rights;
 use crate::settings::Settings;
 use crate::verdict;
 
@@ -58,10 +59,7 @@ impl daemon::Worker for Local {
         };
         let rewrite = config.get(param::REWRITE_SERVICE_NAME)?;
         let cleanup = config.get(param::CLEANUP_SERVICE_NAME)?;
-        let policy = Policy {
-            default_user: config.get(param::DEFAULT_PRIVS)?,
-            spool_directory: settings.spool_directory.trim_end_matches('/').to_owned(),
-        };
+        let policy = Policy::read(config).map_err(StartError::new)?;
         Ok(Local {
             aliases: Aliases::open(config)?,
             maps: UserMaps {
@@ -107,6 +105,22 @@ impl daemon::Worker for Local {
 }
 
 impl Local {
+    /// A carrier that reads lists and writes files, with these rights or those of default_privs in their place.
+    pub(crate) async fn files_carrier(&self, rights: &Rights) -> Result<Started, StartProblem> {
+        match self.steward.files(rights.who()).await {
+            Err(StartProblem::Withheld(_)) => self.steward.files(Who::Default).await,
+            other => other,
+        }
+    }
+
+    /// The same for a command.
+    pub(crate) async fn command_carrier(&self, rights: &Rights) -> Result<Started, StartProblem> {
+        match self.steward.command(rights.who()).await {
+            Err(StartProblem::Withheld(_)) => self.steward.command(Who::Default).await,
+            other => other,
+        }
+    }
+
     async fn deliver(&self, job: &mut Job) {
         let passed = match content::delivered_to(job.content()) {
             Ok(passed) => passed,

@@ -3,19 +3,19 @@
 use delivery::{Finding, Verdict};
 use dsn::Status;
 use ipc::carrier::{Done, Ending, WriteProblem};
+use nix::errno::Errno;
 
 /// `relay=` of every line of this agent.
 pub const RELAY: &str = "local";
 
-/// Errors of the system by their Linux numbers.
-mod errno {
-    pub const EAGAIN: i32 = 11;
-    pub const EEXIST: i32 = 17;
-    pub const EFBIG: i32 = 27;
-    pub const ENOSPC: i32 = 28;
-    pub const EIO: i32 = 5;
-    pub const ESTALE: i32 = 116;
-    pub const EDQUOT: i32 = 122;
+/// Whether an error of the system says something about now, and nothing about the recipient.
+pub fn may_pass(code: i32) -> bool {
+    use Errno::*;
+    const PASSING: [Errno; 18] = [
+        EINTR, EIO, EAGAIN, ENOMEM, EBUSY, EEXIST, ENODEV, ENFILE, EMFILE, ETXTBSY, ENOSPC, EROFS, ENOLCK, EDEADLK,
+        ESTALE, ETIMEDOUT, EHOSTDOWN, ENOBUFS,
+    ];
+    PASSING.contains(&Errno::from_raw(code))
 }
 
 /// What was attempted.
@@ -28,7 +28,10 @@ pub enum Attempt<'a> {
         user: &'a str,
     },
     /// A maildir.
-    Maildir,
+    Maildir {
+        /// Whose rights the carrier has: user and group.
+        ids: (u32, u32),
+    },
     /// A file that an alias or .forward names.
     File {
         /// The file.
@@ -60,7 +63,7 @@ pub fn bounced(subject: u16, detail: u16, reason: impl Into<String>) -> Finding 
 pub fn of(attempt: &Attempt<'_>, done: &Done) -> Finding {
     match (done, attempt) {
         (Done::Delivered { .. }, Attempt::Mailbox { .. }) => sent("delivered to mailbox"),
-        (Done::Delivered { .. }, Attempt::Maildir) => sent("delivered to maildir"),
+        (Done::Delivered { .. }, Attempt::Maildir { .. }) => sent("delivered to maildir"),
         (Done::Delivered { .. }, Attempt::File { path }) => sent(format!("delivered to file: {path}")),
         (Done::Delivered { .. }, Attempt::Command { line }) => sent(format!("delivered to command: {line}")),
         (Done::NotWritten(problem), attempt) => not_written(attempt, problem),
@@ -70,9 +73,10 @@ pub fn of(attempt: &Attempt<'_>, done: &Done) -> Finding {
 }
 
 fn not_written(attempt: &Attempt<'_>, problem: &WriteProblem) -> Finding {
+    advise(attempt, problem);
     let (start, path) = match attempt {
         Attempt::Mailbox { path, user } => (format!("cannot update mailbox {path} for user {user}. "), *path),
-        Attempt::Maildir => ("maildir delivery failed: ".to_owned(), ""),
+        Attempt::Maildir { .. } => ("maildir delivery failed: ".to_owned(), ""),
         Attempt::File { path } => (format!("cannot append message to file {path}: "), *path),
         Attempt::Command { .. } => (String::new(), ""),
     };
@@ -80,20 +84,38 @@ fn not_written(attempt: &Attempt<'_>, problem: &WriteProblem) -> Finding {
         WriteProblem::NotOwned => deferred(2, 0, format!("{start}destination {path} is not owned by recipient")),
         WriteProblem::NotRegular => bounced(2, 0, format!("{start}destination {path} is not a regular file")),
         WriteProblem::Executable => bounced(7, 1, format!("{start}file is executable")),
+        WriteProblem::Link => bounced(2, 0, format!("{start}file is a symbolic link")),
+        WriteProblem::HardLinks(count) => bounced(2, 0, format!("{start}file has {count} hard links")),
         WriteProblem::System { what, code } => {
             let error = text::system_error(&std::io::Error::from_raw_os_error(*code));
-            let reason = format!("{start}{what}: {error}");
-            match *code {
-                // A lock that cannot be had now, or that this user may not make: nothing is wrong with the mail.
-                _ if what.starts_with("unable to create lock file") => deferred(2, 0, reason),
-                errno::EAGAIN | errno::EEXIST | errno::ESTALE => deferred(2, 0, reason),
-                errno::ENOSPC | errno::EIO => deferred(3, 0, reason),
-                errno::EFBIG | errno::EDQUOT => bounced(2, 2, reason),
+            let reason = format!("{start}{}: {error}", text::printable(what.as_bytes()));
+            match Errno::from_raw(*code) {
+                Errno::ENOSPC | Errno::EIO => deferred(3, 0, reason),
+                Errno::EFBIG | Errno::EDQUOT => bounced(2, 2, reason),
+                _ if may_pass(*code) => deferred(2, 0, reason),
                 _ => bounced(2, 0, reason),
             }
         }
     };
     with_diagnostic(finding, "input/output error")
+}
+
+/// What an administrator can do about it.
+fn advise(attempt: &Attempt<'_>, problem: &WriteProblem) {
+    match (attempt, problem) {
+        (Attempt::Maildir { ids: (uid, gid) }, WriteProblem::System { what, code })
+            if *code == Errno::EACCES as i32 =>
+        {
+            let (what, error) = (text::printable(what.as_bytes()), std::io::Error::from_raw_os_error(*code));
+            let error = text::system_error(&error);
+            logging::warning!("maildir access problem for UID/GID={uid}/{gid}: {what}: {error}");
+            logging::warning!("perhaps you need to create the maildirs in advance");
+        }
+        (Attempt::Mailbox { .. }, WriteProblem::NotOwned) => {
+            logging::warning!("specify \"strict_mailbox_ownership = no\" to ignore mailbox ownership mismatch");
+        }
+        _ => {}
+    }
 }
 
 /// A command that did not end with status 0.

@@ -7,7 +7,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use config::{Config, Terminal, param};
+use config::{Accounts, Config, Terminal, param};
+use sys::identity::is_root;
 
 /// Where main.cf is when nobody says otherwise (`config_directory`).
 pub const DEFAULT_DIRECTORY: &str = "/etc/postfix";
@@ -32,12 +33,16 @@ pub fn directory(option: Option<&[u8]>) -> PathBuf {
 /// Reads main.cf and sends messages where it says, and to standard error as well.
 ///
 /// # Errors
-/// A sentence: the directory may not be used, or main.cf cannot.
+/// A sentence: the directory may not be used, main.cf cannot, or its accounts are not fit.
 pub fn configure(program: &'static str, option: Option<&[u8]>) -> Result<Config, String> {
     let config = load(option)?;
     config.set_up_log(program, Terminal::Also).map_err(|error| error.to_string())?;
     for warning in config.warnings() {
         logging::warning!("{warning}");
+    }
+    // A private mail system, which runs as its user alone, has no accounts.
+    if is_root() || has_borrowed_rights() {
+        Accounts::read(&config).map_err(|error| error.to_string())?;
     }
     Ok(config)
 }

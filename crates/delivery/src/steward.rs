@@ -1,23 +1,28 @@
 //! The steward: the small root process beside a delivery agent, which starts carriers.
 //!
 //! The agent that serves qmgr has no rights. When it needs to write into a user's mailbox it asks the steward, over a
-//! private socket of packets, for a carrier of that user. The steward looks the user up and executes a [carrier] with
-//! the user's ids and groups already set; it passes the carrier the agent's socket and nothing else.
+//! private socket of packets, for a carrier of that user. The steward looks the user up, decides by the policy that it was
+//! started with, and executes a [carrier] that becomes the user before it reads anything; it passes the carrier the agent's
+//! socket, and for a mailbox in a directory of root's the open file.
 //!
-//! What it must never do: read anything that a user wrote, open a user's file, start anything but its own program, or
-//! start it as root. Its whole input is a packet with a user name or a number. Not started as root, it starts carriers
-//! as itself: a private mail system.
+//! It ends a carrier and all that it has started when the agent says so, and one that was stopped or killed by itself: a
+//! carrier belongs to the user whose commands it runs, and so does not keep their time.
+//!
+//! What it must never do: read anything that a user wrote, open a file outside of a mail spool that root alone may write
+//! to, start anything but its own program, give the rights of root, of the mail system or of their groups. Its whole input
+//! is a packet with a user name or a number. Not started as root, it starts carriers as itself: a private mail system.
 //!
 //! [carrier]: crate::carrier
 
 mod client;
+mod lend;
 pub mod packet;
+mod policy;
+mod running;
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ExitCode};
 use std::sync::Arc;
@@ -25,14 +30,16 @@ use std::sync::mpsc::{Receiver, channel};
 
 use daemon::threads::{Limits, Threads};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{Uid, User};
-use sys::identity::{Identity, is_root};
+use nix::unistd::{Uid, User, geteuid};
 use sys::process::{Spawn, own_program, spawn};
 
-use crate::carrier;
-pub use client::{StartProblem, Started, Steward};
-pub use packet::{Account, Purpose, Who};
-use packet::{Order, Reply};
+use crate::carrier::{self, Duty, Orders};
+pub use client::{Cause, StartProblem, Started, Steward};
+use lend::{LockFile, Mailbox};
+pub use packet::{Account, Who};
+use packet::{Order, Reply, Task};
+pub use policy::Policy;
+use running::Running;
 
 /// The argument that makes a delivery agent's program a steward.
 pub const STEWARD: &str = "--steward";
@@ -41,38 +48,27 @@ pub const CARRIER: &str = "--carrier";
 
 /// The descriptor that the socket to the agent has in a steward.
 const DESCRIPTOR: i32 = 3;
-/// How often finished carriers are collected while nothing else happens, in milliseconds.
+/// How often carriers are looked at while nothing else happens, in milliseconds.
 const COLLECT: u16 = 1000;
-
-/// What the administrator decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Policy {
-    /// The user for deliveries on nobody's behalf, or root's (default_privs).
-    pub default_user: String,
-    /// Where mailboxes are made (mail_spool_directory), or empty: carriers for it get the directory's group when that
-    /// group may write there.
-    pub spool_directory: String,
-}
 
 /// Runs this program as what its first argument says, if that is a steward or a carrier.
 pub fn run_as_helper(program: &'static str) -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
-    match arguments.next()?.to_str()? {
+    let outcome = match arguments.next()?.to_str()? {
         CARRIER => {
             name_process(program);
-            Some(carrier::run())
+            Orders::parse(arguments).ok_or(()).and_then(|orders| carrier::run(&orders).map_err(drop))
         }
         STEWARD => {
             name_process(program);
-            let mut text = || arguments.next().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
-            let policy = Policy { default_user: text(), spool_directory: text() };
-            Some(match sys::descriptor::inherit(DESCRIPTOR).and_then(|socket| serve(program, policy, socket)) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::FAILURE,
-            })
+            let socket = sys::descriptor::inherit(DESCRIPTOR).map_err(drop);
+            let policy = Policy::parse(arguments).ok_or(());
+            policy.and_then(|policy| serve(program, policy, socket?).map_err(drop))
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    // The agent sees the closed socket, and says what it means for the message.
+    Some(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The name in ps(1): that of the file is `exe` for a program that was started by the kernel's link to it.
@@ -85,7 +81,7 @@ fn name_process(program: &str) {
 struct Desk {
     program: &'static str,
     agent: Arc<OwnedFd>,
-    carriers: HashMap<u32, Child>,
+    carriers: Running,
     /// Look-ups that are done.
     found: Receiver<Looked>,
     threads: Arc<Threads<(Order, Option<OwnedFd>)>>,
@@ -100,10 +96,18 @@ struct Looked {
     found: Result<Found, Reply>,
 }
 
-/// A user, and whose rights a carrier gets, if one is wanted.
+/// A user, and the carrier to be started.
 struct Found {
     account: Account,
-    identity: Option<Identity>,
+    start: Option<Start>,
+}
+
+/// Whose rights a carrier gets, and for what.
+struct Start {
+    /// User and group; `None`: those of this process, which is not root then.
+    ids: Option<(u32, u32)>,
+    duty: Duty,
+    lent: Option<lend::Lent>,
 }
 
 /// Users that are looked up at the same time, and orders that may wait for it.
@@ -117,13 +121,13 @@ fn serve(program: &'static str, policy: Policy, agent: OwnedFd) -> io::Result<()
     rope.set_nonblocking(true)?;
     let (done, found) = channel();
     let threads = Threads::new(LIMITS, move |(order, socket): (Order, Option<OwnedFd>)| {
-        let found = look_up(&policy, &order, socket.is_some());
+        let found = prepare(&policy, &order.task);
         // The desk is as old as this process. A bell that rings already needs no second pull.
         if done.send(Looked { order, socket, found }).is_ok() {
             let _ = (&rope).write(&[1]);
         }
     });
-    let mut desk = Desk { program, agent: Arc::new(agent), carriers: HashMap::new(), found, threads, bell };
+    let mut desk = Desk { program, agent: Arc::new(agent), carriers: Running::default(), found, threads, bell };
     while desk.turn()? {}
     Ok(())
 }
@@ -139,7 +143,7 @@ impl Desk {
             Err(error) => return Err(error.into()),
         }
         let [asked, rung] = watched.map(|one| one.revents().is_some_and(|events| !events.is_empty()));
-        self.carriers.retain(|_, child| matches!(child.try_wait(), Ok(None)));
+        self.carriers.collect();
         if rung {
             // Emptied before the results are taken: a later one rings again.
             while (&self.bell).read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
@@ -150,34 +154,55 @@ impl Desk {
         if asked { self.receive() } else { Ok(true) }
     }
 
-    fn receive(&self) -> io::Result<bool> {
+    fn receive(&mut self) -> io::Result<bool> {
         let mut buffer = vec![0; ipc::questions::MAX];
         let (count, mut descriptors) = sys::descriptor::receive_with(self.agent.as_fd(), &mut buffer)?;
         if count == 0 {
             return Ok(false);
         }
         let order = Order::decode(&buffer[..count]).ok_or(io::ErrorKind::InvalidData)?;
-        if let Err(((order, _), error)) = self.threads.push((order, descriptors.pop())) {
-            self.reply(&order, &Reply::Failed(text::system_error(&error)))?;
+        match order.task {
+            Task::Kill(carrier) => {
+                self.carriers.kill(carrier);
+                self.reply(&order, &Reply::Done)?;
+            }
+            Task::Release(carrier) => {
+                self.carriers.release(carrier);
+                self.reply(&order, &Reply::Done)?;
+            }
+            _ => {
+                if let Err(((order, _), error)) = self.threads.push((order, descriptors.pop())) {
+                    self.reply(&order, &Reply::Failed(text::system_error(&error)))?;
+                }
+            }
         }
         Ok(true)
     }
 
-    /// Starts a carrier where a socket for it came with the order.
+    /// Starts a carrier where the order is for one.
     fn obey(&mut self, looked: Looked) -> io::Result<()> {
         let Looked { order, socket, found } = looked;
         let reply = match (found, socket) {
             (Err(reply), _) => reply,
-            (Ok(found), None) => Reply::Account(found.account),
-            (Ok(found), Some(socket)) => match start(self.program, found.identity, socket.as_fd()) {
-                Ok(child) => {
-                    self.carriers.insert(child.id(), child);
-                    Reply::Account(found.account)
+            (Ok(Found { account, start: None }), _) => Reply::Account(account),
+            (Ok(Found { account, start: Some(start) }), Some(socket)) => {
+                match self.start(order.number, start, socket.as_fd()) {
+                    Ok(()) => Reply::Account(account),
+                    Err(error) => Reply::Failed(text::system_error(&error)),
                 }
-                Err(error) => Reply::Failed(text::system_error(&error)),
-            },
+            }
+            (Ok(_), None) => Reply::Failed("no socket for a carrier".to_owned()),
         };
         self.reply(&order, &reply)
+    }
+
+    fn start(&mut self, order: u32, start: Start, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let Start { ids, duty, lent } = start;
+        let mailbox = lent.as_ref().map(|lent| lent.file.as_fd());
+        let orders = Orders { duty, ids, has_mailbox: mailbox.is_some() };
+        let child = execute(self.program, &orders, socket, mailbox)?;
+        self.carriers.insert(order, child, lent.and_then(|lent| lent.lock));
+        Ok(())
     }
 
     fn reply(&self, order: &Order, reply: &Reply) -> io::Result<()> {
@@ -185,64 +210,83 @@ impl Desk {
     }
 }
 
-/// Looks the user up, and for a carrier also whose rights it gets.
-fn look_up(policy: &Policy, order: &Order, starts: bool) -> Result<Found, Reply> {
-    let unanswered = |error: io::Error| Reply::Unanswered(text::system_error(&error));
-    let found = match &order.who {
+/// Looks the user up, and for a carrier also decides whose rights it gets.
+fn prepare(policy: &Policy, task: &Task) -> Result<Found, Reply> {
+    let (who, duty) = match task {
+        Task::LookUp(who) => (who, None),
+        Task::Files(who) => (who, Some(Duty::Files)),
+        Task::Command(_) if !policy.commands => {
+            return Err(Reply::Failed("no setting allows commands".to_owned()));
+        }
+        Task::Command(who) => (who, Some(Duty::Command)),
+        Task::Mailbox(name) => return prepare_mailbox(policy, name),
+        Task::Kill(_) | Task::Release(_) => return Err(Reply::Done),
+    };
+    let user = look_up(policy, who)?;
+    let account = account(policy, &user);
+    let ids = policy.accounts.map(|_| (account.uid, account.gid));
+    let duty = duty.filter(|_| !account.is_withheld);
+    let start = duty.map(|duty| Start { ids, duty, lent: None });
+    Ok(Found { account, start })
+}
+
+fn prepare_mailbox(policy: &Policy, name: &[u8]) -> Result<Found, Reply> {
+    let user = look_up(policy, &Who::Name(name.to_vec()))?;
+    let Mailbox { path, ids, lent } = lend::mailbox(policy, &user).map_err(Reply::NotWritten)?;
+    let account = account(policy, &user);
+    Ok(Found { account, start: Some(Start { ids, duty: Duty::Mailbox(path), lent }) })
+}
+
+fn look_up(policy: &Policy, who: &Who) -> Result<User, Reply> {
+    let found = match who {
         Who::Name(name) => user_of_name(name),
         Who::Uid(uid) => User::from_uid(Uid::from_raw(*uid)).map_err(io::Error::from),
-        Who::Default => user_of_name(policy.default_user.as_bytes()),
+        Who::Default => {
+            let uid = policy.accounts.map_or(geteuid(), |ids| Uid::from_raw(ids.default.0));
+            User::from_uid(uid).map_err(io::Error::from)
+        }
     };
-    let user = found.map_err(unanswered)?.ok_or(Reply::Unknown)?;
-    let identity = match starts {
-        true => identity(policy, &user, order.purpose).map_err(|error| Reply::Failed(text::system_error(&error)))?,
-        false => None,
-    };
-    let account = Account {
-        name: user.name.clone(),
-        uid: user.uid.as_raw(),
-        home: user.dir.to_string_lossy().into_owned(),
-        shell: user.shell.to_string_lossy().into_owned(),
-    };
-    Ok(Found { account, identity })
+    let found = found.map_err(|error| Reply::Unanswered(text::system_error(&error)))?;
+    found.ok_or(Reply::Unknown)
 }
 
 fn user_of_name(name: &[u8]) -> io::Result<Option<User>> {
     match std::str::from_utf8(name) {
-        Ok(name) if !name.is_empty() && !name.contains(['/', '\0', ':']) => Ok(User::from_name(name)?),
+        Ok(name) if !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0', ':']) => {
+            Ok(User::from_name(name)?)
+        }
         _ => Ok(None),
     }
 }
 
-/// Whose rights the carrier gets; `None`: the steward's own, when that is not root.
-fn identity(policy: &Policy, user: &User, purpose: Purpose) -> io::Result<Option<Identity>> {
-    if !is_root() {
-        return Ok(None);
+fn account(policy: &Policy, user: &User) -> Account {
+    let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+    Account {
+        name: user.name.clone(),
+        uid,
+        gid: policy.accounts.map_or(gid, |ids| ids.group(gid)),
+        is_withheld: policy.accounts.is_some_and(|ids| ids.is_withheld(uid)),
+        home: user.dir.to_string_lossy().into_owned(),
+        shell: user.shell.to_string_lossy().into_owned(),
     }
-    // Mail for root is delivered with the rights of default_privs.
-    let name = if user.uid.is_root() { policy.default_user.as_str() } else { user.name.as_str() };
-    let mut identity = Identity::of_user(name)?.ok_or_else(|| io::Error::other(format!("unknown user: {name}")))?;
-    if purpose == Purpose::Spool {
-        // The group of a mail spool that its group may write to, and no other.
-        let spool = std::fs::metadata(&policy.spool_directory)?;
-        if spool.mode() & 0o022 == 0o020 {
-            identity.gid = spool.gid();
-            identity.groups = vec![spool.gid()];
-        }
-    }
-    if identity.uid == 0 {
-        return Err(io::Error::other(format!("delivery with the rights of {name} is refused")));
-    }
-    Ok(Some(identity))
 }
 
-fn start(program: &'static str, identity: Option<Identity>, socket: BorrowedFd<'_>) -> io::Result<Child> {
+/// Starts a carrier. It is this user's until it has become the other, so that nobody who is that other already gets hold
+/// of it on the way.
+fn execute(
+    program: &'static str,
+    orders: &Orders,
+    socket: BorrowedFd<'_>,
+    mailbox: Option<BorrowedFd<'_>>,
+) -> io::Result<Child> {
+    let mut descriptors = vec![(carrier::DESCRIPTOR, socket)];
+    descriptors.extend(mailbox.map(|file| (carrier::MAILBOX, file)));
     spawn(&Spawn {
         path: own_program()?,
-        arguments: vec![program.into(), CARRIER.into()],
+        arguments: [program.into(), CARRIER.into()].into_iter().chain(orders.arguments()).collect(),
         environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
-        descriptors: vec![(carrier::DESCRIPTOR, socket)],
-        identity,
+        descriptors,
+        identity: None,
         directory: None,
         own_group: true,
     })
@@ -252,12 +296,7 @@ fn start(program: &'static str, identity: Option<Identity>, socket: BorrowedFd<'
 fn launch(program: &'static str, policy: &Policy, socket: BorrowedFd<'_>) -> io::Result<Child> {
     spawn(&Spawn {
         path: own_program()?,
-        arguments: vec![
-            program.into(),
-            STEWARD.into(),
-            OsString::from(&policy.default_user),
-            OsString::from(&policy.spool_directory),
-        ],
+        arguments: [OsString::from(program), STEWARD.into()].into_iter().chain(policy.arguments()).collect(),
         environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
         descriptors: vec![(DESCRIPTOR, socket)],
         identity: None,

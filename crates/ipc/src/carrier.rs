@@ -5,8 +5,9 @@
 //! carrier opens what the user may open, and reports facts; the agent decides what they mean. It sees the message as
 //! text, never the queue file.
 //!
-//! `Read` → `File`, after a `Found` followed by `Bytes`... up to an empty one, any number of times; then at most one `Deliver`, `Content`..., `End` → `Done`. A carrier whose
-//! agent disappears before `End` undoes what it has written.
+//! `Read` → `List`, and for a file that is found `Text`..., `TextEnd`; `Look` → `List`; any number of times. Then at most
+//! one `Deliver`, `Content`..., `End` → `Warning`..., `Done`. `Stop` ends a command that takes too long. A carrier whose agent
+//! disappears before `End` undoes what it has written.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ pub struct Carrier;
 
 impl Service for Carrier {
     const NAME: &'static str = "carrier";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
     type Request = Request;
     type Reply = Reply;
 }
@@ -31,15 +32,30 @@ pub enum Request {
         /// Absolute paths, in the order of preference.
         #[serde(with = "crate::bounds::list")]
         paths: Vec<Path>,
-        /// The largest file in bytes that is read; a larger one is unusable.
-        limit: u64,
+        /// What the file is for.
+        role: Role,
     },
+    /// Say who owns a list, without reading it.
+    Look(Path),
     /// Deliver the text that follows.
     Deliver(Box<Deposit>),
     /// A piece of the message, with line feeds.
     Content(#[serde(with = "crate::bounds::block")] Vec<u8>),
     /// The message is complete.
     End,
+    /// The command has had its time.
+    Stop,
+}
+
+/// What a list is for, and so what must be true of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// The .forward file of this user: he or root owns it, and it is no link.
+    Forward(u32),
+    /// An :include: file, whoever owns it.
+    Include,
+    /// An :include: file that gives the carrier's rights: the carrier's user owns it.
+    OwnInclude,
 }
 
 /// A path, or any other bytes in a list.
@@ -134,43 +150,55 @@ pub struct Command {
     /// The whole environment: `NAME=value`.
     #[serde(with = "crate::bounds::list")]
     pub environment: Vec<Path>,
-    /// Seconds that it may take (command_time_limit).
-    pub time_limit: u64,
 }
 
 /// What the carrier says.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Reply {
-    /// The file that was asked for; its content follows.
-    File(FoundFile),
-    /// A block of the file; the last one is empty.
-    Bytes(#[serde(with = "crate::bounds::block")] Vec<u8>),
+    /// The list that was asked for.
+    List(FoundList),
+    /// A piece of its text.
+    Text(#[serde(with = "crate::bounds::block")] Vec<u8>),
+    /// The end of its text, or why it cannot be read to the end.
+    TextEnd(Result<(), i32>),
+    /// Something that did not keep the delivery from going on: what was tried, and errno.
+    Warning(#[serde(with = "crate::bounds::text")] String, i32),
     /// The delivery has happened and is on stable storage, or has not and left nothing.
     Done(Done),
 }
 
-/// The result of looking for a file.
+/// The result of looking for a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FoundFile {
+pub enum FoundList {
     /// None of the paths exists.
     None,
     /// A file.
     Found {
         /// Which one.
         path: Path,
-        /// Who owns it.
+        /// Who owns it: what this carrier says, which only a carrier with these rights can confirm.
         owner: u32,
     },
     /// A path exists and cannot be used.
     Unusable {
         /// Which one.
         path: Path,
-        /// Why: `file is world writable`, `Permission denied`.
-        #[serde(with = "crate::bounds::text")]
-        why: String,
-        /// Whether it may be different later.
-        temporary: bool,
+        /// Why.
+        why: ListProblem,
     },
+}
+
+/// Why a list is not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ListProblem {
+    /// A link, a directory, a pipe.
+    NotRegular,
+    /// This user owns it.
+    Owner(u32),
+    /// Everybody may write it.
+    WorldWritable,
+    /// The system refuses: errno.
+    System(i32),
 }
 
 /// The result of a delivery.
@@ -203,6 +231,10 @@ pub enum WriteProblem {
     NotRegular,
     /// It could be executed.
     Executable,
+    /// The name is a symbolic link.
+    Link,
+    /// It has this many names.
+    HardLinks(u64),
     /// The system refuses.
     System {
         /// What was tried: `cannot open file`.

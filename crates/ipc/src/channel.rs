@@ -265,21 +265,21 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
         self.expect().await
     }
 
+    /// Sends the output buffer. A future that is dropped in the middle leaves the rest of it there (cancel safe).
     async fn write_out(&mut self, descriptors: &[BorrowedFd<'_>]) -> Result<(), IpcError> {
         let (stream, output) = (&self.stream, &mut self.output);
         let mut attached = descriptors;
-        let mut sent = 0;
-        let write = async {
-            while sent < output.len() {
-                let rest = &output[sent..];
-                let result =
-                    stream.async_io(Interest::WRITABLE, || sys::descriptor::send_with(stream.as_fd(), rest, attached));
-                sent += result.await?;
+        let mut write = async || {
+            while !output.is_empty() {
+                let result = stream
+                    .async_io(Interest::WRITABLE, || sys::descriptor::send_with(stream.as_fd(), output, attached));
+                let sent = result.await?;
+                output.drain(..sent);
                 attached = &[];
             }
             Ok(())
         };
-        let result = match tokio::time::timeout(self.timeout, write).await {
+        let result = match tokio::time::timeout(self.timeout, write()).await {
             Ok(result) => result,
             Err(_) => Err(IpcError::TimedOut),
         };

@@ -179,10 +179,11 @@ fn carrier_requests() -> Vec<carrier::Request> {
         shell: vec!["s".repeat(FULL / MAX_ITEMS); MAX_ITEMS],
         directory: bytes(),
         environment: paths(),
-        time_limit: u64::MAX,
     };
     vec![
-        carrier::Request::Read { paths: paths(), limit: u64::MAX },
+        carrier::Request::Read { paths: paths(), role: carrier::Role::Forward(u32::MAX) },
+        carrier::Request::Look(path()),
+        carrier::Request::Stop,
         deposit(carrier::Target::Mailbox(mailbox)),
         deposit(carrier::Target::Maildir { path: path(), hostname: text() }),
         deposit(carrier::Target::Command(command)),
@@ -194,11 +195,14 @@ fn carrier_requests() -> Vec<carrier::Request> {
 fn carrier_replies() -> Vec<carrier::Reply> {
     let path = || carrier::Path(bytes());
     let system = carrier::WriteProblem::System { what: text(), code: i32::MAX };
+    let why = carrier::ListProblem::System(i32::MAX);
     vec![
-        carrier::Reply::File(carrier::FoundFile::None),
-        carrier::Reply::File(carrier::FoundFile::Found { path: path(), owner: u32::MAX }),
-        carrier::Reply::File(carrier::FoundFile::Unusable { path: path(), why: text(), temporary: true }),
-        carrier::Reply::Bytes(block()),
+        carrier::Reply::List(carrier::FoundList::None),
+        carrier::Reply::List(carrier::FoundList::Found { path: path(), owner: u32::MAX }),
+        carrier::Reply::List(carrier::FoundList::Unusable { path: path(), why }),
+        carrier::Reply::Text(block()),
+        carrier::Reply::TextEnd(Err(i32::MAX)),
+        carrier::Reply::Warning(text(), i32::MAX),
         carrier::Reply::Done(carrier::Done::Delivered { output: bytes() }),
         carrier::Reply::Done(carrier::Done::NotWritten(system)),
         carrier::Reply::Done(carrier::Done::Command { ending: carrier::Ending::TimedOut, output: bytes() }),
@@ -209,15 +213,16 @@ fn carrier_replies() -> Vec<carrier::Reply> {
 fn every_message_of_carrier_arrives_at_its_largest() {
     let (requests, replies) = (carrier_requests(), carrier_replies());
     requests.iter().for_each(|request| match request {
-        carrier::Request::Read { .. } | carrier::Request::Content(_) | carrier::Request::End => {}
+        carrier::Request::Read { .. } | carrier::Request::Look(_) | carrier::Request::Content(_) => {}
+        carrier::Request::End | carrier::Request::Stop => {}
         carrier::Request::Deliver(deposit) => match deposit.target {
             carrier::Target::Mailbox(_) | carrier::Target::Maildir { .. } | carrier::Target::Command(_) => {}
         },
     });
     replies.iter().for_each(|reply| match reply {
-        carrier::Reply::Bytes(_) => {}
-        carrier::Reply::File(found) => match found {
-            carrier::FoundFile::None | carrier::FoundFile::Found { .. } | carrier::FoundFile::Unusable { .. } => {}
+        carrier::Reply::Text(_) | carrier::Reply::TextEnd(_) | carrier::Reply::Warning(..) => {}
+        carrier::Reply::List(found) => match found {
+            carrier::FoundList::None | carrier::FoundList::Found { .. } | carrier::FoundList::Unusable { .. } => {}
         },
         carrier::Reply::Done(done) => match done {
             carrier::Done::Delivered { .. } | carrier::Done::NotWritten(_) | carrier::Done::Command { .. } => {}
@@ -362,9 +367,12 @@ fn what_is_too_large_is_told_where_it_is_made_and_the_channel_goes_on() {
         assert_eq!(refused(server.send(&opened).await), "a text of 16385 bytes");
 
         let (mut client, _server) = pair::<carrier::Carrier>();
-        let many = carrier::Request::Read { paths: vec![carrier::Path(Vec::new()); MAX_ITEMS + 1], limit: 0 };
+        let many = carrier::Request::Read {
+            paths: vec![carrier::Path(Vec::new()); MAX_ITEMS + 1],
+            role: carrier::Role::Include,
+        };
         assert_eq!(refused(client.send(&many).await), "a list of 1001 elements");
-        let much = carrier::Request::Read { paths: vec![carrier::Path(bytes()); 3], limit: 0 };
+        let much = carrier::Request::Read { paths: vec![carrier::Path(bytes()); 3], role: carrier::Role::Include };
         assert_eq!(refused(client.send(&much).await), "a list of 786432 bytes");
         let content = carrier::Request::Content(vec![0; MAX_BLOCK + 1]);
         assert_eq!(refused(client.send(&content).await), "a block of 2097153 bytes");

@@ -144,6 +144,8 @@ pub fn open(path: &Path, options: &OpenOptions, rules: &Rules<'_>) -> Result<Fil
             // Systems do not agree about the error of a link; whatever the answer here, nothing is opened by it.
             let is_link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
             match rules.links {
+                // A link that was here, and went while this looked.
+                _ if error.raw_os_error() == Some(libc::ELOOP) && !is_link => return Err(Refusal::Link),
                 _ if !is_link => return Err(Refusal::System(error)),
                 Links::Refused => return Err(Refusal::Link),
                 Links::OfRoot if !is_roots_alone(path) => return Err(Refusal::Link),

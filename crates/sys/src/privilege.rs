@@ -44,6 +44,22 @@ struct Header {
 #[cfg(target_os = "linux")]
 const VERSION: u32 = 0x2008_0522;
 
+/// Other processes of the same user cannot trace this one, read its memory or take its descriptors. Irrevocable, but for
+/// an exec.
+///
+/// # Errors
+/// Those of prctl(2). Systems without the call protect a process that was root.
+pub fn hide_from_own_user() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: prctl with PR_SET_DUMPABLE reads only its integer arguments.
+        if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 /// Empties the capability sets of the process (effective, permitted, inheritable, ambient). Irrevocable together
 /// with [`forbid_new_privileges`].
 ///
@@ -83,6 +99,15 @@ pub fn limit_processes(most: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// The limit on open descriptors before it was raised.
+static GIVEN_LIMIT: std::sync::OnceLock<libc::rlim_t> = std::sync::OnceLock::new();
+
+/// The limit on open descriptors that this process was started with, if it has raised it since: its children get that
+/// one. Programs that use select(2), or close all that may be open, do not work with a large one.
+pub(crate) fn given_descriptor_limit() -> Option<libc::rlim_t> {
+    GIVEN_LIMIT.get().copied()
+}
+
 /// Raises the limit on open descriptors to what the hard limit allows, and returns it.
 ///
 /// # Errors
@@ -91,6 +116,8 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
+        // Only the first value is the one that this process was started with.
+        let _ = GIVEN_LIMIT.set(soft);
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
     // The limit is signed on some systems, and of another width.

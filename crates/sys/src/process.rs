@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use nix::fcntl::{FcntlArg, fcntl};
 
 use crate::identity::Identity;
+use crate::privilege::given_descriptor_limit;
 
 /// A process to be started. Descriptors that are not in the map are closed in the child, except 0, 1 and 2.
 pub struct Spawn<'a> {
@@ -47,13 +48,15 @@ pub fn spawn(request: &Spawn<'_>) -> io::Result<Child> {
         command.process_group(0);
     }
     let plan = Plan::prepare(&request.descriptors)?;
+    let descriptor_limit = given_descriptor_limit();
     let identity = request.identity.clone();
     // SAFETY: the closure runs in the forked child of a process that may have threads. It only makes system calls
-    // (dup2, close_range, setgroups, setresgid, setresuid) over memory that was prepared before the fork, and neither
+    // (dup2, close_range, setrlimit, setgroups, setresgid, setresuid) over memory that was prepared before the fork, and neither
     // allocates nor takes locks.
     unsafe {
         command.pre_exec(move || {
             plan.apply()?;
+            lower_descriptor_limit(descriptor_limit)?;
             match &identity {
                 Some(identity) => take_identity(identity),
                 None => Ok(()),
@@ -73,10 +76,46 @@ pub fn own_program() -> io::Result<PathBuf> {
     if link.exists() { Ok(link) } else { std::env::current_exe() }
 }
 
+/// A child that does nothing but keep the process group of its parent in being, until this is dropped: the parent can
+/// leave the group, and start others in it.
+pub struct GroupHolder(libc::pid_t);
+
+/// Starts such a child. It has no descriptor.
+///
+/// # Errors
+/// Those of fork(2).
+pub fn hold_group() -> io::Result<GroupHolder> {
+    // SAFETY: the child only makes system calls, over no memory of its own, and never returns from here.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            close_from(0);
+            loop {
+                // SAFETY: pause takes nothing and touches no memory.
+                unsafe { libc::pause() };
+            }
+        }
+        child => Ok(GroupHolder(child)),
+    }
+}
+
+impl Drop for GroupHolder {
+    fn drop(&mut self) {
+        // SAFETY: the number is that of a child that nobody else waits for; the null pointer says that its status is not
+        // wanted.
+        unsafe {
+            libc::kill(self.0, libc::SIGKILL);
+            while libc::waitpid(self.0, std::ptr::null_mut(), 0) < 0
+                && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+            {}
+        }
+    }
+}
+
 /// Closes every descriptor from `first` on: what a careless parent left open stays out of this process.
 pub fn close_from(first: RawFd) {
     #[cfg(target_os = "linux")]
-    // SAFETY: called at the start of main(), before anything in this process owns descriptors from `first` on.
+    // SAFETY: called before anything in this process owns descriptors from `first` on, or in a child that uses none.
     unsafe {
         libc::syscall(libc::SYS_close_range, first as libc::c_uint, libc::c_uint::MAX, 0);
     }
@@ -162,6 +201,19 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+fn lower_descriptor_limit(soft: Option<libc::rlim_t>) -> io::Result<()> {
+    let Some(soft) = soft else { return Ok(()) };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls get a pointer to a live structure of the right type, which the first one fills.
+    let refused = unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) != 0 || {
+            limit.rlim_cur = soft.min(limit.rlim_max);
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) != 0
+        }
+    };
+    if refused { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn take_identity(identity: &Identity) -> io::Result<()> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use ipc::carrier::{Lock, Mailbox};
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 
 /// A lock file that is removed when this is dropped.
@@ -39,7 +40,7 @@ pub(crate) async fn dot(path: &Path, target: &Mailbox) -> io::Result<DotLock> {
             Err(error) => return Err(error),
         }
     }
-    Err(io::ErrorKind::AlreadyExists.into())
+    Err(Errno::EEXIST.into())
 }
 
 /// Takes the other locks on the open file; they go away with it.
@@ -59,7 +60,7 @@ pub(crate) async fn open_file(file: &File, target: &Mailbox) -> io::Result<()> {
             };
         }
         if !held {
-            return Err(io::ErrorKind::WouldBlock.into());
+            return Err(Errno::EAGAIN.into());
         }
     }
     Ok(())
@@ -76,7 +77,7 @@ fn range(file: &File) -> io::Result<bool> {
     };
     match fcntl(file, FcntlArg::F_SETLK(&whole)) {
         Ok(_) => Ok(true),
-        Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

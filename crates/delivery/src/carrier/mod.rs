@@ -1,52 +1,62 @@
-//! The carrier: a process that has become a user before it was executed, and does one delivery with that user's
-//! rights.
+//! The carrier: a process that becomes a user before it reads anything, and does one delivery with that user's rights.
 //!
-//! It gets its work over an inherited socket ([`ipc::carrier`]) and its identity from whoever started it. It never
-//! gains rights, never sees a queue file, and decides nothing: it reports facts. Everything here may block: the process
-//! has one thing to do.
+//! It gets its identity and its duty from whoever started it, as arguments, and its work over an inherited socket
+//! ([`ipc::carrier`]). It never gains rights, never sees a queue file, does nothing beyond its duty, and decides nothing: it
+//! reports facts, and none that gives rights other than its own. Everything here may block: the process has one thing to
+//! do.
 
 mod command;
 mod lock;
 mod mailbox;
 mod maildir;
+mod names;
+mod orders;
 mod read;
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::ExitCode;
 
-use ipc::bounds::MAX_BLOCK;
-use ipc::carrier::{Carrier, Deposit, Done, FoundFile, Reply, Request, Target, WriteProblem};
+use ipc::carrier::{Carrier, Deposit, Done, Reply, Request, Target, WriteProblem};
 use ipc::{IpcError, Server};
+
+pub(crate) use orders::{Duty, Orders};
 
 /// The descriptor that the socket to the agent has in a carrier.
 pub const DESCRIPTOR: i32 = 3;
 
+/// The descriptor that a mailbox has that comes with a carrier.
+pub(crate) const MAILBOX: i32 = 4;
+
 /// Runs a carrier to its end.
-pub fn run() -> ExitCode {
+///
+/// # Errors
+/// It could not become whom it was meant to be, or has lost the agent, or was asked for what is not its duty.
+pub(crate) fn run(orders: &Orders) -> Result<(), IpcError> {
     sys::process::ignore(sys::process::Ignored::FileSize);
-    let served = sys::descriptor::inherit(DESCRIPTOR).map_err(IpcError::Io).and_then(serve);
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        // The agent sees the closed socket, and says what it means for the message.
-        Err(_) => ExitCode::FAILURE,
-    }
+    orders.obey()?;
+    let lent = if orders.has_mailbox { Some(File::from(sys::descriptor::inherit(MAILBOX)?)) } else { None };
+    serve(sys::descriptor::inherit(DESCRIPTOR)?, orders, lent)
 }
 
-fn serve(socket: OwnedFd) -> Result<(), IpcError> {
+fn serve(socket: OwnedFd, orders: &Orders, lent: Option<File>) -> Result<(), IpcError> {
     sys::descriptor::set_nonblocking(std::os::fd::AsFd::as_fd(&socket), true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let stream = tokio::net::UnixStream::from_std(UnixStream::from(socket))?;
         let mut agent: Server<Carrier> = Server::new(stream);
         while let Some(request) = agent.receive_unlimited().await? {
+            if !orders.allow(&request) {
+                return Err(IpcError::Malformed("a request beyond the duty of this process".to_owned()));
+            }
             match request {
-                Request::Read { paths, limit } => answer(&mut agent, read::first(&paths, limit)).await?,
+                Request::Read { paths, role } => read::answer(&mut agent, &paths, role).await?,
+                Request::Look(path) => agent.send(&Reply::List(read::look(&path))).await?,
                 Request::Deliver(deposit) => {
-                    let done = deliver(&mut agent, *deposit).await?;
+                    let done = deliver(&mut agent, *deposit, lent.as_ref()).await?;
                     return agent.send(&Reply::Done(done)).await;
                 }
-                Request::Content(_) | Request::End => {
+                Request::Content(_) | Request::End | Request::Stop => {
                     return Err(IpcError::Malformed("content without a delivery".to_owned()));
                 }
             }
@@ -55,24 +65,11 @@ fn serve(socket: OwnedFd) -> Result<(), IpcError> {
     })
 }
 
-/// Sends a file that was found, block after block.
-async fn answer(agent: &mut Server<Carrier>, (found, bytes): (FoundFile, Vec<u8>)) -> Result<(), IpcError> {
-    let has_content = matches!(found, FoundFile::Found { .. });
-    agent.queue(&Reply::File(found))?;
-    if has_content {
-        for block in bytes.chunks(MAX_BLOCK) {
-            agent.send(&Reply::Bytes(block.to_vec())).await?;
-        }
-        agent.queue(&Reply::Bytes(Vec::new()))?;
-    }
-    agent.flush().await
-}
-
-async fn deliver(agent: &mut Server<Carrier>, deposit: Deposit) -> Result<Done, IpcError> {
+async fn deliver(agent: &mut Server<Carrier>, deposit: Deposit, lent: Option<&File>) -> Result<Done, IpcError> {
     limit_file_size(deposit.size_limit);
     let mut message = Incoming { agent, heading: Some(deposit.heading), ended: false };
     let written = match deposit.target {
-        Target::Mailbox(target) => mailbox::deliver(&target, &mut message).await,
+        Target::Mailbox(target) => mailbox::deliver(&target, lent, &mut message).await,
         Target::Maildir { path, hostname } => maildir::deliver(&path, &hostname, &mut message).await,
         Target::Command(target) => return command::deliver(&target, &mut message).await,
     };
@@ -99,27 +96,66 @@ pub(crate) struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    /// The next piece; `None` at the end of the message.
+    /// Tells the agent of something that does not keep the delivery from going on.
+    pub(crate) fn warn(&mut self, warning: &Reply) -> Result<(), IpcError> {
+        self.agent.queue(warning)
+    }
+
+    /// The next piece of text; `None` at the end of the message.
     ///
     /// # Errors
     /// The agent is gone before the message was complete: nothing may remain of it.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, IpcError> {
-        if let Some(heading) = self.heading.take() {
-            return Ok(Some(heading));
-        }
         if self.ended {
             return Ok(None);
         }
-        match self.agent.receive().await? {
-            Some(Request::Content(bytes)) => Ok(Some(bytes)),
-            Some(Request::End) => {
+        match self.piece().await? {
+            Piece::Text(bytes) => Ok(Some(bytes)),
+            Piece::End => Ok(None),
+            Piece::Stop => Err(IpcError::Malformed("a file that is told to stop".to_owned())),
+        }
+    }
+
+    /// Takes what is left of the message.
+    pub(crate) async fn drain(&mut self) -> Result<(), IpcError> {
+        while !self.ended {
+            self.piece().await?;
+        }
+        Ok(())
+    }
+
+    /// What the agent says next, however long that takes.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next); after the end of the message only `Stop` may follow.
+    pub(crate) async fn piece(&mut self) -> Result<Piece, IpcError> {
+        if let Some(heading) = self.heading.take() {
+            return Ok(Piece::Text(heading));
+        }
+        match self.agent.receive_unlimited().await? {
+            Some(Request::Content(bytes)) if !self.ended => Ok(Piece::Text(bytes)),
+            Some(Request::End) if !self.ended => {
                 self.ended = true;
-                Ok(None)
+                Ok(Piece::End)
+            }
+            Some(Request::Stop) => {
+                self.ended = true;
+                Ok(Piece::Stop)
             }
             Some(_) => Err(IpcError::Malformed("a request in the middle of a message".to_owned())),
             None => Err(IpcError::Closed),
         }
     }
+}
+
+/// What the agent says during a delivery.
+pub(crate) enum Piece {
+    /// Text of the message.
+    Text(Vec<u8>),
+    /// The message is complete.
+    End,
+    /// The time is over.
+    Stop,
 }
 
 /// Why nothing was written.
@@ -139,9 +175,15 @@ impl From<IpcError> for Failure {
 impl Failure {
     /// A refused system call.
     pub(crate) fn system(what: impl Into<String>, error: &std::io::Error) -> Self {
-        let code = error.raw_os_error().unwrap_or(nix::errno::Errno::EIO as i32);
-        Failure::Problem(WriteProblem::System { what: ipc::cut(what.into()), code })
+        Failure::Problem(WriteProblem::System { what: ipc::cut(what.into()), code: errno(error) })
     }
+}
+
+/// The number of an error of the system. Errors that Rust makes itself have none: what is no path, or too much for it.
+pub(crate) fn errno(error: &std::io::Error) -> i32 {
+    use nix::errno::Errno;
+    let own = if error.kind() == std::io::ErrorKind::InvalidInput { Errno::EINVAL } else { Errno::EIO };
+    error.raw_os_error().unwrap_or(own as i32)
 }
 
 #[cfg(test)]

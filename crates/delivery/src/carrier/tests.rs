@@ -2,7 +2,7 @@
 
 use super::*;
 use ipc::Client;
-use ipc::carrier::{Command, Ending, FoundFile, Lock, Mailbox, Path};
+use ipc::carrier::{Command, Ending, FoundList, ListProblem, Lock, Mailbox, Path, Role};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -36,9 +36,9 @@ fn mailbox(path: Path, personal: bool) -> Target {
     Target::Mailbox(Mailbox { path, personal, owned: true, locks, attempts: 2, delay: 1, stale: 500 })
 }
 
-fn command(line: &str, time_limit: u64) -> Target {
+fn command(line: &str) -> Target {
     let environment = vec![Path(b"PATH=/usr/bin:/bin".to_vec()), Path(b"WHO=bob".to_vec())];
-    Target::Command(Command { line: line.into(), shell: vec![], directory: vec![], environment, time_limit })
+    Target::Command(Command { line: line.into(), shell: vec![], directory: vec![], environment })
 }
 
 /// Delivers heading `H` and content `body`; without an end where the agent is to disappear.
@@ -54,7 +54,7 @@ async fn run(target: Target, end: bool) -> Result<Done, IpcError> {
     if !end {
         drop(agent);
     }
-    deliver(&mut carrier, Deposit { target, heading: b"H\n".to_vec(), size_limit: 0 }).await
+    deliver(&mut carrier, Deposit { target, heading: b"H\n".to_vec(), size_limit: 0 }, None).await
 }
 
 fn delivered() -> Done {
@@ -121,43 +121,163 @@ async fn a_maildir_is_made_and_holds_whole_messages_only() {
 async fn a_command_reads_the_message_and_its_status_counts() {
     let scratch = Scratch::new("command");
     let path = scratch.0.join("out").display().to_string();
-    let done = run(command(&format!("cat > {path}; echo $WHO >> {path}"), 10), true).await.unwrap();
+    let done = run(command(&format!("cat > {path}; echo $WHO >> {path}")), true).await.unwrap();
     assert_eq!(done, delivered());
     assert_eq!(scratch.read("out"), "H\nbody\nbob\n");
-    let done = run(command("echo words; exit 75", 10), true).await.unwrap();
+    let done = run(command("echo words; exit 75"), true).await.unwrap();
     assert_eq!(done, Done::Command { ending: Ending::Status(75), output: b"words\n".to_vec() });
-    let done = run(command("kill -9 $$", 10), true).await.unwrap();
+    let done = run(command("kill -9 $$"), true).await.unwrap();
     assert_eq!(done, Done::Command { ending: Ending::Signal(9), output: vec![] });
 }
 
 #[tokio::test]
 async fn a_command_without_shell_characters_is_executed_directly() {
-    let done = run(command("cat -n", 10), true).await.unwrap();
+    let done = run(command("cat -n"), true).await.unwrap();
     assert_eq!(done, Done::Delivered { output: b"     1\tH\n     2\tbody\n".to_vec() });
-    let done = run(command("/no/such/program x", 10), true).await.unwrap();
+    let done = run(command("/no/such/program x"), true).await.unwrap();
     let Done::Command { ending: Ending::NotStarted, output } = done else { panic!("{done:?}") };
     assert_eq!(output, b"local: fatal: execvp /no/such/program: No such file or directory\n");
 }
 
-#[tokio::test]
-async fn a_command_that_takes_too_long_is_killed_with_its_children() {
-    let begun = std::time::Instant::now();
-    let done = run(command("sleep 60 & sleep 60", 1), true).await.unwrap();
-    assert!(matches!(done, Done::Command { ending: Ending::TimedOut, .. }), "{done:?}");
-    assert!(begun.elapsed().as_secs() < 20);
+/// A carrier at work, and the agent's end.
+fn at_work(target: Target) -> (Client<Carrier>, impl Future<Output = Result<Done, IpcError>>) {
+    let (near, far) = tokio::net::UnixStream::pair().unwrap();
+    let deposit = Deposit { target, heading: b"H\n".to_vec(), size_limit: 0 };
+    let work = async move { deliver(&mut Server::new(far), deposit, None).await };
+    (Client::new(near), work)
 }
 
-#[test]
-fn the_first_file_that_exists_is_read_whole_unless_others_may_write_it() {
+#[tokio::test]
+async fn a_command_is_ended_with_its_children_when_the_agent_says_so() {
+    let begun = std::time::Instant::now();
+    let (mut agent, work) = at_work(command("echo words; sleep 60 & sleep 60"));
+    agent.queue(&Request::End).unwrap();
+    agent.send(&Request::Stop).await.unwrap();
+    let done = work.await.unwrap();
+    assert!(matches!(done, Done::Command { ending: Ending::TimedOut, .. }), "{done:?}");
+    assert!(begun.elapsed().as_secs() < 30);
+}
+
+#[tokio::test]
+async fn a_file_is_not_ended_in_the_middle() {
+    let scratch = Scratch::new("stop");
+    let (mut agent, work) = at_work(mailbox(scratch.path("box"), true));
+    agent.queue(&Request::Content(b"half".to_vec())).unwrap();
+    agent.send(&Request::Stop).await.unwrap();
+    assert!(work.await.is_err());
+    assert_eq!(scratch.read("box"), "");
+}
+
+#[tokio::test]
+async fn links_that_others_may_have_made_lead_no_mail_anywhere() {
+    let scratch = Scratch::new("links");
+    std::fs::write(scratch.0.join("victim"), "old\n").unwrap();
+    std::fs::hard_link(scratch.0.join("victim"), scratch.0.join("box")).unwrap();
+    for personal in [true, false] {
+        let done = run(mailbox(scratch.path("box"), personal), true).await.unwrap();
+        assert_eq!(done, Done::NotWritten(WriteProblem::HardLinks(2)));
+    }
+    std::fs::remove_file(scratch.0.join("box")).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
+    std::fs::set_permissions(&scratch.0, mode).unwrap();
+    std::os::unix::fs::symlink("victim", scratch.0.join("box")).unwrap();
+    for personal in [true, false] {
+        let done = run(mailbox(scratch.path("box"), personal), true).await.unwrap();
+        assert_eq!(done, Done::NotWritten(WriteProblem::Link));
+    }
+    assert_eq!(scratch.read("victim"), "old\n");
+}
+
+#[tokio::test]
+async fn a_lock_is_refused_with_the_reason_of_the_system() {
+    let scratch = Scratch::new("reason");
+    std::fs::write(scratch.0.join("box.lock"), "").unwrap();
+    let done = run(mailbox(scratch.path("box"), true), true).await.unwrap();
+    let Done::NotWritten(WriteProblem::System { code, .. }) = done else { panic!("{done:?}") };
+    assert_eq!(code, nix::libc::EEXIST);
+    std::fs::remove_file(scratch.0.join("box.lock")).unwrap();
+    let held = std::fs::File::create(scratch.0.join("box")).unwrap();
+    assert!(sys::lock::lock(std::os::fd::AsFd::as_fd(&held), sys::lock::Kind::Exclusive, false).unwrap());
+    let done = run(mailbox(scratch.path("box"), true), true).await.unwrap();
+    let Done::NotWritten(WriteProblem::System { code, what }) = done else { panic!("{done:?}") };
+    assert_eq!((code, what.as_str()), (nix::libc::EAGAIN, "unable to lock for exclusive access"));
+}
+
+/// What a carrier says of lists, and the text of the one that it reads.
+async fn read_lists(paths: &[Path], role: Role) -> (FoundList, Vec<u8>) {
+    let (near, far) = tokio::net::UnixStream::pair().unwrap();
+    let mut carrier: Server<Carrier> = Server::new(far);
+    let mut agent: Client<Carrier> = Client::new(near);
+    let (answered, said) = tokio::join!(read::answer(&mut carrier, paths, role), async {
+        let Reply::List(found) = agent.expect().await.unwrap() else { panic!("no list") };
+        let mut text = Vec::new();
+        if !matches!(found, FoundList::Found { .. }) {
+            return (found, text);
+        }
+        loop {
+            match agent.expect().await.unwrap() {
+                Reply::Text(piece) => text.extend(piece),
+                Reply::TextEnd(end) => break end.unwrap(),
+                other => panic!("{other:?}"),
+            }
+        }
+        (found, text)
+    });
+    answered.unwrap();
+    said
+}
+
+fn mine() -> Role {
+    Role::Forward(nix::unistd::geteuid().as_raw())
+}
+
+#[tokio::test]
+async fn the_first_list_that_exists_is_read_unless_others_have_a_say_in_it() {
     let scratch = Scratch::new("read");
-    let paths = [scratch.path("absent"), scratch.path("forward")];
-    assert_eq!(read::first(&paths, 100).0, FoundFile::None);
-    std::fs::write(scratch.0.join("forward"), "alice").unwrap();
-    let (FoundFile::Found { .. }, bytes) = read::first(&paths, 5) else { panic!() };
-    assert_eq!(bytes, b"alice");
-    let (FoundFile::Unusable { why, temporary: true, .. }, _) = read::first(&paths, 4) else { panic!() };
-    assert_eq!(why, "file is larger than 4 bytes");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    let paths = [scratch.path("absent"), scratch.path("absent/x"), scratch.path("forward"), scratch.path("other")];
+    assert_eq!(read_lists(&paths, mine()).await.0, FoundList::None);
+    let text = "alice\n".repeat(100_000);
+    std::fs::write(scratch.0.join("forward"), &text).unwrap();
+    let (found, read) = read_lists(&paths, mine()).await;
+    assert!(matches!(found, FoundList::Found { .. }), "{found:?}");
+    assert!(read == text.as_bytes());
+    let why = async |role| match read_lists(&paths, role).await.0 {
+        FoundList::Unusable { why, .. } => Some(why),
+        _ => None,
+    };
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o646);
     std::fs::set_permissions(scratch.0.join("forward"), mode).unwrap();
-    assert!(matches!(read::first(&paths, 100).0, FoundFile::Unusable { temporary: false, .. }));
+    for role in [mine(), Role::Include, Role::OwnInclude] {
+        assert_eq!(why(role).await, Some(ListProblem::WorldWritable));
+    }
+    std::fs::remove_file(scratch.0.join("forward")).unwrap();
+    std::fs::write(scratch.0.join("real"), "bob").unwrap();
+    std::os::unix::fs::symlink("real", scratch.0.join("forward")).unwrap();
+    assert_eq!(why(mine()).await, Some(ListProblem::NotRegular));
+    assert_eq!(read_lists(&paths, Role::Include).await.1, b"bob");
+    let pipe = scratch.0.join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for role in [mine(), Role::Include] {
+        let (found, _) = read_lists(&[scratch.path("pipe")], role).await;
+        assert!(matches!(found, FoundList::Unusable { why: ListProblem::NotRegular, .. }), "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_somebody_else_gives_no_rights() {
+    if !nix::unistd::geteuid().is_root() {
+        // The files of root are those that everybody has.
+        let (found, _) = read_lists(&[Path(b"/etc/passwd".to_vec())], Role::OwnInclude).await;
+        assert!(matches!(found, FoundList::Unusable { why: ListProblem::Owner(0), .. }), "{found:?}");
+        return;
+    }
+    let scratch = Scratch::new("owner");
+    std::fs::write(scratch.0.join("list"), "bob").unwrap();
+    nix::unistd::chown(&scratch.0.join("list"), Some(7.into()), None).unwrap();
+    for role in [Role::Forward(8), Role::OwnInclude] {
+        let (found, _) = read_lists(&[scratch.path("list")], role).await;
+        assert!(matches!(found, FoundList::Unusable { why: ListProblem::Owner(7), .. }), "{found:?}");
+    }
+    assert_eq!(read_lists(&[scratch.path("list")], Role::Include).await.1, b"bob");
+    assert_eq!(read::look(&scratch.path("list")), FoundList::Found { path: scratch.path("list"), owner: 7 });
 }

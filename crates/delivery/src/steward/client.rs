@@ -1,15 +1,18 @@
 //! The agent's side: asking for carriers.
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
-use ipc::carrier::Carrier;
+use ipc::carrier::{Carrier, WriteProblem};
 use ipc::{Client, Questions};
+use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use tokio::net::UnixStream;
 
-use super::packet::{Order, Reply};
-use super::{Account, Policy, Purpose, Who, launch};
+use super::packet::{Order, Reply, Task};
+use super::{Account, Policy, Who, launch};
 
 /// The agent's steward.
 pub struct Steward {
@@ -18,10 +21,12 @@ pub struct Steward {
 
 /// A carrier that waits for work.
 pub struct Started {
-    /// Whose rights it has, as the user database describes him.
+    /// The user, as the database describes him.
     pub account: Account,
     /// The channel to it.
     pub channel: Client<Carrier>,
+    /// What the steward knows it by.
+    number: u32,
 }
 
 /// Why there is no carrier.
@@ -29,6 +34,10 @@ pub struct Started {
 pub enum StartProblem {
     /// No such user.
     Unknown,
+    /// Nothing is done with this user's rights: those of default_privs have to do.
+    Withheld(Account),
+    /// The mailbox cannot be written.
+    NotWritten(WriteProblem),
     /// The user database does not say; for the log.
     Unanswered {
         /// Who was looked up.
@@ -37,7 +46,25 @@ pub enum StartProblem {
         why: String,
     },
     /// Trouble; for the log.
-    Failed(String),
+    Failed(Cause),
+}
+
+/// What is in the way of a carrier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// errno.
+    System(i32),
+    /// The steward's words.
+    Said(String),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::System(code) => f.write_str(&text::system_error(&io::Error::from_raw_os_error(*code))),
+            Cause::Said(why) => f.write_str(&text::printable(why.as_bytes())),
+        }
+    }
 }
 
 impl Steward {
@@ -53,18 +80,67 @@ impl Steward {
         Ok(Steward { questions: Questions::new(ours) })
     }
 
-    /// A carrier with the rights of `who`.
+    /// A carrier that reads lists and writes files with the rights of `who`.
     ///
     /// # Errors
-    /// There is no such user, or the system is in trouble.
-    pub async fn carrier(&self, who: Who, purpose: Purpose) -> Result<Started, StartProblem> {
+    /// There is no such user, nobody gets the user's rights, or the system is in trouble.
+    pub async fn files(&self, who: Who) -> Result<Started, StartProblem> {
+        self.carrier(Task::Files(who)).await
+    }
+
+    /// A carrier that runs a command with the rights of `who`.
+    ///
+    /// # Errors
+    /// As [`files`](Self::files); no setting allows commands.
+    pub async fn command(&self, who: Who) -> Result<Started, StartProblem> {
+        self.carrier(Task::Command(who)).await
+    }
+
+    /// A carrier for a user's mailbox in the mail spool directory. A lock file of somebody else is waited for: so many
+    /// attempts (deliver_lock_attempts), so long apart (deliver_lock_delay).
+    ///
+    /// # Errors
+    /// As [`files`](Self::files); the mailbox cannot be written.
+    pub async fn mailbox(&self, name: &str, attempts: u32, delay: Duration) -> Result<Started, StartProblem> {
+        let mut attempt = 1;
+        loop {
+            let started = self.carrier(Task::Mailbox(name.as_bytes().to_vec())).await;
+            match &started {
+                Err(StartProblem::NotWritten(WriteProblem::System { code, .. }))
+                    if *code == Errno::EEXIST as i32 && attempt < attempts =>
+                {
+                    attempt += 1;
+                    tokio::time::sleep(delay).await;
+                }
+                _ => return started,
+            }
+        }
+    }
+
+    /// Ends a carrier, whoever holds it up, and all that it has started.
+    pub async fn kill(&self, carrier: &Started) {
+        // A steward that is gone has nothing left to end: its agent ends too.
+        let _ = self.ask(&Task::Kill(carrier.number), None).await;
+    }
+
+    /// The delivery of a carrier is over: the lock on its mailbox is free for the next.
+    pub async fn release(&self, carrier: &Started) {
+        // As above.
+        let _ = self.ask(&Task::Release(carrier.number), None).await;
+    }
+
+    async fn carrier(&self, task: Task) -> Result<Started, StartProblem> {
         let (ours, theirs) = UnixStream::pair().map_err(|error| failed(&error))?;
         let theirs = theirs.into_std().map_err(|error| failed(&error))?;
-        match self.ask(&who, purpose, Some(theirs.into())).await? {
-            Reply::Account(account) => Ok(Started { account, channel: Client::new(ours) }),
-            Reply::Unknown => Err(StartProblem::Unknown),
-            Reply::Unanswered(why) => Err(StartProblem::Unanswered { who: who.to_string(), why }),
-            Reply::Failed(why) => Err(StartProblem::Failed(why)),
+        let is_mailbox = matches!(task, Task::Mailbox(_));
+        match self.ask(&task, Some(theirs.into())).await? {
+            (_, Reply::Account(account)) if account.is_withheld && !is_mailbox => Err(StartProblem::Withheld(account)),
+            (number, Reply::Account(account)) => Ok(Started { account, channel: Client::new(ours), number }),
+            (_, Reply::Unknown) => Err(StartProblem::Unknown),
+            (_, Reply::NotWritten(problem)) => Err(StartProblem::NotWritten(problem)),
+            (_, Reply::Unanswered(why)) => Err(StartProblem::Unanswered { who: task.to_string(), why }),
+            (_, Reply::Failed(why)) => Err(StartProblem::Failed(Cause::Said(why))),
+            (_, Reply::Done) => Err(malformed()),
         }
     }
 
@@ -72,27 +148,27 @@ impl Steward {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn look_up(&self, who: Who) -> Result<Option<Account>, String> {
-        match self.ask(&who, Purpose::User, None).await {
-            Ok(Reply::Account(account)) => Ok(Some(account)),
-            Ok(Reply::Unknown) | Err(StartProblem::Unknown) => Ok(None),
-            Ok(Reply::Unanswered(why) | Reply::Failed(why)) => Err(why),
-            Err(StartProblem::Unanswered { why, .. } | StartProblem::Failed(why)) => Err(why),
+    pub async fn look_up(&self, who: Who) -> Result<Option<Account>, StartProblem> {
+        let task = Task::LookUp(who);
+        match self.ask(&task, None).await {
+            Ok((_, Reply::Account(account))) => Ok(Some(account)),
+            Ok((_, Reply::Unknown)) | Err(StartProblem::Unknown) => Ok(None),
+            Ok((_, Reply::Unanswered(why))) => Err(StartProblem::Unanswered { who: task.to_string(), why }),
+            Ok((_, Reply::Failed(why))) => Err(StartProblem::Failed(Cause::Said(why))),
+            Ok((_, Reply::NotWritten(_) | Reply::Done)) => Err(malformed()),
+            Err(problem) => Err(problem),
         }
     }
 
-    async fn ask(&self, who: &Who, purpose: Purpose, socket: Option<OwnedFd>) -> Result<Reply, StartProblem> {
-        let order = |number| Order { number, purpose, who: who.clone() }.encode();
+    async fn ask(&self, task: &Task, socket: Option<OwnedFd>) -> Result<(u32, Reply), StartProblem> {
+        let order = |number| Order { number, task: task.clone() }.encode();
         if order(0).is_none() {
             return Err(StartProblem::Unknown);
         }
         match self.questions.ask(|number| order(number).unwrap_or_default(), socket).await {
-            Ok(answer) => match Reply::decode(&answer.packet) {
-                Some((_, reply)) => Ok(reply),
-                None => Err(StartProblem::Failed("malformed answer of the steward process".to_owned())),
-            },
+            Ok(answer) => Reply::decode(&answer.packet).ok_or_else(malformed),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                Err(StartProblem::Failed("the steward process is gone".to_owned()))
+                Err(StartProblem::Failed(Cause::Said("the steward process is gone".to_owned())))
             }
             Err(error) => Err(failed(&error)),
         }
@@ -104,6 +180,23 @@ impl Steward {
     }
 }
 
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Task::LookUp(who) | Task::Files(who) | Task::Command(who) => who.fmt(f),
+            Task::Mailbox(name) => f.write_str(&text::printable(name)),
+            Task::Kill(number) | Task::Release(number) => write!(f, "order {number}"),
+        }
+    }
+}
+
+fn malformed() -> StartProblem {
+    StartProblem::Failed(Cause::Said("malformed answer of the steward process".to_owned()))
+}
+
 fn failed(error: &io::Error) -> StartProblem {
-    StartProblem::Failed(text::system_error(error))
+    StartProblem::Failed(match error.raw_os_error() {
+        Some(code) => Cause::System(code),
+        None => Cause::Said(error.to_string()),
+    })
 }

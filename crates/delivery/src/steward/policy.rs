@@ -1,0 +1,151 @@
+//! What the administrator decided, told to the steward when it starts: an agent that strangers have taken over cannot
+//! change it.
+
+use std::ffi::OsString;
+
+use config::{Accounts, Config, ValueError, param};
+use sys::identity::is_root;
+
+/// Whose rights carriers get, and what they may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The accounts of the mail system; `None` where this process is not root and everything is done as itself.
+    pub(crate) accounts: Option<Ids>,
+    /// Whether commands are run at all: some setting allows them.
+    pub(crate) commands: bool,
+    /// Where mailboxes are (mail_spool_directory).
+    pub(crate) spool_directory: String,
+    /// Mailboxes are locked with a file beside them (mailbox_delivery_lock).
+    pub(crate) lock_files: bool,
+    /// Seconds after which such a file counts as forgotten (stale_lock_time).
+    pub(crate) stale: u64,
+    /// A mailbox must belong to its user (strict_mailbox_ownership).
+    pub(crate) owned: bool,
+}
+
+/// Numbers of the mail system's accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ids {
+    /// default_privs: user and group.
+    pub(crate) default: (u32, u32),
+    /// mail_owner: user and group.
+    pub(crate) owner: (u32, u32),
+    /// setgid_group.
+    pub(crate) submission: u32,
+}
+
+impl Policy {
+    /// Reads the settings, and as root the accounts.
+    ///
+    /// # Errors
+    /// A setting has no valid value, or an account is not fit for its purpose; the sentence says which.
+    pub fn read(config: &Config) -> Result<Self, String> {
+        let accounts = if is_root() { Some(Accounts::read(config).map_err(|error| error.to_string())?) } else { None };
+        Self::of(config, accounts.as_ref()).map_err(|error| error.to_string())
+    }
+
+    fn of(config: &Config, accounts: Option<&Accounts>) -> Result<Self, ValueError> {
+        let commands = !config.get(param::ALLOW_MAIL_TO_COMMANDS)?.is_empty()
+            || !config.get(param::MAILBOX_COMMAND)?.0.is_empty()
+            || !config.get(param::MAILBOX_COMMAND_MAPS)?.is_empty();
+        Ok(Policy {
+            accounts: accounts.map(|accounts| Ids {
+                default: (accounts.default_privs.uid, accounts.default_privs.gid),
+                owner: (accounts.mail_owner.uid, accounts.mail_owner.gid),
+                submission: accounts.setgid_group,
+            }),
+            commands,
+            spool_directory: config.get(param::MAIL_SPOOL_DIRECTORY)?,
+            lock_files: config.get(param::MAILBOX_DELIVERY_LOCK)?.iter().any(|method| method == "dotlock"),
+            stale: config.get(param::STALE_LOCK_TIME)?.as_secs(),
+            owned: config.get(param::STRICT_MAILBOX_OWNERSHIP)?,
+        })
+    }
+
+    /// As arguments of a steward.
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
+        let ids = self
+            .accounts
+            .map_or(Vec::new(), |ids| vec![ids.default.0, ids.default.1, ids.owner.0, ids.owner.1, ids.submission]);
+        let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
+        let flag = |set: bool| if set { "1" } else { "0" };
+        let stale = self.stale.to_string();
+        let fields = [
+            &ids.join(","),
+            flag(self.commands),
+            flag(self.lock_files),
+            &stale,
+            flag(self.owned),
+            &self.spool_directory,
+        ];
+        fields.iter().map(OsString::from).collect()
+    }
+
+    /// Reads the arguments of a steward; `None` for other words.
+    pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Option<Self> {
+        let fields = arguments.map(|field| field.into_string().ok()).collect::<Option<Vec<String>>>()?;
+        let [ids, commands, lock_files, stale, owned, spool_directory] = <[String; 6]>::try_from(fields).ok()?;
+        let numbers =
+            ids.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().ok()).collect::<Option<Vec<u32>>>()?;
+        let accounts = match numbers[..] {
+            [] => None,
+            [uid, gid, owner, owners, submission] => {
+                Some(Ids { default: (uid, gid), owner: (owner, owners), submission })
+            }
+            _ => return None,
+        };
+        let stale = stale.parse().ok()?;
+        Some(Policy {
+            accounts,
+            commands: commands == "1",
+            spool_directory,
+            lock_files: lock_files == "1",
+            stale,
+            owned: owned == "1",
+        })
+    }
+}
+
+impl Ids {
+    /// Whether nothing is done with the rights of this user: root, and the mail system itself, which has the queue.
+    pub(crate) fn is_withheld(&self, uid: u32) -> bool {
+        uid == 0 || uid == self.owner.0
+    }
+
+    /// The group of a user's carriers: none that has more than the user.
+    pub(crate) fn group(&self, gid: u32) -> u32 {
+        if gid == 0 || gid == self.owner.1 || gid == self.submission { self.default.1 } else { gid }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDS: Ids = Ids { default: (65534, 65533), owner: (100, 101), submission: 102 };
+
+    #[test]
+    fn a_policy_arrives_as_it_was() {
+        for (accounts, flag) in [(None, false), (Some(IDS), true)] {
+            let policy = Policy {
+                accounts,
+                commands: flag,
+                spool_directory: "/var/mail".into(),
+                lock_files: !flag,
+                stale: 500,
+                owned: flag,
+            };
+            assert_eq!(Policy::parse(policy.arguments().into_iter()), Some(policy));
+        }
+        assert_eq!(Policy::parse(["1,2".into()].into_iter()), None);
+    }
+
+    #[test]
+    fn nobody_acts_as_root_or_as_the_mail_system() {
+        assert!(IDS.is_withheld(0) && IDS.is_withheld(100) && !IDS.is_withheld(101));
+        for gid in [0, 101, 102] {
+            assert_eq!(IDS.group(gid), 65533);
+        }
+        assert_eq!(IDS.group(20), 20);
+    }
+}
