@@ -16,12 +16,10 @@ impl Incoming<'_> {
             return self.checked_text(data, ends_line);
         }
         if !begins_line {
-            if self.structure.part_field.is_empty() {
+            if !self.structure.part_field.is_open() {
                 return self.checked_text(data, ends_line);
             }
-            let room = self.worker.settings.header_size_limit.saturating_sub(self.structure.part_field.len());
-            self.structure.part_field.extend_from_slice(&data[..data.len().min(room)]);
-            return;
+            return self.structure.part_field.add(data, self.worker.settings.header_size_limit);
         }
         if self.structure.in_part_header {
             return self.part_header_text(data, ends_line);
@@ -32,15 +30,14 @@ impl Incoming<'_> {
 
     /// The header of a part, or of an attached message.
     fn part_header_text(&mut self, data: &[u8], ends_line: bool) {
-        if !self.structure.part_field.is_empty() && is_continuation(data) {
-            self.structure.part_field.push(b'\n');
-            self.structure.part_field.extend_from_slice(data);
-            return;
+        // header_size_limit
+        let limit = self.worker.settings.header_size_limit;
+        if self.structure.part_field.is_open() && is_continuation(data) {
+            return self.structure.part_field.add_line(data, limit);
         }
         self.end_part_field();
         if name_length(data).is_some() {
-            self.structure.part_field.extend_from_slice(data);
-            return;
+            return self.structure.part_field.begin(data, limit);
         }
         if self.structure.boundary(data) == Seen::Nothing {
             self.structure.end_part_header();
@@ -49,10 +46,7 @@ impl Incoming<'_> {
     }
 
     fn end_part_field(&mut self) {
-        if self.structure.part_field.is_empty() {
-            return;
-        }
-        let text = std::mem::take(&mut self.structure.part_field);
+        let Some(text) = self.structure.part_field.end(self.worker.settings.header_size_limit) else { return };
         if let Some(field) = Field::parse(&text) {
             match field.kind() {
                 Kind::ContentType => self.structure.content_type(field.value),

@@ -6,13 +6,14 @@ use ipc::cleanup::{flags, status};
 use message::header::{Kind, is_continuation, name_length};
 use queue::Type;
 
+use crate::gathered::Gathered;
 use crate::incoming::{Incoming, Stage};
 
 /// What is known of the header so far.
 #[derive(Debug, Default)]
 pub struct Header {
-    /// The field that is being read, lines joined by newlines; empty before the first.
-    pub field: Vec<u8>,
+    /// The field that is being read.
+    pub field: Gathered,
     /// The last line goes on in the next record.
     pub in_line: bool,
     /// Fields seen.
@@ -79,24 +80,22 @@ impl Incoming<'_> {
     }
 
     async fn header_text(&mut self, data: &[u8], ends_line: bool) {
-        if self.header.in_line {
-            self.header.in_line = !ends_line;
-            return self.lengthen(data);
+        // header_size_limit
+        let limit = self.worker.settings.header_size_limit;
+        if std::mem::replace(&mut self.header.in_line, !ends_line) {
+            return self.header.field.add(data, limit);
         }
-        if !self.header.field.is_empty() && is_continuation(data) {
-            self.header.in_line = !ends_line;
-            self.lengthen(b"\n");
-            return self.lengthen(data);
+        if self.header.field.is_open() && is_continuation(data) {
+            return self.header.field.add_line(data, limit);
         }
         self.end_field().await;
         if !self.goes_on() {
             return;
         }
         if name_length(data).is_some() {
-            self.header.in_line = !ends_line;
-            self.header.field.extend_from_slice(data);
-            return;
+            return self.header.field.begin(data, limit);
         }
+        self.header.in_line = false;
         self.end_header();
         if !(data.is_empty() && ends_line) {
             self.line(b""); // a body without the line that separates it
@@ -104,22 +103,10 @@ impl Incoming<'_> {
         self.body_text(data, ends_line);
     }
 
-    /// header_size_limit: what is beyond it is dropped.
-    fn lengthen(&mut self, data: &[u8]) {
-        let room = self.worker.settings.header_size_limit.saturating_sub(self.header.field.len());
-        self.header.field.extend_from_slice(&data[..data.len().min(room)]);
-    }
-
     async fn end_field(&mut self) {
-        if self.header.field.is_empty() {
-            return;
-        }
-        let field = std::mem::take(&mut self.header.field);
-        self.header_field(&field).await;
-        // The buffer is used again.
-        if self.header.field.is_empty() {
-            self.header.field = field;
-            self.header.field.clear();
+        if let Some(field) = self.header.field.end(self.worker.settings.header_size_limit) {
+            self.header_field(&field).await;
+            self.header.field.reuse(field);
         }
     }
 

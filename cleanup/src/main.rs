@@ -31,6 +31,7 @@ mod domains;
 mod envelope;
 mod extracted;
 mod field;
+mod gathered;
 mod generated;
 mod header;
 mod incoming;

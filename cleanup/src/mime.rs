@@ -2,6 +2,8 @@
 
 use message::mime::{BoundaryLine, ContentType, boundary_line};
 
+use crate::gathered::Gathered;
+
 /// Multipart levels that are followed (mime_nesting_limit has the same default).
 const MAX_LEVELS: usize = 100;
 
@@ -24,7 +26,7 @@ pub struct Structure {
     /// That header is the one of an attached message.
     pub in_attached_header: bool,
     /// The field that is being read, of a part's header.
-    pub part_field: Vec<u8>,
+    pub part_field: Gathered,
     boundaries: Vec<Vec<u8>>,
     kind: Option<ContentType>,
     off: bool,

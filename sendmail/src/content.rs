@@ -4,7 +4,7 @@
 
 use queue::{Type, record};
 
-use crate::recipients::Recipients;
+use crate::recipients::{Recipients, TooLong};
 
 /// `sendmail_fix_line_endings`: when is a carriage return part of a line end?
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -42,6 +42,7 @@ pub struct Content {
     strip: bool,
     finished: bool,
     recipients: Option<Recipients>,
+    too_long: Option<TooLong>,
 }
 
 impl Content {
@@ -56,11 +57,15 @@ impl Content {
             strip: settings.line_endings == LineEndings::Always,
             finished: false,
             recipients,
+            too_long: None,
         }
     }
 
     /// Takes the next bytes; appends records to `out`.
-    pub fn feed(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+    ///
+    /// # Errors
+    /// A header field is too long to be read for recipients.
+    pub fn feed(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), TooLong> {
         while !bytes.is_empty() && !self.finished {
             // One byte more than a piece: a carriage return may be taken off.
             let room = self.settings.piece + 1 - self.line.len();
@@ -80,6 +85,7 @@ impl Content {
                 }
             }
         }
+        self.too_long.map_or(Ok(()), Err)
     }
 
     /// True when a single dot ended the text.
@@ -88,7 +94,10 @@ impl Content {
     }
 
     /// The end of the text: appends what is left; gives back the recipients that were found.
-    pub fn finish(mut self, out: &mut Vec<u8>) -> Vec<Vec<u8>> {
+    ///
+    /// # Errors
+    /// As [`feed`](Self::feed).
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<Vec<Vec<u8>>, TooLong> {
         // A last line without its end is a line.
         self.finished |= self.is_final_dot();
         if !self.finished && !self.line.is_empty() {
@@ -98,7 +107,10 @@ impl Content {
             record::encode(out, Type::PARTIAL, &self.line);
             self.see();
         }
-        self.recipients.map(Recipients::finish).unwrap_or_default()
+        match self.too_long {
+            Some(error) => Err(error),
+            None => Ok(self.recipients.map(Recipients::finish).unwrap_or_default()),
+        }
     }
 
     fn put_piece(&mut self, out: &mut Vec<u8>) {
@@ -145,7 +157,7 @@ impl Content {
     /// Shows the header reader what just went out.
     fn see(&mut self) {
         if let Some(recipients) = &mut self.recipients {
-            recipients.text(&self.line, self.continued);
+            self.too_long = self.too_long.or(recipients.text(&self.line, self.continued).err());
         }
     }
 }
@@ -163,9 +175,9 @@ mod tests {
         let mut content = Content::new(settings, None);
         let mut out = Vec::new();
         for bytes in text.chunks(chunk.max(1)) {
-            content.feed(bytes, &mut out);
+            content.feed(bytes, &mut out).unwrap();
         }
-        content.finish(&mut out);
+        content.finish(&mut out).unwrap();
         let mut stream = Stream::new(out.as_slice(), 100);
         let mut found = Vec::new();
         while let Some((kind, data)) = stream.next_record().unwrap() {

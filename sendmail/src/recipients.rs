@@ -1,48 +1,61 @@
 //! Addresses on the command line and in the header of a message.
 //!
-//! No I/O. A header field is read up to a bound; what is longer names no more recipients.
+//! No I/O. A header field is read up to a bound; a longer one is an error, whatever it is called: nobody would be told
+//! which recipients it names.
+
+use std::fmt;
 
 use message::header;
-
-/// Longest header field that is read for recipients, and no longer than cleanup reads.
-const MAX_FIELD: usize = 102_400;
 
 /// The recipients that a header names: those of Resent- fields when there is one, else of the plain
 /// fields.
 #[derive(Debug)]
 pub struct Recipients {
     field: Vec<u8>,
+    limit: usize,
     in_header: bool,
     plain: Vec<Vec<u8>>,
     resent: Vec<Vec<u8>>,
     is_resent: bool,
 }
 
+/// A header field is longer than header_size_limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unable to extract recipients: message header length exceeds safety limit")
+    }
+}
+
 impl Recipients {
-    /// Before the first line.
-    pub fn new() -> Self {
-        Self { field: Vec::new(), in_header: true, plain: Vec::new(), resent: Vec::new(), is_resent: false }
+    /// Before the first line; a field of `limit` bytes (header_size_limit) does not go on.
+    pub fn new(limit: usize) -> Self {
+        Self { field: Vec::new(), limit, in_header: true, plain: Vec::new(), resent: Vec::new(), is_resent: false }
     }
 
     /// Sees a piece of the text: one that goes on with the line before (`continued`), or starts one.
-    pub fn text(&mut self, piece: &[u8], continued: bool) {
+    ///
+    /// # Errors
+    /// It belongs to a field that is too long already.
+    pub fn text(&mut self, piece: &[u8], continued: bool) -> Result<(), TooLong> {
         if !self.in_header {
-            return;
+            return Ok(());
         }
-        if !continued {
-            let goes_on = header::is_continuation(piece) && !self.field.is_empty();
-            if !goes_on {
-                self.end_of_field();
-                if header::name_length(piece).is_none() {
-                    self.in_header = false;
-                    return;
-                }
-            } else {
-                self.field.push(b'\n');
-            }
+        let goes_on = continued || header::is_continuation(piece) && !self.field.is_empty();
+        if !goes_on {
+            self.end_of_field();
+            self.in_header = header::name_length(piece).is_some();
+        } else if self.field.len() >= self.limit {
+            return Err(TooLong);
+        } else if !continued {
+            self.field.push(b'\n');
         }
-        let room = MAX_FIELD.saturating_sub(self.field.len());
-        self.field.extend_from_slice(&piece[..piece.len().min(room)]);
+        if self.in_header {
+            self.field.extend_from_slice(piece);
+        }
+        Ok(())
     }
 
     /// The end of the text.
@@ -84,9 +97,9 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<String> {
-        let mut recipients = Recipients::new();
+        let mut recipients = Recipients::new(102_400);
         for line in text.lines() {
-            recipients.text(line.as_bytes(), false);
+            recipients.text(line.as_bytes(), false).unwrap();
         }
         recipients.finish().into_iter().map(|address| String::from_utf8(address).unwrap()).collect()
     }
@@ -102,6 +115,18 @@ mod tests {
     #[test]
     fn resent_fields_replace_the_plain_ones() {
         assert_eq!(found("To: a@x\nResent-To: r@x\nResent-Bcc: rb@x\n\nhi\n"), ["r@x", "rb@x"]);
+    }
+
+    #[test]
+    fn a_field_of_the_largest_size_does_not_go_on_and_the_next_one_may() {
+        for first in [&b"X: 789"[..], b"To: 89"] {
+            let mut recipients = Recipients::new(7);
+            assert_eq!(recipients.text(first, false), Ok(()));
+            assert_eq!(recipients.text(b" b", false), Ok(()));
+            assert_eq!(recipients.text(b"c", true), Err(TooLong));
+            assert_eq!(recipients.text(b" d", false), Err(TooLong));
+            assert_eq!(recipients.text(b"Cc: a-longer-name", false), Ok(()));
+        }
     }
 
     #[test]

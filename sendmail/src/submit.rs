@@ -31,7 +31,9 @@ pub fn submit(config: &Config, caller: &Caller, request: &Request) -> Result<(),
 
 fn hand_in(config: &Config, caller: &Caller, request: &Request, sender: &[u8]) -> Result<(), String> {
     let settings = settings(config, request)?;
-    let header = request.from_header.then(Recipients::new);
+    // header_size_limit
+    let limit = config.get(param::HEADER_SIZE_LIMIT).map_err(|error| error.to_string())?;
+    let header = request.from_header.then(|| Recipients::new(usize::try_from(limit).unwrap_or(0)));
     let direct: Vec<_> = request.operands.iter().flat_map(|text| operand(text.as_encoded_bytes())).collect();
     if direct.is_empty() && header.is_none() {
         return Err("Recipient addresses must be specified on the command line or via the -t option".into());
@@ -68,11 +70,11 @@ fn copy_input(mut content: Content, postdrop: &mut Postdrop, records: &mut Vec<u
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(format!("error reading input: {}", text::system_error(&error))),
         };
-        content.feed(&buffer[..length], records);
+        content.feed(&buffer[..length], records).map_err(|error| error.to_string())?;
         postdrop.write(records);
         records.clear();
     }
-    Ok(content.finish(records))
+    content.finish(records).map_err(|error| error.to_string())
 }
 
 /// The message that stands for one that is not sent (-bv).

@@ -66,3 +66,17 @@ fn a_submission_that_is_refused_goes_back_however_many_recipients_it_has() {
         assert!(mail.queue_ids("maildrop").is_empty());
     });
 }
+
+#[test]
+fn a_header_that_is_too_long_to_be_read_for_recipients_is_refused_with_status_75() {
+    scenario(|| {
+        let mail = Setup::new().start();
+        let addresses: Vec<String> = (0..6000).map(|n| format!("user{n:05}@elsewhere.test")).collect();
+        let text = format!("Bcc: {}\n\nbody\n", addresses.join(",\n "));
+        let output = mail.run_with("sendmail", &["-f", "bob@mail.test", "-t"], text.as_bytes());
+        assert_eq!(output.status.code(), Some(75));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("unable to extract recipients: message header length exceeds safety limit"), "{said}");
+        assert!(mail.queue_ids("maildrop").is_empty());
+    });
+}
