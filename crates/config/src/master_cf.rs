@@ -48,6 +48,15 @@ impl ServiceKind {
         }
     }
 
+    /// The way that the clients of `program` take, whatever master.cf says: qmgr and pickup, which old files have as `fifo`,
+    /// hear our own clients too, and those have more to say than a letter.
+    fn taken_by(self, program: &str) -> ServiceKind {
+        match (self, program) {
+            (ServiceKind::Fifo, "qmgr" | "nqmgr" | "oqmgr" | "pickup") => ServiceKind::Unix,
+            _ => self,
+        }
+    }
+
     fn parse(word: &str) -> Option<ServiceKind> {
         use ServiceKind::*;
         [Inet, Unix, Fifo, Pass, UnixDgram].into_iter().find(|kind| kind.name() == word)
@@ -99,7 +108,7 @@ impl ServiceEntry {
 
     /// The program without the directories in front of it.
     pub fn program(&self) -> &str {
-        self.command.rsplit('/').next().unwrap_or_default()
+        program_of(&self.command)
     }
 }
 
@@ -224,6 +233,10 @@ impl MasterCf {
     }
 }
 
+fn program_of(command: &str) -> &str {
+    command.rsplit('/').next().unwrap_or_default()
+}
+
 /// What `-` means, and which services are left out.
 struct Defaults {
     chroot: bool,
@@ -269,7 +282,7 @@ fn service(raw: &RawEntry, defaults: &Defaults) -> Result<Option<ServiceEntry>, 
     Ok(Some(ServiceEntry {
         line: raw.line,
         name: name.to_string(),
-        kind,
+        kind: kind.taken_by(program_of(&command)),
         private,
         unprivileged,
         chroot,

@@ -61,6 +61,13 @@ fn a_wrong_entry_is_an_error_that_names_file_and_line() {
 }
 
 #[test]
+fn the_fifos_of_old_files_are_sockets_for_who_hears_more_than_a_letter() {
+    let services = read("pickup fifo n - n 60 1 pickup\nqmgr fifo n - n 300 1 ./qmgr\nown fifo n - n - 1 notifier\n");
+    let kinds: Vec<_> = services.unwrap().iter().map(|service| service.kind).collect();
+    assert_eq!(kinds, [ServiceKind::Unix, ServiceKind::Unix, ServiceKind::Fifo]);
+}
+
+#[test]
 fn digits_followed_by_something_else_are_read_as_postfix_reads_them() {
     assert_eq!(read("foo unix - - n - 1x smtpd\n").unwrap()[0].max_proc, Some(1));
 }

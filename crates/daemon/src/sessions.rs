@@ -18,14 +18,13 @@ use crate::context::Context;
 use crate::door::{Door, Taken, attempt, register};
 use crate::porter::Porter;
 use crate::service::{Service, Skeleton};
-use crate::ward::{Session, Ward};
+use crate::ward::Ward;
 
 /// What master.cf's type says about the listening sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     Inet,
     Unix,
-    Fifo,
     Datagram,
 }
 
@@ -151,12 +150,6 @@ impl<W: Worker> House<W> {
                 self.read_datagrams(listener);
                 return false;
             }
-            Transport::Fifo => {
-                if let Some(letters) = self.read_once(listener, trigger::MAX_REQUEST) {
-                    run_trigger(self.worker.clone(), letters, self.ward.begin(&self.context));
-                }
-                return false;
-            }
             Transport::Inet | Transport::Unix => {}
         }
         let Taken::Client(accepted) = self.door.take(listener) else { return false };
@@ -275,14 +268,6 @@ async fn trigger_or_client<W: Worker>(worker: Rc<W>, stream: UnixStream, peer: P
         Ok(Ok(None) | Err(_)) => {}
         Err(_) => logging::repeated!("trigger: read timeout for service {}", context.service_name),
     }
-}
-
-fn run_trigger<W: Worker>(worker: Rc<W>, mut letters: Vec<u8>, session: Session) {
-    letters.retain(|&letter| letter != 0);
-    tokio::task::spawn_local(async move {
-        worker.trigger(letters).await;
-        drop(session);
-    });
 }
 
 fn identify(accepted: OwnedFd, transport: Transport, context: &Rc<Context>) -> io::Result<Client> {

@@ -249,7 +249,6 @@ fn check(service: &Service, arguments: &Arguments) -> Result<Transport, StartErr
         None => return failed("no transport type specified".to_owned()),
         Some("inet") => Transport::Inet,
         Some("unix") => Transport::Unix,
-        Some("fifo") => Transport::Fifo,
         Some("unix-dgram") => Transport::Datagram,
         Some(other) => return failed(format!("unsupported transport type: {other}")),
     };

@@ -82,3 +82,27 @@ fn aliases_that_only_the_other_system_has_indexed_are_served_from_their_text() {
         mail.wait_mail("alice", 1);
     });
 }
+
+#[test]
+fn the_fifos_of_old_master_cf_files_bring_mail_as_fast_as_sockets() {
+    scenario(|| {
+        let mut mail = Setup::new().build();
+        let path = mail.etc().join("master.cf");
+        let text = std::fs::read_to_string(&path).expect("master.cf");
+        // Nobody is woken up in time: what comes late does not come in this test.
+        let old = text
+            .replace("pickup unix n - n 60 1 pickup", "pickup fifo n - n 6000 1 pickup")
+            .replace("qmgr unix n - n 300 1 qmgr", "qmgr fifo n - n 3000 1 qmgr");
+        assert_eq!(old.matches(" fifo ").count(), 2, "{old}");
+        write_old(&path, &old);
+        mail.start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        for count in 1..=3 {
+            let reply = client.send("a@client.test", &["alice@mail.test"], "Subject: x\n\nbody\n").expect("sent");
+            assert_eq!(reply.code, 250, "{reply:?}");
+            mail.sendmail(&["-f", "root@mail.test", "alice"], "Subject: y\n\nbody\n");
+            mail.wait_mail("alice", 2 * count);
+        }
+        assert!(mail.find_log(&["Connection refused"]).is_none(), "{}", mail.log());
+    });
+}
