@@ -8,7 +8,7 @@ use queue::size::{SMTPUTF8_HEADER, SMTPUTF8_REQUESTED, TLS_REQUIRED_NO};
 use crate::canonical::{Failed, Place};
 use crate::checks::{Class, Fate};
 use crate::incoming::Incoming;
-use crate::refold::refold;
+use message::refold::refold;
 
 impl Incoming<'_> {
     /// Takes a complete field, lines joined by newlines.

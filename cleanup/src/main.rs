@@ -39,7 +39,6 @@ mod masquerade;
 mod mime;
 mod recipients;
 mod records;
-mod refold;
 mod service;
 mod settings;
 mod tables;

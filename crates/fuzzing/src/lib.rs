@@ -61,6 +61,7 @@ targets! {
     header_addresses,
     address_list,
     header_field,
+    refolded_field,
     mime_fields,
     received_comment,
     smtp_command,

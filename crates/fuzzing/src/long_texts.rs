@@ -41,6 +41,7 @@ const READERS: &[fn(&[u8])] = &[
         while let Ok(Some(_)) = log.next_entry() {}
     },
     |text| drop(Templates::from_file(&decode(text))),
+    |text| drop(message::refold::refold(b"To", text)),
 ];
 
 /// A text of a few bytes, the first half of them again and again, then the second half, takes no reader more than moments.

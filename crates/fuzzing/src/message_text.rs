@@ -3,6 +3,7 @@
 use message::header::{Field, fold, is_continuation, name_length, trim, unfold};
 use message::mime::{BoundaryLine, ContentType, Encoding, MAX_BOUNDARY, boundary_line};
 use message::received;
+use message::refold::refold;
 
 use crate::pieces::{assert_harmless, choices};
 
@@ -34,6 +35,22 @@ pub fn header_field(data: &[u8]) {
 
 fn words(text: &[u8]) -> Vec<&[u8]> {
     text.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).collect()
+}
+
+/// A field that is written anew has the same words, in lines that are one field.
+pub fn refolded_field(data: &[u8]) {
+    let anew = refold(b"To", data);
+    assert!(!anew.contains(&b'\r'));
+    for (at, line) in anew.split(|byte| *byte == b'\n').enumerate() {
+        assert!(at == 0 || is_continuation(line));
+        assert!(!trim(line).is_empty(), "an empty line would end the header");
+    }
+    let kept =
+        |text: &[u8]| text.iter().filter(|byte| !byte.is_ascii_whitespace() && **byte != b',').copied().collect();
+    let (before, after): (Vec<u8>, Vec<u8>) = (kept(data), kept(&anew[b"To:".len()..]));
+    assert_eq!(after, before);
+    let again = refold(b"To", &anew[b"To:".len()..]);
+    assert_eq!(again, anew, "what is in order stays as it is");
 }
 
 /// What decides how a body is read is bounded, and a boundary that was read is one.

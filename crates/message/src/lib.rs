@@ -8,3 +8,4 @@ pub mod header;
 pub mod message_id;
 pub mod mime;
 pub mod received;
+pub mod refold;

@@ -21,7 +21,7 @@ enum Piece {
     Special,
 }
 
-/// The header `name` with this value, in lines.
+/// The header `name` with this value, in lines that newlines separate; it holds no line break that is not followed by a TAB.
 pub fn refold(name: &[u8], value: &[u8]) -> Vec<u8> {
     let mut out = [name, b":"].concat();
     let mut line_start = 0;
