@@ -90,7 +90,7 @@ impl Worker for Anvil {
             match held.take(request) {
                 Err(identity) => {
                     let length = identity.len();
-                    return logging::warning!("client identity of {length} bytes: {}...", &shown(&identity));
+                    return logging::repeated!("client identity of {length} bytes: {}...", &shown(&identity));
                 }
                 Ok(None) => {}
                 Ok(Some(counts)) => {

@@ -54,6 +54,8 @@ const SIGNALS: Token = Token(0);
 const WATCHDOG: u32 = 1000;
 /// The loop turns at least this often.
 const TURN: Duration = Duration::from_secs(300);
+/// Reports of one worker that are read in one turn.
+const MOST_REPORTS: u32 = 10_000;
 /// How soon a log that did not take a line is tried again.
 const LOG_RETRY: Duration = Duration::from_millis(100);
 
@@ -192,7 +194,7 @@ impl Supervisor {
         let token = Token(self.next());
         match self.poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE) {
             Ok(()) => drop(self.sources.insert(token, source)),
-            Err(error) => logging::warning!("register descriptor: {error}"),
+            Err(error) => logging::repeated!("register descriptor: {}", net::reason(&error)),
         }
     }
 
@@ -267,8 +269,19 @@ impl Supervisor {
         let Some(worker) = service.workers.get_mut(&pid) else { return };
         let Some(status) = &worker.status else { return };
         let mut bytes = [0; 16];
-        loop {
+        for heard in 0.. {
             match nix::unistd::read(status, &mut bytes) {
+                // Nobody serves that many clients in one turn: whoever says so keeps master from everybody else.
+                Ok(_) if heard >= MOST_REPORTS => {
+                    let name = &service.entry.name;
+                    logging::warning!(
+                        "service {name}: process {pid} reports without end: it is not listened to any more"
+                    );
+                    if let Some(channel) = worker.status.take() {
+                        self.forget(channel);
+                    }
+                    break;
+                }
                 // It never served anybody and may be broken: its place is free when SIGCHLD has said how it ended.
                 Ok(0) if !worker.started_work => break,
                 Ok(0) => {
@@ -285,7 +298,7 @@ impl Supervisor {
                         worker.finished_work |= report == Report::Idle && worker.started_work;
                         worker.report = report;
                     }
-                    None => logging::warning!("service {}: ignoring unknown status {}", service.entry.name, bytes[0]),
+                    None => logging::repeated!("service {}: ignoring unknown status {}", service.entry.name, bytes[0]),
                 },
                 Err(_) => break,
             }

@@ -42,7 +42,7 @@ impl Worker for Server {
     /// A session keeps the settings that it began with.
     async fn session(self: Rc<Self>, client: Client) {
         let (Stream::Tcp(stream), Remote::Host { remote, local }) = (client.stream, client.peer) else {
-            logging::warning!("service {}: only clients of type inet are served", client.context.service_name);
+            logging::repeated!("service {}: only clients of type inet are served", client.context.service_name);
             return;
         };
         let stressed = self.stressed.as_ref().filter(|_| client.context.stress());

@@ -45,7 +45,7 @@ impl Client {
         match self.stream {
             Stream::Unix(stream) => Some(stream),
             Stream::Tcp(_) => {
-                logging::warning!("service {} does not serve type inet", self.context.service_name);
+                logging::repeated!("service {} does not serve type inet", self.context.service_name);
                 None
             }
         }

@@ -123,7 +123,7 @@ impl Context {
             Ok(request) => request,
             Err(IpcError::Closed | IpcError::Reset) => None,
             Err(error) => {
-                logging::warning!("{} client: {error}", P::NAME);
+                logging::repeated!("{} client: {error}", P::NAME);
                 None
             }
         }

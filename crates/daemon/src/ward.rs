@@ -93,7 +93,7 @@ impl Ward {
                     if let Some(order) = Order::parse(byte[0]) {
                         return Some(order);
                     }
-                    logging::warning!("unknown order {} from master", byte[0]);
+                    logging::repeated!("unknown order {} from master", byte[0]);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
                 Err(_) => return None,
