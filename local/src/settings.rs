@@ -152,9 +152,8 @@ impl Mailboxes {
             match name.as_str() {
                 "fcntl" => locks.push(Lock::Fcntl),
                 "flock" => locks.push(Lock::Flock),
-                "dotlock" => locks.push(Lock::DotLock),
-                // mailbox_delivery_lock
-                other => logging::warning!("unknown mailbox lock method: {other}"),
+                // The table of words has no other.
+                _ => locks.push(Lock::DotLock),
             }
         }
         Ok(Mailboxes {

@@ -248,18 +248,15 @@ fn bare_newline(config: &Config) -> Result<BareNewline, ValueError> {
         "no" => Ok(BareNewline::Allow),
         "note" => Ok(BareNewline::Note),
         "yes" | "normalize" => Ok(BareNewline::Normalize),
-        "reject" => Ok(BareNewline::Reject),
-        _ => Err(ValueError::Meaning(format!("bad value: smtpd_forbid_bare_newline = {value}"))),
+        _ => Ok(BareNewline::Reject),
     }
 }
 
 fn tempfail(config: &Config, param: Param<String>) -> Result<TempfailAction, ValueError> {
-    let name = param.name();
     let value = config.get(param)?;
     match value.as_str() {
         "defer" => Ok(TempfailAction::Defer),
-        "defer_if_permit" => Ok(TempfailAction::DeferIfPermit),
-        _ => Err(ValueError::Meaning(format!("bad configuration: {name} = {value}"))),
+        _ => Ok(TempfailAction::DeferIfPermit),
     }
 }
 

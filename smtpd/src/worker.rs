@@ -166,7 +166,7 @@ impl Smtpd {
             users: None,
             anvil: Counter::new(queue_directory.join("private/anvil")),
             verbose: false,
-            service_name: config.lookup("service_name")?.filter(|name| !name.is_empty()).unwrap_or("smtp".to_owned()),
+            service_name: config.get(param::SERVICE_NAME)?,
             content_filter: config.get(param::CONTENT_FILTER)?.into_bytes(),
             rewriter: Rc::new(Rewriter::new(&rewrite.to_string_lossy(), ipc_timeout)),
             free_space: Cell::new(None),
@@ -282,7 +282,8 @@ impl Overrides {
                 "no_address_mappings" => overrides.cleanup_flags &= !(flags::MAP | flags::BCC),
                 "no_header_body_checks" => overrides.cleanup_flags &= !flags::FILTER,
                 "no_milters" => overrides.cleanup_flags &= !flags::MILTER,
-                _ => return Err(StartError::new(format!("unknown receive_override_options value: {option}"))),
+                // The table of words has no other.
+                _ => {}
             }
         }
         Ok(overrides)
@@ -322,7 +323,7 @@ fn read_lists(config: &Config, settings: &Settings, tables: &Tables) -> Result<L
     };
     for class in &settings.classes {
         let Some(value) = config.lookup(class)? else {
-            return Err(StartError::new(format!("restriction class {class} is not defined")));
+            return Err(StartError::new(format!("restriction class `{class}' needs a definition")));
         };
         lists.add_class(class, List::parse(&text::split_list(&value), Stage::Recipient, tables, &settings.classes));
     }

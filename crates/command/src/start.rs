@@ -44,6 +44,7 @@ pub fn configure(program: &'static str, option: Option<&[u8]>) -> Result<Config,
     if is_root() || has_borrowed_rights() {
         Accounts::read(&config).map_err(|error| error.to_string())?;
     }
+    config.check_names().map_err(|error| error.to_string())?;
     Ok(config)
 }
 

@@ -5,31 +5,11 @@
 
 use std::path::Path;
 
-use crate::entry::{self, Kind};
+use crate::entry::Kind;
 use crate::error::ConfigError;
 use crate::master_cf::MasterCf;
 use crate::settings::{Config, Origin};
-use crate::{param, transport, value};
-
-/// Parameters whose value is one of a few words, upper or lower case, or a list of them.
-const WORDS: [(&str, &[&str], Form); 6] = [
-    ("smtp_address_preference", &["any", "ipv4", "ipv6"], Form::One),
-    ("lmtp_address_preference", &["any", "ipv4", "ipv6"], Form::One),
-    ("smtp_host_lookup", &["dns", "native"], Form::List),
-    ("lmtp_host_lookup", &["dns", "native"], Form::List),
-    ("smtp_tls_security_level", TLS_LEVELS, Form::One),
-    ("lmtp_tls_security_level", TLS_LEVELS, Form::One),
-];
-
-const TLS_LEVELS: &[&str] =
-    &["", "none", "may", "encrypt", "dane", "dane-only", "fingerprint", "verify", "secure", "half-dane"];
-
-/// How many words a value has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    One,
-    List,
-}
+use crate::{param, transport};
 
 impl Config {
     /// What can be read of a main.cf that perhaps cannot be used: for who must find a running system by it.
@@ -105,36 +85,21 @@ impl Config {
     }
 
     fn wrong_value(&self, name: &str) -> Option<String> {
-        let entry = entry::find(name).or_else(|| {
-            let family = transport::family_of(name)?;
-            entry::find(family.fallback)
-        })?;
-        let words = WORDS.iter().find(|(known, ..)| *known == name);
-        if words.is_none() && !entry.implemented || entry.kind == Kind::Raw {
+        let entry = transport::entry_of(name)?;
+        // What no program reads ends none.
+        let is_read = entry.implemented || entry.refused;
+        if !is_read || entry.kind == Kind::Raw {
             return None;
         }
-        let text = match self.lookup(name) {
-            Ok(text) => text.unwrap_or_default(),
-            Err(error) => return Some(error.to_string()),
-        };
-        if let Err(error) = value::check(&text, name, entry) {
-            return Some(error.to_string());
-        }
-        let (_, words, form) = words?;
-        let wrong = |word: &str| !words.iter().any(|known| known.eq_ignore_ascii_case(word));
-        match form {
-            Form::One if wrong(&text) => Some(format!("bad {name} value: {text}")),
-            Form::One => None,
-            Form::List => {
-                let word = text::split_list(&text).into_iter().find(|word| wrong(word))?;
-                Some(format!("unknown {name} value \"{word}\" in \"{text}\""))
-            }
-        }
+        self.value_error(name, entry).map(|error| error.to_string())
     }
 
     /// What every daemon asks for, and what some ask for later.
     fn wrong_addresses(&self) -> Option<String> {
         let text = |error: &dyn std::fmt::Display| Some(error.to_string());
+        if let Err(error) = self.check_names() {
+            return text(&error);
+        }
         let protocols = self.protocols().map(drop).err();
         let own = || self.own_addresses().map(drop).err();
         let proxies = || self.proxy_addresses().map(drop).err();
@@ -167,15 +132,15 @@ mod tests {
     fn the_first_wrong_value_is_named_with_its_place() {
         let main = |text: &str| problem(text, "").unwrap();
         assert_eq!(
-            main("# x\nsmtpd_timeout = soon\n"),
-            "/etc/postfix/main.cf, line 2: parameter smtpd_timeout: bad time value or unit: soon"
+            main("# x\nsmtpd_timeout = later\n"),
+            "/etc/postfix/main.cf, line 2: parameter smtpd_timeout: bad time value or unit: later"
         );
         assert_eq!(main("inet_protocols = bogus\n"), "unknown inet_protocols value \"bogus\" in \"bogus\"");
         assert_eq!(
             main("smtp_address_preference = ipv5\n"),
             "/etc/postfix/main.cf, line 1: bad smtp_address_preference value: ipv5"
         );
-        assert!(main("smtp_tls_security_level = high\n").ends_with("bad smtp_tls_security_level value: high"));
+        assert!(main("smtp_tls_security_level = high\n").ends_with("Invalid TLS level \"high\""));
         assert!(main("relay_destination_concurrency_limit = many\n").contains("line 1: bad numerical configuration"));
         assert!(main("mynetworks_style = wide\n").contains("unknown mynetworks mask style"));
         assert!(main("proxy_interfaces = 1.2.3.4.5\n").contains("proxy_interfaces"));

@@ -40,6 +40,7 @@ pub mod table;
 pub mod transport;
 mod value;
 mod withheld;
+mod words;
 
 pub use accounts::Accounts;
 pub use brackets::Unbracketed;
@@ -50,5 +51,5 @@ pub use log::Terminal;
 pub use problems::{CURRENT_LEVEL, Problem, Unimplemented};
 pub use report_text::ReportTextError;
 pub use settings::{Config, Origin, Setting};
-pub use value::{Raw, Value, parse_duration};
+pub use value::{Raw, Value, behind_unit, parse_duration};
 pub use withheld::Withheld;

@@ -11,7 +11,7 @@ use crate::error::ValueError;
 use crate::level::Level;
 use crate::names::Uses;
 use crate::settings::{Config, Origin};
-use crate::{entry, transport, value};
+use crate::{entry, transport};
 
 /// A setting of main.cf that is known, but not implemented.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,9 +146,8 @@ impl Config {
         for (name, setting) in self.settings() {
             let Origin::File { file, line } = &setting.origin else { continue };
             let Some(entry) = entry::find(name) else { continue };
-            let result = self.lookup(name).and_then(|text| value::check(&text.unwrap_or_default(), name, entry));
             if entry.kind != Kind::Raw
-                && let Err(error) = result
+                && let Some(error) = self.value_error(name, entry)
             {
                 found.push(Problem::Value { error, file: file.clone(), line: *line });
             }

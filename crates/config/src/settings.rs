@@ -13,7 +13,7 @@ use crate::expand::{self, ExpandError, Scope};
 use crate::level::Level;
 use crate::lines::Warning;
 use crate::value::Value;
-use crate::{computed, files, main_cf, param};
+use crate::{computed, files, main_cf, param, value, words};
 
 /// Where a setting comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,8 +108,26 @@ impl Config {
         if T::RAW {
             return T::from_text(raw, name, entry);
         }
-        let text = self.expand_as(name, raw)?;
+        let text = words::checked(name, self.expand_as(name, raw)?, &self.directory)?;
         T::from_text(&text, name, entry)
+    }
+
+    /// What is wrong with the value of a parameter whose entry this is.
+    pub(crate) fn value_error(&self, name: &str, entry: &entry::Entry) -> Option<ValueError> {
+        let text = self.lookup(name).map(Option::unwrap_or_default);
+        let checked = text.and_then(|text| words::checked(name, text, &self.directory));
+        checked.and_then(|text| value::check(&text, name, entry)).err()
+    }
+
+    /// The names and the level that every program asks for, whatever it does with them.
+    ///
+    /// # Errors
+    /// The first that makes no sense: no program goes on then.
+    pub fn check_names(&self) -> Result<(), ValueError> {
+        for param in [param::COMPATIBILITY_LEVEL, param::MYHOSTNAME, param::MYDOMAIN, param::MYORIGIN] {
+            self.get(param)?;
+        }
+        Ok(())
     }
 
     /// The value of a per-transport parameter (`smtp` and `_destination_concurrency_limit`): the transport's

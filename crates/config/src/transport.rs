@@ -76,6 +76,11 @@ pub fn family_of(name: &str) -> Option<Family> {
         .max_by_key(|family| family.suffix.len())
 }
 
+/// The entry that says what a value of this parameter may be: its own, or that of its family.
+pub fn entry_of(name: &str) -> Option<&'static Entry> {
+    crate::find(name).or_else(|| crate::find(family_of(name)?.fallback))
+}
+
 /// `smtp_destination_concurrency_limit` and its like stand in the table, but there only as long as there is such a service.
 pub fn is_service_default(entry: &Entry) -> bool {
     family_of(entry.name).is_some_and(|family| entry.default.strip_prefix('$') == Some(family.fallback))

@@ -186,6 +186,7 @@ fn understand(service: &Service) -> Result<(Arguments, Config, Terminal), StartE
     let (arguments, config) = (parsed?, loaded?);
     config.log_file()?;
     arguments.refuse_words(service.name)?;
+    config.check_names()?;
     if arguments.debug {
         logging::warning!("-D: not implemented, has no effect");
     }

@@ -30,17 +30,37 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
     Ok(true)
 }
 
+/// What can be kept from a client. Other words mean nothing.
+const KEYWORDS: [&str; 16] = [
+    "8BITMIME",
+    "AUTH",
+    "CHUNKING",
+    "DSN",
+    "ENHANCEDSTATUSCODES",
+    "ETRN",
+    "PIPELINING",
+    "REQUIRETLS",
+    "SILENT-DISCARD",
+    "SIZE",
+    "SMTPUTF8",
+    "STARTTLS",
+    "VRFY",
+    "XCLIENT",
+    "XFORWARD",
+    "XVERP",
+];
+
 /// What is not announced to a client; `None` when the table that knows cannot be asked.
 pub fn discarded(worker: &Smtpd, peer: &Peer) -> Option<Vec<String>> {
     // smtpd_discard_ehlo_keyword_address_maps
     let own = worker.tables.discard_keywords.lookup(peer.address_text().as_bytes()).ok()?;
-    Some(match own {
-        Some(words) => {
-            text::split_list(&String::from_utf8_lossy(&words)).into_iter().map(str::to_ascii_uppercase).collect()
-        }
+    let own = own.map(|words| String::from_utf8_lossy(&words).into_owned());
+    let words: Vec<String> = match &own {
+        Some(words) => text::split_list(words).into_iter().map(str::to_ascii_uppercase).collect(),
         // smtpd_discard_ehlo_keywords
         None => worker.settings.discard_ehlo_keywords.clone(),
-    })
+    };
+    Some(words.into_iter().filter(|word| KEYWORDS.contains(&word.as_str())).collect())
 }
 
 /// Whether this client is not to see a keyword, and what it stands for.

@@ -48,6 +48,7 @@ impl Drop for TestServer {
 /// Settings of the tests' server; later ones win.
 const MAIN_CF: &str = "\
 compatibility_level = 3.11
+service_name = smtp
 myhostname = mx.example.test
 mydomain = example.test
 myorigin = $myhostname

@@ -27,17 +27,16 @@ impl Tls {
     /// A level that is none.
     pub fn read(config: &Config) -> Result<Tls, StartError> {
         let level = config.get(param::SMTPD_TLS_SECURITY_LEVEL)?;
-        Ok(match level.to_ascii_lowercase().as_str() {
+        Ok(match level.as_str() {
             "" if config.get(param::SMTPD_ENFORCE_TLS)? => Tls::Required,
             "" if config.get(param::SMTPD_USE_TLS)? => Tls::Offered,
             "" | "none" => Tls::None,
             "may" => Tls::Offered,
             "encrypt" => Tls::Required,
-            "fingerprint" | "verify" | "secure" => {
+            _ => {
                 logging::warning!("smtpd_tls_security_level: unsupported TLS level \"{level}\", using \"encrypt\"");
                 Tls::Required
             }
-            _ => return Err(StartError::new(format!("Invalid TLS level \"{level}\""))),
         })
     }
 }

@@ -142,3 +142,25 @@ fn accounts_of_root_of_each_other_and_of_nobody_stop_the_start() {
         mail.start();
     });
 }
+
+#[test]
+fn what_was_meant_as_a_comment_ends_the_list_and_is_told() {
+    scenario(|| {
+        let mut mail = Setup::new().build();
+        let relayed = mail.etc().join("relayed");
+        write_old(&relayed, "one.test # first.test\ntwo.test\n# three.test\n");
+        mail.set("relay_domains", &relayed.display().to_string());
+        mail.set("mynetworks", "192.0.2.0/24 # 127.0.0.0/8");
+        mail.set("smtpd_relay_restrictions", "reject_unauth_destination");
+        mail.start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        client.command("MAIL FROM:<a@client.test>").expect("reply");
+        let answers = [("one", 250), ("two", 250), ("first", 454), ("three", 454)];
+        for (domain, expected) in answers {
+            let reply = client.command(&format!("RCPT TO:<x@{domain}.test>")).expect("reply");
+            assert_eq!(reply.code, if expected == 454 && reply.code == 554 { 554 } else { expected }, "{domain}");
+        }
+        mail.wait_log(&["smtpd", "warning: mynetworks: #comment after other text is not allowed: # 127.0.0.0/8..."]);
+        mail.wait_log(&["warning: relay_domains: #comment after other text is not allowed: # first.test..."]);
+    });
+}

@@ -96,7 +96,7 @@ fn a_value_that_ends_every_daemon_is_refused_by_check_start_and_reload() {
         }
         for (name, value, reason) in [
             ("message_size_limit", "10240000 # ten", "bad numerical configuration: message_size_limit"),
-            ("bounce_queue_lifetime", "1dd", "bounce_queue_lifetime"),
+            ("bounce_queue_lifetime", "1x", "bounce_queue_lifetime"),
             ("myorigin", "/etc/nosuch/mailname", "open /etc/nosuch/mailname: No such file or directory"),
             ("inet_interfaces", "nosuch.invalid.", "nosuch.invalid"),
         ] {

@@ -166,7 +166,7 @@ fn a_configuration_that_would_be_fatal_is_refused_and_the_running_one_goes_on() 
         for (name, value, why) in [
             ("inet_protocols", "bogus", "unknown inet_protocols value \"bogus\" in \"bogus\""),
             ("inet_interfaces", "192.0.2.99", "no local interface found for 192.0.2.99"),
-            ("smtpd_timeout", "soon", "bad time value or unit: soon"),
+            ("smtpd_timeout", "later", "bad time value or unit: later"),
             ("smtp_address_preference", "ipv5", "bad smtp_address_preference value: ipv5"),
         ] {
             mail.set("smtpd_banner", "$myhostname ESMTP second");
