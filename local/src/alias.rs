@@ -1,11 +1,10 @@
 //! alias_maps: the tables, and who owns them.
 
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use config::{Config, ValueError, param};
 use delivery::destination::List;
-use lookup::{OpenError, OpenFlags, Spec, Table, TableError};
+use lookup::{OpenError, OpenFlags, Table, TableError};
 
 use crate::place::Rights;
 
@@ -44,7 +43,9 @@ impl Aliases {
         let settings = lookup::Settings::from(config);
         let open = |name: &String| -> Result<Entry, AliasError> {
             let table = lookup::open_table(name, &settings, OpenFlags::ALIASES).map_err(AliasError::Table)?;
-            Ok(Entry { table, rights: owner(name) })
+            // A table without a file is the administrator's, as main.cf is.
+            let rights = table.owner().map_or(Rights::Default, Rights::of_owner);
+            Ok(Entry { table, rights })
         };
         names.iter().map(open).collect::<Result<_, _>>().map(Aliases)
     }
@@ -68,16 +69,6 @@ impl Aliases {
     }
 }
 
-/// A table without a file is the administrator's, as main.cf is.
-fn owner(name: &str) -> Rights {
-    let Ok(spec) = Spec::parse(name) else { return Rights::Default };
-    let candidates = [spec.index_path(), spec.name.clone()];
-    match candidates.iter().find_map(|path| std::fs::metadata(path).ok()) {
-        Some(meta) => Rights::of_owner(meta.uid()),
-        None => Rights::Default,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +83,26 @@ mod tests {
         let (list, rights) = aliases.find(b"d").unwrap().unwrap();
         assert_eq!((list, rights.key()), (List::of_alias(b"e".to_vec()), "default".to_owned()));
         assert!(aliases.find(b"x").unwrap().is_none());
+    }
+
+    #[test]
+    fn an_alias_has_the_rights_of_the_file_that_was_opened_and_not_of_what_has_its_name() {
+        let path = std::env::temp_dir().join(format!("alias-owner-{}", std::process::id()));
+        std::fs::write(&path, "a b\n").unwrap();
+        let root = nix::unistd::geteuid().is_root();
+        let (owner, expected) = if root {
+            (7, "uid 7".to_owned())
+        } else {
+            let me = nix::unistd::geteuid();
+            (me.as_raw(), format!("uid {me}"))
+        };
+        nix::unistd::chown(&path, Some(owner.into()), None).unwrap();
+        let text = format!("alias_maps = texthash:{}\n", path.display());
+        let config = Config::parse(text.as_bytes(), Path::new("/nonexistent"), &[]).unwrap();
+        let aliases = Aliases::open(&config).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+        assert_eq!(aliases.find(b"a").unwrap().unwrap().1.key(), expected);
+        std::fs::remove_file(&path).unwrap();
     }
 }

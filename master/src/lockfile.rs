@@ -6,10 +6,11 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use sys::lock::{Kind, lock};
+use sys::open::{SYSTEM, open_or_create};
 
 /// A lock that is held while the value lives.
 pub(crate) struct LockFile {
@@ -20,19 +21,8 @@ impl LockFile {
     /// Takes the lock; the error is the text behind `fatal: `.
     pub(crate) fn take(path: &Path) -> Result<Self, String> {
         let failed = |why: String| format!("open lock file {}: {why}", path.display());
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(nix::libc::O_NOFOLLOW)
-            .open(path)
-            .map_err(|error| failed(net::reason(&error)))?;
-        let metadata = file.metadata().map_err(|error| failed(error.to_string()))?;
-        if !metadata.is_file() || metadata.nlink() != 1 {
-            return Err(failed("not a regular file with one name".to_owned()));
-        }
+        let opened = open_or_create(path, OpenOptions::new().read(true).write(true), 0o600, &SYSTEM);
+        let (file, _) = opened.map_err(|refusal| failed(text::system_error(&refusal.into_error())))?;
         match lock(file.as_fd(), Kind::Exclusive, false) {
             Ok(true) => Ok(Self { file }),
             Ok(false) => Err(failed("unable to set exclusive lock: Resource temporarily unavailable".to_owned())),

@@ -35,6 +35,8 @@ use config::param;
 use logging::{fatal, warning};
 use queue::record::ReadAt;
 use queue::{QueueId, QueueName, Spool};
+use sys::identity::is_root;
+use sys::open::{Links, Refusal, Rules, SYSTEM};
 use text::Options;
 
 use crate::view::{View, show};
@@ -74,12 +76,23 @@ fn main() -> ExitCode {
     let spool = Spool::working_directory(&config).unwrap_or_else(|error| fatal!("{error}"));
     for name in &request.files {
         let path = if request.in_queue { find(&spool, name) } else { PathBuf::from(name) };
-        match File::open(&path) {
+        match sys::open::to_read(&path, &rules(request.in_queue)) {
             Ok(file) => print(&Input::File(file), &path.to_string_lossy(), &request.view, &mut out),
-            Err(error) => fatal!("open {}: {}", path.display(), text::system_error(&error)),
+            Err(Refusal::System(error)) => fatal!("open {}: {}", path.display(), text::system_error(&error)),
+            Err(refusal) => fatal!("open {}: {refusal}", path.display()),
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Names in the queue are mail_owner's to make: none leads root to another file, or lets it wait.
+fn rules(in_queue: bool) -> Rules<'static> {
+    let links = match (is_root(), in_queue) {
+        (true, true) => Links::Refused,
+        (true, false) => Links::OfRoot,
+        (false, _) => Links::Followed,
+    };
+    Rules { links, one_name: in_queue, ..SYSTEM }
 }
 
 /// What the command line asks for.

@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -24,19 +24,37 @@ pub(crate) fn open(path: impl AsRef<Path>) -> io::Result<File> {
     }
 }
 
+/// The text of a table, and who owns the file.
+pub(crate) struct Owned {
+    /// The text.
+    pub(crate) text: Vec<u8>,
+    /// The owner of the file that was read.
+    pub(crate) owner: u32,
+}
+
 /// Reads a text as a whole.
 ///
 /// # Errors
 /// Those of [`open`]; EFBIG for one that is longer than 256 MiB.
 pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    read_owned(path).map(|owned| owned.text)
+}
+
+/// Reads a text as a whole, and tells whose it is.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_owned(path: impl AsRef<Path>) -> io::Result<Owned> {
     read_at_most(path.as_ref(), MAX_TEXT)
 }
 
-fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+fn read_at_most(path: &Path, limit: u64) -> io::Result<Owned> {
+    let file = open(path)?;
+    let owner = file.metadata()?.uid();
     let mut text = Vec::new();
     // told: the error names the file, and the table is not used
-    let length = open(path)?.take(limit + 1).read_to_end(&mut text)? as u64;
-    if length > limit { Err(Errno::EFBIG.into()) } else { Ok(text) }
+    let length = file.take(limit + 1).read_to_end(&mut text)? as u64;
+    if length > limit { Err(Errno::EFBIG.into()) } else { Ok(Owned { text, owner }) }
 }
 
 #[cfg(test)]
@@ -55,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_text_without_end_is_an_error() {
-        let endless = read_at_most(Path::new("/dev/zero"), 1000).unwrap_err();
+        let endless = read_at_most(Path::new("/dev/zero"), 1000).err().unwrap();
         assert_eq!(endless.raw_os_error(), Some(Errno::EFBIG as i32));
         assert!(read("/dev/null").unwrap().is_empty());
     }

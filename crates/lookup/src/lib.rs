@@ -67,6 +67,12 @@ pub trait Table: Send + Sync {
         false
     }
 
+    /// The user who owns the file that the table is read from, as it was opened: its name may lead elsewhere by now.
+    /// `None` for tables without a file, and for those that are not there.
+    fn owner(&self) -> Option<u32> {
+        None
+    }
+
     /// Visits all entries in the order of the table.
     ///
     /// # Errors

@@ -8,13 +8,15 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
+
 use std::path::{Path, PathBuf};
 
 use heed::types::Bytes;
 use heed::{Database, Env, MdbError, RwTxn, WithoutTls};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+use sys::identity::is_root;
+use sys::open::{Links, Refusal, Rules, SYSTEM, open_or_create};
 
 /// What to do with a key that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,10 +144,14 @@ impl Writer {
     fn open_file(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true);
-        if let Some(mode) = self.create {
-            options.create(true).mode(mode & 0o666);
-        }
-        options.open(&self.path)
+        // Root's tables are where root wants them; a link that somebody else has made is not followed.
+        let links = if is_root() { Links::OfRoot } else { Links::Followed };
+        let rules = Rules { links, one_name: false, ..SYSTEM };
+        let opened = match self.create {
+            Some(mode) => open_or_create(&self.path, &options, mode & 0o666, &rules).map(|(file, _)| file),
+            None => sys::open::open(&self.path, &options, &rules),
+        };
+        opened.map_err(Refusal::into_error)
     }
 
     fn open_error(&self, reason: &str) -> WriteError {

@@ -3,8 +3,9 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use crate::open::{Refusal, SYSTEM};
 
 /// Shared locks are held together, an exclusive lock is held alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +48,10 @@ pub fn lock(fd: BorrowedFd<'_>, kind: Kind, wait: bool) -> io::Result<bool> {
 /// # Errors
 /// The file cannot be opened, or its lock cannot be asked for.
 pub fn is_held(path: &Path) -> io::Result<bool> {
-    match OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path) {
+    match crate::open::open(path, OpenOptions::new().read(true).write(true), &SYSTEM) {
         Ok(file) => Ok(!lock(file.as_fd(), Kind::Exclusive, false)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+        Err(Refusal::System(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(refusal) => Err(refusal.into_error()),
     }
 }
 

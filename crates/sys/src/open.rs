@@ -108,27 +108,32 @@ pub fn to_append(path: &Path, rules: &Rules<'_>) -> Result<File, Refusal> {
 /// # Errors
 /// As [`to_read`]; names that come and go while this looks are an error too.
 pub fn to_append_or_create(path: &Path, mode: u32, rules: &Rules<'_>) -> Result<(File, bool), Refusal> {
+    open_or_create(path, OpenOptions::new().append(true), mode, rules)
+}
+
+/// The same, with these options.
+///
+/// # Errors
+/// As [`to_append_or_create`].
+pub fn open_or_create(
+    path: &Path,
+    options: &OpenOptions,
+    mode: u32,
+    rules: &Rules<'_>,
+) -> Result<(File, bool), Refusal> {
     let mut absent = io::Error::from(nix::errno::Errno::ENOENT);
     for _ in 0..3 {
-        match to_append(path, rules) {
+        match open(path, options, rules) {
             Err(Refusal::System(error)) if error.kind() == io::ErrorKind::NotFound => absent = error,
             other => return other.map(|file| (file, false)),
         }
-        match create(path, mode) {
+        match options.clone().create_new(true).mode(mode).open(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(Refusal::System(error)),
             Ok(file) => return Ok((file, true)),
         }
     }
     Err(Refusal::System(absent))
-}
-
-/// Makes a file that is not there, to append to it; a link of that name counts as there.
-///
-/// # Errors
-/// Those of open(2) with `O_CREAT|O_EXCL`.
-pub fn create(path: &Path, mode: u32) -> io::Result<File> {
-    OpenOptions::new().append(true).create_new(true).mode(mode).open(path)
 }
 
 /// Opens an existing file as the options say, and looks at what was opened.

@@ -7,15 +7,15 @@ use std::net::IpAddr;
 
 use net::Cidr as Network;
 
-use super::pattern::{self, Remarks, Rule, Rules, split_keyword, split_marks, split_word};
+use super::pattern::{self, OnDisk, Remarks, Rule, Rules, split_keyword, split_marks, split_word};
 use crate::source::LogicalLine;
-use crate::{OpenError, Stamp, Table, TableError};
+use crate::{OpenError, Table, TableError};
 
 /// An open cidr table.
 pub(crate) struct Cidr {
     name: String,
     rules: Rules<Pattern, Vec<u8>>,
-    stamp: Option<Stamp>,
+    file: Option<OnDisk>,
 }
 
 struct Pattern {
@@ -29,8 +29,8 @@ impl Cidr {
     /// # Errors
     /// The file cannot be read, or the rules in the name are not in braces.
     pub(crate) fn open(name: String, path: &str) -> Result<Self, OpenError> {
-        let (text, stamp) = pattern::read("cidr", path)?;
-        Ok(Cidr { stamp, ..Cidr::parse(name, path, &text) })
+        let (text, file) = pattern::read("cidr", path)?;
+        Ok(Cidr { file, ..Cidr::parse(name, path, &text) })
     }
 
     /// Reads a table from its text.
@@ -39,7 +39,7 @@ impl Cidr {
         for sentence in sentences {
             logging::warning!("{sentence}");
         }
-        Cidr { name, rules, stamp: None }
+        Cidr { name, rules, file: None }
     }
 }
 
@@ -59,7 +59,11 @@ impl Table for Cidr {
     }
 
     fn changed(&self) -> bool {
-        self.stamp.as_ref().is_some_and(Stamp::changed)
+        self.file.as_ref().is_some_and(|file| file.stamp.changed())
+    }
+
+    fn owner(&self) -> Option<u32> {
+        self.file.as_ref().map(|file| file.owner)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Debian's postmap ends keys and values with a NUL; files without it are read too.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use crate::btree::{Tree, TreeError};
@@ -19,6 +20,7 @@ pub(crate) struct Lmdb {
     fold: bool,
     utf8: bool,
     stamp: Stamp,
+    owner: u32,
 }
 
 impl Lmdb {
@@ -36,10 +38,11 @@ impl Lmdb {
         let action = || format!("open database {path}");
         let stamp = Stamp::of(path);
         let file = crate::file::open(path).map_err(|error| OpenError::file(action(), &error))?;
+        let owner = file.metadata().map_err(|error| OpenError::file(action(), &error))?.uid();
         let tree = Tree::open(file)
             .map_err(|error: TreeError| OpenError::File { action: action(), reason: error.to_string() })?;
         warn_if_outdated(path, source);
-        Ok(Lmdb { name, tree, fold: !flags.keep_case, utf8: settings.utf8, stamp })
+        Ok(Lmdb { name, tree, fold: !flags.keep_case, utf8: settings.utf8, stamp, owner })
     }
 
     fn failed(&self, error: impl std::fmt::Display) -> TableError {
@@ -69,6 +72,10 @@ impl Table for Lmdb {
 
     fn changed(&self) -> bool {
         self.stamp.changed()
+    }
+
+    fn owner(&self) -> Option<u32> {
+        Some(self.owner)
     }
 
     fn visit(&self, visitor: &mut Visitor<'_>) -> Result<(), TableError> {

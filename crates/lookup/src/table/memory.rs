@@ -14,6 +14,7 @@ pub(crate) struct Memory {
     fold: bool,
     utf8: bool,
     stamps: Vec<Stamp>,
+    owner: Option<u32>,
 }
 
 impl Memory {
@@ -25,6 +26,7 @@ impl Memory {
             fold: !flags.keep_case,
             utf8: settings.utf8,
             stamps: Vec::new(),
+            owner: None,
         }
     }
 
@@ -42,7 +44,9 @@ impl Memory {
         let mut table = Memory::new(name, settings, flags);
         table.stamps.extend(watch.map(Stamp::of));
         table.stamps.push(Stamp::of(path));
-        let text = file::read(path).map_err(|error| OpenError::file(format!("open database {path}"), &error))?;
+        let file::Owned { text, owner } =
+            file::read_owned(path).map_err(|error| OpenError::file(format!("open database {path}"), &error))?;
+        table.owner = Some(owner);
         // What stands for an index leaves out what postmap would; a table that is a text has every line.
         table.add_text(path, &text, settings.utf8 && watch.is_some(), flags);
         Ok(table)
@@ -136,6 +140,10 @@ impl Table for Memory {
 
     fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
         Ok(self.entries.get(&self.folded(key)).cloned())
+    }
+
+    fn owner(&self) -> Option<u32> {
+        self.owner
     }
 
     fn changed(&self) -> bool {

@@ -129,17 +129,23 @@ pub(crate) fn inline(kind: &str, name: &str) -> Result<Option<Vec<u8>>, OpenErro
     Ok(Some(rules.join("\n").into_bytes()))
 }
 
-/// The text of a table of patterns, and when its file was that.
+/// The file that a table was read from: when it was that text, and whose it is.
+pub(crate) struct OnDisk {
+    pub(crate) stamp: Stamp,
+    pub(crate) owner: u32,
+}
+
+/// The text of a table of patterns, when its file was that, and whose it is.
 ///
 /// # Errors
 /// As [`inline`]; the file cannot be read.
-pub(crate) fn read(kind: &str, path: &str) -> Result<(Vec<u8>, Option<Stamp>), OpenError> {
+pub(crate) fn read(kind: &str, path: &str) -> Result<(Vec<u8>, Option<OnDisk>), OpenError> {
     if let Some(text) = inline(kind, path)? {
         return Ok((text, None));
     }
     let stamp = Stamp::of(path);
-    let text = file::read(path).map_err(|error| OpenError::file(format!("open {path}"), &error))?;
-    Ok((text, Some(stamp)))
+    let read = file::read_owned(path).map_err(|error| OpenError::file(format!("open {path}"), &error))?;
+    Ok((read.text, Some(OnDisk { stamp, owner: read.owner })))
 }
 
 /// Splits the `!` in front of a pattern off, with blanks between them: whether they negate it, and the rest.

@@ -5,11 +5,11 @@
 
 use sys::regex::Groups;
 
-use super::pattern::{self, Remarks, Rule, Rules, split_keyword, split_marks};
+use super::pattern::{self, OnDisk, Remarks, Rule, Rules, split_keyword, split_marks};
 use super::program::{Program, Syntax};
 use super::template::{Template, TemplateError};
 use crate::source::LogicalLine;
-use crate::{Kind, OpenError, OpenFlags, Stamp, Table, TableError};
+use crate::{Kind, OpenError, OpenFlags, Table, TableError};
 
 /// An open pcre or regexp table.
 pub(crate) struct Regex {
@@ -17,7 +17,7 @@ pub(crate) struct Regex {
     kind: Kind,
     path: String,
     rules: Rules<Pattern, Template>,
-    stamp: Option<Stamp>,
+    file: Option<OnDisk>,
 }
 
 /// What a rule asks of a key.
@@ -54,8 +54,8 @@ impl Regex {
     /// # Errors
     /// The file cannot be read, or the rules in the name are not in braces.
     pub(crate) fn open(name: String, path: &str, kind: Kind, flags: OpenFlags) -> Result<Self, OpenError> {
-        let (text, stamp) = pattern::read(kind.as_str(), path)?;
-        Ok(Regex { stamp, ..Self::of_text(name, path, &text, kind, flags) })
+        let (text, file) = pattern::read(kind.as_str(), path)?;
+        Ok(Regex { file, ..Self::of_text(name, path, &text, kind, flags) })
     }
 
     /// Reads a table from its text; bad lines are logged and skipped.
@@ -70,7 +70,7 @@ impl Regex {
     fn parse(name: String, path: &str, text: &[u8], reading: Reading) -> (Self, Vec<String>) {
         let kind = reading.kind;
         let rules = Rules::parse(kind.as_str(), path, text, |line, remarks| rule(line, reading, remarks));
-        (Regex { name, kind, path: path.to_owned(), rules: rules.0, stamp: None }, rules.1)
+        (Regex { name, kind, path: path.to_owned(), rules: rules.0, file: None }, rules.1)
     }
 
     /// Whether a condition holds; what its pattern found then.
@@ -110,7 +110,11 @@ impl Table for Regex {
     }
 
     fn changed(&self) -> bool {
-        self.stamp.as_ref().is_some_and(Stamp::changed)
+        self.file.as_ref().is_some_and(|file| file.stamp.changed())
+    }
+
+    fn owner(&self) -> Option<u32> {
+        self.file.as_ref().map(|file| file.owner)
     }
 }
 

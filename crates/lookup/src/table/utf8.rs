@@ -39,6 +39,10 @@ impl Table for Utf8 {
         self.0.changed()
     }
 
+    fn owner(&self) -> Option<u32> {
+        self.0.owner()
+    }
+
     fn visit(&self, visitor: &mut Visitor<'_>) -> Result<(), TableError> {
         self.0.visit(visitor)
     }
