@@ -17,8 +17,17 @@ use queue::{NewFile, QueueName, Spool, Type};
 /// How long to wait before the next try when no file can be made.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// The file that a signal removes.
-static UNFINISHED: Mutex<Option<PathBuf>> = Mutex::new(None);
+/// What a signal finds.
+static PROGRESS: Mutex<Progress> = Mutex::new(Progress::Nothing);
+
+enum Progress {
+    /// No file yet.
+    Nothing,
+    /// A file that a signal removes.
+    Unfinished(PathBuf),
+    /// Mail, perhaps on its way already: a signal comes too late.
+    Complete,
+}
 
 /// A submission that is being written.
 pub struct Submission {
@@ -33,6 +42,13 @@ pub enum WriteError {
     TooLarge,
     /// The file system refuses.
     Io(io::Error),
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        // The caller has set a limit of its own.
+        if error.kind() == io::ErrorKind::FileTooLarge { Self::TooLarge } else { Self::Io(error) }
+    }
 }
 
 impl Submission {
@@ -55,7 +71,7 @@ impl Submission {
             }
             std::thread::sleep(PAUSE);
         };
-        remember(Some(file.path()));
+        remember(Progress::Unfinished(file.path()));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time = format!("{} {}", now.as_secs(), now.subsec_micros());
         // Goes into a buffer: an error appears with the next write.
@@ -73,7 +89,7 @@ impl Submission {
     /// # Errors
     /// The message is too large, or the file system refuses.
     pub fn push(&mut self, kind: Type, payload: &[u8]) -> Result<(), WriteError> {
-        self.file.push(kind, payload).map_err(WriteError::Io)?;
+        self.file.push(kind, payload)?;
         if self.file.offset() > self.limit { Err(WriteError::TooLarge) } else { Ok(()) }
     }
 
@@ -82,36 +98,56 @@ impl Submission {
     /// # Errors
     /// The file system refuses; the file is gone.
     pub fn finish(self) -> Result<(), WriteError> {
-        let complete = self.file.complete_submission().map_err(WriteError::Io)?;
-        // From here on it may be on its way already: a signal no longer removes it.
-        remember(None);
-        complete.sync().map(drop).map_err(WriteError::Io)
+        let complete = self.file.complete_submission()?;
+        remember(Progress::Complete);
+        complete.sync()?;
+        Ok(())
     }
 }
 
-/// Has the hangup, interrupt, quit and termination signals remove an unfinished file.
+/// Signals that end no process, or that a process brings on itself.
+const OTHERS: [Signal; 13] = [
+    Signal::SIGCHLD,
+    Signal::SIGCONT,
+    Signal::SIGURG,
+    Signal::SIGWINCH,
+    Signal::SIGTSTP,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+    Signal::SIGPIPE,
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGFPE,
+    Signal::SIGILL,
+    Signal::SIGTRAP,
+];
+
+/// Has every signal that would end the process remove an unfinished file: those of terminals and operators, and those of
+/// timers and limits that the caller had set before it called.
 pub fn remove_on_signal() {
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
-        signals.add(signal);
-    }
+    let mut signals = SigSet::all();
+    OTHERS.iter().for_each(|signal| signals.remove(*signal));
     // Blocked here and in every later thread; the thread below takes them one by one.
     if signals.thread_block().is_err() {
         return;
     }
     let wait = move || {
-        while let Ok(signal) = signals.wait() {
-            if let Some(path) = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                let _ = std::fs::remove_file(path);
-                // What a shell reports for a process that a signal ended.
-                std::process::exit(128 + signal as i32);
+        loop {
+            // A signal without a name is one all the same.
+            let number = signals.wait().map_or(0, |signal| signal as i32);
+            match &*PROGRESS.lock().unwrap_or_else(PoisonError::into_inner) {
+                Progress::Complete => continue,
+                Progress::Unfinished(path) => drop(std::fs::remove_file(path)),
+                Progress::Nothing => {}
             }
+            // What a shell reports for a process that a signal ended.
+            std::process::exit(128 + number);
         }
     };
     // Without the thread the signals stay blocked, and the file is finished or its input ends.
     let _ = std::thread::Builder::new().name("signals".into()).spawn(wait);
 }
 
-fn remember(path: Option<PathBuf>) {
-    *UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner) = path;
+fn remember(progress: Progress) {
+    *PROGRESS.lock().unwrap_or_else(PoisonError::into_inner) = progress;
 }

@@ -15,9 +15,11 @@ pub const DEFAULT_DIRECTORY: &str = "/etc/postfix";
 /// The environment variable that names another directory.
 pub const MAIL_CONFIG: &str = "MAIL_CONFIG";
 
-/// First act of a command: descriptors of the caller are closed, messages go to standard error.
+/// First act of a command: descriptors of the caller are closed, a file that may not grow is an error like any other,
+/// messages go to standard error.
 pub fn begin(program: &'static str) {
     sys::process::close_from(3);
+    sys::process::ignore(sys::process::Ignored::FileSize);
     logging::set_up_command(program, false);
 }
 

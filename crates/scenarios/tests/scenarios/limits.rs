@@ -80,3 +80,20 @@ fn a_header_that_is_too_long_to_be_read_for_recipients_is_refused_with_status_75
         assert!(mail.queue_ids("maildrop").is_empty());
     });
 }
+
+#[test]
+fn a_submission_that_may_write_no_file_says_so_and_leaves_none() {
+    scenario(|| {
+        let mail = Setup::new().start();
+        let sendmail = mail.command("sendmail");
+        let mut limited = std::process::Command::new("sh");
+        limited.args(["-c", "ulimit -f 0; echo text | \"$0\" -f bob@mail.test alice@mail.test"]);
+        limited.arg(sendmail.get_program());
+        limited.envs(sendmail.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = limited.output().expect("sh");
+        assert_eq!(output.status.code(), Some(75));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("message file too big"), "{said}");
+        assert_eq!(std::fs::read_dir(mail.queue().join("maildrop")).expect("maildrop").count(), 0);
+    });
+}
