@@ -88,6 +88,7 @@ targets! {
     attribute_lists,
     queue_listing,
     frames,
+    frame_streams,
     helper_packets,
     dns_answers,
     resolver_files,
