@@ -29,7 +29,7 @@ impl SenderRule {
         let mut rule = Self { patterns: None, null_key, delimiters };
         if list.trim() != "static:*" {
             let maps = Maps::open(config, name, &list, OpenFlags::default()).map_err(|error| error.to_string())?;
-            let login = caller.name.clone().unwrap_or_else(|| format!("uid:{}", caller.uid));
+            let login = caller.name.clone()?.unwrap_or_else(|| format!("uid:{}", caller.uid));
             let found = maps.lookup(login.as_bytes()).map_err(|error| error.to_string())?.unwrap_or_default();
             rule.patterns = Some(split(&found));
         }
@@ -66,7 +66,7 @@ mod tests {
     fn rule(maps: &str) -> SenderRule {
         let text = format!("local_login_sender_maps = {maps}\nrecipient_delimiter = +\n");
         let config = Config::parse(text.as_bytes(), std::path::Path::new("/nonexistent"), &[]).unwrap();
-        let alice = Caller { uid: 7, name: Some("alice".into()), full_name: String::new() };
+        let alice = Caller { uid: 7, name: Ok(Some("alice".into())), full_name: String::new() };
         SenderRule::of(&config, &alice).unwrap()
     }
 

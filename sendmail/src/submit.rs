@@ -166,9 +166,9 @@ fn full_name(caller: &Caller, request: &Request) -> Vec<u8> {
 /// -f, or the login name.
 fn sender(caller: &Caller, request: &Request) -> Result<Vec<u8>, String> {
     let Some(text) = &request.sender else {
-        let name =
-            caller.name.as_deref().ok_or_else(|| format!("unable to find login name for user ID {}", caller.uid));
-        return name.map(|name| name.as_bytes().to_vec());
+        let name = caller.name.clone()?;
+        let name = name.ok_or_else(|| format!("unable to find login name for user ID {}", caller.uid))?;
+        return Ok(name.into_bytes());
     };
     let (sender, is_one) = recipients::sender(text);
     if !is_one {
@@ -249,7 +249,7 @@ mod tests {
     }
 
     fn alice() -> Caller {
-        Caller { uid: 7, name: Some("alice".into()), full_name: "Alice A".into() }
+        Caller { uid: 7, name: Ok(Some("alice".into())), full_name: "Alice A".into() }
     }
 
     #[test]
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_user_without_a_name_must_say_who_sends() {
-        let nobody = Caller { uid: 4711, name: None, full_name: String::new() };
+        let nobody = Caller { uid: 4711, name: Ok(None), full_name: String::new() };
         assert!(sender(&nobody, &Request::default()).is_err());
         assert_eq!(sender(&alice(), &Request::default()), Ok(b"alice".to_vec()));
         let request = Request { sender: Some(b"x@y".to_vec()), ..Request::default() };

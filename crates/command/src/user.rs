@@ -9,8 +9,8 @@ use nix::unistd::{Uid, User, getuid};
 pub struct Caller {
     /// Real user id.
     pub uid: u32,
-    /// Login name; nothing when the user database has none.
-    pub name: Option<String>,
+    /// Login name; nothing when the user database has none. An error when it does not say: a server of it does not answer.
+    pub name: Result<Option<String>, String>,
     /// Full name as the user database has it (the first part of the comment field).
     pub full_name: String,
 }
@@ -22,9 +22,12 @@ impl Caller {
     }
 
     fn of(uid: Uid) -> Self {
-        let user = User::from_uid(uid).ok().flatten();
-        let full_name = user.as_ref().map(|user| full_name(&user.gecos.to_string_lossy(), &user.name));
-        Self { uid: uid.as_raw(), name: user.map(|user| user.name), full_name: full_name.unwrap_or_default() }
+        let found = User::from_uid(uid);
+        let full_name = |user: &User| full_name(&user.gecos.to_string_lossy(), &user.name);
+        let full_name = found.iter().flatten().next().map(full_name).unwrap_or_default();
+        let name = found.map(|user| user.map(|user| user.name));
+        let name = name.map_err(|error| format!("error looking up passwd info for uid {uid}: {}", error.desc()));
+        Self { uid: uid.as_raw(), name, full_name }
     }
 
     /// True for root, whom no list keeps from anything.
@@ -34,20 +37,30 @@ impl Caller {
 
     /// The name for messages.
     pub fn label(&self) -> &str {
-        self.name.as_deref().unwrap_or("unknown")
+        self.name.as_ref().ok().and_then(Option::as_deref).unwrap_or("unknown")
     }
 
     /// Does a list such as `authorized_submit_users` name this user? A user without a name is
     /// looked up as `unknown`.
     ///
     /// # Errors
-    /// A sentence: the list cannot be read, or one of its tables cannot be used.
+    /// A sentence: the list cannot be read, one of its tables cannot be used, or it is not known who this user is. A list that
+    /// does not look at the name (`static:anyone`) needs none.
     pub fn is_in(&self, config: &Config, list: Param<Vec<String>>) -> Result<bool, String> {
         let text = config.lookup(list.name()).map_err(|error| error.to_string())?.unwrap_or_default();
+        if let (Err(why), false) = (&self.name, is_for_everybody(&text)) {
+            return Err(why.clone());
+        }
         let users =
             DomainList::open(config, list.name(), &text, ParentStyle::Never).map_err(|error| error.to_string())?;
         users.matches(self.label().as_bytes()).map_err(|error| error.to_string())
     }
+}
+
+/// One table, which has the same answer for every name.
+fn is_for_everybody(list: &str) -> bool {
+    let list = list.trim();
+    list.starts_with("static:") && !list.contains([' ', '\t', '\n', ',', '{'])
 }
 
 /// The comment field up to the first comma; `&` stands for the capitalised login name.
@@ -82,11 +95,24 @@ mod tests {
             let text = format!("authorized_submit_users = {list}\n");
             Config::parse(text.as_bytes(), std::path::Path::new("/nonexistent"), &[]).unwrap()
         };
-        let alice = Caller { uid: 7, name: Some("alice".into()), full_name: String::new() };
+        let alice = Caller { uid: 7, name: Ok(Some("alice".into())), full_name: String::new() };
         let allowed = |list: &str| alice.is_in(&config(list), config::param::AUTHORIZED_SUBMIT_USERS);
         assert_eq!(allowed("static:anyone"), Ok(true));
         assert_eq!(allowed("!alice, static:anyone"), Ok(false));
         assert_eq!(allowed("bob, alice"), Ok(true));
         assert_eq!(allowed(""), Ok(false));
+    }
+
+    #[test]
+    fn a_user_whom_the_database_cannot_name_is_in_no_list_that_asks_for_names() {
+        let somebody = Caller { uid: 7, name: Err("no answer".into()), full_name: String::new() };
+        let is_in = |list: &str| {
+            let text = format!("authorized_submit_users = {list}\n");
+            let config = Config::parse(text.as_bytes(), std::path::Path::new("/nonexistent"), &[]).unwrap();
+            somebody.is_in(&config, config::param::AUTHORIZED_SUBMIT_USERS)
+        };
+        assert_eq!(is_in("static:anyone"), Ok(true));
+        assert_eq!(is_in("!carol, static:anyone"), Err("no answer".to_owned()));
+        assert_eq!(is_in("unknown"), Err("no answer".to_owned()));
     }
 }
