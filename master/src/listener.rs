@@ -155,6 +155,7 @@ fn own(config: &Config, port: u16, protocols: Protocols) -> Result<Vec<SocketAdd
 }
 
 fn resolve(host: &str, port: u16, protocols: Protocols) -> Option<Vec<SocketAddr>> {
+    // waits: at start and reload, for names in master.cf
     let mut addresses: Vec<_> =
         (host, port).to_socket_addrs().ok()?.filter(|address| protocols.allows(address.ip())).collect();
     addresses.sort();

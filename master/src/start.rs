@@ -187,6 +187,7 @@ fn owner(config: &Config) -> Result<Identity, String> {
         return Ok(Identity::current());
     }
     let accounts = Accounts::read(config).map_err(|error| error.to_string())?;
+    // waits: at start
     Identity::of_account(&accounts.mail_owner)
         .map_err(|error| format!("parameter mail_owner: {}", text::system_error(&error)))
 }

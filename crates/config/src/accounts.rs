@@ -79,6 +79,7 @@ fn user(parameter: &'static str, name: &str) -> Result<Result<Account, String>, 
 
 /// No other user has mail_owner's number: what it owns would be that user's.
 fn only_name(owner: &Account) -> Result<Result<(), String>, AccountError> {
+    // waits: at the start of a program, and of a reload
     let found = account_of_uid(owner.uid).map_err(|error| AccountError::Database("mail_owner", error))?;
     Ok(match found {
         Some(other) if other.name != owner.name => Err(format!(

@@ -205,6 +205,7 @@ fn resolve(item: &str, protocols: Protocols) -> Vec<IpAddr> {
     if !hostname::is_valid(host.as_bytes()) || looks_numeric(host) {
         return Vec::new();
     }
+    // waits: at the start of a program, and of a reload
     match (host, 0).to_socket_addrs() {
         Ok(found) => found.map(|found| found.ip()).filter(|ip| protocols.allows(*ip)).collect(),
         Err(_) => Vec::new(),

@@ -54,6 +54,7 @@ pub fn read(path: &Path, quiet: Duration, patience: Duration) -> io::Result<Vec<
         if Instant::now() >= end {
             return std::fs::read(path);
         }
+        // waits: master, for two seconds at most, when an operator reloads
         std::thread::sleep(LOOK);
     }
 }

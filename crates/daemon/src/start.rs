@@ -60,7 +60,7 @@ pub fn run<W: Worker>(service: &'static Service) -> ExitCode {
         Err(error) => {
             logging::emit_text(logging::Severity::Fatal, format_args!("{error}"));
             logging::finish();
-            // A daemon that fails at once is not started again at once.
+            // A daemon that fails at once is not started again at once. waits: it serves nobody any more
             std::thread::sleep(Duration::from_secs(1));
             ExitCode::FAILURE
         }
@@ -97,6 +97,7 @@ pub(crate) fn mail_owner(config: &Config) -> Result<Option<Identity>, StartError
     if !is_root() {
         return Ok(None);
     }
+    // waits: before the first client
     Ok(Some(Identity::of_account(&Accounts::read(config)?.mail_owner)?))
 }
 

@@ -240,9 +240,11 @@ fn prepare_mailbox(policy: &Policy, name: &[u8]) -> Result<Found, Reply> {
 fn look_up(policy: &Policy, who: &Who) -> Result<User, Reply> {
     let found = match who {
         Who::Name(name) => user_of_name(name),
+        // waits: in a thread for each
         Who::Uid(uid) => User::from_uid(Uid::from_raw(*uid)).map_err(io::Error::from),
         Who::Default => {
             let uid = policy.accounts.map_or(geteuid(), |ids| Uid::from_raw(ids.default.0));
+            // waits: in a thread for each
             User::from_uid(uid).map_err(io::Error::from)
         }
     };
@@ -253,6 +255,7 @@ fn look_up(policy: &Policy, who: &Who) -> Result<User, Reply> {
 fn user_of_name(name: &[u8]) -> io::Result<Option<User>> {
     match std::str::from_utf8(name) {
         Ok(name) if !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0', ':']) => {
+            // waits: in a thread for each
             Ok(User::from_name(name)?)
         }
         _ => Ok(None),

@@ -201,6 +201,7 @@ fn lock(file: BorrowedFd<'_>) -> nix::Result<()> {
         l_pid: 0,
     };
     loop {
+        // waits: commands alone write tables
         match fcntl(file, FcntlArg::F_SETLKW(&lock)) {
             Err(nix::errno::Errno::EINTR) => {}
             other => return other.map(|_| ()),

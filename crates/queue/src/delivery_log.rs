@@ -93,6 +93,7 @@ pub fn append(spool: &Spool, queue: QueueName, id: &QueueId, entries: &[Entry], 
     let Some(mut file) = opened else {
         return Err(io::ErrorKind::NotFound.into());
     };
+    // waits: in a thread of the bounce daemon that is there for that
     file.lock()?;
     let length = file.metadata()?.len();
     let text: Vec<u8> = entries.iter().flat_map(|entry| entry.encode(compatible)).collect();

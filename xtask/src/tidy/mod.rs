@@ -8,6 +8,7 @@ mod names;
 mod pages;
 mod shape;
 mod source;
+mod waiting;
 
 use crate::failure::{Failure, Outcome};
 use crate::workspace;
@@ -24,7 +25,9 @@ pub fn run() -> Outcome {
     Source::mark_test_modules(&mut sources);
     let mut complaints = Complaints::default();
     layers::check(&packages, &mut complaints);
+    let daemons = waiting::daemons(&sources);
     for source in &sources {
+        waiting::check(source, &daemons, &mut complaints);
         shape::check(source, &mut complaints);
         names::check(source, &mut complaints);
     }

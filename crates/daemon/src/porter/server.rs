@@ -61,6 +61,7 @@ fn obey(duties: &[Outside], request: &Request) -> (Reply, Option<OwnedFd>) {
 
 fn user(name: &[u8]) -> Reply {
     let Ok(name) = std::str::from_utf8(name) else { return Reply::No };
+    // waits: in a thread for each
     match sys::identity::account(name) {
         Ok(Some(_)) => Reply::Yes,
         Ok(None) => Reply::No,
