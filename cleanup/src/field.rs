@@ -74,9 +74,10 @@ impl Incoming<'_> {
         }
     }
 
-    /// detect_8bit_encoding_header.
+    /// detect_8bit_encoding_header; a body that calls itself binary needs no less.
     pub(crate) fn note_encoding(&mut self, value: &[u8]) {
-        if self.worker.settings.detect_encoding && mime::Encoding::parse(value) == Some(mime::Encoding::EightBit) {
+        let encoding = mime::Encoding::parse(value);
+        if self.worker.settings.detect_encoding && encoding.is_some_and(|encoding| !encoding.is_seven_bit()) {
             self.facts.encoding = b"8bit".to_vec();
         }
     }

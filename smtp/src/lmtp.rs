@@ -36,6 +36,7 @@ mod stream;
 mod tests;
 mod transaction;
 mod worker;
+mod writer;
 
 use std::process::ExitCode;
 

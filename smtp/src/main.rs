@@ -13,8 +13,8 @@
 //! The message is read through the descriptor that comes with the request. Recipients that a server took are marked in
 //! the queue file before qmgr hears of it; what a server refused goes to qmgr, which has bounce record it.
 //!
-//! Mail that must not be sent without TLS or a password waits: this program has neither yet. Content is sent as it is
-//! in the queue file; 8-bit content is not converted for a server without 8BITMIME.
+//! Mail that must not be sent without TLS or a password waits: this program has neither yet. For a server without 8BITMIME,
+//! 8-bit parts of the content become quoted-printable; else it is sent as it is in the queue file.
 //!
 //! # PRIVILEGE
 //! `$mail_owner`. Opens no file after its start; resolv.conf, hosts and tables are opened before that. When one of them
@@ -52,6 +52,7 @@ mod stream;
 mod tests;
 mod transaction;
 mod worker;
+mod writer;
 
 use std::process::ExitCode;
 

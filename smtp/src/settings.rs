@@ -124,6 +124,8 @@ pub struct Dialogue {
     pub discard_keywords: Vec<String>,
     /// smtp_line_length_limit; `None` is no limit.
     pub line_limit: Option<usize>,
+    /// 8-bit content is converted for servers that do not take it: disable_mime_output_conversion is off.
+    pub convert: bool,
     /// smtp_quote_rfc821_envelope.
     pub quote_envelope: bool,
     /// smtp_send_xforward_command.

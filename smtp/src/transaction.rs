@@ -5,13 +5,15 @@
 
 use delivery::Job;
 use dsn::Status;
-use smtp_protocol::{Reply, Stuffer};
+use message::seven_bit::TooDeep;
+use smtp_protocol::Reply;
 
 use crate::envelope;
 use crate::failure::{Failure, Subject};
 use crate::forward;
 use crate::session::{Broken, Session, Stage};
 use crate::settings::{Protocol, Settings};
+use crate::writer::Writer;
 
 /// Bytes of commands that may wait for their replies: less than any socket buffer, or both sides might wait for ever.
 const PIPELINE_SIZE: usize = 16 << 10;
@@ -245,29 +247,29 @@ impl<'a> Transaction<'a> {
     async fn send_content(&mut self, session: &mut Session) -> Result<(), Failure> {
         let limit = self.settings.limits.data_transfer;
         let mut content = self.job.content();
-        let mut stuffer = Stuffer::new(self.settings.dialogue.line_limit);
-        loop {
-            match content.next_text() {
-                Ok(Some(text)) => stuffer.text(text.data, text.ends_line, &mut session.output),
-                Ok(None) => break,
-                Err(error) => {
-                    logging::warning!("{}: {error}", self.job.request().queue_id);
-                    let reason = format!("local data error while talking to {}", session.host);
-                    return Err(Failure::of_message(Status::new(4, 3, 0), reason).by(&session.server));
-                }
-            }
+        let mut writer = Writer::new(self.settings, self.job.request(), &session.extensions);
+        while let Some(text) = content.next_text().map_err(|error| self.unreadable(session, &error))? {
+            let written = writer.text(text.data, text.ends_line, &mut session.output);
+            written.map_err(|error| refused_by_us(session, error))?;
             if session.output.len() >= CONTENT_SIZE {
                 session.send(limit).await.map_err(|broken| session.failure(&broken, Stage::Body))?;
             }
         }
-        if stuffer.broke_lines() {
+        let ended = writer.end(&mut session.output);
+        ended.map_err(|error| refused_by_us(session, error))?;
+        if writer.broke_lines() {
             // smtp_line_length_limit
             let limit = self.settings.dialogue.line_limit.unwrap_or(0);
             logging::info!("{}: breaking line > {limit} bytes with <CR><LF>SPACE", self.job.request().queue_id);
         }
-        stuffer.end(&mut session.output);
         session.log_dialogue('>', b".");
         session.send(limit).await.map_err(|broken| session.failure(&broken, Stage::Body))
+    }
+
+    fn unreadable(&self, session: &Session, error: &dyn std::fmt::Display) -> Failure {
+        logging::warning!("{}: {error}", self.job.request().queue_id);
+        let reason = format!("local data error while talking to {}", session.host);
+        Failure::of_message(Status::new(4, 3, 0), reason).by(&session.server)
     }
 
     /// A server may refuse a content before it has all of it, and hang up. Its refusal is the answer that counts; a promise
@@ -329,6 +331,11 @@ impl<'a> Transaction<'a> {
             }
         }
     }
+}
+
+/// The message cannot be put into the form that the server takes.
+fn refused_by_us(session: &Session, error: TooDeep) -> Failure {
+    Failure::of_message(Status::new(5, 6, 0), error.to_string()).by(&session.server)
 }
 
 /// The server took DATA, though it took no recipient: it gets an empty content, and its answer does not matter.

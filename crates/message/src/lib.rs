@@ -9,3 +9,4 @@ pub mod message_id;
 pub mod mime;
 pub mod received;
 pub mod refold;
+pub mod seven_bit;

@@ -1,7 +1,5 @@
 //! As much of MIME (RFC 2045, 2046) as a relay must know: the content type, the transfer encoding, boundaries.
 
-use crate::header;
-
 /// A transfer encoding (RFC 2045 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -18,10 +16,11 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Reads the value of Content-Transfer-Encoding; `None` for an unknown encoding.
+    /// Reads the value of Content-Transfer-Encoding; `None` for an unknown encoding. What stands after it, though nothing
+    /// should, does not matter.
     pub fn parse(value: &[u8]) -> Option<Self> {
         let mut rest = value;
-        let token = token(&mut rest)?;
+        let token = token_of(&mut rest, is_atom_byte)?;
         let known: [(&[u8], Encoding); 5] = [
             (b"7bit", Encoding::SevenBit),
             (b"8bit", Encoding::EightBit),
@@ -86,11 +85,18 @@ impl ContentType {
         self.kind == b"message" && (self.subtype == b"rfc822" || self.subtype == b"global")
     }
 
+    /// The type of a part whose header names none (RFC 2046 5.1).
+    pub fn of_part(is_in_digest: bool) -> Self {
+        match is_in_digest {
+            true => ContentType { kind: b"message".to_vec(), subtype: b"rfc822".to_vec(), boundary: None },
+            false => ContentType::default(),
+        }
+    }
+
     fn try_parse(value: &[u8]) -> Option<Self> {
         let mut rest = value;
         let kind = token(&mut rest)?.to_ascii_lowercase();
-        eat(&mut rest, b'/')?;
-        let subtype = token(&mut rest)?.to_ascii_lowercase();
+        let subtype = eat(&mut rest, b'/').and_then(|()| token(&mut rest)).unwrap_or_default().to_ascii_lowercase();
         Some(ContentType { kind, subtype, boundary: boundary(rest) })
     }
 }
@@ -104,13 +110,11 @@ pub enum BoundaryLine {
     Closes,
 }
 
-/// Whether the line (without its end) is a boundary line for `boundary` (RFC 2046 5.1.1: trailing blanks allowed).
+/// Whether the line (without its end) is a boundary line for `boundary`. As Postfix does, what follows the boundary on the line
+/// is not looked at: who reads mail more strictly or less strictly than RFC 2046 5.1.1 must not find another structure.
 pub fn boundary_line(line: &[u8], boundary: &[u8]) -> Option<BoundaryLine> {
     let rest = line.strip_prefix(b"--")?.strip_prefix(boundary)?;
-    match rest.strip_prefix(b"--") {
-        Some(rest) if header::trim(rest).is_empty() => Some(BoundaryLine::Closes),
-        _ => header::trim(rest).is_empty().then_some(BoundaryLine::Opens),
-    }
+    Some(if rest.starts_with(b"--") { BoundaryLine::Closes } else { BoundaryLine::Opens })
 }
 
 /// Whether the bytes need 8BITMIME.
@@ -118,19 +122,32 @@ pub fn is_eight_bit(bytes: &[u8]) -> bool {
     !bytes.is_ascii()
 }
 
+/// The last boundary among the parameters; what is no parameter is passed over up to the next semicolon.
 fn boundary(mut rest: &[u8]) -> Option<Vec<u8>> {
-    loop {
-        eat(&mut rest, b';')?;
-        let name = token(&mut rest)?;
-        if eat(&mut rest, b'=').is_none() {
-            continue;
-        }
-        let value = value(&mut rest)?;
-        if name.eq_ignore_ascii_case(b"boundary") {
+    let mut found = None;
+    while skip_to_parameter(&mut rest).is_some() {
+        let name = token(&mut rest).unwrap_or_default();
+        if name.eq_ignore_ascii_case(b"boundary")
+            && eat(&mut rest, b'=').is_some()
+            && let Some(value) = value(&mut rest)
+        {
             let end = value.len().min(MAX_BOUNDARY);
-            return (end > 0).then(|| value[..end].to_vec());
+            found = (end > 0).then(|| value[..end].to_vec());
         }
     }
+    found
+}
+
+/// Goes on behind the next semicolon that is in no comment and no quoted string.
+fn skip_to_parameter(rest: &mut &[u8]) -> Option<()> {
+    while eat(rest, b';').is_none() {
+        if rest.first() == Some(&b'"') {
+            value(rest);
+        } else {
+            *rest = rest.split_first()?.1;
+        }
+    }
+    Some(())
 }
 
 /// Skips blanks and comments, then the one byte, if it is there.
@@ -141,8 +158,12 @@ fn eat(rest: &mut &[u8], byte: u8) -> Option<()> {
 }
 
 fn token<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    token_of(rest, is_token_byte)
+}
+
+fn token_of<'a>(rest: &mut &'a [u8], takes: fn(u8) -> bool) -> Option<&'a [u8]> {
     skip_blanks(rest);
-    let end = rest.iter().position(|b| !is_token_byte(*b)).unwrap_or(rest.len());
+    let end = rest.iter().position(|b| !takes(*b)).unwrap_or(rest.len());
     let (token, after) = rest.split_at(end);
     *rest = after;
     (!token.is_empty()).then_some(token)
@@ -195,9 +216,14 @@ fn skip_blanks(rest: &mut &[u8]) {
     *rest = &rest[end.unwrap_or(rest.len())..];
 }
 
-/// RFC 2045 5.1: printable ASCII without blanks and tspecials.
+/// RFC 2045 5.1: printable ASCII without blanks and tspecials; and bytes above it, which nobody should use.
 fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte)
+    (byte.is_ascii_graphic() || byte >= 0x80) && !b"()<>@,;:\\\"/[]?=".contains(&byte)
+}
+
+/// RFC 5322 3.2.3, where a transfer encoding ends for who does not know MIME's own tokens.
+fn is_atom_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"()<>@,;:\\\".[]".contains(&byte)
 }
 
 #[cfg(test)]
@@ -217,19 +243,44 @@ mod tests {
     #[test]
     fn an_unreadable_type_is_plain_text() {
         assert_eq!(ContentType::parse(b"???"), ContentType::default());
+        assert_eq!(ContentType::parse(b"\"multipart/mixed\"; boundary=b"), ContentType::default());
+    }
+
+    #[test]
+    fn the_last_boundary_counts_and_what_is_no_parameter_does_not() {
+        for (value, boundary) in [
+            ("multipart/mixed; boundary=a; boundary=b", Some("b")),
+            ("multipart/mixed; charset; ; boundary = b", Some("b")),
+            ("multipart/mixed junk; a b=c; boundary=b x", Some("b")),
+            ("multipart/mixed; x=\"a;boundary=q\"; boundary=b", Some("b")),
+            ("multipart; boundary=b", Some("b")),
+            ("multipart/mixed boundary=b", None),
+            ("multipart/mixed; boundary=\"\"", None),
+            ("multipart/mixed; boundary*=b", None),
+            ("multipart/mixed; boundary=\"a b", Some("a b")),
+        ] {
+            let parsed = ContentType::parse(value.as_bytes());
+            assert!(parsed.is_multipart());
+            assert_eq!(parsed.boundary.as_deref(), boundary.map(str::as_bytes), "{value}");
+        }
     }
 
     #[test]
     fn boundary_lines_open_and_close() {
         assert_eq!(boundary_line(b"--x", b"x"), Some(BoundaryLine::Opens));
         assert_eq!(boundary_line(b"--x-- \t", b"x"), Some(BoundaryLine::Closes));
-        assert_eq!(boundary_line(b"--xy", b"x"), None);
+        assert_eq!(boundary_line(b"--xy", b"x"), Some(BoundaryLine::Opens));
+        assert_eq!(boundary_line(b"-- x", b"x"), None);
     }
 
     #[test]
     fn encodings_have_names_in_any_case() {
         assert_eq!(Encoding::parse(b" (c) 8BIT"), Some(Encoding::EightBit));
-        assert_eq!(Encoding::parse(b"x-uuencode"), None);
+        assert_eq!(Encoding::parse(b"8bit; x"), Some(Encoding::EightBit));
+        assert_eq!(Encoding::parse(b"8bit.x"), Some(Encoding::EightBit));
+        for unknown in [&b"x-uuencode"[..], b"8bit/x", b"\"8bit\"", b"8bitx"] {
+            assert_eq!(Encoding::parse(unknown), None);
+        }
         assert!(!Encoding::Binary.is_seven_bit());
     }
 

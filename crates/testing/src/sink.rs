@@ -35,6 +35,8 @@ struct State {
     count: AtomicUsize,
     keep: bool,
     closed: AtomicBool,
+    /// It announces 8BITMIME.
+    takes_8bit: AtomicBool,
     /// Reply to every RCPT after this many of a message, if not 250.
     refusal: Mutex<Option<(usize, String)>>,
 }
@@ -82,6 +84,7 @@ impl Sink {
             count: AtomicUsize::new(0),
             keep,
             closed: AtomicBool::new(false),
+            takes_8bit: AtomicBool::new(true),
             refusal: Mutex::default(),
         });
         let serving = state.clone();
@@ -105,6 +108,11 @@ impl Sink {
     /// Answers every RCPT with this from now on; None: accepts again.
     pub fn refuse(&self, reply: Option<&str>) {
         *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = reply.map(|text| (0, text.to_string()));
+    }
+
+    /// Announces 8BITMIME no longer.
+    pub fn take_7bit_alone(&self) {
+        self.state.takes_8bit.store(false, Ordering::Release);
     }
 
     /// Takes so many recipients of a message, and answers each further RCPT with this.
@@ -166,7 +174,8 @@ fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
         let reply = match verb.to_ascii_uppercase().as_str() {
             "EHLO" | "HELO" => {
                 mail.helo = rest.to_string();
-                "250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES".to_string()
+                let eight = if state.takes_8bit.load(Ordering::Acquire) { "250-8BITMIME\r\n" } else { "" };
+                format!("250-sink.test\r\n250-PIPELINING\r\n{eight}250 ENHANCEDSTATUSCODES")
             }
             "MAIL" => {
                 mail = Received { helo: mail.helo.clone(), sender: argument, ..empty.clone() };

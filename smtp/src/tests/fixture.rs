@@ -55,6 +55,7 @@ pub fn settings() -> Settings {
             skip_quit_response: true,
             discard_keywords: Vec::new(),
             line_limit: Some(998),
+            convert: true,
             quote_envelope: true,
             send_xforward: false,
             debug_peers: MatchList::open(lookup::Settings::default(), "test", "", ParentStyle::Dotted).unwrap(),

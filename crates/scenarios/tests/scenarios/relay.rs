@@ -95,3 +95,41 @@ fn a_server_that_says_421_to_the_second_recipient_gets_the_first_in_each_try() {
         assert_eq!(each, ["<x@other.test>", "<y@other.test>", "<z@other.test>"]);
     });
 }
+
+/// A message of two parts, one of them in UTF-8; its encoding as field and as text.
+fn two_parts(outer: &str, inner: &str, text: &str) -> String {
+    format!(
+        "From: a@client.test\nSubject: two\nMessage-Id: <3@client.test>\nDate: Sat, 28 Nov 2026 22:00:00 +0000\n\
+         MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\
+         Content-Transfer-Encoding: {outer}\n\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: {inner}\n\n\
+         {text}\n--b\n\nplain = text\n--b--\n"
+    )
+}
+
+fn body_of(received: &testing::sink::Received) -> &str {
+    received.text.split_once("MIME-Version").map_or("", |(_, rest)| rest)
+}
+
+#[test]
+fn eight_bit_parts_become_quoted_printable_for_a_server_without_8bitmime_and_for_no_other() {
+    scenario(|| {
+        let sink = Sink::v4();
+        let mail = Setup::new().set("relayhost", sink.next_hop()).start();
+        let eight = two_parts("8bit", "8bit", "gr\u{fc}\u{df}e = 1  ");
+        let send = || {
+            Client::greet(mail.v4()).expect("connected").send("a@client.test", &["x@other.test"], &eight).expect("sent")
+        };
+        let arrived = |count| assert!(testing::wait::until_true(testing::wait::PATIENCE, || sink.count() >= count));
+        send();
+        arrived(1);
+        sink.take_7bit_alone();
+        let id = send().queue_id().expect("queue id");
+        mail.wait_log(&[&id, ": removed"]);
+        arrived(2);
+        let received = sink.received();
+        let seven = two_parts("7bit", "quoted-printable", "gr=C3=BC=C3=9Fe =3D 1 =20");
+        let expected = |text: &str| text.split_once("MIME-Version").map(|(_, rest)| rest.to_owned());
+        assert_eq!(Some(body_of(&received[0]).to_owned()), expected(&eight));
+        assert_eq!(Some(body_of(&received[1]).to_owned()), expected(&seven));
+    });
+}
