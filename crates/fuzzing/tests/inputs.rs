@@ -8,6 +8,17 @@ fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// The packages of a lock file with their versions.
+fn locked(path: &str) -> Vec<(String, String)> {
+    let text = fs::read_to_string(here(path)).unwrap();
+    let field = |line: Option<&str>, name: &str| Some(line?.strip_prefix(name)?.trim_matches('"').to_owned());
+    let packages = text.split("[[package]]\n").skip(1).filter_map(|package| {
+        let mut lines = package.lines();
+        Some((field(lines.next(), "name = ")?, field(lines.next(), "version = ")?))
+    });
+    packages.collect()
+}
+
 /// The names in a folder, without what follows their first dot.
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -42,4 +53,21 @@ fn targets_and_their_programs_and_inputs_are_the_same_list() {
         assert!(manifest.contains(&format!("name = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"\n")), "{name}");
     }
     assert_eq!(manifest.matches("[[bin]]").count(), targets.len());
+}
+
+#[test]
+fn what_is_fuzzed_has_the_versions_that_are_shipped() {
+    let shipped = locked("../../Cargo.lock");
+    let fuzzed = locked("../../fuzz/Cargo.lock");
+    assert!(fuzzed.iter().any(|(name, _)| name == "libfuzzer-sys") && shipped.len() > 100);
+    for package in fuzzed {
+        let known = shipped.iter().any(|(name, _)| *name == package.0);
+        // Put right by a copy of the first file in the place of the second, and a build of fuzz/.
+        assert!(
+            !known || shipped.contains(&package),
+            "fuzz/Cargo.lock has {} {}, Cargo.lock has not",
+            package.0,
+            package.1
+        );
+    }
 }
