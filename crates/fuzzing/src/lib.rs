@@ -84,6 +84,7 @@ targets! {
     table_source,
     alias_source,
     pattern_tables,
+    lmdb_files,
     destinations,
     attribute_lists,
     queue_listing,

@@ -1,9 +1,11 @@
 //! The texts of tables and lists: bad lines are problems beside the entries, and what is looked up comes from the text.
 
+use std::io;
 use std::sync::Once;
 
 use delivery::destination::{Destination, List};
 use logging::{LogFile, Setup};
+use lookup::btree::{Source, Tree};
 use lookup::{Kind, OpenFlags, Settings, alias, source};
 
 use crate::pieces::{choices, fields};
@@ -74,6 +76,71 @@ pub fn pattern_tables(data: &[u8]) {
                 assert!(value.len() <= text.len());
             }
         }
+    }
+}
+
+/// An index that anybody may have written is read to an end, and what is found by walking through it is found by its key.
+pub fn lmdb_files(data: &[u8]) {
+    let (choice, data) = choices(data);
+    let [key, pages] = fields(data);
+    let file = index(choice, pages);
+    let Ok(tree) = Tree::open(Pages(&file)) else { return };
+    let _ = tree.get(key);
+    let mut entries = Vec::new();
+    let visited = tree.visit(&mut |key, value| entries.push((key, value)));
+    assert!(entries.iter().map(|(key, value)| key.len() + value.len() + 1).sum::<usize>() <= 64 * file.len());
+    // A page that is all entries: where it says that they end, its list of them ends.
+    let header = size_of::<usize>() + 8;
+    let listed = pages.get(header - 4..header - 2).map(|lower| usize::from(u16::from_ne_bytes([lower[0], lower[1]])));
+    let is_whole = pages.len() <= PAGE && listed.is_some_and(|end| end.saturating_sub(header) / 2 == entries.len());
+    if visited.is_ok() && is_whole && entries.is_sorted_by(|one, other| one.0 < other.0) {
+        for (key, value) in entries {
+            assert_eq!(tree.get(&key).ok().flatten(), Some(value));
+        }
+    }
+}
+
+/// The smallest page.
+const PAGE: usize = 512;
+
+/// A file of these pages behind two meta pages, the first of them the root; each page says its own number.
+fn index(choice: u8, pages: &[u8]) -> Vec<u8> {
+    let word = |number: usize| number.to_ne_bytes();
+    let count = pages.len().div_ceil(PAGE);
+    let mut file = Vec::new();
+    for page in 0..2 {
+        let header =
+            [&word(page)[..], &[0; 8], &0xBEEF_C0DE_u32.to_ne_bytes(), &1u32.to_ne_bytes(), &word(0), &word(0)];
+        let free = [&(PAGE as u32).to_ne_bytes()[..], &[0; 4], &word(0).repeat(5)];
+        // More pages than there are, for some.
+        let last = word(count + 1 + usize::from(choice & 64) * 1000);
+        let main =
+            [&[0; 8][..], &word(0).repeat(4), &word(if count == 0 { usize::MAX } else { 2 }), &last, &word(page)];
+        file.extend([header.concat(), free.concat(), main.concat()].concat());
+        file.resize((page + 1) * PAGE, 0);
+    }
+    for (number, page) in pages.chunks(PAGE).enumerate() {
+        file.extend_from_slice(page);
+        file.resize((number + 3) * PAGE, 0);
+        let start = (number + 2) * PAGE;
+        file[start..start + size_of::<usize>()].copy_from_slice(&word(number + 2));
+    }
+    file
+}
+
+/// Bytes in the place of a file.
+struct Pages<'a>(&'a [u8]);
+
+impl Source for Pages<'_> {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let bytes = self.0.get(start..start.saturating_add(buffer.len())).ok_or(io::ErrorKind::UnexpectedEof)?;
+        buffer.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
     }
 }
 

@@ -47,20 +47,33 @@ const MAX_VALUE: usize = 64 << 20;
 const ATTEMPTS: usize = 100;
 
 /// Where pages come from.
-pub(crate) trait Source {
+pub trait Source {
     /// Reads the whole buffer, or fails with `UnexpectedEof`.
+    ///
+    /// # Errors
+    /// As said, and those of reading.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// How many bytes there are.
+    ///
+    /// # Errors
+    /// Those of asking.
+    fn length(&self) -> io::Result<u64>;
 }
 
 impl Source for File {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         FileExt::read_exact_at(self, buffer, offset)
     }
+
+    fn length(&self) -> io::Result<u64> {
+        self.metadata().map(|data| data.len())
+    }
 }
 
 /// Why nothing can be read. Display is the reason.
 #[derive(Debug)]
-pub(crate) enum TreeError {
+pub enum TreeError {
     /// No LMDB file, or one of another version or order of keys.
     Other(&'static str),
     /// It contradicts itself.
@@ -95,7 +108,7 @@ impl From<io::Error> for TreeError {
 type Result<T> = std::result::Result<T, TreeError>;
 
 /// An open file.
-pub(crate) struct Tree<S> {
+pub struct Tree<S> {
     source: S,
     page_size: usize,
 }
@@ -112,7 +125,7 @@ struct Meta {
 impl<S: Source> Tree<S> {
     /// # Errors
     /// It is no LMDB file that can be read here.
-    pub(crate) fn open(source: S) -> Result<Self> {
+    pub fn open(source: S) -> Result<Self> {
         let mut bytes = [0; META];
         source.read_exact_at(&mut bytes, 0)?;
         let page_size = page_size(&bytes)?;
@@ -125,7 +138,7 @@ impl<S: Source> Tree<S> {
     ///
     /// # Errors
     /// The file cannot be read, or contradicts itself.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.steadily(|meta| {
             let Some(mut number) = meta.root else { return Ok(None) };
             for _ in 0..DEEPEST {
@@ -146,10 +159,10 @@ impl<S: Source> Tree<S> {
     ///
     /// # Errors
     /// As for [`Tree::get`], and when the file was written meanwhile; some entries were visited then.
-    pub(crate) fn visit(&self, visitor: &mut dyn FnMut(Vec<u8>, Vec<u8>)) -> Result<()> {
+    pub fn visit(&self, visitor: &mut dyn FnMut(Vec<u8>, Vec<u8>)) -> Result<()> {
         let meta = self.newest()?;
-        // A file has no more pages: whoever finds more goes round in a circle.
-        let mut pages = meta.last_page.saturating_add(1);
+        // A file has no more pages, whatever it says of itself: whoever finds more goes round in a circle.
+        let mut pages = self.source.length()? / self.page_size as u64;
         if let Some(root) = meta.root {
             self.visit_below(root, DEEPEST, &meta, &mut pages, visitor)?;
         }
@@ -167,16 +180,21 @@ impl<S: Source> Tree<S> {
         pages: &mut u64,
         visitor: &mut dyn FnMut(Vec<u8>, Vec<u8>),
     ) -> Result<()> {
-        if depth == 0 || *pages == 0 {
-            return Err(TreeError::Damaged("pages lead in a circle"));
+        if depth == 0 {
+            return Err(TreeError::Damaged(CIRCLE));
         }
-        *pages -= 1;
+        take(pages, 1)?;
         let page = self.page(number, meta)?;
         for at in 0..page.count {
             let node = page.node(at)?;
             if !page.is_leaf {
                 self.visit_below(node.child(), depth - 1, meta, pages, visitor)?;
-            } else if let Some(value) = self.value(&node, meta)? {
+                continue;
+            }
+            if node.flags & (BIG | SUB) == BIG {
+                take(pages, node.size.div_ceil(self.page_size) as u64)?;
+            }
+            if let Some(value) = self.value(&node, meta)? {
                 visitor(node.key.to_vec(), value);
             }
         }
@@ -270,6 +288,14 @@ impl<S: Source> Tree<S> {
         }
         Ok(Some(bytes[HEADER..].to_vec()))
     }
+}
+
+const CIRCLE: &str = "pages lead in a circle";
+
+/// Each page is read once by a visit: takes some of those that are left.
+fn take(pages: &mut u64, count: u64) -> Result<()> {
+    *pages = pages.checked_sub(count).ok_or(TreeError::Damaged(CIRCLE))?;
+    Ok(())
 }
 
 fn page_size(meta: &[u8; META]) -> Result<usize> {

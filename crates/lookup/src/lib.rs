@@ -17,7 +17,7 @@
 //! | `watch` | has a file changed since it was opened? |
 
 pub mod alias;
-mod btree;
+pub mod btree;
 mod domain_list;
 mod error;
 mod file;

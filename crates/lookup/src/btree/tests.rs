@@ -16,6 +16,10 @@ impl Source for Vec<u8> {
         buffer.copy_from_slice(self.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.len() as u64)
+    }
 }
 
 type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -103,6 +107,30 @@ fn a_file_that_is_cut_anywhere_answers_right_or_says_that_it_is_truncated() {
     }
 }
 
+#[test]
+fn a_file_that_says_it_is_larger_than_it_is_ends_all_the_same() {
+    // Each of many entries leads to the same long value.
+    let mut bytes = written("lies", &[many(60, |n| if n == 0 { 60_000 } else { 5_000 })]);
+    let claimed = (1u64 << 40).to_ne_bytes();
+    let end = DATABASES + 2 * DATABASE;
+    let page_size = Tree::open(bytes.clone()).unwrap().page_size;
+    for page in [0, page_size] {
+        bytes[page + end..page + end + WORD].copy_from_slice(&claimed);
+    }
+    assert_eq!(entries(&Tree::open(bytes.clone()).unwrap()).unwrap().len(), 60);
+    let tree = Tree::open(bytes.clone()).unwrap();
+    let root = usize::try_from(tree.newest().unwrap().root.unwrap()).unwrap();
+    let page = root * tree.page_size;
+    let first = page + usize::from(u16_at(&bytes, page + HEADER).unwrap());
+    let entry: Vec<u8> = bytes[first..first + 8 + 9 + WORD].to_vec();
+    for at in 1..tree.page(root as u64, &tree.newest().unwrap()).unwrap().count {
+        let start = page + usize::from(u16_at(&bytes, page + HEADER + 2 * at).unwrap());
+        bytes[start..start + entry.len()].copy_from_slice(&entry);
+    }
+    let error = Tree::open(bytes).unwrap().visit(&mut |_, _| {}).unwrap_err();
+    assert_eq!(error.to_string(), "file is damaged: pages lead in a circle");
+}
+
 /// A file that somebody writes while it is read: other bytes after so many reads.
 struct Changing {
     contents: Vec<Vec<u8>>,
@@ -114,6 +142,10 @@ impl Source for Changing {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let turn = self.reads.replace_with(|reads| *reads + 1) / self.every;
         self.contents[turn.min(self.contents.len() - 1)].read_exact_at(buffer, offset)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.contents.iter().map(Source::length).next_back().expect("a file has contents")
     }
 }
 
