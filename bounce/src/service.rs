@@ -66,7 +66,10 @@ impl Bounce {
         };
         match tokio::task::spawn_blocking(write).await {
             Ok(Ok(())) => Reply::Done,
-            Ok(Err(error)) => failed(queue_id, &format!("append to {} log: {error}", log::queue_of(log).as_str())),
+            Ok(Err(error)) => failed(
+                queue_id,
+                &format!("append to {} log: {error}", log::queue_of(log).as_str(), error = text::system_error(&error)),
+            ),
             Err(error) => failed(queue_id, &error.to_string()),
         }
     }
@@ -84,7 +87,9 @@ impl Bounce {
         }
         match delivery_log::remove(&self.settings.spool, log::queue_of(log), &id) {
             Ok(_) => Reply::Done,
-            Err(error) => failed(&message.queue_id, &format!("remove log: {error}")),
+            Err(error) => {
+                failed(&message.queue_id, &format!("remove log: {error}", error = text::system_error(&error)))
+            }
         }
     }
 

@@ -100,7 +100,8 @@ fn templates(config: &Config, path: &str) -> Templates {
     if path.is_empty() {
         return Templates::default();
     }
-    let read = std::fs::read_to_string(Path::new(path)).map_err(|error| format!("open {path}: {error}"));
+    let read = std::fs::read_to_string(Path::new(path))
+        .map_err(|error| format!("open {path}: {error}", error = text::system_error(&error)));
     match read.and_then(|text| Templates::from_file(&text).map_err(|error| error.of(path))) {
         Ok((templates, remarks)) => {
             remarks.iter().for_each(|remark| logging::warning!("{}", remark.of(path)));

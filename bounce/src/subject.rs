@@ -25,7 +25,7 @@ impl Subject {
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) => {
-                logging::warning!("open {}: {error}", path.display());
+                logging::warning!("open {}: {error}", path.display(), error = text::system_error(&error));
                 return missing;
             }
         };

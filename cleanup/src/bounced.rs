@@ -63,8 +63,8 @@ impl Incoming<'_> {
     async fn bounce(&mut self) -> Result<(), String> {
         // The notification quotes the message: bounce reads the file, which stays invisible to qmgr.
         let size = self.size.encode();
-        self.file.overwrite(0, &size).map_err(|error| error.to_string())?;
-        let file = self.file.flushed().map_err(|error| error.to_string())?;
+        self.file.overwrite(0, &size).map_err(|error| text::system_error(&error))?;
+        let file = self.file.flushed().map_err(|error| text::system_error(&error))?;
         // As many recipients as travel at once: a message of any number of them takes no more memory.
         let limits = queue::Limits { recipients: MAX_ITEMS, attributes: usize::MAX };
         let mut envelope = Envelope::read(file, &limits).map_err(|error| error.to_string())?;
@@ -78,7 +78,7 @@ impl Incoming<'_> {
                 self.write_down(Log::Bounce, begin, records).await?;
                 begin = false;
             }
-            let file = self.file.flushed().map_err(|error| error.to_string())?;
+            let file = self.file.flushed().map_err(|error| text::system_error(&error))?;
             envelope.read_more(file, &limits).map_err(|error| error.to_string())?;
         }
         if sender.is_empty() {

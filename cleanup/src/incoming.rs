@@ -183,7 +183,7 @@ impl<'w> Incoming<'w> {
         match self.commit().await {
             Ok(()) => service::accepted(),
             Err((id, error)) => {
-                logging::warning!("{id}: write queue file: {error}");
+                logging::warning!("{id}: write queue file: {error}", error = text::system_error(&error));
                 service::refused(status::WRITE, "")
             }
         }
@@ -238,7 +238,7 @@ impl<'w> Incoming<'w> {
 
     fn written(&mut self, result: io::Result<()>) {
         if let Err(error) = result {
-            logging::warning!("{}: write queue file: {error}", self.id);
+            logging::warning!("{}: write queue file: {error}", self.id, error = text::system_error(&error));
             self.fail(status::WRITE, "");
         }
     }

@@ -109,7 +109,7 @@ impl Cleanup {
         let mut incoming = match Incoming::open(self, token, flags) {
             Ok(incoming) => incoming,
             Err(error) => {
-                logging::warning!("mail_queue_enter: {error}");
+                logging::warning!("mail_queue_enter: {error}", error = text::system_error(&error));
                 return None;
             }
         };

@@ -37,6 +37,7 @@ fn in_memory(text: &[u8]) -> io::Result<OwnedFd> {
     let mut file = std::fs::File::from(memfd_create(c"main.cf", flags)?);
     file.write_all(text)?;
     // No worker can change what the next one reads.
+    // name: in root's directory.
     let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
     Ok(file.into())
@@ -44,7 +45,7 @@ fn in_memory(text: &[u8]) -> io::Result<OwnedFd> {
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 fn in_memory(_text: &[u8]) -> io::Result<OwnedFd> {
-    Err(io::ErrorKind::Unsupported.into())
+    Err(nix::errno::Errno::ENOSYS.into())
 }
 
 /// Below the queue directory, where only the owner of the mail system writes.
@@ -57,6 +58,7 @@ fn without_name(text: &[u8]) -> io::Result<OwnedFd> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let written = file.write_all(text);
     // No worker can change what the next one reads.
+    // name: in root's directory.
     let readable = OpenOptions::new().read(true).open(path);
     std::fs::remove_file(path)?;
     written?;

@@ -180,6 +180,7 @@ fn bind_unix(path: &Path, kind: Type) -> io::Result<OwnedFd> {
     remove(path)?;
     let socket = Socket::new(Domain::UNIX, kind, None)?;
     socket.bind(&socket2::SockAddr::unix(path)?)?;
+    // name: with the rights of mail_owner, whose directory it is.
     // The directory decides who can reach it: private is 0700, public is 0710.
     fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
     socket.set_nonblocking(true)?;
@@ -191,6 +192,7 @@ fn open_fifo(path: &Path) -> io::Result<OwnedFd> {
     nix::unistd::mkfifo(path, Mode::from_bits_truncate(0o622))?;
     // Open for writing too: the fifo never reports an end of file.
     let fd = nix::fcntl::open(path, OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty())?;
+    // name: as for sockets.
     fs::set_permissions(path, fs::Permissions::from_mode(0o622))?;
     Ok(fd)
 }

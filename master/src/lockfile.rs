@@ -21,6 +21,7 @@ impl LockFile {
     /// Takes the lock; the error is the text behind `fatal: `.
     pub(crate) fn take(path: &Path) -> Result<Self, String> {
         let failed = |why: String| format!("open lock file {}: {why}", path.display());
+        // name: looked at by sys::open.
         let opened = open_or_create(path, OpenOptions::new().read(true).write(true), 0o600, &SYSTEM);
         let (file, _) = opened.map_err(|refusal| failed(text::system_error(&refusal.into_error())))?;
         match lock(file.as_fd(), Kind::Exclusive, false) {

@@ -81,7 +81,7 @@ fn start(report: &mut Report) -> Result<ExitCode, String> {
         leave_standard_error()?;
     }
     report.ready();
-    let signal = master.run().map_err(|error| format!("event loop: {error}"))?;
+    let signal = master.run().map_err(|error| format!("event loop: {error}", error = text::system_error(&error)))?;
     end(&mut master, signal);
     Ok(ExitCode::SUCCESS)
 }
@@ -102,7 +102,7 @@ fn prepare(arguments: &Arguments, config: Config, owner: Identity) -> Result<Sup
     let _ = sys::privilege::raise_descriptor_limit();
     let directory = config.directory().to_path_buf();
     let text = |error: config::ValueError| error.to_string();
-    let (read, write) = flow_pipe().map_err(|error| format!("pipe: {error}"))?;
+    let (read, write) = flow_pipe().map_err(|error| format!("pipe: {error}", error = text::system_error(&error)))?;
     let import = config.get(param::IMPORT_ENVIRONMENT).map_err(text)?;
     let mut environment = clean_environment(&import, |name| std::env::var_os(name));
     environment.retain(|(name, _)| name != "MAIL_CONFIG");
@@ -120,8 +120,8 @@ fn prepare(arguments: &Arguments, config: Config, owner: Identity) -> Result<Sup
     logging::batch(|| {});
     let master_cf = MasterCf::load(&listener::master_cf(&config), &config).map_err(|error| error.to_string())?;
     let plan = Plan::make(config.clone(), master_cf, &owner, |_| None)?;
-    let mut master =
-        Supervisor::new(config, owner, nursery, arguments.init).map_err(|error| format!("event loop: {error}"))?;
+    let mut master = Supervisor::new(config, owner, nursery, arguments.init)
+        .map_err(|error| format!("event loop: {error}", error = text::system_error(&error)))?;
     plan.carry_out(&mut master);
     logging::end_batch();
     if let Some(time) = arguments.exit_after {
@@ -162,7 +162,8 @@ fn detach(arguments: &Arguments) -> Result<(), String> {
         return Ok(());
     }
     let null = null()?;
-    let replace = |result: nix::Result<()>| result.map_err(|error| format!("standard streams: {error}"));
+    let replace =
+        |result: nix::Result<()>| result.map_err(|error| format!("standard streams: {error}", error = error.desc()));
     replace(nix::unistd::dup2_stdin(&null))?;
     if !arguments.keep_stdout && !arguments.init {
         replace(nix::unistd::dup2_stdout(&null))?;
@@ -174,10 +175,11 @@ fn detach(arguments: &Arguments) -> Result<(), String> {
 }
 
 fn leave_standard_error() -> Result<(), String> {
-    nix::unistd::dup2_stderr(null()?).map_err(|error| format!("standard streams: {error}"))
+    nix::unistd::dup2_stderr(null()?).map_err(|error| format!("standard streams: {error}", error = error.desc()))
 }
 
 fn null() -> Result<std::fs::File, String> {
+    // name: of a device of root's.
     let null = OpenOptions::new().read(true).write(true).open("/dev/null");
     null.map_err(|error| format!("open /dev/null: {}", net::reason(&error)))
 }
@@ -193,13 +195,15 @@ fn owner(config: &Config) -> Result<Identity, String> {
 }
 
 fn take_locks(config: &Config, pid_file: &Path, owner: &Identity) -> Result<(LockFile, LockFile), String> {
-    let name = |lock: &LockFile| lock.name_process().map_err(|error| format!("write lock file: {error}"));
+    let name = |lock: &LockFile| {
+        lock.name_process().map_err(|error| format!("write lock file: {error}", error = text::system_error(&error)))
+    };
     let pid = LockFile::take(pid_file)?;
     name(&pid)?;
     let data = config.get(param::DATA_DIRECTORY).map_err(|error| error.to_string())?;
     let path = Path::new(&data).join("master.lock");
-    let lock =
-        as_owner(owner, || LockFile::take(&path).map_err(std::io::Error::other)).map_err(|error| error.to_string())?;
+    let lock = as_owner(owner, || LockFile::take(&path).map_err(std::io::Error::other))
+        .map_err(|error| text::system_error(&error))?;
     name(&lock)?;
     Ok((pid, lock))
 }

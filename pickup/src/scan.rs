@@ -95,7 +95,7 @@ impl Pickup {
         let scan = match self.spool.scan(QueueName::Maildrop) {
             Ok(scan) => scan,
             Err(error) => {
-                warning!("open directory maildrop: {error}");
+                warning!("open directory maildrop: {error}", error = text::system_error(&error));
                 return true;
             }
         };
@@ -103,7 +103,11 @@ impl Pickup {
         let mut running = JoinSet::new();
         let mut answered = true;
         for found in scan {
-            let Ok(found) = found.inspect_err(|error| warning!("read directory maildrop: {error}")) else { break };
+            let Ok(found) = found
+                .inspect_err(|error| warning!("read directory maildrop: {error}", error = text::system_error(error)))
+            else {
+                break;
+            };
             // cannot fail: the semaphore is never closed
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
             let pickup = Rc::clone(self);

@@ -43,7 +43,7 @@ pub async fn take(pickup: &Pickup, id: &QueueId) -> Outcome {
         Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Outcome::Done,
         Err(error) => {
-            warning!("open input file {}: {error}", path.display());
+            warning!("open input file {}: {error}", path.display(), error = text::system_error(&error));
             return Outcome::Done;
         }
     };
@@ -68,7 +68,7 @@ pub async fn take(pickup: &Pickup, id: &QueueId) -> Outcome {
             warning!("{}: {why}", path.display());
             warning!("saving corrupt file \"{id}\" from queue \"maildrop\" to queue \"corrupt\"");
             if let Err(error) = pickup.spool.set_aside(id, QueueName::Maildrop) {
-                warning!("rename {} to corrupt: {error}", path.display());
+                warning!("rename {} to corrupt: {error}", path.display(), error = text::system_error(&error));
             }
             Outcome::Done
         }
@@ -81,9 +81,9 @@ fn remove(pickup: &Pickup, id: &QueueId) -> Outcome {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Outcome::Done,
         Err(error) => {
             // It would be delivered again at once, and again.
-            warning!("remove maildrop/{id}: {error}");
+            warning!("remove maildrop/{id}: {error}", error = text::system_error(&error));
             if let Err(error) = pickup.spool.set_aside(id, QueueName::Maildrop) {
-                warning!("rename maildrop/{id} to corrupt: {error}");
+                warning!("rename maildrop/{id} to corrupt: {error}", error = text::system_error(&error));
             }
             Outcome::Done
         }

@@ -45,7 +45,7 @@ impl fmt::Display for ViewError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Record(error) => error.fmt(f),
-            Self::Output(error) => write!(f, "output write error: {error}"),
+            Self::Output(error) => write!(f, "output write error: {error}", error = text::system_error(error)),
         }
     }
 }

@@ -36,7 +36,7 @@ pub fn lines<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> Result<(), Fa
     }
     match io::stdout().lock().write_all(&encode(&text)) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure(format!("write standard output: {error}")))
+            Err(Failure(format!("write standard output: {error}", error = text::system_error(&error))))
         }
         _ => Ok(()),
     }

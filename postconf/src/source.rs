@@ -90,7 +90,5 @@ fn read_services(file: &Path, is_asked_for: bool) -> Result<Vec<RawEntry>, Failu
 
 /// The sentence about a file that cannot be opened.
 pub fn open_failure(file: &Path, error: &io::Error) -> String {
-    let text = error.to_string();
-    let reason = text.split(" (os error").next().unwrap_or_default();
-    format!("open {}: {reason}", file.display())
+    format!("open {}: {}", file.display(), text::system_error(error))
 }

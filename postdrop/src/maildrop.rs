@@ -67,7 +67,7 @@ impl Submission {
         let mut file = loop {
             match NewFile::create(&spool, QueueName::Maildrop, INCOMPLETE_MAILDROP, long) {
                 Ok(file) => break file,
-                Err(error) => warning!("mail_queue_enter: {error}"),
+                Err(error) => warning!("mail_queue_enter: {error}", error = text::system_error(&error)),
             }
             std::thread::sleep(PAUSE);
         };

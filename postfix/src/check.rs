@@ -36,6 +36,7 @@ pub(crate) fn warn(instance: &Instance) {
 /// IPv6 addresses that do not mean what they say: a client would be the first to notice.
 fn brackets(instance: &Instance) {
     let path = instance.config.directory().join("master.cf");
+    // name: in the configuration directory, which the administrator gave.
     let content = fs::read(&path).unwrap_or_default();
     let services = config::master_cf::entries(&content, &path, &mut Vec::new());
     for unbracketed in instance.config.unbracketed(&services, &path) {

@@ -68,6 +68,7 @@ impl Instance {
     /// The process that the lock file names; in a container that may be process 1.
     pub(crate) fn master_pid(&self) -> Result<i32, String> {
         let path = self.queue.join("pid/master.pid");
+        // name: in root's directory.
         let text =
             std::fs::read_to_string(&path).map_err(|error| format!("{}: {}", path.display(), net::reason(&error)))?;
         let pid = text.lines().next().unwrap_or_default().trim().parse().ok();

@@ -77,6 +77,7 @@ fn create(path: &Path, whose: Owner, mode: u32, owners: &Owners) -> Result<(), S
         Owner::Mail => (Some(owners.mail.uid), Some(owners.mail.gid)),
         Owner::MailAndSubmission => (Some(owners.mail.uid), Some(owners.submission)),
     };
+    // name: just made, in a directory of root's.
     let result = made.and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)));
     let result = if is_root() { result.and_then(|()| chown(path, uid, gid)) } else { result };
     result.map_err(|error| format!("create {}: {}", path.display(), net::reason(&error)))

@@ -78,6 +78,7 @@ pub(crate) fn stop(instance: &Instance) -> Result<ExitCode, String> {
 pub(crate) fn quick_stop(instance: &Instance) -> Result<ExitCode, String> {
     let code = stop(instance)?;
     let path = instance.queue.join(QUICK_START);
+    // name: in the queue directory itself, which is root's.
     fs::write(&path, "").map_err(|error| format!("{}: {}", path.display(), net::reason(&error)))?;
     Ok(code)
 }
@@ -125,6 +126,7 @@ pub(crate) fn reload(instance: &Instance) -> Result<ExitCode, String> {
 fn one_at_a_time(instance: &Instance) -> Result<Flock<fs::File>, String> {
     let path = instance.queue.join("pid");
     let failed = |why: String| format!("lock {}: {why}", path.display());
+    // name: in the queue directory itself, which is root's.
     let directory = fs::File::open(&path).map_err(|error| failed(net::reason(&error)))?;
     Flock::lock(directory, FlockArg::LockExclusive).map_err(|(_, error)| failed(error.desc().to_owned()))
 }
@@ -149,7 +151,7 @@ pub(crate) fn status(instance: &Instance) -> Result<ExitCode, String> {
 /// Sends master a signal.
 pub(crate) fn signal(instance: &Instance, signal: Signal) -> Result<(), String> {
     let pid = instance.master_pid()?;
-    kill(Pid::from_raw(pid), signal).map_err(|error| format!("signal process {pid}: {error}"))
+    kill(Pid::from_raw(pid), signal).map_err(|error| format!("signal process {pid}: {error}", error = error.desc()))
 }
 
 fn require_running(instance: &Instance) -> Result<(), String> {

@@ -118,5 +118,6 @@ fn become_owner(uid: u32, gid: u32) -> Result<(), String> {
         return Ok(());
     }
     let owner = sys::identity::Identity { uid, gid, groups: vec![gid] };
-    sys::identity::become_for_good(&owner).map_err(|error| format!("set uid {uid}: {error}"))
+    sys::identity::become_for_good(&owner)
+        .map_err(|error| format!("set uid {uid}: {error}", error = text::system_error(&error)))
 }

@@ -94,7 +94,7 @@ fn keys(mut each: impl FnMut(&[u8]) -> Result<(), String>) -> Result<(), String>
     for number in 1.. {
         let mut line = Vec::new();
         let read = input.by_ref().take(MAX_KEY).read_until(b'\n', &mut line);
-        if read.map_err(|error| format!("read standard input: {error}"))? == 0 {
+        if read.map_err(|error| format!("read standard input: {error}", error = text::system_error(&error)))? == 0 {
             break;
         }
         let key = line.strip_suffix(b"\n").unwrap_or(&line);
@@ -108,5 +108,8 @@ fn keys(mut each: impl FnMut(&[u8]) -> Result<(), String>) -> Result<(), String>
 
 fn print(parts: &[&[u8]]) -> Result<(), String> {
     let line = parts.concat();
-    stdout().lock().write_all(&line).map_err(|error| format!("write standard output: {error}"))
+    stdout()
+        .lock()
+        .write_all(&line)
+        .map_err(|error| format!("write standard output: {error}", error = text::system_error(&error)))
 }

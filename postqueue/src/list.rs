@@ -84,7 +84,7 @@ fn print(config: &Config, form: Form, stream: impl Read) -> Result<(), Failure> 
         // Whoever reads the list has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => {
-            warning!("public/showq: {error}");
+            warning!("public/showq: {error}", error = text::system_error(&error));
             Err(Failure::unavailable("malformed showq server response"))
         }
     }

@@ -107,7 +107,7 @@ impl Active {
         if let Some(file) = &self.file {
             return Ok(Rc::clone(file));
         }
-        let file = Rc::new(open_locked(spool, &self.id)?.ok_or_else(|| io::Error::from(io::ErrorKind::WouldBlock))?);
+        let file = Rc::new(open_locked(spool, &self.id)?.ok_or(nix::errno::Errno::EAGAIN)?);
         self.file = Some(Rc::clone(&file));
         Ok(file)
     }

@@ -75,7 +75,7 @@ impl Qmgr {
     fn prepare(&self, number: usize, delivery: &Delivery) -> io::Result<(Request, Rc<File>)> {
         let backlog = self.has_backlog(number, delivery);
         let mut state = self.state.borrow_mut();
-        let message = state.messages.get_mut(&delivery.message).ok_or(io::ErrorKind::NotFound)?;
+        let message = state.messages.get_mut(&delivery.message).ok_or(nix::errno::Errno::ENOENT)?;
         let file = message.open_file(&self.settings.spool)?;
         // A connection is worth keeping when more mail follows.
         let reuse = if backlog { flags::CACHE_LOAD | flags::CACHE_STORE } else { flags::CACHE_LOAD };
@@ -130,7 +130,11 @@ impl Qmgr {
         let name = self.lane_name(number);
         let reason = match trouble {
             Trouble::NoFile(error) => {
-                logging::warning!("open active file of message {}: {error}", self.name_of(delivery.message));
+                logging::warning!(
+                    "open active file of message {}: {error}",
+                    self.name_of(delivery.message),
+                    error = text::system_error(&error)
+                );
                 "queue file is not available"
             }
             Trouble::Message(error) => {

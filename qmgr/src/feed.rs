@@ -54,7 +54,7 @@ impl Qmgr {
             Err(error) => {
                 self.state.borrow_mut().taken.remove(&id);
                 if error.kind() != io::ErrorKind::NotFound {
-                    logging::warning!("{id}: {error}");
+                    logging::warning!("{id}: {error}", error = text::system_error(&error));
                 }
             }
         }
@@ -209,7 +209,7 @@ impl Qmgr {
             }
             message
                 .open_file(&self.settings.spool)
-                .map_err(|error| error.to_string())
+                .map_err(|error| text::system_error(&error))
                 .and_then(|file| message.envelope.read_more(&*file, &limits).map_err(|error| error.to_string()))
         };
         if let Err(error) = result {

@@ -74,7 +74,9 @@ impl Qmgr {
             self.remove(message)
         };
         match result {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => logging::warning!("{}: {error}", message.id),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                logging::warning!("{}: {error}", message.id, error = text::system_error(&error))
+            }
             _ => {} // gone: an operator has removed it
         }
     }
@@ -91,7 +93,7 @@ impl Qmgr {
             && let Ok(file) = message.open_file(&self.settings.spool)
             && let Err(error) = queue::mark::trace_answered(&file, trace.offset)
         {
-            logging::warning!("{id}: mark trace record: {error}");
+            logging::warning!("{id}: mark trace record: {error}", error = text::system_error(&error));
         }
         if message.is_probe() {
             message.deferred = false; // a probe is never tried again
@@ -127,10 +129,10 @@ impl Qmgr {
         match message.open_file(&self.settings.spool) {
             Ok(file) => {
                 if let Err(error) = queue::mark::warned(&file, warning.offset) {
-                    logging::warning!("{id}: mark warning record: {error}");
+                    logging::warning!("{id}: mark warning record: {error}", error = text::system_error(&error));
                 }
             }
-            Err(error) => logging::warning!("{id}: mark warning record: {error}"),
+            Err(error) => logging::warning!("{id}: mark warning record: {error}", error = text::system_error(&error)),
         }
     }
 

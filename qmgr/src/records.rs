@@ -230,12 +230,18 @@ impl Qmgr {
         let Some(message) = state.messages.get_mut(&key) else { return };
         let file = match message.open_file(&self.settings.spool) {
             Ok(file) => file,
-            Err(error) => return logging::warning!("{}: mark recipient: {error}", message.id),
+            Err(error) => {
+                return logging::warning!(
+                    "{}: mark recipient: {error}",
+                    message.id,
+                    error = text::system_error(&error)
+                );
+            }
         };
         for offset in offsets {
             if let Err(error) = queue::mark::done(&file, *offset) {
                 // Bounced again at the next attempt: twice is better than never.
-                logging::warning!("{}: mark recipient: {error}", message.id);
+                logging::warning!("{}: mark recipient: {error}", message.id, error = text::system_error(&error));
             }
         }
     }

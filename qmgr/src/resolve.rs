@@ -120,7 +120,7 @@ impl Qmgr {
                 && recipient.offset > 0
                 && let Err(error) = queue::mark::done(&file, recipient.offset)
             {
-                logging::warning!("{}: mark recipient: {error}", message.id);
+                logging::warning!("{}: mark recipient: {error}", message.id, error = text::system_error(&error));
             }
         }
         Route::Done

@@ -26,7 +26,7 @@ pub fn empty_active(spool: &Spool) -> io::Result<()> {
         let found = found?;
         match spool.reclaim(&found.id) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                logging::warning!("{}: active to incoming: {error}", found.id);
+                logging::warning!("{}: active to incoming: {error}", found.id, error = text::system_error(&error));
             }
             _ => {}
         }
@@ -62,7 +62,7 @@ pub fn names(spool: &Spool, queue: QueueName, wanted: impl Fn(&QueueId) -> bool)
     let scan = match spool.scan(queue) {
         Ok(scan) => scan,
         Err(error) => {
-            logging::warning!("open {queue}: {error}");
+            logging::warning!("open {queue}: {error}", error = text::system_error(&error));
             return Vec::new();
         }
     };

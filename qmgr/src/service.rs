@@ -134,7 +134,7 @@ impl Qmgr {
         let spool = self.settings.spool.clone();
         let emptied = tokio::task::spawn_blocking(move || scan::empty_active(&spool)).await;
         if let Ok(Err(error)) = emptied {
-            logging::warning!("scan active queue: {error}");
+            logging::warning!("scan active queue: {error}", error = text::system_error(&error));
         }
         self.state.borrow_mut().ready = true;
         Rc::clone(&self).scan_incoming().await;

@@ -51,14 +51,14 @@ impl Showq {
             let scan = match self.spool.scan(queue) {
                 Ok(scan) => scan,
                 Err(error) => {
-                    warning!("open directory {queue}: {error}");
+                    warning!("open directory {queue}: {error}", error = text::system_error(&error));
                     continue;
                 }
             };
             for found in scan {
                 match found {
                     Ok(found) => self.file(queue, &found, &mut out).await?,
-                    Err(error) => warning!("read directory {queue}: {error}"),
+                    Err(error) => warning!("read directory {queue}: {error}", error = text::system_error(&error)),
                 }
             }
         }

@@ -42,7 +42,7 @@ impl Showq {
     where
         C: AsyncWrite + Unpin,
     {
-        let Some((file, metadata)) = open(found).map_err(|error| ListError::File(error.to_string()))? else {
+        let Some((file, metadata)) = open(found).map_err(|error| ListError::File(text::system_error(&error)))? else {
             return Ok(());
         };
         let limits = Limits::default();
@@ -95,7 +95,7 @@ impl Showq {
     where
         C: AsyncWrite + Unpin,
     {
-        let failed = |error: io::Error| ListError::File(format!("{log}: {error}"));
+        let failed = |error: io::Error| ListError::File(format!("{log}: {error}", error = text::system_error(&error)));
         let Some(mut reader) = delivery_log::open(&self.spool, log, &found.id).map_err(failed)? else {
             return Ok(());
         };

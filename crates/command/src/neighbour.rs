@@ -11,7 +11,7 @@ pub fn become_neighbour(name: &'static str, file: &str) -> ExitCode {
         Ok(program) => Command::new(program).arg0(name).args(std::env::args_os().skip(1)).exec(),
         Err(error) => error,
     };
-    eprintln!("{name}: fatal: execute {file}: {error}");
+    eprintln!("{name}: fatal: execute {file}: {error}", error = text::system_error(&error));
     // EX_TEMPFAIL of sysexits.h
     ExitCode::from(75)
 }

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use text::lossless::{decode, encode};
 
-use crate::error::os_text;
 use crate::lines;
 
 /// A configuration file as its physical lines, with what is to become of each logical line.
@@ -198,7 +197,7 @@ pub struct StoreError {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.act, self.file.display(), os_text(&self.source))
+        write!(f, "{} {}: {}", self.act, self.file.display(), text::system_error(&self.source))
     }
 }
 

@@ -33,7 +33,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfigError::Open { file, source } => {
-                write!(f, "open {}: {}", file.display(), os_text(source))
+                write!(f, "open {}: {}", file.display(), text::system_error(source))
             }
             ConfigError::Syntax { file, line, problem, text } => {
                 write!(f, "{}, line {line}: {problem}: \"{}\"", file.display(), text)
@@ -155,12 +155,3 @@ impl fmt::Display for ValueError {
 }
 
 impl std::error::Error for ValueError {}
-
-/// The system's sentence without Rust's "(os error N)".
-pub(crate) fn os_text(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error ") {
-        Some(at) => text[..at].to_string(),
-        None => text,
-    }
-}

@@ -14,7 +14,7 @@ pub use disable::Disabled;
 pub use fields::{RawEntry, entries, is_option, split_arguments};
 
 use crate::arguments::{ArgumentError, Arguments};
-use crate::error::{ConfigError, os_text};
+use crate::error::ConfigError;
 use crate::level::Level;
 use crate::lines::Warning;
 use crate::param;
@@ -186,7 +186,7 @@ impl fmt::Display for MasterCfError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             MasterCfError::Open { file, source } => {
-                write!(f, "open {}: {}", file.display(), os_text(source))
+                write!(f, "open {}: {}", file.display(), text::system_error(source))
             }
             MasterCfError::Entry { file, line, problem } => {
                 write!(f, "{}: line {line}: {problem}", file.display())

@@ -42,9 +42,10 @@ impl StartError {
 }
 
 /// Any error whose Display is a whole sentence can end a start.
-impl<E: std::error::Error> From<E> for StartError {
+impl<E: std::error::Error + 'static> From<E> for StartError {
     fn from(error: E) -> Self {
-        Self(error.to_string())
+        let of_system = (&error as &(dyn std::error::Error + 'static)).downcast_ref();
+        Self(of_system.map_or_else(|| error.to_string(), text::system_error))
     }
 }
 
@@ -109,8 +110,9 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     let (arguments, config, terminal) = understand(service)?;
     let transport = check(service, &arguments)?;
     let queue_directory = config.get(param::QUEUE_DIRECTORY)?;
-    std::env::set_current_dir(&queue_directory)
-        .map_err(|error| StartError(format!("chdir {}: {error}", queue_directory.display())))?;
+    std::env::set_current_dir(&queue_directory).map_err(|error| {
+        StartError(format!("chdir {}: {error}", queue_directory.display(), error = text::system_error(&error)))
+    })?;
     logging::set_up(below(&queue_directory, config.log_setup(service.name, terminal)));
     let (sockets, flow) = take_over(&arguments, transport)?;
     // Open until the process ends if it does not get as far as serving: master takes the end of the channel for a worker

@@ -64,7 +64,11 @@ impl Job {
                 Ok(true) => return true,
                 Ok(false) => {}
                 Err(error) => {
-                    logging::warning!("{}: cannot lock the queue file: {error}", self.request.queue_id);
+                    logging::warning!(
+                        "{}: cannot lock the queue file: {error}",
+                        self.request.queue_id,
+                        error = text::system_error(&error)
+                    );
                     return false;
                 }
             }
@@ -92,7 +96,11 @@ impl Job {
         logging::warning!("{}: damaged queue file: {why}", self.request.queue_id);
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
         if let Err(error) = self.file.set_permissions(mode) {
-            logging::warning!("{}: cannot mark the queue file as damaged: {error}", self.request.queue_id);
+            logging::warning!(
+                "{}: cannot mark the queue file as damaged: {error}",
+                self.request.queue_id,
+                error = text::system_error(&error)
+            );
         }
     }
 
@@ -195,7 +203,11 @@ impl Job {
         }
         if let Err(error) = mark::done(&self.file, recipient.offset) {
             // The recipient may get the message twice; the delivery itself has happened.
-            logging::warning!("{}: cannot mark a recipient as done: {error}", self.request.queue_id);
+            logging::warning!(
+                "{}: cannot mark a recipient as done: {error}",
+                self.request.queue_id,
+                error = text::system_error(&error)
+            );
         }
     }
 

@@ -160,7 +160,7 @@ impl Desk {
         if count == 0 {
             return Ok(false);
         }
-        let order = Order::decode(&buffer[..count]).ok_or(io::ErrorKind::InvalidData)?;
+        let order = Order::decode(&buffer[..count]).ok_or(nix::errno::Errno::EBADMSG)?;
         match order.task {
             Task::Kill(carrier) => {
                 self.carriers.kill(carrier);

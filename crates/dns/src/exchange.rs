@@ -41,9 +41,13 @@ async fn by_datagram(server: SocketAddr, question: &Question) -> io::Result<Answ
         match Answer::read(buffer.get(..length).unwrap_or_default().to_vec(), question) {
             Heard::Answer(answer) => return Ok(answer),
             Heard::Foreign => {}
-            Heard::Garbage => return Err(io::ErrorKind::InvalidData.into()),
+            Heard::Garbage => return Err(malformed()),
         }
     }
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "malformed answer")
 }
 
 /// RFC 1035 4.2.2: a length before each message.
@@ -59,6 +63,6 @@ async fn by_connection(server: SocketAddr, question: &Question) -> io::Result<An
     stream.read_exact(&mut answer).await?;
     match Answer::read(answer, question) {
         Heard::Answer(answer) => Ok(answer),
-        Heard::Foreign | Heard::Garbage => Err(io::ErrorKind::InvalidData.into()),
+        Heard::Foreign | Heard::Garbage => Err(malformed()),
     }
 }

@@ -61,7 +61,7 @@ pub enum IpcError {
 impl fmt::Display for IpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io(error) => write!(f, "{error}"),
+            Self::Io(error) => write!(f, "{error}", error = text::system_error(error)),
             Self::Closed => f.write_str("premature disconnect"),
             Self::Reset => f.write_str("connection reset by peer"),
             Self::TooLarge(why) => write!(f, "message too large: {why}"),
@@ -303,7 +303,7 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
         match result {
             Ok((count, descriptors)) => {
                 if count < READ_SIZE {
-                    // The socket is empty: say so now, instead of finding out with one more system call. What comes from
+                    // Not shown: tokio takes it. The socket is empty: say so now, instead of finding out with one more system call. What comes from
                     // here on wakes us.
                     let _ = stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
                 }

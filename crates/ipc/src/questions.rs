@@ -61,7 +61,8 @@ impl Questions {
         socket
             .async_io(Interest::WRITABLE, || sys::descriptor::send_with(socket.as_fd(), &packet, &descriptors))
             .await?;
-        let answer = receiver.await.map_err(|_| io::ErrorKind::BrokenPipe)?;
+        let answer =
+            receiver.await.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the helper process is gone"))?;
         drop(asked);
         Ok(answer)
     }
@@ -71,7 +72,7 @@ impl Questions {
         if let Some(registered) = &*self.registered.borrow() {
             return Ok(Rc::clone(registered));
         }
-        let owned = self.socket.borrow_mut().take().ok_or(io::ErrorKind::NotConnected)?;
+        let owned = self.socket.borrow_mut().take().ok_or_else(|| io::Error::other("asked before"))?;
         sys::descriptor::set_nonblocking(owned.as_fd(), true)?;
         let registered = Rc::new(UnixStream::from_std(owned.into())?);
         *self.registered.borrow_mut() = Some(Rc::clone(&registered));

@@ -109,7 +109,7 @@ impl State {
         match destination {
             Destination::Syslog(_) => Socket::connect(&self.system_log, self.held.is_some()),
             Destination::Postlog(path, _) => Socket::connect(path, self.held.is_some()),
-            Destination::Terminal => Err(io::ErrorKind::Unsupported.into()),
+            Destination::Terminal => Err(io::Error::other("a terminal is no service")),
         }
     }
 
@@ -268,7 +268,7 @@ impl State {
         if destination == Destination::Terminal {
             return self.to_terminal(line);
         }
-        let datagram = self.datagram(&destination, line).ok_or(io::ErrorKind::Unsupported)?;
+        let datagram = self.datagram(&destination, line).ok_or_else(|| io::Error::other("no datagram service"))?;
         if let Some(Some(socket)) = self.sockets.get_mut(at) {
             match socket.send(&datagram) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),

@@ -71,17 +71,8 @@ pub fn unmap(peer: SocketAddr, protocols: Protocols) -> SocketAddr {
     }
 }
 
-/// The system's words for an error, without the number that the standard library adds ("Connection refused").
-#[must_use]
-pub fn reason(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(code) => {
-            let text = error.to_string();
-            text.strip_suffix(&format!(" (os error {code})")).unwrap_or(&text).to_owned()
-        }
-        None => error.to_string(),
-    }
-}
+/// The system's words for an error.
+pub use text::system_error as reason;
 
 /// The number of an error of the system; what the standard library made up itself is a bad argument.
 pub(crate) fn errno(error: io::Error) -> Errno {

@@ -223,7 +223,7 @@ impl Drop for Guard {
 
 fn create_temporary(spool: &Spool, queue: QueueName, mode: u32) -> io::Result<(PathBuf, File)> {
     let directory = spool.queue(queue);
-    let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+    let mut last = io::Error::from(Errno::EEXIST);
     for _ in 0..ATTEMPTS {
         let path = directory.join(format!("{}.{}", since_epoch().subsec_micros(), std::process::id()));
         match OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&path) {
@@ -261,9 +261,6 @@ fn since_epoch() -> std::time::Duration {
 }
 
 fn named(error: io::Error, path: &std::path::Path) -> io::Error {
-    let reason = match error.raw_os_error() {
-        Some(number) => Errno::from_raw(number).desc().to_owned(),
-        None => error.to_string(),
-    };
+    let reason = text::system_error(&error);
     io::Error::new(error.kind(), format!("create file {}: {reason}", path.display()))
 }

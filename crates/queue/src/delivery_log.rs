@@ -91,7 +91,7 @@ pub fn append(spool: &Spool, queue: QueueName, id: &QueueId, entries: &[Entry], 
         Ok(())
     })?;
     let Some(mut file) = opened else {
-        return Err(io::ErrorKind::NotFound.into());
+        return Err(nix::errno::Errno::ENOENT.into());
     };
     // waits: in a thread of the bounce daemon that is there for that
     file.lock()?;

@@ -232,7 +232,7 @@ pub enum RecordError {
 impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io(error) => write!(f, "read error: {error}"),
+            Self::Io(error) => write!(f, "read error: {error}", error = text::system_error(error)),
             Self::Truncated { offset } => write!(f, "unexpected end of file at offset {offset}"),
             Self::Length { offset } => write!(f, "bad length of the record at offset {offset}"),
             Self::TooLong { offset, length } => {

@@ -103,7 +103,7 @@ pub fn become_for_good(identity: &Identity) -> io::Result<()> {
         if identity.uid == nix::unistd::geteuid().as_raw() {
             return Ok(());
         }
-        return Err(io::Error::from(io::ErrorKind::PermissionDenied));
+        return Err(io::Error::from(nix::errno::Errno::EPERM));
     }
     set_groups(&identity.groups)?;
     set_ids(Uid::from_raw(identity.uid), Gid::from_raw(identity.gid))?;

@@ -8,6 +8,8 @@ use std::io;
 use std::mem::{offset_of, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use nix::errno::Errno;
+
 /// A family of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -42,8 +44,8 @@ pub const fn has(request: Request) -> bool {
 /// Those of ioctl(2); `Unsupported` where the platform has no such request. EINVAL is what some systems say when the
 /// buffer is too small; others fill it and say nothing.
 pub fn configuration(socket: BorrowedFd<'_>, request: Request, family: u16, capacity: usize) -> io::Result<Answer> {
-    let numbers = numbers(request).ok_or(io::ErrorKind::Unsupported)?;
-    let length = i32::try_from(capacity).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let numbers = numbers(request).ok_or(Errno::EOPNOTSUPP)?;
+    let length = i32::try_from(capacity).map_err(|_| Errno::EINVAL)?;
     let mut records = Aligned::zeroed(capacity);
     let mut header = Aligned::zeroed(size_of::<Lifconf>().max(size_of::<Ifconf>()));
     let (length_at, pointer_at, size) = match request {
@@ -72,9 +74,9 @@ pub fn configuration(socket: BorrowedFd<'_>, request: Request, family: u16, capa
 /// # Errors
 /// Those of ioctl(2); `InvalidInput` for a record longer than [`RECORD`].
 pub fn netmask(socket: BorrowedFd<'_>, request: Request, record: &[u8]) -> io::Result<Vec<u8>> {
-    let numbers = numbers(request).ok_or(io::ErrorKind::Unsupported)?;
+    let numbers = numbers(request).ok_or(Errno::EOPNOTSUPP)?;
     let mut asked = Aligned::zeroed(RECORD);
-    asked.bytes_mut().get_mut(..record.len()).ok_or(io::ErrorKind::InvalidInput)?.copy_from_slice(record);
+    asked.bytes_mut().get_mut(..record.len()).ok_or(Errno::EINVAL)?.copy_from_slice(record);
     // SAFETY: the buffer is aligned to 8 and larger than the structure that the request reads and writes.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), numbers.netmask as _, asked.bytes_mut().as_mut_ptr()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(asked.bytes_mut()[..RECORD].to_vec()) }

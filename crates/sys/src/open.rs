@@ -45,7 +45,8 @@ pub const APPENDED: Rules<'static> =
 pub const SYSTEM: Rules<'static> =
     Rules { links: Links::Refused, regular: true, one_name: true, owners: &[], closed: false };
 
-/// Why a file is not used. Display is what Postfix says of the file: `file has 2 hard links`.
+/// Why a file is not used. Display is what Postfix says of the file: `file has 2 hard links`; the reason of the system is not
+/// in it.
 #[derive(Debug)]
 pub enum Refusal {
     /// It cannot be opened.
@@ -65,7 +66,7 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::System(error) => write!(f, "cannot open file: {error}"),
+            Refusal::System(_) => f.write_str("cannot open file"),
             Refusal::Link => f.write_str("file is a symbolic link"),
             Refusal::NotRegular => f.write_str("file is not a regular file"),
             Refusal::HardLinks(count) => write!(f, "file has {count} hard links"),

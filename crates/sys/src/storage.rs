@@ -17,7 +17,7 @@ pub fn sync_file_system(fd: BorrowedFd<'_>) -> io::Result<()> {
     #[cfg(not(target_os = "linux"))]
     {
         let _ = fd.as_raw_fd();
-        Err(io::Error::from(io::ErrorKind::Unsupported))
+        Err(io::Error::from(nix::errno::Errno::ENOSYS))
     }
 }
 

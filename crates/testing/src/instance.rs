@@ -337,7 +337,10 @@ impl Drop for Instance {
             let tail = &lines[lines.len().saturating_sub(80)..];
             eprintln!("{} is kept; its log:\n{}\n{}", self.folder.display(), tail.join("\n"), self.stderr());
         } else {
+            // The words of the system, not those of a library around it.
+            let line = self.find_log(&["(os error "]);
             let _ = fs::remove_dir_all(&self.folder);
+            assert_eq!(line, None, "a log line with the number of an error");
         }
     }
 }

@@ -5,8 +5,8 @@ use std::io;
 /// The system's sentence alone (`Permission denied`), without the number that Rust appends.
 pub fn system_error(error: &io::Error) -> String {
     let text = error.to_string();
-    match text.rfind(" (os error ") {
-        Some(end) => text[..end].to_owned(),
+    match error.raw_os_error().and_then(|code| text.strip_suffix(&format!(" (os error {code})"))) {
+        Some(sentence) => sentence.to_owned(),
         None => text,
     }
 }

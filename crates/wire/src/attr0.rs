@@ -130,7 +130,7 @@ impl<R: BufRead> Reader<R> {
         loop {
             let available = self.input.fill_buf()?;
             if available.is_empty() {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "premature end of input"));
             }
             let end = available.iter().position(|b| *b == 0);
             text.extend_from_slice(&available[..end.unwrap_or(available.len())]);

@@ -44,7 +44,7 @@ pub fn read_result(input: impl BufRead) -> io::Result<(u32, Vec<u8>)> {
     let reason = reader.expect("reason")?;
     reader.end()?;
     let status = std::str::from_utf8(&status).ok().and_then(|text| text.parse().ok());
-    Ok((status.ok_or(io::ErrorKind::InvalidData)?, reason))
+    Ok((status.ok_or_else(|| io::Error::other("no status"))?, reason))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! One file a group of rules; every complaint names file and line and says what to do.
 
 mod citations;
+mod files;
 mod layers;
 mod names;
 mod pages;
@@ -30,6 +31,7 @@ pub fn run() -> Outcome {
         waiting::check(source, &daemons, &mut complaints);
         shape::check(source, &mut complaints);
         names::check(source, &mut complaints);
+        files::check(source, &mut complaints);
     }
     citations::check(&sources, &mut complaints)?;
     pages::check(&files, &mut complaints)?;

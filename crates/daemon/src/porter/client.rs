@@ -117,7 +117,7 @@ impl Porter {
                 UnixStream::from_std(connection.into())
             }
             (Reply::Failed(reason, errno), _) => Err(PorterError { reason, errno }.into()),
-            (Reply::Yes | Reply::No, _) => Err(io::ErrorKind::InvalidData.into()),
+            (Reply::Yes | Reply::No, _) => Err(io::Error::other("malformed answer of the porter")),
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) fn serve(socket: OwnedFd, duties: Vec<Outside>) -> io::Result<()> {
         if count == 0 {
             return Ok(());
         }
-        let request = Request::decode(&buffer[..count]).ok_or(io::ErrorKind::InvalidData)?;
+        let request = Request::decode(&buffer[..count]).ok_or(nix::errno::Errno::EBADMSG)?;
         if let Err(((number, _), error)) = threads.push(request) {
             answer(&socket, number, &failed(&error), &[])?;
         }
@@ -55,7 +55,7 @@ fn obey(duties: &[Outside], request: &Request) -> (Reply, Option<OwnedFd>) {
             Ok(connection) => (Reply::Yes, Some(connection)),
             Err(error) => (failed(&error), None),
         },
-        _ => (failed(&io::ErrorKind::PermissionDenied.into()), None),
+        _ => (failed(&nix::errno::Errno::EPERM.into()), None),
     }
 }
 

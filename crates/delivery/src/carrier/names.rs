@@ -14,6 +14,7 @@ impl Directory {
     /// The directory in which `path` is a name.
     pub(crate) fn around(path: &Path) -> Self {
         let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        // name: of a directory that is synced; another one costs a sync, and nothing is read.
         // One that may be written and not read is synced with its whole file system.
         Directory(File::open(directory).ok())
     }
@@ -50,5 +51,6 @@ pub(crate) fn make_directories(path: &Path, mode: u32) -> io::Result<()> {
         Err(error) => return Err(error),
     }
     let directory = Directory::around(path);
+    // name: as above.
     directory.sync(&File::open(path)?)
 }

@@ -87,6 +87,7 @@ fn lend(policy: &Policy, ids: &Ids, path: &Path, user: &User, owned: bool) -> Re
             let _ = fs::remove_file(path);
             system("cannot change the owner of file", &error)
         })?;
+        // name: the mail spool directory, which main.cf names.
         // The carrier waits for the text of the message, and may have no right to open the directory.
         let directory = path.parent().unwrap_or(Path::new("/"));
         let synced = file.sync_all().and_then(|()| File::open(directory)?.sync_all());
