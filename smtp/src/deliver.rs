@@ -304,7 +304,8 @@ impl Attempt<'_> {
                 Err(failure) => failure,
             };
             let refused = self.refuse(index, &failure, family, own, &connection);
-            if !refused && (failure.is_permanent() || is_last) {
+            let is_final = is_last || (failure.is_permanent() && failure.subject != Subject::Ability);
+            if !refused && is_final {
                 if failure.blames_host() {
                     job.blame_host(failure.status, &failure.reason);
                 }

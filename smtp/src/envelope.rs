@@ -6,7 +6,7 @@ use smtp_protocol::Extensions;
 
 use dsn::Status;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Subject};
 use crate::server::Server;
 
 /// `send_options` bits that come from the message itself: 8-bit header, sender or recipient (RFC 6531).
@@ -24,8 +24,10 @@ pub fn obstacle(request: &Request, extensions: &Extensions, server: &Server) -> 
         return Some(Failure::of_message(Status::new(5, 3, 4), reason).by(server));
     }
     if needs_utf8(request) && !extensions.smtputf8 {
-        let reason = format!("SMTPUTF8 is required, but was not offered by host {host}");
-        return Some(Failure::of_message(Status::new(5, 6, 7), reason).by(server));
+        let none = "message requires SMTPUTF8, but no server was found that supports SMTPUTF8";
+        let reason = format!("{none}. The last attempted server was {host}");
+        let failure = Failure::of_message(Status::new(5, 6, 7), reason).by(server);
+        return Some(Failure { subject: Subject::Ability, ..failure });
     }
     if !is_safe(&request.sender) {
         return Some(Failure::of_message(Status::new(5, 1, 7), "bad sender address syntax"));
@@ -181,7 +183,7 @@ mod tests {
         assert_eq!(obstacle(&large, &everything()), Some(text.to_owned()));
         let mut utf8 = request();
         utf8.send_options = 4;
-        assert!(obstacle(&utf8, &Extensions::default()).is_some_and(|it| it.starts_with("SMTPUTF8 is required")));
+        assert!(obstacle(&utf8, &Extensions::default()).is_some_and(|it| it.starts_with("message requires SMTPUTF8")));
         let smuggle = Request { sender: b"a\r\nRCPT TO:<x@y>".to_vec(), ..Request::default() };
         assert_eq!(obstacle(&smuggle, &everything()), Some("bad sender address syntax".to_owned()));
     }

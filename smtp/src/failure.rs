@@ -33,6 +33,8 @@ pub enum Subject {
     Agent,
     /// The server, or the nexthop as a whole: qmgr may stop trying it for a while.
     Host,
+    /// What this server cannot do, and another one perhaps can.
+    Ability,
     /// The way to the nexthop, before any server was asked: it cannot be found, or takes no mail. Whether this is final
     /// depends on who named the nexthop.
     Way,

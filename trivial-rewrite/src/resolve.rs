@@ -169,7 +169,8 @@ impl Resolver {
             };
         }
         // A name in another script is a host name once it is encoded.
-        net::hostname::is_valid(domain) || (!domain.is_ascii() && std::str::from_utf8(domain).is_ok())
+        let encoded = || net::idna::to_ascii(std::str::from_utf8(domain).ok()?);
+        net::hostname::is_valid(domain) || encoded().is_some_and(|name| net::hostname::is_valid(name.as_bytes()))
     }
 }
 

@@ -15,83 +15,9 @@ pub(crate) fn is_function(name: &str) -> bool {
     name == "domain_to_ascii"
 }
 
-/// A domain as DNS has it: labels outside ASCII in their `xn--` form, all others as they are.
+/// A domain as DNS has it.
 fn domain_to_ascii(domain: &str) -> Result<String, String> {
-    let labels: Option<Vec<String>> = domain.split('.').map(label_to_ascii).collect();
-    labels.map(|labels| labels.join(".")).ok_or_else(|| format!("domain_to_ascii: not a domain name: \"{domain}\""))
-}
-
-fn label_to_ascii(label: &str) -> Option<String> {
-    if label.is_ascii() {
-        return Some(label.to_string());
-    }
-    let lower: Vec<char> = label.chars().flat_map(char::to_lowercase).collect();
-    if lower.iter().any(|c| c.is_whitespace() || c.is_control()) {
-        return None;
-    }
-    // RFC 1035: a label has 63 bytes at most.
-    punycode(&lower).map(|code| format!("xn--{code}")).filter(|label| label.len() <= 63)
-}
-
-/// RFC 3492 section 6.3; None when a number would not fit.
-fn punycode(label: &[char]) -> Option<String> {
-    let mut out: String = label.iter().filter(|c| c.is_ascii()).collect();
-    let basic = u32::try_from(out.len()).ok()?;
-    if basic > 0 {
-        out.push('-');
-    }
-    let (mut lowest, mut delta, mut bias) = (128u32, 0u32, 72u32);
-    let mut handled = basic;
-    let total = u32::try_from(label.len()).ok()?;
-    while handled < total {
-        let next = label.iter().map(|&c| u32::from(c)).filter(|&c| c >= lowest).min()?;
-        delta = delta.checked_add((next - lowest).checked_mul(handled + 1)?)?;
-        lowest = next;
-        for c in label.iter().map(|&c| u32::from(c)) {
-            if c < lowest {
-                delta = delta.checked_add(1)?;
-            } else if c == lowest {
-                number(delta, bias, &mut out);
-                bias = adapt(delta, handled + 1, handled == basic);
-                delta = 0;
-                handled += 1;
-            }
-        }
-        delta = delta.checked_add(1)?;
-        lowest += 1;
-    }
-    Some(out)
-}
-
-/// A number of variable length: digits of base 36 with thresholds by the bias.
-fn number(mut value: u32, bias: u32, out: &mut String) {
-    let mut base = 36;
-    loop {
-        let threshold = base.max(bias + 1).saturating_sub(bias).clamp(1, 26);
-        if value < threshold {
-            out.push(digit(value));
-            return;
-        }
-        out.push(digit(threshold + (value - threshold) % (36 - threshold)));
-        value = (value - threshold) / (36 - threshold);
-        base += 36;
-    }
-}
-
-fn digit(value: u32) -> char {
-    let byte = if value < 26 { u32::from(b'a') + value } else { u32::from(b'0') + value - 26 };
-    char::from_u32(byte).unwrap_or('?')
-}
-
-fn adapt(delta: u32, points: u32, first: bool) -> u32 {
-    let mut delta = if first { delta / 700 } else { delta / 2 };
-    delta += delta / points;
-    let mut k = 0;
-    while delta > 35 * 26 / 2 {
-        delta /= 35;
-        k += 36;
-    }
-    k + 36 * delta / (delta + 38)
+    net::idna::to_ascii(domain).ok_or_else(|| format!("domain_to_ascii: not a domain name: \"{domain}\""))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::{hostname, literal};
+use crate::{hostname, idna, literal};
 
 /// A host and a port as written. Brackets and an `ipv6:` prefix inside them are gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,10 +111,11 @@ fn valid_host(host: &str, bracketed: bool) -> Result<String, EndpointError> {
         return if literal::is_valid_v6(v6) { Ok(host[5..].to_owned()) } else { Err(EndpointError::InvalidHost) };
     }
     if hostname::is_valid(bytes) || literal::check(bytes).is_ok() {
-        Ok(host.to_owned())
-    } else {
-        Err(EndpointError::InvalidHost)
+        return Ok(host.to_owned());
     }
+    // A name in another script: its servers are found by the form that DNS has.
+    let encoded = if host.is_ascii() { None } else { idna::to_ascii(host) };
+    encoded.filter(|name| hostname::is_valid(name.as_bytes())).ok_or(EndpointError::InvalidHost)
 }
 
 /// Why a text names no endpoint. Display is the reason; the caller adds where it stood.

@@ -9,6 +9,7 @@
 //! * [`discover`]: the ways to ask a system for them; [`platform`]: which system has which
 //! * [`cidr`]: network patterns of match lists and cidr tables
 //! * [`hostname`], [`literal`]: syntax checks for what strangers send
+//! * [`idna`]: names in other scripts
 //! * [`octets`]: patterns of the answers of DNS lists
 //! * [`brackets`]: where an IPv6 address lacks them
 //! * [`endpoint`]: `host:port` in master.cf and in nexthops
@@ -20,6 +21,7 @@ pub mod cidr;
 pub mod discover;
 pub mod endpoint;
 pub mod hostname;
+pub mod idna;
 pub mod interfaces;
 pub mod literal;
 pub mod octets;

@@ -133,6 +133,14 @@ pub fn without_cache_flags(job: Job) -> Job {
     Job::new(request, file, Rc::new(delivery::Settings::default()))
 }
 
+/// The same job for a message with these `send_options`.
+pub fn with_send_options(job: Job, send_options: u32) -> Job {
+    let mut request = job.request().clone();
+    request.send_options = send_options;
+    let file = job.file().try_clone().unwrap();
+    Job::new(request, file, Rc::new(delivery::Settings::default()))
+}
+
 /// A file for reading and writing that has no name any more.
 fn tempfile() -> std::fs::File {
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -148,3 +148,20 @@ fn a_refusal_that_comes_before_the_end_of_the_content_counts_and_a_promise_does_
         assert_eq!(statuses(&impatient("").await), ["4.4.2"; 3]);
     });
 }
+
+#[test]
+fn a_server_that_cannot_take_the_message_leaves_it_to_one_that_can() {
+    run(async {
+        let plain = Server::v4(&[]).await;
+        let able = Server::v4(&[("EHLO", "250-sink.test|250-SMTPUTF8|250 8BITMIME")]).await;
+        let utf8 = |nexthop: &str| fixture::with_send_options(job(nexthop, &["\u{fc}@d.test"], TEXT), 8);
+        let mut settings = fixture::settings();
+        let none = "message requires SMTPUTF8, but no server was found that supports SMTPUTF8";
+        let report = deliver(&agent(fixture::settings()), utf8(&plain.nexthop())).await;
+        assert_eq!(statuses(&report), ["5.6.7"]);
+        assert!(report.outcomes[0].reason.starts_with(none), "{}", report.outcomes[0].reason);
+        settings.fallback = vec![able.nexthop()];
+        let report = deliver(&agent(settings), utf8(&plain.nexthop())).await;
+        assert_eq!(statuses(&report), ["sent"]);
+    });
+}
