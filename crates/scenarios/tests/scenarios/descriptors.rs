@@ -31,17 +31,18 @@ fn limit_descriptors(process: &Process, more: usize) {
     assert!(command.status().expect("prlimit").success());
 }
 
+fn greeting(client: &mut BufReader<TcpStream>) {
+    let mut line = String::new();
+    client.read_line(&mut line).expect("greeting");
+    assert!(line.starts_with("220 "), "{line}");
+}
+
 #[test]
 fn clients_that_find_no_descriptor_wait_for_one_and_the_log_says_so_once_a_second() {
     scenario(|| {
         on_one_processor();
         let mail = Setup::new().set("smtpd_client_connection_count_limit", "0").start();
         let connect = || BufReader::new(TcpStream::connect(mail.v4()).expect("connected"));
-        let greeting = |client: &mut BufReader<TcpStream>| {
-            let mut line = String::new();
-            client.read_line(&mut line).expect("greeting");
-            assert!(line.starts_with("220 "), "{line}");
-        };
         let mut first = connect();
         greeting(&mut first);
         let workers = mail.processes_of("smtpd");
@@ -59,5 +60,26 @@ fn clients_that_find_no_descriptor_wait_for_one_and_the_log_says_so_once_a_secon
         let lines = mail.log().matches("accept connection: Too many open files").count();
         let allowed = usize::try_from(since.elapsed().as_secs()).unwrap_or(0) + 2;
         assert!(lines <= allowed, "{lines} lines for {count} clients");
+    });
+}
+
+#[test]
+fn a_limit_that_is_too_low_for_the_process_limits_is_told_at_start() {
+    scenario(|| {
+        on_one_processor();
+        let mut mail = Setup::new().build();
+        let postfix = mail.command("postfix");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "ulimit -n 100; exec \"$@\"", "sh"]).arg(postfix.get_program()).args(postfix.get_args());
+        command.envs(postfix.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let started = command.arg("start").output().expect("postfix");
+        assert!(started.status.success(), "{started:?}");
+        mail.adopt();
+        let line =
+            mail.wait_log(&["warning: the limit of 100 open descriptors lets a worker serve 38 clients at a time"]);
+        assert!(line.contains("raise the limit"), "{line}");
+        // Who fits is served.
+        let mut client = BufReader::new(TcpStream::connect(mail.v4()).expect("connected"));
+        greeting(&mut client);
     });
 }
