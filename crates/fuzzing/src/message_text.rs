@@ -4,6 +4,7 @@ use message::header::{Field, fold, is_continuation, name_length, trim, unfold};
 use message::mime::{BoundaryLine, ContentType, Encoding, MAX_BOUNDARY, boundary_line};
 use message::received;
 use message::refold::refold;
+use message::seven_bit::Converter;
 
 use crate::pieces::{assert_harmless, choices};
 
@@ -56,8 +57,11 @@ pub fn refolded_field(data: &[u8]) {
 /// What decides how a body is read is bounded, and a boundary that was read is one.
 pub fn mime_fields(data: &[u8]) {
     let found = ContentType::parse(data);
+    assert!(!found.kind.is_empty());
     for word in [&found.kind, &found.subtype] {
-        assert!(!word.is_empty() && word.iter().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()));
+        assert!(
+            !word.iter().any(|byte| byte.is_ascii_control() || b" ()\"".contains(byte) || byte.is_ascii_uppercase())
+        );
     }
     if let Some(boundary) = &found.boundary {
         assert!((1..=MAX_BOUNDARY).contains(&boundary.len()));
@@ -70,6 +74,73 @@ pub fn mime_fields(data: &[u8]) {
     if let Some(encoding) = Encoding::parse(data) {
         assert_eq!(Encoding::parse(encoding.name().as_bytes()), Some(encoding));
     }
+}
+
+/// A message for a server without 8BITMIME is the same wherever its lines were cut, grows by little more than its 8-bit bytes,
+/// and is not converted again; a part that was converted is ASCII in short lines and decodes to what it was.
+pub fn seven_bit_message(data: &[u8]) {
+    let (choice, message) = choices(data);
+    let Some(converted) = converted(message, usize::MAX) else { return };
+    // A piece has room for the name of a field, and for a boundary.
+    let has_long_boundary = message.split(|byte| *byte == b'\n').any(|line| line.len() > PIECE && line.contains(&b'='));
+    if !has_long_boundary {
+        let piece = PIECE + 16 * usize::from(choice);
+        assert_eq!(self::converted(message, piece).as_ref(), Some(&converted), "pieces make no difference");
+    }
+    let size: usize = converted.iter().map(|line| line.len() + 1).sum();
+    assert!(size <= 4 * message.len() + 64 * (converted.len() + 1));
+
+    let declared = [b"Content-Transfer-Encoding: 8bit\n\n", message].concat();
+    let Some(quoted) = self::converted(&declared, PIECE + usize::from(choice)) else { return };
+    assert_eq!(self::converted(&quoted.join(&b'\n'), usize::MAX).as_ref(), Some(&quoted), "once is enough");
+    let body = &quoted[2..];
+    assert!(body.iter().all(|line| line.len() <= 76 && line.is_ascii()));
+    assert_eq!(decoded(body), message.split(|byte| *byte == b'\n').collect::<Vec<_>>());
+}
+
+/// The shortest piece of a line.
+const PIECE: usize = 400;
+
+/// The lines of a converted message.
+fn converted(message: &[u8], piece: usize) -> Option<Vec<Vec<u8>>> {
+    let (mut lines, mut open) = (Vec::new(), Vec::new());
+    let mut emit = |piece: &[u8], ends: bool| {
+        open.extend_from_slice(piece);
+        if ends {
+            lines.push(std::mem::take(&mut open));
+        }
+    };
+    let mut converter = Converter::default();
+    for line in message.split(|byte| *byte == b'\n') {
+        let pieces: Vec<&[u8]> = line.chunks(piece).collect();
+        let (last, before) = pieces.split_last().map_or((&b""[..], &[][..]), |(last, before)| (*last, before));
+        for piece in before {
+            converter.text(piece, false, &mut emit).ok()?;
+        }
+        converter.text(last, true, &mut emit).ok()?;
+    }
+    converter.end(&mut emit).ok()?;
+    assert!(open.is_empty(), "every line ends");
+    Some(lines)
+}
+
+/// What quoted-printable lines stand for (RFC 2045 6.7).
+fn decoded(lines: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let (mut found, mut open) = (Vec::new(), Vec::new());
+    for line in lines {
+        let (text, goes_on) = line.strip_suffix(b"=").map_or((&line[..], false), |text| (text, true));
+        let mut bytes = text.iter();
+        while let Some(byte) = bytes.next() {
+            let mut digit =
+                || bytes.next().and_then(|digit| char::from(*digit).to_digit(16)).expect("two digits behind =");
+            open.push(if *byte == b'=' { (digit() * 16 + digit()) as u8 } else { *byte });
+        }
+        if !goes_on {
+            found.push(std::mem::take(&mut open));
+        }
+    }
+    assert!(open.is_empty(), "the last line ends");
+    found
 }
 
 /// A comment in a Received field is one comment, whatever was said.

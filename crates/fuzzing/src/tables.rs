@@ -3,10 +3,12 @@
 use std::io;
 use std::sync::Once;
 
+use address::Delimiters;
 use delivery::destination::{Destination, List};
 use logging::{LogFile, Setup};
 use lookup::btree::{Source, Tree};
-use lookup::{Kind, OpenFlags, Settings, alias, source};
+use lookup::fold::fold;
+use lookup::{Kind, OpenFlags, ParentStyle, Settings, alias, search, source};
 
 use crate::pieces::{choices, fields};
 
@@ -42,6 +44,35 @@ pub fn alias_source(data: &[u8]) {
         let line = [b"x: ", value].concat();
         let again = alias::entries(&line, choice & 1 == 0).0.into_iter().map(|entry| entry.value);
         assert!(again.eq((!value.is_empty()).then(|| value.to_vec())));
+    }
+}
+
+/// The first key of an address is the address; there are no more keys than it has parts, and none is longer than it, quoted.
+pub fn lookup_keys(data: &[u8]) {
+    let (choice, address) = choices(data);
+    let delimiters = Delimiters::new(if choice & 1 == 0 { "+-" } else { "" }, choice & 2 == 0);
+    let parents = if choice & 4 == 0 { ParentStyle::Bare } else { ParentStyle::Dotted };
+    let utf8 = choice & 8 == 0;
+    let of_address = [
+        search::address_keys(address, &delimiters, |domain| domain.len() % 2 == 0),
+        search::transport_keys(address, &delimiters, parents),
+        search::access_keys(address, &delimiters, parents),
+    ];
+    let of_others = [
+        search::host_keys(address, parents),
+        search::network_keys(address),
+        search::alias_keys(address, &delimiters, utf8),
+    ];
+    let parts = address.iter().filter(|byte| b".@:+-".contains(byte)).count();
+    for keys in of_address.iter().chain(&of_others) {
+        assert!(keys.len() <= parts + 5);
+        for text in keys.iter().flat_map(|key| key.texts()) {
+            assert!(text.len() <= 2 * address.len() + 4);
+            assert!(fold(text, utf8).len() <= 3 * text.len());
+        }
+    }
+    for keys in of_address.iter().filter(|keys| !keys.is_empty()) {
+        assert!(address.is_empty() || !keys[0].partial);
     }
 }
 

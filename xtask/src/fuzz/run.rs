@@ -36,25 +36,41 @@ const MEMORY: u32 = 512;
 /// Inputs that are tried to make a found one smaller, and the seconds of all of them.
 const SHRINKING: [&str; 2] = ["-runs=20000", "-max_total_time=60"];
 
+/// How often a target is begun anew that found what cannot be found again.
+const ATTEMPTS: usize = 3;
+
 /// Runs one target; what it found, if it found something.
 pub fn target(name: &str, programs: &Path, amount: Amount) -> Outcome<Option<Found>> {
     let began = Instant::now();
-    let place = Place::prepare(name, programs)?;
-    let status = place.command(amount).stderr(File::create(&place.log)?).status()?;
-    let log = String::from_utf8_lossy(&fs::read(&place.log)?).into_owned();
-    if status.success() {
-        println!("{name}: {}, {} s", done(&log), began.elapsed().as_secs());
-        return Ok(None);
+    for _ in 0..ATTEMPTS {
+        let place = Place::prepare(name, programs)?;
+        let status = place.command(amount).stderr(File::create(&place.log)?).status()?;
+        let log = String::from_utf8_lossy(&fs::read(&place.log)?).into_owned();
+        if status.success() {
+            println!("{name}: {}, {} s", done(&log), began.elapsed().as_secs());
+            return Ok(None);
+        }
+        let Some(input) = place.artifact()? else {
+            return Err(Failure(format!("{name} ended with {status} and left no input: {}", place.log.display())));
+        };
+        if !place.breaks(&input)? {
+            // Time is that of the clock on the wall: another program had it.
+            println!("{name}: {}, and not again", reason(&log));
+            continue;
+        }
+        let input = place.shrink(&input)?;
+        println!("{name}: BROKEN, {} s", began.elapsed().as_secs());
+        return Ok(Some(Found { target: name.to_string(), reason: reason(&log), input: keep(name, &input)? }));
     }
-    let Some(input) = place.artifact()? else {
-        return Err(Failure(format!("{name} ended with {status} and left no input: {}", place.log.display())));
-    };
-    let input = place.shrink(&input)?;
-    let bytes = fs::read(&input)?;
+    Err(Failure(format!("{name} has no time on this machine")))
+}
+
+/// Copies an input to where the tests find it; its path relative to the root.
+fn keep(name: &str, input: &Path) -> Outcome<String> {
+    let bytes = fs::read(input)?;
     let kept = format!("crates/fuzzing/inputs/{name}/found-{:016x}", hash(&bytes));
     fs::write(workspace::root().join(&kept), bytes)?;
-    println!("{name}: BROKEN, {} s", began.elapsed().as_secs());
-    Ok(Some(Found { target: name.to_string(), reason: reason(&log), input: kept }))
+    Ok(kept)
 }
 
 /// Where a target has its files.
@@ -119,8 +135,12 @@ impl Place {
         let mut command = self.limited();
         command.arg("-minimize_crash=1").args(SHRINKING);
         command.arg(format!("-exact_artifact_path={}", smaller.display())).arg(input).status()?;
-        let breaks = smaller.exists() && !self.limited().arg(&smaller).status()?.success();
-        Ok(if breaks { smaller } else { input.to_path_buf() })
+        Ok(if smaller.exists() && self.breaks(&smaller)? { smaller } else { input.to_path_buf() })
+    }
+
+    /// Whether an input by itself breaks the law.
+    fn breaks(&self, input: &Path) -> Outcome<bool> {
+        Ok(!self.limited().arg(input).status()?.success())
     }
 }
 
