@@ -40,17 +40,40 @@ impl Directory {
 /// # Errors
 /// Those of mkdir(2) and fsync(2).
 pub(crate) fn make_directories(path: &Path, mode: u32) -> io::Result<()> {
-    match DirBuilder::new().mode(mode).create(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+    let create = || DirBuilder::new().mode(mode).create(path);
+    let made = match create() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let parent = path.parent().ok_or(error)?;
             make_directories(parent, mode)?;
-            DirBuilder::new().mode(mode).create(path)?;
+            create()
         }
-        Err(error) => return Err(error),
+        made => made,
+    };
+    match made {
+        // Another delivery was faster, perhaps only just now.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+        made => made?,
     }
     let directory = Directory::around(path);
     // name: as above.
     directory.sync(&File::open(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_that_several_deliveries_make_at_once_are_made_for_all_of_them() {
+        let top = std::env::temp_dir().join(format!("carrier-directories-{}", std::process::id()));
+        for round in 0..50 {
+            let path = top.join(round.to_string()).join("a/b/c");
+            std::thread::scope(|scope| {
+                let makers: Vec<_> = (0..4).map(|_| scope.spawn(|| make_directories(&path, 0o700))).collect();
+                makers.into_iter().for_each(|maker| maker.join().unwrap().unwrap());
+            });
+            assert!(path.is_dir());
+        }
+        std::fs::remove_dir_all(top).unwrap();
+    }
 }
