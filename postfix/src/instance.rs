@@ -29,7 +29,22 @@ impl Instance {
             config,
         };
         instance.authorize()?;
+        // A queue that is not where main.cf says is not made there.
+        std::env::set_current_dir(&instance.queue)
+            .map_err(|error| format!("chdir({}): {}", instance.queue.display(), net::reason(&error)))?;
         Ok(instance)
+    }
+
+    /// The same mail system, were these settings in its main.cf.
+    pub(crate) fn with(&self, settings: &[(String, String)]) -> Self {
+        let config = settings.iter().fold(self.config.clone(), |config, (name, value)| config.with(name, value));
+        Self {
+            config,
+            queue: self.queue.clone(),
+            daemons: self.daemons.clone(),
+            commands: self.commands.clone(),
+            data: self.data.clone(),
+        }
     }
 
     fn authorize(&self) -> Result<(), String> {

@@ -1,84 +1,37 @@
-//! The directories of a queue: which, whose, with which mode. Missing ones are made before the mail system starts.
+//! Directories that the mail system needs and makes itself: those of the manifest below the queue directory, and the data
+//! directory.
+//!
+//! Only what is missing in an existing place is made. A queue directory that does not exist is a typing error, or a file
+//! system that is not mounted: an empty queue in its place would hide the mail.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
-use std::path::Path;
 
-use config::Accounts;
-use sys::identity::{Identity, is_root};
+use config::manifest::Kind;
+use sys::identity::is_root;
 
+use crate::files::{self, Owners, Placed};
 use crate::instance::Instance;
 
-/// Whose a directory is.
-#[derive(Clone, Copy)]
-enum Owner {
-    Root,
-    Mail,
-    /// mail_owner, with the group setgid_group: the commands of users reach it.
-    MailAndSubmission,
-}
-
-const DIRECTORIES: [(&str, Owner, u32); 15] = [
-    ("", Owner::Root, 0o755),
-    ("active", Owner::Mail, 0o700),
-    ("bounce", Owner::Mail, 0o700),
-    ("corrupt", Owner::Mail, 0o700),
-    ("defer", Owner::Mail, 0o700),
-    ("deferred", Owner::Mail, 0o700),
-    ("flush", Owner::Mail, 0o700),
-    ("hold", Owner::Mail, 0o700),
-    ("incoming", Owner::Mail, 0o700),
-    ("maildrop", Owner::MailAndSubmission, 0o730),
-    ("pid", Owner::Root, 0o755),
-    ("private", Owner::Mail, 0o700),
-    ("public", Owner::MailAndSubmission, 0o710),
-    ("saved", Owner::Mail, 0o700),
-    ("trace", Owner::Mail, 0o700),
-];
-
-/// Makes what is missing of the queue and data directories; what is there stays as it is.
+/// Makes what is missing; what is there stays as it is.
 pub(crate) fn create_missing(instance: &Instance) -> Result<(), String> {
-    let owner = Owners::of(instance)?;
-    for (name, whose, mode) in DIRECTORIES {
-        create(&instance.queue.join(name), whose, mode, &owner)?;
-    }
-    create(&instance.data, Owner::Mail, 0o700, &owner)
+    let owners = Owners::of(instance)?;
+    let is_ours = |it: &&Placed| it.path == instance.data || it.path.parent() == Some(&instance.queue);
+    let directories = files::of(instance, &owners);
+    let missing = directories.iter().filter(|it| it.entry.kind == Kind::Directory).filter(is_ours);
+    missing.into_iter().try_for_each(|directory| {
+        create(directory).map_err(|error| format!("create {}: {}", directory.path.display(), net::reason(&error)))
+    })
 }
 
-struct Owners {
-    mail: Identity,
-    submission: u32,
-}
-
-impl Owners {
-    fn of(instance: &Instance) -> Result<Self, String> {
-        if !is_root() {
-            let mail = Identity::current();
-            return Ok(Self { submission: mail.gid, mail });
-        }
-        let accounts = Accounts::read(&instance.config).map_err(|error| error.to_string())?;
-        let mail = Identity::of_account(&accounts.mail_owner).map_err(|error| text::system_error(&error))?;
-        Ok(Self { mail, submission: accounts.setgid_group })
-    }
-}
-
-fn create(path: &Path, whose: Owner, mode: u32, owners: &Owners) -> Result<(), String> {
-    let made = fs::DirBuilder::new().mode(mode).create(path);
-    let made = match made {
+fn create(directory: &Placed) -> io::Result<()> {
+    let (path, mode) = (&directory.path, directory.entry.mode);
+    match fs::DirBuilder::new().mode(mode).create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::DirBuilder::new().recursive(true).mode(mode).create(path)
-        }
-        other => other,
-    };
-    let (uid, gid) = match whose {
-        Owner::Root => (None, None),
-        Owner::Mail => (Some(owners.mail.uid), Some(owners.mail.gid)),
-        Owner::MailAndSubmission => (Some(owners.mail.uid), Some(owners.submission)),
-    };
+        made => made?,
+    }
     // name: just made, in a directory of root's.
-    let result = made.and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)));
-    let result = if is_root() { result.and_then(|()| chown(path, uid, gid)) } else { result };
-    result.map_err(|error| format!("create {}: {}", path.display(), net::reason(&error)))
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    if is_root() { chown(path, Some(directory.uid), Some(directory.gid)) } else { Ok(()) }
 }

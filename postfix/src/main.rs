@@ -4,7 +4,9 @@
 //! `postfix [-Dv] [-c config_dir] command`
 //!
 //! # Description
-//! `start`, `start-fg`, `stop`, `quick-stop`, `drain`, `abort`, `reload`, `flush`, `check`, `status`, `logrotate`.
+//! `start`, `start-fg`, `stop`, `quick-stop`, `drain`, `abort`, `reload`, `flush`, `check`, `status`, `logrotate`;
+//! `set-permissions [name=value...]`: owners and modes of all files as they are installed; `upgrade-configuration
+//! [name=value...]`: what a configuration of another version lacks.
 //! The command itself starts nothing but `master` and the queue tools, and holds no state: what it knows of a running
 //! system is its lock file. What it says goes to the log and to standard error. `-v` and `-D` are accepted and do nothing.
 //!
@@ -15,10 +17,14 @@
 //! Exit status 0: done (`check`: also with warnings; `status`: running). 1: not done, or not running.
 
 mod check;
+mod files;
 mod instance;
 mod layout;
+mod permissions;
 mod process;
 mod rotate;
+mod settings;
+mod upgrade;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -42,7 +48,8 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode, String> {
-    let (directory, command) = arguments()?;
+    let (directory, command, words) = arguments()?;
+    let settings = settings::parse(&command, &words)?;
     let instance = Instance::open(&directory, &command)?;
     match command.as_str() {
         "start" => process::start(&instance, false),
@@ -60,6 +67,11 @@ fn run() -> Result<ExitCode, String> {
             Ok(ExitCode::SUCCESS)
         }
         "logrotate" => rotate::rotate(&instance),
+        "set-permissions" => {
+            settings::store(&instance.config, &settings)?;
+            permissions::set(&instance.with(&settings)).map(|()| ExitCode::SUCCESS)
+        }
+        "upgrade-configuration" => upgrade::run(&instance, &settings).map(|()| ExitCode::SUCCESS),
         other => Err(format!(
             "unknown command: '{other}'. Usage: postfix start (or stop, reload, abort, flush, check, status, \
              set-permissions, upgrade-configuration, logrotate, tls, non-bdb)"
@@ -67,7 +79,8 @@ fn run() -> Result<ExitCode, String> {
     }
 }
 
-fn arguments() -> Result<(PathBuf, String), String> {
+/// The configuration directory, the command, and what stands behind it.
+fn arguments() -> Result<(PathBuf, String, Vec<String>), String> {
     let mut directory = Config::default_directory();
     let mut options = text::Options::new("c:Dv", std::env::args_os().skip(1));
     let usage = || "usage: postfix [-c config_dir] [-Dv] command".to_owned();
@@ -86,11 +99,14 @@ fn arguments() -> Result<(PathBuf, String), String> {
     if directory.is_relative() {
         return Err("-c requires absolute pathname".to_owned());
     }
-    let mut words = options.operands().into_iter();
-    let command = words.next().unwrap_or_default().to_string_lossy().into_owned();
-    match words.next() {
-        None => Ok((directory, command)),
-        Some(_) if command == "logrotate" => Err("usage postfix logrotate (no arguments)".to_owned()),
-        Some(_) => Err(usage()),
+    let mut words = options.operands().into_iter().map(|word| word.to_string_lossy().into_owned());
+    let command = words.next().unwrap_or_default();
+    let words: Vec<String> = words.collect();
+    match command.as_str() {
+        _ if words.is_empty() => {}
+        "set-permissions" | "upgrade-configuration" => {}
+        "logrotate" => return Err("usage postfix logrotate (no arguments)".to_owned()),
+        _ => return Err(usage()),
     }
+    Ok((directory, command, words))
 }

@@ -27,7 +27,7 @@ pub(crate) fn start(instance: &Instance, foreground: bool) -> Result<ExitCode, S
         return Err("the Postfix mail system is already running".to_owned());
     }
     if fs::remove_file(instance.queue.join(QUICK_START)).is_err() {
-        if let Err(why) = prepare(instance) {
+        if let Err(why) = check::fatal(instance) {
             logging::emit_text(logging::Severity::Fatal, format_args!("{why}"));
             return Err("Postfix integrity check failed!".to_owned());
         }
@@ -156,11 +156,4 @@ pub(crate) fn signal(instance: &Instance, signal: Signal) -> Result<(), String> 
 
 fn require_running(instance: &Instance) -> Result<(), String> {
     if instance.is_running()? { Ok(()) } else { Err("the Postfix mail system is not running".to_owned()) }
-}
-
-/// Checks, and repairs what a copied or damaged queue needs.
-fn prepare(instance: &Instance) -> Result<(), String> {
-    check::fatal(instance)?;
-    let postsuper = instance.commands.join("postsuper");
-    if instance.run(&postsuper, &[])?.success() { Ok(()) } else { Err(format!("{} failed", postsuper.display())) }
 }

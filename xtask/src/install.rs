@@ -4,9 +4,9 @@
 //! is, beside another; `--staged` leaves main.cf as it is, for a package whose files move to `/` later.
 
 use crate::failure::{Failure, Outcome};
-use crate::manifest::{self, Entry, Kind};
 use crate::programs::{self, Profile};
 use crate::{accounts, workspace};
+use config::manifest::{self, Entry, Kind};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -29,10 +29,16 @@ pub fn run(options: &Options) -> Outcome {
     let built = programs::build(if options.dev { Profile::Dev } else { Profile::Release })?;
     fs::create_dir_all(&options.root)?;
     let root = options.root.canonicalize()?;
-    let count = place_all(&root, &built)?;
     let main_cf = below(&root, "/etc/postfix/main.cf");
+    let was_there = main_cf.exists();
+    let count = place_all(&root, &built)?;
     if root != Path::new("/") && !options.staged {
         relocate(&main_cf, &root)?;
+    }
+    if was_there && !options.staged {
+        // A configuration of another version, or of another Postfix: what it needs here is added.
+        let mut postfix = std::process::Command::new(below(&root, "/usr/sbin/postfix"));
+        workspace::run(postfix.arg("-c").arg(below(&root, "/etc/postfix")).arg("upgrade-configuration"))?;
     }
     if !below(&root, "/etc/aliases.lmdb").exists() && !options.staged {
         let mut postalias = std::process::Command::new(below(&root, "/usr/sbin/postalias"));
@@ -50,12 +56,18 @@ pub fn place_all(root: &Path, built: &Path) -> Outcome<usize> {
         return Err(Failure("installing needs root: it sets owners (`cargo xtask run` does not)".to_string()));
     }
     accounts::ensure()?;
-    let entries = manifest::read()?;
+    let entries = read()?;
     for entry in &entries {
         let target = below(root, &entry.path);
         place(entry, &target, built).map_err(|e| Failure::about(target.display(), e))?;
     }
     Ok(entries.len())
+}
+
+/// The manifest of the source tree.
+fn read() -> Outcome<Vec<Entry>> {
+    let path = workspace::root().join("conf/manifest");
+    manifest::parse(&workspace::read(&path)?).map_err(|e| Failure(format!("conf/manifest:{e}")))
 }
 
 fn shown_start(root: &Path, staged: bool) -> String {
@@ -127,4 +139,27 @@ fn user(name: &str) -> Outcome<u32> {
 fn group(name: &str) -> Outcome<u32> {
     let group = nix::unistd::Group::from_name(name).ok().flatten();
     Ok(group.ok_or_else(|| Failure(format!("no group {name}")))?.gid.as_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_program_is_installed_under_its_name() {
+        let entries = read().expect("read");
+        for program in workspace::programs().expect("programs") {
+            let installed = |e: &Entry| e.path.rsplit('/').next() == Some(&program) && e.kind != Kind::Directory;
+            assert!(entries.iter().any(installed), "conf/manifest has no {program}");
+        }
+    }
+
+    #[test]
+    fn the_sources_that_the_manifest_names_exist() {
+        for entry in read().expect("read") {
+            if let Kind::File(source) | Kind::Configuration(source) = entry.kind {
+                assert!(workspace::root().join(&source).exists(), "{source}");
+            }
+        }
+    }
 }

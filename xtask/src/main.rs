@@ -10,7 +10,6 @@ mod docs;
 mod failure;
 mod fuzz;
 mod install;
-mod manifest;
 mod oracle;
 mod packages;
 mod porting;

@@ -26,6 +26,7 @@ mod level;
 pub mod lines;
 mod log;
 pub mod main_cf;
+pub mod manifest;
 pub mod master_cf;
 pub mod milter;
 pub mod names;

@@ -1,8 +1,11 @@
 //! `postfix check`: what stops the mail system, and what an administrator should know.
 
+mod jail;
+mod ownership;
+mod walk;
+
 use std::fs;
 use std::io::IsTerminal;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use config::master_cf::MasterCf;
@@ -19,7 +22,15 @@ pub(crate) fn fatal(instance: &Instance) -> Result<(), String> {
     }
     let services = MasterCf::load(&master_cf, &instance.config).map_err(|error| error.to_string())?;
     let problem = instance.config.fatal_problem(&master_cf, &services);
-    problem.or_else(|| instance.config.unusable_log_file()).map_or(Ok(()), Err)
+    problem.or_else(|| instance.config.unusable_log_file()).map_or(Ok(()), Err)?;
+    // Repairs what a copied or damaged queue needs.
+    let postsuper = instance.commands.join("postsuper");
+    if instance.run(&postsuper, &[])?.success() {
+        return Ok(());
+    }
+    // Mostly because of these.
+    permissions(instance);
+    Err(format!("{} failed", postsuper.display()))
 }
 
 /// What does not stop it.
@@ -29,8 +40,16 @@ pub(crate) fn warn(instance: &Instance) {
     }
     brackets(instance);
     master_cf(instance);
-    ownership(instance);
+    permissions(instance);
     corrupt(instance);
+}
+
+/// Not started as root, everything is the caller's.
+fn permissions(instance: &Instance) {
+    if sys::identity::is_root() {
+        ownership::warn(instance);
+        jail::warn(instance);
+    }
 }
 
 /// IPv6 addresses that do not mean what they say: a client would be the first to notice.
@@ -70,26 +89,6 @@ fn master_cf(instance: &Instance) {
                     service.line
                 );
             }
-        }
-    }
-}
-
-/// Programs and configuration that others than root could change would make root's word theirs.
-fn ownership(instance: &Instance) {
-    if !sys::identity::is_root() {
-        return;
-    }
-    let configuration = instance.config.directory();
-    let files = ["main.cf", "master.cf"].map(|name| configuration.join(name));
-    let directories =
-        [configuration, instance.daemons.as_path(), instance.commands.as_path(), instance.queue.as_path()];
-    for path in files.iter().map(|file| file.as_path()).chain(directories) {
-        let Ok(metadata) = fs::metadata(path) else { continue };
-        if metadata.uid() != 0 {
-            logging::warning!("not owned by root: {}", path.display());
-        }
-        if metadata.mode() & 0o022 != 0 {
-            logging::warning!("group or other writable: {}", path.display());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! An installation as `cargo xtask install` makes it, laid over this machine's files in a world of its own.
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 use scenarios::scenario;
 use std::fs;
@@ -22,6 +23,8 @@ const USERS: [(&str, u32); 2] = [("scenario-writer", 61_001), ("scenario-reader"
 struct Installation {
     root: PathBuf,
     _world: World,
+    /// One at a time: what is written there is seen by the next.
+    _turn: Flock<fs::File>,
 }
 
 impl Installation {
@@ -30,6 +33,8 @@ impl Installation {
             eprintln!("left out: {INSTALLED} names no installation (`cargo xtask test` as root makes one)");
             return None;
         };
+        let folder = fs::File::open(&staged).expect("installation");
+        let turn = Flock::lock(folder, FlockArg::LockExclusive).unwrap_or_else(|(_, e)| panic!("lock: {e}"));
         let world = World::enter()?;
         let root = world.overlay(Path::new(&staged));
         for (name, id) in USERS {
@@ -41,7 +46,7 @@ impl Installation {
         }
         append(&root.join("etc/postfix/main.cf"), SETTINGS);
         fs::write(root.join("etc/aliases"), "postmaster root\n").expect("aliases");
-        Some(Installation { root, _world: world })
+        Some(Installation { root, _world: world, _turn: turn })
     }
 
     fn run(&self, user: &str, command: &[&str], input: &str) -> Output {
@@ -144,6 +149,43 @@ fn every_file_of_the_manifest_has_its_owner_group_and_mode() {
             let data = at(path);
             assert_eq!((group(data.gid()).as_deref(), data.mode() & 0o7777), (Some(name), mode), "{path}");
         }
+    });
+}
+
+#[test]
+fn set_permissions_puts_everything_right_that_check_tells_of() {
+    scenario(|| {
+        let Some(system) = Installation::new() else { return };
+        let at = |name: &str| system.root.join(name);
+        let said = || {
+            let output = system.run("root", &["postfix", "check"], "");
+            String::from_utf8_lossy(&output.stderr).into_owned()
+        };
+        let modes =
+            [("var/spool/postfix/private", 0o755), ("var/spool/postfix/maildrop", 0o777), ("usr/sbin/postdrop", 0o755)];
+        let owners = [("var/spool/postfix/public", 61_001), ("var/spool/postfix/pid", 61_001), ("var/lib/postfix", 0)];
+        let message = at("var/spool/postfix/hold/AAAA");
+        fs::write(&message, "").expect("written");
+        modes.iter().for_each(|(name, mode)| {
+            fs::set_permissions(at(name), fs::Permissions::from_mode(*mode)).expect("mode");
+        });
+        owners.iter().for_each(|(name, uid)| chown(at(name), Some(*uid), None).expect("owner"));
+        fs::set_permissions(at("etc/postfix/main.cf"), fs::Permissions::from_mode(0o622)).expect("mode");
+        let before = said();
+        for name in modes.map(|(name, _)| name).into_iter().chain(owners.map(|(name, _)| name)) {
+            assert!(before.contains(&format!("/{name}\n")), "{name}: {before}");
+        }
+        assert_eq!(system.status("root", &["postfix", "set-permissions"], ""), Some(0));
+        let after = said();
+        assert!(
+            !after.contains("not owned by") && !after.contains("writable") && !after.contains("mode is"),
+            "{after}"
+        );
+        assert!(!after.contains("set-gid"), "{after}");
+        let uid = |path: &Path| fs::metadata(path).expect("metadata").uid();
+        assert_eq!(uid(&message), uid(&at("var/spool/postfix/hold")));
+        let mode = fs::metadata(at("etc/postfix/main.cf")).expect("metadata").mode() & 0o777;
+        assert_eq!(mode, 0o600, "a file that others may not read stays so");
     });
 }
 

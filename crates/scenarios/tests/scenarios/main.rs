@@ -18,6 +18,7 @@ mod local;
 mod names;
 mod operate;
 mod outside;
+mod owners;
 mod patterns;
 mod queue_tools;
 mod racing;

@@ -106,3 +106,38 @@ fn the_fifos_of_old_master_cf_files_bring_mail_as_fast_as_sockets() {
         assert!(mail.find_log(&["Connection refused"]).is_none(), "{}", mail.log());
     });
 }
+
+#[test]
+fn an_old_configuration_that_was_upgraded_serves_ipv6_and_has_every_service() {
+    scenario(|| {
+        if !testing::accounts::is_root() {
+            eprintln!("left out: the postfix command is reserved for root");
+            return;
+        }
+        let relay = "permit_mynetworks, reject_unauth_destination";
+        let mut mail = Setup::new().set("smtpd_relay_restrictions", relay).build();
+        let (main_cf, master_cf) = (mail.etc().join("main.cf"), mail.etc().join("master.cf"));
+        let read = |path: &Path| std::fs::read_to_string(path).expect("read");
+        let without = |path: &Path, starts: &[&str]| {
+            let kept = read(path);
+            let kept = kept.lines().filter(|line| !starts.iter().any(|start| line.starts_with(start)));
+            write_old(path, &kept.map(|line| format!("{line}\n")).collect::<String>());
+        };
+        without(&main_cf, &["compatibility_level", "inet_protocols"]);
+        without(&master_cf, &["retry ", "relay ", "anvil ", "postlog "]);
+        write_old(&master_cf, &read(&master_cf).replace("cleanup unix n", "cleanup unix -"));
+        let said = mail.output("postfix", &["upgrade-configuration"]);
+        for service in ["retry", "relay", "anvil", "postlog"] {
+            assert!(said.contains(&format!("adding missing entry for {service} ")), "{said}");
+        }
+        assert!(said.contains("making the cleanup service public"), "{said}");
+        let once = (read(&main_cf), read(&master_cf));
+        mail.output("postfix", &["upgrade-configuration"]);
+        assert_eq!(once, (read(&main_cf), read(&master_cf)), "a second run changes something");
+        mail.start();
+        let mut client = Client::greet(mail.v6()).expect("IPv6 is served");
+        let reply = client.send("a@client.test", &["alice@mail.test"], "Subject: x\n\nbody\n").expect("sent");
+        assert_eq!(reply.code, 250, "{reply:?}");
+        mail.wait_mail("alice", 1);
+    });
+}
