@@ -66,10 +66,13 @@ impl Plan {
         owner: &Identity,
         running: impl Fn(&str) -> Option<&'a Service>,
     ) -> Result<(), String> {
-        for setting in self.config.unimplemented_settings() {
-            logging::warning!("{}", config::Problem::Unimplemented(setting));
-        }
         let protocols = self.protocols()?;
+        if let Some(sentence) = self.config.without_effect() {
+            logging::warning!("{sentence}");
+        }
+        if let Some(notice) = &master_cf.old_chroot {
+            logging::info!("{notice}");
+        }
         for warning in &master_cf.warnings {
             logging::warning!("{warning}");
         }

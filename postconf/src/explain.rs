@@ -3,11 +3,11 @@
 use config::{Config, Entry, Origin, find};
 
 use crate::fold::Folded;
-use crate::names::nearest;
 use crate::options::Options;
 use crate::out::{self, Failure};
 use crate::parameters::expanded;
 use crate::source::Source;
+use config::names::nearest;
 
 /// The longest line, as far as words allow it.
 const WIDTH: usize = 80;

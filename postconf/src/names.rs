@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use config::names::Names;
+use config::names::{Names, nearest};
 
 use crate::options::{Mode, Options};
 use crate::out::{self, Failure};
@@ -62,15 +62,6 @@ pub fn suggestion(name: &str) -> String {
     }
 }
 
-/// The parameter that a typing error could have made this name of: one letter in eight may be wrong, at most three.
-pub fn nearest(name: &str) -> Option<&'static str> {
-    let limit = (name.len() / 8).clamp(1, 3);
-    let candidates =
-        config::table::TABLE.iter().filter(|entry| !entry.legacy && entry.name.len().abs_diff(name.len()) <= limit);
-    let distances = candidates.map(|entry| (strsim::osa_distance(name, entry.name), entry.name));
-    distances.filter(|(distance, _)| *distance <= limit).min().map(|(_, name)| name)
-}
-
 fn warn_in(source: &Source, in_master: bool, text: &str) {
     let file = if in_master { source.master_cf.clone() } else { source.config.directory().join("main.cf") };
     out::warning(format_args!("{}: {text}", file.display()));
@@ -81,23 +72,7 @@ pub fn warn_unimplemented(source: &Source) {
     if !io::stderr().is_terminal() {
         return;
     }
-    for setting in source.config.unimplemented_settings() {
-        logging::warning!("{}", config::Problem::Unimplemented(setting));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_typing_error_is_recognised_and_another_name_is_not() {
-        assert_eq!(nearest("smtpd_tls_sercurity_level"), Some("smtpd_tls_security_level"));
-        assert_eq!(nearest("mydistination"), Some("mydestination"));
-        assert_eq!(nearest("releyhost"), Some("relayhost"));
-        assert_eq!(nearest("inet_protocol"), Some("inet_protocols"));
-        assert_eq!(nearest("mua_client_restrictions"), None);
-        assert_eq!(nearest("foo"), None);
-        assert_eq!(nearest(&"x".repeat(100_000)), None);
+    if let Some(sentence) = source.config.without_effect() {
+        logging::warning!("{sentence}");
     }
 }

@@ -112,7 +112,10 @@ pub(crate) fn reload(instance: &Instance) -> Result<ExitCode, String> {
         match Verdict::read(&instance.queue) {
             Some(verdict) if before.as_ref() != Some(&verdict) => {
                 return match verdict.refused {
-                    None => Ok(ExitCode::SUCCESS),
+                    None => {
+                        check::report(instance);
+                        Ok(ExitCode::SUCCESS)
+                    }
                     Some(why) => Err(format!("reload refused, the running configuration stays in force: {why}")),
                 };
             }

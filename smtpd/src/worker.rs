@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use address::Delimiters;
-use config::{Config, param};
+use config::{Config, param, restrictions};
 use daemon::{Porter, StartError};
 use dns::Resolver;
 use ipc::Pool;
@@ -19,9 +19,7 @@ use net::Protocols;
 use net::interfaces::Interface;
 
 use crate::client_limits::ClientLimits;
-use crate::restriction::{
-    AddressTables, BlockReplies, List, Lists, Stage, Tables, no_relay_protection, protects_relay,
-};
+use crate::restriction::{AddressTables, BlockReplies, List, Lists, Stage, Tables};
 use crate::settings::Settings;
 use crate::withheld::Missing;
 
@@ -306,8 +304,8 @@ fn read_settings(config: &Config, overrides: &Overrides) -> Result<Settings, Sta
 fn read_lists(config: &Config, settings: &Settings, tables: &Tables) -> Result<Lists, StartError> {
     let relay = config.get(param::SMTPD_RELAY_RESTRICTIONS)?;
     let recipient = config.get(param::SMTPD_RECIPIENT_RESTRICTIONS)?;
-    if !protects_relay(&[&relay, &recipient]) {
-        return Err(StartError::new(no_relay_protection()));
+    if !restrictions::protects_relay(relay.iter().chain(&recipient).map(String::as_str)) {
+        return Err(StartError::new(restrictions::no_relay_protection()));
     }
     let parse = |items: &[String], stage| List::parse(items, stage, tables, &settings.classes);
     let mut lists = Lists {

@@ -39,7 +39,8 @@ pub fn directory(option: Option<&[u8]>) -> PathBuf {
 pub fn configure(program: &'static str, option: Option<&[u8]>) -> Result<Config, String> {
     let config = load(option)?;
     config.set_up_log(program, Terminal::Also).map_err(|error| error.to_string())?;
-    for warning in config.warnings() {
+    let is_told = std::env::var_os(config::TOLD).is_some();
+    for warning in config.warnings().iter().filter(|_| !is_told) {
         logging::warning!("{warning}");
     }
     // A private mail system, which runs as its user alone, has no accounts.

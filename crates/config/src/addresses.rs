@@ -53,6 +53,15 @@ impl Config {
         Ok(found)
     }
 
+    /// The IPv6 addresses of this machine that an old default of inet_protocols leaves out.
+    pub(crate) fn addresses_left_out(&self) -> Vec<IpAddr> {
+        let used = self.protocols().unwrap_or(Protocols::V4);
+        let method = discover::default_here();
+        let found = method.ok().and_then(|method| list_with(method.as_ref(), Protocols::V6).ok());
+        let addresses = found.map(|(found, _)| found).unwrap_or_default().into_iter().map(|found| found.address);
+        addresses.filter(|address| !used.allows(*address)).collect()
+    }
+
     /// The addresses of proxies in front of this machine.
     pub fn proxy_addresses(&self) -> Result<Vec<IpAddr>, ConfigError> {
         // proxy_interfaces

@@ -31,9 +31,15 @@ pub struct Unbracketed {
 
 impl fmt::Display for Unbracketed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Unbracketed { file, line, parameter, found, right } = self;
-        let file = file.display();
-        write!(f, "{file}, line {line}: {parameter}: IPv6 address without brackets: \"{found}\", write \"{right}\"")
+        write!(f, "{}, line {}: {}", self.file.display(), self.line, self.sentence())
+    }
+}
+
+impl Unbracketed {
+    /// What is wrong, without its place.
+    pub(crate) fn sentence(&self) -> String {
+        let Unbracketed { parameter, found, right, .. } = self;
+        format!("{parameter}: IPv6 address without brackets: \"{found}\", write \"{right}\"")
     }
 }
 

@@ -33,7 +33,9 @@ pub mod names;
 #[rustfmt::skip]
 pub mod param;
 mod problems;
+pub mod report;
 mod report_text;
+pub mod restrictions;
 mod settings;
 pub mod settled;
 #[rustfmt::skip]
@@ -43,13 +45,17 @@ mod value;
 mod withheld;
 mod words;
 
+/// In the environment of a program: who has started it has told the operator what is not right with the files.
+pub const TOLD: &str = "MAIL_CONFIG_TOLD";
+
 pub use accounts::Accounts;
 pub use brackets::Unbracketed;
 pub use entry::{Entry, Kind, Param, find};
 pub use error::{ConfigError, ValueError};
 pub use level::Level;
 pub use log::Terminal;
-pub use problems::{CURRENT_LEVEL, Problem, Unimplemented};
+pub use problems::CURRENT_LEVEL;
+pub use report::Report;
 pub use report_text::ReportTextError;
 pub use settings::{Config, Origin, Setting};
 pub use value::{Raw, Value, behind_unit, parse_duration};

@@ -55,20 +55,36 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.file.display();
         match &self.kind {
+            WarningKind::LeadingBlank { .. } => write!(f, "{file}: {}", self.sentence()),
+            WarningKind::Null { first, last } if first != last => {
+                write!(f, "{file}, line {first}-{last}: {}", self.sentence())
+            }
+            WarningKind::Null { .. } | WarningKind::Overriding { .. } => {
+                write!(f, "{file}, line {}: {}", self.line(), self.sentence())
+            }
+        }
+    }
+}
+
+impl Warning {
+    /// The line that it is about; 0 when nobody knows.
+    pub fn line(&self) -> usize {
+        match self.kind {
+            WarningKind::LeadingBlank { .. } => 0,
+            WarningKind::Null { first: line, .. } | WarningKind::Overriding { line, .. } => line,
+        }
+    }
+
+    /// What is odd, without its place.
+    pub fn sentence(&self) -> String {
+        match &self.kind {
             WarningKind::LeadingBlank { text } => {
                 let short: String = text.chars().take(30).collect();
                 let dots = if text.chars().count() > 30 { "..." } else { "" };
-                write!(f, "{file}: logical line must not start with whitespace: \"{short}{dots}\"")
+                format!("logical line must not start with whitespace: \"{short}{dots}\"")
             }
-            WarningKind::Null { first, last } if first == last => {
-                write!(f, "{file}, line {first}: text after null byte may be ignored")
-            }
-            WarningKind::Null { first, last } => {
-                write!(f, "{file}, line {first}-{last}: text after null byte may be ignored")
-            }
-            WarningKind::Overriding { line, earlier } => {
-                write!(f, "{file}, line {line}: overriding earlier entry: {earlier}")
-            }
+            WarningKind::Null { .. } => "text after null byte may be ignored".to_owned(),
+            WarningKind::Overriding { earlier, .. } => format!("overriding earlier entry: {earlier}"),
         }
     }
 }

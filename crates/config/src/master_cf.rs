@@ -18,6 +18,7 @@ use crate::error::ConfigError;
 use crate::level::Level;
 use crate::lines::Warning;
 use crate::param;
+use crate::report;
 use crate::settings::Config;
 use crate::settled;
 
@@ -119,6 +120,8 @@ pub struct MasterCf {
     pub services: Vec<ServiceEntry>,
     /// Sentences to log before anything is started.
     pub warnings: Vec<String>,
+    /// The sentence about services whose chroot column is an old default.
+    pub old_chroot: Option<String>,
 }
 
 /// Why master.cf cannot be used.
@@ -211,13 +214,13 @@ impl MasterCf {
         let defaults = Defaults::of(config)?;
         let mut odd = Vec::new();
         let mut services = Vec::new();
-        let mut warnings = Vec::new();
+        let mut left_open = Vec::new();
         for raw in entries(content, path, &mut odd) {
             match service(&raw, &defaults) {
                 Ok(None) => {}
                 Ok(Some(service)) => {
                     if defaults.chroot && raw.field(4) == Some("-") {
-                        warnings.push(backwards_compatible_chroot(path, raw.line));
+                        left_open.push(raw.line);
                     }
                     services.push(service);
                 }
@@ -227,9 +230,8 @@ impl MasterCf {
                 }
             }
         }
-        let mut all: Vec<String> = odd.iter().map(Warning::to_string).collect();
-        all.append(&mut warnings);
-        Ok(MasterCf { services, warnings: all })
+        let old_chroot = (!left_open.is_empty()).then(|| report::old_chroot(path, &left_open));
+        Ok(MasterCf { services, warnings: odd.iter().map(Warning::to_string).collect(), old_chroot })
     }
 }
 
@@ -330,8 +332,4 @@ fn number(text: &str, name: &'static str) -> Result<u32, EntryProblem> {
         Ok(number) if i32::try_from(number).is_ok() => Ok(number),
         _ => Err(EntryProblem::BadValue(name, text.to_string())),
     }
-}
-
-fn backwards_compatible_chroot(path: &Path, line: usize) -> String {
-    format!("{}: line {line}: using backwards-compatible default setting chroot=y", path.display())
 }

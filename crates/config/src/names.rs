@@ -11,7 +11,7 @@ use crate::comments;
 use crate::entry::{self, Kind};
 use crate::expand::{self, ExpandError};
 use crate::master_cf::RawEntry;
-use crate::settings::Config;
+use crate::settings::{Config, Origin};
 use crate::transport;
 
 /// A setting that nothing reads.
@@ -30,6 +30,8 @@ pub struct Unused {
 pub struct Undefined {
     /// The value is that of an `-o` option of master.cf, and not of main.cf.
     pub in_master: bool,
+    /// The line of the setting, or of the service; 0 for one of the command line.
+    pub line: usize,
     /// The name.
     pub name: String,
 }
@@ -39,6 +41,8 @@ pub struct Undefined {
 pub struct Comment {
     /// The value is that of an `-o` option of master.cf, and not of main.cf.
     pub in_master: bool,
+    /// The line of the setting, or of the service; 0 for one of the command line.
+    pub line: usize,
     /// The sentence.
     pub text: String,
 }
@@ -77,13 +81,9 @@ pub struct Names<'a> {
 impl<'a> Names<'a> {
     /// The names of main.cf and of the options of `services`.
     pub fn new(config: &'a Config, services: &[RawEntry]) -> Names<'a> {
-        let mut main = Uses::default();
-        for (name, setting) in config.settings() {
-            main.add(config, name, &setting.value);
-        }
         Names {
             config,
-            main,
+            main: Uses::of_main_cf(config),
             services: services.iter().map(|entry| Options::of(config, entry)).collect(),
             of_services: services.iter().flat_map(service_parameters).collect(),
         }
@@ -112,13 +112,14 @@ impl<'a> Names<'a> {
     pub fn undefined(&self) -> Vec<Undefined> {
         let mut found = Vec::new();
         for options in &self.services {
-            let missing = options.uses.references.iter().filter(|name| !(options.sets(name) || self.is_defined(name)));
-            found.extend(missing.map(|name| Undefined { in_master: true, name: name.clone() }));
+            let is_missing = |name: &str| !(options.sets(name) || self.is_defined(name));
+            let missing = options.uses.references.iter().filter(|(name, _)| is_missing(name));
+            found.extend(missing.map(|(name, line)| Undefined { in_master: true, line: *line, name: name.clone() }));
         }
         // A name of main.cf may have its value from those who read it.
         let given = |name: &str| self.services.iter().any(|options| options.sets(name));
-        let missing = self.main.references.iter().filter(|name| !(self.is_defined(name) || given(name)));
-        found.extend(missing.map(|name| Undefined { in_master: false, name: name.clone() }));
+        let missing = self.main.references.iter().filter(|(name, _)| !(self.is_defined(name) || given(name)));
+        found.extend(missing.map(|(name, line)| Undefined { in_master: false, line: *line, name: name.clone() }));
         found
     }
 
@@ -148,7 +149,7 @@ impl<'a> Names<'a> {
     /// What was meant as comments behind other text, in values of the services and then of main.cf.
     pub fn comments(&self) -> Vec<Comment> {
         let of = |in_master: bool, uses: &Uses| {
-            let comment = |text: &String| Comment { in_master, text: text.clone() };
+            let comment = |(text, line): &(String, usize)| Comment { in_master, line: *line, text: text.clone() };
             uses.comments.iter().map(comment).collect::<Vec<_>>()
         };
         let services = self.services.iter().flat_map(|options| of(true, &options.uses));
@@ -166,6 +167,15 @@ impl<'a> Names<'a> {
     }
 }
 
+/// The parameter that a typing error could have made this name of: one letter in eight may be wrong, at most three.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let limit = (name.len() / 8).clamp(1, 3);
+    let candidates =
+        crate::table::TABLE.iter().filter(|entry| !entry.legacy && entry.name.len().abs_diff(name.len()) <= limit);
+    let distances = candidates.map(|entry| (strsim::osa_distance(name, entry.name), entry.name));
+    distances.filter(|(distance, _)| *distance <= limit).min().map(|(_, name)| name)
+}
+
 /// The `-o` options of an entry of master.cf, and what they refer to.
 #[derive(Debug)]
 struct Options {
@@ -179,7 +189,7 @@ impl Options {
         let settings = entry.options();
         let mut uses = Uses::default();
         for (name, value) in &settings {
-            uses.add(config, name, value);
+            uses.add(config, name, value, entry.line);
         }
         Options { line: entry.line, settings, uses }
     }
@@ -199,12 +209,12 @@ pub fn service_parameters(entry: &RawEntry) -> Vec<String> {
 #[derive(Debug, Default)]
 pub(crate) struct Uses {
     names: HashSet<String>,
-    /// The same, as often as they stand there.
-    references: Vec<String>,
+    /// The same, as often as they stand there, with the lines of the settings.
+    references: Vec<(String, usize)>,
     errors: Vec<ExpandError>,
     tables: Vec<ClientTable>,
-    /// What was meant as comments.
-    comments: Vec<String>,
+    /// What was meant as comments, with the lines of the settings.
+    comments: Vec<(String, usize)>,
 }
 
 impl Uses {
@@ -212,28 +222,34 @@ impl Uses {
     pub(crate) fn of_main_cf(config: &Config) -> Uses {
         let mut uses = Uses::default();
         for (name, setting) in config.settings() {
-            uses.add(config, name, &setting.value);
+            let line = match &setting.origin {
+                Origin::File { line, .. } => *line,
+                Origin::Override => 0,
+            };
+            uses.add(config, name, &setting.value, line);
         }
         uses
     }
 
-    fn add(&mut self, config: &Config, name: &str, raw: &str) {
+    fn add(&mut self, config: &Config, name: &str, raw: &str, line: usize) {
         let parameter = entry::find(name);
         // What a program expands itself does not refer to main.cf.
         if parameter.is_some_and(|entry| entry.kind == Kind::Raw) {
             return;
         }
         let expanded = config.expand_noting(raw).map(|(text, _)| text).unwrap_or_default();
-        if let Err(error) = expand::scan(raw, &mut self.references) {
+        let mut references = Vec::new();
+        if let Err(error) = expand::scan(raw, &mut references) {
             self.errors.push(error);
         }
         if name == "smtpd_restriction_classes" {
-            self.references.extend(text::split_list(&expanded).into_iter().map(str::to_string));
+            references.extend(text::split_list(&expanded).into_iter().map(str::to_string));
         }
-        self.names.extend(self.references.iter().cloned());
+        self.names.extend(references.iter().cloned());
+        self.references.extend(references.into_iter().map(|name| (name, line)));
         if parameter.is_some_and(|entry| !entry.legacy) {
             self.tables.extend(clients::tables(&expanded));
-            self.comments.extend(comments::stray(&expanded));
+            self.comments.extend(comments::stray(&expanded).into_iter().map(|text| (text, line)));
         }
     }
 
@@ -286,5 +302,16 @@ mod tests {
                 assert!(entry::find(&name).is_some(), "{}: {name}", entry.name);
             }
         }
+    }
+
+    #[test]
+    fn a_typing_error_is_recognised_and_another_name_is_not() {
+        assert_eq!(nearest("smtpd_tls_sercurity_level"), Some("smtpd_tls_security_level"));
+        assert_eq!(nearest("mydistination"), Some("mydestination"));
+        assert_eq!(nearest("releyhost"), Some("relayhost"));
+        assert_eq!(nearest("inet_protocol"), Some("inet_protocols"));
+        assert_eq!(nearest("mua_client_restrictions"), None);
+        assert_eq!(nearest("foo"), None);
+        assert_eq!(nearest(&"x".repeat(100_000)), None);
     }
 }

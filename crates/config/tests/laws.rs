@@ -124,7 +124,10 @@ proptest! {
             format!("{name} = {}\n", value.replace('\n', " "))
         }).collect();
         let config = Config::parse(content.as_bytes(), Path::new("/etc/postfix"), &[]).unwrap();
-        config.check();
+        let (file, services) = (Path::new("/etc/postfix/master.cf"), b"smtp inet n - n - - smtpd\n");
+        if let Ok(master_cf) = config::master_cf::MasterCf::parse(services, file, &config) {
+            config::Report::new(&config, (file, services), &master_cf, &|_| true).sentences();
+        }
         for name in names {
             let _ = config.lookup(name);
         }

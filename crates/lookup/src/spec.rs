@@ -126,4 +126,10 @@ mod tests {
             assert_eq!(Kind::parse(kind.as_str()), Some(kind));
         }
     }
+
+    /// `postfix check` says of other types that they are not there.
+    #[test]
+    fn the_types_that_can_be_opened_are_those_that_check_knows() {
+        assert_eq!(Kind::ALL.map(Kind::as_str), config::report::TYPES);
+    }
 }

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::IsTerminal;
 use std::path::Path;
 
+use config::Report;
 use config::master_cf::MasterCf;
 
 use crate::instance::Instance;
@@ -25,7 +26,9 @@ pub(crate) fn fatal(instance: &Instance) -> Result<(), String> {
     problem.or_else(|| instance.config.unusable_log_file()).map_or(Ok(()), Err)?;
     // Repairs what a copied or damaged queue needs.
     let postsuper = instance.commands.join("postsuper");
-    if instance.run(&postsuper, &[])?.success() {
+    // What is odd in main.cf is told by this program.
+    let status = instance.command(&postsuper).env(config::TOLD, "1").status();
+    if status.map_err(|error| format!("{}: {}", postsuper.display(), net::reason(&error)))?.success() {
         return Ok(());
     }
     // Mostly because of these.
@@ -35,11 +38,7 @@ pub(crate) fn fatal(instance: &Instance) -> Result<(), String> {
 
 /// What does not stop it.
 pub(crate) fn warn(instance: &Instance) {
-    for problem in instance.config.check() {
-        logging::warning!("{problem}");
-    }
-    brackets(instance);
-    master_cf(instance);
+    report(instance);
     permissions(instance);
     corrupt(instance);
 }
@@ -52,44 +51,15 @@ fn permissions(instance: &Instance) {
     }
 }
 
-/// IPv6 addresses that do not mean what they say: a client would be the first to notice.
-fn brackets(instance: &Instance) {
+/// What both files ask for that is wrong, or not there.
+pub(crate) fn report(instance: &Instance) {
     let path = instance.config.directory().join("master.cf");
     // name: in the configuration directory, which the administrator gave.
     let content = fs::read(&path).unwrap_or_default();
-    let services = config::master_cf::entries(&content, &path, &mut Vec::new());
-    for unbracketed in instance.config.unbracketed(&services, &path) {
-        logging::warning!("{unbracketed}");
-    }
-}
-
-fn master_cf(instance: &Instance) {
-    let path = instance.config.directory().join("master.cf");
-    let Ok(master_cf) = MasterCf::load(&path, &instance.config) else { return };
-    for warning in &master_cf.warnings {
-        logging::warning!("{warning}");
-    }
-    for service in &master_cf.services {
-        let program = instance.daemons.join(&service.command);
-        if !program.is_file() && service.command != "scache" {
-            logging::warning!(
-                "{}, line {}: service {} ({}) is not started: program {} does not exist",
-                path.display(),
-                service.line,
-                service.name,
-                service.kind.name(),
-                program.display()
-            );
-        }
-        for (name, value) in service.arguments().map(|it| it.overrides).unwrap_or_default() {
-            if instance.config.has_no_effect(&name, &value) {
-                logging::warning!(
-                    "{}, line {}: -o {name}: not implemented, has no effect",
-                    path.display(),
-                    service.line
-                );
-            }
-        }
+    let Ok(master_cf) = MasterCf::parse(&content, &path, &instance.config) else { return };
+    let has_program = |command: &str| instance.daemons.join(command).is_file();
+    for sentence in Report::new(&instance.config, (&path, &content), &master_cf, &has_program).sentences() {
+        logging::warning!("{sentence}");
     }
 }
 

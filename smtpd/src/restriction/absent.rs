@@ -1,6 +1,7 @@
 //! Restrictions that are known and that nothing answers yet: policy services, address verification, what needs a user
 //! or a certificate. They say what Postfix says where the service is out of order.
 
+use config::restrictions::{self, REMOVED};
 use dsn::Status;
 use lookup::Maps;
 
@@ -20,25 +21,8 @@ pub enum Absent {
     Certificate,
 }
 
-/// Restrictions about the user of a session.
-const OF_USERS: [&str; 4] = [
-    "reject_sender_login_mismatch",
-    "reject_authenticated_sender_login_mismatch",
-    "reject_unauthenticated_sender_login_mismatch",
-    "reject_known_sender_login_mismatch",
-];
-
-/// Names that Postfix had, and what to write for them.
-const REMOVED: [(&str, &str); 2] = [
-    ("check_relay_domains", "\"reject_unauth_destination\""),
-    ("permit_naked_ip_address", "\"permit_mynetworks\" or \"permit_sasl_authenticated\""),
-];
-
 /// The restriction of a lower-case name; takes its argument from the list.
 pub fn restriction<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>) -> Option<Restriction> {
-    if let Some(known) = OF_USERS.iter().find(|known| **known == name) {
-        return Some(Restriction::Absent(Absent::User(known)));
-    }
     if let Some((_, instead)) = REMOVED.iter().find(|(old, _)| *old == name) {
         let removed = "has been removed in Postfix 3.9";
         let why = format!("support for restriction \"{name}\" {removed}; instead, specify {instead}");
@@ -47,6 +31,10 @@ pub fn restriction<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>) -> 
     Some(match name {
         "reject_unverified_sender" => Restriction::Absent(Absent::Unverified(Class::Sender)),
         "reject_unverified_recipient" => Restriction::Absent(Absent::Unverified(Class::Recipient)),
+        _ if name.ends_with("_sender_login_mismatch") => {
+            let known = restrictions::find(name)?;
+            Restriction::Absent(Absent::User(known.name))
+        }
         "check_ccert_access" => with_table(name, rest, Absent::Certificate),
         "check_sasl_access" => with_table(name, rest, Absent::User("check_sasl_access")),
         "check_policy_service" => match rest.next().map(policy) {

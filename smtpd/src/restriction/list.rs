@@ -64,31 +64,6 @@ impl Lists {
     }
 }
 
-/// The restrictions that make a server refuse mail for strangers: at least one must be there.
-const RELAY_PROTECTION: [&str; 6] = [
-    "reject_unauth_destination",
-    "defer_unauth_destination",
-    "reject",
-    "defer",
-    "defer_if_permit",
-    "check_relay_domains",
-];
-
-/// Whether one of the lists keeps strangers from relaying.
-pub fn protects_relay(lists: &[&[String]]) -> bool {
-    lists.iter().any(|list| list.iter().any(|name| RELAY_PROTECTION.contains(&name.to_ascii_lowercase().as_str())))
-}
-
-/// What the fatal error says when none does.
-pub fn no_relay_protection() -> String {
-    let (last, others) = RELAY_PROTECTION.split_last().unwrap_or((&"", &[]));
-    format!(
-        "in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, \
-         specify at least one working instance of: {} or {last}",
-        others.join(", ")
-    )
-}
-
 impl List {
     /// Parses the items of a list. `classes` are the names of smtpd_restriction_classes.
     pub fn parse(items: &[impl AsRef<str>], stage: Stage, tables: &Tables, classes: &[String]) -> List {
@@ -228,4 +203,46 @@ fn simple(name: &str) -> Option<Restriction> {
         "reject_unlisted_recipient" | "check_recipient_maps" => Restriction::RejectUnlistedRecipient,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `postfix check` knows the restrictions by the table of `config`, and this server by its own code.
+    #[test]
+    fn the_restrictions_that_are_known_are_those_that_check_knows() {
+        use config::restrictions::{Argument, NAMES, REMOVED, find};
+        let parents = lookup::ParentStyle::Bare;
+        let tables = Tables::new(lookup::Settings::default(), parents, address::Delimiters::new("", false));
+        for known in NAMES {
+            let argument = match known.argument {
+                Argument::Nothing => None,
+                Argument::Table => Some("inline:{a=b}"),
+                Argument::Domain => Some("example.test"),
+                Argument::Seconds => Some("5"),
+                Argument::Server => Some("inet:127.0.0.1:9"),
+            };
+            let items: Vec<&str> = std::iter::once(known.name).chain(argument).collect();
+            let list = List::parse(&items, Stage::Recipient, &tables, &[]);
+            assert_eq!(list.items().len(), 1, "{}", known.name);
+            let is_absent = matches!(list.items()[0], Restriction::Absent(_));
+            assert_eq!(is_absent, known.needs.is_some(), "{}", known.name);
+            let is_wrong =
+                matches!(list.items()[0], Restriction::Unknown(_) | Restriction::Misused(_) | Restriction::Ignored(_));
+            assert!(!is_wrong, "{}", known.name);
+        }
+        let misused = |name: &str| {
+            matches!(List::parse(&[name], Stage::Client, &tables, &[]).items()[0], Restriction::Misused(_))
+        };
+        assert!(REMOVED.iter().all(|(name, _)| misused(name)));
+        for base in ["client", "reverse_client_hostname", "helo", "sender", "recipient", "etrn", "sasl", "ccert"] {
+            for kind in ["a", "mx", "ns"] {
+                let name = format!("check_{base}_{kind}_access");
+                let list = List::parse(&[name.as_str(), "inline:{a=b}"], Stage::Recipient, &tables, &[]);
+                let is_known = !matches!(list.items()[0], Restriction::Unknown(_));
+                assert_eq!(is_known, find(&name).is_some(), "{name}");
+            }
+        }
+    }
 }

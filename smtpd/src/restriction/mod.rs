@@ -31,7 +31,7 @@ pub use block_list::{Answers, BlockList, Listed};
 pub use block_reply::BlockReplies;
 pub use evaluation::{Class, Evaluation, Facts};
 pub use hosts::Hosts;
-pub use list::{List, Lists, Stage, no_relay_protection, protects_relay};
+pub use list::{List, Lists, Stage};
 pub use stages::Decision;
 pub use tables::{AccessTable, Tables};
 pub use unlisted::AddressTables;

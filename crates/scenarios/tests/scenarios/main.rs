@@ -3,6 +3,7 @@
 mod accept;
 mod alias;
 mod bounce;
+mod check;
 mod clients;
 mod configuration;
 mod container;

@@ -1,0 +1,205 @@
+//! What Postfix has and is not there yet, by the names that operators know it by.
+
+use std::fmt;
+
+use crate::entry::Entry;
+
+/// A part of Postfix that is not there yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Feature {
+    /// TLS, of server and client.
+    Tls,
+    /// SASL authentication, of server and client.
+    Sasl,
+    /// Milters.
+    Milter,
+    /// `check_policy_service`
+    Policy,
+    /// `smtpd_proxy_filter`
+    ProxyFilter,
+    /// `haproxy` in front of a server.
+    Upstream,
+    /// Tables of this type.
+    Tables(&'static str),
+    /// Verification of addresses, verify(8).
+    Verify,
+    /// Delivery to commands, pipe(8).
+    Pipe,
+    /// The virtual mailbox delivery agent, virtual(8).
+    Virtual,
+    /// Servers of other people's protocols, spawn(8).
+    Spawn,
+    /// postscreen(8) and dnsblog(8)
+    Postscreen,
+    /// QMQP, qmqpd(8)
+    Qmqp,
+    /// ETRN and lists by destination, flush(8).
+    Flush,
+    /// SMTPUTF8
+    Utf8,
+    /// REQUIRETLS
+    RequireTls,
+    /// smtp_header_checks and the like, smtp_generic_maps.
+    ClientRewriting,
+    /// VERP
+    Verp,
+    /// SRV records
+    Srv,
+    /// Texts behind replies that refuse.
+    RejectFooter,
+    /// postmulti(1)
+    Instances,
+    /// Shared caches of connections and tables: served without a process of their own.
+    Shared,
+    /// What stands for itself.
+    Other,
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Feature::*;
+        f.write_str(match self {
+            Tables(kind) => return write!(f, "{kind}: tables"),
+            Tls => "TLS",
+            Sasl => "SASL authentication",
+            Milter => "The Milter protocol",
+            Policy => "Access policy delegation",
+            ProxyFilter => "smtpd_proxy_filter",
+            Upstream => "smtpd_upstream_proxy_protocol",
+            Verify => "Address verification",
+            Pipe => "Delivery to commands, pipe(8),",
+            Virtual => "The virtual(8) delivery agent",
+            Spawn => "spawn(8)",
+            Postscreen => "postscreen(8)",
+            Qmqp => "qmqpd(8)",
+            Flush => "flush(8)",
+            Utf8 => "SMTPUTF8",
+            RequireTls => "REQUIRETLS",
+            ClientRewriting => "Rewriting and content checks in the SMTP client",
+            Verp => "VERP",
+            Srv => "Look-up of SRV records",
+            RejectFooter => "smtpd_reject_footer",
+            Instances => "postmulti(1)",
+            Shared => "Sharing of connections and tables by a process of its own",
+            Other => "this",
+        })
+    }
+}
+
+/// Parts of names, and what they are about; the first that is in a name counts.
+const BY_NAME: &[(&str, Feature)] = &[
+    ("requiretls", Feature::RequireTls),
+    ("sasl", Feature::Sasl),
+    ("sender_dependent_authentication", Feature::Sasl),
+    ("sender_login", Feature::Sasl),
+    ("client_auth_rate", Feature::Sasl),
+    ("milter", Feature::Milter),
+    ("policy_service", Feature::Policy),
+    ("smtpd_proxy_", Feature::ProxyFilter),
+    ("smtpd_upstream_proxy", Feature::Upstream),
+    ("address_verify", Feature::Verify),
+    ("unverified_", Feature::Verify),
+    ("postscreen", Feature::Postscreen),
+    ("dnsblog", Feature::Postscreen),
+    ("qmqpd", Feature::Qmqp),
+    ("fast_flush", Feature::Flush),
+    ("flush_service", Feature::Flush),
+    ("etrn", Feature::Flush),
+    ("smtputf8", Feature::Utf8),
+    ("srv_lookup", Feature::Srv),
+    ("verp", Feature::Verp),
+    ("reject_footer", Feature::RejectFooter),
+    ("multi_instance", Feature::Instances),
+    ("postmulti", Feature::Instances),
+    ("connection_cache", Feature::Shared),
+    ("proxy_read", Feature::Shared),
+    ("proxy_write", Feature::Shared),
+    ("proxymap", Feature::Shared),
+    ("proxywrite", Feature::Shared),
+    ("generic_maps", Feature::ClientRewriting),
+    ("tls", Feature::Tls),
+    ("clientcerts", Feature::Tls),
+    ("dane", Feature::Tls),
+    ("dnssec_probe", Feature::Tls),
+    ("openssl", Feature::Tls),
+];
+
+impl Feature {
+    /// What a parameter is about.
+    pub fn of_parameter(entry: &Entry) -> Feature {
+        if let Some((_, feature)) = BY_NAME.iter().find(|(part, _)| entry.name.contains(part)) {
+            return *feature;
+        }
+        match entry.subject {
+            "tls" => Feature::Tls,
+            "virtual" => Feature::Virtual,
+            "pipe" => Feature::Pipe,
+            "smtp" | "lmtp" if entry.name.ends_with("_checks") => Feature::ClientRewriting,
+            _ => Feature::Other,
+        }
+    }
+
+    /// What a daemon of Postfix does; None for one that is not Postfix's.
+    pub fn of_program(program: &str) -> Option<Feature> {
+        Some(match program {
+            "tlsmgr" | "tlsproxy" => Feature::Tls,
+            "verify" => Feature::Verify,
+            "pipe" => Feature::Pipe,
+            "virtual" => Feature::Virtual,
+            "spawn" => Feature::Spawn,
+            "postscreen" | "dnsblog" => Feature::Postscreen,
+            "qmqpd" => Feature::Qmqp,
+            "flush" => Feature::Flush,
+            "proxymap" | "scache" => Feature::Shared,
+            "nbdb_reindexd" => Feature::Other,
+            _ => return None,
+        })
+    }
+
+    /// What happens to mail where the feature is asked for in a way that cannot be passed over.
+    /// `names` are the settings that ask.
+    pub(super) fn consequence<'a>(self, mut names: impl Iterator<Item = &'a str>) -> &'static str {
+        match self {
+            Feature::Sasl if names.all(|name| name.starts_with("smtp_") || name.starts_with("lmtp_")) => {
+                "mail to servers that it is for waits"
+            }
+            Feature::Tls => "mail is refused, or waits, where they demand it",
+            Feature::Sasl => "nobody can log in",
+            Feature::Spawn => "what asks them gets no answer",
+            Feature::Milter => "mail is treated as if they did not answer",
+            Feature::Policy => "their default_action is what they answer",
+            Feature::Verify => "they refuse for now",
+            Feature::Tables(_) => "every look-up fails, and mail that needs it is refused for now, or waits",
+            Feature::Pipe | Feature::Virtual => "mail for them waits",
+            _ => "mail that they are for is refused for now, or waits",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_belongs_to_the_feature_that_operators_know_it_by() {
+        for (name, feature) in [
+            ("smtpd_tls_cert_file", Feature::Tls),
+            ("smtpd_enforce_tls", Feature::Tls),
+            ("tls_ssl_options", Feature::Tls),
+            ("smtp_sasl_tls_security_options", Feature::Sasl),
+            ("broken_sasl_auth_clients", Feature::Sasl),
+            ("smtpd_sender_login_maps", Feature::Sasl),
+            ("milter_default_action", Feature::Milter),
+            ("non_smtpd_milters", Feature::Milter),
+            ("smtpd_policy_service_timeout", Feature::Policy),
+            ("smtpd_proxy_filter", Feature::ProxyFilter),
+            ("unverified_recipient_reject_code", Feature::Verify),
+            ("virtual_uid_maps", Feature::Virtual),
+            ("smtp_header_checks", Feature::ClientRewriting),
+            ("postscreen_access_list", Feature::Postscreen),
+            ("strict_smtputf8", Feature::Utf8),
+        ] {
+            assert_eq!(Feature::of_parameter(crate::find(name).unwrap()), feature, "{name}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Tables that settings name: types that are not there yet, types that are none, and files that are missing.
+
+use std::path::Path;
+
+use crate::entry::Kind;
+use crate::report::feature::Feature;
+use crate::report::missing::Missing;
+use crate::report::{Finding, Report, Said};
+use crate::restrictions::LISTS;
+
+/// The types of tables that there are, in the order of `postconf -m`; a test of the crate that opens them holds both to
+/// the same.
+pub const TYPES: [&str; 11] =
+    ["btree", "cidr", "environ", "fail", "hash", "inline", "lmdb", "pcre", "regexp", "static", "texthash"];
+
+/// The types that Postfix has, and that are not there yet.
+const ABSENT: [&str; 19] = [
+    "cdb",
+    "dbm",
+    "internal",
+    "ldap",
+    "memcache",
+    "mongodb",
+    "mysql",
+    "netinfo",
+    "nis",
+    "nisplus",
+    "pgsql",
+    "pipemap",
+    "randmap",
+    "sdbm",
+    "socketmap",
+    "sqlite",
+    "tcp",
+    "unionmap",
+    "unix",
+];
+
+/// Types whose names are also those of other things in lists.
+const AMBIGUOUS: [&str; 3] = ["internal", "tcp", "unix"];
+
+/// Ends of names of parameters that take nothing but tables.
+const OF_TABLES: [&str; 4] = ["_maps", "_checks", "_database", "_map"];
+
+/// The users of the system, which need no table here.
+const USERS: [&str; 2] = ["unix:passwd.byname", "proxy:unix:passwd.byname"];
+
+/// A table as a setting names it.
+struct Named<'a> {
+    said: &'a Said,
+    text: String,
+    /// The setting takes nothing else.
+    certain: bool,
+}
+
+impl Named<'_> {
+    /// Type and name, without `proxy:`.
+    fn split(&self) -> Option<(&str, &str)> {
+        self.text.strip_prefix("proxy:").unwrap_or(&self.text).split_once(':')
+    }
+
+    fn finding(&self, why: &str) -> Finding {
+        Finding { place: self.said.place.clone(), text: format!("{}: {}: {why}", self.said.name, self.text) }
+    }
+}
+
+impl Report<'_> {
+    /// Tables whose types nobody knows, and those whose files are not there.
+    pub(super) fn wrong_tables(&self) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for table in self.tables() {
+            let Some((kind, name)) = table.split() else {
+                if table.certain {
+                    found.push(table.finding("expecting \"type:name\" form"));
+                }
+                continue;
+            };
+            let is_known = TYPES.contains(&kind) || ABSENT.contains(&kind);
+            if table.certain && !is_known {
+                found.push(table.finding(&format!("unsupported dictionary type: {kind}")));
+            } else if let Some(why) = missing_file(kind, name) {
+                found.push(table.finding(&why));
+            }
+        }
+        found
+    }
+
+    /// Tables of types that are not there yet.
+    pub(super) fn missing_tables(&self) -> Vec<Missing> {
+        let absent = |table: &Named<'_>| {
+            let (kind, _) = table.split()?;
+            let kind = ABSENT.into_iter().find(|known| *known == kind)?;
+            let is_table = table.certain || !AMBIGUOUS.contains(&kind);
+            let feature = Feature::Tables(kind);
+            let (place, what) = (table.said.place.clone(), table.said.name.clone());
+            is_table.then_some(Missing { feature, place, what, demands: true })
+        };
+        self.tables().iter().filter_map(absent).collect()
+    }
+
+    /// The tables of settings that have an effect.
+    fn tables(&self) -> Vec<Named<'_>> {
+        let mut tables: Vec<Named<'_>> = Vec::new();
+        for said in &self.said {
+            let Some(entry) = said.entry().filter(|entry| entry.implemented && !entry.legacy) else { continue };
+            if LISTS.contains(&entry.name) {
+                continue;
+            }
+            let only_tables = OF_TABLES.iter().any(|end| said.name.ends_with(end));
+            if entry.kind != Kind::List && !only_tables {
+                continue;
+            }
+            let tables_of = said.items().into_iter().filter(|item| !USERS.contains(item)).map(|item| {
+                let text = item.trim_start_matches('!').to_owned();
+                Named { said, certain: only_tables, text }
+            });
+            tables.extend(tables_of.filter(|table| only_tables || is_table(table)));
+        }
+        let of_restrictions = self.tables_of_restrictions().into_iter();
+        tables.extend(of_restrictions.map(|(said, text)| Named { said, text, certain: true }));
+        tables
+    }
+}
+
+/// Whether an item of a list is a table beyond doubt.
+fn is_table(item: &Named<'_>) -> bool {
+    item.split().is_some_and(|(kind, name)| {
+        let is_file = name.starts_with('/') || name.starts_with('{');
+        is_file && TYPES.contains(&kind) || ABSENT.contains(&kind) && !AMBIGUOUS.contains(&kind)
+    })
+}
+
+/// Why a table of files cannot be opened, if its files are not there.
+fn missing_file(kind: &str, name: &str) -> Option<String> {
+    if !name.starts_with('/') {
+        return None;
+    }
+    let is_there = |path: &str| Path::new(path).exists();
+    let index = format!("{name}.lmdb");
+    match kind {
+        "lmdb" if !is_there(&index) => Some(format!("there is no {index}; run \"postmap {kind}:{name}\"")),
+        "hash" | "btree" if !is_there(&index) && !is_there(name) => {
+            Some(format!("there is neither {index} nor {name}"))
+        }
+        "texthash" | "cidr" | "pcre" | "regexp" if !is_there(name) => Some(format!("there is no {name}")),
+        _ => None,
+    }
+}

@@ -1,0 +1,141 @@
+//! Sentences about whole files, as an operator reads them.
+
+use super::*;
+
+fn sentences(main_cf: &str, master_cf: &str) -> Vec<String> {
+    let config = Config::parse(main_cf.as_bytes(), Path::new("/c"), &[]).unwrap();
+    let file = Path::new("/c/master.cf");
+    let master = MasterCf::parse(master_cf.as_bytes(), file, &config).unwrap();
+    let absent = ["pipe", "virtual", "verify", "tlsmgr", "flush", "proxymap", "scache", "spawn", "smptd"];
+    let has_program = |program: &str| !absent.contains(&program);
+    Report::new(&config, (file, master_cf.as_bytes()), &master, &has_program).sentences()
+}
+
+const SERVICES: &str = "bounce unix - - n - 0 bounce\ncleanup unix n - n - 0 cleanup\ndefer unix - - n - 0 bounce\n\
+    qmgr unix n - n 300 1 qmgr\nrewrite unix - - n - - trivial-rewrite\ntrace unix - - n - 0 bounce\n\
+    smtp unix - - n - - smtp\nrelay unix - - n - - smtp\nlocal unix - n n - - local\n";
+
+/// A level at which nothing is as it was.
+fn told(main_cf: &str, master_cf: &str) -> Vec<String> {
+    sentences(&format!("{main_cf}compatibility_level = 3.11\n"), &format!("{SERVICES}{master_cf}"))
+}
+
+#[test]
+fn what_works_is_not_told() {
+    let main_cf = "myhostname = mx.example.test\nmua = permit\nvirtual_mailbox_maps = inline:{a=b}\n\
+        smtp_destination_recipient_limit = 1\nlmtp_destination_concurrency_limit = 1\n\
+        smtpd_client_restrictions = permit_mynetworks, reject_unknown_client_hostname\n\
+        debugger_command = PATH=/bin; gdb\nproxy_read_maps = $virtual_alias_maps\nvirtual_uid_maps = static:5000\n\
+        virtual_transport = lmtp:unix:private/dovecot\nvirtual_mailbox_domains = example.test\nbiff = no\n\
+        milter_protocol = 6\nsmtpd_sasl_path = private/auth\nunverified_sender_reject_code = 550\n\
+        local_recipient_maps = proxy:unix:passwd.byname $alias_maps\nalias_maps = inline:{a=b}\n";
+    let master = "smtp inet n - n - - smtpd\n -o smtpd_helo_restrictions=$mua\nlmtp unix - - n - - lmtp -v\n\
+        scache unix - - n - 1 scache\nproxymap unix - - n - - proxymap\n";
+    assert_eq!(told(main_cf, master), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_wrong_is_told_once_with_file_and_line_and_before_what_is_missing() {
+    let main_cf = "smtpd_tls_auth_only = yes\nmydestination = one\nmydestination = two\nrelay_domains = $nosuch\n\
+        relayhost = [relay.example]:587 # mine\nmydistination = x\nhopcount_limit = 5x\n\
+        smtpd_helo_restrictions = reject_nonsense,\n  check_client_access\nother_time_limit = 3600\n";
+    let master = "smtp inet n - n - - smtpd\n  -o smtpd_helo_restricctions=permit -o myorigin=$mua\n\
+        submission inet n - n - - smptd\npickup unix n - n 60 1 pickup -v\n";
+    assert_eq!(
+        told(main_cf, master),
+        [
+            "/c/main.cf, line 3: overriding earlier entry: mydestination=one",
+            "/c/main.cf, line 4: undefined parameter: nosuch",
+            "/c/main.cf, line 5: #comment after other text is not allowed: # mine...",
+            "/c/main.cf, line 6: unused parameter: mydistination=x (did you mean mydestination?)",
+            "/c/main.cf, line 7: bad numerical configuration: hopcount_limit = 5x",
+            "/c/main.cf, line 8: smtpd_helo_restrictions: restriction check_client_access: bad argument \"\": need \
+             maptype:mapname",
+            "/c/main.cf, line 8: smtpd_helo_restrictions: unknown smtpd restriction: \"reject_nonsense\"",
+            "/c/main.cf, line 10: unused parameter: other_time_limit=3600",
+            "/c/master.cf, line 10: undefined parameter: mua",
+            "/c/master.cf, line 10: unused parameter: smtpd_helo_restricctions=permit (did you mean \
+             smtpd_helo_restrictions?)",
+            "/c/master.cf, line 12: service submission (inet) is not started: program smptd does not exist",
+            "/c/master.cf, line 13: service pickup: -v has no effect on pickup",
+            "TLS is not there yet: smtpd_tls_auth_only (main.cf line 1)",
+        ]
+    );
+}
+
+#[test]
+fn what_is_missing_is_one_sentence_a_feature() {
+    let main_cf = "smtpd_tls_cert_file = /x\nsmtpd_tls_key_file = /y\nsmtpd_tls_loglevel = 1\nx = 1\n\
+        smtpd_tls_security_level = may\nsmtp_tls_security_level = encrypt\nmyorigin = $x\n";
+    let master = "smtps inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\ntlsmgr unix - - n 1000? 1 tlsmgr\n";
+    assert_eq!(
+        told(main_cf, master),
+        ["TLS is not there yet: 6 settings, main.cf lines 1-3, 5, 6; master.cf line 10; smtp_tls_security_level \
+             (main.cf line 6), smtpd_tls_wrappermode (master.cf line 10): mail is refused, or waits, where they demand it",]
+    );
+}
+
+#[test]
+fn tables_and_restrictions_that_are_not_there_are_named() {
+    let main_cf = "virtual_mailbox_domains = mysql:/a.cf\nvirtual_transport = relay\nalias_maps = inline:{a=b}, ldap:/b.cf\n\
+        virtual_mailbox_maps = proxy:mysql:/c.cf\ntransport_maps = hassh:/d, hash:/no/such\n\
+        smtpd_recipient_restrictions = reject_unverified_recipient, reject_sender_login_mismatch,\n\
+        \x20 check_policy_service inet:127.0.0.1:10023, check_ccert_access hash:/e, check_sender_access tcp:[::1]:5\n\
+        unverified_recipient_reject_code = 550\n";
+    let found = told(main_cf, "");
+    assert_eq!(
+        found,
+        [
+            "/c/main.cf, line 5: transport_maps: hash:/no/such: there is neither /no/such.lmdb nor /no/such",
+            "/c/main.cf, line 5: transport_maps: hassh:/d: unsupported dictionary type: hassh",
+            "TLS is not there yet: check_ccert_access hash:/e (main.cf line 6)",
+            "Access policy delegation is not there yet: check_policy_service inet:127.0.0.1:10023 (main.cf line 6); \
+             their default_action is what they answer",
+            "ldap: tables are not there yet: alias_maps (main.cf line 3); every look-up fails, and mail that needs it \
+             is refused for now, or waits",
+            "mysql: tables are not there yet: virtual_mailbox_domains (main.cf line 1), virtual_mailbox_maps (main.cf \
+             line 4); every look-up fails, and mail that needs it is refused for now, or waits",
+            "tcp: tables are not there yet: smtpd_recipient_restrictions (main.cf line 6); every look-up fails, and \
+             mail that needs it is refused for now, or waits",
+            "Address verification is not there yet: reject_unverified_recipient (main.cf line 6), \
+             unverified_recipient_reject_code (main.cf line 8); they refuse for now",
+        ]
+    );
+}
+
+#[test]
+fn ways_that_lead_nowhere_are_told_and_those_to_absent_programs_too() {
+    let main_cf = "virtual_mailbox_domains = example.test\nvirtual_transport = dovecot\nvirtual_uid_maps = static:8\n\
+        local_transport = virtual\ndefault_transport = nosuch:[1.2.3.4]\nrelay_domains =\nrelay_transport = gone\n";
+    let master = "dovecot unix - n n - - pipe flags=R user=x argv=/bin/x\nvirtual unix - n n - - virtual\n\
+        uucp unix - n n - - pipe flags=R user=x argv=/bin/x\nflush unix n - n 1000? 0 flush\n";
+    assert_eq!(
+        told(main_cf, master),
+        [
+            "/c/main.cf, line 5: default_transport = nosuch:[1.2.3.4]: mail waits, for /c/master.cf has no service nosuch",
+            "Delivery to commands, pipe(8), is not there yet: virtual_transport = dovecot (main.cf line 2), service \
+             dovecot (master.cf line 10); mail for them waits",
+            "The virtual(8) delivery agent is not there yet: virtual_uid_maps (main.cf line 3), local_transport = \
+             virtual (main.cf line 4), service virtual (master.cf line 11); mail for them waits",
+            "/c/master.cf: services that nothing here asks for are not started, for their programs are not there yet: \
+             uucp, flush (master.cf lines 12, 13)",
+        ]
+    );
+}
+
+#[test]
+fn an_old_level_is_one_line_and_a_server_without_protection_is_told() {
+    let master = format!("{}smtp inet n - n - - smtpd\n", SERVICES.replace("- - n", "- - -"));
+    let found = sentences("inet_protocols = all\n", &master);
+    let chroot =
+        "/c/master.cf: using backwards-compatible default setting chroot=y for 6 services (master.cf lines 1, 3, 5-8)";
+    assert!(found.contains(&chroot.to_owned()), "{found:#?}");
+    assert!(found[0].starts_with("/c/master.cf, line 10: smtpd will not run: in parameter"), "{found:#?}");
+}
+
+#[test]
+fn services_that_all_mail_needs_and_that_are_missing_are_told() {
+    let found = sentences("compatibility_level = 3.11\n", "smtp unix - - n - - smtp\nlocal unix - n n - - local\n");
+    assert_eq!(found.len(), 5, "{found:#?}");
+    assert!(found[0].ends_with("service bounce is missing (bounce_service_name): no mail is handled without it"));
+}
