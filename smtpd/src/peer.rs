@@ -98,7 +98,8 @@ impl Peer {
             logging::warning!("numeric hostname: {}", text::printable(name.as_bytes()));
             return peer;
         }
-        if !net::hostname::is_valid(name.as_bytes()) {
+        if let Err(error) = net::hostname::check(name.as_bytes()) {
+            logging::warning!("{error}");
             return peer;
         }
         peer.reverse_name.clone_from(&name);

@@ -53,6 +53,8 @@ enum Command {
     },
     /// Every scenario on C Postfix, unpacked below target/
     Oracle(oracle::Options),
+    /// Write the outcomes in crates/scenarios/answers again, as Postfix 3.11 has them
+    Record,
     /// The laws of every parser of outside bytes, under libFuzzer
     Fuzz(fuzz::Options),
     /// Check the rules of the source that the compiler does not know
@@ -85,6 +87,7 @@ impl Command {
             Command::Send(options) => send::run(&options),
             Command::Test { filter } => test::all(filter.as_deref()),
             Command::Oracle(options) => oracle::run(&options),
+            Command::Record => oracle::record(),
             Command::Fuzz(options) => fuzz::run(&options),
             Command::Tidy => tidy::run(),
             Command::Docs => docs::run(),

@@ -64,6 +64,23 @@ pub enum LookupFault {
     NullMx,
 }
 
+impl LookupFault {
+    /// The fault in the words of the name service.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::NotFound => "Host not found",
+            Self::NoData => "Host found but no data record of requested type",
+            Self::TryAgain => "Host not found, try again",
+            Self::NonRecoverable => "Non-recoverable error",
+            Self::Malformed | Self::InvalidData => "Malformed or unexpected name server reply",
+            Self::Loop => "Name server loop",
+            Self::InvalidName => "invalid host or domain name",
+            Self::NullMx => "Domain does not accept mail (nullMX)",
+        }
+    }
+}
+
 /// A look-up that gave nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookupError {
@@ -101,16 +118,7 @@ impl LookupError {
     /// The fault in the words of the name service.
     #[must_use]
     pub fn reason(&self) -> &'static str {
-        match self.fault {
-            LookupFault::NotFound => "Host not found",
-            LookupFault::NoData => "Host found but no data record of requested type",
-            LookupFault::TryAgain => "Host not found, try again",
-            LookupFault::NonRecoverable => "Non-recoverable error",
-            LookupFault::Malformed | LookupFault::InvalidData => "Malformed or unexpected name server reply",
-            LookupFault::Loop => "Name server loop",
-            LookupFault::InvalidName => "invalid host or domain name",
-            LookupFault::NullMx => "Domain does not accept mail (nullMX)",
-        }
+        self.fault.reason()
     }
 
     /// The fault in the words of getaddrinfo(3), for texts about the system's resolver.

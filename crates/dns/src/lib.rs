@@ -21,6 +21,5 @@ pub use error::{LookupError, LookupFault, RecordType};
 pub use hosts::Hosts;
 pub use message::understood;
 pub use resolv_conf::{ResolvConf, ResolvConfError, Surroundings};
-pub(crate) use resolver::reverse_name;
 pub use resolver::{MailExchanger, MailExchangers, Resolver};
 pub use system::Places;

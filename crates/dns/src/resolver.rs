@@ -132,30 +132,7 @@ impl Resolver {
     /// # Errors
     /// See [`LookupFault`].
     pub async fn addresses(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
-        if !self.protocols.has(family) {
-            return Err(LookupError::new(name, family.into(), LookupFault::NoData));
-        }
-        // no-aaaa: whether the name exists is still to be known.
-        if family == Family::V6 && self.conf().no_aaaa {
-            let known = self.lookup(name, RecordType::A, |data| of_family(data, Family::V4)).await;
-            let fault = known.err().map_or(LookupFault::NoData, |error| error.fault);
-            return Err(LookupError::new(name, RecordType::Aaaa, fault));
-        }
-        self.lookup(name, family.into(), |data| of_family(data, family)).await
-    }
-
-    /// The PTR names of an address, without final dot.
-    ///
-    /// # Errors
-    /// See [`LookupFault`].
-    pub async fn reverse(&self, address: IpAddr) -> Result<Vec<String>, LookupError> {
-        let name = reverse_name(address);
-        let pick = |data: &Data| match data {
-            Data::Pointer(target) => Some(((), target.clone())),
-            _ => None,
-        };
-        let found = self.lookup(&name, RecordType::Ptr, pick).await?;
-        Ok(found.into_iter().map(|((), target)| target.to_string()).collect())
+        self.of_one_family(name, family).await.map_err(Lost::told)
     }
 
     /// The answers of a list in the name service: always IPv4, whatever protocols mail uses (RFC 5782 2.3).
@@ -219,14 +196,46 @@ impl Resolver {
         if kept.is_empty() { Err(LookupError::new(owner, record_type, LookupFault::InvalidData)) } else { Ok(kept) }
     }
 
-    /// One question, with every alias followed.
+    /// One question, with every alias followed. What is wrong with the answers is told.
     async fn lookup<T>(
         &self,
         name: &str,
         record_type: RecordType,
         pick: impl Fn(&Data) -> Option<T>,
     ) -> Result<Vec<T>, LookupError> {
-        let failed = |kind| LookupError::new(name, record_type, kind);
+        self.followed(name, record_type, pick).await.map_err(Lost::told)
+    }
+
+    /// The addresses of a name in one family for the system's resolver, which says nothing of what is wrong with answers.
+    pub(crate) async fn addresses_untold(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
+        self.of_one_family(name, family).await.map_err(|lost| lost.error)
+    }
+
+    /// The same for the names of an address, by its name in DNS.
+    pub(crate) async fn reverse_untold(&self, name: &str) -> Result<Vec<Name>, LookupError> {
+        self.followed(name, RecordType::Ptr, of_pointer).await.map_err(|lost| lost.error)
+    }
+
+    async fn of_one_family(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, Lost> {
+        if !self.protocols.has(family) {
+            return Err(Lost::silently(LookupError::new(name, family.into(), LookupFault::NoData)));
+        }
+        // no-aaaa: whether the name exists is still to be known.
+        if family == Family::V6 && self.conf().no_aaaa {
+            let known = self.followed(name, RecordType::A, |data| of_family(data, Family::V4)).await;
+            let fault = known.err().map_or(LookupFault::NoData, |lost| lost.error.fault);
+            return Err(Lost::silently(LookupError::new(name, RecordType::Aaaa, fault)));
+        }
+        self.followed(name, family.into(), |data| of_family(data, family)).await
+    }
+
+    async fn followed<T>(
+        &self,
+        name: &str,
+        record_type: RecordType,
+        pick: impl Fn(&Data) -> Option<T>,
+    ) -> Result<Vec<T>, Lost> {
+        let failed = |kind| Lost::silently(LookupError::new(name, record_type, kind));
         if !net::hostname::is_valid(name.as_bytes()) {
             return Err(failed(LookupFault::InvalidName));
         }
@@ -235,7 +244,7 @@ impl Resolver {
             let of_target = |kind| match step {
                 0 => failed(kind),
                 // What the alias leads to is what is not there.
-                _ => LookupError::new(&target.to_string(), record_type, kind),
+                _ => Lost::silently(LookupError::new(&target.to_string(), record_type, kind)),
             };
             let answer = self.servers.ask(&target, record_type).await.map_err(of_target)?;
             let records = answer.records().map_err(|_| of_target(LookupFault::Malformed))?;
@@ -246,16 +255,41 @@ impl Resolver {
                 answer::Answer::Alias(next) => {
                     let text = next.to_string();
                     if let Err(error) = net::hostname::check(text.as_bytes()) {
-                        logging::warning!("{error}");
-                        logging::warning!("malformed domain name in resource data of CNAME record for {name}: {text}");
-                        return Err(failed(LookupFault::InvalidData));
+                        let malformed =
+                            format!("malformed domain name in resource data of CNAME record for {name}: {text}");
+                        let warnings = vec![error.to_string(), malformed];
+                        return Err(Lost { warnings, ..failed(LookupFault::InvalidData) });
                     }
                     target = next;
                 }
             }
         }
-        logging::warning!("dns_lookup: Name server loop for {name}");
-        Err(failed(LookupFault::Loop))
+        let warnings = vec![format!("dns_lookup: Name server loop for {name}")];
+        Err(Lost { warnings, ..failed(LookupFault::Loop) })
+    }
+}
+
+/// A look-up that gave nothing, and what is to be said about its answers.
+struct Lost {
+    error: LookupError,
+    warnings: Vec<String>,
+}
+
+impl Lost {
+    fn silently(error: LookupError) -> Self {
+        Self { error, warnings: Vec::new() }
+    }
+
+    fn told(self) -> LookupError {
+        self.warnings.iter().for_each(|warning| logging::warning!("{warning}"));
+        self.error
+    }
+}
+
+fn of_pointer(data: &Data) -> Option<Name> {
+    match data {
+        Data::Pointer(target) => Some(target.clone()),
+        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Look-ups as the system's resolver does them: where nsswitch.conf(5) says, with the search list of resolv.conf(5).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use net::Family;
@@ -61,33 +61,56 @@ impl Resolver {
     /// # Errors
     /// See [`LookupFault`].
     pub async fn native_addresses(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
-        if !self.protocols().has(family) {
-            return Err(LookupError::new(name, family.into(), LookupFault::NoData));
+        self.native_family(name, family).await.map_err(|missing| missing.as_error(name, family))
+    }
+
+    /// The addresses of a name in every family that mail uses, those of IPv4 first, as the system's resolver has them when it
+    /// is asked for both at once.
+    ///
+    /// # Errors
+    /// There are none in any family.
+    pub async fn native_hosts(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
+        let used: Vec<Family> =
+            [Family::V4, Family::V6].into_iter().filter(|family| self.protocols().has(*family)).collect();
+        let (Some(first), Some(second)) = (used.first().copied(), used.get(1).copied()) else {
+            return self.native_addresses(name, used.first().copied().unwrap_or(Family::V4)).await;
+        };
+        match tokio::join!(self.native_family(name, first), self.native_family(name, second)) {
+            (Err(one), Err(other)) => Err(one.with(other).as_error(name, first)),
+            (one, other) => Ok([one, other].into_iter().flatten().flatten().collect()),
         }
-        let mut error = LookupError::new(name, family.into(), LookupFault::NotFound);
+    }
+
+    async fn native_family(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, Missing> {
+        if !self.protocols().has(family) {
+            return Err(Missing::NoData);
+        }
+        if let Some(address) = numeric(name) {
+            return if Family::of(address) == family { Ok(vec![address]) } else { Err(Missing::NoData) };
+        }
+        let mut missing = Missing::Name;
         for place in &self.places().0 {
             match place {
                 Place::Files => {
                     if let Some(found) = self.hosts().addresses(name, family) {
-                        let none = || Err(LookupError::new(name, family.into(), LookupFault::NoData));
-                        return if found.is_empty() { none() } else { Ok(found) };
+                        return if found.is_empty() { Err(Missing::NoData) } else { Ok(found) };
                     }
                 }
                 Place::Dns => match self.searched(name, family).await {
                     Ok(found) => return Ok(found),
-                    Err(failed) => error = failed,
+                    Err(failed) => missing = failed,
                 },
             }
         }
-        Err(error)
+        Err(missing)
     }
 
-    /// The name of an address as the system's resolver has it.
+    /// The name of an address as the system's resolver has it; `.` if that is the root.
     ///
     /// # Errors
     /// See [`LookupFault`].
     pub async fn native_name(&self, address: IpAddr) -> Result<String, LookupError> {
-        let reversed = crate::reverse_name(address);
+        let reversed = crate::resolver::reverse_name(address);
         let mut error = LookupError::new(&reversed, crate::RecordType::Ptr, LookupFault::NotFound);
         for place in &self.places().0 {
             match place {
@@ -96,12 +119,15 @@ impl Resolver {
                         return Ok(name);
                     }
                 }
-                Place::Dns => match self.reverse(address).await {
-                    Ok(names) => match names.into_iter().next() {
-                        Some(name) => return Ok(name),
-                        None => error.fault = LookupFault::NoData,
+                Place::Dns => match self.reverse_untold(&reversed).await {
+                    Ok(names) => match names.first() {
+                        Some(name) if name.is_root() => return Ok(".".to_owned()),
+                        Some(name) if is_host(&name.to_string()) => return Ok(name.to_string()),
+                        // What can be the name of no host is passed over.
+                        _ => error.fault = LookupFault::NotFound,
                     },
-                    Err(failed) => error = failed,
+                    Err(failed) if failed.fault == LookupFault::TryAgain => error = failed,
+                    Err(failed) => error.fault = Missing::of(&failed, &reversed).fault(),
                 },
             }
         }
@@ -110,20 +136,102 @@ impl Resolver {
 
     /// DNS with the search list. What is temporary counts more than what is final, and what is known of the name itself more
     /// than a domain that was only guessed.
-    async fn searched(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
-        let mut error = LookupError::new(name, family.into(), LookupFault::NotFound);
+    async fn searched(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, Missing> {
+        let mut missing = Missing::Name;
         for candidate in candidates(name, self.conf()) {
-            match self.addresses(&candidate, family).await {
+            match self.addresses_untold(&candidate, family).await {
                 Ok(found) => return Ok(found),
-                Err(failed) if failed.is_temporary() => return Err(LookupError { name: name.to_owned(), ..failed }),
-                Err(failed) if candidate == name || failed.fault == LookupFault::NoData => {
-                    error = LookupError { name: name.to_owned(), ..failed };
-                }
-                Err(_) => {}
+                Err(failed) => match Missing::of(&failed, &candidate) {
+                    Missing::ForNow => return Err(Missing::ForNow),
+                    found if candidate == name || found == Missing::NoData => missing = found,
+                    _ => {}
+                },
             }
         }
-        Err(error)
+        Err(missing)
     }
+}
+
+/// Why the system's resolver has no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missing {
+    /// There is no such name.
+    Name,
+    /// The name has no address in this family.
+    NoData,
+    /// What the name is an alias for has no address in this family.
+    NoDataOfAlias,
+    /// Perhaps later.
+    ForNow,
+}
+
+impl Missing {
+    /// Of an answer of DNS about `asked`. A refusal to understand the question is no hope for later, and a circle of aliases is
+    /// an alias for nothing.
+    fn of(error: &LookupError, asked: &str) -> Missing {
+        match error.fault {
+            LookupFault::TryAgain | LookupFault::Malformed => Missing::ForNow,
+            LookupFault::Loop => Missing::NoDataOfAlias,
+            LookupFault::NoData if error.name == asked.strip_suffix('.').unwrap_or(asked) => Missing::NoData,
+            LookupFault::NoData => Missing::NoDataOfAlias,
+            LookupFault::NotFound
+            | LookupFault::NonRecoverable
+            | LookupFault::InvalidData
+            | LookupFault::InvalidName
+            | LookupFault::NullMx => Missing::Name,
+        }
+    }
+
+    /// Both families together: that the name exists is known when one says so and the other does not deny it; two aliases for
+    /// nothing are no name.
+    fn with(self, other: Missing) -> Missing {
+        match (self, other) {
+            (Missing::NoData, Missing::NoData | Missing::NoDataOfAlias | Missing::ForNow) => Missing::NoData,
+            (Missing::NoDataOfAlias | Missing::ForNow, Missing::NoData) => Missing::NoData,
+            (Missing::ForNow, _) | (_, Missing::ForNow) => Missing::ForNow,
+            _ => Missing::Name,
+        }
+    }
+
+    fn fault(self) -> LookupFault {
+        match self {
+            Missing::Name => LookupFault::NotFound,
+            Missing::NoData | Missing::NoDataOfAlias => LookupFault::NoData,
+            Missing::ForNow => LookupFault::TryAgain,
+        }
+    }
+
+    fn as_error(self, name: &str, family: Family) -> LookupError {
+        LookupError::new(name, family.into(), self.fault())
+    }
+}
+
+fn is_host(name: &str) -> bool {
+    net::hostname::is_valid(name.as_bytes()) || numeric(name).is_some()
+}
+
+/// A name that is an address, in any form that the system's resolver takes for one: inet_aton(3), and IPv6 as in RFC 4291.
+fn numeric(name: &str) -> Option<IpAddr> {
+    name.parse::<Ipv6Addr>().map(IpAddr::from).ok().or_else(|| aton(name).map(IpAddr::from))
+}
+
+/// One to four numbers, decimal, octal or hexadecimal, of which the last one fills what the others leave.
+fn aton(text: &str) -> Option<Ipv4Addr> {
+    let number = |word: &str| {
+        let (digits, radix) = match word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")) {
+            Some(digits) => (digits, 16),
+            None if word.len() > 1 && word.starts_with('0') => (&word[1..], 8),
+            None => (word, 10),
+        };
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| char::from(byte).is_digit(radix));
+        is_number.then(|| u32::from_str_radix(digits, radix).ok()).flatten()
+    };
+    let numbers = text.split('.').map(number).collect::<Option<Vec<u32>>>().filter(|numbers| numbers.len() <= 4)?;
+    let (last, others) = numbers.split_last()?;
+    let bits = 32 - 8 * u32::try_from(others.len()).ok()?;
+    let fits = others.iter().all(|number| *number < 256) && u64::from(*last) < 1u64 << bits;
+    let high = others.iter().enumerate().map(|(at, number)| number << (24 - 8 * at)).sum::<u32>();
+    fits.then(|| Ipv4Addr::from(high | last))
 }
 
 /// The names that are tried for a name, in their order: with ndots dots as it is first, else as it is last. A final dot
@@ -157,6 +265,49 @@ mod tests {
         assert_eq!(names("n", &format!("{search}options no-tld-query")), ["n.a.test", "n.b.test"]);
         assert_eq!(names("n.x.", search), ["n.x"]);
         assert_eq!(names("n", ""), ["n"]);
+    }
+
+    #[test]
+    fn what_the_system_takes_for_an_address_is_one() {
+        for (text, expected) in [
+            ("192.0.2.1", Some("192.0.2.1")),
+            ("123", Some("0.0.0.123")),
+            ("1.2.3", Some("1.2.0.3")),
+            ("1.256", Some("1.0.1.0")),
+            ("0x7f.1", Some("127.0.0.1")),
+            ("010.0.0.1", Some("8.0.0.1")),
+            ("4294967295", Some("255.255.255.255")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("4294967296", None),
+            ("1.2.3.256", None),
+            ("256.1.1.1", None),
+            ("1.2.3.4.5", None),
+            ("1.2.3.4.", None),
+            ("08", None),
+            ("0x", None),
+            ("+1", None),
+            ("1..2", None),
+            ("", None),
+        ] {
+            assert_eq!(numeric(text), expected.map(|text| text.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_one_family_knows_exists() {
+        use Missing::{ForNow, Name, NoData, NoDataOfAlias};
+        for (one, other, both) in [
+            (Name, Name, Name),
+            (ForNow, ForNow, ForNow),
+            (ForNow, NoData, NoData),
+            (NoData, ForNow, NoData),
+            (NoData, NoData, NoData),
+            (NoDataOfAlias, NoDataOfAlias, Name),
+            (ForNow, Name, ForNow),
+            (Name, NoData, Name),
+        ] {
+            assert_eq!(one.with(other), both);
+        }
     }
 
     #[test]

@@ -98,6 +98,14 @@ pub enum Class {
     Default,
 }
 
+impl Class {
+    /// Mail ends here: it is neither relayed nor sent to where DNS says.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Class::Local | Class::VirtualAlias | Class::VirtualMailbox)
+    }
+}
+
 /// How long an answer may be used again: tables change behind the server's back.
 const MAX_AGE: Duration = Duration::from_secs(1);
 /// Answers that are remembered.

@@ -8,7 +8,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Types of records that can be served and that questions are noted by.
-const TYPES: [(&str, u16); 7] = [("A", 1), ("NS", 2), ("CNAME", 5), ("PTR", 12), ("MX", 15), ("TXT", 16), ("AAAA", 28)];
+const TYPES: [(&str, u16); 7] =
+    [("A", 1), ("NS", 2), ("CNAME", CNAME), ("PTR", 12), ("MX", 15), ("TXT", 16), ("AAAA", 28)];
+
+/// The type of an alias.
+const CNAME: u16 = 5;
 
 /// No type of a record: says that the name's questions fail. RFC 6895 3.1 leaves it to private use.
 const FAIL: u16 = 65_280;
@@ -48,6 +52,8 @@ pub struct Question {
 pub enum Verdict {
     /// The zone has the answer.
     Zone,
+    /// The zone has the answer, and those that its aliases lead to, as from a server that asks others.
+    Recursive,
     /// No records, and this response code (RFC 1035 4.1.1).
     Code(u8),
     /// No answer; a connection is closed.
@@ -183,7 +189,8 @@ impl NameServer {
         };
         let (edns, ad) = (question.get(11) == Some(&1), question.get(3).is_some_and(|flags| flags & 0x20 != 0));
         let verdict = (self.judge)(&Question { text, edns, ad, tcp, earlier });
-        let zone = from_zone(question, &name, kind, end, records)?;
+        let follows = verdict == Verdict::Recursive;
+        let zone = from_zone(question, &name, kind, end, records, follows)?;
         let empty = |flags: u16| {
             let words = [flags, 1, 0, 0, 0].map(u16::to_be_bytes).concat();
             [&question[..2], &words, &question[12..end + 4]].concat()
@@ -197,7 +204,7 @@ impl NameServer {
             Verdict::Silence => return None,
             Verdict::Code(code) => vec![empty(0x8180 | u16::from(code))],
             Verdict::Truncated if !tcp => vec![empty(0x8380)],
-            Verdict::Zone | Verdict::Truncated => vec![zone],
+            Verdict::Zone | Verdict::Recursive | Verdict::Truncated => vec![zone],
             Verdict::Referral => vec![empty(0x8100)],
             Verdict::OtherNumber => vec![changed(|answer| answer[0] ^= 1)],
             Verdict::ForgedFirst => {
@@ -212,26 +219,38 @@ impl NameServer {
     }
 }
 
-/// RFC 1035 4.1: the question again, and the records of its name and type, with their names as a pointer to it.
-fn from_zone(question: &[u8], name: &str, kind: u16, end: usize, records: &[Record]) -> Option<Vec<u8>> {
-    let below = format!(".{name}");
-    let exists = records.iter().any(|(other, ..)| other == name || other.ends_with(&below));
-    let found: Vec<_> = records.iter().filter(|(other, of, _)| other == name && (*of == kind || *of == 5)).collect();
-    let mut answer = question.get(..2)?.to_vec();
-    let fails = records.iter().any(|(other, of, _)| other == name && *of == FAIL);
-    let code = if fails {
-        2
-    } else if exists {
-        0
-    } else {
-        3
+/// RFC 1035 4.1: the question again, and the records of its name and type.
+fn from_zone(question: &[u8], name: &str, kind: u16, end: usize, records: &[Record], follows: bool) -> Option<Vec<u8>> {
+    let (mut found, mut owner): (Vec<&Record>, String) = (Vec::new(), name.to_owned());
+    loop {
+        let of_owner = |of: u16| records.iter().filter(|(other, record, _)| *other == owner && *record == of).collect();
+        let data: Vec<&Record> = of_owner(kind);
+        let aliases: Vec<&Record> = of_owner(CNAME);
+        let alias = aliases.first().filter(|alias| data.is_empty() && !found.contains(alias));
+        found.extend(data);
+        let Some(alias) = alias else { break };
+        found.push(alias);
+        if !follows {
+            break;
+        }
+        owner = name_in(&[&[0; 12], &alias.2[..]].concat())?.0;
+    }
+    let below = format!(".{owner}");
+    let exists = records.iter().any(|(other, ..)| *other == owner || other.ends_with(&below));
+    let fails = records.iter().any(|(other, of, _)| *other == owner && *of == FAIL);
+    let code = match (fails, exists) {
+        (true, _) => 2,
+        (false, true) => 0,
+        (false, false) => 3,
     };
+    let mut answer = question.get(..2)?.to_vec();
     for number in [0x8580 | code, 1, u16::try_from(found.len()).ok()?, 0, 0] {
         answer.extend(number.to_be_bytes());
     }
     answer.extend(question.get(12..end + 4)?);
-    for (_, of, data) in found {
-        answer.extend([0xc0, 12]);
+    for (owner, of, data) in found {
+        // The name of the question again is a pointer to it.
+        answer.extend(if owner == name { vec![0xc0, 12] } else { wire_name(owner) });
         answer.extend(of.to_be_bytes());
         answer.extend([0, 1, 0, 0, 1, 44]);
         answer.extend(u16::try_from(data.len()).ok()?.to_be_bytes());

@@ -1,12 +1,12 @@
 //! permit_mx_backup: mail for a domain that names this system as a mail exchanger, but not as the first.
 
-use std::net::IpAddr;
+use std::sync::Once;
 
 use dns::MailExchanger;
 use dsn::Status;
-use net::Family;
 
 use crate::rejection::Rejection;
+use crate::restriction::domain::may_change;
 use crate::restriction::{Class, Evaluation, Verdict};
 
 /// Mail exchangers of one domain that are looked at.
@@ -15,6 +15,13 @@ const MAX_EXCHANGERS: usize = 100;
 impl Evaluation<'_> {
     /// permit_mx_backup
     pub(super) async fn permit_mx_backup(&mut self) -> Verdict {
+        static TOLD: Once = Once::new();
+        TOLD.call_once(|| {
+            logging::warning!(
+                "support for restriction \"permit_mx_backup\" will be removed from Postfix; instead, specify \
+                 \"relay_domains\""
+            );
+        });
         match self.permit_auth_destination().await {
             Verdict::Dunno => {}
             verdict => return verdict,
@@ -32,7 +39,7 @@ impl Evaluation<'_> {
                 found.truncate(MAX_EXCHANGERS);
                 self.backup(&found).await
             }
-            Err(error) if error.is_temporary() => self.unknown_exchangers(error.reason()),
+            Err(error) if may_change(&error) => self.unknown_exchangers("information", error.reason()),
             Err(_) => Verdict::Dunno,
         }
     }
@@ -40,19 +47,27 @@ impl Evaluation<'_> {
     /// Some exchanger is this system, none of the best ones is, and all of these are in permit_mx_backup_networks.
     async fn backup(&mut self, exchangers: &[MailExchanger]) -> Verdict {
         let Some(best) = exchangers.first().map(|exchanger| exchanger.preference) else { return Verdict::Dunno };
-        let (own, proxies) = (&self.worker.own_addresses, &self.worker.proxy_addresses);
-        let is_us = |address: &IpAddr| net::interfaces::is_own(own, *address) || proxies.contains(address);
         let (mut primary, mut found) = (Vec::new(), false);
         for exchanger in exchangers {
-            let addresses = self.addresses_of(&exchanger.host).await;
-            let is_own = addresses.iter().any(is_us);
-            if exchanger.preference == best {
-                if is_own {
-                    return Verdict::Dunno;
+            let addresses = match self.worker.resolver.native_hosts(&exchanger.host).await {
+                Ok(addresses) => addresses,
+                Err(error) => {
+                    let host = format!("host {}", text::printable(exchanger.host.as_bytes()));
+                    self.unknown_exchangers(&host, error.system_text());
+                    continue;
                 }
-                primary.extend(addresses);
+            };
+            let (own, proxies) = (&self.worker.own_addresses, &self.worker.proxy_addresses);
+            let is_own =
+                addresses.iter().any(|address| net::interfaces::is_own(own, *address) || proxies.contains(address));
+            match exchanger.preference == best {
+                true if is_own => return Verdict::Dunno,
+                true => primary.extend(addresses),
+                false => found = is_own,
             }
-            found |= is_own;
+            if found {
+                break;
+            }
         }
         if !found {
             return Verdict::Dunno;
@@ -74,15 +89,9 @@ impl Evaluation<'_> {
         if primary.is_empty() { Verdict::Dunno } else { Verdict::Permit }
     }
 
-    fn unknown_exchangers(&mut self, reason: &str) -> Verdict {
-        let text = self.text(Class::Recipient, format!("Unable to look up mail exchanger information: {reason}"));
+    /// What is not known of the exchangers may be known later: no final "no" till then.
+    fn unknown_exchangers(&mut self, what: &str, reason: &str) -> Verdict {
+        let text = self.text(Class::Recipient, format!("Unable to look up mail exchanger {what}: {reason}"));
         self.defer_if_reject(Rejection::new(450, Status::new(4, 4, 4), text))
-    }
-
-    async fn addresses_of(&self, host: &str) -> Vec<IpAddr> {
-        let resolver = &self.worker.resolver;
-        let (v4, v6) =
-            tokio::join!(resolver.native_addresses(host, Family::V4), resolver.native_addresses(host, Family::V6));
-        [v4, v6].into_iter().flatten().flatten().collect()
     }
 }

@@ -200,7 +200,7 @@ impl Evaluation<'_> {
 
     /// What the list says of a name, asked once a session.
     async fn answer(&self, name: &str, list: &BlockList) -> Outcome {
-        let query = format!("{}.{}", name.trim_end_matches('.'), list.domain);
+        let query = format!("{name}.{}", list.domain);
         if let Some(known) = self.facts.answers.0.borrow().get(&query) {
             return known.clone();
         }

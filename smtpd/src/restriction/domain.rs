@@ -12,24 +12,59 @@ use crate::worker::Smtpd;
 
 impl Smtpd {
     /// Whether mail can be sent to a domain, as far as the name service knows: it has an MX or an address.
+    ///
+    /// # Errors
+    /// It has none, or says that it takes no mail, whatever addresses it has.
     pub async fn mail_domain(&self, domain: &str) -> Result<(), LookupError> {
-        let first = match self.resolver.mx(domain).await {
-            Ok(_) => return Ok(()),
-            Err(error) if matches!(error.fault, LookupFault::NotFound | LookupFault::NoData) => error,
-            Err(error) => return Err(error),
-        };
-        if first.fault == LookupFault::NotFound {
-            return Err(first);
+        match self.resolver.mx(domain).await {
+            Ok(_) => Ok(()),
+            // An MX that names no host is no reason to look for another way.
+            Err(error) if matches!(error.fault, LookupFault::NullMx | LookupFault::InvalidData) => Err(error),
+            Err(error) => self.address(domain).await.map_err(|other| weightier(error, other)),
         }
-        let mut result = Err(first);
-        for family in [Family::V4, Family::V6] {
-            match self.resolver.addresses(domain, family).await {
-                Ok(_) => return Ok(()),
-                Err(error) if error.is_temporary() => result = Err(error),
-                Err(_) => {}
-            }
+    }
+
+    /// Whether a host has an address, or an MX, which may say that it takes no mail: hosts that only send say so.
+    ///
+    /// # Errors
+    /// It has neither.
+    pub async fn sending_host(&self, name: &str) -> Result<(), LookupError> {
+        let Err(error) = self.address(name).await else { return Ok(()) };
+        match self.resolver.mx(name).await {
+            Ok(_) => Ok(()),
+            Err(other) if other.fault == LookupFault::NullMx && !may_change(&error) => Ok(()),
+            Err(other) => Err(weightier(error, other)),
         }
-        result
+    }
+
+    /// Whether a name has an address.
+    async fn address(&self, name: &str) -> Result<(), LookupError> {
+        let Err(error) = self.resolver.addresses(name, Family::V4).await else { return Ok(()) };
+        let Err(other) = self.resolver.addresses(name, Family::V6).await else { return Ok(()) };
+        Err(weightier(error, other))
+    }
+}
+
+/// Whether the answer may be another one later. A server that does not understand the question has answered.
+pub(super) fn may_change(error: &LookupError) -> bool {
+    matches!(error.fault, LookupFault::TryAgain | LookupFault::Malformed)
+}
+
+/// Of two look-ups that gave nothing the one that says more: what may change comes first, then answers that make no sense.
+fn weightier(one: LookupError, other: LookupError) -> LookupError {
+    let weight = |error: &LookupError| match error.fault {
+        _ if may_change(error) => 2,
+        LookupFault::InvalidData => 1,
+        _ => 0,
+    };
+    if weight(&other) > weight(&one) { other } else { one }
+}
+
+/// What a reply says of a name that has nothing.
+pub(super) fn missing(error: &LookupError, what: &str) -> String {
+    match error.fault {
+        LookupFault::InvalidData => "Malformed DNS server reply".to_owned(),
+        _ => format!("{what} not found"),
     }
 }
 
@@ -57,8 +92,8 @@ impl Evaluation<'_> {
     pub(super) async fn reject_unknown_domain(&mut self, class: Class) -> Verdict {
         let Some(address) = self.name(class).filter(|address| !address.is_empty()) else { return Verdict::Dunno };
         let domain = match self.worker.resolve(self.facts.sender, address).await {
-            // A domain that is delivered to here needs no name server.
-            Ok(resolved) if resolved.class != ipc::rewrite::Class::Default => return Verdict::Dunno,
+            // A domain that is delivered to here needs no name server; one that is relayed to does.
+            Ok(resolved) if resolved.class.is_final() => return Verdict::Dunno,
             Ok(resolved) => address::domain(&resolved.recipient).map(<[u8]>::to_vec),
             Err(_) => return self.server_error(Rejection::temporary_lookup(address)),
         };
@@ -75,12 +110,12 @@ impl Evaluation<'_> {
                 let text = self.text(class, format!("Domain {domain} does not accept mail (nullMX)"));
                 self.reject(Rejection::new(code, status, text))
             }
-            Err(error) if error.is_temporary() => {
+            Err(error) if may_change(&error) => {
                 let text = self.text(class, "Domain not found");
                 self.tempfail(self.worker.settings.unknown_address_tempfail_action, Rejection::new(450, unknown, text))
             }
-            Err(_) => {
-                let text = self.text(class, "Domain not found");
+            Err(error) => {
+                let text = self.text(class, missing(&error, "Domain"));
                 self.reject(Rejection::new(self.worker.settings.codes.unknown_address, unknown, text))
             }
         }

@@ -1,10 +1,10 @@
 //! Restrictions about the name in HELO and EHLO: reject_invalid_helo_hostname, reject_non_fqdn_helo_hostname,
 //! reject_unknown_helo_hostname.
 
-use dns::LookupFault;
 use dsn::Status;
 
 use crate::rejection::Rejection;
+use crate::restriction::domain::{may_change, missing};
 use crate::restriction::{Class, Evaluation, Verdict};
 
 impl Evaluation<'_> {
@@ -12,11 +12,11 @@ impl Evaluation<'_> {
     pub(super) fn reject_invalid_helo(&mut self) -> Verdict {
         let Some(name) = self.facts.helo else { return Verdict::Dunno };
         let text = if name.starts_with('[') {
-            if net::literal::mailhost(without_final_dot(name).as_bytes()).is_some() {
+            if net::literal::mailhost(name.as_bytes()).is_some() {
                 return Verdict::Dunno;
             }
             "invalid ip address"
-        } else if is_address(name) || net::hostname::is_valid(without_final_dot(name).as_bytes()) {
+        } else if is_address(without_final_dot(name)) || net::hostname::is_valid(without_final_dot(name).as_bytes()) {
             return Verdict::Dunno;
         } else {
             "Invalid name"
@@ -42,26 +42,22 @@ impl Evaluation<'_> {
     /// reject_unknown_helo_hostname
     pub(super) async fn reject_unknown_helo(&mut self) -> Verdict {
         let Some(name) = self.facts.helo else { return Verdict::Dunno };
-        if name.starts_with('[') || is_address(name) {
+        if name.starts_with('[') {
             return self.reject_invalid_helo();
         }
-        let name = without_final_dot(name);
-        let codes = &self.worker.settings.codes;
-        let (code, status, text) = match self.worker.mail_domain(name).await {
+        // An address without brackets is a name that DNS does not have.
+        let error = match self.worker.sending_host(name).await {
             Ok(()) => return Verdict::Dunno,
-            Err(error) if error.fault == LookupFault::NullMx => {
-                (550, Status::new(5, 7, 27), format!("Domain {name} does not accept mail (nullMX)"))
-            }
-            Err(error) if error.is_temporary() => {
-                // unknown_helo_hostname_tempfail_action
-                let text = self.text(Class::Helo, "Host not found");
-                let rejection = Rejection::new(450, Status::new(4, 7, 1), text);
-                return self.tempfail(self.worker.settings.unknown_helo_tempfail_action, rejection);
-            }
-            Err(_) => (codes.unknown_hostname, Status::new(4, 7, 1), "Host not found".to_owned()),
+            Err(error) => error,
         };
-        let text = self.text(Class::Helo, text);
-        self.reject(Rejection::new(code, status, text))
+        let text = self.text(Class::Helo, missing(&error, "Host"));
+        if may_change(&error) {
+            // unknown_helo_hostname_tempfail_action
+            let rejection = Rejection::new(450, Status::new(4, 7, 1), text);
+            return self.tempfail(self.worker.settings.unknown_helo_tempfail_action, rejection);
+        }
+        let code = self.worker.settings.codes.unknown_hostname;
+        self.reject(Rejection::new(code, Status::new(4, 7, 1), text))
     }
 }
 

@@ -2,13 +2,15 @@
 //!
 //! Whoever owns a name decides which hosts are behind it: a table may turn mail down or pass, never accept it.
 
+use std::net::IpAddr;
+
+use dns::{LookupError, LookupFault};
 use dsn::Status;
 use lookup::search;
-use net::Family;
 
 use crate::peer::NameStatus;
 use crate::rejection::Rejection;
-use crate::restriction::{AccessTable, Evaluation, Subject, Verdict};
+use crate::restriction::{AccessTable, Class, Evaluation, Subject, Verdict};
 
 /// Which hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,15 +67,17 @@ impl Evaluation<'_> {
         let class = subject.class();
         let Some(whole) = self.name(class).map(<[u8]>::to_vec) else { return Verdict::Dunno };
         let Some(name) = self.host_name(subject) else { return Verdict::Dunno };
-        let found = match literal(&name) {
-            Some(address) => address.map_or(Ok(None), |address| self.address_in(table, address)),
-            None => {
-                let servers = match self.servers(hosts, &name, self.shown_subject(subject)).await {
-                    Some(servers) => servers,
-                    None => return Verdict::Dunno,
-                };
-                self.hosts_in(hosts, subject, &servers, table).await
-            }
+        let found = match (name.starts_with('['), hosts) {
+            // A literal has an address, and is in no zone.
+            (true, Hosts::NameServers) => return Verdict::Dunno,
+            (true, _) => match net::literal::mailhost(name.as_bytes()) {
+                Some(address) => self.address_in(table, address),
+                None => return Verdict::Dunno,
+            },
+            (false, _) => match self.servers(hosts, &name, self.shown_subject(subject)).await {
+                Some(servers) => self.hosts_in(hosts, class, &servers, table).await,
+                None => return Verdict::Dunno,
+            },
         };
         match found {
             Ok(Some(value)) => match self.action(class, table, &whole, &value, depth).await {
@@ -129,7 +133,6 @@ impl Evaluation<'_> {
     /// The names of the hosts; `None` when they cannot be found, which is logged.
     async fn servers(&self, hosts: Hosts, name: &str, shown: String) -> Option<Vec<String>> {
         let resolver = &self.worker.resolver;
-        let name = name.strip_suffix('.').unwrap_or(name);
         match hosts {
             Hosts::Itself => Some(vec![name.to_owned()]),
             Hosts::MailExchangers => match resolver.mx(name).await {
@@ -137,26 +140,23 @@ impl Evaluation<'_> {
                     found.sort_by_key(|exchanger| exchanger.preference);
                     Some(found.into_iter().map(|exchanger| exchanger.host).collect())
                 }
-                Err(error) if error.is_temporary() => {
+                Err(error) if error.fault == LookupFault::NullMx => None,
+                // RFC 5321 5.1: without an MX the name itself is the exchanger.
+                Err(error) if is_absent(&error) => Some(vec![name.to_owned()]),
+                Err(error) => {
                     logging::warning!("Unable to look up MX host for {}: {}", printable(name), error.reason());
                     None
                 }
-                Err(error) if error.fault == dns::LookupFault::NullMx => None,
-                // RFC 5321 5.1: without an MX the name itself is the exchanger.
-                Err(_) => Some(vec![name.to_owned()]),
             },
             Hosts::NameServers => {
                 let mut zone = name;
                 loop {
                     match (resolver.ns(zone).await, zone.split_once('.')) {
                         (Ok(found), _) => return Some(found),
-                        (Err(error), _) if error.is_temporary() => {
-                            logging::warning!("Unable to look up NS host for {}: {}", printable(name), error.reason());
-                            return None;
-                        }
-                        (Err(_), Some((_, parent))) if !parent.is_empty() => zone = parent,
+                        (Err(error), Some((_, parent))) if is_absent(&error) && !parent.is_empty() => zone = parent,
                         (Err(error), _) => {
-                            logging::warning!("Unable to look up NS host for {shown}: {}", error.reason());
+                            let whose = if is_absent(&error) { shown } else { printable(zone) };
+                            logging::warning!("Unable to look up NS host for {whose}: {}", reason(&error));
                             return None;
                         }
                     }
@@ -169,7 +169,7 @@ impl Evaluation<'_> {
     async fn hosts_in(
         &self,
         hosts: Hosts,
-        subject: Subject,
+        class: Class,
         servers: &[String],
         table: &AccessTable,
     ) -> Result<Option<Vec<u8>>, lookup::TableError> {
@@ -180,7 +180,7 @@ impl Evaluation<'_> {
             {
                 return Ok(Some(found.value));
             }
-            for address in self.addresses(hosts, subject, host).await.into_iter().take(MAX_ADDRESSES) {
+            for address in self.addresses(hosts, class, host).await.into_iter().take(MAX_ADDRESSES) {
                 if let Some(value) = self.address_in(table, address)? {
                     return Ok(Some(value));
                 }
@@ -189,41 +189,40 @@ impl Evaluation<'_> {
         Ok(None)
     }
 
-    fn address_in(
-        &self,
-        table: &AccessTable,
-        address: std::net::IpAddr,
-    ) -> Result<Option<Vec<u8>>, lookup::TableError> {
+    fn address_in(&self, table: &AccessTable, address: IpAddr) -> Result<Option<Vec<u8>>, lookup::TableError> {
         let shown = net::Shown(address).to_string();
         Ok(table.maps.search(&search::network_keys(shown.as_bytes()))?.map(|found| found.value))
     }
 
     /// The addresses of a host in all families that mail uses.
-    async fn addresses(&self, hosts: Hosts, subject: Subject, host: &str) -> Vec<std::net::IpAddr> {
-        let resolver = &self.worker.resolver;
-        let (v4, v6) =
-            tokio::join!(resolver.native_addresses(host, Family::V4), resolver.native_addresses(host, Family::V6));
+    async fn addresses(&self, hosts: Hosts, class: Class, host: &str) -> Vec<IpAddr> {
         let word = match hosts {
             Hosts::Itself => None,
             Hosts::MailExchangers => Some("MX"),
             Hosts::NameServers => Some("NS"),
         };
-        if let (Err(first), Err(second), Some(word)) = (&v4, &v6, word) {
-            let error = if self.worker.protocols.has(Family::V4) { first } else { second };
-            let (class, shown) = (subject.class(), self.shown_subject(subject));
-            let reason = error.system_text();
-            logging::warning!("Unable to look up {word} host {} for {class} {shown}: {reason}", printable(host));
-        }
-        [v4, v6].into_iter().flatten().flatten().collect()
+        self.worker.resolver.native_hosts(host).await.unwrap_or_else(|error| {
+            if let Some(word) = word {
+                let shown = text::printable(self.name(class).unwrap_or_default());
+                let reason = error.system_text();
+                logging::warning!("Unable to look up {word} host {} for {class} {shown}: {reason}", printable(host));
+            }
+            Vec::new()
+        })
     }
 }
 
-/// The address of a literal or of a bare address; `Some(None)` for brackets without an address.
-fn literal(name: &str) -> Option<Option<std::net::IpAddr>> {
-    if name.starts_with('[') {
-        return Some(net::literal::mailhost(name.as_bytes()));
+/// The name, or what was asked of it, is not there. A name that nothing can have is not there either.
+fn is_absent(error: &LookupError) -> bool {
+    use LookupFault::{InvalidName, Loop, NoData, NotFound};
+    matches!(error.fault, NotFound | NoData | InvalidName | Loop)
+}
+
+fn reason(error: &LookupError) -> &'static str {
+    match error.fault {
+        LookupFault::InvalidName => LookupFault::NotFound.reason(),
+        fault => fault.reason(),
     }
-    net::address::parse(name.as_bytes()).map(Some)
 }
 
 fn printable(name: &str) -> String {

@@ -73,6 +73,17 @@ pub fn on_oracle(oracle: &Unpacked, filter: Option<&str>) -> Outcome {
     suite.end(report)
 }
 
+/// Runs the tests that write down what they observe.
+pub fn record(oracle: &Unpacked) -> Outcome {
+    let suite = Suite { scratch: Scratch::make()?, filter: Some("as_recorded") };
+    let mut report = Report::default();
+    report.step(&format!("outcomes of Postfix {}", oracle.release), || {
+        let environment = [suite.of_oracle(oracle)?, vec![("RECORD_ANSWERS", "yes".into())]].concat();
+        suite.run(&["--package", "scenarios", "--test", "answers"], &environment)
+    });
+    suite.end(report)
+}
+
 /// One run: where its tests have their files, and which they are.
 struct Suite<'a> {
     scratch: Scratch,
@@ -101,12 +112,15 @@ impl Suite<'_> {
     }
 
     fn on_oracle(&self, oracle: &Unpacked) -> Outcome<Vec<String>> {
-        let environment = [
+        self.run(&["--package", "scenarios"], &self.of_oracle(oracle)?)
+    }
+
+    fn of_oracle(&self, oracle: &Unpacked) -> Outcome<Vec<(&'static str, OsString)>> {
+        Ok(vec![
             (SCENARIOS_ON, oracle.version.to_string().into()),
             (OURS, self.build_programs()?.into_os_string()),
             (ORACLE, oracle.root.clone().into_os_string()),
-        ];
-        self.run(&["--package", "scenarios"], &environment)
+        ])
     }
 
     /// Builds the programs that scenarios run, where scenarios find them.

@@ -9,6 +9,7 @@ use std::time::Duration;
 /// How long a server may be silent.
 pub const SILENCE: Duration = Duration::from_secs(15);
 /// How long one that is expected to be silent is waited for.
+#[allow(dead_code, reason = "one of the tests that use this file has no need of it")]
 pub const SHORT: Duration = Duration::from_secs(5);
 
 /// The last line of the greeting and of the reply to each line sent; `\n` in a line is an end of line. `REFUSED`:

@@ -219,3 +219,14 @@ fn name_servers_that_change_while_mail_is_delivered_are_asked_without_a_reload()
         assert!(sink.count() >= 1);
     });
 }
+
+#[test]
+fn mail_waits_for_a_name_server_that_does_not_understand_the_question() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let _dns = name_server("127.0.0.1", INTERNAL, Verdict::Code(1));
+        let mail = start(&world);
+        let id = send(&mail, "x@internal.test");
+        mail.wait_log(&[&id, "dsn=4.4.3", "status=deferred", "type=MX: Non-recoverable error"]);
+    });
+}
