@@ -4,14 +4,14 @@ use super::*;
 use std::path::Path;
 
 fn settings(text: &str) -> Settings {
-    let config = Config::parse(format!("myhostname = h.test\n{text}").as_bytes(), Path::new("/nonexistent"), &[]);
+    let config = Config::parse(format!("myhostname = h.test\n{text}").as_bytes(), Path::new("/proc/self/none"), &[]);
     Settings::read(&config.unwrap()).unwrap()
 }
 
 fn told(settings: &Settings, kind: Kind, sender: &str, ret_flags: u32) -> Vec<(String, Returned)> {
     let message = Message { sender: sender.into(), ret_flags, ..Message::default() };
     let id = QueueId::parse(b"NOSUCH").unwrap();
-    let mut subject = Subject::open(&queue::Spool::new("/nonexistent", Default::default()), "active", &id, 0);
+    let mut subject = Subject::open(&queue::Spool::new("/proc/self/none", Default::default()), "active", &id, 0);
     subject.size = 100;
     let notices = notices(settings, kind, &message, &subject);
     notices.into_iter().map(|n| (String::from_utf8(n.to).unwrap(), n.returned)).collect()

@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn classes_name_who_is_told() {
         let text = b"myorigin = o.test\nnotify_classes = bounce, delay\nbounce_notice_recipient = bob@b.test\n";
-        let config = Config::parse(text, Path::new("/nonexistent"), &[]).unwrap();
+        let config = Config::parse(text, Path::new("/proc/self/none"), &[]).unwrap();
         let settings = Settings::read(&config).unwrap();
         assert_eq!(settings.notify.bounce.as_deref(), Some("bob@b.test"));
         assert_eq!(settings.notify.delay.as_deref(), Some("postmaster"));

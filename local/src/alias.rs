@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn the_first_table_that_knows_a_name_counts_and_case_does_not() {
         let text = b"alias_maps = inline:{ {a=b} }, inline:{ {a=c} {d=e} }\n";
-        let config = Config::parse(text, Path::new("/nonexistent"), &[]).unwrap();
+        let config = Config::parse(text, Path::new("/proc/self/none"), &[]).unwrap();
         let aliases = Aliases::open(&config).unwrap();
         assert_eq!(aliases.find(b"a").unwrap().unwrap().0, List::of_alias(b"b".to_vec()));
         let (list, rights) = aliases.find(b"d").unwrap().unwrap();
@@ -98,7 +98,7 @@ mod tests {
         };
         nix::unistd::chown(&path, Some(owner.into()), None).unwrap();
         let text = format!("alias_maps = texthash:{}\n", path.display());
-        let config = Config::parse(text.as_bytes(), Path::new("/nonexistent"), &[]).unwrap();
+        let config = Config::parse(text.as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
         let aliases = Aliases::open(&config).unwrap();
         std::fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();

@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn the_environment_describes_the_message_and_holds_no_shell_characters() {
         let text = b"recipient_delimiter = +\nexport_environment = X=1\n";
-        let config = Config::parse(text, std::path::Path::new("/nonexistent"), &[]).unwrap();
+        let config = Config::parse(text, std::path::Path::new("/proc/self/none"), &[]).unwrap();
         let settings = Settings::read(&config).unwrap();
         let request = Request::default();
         let target = Target { original: b"x;`id`".to_vec(), ..Target::default() };

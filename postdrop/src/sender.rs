@@ -65,7 +65,7 @@ mod tests {
 
     fn rule(maps: &str) -> SenderRule {
         let text = format!("local_login_sender_maps = {maps}\nrecipient_delimiter = +\n");
-        let config = Config::parse(text.as_bytes(), std::path::Path::new("/nonexistent"), &[]).unwrap();
+        let config = Config::parse(text.as_bytes(), std::path::Path::new("/proc/self/none"), &[]).unwrap();
         let alice = Caller { uid: 7, name: Ok(Some("alice".into())), full_name: String::new() };
         SenderRule::of(&config, &alice).unwrap()
     }

@@ -94,7 +94,7 @@ fn spool() -> Spool {
 
 fn qmgr(settings: &str) -> Rc<Qmgr> {
     let text = format!("myhostname = mail.test\n{settings}");
-    let config = Config::parse(text.as_bytes(), Path::new("/nonexistent"), &[]).unwrap();
+    let config = Config::parse(text.as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
     Rc::new(Qmgr::new(config, Duration::from_secs(1), None).unwrap())
 }
 

@@ -171,7 +171,7 @@ mod tests {
             let _ = std::fs::remove_dir_all(&root);
             let spool = Spool::new(&root, Hashing::default());
             let text = format!("compatibility_level = {level}\n");
-            let config = Config::parse(text.as_bytes(), Path::new("/nonexistent"), &[]).unwrap();
+            let config = Config::parse(text.as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
             Self(root, Showq::new(&config, spool).unwrap())
         }
 

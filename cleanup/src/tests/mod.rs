@@ -60,7 +60,7 @@ impl Drop for Directory {
 
 fn cleanup(settings: &str) -> Cleanup {
     let text = format!("myhostname = mail.test\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\n{settings}");
-    let config = Config::parse(text.as_bytes(), Path::new("/nonexistent"), &[]).unwrap();
+    let config = Config::parse(text.as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
     Cleanup::new(&config, Duration::from_secs(1), None).unwrap()
 }
 

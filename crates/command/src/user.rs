@@ -93,7 +93,7 @@ mod tests {
     fn lists_name_users_with_tables_and_exceptions() {
         let config = |list: &str| {
             let text = format!("authorized_submit_users = {list}\n");
-            Config::parse(text.as_bytes(), std::path::Path::new("/nonexistent"), &[]).unwrap()
+            Config::parse(text.as_bytes(), std::path::Path::new("/proc/self/none"), &[]).unwrap()
         };
         let alice = Caller { uid: 7, name: Ok(Some("alice".into())), full_name: String::new() };
         let allowed = |list: &str| alice.is_in(&config(list), config::param::AUTHORIZED_SUBMIT_USERS);
@@ -108,7 +108,7 @@ mod tests {
         let somebody = Caller { uid: 7, name: Err("no answer".into()), full_name: String::new() };
         let is_in = |list: &str| {
             let text = format!("authorized_submit_users = {list}\n");
-            let config = Config::parse(text.as_bytes(), std::path::Path::new("/nonexistent"), &[]).unwrap();
+            let config = Config::parse(text.as_bytes(), std::path::Path::new("/proc/self/none"), &[]).unwrap();
             somebody.is_in(&config, config::param::AUTHORIZED_SUBMIT_USERS)
         };
         assert_eq!(is_in("static:anyone"), Ok(true));

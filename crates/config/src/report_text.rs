@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn template_variables_are_parameters_and_times_in_units() {
         let text = b"myhostname = h.test\ndelay_warning_time = 4h\n";
-        let config = Config::parse(text, Path::new("/nonexistent"), &[]).unwrap();
+        let config = Config::parse(text, Path::new("/proc/self/none"), &[]).unwrap();
         let expanded = |line: &str| config.report_text(line).map_err(|error| error.to_string());
         assert_eq!(
             expanded("$myhostname: $delay_warning_time_hours of ${maximal_queue_lifetime_days}, $$5"),

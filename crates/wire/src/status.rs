@@ -85,8 +85,10 @@ const OWN_DESCRIPTORS: u64 = 24;
 /// Descriptors of a worker for one client: the connection, and one to pass on what it brings.
 const DESCRIPTORS_A_CLIENT: u64 = 2;
 
-/// Clients that a worker can serve at the same time with so many descriptors.
-pub fn clients_for(descriptors: u64) -> usize {
+/// Clients that a worker can serve at the same time with so many descriptors: a limit of getrlimit(2), whose number has a
+/// sign on some systems; one that is no count is none.
+pub fn clients_for(descriptors: impl TryInto<u64>) -> usize {
+    let descriptors = descriptors.try_into().unwrap_or(u64::MAX);
     let clients = descriptors.saturating_sub(OWN_DESCRIPTORS) / DESCRIPTORS_A_CLIENT;
     usize::try_from(clients).unwrap_or(usize::MAX).max(1)
 }

@@ -78,7 +78,7 @@ pub fn with_server<F: Future<Output = ()>>(settings: &str, test: impl FnOnce(Tes
 
 /// The error of a server that does not start.
 pub fn start_error(settings: &str) -> String {
-    let config = Config::parse(format!("{MAIN_CF}{settings}").as_bytes(), Path::new("/nonexistent"), &[]).unwrap();
+    let config = Config::parse(format!("{MAIN_CF}{settings}").as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
     match Smtpd::new(&config, Duration::from_secs(5), Path::new("")) {
         Ok(_) => "it starts".to_owned(),
         Err(error) => error.to_string(),
@@ -99,7 +99,7 @@ async fn start(settings: &str) -> TestServer {
     if !settings.contains("# no anvil") {
         spawn_local(serve_anvil(UnixListener::bind(directory.join("private/anvil")).unwrap(), Rc::clone(&mail)));
     }
-    let config = Config::parse(format!("{MAIN_CF}{settings}").as_bytes(), Path::new("/nonexistent"), &[]).unwrap();
+    let config = Config::parse(format!("{MAIN_CF}{settings}").as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
     let mut worker = Smtpd::new(&config, Duration::from_secs(5), &directory).unwrap();
     let conf = ResolvConf { servers: vec![name_server::serve()], attempts: 1, ..ResolvConf::default() };
     worker.resolver = Rc::new(Resolver::new(conf, Hosts::default(), Protocols { v4: true, v6: true }));

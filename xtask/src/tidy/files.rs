@@ -1,4 +1,4 @@
-//! What a program with rights opens, and what becomes of the system's answer.
+//! What a program with rights opens, what becomes of the system's answer, and which paths tests take for missing.
 
 use super::Complaints;
 use super::source::Source;
@@ -29,6 +29,8 @@ const BY_NAME: [&str; 9] = [
 const EXCUSE: &str = "name: ";
 /// The comment that says that nobody reads the text of an error.
 const NOT_SHOWN: &str = "Not shown: ";
+/// Paths that a test hopes no machine has. In a process's own directory of /proc nobody can make one.
+const HOPED_TO_BE_MISSING: [&str; 6] = ["nonexist", "missing", "nosuch", "no-such", "does-not", "not-there"];
 /// How many lines above a call its comment may stand.
 const NEAR: usize = 4;
 
@@ -44,6 +46,16 @@ pub(super) fn check(source: &Source, complaints: &mut Complaints) {
         if is_bare_kind(&line.code) && !is_explained(source, number, NOT_SHOWN) {
             let what = "an error of the system without its number: use Errno, or say in words what is wrong";
             complaints.add(&source.path, number, what);
+        }
+    }
+    for (number, line) in source.numbered().filter(|(_, line)| line.test) {
+        let mut roots = line.text.split("\"/").skip(1);
+        if roots.any(|path| HOPED_TO_BE_MISSING.iter().any(|start| path.starts_with(start))) {
+            complaints.add(
+                &source.path,
+                number,
+                "a path that some machine may have: `/proc/self/none` is missing everywhere",
+            );
         }
     }
 }
@@ -88,6 +100,13 @@ mod tests {
         assert_eq!(complaints("master/src/x.rs", "LogFile::open(x)").len(), 0);
         assert_eq!(complaints("master/src/x.rs", "OpenOptions::new().create_new(true).open(x)").len(), 0);
         assert_eq!(complaints("master/src/x.rs", &format!("// name: x\n{}{open}", "a();\n".repeat(5))).len(), 1);
+    }
+
+    #[test]
+    fn what_a_test_takes_for_missing_is_missing_on_every_machine() {
+        let test = |path: &str| format!("#[cfg(test)]\nmod tests {{ const P: &str = \"{path}\"; }}\n");
+        assert_eq!(complaints("smtpd/src/x.rs", &test(concat!("/non", "existent/x"))).len(), 1);
+        assert_eq!(complaints("smtpd/src/x.rs", &test("/proc/self/none")).len(), 0);
     }
 
     #[test]

@@ -71,7 +71,10 @@ fn checks_that_refuse_everything_see_notifications_only_where_internal_mail_filt
             "reject: header Subject: Undelivered Mail",
             "from=<> to=<bob@mail.test>: 5.7.1 message content",
         ]);
-        mail.wait_log(&["sender notification failed to bob@mail.test: message content rejected"]);
+        mail.wait_log(&["status=deferred (bounce failed)"]);
+        if testing::programs::oracle_version().as_deref() != Some("3.7") {
+            mail.wait_log(&["sender notification failed to bob@mail.test: message content rejected"]);
+        }
         assert_eq!(mail.queue_ids("deferred").len(), 1);
     });
 }
