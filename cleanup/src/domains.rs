@@ -17,9 +17,7 @@ impl OwnDomains {
         let list = config.lookup("mydestination")?.unwrap_or_default();
         let destination = DomainList::open(config, "mydestination", &list, ParentStyle::Never);
         let destination = destination.map_err(|error| StartError::new(error.to_string()))?;
-        let own = config.own_addresses().map_err(|error| StartError::new(error.to_string()))?;
-        let proxies = config.proxy_addresses().map_err(|error| StartError::new(error.to_string()))?;
-        let addresses = own.into_iter().map(|interface| interface.address).chain(proxies).collect();
+        let addresses = config.addresses_of_this_system().map_err(|error| StartError::new(error.to_string()))?;
         Ok(OwnDomains { origin: config.get(config::param::MYORIGIN)?, destination, addresses })
     }
 

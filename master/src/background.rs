@@ -18,7 +18,7 @@ const PIPE: &str = "MAIL_MASTER_READY";
 const PIPE_NUMBER: i32 = 9;
 /// What the child says when it serves; no text begins with it.
 const READY: u8 = 1;
-/// How long the child may take.
+/// How long the child may take, but for addresses that it waits for.
 const PATIENCE: Duration = Duration::from_secs(100);
 /// The bytes of a reason that the parent repeats; the log has all of them.
 const LONGEST_REASON: u64 = 8192;
@@ -57,10 +57,10 @@ impl Report {
 }
 
 /// Starts the same program again in the background, and waits for its report. The error is the text behind `fatal: `.
-pub(crate) fn start_and_wait() -> Result<ExitCode, String> {
+pub(crate) fn start_and_wait(addresses: Duration) -> Result<ExitCode, String> {
     let (read, write) = std::io::pipe().map_err(|error| format!("pipe: {}", net::reason(&error)))?;
     let mut child = spawn(write.into()).map_err(|error| format!("fork: {}", net::reason(&error)))?;
-    match listen(read.into(), Instant::now() + PATIENCE) {
+    match listen(read.into(), Instant::now() + PATIENCE + addresses) {
         Some(said) if said == [READY] => return Ok(ExitCode::SUCCESS),
         Some(reason) => {
             let status = child.wait().map_err(|error| format!("wait: {}", net::reason(&error)))?;

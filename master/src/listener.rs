@@ -3,14 +3,15 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use config::Config;
 use config::master_cf::{ServiceEntry, ServiceKind};
-use net::{EndpointError, Family, HostPort, Protocols, Shown};
+use config::{Config, Listening, param};
+use net::Protocols;
+use net::presence::is_absence;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, setegid, seteuid};
@@ -53,47 +54,24 @@ pub(crate) fn path(entry: &ServiceEntry) -> PathBuf {
     Path::new(if entry.private { "private" } else { "public" }).join(&entry.name)
 }
 
-/// Where an entry wants its sockets, and its canonical name. The error is the text behind `FILE: line N: `, or a whole
-/// text for what is not the fault of the line.
-pub(crate) fn places(
-    entry: &ServiceEntry,
-    config: &Config,
-    protocols: Protocols,
-) -> Result<(Vec<Place>, String), String> {
+/// Where an entry wants its sockets.
+pub(crate) struct Wanted {
+    pub places: Vec<Place>,
+    pub canonical: String,
+    /// For an inet service: what names the addresses, and which are not there.
+    pub listening: Option<Listening>,
+}
+
+/// Where an entry wants its sockets, as far as it is known. The error is the text behind `fatal: `.
+pub(crate) fn wanted(entry: &ServiceEntry, config: &Config, protocols: Protocols) -> Result<Wanted, String> {
     if entry.kind != ServiceKind::Inet {
         let path = path(entry);
         let canonical = path.display().to_string();
-        return Ok((vec![Place::Path(path)], canonical));
+        return Ok(Wanted { places: vec![Place::Path(path)], canonical, listening: None });
     }
-    let at_line = |text: String| format!("{}: line {}: {text}", master_cf(config).display(), entry.line);
-    let hint =
-        || net::brackets::in_endpoint(&entry.name).map(|right| format!(", write \"{right}\"")).unwrap_or_default();
-    let endpoint = HostPort::parse_service(&entry.name)
-        .map_err(|error| at_line(format!("{error} in \"{}\"{}", entry.name, hint())))?;
-    let port = match net::ports::of(&endpoint) {
-        // The sentence about it has an address in it.
-        Err(EndpointError::UnknownService(_)) => Ok(0),
-        other => other.map_err(|error| at_line(format!("{error} in \"{}\"", entry.name))),
-    }?;
-    let addresses = match &endpoint.host {
-        Some(host) => resolve(host, port, protocols)
-            .ok_or_else(|| at_line(format!("bad hostname or network address: {}{}", entry.name, hint())))?,
-        None => own(config, port, protocols).map_err(|error| match error {
-            OwnError::Empty => at_line(
-                "service definition requires valid host name or address, or non-empty inet_interfaces setting"
-                    .to_owned(),
-            ),
-            OwnError::Config(text) => text,
-        })?,
-    };
-    if let (0, Some(address), Some(name)) = (port, addresses.first(), &endpoint.port) {
-        return Err(format!("{}:{name}: Servname not supported for ai_socktype", Shown(address.ip())));
-    }
-    let canonical = match &endpoint.host {
-        Some(host) => format!("[{host}]:{port}"),
-        None => port.to_string(),
-    };
-    Ok((addresses.into_iter().map(Place::Inet).collect(), canonical))
+    let listening = config.listening(entry, &master_cf(config), protocols)?;
+    let places = listening.addresses.iter().copied().map(Place::Inet).collect();
+    Ok(Wanted { places, canonical: listening.canonical.clone(), listening: Some(listening) })
 }
 
 /// The master.cf that belongs to a main.cf.
@@ -101,8 +79,16 @@ pub(crate) fn master_cf(config: &Config) -> PathBuf {
     config.directory().join("master.cf")
 }
 
-/// Makes a socket at its place, where it takes no client yet. The error is the text behind `fatal: `.
-pub(crate) fn bind(place: Place, kind: ServiceKind, owner: &Identity) -> Result<Listener, String> {
+/// Why there is no socket at a place.
+pub(crate) enum Unbound {
+    /// Its address is not there.
+    Absent(SocketAddr),
+    /// Something else: the text behind `fatal: `.
+    Failed(String),
+}
+
+/// Makes a socket at its place, where it takes no client yet.
+pub(crate) fn bind(place: Place, kind: ServiceKind, owner: &Identity) -> Result<Listener, Unbound> {
     let socket = match &place {
         Place::Inet(address) => bind_inet(*address),
         Place::Path(path) => as_owner(owner, || match kind {
@@ -111,56 +97,25 @@ pub(crate) fn bind(place: Place, kind: ServiceKind, owner: &Identity) -> Result<
             _ => bind_unix(path, Type::STREAM),
         }),
     };
-    match socket {
-        Ok(socket) => Ok(Listener { place, socket }),
-        Err(error) => Err(format!("bind {place}: {}", net::reason(&error))),
+    match (socket, &place) {
+        (Ok(socket), _) => Ok(Listener { place, socket }),
+        (Err(error), Place::Inet(address)) if is_absence(&error, *address) => Err(Unbound::Absent(*address)),
+        (Err(error), _) => Err(Unbound::Failed(format!("bind {place}: {}", net::reason(&error)))),
     }
 }
 
 impl Listener {
     /// Takes clients from now on. The error is the text behind `fatal: `.
-    pub(crate) fn listen(&self, kind: ServiceKind, backlog: i32) -> Result<(), String> {
-        if matches!(kind, ServiceKind::Fifo | ServiceKind::UnixDgram) {
+    pub(crate) fn listen(&self, entry: &ServiceEntry, config: &Config) -> Result<(), String> {
+        if matches!(entry.kind, ServiceKind::Fifo | ServiceKind::UnixDgram) {
             return Ok(());
         }
+        // default_process_limit
+        let limit = config.get(param::DEFAULT_PROCESS_LIMIT).map_err(|error| error.to_string())?;
+        let backlog = i32::try_from(limit.max(entry.max_proc.unwrap_or(0).into())).unwrap_or(100);
         let listening = SockRef::from(&self.socket).listen(backlog);
         listening.map_err(|error| format!("listen {}: {}", self.place, net::reason(&error)))
     }
-}
-
-enum OwnError {
-    Empty,
-    Config(String),
-}
-
-/// The addresses of inet_interfaces; `all` is one wildcard a family.
-fn own(config: &Config, port: u16, protocols: Protocols) -> Result<Vec<SocketAddr>, OwnError> {
-    let text = |error: config::ValueError| OwnError::Config(error.to_string());
-    let value = config.get(config::param::INET_INTERFACES).map_err(text)?;
-    // inet_interfaces
-    if value == "all" {
-        return Ok(protocols
-            .families()
-            .map(|family| match family {
-                Family::V4 => SocketAddr::from(([0, 0, 0, 0], port)),
-                Family::V6 => SocketAddr::from(([0u16; 8], port)),
-            })
-            .collect());
-    }
-    let own = config.own_addresses().map_err(|error| OwnError::Config(error.to_string()))?;
-    if own.is_empty() {
-        return Err(OwnError::Empty);
-    }
-    Ok(own.iter().map(|interface| interface.socket_address(port)).collect())
-}
-
-fn resolve(host: &str, port: u16, protocols: Protocols) -> Option<Vec<SocketAddr>> {
-    // waits: at start and reload, for names in master.cf
-    let mut addresses: Vec<_> =
-        (host, port).to_socket_addrs().ok()?.filter(|address| protocols.allows(address.ip())).collect();
-    addresses.sort();
-    addresses.dedup();
-    (!addresses.is_empty()).then_some(addresses)
 }
 
 fn bind_inet(address: SocketAddr) -> io::Result<OwnedFd> {
@@ -227,7 +182,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("listener-{}", std::process::id()));
         for _ in 0..2 {
             let place = Place::Path(path.clone());
-            bind(place, ServiceKind::Unix, &Identity::current()).unwrap_or_else(|error| panic!("{error}"));
+            assert!(bind(place, ServiceKind::Unix, &Identity::current()).is_ok());
         }
         let metadata = fs::metadata(&path).unwrap();
         assert!(metadata.file_type().is_socket());
@@ -243,26 +198,12 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_not_ours_is_named() {
-        let place = Place::Inet("[2001:db8::1]:0".parse().unwrap());
-        let error = bind(place, ServiceKind::Inet, &Identity::current()).err().unwrap();
-        assert!(error.starts_with("bind 2001:db8::1 port 0: "), "{error}");
-    }
-
-    #[test]
-    fn an_endpoint_without_brackets_or_port_is_shown_as_it_should_be() {
-        let config = Config::parse(b"", Path::new("/c"), &[]).unwrap();
-        let refused = |name: &str| {
-            let line = format!("{name} inet n - n - - smtpd\n");
-            let services =
-                config::master_cf::MasterCf::parse(line.as_bytes(), Path::new("/c/master.cf"), &config).unwrap();
-            places(&services.services[0], &config, Protocols::BOTH).unwrap_err()
-        };
-        assert_eq!(
-            refused("2001:db8:1::25"),
-            "/c/master.cf: line 1: valid hostname or network address required in \"2001:db8:1::25\", write \
-             \"[2001:db8:1::25]:port\""
-        );
-        assert_eq!(refused("[::1]"), "/c/master.cf: line 1: missing service information in \"[::1]\"");
+    fn an_address_that_is_not_there_is_no_failure_and_a_port_that_is_taken_is() {
+        let bind = |text: &str| bind(Place::Inet(text.parse().unwrap()), ServiceKind::Inet, &Identity::current());
+        assert!(matches!(bind("[2001:db8::1]:0"), Err(Unbound::Absent(_))));
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = other.local_addr().unwrap();
+        let Err(Unbound::Failed(why)) = bind(&taken.to_string()) else { panic!("bound") };
+        assert_eq!(why, format!("bind 127.0.0.1 port {}: Address already in use", taken.port()));
     }
 }

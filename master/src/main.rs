@@ -27,6 +27,7 @@ mod arguments;
 mod background;
 mod child;
 mod ending;
+mod late;
 mod listener;
 mod lockfile;
 mod plan;

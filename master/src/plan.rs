@@ -1,13 +1,14 @@
 //! The services of a configuration: at start, and again on SIGHUP.
 //!
 //! A plan changes nothing that runs: its sockets are bound, and when all of them are, they take clients; one that fails
-//! leaves nothing behind. Carried out, it has the new sockets served before the old ones are put away.
+//! leaves nothing behind. Carried out, it has the new sockets served before the old ones are put away. An address that is
+//! not there makes no plan fail, as long as another one is: [`crate::late`] waits for it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use config::Config;
 use config::master_cf::{MasterCf, ServiceEntry, ServiceKind};
-use config::param;
+use config::{Absent, Config, param};
 use net::Protocols;
 use nix::sys::resource::{Resource, getrlimit};
 use sys::identity::Identity;
@@ -15,7 +16,8 @@ use wire::status::{Order, clients_for};
 
 use crate::accepted::Accepted;
 use crate::child::program;
-use crate::listener::{self, Listener, Place};
+use crate::late::{self, Known, keeps};
+use crate::listener::{self, Listener, Place, Unbound, Wanted};
 use crate::retire::Old;
 use crate::service::{Service, ServiceId, Share};
 use crate::supervisor::Supervisor;
@@ -26,32 +28,56 @@ pub(crate) struct Plan {
     services: Vec<Planned>,
     /// Services whose programs are not there.
     absent: Vec<String>,
+    /// What its workers will know about addresses.
+    known: Known,
 }
 
-struct Planned {
+/// A service of a plan.
+pub(crate) struct Planned {
     entry: ServiceEntry,
     identity: String,
     share: Share,
-    backlog: i32,
     /// Sockets at places where the running service has none.
     new: Vec<Listener>,
-    /// All places of the service.
+    /// The places of the service.
     places: Vec<Place>,
+    /// Addresses that are not there.
+    missing: Vec<Absent>,
+    /// Sockets that the running service keeps.
+    kept: usize,
+}
+
+/// What runs while a plan is made.
+#[derive(Clone, Copy)]
+pub(crate) struct Running<'a> {
+    pub config: &'a Config,
+    pub services: &'a BTreeMap<ServiceId, Service>,
+}
+
+impl<'a> Running<'a> {
+    fn service(self, identity: &str) -> Option<&'a Service> {
+        self.services.values().find(|service| service.identity == identity)
+    }
 }
 
 /// Programs of Postfix that need no process here: a connection cache is part of every smtp worker.
 const NEEDLESS: [&str; 1] = ["scache"];
 
 impl Plan {
-    /// Binds and opens the sockets that `running` does not have. The error is the text behind `fatal: `.
-    pub(crate) fn make<'a>(
+    /// Binds and opens the sockets that `running` does not have; when nothing runs yet, addresses that are not there are
+    /// waited for. The error is the text behind `fatal: `.
+    pub(crate) fn make(
         config: Config,
         master_cf: MasterCf,
         owner: &Identity,
-        running: impl Fn(&str) -> Option<&'a Service>,
+        running: Option<Running>,
     ) -> Result<Self, String> {
-        let mut plan = Self { config, services: Vec::new(), absent: Vec::new() };
-        match plan.prepare(master_cf, owner, running).and_then(|()| plan.listen()) {
+        let mut plan = Self { config, services: Vec::new(), absent: Vec::new(), known: Known::default() };
+        let made = plan.prepare(master_cf, owner, running).and_then(|()| match running {
+            None => late::wait(&mut plan, owner),
+            Some(_) => Ok(()),
+        });
+        match made.and_then(|()| plan.judge(running)).and_then(|()| plan.listen()) {
             Ok(()) => Ok(plan),
             Err(why) => {
                 plan.undo();
@@ -60,32 +86,37 @@ impl Plan {
         }
     }
 
-    fn prepare<'a>(
-        &mut self,
-        master_cf: MasterCf,
-        owner: &Identity,
-        running: impl Fn(&str) -> Option<&'a Service>,
-    ) -> Result<(), String> {
-        let protocols = self.protocols()?;
-        if let Some(sentence) = self.config.without_effect() {
-            logging::warning!("{sentence}");
-        }
+    /// Tells what is not right with the files and stops nothing.
+    fn warn(&self, master_cf: &MasterCf, running: Option<Running>) {
         if let Some(notice) = &master_cf.old_chroot {
             logging::info!("{notice}");
+        }
+        // Who has started master has looked through them, and told.
+        if running.is_none() && std::env::var_os(config::TOLD).is_some() {
+            return;
+        }
+        if let Some(sentence) = self.config.without_effect() {
+            logging::warning!("{sentence}");
         }
         for warning in &master_cf.warnings {
             logging::warning!("{warning}");
         }
+    }
+
+    fn prepare(&mut self, master_cf: MasterCf, owner: &Identity, running: Option<Running>) -> Result<(), String> {
+        self.warn(&master_cf, running);
+        let protocols = self.protocols()?;
+        self.known = Known::read(&self.config)?;
         let text = |error: config::ValueError| error.to_string();
         let programs = self.config.get(param::DAEMON_DIRECTORY).map_err(text)?;
         let session_limit = self.config.get(param::PROCESS_SESSION_LIMIT).map_err(text)?;
-        let default_limit = self.config.get(param::DEFAULT_PROCESS_LIMIT).map_err(text)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         for entry in master_cf.services {
             if entry.kind == ServiceKind::Inet && protocols.is_empty() || !self.is_there(&entry, Path::new(&programs)) {
                 continue;
             }
-            let (places, canonical) = listener::places(&entry, &self.config, protocols)?;
+            let wanted = listener::wanted(&entry, &self.config, protocols)?;
+            let canonical = &wanted.canonical;
             let identity = format!("{} {canonical}", entry.kind.name());
             if let Some(at) = self.services.iter().position(|planned| planned.identity == identity) {
                 logging::warning!(
@@ -94,22 +125,65 @@ impl Plan {
                 );
                 self.services.remove(at);
             }
-            let backlog = default_limit.max(entry.max_proc.unwrap_or(0).into());
-            let old = running(&identity);
-            let has = |place: &Place| old.is_some_and(|old| old.listeners.iter().any(|one| one.place == *place));
-            let new = places.iter().filter(|place| !has(place));
-            let new = new.map(|place| listener::bind(place.clone(), entry.kind, owner)).collect::<Result<_, _>>()?;
-            self.services.push(Planned {
+            let old = running.and_then(|running| running.service(&identity));
+            let mut planned = Planned {
                 share: Share::divide(entry.max_proc, cores, usize::try_from(session_limit).unwrap_or(0)),
-                backlog: i32::try_from(backlog).unwrap_or(100),
                 entry,
                 identity,
-                new,
-                places,
-            });
+                new: Vec::new(),
+                places: Vec::new(),
+                missing: Vec::new(),
+                kept: 0,
+            };
+            planned.bind(wanted, old, owner)?;
+            if let Some((old, running)) = old.zip(running) {
+                let same = running.config.interfaces_setting() == self.config.interfaces_setting();
+                planned.places.extend(keeps(&old.listeners, &planned.missing, same));
+                planned.kept = old.listeners.iter().filter(|one| planned.places.contains(&one.place)).count();
+            }
+            self.services.push(planned);
         }
         self.warn_of_few_descriptors();
         Ok(())
+    }
+
+    /// Binds what could not be bound before. The error is the text behind `fatal: `.
+    pub(crate) fn look_again(&mut self, owner: &Identity) -> Result<(), String> {
+        let protocols = self.config.protocols().map_err(|error| error.to_string())?;
+        for planned in self.services.iter_mut().filter(|planned| !planned.missing.is_empty()) {
+            let wanted = listener::wanted(&planned.entry, &self.config, protocols)?;
+            planned.bind(wanted, None, owner)?;
+        }
+        self.known = Known::read(&self.config)?;
+        Ok(())
+    }
+
+    /// What is asked for and not there.
+    pub(crate) fn missing(&self) -> Vec<Absent> {
+        let of_services = self.services.iter().flat_map(|planned| planned.missing.iter().cloned());
+        let mut missing: Vec<Absent> = of_services.chain(self.known.missing.iter().cloned()).collect();
+        missing.sort();
+        missing.dedup();
+        missing
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Refuses a configuration with which nobody can be served. What is served already may have lost its addresses.
+    fn judge(&self, running: Option<Running>) -> Result<(), String> {
+        let is_new =
+            running.is_none_or(|running| running.config.interfaces_setting() != self.config.interfaces_setting());
+        if is_new && let Some(why) = self.config.no_address().map_err(|error| error.to_string())? {
+            return Err(why);
+        }
+        let mut inet = self.services.iter().filter(|planned| planned.entry.kind == ServiceKind::Inet).peekable();
+        let first = inet.peek().and_then(|planned| planned.missing.first());
+        match first {
+            Some(absent) if inet.all(|planned| planned.new.is_empty() && planned.kept == 0) => Err(absent.to_string()),
+            _ => Ok(()),
+        }
     }
 
     /// Workers cannot serve as many clients as the limits allow.
@@ -146,7 +220,8 @@ impl Plan {
     /// Last of all: a client that connects to a socket must be served.
     fn listen(&self) -> Result<(), String> {
         let sockets = self.services.iter().flat_map(|planned| planned.new.iter().map(move |socket| (socket, planned)));
-        sockets.into_iter().try_for_each(|(socket, planned)| socket.listen(planned.entry.kind, planned.backlog))
+        let mut sockets = sockets.into_iter();
+        sockets.try_for_each(|(socket, planned)| socket.listen(&planned.entry, &self.config))
     }
 
     /// Takes back what a failed plan has made.
@@ -174,6 +249,7 @@ impl Plan {
     /// Makes the plan the running configuration.
     pub(crate) fn carry_out(self, master: &mut Supervisor) {
         let places: Vec<Place> = self.services.iter().flat_map(|planned| planned.places.clone()).collect();
+        let missing = self.missing();
         let old = master.accepted.clone();
         let mut gone: Vec<_> = master.services.iter().filter(|(_, it)| !it.is_put_away()).map(|(id, _)| *id).collect();
         for planned in self.services {
@@ -199,6 +275,33 @@ impl Plan {
         }
         master.absent = self.absent;
         master.config = self.config;
+        master.lookout.known = self.known;
+        master.tell_of(missing);
+    }
+}
+
+impl Planned {
+    /// Binds what is wanted and has no socket yet, here or in the running service.
+    fn bind(&mut self, wanted: Wanted, old: Option<&Service>, owner: &Identity) -> Result<(), String> {
+        let sockets = |place: &Place| old.into_iter().flat_map(|old| &old.listeners).any(|one| one.place == *place);
+        self.missing = wanted.listening.as_ref().map(|it| it.absent.clone()).unwrap_or_default();
+        for place in wanted.places {
+            let bound = sockets(&place) || self.new.iter().any(|one| one.place == place);
+            if !bound {
+                match listener::bind(place.clone(), self.entry.kind, owner) {
+                    Ok(socket) => self.new.push(socket),
+                    Err(Unbound::Absent(address)) => {
+                        self.missing.extend(wanted.listening.as_ref().map(|it| it.without(address)));
+                        continue;
+                    }
+                    Err(Unbound::Failed(why)) => return Err(why),
+                }
+            }
+            if !self.places.contains(&place) {
+                self.places.push(place);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use wire::verdict::{self, Verdict};
 
 use crate::accepted::Accepted;
 use crate::listener;
-use crate::plan::Plan;
+use crate::plan::{Plan, Running};
 use crate::supervisor::Supervisor;
 
 /// Reloads, or refuses to; `postfix reload` is told which.
@@ -55,8 +55,8 @@ fn plan(master: &Supervisor, directory: &Path) -> Result<(Plan, Accepted), Strin
     match config.fatal_problem(&file, &master_cf).or_else(|| config.unusable_log_file()) {
         Some(why) => Err(why),
         None => {
-            let running = |identity: &str| master.services.values().find(|service| service.identity == identity);
-            Ok((Plan::make(config, master_cf, &master.owner, running)?, Accepted::new(&text)))
+            let running = Running { config: &master.config, services: &master.services };
+            Ok((Plan::make(config, master_cf, &master.owner, Some(running))?, Accepted::new(&text)))
         }
     }
 }

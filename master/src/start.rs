@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use config::master_cf::MasterCf;
 use config::{Accounts, Config, Terminal, param};
+use net::presence::Changes;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::unistd::{getpgrp, getpid, setsid};
 use sys::identity::{Identity, is_root};
@@ -61,7 +62,9 @@ fn start(report: &mut Report) -> Result<ExitCode, String> {
         return Ok(if held { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
     if arguments.wait && !report.is_awaited() {
-        return background::start_and_wait();
+        // inet_interfaces_wait
+        let addresses = config.get(param::INET_INTERFACES_WAIT).map_err(|error| error.to_string())?;
+        return background::start_and_wait(addresses);
     }
     detach(&arguments)?;
     let owner = owner(&config)?;
@@ -119,8 +122,10 @@ fn prepare(arguments: &Arguments, config: Config, owner: Identity) -> Result<Sup
     // Lines wait until the socket of the log service is there.
     logging::batch(|| {});
     let master_cf = MasterCf::load(&listener::master_cf(&config), &config).map_err(|error| error.to_string())?;
-    let plan = Plan::make(config.clone(), master_cf, &owner, |_| None)?;
-    let mut master = Supervisor::new(config, owner, nursery, arguments.init)
+    // From now on no address comes without word.
+    let changes = Changes::open().ok();
+    let plan = Plan::make(config.clone(), master_cf, &owner, None)?;
+    let mut master = Supervisor::new(config, owner, nursery, arguments.init, changes)
         .map_err(|error| format!("event loop: {error}", error = text::system_error(&error)))?;
     plan.carry_out(&mut master);
     logging::end_batch();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use config::Config;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use net::presence::Changes;
 use signal_hook::consts::signal::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use sys::identity::Identity;
@@ -15,6 +16,7 @@ use wire::status::{LOG_WANTED, Order, Report};
 
 use crate::accepted::Accepted;
 use crate::child::{Nursery, program};
+use crate::late::Lookout;
 use crate::service::{self, STRESS_TIME, Service, ServiceId};
 use crate::timer::{Event, Timers};
 use crate::wakeup::{self, Connection};
@@ -37,6 +39,8 @@ pub(crate) struct Supervisor {
     /// Process 1 of a container: reaps strangers, ends with status 0.
     pub init: bool,
     pub signals: Signals,
+    /// Waits for addresses that are not there.
+    pub lookout: Lookout,
     pub sources: HashMap<Token, Source>,
     wakeups: HashMap<u64, (Connection, Token)>,
     next_number: usize,
@@ -50,6 +54,8 @@ pub(crate) enum Source {
 }
 
 const SIGNALS: Token = Token(0);
+const ADDRESSES_CHANGE: Token = Token(1);
+const ADDRESSES_KNOWN: Token = Token(2);
 /// The watchdog's time: a loop that does not turn for so long is ended by SIGALRM.
 const WATCHDOG: u32 = 1000;
 /// The loop turns at least this often.
@@ -60,7 +66,13 @@ const MOST_REPORTS: u32 = 10_000;
 const LOG_RETRY: Duration = Duration::from_millis(100);
 
 impl Supervisor {
-    pub(crate) fn new(config: Config, owner: Identity, nursery: Nursery, init: bool) -> io::Result<Self> {
+    pub(crate) fn new(
+        config: Config,
+        owner: Identity,
+        nursery: Nursery,
+        init: bool,
+        changes: Option<Changes>,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGCHLD])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
@@ -69,6 +81,7 @@ impl Supervisor {
             let always = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
             signal_hook::flag::register_conditional_shutdown(SIGALRM, 1, always)?;
         }
+        let lookout = Lookout::new(&poll, changes, ADDRESSES_CHANGE, ADDRESSES_KNOWN)?;
         Ok(Self {
             poll,
             config,
@@ -81,9 +94,10 @@ impl Supervisor {
             absent: Vec::new(),
             init,
             signals,
+            lookout,
             sources: HashMap::new(),
             wakeups: HashMap::new(),
-            next_number: 1,
+            next_number: ADDRESSES_KNOWN.0,
         })
     }
 
@@ -216,6 +230,11 @@ impl Supervisor {
     }
 
     fn ready(&mut self, token: Token) {
+        match token {
+            ADDRESSES_CHANGE => return self.addresses_change(),
+            ADDRESSES_KNOWN => return self.addresses_are_known(),
+            _ => {}
+        }
         match self.sources.get(&token) {
             Some(Source::Listener(id)) => self.client_waits(*id),
             Some(Source::Worker(id, pid)) => self.worker_reports(*id, *pid),
@@ -348,6 +367,7 @@ impl Supervisor {
             Event::EndStress(id) => self.end_stress(id),
             Event::EndWakeup(number) => self.end_wakeup(number),
             Event::Close(id) => self.close(id),
+            Event::Look => self.look(),
             Event::Exit => {}
         }
     }

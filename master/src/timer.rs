@@ -19,6 +19,8 @@ pub(crate) enum Event {
     EndWakeup(u64),
     /// Close the sockets of a service that was put away.
     Close(ServiceId),
+    /// Look at the addresses of this machine.
+    Look,
     /// `-e`: the time of master itself is over.
     Exit,
 }

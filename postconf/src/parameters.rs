@@ -116,6 +116,9 @@ fn value(
 /// The default of mynetworks follows from the machine, and cannot always be computed: says why.
 fn compute_mynetworks(config: &Config) -> Result<(), Failure> {
     let (_, warnings) = config.probe_protocols().map_err(Failure::new)?;
+    if let Some(why) = config.no_address().map_err(Failure::new)? {
+        return Err(Failure::new(why));
+    }
     let (_, more) = config.default_mynetworks().map_err(Failure::new)?;
     warnings.iter().chain(&more).for_each(|warning| out::warning(format_args!("{warning}")));
     Ok(())

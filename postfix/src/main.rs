@@ -63,6 +63,7 @@ fn run() -> Result<ExitCode, String> {
         "status" => process::status(&instance),
         "check" => {
             check::fatal(&instance)?;
+            check::addresses(&instance)?;
             check::warn(&instance);
             Ok(ExitCode::SUCCESS)
         }

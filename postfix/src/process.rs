@@ -26,7 +26,8 @@ pub(crate) fn start(instance: &Instance, foreground: bool) -> Result<ExitCode, S
     if instance.is_running()? {
         return Err("the Postfix mail system is already running".to_owned());
     }
-    if fs::remove_file(instance.queue.join(QUICK_START)).is_err() {
+    let quick = fs::remove_file(instance.queue.join(QUICK_START)).is_ok();
+    if !quick {
         if let Err(why) = check::fatal(instance) {
             logging::emit_text(logging::Severity::Fatal, format_args!("{why}"));
             return Err("Postfix integrity check failed!".to_owned());
@@ -36,13 +37,18 @@ pub(crate) fn start(instance: &Instance, foreground: bool) -> Result<ExitCode, S
     check::compatibility_notice(instance);
     logging::info!("starting the Postfix mail system");
     logging::flush();
-    let master = instance.daemons.join("master");
+    let program = instance.daemons.join("master");
+    let mut master = instance.command(&program);
+    if !quick {
+        // Master repeats nothing of it.
+        master.env(config::TOLD, "1");
+    }
+    let failed = |error: std::io::Error| format!("{}: {}", program.display(), net::reason(&error));
     if foreground {
         let option = if std::process::id() == 1 { "-i" } else { "-s" };
-        let error = instance.command(&master).arg(option).exec();
-        return Err(format!("{}: {}", master.display(), net::reason(&error)));
+        return Err(failed(master.arg(option).exec()));
     }
-    if instance.run(&master, &["-w"])?.success() {
+    if master.arg("-w").status().map_err(failed)?.success() {
         Ok(ExitCode::SUCCESS)
     } else {
         Err("mail system startup failed".to_owned())

@@ -33,10 +33,10 @@ pub struct Smtpd {
     pub tables: Rc<AllTables>,
     /// The name service.
     pub resolver: Rc<Resolver>,
-    /// inet_interfaces, as addresses.
+    /// inet_interfaces, as the addresses that are there.
     pub own_addresses: Vec<Interface>,
-    /// proxy_interfaces, as addresses.
-    pub proxy_addresses: Vec<IpAddr>,
+    /// inet_interfaces and proxy_interfaces: what belongs to this system, there or not.
+    pub system_addresses: Vec<IpAddr>,
     /// Takes messages.
     pub cleanup: Rc<Pool<Cleanup>>,
     /// What main.cf asks for and this server does not have.
@@ -151,7 +151,7 @@ impl Smtpd {
             tables: Rc::new(tables),
             resolver: Rc::new(Resolver::from_system(protocols)?),
             own_addresses: config.own_addresses()?,
-            proxy_addresses: config.proxy_addresses().unwrap_or_else(|error| {
+            system_addresses: config.addresses_of_this_system().unwrap_or_else(|error| {
                 // permit_mx_backup alone needs them; it says no more often without.
                 logging::warning!("{error}");
                 Vec::new()
@@ -183,7 +183,7 @@ impl Smtpd {
             tables: self.tables.clone(),
             resolver: self.resolver.clone(),
             own_addresses: self.own_addresses.clone(),
-            proxy_addresses: self.proxy_addresses.clone(),
+            system_addresses: self.system_addresses.clone(),
             cleanup: self.cleanup.clone(),
             missing: self.missing.clone(),
             cleanup_flags: self.cleanup_flags,

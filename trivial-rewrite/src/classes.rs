@@ -24,14 +24,12 @@ impl Classes {
             DomainList::open(config, name, &value, parents).map_err(|error| StartError::new(error.to_string()))
         };
         let text = |error: config::ConfigError| StartError::new(error.to_string());
-        let own = config.own_addresses().map_err(text)?;
-        let proxies = config.proxy_addresses().map_err(text)?;
         Ok(Self {
             destination: list("mydestination", ParentStyle::Never)?,
             virtual_alias: list("virtual_alias_domains", ParentStyle::Never)?,
             virtual_mailbox: list("virtual_mailbox_domains", ParentStyle::Never)?,
             relay: list("relay_domains", ParentStyle::in_config(config, "relay_domains"))?,
-            addresses: own.into_iter().map(|interface| interface.address).chain(proxies).collect(),
+            addresses: config.addresses_of_this_system().map_err(text)?,
         })
     }
 

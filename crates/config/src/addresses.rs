@@ -7,11 +7,16 @@ use std::net::{IpAddr, ToSocketAddrs};
 
 use net::discover::{self, Discover};
 use net::interfaces::list_with;
+use net::presence::Unready;
 use net::{Interface, Protocols, Shown, hostname};
 
+use crate::absent::{Absent, Own, Source, Why};
 use crate::error::ConfigError;
 use crate::param;
 use crate::settings::Config;
+
+const INET_INTERFACES: &str = "inet_interfaces";
+const PROXY_INTERFACES: &str = "proxy_interfaces";
 
 impl Config {
     /// The IP versions in force: inet_protocols, without what the kernel lacks.
@@ -29,28 +34,36 @@ impl Config {
         Ok((protocols, warnings.collect()))
     }
 
-    /// The addresses of this machine that mail is received on, with their networks.
+    /// The addresses of this machine that mail is received on, with their networks, as far as they are there.
     pub fn own_addresses(&self) -> Result<Vec<Interface>, ConfigError> {
-        self.own_addresses_of(discover::default_here().map_err(meaning)?.as_ref(), self.protocols()?)
+        self.interfaces().map(|own| own.found)
     }
 
-    /// As [`Config::own_addresses`], with the interfaces that `method` finds.
-    pub fn own_addresses_of(&self, method: &dyn Discover, protocols: Protocols) -> Result<Vec<Interface>, ConfigError> {
+    /// What inet_interfaces stands for: what is there, and what is not (yet).
+    pub fn interfaces(&self) -> Result<Own, ConfigError> {
+        self.interfaces_of(discover::default_here().map_err(meaning)?.as_ref(), self.protocols()?)
+    }
+
+    /// As [`Config::interfaces`], with the interfaces that `method` finds.
+    pub fn interfaces_of(&self, method: &dyn Discover, protocols: Protocols) -> Result<Own, ConfigError> {
         // inet_interfaces
         let value = self.own_text(param::INET_INTERFACES.name())?;
         if protocols.is_empty() || value.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Own::default());
         }
         let (interfaces, _) = list_with(method, protocols).map_err(meaning)?;
-        let found = match value.as_str() {
-            "all" => interfaces,
-            "loopback-only" => interfaces.into_iter().filter(|found| is_loopback(found.address)).collect(),
+        let mut own = match value.as_str() {
+            "all" => Own { found: undisputed(interfaces), absent: Vec::new() },
+            "loopback-only" => {
+                let loopback = interfaces.into_iter().filter(|found| found.address.is_loopback()).collect();
+                Own { found: loopback, absent: Vec::new() }
+            }
             list => listed(list, &interfaces, protocols)?,
         };
-        if found.is_empty() {
-            return Err(meaning("could not find any active network interfaces"));
+        if own.found.is_empty() && own.absent.is_empty() {
+            own.absent.push(absent(INET_INTERFACES, &value, None, Why::NoInterfaces));
         }
-        Ok(found)
+        Ok(own)
     }
 
     /// The IPv6 addresses of this machine that an old default of inet_protocols leaves out.
@@ -62,11 +75,27 @@ impl Config {
         addresses.filter(|address| !used.allows(*address)).collect()
     }
 
-    /// The addresses of proxies in front of this machine.
-    pub fn proxy_addresses(&self) -> Result<Vec<IpAddr>, ConfigError> {
+    /// The sentence about inet_interfaces when it names addresses and none of them is there.
+    pub fn no_address(&self) -> Result<Option<String>, ConfigError> {
+        let own = self.interfaces()?;
+        Ok(own.absent.first().filter(|_| own.found.is_empty()).map(Absent::to_string))
+    }
+
+    /// The addresses that belong to this system, whether they are there or not: mail for them is ours, and a server that
+    /// has one is this system. They give nobody rights.
+    pub fn addresses_of_this_system(&self) -> Result<Vec<IpAddr>, ConfigError> {
+        let own = self.interfaces()?.all().into_iter().map(|interface| interface.address);
+        let mut all: Vec<IpAddr> = own.chain(self.proxies()?.0).collect();
+        all.sort();
+        all.dedup();
+        Ok(all)
+    }
+
+    /// The addresses of proxies in front of this machine, and the names that have none (yet).
+    pub fn proxies(&self) -> Result<(Vec<IpAddr>, Vec<Absent>), ConfigError> {
         // proxy_interfaces
         let value = self.own_text(param::PROXY_INTERFACES.name())?;
-        resolve_list("proxy_interfaces", &value, self.protocols()?)
+        resolve_list(PROXY_INTERFACES, &value, self.protocols()?)
     }
 
     /// mynetworks: the setting, or what follows from mynetworks_style and the interfaces.
@@ -158,66 +187,80 @@ fn full(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-fn is_loopback(address: IpAddr) -> bool {
-    address.is_loopback()
+/// Without the addresses that somebody else on the link has.
+fn undisputed(interfaces: Vec<Interface>) -> Vec<Interface> {
+    let unready = net::presence::unready();
+    let is_duplicate = |address: IpAddr| {
+        unready.iter().any(|(other, why)| IpAddr::V6(*other) == address && *why == Unready::Duplicate)
+    };
+    interfaces.into_iter().filter(|interface| !is_duplicate(interface.address)).collect()
 }
 
-/// The interfaces of an explicit list; every address of it must be on one.
-fn listed(list: &str, interfaces: &[Interface], protocols: Protocols) -> Result<Vec<Interface>, ConfigError> {
-    if interfaces.is_empty() {
-        return Err(meaning("could not find any active network interfaces"));
-    }
+/// An explicit list: what of it is on an interface and can be used.
+fn listed(list: &str, interfaces: &[Interface], protocols: Protocols) -> Result<Own, ConfigError> {
+    let unready = net::presence::unready();
+    let why_not = |address: IpAddr| {
+        let unready = unready.iter().find(|(other, _)| IpAddr::V6(*other) == address);
+        unready.map(|(_, why)| Why::from(*why))
+    };
+    let (addresses, mut missing) = resolve_list(INET_INTERFACES, list, protocols)?;
     let mut found = Vec::new();
-    for address in resolve_list("inet_interfaces", list, protocols)? {
-        match interfaces.iter().find(|interface| interface.address == address) {
-            Some(interface) => found.push(*interface),
-            None => {
-                return Err(meaning(format!(
-                    "parameter inet_interfaces: no local interface found for {}",
-                    Shown(address)
-                )));
+    for address in addresses {
+        let interface = interfaces.iter().find(|interface| interface.address == address);
+        match (interface, why_not(address)) {
+            (Some(interface), None) => found.push(*interface),
+            (_, why) => {
+                let why = why.unwrap_or(Why::NoInterface);
+                missing.push(absent(INET_INTERFACES, &Shown(address).to_string(), Some(address), why));
             }
         }
     }
-    Ok(found)
+    Ok(Own { found, absent: missing })
 }
 
-/// The addresses of a list of names and addresses, sorted, each once.
-fn resolve_list(parameter: &str, list: &str, protocols: Protocols) -> Result<Vec<IpAddr>, ConfigError> {
-    let mut addresses = Vec::new();
+fn absent(parameter: &'static str, item: &str, address: Option<IpAddr>, why: Why) -> Absent {
+    Absent { source: Source::Parameter(parameter), item: item.to_owned(), address, why }
+}
+
+/// The addresses of a list of names and addresses, sorted, each once, and the names that have none.
+fn resolve_list(
+    parameter: &'static str,
+    list: &str,
+    protocols: Protocols,
+) -> Result<(Vec<IpAddr>, Vec<Absent>), ConfigError> {
+    let (mut addresses, mut missing) = (Vec::new(), Vec::new());
     for item in list.split([' ', '\t', '\r', '\n', ',']).filter(|item| !item.is_empty()) {
-        let found = resolve(item, protocols);
-        if found.is_empty() {
-            return Err(meaning(format!("config variable {parameter}: host not found: {item}")));
+        match resolve(item, protocols) {
+            Some(found) if found.is_empty() => missing.push(absent(parameter, item, None, Why::NoSuchName)),
+            Some(found) => addresses.extend(found),
+            None => return Err(meaning(format!("config variable {parameter}: host not found: {item}"))),
         }
-        addresses.extend(found);
     }
     addresses.sort();
     addresses.dedup();
-    Ok(addresses)
+    Ok((addresses, missing))
 }
 
-/// The addresses of enabled families that an item stands for; none when it means nothing.
-fn resolve(item: &str, protocols: Protocols) -> Vec<IpAddr> {
+/// The addresses of enabled families that an item stands for, none for a name that is not known (yet); `None` when it can
+/// mean nothing.
+fn resolve(item: &str, protocols: Protocols) -> Option<Vec<IpAddr>> {
     let host = match item.strip_prefix('[') {
-        Some(rest) => match rest.strip_suffix(']') {
-            Some(host) => host,
-            None => return Vec::new(),
-        },
+        Some(rest) => rest.strip_suffix(']')?,
         None => item,
     };
     // The zone says which interface; the address alone is compared.
     let unzoned = host.split_once('%').map_or(host, |(address, _)| address);
     if let Some(address) = net::address::parse(unzoned.as_bytes()) {
-        return if protocols.allows(address) { vec![address] } else { Vec::new() };
+        return protocols.allows(address).then(|| vec![address]);
     }
-    if !hostname::is_valid(host.as_bytes()) || looks_numeric(host) {
-        return Vec::new();
+    // Words of inet_interfaces that stand alone are no names in a list.
+    if !hostname::is_valid(host.as_bytes()) || looks_numeric(host) || matches!(host, "all" | "loopback-only") {
+        return None;
     }
     // waits: at the start of a program, and of a reload
     match (host, 0).to_socket_addrs() {
-        Ok(found) => found.map(|found| found.ip()).filter(|ip| protocols.allows(*ip)).collect(),
-        Err(_) => Vec::new(),
+        Ok(found) => Some(found.map(|found| found.ip()).filter(|ip| protocols.allows(*ip)).collect()),
+        Err(_) => Some(Vec::new()),
     }
 }
 
@@ -280,8 +323,9 @@ mod tests {
     fn own(interfaces: &str, protocols: Protocols, machine: &Machine) -> Result<String, String> {
         let content = format!("inet_interfaces = {interfaces}\n");
         let config = Config::parse(content.as_bytes(), Path::new("/etc/postfix"), &[]).unwrap();
-        let found = config.own_addresses_of(machine, protocols).map_err(|e| e.to_string())?;
-        let shown: Vec<_> = found.iter().map(|found| Shown(found.address).to_string()).collect();
+        let own = config.interfaces_of(machine, protocols).map_err(|e| e.to_string())?;
+        let found = own.found.iter().map(|found| Shown(found.address).to_string());
+        let shown: Vec<_> = found.chain(own.absent.iter().map(|absent| format!("({absent})"))).collect();
         Ok(shown.join(" "))
     }
 
@@ -319,14 +363,40 @@ mod tests {
         ] {
             assert_eq!(own(value, protocols, &machine), missing(item), "{value}");
         }
-        assert_eq!(
-            own("[2001:db8:1::99]", Protocols::BOTH, &machine).unwrap_err(),
-            "parameter inet_interfaces: no local interface found for 2001:db8:1::99"
-        );
-        assert_eq!(
-            own("all", Protocols::BOTH, &self::machine(&[])).unwrap_err(),
-            "could not find any active network interfaces"
-        );
+        for value in ["all, 10.1.2.3", "10.1.2.3 loopback-only"] {
+            assert!(own(value, Protocols::BOTH, &machine).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_not_there_takes_no_other_with_it() {
+        let machine = machine(&ALL[..6]);
+        for (value, result) in [
+            (
+                "[2001:db8:1::99] 10.1.2.3",
+                "10.1.2.3 (parameter inet_interfaces: no local interface found for 2001:db8:1::99)",
+            ),
+            ("10.1.2.3 nosuch.invalid", "10.1.2.3 (config variable inet_interfaces: host not found: nosuch.invalid)"),
+            ("0.0.0.0", "(parameter inet_interfaces: no local interface found for 0.0.0.0)"),
+        ] {
+            assert_eq!(own(value, Protocols::BOTH, &machine).as_deref(), Ok(result), "{value}");
+        }
+        for value in ["all", "loopback-only"] {
+            let nothing = own(value, Protocols::BOTH, &self::machine(&[]));
+            assert_eq!(nothing.as_deref(), Ok("(could not find any active network interfaces)"), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_not_there_is_ours_and_gives_nobody_rights() {
+        let content = b"inet_interfaces = 127.0.0.1 2001:db8:1::99\nproxy_interfaces = nosuch.invalid 192.0.2.9\n\
+                        inet_protocols = all\nmynetworks_style = host\n";
+        let config = Config::parse(content, Path::new("/etc/postfix"), &[]).unwrap();
+        let ours: Vec<String> = config.addresses_of_this_system().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(ours, ["127.0.0.1", "192.0.2.9", "2001:db8:1::99"]);
+        assert_eq!(config.mynetworks().unwrap(), "127.0.0.1/32");
+        assert_eq!(config.proxies().unwrap().1.len(), 1);
+        assert_eq!(config.no_address().unwrap(), None);
     }
 
     #[test]

@@ -63,7 +63,9 @@ impl Config {
                 return Some(place(why));
             }
         }
-        self.wrong_addresses().or_else(|| self.missing_log_service(master_cf))
+        self.wrong_addresses()
+            .or_else(|| self.absent_addresses(file, master_cf).err())
+            .or_else(|| self.missing_log_service(master_cf))
     }
 
     /// Whether main.cf has a value that can be seen to end a program, without a look at this machine's addresses.
@@ -101,8 +103,8 @@ impl Config {
             return text(&error);
         }
         let protocols = self.protocols().map(drop).err();
-        let own = || self.own_addresses().map(drop).err();
-        let proxies = || self.proxy_addresses().map(drop).err();
+        let own = || self.interfaces().map(drop).err();
+        let proxies = || self.proxies().map(drop).err();
         let networks = || self.get(param::MYNETWORKS).map(drop).err();
         if let Some(error) = protocols.or_else(own).or_else(proxies) {
             return text(&error);

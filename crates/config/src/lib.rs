@@ -5,6 +5,7 @@
 //! test fails when the committed source differs. Nothing here opens a socket or a lookup table, nothing here
 //! logs: warnings and errors are values, and the program that asked decides where they go.
 
+pub mod absent;
 pub mod accounts;
 mod addresses;
 pub mod arguments;
@@ -24,6 +25,7 @@ mod functions;
 pub mod generate;
 mod level;
 pub mod lines;
+mod listening;
 mod log;
 pub mod main_cf;
 pub mod manifest;
@@ -48,11 +50,13 @@ mod words;
 /// In the environment of a program: who has started it has told the operator what is not right with the files.
 pub const TOLD: &str = "MAIL_CONFIG_TOLD";
 
+pub use absent::{Absent, Own};
 pub use accounts::Accounts;
 pub use brackets::Unbracketed;
 pub use entry::{Entry, Kind, Param, find};
 pub use error::{ConfigError, ValueError};
 pub use level::Level;
+pub use listening::Listening;
 pub use log::Terminal;
 pub use problems::CURRENT_LEVEL;
 pub use report::Report;

@@ -22,6 +22,7 @@ use nix::errno::Errno;
 use crate::Family;
 use crate::address::strerror;
 use crate::platform::{PLATFORM, Platform};
+use crate::presence::Unready;
 
 pub use ioctl::{Siocgif, Siocglif};
 pub use kernel::{Kernel, Questions};
@@ -161,6 +162,12 @@ impl fmt::Display for Method {
 pub fn default_here() -> Result<Box<dyn Discover>, DiscoverError> {
     let first = PLATFORM.methods.iter().find_map(|method| method.here());
     first.ok_or(DiscoverError { place: "platform", call: "no method to list interfaces", error: Errno::ENOSYS })
+}
+
+/// The IPv6 addresses that are on an interface and cannot be used, as Linux tells; on other platforms none is known.
+pub(crate) fn unready_addresses() -> Vec<(std::net::Ipv6Addr, Unready)> {
+    // name: of the kernel.
+    std::fs::read(if_inet6::PATH).map(|text| if_inet6::unready(&text)).unwrap_or_default()
 }
 
 /// Something that was left out, and the mail system goes on.

@@ -6,6 +6,7 @@
 //!
 //! * [`protocols`]: `inet_protocols`, and what the kernel can do
 //! * [`interfaces`]: the addresses of this machine, and "is it me?"
+//! * [`presence`]: is an address there to be used?
 //! * [`discover`]: the ways to ask a system for them; [`platform`]: which system has which
 //! * [`cidr`]: network patterns of match lists and cidr tables
 //! * [`hostname`], [`literal`]: syntax checks for what strangers send
@@ -27,6 +28,7 @@ pub mod literal;
 pub mod octets;
 pub mod platform;
 pub mod ports;
+pub mod presence;
 pub mod protocols;
 
 pub use address::{Shown, reason, unmap};

@@ -12,6 +12,7 @@ pub mod dns;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod inject;
 pub mod instance;
+pub mod link;
 pub mod maildir;
 pub mod name_server;
 pub mod port;
@@ -29,6 +30,7 @@ pub mod world;
 pub use client::Client;
 pub use disk::Disk;
 pub use instance::Instance;
+pub use link::Link;
 pub use name_server::NameServer;
 pub use programs::Programs;
 pub use setup::Setup;

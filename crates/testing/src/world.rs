@@ -146,7 +146,7 @@ impl Drop for World {
     }
 }
 
-fn ip(arguments: &[&str]) {
+pub(crate) fn ip(arguments: &[&str]) {
     let output = Command::new("ip").args(arguments).output().unwrap_or_else(|e| panic!("ip: {e}"));
     assert!(output.status.success(), "ip {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

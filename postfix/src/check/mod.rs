@@ -36,6 +36,22 @@ pub(crate) fn fatal(instance: &Instance) -> Result<(), String> {
     Err(format!("{} failed", postsuper.display()))
 }
 
+/// The addresses that are asked for, as they are now: that none is there stops a start, that one is missing does not. A
+/// start waits for them a while, and tells of them itself.
+pub(crate) fn addresses(instance: &Instance) -> Result<(), String> {
+    let file = instance.config.directory().join("master.cf");
+    let services = MasterCf::load(&file, &instance.config).map_err(|error| error.to_string())?;
+    match instance.config.serves_nobody(&file, &services)? {
+        Some(why) => Err(why),
+        None => {
+            for absent in instance.config.absent_addresses(&file, &services)? {
+                logging::warning!("{absent}");
+            }
+            Ok(())
+        }
+    }
+}
+
 /// What does not stop it.
 pub(crate) fn warn(instance: &Instance) {
     report(instance);

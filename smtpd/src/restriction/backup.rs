@@ -57,9 +57,7 @@ impl Evaluation<'_> {
                     continue;
                 }
             };
-            let (own, proxies) = (&self.worker.own_addresses, &self.worker.proxy_addresses);
-            let is_own =
-                addresses.iter().any(|address| net::interfaces::is_own(own, *address) || proxies.contains(address));
+            let is_own = addresses.iter().any(|address| self.worker.system_addresses.contains(address));
             match exchanger.preference == best {
                 true if is_own => return Verdict::Dunno,
                 true => primary.extend(addresses),

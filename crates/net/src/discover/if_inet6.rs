@@ -8,8 +8,14 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::RawInterface;
 use crate::Cidr;
+use crate::presence::Unready;
 
 pub(super) const PATH: &str = "/proc/net/if_inet6";
+
+/// IFA_F_OPTIMISTIC, IFA_F_DADFAILED, IFA_F_TENTATIVE.
+const OPTIMISTIC: u128 = 0x04;
+const DUPLICATE: u128 = 0x08;
+const TENTATIVE: u128 = 0x40;
 
 /// The addresses, and whether every line was one.
 pub(super) fn parse(text: &[u8]) -> (Vec<RawInterface>, bool) {
@@ -42,6 +48,25 @@ fn line(text: &[u8]) -> Option<RawInterface> {
     })
 }
 
+/// The addresses whose flags say that they cannot be used. One that another interface has as well may be usable there.
+pub(super) fn unready(text: &[u8]) -> Vec<(Ipv6Addr, Unready)> {
+    let state = |text: &[u8]| {
+        let entry = line(text)?;
+        let flags =
+            text.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty()).nth(4).and_then(hexadecimal)?;
+        let IpAddr::V6(address) = entry.address else { return None };
+        let state = match flags {
+            flags if flags & DUPLICATE != 0 => Some(Unready::Duplicate),
+            flags if flags & (TENTATIVE | OPTIMISTIC) == TENTATIVE => Some(Unready::Tentative),
+            _ => None,
+        };
+        Some((address, state))
+    };
+    let all: Vec<_> = text.split(|byte| *byte == b'\n').filter_map(state).collect();
+    let is_usable = |address: &Ipv6Addr| all.contains(&(*address, None));
+    all.iter().filter(|(address, _)| !is_usable(address)).filter_map(|(it, state)| Some((*it, (*state)?))).collect()
+}
+
 fn hexadecimal(digits: &[u8]) -> Option<u128> {
     if digits.is_empty() || digits.len() > 32 {
         return None;
@@ -65,6 +90,20 @@ mod tests {
         assert_eq!((found[1].address.to_string().as_str(), found[1].scope), ("fe80::ff:1", Some(26)));
         assert_eq!(found[1].mask.unwrap().to_string(), "ffff:ffff:ffff:ffff::");
         assert_eq!(found[1].name, "e0");
+    }
+
+    #[test]
+    fn the_flags_say_which_address_cannot_be_used() {
+        let text = b"20010db8000000000000000000000001 05 40 00 82       v0\n\
+                     20010db8000000000000000000000002 05 40 00 c0       v0\n\
+                     20010db8000000000000000000000003 05 40 00 c8       v0\n\
+                     20010db8000000000000000000000004 05 40 00 44       v0\n\
+                     20010db8000000000000000000000003 06 40 00 80       v1\n\
+                     20010db8000000000000000000000005 06 40 00 88       v1\n\
+                     what is this\n";
+        let address = |last: u16| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last);
+        assert_eq!(unready(text), [(address(2), Unready::Tentative), (address(5), Unready::Duplicate)]);
+        assert_eq!(unready(TWO), []);
     }
 
     #[test]

@@ -191,3 +191,33 @@ fn what_is_said_goes_to_standard_error_whether_it_is_a_terminal_or_not() {
         assert!(until_true(PATIENCE, logged), "{}", mail.log());
     });
 }
+
+#[test]
+fn a_start_says_each_warning_once() {
+    scenario(|| {
+        if !is_root() {
+            eprintln!("left out: the postfix command is reserved for root");
+            return;
+        }
+        let mut mail = Setup::new().set("mydistination", "x.test").set("header_checks", "# none").build();
+        mail.add_service("submission unix - - y - - smtp -o smtp_line_length=70");
+        mail.add_service("192.0.2.77:2525 inet n - - - - smtpd");
+        mail.add_service("discard unix - - n - - nosuchprogram");
+        mail.set("inet_interfaces_wait", "0s");
+        let (status, said) = postfix(&mail, "start");
+        assert_eq!(status, Some(0), "{said}");
+        mail.adopt();
+        let log = mail.log();
+        let warnings = |text: &str| {
+            let behind = text.lines().filter_map(|line| line.split_once("warning: "));
+            let mut all: Vec<String> = behind.map(|(_, rest)| rest.to_string()).collect();
+            all.sort();
+            all
+        };
+        let mut once = warnings(&log);
+        assert!(once.iter().any(|it| it.contains("mydistination")) && once.len() > 2, "{log}");
+        once.dedup();
+        assert_eq!(warnings(&log), once, "{log}");
+        assert!(warnings(&said).len() <= once.len(), "{said}");
+    });
+}

@@ -13,6 +13,7 @@ mod durable;
 mod installed;
 mod judged;
 mod kill;
+mod late;
 mod limits;
 mod load;
 mod local;
