@@ -126,7 +126,7 @@ fn open() -> io::Result<OwnedFd> {
     target_vendor = "apple"
 )))]
 fn open() -> io::Result<OwnedFd> {
-    Err(io::ErrorKind::Unsupported.into())
+    Err(Errno::EOPNOTSUPP.into())
 }
 
 #[cfg(test)]
