@@ -108,6 +108,7 @@ impl Worker for Anvil {
 }
 
 fn shown(identity: &str) -> String {
+    // told: the log shows the start of an identity that is refused.
     text::printable(&identity.as_bytes()[..MAX_IDENTITY.min(identity.len())])
 }
 

@@ -11,7 +11,7 @@ use ipc::anvil::{Counts, Event};
 
 use crate::statistics::Statistics;
 
-/// Clients that are known at a time.
+/// Clients that are known at a time. told: the log; those that find no place are not limited.
 const MAX_CLIENTS: usize = 100_000;
 
 /// What is known of one client.
@@ -116,6 +116,7 @@ impl Table {
                 self.forget_first(|began, entry| entry.began == began);
             }
             if self.clients.len() >= self.limit {
+                logging::repeated!("{} clients are connected: the limits are not kept for others", self.limit);
                 return None;
             }
             let name: Rc<str> = identity.into();

@@ -1,7 +1,8 @@
 //! The body: passed through line by line, looked at as far as MIME structure and body_checks want it.
 
-use ipc::cleanup::flags;
+use ipc::cleanup::{flags, status};
 use message::header::{Field, Kind, is_continuation, name_length};
+use message::seven_bit::Unreadable;
 
 use crate::checks::{Class, Fate};
 use crate::incoming::Incoming;
@@ -40,16 +41,19 @@ impl Incoming<'_> {
             return self.structure.part_field.begin(data, limit);
         }
         if self.structure.boundary(data) == Seen::Nothing {
-            self.structure.end_part_header();
+            let entered = self.structure.end_part_header(self.worker.settings.mime_nesting_limit);
+            self.entered(entered);
         }
         self.checked_text(data, ends_line);
     }
 
     fn end_part_field(&mut self) {
+        let is_cut = self.structure.part_field.is_cut();
         let Some(text) = self.structure.part_field.end(self.worker.settings.header_size_limit) else { return };
+        self.tell_cut(is_cut, &text);
         if let Some(field) = Field::parse(&text) {
             match field.kind() {
-                Kind::ContentType => self.structure.content_type(field.value),
+                Kind::ContentType => self.structure.content_type(&field),
                 Kind::ContentTransferEncoding => self.note_encoding(field.value),
                 _ => {}
             }
@@ -60,6 +64,19 @@ impl Incoming<'_> {
             Fate::Replace(text) => self.lines(&text),
             Fate::Drop => {}
         }
+    }
+
+    /// mime_nesting_limit: checks that look at parts see every part, or the message is refused.
+    pub(crate) fn entered(&mut self, entered: Result<(), Unreadable>) {
+        let tables = &self.worker.tables;
+        let checks =
+            [&tables.header_checks, &tables.mime_header_checks, &tables.nested_header_checks, &tables.body_checks];
+        let Err(error) = entered else { return };
+        if self.flags & flags::FILTER == 0 || checks.iter().all(|maps| maps.is_empty()) {
+            return;
+        }
+        self.log_structure(&error.to_string());
+        self.fail(status::CONTENT, &format!("5.6.0 {error}"));
     }
 
     /// The body ends here.

@@ -44,6 +44,7 @@ impl Place {
 pub struct Failed;
 
 /// Times that one canonical table is applied to its own result.
+/// told: nobody, as with Postfix: a circle in canonical tables ends with what the last step made.
 const MAX_NESTING: usize = 10;
 
 impl Incoming<'_> {

@@ -33,6 +33,7 @@ pub enum Fate {
 }
 
 /// Longest text in a log line.
+/// told: nobody; the message keeps the text, the log shows its start.
 const MAX_LOGGED: usize = 200;
 /// What a client is told when the rule has no text.
 const REJECTED: &str = "message content rejected";
@@ -153,6 +154,28 @@ impl Incoming<'_> {
     }
 
     fn log_check(&self, action: &str, class: &str, content: &[u8], text: &[u8]) {
+        let mut line = format!("{}: {action}: {class} {}", self.id, self.shown_content(content));
+        for (name, value, quoted) in [("proto", &self.facts.protocol, false), ("helo", &self.facts.helo, true)] {
+            if !value.is_empty() {
+                let value = text::printable(value);
+                line += &if quoted { format!(" {name}=<{value}>") } else { format!(" {name}={value}") };
+            }
+        }
+        if !text.is_empty() {
+            line += &format!(": {}", text::printable(text));
+        }
+        logging::info!("{line}");
+    }
+
+    /// A message whose structure is refused.
+    pub(crate) fn log_structure(&self, error: &str) {
+        let content = self.shown_content(self.structure.last_kind());
+        logging::info!("{}: reject: mime-error {error}: {content}", self.id);
+    }
+
+    /// A text, and whose it is.
+    fn shown_content(&self, content: &[u8]) -> String {
+        // told: nobody; the message keeps the text, the log shows its start.
         let content = text::printable(&content[..content.len().min(MAX_LOGGED)]);
         let origin = match &self.facts.origin[..] {
             b"" => "local".to_owned(),
@@ -164,18 +187,7 @@ impl Incoming<'_> {
             b"" => "unknown".to_owned(),
             last => shown(last),
         };
-        let mut line =
-            format!("{}: {action}: {class} {content} from {origin}; from=<{sender}> to=<{recipient}>", self.id);
-        for (name, value, quoted) in [("proto", &self.facts.protocol, false), ("helo", &self.facts.helo, true)] {
-            if !value.is_empty() {
-                let value = text::printable(value);
-                line += &if quoted { format!(" {name}=<{value}>") } else { format!(" {name}={value}") };
-            }
-        }
-        if !text.is_empty() {
-            line += &format!(": {}", text::printable(text));
-        }
-        logging::info!("{line}");
+        format!("{content} from {origin}; from=<{sender}> to=<{recipient}>")
     }
 
     /// Writes what checks want qmgr to know.

@@ -56,7 +56,7 @@ impl Incoming<'_> {
         }
         match kind {
             Kind::Received => self.hop(),
-            Kind::ContentType => self.structure.content_type(field.value),
+            Kind::ContentType => self.structure.content_type(field),
             Kind::ContentTransferEncoding => self.note_encoding(field.value),
             Kind::TlsRequired if field.trimmed().eq_ignore_ascii_case(b"no") => {
                 self.size.send_options |= TLS_REQUIRED_NO;

@@ -19,7 +19,7 @@ impl Gathered {
     /// Adds a piece of the line before.
     pub fn add(&mut self, data: &[u8], limit: usize) {
         let room = limit.saturating_sub(self.text.len());
-        // told: nobody, as postconf(5) says of header_size_limit; recipients are never read from here.
+        // told: the log, by who takes the field; recipients are never read from here.
         self.text.extend_from_slice(&data[..data.len().min(room)]);
         self.is_cut |= data.len() > room;
     }
@@ -33,6 +33,11 @@ impl Gathered {
     /// Whether a field has begun.
     pub fn is_open(&self) -> bool {
         self.is_open
+    }
+
+    /// Whether the field is longer than its limit.
+    pub fn is_cut(&self) -> bool {
+        self.is_open && self.is_cut
     }
 
     /// The whole field, if one has begun. Of a line that was cut in the last tenth of the limit nothing is left.

@@ -104,16 +104,31 @@ impl Incoming<'_> {
     }
 
     async fn end_field(&mut self) {
+        let is_cut = self.header.field.is_cut();
         if let Some(field) = self.header.field.end(self.worker.settings.header_size_limit) {
+            self.tell_cut(is_cut, &field);
             self.header_field(&field).await;
             self.header.field.reuse(field);
+        }
+    }
+
+    /// header_size_limit: the rest of a longer field is dropped, as with Postfix, which does not say so.
+    pub(crate) fn tell_cut(&self, is_cut: bool, field: &[u8]) {
+        if is_cut {
+            let name = text::printable(&field[..name_length(field).unwrap_or(0)]);
+            let limit = self.worker.settings.header_size_limit;
+            logging::repeated!(
+                "{}: header {name}: more than {limit} bytes (header_size_limit): the rest is dropped",
+                self.id
+            );
         }
     }
 
     /// All fields are there: what is missing is added.
     fn end_header(&mut self) {
         self.add_missing_headers();
-        self.structure.end_header();
+        let entered = self.structure.end_header(self.worker.settings.mime_nesting_limit);
+        self.entered(entered);
         self.stage = Stage::Body;
     }
 

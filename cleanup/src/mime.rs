@@ -1,11 +1,10 @@
 //! MIME structure, as much as checks and the transfer encoding need: where the headers of parts begin and end.
 
+use message::header::Field;
 use message::mime::{BoundaryLine, ContentType, boundary_line};
+use message::seven_bit::Unreadable;
 
 use crate::gathered::Gathered;
-
-/// Multipart levels that are followed (mime_nesting_limit has the same default).
-const MAX_LEVELS: usize = 100;
 
 /// What a line was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +28,8 @@ pub struct Structure {
     pub part_field: Gathered,
     boundaries: Vec<Vec<u8>>,
     kind: Option<ContentType>,
+    /// The Content-Type field as it stands in the message.
+    kind_field: Vec<u8>,
     off: bool,
 }
 
@@ -44,22 +45,34 @@ impl Structure {
     }
 
     /// A Content-Type field of the header that is being read.
-    pub fn content_type(&mut self, value: &[u8]) {
+    pub fn content_type(&mut self, field: &Field<'_>) {
         if !self.off {
-            self.kind = Some(ContentType::parse(value));
+            self.kind = Some(ContentType::parse(field.value));
+            self.kind_field = [field.name, b":", field.value].concat();
         }
     }
 
     /// The message's header ends.
-    pub fn end_header(&mut self) {
-        self.enter();
+    ///
+    /// # Errors
+    /// What follows is nested deeper than `limit` allows (mime_nesting_limit), and is not followed.
+    pub fn end_header(&mut self, limit: usize) -> Result<(), Unreadable> {
+        self.enter(limit)
     }
 
     /// The header of a part ends.
-    pub fn end_part_header(&mut self) {
+    ///
+    /// # Errors
+    /// As [`end_header`](Self::end_header).
+    pub fn end_part_header(&mut self, limit: usize) -> Result<(), Unreadable> {
         self.in_part_header = false;
         self.in_attached_header = false;
-        self.enter();
+        self.enter(limit)
+    }
+
+    /// The last Content-Type field.
+    pub fn last_kind(&self) -> &[u8] {
+        &self.kind_field
     }
 
     /// Looks at a line of the body.
@@ -72,9 +85,11 @@ impl Structure {
             self.kind = None;
             self.in_attached_header = false;
             if matches!(found, BoundaryLine::Closes) {
+                // told: nobody; the parts within this one have ended with it.
                 self.boundaries.truncate(level);
                 self.in_part_header = false;
             } else {
+                // told: as above.
                 self.boundaries.truncate(level + 1);
                 self.in_part_header = true;
             }
@@ -83,16 +98,19 @@ impl Structure {
         Seen::Nothing
     }
 
-    fn enter(&mut self) {
-        let Some(kind) = self.kind.take() else { return };
+    fn enter(&mut self, limit: usize) -> Result<(), Unreadable> {
+        let Some(kind) = self.kind.take() else { return Ok(()) };
         if kind.is_message() {
             self.in_part_header = true;
             self.in_attached_header = true;
         } else if kind.is_multipart()
             && let Some(boundary) = kind.boundary
-            && self.boundaries.len() < MAX_LEVELS
         {
+            if self.boundaries.len() >= limit {
+                return Err(Unreadable::TooDeep);
+            }
             self.boundaries.push(boundary);
         }
+        Ok(())
     }
 }

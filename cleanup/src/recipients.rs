@@ -16,6 +16,7 @@ const NOTIFY_NEVER: u32 = 1;
 /// NOTIFY=SUCCESS.
 const NOTIFY_SUCCESS: u32 = 2;
 /// Expansions of one message that its sender can hear of: they are kept until the message is complete.
+/// told: the client, whose message is refused.
 const MAX_EXPANSIONS: usize = 100_000;
 
 /// What was said about the recipient that comes next.

@@ -3,6 +3,7 @@
 use queue::Type;
 
 /// Payload bytes that one record may have: no honest client sends more than a line or an address.
+/// told: nobody; what is longer goes on in the next record.
 const MAX_PAYLOAD: usize = queue::record::MAX_PAYLOAD;
 
 /// Takes the first record of `bytes`; the rest follows it. `None` at the end and where there is no whole record.

@@ -59,6 +59,8 @@ pub struct Settings {
     pub body_checks_limit: u64,
     /// message_drop_headers, lower case.
     pub drop_headers: Vec<String>,
+    /// Multiparts within each other: mime_nesting_limit, and the two that Postfix takes beyond it.
+    pub mime_nesting_limit: usize,
     /// always_add_missing_headers.
     pub always_add_headers: bool,
     /// undisclosed_recipients_header.
@@ -119,6 +121,7 @@ impl Settings {
             line_length_limit: number(param::LINE_LENGTH_LIMIT)?.max(1),
             body_checks_limit: number(param::BODY_CHECKS_SIZE_LIMIT)? as u64,
             drop_headers: lower(config.get(param::MESSAGE_DROP_HEADERS)?),
+            mime_nesting_limit: number(param::MIME_NESTING_LIMIT)?.saturating_add(2),
             always_add_headers: config.get(param::ALWAYS_ADD_MISSING_HEADERS)?,
             undisclosed_recipients: config.get(param::UNDISCLOSED_RECIPIENTS_HEADER)?,
             obsolete_from: config.get(param::HEADER_FROM_FORMAT)?.eq_ignore_ascii_case("obsolete"),

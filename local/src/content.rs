@@ -10,6 +10,7 @@ use queue::envelope::EnvelopeError;
 /// Text that is sent to a carrier at once, in bytes.
 const CHUNK: usize = 32 << 10;
 /// Delivered-To: headers that are remembered; a message with more is going in circles anyway.
+/// told: nobody; the newest stand first, and one that repeats itself is among them.
 const MAX_DELIVERED_TO: usize = 1000;
 
 /// What stands in front of a message.

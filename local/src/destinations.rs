@@ -18,8 +18,10 @@ use crate::settings::Sources;
 use crate::verdict::{self, Attempt};
 
 /// Steps through :include: files.
+/// told: the sender, by a notification.
 const MAX_INCLUDES: usize = 10;
 /// The largest .forward or :include: file in bytes; mail to a larger one waits.
+/// told: the log and the queue: the message stays.
 pub(crate) const MAX_LIST: usize = 16 << 20;
 
 impl Expansion<'_> {

@@ -19,6 +19,7 @@ use crate::service::Local;
 use crate::verdict;
 
 /// Steps from a recipient to the destinations of its aliases' aliases.
+/// told: the sender, by a notification.
 const MAX_DEPTH: usize = 100;
 
 /// The expansion of one recipient.

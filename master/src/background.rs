@@ -21,6 +21,7 @@ const READY: u8 = 1;
 /// How long the child may take, but for addresses that it waits for.
 const PATIENCE: Duration = Duration::from_secs(100);
 /// The bytes of a reason that the parent repeats; the log has all of them.
+/// told: nobody; the log has the whole, the terminal its start.
 const LONGEST_REASON: u64 = 8192;
 
 /// The child's end of the pipe, until something has been said.

@@ -65,6 +65,7 @@ pub(crate) const STRESS_TIME: Duration = Duration::from_secs(1000);
 /// A worker that has served clients for this long is not broken.
 const PROVEN: Duration = Duration::from_secs(1);
 /// Clients of one worker of a service without a limit.
+/// told: nobody; more clients wait.
 const UNLIMITED_SESSIONS: usize = 10_000;
 
 impl Share {

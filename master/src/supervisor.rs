@@ -61,6 +61,7 @@ const WATCHDOG: u32 = 1000;
 /// The loop turns at least this often.
 const TURN: Duration = Duration::from_secs(300);
 /// Reports of one worker that are read in one turn.
+/// told: the log; the worker is not listened to any more.
 const MOST_REPORTS: u32 = 10_000;
 /// How soon a log that did not take a line is tried again.
 const LOG_RETRY: Duration = Duration::from_millis(100);

@@ -24,6 +24,7 @@ use logging::Severity;
 use text::Options;
 
 /// Longest piece of a line of standard input in bytes; what follows is a line of its own.
+/// told: nobody; the next line has the rest.
 const MAX_LINE: u64 = 2048;
 
 fn main() -> ExitCode {

@@ -11,6 +11,7 @@ use crate::options::Options;
 use crate::run::Program;
 
 /// Longest key that is read from standard input, bytes.
+/// told: who asks, by an error.
 const MAX_KEY: u64 = 1 << 20;
 
 /// Prints the value of a key, or for `-` every key of standard input that is there, with its value.

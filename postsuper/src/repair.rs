@@ -23,6 +23,7 @@ const WEEK: Duration = Duration::from_secs(7 * 86_400);
 /// Owner bits of a complete file.
 const COMPLETE: u32 = 0o700;
 /// Levels of subdirectories that are looked at.
+/// told: who repairs: the directory that is not empty is named.
 const MAX_DEPTH: usize = 16;
 
 /// The queues that are repaired when none is named: logs before the messages that they belong to.

@@ -18,10 +18,13 @@ use crate::service::{Qmgr, now};
 use crate::state::Source;
 
 /// Messages taken in one go, before others get a turn.
+/// told: nobody; the rest has its turn.
 const MAX_AT_ONCE: usize = 32;
 /// Messages that are resolved at the same time: each is a question to trivial-rewrite.
+/// told: nobody; the rest has its turn.
 const MAX_RESOLVING: usize = 20;
 /// Recipients read at once.
+/// told: nobody; the rest is read later.
 const MAX_CHUNK: usize = 5000;
 /// How long a message that someone else delivers is left alone.
 const LOCKED_WAIT: Duration = Duration::from_secs(60);
@@ -249,6 +252,7 @@ impl Qmgr {
 fn redirect(envelope: &mut Envelope) {
     let Some(target) = envelope.redirect_to.clone() else { return };
     envelope.resume = None;
+    // told: nobody; that is what REDIRECT means.
     envelope.recipients.truncate(1);
     for recipient in &mut envelope.recipients {
         recipient.original = std::mem::replace(&mut recipient.address, target.clone());
@@ -265,6 +269,7 @@ fn queue_of(source: Source) -> QueueName {
 /// Descriptors that messages may keep open; the rest is for connections.
 pub fn open_limit() -> usize {
     const DEFAULT: usize = 256;
+    /// told: nobody; other messages wait.
     const MOST: usize = 1000;
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find(|line| line.starts_with("Max open files"));

@@ -16,6 +16,7 @@ use crate::service::Qmgr;
 use crate::settings::limits_of;
 
 /// Connections that may wait for an agent.
+/// told: nobody; the rest waits.
 const MAX_PENDING: usize = 2;
 /// Unused connections that are kept, and how long: they occupy agents that others could use.
 const MAX_IDLE: Duration = Duration::from_secs(5);

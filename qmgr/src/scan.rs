@@ -38,6 +38,7 @@ pub fn empty_active(spool: &Spool) -> io::Result<()> {
 pub fn incoming(spool: &Spool, limit: usize) -> (Vec<QueueId>, bool) {
     let mut names = names(spool, QueueName::Incoming, |_| true);
     let more = names.len() > limit;
+    // told: the caller, who looks again.
     names.truncate(limit);
     (names, more)
 }

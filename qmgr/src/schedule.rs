@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
 /// Messages remembered; about 10 MiB. Beyond it the latest are left to a later scan.
+/// told: nobody; a scan finds them.
 const MOST: usize = 100_000;
 
 /// Due times by message and messages by due time.

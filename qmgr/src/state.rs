@@ -12,6 +12,7 @@ use crate::schedule::Schedule;
 use crate::scheduler::MessageKey;
 
 /// Messages that may wait by name for a place in the active queue; more are found by a scan.
+/// told: nobody; a scan finds them.
 const MAX_BACKLOG: usize = 10_000;
 
 /// Where a message comes from.

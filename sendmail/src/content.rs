@@ -69,6 +69,7 @@ impl Content {
         while !bytes.is_empty() && !self.finished {
             // One byte more than a piece: a carriage return may be taken off.
             let room = self.settings.piece + 1 - self.line.len();
+            // told: nobody; the loop takes the rest.
             let window = &bytes[..bytes.len().min(room)];
             match window.iter().position(|b| *b == b'\n') {
                 Some(end) => {

@@ -13,11 +13,13 @@ use crate::session::Session;
 use crate::settings::Settings;
 
 /// Sessions that may wait; more are ended at once.
+/// told: nobody; other connections are closed.
 const MOST_IDLE: usize = 200;
 
 /// A nexthop that had mail less than this ago is likely to have more.
 const BUSY: Duration = Duration::from_secs(1);
 /// Nexthops whose last mail is remembered.
+/// told: nobody; others are not remembered.
 const MOST_NEXTHOPS: usize = 1000;
 
 /// The sessions of one worker that wait.

@@ -145,6 +145,7 @@ impl Reader<'_> {
             skip_quit_response: self.get(param::SMTP_SKIP_QUIT_RESPONSE, param::LMTP_SKIP_QUIT_RESPONSE)?,
             discard_keywords: discard.iter().map(|keyword| keyword.to_ascii_uppercase()).collect(),
             line_limit: (line_limit > 0).then_some(line_limit),
+            mime_nesting_limit: self.count(param::MIME_NESTING_LIMIT, param::MIME_NESTING_LIMIT)?.saturating_add(2),
             convert: !self.config.get(param::DISABLE_MIME_OUTPUT_CONVERSION)?,
             quote_envelope: self.get(param::SMTP_QUOTE_RFC821_ENVELOPE, param::LMTP_QUOTE_RFC821_ENVELOPE)?,
             send_xforward: self.get(param::SMTP_SEND_XFORWARD_COMMAND, param::LMTP_SEND_XFORWARD_COMMAND)?,

@@ -16,6 +16,7 @@ use crate::server::{Endpoint, Server};
 use crate::settings::Settings;
 
 /// The most mail exchangers of one domain whose addresses are looked up: an answer can hold thousands.
+/// told: the log.
 const MOST_EXCHANGERS: usize = 50;
 
 /// The servers of a destination, best first.
@@ -98,7 +99,11 @@ impl Finder<'_> {
             },
         };
         exchangers.sort_by_key(|exchanger| exchanger.preference);
-        exchangers.truncate(MOST_EXCHANGERS);
+        if exchangers.len() > MOST_EXCHANGERS {
+            logging::warning!("{domain} has {} MX hosts: the first {MOST_EXCHANGERS} are used", exchangers.len());
+            // told: the log; mail that none of them takes stays in the queue.
+            exchangers.truncate(MOST_EXCHANGERS);
+        }
         let best = exchangers.first().map_or(0, |exchanger| exchanger.preference);
         let (mut servers, mut late) = (Vec::new(), Late::default());
         let mut last = None;

@@ -5,6 +5,7 @@
 use delivery::Request;
 
 /// Longest value that is said.
+/// told: nobody; a server takes none that is longer, and says unknown for one that is missing.
 const MAX_VALUE: usize = 255;
 /// What the envelope has for an attribute that nobody knows.
 const UNKNOWN: &str = "unknown";

@@ -105,6 +105,7 @@ pub async fn addresses(resolver: &Resolver, settings: &Settings, host: &str, por
     };
     // A is asked for before AAAA, and with single-request of resolv.conf is answered before.
     let mut waiting: Vec<_> = settings.protocols.families().map(lookup).collect();
+    // told: nobody; the others follow, one by one.
     let together = if resolver.conf().single_request { waiting.len().min(1) } else { waiting.len() };
     let mut late = Late { lookups: waiting.drain(..together).collect() };
     let mut found = Vec::new();

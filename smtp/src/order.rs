@@ -43,6 +43,7 @@ impl Order {
             if self.balance {
                 beyond = balance(&mut servers, self.limit);
             }
+            // told: the caller, who gets them apart.
             beyond.extend(servers.drain(self.limit.min(servers.len())..));
         }
         (servers, beyond)

@@ -22,10 +22,12 @@ use crate::settings::Settings;
 use crate::stream::Stream;
 
 /// Attempts at the same time.
+/// told: nobody; other servers wait.
 const MOST_ATTEMPTS: usize = 10;
 /// How long it counts what worked.
 const REMEMBERED: Duration = Duration::from_secs(600);
 /// Destinations that are remembered.
+/// told: nobody; others are not remembered.
 const MOST_REMEMBERED: usize = 1000;
 
 /// How a race ended.

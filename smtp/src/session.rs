@@ -16,8 +16,10 @@ use crate::settings::{Protocol, Settings};
 use crate::stream::Stream;
 
 /// The longest reply line that is waited for to its end.
+/// told: the log and the report: a protocol error.
 const LONGEST_LINE: usize = 64 << 10;
 /// Lines without a meaning that one session may send.
+/// told: the log and the report: a protocol error.
 const MOST_STRAYS: u32 = 100;
 /// Capacity that the output buffer keeps between messages.
 const KEPT_OUTPUT: usize = 16 << 10;

@@ -126,6 +126,8 @@ pub struct Dialogue {
     pub line_limit: Option<usize>,
     /// 8-bit content is converted for servers that do not take it: disable_mime_output_conversion is off.
     pub convert: bool,
+    /// Multiparts within each other that a conversion follows: mime_nesting_limit, and the two that Postfix takes beyond it.
+    pub mime_nesting_limit: usize,
     /// smtp_quote_rfc821_envelope.
     pub quote_envelope: bool,
     /// smtp_send_xforward_command.

@@ -5,7 +5,7 @@
 
 use delivery::Job;
 use dsn::Status;
-use message::seven_bit::TooDeep;
+use message::seven_bit::Unreadable;
 use smtp_protocol::Reply;
 
 use crate::envelope;
@@ -334,7 +334,7 @@ impl<'a> Transaction<'a> {
 }
 
 /// The message cannot be put into the form that the server takes.
-fn refused_by_us(session: &Session, error: TooDeep) -> Failure {
+fn refused_by_us(session: &Session, error: Unreadable) -> Failure {
     Failure::of_message(Status::new(5, 6, 0), error.to_string()).by(&session.server)
 }
 

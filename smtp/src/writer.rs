@@ -1,7 +1,7 @@
 //! The content as it leaves: in the form that the server takes, its lines not too long, its dots doubled.
 
 use delivery::Request;
-use message::seven_bit::{Converter, TooDeep};
+use message::seven_bit::{Converter, Unreadable};
 use smtp_protocol::{Extensions, Stuffer};
 
 use crate::settings::Settings;
@@ -18,14 +18,17 @@ impl Writer {
     pub fn new(settings: &Settings, request: &Request, extensions: &Extensions) -> Self {
         // disable_mime_output_conversion; RFC 6152 3. Who said 7BIT gave his word.
         let convert = settings.dialogue.convert && !extensions.eight_bit_mime && request.encoding != "7bit";
-        Self { converter: convert.then(Converter::default), stuffer: Stuffer::new(settings.dialogue.line_limit) }
+        Self {
+            converter: convert.then(|| Converter::new(settings.dialogue.mime_nesting_limit)),
+            stuffer: Stuffer::new(settings.dialogue.line_limit),
+        }
     }
 
     /// Appends a line, or a piece of one.
     ///
     /// # Errors
     /// The message cannot be converted.
-    pub fn text(&mut self, data: &[u8], ends: bool, out: &mut Vec<u8>) -> Result<(), TooDeep> {
+    pub fn text(&mut self, data: &[u8], ends: bool, out: &mut Vec<u8>) -> Result<(), Unreadable> {
         let stuffer = &mut self.stuffer;
         match &mut self.converter {
             None => stuffer.text(data, ends, out),
@@ -38,7 +41,7 @@ impl Writer {
     ///
     /// # Errors
     /// As [`text`](Self::text).
-    pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), TooDeep> {
+    pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Unreadable> {
         let stuffer = &mut self.stuffer;
         if let Some(converter) = &mut self.converter {
             converter.end(&mut |data: &[u8], ends| stuffer.text(data, ends, out))?;

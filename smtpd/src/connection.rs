@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Bytes read at once.
 const READ_SIZE: usize = 64 << 10;
 /// Replies that may wait while the client sends more commands; beyond it they are sent at once.
+/// told: nobody; it goes out.
 const OUTPUT_LIMIT: usize = 16 << 10;
 
 thread_local! {
@@ -160,6 +161,7 @@ impl Connection {
                 let length = waiting.len();
                 match &mut kept {
                     Some(line) => line.length += length,
+                    // told: the client and the log, by the length.
                     None => kept = Some(CommandLine { bytes: waiting[..limit].to_vec(), bare_lf: false, length }),
                 }
                 self.input.consume(length);
@@ -247,6 +249,7 @@ fn finish_line(kept: Option<CommandLine>, line: Line<'_>, limit: usize) -> Comma
             kept
         }
         None => CommandLine {
+            // told: the client and the log, by the length.
             bytes: line.bytes[..line.bytes.len().min(limit)].to_vec(),
             bare_lf: line.bare_lf,
             length: line.bytes.len(),

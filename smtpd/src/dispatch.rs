@@ -11,6 +11,7 @@ use crate::session::{End, Session, Success};
 use crate::withheld;
 
 /// Bytes of a client's text in log lines about it.
+/// told: nobody; the log shows the start.
 const QUOTED: usize = 100;
 
 impl Session {
@@ -49,8 +50,19 @@ impl Session {
             self.note_errors(true, &result);
             return result.map(drop);
         }
+        // line_length_limit: what is left of a command may mean something else than the whole.
+        if line.length > self.worker.settings.line_length_limit && command.verb != Verb::Unknown {
+            let result = self.too_long(command.verb);
+            return self.counted_by(command.verb, result);
+        }
         let result = self.carry_out(&command, line).await;
         self.counted_by(command.verb, result)
+    }
+
+    /// RFC 5321 4.2.2: `500 Line too long`. Behind BDAT comes text, of which nobody knows how much: the session ends.
+    fn too_long(&mut self, verb: Verb) -> Success {
+        let result = self.fail(500, "5.5.2", "Error: line too long");
+        if verb == Verb::Bdat { Err(End::Done) } else { result }
     }
 
     /// A line that is no command.
@@ -130,6 +142,7 @@ impl Session {
     /// A client that does not speak SMTP at all is left at once: it is a program that was tricked into talking to us, and
     /// every further reply would be one to a command of somebody else.
     fn leave_stranger(&mut self, line: &CommandLine) -> Success {
+        // told: see QUOTED.
         let shown = text::c_escape(&line.bytes[..line.bytes.len().min(QUOTED)]);
         logging::warning!("non-SMTP command from {}: {shown}", self.peer.label);
         self.reply(Reply::with_status(221, "2.7.0", "Error: I can break rules, too. Goodbye."));

@@ -162,6 +162,7 @@ impl Session {
             let limit = self.worker.settings.line_length_limit;
             let line = self.connection.command_line(limit, self.bare_newline.newline()).await?;
             if line.length > limit {
+                // told: nobody; the warning shows the start.
                 let quoted = text::printable(&line.bytes[..line.bytes.len().min(30)]);
                 logging::warning!("{}: request longer than {limit}: {quoted}...", self.peer.label);
             }

@@ -34,7 +34,7 @@ struct Reduced {
     is_local: bool,
 }
 
-/// Domains that may be taken off one address (`a%b%c@d`).
+/// Domains that may be taken off one address (`a%b%c@d`). told: the sender; with more of them it is no address.
 const MAX_ROUNDS: usize = 100;
 
 impl Resolver {
@@ -57,7 +57,11 @@ impl Resolver {
 
     /// Where mail for the address goes.
     pub(crate) fn resolve(&self, standard: &Standard, sender: &[u8], address: &[u8], verify: bool) -> Resolved {
-        let Ok(reduced) = self.reduce(standard, address) else { return failed(address) };
+        let reduced = match self.reduce(standard, address) {
+            Ok(Some(reduced)) => reduced,
+            Ok(None) => return Resolved { bad_syntax: true, failed: false, ..failed(address) },
+            Err(NoRoute) => return failed(address),
+        };
         let domain = reduced.domain.clone().unwrap_or_else(|| self.rules.myhostname.clone());
         // empty_address_recipient
         let nobody = reduced.local.is_empty() && (reduced.is_local || domain.is_empty());
@@ -103,8 +107,8 @@ impl Resolver {
         self.classes.changed().or_else(|| self.mail.changed()).or_else(|| self.probes.changed())
     }
 
-    /// Takes local domains off as long as what is left names another place.
-    fn reduce(&self, standard: &Standard, address: &[u8]) -> Result<Reduced, NoRoute> {
+    /// Takes local domains off as long as what is left names another place; `None` if there is no end of them.
+    fn reduce(&self, standard: &Standard, address: &[u8]) -> Result<Option<Reduced>, NoRoute> {
         let mut address = address.to_vec();
         let mut own: Option<Vec<u8>> = None;
         for _ in 0..MAX_ROUNDS {
@@ -113,21 +117,21 @@ impl Resolver {
                 let domain = without_final_dot(domain);
                 // resolve_null_domain
                 if domain.is_empty() && !self.rules.null_domain_is_local {
-                    return Ok(Reduced { local: local.to_vec(), domain: Some(Vec::new()), is_local: false });
+                    return Ok(Some(Reduced { local: local.to_vec(), domain: Some(Vec::new()), is_local: false }));
                 }
                 let domain = self.literal(domain);
                 if !domain.is_empty() && !self.classes.is_local(&domain)? {
-                    return Ok(Reduced { local: local.to_vec(), domain: Some(domain), is_local: false });
+                    return Ok(Some(Reduced { local: local.to_vec(), domain: Some(domain), is_local: false }));
                 }
                 own = Some(domain).filter(|domain| !domain.is_empty());
             }
             let next = self.routing_in(standard, local);
             match next {
                 Some(next) => address = next,
-                None => return Ok(Reduced { local: local.to_vec(), domain: own, is_local: true }),
+                None => return Ok(Some(Reduced { local: local.to_vec(), domain: own, is_local: true })),
             }
         }
-        Ok(Reduced { local: address, domain: own, is_local: true })
+        Ok(None)
     }
 
     /// The address that a local part stands for when it routes further.

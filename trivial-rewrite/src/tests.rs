@@ -98,6 +98,9 @@ fn what_is_no_domain_is_bad_syntax() {
     }
     assert_eq!(resolve("@").recipient, b"MAILER-DAEMON@");
     assert!(resolve("-x@example.test").bad_syntax);
+    let routed = |count: usize| format!("alice{}@example.test", "%example.test".repeat(count));
+    assert!(!resolve(&routed(99)).bad_syntax);
+    assert!(resolve(&routed(101)).bad_syntax);
     let numeric = resolve_from("resolve_numeric_domain = yes\n", "", "u@127.0.0.1");
     assert_eq!((numeric.bad_syntax, numeric.recipient.as_slice()), (false, &b"u@[127.0.0.1]"[..]));
 }

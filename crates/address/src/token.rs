@@ -94,6 +94,7 @@ fn atom(text: &[u8], start: usize) -> usize {
             _ => at += 1,
         }
     }
+    // told: nobody; a backslash at the end has nothing behind it.
     at.min(text.len())
 }
 
@@ -105,6 +106,7 @@ fn enclosed(text: &[u8], start: usize, close: u8) -> usize {
             break;
         }
     }
+    // told: nobody; as above.
     at.min(text.len())
 }
 
@@ -144,6 +146,7 @@ fn comment(text: &[u8], start: usize) -> usize {
             break;
         }
     }
+    // told: nobody; as above.
     at.min(text.len())
 }
 

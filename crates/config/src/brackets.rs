@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use net::brackets::{in_endpoint, in_word};
@@ -64,8 +62,8 @@ const NEXTHOP_TABLES: [&str; 4] = [
 /// Tables that are made from a text file of the same name, or are one.
 const TEXT_BEHIND: [&str; 7] = ["btree:", "cdb:", "dbm:", "hash:", "lmdb:", "sdbm:", "texthash:"];
 
-/// A larger file is no list that somebody wrote.
-const LARGEST: u64 = 16 << 20;
+/// A larger file is not looked at. told: nobody here; who reads it as a table or list refuses it.
+const LARGEST: u64 = 256 << 20;
 
 impl Config {
     /// Every IPv6 address that stands without the brackets that it needs there.
@@ -125,10 +123,8 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// What a file holds; nothing when it cannot be read, which others say.
 fn content(path: &Path) -> Vec<u8> {
-    let mut content = Vec::new();
-    let is_file = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
-    let read = is_file.then(|| File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut content)));
-    read.and_then(Result::ok).map(|_| content).unwrap_or_default()
+    let is_read = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST);
+    is_read.then(|| std::fs::read(path).ok()).flatten().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::functions;
 use crate::level::Level;
 
 /// Expressions within each other, in one text or through names; more is an error, for each takes some of the stack.
+/// told: the reader of the value, by an error.
 pub(crate) const DEPTH: usize = 100;
 
 /// Where names get their values.

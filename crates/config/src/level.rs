@@ -20,6 +20,7 @@ impl Level {
     pub fn parse(text: &str) -> Option<Level> {
         let mut numbers = [0u32; 3];
         let mut parts = text.split('.');
+        // told: the caller, who looks for a fourth number.
         for (index, part) in parts.by_ref().take(3).enumerate() {
             if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
                 return None;

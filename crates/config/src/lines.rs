@@ -79,6 +79,7 @@ impl Warning {
     pub fn sentence(&self) -> String {
         match &self.kind {
             WarningKind::LeadingBlank { text } => {
+                // told: nobody; the message shows the start of a line that is refused.
                 let short: String = text.chars().take(30).collect();
                 let dots = if text.chars().count() > 30 { "..." } else { "" };
                 format!("logical line must not start with whitespace: \"{short}{dots}\"")
@@ -125,6 +126,7 @@ fn accept((first, last, mut bytes): (usize, usize, Vec<u8>), file: &Path, warnin
     let mut warn = |kind| warnings.push(Warning { file: file.to_path_buf(), kind });
     if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
         warn(WarningKind::Null { first, last });
+        // told: who reads the warning above.
         bytes.truncate(at);
     }
     let text = text::lossless::decode(&bytes);

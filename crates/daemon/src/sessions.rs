@@ -52,6 +52,7 @@ const LOG_RETRY: (Duration, Duration) = (Duration::from_millis(1), Duration::fro
 /// Longest wait for the letters of a trigger.
 const TRIGGER_WAIT: Duration = Duration::from_secs(10);
 /// Largest datagram that is read.
+/// told: nobody; our lines are shorter, and what others send is a line of a log, whose start is kept.
 const MAX_DATAGRAM: usize = 8192;
 
 /// A worker that serves.
@@ -192,6 +193,7 @@ impl<W: Worker> House<W> {
         let count = attempt(fd, |fd| Ok(nix::unistd::read(fd, &mut bytes)?))?;
         match count {
             Ok(count) => {
+                // told: nobody; so much was read.
                 bytes.truncate(count);
                 Some(bytes)
             }
@@ -260,6 +262,7 @@ async fn trigger_or_client<W: Worker>(worker: Rc<W>, stream: UnixStream, peer: P
         Ok(Ok(Some(_))) => {
             let mut letters = vec![0; trigger::MAX_REQUEST];
             let count = stream.try_read(&mut letters).unwrap_or(0);
+            // told: nobody; so much was read.
             letters.truncate(count);
             letters.retain(|&letter| letter != 0);
             drop(stream);

@@ -172,6 +172,7 @@ fn runtime(turns: Counter) -> std::io::Result<tokio::runtime::Runtime> {
 /// Threads of a worker that wait for the disk at the same time; more work waits for one of them.
 const BLOCKING_THREADS: usize = 64;
 /// Processes and threads that the user of the mail system may have, as far as one with threads is concerned.
+/// told: the process, by the error of fork.
 pub(crate) const MOST_PROCESSES: u64 = 8192;
 
 /// The command line and main.cf, with the log set up before anything of them is refused: the reason is for the operator.

@@ -31,6 +31,7 @@ pub struct List {
 }
 
 /// Destinations that are taken from one list.
+/// told: the sender's machine, which keeps the message; see [`TooMany`].
 pub const MAX_DESTINATIONS: usize = 1_000_000;
 
 /// A list names more than [`MAX_DESTINATIONS`].

@@ -12,6 +12,7 @@ use queue::content::Text;
 use queue::record::{encode, encode_attribute};
 
 /// Longest piece of a line in one record (line_length_limit's default).
+/// told: nobody; the next piece follows.
 const MAX_PIECE: usize = 2048;
 
 /// Who sends, who receives, and what else the queue file says before its content.

@@ -4,6 +4,7 @@ use crate::message::{Data, Record};
 use crate::name::Name;
 
 /// The longest chain of CNAME records that is followed.
+/// told: the caller ([`Answer::Loop`]).
 pub(crate) const LONGEST_CHAIN: usize = 10;
 
 /// The result of following a name through one answer.

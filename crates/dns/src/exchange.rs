@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::message::{Answer, Heard, Question};
 
 /// The largest datagram there is.
+/// told: nobody; there is no larger one.
 const LARGEST_DATAGRAM: usize = 65_535;
 
 /// Asks a server, and again by TCP if the answer does not fit a datagram. `None`: there is no answer.

@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use net::Family;
 
-/// The longest line that is looked at.
+/// The longest line, in bytes. told: who looks a name up: with a longer one, or one that cannot be read, it is not known
+/// what the file says, and an internal name must not be asked of strangers for that.
 const LONGEST_LINE: u64 = 1 << 20;
 
 /// The lines of a hosts file, in their order.
@@ -44,8 +45,10 @@ impl Hosts {
 
     /// The addresses of `name` in `family`; `None` if the file does not have the name at all. Lines that make no sense are
     /// skipped, those with a zone too.
-    #[must_use]
-    pub fn addresses(&self, name: &str, family: Family) -> Option<Vec<IpAddr>> {
+    ///
+    /// # Errors
+    /// The file cannot be read as a whole, or a line is too long.
+    pub fn addresses(&self, name: &str, family: Family) -> io::Result<Option<Vec<IpAddr>>> {
         let mut found: Option<Vec<IpAddr>> = None;
         self.each_line(|address, names| {
             if names.any(|known| known.eq_ignore_ascii_case(name)) {
@@ -55,43 +58,45 @@ impl Hosts {
                 }
             }
             true
-        });
-        found
+        })?;
+        Ok(found)
     }
 
     /// The first name of the first line for `address`.
-    #[must_use]
-    pub fn name(&self, address: IpAddr) -> Option<String> {
+    ///
+    /// # Errors
+    /// As [`addresses`](Self::addresses), before such a line is found.
+    pub fn name(&self, address: IpAddr) -> io::Result<Option<String>> {
         let mut found = None;
         self.each_line(|listed, names| {
             if listed == address {
                 found = names.next().map(str::to_owned);
             }
             found.is_none()
-        });
-        found
+        })?;
+        Ok(found)
     }
 
     /// Shows the lines until `visit` wants no more.
-    fn each_line(&self, mut visit: impl FnMut(IpAddr, &mut SplitAsciiWhitespace<'_>) -> bool) {
+    fn each_line(&self, mut visit: impl FnMut(IpAddr, &mut SplitAsciiWhitespace<'_>) -> bool) -> io::Result<()> {
         let mut reader: Box<dyn BufRead> = match &self.0 {
-            Source::None => return,
+            Source::None => return Ok(()),
             Source::File(file) => Box::new(BufReader::new(At { file, offset: 0 })),
             Source::Text(text) => Box::new(text.as_bytes()),
         };
         let mut line = Vec::new();
         loop {
             line.clear();
-            // What stands beyond the limit is read as a line of its own, and makes no sense.
-            match reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {}
+            match reader.by_ref().take(LONGEST_LINE + 1).read_until(b'\n', &mut line)? as u64 {
+                0 => return Ok(()),
+                length if length > LONGEST_LINE => return Err(nix::errno::Errno::EFBIG.into()),
+                _ => {}
             }
             let text = String::from_utf8_lossy(&line);
             let mut words = text.split('#').next().unwrap_or_default().split_ascii_whitespace();
             let Some(address) = words.next().and_then(|word| word.parse().ok()) else { continue };
             if !visit(address, &mut words) {
-                return;
+                return Ok(());
             }
         }
     }
@@ -116,7 +121,7 @@ mod tests {
     use super::*;
 
     fn addresses(hosts: &Hosts, name: &str, family: Family) -> Option<Vec<String>> {
-        hosts.addresses(name, family).map(|list| list.iter().map(ToString::to_string).collect())
+        hosts.addresses(name, family).unwrap().map(|list| list.iter().map(ToString::to_string).collect())
     }
 
     #[test]
@@ -129,10 +134,27 @@ mod tests {
         assert_eq!(addresses(&hosts, "ip6-localhost", Family::V4), Some(vec![]));
         assert_eq!(addresses(&hosts, "two", Family::V4), Some(vec!["192.0.2.5".to_owned(), "192.0.2.6".to_owned()]));
         for unknown in ["x", "zoned", "me", "#"] {
-            assert_eq!(hosts.addresses(unknown, Family::V4), None, "{unknown}");
+            assert_eq!(addresses(&hosts, unknown, Family::V4), None, "{unknown}");
         }
-        assert_eq!(hosts.name("127.0.0.1".parse().unwrap()).as_deref(), Some("localhost"));
-        assert_eq!(hosts.name("192.0.2.1".parse().unwrap()), None);
+        assert_eq!(hosts.name("127.0.0.1".parse().unwrap()).unwrap().as_deref(), Some("localhost"));
+        assert_eq!(hosts.name("192.0.2.1".parse().unwrap()).unwrap(), None);
+    }
+
+    #[test]
+    fn a_line_without_end_is_an_error_and_not_two_lines() {
+        let long = format!("127.0.0.1 first{}127.0.0.9 second\n", " ".repeat(1 << 20));
+        let hosts = Hosts::parse(&format!("127.0.0.2 before\n{long}"));
+        for name in ["before", "first", "second", "nobody"] {
+            assert_eq!(hosts.addresses(name, Family::V4).unwrap_err().kind(), io::ErrorKind::FileTooLarge, "{name}");
+        }
+        assert_eq!(hosts.name("127.0.0.2".parse().unwrap()).unwrap().as_deref(), Some("before"));
+        assert!(hosts.name("127.0.0.9".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_an_error_and_not_an_empty_one() {
+        let hosts = Hosts::open(&std::env::temp_dir());
+        assert!(hosts.addresses("name", Family::V4).is_err());
     }
 
     #[test]
@@ -141,7 +163,7 @@ mod tests {
         let blocked: String = (0..300_000).map(|n| format!("0.0.0.0 host{n}.blocked.test\n")).collect();
         std::fs::write(&path, blocked).unwrap();
         let hosts = Hosts::open(&path);
-        assert_eq!(hosts.addresses("smarthost", Family::V4), None);
+        assert_eq!(addresses(&hosts, "smarthost", Family::V4), None);
         let mut file = File::options().append(true).open(&path).unwrap();
         io::Write::write_all(&mut file, b"127.0.0.5 smarthost\n").unwrap();
         assert_eq!(addresses(&hosts, "smarthost", Family::V4), Some(vec!["127.0.0.5".to_owned()]));

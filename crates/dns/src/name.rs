@@ -6,10 +6,13 @@
 use std::fmt;
 
 /// Longest name on the wire, lengths and final zero included (RFC 1035 2.3.4).
+/// told: the caller; a longer one is no name.
 const LONGEST: usize = 255;
 /// Longest label.
+/// told: the caller; a longer one is no name.
 const LONGEST_LABEL: usize = 63;
 /// Pointers that are followed in one name: more than any honest compression has.
+/// told: the caller; the answer makes no sense.
 const MOST_POINTERS: usize = 64;
 
 /// A name in wire form, without compression.

@@ -25,10 +25,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// As many servers as the system's resolver asks; it passes over the others too.
+/// As many servers as the system's resolver asks. told: resolv.conf(5), which says that the others are passed over.
 const MOST_SERVERS: usize = 3;
-/// As many search domains as anybody has; bounds the work that a name can cause. The others are never asked for.
-const MOST_DOMAINS: usize = 64;
 /// The port of the name service.
 const PORT: u16 = 53;
 
@@ -131,6 +129,7 @@ impl ResolvConf {
             match keyword {
                 "nameserver" => conf.servers.extend(rest.split_ascii_whitespace().next().and_then(server)),
                 "search" => search = Some(domains(rest)),
+                // told: nobody; the keyword has one value.
                 "domain" => search = Some(domains(rest).into_iter().take(1).collect()),
                 "options" => rest.split_ascii_whitespace().for_each(|word| conf.option(word)),
                 _ => {}
@@ -140,6 +139,7 @@ impl ResolvConf {
         options.split_ascii_whitespace().for_each(|word| conf.option(word));
         let own = || surroundings.host_name.split_once('.').map(|(_, domain)| domains(domain)).unwrap_or_default();
         conf.search = surroundings.local_domain.as_deref().map(domains).or(search).unwrap_or_else(own);
+        // told: see there.
         conf.servers.truncate(MOST_SERVERS);
         if conf.servers.is_empty() {
             conf.servers = Self::default().servers;
@@ -171,7 +171,7 @@ impl ResolvConf {
 fn domains(text: &str) -> Vec<String> {
     let words = text.split_ascii_whitespace().take_while(|word| !word.starts_with(['#', ';']));
     let domains = words.map(|word| word.trim_end_matches('.').to_owned()).filter(|domain| !domain.is_empty());
-    domains.take(MOST_DOMAINS).collect()
+    domains.collect()
 }
 
 /// `ADDRESS`, `ADDRESS%ZONE` or `[ADDRESS]:PORT`.

@@ -45,6 +45,7 @@ impl Servers {
         // rotate
         let first = if conf.rotate { self.turn.fetch_add(1, Ordering::Relaxed) % count.max(1) } else { 0 };
         for attempt in 0..conf.attempts {
+            // told: nobody; each server once.
             for (at, server) in conf.servers.iter().cycle().skip(first).take(count).enumerate() {
                 let question = Question {
                     id: random(),

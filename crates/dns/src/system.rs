@@ -92,7 +92,7 @@ impl Resolver {
         for place in &self.places().0 {
             match place {
                 Place::Files => {
-                    if let Some(found) = self.hosts().addresses(name, family) {
+                    if let Some(found) = self.hosts().addresses(name, family).map_err(|_| Missing::ForNow)? {
                         return if found.is_empty() { Err(Missing::NoData) } else { Ok(found) };
                     }
                 }
@@ -115,7 +115,8 @@ impl Resolver {
         for place in &self.places().0 {
             match place {
                 Place::Files => {
-                    if let Some(name) = self.hosts().name(address) {
+                    let failed = |_| LookupError::new(&reversed, crate::RecordType::Ptr, LookupFault::TryAgain);
+                    if let Some(name) = self.hosts().name(address).map_err(failed)? {
                         return Ok(name);
                     }
                 }

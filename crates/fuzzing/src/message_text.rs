@@ -110,7 +110,7 @@ fn converted(message: &[u8], piece: usize) -> Option<Vec<Vec<u8>>> {
             lines.push(std::mem::take(&mut open));
         }
     };
-    let mut converter = Converter::default();
+    let mut converter = Converter::new(102);
     for line in message.split(|byte| *byte == b'\n') {
         let pieces: Vec<&[u8]> = line.chunks(piece).collect();
         let (last, before) = pieces.split_last().map_or((&b""[..], &[][..]), |(last, before)| (*last, before));

@@ -62,5 +62,6 @@ fn written_and_read(reply: &Reply) {
         lines += 1;
     }
     assert!(input.is_empty());
-    assert_eq!((again.map(|reply| reply.code()), lines), (Some(reply.code()), reply.lines().count()));
+    assert_eq!(again.map(|reply| reply.code()), Some(reply.code()));
+    assert!(lines >= reply.lines().count(), "a long line goes on in the next one");
 }

@@ -27,6 +27,7 @@ impl Service for Anvil {
 }
 
 /// Longest identity (`service:address`) in bytes; a server refuses longer ones.
+/// told: the log; the client is not counted.
 pub const MAX_IDENTITY: usize = 255;
 
 /// What anvil is told or asked. Only `Count` is answered.

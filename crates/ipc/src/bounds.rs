@@ -13,21 +13,27 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Most bytes of an address, a nexthop, a path, a command: more than a header of the default header_size_limit holds.
+/// told: who makes the message ([`IpcError::TooLarge`](crate::IpcError::TooLarge)).
 pub const MAX_BYTES: usize = 256 << 10;
 /// Most bytes of a text for people, a name, an identifier, a status. Texts are cut to it where they are made
 /// ([`cut`]).
+/// told: as above; texts are cut by whom they are made.
 pub const MAX_TEXT: usize = 16 << 10;
 /// Most bytes of a block of content or of queue file records.
+/// told: as above.
 pub const MAX_BLOCK: usize = 2 << 20;
 /// Most elements of a list.
+/// told: as above; longer lists are several chunks.
 pub const MAX_ITEMS: usize = 1000;
 /// A chunk with this many bytes is not added to; so that it has at most one element more.
 pub const FULL: usize = 512 << 10;
 /// Most bytes of a frame. The largest message is a chunk, or a request to a carrier.
+/// told: as above.
 pub const MAX_FRAME: usize = 4 << 20;
 
 /// A text that fits a field: its start, if it is longer. Only for what people read.
 pub fn cut(mut text: String) -> String {
+    // told: see below.
     let end = (0..=MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     // told: nobody; it is the text that tells, and a log line or report of this length shows its start alone.
     text.truncate(end.unwrap_or(0));

@@ -106,6 +106,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
 /// Bytes read at once; also the capacity that an idle channel keeps.
 const READ_SIZE: usize = 8 << 10;
 /// Received descriptors that may wait for their messages.
+/// told: the other side, whose connection ends with an error.
 const MAX_WAITING_DESCRIPTORS: usize = 16;
 
 impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
@@ -307,6 +308,7 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
                     // here on wakes us.
                     let _ = stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
                 }
+                // told: nobody; so much was read.
                 self.input.truncate(start + count);
                 self.descriptors.extend(descriptors);
                 if self.descriptors.len() > MAX_WAITING_DESCRIPTORS {
@@ -315,6 +317,7 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
                 Ok(count)
             }
             Err(error) => {
+                // told: nobody; nothing was read.
                 self.input.truncate(start);
                 // A wake-up without data is not the end of the stream: report it as one byte that never was, so that
                 // the caller looks again.

@@ -16,6 +16,7 @@ pub(crate) const PREFIX: usize = 4;
 
 /// What bincode counts against its limit while it reads: the size of a number in memory, which may be eight times that of
 /// the number in the frame.
+/// told: nobody; a frame that fits is never larger.
 const MAX_COUNTED: usize = 8 * MAX_FRAME;
 
 fn format() -> impl bincode::config::Config {

@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
 /// Largest packet in bytes.
+/// told: who asks, by an error.
 pub const MAX: usize = 4096;
 
 /// The asking end of the socket.

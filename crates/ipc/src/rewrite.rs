@@ -109,6 +109,7 @@ impl Class {
 /// How long an answer may be used again: tables change behind the server's back.
 const MAX_AGE: Duration = Duration::from_secs(1);
 /// Answers that are remembered.
+/// told: nobody; what is not remembered is asked again.
 const MAX_REMEMBERED: usize = 1024;
 
 /// A client that remembers answers for a moment, because mail comes in bursts of the same addresses.

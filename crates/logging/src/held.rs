@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Lines that are kept: some eight megabytes at their longest.
+/// told: the log, by the number of those that were lost.
 pub(crate) const MOST: usize = 4000;
 /// How long a reader that has not taken a line in time is not waited for.
 const IMPATIENT: Duration = Duration::from_secs(10);

@@ -62,8 +62,10 @@ pub enum Format {
     Json,
 }
 
-/// Longest text in bytes, as Postfix cuts it.
+/// Longest text in bytes, as Postfix cuts it. told: who reads the line, which is as long as a line can be.
 const MAX_TEXT: usize = 2000;
+/// Longest line of JSON in bytes, which postlogd takes whole. told: who reads the line, by its member `cut`.
+const MAX_JSON: usize = 4000;
 
 /// A text ready to be shown: the severity word, then printable characters, cut at [`MAX_TEXT`] bytes.
 pub(crate) fn clean(severity: Severity, text: &str, out: &mut String) {
@@ -118,7 +120,7 @@ pub(crate) fn syslog(origin: &Origin<'_>, facility: u8, unix: i64, severity: Sev
     out
 }
 
-/// The JSON form: one object on one line.
+/// The JSON form: one object on one line. Of values for which there is no room the start, and then `"cut":true`.
 pub(crate) fn json(
     origin: &Origin<'_>,
     unix: i64,
@@ -127,8 +129,31 @@ pub(crate) fn json(
     text: &str,
     fields: &[Field],
 ) -> String {
+    let longest = fields.iter().map(|(_, value)| value.len()).max().unwrap_or(0).max(text.len());
+    let mut room = longest.min(MAX_TEXT);
+    loop {
+        let mut line = object(origin, unix, severity, (queue_id, text, fields), room);
+        line.push_str(if longest > room { ",\"cut\":true}" } else { "}" });
+        if line.len() <= MAX_JSON || room == 0 {
+            return line;
+        }
+        room /= 2;
+    }
+}
+
+/// The members of a line, each value with at most `room` bytes of its own.
+fn object(
+    origin: &Origin<'_>,
+    unix: i64,
+    severity: Severity,
+    (queue_id, text, fields): (Option<&str>, &str, &[Field]),
+    room: usize,
+) -> String {
+    // told: see MAX_JSON.
+    let fitting = |value: &str| text::json_string(&value[..value.floor_char_boundary(room)]);
     let now = sys::time::utc(unix);
-    let mut out = String::with_capacity(text.len() + 128);
+    // told: nobody; the room that is needed at most.
+    let mut out = String::with_capacity(text.len().min(room) + 128);
     let _ = write!(
         out,
         "{{\"time\":\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z\",\"host\":",
@@ -144,17 +169,15 @@ pub(crate) fn json(
     }
     for (name, value) in fields {
         let _ = write!(out, ",\"{name}\":");
-        out.push_str(&text::json_string(value));
+        out.push_str(&fitting(value));
     }
-    let mut cleaned = String::with_capacity(text.len());
+    let mut cleaned = String::with_capacity(text.len().min(MAX_TEXT));
     clean(Severity::Info, text, &mut cleaned);
     out.push_str(",\"text\":");
-    out.push_str(&text::json_string(&cleaned));
-    out.push('}');
+    out.push_str(&fitting(&cleaned));
     out
 }
 
-/// A JSON string (RFC 8259 section 7).
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +202,17 @@ mod tests {
         let mut out = String::new();
         clean(Severity::Info, &"é".repeat(3000), &mut out);
         assert_eq!(out.len(), MAX_TEXT);
+    }
+
+    #[test]
+    fn a_line_of_json_is_whole_whatever_it_tells_of() {
+        let long = "\u{1}\"é".repeat(3000);
+        let fields: Vec<Field> = ["to", "relay", "reason"].map(|name| (name, long.clone())).into();
+        let line = json(&ORIGIN, 0, Severity::Info, Some("ABC"), &long, &fields);
+        assert!(line.len() <= MAX_JSON && line.ends_with("\"cut\":true}"), "{line}");
+        assert!(fields.iter().all(|(name, _)| line.contains(&format!("\"{name}\":\"\\u0001"))), "{line}");
+        let short = json(&ORIGIN, 0, Severity::Info, Some("ABC"), "abc", &[]);
+        assert!(!short.contains("cut"), "{short}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::sink::{Destination, MAIL, Setup};
 use crate::socket::{SYSTEM_LOG, Socket};
 
 /// Lines that may wait for a flush.
+/// told: nobody; the lines go out.
 const MAX_PENDING: usize = 256;
 
 pub(crate) struct State {

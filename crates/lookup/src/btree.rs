@@ -40,8 +40,10 @@ const SUB: u16 = 0x02;
 /// Databases with another order of keys, or several values a key.
 const OTHER_ORDER: u16 = 0x7f;
 /// No tree is deeper.
+/// told: who looks up: the table is damaged.
 const DEEPEST: usize = 32;
 /// Largest value in bytes.
+/// told: who looks up, by an error.
 const MAX_VALUE: usize = 64 << 20;
 /// How often a file that is being written is read again.
 const ATTEMPTS: usize = 100;

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 /// Largest text of a table in bytes.
+/// told: whoever opens the table, by an error.
 const MAX_TEXT: u64 = 256 << 20;
 
 /// Opens a file for reading. A device is one, as /dev/null is an empty table; a pipe is none: it would wait for its writer.

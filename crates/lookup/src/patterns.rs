@@ -11,6 +11,7 @@ use crate::source::logical_lines;
 use crate::{OpenError, OpenFlags, Settings, Stamp, Table, TableError, file, open_table};
 
 /// How deep `/file` may name `/file`.
+/// told: the search that reaches it, by an error.
 const MAX_DEPTH: usize = 20;
 
 /// A list that cannot be used at all: the setting is wrong.

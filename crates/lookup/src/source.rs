@@ -58,6 +58,7 @@ impl fmt::Display for Problem {
 }
 
 /// How much of a line without a beginning is shown, in characters.
+/// told: nobody; the problem shows the start of a line.
 const SHOWN: usize = 30;
 
 /// The logical lines of a text. Empty lines and lines whose first visible character is `#` are skipped, even between
@@ -84,6 +85,7 @@ pub fn logical_lines(text: &[u8]) -> (Vec<LogicalLine>, Vec<Problem>) {
     }
     if let Some(orphan) = orphan {
         let shown = String::from_utf8_lossy(&orphan);
+        // told: see there.
         let short: String = shown.chars().take(SHOWN).collect();
         let dots = if shown.chars().count() > SHOWN { "..." } else { "" };
         let text = format!("logical line must not start with whitespace: \"{short}{dots}\"");
@@ -97,6 +99,7 @@ pub fn logical_lines(text: &[u8]) -> (Vec<LogicalLine>, Vec<Problem>) {
             problems.push(Problem { last, ..Problem::at(line.number, "text after null byte may be ignored") });
         }
         let length = null.unwrap_or(line.text.len());
+        // told: who reads the problem above; blanks at the end are no part of a line.
         line.text.truncate(line.text[..length].trim_ascii_end().len());
     }
     (lines, problems)

@@ -60,6 +60,7 @@ pub struct ContentType {
 }
 
 /// RFC 2046 5.1.1 allows 70; mail in the wild has more (mime_boundary_length_limit).
+/// told: nobody; boundaries are compared by their beginning, so that no part is missed.
 pub const MAX_BOUNDARY: usize = 2048;
 
 impl Default for ContentType {

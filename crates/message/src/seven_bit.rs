@@ -12,10 +12,9 @@ use std::fmt;
 use crate::header;
 use crate::mime::{BoundaryLine, ContentType, Encoding, boundary_line};
 
-/// Multiparts within each other: mime_nesting_limit, and the two that Postfix takes beyond it.
-const MOST_LEVELS: usize = 102;
-/// Of a Content-Type or Content-Transfer-Encoding field, what is looked at; more has no meaning that anybody agrees on.
-const LONGEST_FIELD: usize = 64 << 10;
+/// The longest Content-Type field that is understood, in bytes: more than the default header_size_limit lets in. told: the
+/// caller ([`Unreadable::LongField`]). A longer Content-Transfer-Encoding is decided by its first word.
+const LONGEST_FIELD: usize = 128 << 10;
 /// Before a line grows beyond this, it is broken (RFC 2045 6.7 allows 76).
 const WIDTH: usize = 72;
 
@@ -23,17 +22,25 @@ const WIDTH: usize = 72;
 pub trait Emit: FnMut(&[u8], bool) {}
 impl<F: FnMut(&[u8], bool)> Emit for F {}
 
-/// Multiparts stand within each other deeper than anybody writes them.
+/// The structure of a message is beyond what anybody writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooDeep;
+pub enum Unreadable {
+    /// Multiparts stand within each other deeper than mime_nesting_limit.
+    TooDeep,
+    /// A field that says what a part is cannot be read as a whole.
+    LongField,
+}
 
-impl fmt::Display for TooDeep {
+impl fmt::Display for Unreadable {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("MIME nesting exceeds safety limit")
+        out.write_str(match self {
+            Unreadable::TooDeep => "MIME nesting exceeds safety limit",
+            Unreadable::LongField => "MIME header length exceeds safety limit",
+        })
     }
 }
 
-impl std::error::Error for TooDeep {}
+impl std::error::Error for Unreadable {}
 
 /// Converts a message, piece by piece from its first line on.
 #[derive(Debug)]
@@ -41,6 +48,8 @@ pub struct Converter {
     place: Place,
     /// Multiparts that are open, the outermost first.
     levels: Vec<Level>,
+    /// So many of them are followed.
+    limit: usize,
     /// The piece that comes begins a line.
     starts: bool,
     quoting: Quoting,
@@ -70,6 +79,8 @@ struct Header {
     kind: ContentType,
     encoding: Option<Encoding>,
     field: Field,
+    /// A Content-Type field was not remembered as a whole.
+    is_cut: bool,
 }
 
 /// The field that is being read.
@@ -85,19 +96,18 @@ enum Field {
     Encoding(Vec<u8>, Vec<(Vec<u8>, bool)>),
 }
 
-impl Default for Converter {
-    fn default() -> Self {
-        let place = Place::Header(Header::new(ContentType::default()));
-        Self { place, levels: Vec::new(), starts: true, quoting: Quoting::default() }
-    }
-}
-
 impl Converter {
+    /// Before the first line of a message; `limit` multiparts may stand within each other (mime_nesting_limit).
+    pub fn new(limit: usize) -> Self {
+        let place = Place::Header(Header::new(ContentType::default()));
+        Self { place, levels: Vec::new(), limit, starts: true, quoting: Quoting::default() }
+    }
+
     /// The next piece of the message.
     ///
     /// # Errors
     /// The message is no mail that anybody could have meant; what went out so far is not to be delivered.
-    pub fn text(&mut self, data: &[u8], ends: bool, emit: &mut impl Emit) -> Result<(), TooDeep> {
+    pub fn text(&mut self, data: &[u8], ends: bool, emit: &mut impl Emit) -> Result<(), Unreadable> {
         let starts = std::mem::replace(&mut self.starts, ends);
         match &mut self.place {
             Place::Header(header) if !starts => header.more(data, ends, emit),
@@ -119,7 +129,7 @@ impl Converter {
     ///
     /// # Errors
     /// As [`text`](Self::text).
-    pub fn end(&mut self, emit: &mut impl Emit) -> Result<(), TooDeep> {
+    pub fn end(&mut self, emit: &mut impl Emit) -> Result<(), Unreadable> {
         match self.place {
             Place::Header(_) => self.end_header(emit),
             _ => Ok(()),
@@ -127,9 +137,9 @@ impl Converter {
     }
 
     /// Says how the body is encoded from now on, and what it is.
-    fn end_header(&mut self, emit: &mut impl Emit) -> Result<(), TooDeep> {
+    fn end_header(&mut self, emit: &mut impl Emit) -> Result<(), Unreadable> {
         let Place::Header(header) = std::mem::replace(&mut self.place, Place::Plain) else { return Ok(()) };
-        let (kind, eight_bit) = header.finish(emit);
+        let (kind, eight_bit) = header.finish(emit)?;
         let is_global = kind.kind == b"message" && kind.subtype == b"global";
         let is_leaf = !kind.is_multipart() && (!kind.is_message() || (is_global && eight_bit));
         if eight_bit {
@@ -143,8 +153,8 @@ impl Converter {
             self.place = Place::Header(Header::new(ContentType::default()));
         } else if let Some(boundary) = kind.boundary.filter(|_| kind.kind == b"multipart") {
             self.levels.push(Level { boundary, is_digest: kind.subtype == b"digest" });
-            if self.levels.len() > MOST_LEVELS {
-                return Err(TooDeep);
+            if self.levels.len() > self.limit {
+                return Err(Unreadable::TooDeep);
             }
         }
         Ok(())
@@ -174,6 +184,7 @@ impl Converter {
         let of = |level: &Level| boundary_line(line, &level.boundary);
         let (at, found) = self.levels.iter().enumerate().rev().find_map(|(at, level)| Some((at, of(level)?)))?;
         let is_digest = self.levels[at].is_digest;
+        // told: nobody; the parts within this one have ended with it.
         self.levels.truncate(if found == BoundaryLine::Closes { at } else { at + 1 });
         Some(Place::Boundary(found, is_digest))
     }
@@ -181,7 +192,7 @@ impl Converter {
 
 impl Header {
     fn new(kind: ContentType) -> Self {
-        Self { kind, encoding: None, field: Field::None }
+        Self { kind, encoding: None, field: Field::None, is_cut: false }
     }
 
     /// Whether a line belongs to the header.
@@ -233,7 +244,8 @@ impl Header {
 
     fn remember(&mut self, data: &[u8]) {
         if let Field::Type(value) | Field::Encoding(value, _) = &mut self.field {
-            let room = LONGEST_FIELD.saturating_sub(value.len());
+            let room = (LONGEST_FIELD + 1).saturating_sub(value.len());
+            // told: the caller, at the end of the header, where it matters.
             value.extend_from_slice(&data[..data.len().min(room)]);
         }
     }
@@ -241,7 +253,10 @@ impl Header {
     /// The present field ends: one after which the body is 8bit or binary does not go out.
     fn close(&mut self, emit: &mut impl Emit) {
         match std::mem::replace(&mut self.field, Field::Other) {
-            Field::Type(value) => self.kind = ContentType::parse(&value),
+            Field::Type(value) => {
+                self.is_cut |= value.len() > LONGEST_FIELD;
+                self.kind = ContentType::parse(&value);
+            }
             Field::Encoding(value, pieces) => {
                 self.encoding = Encoding::parse(&value).or(self.encoding);
                 if !self.is_eight_bit() {
@@ -257,10 +272,10 @@ impl Header {
     }
 
     /// What the header says: the type, and whether the body is 8-bit.
-    fn finish(mut self, emit: &mut impl Emit) -> (ContentType, bool) {
+    fn finish(mut self, emit: &mut impl Emit) -> Result<(ContentType, bool), Unreadable> {
         self.close(emit);
         let eight_bit = self.is_eight_bit();
-        (self.kind, eight_bit)
+        if self.is_cut { Err(Unreadable::LongField) } else { Ok((self.kind, eight_bit)) }
     }
 }
 

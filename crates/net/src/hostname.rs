@@ -7,8 +7,10 @@ use std::fmt;
 use bstr::{BString, ByteSlice};
 
 /// The longest name, without a final dot.
+/// told: the caller; a longer one is no name.
 const LONGEST_NAME: usize = 255;
 /// The longest part between dots.
+/// told: the caller; a longer one is no name.
 const LONGEST_LABEL: usize = 63;
 
 /// Whether `name` is a host name: labels of letters, digits, `_` and inner hyphens, separated by single dots, and

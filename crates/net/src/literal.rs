@@ -11,6 +11,7 @@ use bstr::{BString, ByteSlice};
 use crate::{Shown, address};
 
 /// The longest content of a mail host literal, `IPv6:` included.
+/// told: the caller; a longer one is no address.
 const LONGEST_LITERAL: usize = 45;
 
 /// Whether `text` has the form of an IPv4 address.

@@ -14,6 +14,7 @@ use crate::transition::name_below;
 use crate::{QueueId, QueueName, Spool};
 
 /// Longest line that is kept: more than any that [`append`] is given has.
+/// told: the reader: the entry stays, and what is too long has its default.
 const MAX_LINE: usize = 1 << 20;
 
 /// The result of one recipient.

@@ -171,6 +171,7 @@ impl Spool {
         let mut path = String::with_capacity(16 + 2 * depth + id.as_str().len());
         path.push_str(queue.as_str());
         path.push('/');
+        // told: nobody; so many levels there are.
         for character in id.hash_characters().take(depth) {
             path.push(char::from(character));
             path.push('/');

@@ -18,6 +18,7 @@ const LONG_SEC: usize = 6;
 /// Digits of the microseconds in the short form.
 const SHORT_USEC: usize = 5;
 /// Longest name that is still an identifier.
+/// told: the caller; a longer one is no identifier.
 const MAX_LENGTH: usize = 255;
 
 /// The name of a message in the queue: 1 to 255 letters, digits and underscores.

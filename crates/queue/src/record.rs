@@ -10,14 +10,17 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 /// Largest payload that a reader accepts by default, `line_length_limit` and addresses included.
+/// told: the caller, by an error.
 pub const MAX_PAYLOAD: usize = 1 << 20;
 /// Digits of a number that is overwritten in place.
 pub const NUMBER_WIDTH: usize = 15;
 /// Bytes of a whole pointer record: type, length, number.
 pub const POINTER_SIZE: usize = 2 + NUMBER_WIDTH;
 /// Jumps to a smaller offset that one file may make; more is a loop.
+/// told: the reader: the file is damaged.
 const MAX_BACKWARD_JUMPS: u32 = 10_000;
 /// Bytes of a length field: 28 bits.
+/// told: the reader: the file is damaged.
 const MAX_LENGTH_BYTES: usize = 4;
 /// Bytes read from the file at a time.
 const WINDOW: usize = 16 * 1024;
@@ -163,6 +166,7 @@ impl ReadAt for File {
 impl ReadAt for [u8] {
     fn read_some(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let rest = usize::try_from(offset).ok().and_then(|at| self.get(at..)).unwrap_or_default();
+        // told: nobody; the caller reads on.
         let length = rest.len().min(buffer.len());
         buffer[..length].copy_from_slice(&rest[..length]);
         Ok(length)
@@ -340,6 +344,7 @@ impl<S: ReadAt> Reader<S> {
             let missing = length - self.payload.len();
             self.fill()?;
             let available = available(&self.window, self.window_start, self.position);
+            // told: nobody; the loop takes the rest.
             let piece = &available[..available.len().min(missing)];
             if piece.is_empty() {
                 return Err(RecordError::Truncated { offset });
@@ -400,6 +405,7 @@ impl<S: ReadAt> Reader<S> {
         }
         self.window.resize(WINDOW, 0);
         let length = self.source.read_some(&mut self.window, self.position);
+        // told: nobody; so much was read.
         self.window.truncate(*length.as_ref().unwrap_or(&0));
         self.window_start = self.position;
         length?;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use crate::{QueueId, QueueName, Spool};
 
-/// Levels of subdirectories that are entered; no setting asks for more.
+/// Levels of subdirectories that are entered; no setting asks for more. told: who asks for strangers.
 const MAX_DEPTH: usize = 16;
 
 /// A file in the queue.
@@ -33,6 +33,12 @@ impl Scan {
     pub fn keep_strangers(mut self) -> Self {
         self.strangers = Some(Vec::new());
         self
+    }
+
+    fn strange(&mut self, path: PathBuf) {
+        if let Some(strangers) = &mut self.strangers {
+            strangers.push(path);
+        }
     }
 
     /// What was passed over since the last call.
@@ -72,9 +78,7 @@ impl Iterator for Scan {
             };
             let name = entry.file_name();
             let Some(id) = QueueId::parse(name.as_encoded_bytes()) else {
-                if let Some(strangers) = &mut self.strangers {
-                    strangers.push(entry.path());
-                }
+                self.strange(entry.path());
                 continue;
             };
             let path = entry.path();
@@ -82,7 +86,10 @@ impl Iterator for Scan {
             if id.as_str().len() > 1 {
                 return Some(Ok(Found { id, path }));
             }
-            if self.levels.len() <= MAX_DEPTH && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let is_level = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if !is_level || self.levels.len() > MAX_DEPTH {
+                self.strange(path);
+            } else {
                 match fs::read_dir(&path) {
                     Ok(directory) => self.levels.push(directory),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}

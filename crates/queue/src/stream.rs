@@ -33,6 +33,7 @@ impl<R: BufRead> Stream<R> {
             return Err(RecordError::TooLong { offset: start, length });
         }
         self.payload.clear();
+        // told: nobody; the record ends there.
         self.input.by_ref().take(length as u64).read_to_end(&mut self.payload)?;
         self.offset += self.payload.len() as u64;
         if self.payload.len() < length {

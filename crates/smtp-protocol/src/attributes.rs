@@ -7,10 +7,13 @@ use std::fmt;
 use std::net::IpAddr;
 
 /// Longest value in bytes.
+/// told: the client, by an error.
 const MAX_VALUE: usize = 255;
 /// Longest port number in digits.
+/// told: the client, by an error.
 const MAX_PORT: usize = 5;
 /// Longest protocol name in bytes.
+/// told: the client, by an error.
 const MAX_PROTOCOL: usize = 64;
 
 /// One attribute of a command.

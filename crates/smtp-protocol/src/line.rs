@@ -50,6 +50,7 @@ impl Part {
     /// The first part, where a piece has at most `limit` bytes; `None` where more bytes have to come. What it is depends on
     /// the first `limit` + 3 bytes alone, and so not on how many have arrived.
     pub(crate) fn first(bytes: &[u8], limit: usize) -> Option<Part> {
+        // told: nobody; the rest is the next part.
         let window = &bytes[..bytes.len().min(limit + 3)];
         if let Some(at) = window.iter().position(|byte| *byte == b'\n') {
             return Some(Part::Line(at + 1));
@@ -58,6 +59,7 @@ impl Part {
             return None;
         }
         // A CR stays with what follows it.
+        // told: nobody; the rest is the next part.
         let end = window[..limit].iter().rposition(|byte| *byte != b'\r').map_or(limit, |at| at + 1);
         Some(Part::Piece(end))
     }
@@ -102,6 +104,7 @@ impl Input {
 
     /// Takes `count` bytes away from the front.
     pub fn consume(&mut self, count: usize) {
+        // told: nobody; there is no more.
         self.start = (self.start + count).min(self.buffer.len());
         self.searched = 0;
     }

@@ -3,14 +3,16 @@
 //! A reply keeps its lines as they are on the wire, enhanced status code included, because the client logs
 //! and returns them verbatim. What is kept of a reply is bounded here, where it enters: it goes into log lines,
 //! logs of messages and notifications, once for each recipient. A reply is written in one piece, so that a group of replies costs one system
-//! call. Text that goes out is cut and freed of control characters: nothing that a client said can add a
+//! call. Text that goes out is broken into lines and freed of control characters: nothing that a client said can add a
 //! line to a reply.
 
 /// The longest line that is written, without CR LF. RFC 5321 4.5.3.1.5.
+/// told: nobody; what is longer goes on in the next line.
 pub const LINE_LIMIT: usize = 510;
 
 /// The most bytes that a [`ReplyParser`] keeps of one line; and with this many bytes no further line is kept. So a
 /// reply has at most twice as many, in at most [`TEXT_KEPT`] / 4 lines. Both are told by [`ReplyParser::excess`].
+/// told: the log, by [`ReplyParser::excess`].
 pub const TEXT_KEPT: usize = 2048;
 
 /// One reply: a code and at least one line of text.
@@ -95,12 +97,23 @@ impl Reply {
         out
     }
 
-    /// Appends the reply to `out`, each line at most [`LINE_LIMIT`] bytes and without control characters.
+    /// Appends the reply to `out`, each line at most [`LINE_LIMIT`] bytes and without control characters. What does not
+    /// fit a line goes on in the next one.
     pub fn write(&self, out: &mut Vec<u8>) {
         self.each(|code, separator, line| {
+            let status = split_status(line).map_or(&b""[..], |(status, _)| status);
+            let mut rest = clean(line);
+            while rest.len() > LINE_LIMIT - 4 {
+                let (head, tail) = broken(&rest, status.len() + 1);
+                out.extend_from_slice(code);
+                out.push(b'-');
+                out.extend_from_slice(head);
+                out.extend_from_slice(b"\r\n");
+                rest = if status.is_empty() { tail.to_vec() } else { [status, b" ", tail].concat() };
+            }
             out.extend_from_slice(code);
             out.push(separator);
-            push_clean(out, &line[..line.len().min(LINE_LIMIT - 4)]);
+            out.extend_from_slice(&rest);
             out.extend_from_slice(b"\r\n");
         });
     }
@@ -130,14 +143,29 @@ pub fn split_status(line: &[u8]) -> Option<(&[u8], &[u8])> {
     ok.then_some((status, rest))
 }
 
-/// Appends `text`, control characters replaced by a blank, and 8-bit bytes too unless they are UTF-8.
-fn push_clean(out: &mut Vec<u8>, text: &[u8]) {
+/// `text`, control characters replaced by a blank, and 8-bit bytes too unless they are UTF-8.
+fn clean(text: &[u8]) -> Vec<u8> {
     let eight_bit = std::str::from_utf8(text).is_ok();
-    out.extend(text.iter().map(|byte| match byte {
+    let clean = |byte: &u8| match byte {
         b' '..=b'~' => *byte,
         0x80.. if eight_bit => *byte,
         _ => b' ',
-    }));
+    };
+    text.iter().map(clean).collect()
+}
+
+/// What fits a line, and the rest: broken at a blank behind the first `least` bytes, or between characters.
+fn broken(text: &[u8], least: usize) -> (&[u8], &[u8]) {
+    // told: nobody; the next line has the rest.
+    let window = &text[..LINE_LIMIT - 4];
+    match window.iter().rposition(|byte| *byte == b' ').filter(|at| *at > least) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => {
+            let inside = |at: &usize| text[*at] & 0xc0 == 0x80;
+            let end = (1..window.len() + 1).rev().find(|at| !inside(at)).unwrap_or(window.len());
+            text.split_at(end)
+        }
+    }
 }
 
 /// Reads one reply, line by line. However long it is, a bounded part is kept; how long it may take is up to the caller.
@@ -167,6 +195,7 @@ impl ReplyParser {
     pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, Malformed> {
         let Some((code, last, text)) = parse_line(line) else {
             *self = ReplyParser::default();
+            // told: who reads the log; what is no reply is quoted there, and nothing else is done with it.
             return Err(Malformed(line[..line.len().min(TEXT_KEPT)].to_vec()));
         };
         self.keep(code, line, text);
@@ -205,6 +234,7 @@ impl ReplyParser {
 }
 
 /// Bytes of a reply that a warning about its length shows.
+/// told: nobody; a warning shows the start.
 const QUOTED: usize = 30;
 
 fn start_of(bytes: &[u8]) -> String {
@@ -252,12 +282,25 @@ mod tests {
         }
 
         #[test]
-        fn any_text_goes_out_as_one_line_within_the_limit(text in prop::collection::vec(any::<u8>(), 0..2000)) {
+        fn any_text_goes_out_whole_in_lines_within_the_limit(
+            text in prop_oneof![prop::collection::vec(any::<u8>(), 0..2000), "(5\\.7\\.1 )?[ -~é€]{0,2000}".prop_map(String::into_bytes)],
+        ) {
             let mut wire = Vec::new();
             Reply::plain(550, &text).write(&mut wire);
-            prop_assert!(wire.len() <= LINE_LIMIT + 2);
-            prop_assert_eq!(wire.iter().filter(|byte| **byte < b' ').count(), 2);
-            prop_assert!(wire.ends_with(b"\r\n"));
+            let lines: Vec<&[u8]> = wire.split_inclusive(|byte| *byte == b'\n').collect();
+            prop_assert!(lines.iter().all(|line| line.len() <= LINE_LIMIT + 2 && line.ends_with(b"\r\n")));
+            prop_assert_eq!(wire.iter().filter(|byte| **byte < b' ').count(), 2 * lines.len());
+            prop_assert_eq!(parse(&wire).len(), 1);
+            let status = split_status(&text).map_or(&b""[..], |(status, _)| status);
+            // Blanks aside, every byte is there once, and each line has the status.
+            let bytes = |text: &[u8]| text.iter().copied().filter(|byte| *byte != b' ').collect::<Vec<_>>();
+            let mut found = bytes(status);
+            for line in lines.iter().map(|line| &line[4..line.len() - 2]) {
+                prop_assert!(line.starts_with(status));
+                found.extend(bytes(&line[status.len()..]));
+                prop_assert!(std::str::from_utf8(&clean(&text)).is_err() || std::str::from_utf8(line).is_ok());
+            }
+            prop_assert_eq!(found, bytes(&clean(&text)));
         }
 
         #[test]

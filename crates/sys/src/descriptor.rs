@@ -10,6 +10,7 @@ use nix::sys::socket::{
 };
 
 /// Most descriptors that one message may carry.
+/// told: the caller, by an error.
 pub const MAX_DESCRIPTORS: usize = 4;
 
 /// A peer that is gone is an error of the call and no signal. Where the kernel has no such flag, it does for Rust programs,

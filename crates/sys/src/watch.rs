@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::place::{identity_below, open_directory};
 
 /// As many links as the kernel follows.
+/// told: nobody; a circle of links leads to no file.
 const MOST_LINKS: usize = 40;
 
 /// The state of a file when it was read. The file and its directory are kept open: what became of them can be seen from a

@@ -29,10 +29,12 @@ pub struct StrayComment<'a> {
 }
 
 /// Bytes of the text behind the first word that are shown.
+/// told: nobody; the message shows the start.
 const SHOWN: usize = 20;
 
 impl fmt::Display for StrayComment<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // told: see there.
         let end = (0..=self.rest.len().min(SHOWN)).rev().find(|end| self.rest.is_char_boundary(*end)).unwrap_or(0);
         write!(f, "#comment after other text is not allowed: {} {}...", self.word, &self.rest[..end])
     }

@@ -72,6 +72,7 @@ pub fn c_unescape(text: &str) -> Vec<u8> {
             b'v' => 0x0b,
             b'f' => 0x0c,
             b'0'..=b'7' => {
+                // told: nobody; an octal escape has three digits, the rest is text.
                 let digits = tail.iter().take(3).take_while(|digit| (b'0'..=b'7').contains(digit)).count();
                 rest = &tail[digits..];
                 tail[..digits].iter().fold(0u8, |value, digit| value.wrapping_mul(8).wrapping_add(digit - b'0'))

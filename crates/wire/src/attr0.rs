@@ -7,8 +7,9 @@
 use std::fmt;
 use std::io::{self, BufRead};
 
-/// Longest name or value that is accepted.
-const MAX_STRING: usize = 100_000;
+/// Longest name or value that is accepted: more than a record of a queue file or a line of a delivery log holds, so that no
+/// message keeps a listing from being read. told: the caller, by the error.
+const MAX_STRING: usize = 2 << 20;
 
 /// Appends messages to a buffer.
 #[derive(Debug, Default)]

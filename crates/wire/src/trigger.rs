@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Most bytes that a server reads of one trigger.
+/// told: nobody; as with Postfix, and each letter means the same however often it comes.
 pub const MAX_REQUEST: usize = 1024;
 
 /// `W`: wake up; look for work now.

@@ -4,6 +4,7 @@ use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
 /// Files that are looked at below one directory.
+/// told: who runs the check.
 const MOST: usize = 10_000;
 
 /// Calls `look` for everything below `top`, directories first and by name. What cannot be read is told, and what is too

@@ -55,6 +55,7 @@ pub fn settings() -> Settings {
             skip_quit_response: true,
             discard_keywords: Vec::new(),
             line_limit: Some(998),
+            mime_nesting_limit: 102,
             convert: true,
             quote_envelope: true,
             send_xforward: false,

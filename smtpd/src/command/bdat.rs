@@ -47,6 +47,7 @@ pub async fn run(session: &mut Session, argument: &[u8], line: &[u8]) -> Success
         return Err(End::Done);
     }
     let Some(chunk) = Chunk::parse(words(argument)) else {
+        // told: nobody; the log shows the start.
         let (id, shown) = (session.queue_id().unwrap_or("NOQUEUE"), text::printable(&line[..line.len().min(100)]));
         logging::warning!("{id}: malformed BDAT command syntax from {}: {shown}", session.peer.label);
         session.reply(Reply::with_status(521, "5.5.4", "Syntax: BDAT count [LAST]"));
@@ -129,6 +130,7 @@ async fn discard(session: &mut Session, mut left: u64) -> Result<(), End> {
 
 /// Bytes of the chunk that have arrived.
 fn here(session: &Session, left: u64) -> usize {
+    // told: nobody; the rest of what waits is no part of the chunk.
     session.connection.pending().len().min(usize::try_from(left).unwrap_or(usize::MAX))
 }
 

@@ -22,8 +22,9 @@ pub struct Effects {
     pub prepend: Vec<Vec<u8>>,
 }
 
-/// BCC and PREPEND that one message may collect.
-const MAX_ADDED: usize = 100;
+/// BCC and PREPEND that one message may collect: several for each of as many recipients as a message may have by default.
+/// told: the client, who may try again, and the log.
+const MAX_ADDED: usize = 10_000;
 
 impl Evaluation<'_> {
     /// Does what the value of `key` in `table` says about `class`.
@@ -117,7 +118,11 @@ impl Evaluation<'_> {
                 Verdict::Dunno
             }
             _ => {
-                if self.effects.bcc.len() < MAX_ADDED {
+                // cleanup drops duplicates too; tables of recipients name the same address for each of them.
+                if !self.effects.bcc.iter().any(|known| known == text) {
+                    if self.effects.bcc.len() >= MAX_ADDED {
+                        return self.too_many("BCC", table);
+                    }
                     self.effects.bcc.push(text.to_vec());
                 }
                 Verdict::Dunno
@@ -137,10 +142,18 @@ impl Evaluation<'_> {
         if text.is_empty() {
             return missing("text after PREPEND");
         }
-        if self.effects.prepend.len() < MAX_ADDED {
-            self.effects.prepend.push(text.to_vec());
+        if self.effects.prepend.len() >= MAX_ADDED {
+            return self.too_many("PREPEND", table);
         }
+        self.effects.prepend.push(text.to_vec());
         Verdict::Dunno
+    }
+
+    /// A message to which something was not done that a table asks for is not accepted.
+    fn too_many(&mut self, action: &str, table: &AccessTable) -> Verdict {
+        let name = &table.name;
+        logging::repeated!("access table {name}: more than {MAX_ADDED} actions {action} for one message");
+        self.server_error(Rejection::server_configuration())
     }
 
     /// The value is itself a list.

@@ -9,7 +9,7 @@ use crate::rejection::Rejection;
 use crate::restriction::domain::may_change;
 use crate::restriction::{Class, Evaluation, Verdict};
 
-/// Mail exchangers of one domain that are looked at.
+/// Mail exchangers of one domain that are looked at. told: the client, who may try again.
 const MAX_EXCHANGERS: usize = 100;
 
 impl Evaluation<'_> {
@@ -36,7 +36,9 @@ impl Evaluation<'_> {
         match self.worker.resolver.mx(&domain).await {
             Ok(mut found) => {
                 found.sort_by_key(|exchanger| exchanger.preference);
-                found.truncate(MAX_EXCHANGERS);
+                if found.len() > MAX_EXCHANGERS {
+                    return self.unknown_exchangers("too many mail exchangers");
+                }
                 self.backup(&found).await
             }
             Err(error) if may_change(&error) => self.unknown_exchangers("information", error.reason()),

@@ -65,9 +65,7 @@ struct LookupFailed;
 
 /// Names that a session remembers; many more than any configuration asks for.
 const REMEMBERED: usize = 1000;
-/// Answers of a list that are looked at.
-const MAX_ADDRESSES: usize = 100;
-/// Bytes of a list's texts that a reply may have.
+/// Bytes of a list's texts that a reply may have. told: nobody; the verdict is the same, the reply has the start of its reason.
 const MAX_REASON: usize = 400;
 
 impl BlockList {
@@ -236,6 +234,7 @@ async fn look_up(worker: &Smtpd, query: &str) -> Outcome {
     let texts = resolver.txt(query).await.unwrap_or_default();
     let mut reason = texts.iter().map(|text| text::printable(text)).collect::<Vec<_>>().join(" / ");
     let end = (0..=MAX_REASON.min(reason.len())).rev().find(|end| reason.is_char_boundary(*end)).unwrap_or(0);
+    // told: see MAX_REASON.
     reason.truncate(end);
-    Ok(Some(Rc::new(Answer { addresses: addresses.into_iter().take(MAX_ADDRESSES).collect(), reason })))
+    Ok(Some(Rc::new(Answer { addresses, reason })))
 }

@@ -23,10 +23,23 @@ pub enum Hosts {
     NameServers,
 }
 
-/// Hosts of one name that are looked at.
+/// Hosts of one name that are looked at. told: the client, who may try again, and the log: who owns the name must not
+/// hide a host behind many others.
 const MAX_HOSTS: usize = 100;
-/// Addresses of one host that are looked at.
+/// Addresses of one host that are looked at. told: as above.
 const MAX_ADDRESSES: usize = 100;
+
+/// Why it is not known what a table says about hosts.
+enum Unknown {
+    Table,
+    TooMany,
+}
+
+impl From<lookup::TableError> for Unknown {
+    fn from(_: lookup::TableError) -> Unknown {
+        Unknown::Table
+    }
+}
 
 impl Hosts {
     /// The subject and the hosts of a `check_*_{a,mx,ns}_access` restriction.
@@ -71,7 +84,7 @@ impl Evaluation<'_> {
             // A literal has an address, and is in no zone.
             (true, Hosts::NameServers) => return Verdict::Dunno,
             (true, _) => match net::literal::mailhost(name.as_bytes()) {
-                Some(address) => self.address_in(table, address),
+                Some(address) => self.address_in(table, address).map_err(Unknown::from),
                 None => return Verdict::Dunno,
             },
             (false, _) => match self.servers(hosts, &name, self.shown_subject(subject)).await {
@@ -85,9 +98,13 @@ impl Evaluation<'_> {
                 verdict => verdict,
             },
             Ok(None) => Verdict::Dunno,
-            Err(_) => {
+            Err(Unknown::Table) => {
                 let text = self.text(class, "Server configuration error");
                 self.server_error(Rejection::new(451, Status::new(4, 3, 5), text))
+            }
+            Err(Unknown::TooMany) => {
+                let text = self.text(class, "Too many hosts behind this name");
+                self.reject(Rejection::new(450, Status::new(4, 4, 4), text))
             }
         }
     }
@@ -172,15 +189,22 @@ impl Evaluation<'_> {
         class: Class,
         servers: &[String],
         table: &AccessTable,
-    ) -> Result<Option<Vec<u8>>, lookup::TableError> {
+    ) -> Result<Option<Vec<u8>>, Unknown> {
         let parents = self.worker.tables.access.parents;
-        for host in servers.iter().take(MAX_HOSTS) {
+        if servers.len() > MAX_HOSTS {
+            return Err(Unknown::TooMany);
+        }
+        for host in servers {
             if hosts != Hosts::Itself
                 && let Some(found) = table.maps.search(&search::host_keys(host.as_bytes(), parents))?
             {
                 return Ok(Some(found.value));
             }
-            for address in self.addresses(hosts, class, host).await.into_iter().take(MAX_ADDRESSES) {
+            let addresses = self.addresses(hosts, class, host).await;
+            if addresses.len() > MAX_ADDRESSES {
+                return Err(Unknown::TooMany);
+            }
+            for address in addresses {
                 if let Some(value) = self.address_in(table, address)? {
                     return Ok(Some(value));
                 }

@@ -135,6 +135,7 @@ pub enum Restriction {
 }
 
 /// Lists within lists (classes, lists in access tables) that are gone into.
+/// told: the client and the log.
 const DEPTH_LIMIT: usize = 100;
 
 impl Evaluation<'_> {

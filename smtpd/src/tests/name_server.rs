@@ -56,5 +56,7 @@ const ZONE: &[&str] = &[
 
 /// Starts the server that knows them.
 pub fn serve() -> SocketAddr {
-    NameServer::on_loopback(ZONE).address()
+    let hidden: Vec<String> = (0..101).map(|n| format!("hidden.test MX {n} mx{n}.hidden.test")).collect();
+    let zone: Vec<&str> = ZONE.iter().copied().chain(hidden.iter().map(String::as_str)).collect();
+    NameServer::on_loopback(&zone).address()
 }

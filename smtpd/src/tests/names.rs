@@ -88,3 +88,14 @@ fn a_helo_name_must_have_an_address_or_a_mail_exchanger() {
         assert_eq!(client.say("HELO [10.0.0.1]").await, "250 mx.example.test");
     });
 }
+
+#[test]
+fn a_host_is_not_hidden_from_a_table_by_many_others() {
+    let settings = "smtpd_sender_restrictions = check_sender_mx_access inline:{{mx100.hidden.test=REJECT}}\n";
+    with_server(settings, |server| async move {
+        let (mut client, _) = Client::connect(&server).await;
+        client.say("MAIL FROM:<a@hidden.test>").await;
+        let reply = client.say("RCPT TO:<bob@ok.test>").await;
+        assert_eq!(reply, "450 4.4.4 <a@hidden.test>: Sender address rejected: Too many hosts behind this name");
+    });
+}

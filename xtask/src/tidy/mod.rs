@@ -2,6 +2,7 @@
 //!
 //! One file a group of rules; every complaint names file and line and says what to do.
 
+mod bounds;
 mod citations;
 mod files;
 mod layers;
@@ -29,6 +30,7 @@ pub fn run() -> Outcome {
     let daemons = waiting::daemons(&sources);
     for source in &sources {
         waiting::check(source, &daemons, &mut complaints);
+        bounds::check(source, &mut complaints);
         shape::check(source, &mut complaints);
         names::check(source, &mut complaints);
         files::check(source, &mut complaints);

@@ -20,6 +20,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use super::{Incoming, Piece};
 
 /// Bytes of a command's output that are kept; the rest is read and forgotten, which the log line shows by its length.
+/// told: nobody; what a command prints is shown, and never more than this.
 const MAX_OUTPUT: usize = 2048;
 /// How long output may still come from what a finished command has left behind.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -108,8 +109,8 @@ async fn collect(output: &mut pipe::Receiver, collected: &mut Vec<u8>) {
         if count == 0 {
             return;
         }
-        // told: nobody; what a command prints is shown, and never more than this.
         let room = MAX_OUTPUT.saturating_sub(collected.len()).min(count);
+        // told: see MAX_OUTPUT.
         collected.extend_from_slice(&buffer[..room]);
     }
 }

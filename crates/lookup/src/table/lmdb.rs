@@ -11,6 +11,7 @@ use crate::fold::fold;
 use crate::{OpenError, OpenFlags, Settings, Stamp, Table, TableError, Visitor};
 
 /// LMDB's longest key.
+/// told: who makes the table; no table has a longer key.
 pub(crate) const MAX_KEY: usize = 511;
 
 /// An open lmdb table.

@@ -3,8 +3,10 @@
 use super::*;
 use proptest::prelude::*;
 
+const LEVELS: usize = 102;
+
 /// Converts lines, each in pieces of this many bytes at most; `\n` ends a line.
-fn in_pieces(text: &[u8], size: usize) -> Result<Vec<u8>, TooDeep> {
+fn in_pieces(text: &[u8], size: usize) -> Result<Vec<u8>, Unreadable> {
     let mut out = Vec::new();
     let mut emit = |data: &[u8], ends: bool| {
         out.extend_from_slice(data);
@@ -12,7 +14,7 @@ fn in_pieces(text: &[u8], size: usize) -> Result<Vec<u8>, TooDeep> {
             out.push(b'\n');
         }
     };
-    let mut converter = Converter::default();
+    let mut converter = Converter::new(LEVELS);
     for line in text.split_inclusive(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         if line.is_empty() {
@@ -153,8 +155,16 @@ fn nesting_beyond_the_limit_is_an_error() {
         let level = |n| format!("Content-Type: multipart/mixed; boundary=n{n:03}_\n\n--n{n:03}_\n");
         (0..count).map(level).collect::<String>()
     };
-    assert!(in_pieces(nested(MOST_LEVELS).as_bytes(), usize::MAX).is_ok());
-    assert_eq!(in_pieces(nested(MOST_LEVELS + 1).as_bytes(), usize::MAX), Err(TooDeep));
+    assert!(in_pieces(nested(LEVELS).as_bytes(), usize::MAX).is_ok());
+    assert_eq!(in_pieces(nested(LEVELS + 1).as_bytes(), usize::MAX), Err(Unreadable::TooDeep));
+}
+
+#[test]
+fn a_field_that_is_not_read_as_a_whole_is_an_error() {
+    let field = |name: &str, length: usize| format!("{name}:{}\n\nbody\n", "x".repeat(length));
+    assert!(in_pieces(field("Content-Type", LONGEST_FIELD).as_bytes(), 1000).is_ok());
+    assert_eq!(in_pieces(field("Content-Type", LONGEST_FIELD + 1).as_bytes(), 1000), Err(Unreadable::LongField));
+    assert!(in_pieces(field("Subject", LONGEST_FIELD + 1).as_bytes(), 1000).is_ok());
 }
 
 #[test]

@@ -80,6 +80,7 @@ fn meant<'a>(layout: &Layout, answer: &'a Answer) -> Option<&'a [u8]> {
         return None;
     }
     let length = usize::try_from(length(layout, answer)).ok()?;
+    // told: the caller: the answer was not whole.
     Some(&answer.records[..length.min(answer.records.len())])
 }
 

@@ -37,3 +37,4 @@ mod users;
 #[cfg(target_arch = "x86_64")]
 mod walls;
 mod way;
+mod whole;

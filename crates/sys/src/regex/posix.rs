@@ -11,9 +11,11 @@ use super::Groups;
 use super::shape::Shape;
 
 /// Deepest nesting of groups, for the library reads them by recursion.
+/// told: who opens the table, by an error.
 const MAX_DEPTH: usize = 250;
 
 /// Most parts of a pattern when its repetitions are written out, which is what the library does with them: about 100 MiB.
+/// told: who opens the table, by an error.
 const MAX_SIZE: usize = 100_000;
 
 /// How a pattern is read.
