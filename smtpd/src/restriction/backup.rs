@@ -37,7 +37,7 @@ impl Evaluation<'_> {
             Ok(mut found) => {
                 found.sort_by_key(|exchanger| exchanger.preference);
                 if found.len() > MAX_EXCHANGERS {
-                    return self.unknown_exchangers("too many mail exchangers");
+                    return self.unknown_exchangers("information", "too many of them");
                 }
                 self.backup(&found).await
             }

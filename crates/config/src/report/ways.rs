@@ -40,7 +40,7 @@ const SERVICES: [&str; 5] =
 /// Tables that are made from a text file of the same name, or are one.
 const TEXT_BEHIND: [&str; 4] = ["btree:", "hash:", "lmdb:", "texthash:"];
 
-/// A larger file is no list that somebody wrote: what it says is told by the first mail that asks it.
+/// A larger file is no list that somebody wrote. told: what it says is told by the first mail that asks it.
 const LARGEST: u64 = 16 << 20;
 
 impl Report<'_> {
