@@ -88,7 +88,7 @@ impl Plan {
 
     /// Tells what is not right with the files and stops nothing.
     fn warn(&self, master_cf: &MasterCf, running: Option<Running>) {
-        if let Some(notice) = &master_cf.old_chroot {
+        for notice in master_cf.old_chroot.iter().chain(&self.config.left_out_notice()) {
             logging::info!("{notice}");
         }
         // Who has started master has looked through them, and told.

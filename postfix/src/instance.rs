@@ -29,6 +29,7 @@ impl Instance {
             config,
         };
         instance.authorize()?;
+        instance.note_old_level();
         // A queue that is not where main.cf says is not made there.
         std::env::set_current_dir(&instance.queue)
             .map_err(|error| format!("chdir({}): {}", instance.queue.display(), net::reason(&error)))?;
@@ -45,6 +46,21 @@ impl Instance {
             commands: self.commands.clone(),
             data: self.data.clone(),
         }
+    }
+
+    /// Every command says so, under the name of the command itself, when the configuration is written for an older version.
+    fn note_old_level(&self) {
+        if self.config.compatibility_level() >= config::CURRENT_LEVEL {
+            return;
+        }
+        logging::set_program("postfix");
+        logging::info!("Postfix is using backwards-compatible default settings");
+        logging::info!("See https://www.postfix.org/COMPATIBILITY_README.html for details");
+        let level = config::CURRENT_LEVEL;
+        logging::info!(
+            "To disable backwards compatibility use \"postconf compatibility_level={level}\" and \"postfix reload\""
+        );
+        logging::set_program(NAME);
     }
 
     fn authorize(&self) -> Result<(), String> {
@@ -91,9 +107,11 @@ impl Instance {
     }
 }
 
+/// Under which lines of this program stand in the log, as those of Postfix's control script do.
+const NAME: &str = "postfix-script";
+
 /// Main.cf, with the log under the name that Postfix's control script has, and standard error.
 fn open_config(directory: &Path, command: &str) -> Result<Config, String> {
-    const NAME: &str = "postfix-script";
     let config = match command {
         // A system whose log cannot be written can be looked at and stopped, but not started.
         "reload" | "stop" | "quick-stop" | "drain" | "abort" | "status" | "flush" => {

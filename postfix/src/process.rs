@@ -34,7 +34,6 @@ pub(crate) fn start(instance: &Instance, foreground: bool) -> Result<ExitCode, S
         }
         check::warn(instance);
     }
-    check::compatibility_notice(instance);
     logging::info!("starting the Postfix mail system");
     logging::flush();
     let program = instance.daemons.join("master");

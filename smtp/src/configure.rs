@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use config::{Config, Param, Withheld, param};
+use config::{Config, OLD_DEFAULT, Param, Withheld, param};
 use daemon::{Context, StartError, UnixSockets};
 use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 use net::Family;
@@ -211,7 +211,13 @@ impl Reader<'_> {
         };
         let log_feature = self.config.modern_log()
             && self.get(param::SMTP_LOG_TLS_FEATURE_STATUS, param::LMTP_LOG_TLS_FEATURE_STATUS)?;
-        Ok(Protection { level, policies, passwords, log_feature })
+        let name = match self.protocol {
+            Protocol::Smtp => param::SMTP_TLS_SECURITY_LEVEL.name(),
+            Protocol::Lmtp => param::LMTP_TLS_SECURITY_LEVEL.name(),
+        };
+        let is_old = self.config.backwards_compatible_default(name).is_some();
+        let old_default = is_old.then(|| format!("{OLD_DEFAULT} {name}=(empty)"));
+        Ok(Protection { level, policies, passwords, old_default, log_feature })
     }
 
     fn maps(&self, smtp: Param<Vec<String>>, lmtp: Param<Vec<String>>) -> Result<Maps, StartError> {

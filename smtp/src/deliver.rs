@@ -53,6 +53,9 @@ impl Agent {
     /// # Errors
     /// What this agent is told to do makes no sense: nothing is to be said about the recipients.
     pub async fn deliver(&self, job: &mut Job) -> Result<(), String> {
+        if let Some(notice) = &self.settings.protection.old_default {
+            logging::info!("{notice}");
+        }
         let nexthops = Nexthop::list(job.request(), &self.settings);
         let mut last = None;
         for (at, nexthop) in nexthops.iter().enumerate() {

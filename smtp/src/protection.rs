@@ -19,6 +19,8 @@ pub struct Protection {
     pub policies: Maps,
     /// smtp_sasl_password_maps, where smtp_sasl_auth_enable is on.
     pub passwords: Maps,
+    /// smtp_tls_security_level is empty because of an old level: the notice of each delivery.
+    pub old_default: Option<String>,
     /// smtp_log_tls_feature_status.
     pub log_feature: bool,
 }
@@ -112,7 +114,7 @@ mod tests {
 
     fn protection(level: Level, policies: &str, passwords: &str) -> Protection {
         let open = |list| Maps::open(Settings::default(), "test", list, OpenFlags::default()).unwrap();
-        Protection { level, policies: open(policies), passwords: open(passwords), log_feature: true }
+        Protection { level, policies: open(policies), passwords: open(passwords), old_default: None, log_feature: true }
     }
 
     fn obstacle(protection: &Protection, nexthop: &str) -> Option<String> {

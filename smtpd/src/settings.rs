@@ -5,6 +5,8 @@ use std::time::Duration;
 use config::{Config, Param, ValueError, param};
 use smtp_protocol::Newline;
 
+use crate::old_defaults::OldDefaults;
+
 /// What a *_tempfail_action does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TempfailAction {
@@ -152,6 +154,8 @@ pub struct Settings {
     pub unknown_address_tempfail_action: TempfailAction,
     /// unknown_helo_hostname_tempfail_action
     pub unknown_helo_tempfail_action: TempfailAction,
+    /// Defaults that an old level keeps.
+    pub old: OldDefaults,
     /// smtputf8_enable
     pub smtputf8: bool,
     /// disable_vrfy_command
@@ -204,6 +208,7 @@ impl Settings {
             timeout: config.get(param::SMTPD_TIMEOUT)?,
             unknown_address_tempfail_action: tempfail(config, param::UNKNOWN_ADDRESS_TEMPFAIL_ACTION)?,
             unknown_helo_tempfail_action: tempfail(config, param::UNKNOWN_HELO_HOSTNAME_TEMPFAIL_ACTION)?,
+            old: OldDefaults::read(config),
             smtputf8: config.get(param::SMTPUTF8_ENABLE)?,
             vrfy_disabled: config.get(param::DISABLE_VRFY_COMMAND)?,
         })

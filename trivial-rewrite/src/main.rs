@@ -55,7 +55,9 @@ struct TrivialRewrite {
 
 impl Worker for TrivialRewrite {
     fn start(context: &Context) -> Result<Self, StartError> {
-        Ok(Self { standard: Standard::read(&context.config)?, resolver: Resolver::read(&context.config)? })
+        let (mut standard, resolver) = (Standard::read(&context.config)?, Resolver::read(&context.config)?);
+        standard.localhost_is_known = resolver.knows(b"localhost");
+        Ok(Self { standard, resolver })
     }
 
     async fn session(self: Rc<Self>, client: Client) {

@@ -55,6 +55,12 @@ impl Resolver {
         })
     }
 
+    /// Whether a domain is of one of the address classes.
+    pub(crate) fn knows(&self, domain: &[u8]) -> bool {
+        let is_remote = || self.classes.of_remote(domain).is_ok_and(|class| class != Class::Default);
+        self.classes.is_local(domain).unwrap_or(false) || is_remote()
+    }
+
     /// Where mail for the address goes.
     pub(crate) fn resolve(&self, standard: &Standard, sender: &[u8], address: &[u8], verify: bool) -> Resolved {
         let reduced = match self.reduce(standard, address) {

@@ -1,6 +1,6 @@
 //! The standard form of an address: one domain, no source route, no `!` and `%` routing.
 
-use config::{Config, param};
+use config::{Config, OLD_DEFAULT, param};
 use daemon::StartError;
 use ipc::rewrite::Context;
 
@@ -11,6 +11,10 @@ pub(crate) struct Standard {
     pub mydomain: Vec<u8>,
     pub append_at_myorigin: bool,
     pub append_dot_mydomain: bool,
+    /// That is an old default, which the log tells of where it counts.
+    pub old_default: bool,
+    /// `localhost` alone is a domain of this system: it is the same with the default of today.
+    pub localhost_is_known: bool,
     pub swap_bangpath: bool,
     pub allow_percent_hack: bool,
     /// Completes addresses from outside; empty: they stay incomplete.
@@ -26,6 +30,8 @@ impl Standard {
             mydomain: config.get(param::MYDOMAIN)?.into_bytes(),
             append_at_myorigin: config.get(param::APPEND_AT_MYORIGIN)?,
             append_dot_mydomain: config.get(param::APPEND_DOT_MYDOMAIN)?,
+            old_default: config.backwards_compatible_default(param::APPEND_DOT_MYDOMAIN.name()).is_some(),
+            localhost_is_known: false,
             swap_bangpath: config.get(param::SWAP_BANGPATH)?,
             allow_percent_hack: config.get(param::ALLOW_PERCENT_HACK)?,
             remote_domain: config.get(param::REMOTE_HEADER_REWRITE_DOMAIN)?.into_bytes(),
@@ -87,8 +93,22 @@ impl Standard {
             Context::Local => &self.mydomain,
             Context::Remote => &self.remote_domain,
         };
-        [local, b"@", domain, b".", suffix].concat()
+        let full = [domain, b".", suffix].concat();
+        let is_localhost = domain.eq_ignore_ascii_case(b"localhost");
+        if self.old_default && context == Context::Local && !(is_localhost && self.localhost_is_known) {
+            note(domain, &full, is_localhost);
+        }
+        [local, b"@", &full].concat()
     }
+}
+
+fn note(domain: &[u8], full: &[u8], is_localhost: bool) {
+    let hint = match is_localhost {
+        true => "; please add \"localhost\" to mydestination or other address class",
+        false => "",
+    };
+    let (domain, full) = (text::printable(domain), text::printable(full));
+    logging::info!("{OLD_DEFAULT} append_dot_mydomain=yes to rewrite \"{domain}\" to \"{full}\"{hint}");
 }
 
 /// A domain without the one dot at its end that says that it is complete; more dots are an error and stay.

@@ -58,7 +58,7 @@ pub use error::{ConfigError, ValueError};
 pub use level::Level;
 pub use listening::Listening;
 pub use log::Terminal;
-pub use problems::CURRENT_LEVEL;
+pub use problems::{CURRENT_LEVEL, OLD_DEFAULT};
 pub use report::Report;
 pub use report_text::ReportTextError;
 pub use settings::{Config, Origin, Setting};

@@ -9,6 +9,9 @@ use crate::{entry, report};
 /// The level that this implementation behaves as when it may.
 pub const CURRENT_LEVEL: Level = Level::new(3, 11);
 
+/// How notices about defaults that are kept begin.
+pub const OLD_DEFAULT: &str = "using backwards-compatible default setting";
+
 impl Config {
     /// The notice of a program that uses a default which an old compatibility_level keeps as it was; None when
     /// the parameter is set, or when its default is today's.
@@ -20,7 +23,7 @@ impl Config {
         let now = self.lookup(name).ok()??;
         let level = [("compatibility_level".to_string(), CURRENT_LEVEL.to_string())];
         let today = Config::parse(b"", self.directory(), &level).ok()?.lookup(name).ok()??;
-        (now != today).then(|| format!("using backwards-compatible default setting {name}={now}"))
+        (now != today).then(|| format!("{OLD_DEFAULT} {name}={now}"))
     }
 
     /// One sentence about all settings of parameters that are not implemented, when they differ from the default.

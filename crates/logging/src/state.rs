@@ -304,6 +304,10 @@ pub(crate) fn compose_tag(setup: &Setup) -> String {
     if let Some(tag) = &setup.tag {
         return tag.clone();
     }
+    // The command that controls all instances has no name of an instance in front of its own.
+    if setup.program == "postfix" {
+        return setup.program.clone();
+    }
     let name = match std::env::var("MAIL_LOGTAG") {
         Ok(name) if !name.is_empty() && setup.syslog_name.is_empty() => name,
         _ if setup.syslog_name.is_empty() => "postfix".to_owned(),

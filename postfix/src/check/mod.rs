@@ -5,7 +5,6 @@ mod ownership;
 mod walk;
 
 use std::fs;
-use std::io::IsTerminal;
 use std::path::Path;
 
 use config::Report;
@@ -83,20 +82,5 @@ fn corrupt(instance: &Instance) {
     let Ok(entries) = fs::read_dir(instance.queue.join("corrupt")) else { return };
     for entry in entries.flatten() {
         logging::warning!("damaged message: {}", Path::new("corrupt").join(entry.file_name()).display());
-    }
-}
-
-/// At a terminal, the notice that the configuration is written for an older version; in the log in any case.
-pub(crate) fn compatibility_notice(instance: &Instance) {
-    let level = instance.config.compatibility_level();
-    if level < config::Level::new(3, 6) && !std::io::stderr().is_terminal() {
-        return;
-    }
-    if level < config::Level::new(3, 6) {
-        logging::info!("Postfix is running with backwards-compatible default settings");
-        logging::info!("See https://www.postfix.org/COMPATIBILITY_README.html for details");
-        logging::info!(
-            "To disable backwards compatibility use \"postconf compatibility_level=3.6\" and \"postfix reload\""
-        );
     }
 }

@@ -71,6 +71,7 @@ pub fn settings() -> Settings {
             uses: 0,
         },
         protection: Protection {
+            old_default: None,
             level: Level::None,
             policies: Maps::none("smtp_tls_policy_maps"),
             passwords: Maps::none("smtp_sasl_password_maps"),

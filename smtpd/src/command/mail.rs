@@ -75,6 +75,7 @@ async fn begin(session: &mut Session, argument: &[u8], sender: Vec<u8>, paramete
         session.reply(rejection.reply());
         return Ok(false);
     }
+    session.note_utf8("sender", &sender);
     let mut transaction = Transaction::new(sender, parameters);
     transaction.effects = effects;
     transaction.effects.hold |= session.lapse == Lapse::Hold;

@@ -49,6 +49,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
         session.reply(rejection.reply());
         return Ok(false);
     }
+    session.note_utf8("recipient", &path.address);
     accept(session, path.address, &parameters).await
 }
 

@@ -12,7 +12,10 @@ impl Evaluation<'_> {
     pub(super) fn permit_mynetworks(&mut self) -> Verdict {
         let peer = self.facts.peer;
         match peer.is_in(&self.worker.tables.mynetworks) {
-            Ok(true) => Verdict::Permit,
+            Ok(true) => {
+                self.note_mynetworks_style();
+                Verdict::Permit
+            }
             Ok(false) => Verdict::Dunno,
             Err(_) => {
                 let name = self.name(self.class).unwrap_or(peer.label.as_bytes());

@@ -47,7 +47,11 @@ impl Evaluation<'_> {
             Ok(resolved) => {
                 // allow_untrusted_routing
                 let routed = resolved.routed && !self.worker.settings.allow_untrusted_routing;
-                Ok(resolved.class != AddressClass::Default && !routed)
+                let is_ours = resolved.class != AddressClass::Default && !routed;
+                if is_ours {
+                    self.note_relay_domain(&resolved);
+                }
+                Ok(is_ours)
             }
             Err(_) => Err(self.server_error(Rejection::temporary_lookup(recipient))),
         }

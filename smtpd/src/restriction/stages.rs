@@ -75,8 +75,14 @@ impl Evaluation<'_> {
             if verdict == Verdict::Dunno && class == Class::Sender && self.wants_sender_check() {
                 verdict = self.reject_unlisted_sender().await;
             }
+            if std::ptr::eq(list, &lists.recipient) {
+                self.note_order(&verdict);
+            }
             if verdict != Verdict::Dunno {
                 return verdict;
+            }
+            if std::ptr::eq(list, &lists.relay) {
+                self.note_relay_restrictions().await;
             }
         }
         let settings = &self.worker.settings;

@@ -79,7 +79,12 @@ impl Evaluation<'_> {
             return self.server_error(Rejection::temporary_lookup(address));
         };
         match find_unlisted(self.worker, class, &resolved).await {
-            Ok(None) => Verdict::Dunno,
+            Ok(None) => {
+                if class == Class::Recipient {
+                    self.note_relay_recipient(&resolved);
+                }
+                Verdict::Dunno
+            }
             Ok(Some(unlisted)) => {
                 let text = self.text(class, &unlisted.text);
                 self.reject(Rejection::new(unlisted.code, unlisted.status, text))

@@ -5,19 +5,22 @@ use std::path::Path;
 
 use crate::param;
 use crate::report::{Place, Report, places};
+use crate::settings::Config;
 
 impl Report<'_> {
     /// Services whose root directory is an old default, and addresses of this host that an old default leaves unused.
     pub(super) fn old_level(&self) -> Vec<String> {
         let mut found: Vec<String> = self.old_chroot.iter().cloned().collect();
-        found.extend(self.unused_addresses().map(|text| format!("{}: {text}", self.main(0))));
+        found.extend(self.config.left_out_notice().map(|text| format!("{}: {text}", self.main(0))));
         found
     }
+}
 
-    /// inet_protocols
-    fn unused_addresses(&self) -> Option<String> {
-        let notice = self.config.backwards_compatible_default(param::INET_PROTOCOLS.name())?;
-        let unused = self.config.addresses_left_out();
+impl Config {
+    /// The notice that an old default of inet_protocols leaves addresses of this host out, if there are such.
+    pub fn left_out_notice(&self) -> Option<String> {
+        let notice = self.backwards_compatible_default(param::INET_PROTOCOLS.name())?;
+        let unused = self.addresses_left_out();
         let shown: Vec<String> = unused.iter().map(IpAddr::to_string).collect();
         (!shown.is_empty()).then(|| {
             format!(
