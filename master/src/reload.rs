@@ -52,7 +52,7 @@ fn plan(master: &Supervisor, directory: &Path) -> Result<(Plan, Accepted), Strin
     unchangeable(&master.config, &config)?;
     let file = listener::master_cf(&config);
     let master_cf = MasterCf::load(&file, &config).map_err(|error| error.to_string())?;
-    match config.fatal_problem(&file, &master_cf).or_else(|| config.unusable_log_file()) {
+    match config.fatal_problem(&file, &master_cf).or_else(|| config.unusable_place()) {
         Some(why) => Err(why),
         None => {
             let running = Running { config: &master.config, services: &master.services };

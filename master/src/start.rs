@@ -69,7 +69,7 @@ fn start(report: &mut Report) -> Result<ExitCode, String> {
     detach(&arguments)?;
     let owner = owner(&config)?;
     let (_pid, _data) = take_locks(&config, pid_file, &owner)?;
-    if let Some(why) = config.unusable_log_file() {
+    if let Some(why) = config.unusable_place() {
         return Err(why);
     }
     let mut master = prepare(&arguments, config, owner)?;

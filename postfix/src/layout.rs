@@ -28,7 +28,7 @@ pub(crate) fn create_missing(instance: &Instance) -> Result<(), String> {
 fn create(directory: &Placed) -> io::Result<()> {
     let (path, mode) = (&directory.path, directory.entry.mode);
     match fs::DirBuilder::new().mode(mode).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
         made => made?,
     }
     // name: just made, in a directory of root's.

@@ -61,7 +61,7 @@ impl Failure {
 
 impl From<config::ValueError> for Failure {
     fn from(error: config::ValueError) -> Self {
-        Self { status: 1, sentence: error.to_string() }
+        Self::unavailable(error.to_string())
     }
 }
 
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
     let (request, directory) = parse();
     let config = match command::configure("postqueue", directory.as_deref()) {
         Ok(config) => config,
-        Err(error) => logging::fatal!("{error}"),
+        Err(error) => logging::fail(format_args!("{error}"), UNAVAILABLE),
     };
     match act(&config, &request) {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,11 +16,11 @@ pub const DEFAULT_DIRECTORY: &str = "/etc/postfix";
 pub const MAIL_CONFIG: &str = "MAIL_CONFIG";
 
 /// First act of a command: descriptors of the caller are closed, a file that may not grow is an error like any other,
-/// messages go to standard error.
+/// messages go to standard error and, until main.cf names a log, to the system's.
 pub fn begin(program: &'static str) {
     sys::process::close_from(3);
     sys::process::ignore(sys::process::Ignored::FileSize);
-    logging::set_up_command(program, false);
+    logging::set_up_command(program, true);
 }
 
 /// The directory of main.cf: the option `-c`, else the environment, else the default one.
@@ -32,13 +32,14 @@ pub fn directory(option: Option<&[u8]>) -> PathBuf {
     }
 }
 
-/// Reads main.cf and sends messages where it says, and to standard error as well.
+/// Reads main.cf and sends messages where it says, and to standard error as well; of a main.cf that cannot be used, what
+/// can be read of it says where the reason goes.
 ///
 /// # Errors
 /// A sentence: the directory may not be used, main.cf cannot, or its accounts are not fit.
 pub fn configure(program: &'static str, option: Option<&[u8]>) -> Result<Config, String> {
-    let config = load(option)?;
-    config.set_up_log(program, Terminal::Also).map_err(|error| error.to_string())?;
+    let directory = permitted_directory(option)?;
+    let config = Config::load_with_log(&directory, program, Terminal::Also).map_err(|error| error.to_string())?;
     let is_told = std::env::var_os(config::TOLD).is_some();
     for warning in config.warnings().iter().filter(|_| !is_told) {
         logging::warning!("{warning}");
@@ -56,11 +57,16 @@ pub fn configure(program: &'static str, option: Option<&[u8]>) -> Result<Config,
 /// # Errors
 /// As [`configure`].
 pub fn load(option: Option<&[u8]>) -> Result<Config, String> {
+    Config::load(&permitted_directory(option)?, &[]).map_err(|error| error.to_string())
+}
+
+/// The directory of main.cf, if the caller may use it.
+fn permitted_directory(option: Option<&[u8]>) -> Result<PathBuf, String> {
     let directory = directory(option);
     if has_borrowed_rights() && directory != Path::new(DEFAULT_DIRECTORY) {
         check_directory(&directory)?;
     }
-    Config::load(&directory, &[]).map_err(|error| error.to_string())
+    Ok(directory)
 }
 
 /// True when the process has rights that its caller does not have and the caller is not root.

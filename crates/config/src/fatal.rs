@@ -3,7 +3,7 @@
 //! It is stricter than any single program, which complains only of what it asks for. It changes nothing and logs nothing;
 //! a lookup table that cannot be opened is not its business, for no program ends of one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::entry::Kind;
 use crate::error::ConfigError;
@@ -66,6 +66,22 @@ impl Config {
         self.wrong_addresses()
             .or_else(|| self.absent_addresses(file, master_cf).err())
             .or_else(|| self.missing_log_service(master_cf))
+    }
+
+    /// Why a mail system cannot serve from where this main.cf says that its parts are, if that is so: a directory of
+    /// programs or the queue is not there (a typing error, or a file system that is not mounted), or there is no log.
+    pub fn unusable_place(&self) -> Option<String> {
+        let directory = |directory: PathBuf| match std::fs::metadata(&directory) {
+            Ok(found) if found.is_dir() => None,
+            Ok(_) => Some(format!("chdir({}): Not a directory", directory.display())),
+            Err(error) => Some(format!("chdir({}): {}", directory.display(), net::reason(&error))),
+        };
+        let places = [param::COMMAND_DIRECTORY, param::DAEMON_DIRECTORY, param::QUEUE_DIRECTORY];
+        let missing = places.into_iter().find_map(|place| match self.get(place) {
+            Ok(path) => directory(path),
+            Err(error) => Some(error.to_string()),
+        });
+        missing.or_else(|| self.unusable_log_file())
     }
 
     /// Whether main.cf has a value that can be seen to end a program, without a look at this machine's addresses.

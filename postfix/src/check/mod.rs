@@ -15,6 +15,9 @@ use crate::layout;
 
 /// What must be right before the mail system can start; missing directories are made.
 pub(crate) fn fatal(instance: &Instance) -> Result<(), String> {
+    if let Some(why) = instance.config.unusable_place() {
+        return Err(why);
+    }
     layout::create_missing(instance)?;
     let master_cf = instance.config.directory().join("master.cf");
     if !master_cf.is_file() {
@@ -22,7 +25,7 @@ pub(crate) fn fatal(instance: &Instance) -> Result<(), String> {
     }
     let services = MasterCf::load(&master_cf, &instance.config).map_err(|error| error.to_string())?;
     let problem = instance.config.fatal_problem(&master_cf, &services);
-    problem.or_else(|| instance.config.unusable_log_file()).map_or(Ok(()), Err)?;
+    problem.map_or(Ok(()), Err)?;
     // Repairs what a copied or damaged queue needs.
     let postsuper = instance.commands.join("postsuper");
     // What is odd in main.cf is told by this program.

@@ -221,3 +221,96 @@ fn a_start_says_each_warning_once() {
         assert!(warnings(&said).len() <= once.len(), "{said}");
     });
 }
+
+#[test]
+fn a_directory_of_programs_that_is_not_there_is_refused_by_check_start_and_reload() {
+    scenario(|| {
+        if !is_root() {
+            eprintln!("left out: the postfix command is reserved for root");
+            return;
+        }
+        for name in ["daemon_directory", "command_directory"] {
+            let mut mail = Setup::new().build();
+            let nowhere = mail.folder().join("nowhere").display().to_string();
+            let reason = format!("chdir({nowhere}): No such file or directory");
+            is_refused(&mut mail, |mail| mail.set(name, &nowhere), &reason);
+        }
+    });
+}
+
+#[test]
+fn a_queue_that_is_not_there_is_refused_and_not_made() {
+    scenario(|| {
+        if !is_root() {
+            eprintln!("left out: the postfix command is reserved for root");
+            return;
+        }
+        for (name, reason) in [("nowhere", "No such file or directory"), ("etc/main.cf", "Not a directory")] {
+            let mut mail = Setup::new().build();
+            let queue = mail.folder().join(name);
+            mail.set("queue_directory", &queue.display().to_string());
+            for command in ["check", "start", "status", "reload"] {
+                let (status, said) = postfix(&mail, command);
+                let reason = format!("fatal: chdir({}): {reason}", queue.display());
+                assert!(status == Some(1) && said.contains(&reason), "{command}: {said}");
+                assert!(!queue.is_dir(), "{command} made it");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_file_where_a_directory_belongs_is_refused_by_check_and_start() {
+    scenario(|| {
+        if !is_root() {
+            eprintln!("left out: the postfix command is reserved for root");
+            return;
+        }
+        for name in ["data", "queue/incoming"] {
+            let mail = Setup::new().build();
+            let place = mail.folder().join(name);
+            std::fs::remove_dir(&place).expect("removed");
+            std::fs::write(&place, "").expect("written");
+            for command in ["check", "start"] {
+                let (status, said) = postfix(&mail, command);
+                assert!(status == Some(1) && said.contains("File exists"), "{command} with {name}: {said}");
+            }
+        }
+    });
+}
+
+#[test]
+fn every_command_that_ends_before_it_knows_its_log_says_why_there_all_the_same() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let log = world.system_log();
+        let mail = Setup::new().set("maillog_file", "").build();
+        let file = mail.etc().join("main.cf");
+        let text = std::fs::read_to_string(&file).expect("main.cf");
+        let says = |command: &str, argument: &str, reason: &str| {
+            let before = log.lines(0).len();
+            let output = mail.run(command, &[argument]);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success() && said.contains(reason), "{command} {argument}: {said}");
+            let is_it = |line: &String| line.contains(command) && line.contains(reason);
+            let logged = until_true(PATIENCE, || log.lines(0).iter().skip(before).any(is_it));
+            assert!(logged, "{command} {argument}: not in the log: {:?}", log.lines(0));
+        };
+        for (command, argument) in [
+            ("sendmail", "x@mail.test"),
+            ("postdrop", "-v"),
+            ("postqueue", "-p"),
+            ("postsuper", "-p"),
+            ("postmap", "texthash:x"),
+            ("postlog", "x"),
+        ] {
+            says(command, "-Y", "fatal: usage");
+            std::fs::write(&file, format!("{text}nonsense\n")).expect("written");
+            says(command, argument, "missing '=' after attribute name");
+            std::fs::remove_file(&file).expect("removed");
+            says(command, argument, "main.cf: No such file or directory");
+            std::fs::write(&file, &text).expect("written");
+        }
+        assert_eq!(mail.run("postqueue", &["-Y"]).status.code(), Some(69));
+    });
+}
