@@ -30,6 +30,7 @@ pub struct Mailbox {
 pub fn mailboxes(value: &[u8]) -> Vec<Mailbox> {
     let tokens: Vec<Token> = tokens(value).into_iter().filter(|token| !token.is_blank()).collect();
     let mut reader = Reader { value, tokens: &tokens, found: Vec::new() };
+    let groups = group_names(&tokens);
     let mut phrase = 0; // where the words since the last separator begin
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
@@ -40,7 +41,7 @@ pub fn mailboxes(value: &[u8]) -> Vec<Mailbox> {
                 phrase = at;
                 continue;
             }
-            Kind::Special(b':') if !reader.is_route(phrase, at) => phrase = at + 1, // a group's name
+            Kind::Special(b':') if groups.binary_search(&at).is_ok() => phrase = at + 1,
             Kind::Special(b',' | b';' | b'>') => {
                 reader.bare(phrase, at);
                 phrase = at + 1;
@@ -119,11 +120,32 @@ impl Reader<'_> {
         let address = words.iter().flat_map(|t| &self.value[t.range.clone()]).copied().collect();
         self.found.push(Mailbox { range, address, bracketed });
     }
+}
 
-    /// True if the `:` at `colon` ends a source route without brackets (`@a:user@b`).
-    fn is_route(&self, phrase: usize, colon: usize) -> bool {
-        phrase < colon && self.tokens[phrase].kind == Kind::Special(b'@')
+/// The tokens that end the name of a group: each `:` that some `;` follows before the next `:` does. Another `:` is part of an
+/// address, as in a source route without brackets (`@a:user@b`).
+fn group_names(tokens: &[Token]) -> Vec<usize> {
+    let (mut found, mut in_group, mut end) = (Vec::new(), false, tokens.len());
+    while end > 0 {
+        end -= 1;
+        match tokens[end].kind {
+            Kind::Special(b';') => in_group = true,
+            Kind::Special(b':') => {
+                if std::mem::take(&mut in_group) {
+                    found.push(end);
+                }
+            }
+            // What stands in brackets is an address.
+            Kind::Special(b'>') => {
+                let bracket = |token: &Token| matches!(token.kind, Kind::Special(b'<' | b'>'));
+                let open = tokens[..end].iter().rposition(bracket);
+                end = open.filter(|open| tokens[*open].kind == Kind::Special(b'<')).unwrap_or(end);
+            }
+            _ => {}
+        }
     }
+    found.reverse();
+    found
 }
 
 #[cfg(test)]
@@ -148,6 +170,16 @@ mod tests {
 
     fn texts(value: &[u8]) -> Vec<String> {
         mailboxes(value).iter().map(|m| String::from_utf8_lossy(&m.address).into_owned()).collect()
+    }
+
+    #[test]
+    fn a_colon_without_a_group_is_part_of_an_address() {
+        assert_eq!(texts(b"x:y"), ["x:y"]);
+        assert_eq!(texts(b"g: a@b, x:y@c"), ["g:a@b", "x:y@c"]);
+        assert_eq!(texts(b"x:y, g: a@b, c@d;"), ["x:y", "a@b", "c@d"]);
+        assert_eq!(texts(b"g: <@a,@b:c@d>;, x:y"), ["@a,@b:c@d", "x:y"]);
+        assert_eq!(texts(b"undisclosed-recipients:;"), [""; 0]);
+        assert_eq!(texts(b"@a:user@b"), ["@a:user@b"]);
     }
 
     #[test]

@@ -51,3 +51,20 @@ fn a_long_message_in_chunks_is_as_whole_as_one_after_data() {
         assert_eq!(content, 200_000);
     });
 }
+
+#[test]
+fn a_chunk_much_larger_than_any_message_is_refused_unread_and_a_slightly_larger_one_is_read() {
+    with_server("message_size_limit = 1000\n", |server| async move {
+        let refusal = b"552 5.3.4 Chunk exceeds message size limit";
+        let (mut client, _) = Client::connect(&server).await;
+        client.say_all(&ENVELOPE[..3]).await;
+        client.send(format!("BDAT 1500 LAST\r\n{}", "x".repeat(1500)).as_bytes()).await;
+        assert_eq!(client.reply().await.unwrap().verbatim(), refusal);
+        client.say_all(&ENVELOPE[1..3]).await;
+        // Not a byte of it is sent.
+        client.send(b"BDAT 1501 LAST\r\n").await;
+        assert_eq!(client.reply().await.unwrap().verbatim(), refusal);
+        assert!(client.reply().await.is_none());
+        assert!(server.mail.borrow().finished.is_empty());
+    });
+}
