@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use config::{Config, OLD_DEFAULT, Param, Withheld, param};
 use daemon::{Context, StartError, UnixSockets};
+use dns::Searching;
 use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 use net::Family;
 
@@ -122,8 +123,11 @@ impl Reader<'_> {
             "disabled" => false,
             _ => true,
         };
+        let options = self.get(param::SMTP_DNS_RESOLVER_OPTIONS, param::LMTP_DNS_RESOLVER_OPTIONS)?;
         let has = |name: &str| methods.iter().any(|method| method == name);
+        let option = |name: &str| options.iter().any(|option| option == name);
         Ok(LookupRules {
+            searching: Searching { short: option("res_defnames"), all: option("res_dnsrch") },
             exchangers,
             dns: exchangers && has("dns"),
             native: !exchangers || has("native"),

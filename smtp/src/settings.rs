@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use daemon::UnixSockets;
+use dns::Searching;
 use lookup::{DomainList, MatchList};
 use net::{Family, Interface, Protocols};
 
@@ -92,6 +93,8 @@ pub struct LookupRules {
     pub dns: bool,
     /// Hosts are looked for as the system does it: smtp_host_lookup has native, or DNS is off.
     pub native: bool,
+    /// smtp_dns_resolver_options.
+    pub searching: Searching,
     /// ignore_mx_lookup_error.
     pub ignore_mx_error: bool,
     /// smtp_defer_if_no_mx_address_found.

@@ -29,7 +29,8 @@ impl<S: Speaks> daemon::Worker for Worker<S> {
 
     fn start(context: &Context) -> Result<Self, StartError> {
         let settings = configure::settings(context, S::PROTOCOL)?;
-        let resolver = Resolver::of_instance(context.config.directory(), context.protocols)?;
+        let resolver =
+            Resolver::of_instance(context.config.directory(), context.protocols)?.searching(settings.lookup.searching);
         let delivery =
             Rc::new(delivery::Settings::read(&context.config)?.without(configure::withheld(context, S::PROTOCOL)));
         Ok(Self { agent: Agent::new(settings, resolver), delivery, speaks: PhantomData })

@@ -130,11 +130,7 @@ fn group_names(tokens: &[Token]) -> Vec<usize> {
         end -= 1;
         match tokens[end].kind {
             Kind::Special(b';') => in_group = true,
-            Kind::Special(b':') => {
-                if std::mem::take(&mut in_group) {
-                    found.push(end);
-                }
-            }
+            Kind::Special(b':') if std::mem::take(&mut in_group) => found.push(end),
             // What stands in brackets is an address.
             Kind::Special(b'>') => {
                 let bracket = |token: &Token| matches!(token.kind, Kind::Special(b'<' | b'>'));

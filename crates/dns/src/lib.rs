@@ -3,8 +3,8 @@
 //! resolv.conf, nsswitch.conf and the hosts file are opened when a [`Resolver`] is made, before the program enters its sandbox;
 //! a look-up opens sockets and nothing else. [`Resolver::changed`] tells when they are not what they were.
 //!
-//! Names are looked up as they are written. Only the `native` look-ups, which stand for the system's resolver,
-//! know the hosts file and the search list.
+//! Names are looked up as they are written, unless [`Resolver::searching`] says otherwise. Only the `native` look-ups, which
+//! stand for the system's resolver, know the hosts file, and always the search list.
 
 mod answer;
 mod error;
@@ -22,4 +22,4 @@ pub use hosts::Hosts;
 pub use message::understood;
 pub use resolv_conf::{ResolvConf, ResolvConfError, Surroundings};
 pub use resolver::{MailExchanger, MailExchangers, Resolver};
-pub use system::Places;
+pub use system::{Places, Searching};

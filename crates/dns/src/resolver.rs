@@ -11,7 +11,9 @@ use crate::answer::{self, LONGEST_CHAIN, follow};
 use crate::message::Data;
 use crate::name::Name;
 use crate::servers::Servers;
-use crate::{Hosts, LookupError, LookupFault, Places, RecordType, ResolvConf, ResolvConfError, Surroundings};
+use crate::{
+    Hosts, LookupError, LookupFault, Places, RecordType, ResolvConf, ResolvConfError, Searching, Surroundings,
+};
 
 /// Asks name servers. Cheap to clone; must be used inside a tokio runtime.
 #[derive(Clone)]
@@ -20,6 +22,7 @@ pub struct Resolver {
     hosts: Hosts,
     places: Arc<Places>,
     protocols: Protocols,
+    searching: Searching,
     stamps: Arc<Vec<Stamp>>,
 }
 
@@ -80,7 +83,20 @@ impl Resolver {
     /// A resolver for a configuration in memory.
     #[must_use]
     pub fn new(conf: ResolvConf, hosts: Hosts, protocols: Protocols) -> Self {
-        Self { servers: Arc::new(Servers::new(conf)), hosts, places: Arc::default(), protocols, stamps: Arc::default() }
+        Self {
+            servers: Arc::new(Servers::new(conf)),
+            hosts,
+            places: Arc::default(),
+            protocols,
+            searching: Searching::default(),
+            stamps: Arc::default(),
+        }
+    }
+
+    /// The same resolver, with another use of the search list in look-ups of addresses.
+    #[must_use]
+    pub fn searching(self, searching: Searching) -> Self {
+        Self { searching, ..self }
     }
 
     /// The protocol set that look-ups of addresses are limited to.
@@ -132,7 +148,23 @@ impl Resolver {
     /// # Errors
     /// See [`LookupFault`].
     pub async fn addresses(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
-        self.of_one_family(name, family).await.map_err(Lost::told)
+        let mut missing: Option<LookupError> = None;
+        for candidate in self.searching.candidates(name, self.conf()) {
+            match self.of_one_family(&candidate, family).await.map_err(Lost::told) {
+                Err(error) if matches!(error.fault, LookupFault::NotFound | LookupFault::NoData) => {
+                    // A name that is there counts more than one that is not.
+                    if missing.as_ref().is_none_or(|known| known.fault == LookupFault::NotFound) {
+                        missing = Some(if candidate == name {
+                            error
+                        } else {
+                            LookupError { name: name.to_owned(), ..error }
+                        });
+                    }
+                }
+                known => return known,
+            }
+        }
+        Err(missing.unwrap_or_else(|| LookupError::new(name, family.into(), LookupFault::NotFound)))
     }
 
     /// The answers of a list in the name service: always IPv4, whatever protocols mail uses (RFC 5782 2.3).

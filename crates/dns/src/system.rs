@@ -139,7 +139,7 @@ impl Resolver {
     /// than a domain that was only guessed.
     async fn searched(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, Missing> {
         let mut missing = Missing::Name;
-        for candidate in candidates(name, self.conf()) {
+        for candidate in Searching::SYSTEM.candidates(name, self.conf()) {
             match self.addresses_untold(&candidate, family).await {
                 Ok(found) => return Ok(found),
                 Err(failed) => match Missing::of(&failed, &candidate) {
@@ -235,16 +235,41 @@ fn aton(text: &str) -> Option<Ipv4Addr> {
     fits.then(|| Ipv4Addr::from(high | last))
 }
 
-/// The names that are tried for a name, in their order: with ndots dots as it is first, else as it is last. A final dot
-/// says that it is whole.
-fn candidates(name: &str, conf: &crate::ResolvConf) -> Vec<String> {
-    if let Some(whole) = name.strip_suffix('.') {
-        return vec![whole.to_owned()];
+/// Which names may become longer by the domains of the search list (RES_DEFNAMES and RES_DNSRCH of resolver(3)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Searching {
+    /// One without a dot.
+    pub short: bool,
+    /// One with a dot; and all domains are tried instead of the first.
+    pub all: bool,
+}
+
+impl Searching {
+    /// What the system's resolver does.
+    const SYSTEM: Searching = Searching { short: true, all: true };
+
+    /// The names that are tried for a name, in their order: with ndots dots as it is first, else as it is last. A final dot
+    /// says that it is whole.
+    pub(crate) fn candidates(self, name: &str, conf: &crate::ResolvConf) -> Vec<String> {
+        if self == Searching::default() {
+            return vec![name.to_owned()];
+        }
+        if let Some(whole) = name.strip_suffix('.') {
+            return vec![whole.to_owned()];
+        }
+        let dots = name.bytes().filter(|byte| *byte == b'.').count();
+        let domains = match (if dots == 0 { self.short } else { self.all }, self.all) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) => usize::MAX,
+        };
+        let searched = conf.search.iter().take(domains).map(|domain| format!("{name}.{domain}"));
+        let as_it_is = (!(dots == 0 && conf.no_tld_query)).then(|| name.to_owned());
+        let mut names: Vec<String> = searched.collect();
+        let at = if dots >= conf.ndots { 0 } else { names.len() };
+        names.splice(at..at, as_it_is);
+        names
     }
-    let dots = name.bytes().filter(|byte| *byte == b'.').count();
-    let searched = conf.search.iter().map(|domain| format!("{name}.{domain}"));
-    let as_it_is = (!(dots == 0 && conf.no_tld_query)).then(|| name.to_owned());
-    if dots >= conf.ndots { as_it_is.into_iter().chain(searched).collect() } else { searched.chain(as_it_is).collect() }
 }
 
 #[cfg(test)]
@@ -253,7 +278,7 @@ mod tests {
     use crate::{ResolvConf, Surroundings};
 
     fn names(name: &str, text: &str) -> Vec<String> {
-        candidates(name, &ResolvConf::parse(text, &Surroundings::default()))
+        Searching::SYSTEM.candidates(name, &ResolvConf::parse(text, &Surroundings::default()))
     }
 
     #[test]
@@ -266,6 +291,19 @@ mod tests {
         assert_eq!(names("n", &format!("{search}options no-tld-query")), ["n.a.test", "n.b.test"]);
         assert_eq!(names("n.x.", search), ["n.x"]);
         assert_eq!(names("n", ""), ["n"]);
+    }
+
+    #[test]
+    fn each_option_of_the_search_has_its_names() {
+        let conf = ResolvConf::parse("search a.test b.test\n", &Surroundings::default());
+        let of = |short, all, name| Searching { short, all }.candidates(name, &conf);
+        assert_eq!(of(false, false, "n"), ["n"]);
+        assert_eq!(of(false, false, "n.x"), ["n.x"]);
+        assert_eq!(of(true, false, "n"), ["n.a.test", "n"]);
+        assert_eq!(of(true, false, "n.x"), ["n.x"]);
+        assert_eq!(of(false, true, "n"), ["n"]);
+        assert_eq!(of(false, true, "n.x"), ["n.x", "n.x.a.test", "n.x.b.test"]);
+        assert_eq!(of(true, true, "n"), ["n.a.test", "n.b.test", "n"]);
     }
 
     #[test]

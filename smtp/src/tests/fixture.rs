@@ -43,6 +43,7 @@ pub fn settings() -> Settings {
             exchangers: true,
             dns: true,
             native: false,
+            searching: dns::Searching::default(),
             ignore_mx_error: false,
             defer_without_address: false,
         },

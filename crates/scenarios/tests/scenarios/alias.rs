@@ -117,3 +117,19 @@ fn a_circle_of_canonical_addresses_is_left_after_ten_steps() {
         mail.wait_log(&["unreasonable recipient_canonical_maps map nesting for alice@mail.test"]);
     });
 }
+
+#[test]
+fn a_colon_in_an_address_is_part_of_it_unless_it_begins_a_group() {
+    scenario(|| {
+        let virtual_aliases = "inline:{ { colon@mail.test = x:y } { group@mail.test = g: alice, bob; } }";
+        let mail = Setup::new().set("virtual_alias_maps", virtual_aliases).start();
+        send(&mail, "colon@mail.test");
+        mail.wait_log(&["to=<\"x:y\"@mail.test>, orig_to=<colon@mail.test>", "dsn=5.1.1, status=bounced"]);
+        send(&mail, "v:w");
+        mail.wait_log(&["to=<\"v:w\"@mail.test>", "dsn=5.1.1, status=bounced"]);
+        send(&mail, "group@mail.test");
+        for user in ["alice", "bob"] {
+            mail.wait_log(&[&format!("to=<{user}@mail.test>, orig_to=<group@mail.test>"), "status=sent"]);
+        }
+    });
+}

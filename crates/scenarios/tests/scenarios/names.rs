@@ -230,3 +230,27 @@ fn mail_waits_for_a_name_server_that_does_not_understand_the_question() {
         mail.wait_log(&[&id, "dsn=4.4.3", "status=deferred", "type=MX: Non-recoverable error"]);
     });
 }
+
+#[test]
+fn names_of_hosts_are_completed_as_smtp_dns_resolver_options_say() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        world.file("/etc/resolv.conf", "nameserver 127.0.0.1\nsearch corp.test\n");
+        world.address(V4.parse().expect("address"));
+        let zone = ["short.corp.test A 192.0.2.25", "host.lab.corp.test A 192.0.2.25"];
+        let _dns = name_server("127.0.0.1", &zone, Verdict::Zone);
+        let _sink = sink(V4);
+        for (options, short, dotted) in [
+            ("", "dsn=5.4.4, status=bounced", "dsn=5.4.4, status=bounced"),
+            ("res_defnames", "status=sent", "dsn=5.4.4, status=bounced"),
+            ("res_dnsrch", "dsn=5.4.4, status=bounced", "status=sent"),
+            ("res_defnames, res_dnsrch", "status=sent", "status=sent"),
+        ] {
+            let mail = setup().set("append_dot_mydomain", "no").set("smtp_dns_resolver_options", options).start();
+            for (recipient, outcome) in [("x@short", short), ("x@host.lab", dotted)] {
+                let id = send(&mail, recipient);
+                mail.wait_log(&[&id, &format!("to=<{recipient}>"), outcome]);
+            }
+        }
+    });
+}
