@@ -36,7 +36,7 @@ fn read(wire: &[u8], choice: u8) -> Vec<Result<Reply, Malformed>> {
 }
 
 fn bounded(reply: &Reply, received: usize) {
-    assert!((200..600).contains(&reply.code()));
+    assert!(reply.code() < 1000, "three digits of any class");
     assert!((1..=TEXT_KEPT / 4 + 1).contains(&reply.lines().count()));
     let kept = reply.verbatim().len();
     assert!(kept <= received, "a report is no larger than what the server sent");
