@@ -84,10 +84,11 @@ fn a_disabled_service_is_left_out_before_its_fields_are_looked_at() {
 }
 
 #[test]
-fn below_level_one_the_default_is_chroot_and_the_log_says_so() {
-    let read = read_with("", "foo unix - - - - - foo\nbar unix - - n - - bar\n").unwrap();
-    assert!(read.services[0].chroot && !read.services[1].chroot);
-    assert_eq!(read.warnings, ["/etc/postfix/master.cf: line 1: using backwards-compatible default setting chroot=y"]);
+fn below_level_one_the_default_is_chroot_and_one_sentence_says_where() {
+    let read = read_with("", "foo unix - - - - - foo\nbar unix - - n - - bar\nbaz unix - - - - - foo\n").unwrap();
+    assert_eq!(read.services.iter().map(|service| service.chroot).collect::<Vec<_>>(), [true, false, true]);
+    let said = "/etc/postfix/master.cf: using backwards-compatible default setting chroot=y for 2 services (master.cf lines 1, 3)";
+    assert_eq!(read.old_chroot.as_deref(), Some(said));
 }
 
 #[test]
