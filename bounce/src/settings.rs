@@ -47,7 +47,9 @@ impl Settings {
         let origin = config.get(param::MYORIGIN)?;
         let classes = config.get(param::NOTIFY_CLASSES)?;
         let if_notified = |class: &str, recipient: config::Param<String>| -> Result<Option<String>, ValueError> {
-            let wanted = classes.iter().any(|name| name.eq_ignore_ascii_case(class));
+            // `bounce` has `2bounce` in it.
+            let has = |class: &str| classes.iter().any(|name| name == class);
+            let wanted = has(class) || class == "2bounce" && has("bounce");
             if wanted { config.get(recipient).map(Some) } else { Ok(None) }
         };
         let depth = usize::try_from(config.get(param::HASH_QUEUE_DEPTH)?).unwrap_or(1);
@@ -130,7 +132,8 @@ mod tests {
         let settings = Settings::read(&config).unwrap();
         assert_eq!(settings.notify.bounce.as_deref(), Some("bob@b.test"));
         assert_eq!(settings.notify.delay.as_deref(), Some("postmaster"));
-        assert_eq!(settings.notify.double_bounce, None);
+        // `bounce` has `2bounce` in it.
+        assert_eq!(settings.notify.double_bounce.as_deref(), Some("postmaster"));
         assert_eq!(settings.double_bounce_sender, b"double-bounce@o.test");
     }
 }

@@ -50,6 +50,7 @@ const WORDS: &[(&str, &[&str], Form)] = &[
     ("lmtp_host_lookup", LOOKUPS, List),
     ("lmtp_tls_security_level", TLS_LEVELS, One(TLS_LEVEL)),
     ("mailbox_delivery_lock", LOCKS, List),
+    ("maillog_format", &["postfix", "json"], Exact("invalid NAME value: VALUE")),
     ("masquerade_classes", CLASSES, List),
     ("non_empty_end_of_header_action", &["fix_quietly", "add_header", "reject"], One("bad NAME value: 'VALUE'")),
     ("notify_classes", &["bounce", "2bounce", "data", "delay", "policy", "protocol", "resource", "software"], List),

@@ -5,6 +5,7 @@
 mod bounds;
 mod citations;
 mod files;
+mod implemented;
 mod layers;
 mod names;
 mod pages;
@@ -36,6 +37,7 @@ pub fn run() -> Outcome {
         files::check(source, &mut complaints);
     }
     citations::check(&sources, &mut complaints)?;
+    implemented::check(&sources, &mut complaints)?;
     pages::check(&files, &mut complaints)?;
     for file in crate::docs::generated()? {
         let text = std::fs::read_to_string(workspace::root().join(&file.path)).unwrap_or_default();

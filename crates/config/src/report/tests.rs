@@ -76,6 +76,12 @@ fn what_is_missing_is_one_sentence_a_feature() {
 }
 
 #[test]
+fn words_of_a_list_that_have_no_effect_are_named_and_the_others_are_not() {
+    let found = told("notify_classes = bounce, policy, resource\n", "");
+    assert_eq!(found, ["these settings have no effect yet: notify_classes = policy, resource (main.cf line 1)"]);
+}
+
+#[test]
 fn tables_and_restrictions_that_are_not_there_are_named() {
     let main_cf = "virtual_mailbox_domains = mysql:/a.cf\nvirtual_transport = relay\nalias_maps = inline:{a=b}, ldap:/b.cf\n\
         virtual_mailbox_maps = proxy:mysql:/c.cf\ntransport_maps = hassh:/d, hash:/no/such\n\

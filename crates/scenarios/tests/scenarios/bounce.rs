@@ -51,3 +51,13 @@ fn a_bounce_that_cannot_be_delivered_is_not_bounced_again() {
         mail.wait_idle();
     });
 }
+
+#[test]
+fn the_class_bounce_of_notify_classes_has_2bounce_in_it() {
+    scenario(|| {
+        let mail = Setup::new().set("notify_classes", "bounce").set("2bounce_notice_recipient", "bob").start();
+        mail.sendmail(&["-f", "<>", "nobody-at-all"], "Subject: x\n\nbody\n");
+        mail.wait_log(&["/bounce[", "postmaster non-delivery notification"]);
+        assert_eq!(mail.wait_mail("bob", 1).len(), 1);
+    });
+}
