@@ -1,7 +1,7 @@
 //! postmap - lookup tables: make, query, change
 //!
 //! # Synopsis
-//! `postmap [-finNoprsuUvw] [-c config_dir] [-d key] [-q key] [file_type:]file...`
+//! `postmap [-bfhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [file_type:]file...`
 //!
 //! # Description
 //! Without a query, reads the source text `file` and writes the table beside it (`file.lmdb`; `hash:` and `btree:` tables
@@ -12,6 +12,9 @@
 //! `-n` and `-N` write keys and values without and with a NUL at their end, `-p` gives a new file mode 0644 at most by
 //! umask instead of the source's, `-o` keeps root's rights for a source that is not root's.
 //!
+//! With `-q -`, `-h` and `-b` read standard input as a message: its header fields, or the lines of its body, are the keys, as
+//! header_checks(5) and body_checks(5) see them; with `-m` headers of parts and of attached messages are headers too.
+//!
 //! # Privilege
 //! The caller's; for root those of the source's owner, so that a user's table stays the user's.
 //!
@@ -19,6 +22,7 @@
 //! Exit status 0: done, or found. 1: not found, or an error.
 
 mod build;
+mod message;
 mod options;
 mod query;
 mod run;

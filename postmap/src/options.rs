@@ -4,6 +4,7 @@ use config::Config;
 use lookup::Settings;
 use lookup::write::Existing;
 
+use crate::message::Wanted;
 use crate::run::Program;
 
 /// What to do with the tables.
@@ -33,6 +34,8 @@ pub(crate) struct Options {
     pub keep_root: bool,
     /// Keys and values are bytes, whatever main.cf says.
     pub bytes: bool,
+    /// The lines of a message are the keys.
+    pub message: Wanted,
     pub tables: Vec<String>,
 }
 
@@ -52,6 +55,7 @@ impl Options {
             inherit_mode: true,
             keep_root: false,
             bytes: false,
+            message: Wanted::default(),
             tables: Vec::new(),
         };
         let mut walk = text::Options::new(program.letters, arguments);
@@ -64,6 +68,13 @@ impl Options {
                 Ok(None) => break,
                 Ok(Some((letter, value))) => parsed.option(program, letter, value)?,
             }
+        }
+        if parsed.message != Wanted::default() && parsed.action != Action::Query(b"-".to_vec()) {
+            return Err("specify -b -h or -m only with \"-q -\"".to_owned());
+        }
+        if parsed.message == (Wanted { parts: true, ..Wanted::default() }) {
+            logging::warning!("ignoring -m option without -b or -h");
+            parsed.message = Wanted::default();
         }
         parsed.tables = walk.operands().into_iter().map(|table| table.to_string_lossy().into_owned()).collect();
         Ok(parsed)
@@ -84,7 +95,10 @@ impl Options {
             b'r' => self.existing = Existing::Replace,
             b'w' => self.existing = Existing::Keep,
             b'u' => self.bytes = true,
-            // Said by the options that are not there yet (-b, -h) and by debugging.
+            b'b' => self.message.body = true,
+            b'h' => self.message.headers = true,
+            b'm' => self.message.parts = true,
+            // Keys of messages are bytes or UTF-8 as other keys are; and debugging.
             b'U' | b'v' => {}
             other => return Err(format!("{}: option -{} is not implemented yet", program.name, char::from(other))),
         }

@@ -10,6 +10,7 @@
 //! Exit status 0: done, or found. 1: not found, or an error.
 
 mod build;
+mod message;
 mod options;
 mod query;
 mod run;

@@ -7,6 +7,7 @@ use config::Config;
 use lookup::{Kind, OpenFlags, Settings, Spec, Table, open};
 
 use crate::build::{key, writer};
+use crate::message::{Reader, Wanted};
 use crate::options::Options;
 use crate::run::Program;
 
@@ -34,13 +35,20 @@ pub(crate) fn query(options: &Options, config: &Config, spec: &Spec, wanted: &[u
         return Ok(value.is_some());
     }
     let mut found = false;
-    keys(|key| {
+    let mut answer = |key: &[u8]| {
         if let Some(value) = ask(key)? {
             found = true;
             print(&[key, b"\t", &value, b"\n"])?;
         }
         Ok(())
-    })?;
+    };
+    if options.message == Wanted::default() {
+        keys(answer)?;
+    } else {
+        let mut message = Reader::new(options.message);
+        keys(|line| message.line(line)?.iter().try_for_each(|key| answer(key)))?;
+        message.end().iter().try_for_each(|key| answer(key))?;
+    }
     Ok(found)
 }
 
