@@ -62,6 +62,9 @@ impl Config {
             if let Some(why) = overrides.iter().find_map(|(name, _)| changed.wrong_value(name)) {
                 return Some(place(why));
             }
+            if let Some(why) = changed.wrong_reference(&service.command) {
+                return Some(place(format!("service {}: {why}", service.name)));
+            }
         }
         self.wrong_addresses()
             .or_else(|| self.absent_addresses(file, master_cf).err())
@@ -110,6 +113,23 @@ impl Config {
             return None;
         }
         self.value_error(name, entry).map(|error| error.to_string())
+    }
+
+    /// What a program is to find by its name and would not: it ends of that as of a wrong value.
+    fn wrong_reference(&self, program: &str) -> Option<String> {
+        let port = match program {
+            "smtpd" => {
+                let classes = self.get(param::SMTPD_RESTRICTION_CLASSES).unwrap_or_default();
+                let undefined = classes.into_iter().find(|class| matches!(self.lookup(class), Ok(None)));
+                return undefined.map(|class| format!("restriction class `{class}' needs a definition"));
+            }
+            "smtp" => self.get(param::SMTP_TCP_PORT),
+            "lmtp" => self.get(param::LMTP_TCP_PORT),
+            _ => return None,
+        };
+        let port = port.ok()?;
+        let is_known = port.parse::<u16>().is_ok_and(|number| number > 0) || net::ports::by_name(&port).is_some();
+        (!is_known).then(|| format!("unknown service: {port}/tcp"))
     }
 
     /// What every daemon asks for, and what some ask for later.
@@ -162,6 +182,22 @@ mod tests {
         assert!(main("relay_destination_concurrency_limit = many\n").contains("line 1: bad numerical configuration"));
         assert!(main("mynetworks_style = wide\n").contains("unknown mynetworks mask style"));
         assert!(main("proxy_interfaces = 1.2.3.4.5\n").contains("proxy_interfaces"));
+    }
+
+    #[test]
+    fn a_name_that_stands_for_nothing_is_the_problem_of_the_service_that_looks_for_it() {
+        let smtpd = "smtp inet n - n - - smtpd\n";
+        let undefined = "/etc/postfix/master.cf: line 1: service smtp: restriction class `strict' needs a definition";
+        assert_eq!(problem("smtpd_restriction_classes = strict\n", smtpd).unwrap(), undefined);
+        assert_eq!(problem("smtpd_restriction_classes = strict\nstrict = permit\n", smtpd), None);
+        let defined = format!("{smtpd}  -o strict=reject\n");
+        assert_eq!(problem("smtpd_restriction_classes = strict\n", &defined), None);
+        assert_eq!(problem("smtpd_restriction_classes = strict\n", "smtp unix - - n - - smtp\n"), None);
+        let port = problem("smtp_tcp_port = nosuch\n", "relay unix - - n - - smtp\n").unwrap();
+        assert!(port.ends_with("service relay: unknown service: nosuch/tcp"), "{port}");
+        for port in ["2525", "submission"] {
+            assert_eq!(problem(&format!("smtp_tcp_port = {port}\n"), "smtp unix - - n - - smtp\n"), None, "{port}");
+        }
     }
 
     #[test]

@@ -99,6 +99,8 @@ fn a_value_that_ends_every_daemon_is_refused_by_check_start_and_reload() {
             ("bounce_queue_lifetime", "1x", "bounce_queue_lifetime"),
             ("myorigin", "/etc/nosuch/mailname", "open /etc/nosuch/mailname: No such file or directory"),
             ("inet_interfaces", "nosuch.invalid.", "nosuch.invalid"),
+            ("smtpd_restriction_classes", "nodef", "restriction class `nodef' needs a definition"),
+            ("smtp_tcp_port", "nosuchport", "unknown service: nosuchport/tcp"),
         ] {
             let mut mail = Setup::new().build();
             is_refused(&mut mail, |mail| mail.set(name, value), reason);

@@ -5,7 +5,7 @@ use scenarios::scenario;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 use testing::wait::{PATIENCE, until_true};
-use testing::{Client, Instance, Link, Setup, World};
+use testing::{Client, Instance, Link, Setup, Sink, World};
 
 const OURS: &str = "2001:db8::25";
 const OTHER: &str = "2001:db8::26";
@@ -205,5 +205,30 @@ fn mail_to_an_address_that_this_machine_got_later_stays_here() {
         assert!(until_true(PATIENCE, || verdict() == 250), "{}", mail.log());
         link.remove(address(OURS));
         assert!(until_true(PATIENCE, || verdict() == 554), "{}", mail.log());
+    });
+}
+
+#[test]
+fn mail_does_not_wait_for_its_source_address_and_has_it_when_it_is_there() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let link = Link::up("e0");
+        world.address(address("2001:db8:1::25"));
+        let sink = Sink::at(SocketAddr::new(address("2001:db8:1::25"), 25));
+        let mail = Setup::new().set("relayhost", "[2001:db8:1::25]").set("smtp_bind_address6", OURS);
+        let mail = mail.set("mynetworks", "127.0.0.0/8").set("smtp_host_lookup", "native").start();
+        link.add(address(OURS), 60);
+        let deliver = || {
+            let mut client = Client::greet(mail.v4()).expect("connected");
+            let reply = client.send("alice@mail.test", &["x@else.test"], "Subject: x\n\nbody\n").expect("sent");
+            mail.wait_log(&[&reply.queue_id().unwrap_or_else(|| panic!("{reply:?}")), "status=sent"]);
+        };
+        deliver();
+        mail.wait_log(&["warning: smtp_connect_addr: bind 2001:db8::25: Cannot assign requested address"]);
+        link.hurry();
+        assert!(until_true(PATIENCE, || !link.shown().contains("tentative")), "{}", link.shown());
+        deliver();
+        let clients: Vec<IpAddr> = sink.received().iter().map(|received| received.client).collect();
+        assert_eq!(clients, [address("2001:db8:1::25"), address(OURS)]);
     });
 }
