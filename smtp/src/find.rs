@@ -90,7 +90,7 @@ impl Finder<'_> {
         let mut exchangers = match self.resolver.mx(domain).await {
             Ok(exchangers) => exchangers,
             Err(error) => match error.fault {
-                LookupFault::NotFound | LookupFault::NoData => return self.implicit(domain).await,
+                LookupFault::NotFound | LookupFault::NoData | LookupFault::Loop => return self.implicit(domain).await,
                 // ignore_mx_lookup_error
                 _ if error.is_temporary() && self.settings.lookup.ignore_mx_error => {
                     return self.implicit(domain).await;

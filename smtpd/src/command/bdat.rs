@@ -1,8 +1,7 @@
 //! BDAT: the content in counted chunks. RFC 3030
 //!
-//! Whatever is said to a chunk, its bytes are read: the next command stands behind them. After an error all further
-//! chunks are read and thrown away, up to the last one. Only one that is much larger than any message may be is not worth
-//! that: the client is told, and left. The last `250` means what it means after DATA.
+//! Whatever is said to a chunk, its bytes are read: the next command stands behind them. What can be said at once is. After
+//! an error all further chunks are read and thrown away, up to the last one. The last `250` means what it means after DATA.
 
 use dsn::Status;
 use smtp_protocol::verb::words;
@@ -10,7 +9,6 @@ use smtp_protocol::{Chunk, ChunkDecoder, Reply};
 
 use crate::command::data::{self, Received};
 use crate::command::ehlo::discards;
-use crate::connection::Gone;
 use crate::content::ContentWriter;
 use crate::rejection::Rejection;
 use crate::session::{End, Session, Success};
@@ -56,15 +54,10 @@ pub async fn run(session: &mut Session, argument: &[u8], line: &[u8]) -> Success
         return Err(End::Done);
     };
     if let Some(refusal) = refusal(session, chunk).await? {
-        if is_too_much(session, chunk.length) {
-            let id = session.queue_id().unwrap_or("NOQUEUE");
-            let label = &session.peer.label;
-            logging::warning!("{id}: too much BDAT content -- disabling further input from {label}");
-            refuse(session, chunk, refusal).await?;
-            return Err(End::Gone(Gone::Lost));
-        }
+        // Before its bytes have come: a client that listens may spare itself the rest.
+        let told = refuse(session, chunk, refusal).await;
         discard(session, chunk.length).await?;
-        return refuse(session, chunk, refusal).await;
+        return told;
     }
     receive(session, chunk).await
 }
@@ -119,11 +112,6 @@ async fn refuse(session: &mut Session, chunk: Chunk, rejection: Rejection) -> Su
     }
     session.reply(rejection.reply());
     Ok(false)
-}
-
-/// Whether a chunk that is not taken is too large to be read. message_size_limit
-fn is_too_much(session: &Session, length: u64) -> bool {
-    session.worker.settings.message_size_limit.is_some_and(|limit| length > limit.saturating_add(limit / 2))
 }
 
 /// Reads a chunk and throws it away.
