@@ -5,6 +5,16 @@ use crate::report::{Feature, Finding, Report, Said, places};
 use crate::restrictions::{self, Argument, Known, LISTS, REMOVED};
 use crate::settings::Config;
 
+/// What local_header_rewrite_clients may have, beside tables.
+const REWRITE_CLIENTS: [&str; 6] = [
+    "check_address_map",
+    "permit_inet_interfaces",
+    "permit_mynetworks",
+    "permit_sasl_authenticated",
+    "permit_tls_all_clientcerts",
+    "permit_tls_clientcerts",
+];
+
 /// An item of a list.
 #[derive(Debug, PartialEq)]
 enum Item<'a> {
@@ -29,7 +39,21 @@ impl Report<'_> {
                 }
             }
         }
+        found.extend(self.wrong_rewrite_clients());
         found.extend(self.without_relay_protection());
+        found
+    }
+
+    /// local_header_rewrite_clients: a name that is none matches no client.
+    fn wrong_rewrite_clients(&self) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for said in self.said.iter().filter(|said| said.name == "local_header_rewrite_clients") {
+            let is_wrong = |item: &&str| !(REWRITE_CLIENTS.contains(item) || item.contains(':'));
+            found.extend(said.items().into_iter().filter(is_wrong).map(|item| Finding {
+                place: said.place.clone(),
+                text: format!("{}: unknown restriction: \"{item}\"", said.name),
+            }));
+        }
         found
     }
 

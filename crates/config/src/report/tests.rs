@@ -82,6 +82,13 @@ fn words_of_a_list_that_have_no_effect_are_named_and_the_others_are_not() {
 }
 
 #[test]
+fn a_client_that_is_none_in_the_list_of_those_whose_headers_are_completed_is_told() {
+    let found = told("local_header_rewrite_clients = permit_mynetwork, check_address_map inline:{a=b}\n", "");
+    let wrong = "/c/main.cf, line 1: local_header_rewrite_clients: unknown restriction: \"permit_mynetwork\"";
+    assert_eq!(found, [wrong]);
+}
+
+#[test]
 fn tables_and_restrictions_that_are_not_there_are_named() {
     let main_cf = "virtual_mailbox_domains = mysql:/a.cf\nvirtual_transport = relay\nalias_maps = inline:{a=b}, ldap:/b.cf\n\
         virtual_mailbox_maps = proxy:mysql:/c.cf\ntransport_maps = hassh:/d, hash:/no/such\n\
