@@ -1,7 +1,7 @@
 //! `-w`: master goes to the background; its parent waits until it is ready, or hears why it is not.
 //!
-//! Between them is a pipe. One byte on it means that master serves; anything else is the reason for its end, which the
-//! parent writes to its standard error. It has been logged by then: the parent waits for the end of the child, and never
+//! Between them is a pipe. One byte on it means that master serves, and what follows it are warnings; anything else is the
+//! reason for its end. The parent writes either to its standard error. It has been logged by then: the parent waits for the end of the child, and never
 //! kills one that is about to speak.
 
 use std::fs::File;
@@ -39,9 +39,10 @@ impl Report {
         self.0.is_some()
     }
 
-    /// Master serves.
-    pub(crate) fn ready(&mut self) {
-        self.say(&[READY]);
+    /// Master serves; warnings that it has logged are repeated to who has started it.
+    pub(crate) fn ready(&mut self, warnings: &[String]) {
+        let warnings = warnings.join("\n");
+        self.say(&[&[READY], warnings.as_bytes()].concat());
     }
 
     /// Master ends, for this reason.
@@ -62,7 +63,12 @@ pub(crate) fn start_and_wait(addresses: Duration) -> Result<ExitCode, String> {
     let (read, write) = std::io::pipe().map_err(|error| format!("pipe: {}", net::reason(&error)))?;
     let mut child = spawn(write.into()).map_err(|error| format!("fork: {}", net::reason(&error)))?;
     match listen(read.into(), Instant::now() + PATIENCE + addresses) {
-        Some(said) if said == [READY] => return Ok(ExitCode::SUCCESS),
+        Some(said) if said.first() == Some(&READY) => {
+            for warning in said[1..].split(|byte| *byte == b'\n').filter(|warning| !warning.is_empty()) {
+                eprintln!("master: warning: {}", text::printable(warning));
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
         Some(reason) => {
             let status = child.wait().map_err(|error| format!("wait: {}", net::reason(&error)))?;
             tell(child.id(), status, &reason);
@@ -139,7 +145,9 @@ mod tests {
 
     #[test]
     fn the_end_of_the_pipe_is_no_timeout_and_a_reason_arrives_whole() {
-        assert_eq!(hear(Report::ready, PATIENCE), Some(vec![READY]));
+        assert_eq!(hear(|report| report.ready(&[]), PATIENCE), Some(vec![READY]));
+        let warned = hear(|report| report.ready(&["a".to_owned(), "b".to_owned()]), PATIENCE);
+        assert_eq!(warned, Some([&[READY], &b"a\nb"[..]].concat()));
         assert_eq!(hear(|report| report.0 = None, PATIENCE), Some(Vec::new()));
         let long = "bind 127.0.0.1 port 25: Address already in use ".repeat(100);
         assert_eq!(hear(|report| report.failed(&long), PATIENCE), Some(long.clone().into_bytes()));

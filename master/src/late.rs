@@ -276,12 +276,17 @@ impl Supervisor {
         }
     }
 
+    /// The sentences about what is missing now.
+    pub(crate) fn missing_addresses(&self) -> Vec<String> {
+        self.lookout.told.values().map(sentence).collect()
+    }
+
     /// Tells the operator of what is missing, each once, and of what is there again.
     pub(crate) fn tell_of(&mut self, missing: Vec<Absent>) {
         let now: BTreeMap<_, _> = missing.into_iter().map(|it| ((it.source.clone(), it.item.clone()), it)).collect();
         for (key, absent) in &now {
             if self.lookout.told.get(key) != Some(absent) {
-                logging::warning!("{absent} -- it is waited for");
+                logging::warning!("{}", sentence(absent));
             }
         }
         for (source, item) in self.lookout.told.keys().filter(|key| !now.contains_key(*key)) {
@@ -295,6 +300,10 @@ impl Supervisor {
             self.look_after(RETRY);
         }
     }
+}
+
+fn sentence(absent: &Absent) -> String {
+    format!("{absent} -- it is waited for")
 }
 
 /// Where each service should be served now. It waits for names.

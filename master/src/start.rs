@@ -83,7 +83,7 @@ fn start(report: &mut Report) -> Result<ExitCode, String> {
     if !arguments.foreground {
         leave_standard_error()?;
     }
-    report.ready();
+    report.ready(&master.missing_addresses());
     let signal = master.run().map_err(|error| format!("event loop: {error}", error = text::system_error(&error)))?;
     end(&mut master, signal);
     Ok(ExitCode::SUCCESS)
