@@ -56,9 +56,7 @@ impl Qmgr {
             let notify = Request::Notify { log: Log::Bounce, keep: false, message: message.for_bounce() };
             let id = message.id.to_string();
             if !self.ask_bounce(Log::Bounce, &notify, &id).await {
-                if self.settings.modern_log {
-                    logging::info!("{id}: status=deferred (bounce failed)");
-                }
+                logging::info!("{id}: status=deferred (bounce failed)");
                 // The log stays, and with it the message.
                 message.deferred = true;
                 message.logged.incomplete = true;

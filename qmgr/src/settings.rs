@@ -49,8 +49,6 @@ pub struct Settings {
     pub keep_finished: bool,
     /// info_log_address_format, delay_logging_resolution_limit.
     pub log: delivery::Settings,
-    /// Log lines of Postfix 3.11. compatibility_level
-    pub modern_log: bool,
 }
 
 impl Settings {
@@ -85,7 +83,6 @@ impl Settings {
             delimiters: Delimiters::new(&delimiter, config.get(param::OWNER_REQUEST_SPECIAL)?),
             keep_finished: number(param::DONT_REMOVE)? != 0,
             log: delivery::Settings::read(config)?,
-            modern_log: config.modern_log(),
         })
     }
 }
