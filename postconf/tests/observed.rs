@@ -113,6 +113,7 @@ fn every_command_line_prints_and_writes_what_postfix_does() {
 const OTHER_DEFAULTS: &[(&str, &str)] = &[
     ("alias_maps", "no NIS"),
     ("default_database_type", "tables of the type hash are served from LMDB, and there is no cdb"),
+    ("inet_interfaces_wait", "ours"),
     ("inet_protocols", "ipv4 below level 1: an address family is not added to old configurations"),
     ("lmtp_connection_attempt_delay", "ours"),
     ("maillog_format", "ours"),
