@@ -139,8 +139,9 @@ impl Evaluation<'_> {
             logging::warning!("access table {name}: action PREPEND must be used before smtpd_end_of_data_restrictions");
             return Verdict::Dunno;
         }
-        if text.is_empty() {
-            return missing("text after PREPEND");
+        // What is no header would end the message's own ones.
+        if message::header::name_length(text).is_none() {
+            return missing("header: text");
         }
         if self.effects.prepend.len() >= MAX_ADDED {
             return self.too_many("PREPEND", table);

@@ -111,6 +111,36 @@ fn a_text_that_is_no_header_does_not_take_the_place_of_one() {
 }
 
 #[test]
+fn a_text_of_an_access_table_that_is_no_header_does_not_end_the_header() {
+    scenario(|| {
+        let texts = ["no header", "X-Two words: x", ": x", "X-Colon", "From x", ">From x", "", "X-Good: x"];
+        let table: String =
+            texts.iter().enumerate().map(|(n, text)| format!(" {{s{n}@far.test=PREPEND {text}}}")).collect();
+        let checks = format!("check_sender_access inline:{{{table} }}");
+        for stage in ["smtpd_sender_restrictions", "smtpd_recipient_restrictions", "smtpd_data_restrictions"] {
+            let mail = Setup::new().set(stage, checks.as_str()).start();
+            let mut client = Client::greet(mail.v4()).expect("greeted");
+            for n in 0..texts.len() {
+                let reply = client.send(&format!("s{n}@far.test"), &["alice@mail.test"], "Subject: hello\n\nbody\n");
+                assert_eq!(reply.expect("reply").code, 250, "{stage} {n}");
+            }
+            let mut good = 0;
+            for message in mail.wait_mail("alice", texts.len()) {
+                assert_eq!(
+                    (message.header("Subject").as_deref(), message.body()),
+                    (Some("hello"), "body\n"),
+                    "{}",
+                    message.0
+                );
+                good += usize::from(message.header("X-Good").as_deref() == Some("x"));
+            }
+            assert_eq!(good, 1, "{stage}");
+            mail.wait_log(&["warning: access table inline:", "entry \"s0@far.test\" requires header: text"]);
+        }
+    });
+}
+
+#[test]
 fn a_sender_who_asked_for_success_alone_hears_of_no_failure_behind_an_alias() {
     scenario(|| {
         let aliases = "inline:{{team@mail.test = alice@mail.test, nobody-here@mail.test}}";
