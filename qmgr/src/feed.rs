@@ -55,10 +55,11 @@ impl Qmgr {
                 self.state.borrow_mut().taken.remove(&id);
             }
             Err(error) => {
-                self.state.borrow_mut().taken.remove(&id);
                 if error.kind() != io::ErrorKind::NotFound {
                     logging::warning!("{id}: {error}", error = text::system_error(&error));
+                    self.look_again_in(LOCKED_WAIT); // it may not have come as far as the active queue
                 }
+                tokio::task::spawn_local(Rc::clone(self).give_back(id));
             }
         }
     }

@@ -10,11 +10,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ipc::bounce::{Log, Request};
 use ipc::delivery::flags;
-use queue::QueueName;
+use queue::{QueueId, QueueName};
 
 use crate::active::Active;
 use crate::scheduler::MessageKey;
 use crate::service::{Qmgr, now};
+
+/// How long a message waits in the active queue that cannot be moved out of it.
+const MOVE_AGAIN: Duration = Duration::from_secs(60);
 
 impl Qmgr {
     /// Goes on with a message: reads more recipients, or ends the attempt when nothing is under way.
@@ -31,9 +34,38 @@ impl Qmgr {
             state.messages.remove(&key)
         };
         let Some(mut message) = message else { return };
-        self.end_attempt(&mut message).await;
-        self.forget(key, &message);
+        let ended = self.end_attempt(&mut message).await;
+        self.forget(key);
+        let id = message.id.clone();
+        drop(message); // and with it the lock
+        match ended {
+            Ok(()) => self.leave(&id),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.leave(&id), // an operator has removed it
+            Err(error) => {
+                logging::warning!("{id}: {error}", error = text::system_error(&error));
+                Rc::clone(&self).give_back(id).await;
+            }
+        }
         self.turn();
+    }
+
+    /// Transition: active -> deferred, for a message that could not be read, or whose attempt could not be ended. It is
+    /// made, however long it takes: what lies in the active queue and in nobody's memory would wait for the next queue
+    /// manager.
+    pub async fn give_back(self: Rc<Self>, id: QueueId) {
+        loop {
+            let next = now() + i64::try_from(self.settings.retry.minimum.as_secs()).unwrap_or(0); // minimal_backoff_time
+            match self.defer_until(&id, next) {
+                Ok(()) => break self.state.borrow_mut().schedule.insert(id.clone(), next),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break, // it is in its former place, or gone
+                Err(error) => {
+                    logging::repeated!("{id}: move to deferred queue: {error}", error = text::system_error(&error));
+                    tokio::time::sleep(MOVE_AGAIN).await;
+                }
+            }
+        }
+        self.leave(&id);
+        self.wake.notify_one();
     }
 
     /// Whether more recipients should be read now: nothing else is under way, or much room has become free, or some room
@@ -51,7 +83,7 @@ impl Qmgr {
         message.pending == 0 || room >= enough.max(1) || (room > 0 && message.read_at.elapsed() >= delay)
     }
 
-    async fn end_attempt(&self, message: &mut Active) {
+    async fn end_attempt(&self, message: &mut Active) -> io::Result<()> {
         if message.logged.bounce {
             let notify = Request::Notify { log: Log::Bounce, keep: false, message: message.for_bounce() };
             let id = message.id.to_string();
@@ -65,17 +97,11 @@ impl Qmgr {
         if message.logged.trace {
             self.end_trace(message).await;
         }
-        let result = if message.deferred && !self.expire(message).await {
+        if message.deferred && !self.expire(message).await {
             self.warn_sender(message).await;
             self.wait(message)
         } else {
             self.remove(message)
-        };
-        match result {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                logging::warning!("{}: {error}", message.id, error = text::system_error(&error))
-            }
-            _ => {} // gone: an operator has removed it
         }
     }
 
@@ -137,13 +163,16 @@ impl Qmgr {
     /// Transition: active -> deferred, with the time of the next attempt.
     fn wait(&self, message: &mut Active) -> io::Result<()> {
         let next = self.settings.retry.next_attempt(now(), message.envelope.create_time);
-        let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(next).unwrap_or(0));
-        self.settings.spool.defer(&message.id, time)?;
+        self.defer_until(&message.id, next)?;
         // The lock goes before the message can be taken again.
         message.file = None;
         self.state.borrow_mut().schedule.insert(message.id.clone(), next);
         self.wake.notify_one();
         Ok(())
+    }
+
+    fn defer_until(&self, id: &QueueId, next: i64) -> io::Result<()> {
+        self.settings.spool.defer(id, UNIX_EPOCH + Duration::from_secs(u64::try_from(next).unwrap_or(0)))
     }
 
     /// Transition: active -> nothing, or saved (dont_remove).
@@ -159,12 +188,15 @@ impl Qmgr {
     }
 
     /// The message is no longer in memory.
-    fn forget(&self, key: MessageKey, message: &Active) {
-        let mut state = self.state.borrow_mut();
-        state.taken.remove(&message.id);
-        for lane in &mut state.lanes {
+    fn forget(&self, key: MessageKey) {
+        for lane in &mut self.state.borrow_mut().lanes {
             lane.transport.set_unread(key, 0);
         }
+    }
+
+    /// The message has no place in the active queue any more.
+    fn leave(&self, id: &QueueId) {
+        self.state.borrow_mut().taken.remove(id);
     }
 }
 

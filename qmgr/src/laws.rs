@@ -398,6 +398,16 @@ fn a_corrupt_file_is_put_aside_and_the_rest_goes_on() {
 }
 
 #[test]
+fn what_cannot_be_put_aside_waits_and_does_not_stay_in_the_active_queue() {
+    let (directory, seen) = (Directory::new("aside"), Shared::default());
+    fs::remove_dir("corrupt").unwrap();
+    fs::write("corrupt", b"no directory").unwrap();
+    fs::write("incoming/AAAAA12345", b"junk").unwrap();
+    fs::set_permissions("incoming/AAAAA12345", fs::Permissions::from_mode(0o700)).unwrap();
+    run("", &seen, |_| {}, || directory.queue_of("AAAAA12345") == Some("deferred"));
+}
+
+#[test]
 fn an_incomplete_file_is_left_alone() {
     let (directory, seen) = (Directory::new("incomplete"), Shared::default());
     let (partial, id) = (directory.message(&["a@one.test"]), directory.message(&["b@one.test"]));
