@@ -46,11 +46,12 @@ impl Showq {
     /// # Errors
     /// The client does not listen any more.
     pub async fn list(&self, client: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
-        let mut out = Output { writer: Writer::new(), client };
+        let mut out = Output { writer: Writer::new(), client, incomplete: false };
         for queue in QUEUES {
             let scan = match self.spool.scan(queue) {
                 Ok(scan) => scan,
                 Err(error) => {
+                    out.left_out(&error);
                     warning!("open directory {queue}: {error}", error = text::system_error(&error));
                     continue;
                 }
@@ -58,11 +59,16 @@ impl Showq {
             for found in scan {
                 match found {
                     Ok(found) => self.file(queue, &found, &mut out).await?,
-                    Err(error) => warning!("read directory {queue}: {error}", error = text::system_error(&error)),
+                    Err(error) => {
+                        out.left_out(&error);
+                        warning!("read directory {queue}: {error}", error = text::system_error(&error));
+                    }
                 }
             }
         }
-        out.writer.end();
+        if !out.incomplete {
+            out.writer.end();
+        }
         out.send().await
     }
 
@@ -73,6 +79,11 @@ impl Showq {
         match self.message(queue, found, out).await {
             Ok(()) => Ok(()),
             Err(crate::message::ListError::Client(error)) => Err(error),
+            Err(crate::message::ListError::System(error)) => {
+                out.left_out(&error);
+                warning!("{}: {error}", found.path.display(), error = text::system_error(&error));
+                Ok(())
+            }
             Err(crate::message::ListError::File(why)) => {
                 warning!("{}: {why}", found.path.display());
                 Ok(())
@@ -85,6 +96,16 @@ impl Showq {
 pub(crate) struct Output<'a, C> {
     pub(crate) writer: Writer,
     client: &'a mut C,
+    /// It has no end: the client hears that there is more.
+    incomplete: bool,
+}
+
+impl<C> Output<'_, C> {
+    /// Something is missing because this process had no descriptor or memory for it, or may not read a directory: what is
+    /// listed must not be taken for everything. What is gone is not missing.
+    fn left_out(&mut self, error: &io::Error) {
+        self.incomplete |= error.kind() != io::ErrorKind::NotFound;
+    }
 }
 
 impl<C: AsyncWrite + Unpin> Output<'_, C> {

@@ -23,6 +23,8 @@ pub(crate) enum ListError {
     Client(io::Error),
     /// The file cannot be read or understood.
     File(String),
+    /// The file, or a log of it, cannot be opened.
+    System(io::Error),
 }
 
 impl From<EnvelopeError> for ListError {
@@ -42,7 +44,7 @@ impl Showq {
     where
         C: AsyncWrite + Unpin,
     {
-        let Some((file, metadata)) = open(found).map_err(|error| ListError::File(text::system_error(&error)))? else {
+        let Some((file, metadata)) = open(found).map_err(ListError::System)? else {
             return Ok(());
         };
         let limits = Limits::default();
@@ -96,7 +98,7 @@ impl Showq {
         C: AsyncWrite + Unpin,
     {
         let failed = |error: io::Error| ListError::File(format!("{log}: {error}", error = text::system_error(&error)));
-        let Some(mut reader) = delivery_log::open(&self.spool, log, &found.id).map_err(failed)? else {
+        let Some(mut reader) = delivery_log::open(&self.spool, log, &found.id).map_err(ListError::System)? else {
             return Ok(());
         };
         while let Some(Entry { recipient, original, reason, .. }) = reader.next_entry().map_err(failed)? {

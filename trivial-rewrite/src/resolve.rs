@@ -63,6 +63,10 @@ impl Resolver {
 
     /// Where mail for the address goes.
     pub(crate) fn resolve(&self, standard: &Standard, sender: &[u8], address: &[u8], verify: bool) -> Resolved {
+        // A name that ends at a NUL for one program and goes on for the next is none.
+        if address.contains(&0) {
+            return Resolved { bad_syntax: true, failed: false, ..failed(address) };
+        }
         let reduced = match self.reduce(standard, address) {
             Ok(Some(reduced)) => reduced,
             Ok(None) => return Resolved { bad_syntax: true, failed: false, ..failed(address) },

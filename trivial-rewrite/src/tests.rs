@@ -98,6 +98,7 @@ fn what_is_no_domain_is_bad_syntax() {
     }
     assert_eq!(resolve("@").recipient, b"MAILER-DAEMON@");
     assert!(resolve("-x@example.test").bad_syntax);
+    assert!(resolve("al\0ice@example.test").bad_syntax && resolve("alice\0").bad_syntax);
     let routed = |count: usize| format!("alice{}@example.test", "%example.test".repeat(count));
     assert!(!resolve(&routed(99)).bad_syntax);
     assert!(resolve(&routed(101)).bad_syntax);

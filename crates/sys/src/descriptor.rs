@@ -1,17 +1,17 @@
 //! File descriptors: inherited ones, and ones that travel between processes.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socket,
-    socketpair,
-};
+use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socket, socketpair};
 
 /// Most descriptors that one message may carry.
 /// told: the caller, by an error.
 pub const MAX_DESCRIPTORS: usize = 4;
+/// Room for the head of control data and as many descriptors, on every platform.
+const CONTROL_WORDS: usize = 2 + MAX_DESCRIPTORS / 2;
 
 /// A peer that is gone is an error of the call and no signal. Where the kernel has no such flag, it does for Rust programs,
 /// which ignore SIGPIPE.
@@ -100,27 +100,55 @@ pub fn send_with(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd
 /// Receives bytes and the descriptors that came with them (close-on-exec).
 ///
 /// # Errors
-/// Those of recvmsg(2); `InvalidData` when more than [`MAX_DESCRIPTORS`] were sent at once.
+/// Those of recvmsg(2); `InvalidData` when more than [`MAX_DESCRIPTORS`] were sent at once, and `EMFILE` when this process
+/// had no room for them. Those that came all the same are closed.
 pub fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut control = nix::cmsg_space!([RawFd; MAX_DESCRIPTORS]);
-    let mut slices = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), CLOSE_ON_EXEC)?;
-    let mut received = Vec::new();
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(numbers) = control {
-            // SAFETY: the kernel has just installed these numbers in this process for this message; nobody owns them.
-            received.extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
-        }
+    // Not nix's recvmsg: where some were cut off, it does not give out the others, which stay open for good.
+    let mut control = [0_u64; CONTROL_WORDS];
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: all zero is a message header without address, buffers and control data.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = &raw mut part;
+    header.msg_iovlen = 1;
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = size_of_val(&control) as _;
+    // SAFETY: the header's pointers are to memory of the lengths that it says, borrowed until the end of this function.
+    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, CLOSE_ON_EXEC.bits()) };
+    let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
+    let received = received(&header);
+    let cut = header.msg_flags & libc::MSG_CTRUNC != 0;
+    if received.len() > MAX_DESCRIPTORS || (cut && received.len() == MAX_DESCRIPTORS) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "too many descriptors in one message"));
+    }
+    if cut {
+        return Err(Errno::EMFILE.into());
     }
     if CLOSE_ON_EXEC.is_empty() {
         for descriptor in &received {
             fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
         }
     }
-    if message.flags.contains(MsgFlags::MSG_CTRUNC) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "too many descriptors in one message"));
+    Ok((length, received))
+}
+
+/// The descriptors that the kernel has made for this message.
+fn received(header: &libc::msghdr) -> Vec<OwnedFd> {
+    let mut received = Vec::new();
+    // SAFETY: the kernel has just filled the control data, and its length is in the header; the macros stay within it, and
+    // the numbers behind a header of SCM_RIGHTS are open in this process, owned by nobody yet.
+    unsafe {
+        let mut next = libc::CMSG_FIRSTHDR(header);
+        while let Some(control) = next.as_ref() {
+            if control.cmsg_level == libc::SOL_SOCKET && control.cmsg_type == libc::SCM_RIGHTS {
+                let length: usize = control.cmsg_len as _;
+                let count = length.saturating_sub(libc::CMSG_LEN(0) as usize) / size_of::<RawFd>();
+                let numbers = libc::CMSG_DATA(control).cast::<RawFd>();
+                received.extend((0..count).map(|at| OwnedFd::from_raw_fd(numbers.add(at).read_unaligned())));
+            }
+            next = libc::CMSG_NXTHDR(header, control);
+        }
     }
-    Ok((message.bytes, received))
+    received
 }
 
 /// Takes one client from a listening socket; the result is non-blocking and close-on-exec.
@@ -207,6 +235,21 @@ mod tests {
         let mut one = [0];
         far.read_exact(&mut one).unwrap();
         assert_eq!(&one, b"x");
+    }
+
+    #[test]
+    fn descriptors_beyond_the_bound_are_an_error_and_none_of_them_stays_open() {
+        for count in [MAX_DESCRIPTORS + 1, MAX_DESCRIPTORS + 2, 50] {
+            let (left, right) = UnixStream::pair().unwrap();
+            let (mut far, near) = UnixStream::pair().unwrap();
+            send_with(left.as_fd(), b"hi", &vec![near.as_fd(); count]).unwrap();
+            drop(near);
+            let error = receive_with(right.as_fd(), &mut [0; 16]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{count}");
+            // Its peer has ended only when every copy is closed.
+            far.set_nonblocking(true).unwrap();
+            assert_eq!(far.read(&mut [0]).unwrap(), 0, "{count}");
+        }
     }
 
     #[test]
