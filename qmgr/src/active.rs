@@ -94,7 +94,11 @@ impl Active {
     /// The sender that these recipients see: with VERP it names the one recipient.
     fn sender_for(&self, recipients: &[Recipient]) -> Vec<u8> {
         match (&self.envelope.verp, recipients) {
-            (Some(delimiters), [recipient]) => verp_sender(delimiters, &self.request.sender, &recipient.address),
+            (Some(delimiters), [recipient]) => {
+                // The list knows the recipient by the name that it sent to.
+                let known = if recipient.original.is_empty() { &recipient.address } else { &recipient.original };
+                verp_sender(delimiters, &self.request.sender, known)
+            }
             _ => self.request.sender.clone(),
         }
     }

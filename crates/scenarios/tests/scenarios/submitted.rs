@@ -2,6 +2,7 @@
 
 use scenarios::scenario;
 use testing::maildir::Mail;
+use testing::wait::{PATIENCE, until_true};
 use testing::{Instance, Setup};
 
 /// Leaves each text for alice and gives back what she got of them, in no order.
@@ -29,5 +30,24 @@ fn a_first_line_that_begins_with_a_blank_is_body_and_no_part_of_the_trace_header
         let message = delivered(&mail, &[" by a stranger\nSubject: a\n"]).remove(0);
         assert_eq!(message.body(), " by a stranger\nSubject: a\n");
         assert!(!message.header("Received").unwrap_or_default().contains("stranger"), "{}", message.0);
+    });
+}
+
+#[test]
+fn the_sender_that_names_the_recipient_has_the_name_that_the_message_was_sent_to() {
+    scenario(|| {
+        let mail = Setup::new().set("virtual_alias_maps", "inline:{member@list.test=alice@mail.test}").start();
+        let own = "owner@mail.test";
+        for (recipient, sender) in [
+            ("member@list.test", "owner+member=list.test@mail.test"),
+            ("alice@mail.test", "owner+alice=mail.test@mail.test"),
+        ] {
+            mail.sendmail(&["-XV", "-f", own, recipient], "Subject: hello\n\nbody\n");
+            mail.wait_log(&[&format!("from=<{own}>"), "(queue active)"]);
+            let expected = format!("<{sender}>");
+            let of_sender = |text: &Mail| text.header("Return-Path").as_deref() == Some(expected.as_str());
+            let arrived = || Mail::in_maildir(&mail.maildir("alice")).iter().any(of_sender);
+            assert!(until_true(PATIENCE, arrived), "{sender}");
+        }
     });
 }
