@@ -29,7 +29,15 @@ impl Report<'_> {
         for missing in all {
             features.entry(missing.feature).or_default().push(missing);
         }
+        // What has no feature of its own is told apart by what becomes of mail.
+        let (waited_for, idle): (Vec<Missing>, Vec<Missing>) =
+            features.remove(&Feature::Other).unwrap_or_default().into_iter().partition(|missing| missing.demands);
         let mut sentences: Vec<String> = features.iter().map(|(feature, things)| sentence(*feature, things)).collect();
+        sentences.extend(others(
+            "these settings are not there yet, and mail that they are for is refused for now, or waits",
+            waited_for,
+        ));
+        sentences.extend(others("these settings have no effect yet", idle));
         sentences.extend(self.idle_services(features.contains_key(&Feature::Tls)));
         sentences
     }
@@ -107,16 +115,18 @@ impl Report<'_> {
     }
 }
 
+/// One sentence about settings that belong to no feature.
+fn others(title: &str, things: Vec<Missing>) -> Option<String> {
+    (!things.is_empty()).then(|| format!("{title}: {}", listed(&by_name(things.iter()))))
+}
+
 /// One sentence: `TLS is not there yet: 14 settings, main.cf lines 11-17, 40`.
 fn sentence(feature: Feature, things: &[Missing]) -> String {
     let names = by_name(things.iter());
     let demands = by_name(things.iter().filter(|missing| missing.demands));
-    let verb = if matches!(feature, Feature::Tables(_) | Feature::Other) { "are" } else { "is" };
-    let title = match feature {
-        Feature::Other => "these settings have no effect yet".to_owned(),
-        other => format!("{other} {verb} not there yet"),
-    };
-    let mut text = if names.len() <= NAMED || feature == Feature::Other {
+    let is_plural = matches!(feature, Feature::Tables(_) | Feature::ClientRewriting);
+    let title = format!("{feature} {} not there yet", if is_plural { "are" } else { "is" });
+    let mut text = if names.len() <= NAMED {
         format!("{title}: {}", listed(&names))
     } else {
         let services = things.iter().filter(|missing| missing.what.starts_with("service ")).count();
@@ -134,8 +144,7 @@ fn sentence(feature: Feature, things: &[Missing]) -> String {
         format!("{title}: {counted}, {}", places::all(things.iter().map(|missing| &missing.place)))
     };
     if !demands.is_empty() {
-        let all_named = names.len() <= NAMED && feature != Feature::Other;
-        let who = if all_named { String::new() } else { format!("{}: ", listed(&demands)) };
+        let who = if names.len() <= NAMED { String::new() } else { format!("{}: ", listed(&demands)) };
         text.push_str(&format!("; {who}{}", feature.consequence(demands.iter().map(|(name, _)| *name))));
     }
     text

@@ -82,6 +82,21 @@ fn words_of_a_list_that_have_no_effect_are_named_and_the_others_are_not() {
 }
 
 #[test]
+fn what_holds_mail_up_is_told_apart_from_what_has_no_effect() {
+    let found = told("fork_attempts = 3\nsmtp_delivery_status_filter = pcre:/f\nsmtp_generic_maps = static:x\n", "");
+    assert_eq!(
+        found,
+        [
+            "Rewriting and content checks in the SMTP client are not there yet: smtp_generic_maps (main.cf line 3); mail \
+             that they are for is refused for now, or waits",
+            "these settings are not there yet, and mail that they are for is refused for now, or waits: \
+             smtp_delivery_status_filter (main.cf line 2)",
+            "these settings have no effect yet: fork_attempts (main.cf line 1)",
+        ]
+    );
+}
+
+#[test]
 fn a_client_that_is_none_in_the_list_of_those_whose_headers_are_completed_is_told() {
     let found = told("local_header_rewrite_clients = permit_mynetwork, check_address_map inline:{a=b}\n", "");
     let wrong = "/c/main.cf, line 1: local_header_rewrite_clients: unknown restriction: \"permit_mynetwork\"";
