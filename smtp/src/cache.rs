@@ -93,7 +93,7 @@ impl Cache {
 
     /// Ends all sessions at once: the worker ends.
     pub fn close(&self) {
-        self.idle.take().iter().for_each(|idle| idle.session.farewell());
+        self.idle.take().iter_mut().for_each(|idle| idle.session.farewell());
     }
 
     /// The newest session that fits and lives: the older ones shall expire.

@@ -1,6 +1,7 @@
 //! From main.cf to [`Settings`]. The parameters of smtp and lmtp differ in the first part of their names.
 
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use config::{Config, OLD_DEFAULT, Param, Withheld, param};
@@ -47,6 +48,7 @@ pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, Start
         limits: reader.limits()?,
         reuse: reader.reuse()?,
         protection: reader.protection()?,
+        notices: Rc::default(),
     })
 }
 

@@ -321,7 +321,7 @@ impl Attempt<'_> {
             }
             ended.failure = Some(failure);
         }
-        self.put_away(session, job, results.usable);
+        self.put_away(session, job, results.usable).await;
         ended
     }
 
@@ -397,13 +397,16 @@ impl Attempt<'_> {
         job.settle(index, outcome);
     }
 
-    fn put_away(&self, session: Session, job: &Job, usable: bool) {
+    async fn put_away(&self, session: Session, job: &Job, usable: bool) {
         let reuse = &self.agent.settings.reuse;
         // smtp_connection_cache_on_demand, smtp_connection_cache_destinations
         let demanded = self.is_busy || job.request().flags & flags::CACHE_STORE != 0;
         let wanted = (reuse.on_demand && demanded) || self.is_listed();
         if !usable {
             drop(session);
+        } else if session.transcript.is_due() {
+            // Told of with this delivery: nobody waits for another one.
+            session.quit(&self.agent.settings).await;
         } else if wanted {
             self.agent.cache.put(&self.nexthop.name, session);
         } else {

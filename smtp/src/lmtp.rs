@@ -25,6 +25,7 @@ mod forward;
 mod home;
 mod lookups;
 mod nexthop;
+mod notices;
 mod order;
 mod protection;
 mod race;
@@ -48,7 +49,7 @@ static SERVICE: Service = Service {
     skeleton: Skeleton::Sessions,
     privilege: Privilege::MailOwner,
     why: "reads a message through the descriptor that comes with the request",
-    peers: &[],
+    peers: &["cleanup"],
     files: &[],
     outside: &[Outside::UnixSockets],
     network: Network::Internet,

@@ -21,7 +21,7 @@
 //! changes, the process ends after its present deliveries, and the next one has the new file.
 //!
 //! # PEERS
-//! qmgr; name servers and mail servers.
+//! public/cleanup (notices to the postmaster); qmgr; name servers and mail servers.
 //!
 //! # DIAGNOSTICS
 //! One delivery status line a recipient. A server that cannot be reached has a line of its own, and so has a reason to
@@ -41,6 +41,7 @@ mod forward;
 mod home;
 mod lookups;
 mod nexthop;
+mod notices;
 mod order;
 mod protection;
 mod race;
@@ -64,7 +65,7 @@ static SERVICE: Service = Service {
     skeleton: Skeleton::Sessions,
     privilege: Privilege::MailOwner,
     why: "reads a message through the descriptor that comes with the request",
-    peers: &[],
+    peers: &["cleanup"],
     files: &[],
     outside: &[],
     network: Network::Internet,

@@ -4,13 +4,16 @@
 //! [`Broken`] the session must not be used for anything else: nobody knows what the server has seen.
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use delivery::transcript::{ErrorClass, Speaker, Transcript};
 use dsn::Status;
 use smtp_protocol::{Extensions, Input, Malformed, Newline, Reply, ReplyParser};
 
 use crate::connect::connect;
 use crate::failure::Failure;
+use crate::notices::Notices;
 use crate::server::Server;
 use crate::settings::{Protocol, Settings};
 use crate::stream::Stream;
@@ -45,6 +48,9 @@ pub struct Session {
     pub closing: bool,
     /// The message that it carries, for log lines.
     pub queue_id: String,
+    /// What was said, for the postmaster.
+    pub transcript: Transcript,
+    notices: Rc<Notices>,
     /// The dialogue goes to the log.
     debug: bool,
     /// Lines that were no replies.
@@ -104,6 +110,8 @@ impl Session {
             unfinished: false,
             closing: false,
             queue_id: String::new(),
+            transcript: settings.notices.open(),
+            notices: Rc::clone(&settings.notices),
             debug: settings.dialogue.verbose || server.is_in(&settings.dialogue.debug_peers),
             strays: 0,
             stream,
@@ -182,7 +190,8 @@ impl Session {
     }
 
     /// Logs the command that stands in the output from `start` on, if the dialogue is to be logged.
-    pub fn log_sent(&self, start: usize) {
+    pub fn log_sent(&mut self, start: usize) {
+        self.transcript.say(Speaker::Us, self.output.get(start..).unwrap_or_default());
         self.log_dialogue('>', self.output.get(start..).unwrap_or_default());
     }
 
@@ -220,8 +229,9 @@ impl Session {
     }
 
     /// Says QUIT, and waits for nothing.
-    pub fn farewell(&self) {
+    pub fn farewell(&mut self) {
         if !self.closing {
+            self.transcript.say(Speaker::Us, b"QUIT");
             self.log_dialogue('>', b"QUIT");
             self.stream.write_some(b"QUIT\r\n");
         }
@@ -242,6 +252,7 @@ impl Session {
 
     fn parse(&mut self) -> Result<Option<Reply>, Broken> {
         while let Some(line) = self.input.line(Newline::Lenient) {
+            self.transcript.say(Speaker::Them, line.bytes);
             // debug_peer_list
             if self.debug {
                 logging::info!("< {}: {}", self.server.relay(), text::printable(line.bytes));
@@ -259,7 +270,11 @@ impl Session {
                 Err(Malformed(line)) => self.stray(&line)?,
             }
         }
-        if self.input.pending().len() > LONGEST_LINE { Err(Broken::Malformed) } else { Ok(None) }
+        if self.input.pending().len() > LONGEST_LINE {
+            self.transcript.note(ErrorClass::Protocol);
+            return Err(Broken::Malformed);
+        }
+        Ok(None)
     }
 
     /// A line that is no reply is passed over: what matters may follow.
@@ -268,6 +283,7 @@ impl Session {
             let line = text::printable(line.get(..100).unwrap_or(line));
             logging::warning!("{}: non-ESMTP response from {}: {line}", self.queue_id, self.server.relay());
         }
+        self.transcript.note(ErrorClass::Protocol);
         self.strays += 1;
         if self.strays > MOST_STRAYS { Err(Broken::Malformed) } else { Ok(()) }
     }
@@ -275,6 +291,7 @@ impl Session {
     async fn greet(&mut self, settings: &Settings) -> Result<(), Failure> {
         let limit = settings.limits.hello;
         let greeting = self.reply(limit).await.map_err(|broken| self.failure(&broken, Stage::Greeting))?;
+        self.expect(&greeting, 2);
         if greeting.class() != 2 {
             let failure = Failure::unwelcome(&self.server, &greeting);
             // smtp_skip_5xx_greeting
@@ -310,7 +327,18 @@ impl Session {
                 break;
             }
         }
+        // RFC 5321 4.1.1.1: a server that has greeted takes EHLO or HELO.
+        if !self.closing {
+            self.transcript.note(ErrorClass::Protocol);
+        }
         Err(Failure::unwelcome(&self.server, &refusal))
+    }
+
+    /// Takes note of a reply that is neither of the class that the command asks for nor a refusal.
+    pub fn expect(&mut self, reply: &Reply, class: u16) {
+        if reply.class() != class && !matches!(reply.class(), 4 | 5) {
+            self.transcript.note(ErrorClass::Protocol);
+        }
     }
 
     fn welcome(&mut self, reply: &Reply, extended: bool, settings: &Settings) -> Result<(), Failure> {
@@ -341,6 +369,15 @@ impl Session {
                 settings.protocol == Protocol::Smtp && address.port() == settings.services.default_port(Protocol::Smtp)
             }
             crate::server::Endpoint::Unix(_) => false,
+        }
+    }
+}
+
+/// notify_classes
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.transcript.is_due() {
+            self.notices.add(self.server.relay(), std::mem::take(&mut self.transcript));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use daemon::UnixSockets;
@@ -9,6 +10,7 @@ use dns::Searching;
 use lookup::{DomainList, MatchList};
 use net::{Family, Interface, Protocols};
 
+use crate::notices::Notices;
 use crate::order::Order;
 use crate::protection::Protection;
 
@@ -27,6 +29,14 @@ impl Protocol {
         match self {
             Self::Smtp => "smtp",
             Self::Lmtp => "lmtp",
+        }
+    }
+
+    /// What reports call the program.
+    pub fn client(self) -> &'static str {
+        match self {
+            Self::Smtp => "SMTP client",
+            Self::Lmtp => "LMTP client",
         }
     }
 }
@@ -72,6 +82,8 @@ pub struct Settings {
     pub reuse: Reuse,
     /// What must not be sent without.
     pub protection: Protection,
+    /// What is told of servers.
+    pub notices: Rc<Notices>,
 }
 
 /// How one address family stands in for the other.

@@ -4,6 +4,7 @@
 //! content's end is sent only after all of it: a message that cannot be read to its end is never half delivered.
 
 use delivery::Job;
+use delivery::transcript::Speaker;
 use dsn::Status;
 use message::seven_bit::Unreadable;
 use smtp_protocol::Reply;
@@ -194,7 +195,8 @@ impl<'a> Transaction<'a> {
         session.output.extend_from_slice(b"\r\n");
     }
 
-    fn take(&mut self, session: &Session, step: Step, reply: Reply) {
+    fn take(&mut self, session: &mut Session, step: Step, reply: Reply) {
+        session.expect(&reply, if step == Step::Data { 3 } else { 2 });
         let refused = || Failure::refused(&session.server, &reply, step.stage().command());
         match step {
             Step::Reset => {}
@@ -262,6 +264,7 @@ impl<'a> Transaction<'a> {
             let limit = self.settings.dialogue.line_limit.unwrap_or(0);
             logging::info!("{}: breaking line > {limit} bytes with <CR><LF>SPACE", self.job.request().queue_id);
         }
+        session.transcript.say(Speaker::Us, b".");
         session.log_dialogue('>', b".");
         session.send(limit).await.map_err(|broken| session.failure(&broken, Stage::Body))
     }
@@ -293,7 +296,9 @@ impl<'a> Transaction<'a> {
         let each = self.settings.protocol == Protocol::Lmtp;
         let mut waiting = std::mem::take(&mut self.accepted).into_iter();
         while let Some((index, _)) = waiting.next() {
-            let result = match session.reply(Stage::End.limit(self.settings)).await {
+            let said = session.reply(Stage::End.limit(self.settings)).await;
+            said.iter().for_each(|reply| session.expect(reply, 2));
+            let result = match said {
                 Ok(reply) if reply.class() == 2 => Ok(reply),
                 Ok(reply) => Err(Failure::refused(&session.server, &reply, Stage::End.command())),
                 Err(broken) => Err(session.failure(&broken, Stage::End)),

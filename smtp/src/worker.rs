@@ -3,12 +3,17 @@
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use config::param;
 use daemon::{Client, Context, StartError};
+use delivery::postmaster::Postmaster;
 use dns::Resolver;
+use ipc::Pool;
+use ipc::cleanup::Cleanup;
 use lookup::Maps;
 
 use crate::configure;
 use crate::deliver::Agent;
+use crate::notices::Notices;
 use crate::settings::Protocol;
 
 /// Which protocol a program speaks.
@@ -21,6 +26,8 @@ pub trait Speaks: 'static {
 pub struct Worker<S> {
     agent: Agent,
     delivery: Rc<delivery::Settings>,
+    cleanup: Pool<Cleanup>,
+    postmaster: Postmaster,
     speaks: PhantomData<S>,
 }
 
@@ -28,12 +35,17 @@ impl<S: Speaks> daemon::Worker for Worker<S> {
     const REFUSES: bool = true;
 
     fn start(context: &Context) -> Result<Self, StartError> {
-        let settings = configure::settings(context, S::PROTOCOL)?;
+        let mut settings = configure::settings(context, S::PROTOCOL)?;
+        let postmaster = Postmaster::read(&context.config, S::PROTOCOL.client())?;
+        settings.notices = Rc::new(Notices::of(&postmaster));
+        let cleanup = context.config.get(param::CLEANUP_SERVICE_NAME)?;
+        // Relative: the working directory is the queue directory.
+        let cleanup = Pool::new(format!("public/{cleanup}"), context.ipc_timeout());
         let resolver =
             Resolver::of_instance(context.config.directory(), context.protocols)?.searching(settings.lookup.searching);
         let delivery =
             Rc::new(delivery::Settings::read(&context.config)?.without(configure::withheld(context, S::PROTOCOL)));
-        Ok(Self { agent: Agent::new(settings, resolver), delivery, speaks: PhantomData })
+        Ok(Self { agent: Agent::new(settings, resolver), delivery, cleanup, postmaster, speaks: PhantomData })
     }
 
     /// One connection of qmgr: one delivery after the other.
@@ -43,9 +55,12 @@ impl<S: Speaks> daemon::Worker for Worker<S> {
             if let Err(why) = self.agent.deliver(&mut job).await {
                 // As if this process had ended, for qmgr and for who reads the log; other deliveries go on.
                 logging::emit_text(logging::Severity::Fatal, format_args!("{why}"));
+                self.tell_postmaster().await;
                 return;
             }
-            if session.report(job).await.is_none() {
+            let reported = session.report(job).await;
+            self.tell_postmaster().await;
+            if reported.is_none() {
                 return;
             }
         }
@@ -60,5 +75,14 @@ impl<S: Speaks> daemon::Worker for Worker<S> {
 
     fn finish(&self) {
         self.agent.cache.close();
+    }
+}
+
+impl<S> Worker<S> {
+    /// notify_classes
+    async fn tell_postmaster(&self) {
+        for notice in self.agent.settings.notices.take() {
+            self.postmaster.tell(&self.cleanup, &notice).await;
+        }
     }
 }

@@ -21,6 +21,7 @@ impl Session {
             command: self.command,
             pipelined: self.pipelined,
             answers: &self.answers,
+            warned: &self.warned,
         }
     }
 

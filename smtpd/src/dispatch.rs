@@ -102,14 +102,14 @@ impl Session {
         }
         if self.denied && command.verb != Verb::Quit {
             let text = format!("Error: access denied for {}", self.peer.label);
-            return self.fail(503, "5.7.0", text);
+            return self.fail_quietly(503, "5.7.0", text);
         }
         self.command = command.verb.name();
         if command.verb != Verb::Unknown {
             self.look_for_pipelining(command.verb)?;
         }
         if let Some(rejection) = self.refusal(command.verb) {
-            self.reply(rejection.reply());
+            self.turn_down(&rejection);
             return Ok(false);
         }
         let (argument, text) = (command.argument, line.text());

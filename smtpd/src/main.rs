@@ -33,6 +33,7 @@ mod dispatch;
 mod envelope;
 mod forward;
 mod log;
+mod notice;
 mod old_defaults;
 mod peer;
 mod rejection;

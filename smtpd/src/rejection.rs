@@ -2,6 +2,7 @@
 //!
 //! The code and the class of the status never disagree, whatever a table or a setting says.
 
+use delivery::transcript::ErrorClass;
 use dsn::Status;
 use smtp_protocol::Reply;
 
@@ -14,6 +15,8 @@ pub struct Rejection {
     pub status: Status,
     /// The text, without code and status; bytes of the client may be in it.
     pub text: Vec<u8>,
+    /// What the postmaster may hear of. notify_classes
+    pub class: ErrorClass,
 }
 
 impl Rejection {
@@ -21,20 +24,26 @@ impl Rejection {
     pub fn new(code: u16, status: Status, text: impl Into<Vec<u8>>) -> Rejection {
         if !(400..600).contains(&code) {
             logging::warning!("bad reply code {code} in a rejection; 450 is used instead");
-            return Rejection { code: 450, status: Status::new(4, 7, 1), text: b"Service unavailable".to_vec() };
+            let status = Status::new(4, 7, 1);
+            return Rejection { code: 450, status, text: b"Service unavailable".to_vec(), class: ErrorClass::Software };
         }
         // cannot fail: 4 or 5
-        Rejection { code, status: status.with_class((code / 100) as u8), text: text.into() }
+        Rejection { code, status: status.with_class((code / 100) as u8), text: text.into(), class: ErrorClass::Policy }
+    }
+
+    /// The same for another reason than policy.
+    pub fn of(self, class: ErrorClass) -> Rejection {
+        Rejection { class, ..self }
     }
 
     /// A mistake in main.cf or a table: the client shall try again when it is repaired.
     pub fn server_configuration() -> Rejection {
-        Rejection::new(451, Status::new(4, 3, 5), "Server configuration error")
+        Rejection::new(451, Status::new(4, 3, 5), "Server configuration error").of(ErrorClass::Software)
     }
 
     /// Something that main.cf asks for is not there: as above, in the words of a service that cannot be asked.
     pub fn server_problem() -> Rejection {
-        Rejection::new(451, Status::new(4, 3, 5), "Server configuration problem")
+        Rejection::new(451, Status::new(4, 3, 5), "Server configuration problem").of(ErrorClass::Software)
     }
 
     /// A table or a service that a decision needs cannot be asked now.
@@ -42,7 +51,7 @@ impl Rejection {
         let mut text = b"<".to_vec();
         text.extend_from_slice(name);
         text.extend_from_slice(b">: Temporary lookup failure");
-        Rejection::new(451, Status::new(4, 3, 0), text)
+        Rejection::new(451, Status::new(4, 3, 0), text).of(ErrorClass::Data)
     }
 
     /// It will not go away by trying again.

@@ -3,9 +3,11 @@
 //! Replies are gathered while the client has sent more commands, and leave together. Errors and useless
 //! commands are counted: a client that makes many is slowed down, and then left.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use delivery::transcript::{ErrorClass, Transcript};
 use dsn::Status;
 use smtp_protocol::Reply;
 use tokio::net::TcpStream;
@@ -100,6 +102,12 @@ pub struct Session {
     pub counted: Option<CountedClient>,
     /// Where the next message comes from.
     pub forward: Option<Forward>,
+    /// What was said, for the postmaster.
+    pub transcript: Transcript,
+    /// AUTH was the last command: what follows may belong to it.
+    pub secret: bool,
+    /// warn_if_reject has spared the client a rejection.
+    pub warned: Cell<bool>,
 }
 
 impl Session {
@@ -148,6 +156,9 @@ impl Session {
             login: None,
             counted: None,
             forward: None,
+            transcript: worker.postmaster.transcript(),
+            secret: false,
+            warned: Cell::new(false),
             worker,
             peer,
         }
@@ -167,6 +178,7 @@ impl Session {
                 logging::warning!("{}: request longer than {limit}: {quoted}...", self.peer.label);
             }
             self.log_dialogue('<', &line.bytes);
+            self.note_line(&line);
             if line.bare_lf {
                 self.bare_line_feed()?;
             }
@@ -193,6 +205,7 @@ impl Session {
     pub fn data_error(&mut self) -> End {
         let text = format!("{} Server local data error", self.worker.settings.myhostname);
         self.log("reject", &format!("421 4.3.0 {text}"));
+        self.transcript.note(ErrorClass::Data);
         self.reply(Reply::with_status(421, "4.3.0", text));
         End::Done
     }
@@ -206,7 +219,7 @@ impl Session {
             }
             BareNewline::Reject => {
                 self.log("reject", "bare <LF> received");
-                self.reply(self.bare_newline_rejection().reply());
+                self.turn_down(&self.bare_newline_rejection());
                 Err(End::Done)
             }
         }
@@ -216,11 +229,12 @@ impl Session {
     pub fn bare_newline_rejection(&self) -> Rejection {
         let settings = &self.worker.settings;
         let text = format!("{} Error: bare <LF> received", settings.myhostname);
-        Rejection::new(settings.codes.bare_newline, Status::new(5, 5, 2), text)
+        Rejection::new(settings.codes.bare_newline, Status::new(5, 5, 2), text).of(ErrorClass::Protocol)
     }
 
     async fn too_many_errors(&mut self) -> Result<(), End> {
         self.log_end("too many errors");
+        self.transcript.note(ErrorClass::Protocol);
         let text = format!("{} Error: too many errors", self.worker.settings.myhostname);
         self.reply(Reply::with_status(421, "4.7.0", text));
         Err(End::Done)
@@ -229,9 +243,10 @@ impl Session {
     /// Queues a reply. With soft_bounce nothing is permanent.
     pub fn reply(&mut self, reply: Reply) {
         let reply = if self.worker.settings.soft_bounce && reply.code() >= 500 { softened(&reply) } else { reply };
+        let mut text = Vec::new();
+        reply.write(&mut text);
+        self.note_reply(&text);
         if self.debug {
-            let mut text = Vec::new();
-            reply.write(&mut text);
             for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 self.log_dialogue('>', line.strip_suffix(b"\r").unwrap_or(line));
             }
@@ -243,12 +258,6 @@ impl Session {
         if self.debug {
             logging::info!("{direction} {}: {}", self.peer.label, text::printable(line));
         }
-    }
-
-    /// Says no.
-    pub fn fail(&mut self, code: u16, status: &str, text: impl AsRef<[u8]>) -> Success {
-        self.reply(Reply::with_status(code, status, text));
-        Ok(false)
     }
 
     /// Says yes.
@@ -299,7 +308,9 @@ impl Session {
         // Before the last reply: a client that comes again at once finds its place free.
         self.counted = None;
         logging::emit(&Disconnect { client: &self.peer.label, statistics: self.statistics.to_string() });
+        let notice = self.notice(end);
         let _ = self.connection.close().await;
+        self.worker.postmaster.tell(&self.worker.cleanup, &notice).await;
     }
 }
 

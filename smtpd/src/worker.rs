@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use address::Delimiters;
 use config::{Config, param, restrictions};
 use daemon::{Porter, StartError};
+use delivery::postmaster::Postmaster;
 use dns::Resolver;
 use ipc::Pool;
 use ipc::anvil::Counter;
@@ -39,6 +40,8 @@ pub struct Smtpd {
     pub system_addresses: Vec<IpAddr>,
     /// Takes messages.
     pub cleanup: Rc<Pool<Cleanup>>,
+    /// Is told of errors. notify_classes
+    pub postmaster: Postmaster,
     /// What main.cf asks for and this server does not have.
     pub missing: Rc<Missing>,
     /// Bits of [`ipc::cleanup::flags`]. receive_override_options
@@ -157,6 +160,7 @@ impl Smtpd {
                 Vec::new()
             }),
             cleanup: Rc::new(Pool::new(cleanup, ipc_timeout)),
+            postmaster: Postmaster::read(config, "SMTP server")?,
             missing: Rc::new(Missing::read(config, overrides.milters())?),
             cleanup_flags: overrides.cleanup_flags,
             protocols,
@@ -185,6 +189,7 @@ impl Smtpd {
             own_addresses: self.own_addresses.clone(),
             system_addresses: self.system_addresses.clone(),
             cleanup: self.cleanup.clone(),
+            postmaster: self.postmaster.clone(),
             missing: self.missing.clone(),
             cleanup_flags: self.cleanup_flags,
             protocols: self.protocols,

@@ -41,8 +41,6 @@ struct Parameter {
     #[serde(default)]
     needless: Vec<String>,
     #[serde(default)]
-    absent: Vec<String>,
-    #[serde(default)]
     paragraph: String,
 }
 
@@ -137,14 +135,6 @@ fn table(parameters: &[(&str, Parameter)]) -> Result<String, String> {
     );
     for (_, p) in parameters.iter().filter(|(_, p)| !p.needless.is_empty()) {
         writeln!(out, "    ({:?}, &[{}]),", p.name, quoted(&p.needless)).map_err(|error| error.to_string())?;
-    }
-    out.push_str("];\n");
-    out.push_str(
-        "\n/// Words of lists that have no effect yet, of parameters that are implemented.\n\
-         pub static ABSENT: &[(&str, &[&str])] = &[\n",
-    );
-    for (_, p) in parameters.iter().filter(|(_, p)| !p.absent.is_empty()) {
-        writeln!(out, "    ({:?}, &[{}]),", p.name, quoted(&p.absent)).map_err(|error| error.to_string())?;
     }
     out.push_str("];\n");
     Ok(out)

@@ -20,10 +20,12 @@ pub mod destination;
 mod finding;
 mod job;
 mod line;
+pub mod postmaster;
 mod session;
 mod settings;
 pub mod steward;
 pub mod submission;
+pub mod transcript;
 
 pub use finding::{Connection, Finding};
 pub use ipc::delivery::{Outcome, Problem, Recipient, Report, Request, Timestamp, Verdict, flags};

@@ -27,6 +27,7 @@ pub fn settings() -> Settings {
     let loopback = |address: IpAddr| Interface { address, scope: None, prefix: 8 };
     let second = Duration::from_secs(1);
     Settings {
+        notices: Rc::default(),
         protocol: Protocol::Smtp,
         hostname: "mx.example.test".to_owned(),
         hello_name: "mx.example.test".to_owned(),

@@ -1,6 +1,7 @@
 //! Commands that are known and not offered: AUTH, ETRN. They get the
 //! replies of a server where the feature is switched off.
 
+use delivery::transcript::ErrorClass;
 use smtp_protocol::{Reply, Verb};
 
 use crate::session::{Session, Success};
@@ -11,7 +12,7 @@ pub fn run(session: &mut Session, verb: Verb, argument: &[u8], line: &[u8]) -> S
         Verb::Auth if needs_helo(session) => session.fail(503, "5.5.1", "Error: send HELO/EHLO first"),
         // RFC 4954 6: it is configured, and cannot be done.
         Verb::Auth if session.worker.settings.sasl_enabled => {
-            session.fail(454, "4.7.0", "Temporary authentication failure")
+            session.fail_for(ErrorClass::Software, 454, "4.7.0", "Temporary authentication failure")
         }
         Verb::Auth => session.fail(503, "5.5.1", "Error: authentication not enabled"),
         Verb::Etrn => etrn(session, argument),
@@ -34,6 +35,9 @@ fn etrn(session: &mut Session, argument: &[u8]) -> Success {
         logging::warning!("reject: ETRN {shown}... from {}", session.peer.label);
         (459, format!("<{}>: service unavailable", text::printable(argument.strip_prefix(b"#").unwrap_or(argument))))
     };
+    if code != 459 {
+        session.transcript.note(ErrorClass::Protocol);
+    }
     session.reply(Reply::plain(code, text));
     Ok(false)
 }

@@ -3,6 +3,7 @@
 //! Whatever is said to a chunk, its bytes are read: the next command stands behind them. What can be said at once is. After
 //! an error all further chunks are read and thrown away, up to the last one. The last `250` means what it means after DATA.
 
+use delivery::transcript::ErrorClass;
 use dsn::Status;
 use smtp_protocol::verb::words;
 use smtp_protocol::{Chunk, ChunkDecoder, Reply};
@@ -43,6 +44,7 @@ pub struct Receiving {
 pub async fn run(session: &mut Session, argument: &[u8], line: &[u8]) -> Success {
     // The chunk behind a command like these cannot be told from commands.
     if discards(session, "CHUNKING") {
+        session.transcript.note(ErrorClass::Protocol);
         session.reply(Reply::with_status(521, "5.5.1", "Error: command not implemented"));
         return Err(End::Done);
     }
@@ -50,6 +52,7 @@ pub async fn run(session: &mut Session, argument: &[u8], line: &[u8]) -> Success
         // told: nobody; the log shows the start.
         let (id, shown) = (session.queue_id().unwrap_or("NOQUEUE"), text::printable(&line[..line.len().min(100)]));
         logging::warning!("{id}: malformed BDAT command syntax from {}: {shown}", session.peer.label);
+        session.transcript.note(ErrorClass::Protocol);
         session.reply(Reply::with_status(521, "5.5.4", "Syntax: BDAT count [LAST]"));
         return Err(End::Done);
     };
@@ -64,7 +67,8 @@ pub async fn run(session: &mut Session, argument: &[u8], line: &[u8]) -> Success
 
 /// Why the chunk is not taken.
 async fn refusal(session: &mut Session, chunk: Chunk) -> Result<Option<Rejection>, End> {
-    let (bad, status) = (|code, status, text: &str| Ok(Some(Rejection::new(code, status, text))), Status::new);
+    let (bad, status) =
+        (|code, status, text: &str| Ok(Some(Rejection::new(code, status, text).of(ErrorClass::Protocol))), Status::new);
     if matches!(session.chunking, Chunking::Failed) {
         let text = format!("Discarded {} bytes after earlier error", chunk.length);
         return bad(551, status(5, 0, 0), &text);
@@ -110,7 +114,7 @@ async fn refuse(session: &mut Session, chunk: Chunk, rejection: Rejection) -> Su
     } else {
         session.chunking = Chunking::Failed;
     }
-    session.reply(rejection.reply());
+    session.turn_down(&rejection);
     Ok(false)
 }
 

@@ -4,6 +4,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use delivery::transcript::ErrorClass;
 use dsn::Status;
 use ipc::cleanup::{Message, Outcome, status};
 use message::received::FromNetwork;
@@ -26,13 +27,13 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
         return session.fail(503, "5.5.1", "Error: need RCPT command");
     };
     if transaction.recipients == 0 {
-        return session.fail(554, "5.5.1", "Error: no valid recipients");
+        return session.fail_quietly(554, "5.5.1", "Error: no valid recipients");
     }
     if !argument.is_empty() {
         return session.fail(501, "5.5.4", "Syntax: DATA");
     }
     if let Some(rejection) = session.check_data().await? {
-        session.reply(rejection.reply());
+        session.turn_down(&rejection);
         return Ok(false);
     }
     session.reply(Reply::plain(354, "End data with <CR><LF>.<CR><LF>"));
@@ -52,9 +53,10 @@ pub async fn conclude(session: &mut Session, content: &Received, size: &str) -> 
         Ok(()) => {
             // A client that delivers mail may make mistakes in between.
             (session.errors, session.junk) = (0, 0);
+            session.forgive();
             session.reply(Reply::with_status(250, "2.0.0", format!("Ok: {size}queued as {queue_id}")));
         }
-        Err(rejection) => session.reply(rejection.reply()),
+        Err(rejection) => session.turn_down(&rejection),
     }
     Ok(ok)
 }
@@ -180,7 +182,9 @@ async fn finish(session: &mut Session, content: &Received) -> Result<Result<(), 
     }
     if content.too_large {
         logging::warning!("{}: queue file size limit exceeded", session.queue_id().unwrap_or_default());
-        return Ok(Err(Rejection::new(552, Status::new(5, 3, 4), "Error: message file too big")));
+        return Ok(
+            Err(Rejection::new(552, Status::new(5, 3, 4), "Error: message file too big").of(ErrorClass::Bounce)),
+        );
     }
     let (rejection, effects) = session.check_end_of_data().await?;
     if let Some(rejection) = rejection {
@@ -203,7 +207,7 @@ async fn finish(session: &mut Session, content: &Received) -> Result<Result<(), 
 
 /// The message cannot be queued now.
 pub fn write_error() -> Rejection {
-    Rejection::new(451, Status::new(4, 3, 0), "Error: queue file write error")
+    Rejection::new(451, Status::new(4, 3, 0), "Error: queue file write error").of(ErrorClass::Resource)
 }
 
 /// What the bits of an outcome mean to the client.
@@ -219,12 +223,24 @@ fn code_of(bit: u32) -> (u16, Status) {
     }
 }
 
+/// What they mean to the postmaster.
+fn class_of(bit: u32) -> ErrorClass {
+    match bit {
+        status::HOPS | status::SIZE => ErrorClass::Bounce,
+        status::CONTENT | status::NO_PERMISSION | status::NO_RECIPIENTS => ErrorClass::Policy,
+        status::BARE_LF => ErrorClass::Protocol,
+        status::WRITE | status::DEFER => ErrorClass::Resource,
+        _ => ErrorClass::Software,
+    }
+}
+
 fn rejection_of(outcome: &Outcome, hostname: &str) -> Rejection {
     let (bit, text) = status::weightiest(outcome.status).unwrap_or((status::BAD, status::sentence(status::BAD)));
     let (code, status) = code_of(bit);
+    let class = class_of(bit);
     if outcome.reason.is_empty() {
         let head = if bit == status::BARE_LF { format!("{hostname} ") } else { String::new() };
-        return Rejection::new(code, status, format!("{head}Error: {text}"));
+        return Rejection::new(code, status, format!("{head}Error: {text}")).of(class);
     }
     let reason = outcome.reason.as_bytes();
     // A whole reply (`550 5.7.1 text`) brings its own code.
@@ -234,7 +250,7 @@ fn rejection_of(outcome: &Outcome, hostname: &str) -> Rejection {
         _ => (code, reason),
     };
     let (status, text) = Status::split_bytes(reason, status);
-    Rejection::new(code, status, text)
+    Rejection::new(code, status, text).of(class)
 }
 
 #[cfg(test)]

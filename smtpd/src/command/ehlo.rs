@@ -1,5 +1,6 @@
 //! EHLO: the client says its name, the server what it can. RFC 5321 4.1.1.1
 
+use delivery::transcript::ErrorClass;
 use smtp_protocol::Reply;
 
 use crate::command::helo::introduce;
@@ -12,6 +13,7 @@ use crate::worker::Smtpd;
 /// `EHLO hostname`
 pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
     if argument.is_empty() {
+        session.transcript.note(ErrorClass::Protocol);
         session.reply(Reply::plain(501, "Syntax: EHLO hostname"));
         return Ok(false);
     }

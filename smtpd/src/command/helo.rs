@@ -1,5 +1,6 @@
 //! HELO: the client says its name. RFC 5321 4.1.1.1
 
+use delivery::transcript::ErrorClass;
 use smtp_protocol::Reply;
 
 use crate::session::{Session, Success};
@@ -7,6 +8,7 @@ use crate::session::{Session, Success};
 /// `HELO hostname`
 pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
     if argument.is_empty() {
+        session.transcript.note(ErrorClass::Protocol);
         session.reply(Reply::plain(501, "Syntax: HELO hostname"));
         return Ok(false);
     }
@@ -22,7 +24,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
 /// Takes a name and begins anew. False when the name was turned down.
 pub async fn introduce(session: &mut Session, argument: &[u8], protocol: &'static str) -> Success {
     if let Some(rejection) = session.check_helo(&text::printable(argument)).await? {
-        session.reply(rejection.reply());
+        session.turn_down(&rejection);
         return Ok(false);
     }
     let name = cleaned(argument);

@@ -1,5 +1,6 @@
 //! MAIL: a transaction begins. RFC 5321 4.1.1.2
 
+use delivery::transcript::ErrorClass;
 use smtp_protocol::parameters::{self, MailParameters, ParameterError};
 use smtp_protocol::path::{self, PathError};
 
@@ -31,7 +32,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
         // smtpd_client_message_rate_limit
         _ if session.is_message_too_many().await => {
             let text = format!("Error: too much mail from {}", session.peer.address_text());
-            return session.fail(450, "4.7.1", text);
+            return session.fail_for(ErrorClass::Policy, 450, "4.7.1", text);
         }
         Ok(path) => path,
         Err(PathError::Unterminated) => return session.fail(501, "5.1.7", "Bad sender address syntax"),
@@ -46,7 +47,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
         return refuse_parameter(session, &ParameterError::Unsupported(word.as_bytes().to_vec()));
     }
     if (parameters.ret.is_some() || parameters.envid.is_some()) && discards(session, "DSN") {
-        return session.fail(501, "5.7.1", "DSN support is disabled");
+        return session.fail_for(ErrorClass::Policy, 501, "5.7.1", "DSN support is disabled");
     }
     begin(session, argument, path.address, parameters).await
 }
@@ -63,16 +64,17 @@ async fn begin(session: &mut Session, argument: &[u8], sender: Vec<u8>, paramete
         if text != BEYOND_FILE_SYSTEM {
             session.log_about("reject", &format!("{code} {status} {text}"), Some(&sender), None);
         }
-        return session.fail(code, status, text);
+        let class = if code == 452 { ErrorClass::Resource } else { ErrorClass::Policy };
+        return session.fail_for(class, code, status, text);
     }
     let (rejection, effects) = session.check_mail(&sender).await?;
     if let Some(rejection) = rejection {
-        session.reply(rejection.reply());
+        session.turn_down(&rejection);
         return Ok(false);
     }
     session.log_lapse(Some(&sender));
     if let Some(rejection) = withheld::milters_rejection(session.lapse) {
-        session.reply(rejection.reply());
+        session.turn_down(&rejection);
         return Ok(false);
     }
     session.note_utf8("sender", &sender);

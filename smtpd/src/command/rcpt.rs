@@ -1,9 +1,11 @@
 //! RCPT: one recipient of the transaction. RFC 5321 4.1.1.3
 
+use delivery::transcript::ErrorClass;
 use ipc::cleanup::Message;
 use smtp_protocol::parameters::{self, RcptParameters};
 use smtp_protocol::path::{self, PathError};
 
+use crate::command::data::write_error;
 use crate::command::ehlo::discards;
 use crate::command::mail::{log_bad_address, refuse_parameter};
 use crate::envelope::{self, Circumstances};
@@ -24,7 +26,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
         // smtpd_client_recipient_rate_limit
         _ if session.is_recipient_too_many().await => {
             let text = format!("Error: too many recipients from {}", session.peer.address_text());
-            return session.fail(450, "4.7.1", text);
+            return session.fail_for(ErrorClass::Policy, 450, "4.7.1", text);
         }
         Ok(path) if !path.address.is_empty() => path,
         Err(PathError::Unterminated) => return session.fail(501, "5.1.3", "Bad recipient address syntax"),
@@ -35,7 +37,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
         Err(error) => return refuse_parameter(session, &error),
     };
     if (parameters.notify.is_some() || parameters.orcpt.is_some()) && discards(session, "DSN") {
-        return session.fail(501, "5.7.1", "DSN support is disabled");
+        return session.fail_for(ErrorClass::Policy, 501, "5.7.1", "DSN support is disabled");
     }
     if is_full(session) {
         return too_many(session);
@@ -46,7 +48,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
         return bad_address(session, argument);
     }
     if let Some(rejection) = session.check_rcpt(&path.address).await? {
-        session.reply(rejection.reply());
+        session.turn_down(&rejection);
         return Ok(false);
     }
     session.note_utf8("recipient", &path.address);
@@ -70,19 +72,19 @@ fn too_many(session: &mut Session) -> Success {
         // smtpd_recipient_overshoot_limit: the first ones are no errors of the client.
         session.forgiven = transaction.overshoot <= limit;
     }
-    session.fail(452, "4.5.3", "Error: too many recipients")
+    session.fail_quietly(452, "4.5.3", "Error: too many recipients")
 }
 
 async fn accept(session: &mut Session, address: Vec<u8>, parameters: &RcptParameters) -> Success {
     // smtpd_proxy_filter
     if session.queue_id().is_none() && session.misses_proxy_filter() {
-        return session.fail(451, "4.3.0", "Error: queue file write error");
+        return cannot_write(session);
     }
     if session.queue_id().is_none()
         && let Err(error) = open(session).await
     {
         logging::warning!("problem talking to service {}: {error}", session.worker.cleanup.path().display());
-        return session.fail(451, "4.3.0", "Error: queue file write error");
+        return cannot_write(session);
     }
     let Some(transaction) = &mut session.transaction else { return Ok(false) };
     if let Some(message) = &mut transaction.message {
@@ -90,7 +92,7 @@ async fn accept(session: &mut Session, address: Vec<u8>, parameters: &RcptParame
         if let Err(error) = message.flow().await {
             logging::warning!("problem talking to service cleanup: {error}");
             session.forget_transaction().await;
-            return session.fail(451, "4.3.0", "Error: queue file write error");
+            return cannot_write(session);
         }
     }
     transaction.recipients += 1;
@@ -131,6 +133,11 @@ async fn open(session: &mut Session) -> Result<(), ipc::IpcError> {
         transaction.message = Some(message);
     }
     Ok(())
+}
+
+fn cannot_write(session: &mut Session) -> Success {
+    session.turn_down(&write_error());
+    Ok(false)
 }
 
 fn bad_address(session: &mut Session, argument: &[u8]) -> Success {

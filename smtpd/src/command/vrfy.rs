@@ -1,5 +1,6 @@
 //! VRFY: would mail for this address be taken? RFC 5321 4.1.1.6
 
+use delivery::transcript::ErrorClass;
 use smtp_protocol::{Reply, path};
 
 use crate::session::{Session, Success};
@@ -7,7 +8,7 @@ use crate::session::{Session, Success};
 /// `VRFY address`
 pub async fn run(session: &mut Session, written: &[u8]) -> Success {
     if session.worker.settings.vrfy_disabled {
-        return session.fail(502, "5.5.1", "VRFY command is disabled");
+        return session.fail_for(ErrorClass::Policy, 502, "5.5.1", "VRFY command is disabled");
     }
     if written.is_empty() {
         let option = if session.worker.settings.smtputf8 { " [SMTPUTF8]" } else { "" };
@@ -22,7 +23,7 @@ pub async fn run(session: &mut Session, written: &[u8]) -> Success {
         return bad_address(session, written);
     }
     if let Some(rejection) = session.check_rcpt(&address).await? {
-        session.reply(rejection.reply());
+        session.turn_down(&rejection);
         return Ok(false);
     }
     session.reply(Reply::with_status(252, "2.0.0", written));

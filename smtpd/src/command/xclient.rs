@@ -4,6 +4,7 @@
 //! The session begins anew with the other identity, restrictions and limits included. Whoever may use the command can be
 //! anybody: it is for the hosts in smtpd_authorized_xclient_hosts alone, and the new identity is asked again.
 
+use delivery::transcript::ErrorClass;
 use net::Family;
 use smtp_protocol::Reply;
 use smtp_protocol::attributes::{Attribute, AttributeError, Known};
@@ -36,7 +37,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
     }
     // smtpd_authorized_xclient_hosts
     if !session.xclient_allowed {
-        return session.fail(550, "5.7.0", "Error: insufficient authorization");
+        return session.fail_for(ErrorClass::Policy, 550, "5.7.0", "Error: insufficient authorization");
     }
     // What a command says counts as a whole or not at all.
     let mut identity = Identity { peer: session.peer.clone(), protocol: "SMTP", helo: None, login: None };
@@ -116,7 +117,7 @@ impl Session {
         {
             self.denied = true;
             let goodbye = matches!(rejection.code, 421 | 521);
-            self.reply(rejection.reply());
+            self.turn_down(&rejection);
             return if goodbye { Err(End::Done) } else { Ok(()) };
         }
         let settings = &self.worker.settings;

@@ -1,5 +1,6 @@
 //! XFORWARD: where the next message comes from, told by a server in front of this one. Postfix's XFORWARD extension.
 
+use delivery::transcript::ErrorClass;
 use net::Family;
 use smtp_protocol::attributes::{Attribute, AttributeError, Known};
 use smtp_protocol::verb::words;
@@ -21,7 +22,7 @@ pub async fn run(session: &mut Session, argument: &[u8]) -> Success {
     }
     // smtpd_authorized_xforward_hosts
     if !session.xforward_allowed {
-        return session.fail(550, "5.7.0", "Error: insufficient authorization");
+        return session.fail_for(ErrorClass::Policy, 550, "5.7.0", "Error: insufficient authorization");
     }
     // What a command says counts as a whole or not at all.
     let mut forward = session.forward.take().unwrap_or_default();

@@ -3,6 +3,7 @@
 //! A "no" is logged where it is decided, once. What a later restriction may still turn around
 //! (defer_if_permit, defer_if_reject) is remembered here from the client stage to the recipient stage.
 
+use std::cell::Cell;
 use std::fmt;
 
 use dsn::Status;
@@ -69,6 +70,8 @@ pub struct Facts<'a> {
     pub pipelined: bool,
     /// What lists in the name service have said in this session.
     pub answers: &'a Answers,
+    /// warn_if_reject has spared the client a rejection.
+    pub warned: &'a Cell<bool>,
 }
 
 /// An evaluation in progress.
@@ -135,6 +138,7 @@ impl<'a> Evaluation<'a> {
     pub fn reject(&mut self, rejection: Rejection) -> Verdict {
         if self.warn_only {
             self.log("reject_warning", &self.softened(rejection).shown());
+            self.facts.warned.set(true);
             return Verdict::Dunno;
         }
         // defer_if_reject: what would be permanent becomes what was remembered.
@@ -150,7 +154,10 @@ impl<'a> Evaluation<'a> {
     /// soft_bounce
     fn softened(&self, rejection: Rejection) -> Rejection {
         match rejection.is_permanent() && self.worker.settings.soft_bounce {
-            true => Rejection::new(rejection.code - 100, rejection.status, rejection.text),
+            true => {
+                let class = rejection.class;
+                Rejection::new(rejection.code - 100, rejection.status, rejection.text).of(class)
+            }
             false => rejection,
         }
     }

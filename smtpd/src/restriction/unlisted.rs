@@ -1,6 +1,7 @@
 //! reject_unlisted_sender, reject_unlisted_recipient: addresses that this system is responsible for and does
 //! not know. It is better to say so now than to send a notification later to a sender who may be forged.
 
+use delivery::transcript::ErrorClass;
 use dsn::Status;
 use ipc::rewrite::{Class as AddressClass, Resolved};
 use lookup::{Maps, TableError, search};
@@ -87,7 +88,7 @@ impl Evaluation<'_> {
             }
             Ok(Some(unlisted)) => {
                 let text = self.text(class, &unlisted.text);
-                self.reject(Rejection::new(unlisted.code, unlisted.status, text))
+                self.reject(Rejection::new(unlisted.code, unlisted.status, text).of(ErrorClass::Bounce))
             }
             Err(_) => self.server_error(Rejection::temporary_lookup(address)),
         }

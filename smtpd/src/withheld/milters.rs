@@ -3,6 +3,7 @@
 use config::milter::{self, Lapse, Milter};
 use config::{Config, param};
 use daemon::StartError;
+use delivery::transcript::ErrorClass;
 use dsn::Status;
 use lookup::{Maps, OpenFlags};
 
@@ -12,13 +13,14 @@ use crate::rejection::Rejection;
 pub fn rejection(lapse: Lapse) -> Option<Rejection> {
     let later = "Service unavailable - try again later";
     let confused = "Server configuration problem - try again later";
-    Some(match lapse {
+    let rejection = match lapse {
         Lapse::Nothing | Lapse::Hold => return None,
         Lapse::Tempfail => Rejection::new(451, Status::new(4, 7, 1), later),
         Lapse::Reject => Rejection::new(550, Status::new(5, 5, 0), "Service unavailable"),
         Lapse::Shutdown => Rejection::new(421, Status::new(4, 7, 1), later),
         Lapse::Misconfigured => Rejection::new(451, Status::new(4, 3, 5), confused),
-    })
+    };
+    Some(rejection.of(ErrorClass::Software))
 }
 
 /// The milters of main.cf.

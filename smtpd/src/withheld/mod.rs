@@ -9,6 +9,7 @@ mod tls;
 
 use config::{Config, Withheld, param};
 use daemon::StartError;
+use delivery::transcript::ErrorClass;
 use smtp_protocol::{Reply, Verb};
 
 pub use config::milter::Lapse;
@@ -80,6 +81,7 @@ impl Session {
         if missing.upstream {
             logging::warning!("haproxy read: smtpd_upstream_proxy_protocol is not implemented");
             let text = format!("{} Server local error", self.worker.settings.myhostname);
+            self.transcript.note(ErrorClass::Software);
             self.reply(Reply::with_status(421, "4.3.0", text));
             return Err(End::Done);
         }
@@ -92,6 +94,7 @@ impl Session {
         self.log_lapse(None);
         if self.lapse == Lapse::Shutdown {
             let text = format!("{} Service unavailable - try again later", self.worker.settings.myhostname);
+            self.transcript.note(ErrorClass::Software);
             self.reply(Reply::plain(421, text));
             return Err(End::Done);
         }

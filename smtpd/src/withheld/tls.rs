@@ -2,6 +2,7 @@
 
 use config::{Config, param};
 use daemon::StartError;
+use delivery::transcript::ErrorClass;
 use dsn::Status;
 use smtp_protocol::Verb;
 
@@ -60,5 +61,5 @@ pub fn start(session: &mut Session, argument: &[u8]) -> Success {
     if !argument.is_empty() {
         return session.fail(501, "5.5.4", "Syntax: STARTTLS");
     }
-    session.fail(454, "4.7.0", "TLS not available due to local problem")
+    session.fail_for(ErrorClass::Software, 454, "4.7.0", "TLS not available due to local problem")
 }

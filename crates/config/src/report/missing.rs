@@ -43,7 +43,7 @@ impl Report<'_> {
     }
 
     fn missing_settings(&self) -> Vec<Missing> {
-        let mut found = self.missing_words();
+        let mut found = Vec::new();
         for said in &self.said {
             let Some(entry) = said.entry().filter(|_| self.config.has_no_effect(&said.name, &said.raw)) else {
                 continue;
@@ -52,21 +52,6 @@ impl Report<'_> {
             if self.is_in_use(feature, &said.name) {
                 let demands = entry.refused && self.demands(feature, said);
                 found.push(Missing { feature, place: said.place.clone(), what: said.name.clone(), demands });
-            }
-        }
-        found
-    }
-
-    /// Words of lists that have no effect yet.
-    fn missing_words(&self) -> Vec<Missing> {
-        let mut found = Vec::new();
-        for (name, absent) in crate::table::ABSENT {
-            for said in self.said.iter().filter(|said| said.name == *name) {
-                let words: Vec<&str> = said.items().into_iter().filter(|word| absent.contains(word)).collect();
-                if !words.is_empty() {
-                    let what = format!("{name} = {}", words.join(", "));
-                    found.push(Missing { feature: Feature::Other, place: said.place.clone(), what, demands: false });
-                }
             }
         }
         found

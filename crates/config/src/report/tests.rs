@@ -76,12 +76,6 @@ fn what_is_missing_is_one_sentence_a_feature() {
 }
 
 #[test]
-fn words_of_a_list_that_have_no_effect_are_named_and_the_others_are_not() {
-    let found = told("notify_classes = bounce, policy, resource\n", "");
-    assert_eq!(found, ["these settings have no effect yet: notify_classes = policy, resource (main.cf line 1)"]);
-}
-
-#[test]
 fn what_holds_mail_up_is_told_apart_from_what_has_no_effect() {
     let found = told("fork_attempts = 3\nsmtp_delivery_status_filter = pcre:/f\nsmtp_generic_maps = static:x\n", "");
     assert_eq!(
