@@ -43,7 +43,7 @@ impl Qmgr {
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.leave(&id), // an operator has removed it
             Err(error) => {
                 logging::warning!("{id}: {error}", error = text::system_error(&error));
-                Rc::clone(&self).give_back(id).await;
+                tokio::task::spawn_local(Rc::clone(&self).give_back(id));
             }
         }
         self.turn();

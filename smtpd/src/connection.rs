@@ -139,9 +139,11 @@ impl Connection {
         self.input.consume(count);
     }
 
-    /// Adds a reply to those that go out together.
-    pub fn queue(&mut self, reply: &Reply) {
+    /// Adds a reply to those that go out together; gives its bytes.
+    pub fn queue(&mut self, reply: &Reply) -> &[u8] {
+        let start = self.output.len();
         reply.write(&mut self.output);
+        &self.output[start..]
     }
 
     /// The next command line. A line longer than `limit` is cut there and the rest skipped.

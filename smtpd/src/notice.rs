@@ -57,11 +57,6 @@ impl Session {
         }
     }
 
-    /// Takes a reply into the transcript.
-    pub fn note_reply(&mut self, text: &[u8]) {
-        self.transcript.say(Speaker::Us, text.trim_ascii_end());
-    }
-
     /// What there is to tell at the end of the session.
     pub fn notice(&mut self, end: Result<(), End>) -> Notice {
         let reason = match end {

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use delivery::transcript::{ErrorClass, Transcript};
+use delivery::transcript::{ErrorClass, Speaker, Transcript};
 use dsn::Status;
 use smtp_protocol::Reply;
 use tokio::net::TcpStream;
@@ -243,15 +243,14 @@ impl Session {
     /// Queues a reply. With soft_bounce nothing is permanent.
     pub fn reply(&mut self, reply: Reply) {
         let reply = if self.worker.settings.soft_bounce && reply.code() >= 500 { softened(&reply) } else { reply };
-        let mut text = Vec::new();
-        reply.write(&mut text);
-        self.note_reply(&text);
+        let text = self.connection.queue(&reply);
+        self.transcript.say(Speaker::Us, text.trim_ascii_end());
         if self.debug {
+            let text = text.to_vec();
             for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 self.log_dialogue('>', line.strip_suffix(b"\r").unwrap_or(line));
             }
         }
-        self.connection.queue(&reply);
     }
 
     fn log_dialogue(&self, direction: char, line: &[u8]) {

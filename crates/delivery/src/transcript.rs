@@ -80,9 +80,9 @@ pub enum Speaker {
 pub struct Transcript {
     wanted: ErrorClasses,
     happened: ErrorClasses,
-    /// Lines with their label, each with its end.
-    head: String,
-    tail: String,
+    /// Lines with their label, each with its end, as they were said: most transcripts are never shown.
+    head: Vec<u8>,
+    tail: Vec<u8>,
     /// Lines between the two that are gone.
     left_out: usize,
 }
@@ -100,10 +100,9 @@ impl Transcript {
         }
         for line in text.split(|byte| *byte == b'\n') {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let more: &[u8] = if line.len() > LONGEST { b"..." } else { b"" };
             // told: see LONGEST.
-            let shown = text::printable_ascii(line.get(..LONGEST).unwrap_or(line));
-            let more = if line.len() > LONGEST { "..." } else { "" };
-            self.keep(&format!("{}{shown}{more}\n", label(speaker)));
+            self.keep([label(speaker), line.get(..LONGEST).unwrap_or(line), more, b"\n"]);
         }
     }
 
@@ -127,39 +126,43 @@ impl Transcript {
         self.happened
     }
 
-    fn keep(&mut self, line: &str) {
-        if self.tail.is_empty() && self.left_out == 0 && self.head.len() + line.len() <= HEAD {
-            self.head.push_str(line);
-            return;
-        }
-        self.tail.push_str(line);
+    /// Keeps a line, in its parts.
+    fn keep(&mut self, line: [&[u8]; 4]) {
+        let length: usize = line.iter().map(|part| part.len()).sum();
+        let is_head = self.tail.is_empty() && self.left_out == 0 && self.head.len() + length <= HEAD;
+        let kept = if is_head { &mut self.head } else { &mut self.tail };
+        line.iter().for_each(|part| kept.extend_from_slice(part));
         // Twice as much may gather, or every line would move the others.
         if self.tail.len() > 2 * TAIL {
             let least = self.tail.len() - TAIL;
-            let cut =
-                self.tail.get(least..).and_then(|rest| rest.find('\n')).map_or(self.tail.len(), |at| least + at + 1);
-            let gone: String = self.tail.drain(..cut).collect();
-            self.left_out += gone.matches('\n').count();
+            let end = self.tail[least..].iter().position(|byte| *byte == b'\n');
+            let gone = self.tail.drain(..end.map_or(self.tail.len(), |at| least + at + 1));
+            self.left_out += gone.filter(|byte| *byte == b'\n').count();
         }
     }
 }
 
-fn label(speaker: Speaker) -> &'static str {
+fn label(speaker: Speaker) -> &'static [u8] {
     match speaker {
-        Speaker::Us => " Out: ",
-        Speaker::Them => " In:  ",
+        Speaker::Us => b" Out: ",
+        Speaker::Them => b" In:  ",
     }
 }
 
 /// The lines of a message.
 impl fmt::Display for Transcript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.head.lines().try_for_each(|line| write_folded(f, line))?;
+        write_lines(f, &self.head)?;
         if self.left_out > 0 {
             writeln!(f, "{INDENT}[{} lines left out]", self.left_out)?;
         }
-        self.tail.lines().try_for_each(|line| write_folded(f, line))
+        write_lines(f, &self.tail)
     }
+}
+
+fn write_lines(f: &mut fmt::Formatter<'_>, lines: &[u8]) -> fmt::Result {
+    let mut lines = lines.split_inclusive(|byte| *byte == b'\n');
+    lines.try_for_each(|line| write_folded(f, &text::printable_ascii(line.strip_suffix(b"\n").unwrap_or(line))))
 }
 
 /// A line, in as many as it needs. It is ASCII.
