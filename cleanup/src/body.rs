@@ -2,7 +2,7 @@
 
 use ipc::cleanup::{flags, status};
 use message::header::{Field, Kind, is_continuation, name_length};
-use message::seven_bit::Unreadable;
+use message::mime::TooDeep;
 
 use crate::checks::{Class, Fate};
 use crate::incoming::Incoming;
@@ -67,7 +67,7 @@ impl Incoming<'_> {
     }
 
     /// mime_nesting_limit: checks that look at parts see every part, or the message is refused.
-    pub(crate) fn entered(&mut self, entered: Result<(), Unreadable>) {
+    pub(crate) fn entered(&mut self, entered: Result<(), TooDeep>) {
         let tables = &self.worker.tables;
         let checks =
             [&tables.header_checks, &tables.mime_header_checks, &tables.nested_header_checks, &tables.body_checks];

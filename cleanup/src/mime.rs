@@ -1,8 +1,7 @@
 //! MIME structure, as much as checks and the transfer encoding need: where the headers of parts begin and end.
 
 use message::header::Field;
-use message::mime::{BoundaryLine, ContentType, boundary_line};
-use message::seven_bit::Unreadable;
+use message::mime::{BoundaryLine, ContentType, Multiparts, TooDeep};
 
 use crate::gathered::Gathered;
 
@@ -26,7 +25,8 @@ pub struct Structure {
     pub in_attached_header: bool,
     /// The field that is being read, of a part's header.
     pub part_field: Gathered,
-    boundaries: Vec<Vec<u8>>,
+    open: Multiparts,
+    /// The type of what follows the header that is being read.
     kind: Option<ContentType>,
     /// The Content-Type field as it stands in the message.
     kind_field: Vec<u8>,
@@ -41,7 +41,7 @@ impl Structure {
 
     /// Whether body lines are looked at.
     pub fn is_followed(&self) -> bool {
-        self.in_part_header || !self.boundaries.is_empty()
+        self.in_part_header || !self.open.is_empty()
     }
 
     /// A Content-Type field of the header that is being read.
@@ -56,7 +56,7 @@ impl Structure {
     ///
     /// # Errors
     /// What follows is nested deeper than `limit` allows (mime_nesting_limit), and is not followed.
-    pub fn end_header(&mut self, limit: usize) -> Result<(), Unreadable> {
+    pub fn end_header(&mut self, limit: usize) -> Result<(), TooDeep> {
         self.enter(limit)
     }
 
@@ -64,7 +64,7 @@ impl Structure {
     ///
     /// # Errors
     /// As [`end_header`](Self::end_header).
-    pub fn end_part_header(&mut self, limit: usize) -> Result<(), Unreadable> {
+    pub fn end_part_header(&mut self, limit: usize) -> Result<(), TooDeep> {
         self.in_part_header = false;
         self.in_attached_header = false;
         self.enter(limit)
@@ -77,40 +77,20 @@ impl Structure {
 
     /// Looks at a line of the body.
     pub fn boundary(&mut self, line: &[u8]) -> Seen {
-        if !line.starts_with(b"--") {
-            return Seen::Nothing;
-        }
-        for level in (0..self.boundaries.len()).rev() {
-            let Some(found) = boundary_line(line, &self.boundaries[level]) else { continue };
-            self.kind = None;
-            self.in_attached_header = false;
-            if matches!(found, BoundaryLine::Closes) {
-                // told: nobody; the parts within this one have ended with it.
-                self.boundaries.truncate(level);
-                self.in_part_header = false;
-            } else {
-                // told: as above.
-                self.boundaries.truncate(level + 1);
-                self.in_part_header = true;
-            }
-            return Seen::Boundary;
-        }
-        Seen::Nothing
+        let Some((found, kind)) = self.open.line(line) else { return Seen::Nothing };
+        self.in_part_header = found == BoundaryLine::Opens;
+        self.in_attached_header = false;
+        self.kind = self.in_part_header.then_some(kind);
+        Seen::Boundary
     }
 
-    fn enter(&mut self, limit: usize) -> Result<(), Unreadable> {
+    fn enter(&mut self, limit: usize) -> Result<(), TooDeep> {
         let Some(kind) = self.kind.take() else { return Ok(()) };
         if kind.is_message() {
             self.in_part_header = true;
             self.in_attached_header = true;
-        } else if kind.is_multipart()
-            && let Some(boundary) = kind.boundary
-        {
-            if self.boundaries.len() >= limit {
-                return Err(Unreadable::TooDeep);
-            }
-            self.boundaries.push(boundary);
+            return Ok(());
         }
-        Ok(())
+        self.open.enter(kind, limit)
     }
 }

@@ -3,10 +3,8 @@
 //! A header field with its continuation lines is one key, the line that ends the header is an empty one.
 
 use message::header::{Field, Kind, is_continuation, name_length};
-use message::mime::{BoundaryLine, ContentType, boundary_line};
+use message::mime::{BoundaryLine, ContentType, Multiparts, TooDeep};
 
-/// Multiparts within each other: the default of mime_nesting_limit, and the two beyond it that it means. told: the caller.
-const MAX_LEVELS: usize = 102;
 /// Longest header field, bytes. told: the caller.
 const MAX_FIELD: usize = 1 << 20;
 
@@ -29,14 +27,16 @@ pub(crate) struct Reader {
     is_first: bool,
     field: Vec<u8>,
     kind: Option<ContentType>,
-    boundaries: Vec<Vec<u8>>,
+    open: Multiparts,
+    /// Multiparts within each other.
+    limit: usize,
 }
 
 impl Reader {
-    /// Before the first line.
-    pub(crate) fn new(wanted: Wanted) -> Self {
-        let (field, kind, boundaries) = (Vec::new(), None, Vec::new());
-        Self { wanted, is_header: true, is_first: true, field, kind, boundaries }
+    /// Before the first line; `limit` multiparts may stand within each other (mime_nesting_limit).
+    pub(crate) fn new(wanted: Wanted, limit: usize) -> Self {
+        let (field, kind, open) = (Vec::new(), None, Multiparts::default());
+        Self { wanted, is_header: true, is_first: true, field, kind, open, limit }
     }
 
     /// The next line; gives the keys that are complete with it.
@@ -57,7 +57,7 @@ impl Reader {
                 self.field = line.to_vec();
                 return Ok(keys);
             }
-            if self.ends_header(line)? {
+            if self.ends_header(line).map_err(|error| error.to_string())? {
                 keys.extend(self.wanted.body.then(Vec::new));
             }
             if line.is_empty() {
@@ -80,33 +80,23 @@ impl Reader {
     }
 
     /// What follows the header; whether an empty line is read between them, be it there or not.
-    fn ends_header(&mut self, line: &[u8]) -> Result<bool, String> {
+    fn ends_header(&mut self, line: &[u8]) -> Result<bool, TooDeep> {
         let was_first = std::mem::replace(&mut self.is_first, false);
         self.is_header = false;
         let kind = self.kind.take().filter(|_| self.wanted.parts).unwrap_or_default();
         if kind.is_message() {
             self.is_header = true;
-        } else if kind.is_multipart()
-            && let Some(boundary) = kind.boundary
-        {
-            if self.boundaries.len() >= MAX_LEVELS {
-                return Err("MIME nesting exceeds safety limit".to_owned());
-            }
-            self.boundaries.push(boundary);
+        } else {
+            self.open.enter(kind, self.limit)?;
         }
         Ok(was_first || line.is_empty())
     }
 
     /// A boundary begins a part, or ends the last one.
     fn boundary(&mut self, line: &[u8]) {
-        let found = (0..self.boundaries.len())
-            .rev()
-            .find_map(|level| Some((level, boundary_line(line, &self.boundaries[level])?)));
-        if let Some((level, found)) = found {
-            let opens = found == BoundaryLine::Opens;
-            // told: nobody; the parts within this one have ended with it.
-            self.boundaries.truncate(level + usize::from(opens));
-            (self.is_header, self.kind) = (opens, None);
+        if let Some((found, kind)) = self.open.line(line) {
+            self.is_header = found == BoundaryLine::Opens;
+            self.kind = self.is_header.then_some(kind);
         }
     }
 }
@@ -118,7 +108,7 @@ mod tests {
     /// A word for each key: `H` and `B` ask for headers and the body, `M` for parts.
     fn keys(letters: &str, message: &str) -> Vec<String> {
         let has = |letter| letters.contains(letter);
-        let mut reader = Reader::new(Wanted { headers: has('H'), body: has('B'), parts: has('M') });
+        let mut reader = Reader::new(Wanted { headers: has('H'), body: has('B'), parts: has('M') }, 102);
         let mut keys: Vec<Vec<u8>> =
             message.lines().flat_map(|line| reader.line(line.as_bytes()).expect("not too deep")).collect();
         keys.extend(reader.end());
@@ -143,5 +133,8 @@ mod tests {
         assert_eq!(keys("HB", "A: b\nnot: a header\n x\nno header\n"), ["A: b", "not: a header\n x", "", "no header"]);
         assert_eq!(keys("HB", "\n\nbody\n"), ["", "", "body"]);
         assert_eq!(keys("HB", "A: b"), ["A: b"]);
+        let kind = "Content-Type: multipart/digest; boundary=bb";
+        let digest = format!("{kind}\n\n--bb\n\nN: m\n\nnested\n--bb\nContent-Type: text/plain\n\nX: y\n--bb--\n");
+        assert_eq!(keys("HM", &digest), [kind, "N: m", "Content-Type: text/plain"]);
     }
 }

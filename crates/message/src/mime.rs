@@ -1,5 +1,7 @@
 //! As much of MIME (RFC 2045, 2046) as a relay must know: the content type, the transfer encoding, boundaries.
 
+use std::fmt;
+
 /// A transfer encoding (RFC 2045 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -87,7 +89,7 @@ impl ContentType {
     }
 
     /// The type of a part whose header names none (RFC 2046 5.1).
-    pub fn of_part(is_in_digest: bool) -> Self {
+    fn of_part(is_in_digest: bool) -> Self {
         match is_in_digest {
             true => ContentType { kind: b"message".to_vec(), subtype: b"rfc822".to_vec(), boundary: None },
             false => ContentType::default(),
@@ -116,6 +118,62 @@ pub enum BoundaryLine {
 pub fn boundary_line(line: &[u8], boundary: &[u8]) -> Option<BoundaryLine> {
     let rest = line.strip_prefix(b"--")?.strip_prefix(boundary)?;
     Some(if rest.starts_with(b"--") { BoundaryLine::Closes } else { BoundaryLine::Opens })
+}
+
+/// The multiparts that are open at a place of a message, the outermost first.
+#[derive(Clone, Debug, Default)]
+pub struct Multiparts(Vec<Multipart>);
+
+#[derive(Clone, Debug)]
+struct Multipart {
+    boundary: Vec<u8>,
+    is_digest: bool,
+}
+
+/// Multiparts stand within each other deeper than a limit allows (mime_nesting_limit).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooDeep;
+
+impl fmt::Display for TooDeep {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("MIME nesting exceeds safety limit")
+    }
+}
+
+impl std::error::Error for TooDeep {}
+
+impl Multiparts {
+    /// Whether none is open.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A header with this type has ended: if it is that of a multipart, its parts follow.
+    ///
+    /// # Errors
+    /// As many as `limit` are open; this one is not followed.
+    pub fn enter(&mut self, kind: ContentType, limit: usize) -> Result<(), TooDeep> {
+        let is_digest = kind.subtype == b"digest";
+        let Some(boundary) = kind.boundary.filter(|_| kind.kind == b"multipart") else { return Ok(()) };
+        if self.0.len() >= limit {
+            return Err(TooDeep);
+        }
+        self.0.push(Multipart { boundary, is_digest });
+        Ok(())
+    }
+
+    /// What a line of a body is if it is a boundary of an open multipart, the innermost first, and the type that a part which
+    /// begins there has without a word of its own. The multiparts within it end there.
+    pub fn line(&mut self, line: &[u8]) -> Option<(BoundaryLine, ContentType)> {
+        if !line.starts_with(b"--") {
+            return None;
+        }
+        let of = |part: &Multipart| Some((boundary_line(line, &part.boundary)?, part.is_digest));
+        let (at, (found, is_digest)) = self.0.iter().enumerate().rev().find_map(|(at, part)| Some((at, of(part)?)))?;
+        // told: nobody; the parts within this one have ended with it.
+        self.0.truncate(at + usize::from(found == BoundaryLine::Opens));
+        Some((found, ContentType::of_part(is_digest)))
+    }
 }
 
 /// Whether the bytes need 8BITMIME.
@@ -264,6 +322,21 @@ mod tests {
             assert!(parsed.is_multipart());
             assert_eq!(parsed.boundary.as_deref(), boundary.map(str::as_bytes), "{value}");
         }
+    }
+
+    #[test]
+    fn a_boundary_ends_what_stands_within_its_multipart_and_begins_a_part_of_the_default_type() {
+        let mut open = Multiparts::default();
+        open.enter(ContentType::parse(b"multipart/digest; boundary=a"), 2).unwrap();
+        open.enter(ContentType::parse(b"multipart/mixed; boundary=b"), 2).unwrap();
+        assert_eq!(open.enter(ContentType::parse(b"multipart/mixed; boundary=c"), 2), Err(TooDeep));
+        assert_eq!(open.enter(ContentType::parse(b"text/plain; boundary=d"), 2), Ok(()));
+        assert_eq!(open.line(b"--b"), Some((BoundaryLine::Opens, ContentType::default())));
+        let (found, kind) = open.line(b"--a").unwrap();
+        assert!(found == BoundaryLine::Opens && kind.is_message());
+        assert_eq!(open.line(b"--b"), None);
+        assert_eq!(open.line(b"--a--").map(|(found, _)| found), Some(BoundaryLine::Closes));
+        assert!(open.is_empty());
     }
 
     #[test]

@@ -10,7 +10,7 @@
 use std::fmt;
 
 use crate::header;
-use crate::mime::{BoundaryLine, ContentType, Encoding, boundary_line};
+use crate::mime::{BoundaryLine, ContentType, Encoding, Multiparts, TooDeep};
 
 /// The longest Content-Type field that is understood, in bytes: more than the default header_size_limit lets in. told: the
 /// caller ([`Unreadable::LongField`]). A longer Content-Transfer-Encoding is decided by its first word.
@@ -33,10 +33,16 @@ pub enum Unreadable {
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Unreadable::TooDeep => "MIME nesting exceeds safety limit",
-            Unreadable::LongField => "MIME header length exceeds safety limit",
-        })
+        match self {
+            Unreadable::TooDeep => TooDeep.fmt(out),
+            Unreadable::LongField => out.write_str("MIME header length exceeds safety limit"),
+        }
+    }
+}
+
+impl From<TooDeep> for Unreadable {
+    fn from(_: TooDeep) -> Self {
+        Self::TooDeep
     }
 }
 
@@ -46,8 +52,7 @@ impl std::error::Error for Unreadable {}
 #[derive(Debug)]
 pub struct Converter {
     place: Place,
-    /// Multiparts that are open, the outermost first.
-    levels: Vec<Level>,
+    open: Multiparts,
     /// So many of them are followed.
     limit: usize,
     /// The piece that comes begins a line.
@@ -63,14 +68,7 @@ enum Place {
     /// A body that becomes quoted-printable.
     Quoted,
     /// The rest of a boundary line, before a part's header or what follows the last part.
-    Boundary(BoundaryLine, bool),
-}
-
-#[derive(Debug)]
-struct Level {
-    boundary: Vec<u8>,
-    /// Its parts are messages where they do not say otherwise (RFC 2046 5.1.5).
-    is_digest: bool,
+    Boundary(BoundaryLine, ContentType),
 }
 
 /// A header that is being read.
@@ -100,7 +98,7 @@ impl Converter {
     /// Before the first line of a message; `limit` multiparts may stand within each other (mime_nesting_limit).
     pub fn new(limit: usize) -> Self {
         let place = Place::Header(Header::new(ContentType::default()));
-        Self { place, levels: Vec::new(), limit, starts: true, quoting: Quoting::default() }
+        Self { place, open: Multiparts::default(), limit, starts: true, quoting: Quoting::default() }
     }
 
     /// The next piece of the message.
@@ -151,42 +149,26 @@ impl Converter {
             self.place = Place::Quoted;
         } else if kind.is_message() {
             self.place = Place::Header(Header::new(ContentType::default()));
-        } else if let Some(boundary) = kind.boundary.filter(|_| kind.kind == b"multipart") {
-            self.levels.push(Level { boundary, is_digest: kind.subtype == b"digest" });
-            if self.levels.len() > self.limit {
-                return Err(Unreadable::TooDeep);
-            }
+        } else {
+            self.open.enter(kind, self.limit)?;
         }
         Ok(())
     }
 
     fn body(&mut self, data: &[u8], ends: bool, starts: bool, emit: &mut impl Emit) {
-        if starts && let Some(found) = self.boundary(data) {
-            self.place = found;
+        if starts && let Some((line, kind)) = self.open.line(data) {
+            self.place = Place::Boundary(line, kind);
         }
         match self.place {
             Place::Quoted => self.quoting.text(data, ends, emit),
             _ => emit(data, ends),
         }
-        if ends && let Place::Boundary(line, is_digest) = self.place {
+        if ends && let Place::Boundary(line, kind) = &mut self.place {
             self.place = match line {
-                BoundaryLine::Opens => Place::Header(Header::new(ContentType::of_part(is_digest))),
+                BoundaryLine::Opens => Place::Header(Header::new(std::mem::take(kind))),
                 BoundaryLine::Closes => Place::Plain,
             };
         }
-    }
-
-    /// What a line is if it is a boundary of an open multipart, the innermost first; the multiparts within it end there.
-    fn boundary(&mut self, line: &[u8]) -> Option<Place> {
-        if !line.starts_with(b"--") {
-            return None;
-        }
-        let of = |level: &Level| boundary_line(line, &level.boundary);
-        let (at, found) = self.levels.iter().enumerate().rev().find_map(|(at, level)| Some((at, of(level)?)))?;
-        let is_digest = self.levels[at].is_digest;
-        // told: nobody; the parts within this one have ended with it.
-        self.levels.truncate(if found == BoundaryLine::Closes { at } else { at + 1 });
-        Some(Place::Boundary(found, is_digest))
     }
 }
 

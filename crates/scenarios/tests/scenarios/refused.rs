@@ -184,3 +184,20 @@ fn message_size_limit_is_about_the_queue_file() {
         mail.wait_log(&["queue file size limit exceeded"]);
     });
 }
+
+#[test]
+fn a_part_of_a_digest_that_does_not_say_otherwise_is_a_message_whose_header_is_checked() {
+    scenario(|| {
+        let mail = Setup::new().set("nested_header_checks", "regexp:{{/^N: forbidden/ REJECT}}").start();
+        let mut client = Client::greet(mail.v6()).expect("connected");
+        let digest = |kind: &str| {
+            format!(
+                "Subject: x\nContent-Type: multipart/digest; boundary=b\n\n--b\n{kind}\nN: forbidden\n\nbody\n--b--\n"
+            )
+        };
+        let reply = client.send("carol@mail.test", &["alice@mail.test"], &digest("")).expect("reply");
+        assert_eq!(reply.last(), "550 5.7.1 message content rejected");
+        let reply = client.send("carol@mail.test", &["alice@mail.test"], &digest("Content-Type: text/plain\n"));
+        assert_eq!(reply.expect("reply").code, 250);
+    });
+}
