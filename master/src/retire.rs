@@ -44,7 +44,13 @@ impl Supervisor {
         service.listeners = now;
         self.serve_last(id);
         if let Some(service) = self.services.get_mut(&id).filter(|_| !later.is_empty()) {
-            later.iter().for_each(refuse_nothing_take_nothing);
+            if let Err(error) = later.iter().map(drop_new_handshakes).fold(Ok(()), Result::and) {
+                let (name, error) = (&service.entry.name, net::reason(&error));
+                logging::warning!(
+                    "service {name}: a client may be lost that connects while an old socket is closed: \
+                     no filter for it: {error}"
+                );
+            }
             service.listeners = later;
             self.timers.after(HANDSHAKE, Event::Close(id));
         }
@@ -106,8 +112,11 @@ fn has_client(listener: &Listener) -> bool {
 
 /// From now on the kernel passes over the first packet of a connection to this socket, as if the network had lost it: the
 /// client sends it again, and then the other socket is the only one. What has begun before goes on.
+///
+/// # Errors
+/// EPERM: on newer kernels (6.18 is one) a filter of a TCP socket takes CAP_NET_ADMIN.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn refuse_nothing_take_nothing(listener: &Listener) {
+fn drop_new_handshakes(listener: &Listener) -> std::io::Result<()> {
     use socket2::{SockFilter, SockRef};
     // Load the flags of the TCP header; with SYN among them: nothing of the packet, else all of it.
     const LOAD_BYTE: u16 = 0x30;
@@ -119,14 +128,14 @@ fn refuse_nothing_take_nothing(listener: &Listener) {
         SockFilter::new(RETURN, 0, 0, 0),
         SockFilter::new(RETURN, 0, 0, u32::MAX),
     ];
-    if let Err(error) = SockRef::from(&listener.socket).attach_filter(&program) {
-        logging::warning!("socket {} is closed without care: {}", listener.place, net::reason(&error));
-    }
+    SockRef::from(&listener.socket).attach_filter(&program)
 }
 
 /// Without such a filter a client can come between the last look into the queue and the end of the socket.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn refuse_nothing_take_nothing(_listener: &Listener) {}
+fn drop_new_handshakes(_listener: &Listener) -> std::io::Result<()> {
+    Ok(())
+}
 
 #[cfg(test)]
 mod tests {
@@ -154,7 +163,12 @@ mod tests {
         let address = socket.local_addr().unwrap();
         let listener = Listener { place: Place::Inet(address), socket: socket.try_clone().unwrap().into() };
         let _early = TcpStream::connect(address).unwrap();
-        refuse_nothing_take_nothing(&listener);
+        match drop_new_handshakes(&listener) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return eprintln!("left out: this kernel gives such a filter to CAP_NET_ADMIN alone");
+            }
+            result => result.unwrap(),
+        }
         let late = TcpStream::connect_timeout(&address, Duration::from_millis(100));
         assert_eq!(late.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
         socket.accept().unwrap();

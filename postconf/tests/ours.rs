@@ -116,8 +116,9 @@ fn a_misspelt_parameter_gets_a_suggestion_on_a_terminal_only() {
     let warning = "postconf: warning: c/main.cf: unused parameter: smtpd_tls_sercurity_level=may";
     assert_eq!(folder.stderr(&["-n"]), format!("{warning}\n"));
     assert_eq!(folder.stderr(&["-nq"]), "");
-    let line = format!("{} -c c -n", env!("CARGO_BIN_EXE_postconf"));
-    let output = Command::new("script").args(["-qec", &line, "/dev/null"]).current_dir(&folder.0).output().unwrap();
+    let mut script = Command::new("script");
+    script.args(["-qec", "\"$POSTCONF\" -c c -n", "/dev/null"]).env("POSTCONF", env!("CARGO_BIN_EXE_postconf"));
+    let output = script.current_dir(&folder.0).output().unwrap();
     let shown = String::from_utf8_lossy(&output.stdout).replace('\r', "");
     assert!(shown.contains(&format!("{warning} (did you mean smtpd_tls_security_level?)\n")), "{shown}");
 }
@@ -125,22 +126,23 @@ fn a_misspelt_parameter_gets_a_suggestion_on_a_terminal_only() {
 /// Runs a shell script in a file system of 32 KB that is its own; false when this machine gives no such thing.
 fn in_small_file_system(folder: &Folder, script: &str) -> Option<Output> {
     let mount = "mount -t tmpfs -o size=32k none c && ";
-    let run =
-        |text: &str| Command::new("unshare").args(["-rm", "sh", "-ec", text]).current_dir(&folder.0).output().unwrap();
+    let run = |text: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-ec", text]).env("POSTCONF", env!("CARGO_BIN_EXE_postconf"));
+        command.current_dir(&folder.0).output().unwrap()
+    };
     run(&format!("{mount} true")).status.success().then(|| run(&format!("{mount} {script}")))
 }
 
 #[test]
 fn a_full_disk_leaves_the_file_as_it_was() {
     let folder = Folder::new("full", "", MASTER);
-    let script = format!(
+    let script =
         "printf 'a = b\\n# c\\n' >c/main.cf; cp c/main.cf before; chmod 640 c/main.cf; cat /dev/zero >c/filler 2>/dev/null || :
-         {} -c c relayhost=x 2>err && exit 1
+         \"$POSTCONF\" -c c relayhost=x 2>err && exit 1
          cmp c/main.cf before; test ! -e c/main.cf.tmp; rm c/filler
-         {0} -c c relayhost=x; cat c/main.cf; stat -c %a c/main.cf",
-        env!("CARGO_BIN_EXE_postconf")
-    );
-    let Some(output) = in_small_file_system(&folder, &script) else {
+         \"$POSTCONF\" -c c relayhost=x; cat c/main.cf; stat -c %a c/main.cf";
+    let Some(output) = in_small_file_system(&folder, script) else {
         eprintln!("skipped: no mount namespaces for this user");
         return;
     };

@@ -22,6 +22,9 @@ use testing::programs::{ORACLE, OURS, SCENARIOS_ON};
 /// Names the installation that scenarios about one look at.
 const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 
+/// Scenarios that run at the same time: most of the time they wait for a mail system that waits.
+const SCENARIOS_A_CORE: usize = 3;
+
 /// What tests call beside the mail system.
 pub const TOOLS: [Tool; 6] = [
     Tool::Program { name: "strace", package: "strace" },
@@ -97,6 +100,13 @@ impl Suite<'_> {
         runner::run(selection, self.filter, &[environment, &[scratch]].concat())
     }
 
+    /// Runs the scenarios.
+    fn run_scenarios(&self, environment: &[(&str, OsString)]) -> Outcome<Vec<String>> {
+        let threads: OsString = (cores() * SCENARIOS_A_CORE).to_string().into();
+        let threads = ["NEXTEST_TEST_THREADS", "RUST_TEST_THREADS"].map(|name| (name, threads.clone()));
+        self.run(&["--package", "scenarios"], &[environment, &threads].concat())
+    }
+
     fn on_ours(&self, reference: Option<&Unpacked>) -> Outcome<Vec<String>> {
         let programs = self.build_programs()?;
         let mut environment = vec![(SCENARIOS_ON, "ours".into()), (OURS, programs.clone().into_os_string())];
@@ -108,11 +118,11 @@ impl Suite<'_> {
         if let Some(reference) = reference {
             environment.push((ORACLE, reference.root.clone().into_os_string()));
         }
-        self.run(&["--package", "scenarios"], &environment)
+        self.run_scenarios(&environment)
     }
 
     fn on_oracle(&self, oracle: &Unpacked) -> Outcome<Vec<String>> {
-        self.run(&["--package", "scenarios"], &self.of_oracle(oracle)?)
+        self.run_scenarios(&self.of_oracle(oracle)?)
     }
 
     fn of_oracle(&self, oracle: &Unpacked) -> Outcome<Vec<(&'static str, OsString)>> {
@@ -133,4 +143,8 @@ impl Suite<'_> {
         self.scratch.end(outcome.is_err());
         outcome
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -43,7 +43,14 @@ pub struct Outcomes(BTreeMap<String, Vec<(String, Outcome)>>);
 
 impl Outcomes {
     pub fn add(&mut self, restrictions: &str, found: Vec<(String, Outcome)>) {
-        self.0.insert(restrictions.to_owned(), found);
+        self.0.entry(restrictions.to_owned()).or_default().extend(found);
+    }
+
+    /// Brings all in the order in which the names were asked about.
+    pub fn sort_by(&mut self, names: &[String]) {
+        for found in self.0.values_mut() {
+            found.sort_by_key(|(name, _)| names.iter().position(|other| other == name));
+        }
     }
 
     /// What was recorded.

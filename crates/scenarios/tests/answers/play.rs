@@ -3,6 +3,8 @@
 use crate::outcomes::{Outcome, Outcomes};
 use crate::session::{SILENCE, dialog};
 use crate::world::{Description, Server};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use testing::World;
 use testing::wait::{PATIENCE, until_true};
@@ -25,28 +27,27 @@ pub fn all(subject: &str) -> Option<Outcomes> {
             outcomes.add(&server.restrictions, found);
         }
     });
+    outcomes.sort_by(&names);
     Some(outcomes)
 }
 
 fn one_server(subject: &str, server: &Server, names: &[String], log: &Path) -> Vec<(String, Outcome)> {
-    let mut seen = 0;
+    let mut log = Follower::new(log, &server.log_name);
     let one = |name: &String| {
         let reply = session(subject, server.port, name);
         // The end of a session is the last that is logged of it.
         let mut lines = Vec::new();
         let complete = until_true(PATIENCE, || {
-            lines = messages(log, &server.log_name);
-            lines[seen..].iter().any(|line| line.starts_with("disconnect from"))
+            lines.extend(log.more());
+            lines.iter().any(|line: &String| line.starts_with("disconnect from"))
         });
         assert!(complete, "{}: the end of the session about {name} is not logged: {reply}", server.restrictions);
         // What is said once by each process depends on how many there were.
-        let counts = |line: &&String| line.starts_with("warning: ") && !line.contains("will be removed from Postfix");
-        let warnings = lines[seen..].iter().filter(counts).cloned();
-        let outcome = Outcome::new(name, std::iter::once(reply).chain(warnings));
-        seen = lines.len();
-        (name.clone(), outcome)
+        let counts = |line: &String| line.starts_with("warning: ") && !line.contains("will be removed from Postfix");
+        let warnings = lines.into_iter().filter(counts);
+        (name.clone(), Outcome::new(name, std::iter::once(reply).chain(warnings)))
     };
-    names.iter().map(one).collect()
+    server.share_of(names).map(one).collect()
 }
 
 /// The first refusal of a session, or the reply to RCPT.
@@ -68,10 +69,27 @@ fn session(subject: &str, port: u16, name: &str) -> String {
     reply.clone()
 }
 
-/// What a server has logged so far, without time, name and process.
-fn messages(log: &Path, name: &str) -> Vec<String> {
-    let text = String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()).into_owned();
-    let mark = format!(" {name}/smtpd[");
-    let message = |line: &str| Some(line.split_once(&mark)?.1.split_once("]: ")?.1.to_owned());
-    text.lines().filter_map(message).collect()
+/// Reads what one server logs, without time, name and process.
+struct Follower {
+    log: File,
+    mark: String,
+    /// A line whose end is not there yet.
+    rest: Vec<u8>,
+}
+
+impl Follower {
+    fn new(log: &Path, name: &str) -> Follower {
+        let file = File::open(log).unwrap_or_else(|e| panic!("{}: {e}", log.display()));
+        Follower { log: file, mark: format!(" {name}/smtpd["), rest: Vec::new() }
+    }
+
+    /// What is new since the last time.
+    fn more(&mut self) -> Vec<String> {
+        self.log.read_to_end(&mut self.rest).unwrap_or_else(|e| panic!("the log: {e}"));
+        let complete = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let rest = self.rest.split_off(complete);
+        let text = std::mem::replace(&mut self.rest, rest);
+        let message = |line: &str| Some(line.split_once(&self.mark)?.1.split_once("]: ")?.1.to_owned());
+        String::from_utf8_lossy(&text).lines().filter_map(message).collect()
+    }
 }

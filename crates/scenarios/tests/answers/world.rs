@@ -10,18 +10,31 @@ use toml::{Table, Value};
 /// `world.toml`.
 pub struct Description(Table);
 
-/// Ports of the servers, one for each list of restrictions.
+/// Ports of the servers.
 const FIRST_PORT: u16 = 3000;
+/// Servers for each list of restrictions: most of the time goes in waiting for a name server that is silent.
+const SHARES: u16 = 6;
 
-/// One list of restrictions, and the server that has it.
+/// One of the servers that have a list of restrictions.
 #[derive(Clone, Debug)]
 pub struct Server {
     /// As `world.toml` has it.
     pub restrictions: String,
+    /// The name of the setting that has the list.
+    setting: String,
+    /// Which part of the names it is asked about.
+    share: u16,
     /// Where it listens.
     pub port: u16,
     /// The name of its log lines.
     pub log_name: String,
+}
+
+impl Server {
+    /// What it is asked about.
+    pub fn share_of<'a>(&self, names: &'a [String]) -> impl Iterator<Item = &'a String> {
+        names.iter().skip(usize::from(self.share)).step_by(usize::from(SHARES))
+    }
 }
 
 impl Description {
@@ -44,12 +57,14 @@ impl Description {
     /// The servers for one subject.
     pub fn servers(&self, subject: &str) -> Vec<Server> {
         let lists = self.list(&["restrictions", subject]).into_iter().zip(0..);
-        let server = |(restrictions, number): (String, u16)| Server {
-            restrictions,
-            port: FIRST_PORT + number,
-            log_name: format!("r{number}"),
+        let server = |restrictions: &str, number: u16, share: u16| Server {
+            restrictions: restrictions.to_owned(),
+            setting: format!("r{number}"),
+            share,
+            port: FIRST_PORT + number * SHARES + share,
+            log_name: format!("r{number}s{share}"),
         };
-        lists.map(server).collect()
+        lists.flat_map(|(list, number)| (0..SHARES).map(move |share| server(&list, number, share))).collect()
     }
 
     /// What is asked about: for a client its address; for the others the domains of the zone, and more.
@@ -97,15 +112,15 @@ impl Description {
             let (name, value) = setting.split_once('=').unwrap_or_else(|| panic!("world.toml: {setting}"));
             setup = setup.set(name.trim(), value.trim());
         }
-        for Server { restrictions, port, log_name } in servers {
+        for Server { restrictions, setting, port, log_name, .. } in servers {
             let (more, list) = match restrictions.strip_prefix("networks: ") {
                 Some(list) => (" -o permit_mx_backup_networks=192.0.2.79", list),
                 None => ("", restrictions.as_str()),
             };
             let line = format!(
-                "{port} inet n - n - - smtpd -o syslog_name={log_name} -o smtpd_recipient_restrictions=${log_name}{more}"
+                "{port} inet n - n - - smtpd -o syslog_name={log_name} -o smtpd_recipient_restrictions=${setting}{more}"
             );
-            setup = setup.set(log_name, list.replace("$TABLE", "$config_directory/table")).service(&line);
+            setup = setup.set(setting, list.replace("$TABLE", "$config_directory/table")).service(&line);
         }
         let mut mail = setup.build();
         let table = self.0.get("table").and_then(Value::as_str).unwrap_or_else(|| panic!("world.toml: no table"));
