@@ -94,7 +94,7 @@ pub fn prepare(version: Version) -> Outcome<Unpacked> {
         return Err(Failure("the oracle needs root: C Postfix's master serves nobody else".to_string()));
     }
     accounts::ensure()?;
-    let folder = folder(version);
+    let folder = folder(version)?;
     let (root, done) = (folder.join("root"), folder.join("done"));
     if let Ok(release) = fs::read_to_string(&done) {
         return Ok(Unpacked { root, version, release });
@@ -116,12 +116,15 @@ pub fn prepare(version: Version) -> Outcome<Unpacked> {
     Ok(Unpacked { root, version, release })
 }
 
-/// Below `target/`, or below the directory of temporary files when the mail system's user cannot reach that.
-fn folder(version: Version) -> PathBuf {
-    let target = workspace::target();
-    let parent = match programs::is_reachable(&target) {
-        true => target.join("oracle"),
-        false => std::env::temp_dir().join("postfix-rs-oracle"),
-    };
-    parent.join(version.to_string())
+/// Below `target/`, or below a directory of temporary files when the mail system's user cannot reach that, or its name has
+/// characters that C Postfix takes for more than a name: it starts its programs by lines that it divides at blanks.
+fn folder(version: Version) -> Outcome<PathBuf> {
+    let temporary = |parent: PathBuf| parent.join("postfix-rs-oracle");
+    let candidates =
+        [workspace::target().join("oracle"), temporary(std::env::temp_dir()), temporary("/var/tmp".into())];
+    let fit = |folder: &PathBuf| programs::is_plain(folder) && programs::is_reachable(folder);
+    match candidates.into_iter().find(fit) {
+        Some(folder) => Ok(folder.join(version.to_string())),
+        None => Err(Failure("neither target/ nor TMPDIR nor /var/tmp can hold C Postfix".to_string())),
+    }
 }

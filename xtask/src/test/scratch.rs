@@ -4,7 +4,7 @@
 //! (108 bytes), or have characters that main.cf has a use for. Then `/tmp` or `/var/tmp` serves.
 
 use crate::failure::{Failure, Outcome};
-use crate::programs::is_reachable;
+use crate::programs::{is_plain, is_reachable};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -48,9 +48,7 @@ impl Scratch {
 const LONGEST: usize = 30;
 
 fn is_fit(parent: &Path) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte);
-    let bytes = parent.as_os_str().as_encoded_bytes();
-    parent.is_absolute() && bytes.len() <= LONGEST && bytes.iter().all(|byte| plain(*byte)) && is_reachable(parent)
+    parent.is_absolute() && parent.as_os_str().len() <= LONGEST && is_plain(parent) && is_reachable(parent)
 }
 
 fn make(folder: &Path) -> Option<PathBuf> {
