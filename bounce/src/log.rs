@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 
 use dsn::report::Recipient;
-use dsn::{Action, Notify, Status};
+use dsn::{Action, Status};
 use ipc::bounce::{Log, Record};
 use queue::delivery_log::{self, Entry, LogReader};
 use queue::{QueueId, QueueName, Spool};
@@ -26,7 +26,7 @@ pub fn entry(record: &Record) -> Entry {
         recipient: address::quote(&recipient.address),
         original: address::quote(&recipient.original),
         offset: recipient.offset,
-        dsn_original: recipient.dsn_orig_rcpt.clone(),
+        dsn: recipient.dsn.clone(),
         notify: recipient.notify,
         status: record.status.clone().into_bytes(),
         action: record.action.clone().into_bytes(),
@@ -86,18 +86,13 @@ pub fn recipient(entry: &Entry, default: (Status, Action)) -> Recipient {
     Recipient {
         address: entry.recipient.clone(),
         original: Some(&entry.original).filter(|original| !original.is_empty()).cloned(),
-        dsn_original: Some(&entry.dsn_original).filter(|original| !original.is_empty()).cloned(),
+        dsn: entry.dsn.clone(),
         status: Status::parse(&entry.status).unwrap_or(default.0),
         action: Action::parse(&entry.action).unwrap_or(default.1),
         reason: entry.reason.clone(),
         diagnostic: pair(&entry.diagnostic),
         remote_mta: pair(&entry.remote_mta),
     }
-}
-
-/// What the sender wants to hear of this recipient.
-pub fn notify(entry: &Entry) -> Notify {
-    Notify::from_bits(entry.notify).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -107,12 +102,12 @@ mod tests {
     #[test]
     fn a_record_comes_back_from_its_paragraph() {
         let record = Record {
-            recipient: ipc::delivery::Recipient {
+            recipient: queue::Recipient {
                 address: b"two words@b.test".to_vec(),
                 original: b"x@b.test".to_vec(),
                 offset: 700,
-                dsn_orig_rcpt: b"rfc822;x@b.test".to_vec(),
-                notify: 4,
+                dsn: dsn::OriginalRecipient::of(b"x@b.test"),
+                notify: dsn::Notify::FAILURE,
             },
             status: "5.1.1".into(),
             action: "failed".into(),
@@ -127,6 +122,6 @@ mod tests {
         assert_eq!(recipient.original.as_deref(), Some(&b"x@b.test"[..]));
         assert_eq!((recipient.status, recipient.action), (Status::new(5, 1, 1), Action::Failed));
         assert_eq!(recipient.remote_mta, Some((b"dns".to_vec(), b"mx.b.test".to_vec())));
-        assert!(notify(&read).wants_failure() && !notify(&read).wants_delay());
+        assert!(read.notify.wants_failure() && !read.notify.wants_delay());
     }
 }

@@ -139,7 +139,7 @@ impl Notifier {
 
     /// Opens the notification, up to the trace header.
     async fn begin(&self, notice: &Notice, message: &Message, date: &str) -> Result<Submission<'_>, SubmitError> {
-        let recipient = ipc::delivery::Recipient { address: notice.to.clone(), ..Default::default() };
+        let recipient = queue::Recipient { address: notice.to.clone(), ..Default::default() };
         let envelope = Envelope {
             sender: &notice.from,
             recipients: std::slice::from_ref(&recipient),
@@ -317,7 +317,7 @@ fn returned_on_failure(settings: &Settings, message: &Message, subject: &Subject
 
 /// Whether the notice names this recipient: postmaster hears of all, the sender of those that he asked for.
 fn concerns(notice: &Notice, entry: &Entry) -> bool {
-    let wanted = log::notify(entry);
+    let wanted = entry.notify;
     match (notice.audience, notice.kind) {
         (Audience::Postmaster, _) | (_, Kind::Verify | Kind::Success) => true,
         (_, Kind::Failure) => wanted.wants_failure(),

@@ -1,6 +1,7 @@
 //! Who is told, for every kind of sender.
 
 use super::*;
+use dsn::Notify;
 use std::path::Path;
 
 fn settings(text: &str) -> Settings {
@@ -53,10 +54,10 @@ fn a_sender_hears_of_the_recipients_that_he_asked_for() {
     let message = Message { sender: b"a@b.test".to_vec(), ..Message::default() };
     let notice = to_sender(Kind::Failure, &message, Returned::Message);
     let entry = |notify| Entry { notify, ..Entry::default() };
-    assert!(concerns(&notice, &entry(0)) && concerns(&notice, &entry(4)));
-    assert!(!concerns(&notice, &entry(1)) && !concerns(&notice, &entry(2)));
+    assert!(concerns(&notice, &entry(Notify::UNSET)) && concerns(&notice, &entry(Notify::FAILURE)));
+    assert!(!concerns(&notice, &entry(Notify::NEVER)) && !concerns(&notice, &entry(Notify::SUCCESS)));
     let copy = Notice { audience: Audience::Postmaster, ..notice };
-    assert!(concerns(&copy, &entry(1)));
+    assert!(concerns(&copy, &entry(Notify::NEVER)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use config::{Config, ValueError, param};
 use dsn::template::Templates;
 use ipc::cleanup::flags;
-use queue::{Hashing, Spool};
+use queue::Spool;
 
 /// Settings, read once.
 pub struct Settings {
@@ -52,7 +52,6 @@ impl Settings {
             let wanted = has(class) || class == "2bounce" && has("bounce");
             if wanted { config.get(recipient).map(Some) } else { Ok(None) }
         };
-        let depth = usize::try_from(config.get(param::HASH_QUEUE_DEPTH)?).unwrap_or(1);
         Ok(Settings {
             hostname: config.get(param::MYHOSTNAME)?,
             templates: templates(config, &config.get(param::BOUNCE_TEMPLATE_FILE)?),
@@ -66,7 +65,7 @@ impl Settings {
             },
             cleanup_flags: cleanup_flags(config)?,
             double_bounce_sender: qualified(&config.get(param::DOUBLE_BOUNCE_SENDER)?, &origin).into_bytes(),
-            spool: Spool::new(".", Hashing { names: config.get(param::HASH_QUEUE_NAMES)?, depth }),
+            spool: config.spool()?,
             origin,
         })
     }

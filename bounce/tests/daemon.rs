@@ -8,16 +8,17 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use dsn::Notify;
 use ipc::bounce::{Bounce, Log, Message, Record, Reply, Request};
-use ipc::delivery::Recipient;
 use ipc::{Client, Server, cleanup};
 use queue::record::{Reader, encode, encode_attribute};
-use queue::{SizeRecord, Type};
+use queue::{Recipient, SizeRecord, Type};
 
 #[test]
 fn a_failure_is_recorded_then_returned_with_the_message_then_forgotten() {
     let stage = Stage::new("failure", "");
-    let (replies, log) = stage.ask(&[append(Log::Bounce, "failed", 0), notify(Log::Bounce, false, "a@x.test")]);
+    let (replies, log) =
+        stage.ask(&[append(Log::Bounce, "failed", Notify::UNSET), notify(Log::Bounce, false, "a@x.test")]);
     assert_eq!(replies, [Reply::Done, Reply::Done], "{log}");
     let mail = &stage.queued()[0];
     for line in [
@@ -42,7 +43,8 @@ fn a_failure_is_recorded_then_returned_with_the_message_then_forgotten() {
 #[test]
 fn a_delay_warning_returns_the_header_and_keeps_the_log() {
     let stage = Stage::new("delay", "");
-    let (replies, log) = stage.ask(&[append(Log::Defer, "delayed", 0), notify(Log::Defer, true, "a@x.test")]);
+    let (replies, log) =
+        stage.ask(&[append(Log::Defer, "delayed", Notify::UNSET), notify(Log::Defer, true, "a@x.test")]);
     assert_eq!(replies, [Reply::Done, Reply::Done], "{log}");
     let mail = &stage.queued()[0];
     assert!(mail.contains("N Subject: original\n") && !mail.contains("the body"), "{mail}");
@@ -53,7 +55,8 @@ fn a_delay_warning_returns_the_header_and_keeps_the_log() {
 #[test]
 fn an_expired_message_is_returned_from_its_defer_log() {
     let stage = Stage::new("expired", "");
-    let (replies, _) = stage.ask(&[append(Log::Defer, "delayed", 0), notify(Log::Defer, false, "a@x.test")]);
+    let (replies, _) =
+        stage.ask(&[append(Log::Defer, "delayed", Notify::UNSET), notify(Log::Defer, false, "a@x.test")]);
     assert_eq!(replies, [Reply::Done, Reply::Done]);
     assert!(stage.queued()[0].contains("N Action: failed\n"));
     assert!(!stage.path("queue/defer/O/OLD").exists());
@@ -62,7 +65,7 @@ fn an_expired_message_is_returned_from_its_defer_log() {
 #[test]
 fn a_failed_notification_makes_no_other() {
     let stage = Stage::new("null", "");
-    let (replies, _) = stage.ask(&[append(Log::Bounce, "failed", 0), notify(Log::Bounce, false, "")]);
+    let (replies, _) = stage.ask(&[append(Log::Bounce, "failed", Notify::UNSET), notify(Log::Bounce, false, "")]);
     assert_eq!(replies, [Reply::Done, Reply::Done]);
     assert!(stage.queued().is_empty());
 }
@@ -70,7 +73,8 @@ fn a_failed_notification_makes_no_other() {
 #[test]
 fn a_sender_who_wants_no_report_gets_none() {
     let stage = Stage::new("never", "");
-    let (replies, _) = stage.ask(&[append(Log::Bounce, "failed", 1), notify(Log::Bounce, false, "a@x.test")]);
+    let (replies, _) =
+        stage.ask(&[append(Log::Bounce, "failed", Notify::NEVER), notify(Log::Bounce, false, "a@x.test")]);
     assert_eq!(replies, [Reply::Done, Reply::Done]);
     assert!(stage.queued().is_empty());
 }
@@ -78,7 +82,8 @@ fn a_sender_who_wants_no_report_gets_none() {
 #[test]
 fn what_cannot_be_queued_is_not_forgotten() {
     let stage = Stage::new("no-cleanup", "cleanup_service_name = absent\n");
-    let (replies, _) = stage.ask(&[append(Log::Bounce, "failed", 0), notify(Log::Bounce, false, "a@x.test")]);
+    let (replies, _) =
+        stage.ask(&[append(Log::Bounce, "failed", Notify::UNSET), notify(Log::Bounce, false, "a@x.test")]);
     assert!(matches!(replies[1], Reply::Failed(_)));
     assert!(stage.path("queue/bounce/OLD").exists());
 }
@@ -87,7 +92,8 @@ fn what_cannot_be_queued_is_not_forgotten() {
 fn a_message_that_is_gone_is_still_reported() {
     let stage = Stage::new("gone", "");
     std::fs::remove_file(stage.path("queue/active/OLD")).unwrap();
-    let (replies, _) = stage.ask(&[append(Log::Bounce, "failed", 0), notify(Log::Bounce, false, "a@x.test")]);
+    let (replies, _) =
+        stage.ask(&[append(Log::Bounce, "failed", Notify::UNSET), notify(Log::Bounce, false, "a@x.test")]);
     assert_eq!(replies, [Reply::Done, Reply::Done]);
     assert!(stage.queued()[0].contains("N Status: 5.1.1\n"));
 }
@@ -95,7 +101,9 @@ fn a_message_that_is_gone_is_still_reported() {
 #[test]
 fn a_name_that_is_no_queue_id_is_refused() {
     let stage = Stage::new("name", "");
-    let Request::Append { log, begin, records, .. } = append(Log::Bounce, "failed", 0) else { unreachable!() };
+    let Request::Append { log, begin, records, .. } = append(Log::Bounce, "failed", Notify::UNSET) else {
+        unreachable!()
+    };
     let request = Request::Append { log, queue_id: "../../x".into(), begin, records };
     assert!(matches!(stage.ask(&[request]).0[0], Reply::Failed(_)));
 }
@@ -103,13 +111,15 @@ fn a_name_that_is_no_queue_id_is_refused() {
 #[test]
 fn a_new_message_is_not_reported_with_the_recipients_of_another_one() {
     let stage = Stage::new("begin", "");
-    let Request::Append { log, queue_id, records, .. } = append(Log::Bounce, "failed", 0) else { unreachable!() };
+    let Request::Append { log, queue_id, records, .. } = append(Log::Bounce, "failed", Notify::UNSET) else {
+        unreachable!()
+    };
     let begun = Request::Append { log, queue_id, begin: true, records };
-    stage.ask(&[append(Log::Bounce, "failed", 0), begun, notify(Log::Bounce, false, "a@x.test")]);
+    stage.ask(&[append(Log::Bounce, "failed", Notify::UNSET), begun, notify(Log::Bounce, false, "a@x.test")]);
     assert_eq!(stage.queued()[0].matches("N Status: 5.1.1\n").count(), 1);
 }
 
-fn append(log: Log, action: &str, notify: u32) -> Request {
+fn append(log: Log, action: &str, notify: Notify) -> Request {
     let recipient = Recipient { address: b"gone@m.test".to_vec(), notify, ..Recipient::default() };
     let record = Record {
         recipient,

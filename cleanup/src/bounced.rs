@@ -8,8 +8,8 @@ use ipc::bounce::{Log, Message, Record, Reply, Request};
 use ipc::bounds::MAX_ITEMS;
 use ipc::chunks;
 use ipc::cleanup::{Outcome, flags, status};
-use ipc::delivery::{Recipient, Timestamp};
-use queue::Envelope;
+use ipc::delivery::Timestamp;
+use queue::{Envelope, Recipient};
 
 use crate::incoming::{Incoming, Stage};
 use crate::service;
@@ -98,16 +98,10 @@ impl Incoming<'_> {
         self.ask(Request::Notify { log: Log::Bounce, keep: false, message }).await
     }
 
-    fn failed(&self, recipient: queue::Recipient) -> Record {
+    fn failed(&self, recipient: Recipient) -> Record {
         let (status, reason) = self.failure_text();
         Record {
-            recipient: Recipient {
-                original: recipient.original,
-                address: recipient.address,
-                offset: recipient.offset,
-                dsn_orig_rcpt: recipient.dsn_original,
-                notify: recipient.notify,
-            },
+            recipient,
             status: ipc::cut(status),
             action: "failed".to_owned(),
             diagnostic: Default::default(),

@@ -1,5 +1,6 @@
 //! The envelope: everything before the content, in the order in which the client sends it.
 
+use dsn::{Notify, OriginalRecipient};
 use ipc::cleanup::{flags, status};
 use message::header::trim;
 use queue::Type;
@@ -23,7 +24,7 @@ impl Incoming<'_> {
             Type::RECIPIENT => self.recipient(data).await,
             Type::DONE | Type::CANCELED => self.pending = Default::default(),
             Type::ORIGINAL => self.pending.original = Some(data.to_vec()),
-            Type::DSN_RECIPIENT => self.pending.dsn_original = data.to_vec(),
+            Type::DSN_RECIPIENT => self.pending.dsn = OriginalRecipient::from_stored(data.to_vec()),
             Type::NOTIFY => self.notify(data),
             Type::ENVELOPE_ID => self.plain_attribute(b"envelope_id", data),
             Type::RETURN_FLAGS => self.plain_attribute(b"ret_flags", data),
@@ -108,14 +109,14 @@ impl Incoming<'_> {
     pub(crate) fn recipient_attribute(&mut self, name: &[u8], value: &[u8]) -> bool {
         match name {
             b"notify_flags" => self.notify(value),
-            b"dsn_orig_rcpt" => self.pending.dsn_original = value.to_vec(),
+            b"dsn_orig_rcpt" => self.pending.dsn = OriginalRecipient::from_stored(value.to_vec()),
             _ => return false,
         }
         true
     }
 
     fn notify(&mut self, value: &[u8]) {
-        self.pending.notify = number(value);
+        self.pending.notify = Notify::from_stored(number(value));
     }
 
     /// An attribute that is passed on.

@@ -1,5 +1,6 @@
 //! What follows the content: what was found in it, recipients of `sendmail -t`, hidden copies.
 
+use dsn::OriginalRecipient;
 use ipc::cleanup::status;
 use queue::Type;
 use queue::size::FLAG_MIXED;
@@ -40,7 +41,7 @@ impl Incoming<'_> {
             Type::RECIPIENT => self.recipient(data).await,
             Type::DONE | Type::CANCELED => self.pending = Default::default(),
             Type::ORIGINAL => self.pending.original = Some(data.to_vec()),
-            Type::DSN_RECIPIENT => self.pending.dsn_original = data.to_vec(),
+            Type::DSN_RECIPIENT => self.pending.dsn = OriginalRecipient::from_stored(data.to_vec()),
             Type::ATTRIBUTE => {
                 let mut parts = data.splitn(2, |b| *b == b'=');
                 let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());

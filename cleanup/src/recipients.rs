@@ -2,19 +2,15 @@
 
 use std::collections::HashSet;
 
+use dsn::{Notify, OriginalRecipient};
 use ipc::bounce::Record;
 use ipc::cleanup::{flags, status};
 use lookup::Maps;
-use queue::Type;
-use queue::size::NOTIFY_SHIFT;
+use queue::{Recipient, Type};
 
 use crate::canonical::{Failed, Place};
 use crate::incoming::{Incoming, Stage};
 
-/// NOTIFY=NEVER of RFC 3461: nobody is told about copies that the sender knows nothing of.
-const NOTIFY_NEVER: u32 = 1;
-/// NOTIFY=SUCCESS.
-const NOTIFY_SUCCESS: u32 = 2;
 /// Expansions of one message that its sender can hear of: they are kept until the message is complete.
 /// told: the client, whose message is refused.
 const MAX_EXPANSIONS: usize = 100_000;
@@ -25,9 +21,9 @@ pub struct Pending {
     /// The address before aliasing.
     pub original: Option<Vec<u8>>,
     /// ORCPT.
-    pub dsn_original: Vec<u8>,
-    /// NOTIFY bits.
-    pub notify: u32,
+    pub dsn: OriginalRecipient,
+    /// NOTIFY.
+    pub notify: Notify,
 }
 
 /// The recipients so far.
@@ -48,8 +44,8 @@ pub struct Recipients {
 struct Written<'a> {
     address: &'a [u8],
     original: &'a [u8],
-    dsn_original: &'a [u8],
-    notify: u32,
+    dsn: &'a OriginalRecipient,
+    notify: Notify,
 }
 
 impl Incoming<'_> {
@@ -62,28 +58,22 @@ impl Incoming<'_> {
         let given = pending.original.unwrap_or_else(|| data.to_vec());
         self.recipients.last = given.clone();
         let Ok(address) = self.standard_form(Place::EnvelopeRecipient, data).await else { return };
-        let mut dsn_original = pending.dsn_original;
-        if dsn_original.is_empty() {
-            dsn_original = dsn_form(&address);
-        }
+        let dsn = if pending.dsn.is_unset() { OriginalRecipient::of(&address) } else { pending.dsn };
         let Ok(copy) = self.copy_for(&self.worker.tables.recipient_bcc, &address) else { return };
         let mut notify = pending.notify;
         let Ok(expanded) = self.expand(&address).await else { return };
-        if notify & NOTIFY_SUCCESS != 0 && expanded != [address.clone()] {
+        if notify.wants_success() && expanded != [address.clone()] {
             // RFC 3461 5.2.7: the sender hears of the expansion, not of each delivery.
             if self.findings.expanded.len() >= MAX_EXPANSIONS {
                 return self.fail(status::CONTENT, "5.5.3 Error: too many aliases with NOTIFY=SUCCESS");
             }
-            self.findings.expanded.push(expanded_record(&given, &address, &dsn_original, notify));
-            notify &= !NOTIFY_SUCCESS;
-            if notify == 0 {
-                notify = NOTIFY_NEVER; // nothing is not the same as no wish
-            }
+            self.findings.expanded.push(expanded_record(&given, &address, &dsn, notify));
+            notify = notify.without_success();
         }
-        self.size.flags |= pending.notify << NOTIFY_SHIFT;
+        self.size.add_notify(pending.notify);
         self.warning_time();
         for address in &expanded {
-            self.write(&Written { address, original: &given, dsn_original: &dsn_original, notify });
+            self.write(&Written { address, original: &given, dsn: &dsn, notify });
         }
         if self.stage == Stage::Envelope {
             self.recipients.given = self.size.recipients > 0;
@@ -116,8 +106,10 @@ impl Incoming<'_> {
     async fn copy(&mut self, copy: &[u8]) {
         let Ok(address) = self.standard_form(Place::EnvelopeRecipient, copy).await else { return };
         let Ok(expanded) = self.expand(&address).await else { return };
+        // Nobody is told about copies that the sender knows nothing of.
+        let (dsn, notify) = (OriginalRecipient::default(), Notify::NEVER);
         for receiver in &expanded {
-            self.write(&Written { address: receiver, original: &address, dsn_original: b"", notify: NOTIFY_NEVER });
+            self.write(&Written { address: receiver, original: &address, dsn: &dsn, notify });
         }
     }
 
@@ -133,11 +125,11 @@ impl Incoming<'_> {
         if self.is_duplicate(recipient) {
             return;
         }
-        if recipient.notify != 0 {
-            self.put_attribute("notify_flags", recipient.notify.to_string().as_bytes());
+        if recipient.notify != Notify::UNSET {
+            self.put_attribute("notify_flags", recipient.notify.bits().to_string().as_bytes());
         }
-        if !recipient.dsn_original.is_empty() {
-            self.put_attribute("dsn_orig_rcpt", recipient.dsn_original);
+        if !recipient.dsn.is_unset() {
+            self.put_attribute("dsn_orig_rcpt", recipient.dsn.as_stored());
         }
         self.put(Type::ORIGINAL, recipient.original);
         self.put(Type::RECIPIENT, recipient.address);
@@ -147,8 +139,8 @@ impl Incoming<'_> {
     /// duplicate_filter_limit: the same recipient for the same reason gets one copy; without enable_original_recipient,
     /// for any reason.
     fn is_duplicate(&mut self, recipient: &Written<'_>) -> bool {
-        let notify = [recipient.notify as u8];
-        let reasons = [recipient.original, recipient.dsn_original, &notify];
+        let notify = recipient.notify.bits().to_le_bytes();
+        let reasons = [recipient.original, recipient.dsn.as_stored(), &notify];
         let mut key = recipient.address.to_vec();
         if self.worker.settings.original_recipient {
             // No part has a newline in it but by malice, which gains nothing here.
@@ -167,13 +159,13 @@ impl Incoming<'_> {
 }
 
 /// What the trace log says about an alias.
-fn expanded_record(original: &[u8], address: &[u8], dsn_orig_rcpt: &[u8], notify: u32) -> Record {
+fn expanded_record(original: &[u8], address: &[u8], dsn: &OriginalRecipient, notify: Notify) -> Record {
     Record {
-        recipient: ipc::delivery::Recipient {
+        recipient: Recipient {
             original: original.to_vec(),
             address: address.to_vec(),
             offset: 0,
-            dsn_orig_rcpt: dsn_orig_rcpt.to_vec(),
+            dsn: dsn.clone(),
             notify,
         },
         status: "2.0.0".to_owned(),
@@ -182,10 +174,4 @@ fn expanded_record(original: &[u8], address: &[u8], dsn_orig_rcpt: &[u8], notify
         remote_mta: String::new(),
         reason: "alias expanded".to_owned(),
     }
-}
-
-/// `rfc822;user@domain`, or `utf-8;` where the address is not ASCII (RFC 6533).
-fn dsn_form(address: &[u8]) -> Vec<u8> {
-    let kind: &[u8] = if address.is_ascii() { b"rfc822;" } else { b"utf-8;" };
-    [kind, &address::quote(address)].concat()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use address::Delimiters;
 use config::{Config, Raw, ValueError, param};
 use message::header::Kind;
-use queue::{Hashing, Spool};
+use queue::Spool;
 
 /// Settings, read once.
 pub struct Settings {
@@ -90,13 +90,11 @@ pub struct Settings {
 impl Settings {
     /// Reads the settings.
     pub fn read(config: &Config) -> Result<Self, ValueError> {
-        let depth = usize::try_from(config.get(param::HASH_QUEUE_DEPTH)?).unwrap_or(1);
-        let hashing = Hashing { names: config.get(param::HASH_QUEUE_NAMES)?, depth };
         let number = |param| config.get::<i64>(param).map(|value| usize::try_from(value).unwrap_or(0));
         let escaped = |param| config.get::<Raw>(param).map(|raw| text::c_unescape(&raw.0));
         let delimiter = config.get(param::RECIPIENT_DELIMITER)?;
         Ok(Settings {
-            spool: Spool::new(spool_root(), hashing),
+            spool: config.spool()?,
             long_ids: config.get(param::ENABLE_LONG_QUEUE_IDS)?,
             hostname: config.get(param::MYHOSTNAME)?,
             delimiters: Delimiters::new(&delimiter, config.get(param::OWNER_REQUEST_SPECIAL)?),
@@ -159,16 +157,6 @@ impl Settings {
 }
 
 /// The queue directory is the working directory of a daemon.
-#[cfg(not(test))]
-fn spool_root() -> std::path::PathBuf {
-    ".".into()
-}
-
-#[cfg(test)]
-fn spool_root() -> std::path::PathBuf {
-    crate::tests::spool_root()
-}
-
 fn lower(list: Vec<String>) -> Vec<String> {
     list.into_iter().map(|item| item.to_ascii_lowercase()).collect()
 }

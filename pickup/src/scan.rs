@@ -49,7 +49,7 @@ impl Worker for Pickup {
         // cleanup_service_name
         let cleanup = format!("public/{}", config.get(param::CLEANUP_SERVICE_NAME)?);
         Ok(Self {
-            spool: Spool::working_directory(config)?,
+            spool: config.spool()?,
             cleanup: Pool::new(cleanup, context.ipc_timeout()),
             flags: cleanup_flags(config)?,
             content_filter: config.get(param::CONTENT_FILTER)?,

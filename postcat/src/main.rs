@@ -73,7 +73,7 @@ fn main() -> ExitCode {
             fatal!("chdir {}: {}", directory.display(), text::system_error(&error));
         }
     }
-    let spool = Spool::working_directory(&config).unwrap_or_else(|error| fatal!("{error}"));
+    let spool = config.spool().unwrap_or_else(|error| fatal!("{error}"));
     for name in &request.files {
         let path = if request.in_queue { find(&spool, name) } else { PathBuf::from(name) };
         match sys::open::to_read(&path, &rules(request.in_queue)) {

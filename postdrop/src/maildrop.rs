@@ -12,7 +12,7 @@ use config::{Config, ValueError, param};
 use logging::warning;
 use nix::sys::signal::{SigSet, Signal};
 use queue::create::INCOMPLETE_MAILDROP;
-use queue::{NewFile, QueueName, Spool, Type};
+use queue::{NewFile, QueueName, Type};
 
 /// How long to wait before the next try when no file can be made.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -58,7 +58,7 @@ impl Submission {
     /// # Errors
     /// A setting cannot be understood.
     pub fn create(config: &Config) -> Result<Self, ValueError> {
-        let spool = Spool::working_directory(config)?;
+        let spool = config.spool()?;
         // enable_long_queue_ids
         let long = config.get(param::ENABLE_LONG_QUEUE_IDS)?;
         // message_size_limit

@@ -163,7 +163,7 @@ fn enter_queue(config: &Config) -> Result<Spool, String> {
             return Err("use of this command is reserved for the superuser".into());
         }
     }
-    Spool::working_directory(config).map_err(|error| error.to_string())
+    config.spool().map_err(|error| error.to_string())
 }
 
 fn repair(config: &Config, spool: &Spool, request: &Request) {

@@ -8,9 +8,7 @@ use std::time::Instant;
 
 use ipc::delivery::{Origin, Request, Timestamp, flags};
 use queue::size::SMTPUTF8_RECIPIENT;
-use queue::{Envelope, QueueId, QueueName, Spool};
-
-use crate::scheduler::Recipient;
+use queue::{Envelope, QueueId, QueueName, Recipient, Spool};
 
 /// What was written into the logs of a message in this attempt, and by earlier ones.
 #[derive(Debug, Default)]
@@ -86,7 +84,7 @@ impl Active {
             nexthop: nexthop.to_vec(),
             sender: self.sender_for(recipients),
             handoff: Timestamp::now(),
-            recipients: recipients.iter().map(ipc_recipient).collect(),
+            recipients: recipients.to_vec(),
             ..(*self.request).clone()
         }
     }
@@ -167,28 +165,6 @@ pub fn open_locked(spool: &Spool, id: &QueueId) -> io::Result<Option<File>> {
     let file = File::options().read(true).write(true).open(path)?;
     let locked = sys::lock::lock(file.as_fd(), sys::lock::Kind::Exclusive, false)?;
     Ok(locked.then_some(file))
-}
-
-/// A recipient of the queue file as the scheduler has it.
-pub fn recipient_of(recipient: queue::Recipient) -> Recipient {
-    Recipient {
-        address: recipient.address,
-        original: recipient.original,
-        offset: recipient.offset,
-        dsn_orig_rcpt: recipient.dsn_original,
-        notify: recipient.notify,
-    }
-}
-
-/// A recipient as other programs hear of it.
-pub fn ipc_recipient(recipient: &Recipient) -> ipc::delivery::Recipient {
-    ipc::delivery::Recipient {
-        original: recipient.original.clone(),
-        address: recipient.address.clone(),
-        offset: recipient.offset,
-        dsn_orig_rcpt: recipient.dsn_orig_rcpt.clone(),
-        notify: recipient.notify,
-    }
 }
 
 fn request_of(id: &QueueId, envelope: &Envelope, since: Timestamp) -> Request {

@@ -9,9 +9,9 @@ use std::time::Instant;
 use ipc::IpcError;
 use ipc::delivery::{self, Piece, Problem, Request, flags};
 
-use crate::lane::Agent;
+use crate::lane::{Agent, Delivery};
 use crate::records::Settling;
-use crate::scheduler::{Delivery, HostFailure, Verdict};
+use crate::scheduler::{HostFailure, Verdict};
 use crate::service::Qmgr;
 
 /// Why a delivery has no report, or only a part of one.

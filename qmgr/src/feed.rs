@@ -11,8 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use queue::{Envelope, EnvelopeError, FORCE_EXPIRE, Limits, QueueId, QueueName, RecordError, UNTHROTTLE, delivery_log};
 
-use crate::active::{Active, open_locked, recipient_of};
-use crate::records::NOTIFY_SUCCESS;
+use crate::active::{Active, open_locked};
 use crate::scheduler::MessageKey;
 use crate::service::{Qmgr, now};
 use crate::state::Source;
@@ -88,7 +87,7 @@ impl Qmgr {
         };
         let mut message = Active::new(id.clone(), envelope, file);
         // cleanup may have written down what became of aliases.
-        let wants_success = message.envelope.size.is_some_and(|size| size.notify() & NOTIFY_SUCCESS != 0);
+        let wants_success = message.envelope.size.is_some_and(|size| size.wants_success());
         message.logged.trace = wants_success && spool.path(QueueName::Trace, id).exists();
         if source == Source::Announced {
             self.state.borrow_mut().tokens += 1;
@@ -197,7 +196,6 @@ impl Qmgr {
             state.resolving += 1;
             recipients
         };
-        let recipients = recipients.into_iter().map(recipient_of).collect();
         tokio::task::spawn_local(Rc::clone(self).assign(key, recipients));
     }
 

@@ -10,8 +10,9 @@ use config::Config;
 use ipc::IpcError;
 use ipc::channel::Client;
 use ipc::delivery::Delivery as Protocol;
+use queue::Recipient;
 
-use crate::scheduler::{Delivery, HostFailure, Transport};
+use crate::scheduler::{self, HostFailure};
 use crate::service::Qmgr;
 use crate::settings::limits_of;
 
@@ -20,6 +21,13 @@ use crate::settings::limits_of;
 const MAX_PENDING: usize = 2;
 /// Unused connections that are kept, and how long: they occupy agents that others could use.
 const MAX_IDLE: Duration = Duration::from_secs(5);
+
+/// The scheduler with the recipients of queue files.
+type Transport = scheduler::Transport<Recipient>;
+/// What it gives out.
+pub type Delivery = scheduler::Delivery<Recipient>;
+/// What it gives back.
+pub type Returned = scheduler::Returned<Recipient>;
 
 /// A connection to an agent.
 pub type Agent = Client<Protocol>;

@@ -227,7 +227,7 @@ fn agent(seen: &Shared, name: &str, channel: &mut Server<Delivery>, request: Req
 /// `bounce-many` has 2500 addresses.
 fn expansion(address: &[u8]) -> Vec<ipc::bounce::Record> {
     let record = ipc::bounce::Record {
-        recipient: ipc::delivery::Recipient { address: b"x@one.test".to_vec(), ..Default::default() },
+        recipient: queue::Recipient { address: b"x@one.test".to_vec(), ..Default::default() },
         status: "5.1.1".to_owned(),
         action: "failed".to_owned(),
         diagnostic: Default::default(),

@@ -10,15 +10,14 @@ use delivery::{Stages, StatusLine};
 use ipc::bounce::{Bounce, Log, Record, Reply, Request};
 use ipc::delivery::{Outcome, Piece, Timestamp, Verdict, flags};
 use ipc::{IpcError, Pool, chunks};
+use queue::Recipient;
 
-use crate::active::ipc_recipient;
-use crate::scheduler::{Delivery, MessageKey, Recipient};
+use crate::lane::Delivery;
+use crate::scheduler::MessageKey;
 use crate::service::Qmgr;
 
 /// Times that bounce is asked: it may be restarting.
 const ATTEMPTS: u32 = 3;
-/// NOTIFY=SUCCESS.
-pub const NOTIFY_SUCCESS: u32 = 2;
 /// Records that are gathered before they are written down.
 const MUCH: usize = ipc::bounds::MAX_ITEMS;
 
@@ -145,7 +144,7 @@ impl Qmgr {
         for recipient in &all {
             self.log_deferral(key, recipient, &status, &reason);
             settling.sorted.deferred.push(Record {
-                recipient: ipc_recipient(recipient),
+                recipient: recipient.clone(),
                 status: status.clone(),
                 action: "delayed".to_owned(),
                 diagnostic: Default::default(),
@@ -309,7 +308,7 @@ impl Sorted {
         }
         // `sendmail -v` reports failures and delays as well, beside what becomes of them.
         let recorded = trace & flags::RECORD != 0;
-        let wanted = outcome.verdict == Verdict::Sent && recipient.notify & NOTIFY_SUCCESS != 0;
+        let wanted = outcome.verdict == Verdict::Sent && recipient.notify.wants_success();
         if recorded || wanted {
             self.traced.extend(records.iter().cloned());
         }
@@ -347,7 +346,7 @@ fn record(recipient: &Recipient, outcome: &Outcome, trace: u32) -> Record {
         (_, action) => action,
     };
     Record {
-        recipient: ipc_recipient(recipient),
+        recipient: recipient.clone(),
         status: outcome.status.clone(),
         action: action.to_owned(),
         diagnostic: outcome.diagnostic.clone(),

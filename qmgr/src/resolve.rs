@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use ipc::rewrite::{Class, Resolved};
+use queue::Recipient;
 
 use crate::active::Active;
 use crate::route::RETRY;
-use crate::scheduler::{MessageKey, Recipient};
+use crate::scheduler::MessageKey;
 use crate::service::Qmgr;
 
 /// Where a recipient goes.

@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
+use queue::Recipient;
+
+use crate::lane::Returned;
 use crate::resolve::Route;
-use crate::scheduler::{HostFailure, MessageKey, Recipient, Returned};
+use crate::scheduler::{HostFailure, MessageKey};
 use crate::service::Qmgr;
 
 /// The transport that defers.

@@ -18,6 +18,6 @@ mod transport;
 mod laws;
 
 pub use destination::{HostFailure, Verdict};
-pub use job::{MessageKey, Recipient};
+pub use job::MessageKey;
 pub use limits::{Feedback, Limits};
 pub use transport::{Delivery, Returned, Transport};

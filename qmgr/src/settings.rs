@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use address::Delimiters;
 use config::{Config, Param, Value, ValueError, param};
-use queue::{Hashing, Spool};
+use queue::Spool;
 
 use crate::retry::RetrySettings;
 use crate::scheduler::{Feedback, Limits};
@@ -54,12 +54,10 @@ pub struct Settings {
 impl Settings {
     /// Reads the settings.
     pub fn read(config: &Config) -> Result<Self, ValueError> {
-        let depth = usize::try_from(config.get(param::HASH_QUEUE_DEPTH)?).unwrap_or(1);
-        let hashing = Hashing { names: config.get(param::HASH_QUEUE_NAMES)?, depth };
         let number = |param| config.get::<i64>(param).map(|value| usize::try_from(value).unwrap_or(0));
         let delimiter = config.get(param::RECIPIENT_DELIMITER)?;
         Ok(Settings {
-            spool: Spool::new(".", hashing),
+            spool: config.spool()?,
             active_limit: number(param::QMGR_MESSAGE_ACTIVE_LIMIT)?.max(1),
             recipient_limit: number(param::QMGR_MESSAGE_RECIPIENT_LIMIT)?,
             recipient_minimum: number(param::QMGR_MESSAGE_RECIPIENT_MINIMUM)?.max(1),

@@ -121,7 +121,7 @@ impl<C: AsyncWrite + Unpin> Output<'_, C> {
 
 impl Worker for Showq {
     fn start(context: &Context) -> Result<Self, StartError> {
-        Ok(Self::new(&context.config, Spool::working_directory(&context.config)?)?)
+        Ok(Self::new(&context.config, context.config.spool()?)?)
     }
 
     async fn session(self: Rc<Self>, client: Client) {

@@ -1,7 +1,7 @@
 //! MAIL and RCPT with the extensions that the server takes.
 
 use delivery::{Recipient, Request};
-use dsn::{Notify, Return};
+use dsn::{OriginalRecipient, Return};
 use smtp_protocol::Extensions;
 
 use dsn::Status;
@@ -78,7 +78,7 @@ pub fn rcpt(recipient: &Recipient, extensions: &Extensions, quote: bool, out: &m
         out.extend_from_slice(b" ORCPT=");
         out.extend_from_slice(value.as_bytes());
     }
-    if let Some(value) = Notify::from_bits(recipient.notify).and_then(Notify::parameter) {
+    if let Some(value) = recipient.notify.parameter() {
         out.extend_from_slice(b" NOTIFY=");
         out.extend_from_slice(value.as_bytes());
     }
@@ -104,14 +104,11 @@ fn push_address(address: &[u8], quote: bool, out: &mut Vec<u8>) {
 
 /// `TYPE;XTEXT` (RFC 3461 4.2): what the client said, else the address before aliasing.
 fn original_recipient(recipient: &Recipient) -> Option<String> {
-    let stored = &recipient.dsn_orig_rcpt;
-    if let Some(at) = stored.iter().position(|byte| *byte == b';') {
-        let (kind, address) = stored.split_at(at);
-        let kind = std::str::from_utf8(kind).ok().filter(|kind| kind.bytes().all(|byte| byte.is_ascii_graphic()))?;
-        return Some(format!("{kind};{}", text::xtext::encode(&address[1..])));
+    if !recipient.dsn.is_unset() {
+        return recipient.dsn.parameter();
     }
     let original = &recipient.original;
-    (!original.is_empty()).then(|| format!("rfc822;{}", text::xtext::encode(&address::quote(original))))
+    if original.is_empty() { None } else { OriginalRecipient::of(original).parameter() }
 }
 
 #[cfg(test)]
@@ -137,8 +134,8 @@ mod tests {
         Recipient {
             address: b"u@d.test".to_vec(),
             original: b"o@d.test".to_vec(),
-            dsn_orig_rcpt: b"rfc822;o+x@d.test".to_vec(),
-            notify: 2 | 4,
+            dsn: OriginalRecipient::of(b"o+x@d.test"),
+            notify: dsn::Notify::parse(b"SUCCESS,FAILURE").unwrap(),
             ..Recipient::default()
         }
     }

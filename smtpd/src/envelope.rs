@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dsn::{Notify, Return};
+use dsn::{Notify, OriginalRecipient, Return};
 use queue::record::{Type, encode, encode_attribute};
 use smtp_protocol::parameters::{Body, RcptParameters};
 
@@ -116,12 +116,11 @@ pub fn recipient(out: &mut Vec<u8>, address: &[u8], parameters: &RcptParameters)
         encode_attribute(out, "notify_flags", notify.bits().to_string().as_bytes());
     }
     let original = match &parameters.orcpt {
-        Some((kind, original)) => [kind.as_slice(), b";", original].concat(),
+        Some((kind, original)) => OriginalRecipient::from_parts(kind, original),
         // What the client said is what a report names, whatever becomes of the address.
-        None if address.is_ascii() => [b"rfc822;", &address::quote(address)[..]].concat(),
-        None => [b"utf-8;", &address::quote(address)[..]].concat(),
+        None => OriginalRecipient::of(address),
     };
-    encode_attribute(out, "dsn_orig_rcpt", &original);
+    encode_attribute(out, "dsn_orig_rcpt", original.as_stored());
     encode(out, Type::RECIPIENT, address);
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use config::Config;
 use ipc::cleanup::{Outcome, flags, status};
 use proptest::prelude::*;
-use queue::{Content, Envelope, Limits, QueueName, Type};
+use queue::{Content, Envelope, Hashing, Limits, QueueName, Spool, Type};
 
 use crate::incoming::Incoming;
 use crate::service::{Cleanup, Token};
@@ -18,12 +18,8 @@ use crate::service::{Cleanup, Token};
 mod recipients;
 
 thread_local! {
+    /// The queue directory of this thread's test.
     static ROOT: RefCell<PathBuf> = RefCell::default();
-}
-
-/// The queue directory of this thread's test.
-pub fn spool_root() -> PathBuf {
-    ROOT.with_borrow(PathBuf::clone)
 }
 
 /// A queue directory of its own, removed at the end.
@@ -61,7 +57,9 @@ impl Drop for Directory {
 fn cleanup(settings: &str) -> Cleanup {
     let text = format!("myhostname = mail.test\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\n{settings}");
     let config = Config::parse(text.as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
-    Cleanup::new(&config, Duration::from_secs(1), None).unwrap()
+    let mut cleanup = Cleanup::new(&config, Duration::from_secs(1), None).unwrap();
+    cleanup.settings.spool = Spool::new(ROOT.with_borrow(PathBuf::clone), Hashing::default());
+    cleanup
 }
 
 fn records(list: &[(Type, &str)]) -> Vec<u8> {

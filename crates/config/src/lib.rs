@@ -40,6 +40,7 @@ mod report_text;
 pub mod restrictions;
 mod settings;
 pub mod settled;
+mod spool;
 #[rustfmt::skip]
 pub mod table;
 pub mod transport;

@@ -5,7 +5,8 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use dsn::{Action, Status};
-use ipc::delivery::{Outcome, Problem, Recipient, Report, Request, Timestamp, Verdict, flags};
+use ipc::delivery::{Outcome, Problem, Report, Request, Timestamp, Verdict, flags};
+use queue::Recipient;
 use queue::{Content, mark};
 use sys::lock;
 

@@ -28,9 +28,10 @@ pub mod submission;
 pub mod transcript;
 
 pub use finding::{Connection, Finding};
-pub use ipc::delivery::{Outcome, Problem, Recipient, Report, Request, Timestamp, Verdict, flags};
+pub use ipc::delivery::{Outcome, Problem, Report, Request, Timestamp, Verdict, flags};
 pub use job::Job;
 pub use line::{Stages, StatusLine};
+pub use queue::Recipient;
 pub use session::Session;
 pub use settings::Settings;
 pub use submission::{Submission, SubmitError};

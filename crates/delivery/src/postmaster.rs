@@ -3,8 +3,9 @@
 use config::{Config, ValueError, param};
 use ipc::Pool;
 use ipc::cleanup::{Cleanup, flags};
-use ipc::delivery::{Recipient, Timestamp};
+use ipc::delivery::Timestamp;
 use message::{date, received};
+use queue::Recipient;
 
 use crate::submission::{Envelope, Submission, SubmitError};
 use crate::transcript::{ErrorClass, ErrorClasses, Transcript};

@@ -4,12 +4,13 @@
 
 use std::fmt;
 
+use dsn::Notify;
 use ipc::cleanup::{Cleanup, Message, flags, status};
-use ipc::delivery::{Recipient, Timestamp};
+use ipc::delivery::Timestamp;
 use ipc::{IpcError, Pool};
-use queue::Type;
 use queue::content::Text;
 use queue::record::{encode, encode_attribute};
+use queue::{Recipient, Type};
 
 /// Longest piece of a line in one record (line_length_limit's default).
 /// told: nobody; the next piece follows.
@@ -145,11 +146,11 @@ impl<'p> Submission<'p> {
 }
 
 fn encode_recipient(out: &mut Vec<u8>, recipient: &Recipient) {
-    if recipient.notify != 0 {
-        encode_attribute(out, "notify_flags", recipient.notify.to_string().as_bytes());
+    if recipient.notify != Notify::UNSET {
+        encode_attribute(out, "notify_flags", recipient.notify.bits().to_string().as_bytes());
     }
-    if !recipient.dsn_orig_rcpt.is_empty() {
-        encode_attribute(out, "dsn_orig_rcpt", &recipient.dsn_orig_rcpt);
+    if !recipient.dsn.is_unset() {
+        encode_attribute(out, "dsn_orig_rcpt", recipient.dsn.as_stored());
     }
     if !recipient.original.is_empty() {
         encode(out, Type::ORIGINAL, &recipient.original);

@@ -5,10 +5,12 @@
 
 mod action;
 mod options;
+mod original;
 pub mod report;
 mod status;
 pub mod template;
 
 pub use action::Action;
 pub use options::{Notify, Return};
+pub use original::OriginalRecipient;
 pub use status::{NotAStatus, Status};

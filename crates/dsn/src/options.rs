@@ -49,9 +49,18 @@ impl Notify {
         self.0 as u32
     }
 
-    /// Both sets together.
-    pub const fn union(self, other: Notify) -> Notify {
-        Notify(self.0 | other.0)
+    /// The set for what an alias made of a recipient: the sender was told of the expansion (RFC 3461 5.2.7). Who wanted to
+    /// hear of success alone hears nothing more.
+    pub const fn without_success(self) -> Notify {
+        match self.0 & !Notify::SUCCESS.0 {
+            0 if self.0 != 0 => Notify::NEVER,
+            rest => Notify(rest),
+        }
+    }
+
+    /// From the number in a file that others may have written: what is no valid set says nothing.
+    pub fn from_stored(bits: u32) -> Notify {
+        Notify::from_bits(bits).unwrap_or_default()
     }
 
     /// Whether all of `other` is in this set.
@@ -149,6 +158,9 @@ mod tests {
     fn never_excludes_the_others() {
         assert_eq!(Notify::parse(b"NEVER,SUCCESS"), None);
         assert!(!Notify::NEVER.wants_failure() && !Notify::NEVER.wants_delay());
+        assert_eq!(Notify::SUCCESS.without_success(), Notify::NEVER);
+        assert_eq!(Notify::UNSET.without_success(), Notify::UNSET);
+        assert_eq!(Notify::parse(b"SUCCESS,DELAY").map(Notify::without_success), Some(Notify::DELAY));
         assert!(Notify::UNSET.wants_failure() && Notify::UNSET.wants_delay() && !Notify::UNSET.wants_success());
     }
 

@@ -7,7 +7,7 @@
 //! copies it, [`Report::closing`]. Lines have no line ends.
 
 use crate::template::{Kind, Template};
-use crate::{Action, Status};
+use crate::{Action, OriginalRecipient, Status};
 
 /// Longest line of text that a blank can break.
 const TEXT_WIDTH: usize = 79;
@@ -19,8 +19,8 @@ pub struct Recipient {
     pub address: Vec<u8>,
     /// The address before aliases were expanded, if it differs.
     pub original: Option<Vec<u8>>,
-    /// `rfc822;ADDRESS`, as the sender gave it in ORCPT or as cleanup made it.
-    pub dsn_original: Option<Vec<u8>>,
+    /// As the sender gave it in ORCPT or as cleanup made it.
+    pub dsn: OriginalRecipient,
     /// Status code.
     pub status: Status,
     /// What became of it.
@@ -208,12 +208,10 @@ impl Report<'_> {
     fn status_of(&self, out: &mut Lines, recipient: &Recipient) {
         let address = if recipient.address.is_empty() { b"<>" } else { recipient.address.as_slice() };
         out.pair(&format!("Final-Recipient: {}; ", self.address_type(address)), address);
-        match (&recipient.dsn_original, &recipient.original) {
-            (Some(original), _) => out.pair("Original-Recipient: ", original),
-            (None, Some(original)) => {
-                out.pair(&format!("Original-Recipient: {};", self.address_type(original)), original)
-            }
-            (None, None) => {}
+        match &recipient.original {
+            _ if !recipient.dsn.is_unset() => out.pair("Original-Recipient: ", recipient.dsn.as_stored()),
+            Some(original) => out.pair(&format!("Original-Recipient: {};", self.address_type(original)), original),
+            None => {}
         }
         out.text(format!("Action: {}", recipient.action));
         out.text(format!("Status: {}", recipient.status));

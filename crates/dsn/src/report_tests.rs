@@ -35,7 +35,7 @@ fn unknown_user() -> Recipient {
     Recipient {
         address: b"nosuchuser@mx.example.test".to_vec(),
         original: Some(b"nosuchuser".to_vec()),
-        dsn_original: Some(b"rfc822;nosuchuser@mx.example.test".to_vec()),
+        dsn: OriginalRecipient::of(b"nosuchuser@mx.example.test"),
         status: Status::new(5, 1, 1),
         action: Action::Failed,
         reason: b"unknown user: \"nosuchuser\"".to_vec(),

@@ -111,7 +111,7 @@ pub fn delivery_log(data: &[u8]) {
     let (choice, text) = choices(data);
     let queue = if choice & 1 == 0 { QueueName::Bounce } else { QueueName::Defer };
     for entry in entries(text, queue) {
-        for field in [&entry.recipient, &entry.original, &entry.dsn_original, &entry.status, &entry.reason] {
+        for field in [&entry.recipient, &entry.original, entry.dsn.as_stored(), &entry.status, &entry.reason] {
             assert_one_line(field);
         }
         assert!(!entry.status.is_empty() && !entry.action.is_empty() && !entry.reason.is_empty());

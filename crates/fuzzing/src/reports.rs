@@ -54,7 +54,7 @@ pub fn bounce_report(data: &[u8]) {
     let recipient = Recipient {
         address: address.to_vec(),
         original: some(original),
-        dsn_original: some(dsn_original),
+        dsn: dsn::OriginalRecipient::from_stored(dsn_original.to_vec()),
         status: Status::new(5, 1, 1),
         action: Action::Failed,
         reason: reason.to_vec(),

@@ -4,11 +4,11 @@
 //! its log. `Append` is answered when the records are in the log file (for the bounce log: on stable storage); a message
 //! of many recipients needs several. `Notify` is answered when the notification is queued and the log removed, or when no notification was due.
 
+use queue::Recipient;
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::{Chunk, Weigh};
 use crate::channel::Service;
-use crate::delivery::Recipient;
 
 /// The services `private/bounce`, `private/defer`, `private/trace`.
 pub struct Bounce;
@@ -92,6 +92,7 @@ pub struct Message {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
     /// Who.
+    #[serde(with = "crate::recipient::Fields")]
     pub recipient: Recipient,
     /// Enhanced status code.
     #[serde(with = "crate::bounds::text")]

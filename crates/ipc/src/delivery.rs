@@ -4,11 +4,13 @@
 //! `Expanded`..., `End`. The agent marks recipients that are delivered (`R` becomes `D`) through the descriptor before it
 //! reports. A connection carries one delivery at a time and any number of them one after the other.
 
+use queue::Recipient;
 use serde::{Deserialize, Serialize};
 
 use crate::bounce::Record;
 use crate::bounds::{Chunk, Weigh, chunks};
 use crate::channel::{Client, IpcError, Server, Service};
+use crate::recipient::Traveling;
 
 /// The services `private/TRANSPORT`.
 pub struct Delivery;
@@ -24,7 +26,7 @@ impl Service for Delivery {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Part {
     /// Some of the recipients.
-    Recipients(Chunk<Recipient>),
+    Recipients(Chunk<Traveling>),
     /// Everything else, and the end of the request.
     Deliver(Box<Request>),
 }
@@ -137,30 +139,6 @@ pub struct Origin {
     pub sasl: [String; 3],
 }
 
-/// One recipient of a delivery request.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Recipient {
-    /// Address before aliasing, or empty.
-    #[serde(with = "crate::bounds::bytes")]
-    pub original: Vec<u8>,
-    /// Address, internal form.
-    #[serde(with = "crate::bounds::bytes")]
-    pub address: Vec<u8>,
-    /// Offset in bytes of the recipient record in the queue file; 0: no record to mark.
-    pub offset: u64,
-    /// ORCPT of RFC 3461 (`rfc822;user@domain`) or empty.
-    #[serde(with = "crate::bounds::bytes")]
-    pub dsn_orig_rcpt: Vec<u8>,
-    /// NOTIFY of RFC 3461: 1 NEVER, 2 SUCCESS, 4 FAILURE, 8 DELAY.
-    pub notify: u32,
-}
-
-impl Weigh for Recipient {
-    fn weight(&self) -> usize {
-        self.original.len() + self.address.len() + self.dsn_orig_rcpt.len()
-    }
-}
-
 impl Weigh for Outcome {
     fn weight(&self) -> usize {
         let texts =
@@ -181,7 +159,7 @@ pub async fn send(
     mut request: Request,
     file: std::os::fd::BorrowedFd<'_>,
 ) -> Result<(), IpcError> {
-    for chunk in chunks(std::mem::take(&mut request.recipients)) {
+    for chunk in chunks(std::mem::take(&mut request.recipients).into_iter().map(Traveling)) {
         agent.queue(&Part::Recipients(chunk))?;
         if agent.queued_bytes() > GATHERED {
             agent.flush().await?;
@@ -198,7 +176,7 @@ pub async fn receive(mut part: Part, client: &mut Server<Delivery>) -> Result<Re
     let mut recipients = Vec::new();
     loop {
         match part {
-            Part::Recipients(chunk) => recipients.extend(chunk),
+            Part::Recipients(chunk) => recipients.extend(chunk.into_iter().map(|Traveling(recipient)| recipient)),
             Part::Deliver(request) => return Ok(Request { recipients, ..*request }),
         }
         part = client.expect().await?;

@@ -19,6 +19,7 @@ pub mod carrier;
 pub mod cleanup;
 pub mod delivery;
 pub mod qmgr;
+pub mod recipient;
 pub mod rewrite;
 
 pub use bounds::{Chunk, chunks, cut};

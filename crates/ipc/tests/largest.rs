@@ -7,9 +7,12 @@ use std::fmt::Debug;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use dsn::{Notify, OriginalRecipient};
 use ipc::bounds::{FULL, MAX_BLOCK, MAX_BYTES, MAX_ITEMS, MAX_TEXT, Weigh};
+use ipc::recipient::Traveling;
 use ipc::{Channel, Chunk, Client, IpcError, Server, Service, chunks};
 use ipc::{anvil, bounce, carrier, cleanup, delivery, qmgr, rewrite};
+use queue::Recipient;
 
 fn text() -> String {
     "t".repeat(MAX_TEXT)
@@ -29,10 +32,11 @@ fn heaviest<T: Weigh + Clone>(small: T, large: T) -> Chunk<T> {
     chunks(std::iter::repeat_n(small, count).chain([large])).next().unwrap()
 }
 
-fn recipient(length: usize) -> delivery::Recipient {
+fn recipient(length: usize) -> Recipient {
     let bytes = vec![b'r'; length];
     let (original, address) = (bytes.clone(), bytes.clone());
-    delivery::Recipient { original, address, offset: u64::MAX, dsn_orig_rcpt: bytes, notify: u32::MAX }
+    let dsn = OriginalRecipient::from_stored(bytes);
+    Recipient { original, address, offset: u64::MAX, dsn, notify: Notify::DELAY }
 }
 
 fn record(length: usize) -> bounce::Record {
@@ -254,7 +258,7 @@ fn every_message_of_cleanup_arrives_at_its_largest() {
 #[test]
 fn every_message_of_delivery_arrives_at_its_largest() {
     let requests = vec![
-        delivery::Part::Recipients(heaviest(recipient(100), recipient(MAX_BYTES))),
+        delivery::Part::Recipients(heaviest(Traveling(recipient(100)), Traveling(recipient(MAX_BYTES)))),
         delivery::Part::Deliver(Box::new(request())),
     ];
     requests.iter().for_each(|part| match part {

@@ -10,6 +10,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
+use dsn::{Notify, OriginalRecipient};
+
 use crate::transition::name_below;
 use crate::{QueueId, QueueName, Spool};
 
@@ -26,10 +28,10 @@ pub struct Entry {
     pub original: Vec<u8>,
     /// Offset of the recipient record in the queue file; 0 when there is none.
     pub offset: u64,
-    /// `TYPE;ADDRESS`; may be empty.
-    pub dsn_original: Vec<u8>,
-    /// NOTIFY bits; 0 when not requested.
-    pub notify: u32,
+    /// The client's ORCPT, or what cleanup made of the address.
+    pub dsn: OriginalRecipient,
+    /// What the sender wants to hear of it.
+    pub notify: Notify,
     /// The enhanced status code, such as `5.1.1`.
     pub status: Vec<u8>,
     /// `failed`, `delayed`, `delivered`, `relayed`, `expanded`, `deliverable` or `undeliverable`.
@@ -62,9 +64,9 @@ impl Entry {
         if self.offset > 0 {
             push_line(&mut out, "offset", self.offset.to_string().as_bytes());
         }
-        push_unless_empty(&mut out, "dsn_orig_rcpt", &self.dsn_original);
-        if self.notify != 0 {
-            push_line(&mut out, "notify_flags", self.notify.to_string().as_bytes());
+        push_unless_empty(&mut out, "dsn_orig_rcpt", self.dsn.as_stored());
+        if self.notify != Notify::UNSET {
+            push_line(&mut out, "notify_flags", self.notify.bits().to_string().as_bytes());
         }
         push_unless_empty(&mut out, "status", &self.status);
         push_unless_empty(&mut out, "action", &self.action);
@@ -224,8 +226,10 @@ fn take_line(entry: &mut Entry, line: &[u8]) {
         b"recipient" => entry.recipient = value,
         b"original_recipient" => entry.original = value,
         b"offset" => entry.offset = number().unwrap_or(0),
-        b"dsn_orig_rcpt" => entry.dsn_original = value,
-        b"notify_flags" => entry.notify = number().and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+        b"dsn_orig_rcpt" => entry.dsn = OriginalRecipient::from_stored(value),
+        b"notify_flags" => {
+            entry.notify = Notify::from_stored(number().and_then(|n| u32::try_from(n).ok()).unwrap_or(0));
+        }
         b"status" => entry.status = value,
         b"action" => entry.action = value,
         b"diag_type" => entry.diagnostic.0 = value,

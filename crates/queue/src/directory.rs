@@ -7,8 +7,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use config::{Config, ValueError, param};
-
 use crate::QueueId;
 use crate::storage::Storage;
 
@@ -93,20 +91,6 @@ pub struct Hashing {
     pub depth: usize,
 }
 
-impl Hashing {
-    /// What main.cf says.
-    ///
-    /// # Errors
-    /// A value that cannot be understood.
-    pub fn configured(config: &Config) -> Result<Self, ValueError> {
-        // hash_queue_names
-        let names = config.get(param::HASH_QUEUE_NAMES)?;
-        // hash_queue_depth
-        let depth = usize::try_from(config.get(param::HASH_QUEUE_DEPTH)?).unwrap_or(1);
-        Ok(Self { names, depth })
-    }
-}
-
 impl Default for Hashing {
     /// Postfix's defaults: `deferred, defer`, one level.
     fn default() -> Self {
@@ -132,15 +116,6 @@ impl Spool {
         // Paths appear in warnings as Postfix writes them: without a leading "./".
         let root = if root == Path::new(".") { PathBuf::new() } else { root };
         Self { storage: Storage::of(&root), root, hashing }
-    }
-
-    /// The queue directory as main.cf describes it, seen from within: daemons and commands have it
-    /// as their working directory.
-    ///
-    /// # Errors
-    /// A value that cannot be understood.
-    pub fn working_directory(config: &Config) -> Result<Self, ValueError> {
-        Ok(Self::new("", Hashing::configured(config)?))
     }
 
     /// `queue_directory`, empty when it is the working directory.

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use dsn::{Notify, OriginalRecipient};
+
 use crate::record::{self, ReadAt, Reader, Record, RecordError, Type};
 use crate::size::SizeRecord;
 
@@ -24,18 +26,18 @@ impl Default for Limits {
     }
 }
 
-/// A recipient that still needs a delivery.
+/// A recipient of a message, as the queue file, the queue manager, delivery agents and reports have it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Recipient {
     /// The address to deliver to, internal form.
     pub address: Vec<u8>,
     /// The address before aliasing, internal form; empty when the file does not say.
     pub original: Vec<u8>,
-    /// `TYPE;ADDRESS` of the client's ORCPT or of our own making; empty when the file does not say.
-    pub dsn_original: Vec<u8>,
-    /// NOTIFY bits: 1 NEVER, 2 SUCCESS, 4 FAILURE, 8 DELAY; 0 when not requested.
-    pub notify: u32,
-    /// Where its record is: what [`crate::mark::done`] needs.
+    /// The client's ORCPT, or what cleanup made of the address.
+    pub dsn: OriginalRecipient,
+    /// What the sender wants to hear of it.
+    pub notify: Notify,
+    /// Where its record is: what [`crate::mark::done`] needs. 0: there is none.
     pub offset: u64,
 }
 
@@ -321,8 +323,8 @@ impl<'a> Parser<'a> {
             Type::DONE | Type::CANCELED if self.envelope.resume.is_none() => self.envelope.finished += 1,
             Type::DONE | Type::CANCELED => {}
             Type::ORIGINAL => self.pending.original = data.to_vec(),
-            Type::DSN_RECIPIENT => self.pending.dsn_original = data.to_vec(),
-            Type::NOTIFY => self.pending.notify = number(record)?,
+            Type::DSN_RECIPIENT => self.pending.dsn = OriginalRecipient::from_stored(data.to_vec()),
+            Type::NOTIFY => self.pending.notify = Notify::from_stored(number(record)?),
             Type::ATTRIBUTE => self.attribute(record)?,
             _ if self.recipients_only => {}
             Type::TIME => self.time(record)?,
@@ -383,8 +385,8 @@ impl<'a> Parser<'a> {
         let equals = record.data.iter().position(|b| *b == b'=').ok_or_else(malformed)?;
         let (name, value) = (&record.data[..equals], &record.data[equals + 1..]);
         match name {
-            b"dsn_orig_rcpt" => self.pending.dsn_original = value.to_vec(),
-            b"notify_flags" => self.pending.notify = parse(value).ok_or_else(malformed)?,
+            b"dsn_orig_rcpt" => self.pending.dsn = OriginalRecipient::from_stored(value.to_vec()),
+            b"notify_flags" => self.pending.notify = Notify::from_stored(parse(value).ok_or_else(malformed)?),
             _ if self.recipients_only => {}
             b"create_time" => self.envelope.create_time = parse(value).ok_or_else(malformed)?,
             b"trace_flags" => {

@@ -3,6 +3,8 @@
 //! It is written as zeros first and overwritten when the file is complete; its width must never
 //! change.
 
+use dsn::Notify;
+
 use crate::record::{self, NUMBER_WIDTH, Type};
 
 /// Payload length: six numbers and the blanks between them.
@@ -13,7 +15,7 @@ pub const RECORD: usize = 2 + PAYLOAD;
 /// Recipients are mixed with other records: everything must be read before a delivery.
 pub const FLAG_MIXED: u32 = 1;
 /// [`SizeRecord::flags`] holds the union of all NOTIFY bits, shifted by this.
-pub const NOTIFY_SHIFT: u32 = 1;
+const NOTIFY_SHIFT: u32 = 1;
 
 /// Send option: the client asked for SMTPUTF8.
 pub const SMTPUTF8_REQUESTED: u32 = 1;
@@ -82,9 +84,14 @@ impl SizeRecord {
         })
     }
 
-    /// The union of the NOTIFY bits of all recipients.
-    pub fn notify(&self) -> u32 {
-        self.flags >> NOTIFY_SHIFT
+    /// Adds the wishes for one recipient.
+    pub fn add_notify(&mut self, notify: Notify) {
+        self.flags |= notify.bits() << NOTIFY_SHIFT;
+    }
+
+    /// Whether there is a recipient whose delivery is to be reported.
+    pub fn wants_success(&self) -> bool {
+        self.flags & (Notify::SUCCESS.bits() << NOTIFY_SHIFT) != 0
     }
 }
 
@@ -106,7 +113,7 @@ mod tests {
         assert_eq!(encoded.len(), RECORD);
         assert_eq!(&encoded[..2], b"\x43\x5f");
         assert_eq!(SizeRecord::parse(&encoded[2..]), Some(record));
-        assert_eq!(record.notify(), 6);
+        assert!(record.wants_success() && !SizeRecord { flags: 9, ..record }.wants_success());
         assert_eq!(SizeRecord::default().encode().len(), RECORD);
     }
 

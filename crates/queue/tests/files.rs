@@ -94,9 +94,9 @@ fn the_envelope_holds_sender_recipients_and_attributes() {
     let [recipient] = envelope.recipients.as_slice() else { panic!() };
     assert_eq!(recipient.address, b"later@defer.test");
     assert_eq!(recipient.original, b"later@defer.test");
-    assert_eq!(recipient.dsn_original, b"rfc822;later@defer.test");
+    assert_eq!(recipient.dsn.as_stored(), b"rfc822;later@defer.test");
     // NOTIFY belonged to the recipient before.
-    assert_eq!((recipient.notify, recipient.offset), (0, 806));
+    assert_eq!((recipient.notify, recipient.offset), (dsn::Notify::UNSET, 806));
 }
 
 #[test]

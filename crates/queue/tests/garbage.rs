@@ -94,7 +94,8 @@ proptest! {
         offset: u64, notify in 0u32..16, compatible: bool,
     ) {
         let entry = Entry {
-            recipient, offset, notify,
+            recipient, offset,
+            notify: dsn::Notify::from_stored(notify),
             status: b"4.4.1".to_vec(),
             action: b"delayed".to_vec(),
             diagnostic: (b"smtp".to_vec(), [b"x".to_vec(), text].concat()),
@@ -175,7 +176,7 @@ fn recipients_beyond_the_limit_are_read_later_and_only_once() {
             for recipient in &envelope.recipients {
                 let text = std::str::from_utf8(&recipient.address).unwrap();
                 let number: u32 = text.parse().unwrap();
-                assert_eq!(recipient.notify, if number < 7 { 2 } else { 0 });
+                assert_eq!(recipient.notify.bits(), if number < 7 { 2 } else { 0 });
                 seen.push(number);
             }
             if envelope.resume.is_none() {

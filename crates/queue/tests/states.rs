@@ -274,7 +274,7 @@ fn a_log_is_written_as_postfix_writes_it_and_read_back() {
         recipient: b"later@defer.test".to_vec(),
         original: b"Later@defer.test".to_vec(),
         offset: 806,
-        dsn_original: b"rfc822;later@defer.test".to_vec(),
+        dsn: dsn::OriginalRecipient::of(b"later@defer.test"),
         status: b"4.4.1".to_vec(),
         action: b"delayed".to_vec(),
         reason: b"connect to 127.0.0.1[127.0.0.1]:1: Connection refused".to_vec(),

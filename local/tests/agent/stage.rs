@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use ipc::delivery::{Delivery, Recipient, Report, Request, Timestamp, Verdict, flags, rest_of_report, send};
+use ipc::delivery::{Delivery, Report, Request, Timestamp, Verdict, flags, rest_of_report, send};
 use ipc::{Client, Server, cleanup, rewrite};
-use queue::Type;
 use queue::record::{Reader, encode};
+use queue::{Recipient, Type};
 
 /// One test's world.
 pub struct Stage {

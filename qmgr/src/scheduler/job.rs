@@ -8,23 +8,8 @@ use std::time::Instant;
 /// The number that the queue manager gives a message while it is active.
 pub type MessageKey = u64;
 
-/// One recipient as the queue file has it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Recipient {
-    /// The address to deliver to.
-    pub address: Vec<u8>,
-    /// The address before aliasing; empty when unknown.
-    pub original: Vec<u8>,
-    /// Where its record starts in the queue file.
-    pub offset: u64,
-    /// The client's ORCPT, or what cleanup made of the address.
-    pub dsn_orig_rcpt: Vec<u8>,
-    /// NOTIFY bits of RFC 3461; 0 is the default.
-    pub notify: u32,
-}
-
 /// The work of one message for one transport.
-pub struct Job {
+pub struct Job<R> {
     /// The message.
     pub message: MessageKey,
     /// Its place in the transport's list.
@@ -55,11 +40,11 @@ pub struct Job {
     pub recipient_slots: u32,
     /// Recipient slots it holds of the transport's extra pool.
     pub extra_slots: u32,
-    peers: HashMap<usize, VecDeque<Vec<Recipient>>>,
+    peers: HashMap<usize, VecDeque<Vec<R>>>,
     rotation: VecDeque<usize>,
 }
 
-impl Job {
+impl<R> Job<R> {
     /// A job without entries.
     pub fn new(message: MessageKey, label: Label, arrived: Instant) -> Self {
         Self {
@@ -85,7 +70,7 @@ impl Job {
 
     /// Adds recipients for a destination, filling its last entry first, `limit` to an entry (0: all in one). Returns the
     /// number of new entries.
-    pub fn add(&mut self, destination: usize, recipients: Vec<Recipient>, limit: u32) -> usize {
+    pub fn add(&mut self, destination: usize, recipients: Vec<R>, limit: u32) -> usize {
         let limit = if limit == 0 { usize::MAX } else { limit as usize };
         self.in_memory += recipients.len() as u32;
         let entries = self.peers.entry(destination).or_insert_with(|| {
@@ -106,7 +91,7 @@ impl Job {
 
     /// Takes the next entry for a destination that is free, the destinations in turn. The second value: nothing waits
     /// for this destination any more.
-    pub fn take(&mut self, is_free: impl Fn(usize) -> bool) -> Option<(usize, Vec<Recipient>, bool)> {
+    pub fn take(&mut self, is_free: impl Fn(usize) -> bool) -> Option<(usize, Vec<R>, bool)> {
         let position = self.rotation.iter().position(|peer| is_free(*peer))?;
         let destination = self.rotation.remove(position)?;
         let entries = self.peers.get_mut(&destination)?;
@@ -123,7 +108,7 @@ impl Job {
     }
 
     /// Takes everything that waits for a destination.
-    pub fn drain(&mut self, destination: usize) -> Vec<Vec<Recipient>> {
+    pub fn drain(&mut self, destination: usize) -> Vec<Vec<R>> {
         self.rotation.retain(|peer| *peer != destination);
         let entries = self.peers.remove(&destination).unwrap_or_default();
         self.read -= entries.len() as u32;

@@ -8,13 +8,11 @@ use std::time::{Duration, Instant};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn recipients(first: u64, count: u64) -> Vec<Recipient> {
-    let recipient = |offset| Recipient {
-        address: format!("user{offset}@example.test").into_bytes(),
-        offset,
-        ..Recipient::default()
-    };
-    (first..first + count).map(recipient).collect()
+/// Here a recipient is a number.
+type Transport = super::Transport<u64>;
+
+fn recipients(first: u64, count: u64) -> Vec<u64> {
+    (first..first + count).collect()
 }
 
 fn refused() -> HostFailure {
@@ -55,7 +53,7 @@ fn no_more_deliveries_run_than_the_window_allows() {
     for message in 0..10 {
         smtp.assign(message, b"a.test".to_vec(), b"a.test", recipients(0, 1), now);
     }
-    let running: Vec<Delivery> = std::iter::from_fn(|| smtp.select(now)).collect();
+    let running: Vec<Delivery<u64>> = std::iter::from_fn(|| smtp.select(now)).collect();
     assert_eq!(running.len(), 5); // initial_destination_concurrency
     smtp.finish(&running[0], &Verdict::Reached, MINUTE, now);
     assert_eq!(std::iter::from_fn(|| smtp.select(now)).count(), 2, "one freed, one learnt");
@@ -232,7 +230,7 @@ proptest! {
         let mut now = Instant::now();
         let (mut next, mut out) = (0u64, HashSet::new());
         let mut running = Vec::new();
-        let mut take = |recipients: &[Recipient]| recipients.iter().all(|r| out.insert(r.offset));
+        let mut take = |recipients: &[u64]| recipients.iter().all(|r| out.insert(*r));
         for step in steps {
             match step {
                 Step::Assign { message, host, count } => {

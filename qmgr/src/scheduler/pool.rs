@@ -29,7 +29,7 @@ impl Pool {
     }
 }
 
-impl Transport {
+impl<R> Transport<R> {
     /// Recipients in memory, of all messages.
     #[cfg(test)]
     pub fn recipients_in_memory(&self) -> usize {

@@ -19,9 +19,9 @@ pub struct Candidate {
 /// How long a search is believed.
 const CANDIDATE_LIFE: Duration = Duration::from_secs(1);
 
-impl Transport {
+impl<R> Transport<R> {
     /// The next entry to deliver. The caller must call [`Transport::finish`] when its delivery is over.
-    pub fn select(&mut self, now: Instant) -> Option<Delivery> {
+    pub fn select(&mut self, now: Instant) -> Option<Delivery<R>> {
         if !self.has_work() {
             return None;
         }
@@ -138,7 +138,7 @@ impl Transport {
 }
 
 /// Waiting time by size: short messages that waited long come first.
-fn score(job: &Job, now: Instant) -> f64 {
+fn score<R>(job: &Job<R>, now: Instant) -> f64 {
     let waited = now.saturating_duration_since(job.arrived).as_secs();
     (waited + 1) as f64 / f64::from(job.total().max(1))
 }

@@ -6,7 +6,7 @@
 
 use super::arena::Arena;
 use super::destination::{Destination, HostFailure, State, Verdict};
-use super::job::{Job, MessageKey, Recipient};
+use super::job::{Job, MessageKey};
 use super::limits::Limits;
 use super::order::{Label, Order};
 use super::pool::Pool;
@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 
 /// Recipients that go to an agent together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
+pub struct Delivery<R> {
     /// The message they belong to.
     pub message: MessageKey,
     /// The next hop to give to the agent.
     pub nexthop: Vec<u8>,
     /// The recipients.
-    pub recipients: Vec<Recipient>,
+    pub recipients: Vec<R>,
     /// The job, for [`Transport::finish`].
     pub(super) job: usize,
     /// The destination, for [`Transport::finish`].
@@ -31,20 +31,20 @@ pub struct Delivery {
 
 /// Recipients that were taken back unseen, because their destination or transport died.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Returned {
+pub struct Returned<R> {
     /// The message they belong to.
     pub message: MessageKey,
     /// The recipients.
-    pub recipients: Vec<Recipient>,
+    pub recipients: Vec<R>,
 }
 
-/// One transport.
-pub struct Transport {
+/// One transport, for recipients of any kind.
+pub struct Transport<R> {
     /// Its name in master.cf.
     pub name: Vec<u8>,
     /// Its limits.
     pub limits: Limits,
-    pub(super) jobs: Arena<Job>,
+    pub(super) jobs: Arena<Job<R>>,
     pub(super) order: Order,
     pub(super) destinations: Arena<Destination>,
     /// Destinations with a free window and something waiting, by the first job that waits.
@@ -60,7 +60,7 @@ pub struct Transport {
     wakes: BTreeSet<(Instant, usize)>,
 }
 
-impl Transport {
+impl<R> Transport<R> {
     /// A transport without work.
     pub fn new(name: &[u8], limits: Limits) -> Self {
         Self {
@@ -111,14 +111,7 @@ impl Transport {
     }
 
     /// Adds recipients of a message for a destination, as many to a delivery as the transport takes.
-    pub fn assign(
-        &mut self,
-        message: MessageKey,
-        key: Vec<u8>,
-        nexthop: &[u8],
-        recipients: Vec<Recipient>,
-        now: Instant,
-    ) {
+    pub fn assign(&mut self, message: MessageKey, key: Vec<u8>, nexthop: &[u8], recipients: Vec<R>, now: Instant) {
         self.assign_at_most(self.limits.recipients, message, key, nexthop, recipients, now);
     }
 
@@ -129,7 +122,7 @@ impl Transport {
         message: MessageKey,
         key: Vec<u8>,
         nexthop: &[u8],
-        recipients: Vec<Recipient>,
+        recipients: Vec<R>,
         now: Instant,
     ) {
         let destination = self.destination(key, nexthop);
@@ -160,11 +153,11 @@ impl Transport {
     /// A delivery is over. Returns what has to go elsewhere when this was the failure that made the destination dead.
     pub fn finish(
         &mut self,
-        delivery: &Delivery,
+        delivery: &Delivery<R>,
         verdict: &Verdict,
         dead_time: Duration,
         now: Instant,
-    ) -> Vec<Returned> {
+    ) -> Vec<Returned<R>> {
         let number = delivery.destination;
         let place = &mut self.destinations[number];
         let died = place.learn(verdict, &self.limits, dead_time, now);
@@ -181,7 +174,7 @@ impl Transport {
     }
 
     /// The transport does not work: nothing is selected before `until`, and what waits has to go elsewhere.
-    pub fn kill(&mut self, why: HostFailure, until: Instant) -> Vec<Returned> {
+    pub fn kill(&mut self, why: HostFailure, until: Instant) -> Vec<Returned<R>> {
         self.dead = Some((until, why));
         let waiting: Vec<usize> = self.destinations.iter().map(|(number, _)| number).collect();
         let mut returned = Vec::new();
@@ -236,7 +229,7 @@ impl Transport {
     }
 
     /// Whether more waits for the destination of a delivery, or is under way there.
-    pub fn has_backlog(&self, delivery: &Delivery) -> bool {
+    pub fn has_backlog(&self, delivery: &Delivery<R>) -> bool {
         let place = &self.destinations[delivery.destination];
         place.entries > 0 || place.busy > 1
     }
@@ -369,7 +362,7 @@ impl Transport {
         self.order.append(job).expect("room after spreading")
     }
 
-    fn drain(&mut self, number: usize) -> Vec<Returned> {
+    fn drain(&mut self, number: usize) -> Vec<Returned<R>> {
         let waiting = std::mem::take(&mut self.destinations[number].waiting);
         self.destinations[number].entries = 0;
         let mut returned = Vec::new();
@@ -385,7 +378,7 @@ impl Transport {
         returned
     }
 
-    fn release(&mut self, delivery: &Delivery) {
+    fn release(&mut self, delivery: &Delivery<R>) {
         let job = delivery.job;
         self.jobs[job].in_flight -= 1;
         let count = delivery.recipients.len();

@@ -5,7 +5,9 @@ use crate::workspace::{Layer, PROGRAMS, Package};
 
 /// Edges within one layer that are wanted: formats built on smaller formats, and who says where it is found what is odd.
 const SAME_LAYER: &[(&str, &str)] = &[
+    ("dsn", "address"),
     ("logging", "dsn"),
+    ("queue", "dsn"),
     ("dns", "net"),
     ("dns", "logging"),
     ("message", "address"),
