@@ -21,6 +21,7 @@ pub fn queue_of(log: Log) -> QueueName {
 /// A client's record as a paragraph of the log.
 pub fn entry(record: &Record) -> Entry {
     let recipient = &record.recipient;
+    let diagnostic = record.diagnostic.clone();
     let mta_type = if record.remote_mta.is_empty() { "" } else { "dns" };
     Entry {
         recipient: address::quote(&recipient.address),
@@ -28,40 +29,32 @@ pub fn entry(record: &Record) -> Entry {
         offset: recipient.offset,
         dsn: recipient.dsn.clone(),
         notify: recipient.notify,
-        status: record.status.clone().into_bytes(),
-        action: record.action.clone().into_bytes(),
-        diagnostic: (record.diagnostic.0.clone().into_bytes(), record.diagnostic.1.clone().into_bytes()),
+        status: record.status.to_string().into_bytes(),
+        action: record.action.name().as_bytes().to_vec(),
+        diagnostic: diagnostic.map(|said| (said.kind.into_bytes(), said.text.into_bytes())).unwrap_or_default(),
         remote_mta: (mta_type.into(), record.remote_mta.clone().into_bytes()),
         reason: record.reason.clone().into_bytes(),
     }
 }
 
-/// What a notification is made from. It is read as often as it is needed, for it may be larger than memory.
-pub enum Entries<'a> {
-    /// The log of a message.
-    Log(&'a Spool, Log, &'a QueueId),
-    /// One recipient that was never in a log.
-    One(Box<Entry>),
+/// The log of a message, which a notification is made from. It is read as often as it is needed, for it may be larger than
+/// memory.
+pub struct Entries<'a> {
+    pub spool: &'a Spool,
+    pub log: Log,
+    pub id: &'a QueueId,
 }
 
-/// One pass over the entries.
-pub enum Pass {
-    /// Through the log, if there is one.
-    Log(Option<LogReader<File>>),
-    /// To the one recipient.
-    One(Option<Box<Entry>>),
-}
+/// One pass through the log, if there is one.
+pub struct Pass(Option<LogReader<File>>);
 
 impl Entries<'_> {
-    /// From the first one on.
+    /// From the first entry on.
     ///
     /// # Errors
     /// The log cannot be opened.
     pub fn pass(&self) -> io::Result<Pass> {
-        match self {
-            Entries::Log(spool, log, id) => Ok(Pass::Log(delivery_log::open(spool, queue_of(*log), id)?)),
-            Entries::One(entry) => Ok(Pass::One(Some(entry.clone()))),
-        }
+        delivery_log::open(self.spool, queue_of(self.log), self.id).map(Pass)
     }
 }
 
@@ -71,10 +64,7 @@ impl Pass {
     /// # Errors
     /// The log cannot be read.
     pub fn next(&mut self) -> io::Result<Option<Entry>> {
-        match self {
-            Pass::Log(reader) => reader.as_mut().map_or(Ok(None), LogReader::next_entry),
-            Pass::One(entry) => Ok(entry.take().map(|entry| *entry)),
-        }
+        self.0.as_mut().map_or(Ok(None), LogReader::next_entry)
     }
 }
 
@@ -98,6 +88,7 @@ pub fn recipient(entry: &Entry, default: (Status, Action)) -> Recipient {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ipc::bounce::Diagnostic;
 
     #[test]
     fn a_record_comes_back_from_its_paragraph() {
@@ -109,9 +100,9 @@ mod tests {
                 dsn: dsn::OriginalRecipient::of(b"x@b.test"),
                 notify: dsn::Notify::FAILURE,
             },
-            status: "5.1.1".into(),
-            action: "failed".into(),
-            diagnostic: ("smtp".into(), "550 no".into()),
+            status: Status::new(5, 1, 1),
+            action: Action::Failed,
+            diagnostic: Some(Diagnostic { kind: "smtp".into(), text: "550 no".into() }),
             remote_mta: "mx.b.test".into(),
             reason: "host said no".into(),
         };

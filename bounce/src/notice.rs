@@ -13,7 +13,6 @@ use ipc::Pool;
 use ipc::bounce::{Log, Message};
 use ipc::cleanup::Cleanup;
 use message::{date, received};
-use queue::QueueId;
 use queue::delivery_log::Entry;
 use queue::size::SMTPUTF8_REQUESTED;
 
@@ -55,20 +54,10 @@ impl Notifier {
     ///
     /// # Errors
     /// A notification could not be queued: nothing may be removed.
-    pub async fn send(
-        &self,
-        config: &Config,
-        log: Log,
-        keep: bool,
-        message: &Message,
-        entries: &Entries<'_>,
-    ) -> Result<(), NotSent> {
-        let Some(id) = QueueId::parse(message.queue_id.as_bytes()) else {
-            logging::warning!("malformed request: queue ID \"{}\"", message.queue_id);
-            return Ok(());
-        };
+    pub async fn send(&self, config: &Config, log: Log, keep: bool, message: &Message) -> Result<(), NotSent> {
         let now = ipc::delivery::Timestamp::now().seconds;
-        let subject = Subject::open(&self.settings.spool, &message.queue_name, &id, now);
+        let subject = Subject::open(&self.settings.spool, message, now);
+        let entries = &Entries { spool: &self.settings.spool, log, id: &message.queue_id };
         let kind = match (log, keep) {
             (Log::Bounce, _) | (Log::Defer, false) => Kind::Failure,
             (Log::Defer, true) => Kind::Delay,
@@ -113,7 +102,7 @@ impl Notifier {
             text: &text,
             hostname: &settings.hostname,
             origin: &settings.origin,
-            queue_id: &message.queue_id,
+            queue_id: message.queue_id.as_str(),
             now,
             date: &date,
             to: &self.shown_recipient(notice),
@@ -308,7 +297,7 @@ fn names(kind: Kind) -> (&'static str, &'static str) {
 
 /// RFC 3461 4.3 and bounce_size_limit.
 fn returned_on_failure(settings: &Settings, message: &Message, subject: &Subject) -> Returned {
-    match Return::from_bits(message.ret_flags).unwrap_or_default() {
+    match message.returned {
         Return::Headers => Returned::Header,
         _ if subject.size > settings.size_limit => Returned::Header,
         Return::Full | Return::Unset => Returned::Message,

@@ -2,6 +2,7 @@
 
 use super::*;
 use dsn::Notify;
+use queue::QueueId;
 use std::path::Path;
 
 fn settings(text: &str) -> Settings {
@@ -9,10 +10,14 @@ fn settings(text: &str) -> Settings {
     Settings::read(&config.unwrap()).unwrap()
 }
 
-fn told(settings: &Settings, kind: Kind, sender: &str, ret_flags: u32) -> Vec<(String, Returned)> {
-    let message = Message { sender: sender.into(), ret_flags, ..Message::default() };
-    let id = QueueId::parse(b"NOSUCH").unwrap();
-    let mut subject = Subject::open(&queue::Spool::new("/proc/self/none", Default::default()), "active", &id, 0);
+fn from(sender: &str) -> Message {
+    Message { sender: sender.into(), ..Message::new(QueueId::parse(b"NOSUCH").unwrap()) }
+}
+
+fn told(settings: &Settings, kind: Kind, sender: &str, returned: Return) -> Vec<(String, Returned)> {
+    let message = from(sender);
+    let message = Message { returned, ..message };
+    let mut subject = Subject::open(&queue::Spool::new("/proc/self/none", Default::default()), &message, 0);
     subject.size = 100;
     let notices = notices(settings, kind, &message, &subject);
     notices.into_iter().map(|n| (String::from_utf8(n.to).unwrap(), n.returned)).collect()
@@ -21,37 +26,37 @@ fn told(settings: &Settings, kind: Kind, sender: &str, ret_flags: u32) -> Vec<(S
 #[test]
 fn the_sender_of_failed_mail_gets_it_back_unless_it_is_large_or_he_wants_the_header_only() {
     let plain = settings("");
-    assert_eq!(told(&plain, Kind::Failure, "a@b.test", 0), [("a@b.test".into(), Returned::Message)]);
-    assert_eq!(told(&plain, Kind::Failure, "a@b.test", 2), [("a@b.test".into(), Returned::Header)]);
+    assert_eq!(told(&plain, Kind::Failure, "a@b.test", Return::Unset), [("a@b.test".into(), Returned::Message)]);
+    assert_eq!(told(&plain, Kind::Failure, "a@b.test", Return::Headers), [("a@b.test".into(), Returned::Header)]);
     let small = settings("bounce_size_limit = 99");
-    assert_eq!(told(&small, Kind::Failure, "a@b.test", 1), [("a@b.test".into(), Returned::Header)]);
+    assert_eq!(told(&small, Kind::Failure, "a@b.test", Return::Full), [("a@b.test".into(), Returned::Header)]);
 }
 
 #[test]
 fn a_failed_notification_is_never_answered() {
     let all = settings("notify_classes = bounce, 2bounce, delay");
-    assert_eq!(told(&all, Kind::Failure, "", 0), [("postmaster".into(), Returned::Message)]);
-    assert_eq!(told(&all, Kind::Failure, "double-bounce@h.test", 0), []);
-    assert_eq!(told(&settings(""), Kind::Failure, "", 0), []);
+    assert_eq!(told(&all, Kind::Failure, "", Return::Unset), [("postmaster".into(), Returned::Message)]);
+    assert_eq!(told(&all, Kind::Failure, "double-bounce@h.test", Return::Unset), []);
+    assert_eq!(told(&settings(""), Kind::Failure, "", Return::Unset), []);
     for kind in [Kind::Delay, Kind::Success, Kind::Verify] {
-        assert_eq!(told(&all, kind, "", 0), []);
-        assert_eq!(told(&all, kind, "double-bounce@h.test", 0), []);
+        assert_eq!(told(&all, kind, "", Return::Unset), []);
+        assert_eq!(told(&all, kind, "double-bounce@h.test", Return::Unset), []);
     }
 }
 
 #[test]
 fn postmaster_gets_copies_of_the_classes_that_he_named() {
     let all = settings("notify_classes = bounce, delay\ndelay_notice_recipient = ops@h.test");
-    let failure = told(&all, Kind::Failure, "a@b.test", 0);
+    let failure = told(&all, Kind::Failure, "a@b.test", Return::Unset);
     assert_eq!(failure[1], ("postmaster".into(), Returned::Header));
-    let delay = told(&all, Kind::Delay, "a@b.test", 0);
+    let delay = told(&all, Kind::Delay, "a@b.test", Return::Unset);
     assert_eq!(delay, [("a@b.test".into(), Returned::Header), ("ops@h.test".into(), Returned::Header)]);
-    assert_eq!(told(&all, Kind::Success, "a@b.test", 0).len(), 1);
+    assert_eq!(told(&all, Kind::Success, "a@b.test", Return::Unset).len(), 1);
 }
 
 #[test]
 fn a_sender_hears_of_the_recipients_that_he_asked_for() {
-    let message = Message { sender: b"a@b.test".to_vec(), ..Message::default() };
+    let message = from("a@b.test");
     let notice = to_sender(Kind::Failure, &message, Returned::Message);
     let entry = |notify| Entry { notify, ..Entry::default() };
     assert!(concerns(&notice, &entry(Notify::UNSET)) && concerns(&notice, &entry(Notify::FAILURE)));

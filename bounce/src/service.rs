@@ -7,7 +7,7 @@ use ipc::bounce::{Bounce as Protocol, Log, Message, Record, Reply, Request};
 use ipc::{Pool, Server};
 use queue::{QueueId, delivery_log};
 
-use crate::log::{self, Entries};
+use crate::log;
 use crate::notice::Notifier;
 use crate::settings::Settings;
 
@@ -44,19 +44,15 @@ impl Bounce {
     async fn answer(&self, context: &Context, request: Request) -> Reply {
         match request {
             Request::Append { log, queue_id, begin, records } => {
-                self.append(log, &queue_id, begin, records.items()).await
+                self.append(log, queue_id, begin, records.items()).await
             }
             Request::Notify { log, keep, message } => self.notify(context, log, keep, &message).await,
-            Request::Single { message, record } => self.single(context, &message, &record).await,
         }
     }
 
-    async fn append(&self, log: Log, queue_id: &str, begin: bool, records: &[Record]) -> Reply {
-        let Some(id) = QueueId::parse(queue_id.as_bytes()) else {
-            return malformed(queue_id);
-        };
+    async fn append(&self, log: Log, queue_id: QueueId, begin: bool, records: &[Record]) -> Reply {
         let entries: Vec<_> = records.iter().map(log::entry).collect();
-        let (spool, compatible) = (self.settings.spool.clone(), self.settings.compatible_logs);
+        let (spool, compatible, id) = (self.settings.spool.clone(), self.settings.compatible_logs, queue_id.clone());
         // The append waits for the disk: not in the thread that serves the other clients.
         let write = move || {
             if begin {
@@ -67,54 +63,30 @@ impl Bounce {
         match tokio::task::spawn_blocking(write).await {
             Ok(Ok(())) => Reply::Done,
             Ok(Err(error)) => failed(
-                queue_id,
+                &queue_id,
                 &format!("append to {} log: {error}", log::queue_of(log).as_str(), error = text::system_error(&error)),
             ),
-            Err(error) => failed(queue_id, &error.to_string()),
+            Err(error) => failed(&queue_id, &error.to_string()),
         }
     }
 
     async fn notify(&self, context: &Context, log: Log, keep: bool, message: &Message) -> Reply {
-        let Some(id) = QueueId::parse(message.queue_id.as_bytes()) else {
-            return malformed(&message.queue_id);
-        };
-        let entries = Entries::Log(&self.settings.spool, log, &id);
-        if let Err(error) = self.notifier.send(&context.config, log, keep, message, &entries).await {
+        if let Err(error) = self.notifier.send(&context.config, log, keep, message).await {
             return Reply::Failed(ipc::cut(error.to_string()));
         }
         if keep {
             return Reply::Done;
         }
-        match delivery_log::remove(&self.settings.spool, log::queue_of(log), &id) {
+        match delivery_log::remove(&self.settings.spool, log::queue_of(log), &message.queue_id) {
             Ok(_) => Reply::Done,
             Err(error) => {
                 failed(&message.queue_id, &format!("remove log: {error}", error = text::system_error(&error)))
             }
         }
     }
-
-    async fn single(&self, context: &Context, message: &Message, record: &Record) -> Reply {
-        let log = match record.action.as_str() {
-            "delivered" | "relayed" | "expanded" | "deliverable" | "undeliverable" => Log::Trace,
-            _ => Log::Bounce,
-        };
-        match self
-            .notifier
-            .send(&context.config, log, false, message, &Entries::One(Box::new(log::entry(record))))
-            .await
-        {
-            Ok(()) => Reply::Done,
-            Err(error) => Reply::Failed(ipc::cut(error.to_string())),
-        }
-    }
 }
 
-fn failed(queue_id: &str, why: &str) -> Reply {
+fn failed(queue_id: &QueueId, why: &str) -> Reply {
     logging::warning!("{queue_id}: {why}");
     Reply::Failed(ipc::cut(why.to_owned()))
-}
-
-fn malformed(queue_id: &str) -> Reply {
-    logging::warning!("malformed request: queue ID \"{queue_id}\"");
-    Reply::Failed("malformed request".to_owned())
 }

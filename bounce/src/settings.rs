@@ -4,7 +4,7 @@ use std::path::Path;
 
 use config::{Config, ValueError, param};
 use dsn::template::Templates;
-use ipc::cleanup::flags;
+use ipc::cleanup::Flags;
 use queue::Spool;
 
 /// Settings, read once.
@@ -24,7 +24,7 @@ pub struct Settings {
     /// notify_classes: who else is told.
     pub notify: NotifyClasses,
     /// What cleanup does with notifications: bits of [`ipc::cleanup::flags`]. internal_mail_filter_classes
-    pub cleanup_flags: u32,
+    pub cleanup_flags: Flags,
     /// `double_bounce_sender@myorigin`.
     pub double_bounce_sender: Vec<u8>,
     /// The queue directory.
@@ -73,12 +73,12 @@ impl Settings {
 
 /// internal_mail_filter_classes: `bounce` has notifications pass through header_checks and body_checks; `notify` is about
 /// reports of other programs.
-fn cleanup_flags(config: &Config) -> Result<u32, ValueError> {
+fn cleanup_flags(config: &Config) -> Result<Flags, ValueError> {
     let classes = config.get(param::INTERNAL_MAIL_FILTER_CLASSES)?;
-    let mut wanted = flags::NOTICE;
+    let mut wanted = Flags::NOTICE;
     for class in &classes {
         match class.as_str() {
-            "bounce" => wanted |= flags::FILTER,
+            "bounce" => wanted = wanted.with(Flags::FILTER),
             "notify" => {}
             other => {
                 let text =

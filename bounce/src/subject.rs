@@ -2,8 +2,9 @@
 
 use std::fs::File;
 
+use ipc::bounce::Message;
 use queue::envelope::Limits;
-use queue::{Content, Envelope, QueueId, QueueName, Spool};
+use queue::{Content, Envelope, Spool};
 
 /// An open queue file, or what can be said without one: a notification is sent even when the message is gone.
 pub struct Subject {
@@ -18,10 +19,9 @@ pub struct Subject {
 
 impl Subject {
     /// Opens the message; a missing or unreadable file is a warning and leaves an empty message.
-    pub fn open(spool: &Spool, queue_name: &str, id: &QueueId, now: i64) -> Self {
+    pub fn open(spool: &Spool, message: &Message, now: i64) -> Self {
         let missing = Subject { arrival: now, size: 0, report_requested: false, content: None };
-        let queue = QueueName::parse(queue_name).unwrap_or(QueueName::Active);
-        let path = spool.path(queue, id);
+        let path = spool.path(message.queue_name, &message.queue_id);
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) => {

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use ipc::cleanup::{flags, status};
+use ipc::cleanup::{Cause, Flags};
 use ipc::rewrite::Context;
 
 use crate::canonical::Failed;
@@ -31,7 +31,7 @@ impl Incoming<'_> {
     /// What an address stands for; itself when no table knows it.
     pub(crate) async fn expand(&mut self, original: &[u8]) -> Result<Vec<Vec<u8>>, Failed> {
         let addresses = vec![original.to_vec()];
-        if self.flags & flags::MAP == 0 || self.worker.tables.virtual_alias.is_empty() {
+        if !self.flags.has(Flags::MAP) || self.worker.tables.virtual_alias.is_empty() {
             return Ok(addresses);
         }
         let mut expansion = Expansion { original, addresses, settled: HashSet::new(), steps: 0 };
@@ -85,7 +85,7 @@ impl Incoming<'_> {
     fn refuse_expansion<T>(&mut self, what: &str) -> Result<T, Failed> {
         let title = self.worker.tables.virtual_alias.title();
         logging::warning!("{}: unreasonable {title} {what} -- message not accepted, try again later", self.id);
-        self.fail(status::DEFER, "4.6.0 Alias expansion error");
+        self.fail(Cause::Defer, "4.6.0 Alias expansion error");
         Err(Failed)
     }
 }

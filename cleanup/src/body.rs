@@ -1,6 +1,6 @@
 //! The body: passed through line by line, looked at as far as MIME structure and body_checks want it.
 
-use ipc::cleanup::{flags, status};
+use ipc::cleanup::{Cause, Flags};
 use message::header::{Field, Kind, is_continuation, name_length};
 use message::mime::TooDeep;
 
@@ -72,11 +72,11 @@ impl Incoming<'_> {
         let checks =
             [&tables.header_checks, &tables.mime_header_checks, &tables.nested_header_checks, &tables.body_checks];
         let Err(error) = entered else { return };
-        if self.flags & flags::FILTER == 0 || checks.iter().all(|maps| maps.is_empty()) {
+        if !self.flags.has(Flags::FILTER) || checks.iter().all(|maps| maps.is_empty()) {
             return;
         }
         self.log_structure(&error.to_string());
-        self.fail(status::CONTENT, &format!("5.6.0 {error}"));
+        self.fail(Cause::Content, &format!("5.6.0 {error}"));
     }
 
     /// The body ends here.
@@ -90,7 +90,7 @@ impl Incoming<'_> {
     /// body_checks, as far as body_checks_size_limit.
     fn checked_text(&mut self, data: &[u8], ends_line: bool) {
         let limit = self.worker.settings.body_checks_limit;
-        let wanted = self.flags & flags::FILTER != 0 && !self.worker.tables.body_checks.is_empty();
+        let wanted = self.flags.has(Flags::FILTER) && !self.worker.tables.body_checks.is_empty();
         if !wanted || self.checked >= limit {
             return self.content_piece(data, ends_line);
         }

@@ -4,47 +4,40 @@
 //! client tries again.
 
 use delivery::{Stages, StatusLine};
+use dsn::{Action, Return, Status};
 use ipc::bounce::{Log, Message, Record, Reply, Request};
 use ipc::bounds::MAX_ITEMS;
 use ipc::chunks;
-use ipc::cleanup::{Outcome, flags, status};
+use ipc::cleanup::{Cause, Flags, Outcome};
 use ipc::delivery::Timestamp;
-use queue::{Envelope, Recipient};
+use queue::{Envelope, QueueName, Recipient};
 
-use crate::incoming::{Incoming, Stage};
-use crate::service;
-
-/// Reasons that will be the same next time.
-const PERMANENT: u32 = status::CONTENT | status::HOPS | status::SIZE;
-
-/// RET=HDRS of RFC 3461.
-const RETURN_HEADERS: u32 = 2;
+use crate::incoming::{Failure, Incoming, Stage};
 
 impl Incoming<'_> {
     /// Whether the failure, if any, is reported to the sender and not to the client.
     pub(crate) fn will_bounce(&self) -> bool {
-        self.flags & flags::BOUNCE != 0
-            && self.failure.status & !PERMANENT == 0
+        self.flags.has(Flags::BOUNCE)
+            && self.failure.as_ref().is_none_or(|failure| failure.cause.is_permanent())
             && !self.worker.settings.log.soft_bounce
             && self.facts.sender.is_some()
     }
 
     /// Ends a message that is not accepted.
-    pub(crate) async fn give_up(mut self) -> Outcome {
-        let failed = service::refused(self.failure.status, self.failure.reason.clone());
+    pub(crate) async fn give_up(mut self, failure: Failure) -> Outcome {
         if !self.will_bounce() || self.stage != Stage::Complete || self.size.recipients == 0 {
             self.cancel();
-            return failed;
+            return Outcome::refused(failure.cause, failure.text);
         }
-        match self.bounce().await {
+        match self.bounce(&failure).await {
             Ok(()) => {
                 self.log_removal("discarded");
-                service::accepted()
+                Outcome::Accepted(self.id)
             }
             Err(reason) => {
                 logging::warning!("{}: bounce message failure: {reason}", self.id);
                 self.cancel();
-                service::refused(status::WRITE, "")
+                Outcome::refused(Cause::Write, "")
             }
         }
     }
@@ -60,7 +53,7 @@ impl Incoming<'_> {
         }
     }
 
-    async fn bounce(&mut self) -> Result<(), String> {
+    async fn bounce(&mut self, failure: &Failure) -> Result<(), String> {
         // The notification quotes the message: bounce reads the file, which stays invisible to qmgr.
         let size = self.size.encode();
         self.file.overwrite(0, &size).map_err(|error| text::system_error(&error))?;
@@ -72,7 +65,7 @@ impl Incoming<'_> {
         let mut begin = true;
         while !envelope.recipients.is_empty() || envelope.resume.is_some() {
             let found = std::mem::take(&mut envelope.recipients);
-            let records: Vec<Record> = found.into_iter().map(|recipient| self.failed(recipient)).collect();
+            let records: Vec<Record> = found.into_iter().map(|recipient| failed(recipient, failure)).collect();
             records.iter().for_each(|record| self.log_status(record));
             if !sender.is_empty() {
                 self.write_down(Log::Bounce, begin, records).await?;
@@ -85,29 +78,17 @@ impl Incoming<'_> {
             return Ok(()); // nobody is there to be told
         }
         // What may not pass is not returned either.
-        let is_unfit = self.failure.status & status::CONTENT != 0;
+        let is_unfit = failure.cause == Cause::Content;
         let message = Message {
-            queue_name: "incoming".to_owned(),
+            queue_name: QueueName::Incoming,
             queue_id: self.id.clone(),
-            encoding: text_of(&self.facts.encoding),
+            encoding: self.facts.encoding,
             send_options: self.size.send_options,
             sender,
             envelope_id: text_of(&self.facts.envelope_id),
-            ret_flags: if is_unfit { RETURN_HEADERS } else { self.facts.ret_flags },
+            returned: if is_unfit { Return::Headers } else { self.facts.returned },
         };
         self.ask(Request::Notify { log: Log::Bounce, keep: false, message }).await
-    }
-
-    fn failed(&self, recipient: Recipient) -> Record {
-        let (status, reason) = self.failure_text();
-        Record {
-            recipient,
-            status: ipc::cut(status),
-            action: "failed".to_owned(),
-            diagnostic: Default::default(),
-            remote_mta: String::new(),
-            reason: ipc::cut(reason),
-        }
     }
 
     /// The end of a recipient, as log readers look for it.
@@ -126,7 +107,7 @@ impl Incoming<'_> {
             stages: Stages { arrival, active: done, handoff: None, ready: None, done },
             delay_decimals: self.worker.settings.log.delay_decimals,
             tls: None,
-            dsn: record.status.clone(),
+            dsn: record.status,
             status: "bounced",
             reason: text::printable(record.reason.as_bytes()),
         });
@@ -156,18 +137,21 @@ impl Incoming<'_> {
             Err(error) => Err(error.to_string()),
         }
     }
+}
 
-    fn failure_text(&self) -> (String, String) {
-        if let Some((code, text)) = self.failure.reason.split_once(' ') {
-            return (code.to_owned(), text.to_owned());
-        }
-        let (bit, text) = status::weightiest(self.failure.status).unwrap_or_default();
-        let code = match bit {
-            status::HOPS => "5.4.0",
-            status::SIZE => "5.3.4",
-            _ => "5.7.1",
-        };
-        (code.to_owned(), text.to_owned())
+fn failed(recipient: Recipient, failure: &Failure) -> Record {
+    let Failure { cause, text } = failure;
+    let (status, reason) = match Status::split_text(text, cause.status()) {
+        (status, "") => (status, cause.sentence()),
+        found => found,
+    };
+    Record {
+        recipient,
+        status,
+        action: Action::Failed,
+        diagnostic: None,
+        remote_mta: String::new(),
+        reason: ipc::cut(reason.to_owned()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Addresses in standard form: completed by trivial-rewrite, replaced by the canonical tables, masqueraded.
 
-use ipc::cleanup::{flags, status};
+use ipc::cleanup::{Cause, Flags};
 use ipc::rewrite::Context;
 use lookup::search::address_keys;
 use lookup::{Found, Maps};
@@ -55,7 +55,7 @@ impl Incoming<'_> {
         }
         let context = if place.is_header() && self.facts.remote { Context::Remote } else { Context::Local };
         let mut address = self.rewrite(context, address).await?;
-        if self.flags & flags::MAP == 0 {
+        if !self.flags.has(Flags::MAP) {
             return Ok(address);
         }
         let (settings, tables) = (&self.worker.settings, &self.worker.tables);
@@ -84,7 +84,7 @@ impl Incoming<'_> {
             Ok(address) => Ok(address),
             Err(error) => {
                 logging::warning!("{}: problem talking to service rewrite: {error}", self.id);
-                self.fail(status::WRITE, "");
+                self.fail(Cause::Write, "");
                 Err(Failed)
             }
         }
@@ -149,7 +149,7 @@ impl Incoming<'_> {
             "{}: {title} map lookup problem for {shown} -- message not accepted, try again later",
             self.id
         );
-        self.fail(status::WRITE, "");
+        self.fail(Cause::Write, "");
         Failed
     }
 }

@@ -1,7 +1,7 @@
 //! header_checks, mime_header_checks, nested_header_checks, body_checks: what a matching rule has us do.
 
 use dsn::Status;
-use ipc::cleanup::{flags, status};
+use ipc::cleanup::{Cause, Flags};
 use lookup::Maps;
 use message::header::name_length;
 use queue::Type;
@@ -41,7 +41,7 @@ const REJECTED: &str = "message content rejected";
 impl Incoming<'_> {
     /// Looks a text up, and does what the table says.
     pub(crate) fn check(&mut self, class: Class, text: &[u8]) -> Fate {
-        if self.flags & flags::FILTER == 0 || self.findings.passed {
+        if !self.flags.has(Flags::FILTER) || self.findings.passed {
             return Fate::Keep;
         }
         let worker = self.worker;
@@ -62,7 +62,7 @@ impl Incoming<'_> {
             Err(_) => {
                 let title = maps.title();
                 logging::warning!("{}: {title} map lookup problem -- message not accepted, try again later", self.id);
-                self.fail(status::WRITE, "");
+                self.fail(Cause::Write, "");
                 Fate::Keep
             }
         }
@@ -72,10 +72,10 @@ impl Incoming<'_> {
     pub(crate) fn reject_characters(&mut self, text: &[u8]) {
         // Like Postfix, whose texts end at a NUL.
         let shown = text.split(|byte| *byte == 0).next().unwrap_or_default();
-        if self.failure.status & status::CONTENT == 0 {
+        if !self.has_failed_for(Cause::Content) {
             self.log_check("reject", "content", shown, b"5.7.1 disallowed character");
         }
-        self.fail(status::CONTENT, "5.7.1 disallowed character");
+        self.fail(Cause::Content, "5.7.1 disallowed character");
     }
 
     fn act(&mut self, check: &Check<'_>, action: &[u8]) -> Fate {
@@ -93,13 +93,13 @@ impl Incoming<'_> {
             }
             b"DISCARD" => {
                 log(self, "discard");
-                self.flags |= flags::DISCARD;
+                self.flags = self.flags.with(Flags::DISCARD);
                 self.findings.passed = true;
             }
-            b"HOLD" if self.flags & (flags::HOLD | flags::DISCARD) != 0 => {}
+            b"HOLD" if self.flags.has(Flags::HOLD.with(Flags::DISCARD)) => {}
             b"HOLD" => {
                 log(self, "hold");
-                self.flags |= flags::HOLD;
+                self.flags = self.flags.with(Flags::HOLD);
             }
             b"PREPEND" if check.takes("PREPEND", argument) => {
                 log(self, "prepend");
@@ -116,7 +116,7 @@ impl Incoming<'_> {
             b"REDIRECT" if check.is_address("REDIRECT target", argument) => {
                 log(self, "redirect");
                 self.findings.redirect = Some(argument.to_vec());
-                self.flags &= !flags::FILTER;
+                self.flags = self.flags.without(Flags::FILTER);
             }
             b"BCC" if check.is_address("BCC address", argument) => {
                 log(self, "bcc");
@@ -149,7 +149,7 @@ impl Incoming<'_> {
         }
         let reason = format!("{code} {}", text::printable(text));
         self.log_check("reject", check.class, check.text, reason.as_bytes());
-        self.fail(if code.class() == 4 { status::DEFER } else { status::CONTENT }, &reason);
+        self.fail(if code.class() == 4 { Cause::Defer } else { Cause::Content }, &reason);
         self.findings.passed = true; // one reason is enough
     }
 

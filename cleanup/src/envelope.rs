@@ -1,11 +1,11 @@
 //! The envelope: everything before the content, in the order in which the client sends it.
 
-use dsn::{Notify, OriginalRecipient};
-use ipc::cleanup::{flags, status};
+use dsn::{Notify, OriginalRecipient, Return};
+use ipc::cleanup::Flags;
 use message::header::trim;
-use queue::Type;
 use queue::record::parse_number;
 use queue::size::{FLAG_MIXED, SMTPUTF8_REQUESTED, SMTPUTF8_SENDER};
+use queue::{Encoding, Type};
 
 use crate::canonical::Place;
 use crate::incoming::{Incoming, Stage};
@@ -38,15 +38,15 @@ impl Incoming<'_> {
             Type::SIZE | Type::CREATED | Type::WARNING | Type::INSPECTOR | Type::KILLED => {}
             Type::FLAGS => self.more_flags(data),
             Type::POINTER | Type::PADDING => {}
-            _ => self.fail(status::BAD, &format!("unexpected record type {kind:?} in the envelope")),
+            _ => self.fail_protocol(&format!("unexpected record type {kind:?} in the envelope")),
         }
     }
 
     /// What the client found out after it began: access tables of smtpd say HOLD and DISCARD at any time.
     pub(crate) fn more_flags(&mut self, data: &[u8]) {
         match parse_number(data).and_then(|bits| u32::try_from(bits).ok()) {
-            Some(bits) => self.flags |= bits & (flags::HOLD | flags::DISCARD),
-            None => self.fail(status::BAD, "flags that are no number"),
+            Some(bits) => self.flags = self.flags.with(Flags::of_record(bits)),
+            None => self.fail_protocol("flags that are no number"),
         }
     }
 
@@ -57,7 +57,7 @@ impl Incoming<'_> {
         let mut numbers = data.split(|b| *b == b' ').filter(|text| !text.is_empty()).map(parse_number);
         match (numbers.next().flatten(), numbers.next().flatten().unwrap_or(0)) {
             (Some(seconds), micros) => self.arrival(seconds, u32::try_from(micros).unwrap_or(0)),
-            (None, _) => self.fail(status::BAD, "an arrival time that is no number"),
+            (None, _) => self.fail_protocol("an arrival time that is no number"),
         }
     }
 
@@ -70,10 +70,10 @@ impl Incoming<'_> {
 
     async fn sender(&mut self, data: &[u8]) {
         if self.facts.sender.is_some() {
-            return self.fail(status::BAD, "more than one sender");
+            return self.fail_protocol("more than one sender");
         }
         let Ok(sender) = self.standard_form(Place::EnvelopeSender, data).await else { return };
-        if self.flags & flags::SMTPUTF8 != 0 {
+        if self.flags.has(Flags::SMTPUTF8) {
             self.size.send_options |= SMTPUTF8_REQUESTED;
             if !sender.is_ascii() {
                 self.size.send_options |= SMTPUTF8_SENDER;
@@ -86,7 +86,7 @@ impl Incoming<'_> {
 
     fn attribute(&mut self, data: &[u8]) {
         let Some(at) = data.iter().position(|b| *b == b'=') else {
-            return self.fail(status::BAD, "an attribute without a value");
+            return self.fail_protocol("an attribute without a value");
         };
         let (name, value) = (trim(&data[..at]), &data[at + 1..]);
         if self.recipient_attribute(name, value) || name == b"create_time" {
@@ -94,12 +94,12 @@ impl Incoming<'_> {
         }
         match name {
             b"rewrite_context" => self.facts.remote = value == b"remote",
-            b"encoding" => self.facts.encoding = value.to_vec(),
+            b"encoding" => self.facts.encoding = Encoding::parse(value),
             b"log_message_origin" => self.facts.origin = value.to_vec(),
             b"log_protocol_name" => self.facts.protocol = value.to_vec(),
             b"log_helo_name" => self.facts.helo = value.to_vec(),
             b"envelope_id" => self.facts.envelope_id = value.to_vec(),
-            b"ret_flags" => self.facts.ret_flags = number(value),
+            b"ret_flags" => self.facts.returned = Return::from_bits(number(value)).unwrap_or_default(),
             _ => {}
         }
         self.plain_attribute(name, value);
@@ -124,7 +124,7 @@ impl Incoming<'_> {
         self.facts.attributes += 1;
         // queue_file_attribute_count_limit
         if self.facts.attributes > self.worker.settings.attribute_limit {
-            return self.fail(status::BAD, "too many attribute records");
+            return self.fail_protocol("too many attribute records");
         }
         self.plain(Type::ATTRIBUTE, &[name, b"=", value].concat());
     }
@@ -139,7 +139,7 @@ impl Incoming<'_> {
 
     fn begin_content(&mut self) {
         if self.facts.sender.is_none() {
-            return self.fail(status::BAD, "no sender");
+            return self.fail_protocol("no sender");
         }
         self.warning_time();
         self.put(Type::MESSAGE, b"");

@@ -1,9 +1,8 @@
 //! What follows the content: what was found in it, recipients of `sendmail -t`, hidden copies.
 
 use dsn::OriginalRecipient;
-use ipc::cleanup::status;
-use queue::Type;
 use queue::size::FLAG_MIXED;
+use queue::{Encoding, Type};
 
 use crate::incoming::{Incoming, Stage};
 
@@ -27,11 +26,10 @@ impl Incoming<'_> {
             let one_line: Vec<u8> = id.into_iter().filter(|b| !b.is_ascii_control()).collect();
             self.put_attribute("message_id", &one_line);
         }
-        let encoding = std::mem::take(&mut self.facts.encoding);
-        if !encoding.is_empty() {
-            self.put_attribute("encoding", &encoding);
+        let encoding = self.facts.encoding;
+        if encoding != Encoding::Unstated {
+            self.put_attribute("encoding", encoding.as_str().as_bytes());
         }
-        self.facts.encoding = encoding;
         self.put_findings();
     }
 
@@ -60,7 +58,7 @@ impl Incoming<'_> {
                 self.put(Type::END, b"");
                 self.stage = Stage::Complete;
             }
-            _ => self.fail(status::BAD, &format!("unexpected record type {kind:?} behind the content")),
+            _ => self.fail_protocol(&format!("unexpected record type {kind:?} behind the content")),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One header field: checked, its addresses put into standard form, dropped or written.
 
-use ipc::cleanup::{flags, status};
+use ipc::cleanup::{Cause, Flags};
 use message::header::{Field, Kind, Role};
 use message::mime;
 use queue::size::{SMTPUTF8_HEADER, SMTPUTF8_REQUESTED, TLS_REQUIRED_NO};
@@ -68,9 +68,9 @@ impl Incoming<'_> {
     /// hopcount_limit.
     fn hop(&mut self) {
         self.header.hops += 1;
-        if self.header.hops >= self.worker.settings.hopcount_limit && self.failure.status & status::HOPS == 0 {
+        if self.header.hops >= self.worker.settings.hopcount_limit && !self.has_failed_for(Cause::Hops) {
             logging::warning!("{}: message rejected: hopcount exceeded", self.id);
-            self.fail(status::HOPS, "");
+            self.fail(Cause::Hops, "");
         }
     }
 
@@ -78,7 +78,7 @@ impl Incoming<'_> {
     pub(crate) fn note_encoding(&mut self, value: &[u8]) {
         let encoding = mime::Encoding::parse(value);
         if self.worker.settings.detect_encoding && encoding.is_some_and(|encoding| !encoding.is_seven_bit()) {
-            self.facts.encoding = b"8bit".to_vec();
+            self.facts.encoding = queue::Encoding::EightBit;
         }
     }
 
@@ -104,7 +104,7 @@ impl Incoming<'_> {
         };
         // remote_header_rewrite_domain: headers of strangers stay as they are.
         let foreign = self.facts.remote && self.worker.settings.remote_domain.is_empty();
-        if foreign || self.flags & flags::MAP == 0 {
+        if foreign || !self.flags.has(Flags::MAP) {
             return Ok(None);
         }
         let (mut out, mut kept, mut changed) = (Vec::new(), 0, false);

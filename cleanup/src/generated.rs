@@ -47,9 +47,9 @@ impl Incoming<'_> {
         }
         let settings = &self.worker.settings;
         let id = if settings.long_ids {
-            message_id::for_long_queue_id(&self.id, &settings.hostname)
+            message_id::for_long_queue_id(self.id.as_str(), &settings.hostname)
         } else {
-            message_id::for_short_queue_id(self.facts.created, &self.id, &settings.hostname)
+            message_id::for_short_queue_id(self.facts.created, self.id.as_str(), &settings.hostname)
         };
         self.made(format!("{prefix}Message-Id: {id}").as_bytes());
         let logged = if prefix.is_empty() { "" } else { "resent-" };

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ipc::cleanup::{flags, status};
+use ipc::cleanup::{Cause, Flags};
 use message::header::{Kind, is_continuation, name_length};
 use queue::Type;
 
@@ -48,7 +48,7 @@ impl Incoming<'_> {
             Type::PARTIAL => false,
             Type::EXTRACTED => return self.end_content().await,
             Type::PADDING | Type::POINTER => return,
-            _ => return self.fail(status::BAD, &format!("unexpected record type {kind:?} in the content")),
+            _ => return self.fail_protocol(&format!("unexpected record type {kind:?} in the content")),
         };
         let Some(data) = self.cleaned(data) else { return };
         let data = &data[..];
@@ -63,7 +63,7 @@ impl Incoming<'_> {
     /// quotes what others wrote: its characters are no reason to refuse it.
     fn cleaned<'d>(&mut self, data: &'d [u8]) -> Option<Cow<'d, [u8]>> {
         let settings = &self.worker.settings;
-        let is_checked = self.flags & flags::FILTER != 0;
+        let is_checked = self.flags.has(Flags::FILTER);
         let has = |characters: &[u8]| !characters.is_empty() && data.iter().any(|byte| characters.contains(byte));
         if is_checked && has(&settings.reject_characters) {
             self.reject_characters(data); // message_reject_characters
@@ -174,10 +174,10 @@ impl Incoming<'_> {
         self.content += self.offset() - before;
         let limit = self.worker.settings.message_size_limit;
         // message_size_limit; the system's own notifications have bounce_size_limit.
-        let is_limited = limit > 0 && self.flags & flags::NOTICE == 0;
-        if is_limited && self.offset() > limit && self.failure.status & status::SIZE == 0 {
+        let is_limited = limit > 0 && !self.flags.has(Flags::NOTICE);
+        if is_limited && self.offset() > limit && !self.has_failed_for(Cause::Size) {
             logging::warning!("{}: queue file size limit exceeded", self.id);
-            self.fail(status::SIZE, "");
+            self.fail(Cause::Size, "");
         }
     }
 }

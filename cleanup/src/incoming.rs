@@ -6,16 +6,17 @@
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use dsn::Return;
 use ipc::bounds::MAX_BYTES;
-use ipc::cleanup::{Outcome, flags, status};
-use queue::{NewFile, QueueName, SizeRecord, Type};
+use ipc::cleanup::{Cause, Flags, Outcome};
+use queue::{Encoding, NewFile, QueueId, QueueName, SizeRecord, Type};
 
 use crate::extracted::Findings;
 use crate::header::Header;
 use crate::mime::Structure;
 use crate::recipients::{Pending, Recipients};
 use crate::records;
-use crate::service::{self, Cleanup, Token};
+use crate::service::{Cleanup, Token};
 
 /// Which part of the message comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,22 +53,22 @@ pub struct Facts {
     /// log_helo_name.
     pub helo: Vec<u8>,
     /// `encoding`: what the client said of the body.
-    pub encoding: Vec<u8>,
+    pub encoding: Encoding,
     /// ENVID, for a notification.
     pub envelope_id: Vec<u8>,
     /// RET, for a notification.
-    pub ret_flags: u32,
+    pub returned: Return,
     /// Attributes so far.
     pub attributes: usize,
 }
 
 /// Why the message is not accepted.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone)]
 pub struct Failure {
-    /// Bits of [`status`]; 0: no failure.
-    pub status: u32,
-    /// A text with an enhanced status code in front, or empty.
-    pub reason: String,
+    /// What was wrong.
+    pub cause: Cause,
+    /// For the client: a text with an enhanced status code in front, or empty where the cause says it all.
+    pub text: String,
 }
 
 /// One message.
@@ -75,11 +76,12 @@ pub struct Incoming<'w> {
     pub(crate) worker: &'w Cleanup,
     token: Token<'w>,
     pub(crate) file: NewFile,
-    pub(crate) id: String,
-    pub(crate) flags: u32,
+    pub(crate) id: QueueId,
+    pub(crate) flags: Flags,
     pub(crate) stage: Stage,
     pub(crate) facts: Facts,
-    pub(crate) failure: Failure,
+    /// The first thing that was wrong.
+    pub(crate) failure: Option<Failure>,
     pub(crate) pending: Pending,
     pub(crate) recipients: Recipients,
     pub(crate) header: Header,
@@ -97,7 +99,7 @@ impl<'w> Incoming<'w> {
     ///
     /// # Errors
     /// It cannot be made; the error names it.
-    pub fn open(worker: &'w Cleanup, token: Token<'w>, flags: u32) -> io::Result<Self> {
+    pub fn open(worker: &'w Cleanup, token: Token<'w>, flags: Flags) -> io::Result<Self> {
         let settings = &worker.settings;
         let mode = queue::create::INCOMPLETE;
         let mut file = NewFile::create(&settings.spool, QueueName::Incoming, mode, settings.long_ids)?;
@@ -112,12 +114,12 @@ impl<'w> Incoming<'w> {
         Ok(Incoming {
             worker,
             token,
-            id: file.id().as_str().to_owned(),
+            id: file.id().clone(),
             file,
             flags,
             stage: Stage::Envelope,
             facts: Facts { created, ..Facts::default() },
-            failure: Failure::default(),
+            failure: None,
             pending: Pending::default(),
             recipients: Recipients::default(),
             header: Header::default(),
@@ -130,7 +132,7 @@ impl<'w> Incoming<'w> {
     }
 
     /// Its queue identifier.
-    pub fn id(&self) -> &str {
+    pub fn id(&self) -> &QueueId {
         &self.id
     }
 
@@ -142,56 +144,56 @@ impl<'w> Incoming<'w> {
                 return;
             }
             if payload.len() > MAX_BYTES && !matches!(self.stage, Stage::Header | Stage::Body) {
-                self.fail(status::CONTENT, "5.1.0 Error: address too long");
+                self.fail(Cause::Content, "5.1.0 Error: address too long");
                 continue;
             }
             match self.stage {
                 Stage::Envelope => self.envelope_record(kind, payload).await,
                 Stage::Header | Stage::Body => self.content_record(kind, payload).await,
                 Stage::Extracted => self.extracted_record(kind, payload).await,
-                Stage::Complete => self.fail(status::BAD, "records behind the end"),
+                Stage::Complete => self.fail_protocol("records behind the end"),
             }
         }
         if !bytes.is_empty() && self.goes_on() {
-            self.fail(status::BAD, "a record that is cut off");
+            self.fail_protocol("a record that is cut off");
         }
     }
 
     /// Ends the message: puts it on stable storage, or says why not.
     pub async fn finish(mut self) -> Outcome {
-        if self.failure.status == 0 && self.flags & flags::DISCARD != 0 {
+        if self.failure.is_none() && self.flags.has(Flags::DISCARD) {
             self.log_removal("discarded");
-            return service::accepted();
+            return Outcome::Accepted(self.id);
         }
-        if self.failure.status == 0 && self.stage != Stage::Complete {
-            self.fail(status::BAD, "no end of the message");
+        if self.failure.is_none() && self.stage != Stage::Complete {
+            self.fail_protocol("no end of the message");
         }
-        if self.failure.status == 0 && self.size.recipients == 0 {
+        if self.failure.is_none() && self.size.recipients == 0 {
             // Postfix: nobody to deliver to.
-            self.fail(status::NO_RECIPIENTS, "");
+            self.fail(Cause::NoRecipients, "");
         }
-        if self.failure.status == 0 {
+        if self.failure.is_none() {
             self.miss();
         }
-        if self.failure.status != 0 {
-            return self.give_up().await;
+        if let Some(failure) = self.failure.clone() {
+            return self.give_up(failure).await;
         }
         if let Err(reason) = self.trace_expansions().await {
             logging::warning!("{}: trace service failure: {reason}", self.id);
-            return service::refused(status::WRITE, "");
+            return Outcome::refused(Cause::Write, "");
         }
         match self.commit().await {
-            Ok(()) => service::accepted(),
+            Ok(id) => Outcome::Accepted(id),
             Err((id, error)) => {
                 logging::warning!("{id}: write queue file: {error}", error = text::system_error(&error));
-                service::refused(status::WRITE, "")
+                Outcome::refused(Cause::Write, "")
             }
         }
     }
 
-    async fn commit(mut self) -> Result<(), (String, io::Error)> {
-        let (worker, id) = (self.worker, std::mem::take(&mut self.id));
-        let hold = self.flags & flags::HOLD != 0;
+    async fn commit(mut self) -> Result<QueueId, (QueueId, io::Error)> {
+        let (worker, id) = (self.worker, self.id);
+        let hold = self.flags.has(Flags::HOLD);
         let result = async {
             if hold {
                 self.file.move_to(QueueName::Hold)?;
@@ -199,29 +201,36 @@ impl<'w> Incoming<'w> {
             let complete = self.file.complete(&self.size)?;
             complete.commit(&worker.committer()?).await
         };
-        result.await.map_err(|error| (id.clone(), error))?;
-        if !hold {
-            self.token.spend();
-            worker.arrived(id);
+        match result.await {
+            Err(error) => Err((id, error)),
+            Ok(id) if hold => Ok(id),
+            Ok(id) => {
+                self.token.spend();
+                worker.arrived(id.clone());
+                Ok(id)
+            }
         }
-        Ok(())
     }
 
-    /// Notes a failure; the first one counts. `reason` is for the client when it begins with a status code, else it is
-    /// for the log.
-    pub(crate) fn fail(&mut self, status: u32, reason: &str) {
-        if status == status::BAD {
-            logging::warning!("{}: cleanup client: {reason}", self.id);
-        }
-        if self.failure.status == 0 {
-            let reason = if status == status::BAD { String::new() } else { reason.to_owned() };
-            self.failure = Failure { status, reason };
-        }
+    /// Notes a failure with a text for the client, which may be empty; the first one counts.
+    pub(crate) fn fail(&mut self, cause: Cause, text: &str) {
+        self.failure.get_or_insert_with(|| Failure { cause, text: text.to_owned() });
+    }
+
+    /// Notes that the client does not keep to the protocol: what it did is for the log.
+    pub(crate) fn fail_protocol(&mut self, what: &str) {
+        logging::warning!("{}: cleanup client: {what}", self.id);
+        self.fail(Cause::Protocol, "");
+    }
+
+    /// Whether this is what was wrong first.
+    pub(crate) fn has_failed_for(&self, cause: Cause) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.cause == cause)
     }
 
     /// Whether records are still looked at. A message that will be bounced is completed for the notification.
     pub(crate) fn goes_on(&self) -> bool {
-        self.flags & flags::DISCARD == 0 && (self.failure.status == 0 || self.will_bounce())
+        !self.flags.has(Flags::DISCARD) && (self.failure.is_none() || self.will_bounce())
     }
 
     /// Appends a record to the file.
@@ -239,7 +248,7 @@ impl<'w> Incoming<'w> {
     fn written(&mut self, result: io::Result<()>) {
         if let Err(error) = result {
             logging::warning!("{}: write queue file: {error}", self.id, error = text::system_error(&error));
-            self.fail(status::WRITE, "");
+            self.fail(Cause::Write, "");
         }
     }
 

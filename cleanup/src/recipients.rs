@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use dsn::{Notify, OriginalRecipient};
+use dsn::{Action, Notify, OriginalRecipient, Status};
 use ipc::bounce::Record;
-use ipc::cleanup::{flags, status};
+use ipc::cleanup::{Cause, Flags};
 use lookup::Maps;
 use queue::{Recipient, Type};
 
@@ -53,7 +53,7 @@ impl Incoming<'_> {
     pub(crate) async fn recipient(&mut self, data: &[u8]) {
         let pending = std::mem::take(&mut self.pending);
         if self.facts.sender.is_none() {
-            return self.fail(status::BAD, "a recipient before the sender");
+            return self.fail_protocol("a recipient before the sender");
         }
         let given = pending.original.unwrap_or_else(|| data.to_vec());
         self.recipients.last = given.clone();
@@ -65,7 +65,7 @@ impl Incoming<'_> {
         if notify.wants_success() && expanded != [address.clone()] {
             // RFC 3461 5.2.7: the sender hears of the expansion, not of each delivery.
             if self.findings.expanded.len() >= MAX_EXPANSIONS {
-                return self.fail(status::CONTENT, "5.5.3 Error: too many aliases with NOTIFY=SUCCESS");
+                return self.fail(Cause::Content, "5.5.3 Error: too many aliases with NOTIFY=SUCCESS");
             }
             self.findings.expanded.push(expanded_record(&given, &address, &dsn, notify));
             notify = notify.without_success();
@@ -94,7 +94,7 @@ impl Incoming<'_> {
     pub(crate) async fn copies(&mut self) {
         let mut copies = std::mem::take(&mut self.recipients.copies);
         let always = &self.worker.settings.always_bcc;
-        if self.flags & flags::BCC != 0 && !always.is_empty() {
+        if self.flags.has(Flags::BCC) && !always.is_empty() {
             copies.push(always.clone().into_bytes());
         }
         for copy in copies {
@@ -115,7 +115,7 @@ impl Incoming<'_> {
 
     /// Who gets a copy by a table.
     fn copy_for(&mut self, maps: &Maps, address: &[u8]) -> Result<Option<Vec<u8>>, Failed> {
-        if self.flags & flags::BCC == 0 || address.is_empty() {
+        if !self.flags.has(Flags::BCC) || address.is_empty() {
             return Ok(None);
         }
         Ok(self.find(maps, address)?.map(|found| found.value))
@@ -168,9 +168,9 @@ fn expanded_record(original: &[u8], address: &[u8], dsn: &OriginalRecipient, not
             dsn: dsn.clone(),
             notify,
         },
-        status: "2.0.0".to_owned(),
-        action: "expanded".to_owned(),
-        diagnostic: Default::default(),
+        status: Status::new(2, 0, 0),
+        action: Action::Expanded,
+        diagnostic: None,
         remote_mta: String::new(),
         reason: "alias expanded".to_owned(),
     }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use config::{Config, param};
 use daemon::{Client, Context, Flow, StartError};
 use ipc::bounce::Bounce;
-use ipc::cleanup::{Cleanup as Protocol, Outcome, Reply, Request, status};
+use ipc::cleanup::{Cleanup as Protocol, Flags, Reply, Request};
 use ipc::qmgr::Notifier;
 use ipc::rewrite::Rewriter;
 use ipc::{Pool, Server};
-use queue::Committer;
+use queue::{Committer, QueueId};
 use tokio::sync::{Mutex, Notify};
 
 use crate::domains::OwnDomains;
@@ -38,7 +38,7 @@ pub struct Cleanup {
     pub trace: Pool<Bounce>,
     committer: RefCell<Option<Committer>>,
     notifier: Notifier,
-    arrived: RefCell<Vec<String>>,
+    arrived: RefCell<Vec<QueueId>>,
     arrival: Notify,
     telling: Mutex<()>,
     flow: Option<Flow>,
@@ -104,7 +104,7 @@ impl Cleanup {
     }
 
     /// Takes one message. `None`: the client is gone, and its message with it.
-    async fn message(&self, channel: &mut Server<Protocol>, flags: u32) -> Option<()> {
+    async fn message(&self, channel: &mut Server<Protocol>, flags: Flags) -> Option<()> {
         let token = self.take_token().await;
         let mut incoming = match Incoming::open(self, token, flags) {
             Ok(incoming) => incoming,
@@ -113,7 +113,7 @@ impl Cleanup {
                 return None;
             }
         };
-        channel.send(&Reply::Opened { queue_id: incoming.id().to_owned() }).await.ok()?;
+        channel.send(&Reply::Opened { queue_id: incoming.id().clone() }).await.ok()?;
         loop {
             match self.next(channel, incoming.id()).await {
                 Some(Request::Records(records)) => incoming.take(&records).await,
@@ -138,7 +138,7 @@ impl Cleanup {
     }
 
     /// The next request within a message.
-    async fn next(&self, channel: &mut Server<Protocol>, id: &str) -> Option<Request> {
+    async fn next(&self, channel: &mut Server<Protocol>, id: &QueueId) -> Option<Request> {
         match channel.receive().await {
             Ok(request) => request,
             Err(error) => {
@@ -169,7 +169,7 @@ impl Cleanup {
     }
 
     /// A message is complete in the incoming queue.
-    pub fn arrived(&self, id: String) {
+    pub fn arrived(&self, id: QueueId) {
         self.arrived.borrow_mut().push(id);
         self.arrival.notify_one();
     }
@@ -219,16 +219,4 @@ impl Drop for Token<'_> {
             flow.put(1);
         }
     }
-}
-
-/// The outcome for a client whose message is safe.
-pub fn accepted() -> Outcome {
-    Outcome { status: 0, reason: String::new() }
-}
-
-/// The outcome for a client whose message is not.
-pub fn refused(status: u32, reason: impl Into<String>) -> Outcome {
-    debug_assert_ne!(status, 0);
-    let status = if status == 0 { status::WRITE } else { status };
-    Outcome { status, reason: ipc::cut(reason.into()) }
 }

@@ -4,7 +4,7 @@
 use config::milter::{self, Lapse, Milter};
 use config::{Config, Withheld, param};
 use daemon::StartError;
-use ipc::cleanup::{flags, status};
+use ipc::cleanup::{Cause, Flags};
 
 use crate::incoming::Incoming;
 
@@ -42,13 +42,13 @@ impl Incoming<'_> {
     pub(crate) fn miss(&mut self) {
         let missing = &self.worker.missing;
         // Notifications and forwarded mail are ours, and nobody's to filter.
-        let from_outside = self.flags & (flags::FILTER | flags::BCC | flags::MILTER) != 0;
+        let from_outside = self.flags.has(Flags::FILTER.with(Flags::BCC.with(Flags::MILTER)));
         if let Some(name) = missing.other.filter(|_| from_outside) {
             logging::warning!("{}: {name} is not implemented -- message not accepted, try again later", self.id);
-            return self.fail(status::DEFER, "4.3.5 Server configuration problem");
+            return self.fail(Cause::Defer, "4.3.5 Server configuration problem");
         }
         // A message whose client is told of refusals comes from smtpd, which has milters of its own.
-        if self.flags & flags::MILTER == 0 || self.flags & flags::BOUNCE == 0 {
+        if !self.flags.has(Flags::MILTER) || !self.flags.has(Flags::BOUNCE) {
             return;
         }
         let lapse = milter::lapse(&missing.milters, |service| {
@@ -58,21 +58,20 @@ impl Incoming<'_> {
     }
 
     fn suffer(&mut self, lapse: Lapse) {
-        let (action, status, text) = match lapse {
+        let (cause, text) = match lapse {
             Lapse::Nothing => return,
-            Lapse::Hold => ("milter-hold", 0, "default_action"),
-            Lapse::Reject => ("milter-reject", status::CONTENT, "5.5.0 Service unavailable"),
-            Lapse::Tempfail => ("milter-reject", status::DEFER, "4.7.1 Service unavailable - try again later"),
-            Lapse::Shutdown => ("milter-reject", status::WRITE, "4.7.1 Service unavailable - try again later"),
-            Lapse::Misconfigured => {
-                ("milter-reject", status::DEFER, "4.3.5 Server configuration problem - try again later")
-            }
+            Lapse::Hold => (None, "default_action"),
+            Lapse::Reject => (Some(Cause::Content), "5.5.0 Service unavailable"),
+            Lapse::Tempfail => (Some(Cause::Defer), "4.7.1 Service unavailable - try again later"),
+            Lapse::Shutdown => (Some(Cause::Write), "4.7.1 Service unavailable - try again later"),
+            Lapse::Misconfigured => (Some(Cause::Defer), "4.3.5 Server configuration problem - try again later"),
         };
+        let action = if cause.is_some() { "milter-reject" } else { "milter-hold" };
         let sender = text::printable(&address::quote(self.facts.sender.as_deref().unwrap_or_default()));
         logging::info!("{}: {action}: CONNECT from localhost[127.0.0.1]: {text}; from=<{sender}>", self.id);
-        match lapse {
-            Lapse::Hold => self.flags |= flags::HOLD,
-            _ => self.fail(status, text),
+        match cause {
+            None => self.flags = self.flags.with(Flags::HOLD),
+            Some(cause) => self.fail(cause, text),
         }
     }
 }

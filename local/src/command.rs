@@ -2,6 +2,7 @@
 
 use delivery::{Recipient as Target, Request};
 use ipc::carrier::{Command, Path};
+use ipc::delivery::Sasl;
 
 use crate::place::{Names, Recipient, filtered};
 use crate::settings::Settings;
@@ -43,7 +44,7 @@ impl Subject<'_> {
     fn environment(&self) -> Vec<Path> {
         let text = |bytes: &[u8]| text::printable(bytes);
         let client = &self.request.client;
-        let [method, user, sender] = &client.sasl;
+        let Sasl { method, username: user, sender } = &client.sasl;
         let recipient = self.recipient;
         let variables = [
             ("SHELL", self.account.map(|a| a.shell.clone()).unwrap_or_default()),
@@ -88,7 +89,7 @@ mod tests {
         let text = b"recipient_delimiter = +\nexport_environment = X=1\n";
         let config = Config::parse(text, std::path::Path::new("/proc/self/none"), &[]).unwrap();
         let settings = Settings::read(&config).unwrap();
-        let request = Request::default();
+        let request = Request::new(queue::QueueId::parse(b"Q").unwrap());
         let target = Target { original: b"x;`id`".to_vec(), ..Target::default() };
         let recipient = Recipient::parse(b"Cmd+Foo@m.test", &Delimiters::new("+", true));
         let subject = Subject {

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use delivery::destination::{Destination, List, MAX_DESTINATIONS};
 use delivery::{Finding, Job, Outcome, Recipient as Target, Verdict};
+use dsn::Action;
 use ipc::bounce::Record;
 use ipc::rewrite::Context;
 
@@ -339,14 +340,14 @@ fn alias_keys(recipient: &Recipient) -> Vec<Vec<u8>> {
 /// The record of one address that a recipient leads to.
 fn record(target: &Target, address: &[u8], outcome: &Outcome) -> Record {
     let action = match outcome.verdict {
-        Verdict::Bounced => "failed",
-        Verdict::Deferred => "delayed",
-        Verdict::Sent => outcome.action.as_str(),
+        Verdict::Bounced => Action::Failed,
+        Verdict::Deferred => Action::Delayed,
+        Verdict::Sent => outcome.action.unwrap_or(Action::Delivered),
     };
     Record {
         recipient: Target { address: address.to_vec(), ..target.clone() },
-        status: outcome.status.clone(),
-        action: action.to_owned(),
+        status: outcome.status,
+        action,
         diagnostic: outcome.diagnostic.clone(),
         remote_mta: outcome.remote_mta.clone(),
         reason: outcome.reason.clone(),

@@ -3,9 +3,11 @@
 
 use delivery::submission::{Envelope, Submission, SubmitError};
 use delivery::{Job, Recipient as Target};
+use dsn::Return;
 use ipc::Pool;
-use ipc::cleanup::Cleanup;
+use ipc::cleanup::{Cleanup, Flags};
 use message::{date, received};
+use queue::QueueId;
 use queue::envelope::EnvelopeError;
 use queue::size::SMTPUTF8_REQUESTED;
 
@@ -43,28 +45,31 @@ pub async fn resubmit(
     outgoing: &Outgoing,
     cleanup: &Pool<Cleanup>,
     hostname: &str,
-) -> Result<String, ResubmitError> {
+) -> Result<QueueId, ResubmitError> {
     let request = job.request();
     let recipients: Vec<Target> = outgoing.addresses.iter().map(|a| recipient(a, target, outgoing.owned)).collect();
     let origin = &request.client;
-    let ret_flags = if request.ret_flags > 0 { request.ret_flags.to_string() } else { String::new() };
+    let returned = match request.returned {
+        Return::Unset => String::new(),
+        returned => returned.bits().to_string(),
+    };
     let mut attributes: Vec<(&str, &[u8])> = vec![
         ("log_client_name", origin.name.as_bytes()),
         ("log_client_address", origin.address.as_bytes()),
         ("log_client_port", origin.port.as_bytes()),
         ("log_helo_name", origin.helo.as_bytes()),
         ("log_protocol_name", origin.protocol.as_bytes()),
-        ("encoding", request.encoding.as_bytes()),
+        ("encoding", request.encoding.as_str().as_bytes()),
     ];
     if !outgoing.owned {
-        attributes.extend([("envelope_id", request.envelope_id.as_bytes()), ("ret_flags", ret_flags.as_bytes())]);
+        attributes.extend([("envelope_id", request.envelope_id.as_bytes()), ("ret_flags", returned.as_bytes())]);
     }
     let envelope = Envelope {
         sender: &outgoing.sender,
         recipients: &recipients,
         attributes: &attributes,
         smtputf8: request.send_options & SMTPUTF8_REQUESTED != 0,
-        flags: 0,
+        flags: Flags::default(),
     };
     let mut mail = Submission::begin(cleanup, &envelope).await?;
     let now = date::rfc5322(delivery::Timestamp::now().seconds);

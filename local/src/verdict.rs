@@ -185,11 +185,8 @@ fn shown(output: &[u8]) -> String {
     text::printable(&one_line)
 }
 
-fn with_diagnostic(mut finding: Finding, text: &str) -> Finding {
-    if finding.verdict != Verdict::Sent {
-        finding.diagnostic = ("x-unix".to_owned(), text.trim_end().to_owned());
-    }
-    finding
+fn with_diagnostic(finding: Finding, text: &str) -> Finding {
+    if finding.verdict == Verdict::Sent { finding } else { finding.with_diagnostic("x-unix", text.trim_end()) }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use config::{Accounts, Config, ValueError, param};
 use daemon::{Context, StartError, Worker};
 use ipc::Pool;
-use ipc::cleanup::{Cleanup, flags};
+use ipc::cleanup::{Cleanup, Flags};
 use logging::warning;
 use queue::{QueueName, Spool};
 use tokio::sync::Semaphore;
@@ -31,7 +31,7 @@ pub struct Pickup {
     /// Connections to cleanup.
     pub cleanup: Pool<Cleanup>,
     /// What cleanup shall do with mail of users.
-    pub flags: u32,
+    pub flags: Flags,
     /// content_filter; empty for none.
     pub content_filter: String,
     /// myhostname
@@ -131,13 +131,13 @@ impl Pickup {
 }
 
 /// receive_override_options, as far as it concerns local mail.
-fn cleanup_flags(config: &Config) -> Result<u32, ValueError> {
-    let mut wanted = flags::SUBMITTED;
+fn cleanup_flags(config: &Config) -> Result<Flags, ValueError> {
+    let mut wanted = Flags::SUBMITTED;
     for option in config.get(param::RECEIVE_OVERRIDE_OPTIONS)? {
         match option.as_str() {
-            "no_address_mappings" => wanted &= !flags::MAP & !flags::BCC,
-            "no_header_body_checks" => wanted &= !flags::FILTER,
-            "no_milters" => wanted &= !flags::MILTER,
+            "no_address_mappings" => wanted = wanted.without(Flags::MAP.with(Flags::BCC)),
+            "no_header_body_checks" => wanted = wanted.without(Flags::FILTER),
+            "no_milters" => wanted = wanted.without(Flags::MILTER),
             // no_unknown_recipient_checks: there is no client.
             _ => {}
         }

@@ -6,7 +6,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::time::SystemTime;
 
 use ipc::IpcError;
-use ipc::cleanup::{Message, flags, status};
+use ipc::cleanup::Outcome::Refused;
+use ipc::cleanup::{Cause, Flags, Message};
 use logging::{info, warning};
 use message::header::is_continuation;
 use nix::fcntl::OFlag;
@@ -154,8 +155,8 @@ impl<'a> Submission<'a> {
     }
 
     async fn send(mut self) -> Result<(), Failure> {
-        let without = if self.requeued { flags::MILTER } else { 0 };
-        let mut message = Message::open(&self.pickup.cleanup, self.pickup.flags & !without).await?;
+        let without = if self.requeued { Flags::MILTER } else { Flags::default() };
+        let mut message = Message::open(&self.pickup.cleanup, self.pickup.flags.without(without)).await?;
         match self.copy(&mut message).await {
             Ok(()) => {}
             Err(failure) => {
@@ -163,19 +164,17 @@ impl<'a> Submission<'a> {
                 return Err(failure);
             }
         }
-        self.log(message.queue_id());
-        let queue_id = message.queue_id().to_owned();
-        let outcome = message.finish(&self.pickup.cleanup).await?;
-        match outcome.status {
-            0 => Ok(()),
+        let queue_id = message.queue_id().clone();
+        self.log(&queue_id);
+        let Refused { cause, .. } = message.finish(&self.pickup.cleanup).await? else { return Ok(()) };
+        let reason = format!("error writing {queue_id}: {}", cause.sentence());
+        Err(match cause {
             // What cleanup cannot read now it will not be able to read later.
-            bits if bits & status::BAD != 0 => {
-                Err(Failure::Corrupt(format!("error writing {queue_id}: {}", status::sentence(bits))))
-            }
+            Cause::Protocol => Failure::Corrupt(reason),
             // cleanup has said what it does not want.
-            bits if bits & (status::DEFER | status::CONTENT | status::HOPS | status::SIZE) != 0 => Err(Failure::Later),
-            bits => Err(Failure::Refused(format!("error writing {queue_id}: {}", status::sentence(bits)))),
-        }
+            Cause::Defer | Cause::Content | Cause::Hops | Cause::Size => Failure::Later,
+            Cause::NoRecipients | Cause::NoPermission | Cause::Write | Cause::BareLf => Failure::Refused(reason),
+        })
     }
 
     /// Sends every record that belongs to the message.
@@ -227,14 +226,14 @@ impl<'a> Submission<'a> {
         self.part = Part::Content;
         self.begins_content = true;
         let date = message::date::rfc5322(self.arrival);
-        let lines = message::received::from_user(&self.pickup.hostname, self.uid, message.queue_id(), &date);
+        let lines = message::received::from_user(&self.pickup.hostname, self.uid, message.queue_id().as_str(), &date);
         for line in lines {
             record::encode(message.records(), Type::LINE, line.as_bytes());
         }
         Ok(())
     }
 
-    fn log(&self, queue_id: &str) {
+    fn log(&self, queue_id: &QueueId) {
         let sender = text::printable(self.sender.as_deref().unwrap_or_default());
         if self.requeued {
             info!("{queue_id}: uid={} from=<{sender}> orig_id={}", self.uid, self.id);

@@ -41,7 +41,8 @@ use config::{Config, param};
 use logging::{fatal, warning};
 use queue::{Stream, Type};
 use text::Options;
-use wire::{outcome, postdrop, trigger};
+use wire::cause::Cause;
+use wire::{postdrop, trigger};
 
 use crate::filter::{Filter, Verdict};
 use crate::maildrop::{Submission, WriteError};
@@ -60,7 +61,8 @@ fn main() -> ExitCode {
     maildrop::remove_on_signal();
     let rule = SenderRule::of(&config, &caller).unwrap_or_else(|error| fatal!("{error}"));
     match submit(&config, &rule, caller.uid) {
-        Ok(Some((status, reason))) => {
+        Ok(Some((cause, reason))) => {
+            let status = cause.map_or(0, Cause::bit);
             say(&postdrop::result(status, &reason));
             ExitCode::from(u8::try_from(status).unwrap_or(1))
         }
@@ -94,9 +96,9 @@ fn check_caller(config: &Config, caller: &Caller) {
     }
 }
 
-/// Takes one message: its status, or nothing when its input ended early. Whatever is not a success
+/// Takes one message: why it is not taken, if it is not; or nothing when its input ended early. Whatever is not a success
 /// removes the file before this returns.
-fn submit(config: &Config, rule: &SenderRule, uid: u32) -> Result<Option<(u32, String)>, String> {
+fn submit(config: &Config, rule: &SenderRule, uid: u32) -> Result<Option<(Option<Cause>, String)>, String> {
     let mut submission = Submission::create(config).map_err(|error| error.to_string())?;
     say(&postdrop::greeting(submission.id()));
     // line_length_limit
@@ -105,11 +107,11 @@ fn submit(config: &Config, rule: &SenderRule, uid: u32) -> Result<Option<(u32, S
     let mut input = Stream::new(BufReader::with_capacity(32 * 1024, io::stdin().lock()), limit);
     let result = match copy(&mut input, &mut submission, rule, uid)? {
         Copied::EndOfInput => return Ok(None),
-        Copied::Incomplete => return Ok(Some((outcome::BAD, String::new()))),
+        Copied::Incomplete => return Ok(Some((Some(Cause::Protocol), String::new()))),
         Copied::NotAllowed(sender) => {
             drain(&mut input);
             let reason = format!("not authorized to use sender='{sender}'");
-            return Ok(Some((outcome::NO_PERMISSION, reason)));
+            return Ok(Some((Some(Cause::NoPermission), reason)));
         }
         Copied::Failed(error) => {
             drain(&mut input);
@@ -120,15 +122,15 @@ fn submit(config: &Config, rule: &SenderRule, uid: u32) -> Result<Option<(u32, S
     match result {
         Ok(()) => {
             wake_pickup(config);
-            Ok(Some((0, String::new())))
+            Ok(Some((None, String::new())))
         }
         Err(WriteError::TooLarge) => {
             warning!("uid={uid}: File too large");
-            Ok(Some((outcome::SIZE, String::new())))
+            Ok(Some((Some(Cause::Size), String::new())))
         }
         Err(WriteError::Io(error)) => {
             warning!("uid={uid}: {}", text::system_error(&error));
-            Ok(Some((outcome::WRITE, String::new())))
+            Ok(Some((Some(Cause::Write), String::new())))
         }
     }
 }

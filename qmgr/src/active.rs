@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Instant;
 
-use ipc::delivery::{Origin, Request, Timestamp, flags};
+use ipc::delivery::{Origin, Request, Sasl, Timestamp, flags};
+use ipc::rewrite::Context;
 use queue::size::SMTPUTF8_RECIPIENT;
 use queue::{Envelope, QueueId, QueueName, Recipient, Spool};
 
@@ -127,13 +128,13 @@ impl Active {
     /// What a notification says about the message.
     pub fn for_bounce(&self) -> ipc::bounce::Message {
         ipc::bounce::Message {
-            queue_name: self.request.queue_name.clone(),
+            queue_name: self.request.queue_name,
             queue_id: self.request.queue_id.clone(),
-            encoding: self.request.encoding.clone(),
+            encoding: self.request.encoding,
             send_options: self.request.send_options,
             sender: self.request.sender.clone(),
             envelope_id: self.request.envelope_id.clone(),
-            ret_flags: self.request.ret_flags,
+            returned: self.request.returned,
         }
     }
 }
@@ -172,19 +173,19 @@ fn request_of(id: &QueueId, envelope: &Envelope, since: Timestamp) -> Request {
     let text = |bytes: &[u8]| ipc::cut(String::from_utf8_lossy(bytes).into_owned());
     let attribute = |name: &str| text(envelope.attribute_or_empty(name));
     let size = envelope.size.unwrap_or_default();
-    let context = attribute("rewrite_context");
+    let is_remote = envelope.attribute_or_empty("rewrite_context") == b"remote";
     Request {
         flags: flags_of(envelope),
-        queue_name: QueueName::Active.as_str().to_owned(),
-        queue_id: id.as_str().to_owned(),
+        queue_name: QueueName::Active,
+        queue_id: id.clone(),
         data_offset: size.data_offset,
         size: size.content_length,
         nexthop: Vec::new(),
-        encoding: text(envelope.encoding()),
+        encoding: envelope.encoding(),
         send_options: size.send_options,
         sender: envelope.sender.clone(),
         envelope_id: text(envelope.envelope_id()),
-        ret_flags: envelope.return_flags(),
+        returned: envelope.returned(),
         arrival: Timestamp { seconds: envelope.arrival.0, micros: envelope.arrival.1 },
         active: since,
         handoff: since,
@@ -194,10 +195,14 @@ fn request_of(id: &QueueId, envelope: &Envelope, since: Timestamp) -> Request {
             port: attribute("log_client_port"),
             protocol: attribute("log_protocol_name"),
             helo: attribute("log_helo_name"),
-            sasl: ["sasl_method", "sasl_username", "sasl_sender"].map(attribute),
+            sasl: Sasl {
+                method: attribute("sasl_method"),
+                username: attribute("sasl_username"),
+                sender: attribute("sasl_sender"),
+            },
         },
         log_ident: attribute("log_ident"),
-        rewrite_context: if context.is_empty() { "local".to_owned() } else { context },
+        rewrite_context: if is_remote { Context::Remote } else { Context::Local },
         recipients: Vec::new(),
     }
 }

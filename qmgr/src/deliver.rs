@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Instant;
 
+use dsn::Status;
 use ipc::IpcError;
 use ipc::delivery::{self, Piece, Problem, Request, flags};
 
@@ -147,14 +148,14 @@ impl Qmgr {
                     "transport {name} failure -- see a previous warning/fatal/panic logfile record for the problem \
                      description"
                 );
-                self.kill(number, "4.3.0", "unknown mail transport error");
+                self.kill(number, Status::new(4, 3, 0), "unknown mail transport error");
                 "unknown mail transport error"
             }
         };
         let left = settling.unsettled();
         self.write_down(&mut settling).await;
         self.done_with(delivery.message, delivery.recipients.len() - left.len());
-        Rc::clone(self).defer_unseen(delivery.message, left, "4.3.0".into(), reason.to_owned()).await;
+        Rc::clone(self).defer_unseen(delivery.message, left, Status::new(4, 3, 0), reason.to_owned()).await;
     }
 
     /// The queue identifier of a message in memory.
@@ -172,7 +173,7 @@ fn verdict_of(problem: Option<&Problem>) -> Verdict {
     match problem {
         None => Verdict::Reached,
         Some(Problem { status, reason }) => {
-            Verdict::Failed(HostFailure { status: status.clone().into_bytes(), text: reason.clone().into_bytes() })
+            Verdict::Failed(HostFailure { status: *status, text: reason.clone().into_bytes() })
         }
     }
 }

@@ -86,7 +86,7 @@ impl Qmgr {
     async fn end_attempt(&self, message: &mut Active) -> io::Result<()> {
         if message.logged.bounce {
             let notify = Request::Notify { log: Log::Bounce, keep: false, message: message.for_bounce() };
-            let id = message.id.to_string();
+            let id = message.id.clone();
             if !self.ask_bounce(Log::Bounce, &notify, &id).await {
                 logging::info!("{id}: status=deferred (bounce failed)");
                 // The log stays, and with it the message.
@@ -108,7 +108,7 @@ impl Qmgr {
     /// The report that the sender asked for: of a probe, of `sendmail -v`, of successes.
     async fn end_trace(&self, message: &mut Active) {
         let notify = Request::Notify { log: Log::Trace, keep: false, message: message.for_bounce() };
-        let id = message.id.to_string();
+        let id = message.id.clone();
         if !self.ask_bounce(Log::Trace, &notify, &id).await {
             message.deferred = true;
             return;
@@ -132,7 +132,7 @@ impl Qmgr {
         if !(expired || message.force_expire) || message.logged.incomplete {
             return false;
         }
-        let id = message.id.to_string();
+        let id = message.id.clone();
         let word = if message.force_expire { "force-expired" } else { "expired" };
         logging::info!("{id}: from=<{}>, status={word}, returned to sender", self.shown(&message.envelope.sender));
         let notify = Request::Notify { log: Log::Defer, keep: false, message: message.for_bounce() };
@@ -146,7 +146,7 @@ impl Qmgr {
             return;
         }
         let notify = Request::Notify { log: Log::Defer, keep: true, message: message.for_bounce() };
-        let id = message.id.to_string();
+        let id = message.id.clone();
         if !self.ask_bounce(Log::Defer, &notify, &id).await {
             return;
         }

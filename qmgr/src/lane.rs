@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use config::Config;
+use dsn::Status;
 use ipc::IpcError;
 use ipc::channel::Client;
 use ipc::delivery::Delivery as Protocol;
@@ -112,7 +113,7 @@ impl Qmgr {
             Err(_) if self.state.borrow().lanes[number].transport.is_dead() => {}
             Err(error) => {
                 logging::warning!("connect to transport private/{name}: {}", reason(&error));
-                self.kill(number, "4.3.0", "mail transport unavailable");
+                self.kill(number, Status::new(4, 3, 0), "mail transport unavailable");
             }
         }
         self.turn();
@@ -152,8 +153,8 @@ impl Qmgr {
     }
 
     /// The transport does not work: for transport_retry_time everything for it is deferred unseen.
-    pub fn kill(self: &Rc<Self>, number: usize, status: &str, text: &str) {
-        let why = HostFailure { status: status.into(), text: text.into() };
+    pub fn kill(self: &Rc<Self>, number: usize, status: Status, text: &str) {
+        let why = HostFailure { status, text: text.into() };
         let until = Instant::now() + self.settings.transport_retry_time;
         let returned = {
             let mut state = self.state.borrow_mut();

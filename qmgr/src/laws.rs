@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use config::Config;
+use dsn::{Action, Status};
 use ipc::bounce::{Bounce, Log, Reply as BounceReply, Request as BounceRequest};
 use ipc::channel::Service;
 use ipc::delivery::{self, Delivery, Outcome, Problem, Report, Request, Verdict};
@@ -182,7 +183,6 @@ fn logged(request: &BounceRequest) -> String {
             format!("{} {}: {}", name(log), records.items().len(), records.items()[0].reason)
         }
         BounceRequest::Notify { log, keep, .. } => format!("notify {} {keep}", name(log)),
-        BounceRequest::Single { .. } => "single".to_owned(),
     }
 }
 
@@ -199,7 +199,7 @@ fn agent(seen: &Shared, name: &str, channel: &mut Server<Delivery>, request: Req
             (_, address) if address.starts_with(b"bounce") => Verdict::Bounced,
             (_, address) if address.starts_with(b"wait") => Verdict::Deferred,
             (_, address) if address.starts_with(b"down") => {
-                let (status, reason) = ("4.4.1".to_owned(), "connection refused".to_owned());
+                let (status, reason) = (Status::new(4, 4, 1), "connection refused".to_owned());
                 report.host_problem = Some(Problem { status, reason });
                 Verdict::Deferred
             }
@@ -212,10 +212,10 @@ fn agent(seen: &Shared, name: &str, channel: &mut Server<Delivery>, request: Req
             if name == "retry" { String::from_utf8(request.nexthop.clone()).unwrap() } else { "said so".into() };
         report.outcomes.push(Outcome {
             verdict,
-            status: "4.0.0".to_owned(),
-            action: String::new(),
+            status: Status::new(4, 0, 0),
+            action: None,
             reason,
-            diagnostic: Default::default(),
+            diagnostic: None,
             remote_mta: String::new(),
             expanded: expansion(&recipient.address),
             following: 0,
@@ -228,9 +228,9 @@ fn agent(seen: &Shared, name: &str, channel: &mut Server<Delivery>, request: Req
 fn expansion(address: &[u8]) -> Vec<ipc::bounce::Record> {
     let record = ipc::bounce::Record {
         recipient: queue::Recipient { address: b"x@one.test".to_vec(), ..Default::default() },
-        status: "5.1.1".to_owned(),
-        action: "failed".to_owned(),
-        diagnostic: Default::default(),
+        status: Status::new(5, 1, 1),
+        action: Action::Failed,
+        diagnostic: None,
         remote_mta: String::new(),
         reason: "one of many".to_owned(),
     };

@@ -7,10 +7,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use delivery::{Stages, StatusLine};
+use dsn::{Action, Status};
 use ipc::bounce::{Bounce, Log, Record, Reply, Request};
 use ipc::delivery::{Outcome, Piece, Timestamp, Verdict, flags};
 use ipc::{IpcError, Pool, chunks};
-use queue::Recipient;
+use queue::{QueueId, Recipient};
 
 use crate::lane::Delivery;
 use crate::scheduler::MessageKey;
@@ -138,16 +139,16 @@ impl Qmgr {
     }
 
     /// Defers recipients that no agent has seen, with the line that an agent would have written.
-    pub async fn defer_unseen(self: Rc<Self>, key: MessageKey, all: Vec<Recipient>, status: String, reason: String) {
+    pub async fn defer_unseen(self: Rc<Self>, key: MessageKey, all: Vec<Recipient>, status: Status, reason: String) {
         let mut settling = Settling::of_nobody(key);
         settling.sorted.is_deferred = !all.is_empty();
         for recipient in &all {
-            self.log_deferral(key, recipient, &status, &reason);
+            self.log_deferral(key, recipient, status, &reason);
             settling.sorted.deferred.push(Record {
                 recipient: recipient.clone(),
-                status: status.clone(),
-                action: "delayed".to_owned(),
-                diagnostic: Default::default(),
+                status,
+                action: Action::Delayed,
+                diagnostic: None,
                 remote_mta: String::new(),
                 reason: ipc::cut(reason.clone()),
             });
@@ -187,7 +188,8 @@ impl Qmgr {
     }
 
     async fn append(&self, key: MessageKey, log: Log, records: Vec<Record>) -> bool {
-        let queue_id = self.name_of(key);
+        let id = self.state.borrow().messages.get(&key).map(|message| message.id.clone());
+        let Some(queue_id) = id else { return false };
         for records in chunks(records) {
             let request = Request::Append { log, queue_id: queue_id.clone(), begin: false, records };
             if !self.ask_bounce(log, &request, &queue_id).await {
@@ -198,7 +200,7 @@ impl Qmgr {
     }
 
     /// Has bounce do something; false (logged) when it was not done.
-    pub async fn ask_bounce(&self, log: Log, request: &Request, queue_id: &str) -> bool {
+    pub async fn ask_bounce(&self, log: Log, request: &Request, queue_id: &QueueId) -> bool {
         let (pool, name) = self.log_service(log);
         for attempt in 1..=ATTEMPTS {
             match pool.call(request).await {
@@ -262,14 +264,14 @@ impl Qmgr {
         if reported && self.settings.confirm_delay_cleared { trace | flags::RECORD } else { trace }
     }
 
-    fn log_deferral(&self, key: MessageKey, recipient: &Recipient, status: &str, reason: &str) {
+    fn log_deferral(&self, key: MessageKey, recipient: &Recipient, status: Status, reason: &str) {
         let state = self.state.borrow();
         let Some(message) = state.messages.get(&key) else { return };
         let shown = |address: &[u8]| self.shown(address);
         let differs = !recipient.original.is_empty() && !recipient.original.eq_ignore_ascii_case(&recipient.address);
         let (seconds, micros) = message.envelope.arrival;
         logging::emit(&StatusLine {
-            queue_id: message.id.to_string(),
+            queue_id: message.id.clone(),
             to: shown(&recipient.address),
             original: differs.then(|| shown(&recipient.original)),
             relay: "none".to_owned(),
@@ -283,7 +285,7 @@ impl Qmgr {
             },
             delay_decimals: self.settings.log.delay_decimals,
             tls: None,
-            dsn: status.to_owned(),
+            dsn: status,
             status: "deferred",
             reason: reason.to_owned(),
         });
@@ -337,18 +339,18 @@ fn is_probe(trace: u32) -> bool {
 
 /// The record of a recipient that is no alias.
 fn record(recipient: &Recipient, outcome: &Outcome, trace: u32) -> Record {
-    let action = match (outcome.verdict, outcome.action.as_str()) {
-        (Verdict::Deferred, _) if !is_probe(trace) => "delayed",
-        (Verdict::Bounced, _) if !is_probe(trace) => "failed",
-        (Verdict::Sent, "") if is_probe(trace) => "deliverable",
-        (Verdict::Sent, "") => "relayed",
-        (_, "") => "undeliverable",
-        (_, action) => action,
+    let action = match (outcome.verdict, outcome.action) {
+        (Verdict::Deferred, _) if !is_probe(trace) => Action::Delayed,
+        (Verdict::Bounced, _) if !is_probe(trace) => Action::Failed,
+        (_, Some(action)) => action,
+        (Verdict::Sent, None) if is_probe(trace) => Action::Deliverable,
+        (Verdict::Sent, None) => Action::Relayed,
+        (_, None) => Action::Undeliverable,
     };
     Record {
         recipient: recipient.clone(),
-        status: outcome.status.clone(),
-        action: action.to_owned(),
+        status: outcome.status,
+        action,
         diagnostic: outcome.diagnostic.clone(),
         remote_mta: outcome.remote_mta.clone(),
         reason: outcome.reason.clone(),

@@ -127,7 +127,7 @@ impl Qmgr {
             Some(_) => why.text.clone(),
             None => [b"delivery temporarily suspended: ", &why.text[..]].concat(),
         };
-        let nexthop = [&why.status[..], b" ", &text].concat();
+        let nexthop = [why.status.to_string().as_bytes(), b" ", &text].concat();
         let retry = self.lane(RETRY);
         let retry_works = dead != Some(retry) && !self.state.borrow().lanes[retry].transport.is_dead();
         for Returned { message, recipients } in returned {
@@ -135,9 +135,8 @@ impl Qmgr {
                 let destination = self.state.borrow().lanes[retry].transport.destination_key(&nexthop, b"");
                 self.enqueue(retry, message, destination, &nexthop, recipients);
             } else {
-                let status = String::from_utf8_lossy(&why.status).into_owned();
                 let reason = text::printable(&text);
-                tokio::task::spawn_local(Rc::clone(self).defer_unseen(message, recipients, status, reason));
+                tokio::task::spawn_local(Rc::clone(self).defer_unseen(message, recipients, why.status, reason));
             }
         }
         self.wake.notify_one();

@@ -9,6 +9,7 @@ use daemon::{Client, Context, Flow, StartError};
 use ipc::bounce::Bounce;
 use ipc::qmgr::{Qmgr as Protocol, Request};
 use ipc::rewrite::Rewriter;
+use ipc::word::Named;
 use ipc::{Pool, Server};
 use queue::{QueueId, QueueName};
 use tokio::sync::Notify;
@@ -65,11 +66,8 @@ impl daemon::Worker for Qmgr {
         let Some(stream) = client.into_unix() else { return };
         let mut channel: Server<Protocol> = Server::new(stream);
         while let Some(Request::Arrived(names)) = context.next_request(&mut channel).await {
-            for name in names {
-                match QueueId::parse(name.as_bytes()) {
-                    Some(id) => self.state.borrow_mut().arrived(id, Source::Announced),
-                    None => logging::warning!("a message with a bad name: {}", text::printable(name.as_bytes())),
-                }
+            for Named(id) in names {
+                self.state.borrow_mut().arrived(id, Source::Announced);
             }
             self.turn();
         }

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use command::{Caller, MAIL_CONFIG};
 use config::{Config, param};
 use queue::{Type, record};
-use wire::outcome;
+use wire::cause::Cause;
 
 use crate::content::{Content, LineEndings, Settings};
 use crate::options::{Request, TRACE_VERIFY};
@@ -232,9 +232,11 @@ impl Postdrop {
         let _ = self.child.wait();
         match result {
             Ok((0, _)) => Ok(()),
-            Ok((status, reason)) if reason.is_empty() => Err(outcome::sentence(status).into()),
+            Ok((bits, reason)) if reason.is_empty() => {
+                Err(Cause::of_bits(bits).map_or("unknown error", Cause::sentence).into())
+            }
             Ok((_, reason)) => Err(text::printable(&reason)),
-            Err(_) => Err(outcome::sentence(outcome::WRITE).into()),
+            Err(_) => Err(Cause::Write.sentence().into()),
         }
     }
 }

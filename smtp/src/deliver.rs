@@ -284,7 +284,7 @@ impl Attempt<'_> {
     /// One transaction over one session.
     async fn over(&self, mut session: Session, job: &mut Job, is_last: bool) -> Ended {
         session.uses += 1;
-        session.queue_id.clone_from(&job.request().queue_id);
+        session.queue_id = Some(job.request().queue_id.clone());
         let connection = Connection {
             ready: Some(Timestamp::now()),
             uses: session.uses,
@@ -393,7 +393,7 @@ impl Attempt<'_> {
             return;
         };
         job.log(&recipient.address, &recipient.original, &finding);
-        let outcome = delivery::Outcome { action: String::new(), ..job.outcome(&finding) };
+        let outcome = delivery::Outcome { action: None, ..job.outcome(&finding) };
         job.settle(index, outcome);
     }
 

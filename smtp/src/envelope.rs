@@ -1,10 +1,9 @@
 //! MAIL and RCPT with the extensions that the server takes.
 
 use delivery::{Recipient, Request};
-use dsn::{OriginalRecipient, Return};
+use dsn::{OriginalRecipient, Status};
+use queue::Encoding;
 use smtp_protocol::Extensions;
-
-use dsn::Status;
 
 use crate::failure::{Failure, Subject};
 use crate::server::Server;
@@ -44,10 +43,10 @@ pub fn mail(request: &Request, extensions: &Extensions, quote: bool, out: &mut V
         out.extend_from_slice(format!(" SIZE={}", request.size).as_bytes());
     }
     if extensions.eight_bit_mime {
-        match request.encoding.as_str() {
-            "8bit" => out.extend_from_slice(b" BODY=8BITMIME"),
-            "7bit" => out.extend_from_slice(b" BODY=7BIT"),
-            _ => {}
+        match request.encoding {
+            Encoding::EightBit => out.extend_from_slice(b" BODY=8BITMIME"),
+            Encoding::SevenBit => out.extend_from_slice(b" BODY=7BIT"),
+            Encoding::Unstated => {}
         }
     }
     if extensions.dsn {
@@ -56,7 +55,7 @@ pub fn mail(request: &Request, extensions: &Extensions, quote: bool, out: &mut V
             out.extend_from_slice(b" ENVID=");
             out.extend_from_slice(request.envelope_id.as_bytes());
         }
-        if let Some(value) = Return::from_bits(request.ret_flags).and_then(Return::parameter) {
+        if let Some(value) = request.returned.parameter() {
             out.extend_from_slice(b" RET=");
             out.extend_from_slice(value.as_bytes());
         }
@@ -114,6 +113,8 @@ fn original_recipient(recipient: &Recipient) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dsn::Return;
+    use queue::QueueId;
 
     fn everything() -> Extensions {
         Extensions { size: Some(Some(1000)), eight_bit_mime: true, dsn: true, smtputf8: true, ..Default::default() }
@@ -123,10 +124,10 @@ mod tests {
         Request {
             sender: b"a b@c.test".to_vec(),
             size: 260,
-            encoding: "8bit".to_owned(),
-            ret_flags: 2,
+            encoding: Encoding::EightBit,
+            returned: Return::Headers,
             envelope_id: "x+3D1".to_owned(),
-            ..Request::default()
+            ..Request::new(QueueId::parse(b"Q").unwrap())
         }
     }
 
@@ -181,7 +182,7 @@ mod tests {
         let mut utf8 = request();
         utf8.send_options = 4;
         assert!(obstacle(&utf8, &Extensions::default()).is_some_and(|it| it.starts_with("message requires SMTPUTF8")));
-        let smuggle = Request { sender: b"a\r\nRCPT TO:<x@y>".to_vec(), ..Request::default() };
+        let smuggle = Request { sender: b"a\r\nRCPT TO:<x@y>".to_vec(), ..Request::new(QueueId::parse(b"Q").unwrap()) };
         assert_eq!(obstacle(&smuggle, &everything()), Some("bad sender address syntax".to_owned()));
     }
 }

@@ -3,6 +3,7 @@
 //! Only what the server announces and what is known is said; a value is xtext, and none is longer than a server takes.
 
 use delivery::Request;
+use ipc::rewrite::Context;
 
 /// Longest value that is said.
 /// told: nobody; a server takes none that is longer, and says unknown for one that is missing.
@@ -13,7 +14,7 @@ const UNKNOWN: &str = "unknown";
 /// The commands for a message, without their line ends; `announced` are the attributes that the server takes.
 pub fn commands(request: &Request, announced: &[String]) -> Vec<Vec<u8>> {
     let client = &request.client;
-    let source = if request.rewrite_context == "local" { "LOCAL" } else { "REMOTE" };
+    let source = if request.rewrite_context == Context::Local { "LOCAL" } else { "REMOTE" };
     let groups = [
         &[("NAME", client.name.as_str()), ("ADDR", &client.address), ("PORT", &client.port)][..],
         &[("PROTO", &client.protocol), ("HELO", &client.helo), ("IDENT", &request.log_ident), ("SOURCE", source)],
@@ -38,7 +39,7 @@ mod tests {
     use super::*;
 
     fn request() -> Request {
-        let mut request = Request { rewrite_context: "local".into(), log_ident: "ABC".into(), ..Request::default() };
+        let mut request = Request { log_ident: "ABC".into(), ..Request::new(queue::QueueId::parse(b"Q").unwrap()) };
         request.client.name = "fw.example".into();
         request.client.address = "IPv6:2001:db8::9".into();
         request.client.port = "77".into();

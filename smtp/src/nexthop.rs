@@ -68,7 +68,8 @@ mod tests {
         let mut settings = fixture::settings();
         relayhost.clone_into(&mut settings.relayhost);
         settings.fallback = vec!["[back.test]".to_owned()];
-        let request = Request { nexthop: nexthop.as_bytes().to_vec(), ..Request::default() };
+        let request =
+            Request { nexthop: nexthop.as_bytes().to_vec(), ..Request::new(queue::QueueId::parse(b"Q").unwrap()) };
         Nexthop::list(&request, &settings).into_iter().map(|it| (it.name, it.named_by)).collect()
     }
 

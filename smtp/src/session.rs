@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use delivery::transcript::{ErrorClass, Speaker, Transcript};
 use dsn::Status;
+use queue::QueueId;
 use smtp_protocol::{Extensions, Input, Malformed, Newline, Reply, ReplyParser};
 
 use crate::connect::connect;
@@ -47,7 +48,7 @@ pub struct Session {
     /// The server has said 421: it hangs up.
     pub closing: bool,
     /// The message that it carries, for log lines.
-    pub queue_id: String,
+    pub queue_id: Option<QueueId>,
     /// What was said, for the postmaster.
     pub transcript: Transcript,
     notices: Rc<Notices>,
@@ -109,7 +110,7 @@ impl Session {
             opened: Instant::now(),
             unfinished: false,
             closing: false,
-            queue_id: String::new(),
+            queue_id: None,
             transcript: settings.notices.open(),
             notices: Rc::clone(&settings.notices),
             debug: settings.dialogue.verbose || server.is_in(&settings.dialogue.debug_peers),
@@ -279,9 +280,9 @@ impl Session {
 
     /// A line that is no reply is passed over: what matters may follow.
     fn stray(&mut self, line: &[u8]) -> Result<(), Broken> {
-        if !self.queue_id.is_empty() {
+        if let Some(queue_id) = &self.queue_id {
             let line = text::printable(line.get(..100).unwrap_or(line));
-            logging::warning!("{}: non-ESMTP response from {}: {line}", self.queue_id, self.server.relay());
+            logging::warning!("{queue_id}: non-ESMTP response from {}: {line}", self.server.relay());
         }
         self.transcript.note(ErrorClass::Protocol);
         self.strays += 1;

@@ -2,6 +2,7 @@
 
 use delivery::Request;
 use message::seven_bit::{Converter, Unreadable};
+use queue::Encoding;
 use smtp_protocol::{Extensions, Stuffer};
 
 use crate::settings::Settings;
@@ -17,7 +18,7 @@ impl Writer {
     /// For a server with these extensions.
     pub fn new(settings: &Settings, request: &Request, extensions: &Extensions) -> Self {
         // disable_mime_output_conversion; RFC 6152 3. Who said 7BIT gave his word.
-        let convert = settings.dialogue.convert && !extensions.eight_bit_mime && request.encoding != "7bit";
+        let convert = settings.dialogue.convert && !extensions.eight_bit_mime && request.encoding != Encoding::SevenBit;
         Self {
             converter: convert.then(|| Converter::new(settings.dialogue.mime_nesting_limit)),
             stuffer: Stuffer::new(settings.dialogue.line_limit),

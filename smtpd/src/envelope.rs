@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dsn::{Notify, OriginalRecipient, Return};
+use ipc::cleanup::Flags;
 use queue::record::{Type, encode, encode_attribute};
 use smtp_protocol::parameters::{Body, RcptParameters};
 
@@ -126,15 +127,15 @@ pub fn recipient(out: &mut Vec<u8>, address: &[u8], parameters: &RcptParameters)
 
 /// What access tables want to be done with the message, as records for cleanup.
 pub fn effects(out: &mut Vec<u8>, effects: &Effects) {
-    let mut flags = 0;
+    let mut flags = Flags::default();
     if effects.hold {
-        flags |= ipc::cleanup::flags::HOLD;
+        flags = flags.with(Flags::HOLD);
     }
     if effects.discard {
-        flags |= ipc::cleanup::flags::DISCARD;
+        flags = flags.with(Flags::DISCARD);
     }
-    if flags != 0 {
-        encode(out, Type::FLAGS, flags.to_string().as_bytes());
+    if flags != Flags::default() {
+        encode(out, Type::FLAGS, flags.bits().to_string().as_bytes());
     }
     if let Some(filter) = &effects.filter {
         encode(out, Type::FILTER, filter);

@@ -47,6 +47,6 @@ impl Transaction {
 
     /// The queue file, once there is one.
     pub fn queue_id(&self) -> Option<&str> {
-        self.message.as_ref().map(Message::queue_id)
+        self.message.as_ref().map(|message| message.queue_id().as_str())
     }
 }

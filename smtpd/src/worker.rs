@@ -13,7 +13,7 @@ use delivery::postmaster::Postmaster;
 use dns::Resolver;
 use ipc::Pool;
 use ipc::anvil::Counter;
-use ipc::cleanup::Cleanup;
+use ipc::cleanup::{Cleanup, Flags};
 use ipc::rewrite::{Context as RewriteContext, Resolved, Rewriter};
 use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 use net::Protocols;
@@ -45,7 +45,7 @@ pub struct Smtpd {
     /// What main.cf asks for and this server does not have.
     pub missing: Rc<Missing>,
     /// Bits of [`ipc::cleanup::flags`]. receive_override_options
-    pub cleanup_flags: u32,
+    pub cleanup_flags: Flags,
     /// content_filter; empty for none.
     pub content_filter: Vec<u8>,
     /// inet_protocols
@@ -271,20 +271,21 @@ fn is_standard(address: &[u8]) -> bool {
 /// receive_override_options
 struct Overrides {
     check_recipients: bool,
-    cleanup_flags: u32,
+    cleanup_flags: Flags,
 }
 
 impl Overrides {
     fn read(config: &Config) -> Result<Overrides, StartError> {
-        use ipc::cleanup::flags;
         // The client is still there: it is told, not sent a notification.
-        let mut overrides = Overrides { check_recipients: true, cleanup_flags: flags::EXTERNAL & !flags::BOUNCE };
+        let mut overrides = Overrides { check_recipients: true, cleanup_flags: Flags::EXTERNAL };
         for option in config.get(param::RECEIVE_OVERRIDE_OPTIONS)? {
             match option.as_str() {
                 "no_unknown_recipient_checks" => overrides.check_recipients = false,
-                "no_address_mappings" => overrides.cleanup_flags &= !(flags::MAP | flags::BCC),
-                "no_header_body_checks" => overrides.cleanup_flags &= !flags::FILTER,
-                "no_milters" => overrides.cleanup_flags &= !flags::MILTER,
+                "no_address_mappings" => {
+                    overrides.cleanup_flags = overrides.cleanup_flags.without(Flags::MAP.with(Flags::BCC))
+                }
+                "no_header_body_checks" => overrides.cleanup_flags = overrides.cleanup_flags.without(Flags::FILTER),
+                "no_milters" => overrides.cleanup_flags = overrides.cleanup_flags.without(Flags::MILTER),
                 // The table of words has no other.
                 _ => {}
             }
@@ -296,7 +297,7 @@ impl Overrides {
 impl Overrides {
     /// no_milters is not set.
     fn milters(&self) -> bool {
-        self.cleanup_flags & ipc::cleanup::flags::MILTER != 0
+        self.cleanup_flags.has(Flags::MILTER)
     }
 }
 

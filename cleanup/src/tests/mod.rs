@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use config::Config;
-use ipc::cleanup::{Outcome, flags, status};
+use ipc::cleanup::{Cause, Flags, Outcome};
 use proptest::prelude::*;
 use queue::{Content, Envelope, Hashing, Limits, QueueName, Spool, Type};
 
@@ -70,6 +70,14 @@ fn records(list: &[(Type, &str)]) -> Vec<u8> {
     out
 }
 
+/// Why a message was refused, if it was.
+fn cause(outcome: Outcome) -> Option<Cause> {
+    match outcome {
+        Outcome::Accepted(_) => None,
+        Outcome::Refused { cause, .. } => Some(cause),
+    }
+}
+
 /// A message to these recipients with this content.
 fn message(recipients: &[&str], lines: &[&str]) -> Vec<u8> {
     let mut list = vec![(Type::TIME, "1795345978 892203"), (Type::SENDER, "alice@example.test")];
@@ -81,7 +89,7 @@ fn message(recipients: &[&str], lines: &[&str]) -> Vec<u8> {
 }
 
 async fn deliver(cleanup: &Cleanup, bytes: &[u8]) -> Outcome {
-    let mut incoming = Incoming::open(cleanup, Token::none(), flags::EXTERNAL).unwrap();
+    let mut incoming = Incoming::open(cleanup, Token::none(), Flags::EXTERNAL).unwrap();
     incoming.take(bytes).await;
     incoming.finish().await
 }
@@ -104,7 +112,7 @@ async fn an_accepted_message_is_complete_and_has_the_headers_that_it_lacked() {
     let directory = Directory::new("complete");
     let cleanup = cleanup("");
     let outcome = deliver(&cleanup, &message(&["bob@example.test"], &["Subject: x", "", "hello"])).await;
-    assert_eq!(outcome.status, 0);
+    assert_eq!(cause(outcome), None);
     let files = directory.files(QueueName::Incoming);
     assert_eq!(files.len(), 1);
     assert_eq!(fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o700);
@@ -122,13 +130,13 @@ async fn nothing_is_left_of_a_message_that_was_not_finished() {
     let directory = Directory::new("unfinished");
     let cleanup = cleanup("");
     let bytes = message(&["bob@example.test"], &["Subject: x", "", "hello"]);
-    let mut incoming = Incoming::open(&cleanup, Token::none(), flags::EXTERNAL).unwrap();
+    let mut incoming = Incoming::open(&cleanup, Token::none(), Flags::EXTERNAL).unwrap();
     incoming.take(&bytes).await;
     assert_eq!(directory.files(QueueName::Incoming).len(), 1);
     drop(incoming);
     assert!(directory.is_empty());
     let cut = &bytes[..bytes.len() - 2];
-    assert_eq!(deliver(&cleanup, cut).await.status, status::BAD);
+    assert_eq!(cause(deliver(&cleanup, cut).await), Some(Cause::Protocol));
     assert!(directory.is_empty());
 }
 
@@ -136,7 +144,7 @@ async fn nothing_is_left_of_a_message_that_was_not_finished() {
 async fn a_table_that_cannot_be_read_refuses_the_message_for_now() {
     let directory = Directory::new("table");
     let settings = "virtual_alias_maps = texthash:/proc/self/none";
-    assert_eq!(deliver(&cleanup(settings), &message(&["a@b.test"], &["x"])).await.status, status::WRITE);
+    assert_eq!(cause(deliver(&cleanup(settings), &message(&["a@b.test"], &["x"])).await), Some(Cause::Write));
     assert!(directory.is_empty());
 }
 
@@ -147,11 +155,11 @@ async fn checks_refuse_hold_and_change_messages() {
                   {Subject: old = REPLACE Subject: new} }";
     let cleanup = cleanup(checks);
     let outcome = deliver(&cleanup, &message(&["a@b.test"], &["Subject: bad"])).await;
-    assert_eq!((outcome.status, outcome.reason.as_str()), (status::CONTENT, "5.7.9 no"));
+    assert_eq!(outcome, Outcome::refused(Cause::Content, "5.7.9 no"));
     assert!(directory.is_empty());
-    assert_eq!(deliver(&cleanup, &message(&["a@b.test"], &["Subject: odd"])).await.status, 0);
+    assert_eq!(cause(deliver(&cleanup, &message(&["a@b.test"], &["Subject: odd"])).await), None);
     assert_eq!(directory.files(QueueName::Hold).len(), 1);
-    assert_eq!(deliver(&cleanup, &message(&["a@b.test"], &["Subject: old"])).await.status, 0);
+    assert_eq!(cause(deliver(&cleanup, &message(&["a@b.test"], &["Subject: old"])).await), None);
     assert_eq!(content(&directory.files(QueueName::Incoming)[0])[0], "Subject: new");
 }
 
@@ -160,10 +168,10 @@ async fn limits_refuse_messages() {
     let directory = Directory::new("limits");
     let cleanup = cleanup("message_size_limit = 1000\nhopcount_limit = 2");
     let hops = message(&["a@b.test"], &["Received: a", "Received: b", "Received: c"]);
-    assert_eq!(deliver(&cleanup, &hops).await.status, status::HOPS);
+    assert_eq!(cause(deliver(&cleanup, &hops).await), Some(Cause::Hops));
     let long = "x".repeat(1001);
-    assert_eq!(deliver(&cleanup, &message(&["a@b.test"], &["Subject: x", "", &long])).await.status, status::SIZE);
-    assert_eq!(deliver(&cleanup, &message(&[], &["Subject: x"])).await.status, status::NO_RECIPIENTS);
+    assert_eq!(cause(deliver(&cleanup, &message(&["a@b.test"], &["Subject: x", "", &long])).await), Some(Cause::Size));
+    assert_eq!(cause(deliver(&cleanup, &message(&[], &["Subject: x"])).await), Some(Cause::NoRecipients));
     assert!(directory.is_empty());
 }
 
@@ -183,7 +191,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let outcome = runtime.block_on(deliver(&cleanup, &bytes));
         let files = directory.files(QueueName::Incoming);
-        prop_assert_eq!(files.len(), usize::from(outcome.status == 0));
+        prop_assert_eq!(files.len(), usize::from(cause(outcome).is_none()));
         for file in &files {
             envelope(file);
             content(file);

@@ -1,6 +1,7 @@
 //! What an agent found out about one recipient.
 
 use dsn::{Action, Status};
+use ipc::bounce::Diagnostic;
 use ipc::delivery::{Timestamp, Verdict};
 
 /// The result of one delivery, before anybody is told.
@@ -16,8 +17,8 @@ pub struct Finding {
     pub relay: String,
     /// For a delivery: what a success report says. `None` is [`Action::Delivered`].
     pub action: Option<Action>,
-    /// Type and text of a remote reply (`smtp`, `550 5.1.1 ...`), or both empty.
-    pub diagnostic: (String, String),
+    /// The reply of a server, or the words of a program.
+    pub diagnostic: Option<Diagnostic>,
     /// The remote server, or empty.
     pub remote_mta: String,
     /// The connection that was used, if any.
@@ -73,7 +74,7 @@ impl Finding {
             reason: reason.into(),
             relay: relay.into(),
             action: None,
-            diagnostic: (String::new(), String::new()),
+            diagnostic: None,
             remote_mta: String::new(),
             connection: Connection::default(),
         }
@@ -81,8 +82,13 @@ impl Finding {
 
     /// With the reply of a remote server (RFC 3464 Diagnostic-Code and Remote-MTA).
     pub fn with_reply(mut self, reply: impl Into<String>, server: impl Into<String>) -> Self {
-        self.diagnostic = ("smtp".to_owned(), reply.into());
         self.remote_mta = server.into();
+        self.with_diagnostic("smtp", reply)
+    }
+
+    /// With the words of the program that refused it, as much as can travel.
+    pub fn with_diagnostic(mut self, kind: &str, text: impl Into<String>) -> Self {
+        self.diagnostic = Some(Diagnostic { kind: kind.to_owned(), text: ipc::cut(text.into()) });
         self
     }
 

@@ -126,7 +126,7 @@ impl Job {
 
     /// A problem of the nexthop as a whole: qmgr stops trying it for a while.
     pub fn blame_host(&mut self, status: Status, reason: &str) {
-        self.host_problem = Some(Problem { status: status.to_string(), reason: ipc::cut(reason.to_owned()) });
+        self.host_problem = Some(Problem { status, reason: ipc::cut(reason.to_owned()) });
     }
 
     /// Logs the status line of one delivery.
@@ -147,7 +147,7 @@ impl Job {
             },
             delay_decimals: self.settings.delay_decimals,
             tls: finding.connection.tls.clone(),
-            dsn: self.effective_status(finding).to_string(),
+            dsn: self.effective_status(finding),
             status: self.status_word(finding),
             reason: finding.reason.clone(),
         });
@@ -163,22 +163,22 @@ impl Job {
             verdict => verdict,
         };
         let action = match (self.is_probe(), finding.verdict) {
-            (true, Verdict::Sent) => Action::Deliverable.name(),
-            (true, _) => Action::Undeliverable.name(),
-            (false, Verdict::Sent) => finding.action.unwrap_or(Action::Delivered).name(),
-            (false, _) => "",
+            (true, Verdict::Sent) => Some(Action::Deliverable),
+            (true, _) => Some(Action::Undeliverable),
+            (false, Verdict::Sent) => Some(finding.action.unwrap_or(Action::Delivered)),
+            (false, _) => None,
         };
         // Success reports say which way a message went.
         let reason = match finding.relay.as_str() {
-            relay if relay != "none" && !action.is_empty() => format!("delivery via {relay}: {}", finding.reason),
+            relay if relay != "none" && action.is_some() => format!("delivery via {relay}: {}", finding.reason),
             _ => finding.reason.clone(),
         };
         Outcome {
             verdict,
-            status: self.effective_status(finding).to_string(),
-            action: action.to_owned(),
+            status: self.effective_status(finding),
+            action,
             reason: ipc::cut(reason),
-            diagnostic: (finding.diagnostic.0.clone(), ipc::cut(finding.diagnostic.1.clone())),
+            diagnostic: finding.diagnostic.clone(),
             remote_mta: ipc::cut(finding.remote_mta.clone()),
             expanded: Vec::new(),
             following: 0,

@@ -1,6 +1,7 @@
 //! Laws of a job: what is marked, what is not, what is reported.
 
 use super::*;
+use queue::QueueId;
 use std::os::unix::fs::FileExt;
 
 const SENT: Status = Status::new(2, 0, 0);
@@ -15,7 +16,7 @@ fn job(flag_bits: u32, settings: Settings) -> Job {
     let recipients = (1..=3)
         .map(|offset| Recipient { address: format!("r{offset}@a.test").into_bytes(), offset, ..Recipient::default() })
         .collect();
-    let request = Request { flags: flag_bits, queue_id: "Q".into(), recipients, ..Request::default() };
+    let request = Request { flags: flag_bits, recipients, ..Request::new(QueueId::parse(b"Q").unwrap()) };
     Job::new(request, file, Rc::new(settings))
 }
 
@@ -34,7 +35,7 @@ fn only_delivered_recipients_are_marked() {
     let report = job.into_report();
     let verdicts: Vec<Verdict> = report.outcomes.iter().map(|outcome| outcome.verdict).collect();
     assert_eq!(verdicts, [Verdict::Sent, Verdict::Bounced, Verdict::Deferred]);
-    assert_eq!((report.outcomes[0].action.as_str(), report.outcomes[1].action.as_str()), ("delivered", ""));
+    assert_eq!((report.outcomes[0].action, report.outcomes[1].action), (Some(Action::Delivered), None));
 }
 
 #[test]
@@ -43,7 +44,7 @@ fn the_first_finding_counts() {
     job.finish(0, &Finding::deferred(UNKNOWN, "later", "none"));
     job.finish(0, &Finding::sent(SENT, "delivered", "none"));
     assert_eq!(marks(&job), "xRRR");
-    assert_eq!(job.into_report().outcomes[0].status, "4.1.1");
+    assert_eq!(job.into_report().outcomes[0].status, Status::new(4, 1, 1));
 }
 
 #[test]
@@ -54,8 +55,8 @@ fn a_probe_marks_nothing_and_never_fails() {
     assert_eq!(marks(&job), "xRRR");
     let report = job.into_report();
     assert!(report.outcomes.iter().all(|outcome| outcome.verdict == Verdict::Sent));
-    assert_eq!(report.outcomes[0].action, "deliverable");
-    assert_eq!((report.outcomes[1].action.as_str(), report.outcomes[1].status.as_str()), ("undeliverable", "5.1.1"));
+    assert_eq!(report.outcomes[0].action, Some(Action::Deliverable));
+    assert_eq!((report.outcomes[1].action, report.outcomes[1].status), (Some(Action::Undeliverable), UNKNOWN));
 }
 
 #[test]
@@ -63,7 +64,7 @@ fn soft_bounce_defers_what_would_fail() {
     let mut job = job(flags::MARK, Settings { soft_bounce: true, ..Settings::default() });
     job.finish(0, &Finding::bounced(UNKNOWN, "unknown user", "local"));
     let report = job.into_report();
-    assert_eq!((report.outcomes[0].verdict, report.outcomes[0].status.as_str()), (Verdict::Deferred, "4.1.1"));
+    assert_eq!((report.outcomes[0].verdict, report.outcomes[0].status), (Verdict::Deferred, Status::new(4, 1, 1)));
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
+use dsn::Status;
 use ipc::delivery::Timestamp;
 use logging::delay;
+use queue::QueueId;
 
 /// `Q: to=<R>, orig_to=<O>, relay=RELAY, conn_use=N, delay=T, delays=a/b/c/d, tls=X, dsn=X.Y.Z, status=S (TEXT)`.
 #[derive(Clone, Debug)]
 pub struct StatusLine {
     /// Queue ID.
-    pub queue_id: String,
+    pub queue_id: QueueId,
     /// The recipient as it is to be shown.
     pub to: String,
     /// The recipient before aliasing, if it differs.
@@ -25,7 +27,7 @@ pub struct StatusLine {
     /// TLS features, where they are logged.
     pub tls: Option<String>,
     /// Enhanced status code.
-    pub dsn: String,
+    pub dsn: Status,
     /// `sent`, `deferred`, `bounced`, `SOFTBOUNCE`, `deliverable`, `undeliverable`.
     pub status: &'static str,
     /// The text in parentheses.
@@ -86,7 +88,7 @@ impl fmt::Display for StatusLine {
 
 impl logging::Record for StatusLine {
     fn queue_id(&self) -> Option<&str> {
-        Some(&self.queue_id)
+        Some(self.queue_id.as_str())
     }
 
     fn fields(&self) -> Vec<logging::Field> {
@@ -97,7 +99,7 @@ impl logging::Record for StatusLine {
             ("relay", self.relay.clone()),
             ("delay", delay::format(total, self.delay_decimals)),
             ("delays", stages),
-            ("dsn", self.dsn.clone()),
+            ("dsn", self.dsn.to_string()),
             ("status", self.status.to_owned()),
             ("reason", self.reason.clone()),
         ];
@@ -124,7 +126,7 @@ mod tests {
 
     fn line() -> StatusLine {
         StatusLine {
-            queue_id: "16DE755211F".into(),
+            queue_id: QueueId::parse(b"16DE755211F").unwrap(),
             to: "rej@sink.test".into(),
             original: None,
             relay: "127.0.0.1[127.0.0.1]:2600".into(),
@@ -138,7 +140,7 @@ mod tests {
             },
             delay_decimals: 2,
             tls: Some("may:none".into()),
-            dsn: "5.1.1".into(),
+            dsn: Status::new(5, 1, 1),
             status: "bounced",
             reason: "host said no".into(),
         }

@@ -2,7 +2,7 @@
 
 use config::{Config, ValueError, param};
 use ipc::Pool;
-use ipc::cleanup::{Cleanup, flags};
+use ipc::cleanup::{Cleanup, Flags};
 use ipc::delivery::Timestamp;
 use message::{date, received};
 use queue::Recipient;
@@ -24,7 +24,7 @@ pub struct Postmaster {
     recipient: String,
     /// bounce_notice_recipient
     bounce_recipient: String,
-    flags: u32,
+    flags: Flags,
 }
 
 /// A session to tell of.
@@ -54,7 +54,7 @@ impl Postmaster {
             sender: qualified(&config.get(param::DOUBLE_BOUNCE_SENDER)?, &hostname),
             recipient: config.get(param::ERROR_NOTICE_RECIPIENT)?,
             bounce_recipient: config.get(param::BOUNCE_NOTICE_RECIPIENT)?,
-            flags: if filtered { flags::NOTICE | flags::FILTER } else { flags::NOTICE },
+            flags: if filtered { Flags::NOTICE.with(Flags::FILTER) } else { Flags::NOTICE },
             hostname,
             origin,
         })

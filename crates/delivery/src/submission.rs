@@ -5,12 +5,12 @@
 use std::fmt;
 
 use dsn::Notify;
-use ipc::cleanup::{Cleanup, Message, flags, status};
+use ipc::cleanup::{Cause, Cleanup, Flags, Message, Outcome};
 use ipc::delivery::Timestamp;
 use ipc::{IpcError, Pool};
 use queue::content::Text;
 use queue::record::{encode, encode_attribute};
-use queue::{Recipient, Type};
+use queue::{QueueId, Recipient, Type};
 
 /// Longest piece of a line in one record (line_length_limit's default).
 /// told: nobody; the next piece follows.
@@ -28,7 +28,7 @@ pub struct Envelope<'a> {
     /// The client asked for SMTPUTF8.
     pub smtputf8: bool,
     /// What else cleanup shall do: bits of [`ipc::cleanup::flags`].
-    pub flags: u32,
+    pub flags: Flags,
 }
 
 /// A message on its way.
@@ -42,12 +42,12 @@ pub struct Submission<'p> {
 pub enum SubmitError {
     /// cleanup cannot be talked to.
     Ipc(IpcError),
-    /// cleanup does not want the message: its status bits and reason.
+    /// cleanup does not want the message.
     Refused {
-        /// Bits of [`ipc::cleanup::status`].
-        status: u32,
+        /// Why.
+        cause: Cause,
         /// A text, or empty.
-        reason: String,
+        text: String,
     },
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for SubmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SubmitError::Ipc(error) => write!(f, "cleanup service: {error}"),
-            SubmitError::Refused { status, .. } => f.write_str(status::sentence(*status)),
+            SubmitError::Refused { cause, .. } => f.write_str(cause.sentence()),
         }
     }
 }
@@ -74,8 +74,8 @@ impl<'p> Submission<'p> {
     /// # Errors
     /// cleanup cannot be reached.
     pub async fn begin(pool: &'p Pool<Cleanup>, envelope: &Envelope<'_>) -> Result<Self, SubmitError> {
-        let utf8 = if envelope.smtputf8 { flags::SMTPUTF8 } else { 0 };
-        let mut message = Message::open(pool, flags::INTERNAL | utf8 | envelope.flags).await?;
+        let utf8 = if envelope.smtputf8 { Flags::SMTPUTF8 } else { Flags::default() };
+        let mut message = Message::open(pool, Flags::INTERNAL.with(utf8).with(envelope.flags)).await?;
         let now = Timestamp::now();
         let out = message.records();
         encode(out, Type::TIME, format!("{} {}", now.seconds, now.micros).as_bytes());
@@ -94,7 +94,7 @@ impl<'p> Submission<'p> {
 
     /// The queue ID that the message has already and keeps.
     pub fn queue_id(&self) -> &str {
-        self.message.queue_id()
+        self.message.queue_id().as_str()
     }
 
     /// One line of content, without its end.
@@ -127,15 +127,13 @@ impl<'p> Submission<'p> {
     ///
     /// # Errors
     /// cleanup refuses it or is gone: then nobody has taken responsibility for the message.
-    pub async fn finish(mut self) -> Result<String, SubmitError> {
+    pub async fn finish(mut self) -> Result<QueueId, SubmitError> {
         let out = self.message.records();
         encode(out, Type::EXTRACTED, b"");
         encode(out, Type::END, b"");
-        let queue_id = self.message.queue_id().to_owned();
-        let outcome = self.message.finish(self.pool).await?;
-        match outcome.status {
-            0 => Ok(queue_id),
-            status => Err(SubmitError::Refused { status, reason: outcome.reason }),
+        match self.message.finish(self.pool).await? {
+            Outcome::Accepted(queue_id) => Ok(queue_id),
+            Outcome::Refused { cause, text } => Err(SubmitError::Refused { cause, text }),
         }
     }
 

@@ -4,7 +4,8 @@
 //! its log. `Append` is answered when the records are in the log file (for the bounce log: on stable storage); a message
 //! of many recipients needs several. `Notify` is answered when the notification is queued and the log removed, or when no notification was due.
 
-use queue::Recipient;
+use dsn::{Action, Return, Status};
+use queue::{Encoding, QueueId, QueueName, Recipient};
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::{Chunk, Weigh};
@@ -15,7 +16,7 @@ pub struct Bounce;
 
 impl Service for Bounce {
     const NAME: &'static str = "bounce";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
     type Request = Request;
     type Reply = Reply;
 }
@@ -28,8 +29,8 @@ pub enum Request {
         /// Which log.
         log: Log,
         /// The message.
-        #[serde(with = "crate::bounds::text")]
-        queue_id: String,
+        #[serde(with = "crate::word")]
+        queue_id: QueueId,
         /// The message is new: whatever a log of its name holds is that of another one.
         begin: bool,
         /// What to add.
@@ -43,13 +44,6 @@ pub enum Request {
         keep: bool,
         /// The message.
         message: Message,
-    },
-    /// A notification for recipients that were never in a queue file's log (cleanup, local): log and send at once.
-    Single {
-        /// The message.
-        message: Message,
-        /// What failed.
-        record: Box<Record>,
     },
 }
 
@@ -65,17 +59,17 @@ pub enum Log {
 }
 
 /// The message that a notification is about.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Message {
-    /// Queue that holds the file, normally `active`.
-    #[serde(with = "crate::bounds::text")]
-    pub queue_name: String,
-    /// Queue id.
-    #[serde(with = "crate::bounds::text")]
-    pub queue_id: String,
-    /// `7bit`, `8bit` or empty.
-    #[serde(with = "crate::bounds::text")]
-    pub encoding: String,
+    /// Queue that holds the file, normally the active one.
+    #[serde(with = "crate::word")]
+    pub queue_name: QueueName,
+    /// Its name.
+    #[serde(with = "crate::word")]
+    pub queue_id: QueueId,
+    /// What is known of its bytes.
+    #[serde(with = "crate::word")]
+    pub encoding: Encoding,
     /// SMTPUTF8 bits of the size record.
     pub send_options: u32,
     /// Envelope sender, internal form.
@@ -84,8 +78,24 @@ pub struct Message {
     /// ENVID as xtext, or empty.
     #[serde(with = "crate::bounds::text")]
     pub envelope_id: String,
-    /// RET: 0 none, 1 FULL, 2 HDRS.
-    pub ret_flags: u32,
+    /// How much of the message the sender wants back.
+    #[serde(with = "crate::word")]
+    pub returned: Return,
+}
+
+impl Message {
+    /// A message in the active queue of which nothing more is known.
+    pub fn new(queue_id: QueueId) -> Self {
+        Message {
+            queue_name: QueueName::Active,
+            queue_id,
+            encoding: Encoding::Unstated,
+            send_options: 0,
+            sender: Vec::new(),
+            envelope_id: String::new(),
+            returned: Return::Unset,
+        }
+    }
 }
 
 /// One recipient in a log.
@@ -95,14 +105,13 @@ pub struct Record {
     #[serde(with = "crate::recipient::Fields")]
     pub recipient: Recipient,
     /// Enhanced status code.
-    #[serde(with = "crate::bounds::text")]
-    pub status: String,
-    /// RFC 3464 action: `failed`, `delayed`, `delivered`, `relayed`, `expanded`, `deliverable`, `undeliverable`.
-    #[serde(with = "crate::bounds::text")]
-    pub action: String,
-    /// Diagnostic type and text, or both empty.
-    #[serde(with = "crate::bounds::text")]
-    pub diagnostic: (String, String),
+    #[serde(with = "crate::word")]
+    pub status: Status,
+    /// What became of the recipient.
+    #[serde(with = "crate::word")]
+    pub action: Action,
+    /// What another system said.
+    pub diagnostic: Option<Diagnostic>,
     /// Remote MTA, or empty.
     #[serde(with = "crate::bounds::text")]
     pub remote_mta: String,
@@ -113,9 +122,25 @@ pub struct Record {
 
 impl Weigh for Record {
     fn weight(&self) -> usize {
-        let texts =
-            [&self.status, &self.action, &self.diagnostic.0, &self.diagnostic.1, &self.remote_mta, &self.reason];
-        self.recipient.weight() + texts.iter().map(|text| text.len()).sum::<usize>()
+        let diagnostic = self.diagnostic.as_ref().map_or(0, Weigh::weight);
+        self.recipient.weight() + diagnostic + self.remote_mta.len() + self.reason.len()
+    }
+}
+
+/// What the program that refused a recipient said (RFC 3464 2.3.6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnostic {
+    /// Its type: `smtp`, `x-unix`.
+    #[serde(with = "crate::bounds::text")]
+    pub kind: String,
+    /// What it said: `550 5.1.1 no such user`.
+    #[serde(with = "crate::bounds::text")]
+    pub text: String,
+}
+
+impl Weigh for Diagnostic {
+    fn weight(&self) -> usize {
+        self.kind.len() + self.text.len()
     }
 }
 

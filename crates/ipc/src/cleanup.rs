@@ -4,8 +4,9 @@
 //! `Open` → `Opened`, then `Records`... `Finish` → `Done`, or `Abort` without an answer. A connection that ends in the
 //! middle of a message takes the message with it. Records are in the encoding of the queue file.
 
+use queue::QueueId;
 use serde::{Deserialize, Serialize};
-pub use wire::outcome as status;
+pub use wire::cause::Cause;
 
 use crate::channel::{Client, IpcError, Service};
 use crate::pool::Pool;
@@ -15,7 +16,7 @@ pub struct Cleanup;
 
 impl Service for Cleanup {
     const NAME: &'static str = "cleanup";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
     type Request = Request;
     type Reply = Reply;
 }
@@ -25,8 +26,8 @@ impl Service for Cleanup {
 pub enum Request {
     /// Begins a message.
     Open {
-        /// Bits of [`flags`].
-        flags: u32,
+        /// What to do with it.
+        flags: Flags,
     },
     /// Some records of the message, never part of a record.
     Records(#[serde(with = "crate::bounds::block")] Vec<u8>),
@@ -42,8 +43,8 @@ pub enum Reply {
     /// The queue file exists under this name.
     Opened {
         /// Queue id of the new message.
-        #[serde(with = "crate::bounds::text")]
-        queue_id: String,
+        #[serde(with = "crate::word")]
+        queue_id: QueueId,
     },
     /// What became of the message.
     Done(Outcome),
@@ -51,51 +52,91 @@ pub enum Reply {
 
 /// The result of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// Bits of [`status`]; 0: on stable storage.
-    pub status: u32,
-    /// Text for the client when the reason is not clear from the bits, with an enhanced status code in front
-    /// (`5.7.1 header bad`), or empty.
-    #[serde(with = "crate::bounds::text")]
-    pub reason: String,
+pub enum Outcome {
+    /// On stable storage under this name, or wanted by nobody (DISCARD).
+    Accepted(#[serde(with = "crate::word")] QueueId),
+    /// Not there.
+    Refused {
+        /// Why.
+        #[serde(with = "crate::word")]
+        cause: Cause,
+        /// Text for the client when the cause does not say it all, with an enhanced status code in front
+        /// (`5.7.1 header bad`), or empty.
+        #[serde(with = "crate::bounds::text")]
+        text: String,
+    },
 }
 
-/// What cleanup shall do with a message.
-pub mod flags {
+impl Outcome {
+    /// A refusal; a text that is too long is cut.
+    pub fn refused(cause: Cause, text: impl Into<String>) -> Self {
+        Outcome::Refused { cause, text: crate::cut(text.into()) }
+    }
+}
+
+/// What cleanup shall do with a message: a set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flags(u32);
+
+impl Flags {
     /// Bounce a message that cannot be accepted, instead of reporting it.
-    pub const BOUNCE: u32 = 1;
+    pub const BOUNCE: Flags = Flags(1);
     /// Apply header_checks and body_checks.
-    pub const FILTER: u32 = 2;
+    pub const FILTER: Flags = Flags(2);
     /// Put the message on hold.
-    pub const HOLD: u32 = 4;
+    pub const HOLD: Flags = Flags(4);
     /// Discard the message silently.
-    pub const DISCARD: u32 = 8;
+    pub const DISCARD: Flags = Flags(8);
     /// Add the recipients of always_bcc and the bcc maps.
-    pub const BCC: u32 = 16;
+    pub const BCC: Flags = Flags(16);
     /// Apply canonical, virtual alias and masquerade maps.
-    pub const MAP: u32 = 32;
+    pub const MAP: Flags = Flags(32);
     /// Apply milters.
-    pub const MILTER: u32 = 64;
-    /// The reason may be an SMTP reply.
-    pub const SMTP_REPLY: u32 = 128;
+    pub const MILTER: Flags = Flags(64);
     /// The client asked for SMTPUTF8.
-    pub const SMTPUTF8: u32 = 256;
+    pub const SMTPUTF8: Flags = Flags(256);
     /// Detect the need for SMTPUTF8.
-    pub const AUTO_UTF8: u32 = 512;
+    pub const AUTO_UTF8: Flags = Flags(512);
     /// A notification of this system: message_size_limit does not keep it from its reader.
-    pub const NOTICE: u32 = 1 << 16;
+    pub const NOTICE: Flags = Flags(1 << 16);
     /// Mail from outside (smtpd): a client is there to be told of a refusal.
-    pub const EXTERNAL: u32 = FILTER | BCC | MAP | MILTER | AUTO_UTF8;
+    pub const EXTERNAL: Flags =
+        Flags::FILTER.with(Flags::BCC).with(Flags::MAP).with(Flags::MILTER).with(Flags::AUTO_UTF8);
     /// Mail that local users left (pickup): a refusal becomes a notification.
-    pub const SUBMITTED: u32 = EXTERNAL | BOUNCE;
+    pub const SUBMITTED: Flags = Flags::EXTERNAL.with(Flags::BOUNCE);
     /// Mail that this system makes itself: notifications, forwarded mail.
-    pub const INTERNAL: u32 = MAP;
+    pub const INTERNAL: Flags = Flags::MAP;
+
+    /// Both sets together.
+    pub const fn with(self, more: Flags) -> Flags {
+        Flags(self.0 | more.0)
+    }
+
+    /// Without what is in the other set.
+    pub const fn without(self, less: Flags) -> Flags {
+        Flags(self.0 & !less.0)
+    }
+
+    /// Whether something of the other set is in this one.
+    pub const fn has(self, any: Flags) -> bool {
+        self.0 & any.0 != 0
+    }
+
+    /// The number in a record that a client adds to the envelope ([`queue::Type::FLAGS`]).
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// What such a record may ask for: to hold or to discard the message.
+    pub const fn of_record(bits: u32) -> Flags {
+        Flags(bits & (Flags::HOLD.0 | Flags::DISCARD.0))
+    }
 }
 
 /// A message on its way into cleanup.
 pub struct Message {
     client: Client<Cleanup>,
-    queue_id: String,
+    queue_id: QueueId,
     records: Vec<u8>,
 }
 
@@ -107,7 +148,7 @@ impl Message {
     ///
     /// # Errors
     /// cleanup cannot be reached or does not answer.
-    pub async fn open(pool: &Pool<Cleanup>, flags: u32) -> Result<Self, IpcError> {
+    pub async fn open(pool: &Pool<Cleanup>, flags: Flags) -> Result<Self, IpcError> {
         let (client, reply) = pool.begin(&Request::Open { flags }).await?;
         match reply {
             Reply::Opened { queue_id } => Ok(Self { client, queue_id, records: Vec::new() }),
@@ -116,7 +157,7 @@ impl Message {
     }
 
     /// The queue id of the message.
-    pub fn queue_id(&self) -> &str {
+    pub fn queue_id(&self) -> &QueueId {
         &self.queue_id
     }
 

@@ -4,20 +4,22 @@
 //! `Expanded`..., `End`. The agent marks recipients that are delivered (`R` becomes `D`) through the descriptor before it
 //! reports. A connection carries one delivery at a time and any number of them one after the other.
 
-use queue::Recipient;
+use dsn::{Action, Return, Status};
+use queue::{Encoding, QueueId, QueueName, Recipient};
 use serde::{Deserialize, Serialize};
 
-use crate::bounce::Record;
+use crate::bounce::{Diagnostic, Record};
 use crate::bounds::{Chunk, Weigh, chunks};
 use crate::channel::{Client, IpcError, Server, Service};
 use crate::recipient::Traveling;
+use crate::rewrite::Context;
 
 /// The services `private/TRANSPORT`.
 pub struct Delivery;
 
 impl Service for Delivery {
     const NAME: &'static str = "delivery";
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
     type Request = Part;
     type Reply = Piece;
 }
@@ -67,16 +69,16 @@ impl Timestamp {
 }
 
 /// Some recipients of one message, for one nexthop.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request {
     /// Bits of [`flags`].
     pub flags: u32,
     /// Queue that holds the message, normally `active`.
-    #[serde(with = "crate::bounds::text")]
-    pub queue_name: String,
+    #[serde(with = "crate::word")]
+    pub queue_name: QueueName,
     /// Queue id.
-    #[serde(with = "crate::bounds::text")]
-    pub queue_id: String,
+    #[serde(with = "crate::word")]
+    pub queue_id: QueueId,
     /// Offset in bytes of the first content record.
     pub data_offset: u64,
     /// Size in bytes of the content, as logged in `size=`.
@@ -84,9 +86,9 @@ pub struct Request {
     /// Nexthop of all these recipients.
     #[serde(with = "crate::bounds::bytes")]
     pub nexthop: Vec<u8>,
-    /// `7bit`, `8bit` or empty.
-    #[serde(with = "crate::bounds::text")]
-    pub encoding: String,
+    /// What is known of the bytes of the content.
+    #[serde(with = "crate::word")]
+    pub encoding: Encoding,
     /// SMTPUTF8 and REQUIRETLS bits of the size record.
     pub send_options: u32,
     /// Envelope sender, internal form, empty for the null sender.
@@ -95,8 +97,9 @@ pub struct Request {
     /// ENVID of RFC 3461, still encoded as xtext, or empty.
     #[serde(with = "crate::bounds::text")]
     pub envelope_id: String,
-    /// RET of RFC 3461: 0 none, 1 FULL, 2 HDRS.
-    pub ret_flags: u32,
+    /// RET of RFC 3461: how much of the message the sender wants back.
+    #[serde(with = "crate::word")]
+    pub returned: Return,
     /// When the message arrived.
     pub arrival: Timestamp,
     /// When it entered the active queue.
@@ -108,12 +111,37 @@ pub struct Request {
     /// Queue id that logs of earlier hops know (log_ident).
     #[serde(with = "crate::bounds::text")]
     pub log_ident: String,
-    /// `local` or `remote`.
-    #[serde(with = "crate::bounds::text")]
-    pub rewrite_context: String,
+    /// Whose domain completed its addresses.
+    pub rewrite_context: Context,
     /// Who gets the message; they travel by themselves.
     #[serde(skip)]
     pub recipients: Vec<Recipient>,
+}
+
+impl Request {
+    /// A request about a message in the active queue of which nothing more is known.
+    pub fn new(queue_id: QueueId) -> Self {
+        Request {
+            flags: 0,
+            queue_name: QueueName::Active,
+            queue_id,
+            data_offset: 0,
+            size: 0,
+            nexthop: Vec::new(),
+            encoding: Encoding::Unstated,
+            send_options: 0,
+            sender: Vec::new(),
+            envelope_id: String::new(),
+            returned: Return::Unset,
+            arrival: Timestamp::default(),
+            active: Timestamp::default(),
+            handoff: Timestamp::default(),
+            client: Origin::default(),
+            log_ident: String::new(),
+            rewrite_context: Context::Local,
+            recipients: Vec::new(),
+        }
+    }
 }
 
 /// Where a message came from.
@@ -134,16 +162,27 @@ pub struct Origin {
     /// HELO or EHLO name.
     #[serde(with = "crate::bounds::text")]
     pub helo: String,
-    /// SASL method, login name and sender, each empty when there is none.
+    /// Who it says that it is.
+    pub sasl: Sasl,
+}
+
+/// How a client has authenticated itself; each empty when there is none.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Sasl {
+    /// The mechanism.
     #[serde(with = "crate::bounds::text")]
-    pub sasl: [String; 3],
+    pub method: String,
+    /// The login name.
+    #[serde(with = "crate::bounds::text")]
+    pub username: String,
+    /// AUTH= of MAIL FROM.
+    #[serde(with = "crate::bounds::text")]
+    pub sender: String,
 }
 
 impl Weigh for Outcome {
     fn weight(&self) -> usize {
-        let texts =
-            [&self.status, &self.action, &self.reason, &self.diagnostic.0, &self.diagnostic.1, &self.remote_mta];
-        texts.iter().map(|text| text.len()).sum()
+        self.diagnostic.as_ref().map_or(0, Weigh::weight) + self.reason.len() + self.remote_mta.len()
     }
 }
 
@@ -262,11 +301,11 @@ pub struct Report {
 }
 
 /// A problem of a nexthop.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// Enhanced status code, `4.4.1`.
-    #[serde(with = "crate::bounds::text")]
-    pub status: String,
+    #[serde(with = "crate::word")]
+    pub status: Status,
     /// `connect to HOST[ADDR]:25: Connection refused`.
     #[serde(with = "crate::bounds::text")]
     pub reason: String,
@@ -278,17 +317,16 @@ pub struct Outcome {
     /// The verdict.
     pub verdict: Verdict,
     /// Enhanced status code, `2.0.0`.
-    #[serde(with = "crate::bounds::text")]
-    pub status: String,
-    /// RFC 3464 action for success reports: `delivered`, `relayed`, `expanded`; else empty.
-    #[serde(with = "crate::bounds::text")]
-    pub action: String,
+    #[serde(with = "crate::word")]
+    pub status: Status,
+    /// For success reports: delivered, relayed, expanded.
+    #[serde(with = "crate::word::optional")]
+    pub action: Option<Action>,
     /// The text behind `status=... (`.
     #[serde(with = "crate::bounds::text")]
     pub reason: String,
-    /// Diagnostic type and text of RFC 3464 (`smtp`, `550 5.1.1 no such user`), or both empty.
-    #[serde(with = "crate::bounds::text")]
-    pub diagnostic: (String, String),
+    /// What another system said.
+    pub diagnostic: Option<Diagnostic>,
     /// Name of the remote MTA (RFC 3464 Remote-MTA), or empty.
     #[serde(with = "crate::bounds::text")]
     pub remote_mta: String,

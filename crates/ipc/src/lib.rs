@@ -21,6 +21,7 @@ pub mod delivery;
 pub mod qmgr;
 pub mod recipient;
 pub mod rewrite;
+pub mod word;
 
 pub use bounds::{Chunk, chunks, cut};
 pub use channel::{Channel, Client, IpcError, Server, Service};

@@ -7,17 +7,19 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
+use queue::QueueId;
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::{Chunk, chunks};
 use crate::channel::{Client, IpcError, Service};
+use crate::word::Named;
 
 /// The service `public/qmgr`.
 pub struct Qmgr;
 
 impl Service for Qmgr {
     const NAME: &'static str = "qmgr";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
     type Request = Request;
     type Reply = Nothing;
 }
@@ -26,7 +28,7 @@ impl Service for Qmgr {
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
     /// These messages are complete in the incoming queue.
-    Arrived(Chunk<String>),
+    Arrived(Chunk<Named<QueueId>>),
 }
 
 /// qmgr does not answer.
@@ -54,16 +56,16 @@ impl Notifier {
     ///
     /// # Errors
     /// qmgr cannot be reached; the message stays where qmgr will find it.
-    pub async fn arrived(&self, queue_id: &str) -> Result<(), IpcError> {
-        self.arrived_all(vec![queue_id.to_owned()]).await
+    pub async fn arrived(&self, queue_id: &QueueId) -> Result<(), IpcError> {
+        self.arrived_all(vec![queue_id.clone()]).await
     }
 
     /// Tells qmgr that messages have arrived, in as few frames as possible.
     ///
     /// # Errors
     /// As [`arrived`](Self::arrived).
-    pub async fn arrived_all(&self, queue_ids: Vec<String>) -> Result<(), IpcError> {
-        let requests: Vec<Request> = chunks(queue_ids).map(Request::Arrived).collect();
+    pub async fn arrived_all(&self, queue_ids: Vec<QueueId>) -> Result<(), IpcError> {
+        let requests: Vec<Request> = chunks(queue_ids.into_iter().map(Named)).map(Request::Arrived).collect();
         let kept = self.client.borrow_mut().take();
         let client = match kept {
             Some(client) => send(client, &requests).await,

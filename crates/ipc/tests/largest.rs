@@ -7,12 +7,13 @@ use std::fmt::Debug;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use dsn::{Notify, OriginalRecipient};
+use dsn::{Action, Notify, OriginalRecipient, Return, Status};
 use ipc::bounds::{FULL, MAX_BLOCK, MAX_BYTES, MAX_ITEMS, MAX_TEXT, Weigh};
 use ipc::recipient::Traveling;
+use ipc::word::Named;
 use ipc::{Channel, Chunk, Client, IpcError, Server, Service, chunks};
 use ipc::{anvil, bounce, carrier, cleanup, delivery, qmgr, rewrite};
-use queue::Recipient;
+use queue::{Encoding, QueueId, QueueName, Recipient};
 
 fn text() -> String {
     "t".repeat(MAX_TEXT)
@@ -20,6 +21,11 @@ fn text() -> String {
 
 fn bytes() -> Vec<u8> {
     vec![b'b'; MAX_BYTES]
+}
+
+/// Of the longest name that a file may have.
+fn queue_id() -> QueueId {
+    QueueId::parse(&[b'Q'; 255]).unwrap()
 }
 
 fn block() -> Vec<u8> {
@@ -39,13 +45,21 @@ fn recipient(length: usize) -> Recipient {
     Recipient { original, address, offset: u64::MAX, dsn, notify: Notify::DELAY }
 }
 
+fn status() -> Status {
+    Status::new(5, 999, 999)
+}
+
+fn diagnostic(text: &str) -> bounce::Diagnostic {
+    bounce::Diagnostic { kind: text.to_owned(), text: text.to_owned() }
+}
+
 fn record(length: usize) -> bounce::Record {
     let text = "t".repeat(length.min(MAX_TEXT));
     bounce::Record {
         recipient: recipient(length),
-        status: text.clone(),
-        action: text.clone(),
-        diagnostic: (text.clone(), text.clone()),
+        status: status(),
+        action: Action::Undeliverable,
+        diagnostic: Some(diagnostic(&text)),
         remote_mta: text.clone(),
         reason: text,
     }
@@ -55,10 +69,10 @@ fn outcome(length: usize) -> delivery::Outcome {
     let text = "t".repeat(length);
     delivery::Outcome {
         verdict: delivery::Verdict::Bounced,
-        status: text.clone(),
-        action: text.clone(),
+        status: status(),
+        action: Some(Action::Undeliverable),
         reason: text.clone(),
-        diagnostic: (text.clone(), text.clone()),
+        diagnostic: Some(diagnostic(&text)),
         remote_mta: text,
         expanded: Vec::new(),
         following: u64::MAX,
@@ -67,30 +81,29 @@ fn outcome(length: usize) -> delivery::Outcome {
 
 fn message() -> bounce::Message {
     bounce::Message {
-        queue_name: text(),
-        queue_id: text(),
-        encoding: text(),
+        queue_name: QueueName::Incoming,
+        queue_id: queue_id(),
+        encoding: Encoding::EightBit,
         send_options: u32::MAX,
         sender: bytes(),
         envelope_id: text(),
-        ret_flags: u32::MAX,
+        returned: Return::Headers,
     }
 }
 
 fn request() -> delivery::Request {
-    let sasl = [text(), text(), text()];
+    let sasl = delivery::Sasl { method: text(), username: text(), sender: text() };
     let (name, address, port, protocol, helo) = (text(), text(), text(), text(), text());
     delivery::Request {
-        queue_name: text(),
-        queue_id: text(),
+        queue_name: QueueName::Incoming,
         nexthop: bytes(),
-        encoding: text(),
+        encoding: Encoding::EightBit,
         sender: bytes(),
         envelope_id: text(),
         client: delivery::Origin { name, address, port, protocol, helo, sasl },
         log_ident: text(),
-        rewrite_context: text(),
-        ..Default::default()
+        returned: Return::Headers,
+        ..delivery::Request::new(queue_id())
     }
 }
 
@@ -153,12 +166,11 @@ fn every_message_of_anvil_arrives_at_its_largest() {
 fn every_message_of_bounce_arrives_at_its_largest() {
     let (log, records) = (bounce::Log::Trace, heaviest(record(20), record(MAX_BYTES)));
     let requests = vec![
-        bounce::Request::Append { log, queue_id: text(), begin: true, records },
+        bounce::Request::Append { log, queue_id: queue_id(), begin: true, records },
         bounce::Request::Notify { log, keep: true, message: message() },
-        bounce::Request::Single { message: message(), record: Box::new(record(MAX_BYTES)) },
     ];
     requests.iter().for_each(|request| match request {
-        bounce::Request::Append { .. } | bounce::Request::Notify { .. } | bounce::Request::Single { .. } => {}
+        bounce::Request::Append { .. } | bounce::Request::Notify { .. } => {}
     });
     let replies = vec![bounce::Reply::Done, bounce::Reply::Failed(text())];
     replies.iter().for_each(|reply| match reply {
@@ -238,7 +250,7 @@ fn every_message_of_carrier_arrives_at_its_largest() {
 #[test]
 fn every_message_of_cleanup_arrives_at_its_largest() {
     let requests = vec![
-        cleanup::Request::Open { flags: u32::MAX },
+        cleanup::Request::Open { flags: cleanup::Flags::NOTICE },
         cleanup::Request::Records(block()),
         cleanup::Request::Finish,
         cleanup::Request::Abort,
@@ -247,10 +259,15 @@ fn every_message_of_cleanup_arrives_at_its_largest() {
         cleanup::Request::Open { .. } | cleanup::Request::Records(_) => {}
         cleanup::Request::Finish | cleanup::Request::Abort => {}
     });
-    let outcome = cleanup::Outcome { status: u32::MAX, reason: text() };
-    let replies = vec![cleanup::Reply::Opened { queue_id: text() }, cleanup::Reply::Done(outcome)];
+    let refused = cleanup::Outcome::Refused { cause: cleanup::Cause::Protocol, text: text() };
+    let replies = vec![
+        cleanup::Reply::Opened { queue_id: queue_id() },
+        cleanup::Reply::Done(cleanup::Outcome::Accepted(queue_id())),
+        cleanup::Reply::Done(refused),
+    ];
     replies.iter().for_each(|reply| match reply {
-        cleanup::Reply::Opened { .. } | cleanup::Reply::Done(_) => {}
+        cleanup::Reply::Opened { .. } => {}
+        cleanup::Reply::Done(cleanup::Outcome::Accepted(_) | cleanup::Outcome::Refused { .. }) => {}
     });
     go_through::<cleanup::Cleanup>(requests, replies);
 }
@@ -267,7 +284,7 @@ fn every_message_of_delivery_arrives_at_its_largest() {
     let replies = vec![
         delivery::Piece::Outcomes(heaviest(outcome(50), outcome(MAX_TEXT))),
         delivery::Piece::Expanded(heaviest(record(20), record(MAX_BYTES))),
-        delivery::Piece::End(Some(delivery::Problem { status: text(), reason: text() })),
+        delivery::Piece::End(Some(delivery::Problem { status: status(), reason: text() })),
     ];
     replies.iter().for_each(|piece| match piece {
         delivery::Piece::Outcomes(_) | delivery::Piece::Expanded(_) | delivery::Piece::End(_) => {}
@@ -277,7 +294,8 @@ fn every_message_of_delivery_arrives_at_its_largest() {
 
 #[test]
 fn every_message_of_qmgr_arrives_at_its_largest() {
-    let requests = vec![qmgr::Request::Arrived(heaviest("4jXRJr3hS0zp2vF".to_owned(), text()))];
+    let requests =
+        vec![qmgr::Request::Arrived(heaviest(Named(QueueId::parse(b"4jXRJr3hS0zp2vF").unwrap()), Named(queue_id())))];
     requests.iter().for_each(|request| match request {
         qmgr::Request::Arrived(_) => {}
     });
@@ -367,8 +385,8 @@ fn what_is_too_large_is_told_where_it_is_made_and_the_channel_goes_on() {
         assert!(server.expect().await.is_ok());
 
         let (_client, mut server) = pair::<cleanup::Cleanup>();
-        let opened = cleanup::Reply::Opened { queue_id: "q".repeat(MAX_TEXT + 1) };
-        assert_eq!(refused(server.send(&opened).await), "a text of 16385 bytes");
+        let outcome = cleanup::Outcome::Refused { cause: cleanup::Cause::Content, text: "q".repeat(MAX_TEXT + 1) };
+        assert_eq!(refused(server.send(&cleanup::Reply::Done(outcome)).await), "a text of 16385 bytes");
 
         let (mut client, _server) = pair::<carrier::Carrier>();
         let many = carrier::Request::Read {

@@ -6,8 +6,9 @@
 
 use std::fmt;
 
-use dsn::{Notify, OriginalRecipient};
+use dsn::{Notify, OriginalRecipient, Return};
 
+use crate::Encoding;
 use crate::record::{self, ReadAt, Reader, Record, RecordError, Type};
 use crate::size::SizeRecord;
 
@@ -249,14 +250,14 @@ impl Envelope {
         self.attribute_or_empty("envelope_id")
     }
 
-    /// RET: 1 FULL, 2 HDRS, 0 not requested.
-    pub fn return_flags(&self) -> u32 {
-        self.attribute("ret_flags").and_then(record::parse_number).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
+    /// RET: how much of the message a report carries; what is no such number says nothing.
+    pub fn returned(&self) -> Return {
+        self.attribute("ret_flags").and_then(parse).and_then(Return::from_bits).unwrap_or_default()
     }
 
-    /// `7bit`, `8bit` or empty.
-    pub fn encoding(&self) -> &[u8] {
-        self.attribute_or_empty("encoding")
+    /// What is known of the bytes of the content.
+    pub fn encoding(&self) -> Encoding {
+        Encoding::parse(self.attribute_or_empty("encoding"))
     }
 }
 

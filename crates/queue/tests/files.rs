@@ -85,8 +85,8 @@ fn the_envelope_holds_sender_recipients_and_attributes() {
     assert_eq!(envelope.arrival.0, 1_795_348_674);
     assert_eq!(envelope.create_time, 1_795_348_674);
     assert_eq!(envelope.envelope_id(), b"QQ314159");
-    assert_eq!(envelope.return_flags(), 2);
-    assert_eq!(envelope.encoding(), b"8bit");
+    assert_eq!(envelope.returned(), dsn::Return::Headers);
+    assert_eq!(envelope.encoding(), queue::Encoding::EightBit);
     assert_eq!(envelope.attribute("log_client_port"), Some(&b"52233"[..]));
     assert_eq!(envelope.warning_time.map(|w| (w.offset, w.value)), Some((653, 1_795_363_074)));
     assert_eq!(envelope.finished, 1);

@@ -169,7 +169,7 @@ fn recipients_beyond_the_limit_are_read_later_and_only_once() {
     for limit in 1..13 {
         let limits = Limits { recipients: limit, ..Limits::default() };
         let mut envelope = Envelope::read(&file, &limits).unwrap();
-        assert_eq!(envelope.encoding(), b"8bit");
+        assert_eq!(envelope.encoding(), queue::Encoding::EightBit);
         let mut seen = Vec::new();
         loop {
             assert!(envelope.recipients.len() <= limit);

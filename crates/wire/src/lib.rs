@@ -2,8 +2,8 @@
 //! between master and its workers. No configuration, no async runtime: commands and master link this crate.
 
 pub mod attr0;
+pub mod cause;
 pub mod fields;
-pub mod outcome;
 pub mod postdrop;
 pub mod showq;
 pub mod status;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use ipc::delivery::{Delivery, Report, Request, Timestamp, Verdict, flags, rest_of_report, send};
 use ipc::{Client, Server, cleanup, rewrite};
 use queue::record::{Reader, encode};
-use queue::{Recipient, Type};
+use queue::{QueueId, Recipient, Type};
 
 /// One test's world.
 pub struct Stage {
@@ -232,8 +232,6 @@ impl Stage {
         let now = Timestamp::now();
         let request = Request {
             flags: mail.flags,
-            queue_name: "active".into(),
-            queue_id: "OLD".into(),
             data_offset,
             nexthop: b"m.test".to_vec(),
             sender: mail.from.clone().into_bytes(),
@@ -241,7 +239,7 @@ impl Stage {
             active: now,
             handoff: now,
             recipients: vec![recipient],
-            ..Request::default()
+            ..Request::new(QueueId::parse(b"OLD").unwrap())
         };
         (file, request)
     }
@@ -313,13 +311,13 @@ async fn play_cleanup(stream: tokio::net::UnixStream, queued: Arc<Mutex<Vec<Stri
     while let Ok(Some(request)) = channel.receive().await {
         match request {
             cleanup::Request::Open { .. } => {
-                channel.send(&cleanup::Reply::Opened { queue_id: "NEW".into() }).await.unwrap();
+                channel.send(&cleanup::Reply::Opened { queue_id: QueueId::parse(b"NEW").unwrap() }).await.unwrap();
             }
             cleanup::Request::Records(bytes) => records.extend(bytes),
             cleanup::Request::Finish => {
                 queued.lock().unwrap().push(shown(&records));
                 records.clear();
-                let outcome = cleanup::Outcome { status: 0, reason: String::new() };
+                let outcome = cleanup::Outcome::Accepted(QueueId::parse(b"NEW").unwrap());
                 channel.send(&cleanup::Reply::Done(outcome)).await.unwrap();
             }
             cleanup::Request::Abort => records.clear(),

@@ -6,6 +6,7 @@
 
 use super::limits::Limits;
 use super::order::Label;
+use dsn::Status;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostFailure {
     /// Enhanced status code, such as `4.4.1`.
-    pub status: Vec<u8>,
+    pub status: Status,
     /// The reason, such as `connect to host[address]:25: Connection refused`.
     pub text: Vec<u8>,
 }
@@ -203,7 +204,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn refused() -> Verdict {
-        Verdict::Failed(HostFailure { status: b"4.4.1".to_vec(), text: b"refused".to_vec() })
+        Verdict::Failed(HostFailure { status: Status::new(4, 4, 1), text: b"refused".to_vec() })
     }
 
     #[test]

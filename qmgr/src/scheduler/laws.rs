@@ -16,7 +16,7 @@ fn recipients(first: u64, count: u64) -> Vec<u64> {
 }
 
 fn refused() -> HostFailure {
-    HostFailure { status: b"4.4.1".to_vec(), text: b"refused".to_vec() }
+    HostFailure { status: dsn::Status::new(4, 4, 1), text: b"refused".to_vec() }
 }
 
 fn transport(change: impl FnOnce(&mut Limits)) -> Transport {

@@ -117,14 +117,12 @@ pub fn job(nexthop: &str, recipients: &[&str], lines: &[&str]) -> Job {
     file.write_all(&bytes).unwrap();
     let request = Request {
         flags: flags::MARK | flags::BOUNCE | flags::CACHE_LOAD | flags::CACHE_STORE,
-        queue_name: "active".to_owned(),
-        queue_id: "4CCEE552165".to_owned(),
         data_offset,
         size: lines.iter().map(|line| line.len() as u64 + 1).sum(),
         nexthop: nexthop.as_bytes().to_vec(),
         sender: b"alice@example.test".to_vec(),
         recipients: list,
-        ..Request::default()
+        ..Request::new(queue::QueueId::parse(b"4CCEE552165").unwrap())
     };
     Job::new(request, file, Rc::new(delivery::Settings::default()))
 }

@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 
 use delivery::{Job, Report, Verdict};
 use dns::Resolver;
+use dsn::{Action, Status};
+use ipc::bounce::Diagnostic;
 use tokio::task::LocalSet;
 
 use crate::deliver::Agent;
@@ -39,7 +41,7 @@ async fn one(script: Script) -> (Verdict, String, String, Report) {
     let server = Server::v4(script).await;
     let report = deliver(&agent(fixture::settings()), job(&server.nexthop(), &["u@d.test"], TEXT)).await;
     let outcome = report.outcomes[0].clone();
-    (outcome.verdict, outcome.status, outcome.reason, report)
+    (outcome.verdict, outcome.status.to_string(), outcome.reason, report)
 }
 
 #[test]
@@ -52,9 +54,9 @@ fn a_message_goes_out_pipelined_and_dot_stuffed_over_both_families() {
             let report = deliver(&agent(fixture::settings()), job).await;
             assert_eq!(report.host_problem, None);
             for outcome in &report.outcomes {
-                assert_eq!((outcome.verdict, outcome.status.as_str()), (Verdict::Sent, "2.0.0"));
+                assert_eq!((outcome.verdict, outcome.status), (Verdict::Sent, Status::new(2, 0, 0)));
                 assert!(outcome.reason.ends_with("250 2.0.0 Ok: queued as ABC123"), "{}", outcome.reason);
-                assert_eq!(outcome.action, "relayed");
+                assert_eq!(outcome.action, Some(Action::Relayed));
                 assert_eq!(outcome.remote_mta, ip.to_string());
             }
             let lines = server.lines();
@@ -161,19 +163,20 @@ fn each_recipient_has_its_own_result() {
         let server = Server::v4(script).await;
         let list = ["good@d.test", "bad@d.test", "later@d.test", "a\r\nDATA@d.test"];
         let report = deliver(&agent(fixture::settings()), job(&server.nexthop(), &list, TEXT)).await;
-        let results: Vec<_> = report.outcomes.iter().map(|it| (it.verdict, it.status.as_str())).collect();
+        let results: Vec<_> = report.outcomes.iter().map(|it| (it.verdict, it.status)).collect();
         let expected = [
-            (Verdict::Sent, "2.0.0"),
-            (Verdict::Bounced, "5.1.1"),
-            (Verdict::Deferred, "4.2.1"),
-            (Verdict::Bounced, "5.1.3"),
+            (Verdict::Sent, Status::new(2, 0, 0)),
+            (Verdict::Bounced, Status::new(5, 1, 1)),
+            (Verdict::Deferred, Status::new(4, 2, 1)),
+            (Verdict::Bounced, Status::new(5, 1, 3)),
         ];
         assert_eq!(results, expected);
         assert_eq!(
             report.outcomes[1].reason,
             "host 127.0.0.1[127.0.0.1] said: 550 5.1.1 <bad> no such user (in reply to RCPT TO command)"
         );
-        assert_eq!(report.outcomes[1].diagnostic, ("smtp".to_owned(), "550 5.1.1 <bad> no such user".to_owned()));
+        let said = Diagnostic { kind: "smtp".to_owned(), text: "550 5.1.1 <bad> no such user".to_owned() };
+        assert_eq!(report.outcomes[1].diagnostic, Some(said));
         assert_eq!(report.host_problem, None);
     });
 }
@@ -270,8 +273,8 @@ fn lmtp_has_one_reply_a_recipient() {
         let nexthop = format!("inet:{}", server.nexthop());
         let report = deliver(&agent(settings), job(&nexthop, &["a@d.test", "b@d.test"], TEXT)).await;
         assert_eq!(report.outcomes[0].verdict, Verdict::Sent);
-        assert_eq!(report.outcomes[0].action, "delivered");
-        assert_eq!((report.outcomes[1].verdict, report.outcomes[1].status.as_str()), (Verdict::Bounced, "5.2.2"));
+        assert_eq!(report.outcomes[0].action, Some(Action::Delivered));
+        assert_eq!((report.outcomes[1].verdict, report.outcomes[1].status), (Verdict::Bounced, Status::new(5, 2, 2)));
         assert_eq!(server.lines()[0], "LHLO mx.example.test");
     });
 }
@@ -304,7 +307,7 @@ fn a_bad_nexthop_and_a_closed_port_defer() {
         let expected = format!("connect to ::1[::1]:{closed}: Connection refused");
         assert_eq!(report.outcomes[0].reason, expected);
         let problem = report.host_problem.unwrap();
-        assert_eq!((problem.status.as_str(), problem.reason), ("4.4.1", expected));
+        assert_eq!((problem.status, problem.reason), (Status::new(4, 4, 1), expected));
     });
 }
 
@@ -314,7 +317,7 @@ fn mail_does_not_loop_on_the_own_port() {
         let report = deliver(&agent(fixture::settings()), job("[::1]", &["u@d.test"], TEXT)).await;
         assert_eq!(report.outcomes[0].verdict, Verdict::Bounced);
         assert_eq!(report.outcomes[0].reason, "mail for ::1 loops back to myself");
-        assert_eq!(report.outcomes[0].status, "5.4.6");
+        assert_eq!(report.outcomes[0].status, Status::new(5, 4, 6));
     });
 }
 

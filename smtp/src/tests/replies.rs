@@ -13,7 +13,7 @@ const NO_PIPELINING: (&str, &str) = ("EHLO", "250-sink.test|250 ENHANCEDSTATUSCO
 fn statuses(report: &Report) -> Vec<String> {
     let one = |it: &delivery::Outcome| match it.verdict {
         Verdict::Sent => "sent".to_owned(),
-        _ => it.status.clone(),
+        _ => it.status.to_string(),
     };
     report.outcomes.iter().map(one).collect()
 }
@@ -100,7 +100,10 @@ fn success_in_reply_to_data_is_a_protocol_error() {
         let server = Server::v4(&[("DATA", "250 odd")]).await;
         let report = deliver(&agent(fixture::settings()), job(&server.nexthop(), &["u@d.test"], TEXT)).await;
         let expected = "Protocol error: host 127.0.0.1[127.0.0.1] said: 250 odd (in reply to DATA command)".to_owned();
-        assert_eq!((report.outcomes[0].status.as_str(), &report.outcomes[0].reason), ("5.5.0", &expected));
+        assert_eq!(
+            (report.outcomes[0].status.to_string(), &report.outcomes[0].reason),
+            ("5.5.0".to_owned(), &expected)
+        );
     });
 }
 

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use delivery::transcript::ErrorClass;
 use dsn::Status;
-use ipc::cleanup::{Message, Outcome, status};
+use ipc::cleanup::{Cause, Message, Outcome};
 use message::received::FromNetwork;
 use queue::record::{Type, encode};
 use smtp_protocol::{Content, Decoder, Reply};
@@ -196,8 +196,8 @@ async fn finish(session: &mut Session, content: &Received) -> Result<Result<(), 
     envelope::effects(message.records(), &effects);
     encode(message.records(), Type::END, b"");
     Ok(match message.finish(&session.worker.cleanup).await {
-        Ok(outcome) if outcome.status == 0 => Ok(()),
-        Ok(outcome) => Err(rejection_of(&outcome, &session.worker.settings.myhostname)),
+        Ok(Outcome::Accepted(_)) => Ok(()),
+        Ok(Outcome::Refused { cause, text }) => Err(rejection_of(cause, &text, &session.worker.settings.myhostname)),
         Err(error) => {
             logging::warning!("problem talking to service cleanup: {error}");
             Err(write_error())
@@ -210,46 +210,32 @@ pub fn write_error() -> Rejection {
     Rejection::new(451, Status::new(4, 3, 0), "Error: queue file write error").of(ErrorClass::Resource)
 }
 
-/// What the bits of an outcome mean to the client.
-fn code_of(bit: u32) -> (u16, Status) {
-    match bit {
-        status::DEFER => (451, Status::new(4, 7, 1)),
-        status::NO_RECIPIENTS => (550, Status::new(5, 1, 0)),
-        status::HOPS => (554, Status::new(5, 4, 0)),
-        status::SIZE => (552, Status::new(5, 3, 4)),
-        status::CONTENT | status::NO_PERMISSION => (550, Status::new(5, 7, 1)),
-        status::BARE_LF => (550, Status::new(5, 5, 2)),
-        _ => (451, Status::new(4, 3, 0)),
+/// What a cause means to the postmaster.
+fn class_of(cause: Cause) -> ErrorClass {
+    match cause {
+        Cause::Hops | Cause::Size => ErrorClass::Bounce,
+        Cause::Content | Cause::NoPermission | Cause::NoRecipients => ErrorClass::Policy,
+        Cause::BareLf => ErrorClass::Protocol,
+        Cause::Protocol => ErrorClass::Software,
+        Cause::Write | Cause::Defer => ErrorClass::Resource,
     }
 }
 
-/// What they mean to the postmaster.
-fn class_of(bit: u32) -> ErrorClass {
-    match bit {
-        status::HOPS | status::SIZE => ErrorClass::Bounce,
-        status::CONTENT | status::NO_PERMISSION | status::NO_RECIPIENTS => ErrorClass::Policy,
-        status::BARE_LF => ErrorClass::Protocol,
-        status::WRITE | status::DEFER => ErrorClass::Resource,
-        _ => ErrorClass::Software,
+fn rejection_of(cause: Cause, text: &str, hostname: &str) -> Rejection {
+    let class = class_of(cause);
+    if text.is_empty() {
+        let head = if cause == Cause::BareLf { format!("{hostname} ") } else { String::new() };
+        let text = format!("{head}Error: {}", cause.sentence());
+        return Rejection::new(cause.code(), cause.status(), text).of(class);
     }
-}
-
-fn rejection_of(outcome: &Outcome, hostname: &str) -> Rejection {
-    let (bit, text) = status::weightiest(outcome.status).unwrap_or((status::BAD, status::sentence(status::BAD)));
-    let (code, status) = code_of(bit);
-    let class = class_of(bit);
-    if outcome.reason.is_empty() {
-        let head = if bit == status::BARE_LF { format!("{hostname} ") } else { String::new() };
-        return Rejection::new(code, status, format!("{head}Error: {text}")).of(class);
-    }
-    let reason = outcome.reason.as_bytes();
+    let text = text.as_bytes();
     // A whole reply (`550 5.7.1 text`) brings its own code.
-    let own = reason.get(..3).and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok());
-    let (code, reason) = match own {
-        Some(own @ 400..600) if reason.get(3) == Some(&b' ') => (own, &reason[4..]),
-        _ => (code, reason),
+    let own = text.get(..3).and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok());
+    let (code, text) = match own {
+        Some(own @ 400..600) if text.get(3) == Some(&b' ') => (own, &text[4..]),
+        _ => (cause.code(), text),
     };
-    let (status, text) = Status::split_bytes(reason, status);
+    let (status, text) = Status::split_bytes(text, cause.status());
     Rejection::new(code, status, text).of(class)
 }
 
@@ -257,23 +243,23 @@ fn rejection_of(outcome: &Outcome, hostname: &str) -> Rejection {
 mod tests {
     use super::*;
 
-    fn shown(status: u32, reason: &str) -> String {
-        rejection_of(&Outcome { status, reason: reason.to_owned() }, "mx.test").shown()
+    fn shown(cause: Cause, text: &str) -> String {
+        rejection_of(cause, text, "mx.test").shown()
     }
 
     #[test]
-    fn every_status_has_its_reply() {
-        assert_eq!(shown(status::WRITE, ""), "451 4.3.0 Error: queue file write error");
-        assert_eq!(shown(status::HOPS, ""), "554 5.4.0 Error: too many hops");
-        assert_eq!(shown(status::SIZE | status::WRITE, ""), "552 5.3.4 Error: message file too big");
-        assert_eq!(shown(status::BARE_LF, ""), "550 5.5.2 mx.test Error: bare <LF> received");
-        assert_eq!(shown(1 << 30, ""), "451 4.3.0 Error: internal protocol error");
+    fn every_cause_has_its_reply() {
+        assert_eq!(shown(Cause::Write, ""), "451 4.3.0 Error: queue file write error");
+        assert_eq!(shown(Cause::Hops, ""), "554 5.4.0 Error: too many hops");
+        assert_eq!(shown(Cause::Size, ""), "552 5.3.4 Error: message file too big");
+        assert_eq!(shown(Cause::BareLf, ""), "550 5.5.2 mx.test Error: bare <LF> received");
+        assert_eq!(shown(Cause::Protocol, ""), "451 4.3.0 Error: internal protocol error");
     }
 
     #[test]
     fn a_reason_is_what_the_client_reads() {
-        assert_eq!(shown(status::CONTENT, "5.7.1 header bad"), "550 5.7.1 header bad");
-        assert_eq!(shown(status::CONTENT, "bad"), "550 5.7.1 bad");
-        assert_eq!(shown(status::CONTENT, "451 4.7.1 later"), "451 4.7.1 later");
+        assert_eq!(shown(Cause::Content, "5.7.1 header bad"), "550 5.7.1 header bad");
+        assert_eq!(shown(Cause::Content, "bad"), "550 5.7.1 bad");
+        assert_eq!(shown(Cause::Content, "451 4.7.1 later"), "451 4.7.1 later");
     }
 }

@@ -109,10 +109,10 @@ async fn open(session: &mut Session) -> Result<(), ipc::IpcError> {
         None => session.rewrites_locally().await,
     };
     let mut message = Message::open(&session.worker.cleanup, session.worker.cleanup_flags).await?;
-    let queue_id = message.queue_id().to_owned();
+    let queue_id = message.queue_id().clone();
     let forward = session.forward.as_ref();
     logging::emit(&Accepted {
-        queue_id: &queue_id,
+        queue_id: queue_id.as_str(),
         client: &session.peer.label,
         login: session.login.as_deref(),
         original_id: forward.and_then(|forward| forward.ident.as_deref()),
@@ -120,7 +120,7 @@ async fn open(session: &mut Session) -> Result<(), ipc::IpcError> {
     });
     if let Some(transaction) = &mut session.transaction {
         let circumstances = Circumstances {
-            queue_id: &queue_id,
+            queue_id: queue_id.as_str(),
             local_rewrite,
             peer: &session.peer,
             login: session.login.as_deref(),

@@ -125,13 +125,13 @@ async fn serve_cleanup(listener: UnixListener, mail: Rc<RefCell<Mail>>) {
                 match request {
                     cleanup::Request::Open { .. } => {
                         records.clear();
-                        channel.send(&cleanup::Reply::Opened { queue_id: "QUEUEID".to_owned() }).await.unwrap();
+                        channel.send(&cleanup::Reply::Opened { queue_id: id() }).await.unwrap();
                     }
                     cleanup::Request::Records(more) => records.extend(more),
                     cleanup::Request::Finish => {
                         mail.borrow_mut().finished.push(std::mem::take(&mut records));
                         let outcome = mail.borrow_mut().outcome.take();
-                        let outcome = outcome.unwrap_or(cleanup::Outcome { status: 0, reason: String::new() });
+                        let outcome = outcome.unwrap_or(cleanup::Outcome::Accepted(id()));
                         channel.send(&cleanup::Reply::Done(outcome)).await.unwrap();
                     }
                     cleanup::Request::Abort => mail.borrow_mut().aborted += 1,
@@ -259,4 +259,8 @@ impl Client {
         }
         last
     }
+}
+
+fn id() -> queue::QueueId {
+    queue::QueueId::parse(b"QUEUEID").unwrap()
 }

@@ -1,6 +1,6 @@
 //! What reaches cleanup, and what the client is told of it.
 
-use ipc::cleanup::{Outcome, status};
+use ipc::cleanup::{Cause, Outcome};
 
 use crate::tests::fakes::{Client, with_server};
 
@@ -117,7 +117,7 @@ fn the_outcome_of_cleanup_is_the_reply() {
     with_server("", |server| async move {
         let (mut client, _) = Client::connect(&server).await;
         client.say_all(&ENVELOPE[..4]).await;
-        server.mail.borrow_mut().outcome = Some(Outcome { status: status::CONTENT, reason: "5.7.1 header bad".into() });
+        server.mail.borrow_mut().outcome = Some(Outcome::refused(Cause::Content, "5.7.1 header bad"));
         assert_eq!(client.say("x: y\r\n.").await, "550 5.7.1 header bad");
         assert_eq!(client.say("RCPT TO:<bob@ok.test>").await, "503 5.5.1 Error: need MAIL command");
     });

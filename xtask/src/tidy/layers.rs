@@ -14,6 +14,7 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("smtp-protocol", "address"),
     ("smtp-protocol", "dsn"),
     ("smtp-protocol", "net"),
+    ("wire", "dsn"),
     ("delivery", "daemon"),
 ];
 
