@@ -4,7 +4,7 @@ use crate::accounts::Accounts;
 use crate::maildir::Mail;
 use crate::port::Port;
 use crate::process::Process;
-use crate::programs::{ENVIRONMENT, Programs};
+use crate::programs::{ENVIRONMENT, Implementation, Programs};
 use crate::setup::{Setup, write_old};
 use crate::wait::{PATIENCE, until, until_true};
 use nix::sys::signal::{Signal, killpg};
@@ -225,12 +225,19 @@ impl Instance {
         write_old(&self.etc().join("master.cf"), &self.setup.master_cf(self.port()));
     }
 
-    /// SIGHUP to master, as `postfix reload` sends it; waits until the log says so.
+    /// SIGHUP to master, as `postfix reload` sends it; waits until it is over, with C Postfix until it has begun.
     pub fn reload(&self) {
+        let verdict = self.queue().join("pid/reload.status");
+        let last = std::fs::read(&verdict).ok();
         let before = self.count_log("reload -- version");
         let _ = nix::sys::signal::kill(Pid::from_raw(self.master()), Signal::SIGHUP);
         let reloaded = until_true(PATIENCE, || self.count_log("reload -- version") > before);
         assert!(reloaded, "no reload\n{}", self.log());
+        // The line is the beginning of it; only these programs say when it is over.
+        if self.programs().implementation == Implementation::Ours {
+            let is_over = until_true(PATIENCE, || std::fs::read(&verdict).ok() != last);
+            assert!(is_over, "no end of the reload\n{}", self.log());
+        }
     }
 
     /// A command of the instance, ready to run with its configuration.

@@ -83,6 +83,7 @@ fn no_client_is_refused_while_the_protocols_change() {
         assert!(Client::connect(v6).is_err(), "IPv6 is off\n{}", mail.log());
         mail.set("inet_protocols", "all");
         mail.reload();
+        assert!(until_true(PATIENCE, || Client::connect(v6).is_ok()), "IPv6 is not there again\n{}", mail.log());
         reload_under_hammer(&mut mail, "inet_protocols", &["ipv6", "all", "ipv6", "all", "ipv6"], &[v6]);
         assert!(Client::connect(v4).is_err(), "IPv4 is off\n{}", mail.log());
     });
