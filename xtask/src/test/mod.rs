@@ -3,6 +3,7 @@
 //!
 //! A step that fails does not keep the next from running; the last lines name what failed.
 
+mod leftover;
 mod report;
 mod runner;
 mod scratch;
@@ -138,7 +139,8 @@ impl Suite<'_> {
         programs::reachable(&programs::build(Profile::Dev)?, &self.scratch.folder().join("programs"))
     }
 
-    fn end(self, report: Report) -> Outcome {
+    fn end(self, mut report: Report) -> Outcome {
+        report.step("processes left behind", || leftover::processes(self.scratch.folder()));
         let outcome = report.end();
         self.scratch.end(outcome.is_err());
         outcome

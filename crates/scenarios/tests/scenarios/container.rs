@@ -52,7 +52,10 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // With unshare ends process 1, and with that everything in the container.
+        // With process 1 ends everything in the container. That it ends with unshare is forgotten when it changes its ids.
+        if !self.has_ended() {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.init), nix::sys::signal::Signal::SIGKILL);
+        }
         let _ = self.outer.kill();
         let _ = self.outer.wait();
     }
