@@ -93,7 +93,7 @@ impl Incoming<'_> {
 
     /// The end of a recipient, as log readers look for it.
     fn log_status(&self, record: &Record) {
-        let shown = |address: &[u8]| self.worker.settings.shown(address);
+        let shown = |address: &[u8]| self.worker.settings.log.addresses.shown(address);
         let Recipient { address, original, .. } = &record.recipient;
         let is_alias = !original.is_empty() && !original.eq_ignore_ascii_case(address);
         let (seconds, micros) = self.facts.arrival.unwrap_or((self.facts.created, 0));

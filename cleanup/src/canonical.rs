@@ -77,7 +77,7 @@ impl Incoming<'_> {
 
     /// Asks trivial-rewrite, unless the address is obviously complete.
     pub(crate) async fn rewrite(&mut self, context: Context, address: &[u8]) -> Result<Vec<u8>, Failed> {
-        if address.is_empty() || is_complete(address) {
+        if address.is_empty() || address::is_standard(address) {
             return Ok(address.to_vec());
         }
         match self.worker.rewriter.rewrite(context, address).await {
@@ -178,20 +178,6 @@ fn results(found: &Found, address: &[u8], propagate: bool) -> Vec<Vec<u8>> {
     mailboxes.into_iter().filter(|mailbox| !mailbox.address.is_empty()).map(result).collect()
 }
 
-/// Whether an address is already what trivial-rewrite would answer: a plain local part and a domain with a dot that
-/// does not end in one. Most are, and are not worth a question.
-fn is_complete(address: &[u8]) -> bool {
-    let (local, Some(domain)) = address::split(address) else { return false };
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'+' | b'-' | b'=');
-    let in_domain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
-    !local.is_empty()
-        && local.iter().all(plain)
-        && domain.iter().all(in_domain)
-        && domain.contains(&b'.')
-        && !domain.ends_with(b".")
-        && !domain.starts_with(b".")
-}
-
 fn has(classes: &[String], place: Place) -> bool {
     classes.iter().any(|class| class.eq_ignore_ascii_case(place.class()))
 }
@@ -221,10 +207,10 @@ mod tests {
     #[test]
     fn plain_addresses_with_a_dotted_domain_need_no_completion() {
         for address in ["a@b.c", "a.b+c@d-e.f"] {
-            assert!(is_complete(address.as_bytes()), "{address}");
+            assert!(address::is_standard(address.as_bytes()), "{address}");
         }
         for address in ["a", "a@b", "a@b.c.", "a%b@c.d", "a!b@c.d", "@a.b:c@d.e", "a@[1.2.3.4]", "a b@c.d", "@b.c"] {
-            assert!(!is_complete(address.as_bytes()), "{address}");
+            assert!(!address::is_standard(address.as_bytes()), "{address}");
         }
     }
 }

@@ -181,7 +181,7 @@ impl Incoming<'_> {
             b"" => "local".to_owned(),
             origin => text::printable(origin),
         };
-        let shown = |address: &[u8]| self.worker.settings.shown(address);
+        let shown = |address: &[u8]| self.worker.settings.log.addresses.shown(address);
         let sender = shown(self.facts.sender.as_deref().unwrap_or_default());
         let recipient = match &self.recipients.last[..] {
             b"" => "unknown".to_owned(),

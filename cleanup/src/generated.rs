@@ -88,18 +88,7 @@ impl Incoming<'_> {
 /// A display name (RFC 5322 phrase): words as they are, anything else as a quoted string.
 fn phrase(name: &[u8]) -> Vec<u8> {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b" !#$%&'*+-/=?^_`{|}~".contains(b) || *b >= 0x80;
-    if name.iter().all(plain) {
-        return name.to_vec();
-    }
-    let mut quoted = vec![b'"'];
-    for byte in name {
-        if matches!(byte, b'"' | b'\\') {
-            quoted.push(b'\\');
-        }
-        quoted.push(*byte);
-    }
-    quoted.push(b'"');
-    quoted
+    if name.iter().all(plain) { name.to_vec() } else { address::quoted_string(name) }
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use crate::extracted::Findings;
 use crate::header::Header;
 use crate::mime::Structure;
 use crate::recipients::{Pending, Recipients};
-use crate::records;
 use crate::service::{Cleanup, Token};
 
 /// Which part of the message comes next.
@@ -138,7 +137,7 @@ impl<'w> Incoming<'w> {
 
     /// Takes some records of the client.
     pub async fn take(&mut self, mut bytes: &[u8]) {
-        while let Some((kind, payload, rest)) = records::next(bytes) {
+        while let Some((kind, payload, rest)) = queue::record::split_first(bytes) {
             bytes = rest;
             if !self.goes_on() {
                 return;

@@ -38,7 +38,6 @@ mod incoming;
 mod masquerade;
 mod mime;
 mod recipients;
-mod records;
 mod service;
 mod settings;
 mod tables;

@@ -145,11 +145,6 @@ impl Settings {
         Kind::KNOWN.iter().any(|(known, name)| *known == kind && self.drops(name.as_bytes()))
     }
 
-    /// An address as log lines show it (info_log_address_format).
-    pub fn shown(&self, address: &[u8]) -> String {
-        if self.log.external_addresses { text::printable(&address::quote(address)) } else { text::printable(address) }
-    }
-
     /// propagate_unmatched_extensions: whether a table of this class passes extensions on.
     pub fn propagates(&self, class: &str) -> bool {
         self.propagate.iter().any(|known| known.eq_ignore_ascii_case(class))

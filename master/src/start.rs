@@ -108,8 +108,8 @@ fn prepare(arguments: &Arguments, config: Config, owner: Identity) -> Result<Sup
     let (read, write) = flow_pipe().map_err(|error| format!("pipe: {error}", error = text::system_error(&error)))?;
     let import = config.get(param::IMPORT_ENVIRONMENT).map_err(text)?;
     let mut environment = clean_environment(&import, |name| std::env::var_os(name));
-    environment.retain(|(name, _)| name != "MAIL_CONFIG");
-    environment.push(("MAIL_CONFIG".into(), directory.into()));
+    environment.retain(|(name, _)| name != config::MAIL_CONFIG);
+    environment.push((config::MAIL_CONFIG.into(), directory.into()));
     let nursery = Nursery {
         programs: config.get(param::DAEMON_DIRECTORY).map_err(text)?,
         environment,
@@ -136,8 +136,7 @@ fn prepare(arguments: &Arguments, config: Config, owner: Identity) -> Result<Sup
 }
 
 fn directory(arguments: &Arguments) -> PathBuf {
-    let from_environment = || std::env::var_os("MAIL_CONFIG").map(PathBuf::from);
-    arguments.directory.clone().or_else(from_environment).unwrap_or_else(|| PathBuf::from("/etc/postfix"))
+    arguments.directory.clone().unwrap_or_else(Config::default_directory)
 }
 
 /// Root, or a user with a mail system of his own.

@@ -31,7 +31,7 @@ pub fn directory(options: &Options) -> PathBuf {
 
 /// Whether somebody says which directory it is.
 fn is_named(options: &Options) -> bool {
-    options.directory.is_some() || std::env::var_os("MAIL_CONFIG").is_some()
+    options.directory.is_some() || Config::directory_of_environment().is_some()
 }
 
 impl Source {
@@ -53,7 +53,7 @@ impl Source {
 fn read_config(options: &Options) -> Result<Config, Failure> {
     if options.defaults {
         // The defaults of an installation, whatever directory is looked at.
-        return Config::parse(b"", Path::new("/etc/postfix"), &[]).map_err(Failure::new);
+        return Config::parse(b"", Path::new(config::DEFAULT_DIRECTORY), &[]).map_err(Failure::new);
     }
     let directory = directory(options);
     let file = directory.join("main.cf");

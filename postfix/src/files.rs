@@ -69,11 +69,11 @@ fn path(instance: &Instance, name: &str) -> Option<PathBuf> {
         ("/var/lib/postfix", &instance.data),
         ("/usr/lib/postfix/sbin", &instance.daemons),
         ("/usr/sbin", &instance.commands),
-        ("/etc/postfix", instance.config.directory()),
+        (config::DEFAULT_DIRECTORY, instance.config.directory()),
     ];
     let name = Path::new(name);
     let below = |(old, new): &(&str, &Path)| name.strip_prefix(old).ok().map(|rest| join(new, rest));
-    let is_default = instance.config.directory() == Path::new("/etc/postfix");
+    let is_default = instance.config.directory() == Path::new(config::DEFAULT_DIRECTORY);
     moved.iter().find_map(below).or_else(|| is_default.then(|| name.to_path_buf()))
 }
 

@@ -76,7 +76,7 @@ impl Instance {
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
-            .env("MAIL_CONFIG", self.config.directory())
+            .env(config::MAIL_CONFIG, self.config.directory())
             .env("PATH", "/bin:/usr/bin:/sbin:/usr/sbin")
             .env("MAIL_LOGTAG", self.config.lookup("syslog_name").ok().flatten().unwrap_or_default())
             .current_dir(&self.queue);

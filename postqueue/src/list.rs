@@ -6,7 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use command::{Caller, MAIL_CONFIG};
+use command::Caller;
+use config::MAIL_CONFIG;
 use config::{Config, param};
 use logging::warning;
 use wire::showq::Reader;

@@ -210,7 +210,7 @@ fn request_of(id: &QueueId, envelope: &Envelope, since: Timestamp) -> Request {
 /// What agents may do: verification probes are neither marked nor reported as failures.
 fn flags_of(envelope: &Envelope) -> u32 {
     let trace = envelope.trace_flags.map_or(0, |marked| marked.value);
-    let probe = trace & (flags::VERIFY | flags::USER_VERIFY) != 0;
+    let probe = flags::is_probe(trace);
     let normal = if probe { 0 } else { flags::MARK | flags::BOUNCE };
     let delayed = envelope.warning_time.is_some_and(|time| time.value < 0);
     trace | normal | if delayed { flags::DELAY_REPORTED } else { 0 }

@@ -161,7 +161,7 @@ impl Qmgr {
     /// A message is in memory: log it, and find the way of its recipients.
     fn begin(self: &Rc<Self>, mut message: Active) {
         let size = message.envelope.size.unwrap_or_default();
-        let sender = self.shown(&message.envelope.sender);
+        let sender = self.settings.log.addresses.shown(&message.envelope.sender);
         logging::info!(
             "{}: from=<{sender}>, size={}, nrcpt={} (queue active)",
             message.id,

@@ -134,7 +134,10 @@ impl Qmgr {
         }
         let id = message.id.clone();
         let word = if message.force_expire { "force-expired" } else { "expired" };
-        logging::info!("{id}: from=<{}>, status={word}, returned to sender", self.shown(&message.envelope.sender));
+        logging::info!(
+            "{id}: from=<{}>, status={word}, returned to sender",
+            self.settings.log.addresses.shown(&message.envelope.sender)
+        );
         let notify = Request::Notify { log: Log::Defer, keep: false, message: message.for_bounce() };
         self.ask_bounce(Log::Defer, &notify, &id).await
     }
@@ -203,6 +206,6 @@ impl Qmgr {
 impl Active {
     /// Whether it is a verification probe.
     pub fn is_probe(&self) -> bool {
-        self.request(b"", &[], 0).flags & (flags::VERIFY | flags::USER_VERIFY) != 0
+        flags::is_probe(self.request(b"", &[], 0).flags)
     }
 }

@@ -112,7 +112,7 @@ impl Qmgr {
             // The other waiting connection has failed as well, and was noticed first.
             Err(_) if self.state.borrow().lanes[number].transport.is_dead() => {}
             Err(error) => {
-                logging::warning!("connect to transport private/{name}: {}", reason(&error));
+                logging::warning!("connect to transport private/{name}: {}", error.to_string());
                 self.kill(number, Status::new(4, 3, 0), "mail transport unavailable");
             }
         }
@@ -185,15 +185,6 @@ impl Qmgr {
     /// Whether an entry for this delivery's destination waits for more than one connection could carry.
     pub fn has_backlog(&self, number: usize, delivery: &Delivery) -> bool {
         self.state.borrow().lanes[number].transport.has_backlog(delivery)
-    }
-}
-
-/// The sentence of a connection error, without the number that the system library adds.
-fn reason(error: &IpcError) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(at) => text[..at].to_owned(),
-        None => text,
     }
 }
 

@@ -267,7 +267,7 @@ impl Qmgr {
     fn log_deferral(&self, key: MessageKey, recipient: &Recipient, status: Status, reason: &str) {
         let state = self.state.borrow();
         let Some(message) = state.messages.get(&key) else { return };
-        let shown = |address: &[u8]| self.shown(address);
+        let shown = |address: &[u8]| self.settings.log.addresses.shown(address);
         let differs = !recipient.original.is_empty() && !recipient.original.eq_ignore_ascii_case(&recipient.address);
         let (seconds, micros) = message.envelope.arrival;
         logging::emit(&StatusLine {
@@ -290,21 +290,12 @@ impl Qmgr {
             reason: reason.to_owned(),
         });
     }
-
-    /// An address as log lines show it (info_log_address_format).
-    pub fn shown(&self, address: &[u8]) -> String {
-        if self.settings.log.external_addresses {
-            text::printable(&address::quote(address))
-        } else {
-            text::printable(address)
-        }
-    }
 }
 
 impl Sorted {
     /// Takes records of a recipient: its own, or some of those of the addresses that an alias made of it.
     fn add(&mut self, recipient: &Recipient, outcome: &Outcome, records: Vec<Record>, trace: u32) {
-        if is_probe(trace) {
+        if flags::is_probe(trace) {
             // The result is the report, whatever it is.
             return self.traced.extend(records);
         }
@@ -323,7 +314,7 @@ impl Sorted {
 
     /// All records of a recipient were taken.
     fn end(&mut self, recipient: &Recipient, outcome: &Outcome, trace: u32) {
-        if is_probe(trace) {
+        if flags::is_probe(trace) {
             return;
         }
         self.is_deferred |= outcome.verdict == Verdict::Deferred;
@@ -333,17 +324,13 @@ impl Sorted {
     }
 }
 
-fn is_probe(trace: u32) -> bool {
-    trace & (flags::VERIFY | flags::USER_VERIFY) != 0
-}
-
 /// The record of a recipient that is no alias.
 fn record(recipient: &Recipient, outcome: &Outcome, trace: u32) -> Record {
     let action = match (outcome.verdict, outcome.action) {
-        (Verdict::Deferred, _) if !is_probe(trace) => Action::Delayed,
-        (Verdict::Bounced, _) if !is_probe(trace) => Action::Failed,
+        (Verdict::Deferred, _) if !flags::is_probe(trace) => Action::Delayed,
+        (Verdict::Bounced, _) if !flags::is_probe(trace) => Action::Failed,
         (_, Some(action)) => action,
-        (Verdict::Sent, None) if is_probe(trace) => Action::Deliverable,
+        (Verdict::Sent, None) if flags::is_probe(trace) => Action::Deliverable,
         (Verdict::Sent, None) => Action::Relayed,
         (_, None) => Action::Undeliverable,
     };

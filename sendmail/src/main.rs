@@ -35,7 +35,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use command::{Caller, MAIL_CONFIG};
+use command::Caller;
+use config::MAIL_CONFIG;
 use config::{Config, param};
 use logging::warning;
 

@@ -5,15 +5,11 @@
 use std::ffi::OsString;
 
 use dsn::Notify;
+use queue::trace;
 use text::Options;
 
 /// Letters, as getopt takes them. `q` is special: it takes what is attached to it and nothing else.
 const LETTERS: &str = "A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:r:qtvx";
-
-/// `-bv`: report what would be done.
-pub const TRACE_VERIFY: u32 = 512;
-/// `-v`: report what was done.
-pub const TRACE_RECORD: u32 = 1024;
 
 /// What the command is to do.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -83,7 +79,7 @@ pub struct Request {
     pub envelope_id: Option<Vec<u8>>,
     /// `-XV`: delimiters; empty for the default ones.
     pub verp: Option<Vec<u8>>,
-    /// [`TRACE_VERIFY`] or [`TRACE_RECORD`].
+    /// Which report is asked for, as [`queue::trace`] has it.
     pub trace: u32,
     /// `-oA`.
     pub alias_database: Option<Vec<u8>>,
@@ -118,7 +114,7 @@ impl Request {
             }
         }
         if verbose == 1 && request.trace == 0 && request.mode == Mode::Submit {
-            request.trace = TRACE_RECORD;
+            request.trace = trace::RECORD;
         }
         request.operands = options.operands();
         request.check(verbose)
@@ -126,7 +122,7 @@ impl Request {
 
     /// Options that make no sense together, and recipients that nobody would send to.
     fn check(self, verbose: u32) -> Result<Self, Mistake> {
-        let verify = self.trace == TRACE_VERIFY;
+        let verify = self.trace == trace::USER_VERIFY;
         let pairs = [(self.from_header, "-t"), (self.notify.is_some(), "-N"), (verbose > 0, "-v")];
         if let Some((_, option)) = pairs.iter().find(|(given, _)| verify && *given) {
             return Err(format!("{option} option cannot be used with -bv").into());
@@ -185,7 +181,7 @@ impl Request {
             Some(b'p') => Mode::ListQueue,
             Some(b's') => Mode::StandAlone,
             Some(b'v') => {
-                self.trace = TRACE_VERIFY;
+                self.trace = trace::USER_VERIFY;
                 Mode::Submit
             }
             first => return Err(format!("unsupported: -b{}", shown(first.copied())).into()),

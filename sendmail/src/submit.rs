@@ -6,13 +6,14 @@
 use std::io::{self, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 
-use command::{Caller, MAIL_CONFIG};
+use command::Caller;
+use config::MAIL_CONFIG;
 use config::{Config, param};
 use queue::{Type, record};
 use wire::cause::Cause;
 
 use crate::content::{Content, LineEndings, Settings};
-use crate::options::{Request, TRACE_VERIFY};
+use crate::options::Request;
 use crate::recipients::{self, Recipients};
 
 /// Reads a message from standard input and hands it in.
@@ -43,7 +44,7 @@ fn hand_in(config: &Config, caller: &Caller, request: &Request, sender: &[u8]) -
     postdrop.write(&envelope);
 
     let mut records = Vec::new();
-    let extracted = if request.trace == TRACE_VERIFY {
+    let extracted = if request.trace == queue::trace::USER_VERIFY {
         push_probe(&mut records, sender, &direct);
         Vec::new()
     } else {

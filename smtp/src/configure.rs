@@ -1,6 +1,5 @@
 //! From main.cf to [`Settings`]. The parameters of smtp and lmtp differ in the first part of their names.
 
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -84,8 +83,7 @@ impl Reader<'_> {
     }
 
     fn services(&self) -> Result<Services, StartError> {
-        let file = std::fs::read(Path::new("/etc/services")).unwrap_or_default();
-        let known = Services::default().read(&String::from_utf8_lossy(&file));
+        let known = Services::new(net::ports::Services::of_machine());
         let default = self.get(param::SMTP_TCP_PORT, param::LMTP_TCP_PORT)?;
         known
             .with_default(self.protocol, &default)

@@ -1,6 +1,5 @@
 //! What main.cf and the system say about sending mail, read once.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -210,36 +209,24 @@ impl BindRules {
     }
 }
 
-/// Ports by name, from the services database; a few that mail cannot do without are always known.
+/// Ports of nexthops.
 #[derive(Clone, Debug)]
 pub struct Services {
-    ports: HashMap<String, u16>,
+    known: net::ports::Services,
     smtp: u16,
     lmtp: u16,
 }
 
 impl Default for Services {
     fn default() -> Self {
-        let known = [("smtp", 25), ("submission", 587), ("smtps", 465), ("submissions", 465), ("lmtp", 24)];
-        let ports = known.map(|(name, port)| (name.to_owned(), port)).into_iter().collect();
-        Self { ports, smtp: 25, lmtp: 24 }
+        Services::new(net::ports::Services::default())
     }
 }
 
 impl Services {
-    /// Adds the TCP entries of a services(5) text. The first entry of a name counts.
-    pub fn read(mut self, text: &str) -> Self {
-        let mut found = HashMap::new();
-        for line in text.lines() {
-            let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
-            let (Some(name), Some(port)) = (words.next(), words.next()) else { continue };
-            let Some(Ok(port)) = port.strip_suffix("/tcp").map(str::parse) else { continue };
-            for name in std::iter::once(name).chain(words) {
-                found.entry(name.to_owned()).or_insert(port);
-            }
-        }
-        self.ports.extend(found);
-        self
+    /// With the default ports of both protocols.
+    pub fn new(known: net::ports::Services) -> Self {
+        Services { known, smtp: 25, lmtp: 24 }
     }
 
     /// With other default ports (smtp_tcp_port, lmtp_tcp_port), as a number or a name that is known.
@@ -254,7 +241,7 @@ impl Services {
 
     /// The port of a service.
     pub fn port(&self, name: &str) -> Option<u16> {
-        self.ports.get(name).copied()
+        self.known.port(name)
     }
 
     /// The port of a nexthop that names none.
@@ -271,11 +258,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn services_come_from_the_file_and_mail_is_always_known() {
-        let services = Services::default().read("smtp 25/tcp mail\nodd\nqmqp 628/udp\nmy-relay 2626/tcp alias # x\n");
-        for (name, port) in [("mail", Some(25)), ("alias", Some(2626)), ("qmqp", None), ("submission", Some(587))] {
-            assert_eq!(services.port(name), port, "{name}");
-        }
+    fn the_default_port_may_be_a_name() {
+        let services = Services::new(net::ports::Services::default().read("my-relay 2626/tcp\n"));
         assert_eq!(services.with_default(Protocol::Smtp, "my-relay").unwrap().default_port(Protocol::Smtp), 2626);
     }
 }

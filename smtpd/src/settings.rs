@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use config::{Config, Param, ValueError, param};
+use delivery::AddressFormat;
 use smtp_protocol::Newline;
 
 use crate::old_defaults::OldDefaults;
@@ -101,7 +102,7 @@ pub struct Settings {
     /// smtpd_hide_client_session
     pub hide_client_session: bool,
     /// info_log_address_format
-    pub internal_log_addresses: bool,
+    pub log_addresses: AddressFormat,
     /// smtpd_junk_command_limit
     pub junk_command_limit: u32,
     /// line_length_limit
@@ -181,7 +182,7 @@ impl Settings {
             hard_error_limit: number(config, param::SMTPD_HARD_ERROR_LIMIT)?,
             helo_required: config.get(param::SMTPD_HELO_REQUIRED)?,
             hide_client_session: config.get(param::SMTPD_HIDE_CLIENT_SESSION)?,
-            internal_log_addresses: config.get(param::INFO_LOG_ADDRESS_FORMAT)? == "internal",
+            log_addresses: AddressFormat::read(config)?,
             junk_command_limit: number(config, param::SMTPD_JUNK_COMMAND_LIMIT)?,
             line_length_limit: number::<usize>(config, param::LINE_LENGTH_LIMIT)?.max(2),
             message_size_limit: u64::try_from(limit).ok().filter(|limit| *limit > 0),

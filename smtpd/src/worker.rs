@@ -216,7 +216,7 @@ impl Smtpd {
             Unresolved
         };
         let sender = sender.unwrap_or_default();
-        let resolved = if is_standard(address) {
+        let resolved = if address::is_standard(address) {
             self.rewriter.resolve(sender, address).await
         } else {
             let standard = self.rewriter.rewrite(RewriteContext::Local, address).await.map_err(failed)?;
@@ -226,15 +226,6 @@ impl Smtpd {
             Ok(resolved) if resolved.failed => Err(Unresolved),
             Ok(resolved) => Ok(resolved),
             Err(error) => Err(failed(error)),
-        }
-    }
-
-    /// An address as log lines show it. info_log_address_format
-    pub fn shown_address(&self, address: &[u8]) -> String {
-        if self.settings.internal_log_addresses {
-            text::printable(address)
-        } else {
-            text::printable(&address::quote(address))
         }
     }
 
@@ -249,22 +240,6 @@ impl Smtpd {
                 Some(bytes)
             }
         }
-    }
-}
-
-/// An address that rewriting leaves as it is: `name@host.domain` without anything that could mean more.
-fn is_standard(address: &[u8]) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'+' | b'=');
-    match address::split(address) {
-        (local, Some(domain)) => {
-            !local.is_empty()
-                && local.iter().all(plain)
-                && domain.iter().all(plain)
-                && domain.contains(&b'.')
-                && !domain.ends_with(b".")
-                && !domain.starts_with(b".")
-        }
-        _ => false,
     }
 }
 
@@ -392,17 +367,4 @@ fn address_tables(config: &Config) -> Result<AddressTables, StartError> {
 /// The expanded text of a parameter, for lists that hold more than words.
 fn value(config: &Config, name: &str) -> Result<String, StartError> {
     Ok(config.lookup(name)?.unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_standard;
-
-    #[test]
-    fn only_a_plain_address_of_a_full_domain_needs_no_rewriting() {
-        assert!(is_standard(b"a.b+c=d@mx.example"));
-        for address in [&b"a"[..], b"a@b", b"a%b@c.d", b"a!b@c.d", b"@c.d", b"a@c.d.", b"a b@c.d", b"a@b@c.d", b""] {
-            assert!(!is_standard(address), "{}", String::from_utf8_lossy(address));
-        }
-    }
 }

@@ -25,7 +25,7 @@ pub mod token;
 pub use extension::{Delimiters, split_extension};
 pub use header::{Mailbox, mailboxes};
 pub use list::list;
-pub use quote::{is_dot_string, quote, quote_local_part, unquote};
+pub use quote::{is_dot_string, quote, quote_local_part, quoted_string, unquote};
 
 /// Splits an address of the internal form at its last `@`: local part, and domain if there is an `@`.
 ///
@@ -65,6 +65,20 @@ pub fn split_external(address: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
+/// Whether an address is what rewriting makes of addresses already: `name@host.domain` of characters that mean nothing
+/// more, and no dot at either end of the domain. Most are, and are not worth a question; what is not may still be one.
+pub fn is_standard(address: &[u8]) -> bool {
+    let (local, Some(domain)) = split(address) else { return false };
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'+' | b'-' | b'=');
+    let in_domain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
+    !local.is_empty()
+        && local.iter().all(plain)
+        && domain.iter().all(in_domain)
+        && domain.contains(&b'.')
+        && !domain.starts_with(b".")
+        && !domain.ends_with(b".")
+}
+
 /// True if the address needs SMTPUTF8 (RFC 6531): it is not pure ASCII but valid UTF-8.
 pub fn is_internationalized(address: &[u8]) -> bool {
     !address.is_ascii() && std::str::from_utf8(address).is_ok()
@@ -73,6 +87,16 @@ pub fn is_internationalized(address: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_with_anything_unusual_is_not_taken_for_standard() {
+        assert!(is_standard(b"a.b+c=d-e_f@mail.example.com"));
+        for other in
+            ["a", "a@b", "@b.test", "a@.b.test", "a@b.test.", "a%b@c.test", "a!b@c.test", "a b@c.test", "a@[1.2.3.4]"]
+        {
+            assert!(!is_standard(other.as_bytes()), "{other}");
+        }
+    }
 
     #[test]
     fn the_domain_starts_after_the_last_at_sign() {

@@ -22,13 +22,14 @@ pub fn quote(internal: &[u8]) -> Vec<u8> {
 
 /// A local part as it stands in the external form: unchanged if it is a dot-string, else a quoted string.
 pub fn quote_local_part(local: &[u8]) -> Vec<u8> {
-    if is_dot_string(local) {
-        return local.to_vec();
-    }
-    let mut quoted = Vec::with_capacity(local.len() + 2);
+    if is_dot_string(local) { local.to_vec() } else { quoted_string(local) }
+}
+
+/// A quoted string (RFC 5322 3.2.4): what would end or break it is escaped.
+pub fn quoted_string(text: &[u8]) -> Vec<u8> {
+    let mut quoted = Vec::with_capacity(text.len() + 2);
     quoted.push(b'"');
-    for &b in local {
-        // RFC 5322 3.2.4: what would end or break the string is escaped.
+    for &b in text {
         if matches!(b, b'"' | b'\\' | b'\r') {
             quoted.push(b'\\');
         }

@@ -8,5 +8,5 @@ mod start;
 mod user;
 
 pub use neighbour::become_neighbour;
-pub use start::{DEFAULT_DIRECTORY, MAIL_CONFIG, begin, configure, directory, has_borrowed_rights, load};
+pub use start::{begin, configure, directory, has_borrowed_rights, load};
 pub use user::Caller;

@@ -7,13 +7,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use config::{Accounts, Config, Terminal, param};
+use config::{Accounts, Config, DEFAULT_DIRECTORY, Terminal, param};
 use sys::identity::is_root;
-
-/// Where main.cf is when nobody says otherwise (`config_directory`).
-pub const DEFAULT_DIRECTORY: &str = "/etc/postfix";
-/// The environment variable that names another directory.
-pub const MAIL_CONFIG: &str = "MAIL_CONFIG";
 
 /// First act of a command: descriptors of the caller are closed, a file that may not grow is an error like any other,
 /// messages go to standard error and, until main.cf names a log, to the system's.
@@ -25,11 +20,7 @@ pub fn begin(program: &'static str) {
 
 /// The directory of main.cf: the option `-c`, else the environment, else the default one.
 pub fn directory(option: Option<&[u8]>) -> PathBuf {
-    let environment = || std::env::var_os(MAIL_CONFIG).filter(|value| !value.is_empty());
-    match option {
-        Some(path) => PathBuf::from(OsString::from_vec(path.to_vec())),
-        None => environment().map_or_else(|| PathBuf::from(DEFAULT_DIRECTORY), PathBuf::from),
-    }
+    option.map_or_else(Config::default_directory, |path| PathBuf::from(OsString::from_vec(path.to_vec())))
 }
 
 /// Reads main.cf and sends messages where it says, and to standard error as well; of a main.cf that cannot be used, what

@@ -3,6 +3,7 @@
 //! It is stricter than any single program, which complains only of what it asks for. It changes nothing and logs nothing;
 //! a lookup table that cannot be opened is not its business, for no program ends of one.
 
+use net::ports::Services;
 use std::path::{Path, PathBuf};
 
 use crate::entry::Kind;
@@ -128,7 +129,8 @@ impl Config {
             _ => return None,
         };
         let port = port.ok()?;
-        let is_known = port.parse::<u16>().is_ok_and(|number| number > 0) || net::ports::by_name(&port).is_some();
+        let is_known =
+            port.parse::<u16>().is_ok_and(|number| number > 0) || Services::of_machine().port(&port).is_some();
         (!is_known).then(|| format!("unknown service: {port}/tcp"))
     }
 

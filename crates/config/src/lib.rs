@@ -48,6 +48,10 @@ mod value;
 mod withheld;
 mod words;
 
+/// Where main.cf is when nobody says otherwise (config_directory).
+pub const DEFAULT_DIRECTORY: &str = "/etc/postfix";
+/// The environment variable that names another directory.
+pub const MAIL_CONFIG: &str = "MAIL_CONFIG";
 /// In the environment of a program: who has started it has told the operator what is not right with the files.
 pub const TOLD: &str = "MAIL_CONFIG_TOLD";
 

@@ -58,12 +58,14 @@ impl Config {
         Config::parse(&content, directory, overrides)
     }
 
-    /// The directory of main.cf when nobody names one: $MAIL_CONFIG, or /etc/postfix.
+    /// The directory of main.cf when nobody names one: that of the environment, or [`DEFAULT_DIRECTORY`](crate::DEFAULT_DIRECTORY).
     pub fn default_directory() -> PathBuf {
-        match std::env::var_os("MAIL_CONFIG") {
-            Some(directory) if !directory.is_empty() => PathBuf::from(directory),
-            _ => PathBuf::from("/etc/postfix"),
-        }
+        Config::directory_of_environment().unwrap_or_else(|| PathBuf::from(crate::DEFAULT_DIRECTORY))
+    }
+
+    /// The directory that [`MAIL_CONFIG`](crate::MAIL_CONFIG) names, if it is set and not empty.
+    pub fn directory_of_environment() -> Option<PathBuf> {
+        std::env::var_os(crate::MAIL_CONFIG).filter(|directory| !directory.is_empty()).map(PathBuf::from)
     }
 
     /// As [`Config::load`], of main.cf's content.

@@ -326,10 +326,9 @@ fn context(
 
 /// The families of inet_protocols that the kernel has; what it lacks is logged.
 fn protocols(config: &Config) -> Result<net::Protocols, StartError> {
-    let value = config.get(param::INET_PROTOCOLS)?;
-    let (protocols, warnings) = net::Protocols::parse_as("inet_protocols", &value)?.probe()?;
+    let (protocols, warnings) = config.probe_protocols().map_err(|error| StartError::new(error.to_string()))?;
     for warning in warnings {
-        logging::warning!("inet_protocols: {warning}");
+        logging::warning!("{warning}");
     }
     Ok(protocols)
 }

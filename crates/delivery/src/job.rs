@@ -46,7 +46,7 @@ impl Job {
 
     /// Whether this is an address probe: find out, deliver nothing (verify, `sendmail -bv`).
     pub fn is_probe(&self) -> bool {
-        self.request.flags & (flags::VERIFY | flags::USER_VERIFY) != 0
+        flags::is_probe(self.request.flags)
     }
 
     /// The recipients without an outcome, by index.
@@ -194,8 +194,7 @@ impl Job {
 
     /// An address as log lines show it (info_log_address_format).
     pub fn shown(&self, address: &[u8]) -> String {
-        let form = if self.settings.external_addresses { address::quote(address) } else { address.to_vec() };
-        text::printable(&form)
+        self.settings.addresses.shown(address)
     }
 
     fn mark(&self, recipient: &Recipient) {

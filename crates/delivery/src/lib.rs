@@ -33,5 +33,5 @@ pub use job::Job;
 pub use line::{Stages, StatusLine};
 pub use queue::Recipient;
 pub use session::Session;
-pub use settings::Settings;
+pub use settings::{AddressFormat, Settings};
 pub use submission::{Submission, SubmitError};

@@ -271,18 +271,14 @@ pub async fn rest_of_report(mut piece: Piece, agent: &mut Client<Delivery>) -> R
     }
 }
 
-/// What an agent may and shall do.
+/// What an agent may and shall do, beside the flags of [`queue::trace`].
 pub mod flags {
+    pub use queue::trace::*;
+
     /// Mark delivered recipients in the queue file.
     pub const MARK: u32 = 1;
     /// Report failures (not for verification probes).
     pub const BOUNCE: u32 = 2;
-    /// Probe of the verify service: find out, deliver nothing.
-    pub const VERIFY: u32 = 256;
-    /// Probe of a user (`sendmail -bv`).
-    pub const USER_VERIFY: u32 = 512;
-    /// Record successful deliveries (`sendmail -v`).
-    pub const RECORD: u32 = 1024;
     /// Use a cached connection.
     pub const CACHE_LOAD: u32 = 2048;
     /// Keep the connection in the cache.

@@ -83,8 +83,8 @@ fn internal(word: &Token, text: &[u8]) -> Vec<u8> {
 fn external(word: &Token, text: &[u8]) -> Vec<u8> {
     let plain = word.internal(text);
     match word.kind {
-        Kind::Quoted => quoted(&plain),
-        Kind::Atom if plain.iter().any(|&b| needs_quotes(b)) => quoted(&plain),
+        Kind::Quoted => address::quoted_string(&plain),
+        Kind::Atom if plain.iter().any(|&b| needs_quotes(b)) => address::quoted_string(&plain),
         _ => plain,
     }
 }
@@ -92,18 +92,6 @@ fn external(word: &Token, text: &[u8]) -> Vec<u8> {
 /// What a backslash has protected, and would mean something else without it.
 fn needs_quotes(b: u8) -> bool {
     b <= b' ' || b == 0x7f || b"()<>@,;:\\\".[]!%|".contains(&b)
-}
-
-fn quoted(plain: &[u8]) -> Vec<u8> {
-    let mut quoted = vec![b'"'];
-    for &b in plain {
-        if matches!(b, b'"' | b'\\' | b'\r') {
-            quoted.push(b'\\');
-        }
-        quoted.push(b);
-    }
-    quoted.push(b'"');
-    quoted
 }
 
 #[cfg(test)]

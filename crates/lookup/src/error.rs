@@ -58,6 +58,12 @@ impl TableError {
         TableError { table: table.to_owned(), reason: reason.to_string(), unavailable: false }
     }
 
+    /// Logs that the search in what `title` names ended with it.
+    pub(crate) fn log(&self, title: &str) {
+        logging::warning!("{self}");
+        logging::warning!("{title}: {}: table lookup problem", self.table);
+    }
+
     /// The `type:name` of the table.
     pub fn table(&self) -> &str {
         &self.table

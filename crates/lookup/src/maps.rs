@@ -100,7 +100,7 @@ impl Maps {
             if partial && !table.partial_keys() {
                 continue;
             }
-            let found = table.lookup(key).inspect_err(|error| self.log(error))?;
+            let found = table.lookup(key).inspect_err(|error| error.log(&self.title))?;
             match found {
                 Some(value) if value.is_empty() => {
                     let error = TableError::failed(table.name(), EMPTY_RESULT);
@@ -116,11 +116,6 @@ impl Maps {
             }
         }
         Ok(None)
-    }
-
-    fn log(&self, error: &TableError) {
-        logging::warning!("{error}");
-        logging::warning!("{}: {}: table lookup problem", self.title, error.table());
     }
 }
 

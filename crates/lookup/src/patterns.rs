@@ -80,8 +80,7 @@ impl Patterns {
 
     /// Logs that the search ended in an error.
     pub(crate) fn log(&self, error: &TableError) {
-        logging::warning!("{error}");
-        logging::warning!("{}: {}: table lookup problem", self.title, error.table());
+        error.log(&self.title);
     }
 
     fn add_list(&mut self, settings: &Settings, list: &str, negated: bool, depth: usize) -> Result<(), ListError> {

@@ -1,5 +1,6 @@
 //! Port numbers by name: services(5), and the few names that mail needs on a machine without that file.
 
+use std::collections::HashMap;
 use std::fs;
 
 use crate::endpoint::{EndpointError, HostPort};
@@ -8,10 +9,42 @@ use crate::endpoint::{EndpointError, HostPort};
 const MAIL: [(&str, u16); 6] =
     [("smtp", 25), ("submission", 587), ("submissions", 465), ("smtps", 465), ("lmtp", 24), ("qmqp", 628)];
 
-/// The TCP port of a service name; `None` for an unknown one.
-pub fn by_name(name: &str) -> Option<u16> {
-    let known = || MAIL.iter().find(|(known, _)| *known == name).map(|(_, port)| *port);
-    fs::read_to_string("/etc/services").ok().and_then(|text| search(&text, name)).or_else(known)
+/// The TCP services of a machine, by name and alias.
+#[derive(Clone, Debug)]
+pub struct Services(HashMap<String, u16>);
+
+impl Default for Services {
+    /// Those that mail needs.
+    fn default() -> Self {
+        Services(MAIL.into_iter().map(|(name, port)| (name.to_owned(), port)).collect())
+    }
+}
+
+impl Services {
+    /// Those of /etc/services, and what mail needs beside them.
+    pub fn of_machine() -> Self {
+        Services::default().read(&String::from_utf8_lossy(&fs::read("/etc/services").unwrap_or_default()))
+    }
+
+    /// Adds the TCP entries of a services(5) text. The first entry of a name counts.
+    pub fn read(mut self, text: &str) -> Self {
+        let mut found = HashMap::new();
+        for line in text.lines() {
+            let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+            let (Some(name), Some(port)) = (words.next(), words.next()) else { continue };
+            let Some(Ok(port)) = port.strip_suffix("/tcp").map(str::parse) else { continue };
+            for name in std::iter::once(name).chain(words) {
+                found.entry(name.to_owned()).or_insert(port);
+            }
+        }
+        self.0.extend(found);
+        self
+    }
+
+    /// The port of a service.
+    pub fn port(&self, name: &str) -> Option<u16> {
+        self.0.get(name).copied()
+    }
 }
 
 /// The port of an endpoint that has one, as a number or by name.
@@ -25,21 +58,8 @@ pub fn of(endpoint: &HostPort) -> Result<u16, EndpointError> {
     let name = endpoint.port.as_deref().ok_or(EndpointError::MissingService)?;
     match name.as_bytes().first() {
         Some(digit) if digit.is_ascii_digit() => Err(EndpointError::AfterNumber),
-        _ => by_name(name).ok_or_else(|| EndpointError::UnknownService(name.to_owned())),
+        _ => Services::of_machine().port(name).ok_or_else(|| EndpointError::UnknownService(name.to_owned())),
     }
-}
-
-fn search(services: &str, name: &str) -> Option<u16> {
-    for line in services.lines() {
-        let line = line.split('#').next().unwrap_or_default();
-        let mut words = line.split_ascii_whitespace();
-        let (Some(first), Some(number)) = (words.next(), words.next()) else { continue };
-        let Some(number) = number.strip_suffix("/tcp") else { continue };
-        if first == name || words.any(|alias| alias == name) {
-            return number.parse().ok();
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -48,10 +68,13 @@ mod tests {
 
     #[test]
     fn names_and_aliases_of_tcp_services_are_found() {
-        let text = "smtp 25/tcp mail # x\nsmtp 26/udp\ntime 37/udp\n";
-        assert_eq!((search(text, "smtp"), search(text, "mail"), search(text, "time")), (Some(25), Some(25), None));
-        assert_eq!(by_name("submission"), Some(587));
-        assert_eq!(by_name("no-such-service"), None);
+        let text = "smtp 25/tcp mail # x\nodd\nsmtp 26/udp\ntime 37/udp\nmy-relay 2626/tcp alias # x\n";
+        let services = Services::default().read(text);
+        for (name, port) in [("smtp", Some(25)), ("mail", Some(25)), ("time", None), ("alias", Some(2626))] {
+            assert_eq!(services.port(name), port, "{name}");
+        }
+        assert_eq!(Services::of_machine().port("submission"), Some(587));
+        assert_eq!(Services::of_machine().port("no-such-service"), None);
     }
 
     #[test]

@@ -52,6 +52,7 @@ pub mod scan;
 pub mod size;
 pub mod storage;
 pub mod stream;
+pub mod trace;
 mod transition;
 
 pub use commit::Committer;

@@ -335,7 +335,7 @@ impl<S: ReadAt> Reader<S> {
         let Some(kind) = self.byte()? else {
             return Ok(None);
         };
-        let length = self.length(offset)?;
+        let length = read_length(offset, || self.byte())?;
         if length > self.limit {
             return Err(RecordError::TooLong { offset, length });
         }
@@ -353,20 +353,6 @@ impl<S: ReadAt> Reader<S> {
             self.position += piece.len() as u64;
         }
         Ok(Some(Type(kind)))
-    }
-
-    fn length(&mut self, offset: u64) -> Result<usize, RecordError> {
-        let mut length = 0usize;
-        for index in 0..MAX_LENGTH_BYTES {
-            let Some(byte) = self.byte()? else {
-                return Err(RecordError::Truncated { offset });
-            };
-            length |= usize::from(byte & 0x7f) << (7 * index);
-            if byte & 0x80 == 0 {
-                return Ok(length);
-            }
-        }
-        Err(RecordError::Length { offset })
     }
 
     fn jump(&mut self, offset: u64) -> Result<(), RecordError> {
@@ -411,6 +397,35 @@ impl<S: ReadAt> Reader<S> {
         length?;
         Ok(())
     }
+}
+
+/// The length of the record at `offset`, whose next byte is what `byte` gives: a little-endian base-128 number.
+pub(crate) fn read_length(
+    offset: u64,
+    mut byte: impl FnMut() -> Result<Option<u8>, RecordError>,
+) -> Result<usize, RecordError> {
+    let mut length = 0usize;
+    for index in 0..MAX_LENGTH_BYTES {
+        let byte = byte()?.ok_or(RecordError::Truncated { offset })?;
+        length |= usize::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Ok(length);
+        }
+    }
+    Err(RecordError::Length { offset })
+}
+
+/// Takes the first record of bytes in memory; the rest follows it. `None` at the end, and where there is no whole record.
+pub fn split_first(bytes: &[u8]) -> Option<(Type, &[u8], &[u8])> {
+    let (&kind, mut rest) = bytes.split_first()?;
+    let length = read_length(0, || {
+        let first = rest.split_first();
+        rest = first.map_or(rest, |(_, rest)| rest);
+        Ok(first.map(|(byte, _)| *byte))
+    });
+    let length = length.ok().filter(|length| *length <= MAX_PAYLOAD)?;
+    let (payload, rest) = rest.split_at_checked(length)?;
+    Some((Type(kind), payload, rest))
 }
 
 /// What of a window that starts at offset `start` lies at `position` or behind it.

@@ -5,7 +5,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use crate::record::{RecordError, Type};
+use crate::record::{RecordError, Type, read_length};
 
 /// Reads records from a pipe.
 pub struct Stream<R> {
@@ -28,7 +28,7 @@ impl<R: BufRead> Stream<R> {
     pub fn next_record(&mut self) -> Result<Option<(Type, &[u8])>, RecordError> {
         let start = self.offset;
         let Some(kind) = self.byte()? else { return Ok(None) };
-        let length = self.length(start)?;
+        let length = read_length(start, || Ok(self.byte()?))?;
         if length > self.limit {
             return Err(RecordError::TooLong { offset: start, length });
         }
@@ -40,18 +40,6 @@ impl<R: BufRead> Stream<R> {
             return Err(RecordError::Truncated { offset: start });
         }
         Ok(Some((Type(kind), &self.payload)))
-    }
-
-    fn length(&mut self, start: u64) -> Result<usize, RecordError> {
-        let mut length = 0usize;
-        for index in 0..4 {
-            let byte = self.byte()?.ok_or(RecordError::Truncated { offset: start })?;
-            length |= usize::from(byte & 0x7f) << (7 * index);
-            if byte & 0x80 == 0 {
-                return Ok(length);
-            }
-        }
-        Err(RecordError::Length { offset: start })
     }
 
     fn byte(&mut self) -> io::Result<Option<u8>> {

@@ -188,3 +188,31 @@ fn recipients_beyond_the_limit_are_read_later_and_only_once() {
         assert_eq!(envelope.finished, 1);
     }
 }
+
+proptest! {
+    #[test]
+    fn what_was_encoded_is_read_back_from_memory(records in prop::collection::vec(
+        (any::<u8>(), prop::collection::vec(any::<u8>(), 0..300)), 0..20,
+    )) {
+        let mut bytes = Vec::new();
+        for (kind, payload) in &records {
+            record::encode(&mut bytes, Type(*kind), payload);
+        }
+        let (mut rest, mut read) = (&bytes[..], Vec::new());
+        while let Some((kind, payload, after)) = record::split_first(rest) {
+            read.push((kind.0, payload.to_vec()));
+            rest = after;
+        }
+        prop_assert!(rest.is_empty());
+        prop_assert_eq!(read, records);
+    }
+
+    #[test]
+    fn any_bytes_in_memory_end(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+        let mut rest = &bytes[..];
+        while let Some((_, _, after)) = record::split_first(rest) {
+            prop_assert!(after.len() < rest.len());
+            rest = after;
+        }
+    }
+}

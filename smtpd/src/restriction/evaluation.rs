@@ -241,8 +241,8 @@ impl Facts<'_> {
             command: self.command,
             client: &self.peer.label,
             text,
-            from: self.sender.map(|address| worker.shown_address(address)),
-            to: self.recipient.map(|address| worker.shown_address(address)),
+            from: self.sender.map(|address| worker.settings.log_addresses.shown(address)),
+            to: self.recipient.map(|address| worker.settings.log_addresses.shown(address)),
             protocol: self.protocol,
             helo: self.helo,
         }

@@ -7,18 +7,9 @@ use crate::tests::fakes::{Client, with_server};
 /// Records as `TYPE payload` lines.
 pub fn shown(mut records: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
-    while let Some((kind, rest)) = records.split_first() {
-        let (mut length, mut shift, mut at) = (0usize, 0, 0);
-        loop {
-            length |= usize::from(rest[at] & 0x7f) << shift;
-            shift += 7;
-            at += 1;
-            if rest[at - 1] & 0x80 == 0 {
-                break;
-            }
-        }
-        lines.push(format!("{} {}", char::from(*kind), String::from_utf8_lossy(&rest[at..at + length])));
-        records = &rest[at + length..];
+    while let Some((kind, payload, rest)) = queue::record::split_first(records) {
+        lines.push(format!("{} {}", char::from(kind.0), String::from_utf8_lossy(payload)));
+        records = rest;
     }
     lines
 }
