@@ -55,7 +55,7 @@ impl<'a> Expansion<'a> {
             rights: Rights::Default,
             depth: 0,
             includes: 0,
-            sender: job.request().sender.as_slice().into(),
+            sender: job.request().message.sender.as_slice().into(),
             owned: false,
             by_message: false,
             aliases: Vec::new(),
@@ -124,7 +124,7 @@ impl<'a> Expansion<'a> {
                     return true;
                 }
                 Err(error) => {
-                    logging::warning!("{}: {error}", self.job.request().queue_id);
+                    logging::warning!("{}: {error}", self.job.request().message.queue_id);
                     self.finish(&recipient.address, &verdict::deferred(3, 0, "alias database unavailable"));
                     return true;
                 }
@@ -258,7 +258,7 @@ impl<'a> Expansion<'a> {
                     verdict::deferred(3, 0, "queue file is damaged")
                 }
                 Err(ResubmitError::Submit(error)) => {
-                    logging::warning!("{}: forward message: {error}", self.job.request().queue_id);
+                    logging::warning!("{}: forward message: {error}", self.job.request().message.queue_id);
                     verdict::deferred(3, 0, "unable to forward message")
                 }
             };
@@ -290,7 +290,7 @@ impl<'a> Expansion<'a> {
                 verdict::deferred(0, 0, "user lookup error")
             }
             Trouble::Carrier(why) => {
-                logging::warning!("{}: {why}", self.job.request().queue_id);
+                logging::warning!("{}: {why}", self.job.request().message.queue_id);
                 verdict::deferred(3, 0, "temporary failure")
             }
             Trouble::Damaged(error) => {
@@ -303,7 +303,7 @@ impl<'a> Expansion<'a> {
 
     /// trivial-rewrite does not answer.
     pub(crate) fn resolver_failure(&self, error: &ipc::IpcError) -> Finding {
-        logging::warning!("{}: rewrite service: {error}", self.job.request().queue_id);
+        logging::warning!("{}: rewrite service: {error}", self.job.request().message.queue_id);
         verdict::deferred(3, 0, "address resolver failure")
     }
 

@@ -49,7 +49,7 @@ pub async fn resubmit(
     let request = job.request();
     let recipients: Vec<Target> = outgoing.addresses.iter().map(|a| recipient(a, target, outgoing.owned)).collect();
     let origin = &request.client;
-    let returned = match request.returned {
+    let returned = match request.message.returned {
         Return::Unset => String::new(),
         returned => returned.bits().to_string(),
     };
@@ -59,16 +59,17 @@ pub async fn resubmit(
         ("log_client_port", origin.port.as_bytes()),
         ("log_helo_name", origin.helo.as_bytes()),
         ("log_protocol_name", origin.protocol.as_bytes()),
-        ("encoding", request.encoding.as_str().as_bytes()),
+        ("encoding", request.message.encoding.as_str().as_bytes()),
     ];
     if !outgoing.owned {
-        attributes.extend([("envelope_id", request.envelope_id.as_bytes()), ("ret_flags", returned.as_bytes())]);
+        attributes
+            .extend([("envelope_id", request.message.envelope_id.as_bytes()), ("ret_flags", returned.as_bytes())]);
     }
     let envelope = Envelope {
         sender: &outgoing.sender,
         recipients: &recipients,
         attributes: &attributes,
-        smtputf8: request.send_options & SMTPUTF8_REQUESTED != 0,
+        smtputf8: request.message.send_options & SMTPUTF8_REQUESTED != 0,
         flags: Flags::default(),
     };
     let mut mail = Submission::begin(cleanup, &envelope).await?;

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Instant;
 
+use ipc::bounce::Message;
 use ipc::delivery::{Origin, Request, Sasl, Timestamp, flags};
 use ipc::rewrite::Context;
 use queue::size::SMTPUTF8_RECIPIENT;
@@ -81,9 +82,12 @@ impl Active {
         let more_options = if international { SMTPUTF8_RECIPIENT } else { 0 };
         Request {
             flags: self.request.flags | more_flags,
-            send_options: self.request.send_options | more_options,
+            message: Message {
+                send_options: self.request.message.send_options | more_options,
+                sender: self.sender_for(recipients),
+                ..self.request.message.clone()
+            },
             nexthop: nexthop.to_vec(),
-            sender: self.sender_for(recipients),
             handoff: Timestamp::now(),
             recipients: recipients.to_vec(),
             ..(*self.request).clone()
@@ -96,9 +100,9 @@ impl Active {
             (Some(delimiters), [recipient]) => {
                 // The list knows the recipient by the name that it sent to.
                 let known = if recipient.original.is_empty() { &recipient.address } else { &recipient.original };
-                verp_sender(delimiters, &self.request.sender, known)
+                verp_sender(delimiters, &self.request.message.sender, known)
             }
-            _ => self.request.sender.clone(),
+            _ => self.request.message.sender.clone(),
         }
     }
 
@@ -125,17 +129,9 @@ impl Active {
         u32::try_from(total.saturating_sub(known).max(1)).unwrap_or(u32::MAX)
     }
 
-    /// What a notification says about the message.
-    pub fn for_bounce(&self) -> ipc::bounce::Message {
-        ipc::bounce::Message {
-            queue_name: self.request.queue_name,
-            queue_id: self.request.queue_id.clone(),
-            encoding: self.request.encoding,
-            send_options: self.request.send_options,
-            sender: self.request.sender.clone(),
-            envelope_id: self.request.envelope_id.clone(),
-            returned: self.request.returned,
-        }
+    /// The message, for a notification.
+    pub fn for_bounce(&self) -> Message {
+        self.request.message.clone()
     }
 }
 
@@ -176,16 +172,17 @@ fn request_of(id: &QueueId, envelope: &Envelope, since: Timestamp) -> Request {
     let is_remote = envelope.attribute_or_empty("rewrite_context") == b"remote";
     Request {
         flags: flags_of(envelope),
-        queue_name: QueueName::Active,
-        queue_id: id.clone(),
+        message: Message {
+            encoding: envelope.encoding(),
+            send_options: size.send_options,
+            sender: envelope.sender.clone(),
+            envelope_id: text(envelope.envelope_id()),
+            returned: envelope.returned(),
+            ..Message::new(id.clone())
+        },
         data_offset: size.data_offset,
         size: size.content_length,
         nexthop: Vec::new(),
-        encoding: envelope.encoding(),
-        send_options: size.send_options,
-        sender: envelope.sender.clone(),
-        envelope_id: text(envelope.envelope_id()),
-        returned: envelope.returned(),
         arrival: Timestamp { seconds: envelope.arrival.0, micros: envelope.arrival.1 },
         active: since,
         handoff: since,

@@ -131,13 +131,13 @@ impl Attempt<'_> {
     /// Tries the servers of the nexthop; gives the failure that remains for recipients that are still open.
     async fn run(&self, job: &mut Job) -> Tried {
         let settings = &self.agent.settings;
-        if let Some(failure) = settings.protection.obstacle(&self.nexthop.name, job.request().send_options) {
+        if let Some(failure) = settings.protection.obstacle(&self.nexthop.name, job.request().message.send_options) {
             return Tried::Continue(Some(failure));
         }
         let destination = match Destination::parse(&self.nexthop.name, settings.protocol, &settings.services) {
             Ok(destination) => destination,
             Err(error) => {
-                logging::warning!("{}: {error}", job.request().queue_id);
+                logging::warning!("{}: {error}", job.request().message.queue_id);
                 return Tried::Continue(Some(Failure::of_message(Status::new(4, 3, 5), error.to_string())));
             }
         };
@@ -238,7 +238,7 @@ impl Attempt<'_> {
             Subject::Agent => logging::warning!("{}", failure.reason),
             // A failed connection has been logged.
             _ if failure.server.is_empty() => {}
-            _ => logging::info!("{}: {}", job.request().queue_id, failure.reason),
+            _ => logging::info!("{}: {}", job.request().message.queue_id, failure.reason),
         }
         Tried::Continue(Some(failure))
     }
@@ -284,7 +284,7 @@ impl Attempt<'_> {
     /// One transaction over one session.
     async fn over(&self, mut session: Session, job: &mut Job, is_last: bool) -> Ended {
         session.uses += 1;
-        session.queue_id = Some(job.request().queue_id.clone());
+        session.queue_id = Some(job.request().message.queue_id.clone());
         let connection = Connection {
             ready: Some(Timestamp::now()),
             uses: session.uses,
@@ -317,7 +317,7 @@ impl Attempt<'_> {
             }
             let known = ended.failure.as_ref().is_some_and(|known| known.reason == failure.reason);
             if !known || failure.subject == Subject::Recipient {
-                logging::info!("{}: {}", job.request().queue_id, failure.reason);
+                logging::info!("{}: {}", job.request().message.queue_id, failure.reason);
             }
             ended.failure = Some(failure);
         }
@@ -353,7 +353,7 @@ impl Attempt<'_> {
                 // Another server that cannot be reached, or has no time, has not judged.
                 Err(failure) => {
                     if !failure.server.is_empty() {
-                        logging::info!("{}: {}", job.request().queue_id, failure.reason);
+                        logging::info!("{}: {}", job.request().message.queue_id, failure.reason);
                     }
                     continue;
                 }

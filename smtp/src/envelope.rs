@@ -28,7 +28,7 @@ pub fn obstacle(request: &Request, extensions: &Extensions, server: &Server) -> 
         let failure = Failure::of_message(Status::new(5, 6, 7), reason).by(server);
         return Some(Failure { subject: Subject::Ability, ..failure });
     }
-    if !is_safe(&request.sender) {
+    if !is_safe(&request.message.sender) {
         return Some(Failure::of_message(Status::new(5, 1, 7), "bad sender address syntax"));
     }
     None
@@ -37,13 +37,13 @@ pub fn obstacle(request: &Request, extensions: &Extensions, server: &Server) -> 
 /// Appends the MAIL command without its line end.
 pub fn mail(request: &Request, extensions: &Extensions, quote: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(b"MAIL FROM:<");
-    push_address(&request.sender, quote, out);
+    push_address(&request.message.sender, quote, out);
     out.push(b'>');
     if extensions.size.is_some() {
         out.extend_from_slice(format!(" SIZE={}", request.size).as_bytes());
     }
     if extensions.eight_bit_mime {
-        match request.encoding {
+        match request.message.encoding {
             Encoding::EightBit => out.extend_from_slice(b" BODY=8BITMIME"),
             Encoding::SevenBit => out.extend_from_slice(b" BODY=7BIT"),
             Encoding::Unstated => {}
@@ -51,16 +51,18 @@ pub fn mail(request: &Request, extensions: &Extensions, quote: bool, out: &mut V
     }
     if extensions.dsn {
         // Already xtext; but it comes from a file.
-        if !request.envelope_id.is_empty() && request.envelope_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !request.message.envelope_id.is_empty()
+            && request.message.envelope_id.bytes().all(|byte| byte.is_ascii_graphic())
+        {
             out.extend_from_slice(b" ENVID=");
-            out.extend_from_slice(request.envelope_id.as_bytes());
+            out.extend_from_slice(request.message.envelope_id.as_bytes());
         }
-        if let Some(value) = request.returned.parameter() {
+        if let Some(value) = request.message.returned.parameter() {
             out.extend_from_slice(b" RET=");
             out.extend_from_slice(value.as_bytes());
         }
     }
-    if extensions.smtputf8 && (needs_utf8(request) || request.send_options & SMTPUTF8_REQUESTED != 0) {
+    if extensions.smtputf8 && (needs_utf8(request) || request.message.send_options & SMTPUTF8_REQUESTED != 0) {
         out.extend_from_slice(b" SMTPUTF8");
     }
 }
@@ -89,7 +91,7 @@ pub fn is_safe(address: &[u8]) -> bool {
 }
 
 fn needs_utf8(request: &Request) -> bool {
-    request.send_options & SMTPUTF8_NEEDED != 0
+    request.message.send_options & SMTPUTF8_NEEDED != 0
 }
 
 /// smtp_quote_rfc821_envelope.
@@ -114,19 +116,26 @@ fn original_recipient(recipient: &Recipient) -> Option<String> {
 mod tests {
     use super::*;
     use dsn::Return;
+    use ipc::bounce::Message;
     use queue::QueueId;
 
     fn everything() -> Extensions {
         Extensions { size: Some(Some(1000)), eight_bit_mime: true, dsn: true, smtputf8: true, ..Default::default() }
     }
 
+    fn from(sender: &[u8]) -> Message {
+        Message { sender: sender.to_vec(), ..Message::new(QueueId::parse(b"Q").unwrap()) }
+    }
+
     fn request() -> Request {
         Request {
-            sender: b"a b@c.test".to_vec(),
+            message: Message {
+                encoding: Encoding::EightBit,
+                returned: Return::Headers,
+                envelope_id: "x+3D1".to_owned(),
+                ..from(b"a b@c.test")
+            },
             size: 260,
-            encoding: Encoding::EightBit,
-            returned: Return::Headers,
-            envelope_id: "x+3D1".to_owned(),
             ..Request::new(QueueId::parse(b"Q").unwrap())
         }
     }
@@ -180,9 +189,9 @@ mod tests {
         let text = "message size 1001 exceeds size limit 1000 of server m.test[192.0.2.1]";
         assert_eq!(obstacle(&large, &everything()), Some(text.to_owned()));
         let mut utf8 = request();
-        utf8.send_options = 4;
+        utf8.message.send_options = 4;
         assert!(obstacle(&utf8, &Extensions::default()).is_some_and(|it| it.starts_with("message requires SMTPUTF8")));
-        let smuggle = Request { sender: b"a\r\nRCPT TO:<x@y>".to_vec(), ..Request::new(QueueId::parse(b"Q").unwrap()) };
+        let smuggle = Request { message: from(b"a\r\nRCPT TO:<x@y>"), ..request() };
         assert_eq!(obstacle(&smuggle, &everything()), Some("bad sender address syntax".to_owned()));
     }
 }

@@ -18,7 +18,8 @@ impl Writer {
     /// For a server with these extensions.
     pub fn new(settings: &Settings, request: &Request, extensions: &Extensions) -> Self {
         // disable_mime_output_conversion; RFC 6152 3. Who said 7BIT gave his word.
-        let convert = settings.dialogue.convert && !extensions.eight_bit_mime && request.encoding != Encoding::SevenBit;
+        let convert =
+            settings.dialogue.convert && !extensions.eight_bit_mime && request.message.encoding != Encoding::SevenBit;
         Self {
             converter: convert.then(|| Converter::new(settings.dialogue.mime_nesting_limit)),
             stuffer: Stuffer::new(settings.dialogue.line_limit),

@@ -67,7 +67,7 @@ impl Job {
                 Err(error) => {
                     logging::warning!(
                         "{}: cannot lock the queue file: {error}",
-                        self.request.queue_id,
+                        self.request.message.queue_id,
                         error = text::system_error(&error)
                     );
                     return false;
@@ -94,12 +94,12 @@ impl Job {
 
     /// Notes that the queue file cannot be understood: qmgr sets a file with this mode aside.
     pub fn mark_damaged(&self, why: &dyn std::fmt::Display) {
-        logging::warning!("{}: damaged queue file: {why}", self.request.queue_id);
+        logging::warning!("{}: damaged queue file: {why}", self.request.message.queue_id);
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
         if let Err(error) = self.file.set_permissions(mode) {
             logging::warning!(
                 "{}: cannot mark the queue file as damaged: {error}",
-                self.request.queue_id,
+                self.request.message.queue_id,
                 error = text::system_error(&error)
             );
         }
@@ -133,7 +133,7 @@ impl Job {
     pub fn log(&self, address: &[u8], original: &[u8], finding: &Finding) {
         let differs = !original.is_empty() && !original.eq_ignore_ascii_case(address);
         logging::emit(&StatusLine {
-            queue_id: self.request.queue_id.clone(),
+            queue_id: self.request.message.queue_id.clone(),
             to: self.shown(address),
             original: differs.then(|| self.shown(original)),
             relay: finding.relay.clone(),
@@ -205,7 +205,7 @@ impl Job {
             // The recipient may get the message twice; the delivery itself has happened.
             logging::warning!(
                 "{}: cannot mark a recipient as done: {error}",
-                self.request.queue_id,
+                self.request.message.queue_id,
                 error = text::system_error(&error)
             );
         }

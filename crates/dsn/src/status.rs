@@ -77,7 +77,7 @@ impl Status {
     }
 
     /// A code at the start of the text, followed by a blank or the end, and its length.
-    fn prefix(text: &[u8]) -> Option<(Status, usize)> {
+    pub fn prefix(text: &[u8]) -> Option<(Status, usize)> {
         let end = text.iter().position(|b| b.is_ascii_whitespace()).unwrap_or(text.len());
         let mut parts = text[..end].split(|&b| b == b'.');
         let class = number(parts.next()?, 1)?;

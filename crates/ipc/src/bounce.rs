@@ -58,7 +58,7 @@ pub enum Log {
     Trace,
 }
 
-/// The message that a notification is about.
+/// A message in the queue, as those who deliver it or report about it need to know it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Message {
     /// Queue that holds the file, normally the active one.

@@ -4,11 +4,11 @@
 //! `Expanded`..., `End`. The agent marks recipients that are delivered (`R` becomes `D`) through the descriptor before it
 //! reports. A connection carries one delivery at a time and any number of them one after the other.
 
-use dsn::{Action, Return, Status};
-use queue::{Encoding, QueueId, QueueName, Recipient};
+use dsn::{Action, Status};
+use queue::{QueueId, Recipient};
 use serde::{Deserialize, Serialize};
 
-use crate::bounce::{Diagnostic, Record};
+use crate::bounce::{Diagnostic, Message, Record};
 use crate::bounds::{Chunk, Weigh, chunks};
 use crate::channel::{Client, IpcError, Server, Service};
 use crate::recipient::Traveling;
@@ -19,7 +19,7 @@ pub struct Delivery;
 
 impl Service for Delivery {
     const NAME: &'static str = "delivery";
-    const VERSION: u16 = 3;
+    const VERSION: u16 = 4;
     type Request = Part;
     type Reply = Piece;
 }
@@ -73,12 +73,8 @@ impl Timestamp {
 pub struct Request {
     /// Bits of [`flags`].
     pub flags: u32,
-    /// Queue that holds the message, normally `active`.
-    #[serde(with = "crate::word")]
-    pub queue_name: QueueName,
-    /// Queue id.
-    #[serde(with = "crate::word")]
-    pub queue_id: QueueId,
+    /// The message.
+    pub message: Message,
     /// Offset in bytes of the first content record.
     pub data_offset: u64,
     /// Size in bytes of the content, as logged in `size=`.
@@ -86,20 +82,6 @@ pub struct Request {
     /// Nexthop of all these recipients.
     #[serde(with = "crate::bounds::bytes")]
     pub nexthop: Vec<u8>,
-    /// What is known of the bytes of the content.
-    #[serde(with = "crate::word")]
-    pub encoding: Encoding,
-    /// SMTPUTF8 and REQUIRETLS bits of the size record.
-    pub send_options: u32,
-    /// Envelope sender, internal form, empty for the null sender.
-    #[serde(with = "crate::bounds::bytes")]
-    pub sender: Vec<u8>,
-    /// ENVID of RFC 3461, still encoded as xtext, or empty.
-    #[serde(with = "crate::bounds::text")]
-    pub envelope_id: String,
-    /// RET of RFC 3461: how much of the message the sender wants back.
-    #[serde(with = "crate::word")]
-    pub returned: Return,
     /// When the message arrived.
     pub arrival: Timestamp,
     /// When it entered the active queue.
@@ -123,16 +105,10 @@ impl Request {
     pub fn new(queue_id: QueueId) -> Self {
         Request {
             flags: 0,
-            queue_name: QueueName::Active,
-            queue_id,
+            message: Message::new(queue_id),
             data_offset: 0,
             size: 0,
             nexthop: Vec::new(),
-            encoding: Encoding::Unstated,
-            send_options: 0,
-            sender: Vec::new(),
-            envelope_id: String::new(),
-            returned: Return::Unset,
             arrival: Timestamp::default(),
             active: Timestamp::default(),
             handoff: Timestamp::default(),

@@ -95,14 +95,10 @@ fn request() -> delivery::Request {
     let sasl = delivery::Sasl { method: text(), username: text(), sender: text() };
     let (name, address, port, protocol, helo) = (text(), text(), text(), text(), text());
     delivery::Request {
-        queue_name: QueueName::Incoming,
+        message: message(),
         nexthop: bytes(),
-        encoding: Encoding::EightBit,
-        sender: bytes(),
-        envelope_id: text(),
         client: delivery::Origin { name, address, port, protocol, helo, sasl },
         log_ident: text(),
-        returned: Return::Headers,
         ..delivery::Request::new(queue_id())
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! A reply keeps its lines as they are on the wire, enhanced status code included, because the client logs
 //! and returns them verbatim. What is kept of a reply is bounded here, where it enters: it goes into log lines,
-//! logs of messages and notifications, once for each recipient. A reply is written in one piece, so that a group of replies costs one system
-//! call. Text that goes out is broken into lines and freed of control characters: nothing that a client said can add a
-//! line to a reply.
+//! logs of messages and notifications, once for each recipient. A reply is written in one piece, so that a group of
+//! replies costs one system call. Text that goes out is broken into lines and freed of control characters: nothing that a
+//! client said can add a line to a reply.
+
+use dsn::Status;
 
 /// The longest line that is written, without CR LF. RFC 5321 4.5.3.1.5.
 /// told: nobody; what is longer goes on in the next line.
@@ -130,17 +132,8 @@ impl Reply {
 
 /// Splits `5.1.1 text` into the enhanced status code and the text after the blank. RFC 3463 2.
 pub fn split_status(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = line.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
-    let (status, rest) = line.split_at(end);
-    let mut parts = status.split(|byte| *byte == b'.');
-    let class = parts.next()?;
-    let ok = matches!(class, b"2" | b"4" | b"5")
-        && [parts.next()?, parts.next()?]
-            .iter()
-            .all(|part| (1..=3).contains(&part.len()) && part.iter().all(u8::is_ascii_digit))
-        && parts.next().is_none();
-    let rest = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t')).map_or(&rest[..0], |at| &rest[at..]);
-    ok.then_some((status, rest))
+    let (_, length) = Status::prefix(line)?;
+    Some((&line[..length], line[length..].trim_ascii_start()))
 }
 
 /// `text`, control characters replaced by a blank, and 8-bit bytes too unless they are UTF-8.

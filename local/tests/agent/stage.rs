@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use ipc::bounce::Message;
 use ipc::delivery::{Delivery, Report, Request, Timestamp, Verdict, flags, rest_of_report, send};
 use ipc::{Client, Server, cleanup, rewrite};
 use queue::record::{Reader, encode};
@@ -230,16 +231,17 @@ impl Stage {
             ..Recipient::default()
         };
         let now = Timestamp::now();
+        let id = QueueId::parse(b"OLD").unwrap();
         let request = Request {
             flags: mail.flags,
             data_offset,
             nexthop: b"m.test".to_vec(),
-            sender: mail.from.clone().into_bytes(),
+            message: Message { sender: mail.from.clone().into_bytes(), ..Message::new(id.clone()) },
             arrival: now,
             active: now,
             handoff: now,
             recipients: vec![recipient],
-            ..Request::new(QueueId::parse(b"OLD").unwrap())
+            ..Request::new(id)
         };
         (file, request)
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use delivery::{Job, Recipient, Request, flags};
+use ipc::bounce::Message;
 use lookup::{DomainList, Maps, MatchList, ParentStyle};
 use net::{Interface, Protocols};
 use queue::record::{self, Type};
@@ -115,14 +116,15 @@ pub fn job(nexthop: &str, recipients: &[&str], lines: &[&str]) -> Job {
     record::encode(&mut bytes, Type::EXTRACTED, b"");
     let mut file = tempfile();
     file.write_all(&bytes).unwrap();
+    let id = queue::QueueId::parse(b"4CCEE552165").unwrap();
     let request = Request {
         flags: flags::MARK | flags::BOUNCE | flags::CACHE_LOAD | flags::CACHE_STORE,
         data_offset,
         size: lines.iter().map(|line| line.len() as u64 + 1).sum(),
         nexthop: nexthop.as_bytes().to_vec(),
-        sender: b"alice@example.test".to_vec(),
+        message: Message { sender: b"alice@example.test".to_vec(), ..Message::new(id.clone()) },
         recipients: list,
-        ..Request::new(queue::QueueId::parse(b"4CCEE552165").unwrap())
+        ..Request::new(id)
     };
     Job::new(request, file, Rc::new(delivery::Settings::default()))
 }
@@ -138,7 +140,7 @@ pub fn without_cache_flags(job: Job) -> Job {
 /// The same job for a message with these `send_options`.
 pub fn with_send_options(job: Job, send_options: u32) -> Job {
     let mut request = job.request().clone();
-    request.send_options = send_options;
+    request.message.send_options = send_options;
     let file = job.file().try_clone().unwrap();
     Job::new(request, file, Rc::new(delivery::Settings::default()))
 }
