@@ -29,7 +29,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use config::param;
-use daemon::{Client, Context, Network, Privilege, Service, Skeleton, StartError, Worker};
+use daemon::{Client, Context, Lifetime, Network, Privilege, Service, Skeleton, StartError, Worker};
 use ipc::Server;
 use ipc::anvil::{Anvil as Protocol, MAX_IDENTITY, Request};
 
@@ -39,9 +39,10 @@ use crate::table::Table;
 pub static SERVICE: Service = Service {
     name: "anvil",
     skeleton: Skeleton::Solitary,
+    lifetime: Lifetime::Remembers(config::param::ANVIL_RATE_TIME_UNIT),
     privilege: Privilege::MailOwner,
     why: "",
-    peers: &[],
+    siblings: &[],
     files: &[],
     outside: &[],
     network: Network::None,

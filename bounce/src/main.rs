@@ -28,14 +28,15 @@ mod subject;
 
 use std::process::ExitCode;
 
-use daemon::{Access, Network, Privilege, Service, Skeleton};
+use daemon::{Access, Lifetime, Network, Privilege, Service, Sibling, Skeleton};
 
 static SERVICE: Service = Service {
     name: "bounce",
     skeleton: Skeleton::Unlimited,
+    lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "reads messages that it returns and keeps their logs",
-    peers: &["cleanup"],
+    siblings: &[Sibling::Cleanup],
     files: &[
         Access::QueueWrite("bounce"),
         Access::QueueWrite("defer"),

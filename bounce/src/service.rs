@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use daemon::{Client, Context, StartError};
+use daemon::{Client, Context, Sibling, StartError};
 use ipc::bounce::{Bounce as Protocol, Log, Message, Record, Reply, Request};
 use ipc::{Pool, Server};
 use queue::{QueueId, delivery_log};
@@ -20,8 +20,7 @@ pub struct Bounce {
 impl daemon::Worker for Bounce {
     fn start(context: &Context) -> Result<Self, StartError> {
         let settings = Rc::new(Settings::read(&context.config)?);
-        let cleanup = context.config.get(config::param::CLEANUP_SERVICE_NAME)?;
-        let pool = Pool::new(format!("public/{cleanup}"), context.ipc_timeout());
+        let pool = Pool::new(context.socket(Sibling::Cleanup)?, context.ipc_timeout());
         // The zone is read now: the sandbox has no /etc.
         message::date::rfc5322(0);
         Ok(Bounce { notifier: Notifier { settings: Rc::clone(&settings), cleanup: pool }, settings })

@@ -47,14 +47,15 @@ mod withheld;
 
 use std::process::ExitCode;
 
-use daemon::{Access, Network, Privilege, Service, Skeleton};
+use daemon::{Access, Lifetime, Network, Privilege, Service, Sibling, Skeleton};
 
 static SERVICE: Service = Service {
     name: "cleanup",
     skeleton: Skeleton::Unlimited,
+    lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "creates queue files",
-    peers: &["rewrite", "qmgr", "bounce", "trace"],
+    siblings: &[Sibling::Rewrite, Sibling::Qmgr, Sibling::Bounce, Sibling::Trace],
     files: &[Access::QueueWrite("incoming"), Access::QueueWrite("hold")],
     outside: &[],
     network: Network::None,

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use config::{Config, param};
-use daemon::{Client, Context, Flow, StartError};
+use config::Config;
+use daemon::{Client, Context, Flow, Sibling, StartError};
 use ipc::bounce::Bounce;
 use ipc::cleanup::{Cleanup as Protocol, Flags, Reply, Request};
 use ipc::qmgr::Notifier;
@@ -14,6 +14,7 @@ use ipc::{Pool, Server};
 use queue::{Committer, QueueId};
 use tokio::sync::{Mutex, Notify};
 
+use crate::SERVICE;
 use crate::domains::OwnDomains;
 use crate::incoming::Incoming;
 use crate::settings::Settings;
@@ -85,17 +86,17 @@ impl daemon::Worker for Cleanup {
 impl Cleanup {
     /// Reads the settings and opens the tables.
     pub fn new(config: &Config, timeout: Duration, flow: Option<Flow>) -> Result<Self, StartError> {
-        let private = |param| -> Result<String, StartError> { Ok(format!("private/{}", config.get(param)?)) };
+        let socket = |sibling| SERVICE.socket(sibling, config);
         Ok(Cleanup {
             settings: Settings::read(config)?,
             tables: Tables::open(config)?,
             missing: Missing::read(config)?,
             domains: OwnDomains::read(config)?,
-            rewriter: Rewriter::new(&private(param::REWRITE_SERVICE_NAME)?, timeout),
-            bounce: Pool::new(private(param::BOUNCE_SERVICE_NAME)?, timeout),
-            trace: Pool::new(private(param::TRACE_SERVICE_NAME)?, timeout),
+            rewriter: Rewriter::new(socket(Sibling::Rewrite)?, timeout),
+            bounce: Pool::new(socket(Sibling::Bounce)?, timeout),
+            trace: Pool::new(socket(Sibling::Trace)?, timeout),
             committer: RefCell::new(None),
-            notifier: Notifier::new(format!("public/{}", config.get(param::QUEUE_SERVICE_NAME)?)),
+            notifier: Notifier::new(socket(Sibling::Qmgr)?),
             arrived: RefCell::default(),
             arrival: Notify::new(),
             telling: Mutex::new(()),

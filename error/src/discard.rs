@@ -19,16 +19,17 @@ mod nexthop;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use daemon::{Client, Context, Network, Privilege, Service, Skeleton, StartError};
+use daemon::{Client, Context, Lifetime, Network, Privilege, Service, Skeleton, StartError};
 use delivery::{Finding, Session, Settings};
 use dsn::Status;
 
 static SERVICE: Service = Service {
     name: "discard",
     skeleton: Skeleton::Sessions,
+    lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "opens nothing",
-    peers: &[],
+    siblings: &[],
     files: &[],
     outside: &[],
     network: Network::None,

@@ -20,16 +20,17 @@ mod nexthop;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use daemon::{Client, Context, Network, Privilege, Service, Skeleton, StartError};
+use daemon::{Client, Context, Lifetime, Network, Privilege, Service, Skeleton, StartError};
 use delivery::{Finding, Session, Settings};
 use dsn::Status;
 
 static SERVICE: Service = Service {
     name: "error",
     skeleton: Skeleton::Sessions,
+    lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "marks nothing, opens nothing",
-    peers: &[],
+    siblings: &[],
     files: &[],
     outside: &[],
     network: Network::None,

@@ -44,14 +44,15 @@ mod verdict;
 
 use std::process::ExitCode;
 
-use daemon::{Network, Privilege, Service, Skeleton};
+use daemon::{Lifetime, Network, Privilege, Service, Sibling, Skeleton};
 
 static SERVICE: Service = Service {
     name: "local",
     skeleton: Skeleton::Sessions,
+    lifetime: Lifetime::Limited,
     privilege: Privilege::Delivers,
     why: "writes the mailboxes of users, through carriers that have become the user",
-    peers: &["cleanup", "rewrite", "any transport that mailbox_transport or fallback_transport names"],
+    siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Transports],
     files: &[],
     outside: &[],
     network: Network::None,

@@ -1,11 +1,12 @@
 //! Passing a recipient on to another delivery agent: mailbox_transport, fallback_transport.
 
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 
 use delivery::{Job, Outcome, Recipient as Target, Request};
 use ipc::delivery::{Delivery, rest_of_report, send};
 use ipc::{Client, IpcError};
+
+use crate::SERVICE;
 
 /// Has the agent of `setting` (`transport:nexthop`) deliver to one address. That agent logs the delivery; it marks
 /// nothing, since this agent knows whether the recipient has further addresses.
@@ -14,8 +15,7 @@ pub async fn pass(job: &Job, target: &Target, address: &[u8], setting: &str) -> 
     let recipient = Target { address: address.to_vec(), offset: 0, ..target.clone() };
     let nexthop = if nexthop.is_empty() { job.request().nexthop.clone() } else { nexthop.as_bytes().to_vec() };
     let request = Request { nexthop, recipients: vec![recipient], ..job.request().clone() };
-    let path = PathBuf::from("private").join(transport);
-    let mut agent: Client<Delivery> = Client::connect(&path).await?;
+    let mut agent: Client<Delivery> = Client::connect(&SERVICE.transport(transport)?).await?;
     send(&mut agent, request, job.file().as_fd()).await?;
     let first = agent.expect().await?;
     let report = rest_of_report(first, &mut agent).await?;

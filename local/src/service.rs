@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use config::param;
-use daemon::{Client, Context, StartError};
+use daemon::{Client, Context, Sibling, StartError};
 use delivery::steward::{Policy, StartProblem, Started, Steward, Who};
 use delivery::{Job, Session};
 use ipc::Pool;
@@ -57,8 +57,6 @@ impl daemon::Worker for Local {
         let maps = |title: &str, list: Vec<String>| {
             Maps::open(config, title, &list.join(", "), OpenFlags::TRUSTED).map_err(StartError::from)
         };
-        let rewrite = config.get(param::REWRITE_SERVICE_NAME)?;
-        let cleanup = config.get(param::CLEANUP_SERVICE_NAME)?;
         let policy = Policy::read(config).map_err(StartError::new)?;
         Ok(Local {
             aliases: Aliases::open(config)?,
@@ -67,8 +65,8 @@ impl daemon::Worker for Local {
                 mailbox_command: maps("mailbox_command_maps", config.get(param::MAILBOX_COMMAND_MAPS)?)?,
                 fallback_transport: maps("fallback_transport_maps", config.get(param::FALLBACK_TRANSPORT_MAPS)?)?,
             },
-            rewriter: Rewriter::new(&format!("private/{rewrite}"), context.ipc_timeout()),
-            cleanup: Pool::new(format!("public/{cleanup}"), context.ipc_timeout()),
+            rewriter: Rewriter::new(context.socket(Sibling::Rewrite)?, context.ipc_timeout()),
+            cleanup: Pool::new(context.socket(Sibling::Cleanup)?, context.ipc_timeout()),
             agent: Rc::new(delivery::Settings::read(config)?.without(config.withheld(SERVICE.name))),
             service_name: context.service_name.clone(),
             // The last thing with the rights that this process was started with.

@@ -25,14 +25,15 @@ mod submission;
 
 use std::process::ExitCode;
 
-use daemon::{Access, Network, Privilege, Service, Skeleton};
+use daemon::{Access, Lifetime, Network, Privilege, Service, Sibling, Skeleton};
 
 static SERVICE: Service = Service {
     name: "pickup",
     skeleton: Skeleton::Trigger,
+    lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "takes files from maildrop",
-    peers: &["cleanup"],
+    siblings: &[Sibling::Cleanup],
     files: &[Access::QueueWrite("maildrop"), Access::QueueWrite("corrupt")],
     outside: &[],
     network: Network::None,

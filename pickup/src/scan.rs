@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Accounts, Config, ValueError, param};
-use daemon::{Context, StartError, Worker};
+use daemon::{Context, Sibling, StartError, Worker};
 use ipc::Pool;
 use ipc::cleanup::{Cleanup, Flags};
 use logging::warning;
@@ -46,8 +46,7 @@ pub struct Pickup {
 impl Worker for Pickup {
     fn start(context: &Context) -> Result<Self, StartError> {
         let config = &context.config;
-        // cleanup_service_name
-        let cleanup = format!("public/{}", config.get(param::CLEANUP_SERVICE_NAME)?);
+        let cleanup = context.socket(Sibling::Cleanup)?;
         Ok(Self {
             spool: config.spool()?,
             cleanup: Pool::new(cleanup, context.ipc_timeout()),

@@ -20,7 +20,7 @@ mod relay;
 use std::cell::Cell;
 use std::process::ExitCode;
 
-use daemon::{Context, Network, Privilege, Service, Skeleton, StartError, Worker};
+use daemon::{Context, Lifetime, Network, Privilege, Service, Skeleton, StartError, Worker};
 
 use crate::file::LogFile;
 use crate::relay::Refuge;
@@ -29,9 +29,10 @@ use crate::relay::Refuge;
 pub static SERVICE: Service = Service {
     name: "postlogd",
     skeleton: Skeleton::Datagram,
+    lifetime: Lifetime::Endless,
     privilege: Privilege::MailOwner,
     why: "writes the log file",
-    peers: &[],
+    siblings: &[],
     files: &[],
     outside: &[],
     network: Network::None,

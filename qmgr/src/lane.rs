@@ -13,6 +13,7 @@ use ipc::channel::Client;
 use ipc::delivery::Delivery as Protocol;
 use queue::Recipient;
 
+use crate::SERVICE;
 use crate::scheduler::{self, HostFailure};
 use crate::service::Qmgr;
 use crate::settings::limits_of;
@@ -124,7 +125,7 @@ impl Qmgr {
     /// # Errors
     /// There is no such service, or it ended before it greeted.
     pub async fn connect(&self, name: &str) -> Result<Agent, IpcError> {
-        let mut agent = Agent::connect(format!("private/{name}").as_ref()).await?;
+        let mut agent = Agent::connect(&SERVICE.transport(name)?).await?;
         agent.set_timeout(self.settings.delivery_timeout);
         agent.greeted().await?;
         Ok(agent)

@@ -48,14 +48,15 @@ mod state;
 
 use std::process::ExitCode;
 
-use daemon::{Access, Network, Privilege, Service, Skeleton};
+use daemon::{Access, Lifetime, Network, Privilege, Service, Sibling, Skeleton};
 
 static SERVICE: Service = Service {
     name: "qmgr",
     skeleton: Skeleton::Trigger,
+    lifetime: Lifetime::Endless,
     privilege: Privilege::MailOwner,
     why: "moves queue files",
-    peers: &["rewrite", "bounce", "defer", "trace", "every transport"],
+    siblings: &[Sibling::Rewrite, Sibling::Bounce, Sibling::Defer, Sibling::Trace, Sibling::Transports],
     files: &[
         Access::QueueWrite("incoming"),
         Access::QueueWrite("active"),

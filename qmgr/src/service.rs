@@ -4,8 +4,8 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use config::{Config, param};
-use daemon::{Client, Context, Flow, StartError};
+use config::Config;
+use daemon::{Client, Context, Flow, Sibling, StartError};
 use ipc::bounce::Bounce;
 use ipc::qmgr::{Qmgr as Protocol, Request};
 use ipc::rewrite::Rewriter;
@@ -14,6 +14,7 @@ use ipc::{Pool, Server};
 use queue::{QueueId, QueueName};
 use tokio::sync::Notify;
 
+use crate::SERVICE;
 use crate::scan::{self, DirectoryTimes};
 use crate::settings::Settings;
 use crate::state::{Source, State};
@@ -94,14 +95,14 @@ impl daemon::Worker for Qmgr {
 impl Qmgr {
     /// A queue manager that has not looked into its queues yet.
     pub fn new(config: Config, timeout: Duration, flow: Option<Flow>) -> Result<Self, StartError> {
-        let service = |param| -> Result<String, StartError> { Ok(format!("private/{}", config.get(param)?)) };
+        let socket = |sibling| SERVICE.socket(sibling, &config);
         lane::check_defaults(&config)?;
         Ok(Qmgr {
             settings: Settings::read(&config)?,
-            rewriter: Rewriter::new(&service(param::REWRITE_SERVICE_NAME)?, timeout),
-            bounce: Pool::new(service(param::BOUNCE_SERVICE_NAME)?, timeout),
-            defer: Pool::new(service(param::DEFER_SERVICE_NAME)?, timeout),
-            trace: Pool::new(service(param::TRACE_SERVICE_NAME)?, timeout),
+            rewriter: Rewriter::new(socket(Sibling::Rewrite)?, timeout),
+            bounce: Pool::new(socket(Sibling::Bounce)?, timeout),
+            defer: Pool::new(socket(Sibling::Defer)?, timeout),
+            trace: Pool::new(socket(Sibling::Trace)?, timeout),
             state: RefCell::default(),
             open_limit: feed::open_limit(),
             wake: Notify::new(),

@@ -23,14 +23,15 @@ mod message;
 
 use std::process::ExitCode;
 
-use daemon::{Access, Network, Privilege, Service, Skeleton};
+use daemon::{Access, Lifetime, Network, Privilege, Service, Skeleton};
 
 static SERVICE: Service = Service {
     name: "showq",
     skeleton: Skeleton::Sessions,
+    lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "reads the queue",
-    peers: &[],
+    siblings: &[],
     files: &[
         Access::QueueRead("maildrop"),
         Access::QueueRead("active"),

@@ -41,15 +41,16 @@ mod writer;
 
 use std::process::ExitCode;
 
-use daemon::{Network, Outside, Privilege, Service, Skeleton};
+use daemon::{Lifetime, Network, Outside, Privilege, Service, Sibling, Skeleton};
 use settings::Protocol;
 
 static SERVICE: Service = Service {
     name: "lmtp",
     skeleton: Skeleton::Sessions,
+    lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "reads a message through the descriptor that comes with the request",
-    peers: &["cleanup"],
+    siblings: &[Sibling::Cleanup],
     files: &[],
     outside: &[Outside::UnixSockets],
     network: Network::Internet,

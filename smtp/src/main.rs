@@ -57,15 +57,16 @@ mod writer;
 
 use std::process::ExitCode;
 
-use daemon::{Network, Privilege, Service, Skeleton};
+use daemon::{Lifetime, Network, Privilege, Service, Sibling, Skeleton};
 use settings::Protocol;
 
 static SERVICE: Service = Service {
     name: "smtp",
     skeleton: Skeleton::Sessions,
+    lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "reads a message through the descriptor that comes with the request",
-    peers: &["cleanup"],
+    siblings: &[Sibling::Cleanup],
     files: &[],
     outside: &[],
     network: Network::Internet,

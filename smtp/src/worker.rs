@@ -3,8 +3,7 @@
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use config::param;
-use daemon::{Client, Context, StartError};
+use daemon::{Client, Context, Sibling, StartError};
 use delivery::postmaster::Postmaster;
 use dns::Resolver;
 use ipc::Pool;
@@ -38,9 +37,7 @@ impl<S: Speaks> daemon::Worker for Worker<S> {
         let mut settings = configure::settings(context, S::PROTOCOL)?;
         let postmaster = Postmaster::read(&context.config, S::PROTOCOL.client())?;
         settings.notices = Rc::new(Notices::of(&postmaster));
-        let cleanup = context.config.get(param::CLEANUP_SERVICE_NAME)?;
-        // Relative: the working directory is the queue directory.
-        let cleanup = Pool::new(format!("public/{cleanup}"), context.ipc_timeout());
+        let cleanup = Pool::new(context.socket(Sibling::Cleanup)?, context.ipc_timeout());
         let resolver =
             Resolver::of_instance(context.config.directory(), context.protocols)?.searching(settings.lookup.searching);
         let delivery =

@@ -51,15 +51,16 @@ mod tests;
 
 use std::process::ExitCode;
 
-use daemon::{Network, Outside, Privilege, Service, Skeleton};
+use daemon::{Lifetime, Network, Outside, Privilege, Service, Sibling, Skeleton};
 
 /// What this daemon is and may do.
 pub static SERVICE: Service = Service {
     name: "smtpd",
     skeleton: Skeleton::Sessions,
+    lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "talks to strangers",
-    peers: &["cleanup", "rewrite", "anvil"],
+    siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Anvil],
     files: &[],
     outside: &[Outside::UserDatabase],
     network: Network::Internet,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use address::Delimiters;
 use config::{Config, param, restrictions};
-use daemon::{Porter, StartError};
+use daemon::{Porter, Sibling, StartError};
 use delivery::postmaster::Postmaster;
 use dns::Resolver;
 use ipc::Pool;
@@ -19,6 +19,7 @@ use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 use net::Protocols;
 use net::interfaces::Interface;
 
+use crate::SERVICE;
 use crate::client_limits::ClientLimits;
 use crate::restriction::{AddressTables, BlockReplies, List, Lists, Stage, Tables};
 use crate::settings::Settings;
@@ -144,9 +145,7 @@ impl Smtpd {
         let settings = read_settings(config, &overrides)?;
         let tables = AllTables::open(config)?;
         let lists = read_lists(config, &settings, &tables.access)?;
-        let service = |class: &str, name: String| queue_directory.join(class).join(name);
-        let cleanup = service("public", config.get(param::CLEANUP_SERVICE_NAME)?);
-        let rewrite = service("private", config.get(param::REWRITE_SERVICE_NAME)?);
+        let socket = |sibling| SERVICE.socket(sibling, config).map(|path| queue_directory.join(path));
         let protocols = config.protocols()?;
         Ok(Smtpd {
             settings,
@@ -159,18 +158,18 @@ impl Smtpd {
                 logging::warning!("{error}");
                 Vec::new()
             }),
-            cleanup: Rc::new(Pool::new(cleanup, ipc_timeout)),
+            cleanup: Rc::new(Pool::new(socket(Sibling::Cleanup)?, ipc_timeout)),
             postmaster: Postmaster::read(config, "SMTP server")?,
             missing: Rc::new(Missing::read(config, overrides.milters())?),
             cleanup_flags: overrides.cleanup_flags,
             protocols,
             limits: ClientLimits::read(config)?,
             users: None,
-            anvil: Counter::new(queue_directory.join("private/anvil")),
+            anvil: Counter::new(socket(Sibling::Anvil)?),
             verbose: false,
             service_name: config.get(param::SERVICE_NAME)?,
             content_filter: config.get(param::CONTENT_FILTER)?.into_bytes(),
-            rewriter: Rc::new(Rewriter::new(&rewrite.to_string_lossy(), ipc_timeout)),
+            rewriter: Rc::new(Rewriter::new(socket(Sibling::Rewrite)?, ipc_timeout)),
             free_space: Cell::new(None),
         })
     }

@@ -24,7 +24,7 @@ mod tests;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use daemon::{Client, Context, Network, Privilege, Service, Skeleton, StartError, Worker};
+use daemon::{Client, Context, Lifetime, Network, Privilege, Service, Skeleton, StartError, Worker};
 use ipc::Server;
 use ipc::rewrite::{Reply, Request, Rewrite};
 
@@ -35,9 +35,10 @@ use crate::standard::Standard;
 pub static SERVICE: Service = Service {
     name: "trivial-rewrite",
     skeleton: Skeleton::Sessions,
+    lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "",
-    peers: &[],
+    siblings: &[],
     files: &[],
     outside: &[],
     network: Network::None,

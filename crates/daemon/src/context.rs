@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::porter::{self, Porter};
 use crate::service::Service;
+use crate::siblings::Sibling;
 use crate::start::{StartError, mail_owner};
 use crate::unix_sockets::UnixSockets;
 
@@ -64,6 +65,14 @@ impl Context {
         let started =
             started.map_err(|error| StartError::new(format!("start porter: {}", text::system_error(&error))))?;
         Ok(Rc::clone(self.porter.get_or_init(|| Rc::new(started))))
+    }
+
+    /// The socket of a service that this one talks to.
+    ///
+    /// # Errors
+    /// As [`Service::socket`].
+    pub fn socket(&self, sibling: Sibling) -> Result<PathBuf, StartError> {
+        self.service.socket(sibling, &self.config)
     }
 
     /// How this worker connects to Unix sockets, wherever they are; to be asked for in [`crate::Worker::start`]. With chroot in

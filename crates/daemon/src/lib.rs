@@ -14,6 +14,7 @@ mod porter;
 mod sandbox;
 mod service;
 mod sessions;
+mod siblings;
 mod start;
 pub mod threads;
 mod turns;
@@ -23,7 +24,8 @@ mod ward;
 pub use clients::{Client, Peer, Stream};
 pub use context::{Context, Flow};
 pub use porter::{Porter, PorterError, run_as_porter};
-pub use service::{Access, Network, Outside, Privilege, Service, Skeleton};
+pub use service::{Access, Lifetime, Network, Outside, Privilege, Service, Skeleton};
+pub use siblings::Sibling;
 pub use start::{StartError, run};
 pub use unix_sockets::UnixSockets;
 

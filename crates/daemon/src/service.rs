@@ -1,5 +1,11 @@
 //! What a daemon is and may do, as a constant that its source begins with.
 
+use std::time::Duration;
+
+use config::Param;
+
+use crate::siblings::Sibling;
+
 /// One daemon. Its constant is the source of the sandbox, of the checks at start, and of the table in ARCHITECTURE.md.
 #[derive(Debug)]
 pub struct Service {
@@ -7,12 +13,14 @@ pub struct Service {
     pub name: &'static str,
     /// How it serves clients.
     pub skeleton: Skeleton,
+    /// When a process of it ends.
+    pub lifetime: Lifetime,
     /// Whose rights it has.
     pub privilege: Privilege,
     /// Why it needs them, in a few words.
     pub why: &'static str,
-    /// Services that it talks to, by their names in master.cf.
-    pub peers: &'static [&'static str],
+    /// Services that it talks to; it finds the sockets of no others.
+    pub siblings: &'static [Sibling],
     /// Files that it opens while it serves clients.
     pub files: &'static [Access],
     /// What it reaches outside of the queue directory, through its porter.
@@ -36,6 +44,18 @@ pub enum Skeleton {
     Trigger,
     /// One process that reads datagrams.
     Datagram,
+}
+
+/// When a process of a daemon ends, beside when master says so.
+#[derive(Debug, Clone, Copy)]
+pub enum Lifetime {
+    /// After max_use clients, or max_idle without any.
+    Limited,
+    /// After the time of a parameter without any client, or max_idle if that is longer: what it knows is worth nothing
+    /// then.
+    Remembers(Param<Duration>),
+    /// Never: its state would be lost.
+    Endless,
 }
 
 /// Whose rights a daemon has while it serves clients.

@@ -20,7 +20,7 @@ use wire::status::{MAIN_CF, MAIN_CF_REFUSED, SESSION_LIMIT, clients_for, descrip
 use crate::Worker;
 use crate::context::{Context, Flow, Tables};
 use crate::sandbox::needs;
-use crate::service::{Service, Skeleton};
+use crate::service::{Lifetime, Service, Skeleton};
 use crate::sessions::{Limits, Sockets, Transport, batch_log, log_panics, serve};
 use crate::turns::Counter;
 
@@ -129,17 +129,14 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     }
     let context = Rc::new(context);
     let limits = Limits { max_use: limits.max_use.saturating_mul(context.session_limit as u64), ..limits };
-    let limits = match service.skeleton {
-        // anvil_rate_time_unit: what it knows is worth nothing after that.
-        Skeleton::Solitary if service.name == "anvil" => {
-            let unit = context.config.get(param::ANVIL_RATE_TIME_UNIT)?;
-            let idle = if limits.max_idle.is_zero() { Duration::ZERO } else { limits.max_idle.max(unit) };
+    let limits = match service.lifetime {
+        Lifetime::Limited => limits,
+        Lifetime::Remembers(time) => {
+            let time = context.config.get(time)?;
+            let idle = if limits.max_idle.is_zero() { Duration::ZERO } else { limits.max_idle.max(time) };
             Limits { max_use: 0, max_idle: idle }
         }
-        // State would be lost: these never end by themselves.
-        Skeleton::Solitary | Skeleton::Datagram => Limits { max_use: 0, max_idle: Duration::ZERO },
-        Skeleton::Trigger if service.name == "qmgr" => Limits { max_use: 0, max_idle: Duration::ZERO },
-        _ => limits,
+        Lifetime::Endless => Limits { max_use: 0, max_idle: Duration::ZERO },
     };
     if !W::REFUSES
         && let Some(withheld) = context.config.withheld(service.name).first()

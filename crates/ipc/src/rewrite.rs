@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -120,7 +121,7 @@ pub struct Rewriter {
 
 impl Rewriter {
     /// A client of the service at `path`, normally `private/rewrite` ($rewrite_service_name).
-    pub fn new(path: &str, timeout: Duration) -> Self {
+    pub fn new(path: impl Into<PathBuf>, timeout: Duration) -> Self {
         Self { pool: Pool::new(path, timeout), remembered: RefCell::new(HashMap::new()) }
     }
 

@@ -61,11 +61,12 @@ fn daemon(name: &str, what: &str, constant: String) -> String {
     let why = value(&constant, "why").trim_matches('"').to_string();
     let network = value(&constant, "network").replace("Network::", "").to_lowercase();
     let rights = if why.is_empty() { rights.to_string() } else { format!("{rights}: {why}") };
-    let (peers, files) = (list(&constant, "peers"), list(&constant, "files").replace("Access::", ""));
+    let siblings = list(&constant, "siblings").replace("Sibling::", "").to_lowercase();
+    let files = list(&constant, "files").replace("Access::", "");
     let outside = list(&constant, "outside").replace("Outside::", "");
     let porter = if outside.is_empty() { String::new() } else { format!("by its porter: {outside}") };
     let opens: Vec<String> = [files, porter].into_iter().filter(|text| !text.is_empty()).collect();
-    format!("| {name} | {what} | {processes} | {rights} | {peers} | {} | {network} |\n", opens.join("; "))
+    format!("| {name} | {what} | {processes} | {rights} | {siblings} | {} | {network} |\n", opens.join("; "))
 }
 
 /// The value of a field, up to the comma that ends it.
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_service_constant_becomes_a_row() {
-        let source = "//! x - does a thing\npub static SERVICE: Service = Service {\n    name: \"x\",\n    skeleton: Skeleton::Sessions,\n    privilege: Privilege::MailOwner,\n    why: \"a, b\",\n    peers: &[\"cleanup\", \"rewrite\"],\n    files: &[Access::Queue(\"incoming\")],\n    outside: &[Outside::UserDatabase],\n    network: Network::None,\n};\n";
+        let source = "//! x - does a thing\npub static SERVICE: Service = Service {\n    name: \"x\",\n    skeleton: Skeleton::Sessions,\n    privilege: Privilege::MailOwner,\n    why: \"a, b\",\n    siblings: &[Sibling::Cleanup, Sibling::Rewrite],\n    files: &[Access::Queue(\"incoming\")],\n    outside: &[Outside::UserDatabase],\n    network: Network::None,\n};\n";
         let row = daemon("x", &purpose(source), service(source).expect("constant"));
         assert_eq!(
             row,

@@ -10,6 +10,7 @@ mod layers;
 mod names;
 mod pages;
 mod shape;
+mod siblings;
 mod source;
 mod waiting;
 
@@ -31,6 +32,7 @@ pub fn run() -> Outcome {
     let daemons = waiting::daemons(&sources);
     for source in &sources {
         waiting::check(source, &daemons, &mut complaints);
+        siblings::check(source, &daemons, &mut complaints);
         bounds::check(source, &mut complaints);
         shape::check(source, &mut complaints);
         names::check(source, &mut complaints);
