@@ -1,5 +1,7 @@
 //! The mail system as process 1: `postfix start-fg` in a process namespace of its own, controlled from beside it.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use scenarios::scenario;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
@@ -54,7 +56,7 @@ impl Drop for Container {
     fn drop(&mut self) {
         // With process 1 ends everything in the container. That it ends with unshare is forgotten when it changes its ids.
         if !self.has_ended() {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.init), nix::sys::signal::Signal::SIGKILL);
+            let _ = kill(Pid::from_raw(self.init), Signal::SIGKILL);
         }
         let _ = self.outer.kill();
         let _ = self.outer.wait();
@@ -118,15 +120,19 @@ fn process_1_reaps_what_others_leave_behind_and_loses_no_worker_over_it() {
         }
         let mail = Setup::new().set("max_use", "1").set("process_session_limit", "1").build();
         let container = Container::start(&mail);
-        let orphans = || states().iter().filter(|it| it.parent == container.init && it.name == "sleep").count();
+        let orphans = || -> Vec<i32> {
+            let left = states().into_iter().filter(|it| it.parent == container.init && it.name == "sleep");
+            left.map(|it| it.pid).collect()
+        };
         for _ in 0..5 {
-            assert_eq!(container.beside(&["sh", "-c", "for i in 1 2 3 4; do sleep 0.$i & done"]), Some(0));
-            assert!(until_true(PATIENCE, || orphans() > 0), "process 1 inherits nothing");
-            // Workers end among them, one a client.
-            for _ in 0..4 {
+            assert_eq!(container.beside(&["sh", "-c", "for i in 1 2 3 4; do sleep 1000 & done"]), Some(0));
+            assert!(until_true(PATIENCE, || orphans().len() == 4), "process 1 inherits nothing");
+            for orphan in orphans() {
+                kill(Pid::from_raw(orphan), Signal::SIGKILL).expect("killed");
+                // Workers end among them, one a client.
                 Client::greet(mail.v4()).expect("connected");
             }
-            assert!(until_true(PATIENCE, || orphans() == 0), "not reaped");
+            assert!(until_true(PATIENCE, || orphans().is_empty()), "not reaped");
         }
         let servers = || states().iter().filter(|it| it.parent == container.init && it.name == "smtpd").count();
         assert!(until_true(PATIENCE, || servers() <= 1), "{} servers are left", servers());
