@@ -42,7 +42,9 @@ pub fn expressions(data: &[u8]) {
     let mut scope = |name: &str| (!name.starts_with('x')).then(|| name.to_owned());
     match expand::expand(&text, &mut scope) {
         Ok(expanded) => {
-            assert!(expanded.as_text().len() <= text.len() + 4 * text.matches("${").count());
+            // domain_to_ascii makes eight bytes of a label of one character and its dot, which are three.
+            let most = if text.contains("domain_to_ascii") { 3 * text.len() } else { text.len() };
+            assert!(expanded.as_text().len() <= most + 4 * text.matches("${").count());
             assert!(!expand::is_literal(&text) || expanded.as_text() == text);
         }
         Err(error) => assert!(!error.to_string().is_empty()),
