@@ -15,15 +15,12 @@ impl Incoming<'_> {
     pub(crate) async fn header_field(&mut self, text: &[u8]) {
         let kind = Field::parse(text).map_or(Kind::Other, |field| field.kind());
         let class = if kind.role() == Role::Mime { Class::MimeHeader } else { Class::Header };
-        let replaced;
-        let text = match self.check(class, text) {
-            Fate::Keep => text,
+        let replacement = match self.check(class, text) {
+            Fate::Keep => None,
             Fate::Drop => return,
-            Fate::Replace(new) => {
-                replaced = new;
-                &replaced[..]
-            }
+            Fate::Replace(new) => Some(new),
         };
+        let text = replacement.as_deref().unwrap_or(text);
         if !self.goes_on() {
             return;
         }
@@ -41,6 +38,8 @@ impl Incoming<'_> {
             Err(Failed) => return,
         };
         match value {
+            // What a check says is written as it says it.
+            None if replacement.is_some() => self.lines(text),
             // Blanks before the colon disappear.
             None => self.lines(&[field.name, b":", field.value].concat()),
             Some(value) => self.lines(&refold(field.name, &value)),

@@ -95,15 +95,17 @@ fn a_temporary_refusal_asks_the_client_again_and_keeps_local_mail() {
 #[test]
 fn a_text_that_is_no_header_does_not_take_the_place_of_one() {
     scenario(|| {
-        let checks =
-            "regexp:{{/^X-One:/ REPLACE no header}, {/^X-Two:/ PREPEND no header: here}, {/^X-Three:/ REPLACE X-3: y}}";
+        let checks = "regexp:{{/^X-One:/ REPLACE no header}, {/^X-Two:/ PREPEND no header: here}, \
+                      {/^X-Three:/ REPLACE X-3: y}, {/^X-Four:/ REPLACE X-4 :z}}";
         let mail = Setup::new().set("header_checks", checks).start();
-        let text = "X-One: 1\nX-Two: 2\nX-Three: 3\nSubject: hello\n\nbody\n";
+        let text = "X-One: 1\nX-Two: 2\nX-Three: 3\nX-Four: 4\nX-Five :5\nSubject: hello\n\nbody\n";
         mail.sendmail(&["-f", "carol@mail.test", "alice@mail.test"], text);
         let message = mail.wait_mail("alice", 1).remove(0);
         let value = |name: &str| message.header(name);
         assert_eq!([value("X-One"), value("X-Two"), value("X-3")].map(Option::unwrap_or_default), ["1", "2", "y"]);
         assert_eq!((message.body(), value("X-Three")), ("body\n", None));
+        // A blank before the colon of a client's header disappears, one that a check wants stays.
+        assert!(message.0.contains("\nX-4 :z\n") && message.0.contains("\nX-Five:5\n"), "{}", message.0);
         mail.wait_log(&[
             "bad REPLACE header text \"no header\" in header_checks map -- need \"headername: headervalue\"",
         ]);
