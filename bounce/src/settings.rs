@@ -23,7 +23,7 @@ pub struct Settings {
     pub lifetime: i64,
     /// notify_classes: who else is told.
     pub notify: NotifyClasses,
-    /// What cleanup does with notifications: bits of [`ipc::cleanup::flags`]. internal_mail_filter_classes
+    /// What cleanup does with notifications. internal_mail_filter_classes
     pub cleanup_flags: Flags,
     /// `double_bounce_sender@myorigin`.
     pub double_bounce_sender: Vec<u8>,

@@ -151,7 +151,6 @@ impl Settings {
     }
 }
 
-/// The queue directory is the working directory of a daemon.
 fn lower(list: Vec<String>) -> Vec<String> {
     list.into_iter().map(|item| item.to_ascii_lowercase()).collect()
 }

@@ -80,30 +80,29 @@ impl Active {
     pub fn request(&self, nexthop: &[u8], recipients: &[Recipient], more_flags: u32) -> Request {
         let international = recipients.iter().any(|recipient| !recipient.address.is_ascii());
         let more_options = if international { SMTPUTF8_RECIPIENT } else { 0 };
-        Request {
-            flags: self.request.flags | more_flags,
-            message: Message {
-                send_options: self.request.message.send_options | more_options,
-                sender: self.sender_for(recipients),
-                ..self.request.message.clone()
-            },
-            nexthop: nexthop.to_vec(),
-            handoff: Timestamp::now(),
-            recipients: recipients.to_vec(),
-            ..(*self.request).clone()
+        let mut request = (*self.request).clone();
+        request.flags |= more_flags;
+        request.message.send_options |= more_options;
+        if let Some(sender) = self.sender_for(recipients) {
+            request.message.sender = sender;
         }
+        request.nexthop = nexthop.to_vec();
+        request.handoff = Timestamp::now();
+        request.recipients = recipients.to_vec();
+        request
     }
 
-    /// The sender that these recipients see: with VERP it names the one recipient.
-    fn sender_for(&self, recipients: &[Recipient]) -> Vec<u8> {
-        match (&self.envelope.verp, recipients) {
-            (Some(delimiters), [recipient]) => {
-                // The list knows the recipient by the name that it sent to.
-                let known = if recipient.original.is_empty() { &recipient.address } else { &recipient.original };
-                verp_sender(delimiters, &self.request.message.sender, known)
-            }
-            _ => self.request.message.sender.clone(),
-        }
+    /// A probe finds out where its recipients go, and delivers nothing.
+    pub fn is_probe(&self) -> bool {
+        flags::is_probe(self.request.flags)
+    }
+
+    /// The sender that these recipients see, if it is another than that of the message: with VERP it names the one recipient.
+    fn sender_for(&self, recipients: &[Recipient]) -> Option<Vec<u8>> {
+        let (Some(delimiters), [recipient]) = (&self.envelope.verp, recipients) else { return None };
+        // The list knows the recipient by the name that it sent to.
+        let known = if recipient.original.is_empty() { &recipient.address } else { &recipient.original };
+        Some(verp_sender(delimiters, &self.request.message.sender, known))
     }
 
     /// The open file; opened and locked again when it was closed to save descriptors.

@@ -9,7 +9,6 @@ use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ipc::bounce::{Log, Request};
-use ipc::delivery::flags;
 use queue::{QueueId, QueueName};
 
 use crate::active::Active;
@@ -200,12 +199,5 @@ impl Qmgr {
     /// The message has no place in the active queue any more.
     fn leave(&self, id: &QueueId) {
         self.state.borrow_mut().taken.remove(id);
-    }
-}
-
-impl Active {
-    /// Whether it is a verification probe.
-    pub fn is_probe(&self) -> bool {
-        flags::is_probe(self.request(b"", &[], 0).flags)
     }
 }

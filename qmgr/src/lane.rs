@@ -113,7 +113,7 @@ impl Qmgr {
             // The other waiting connection has failed as well, and was noticed first.
             Err(_) if self.state.borrow().lanes[number].transport.is_dead() => {}
             Err(error) => {
-                logging::warning!("connect to transport private/{name}: {}", error.to_string());
+                logging::warning!("connect to transport private/{name}: {error}");
                 self.kill(number, Status::new(4, 3, 0), "mail transport unavailable");
             }
         }

@@ -45,7 +45,7 @@ pub struct Smtpd {
     pub postmaster: Postmaster,
     /// What main.cf asks for and this server does not have.
     pub missing: Rc<Missing>,
-    /// Bits of [`ipc::cleanup::flags`]. receive_override_options
+    /// What cleanup does with the messages. receive_override_options
     pub cleanup_flags: Flags,
     /// content_filter; empty for none.
     pub content_filter: Vec<u8>,

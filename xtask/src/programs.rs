@@ -48,7 +48,7 @@ pub fn reachable(folder: &Path, copies: &Path) -> Outcome<PathBuf> {
 
 /// Whether the characters of a path mean nothing else in main.cf, master.cf and command lines.
 pub fn is_plain(path: &Path) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.+".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte);
     path.as_os_str().as_encoded_bytes().iter().all(|byte| plain(*byte))
 }
 

@@ -58,7 +58,8 @@ impl Config {
         Config::parse(&content, directory, overrides)
     }
 
-    /// The directory of main.cf when nobody names one: that of the environment, or [`DEFAULT_DIRECTORY`](crate::DEFAULT_DIRECTORY).
+    /// The directory of main.cf when nobody names one: that of the environment, or
+    /// [`DEFAULT_DIRECTORY`](crate::DEFAULT_DIRECTORY).
     pub fn default_directory() -> PathBuf {
         Config::directory_of_environment().unwrap_or_else(|| PathBuf::from(crate::DEFAULT_DIRECTORY))
     }

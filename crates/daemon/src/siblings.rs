@@ -5,7 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use config::{Config, Param, param};
+use config::{Config, param};
 
 use crate::service::Service;
 use crate::start::StartError;
@@ -32,18 +32,18 @@ pub enum Sibling {
 }
 
 impl Sibling {
-    /// Where its socket is, and which parameter has its name.
-    fn place(self) -> (&'static str, Result<Param<String>, &'static str>) {
-        match self {
-            Sibling::Cleanup => ("public", Ok(param::CLEANUP_SERVICE_NAME)),
-            Sibling::Rewrite => ("private", Ok(param::REWRITE_SERVICE_NAME)),
-            Sibling::Qmgr => ("public", Ok(param::QUEUE_SERVICE_NAME)),
-            Sibling::Bounce => ("private", Ok(param::BOUNCE_SERVICE_NAME)),
-            Sibling::Defer => ("private", Ok(param::DEFER_SERVICE_NAME)),
-            Sibling::Trace => ("private", Ok(param::TRACE_SERVICE_NAME)),
-            Sibling::Anvil => ("private", Err("anvil")),
-            Sibling::Transports => ("private", Err("")),
-        }
+    fn socket(self, config: &Config) -> Result<PathBuf, StartError> {
+        let (folder, name) = match self {
+            Sibling::Cleanup => ("public", config.get(param::CLEANUP_SERVICE_NAME)?),
+            Sibling::Rewrite => ("private", config.get(param::REWRITE_SERVICE_NAME)?),
+            Sibling::Qmgr => ("public", config.get(param::QUEUE_SERVICE_NAME)?),
+            Sibling::Bounce => ("private", config.get(param::BOUNCE_SERVICE_NAME)?),
+            Sibling::Defer => ("private", config.get(param::DEFER_SERVICE_NAME)?),
+            Sibling::Trace => ("private", config.get(param::TRACE_SERVICE_NAME)?),
+            Sibling::Anvil => ("private", "anvil".to_owned()),
+            Sibling::Transports => return Err(StartError::new("a transport is found by its name")),
+        };
+        Ok([folder, &name].iter().collect())
     }
 }
 
@@ -51,17 +51,13 @@ impl Service {
     /// The socket of a sibling.
     ///
     /// # Errors
-    /// The daemon's constant does not list it, or the parameter with its name has no value.
+    /// The daemon's constant does not list it, the parameter with its name has no value, or it is found by
+    /// [`transport`](Self::transport).
     pub fn socket(&self, sibling: Sibling, config: &Config) -> Result<PathBuf, StartError> {
         if !self.siblings.contains(&sibling) {
             return Err(StartError::new(format!("{} has no business with {sibling:?}", self.name)));
         }
-        let (folder, name) = sibling.place();
-        let name = match name {
-            Ok(parameter) => config.get(parameter)?,
-            Err(fixed) => fixed.to_owned(),
-        };
-        Ok([folder, &name].iter().collect())
+        sibling.socket(config)
     }
 
     /// The socket of a transport's delivery agents.

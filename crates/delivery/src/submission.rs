@@ -27,7 +27,7 @@ pub struct Envelope<'a> {
     pub attributes: &'a [(&'a str, &'a [u8])],
     /// The client asked for SMTPUTF8.
     pub smtputf8: bool,
-    /// What else cleanup shall do: bits of [`ipc::cleanup::flags`].
+    /// What else cleanup shall do.
     pub flags: Flags,
 }
 
