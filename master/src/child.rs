@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use wire::status::{MAIN_CF, MAIN_CF_REFUSED, Report, SESSION_LIMIT, descriptors};
+use wire::status::{LAST, MAIN_CF, MAIN_CF_REFUSED, Report, SESSION_LIMIT, descriptors};
 
 use crate::accepted::Accepted;
 use crate::service::{Service, Worker};
@@ -53,6 +53,9 @@ impl Nursery {
         let mut environment = self.environment.clone();
         environment.push(("GENERATION".into(), format!("{:o}", self.generation).into()));
         environment.push((SESSION_LIMIT.into(), service.share.sessions.to_string().into()));
+        if service.is_put_away() {
+            environment.push((LAST.into(), "yes".into()));
+        }
         if let Some(file) = &accepted.file {
             map.push((next, file.as_fd()));
             environment.push((MAIN_CF.into(), next.to_string().into()));

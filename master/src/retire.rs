@@ -3,13 +3,13 @@
 //! What has a new owner gets no further client: new ones come to the socket that serves its address now. It stays open for
 //! the time that a handshake takes. Then a last worker, with the old settings, serves those who wait in its queue, if there
 //! are any, and it is closed. An address that is served no longer is closed at once, after those who wait in its queue.
+//! Where the service is one process, which has been told to serve them, it is closed when nobody waits or that one has ended.
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use wire::status::Order;
 
 use crate::accepted::Accepted;
 use crate::listener::{Listener, Place};
@@ -43,18 +43,24 @@ impl Supervisor {
             service.listeners.drain(..).partition(|listener| is_covered(&listener.place, places));
         service.listeners = now;
         self.serve_last(id);
-        if let Some(service) = self.services.get_mut(&id).filter(|_| !later.is_empty()) {
-            if let Err(error) = later.iter().map(drop_new_handshakes).fold(Ok(()), Result::and) {
-                let (name, error) = (&service.entry.name, net::reason(&error));
-                logging::warning!(
-                    "service {name}: a client may be lost that connects while an old socket is closed: \
-                     no filter for it: {error}"
-                );
-            }
-            service.listeners = later;
-            self.timers.after(HANDSHAKE, Event::Close(id));
+        if !later.is_empty() {
+            self.close_later(id, later);
         }
         self.forget_if_gone(id);
+    }
+
+    /// Leaves these sockets open for those who have begun to connect, and for nobody else.
+    fn close_later(&mut self, id: ServiceId, listeners: Vec<Listener>) {
+        let Some(service) = self.services.get_mut(&id) else { return };
+        if let Err(error) = listeners.iter().map(drop_new_handshakes).fold(Ok(()), Result::and) {
+            let (name, error) = (&service.entry.name, net::reason(&error));
+            logging::repeated!(
+                "service {name}: a client may be lost that connects while an old socket is closed: \
+                 no filter for it: {error}"
+            );
+        }
+        service.listeners.extend(listeners);
+        self.timers.after(HANDSHAKE, Event::Close(id));
     }
 
     /// Closes the sockets of a service that was put away; those who wait in their queues are served.
@@ -64,15 +70,20 @@ impl Supervisor {
     }
 
     fn serve_last(&mut self, id: ServiceId) {
-        let Some(service) = self.services.get(&id) else { return };
-        // A service that is one process is never two.
-        let may_start = service.entry.max_proc != Some(1) || service.workers.is_empty();
-        if may_start && service.listeners.iter().any(has_client) {
-            self.start_worker(id);
-            self.order_to_end(id, Order::Empty);
+        let Some(service) = self.services.get_mut(&id) else { return };
+        let listeners = std::mem::take(&mut service.listeners);
+        if !listeners.iter().any(has_client) {
+            return;
         }
-        if let Some(service) = self.services.get_mut(&id) {
-            service.listeners.clear();
+        // One that is one process is never two.
+        let may_start = service.entry.max_proc != Some(1) || service.workers.is_empty();
+        service.listeners = listeners;
+        let has_started = may_start && self.start_worker(id);
+        self.drain(id);
+        let Some(service) = self.services.get_mut(&id) else { return };
+        let listeners = std::mem::take(&mut service.listeners);
+        if !has_started {
+            self.close_later(id, listeners);
         }
     }
 
@@ -117,6 +128,9 @@ fn has_client(listener: &Listener) -> bool {
 /// EPERM: on newer kernels (6.18 is one) a filter of a TCP socket takes CAP_NET_ADMIN.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn drop_new_handshakes(listener: &Listener) -> std::io::Result<()> {
+    if matches!(listener.place, Place::Path(_)) {
+        return Ok(());
+    }
     use socket2::{SockFilter, SockRef};
     // Load the flags of the TCP header; with SYN among them: nothing of the packet, else all of it.
     const LOAD_BYTE: u16 = 0x30;

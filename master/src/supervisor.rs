@@ -252,9 +252,9 @@ impl Supervisor {
         self.watch(id);
     }
 
-    /// Starts one more worker of a service.
-    pub(crate) fn start_worker(&mut self, id: ServiceId) {
-        let Some(service) = self.services.get_mut(&id) else { return };
+    /// Starts one more worker of a service; false when that failed, of which the log tells.
+    pub(crate) fn start_worker(&mut self, id: ServiceId) -> bool {
+        let Some(service) = self.services.get_mut(&id) else { return false };
         let accepted = service.accepted.as_ref().unwrap_or(&self.accepted);
         match self.nursery.start(service, accepted) {
             Ok(worker) => {
@@ -265,11 +265,13 @@ impl Supervisor {
                     self.register(channel, Source::Worker(id, pid));
                 }
                 self.wake_after_first_use(id);
+                true
             }
             Err(error) => {
                 let path = program(&self.nursery.programs, &service.entry.command);
                 logging::warning!("master_spawn: exec {}: {}", path.display(), net::reason(&error));
                 self.throttle(id, self.throttle_time());
+                false
             }
         }
     }

@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
 
 /// How long nobody is let in after the system had no room for one more: until then, or until a session ends.
-const REST: Duration = Duration::from_secs(1);
+pub(crate) const REST: Duration = Duration::from_secs(1);
 
 /// The listening sockets.
 pub(crate) struct Door {
@@ -25,7 +25,9 @@ pub(crate) struct Door {
 pub(crate) enum Taken {
     /// A connection.
     Client(OwnedFd),
-    /// Nobody waited after all, or the one who did is gone.
+    /// The one who waited first is gone; another may wait.
+    Gone,
+    /// Nobody waits.
     Nobody,
     /// The system has no room for one more; the door is closed for a while.
     NoRoom,
@@ -72,7 +74,7 @@ impl Door {
         match attempt(listener, sys::descriptor::accept) {
             None => Taken::Nobody,
             Some(Ok(accepted)) => Taken::Client(accepted),
-            Some(Err(error)) if concerns_one_client(&error) => Taken::Nobody,
+            Some(Err(error)) if concerns_one_client(&error) => Taken::Gone,
             Some(Err(error)) => {
                 logging::repeated!("accept connection: {}", text::system_error(&error));
                 self.closed.set(Some(Instant::now() + REST));

@@ -15,7 +15,7 @@ use wire::trigger;
 use crate::Worker;
 use crate::clients::{Client, Peer, Stream};
 use crate::context::Context;
-use crate::door::{Door, Taken, attempt, register};
+use crate::door::{Door, REST, Taken, attempt, register};
 use crate::porter::Porter;
 use crate::service::{Service, Skeleton};
 use crate::ward::Ward;
@@ -128,13 +128,13 @@ impl<W: Worker> House<W> {
 
     /// Serves those who are there, and lets nobody else in.
     async fn close(self) {
-        let listeners = self.door.listeners();
-        match self.transport {
-            // What was sent before the end is still to be read.
-            Transport::Datagram => listeners.iter().for_each(|listener| self.read_datagrams(listener)),
-            // session_limit is for times when others can take the rest.
-            _ if self.context.is_to_empty() => listeners.iter().for_each(|listener| while self.take(listener) {}),
-            _ => {}
+        for listener in self.door.listeners() {
+            match self.transport {
+                // What was sent before the end is still to be read.
+                Transport::Datagram => self.read_datagrams(listener),
+                Transport::Inet | Transport::Unix if self.context.is_to_empty() => self.empty(listener).await,
+                Transport::Inet | Transport::Unix => {}
+            }
         }
         // A socket that master closes is closed when nobody has it any more, however long the present clients stay.
         drop(self.door);
@@ -144,23 +144,36 @@ impl<W: Worker> House<W> {
         self.worker.finish();
     }
 
-    /// Takes what waits first; true when a connection was taken, and another may wait.
-    fn take(&self, listener: &AsyncFd<OwnedFd>) -> bool {
-        match self.transport {
-            Transport::Datagram => {
-                self.read_datagrams(listener);
-                return false;
+    /// Takes all who wait at a socket that is to be closed: session_limit is for times when others can take the rest.
+    async fn empty(&self, listener: &AsyncFd<OwnedFd>) {
+        loop {
+            match self.door.take(listener) {
+                Taken::Client(accepted) => self.admit(accepted),
+                Taken::Gone => {}
+                Taken::Nobody => return,
+                // Who waits goes on waiting until a session makes room.
+                Taken::NoRoom if self.ward.active.get() > 0 => self.ward.changed.notified().await,
+                Taken::NoRoom => tokio::time::sleep(REST).await,
             }
-            Transport::Inet | Transport::Unix => {}
         }
-        let Taken::Client(accepted) = self.door.take(listener) else { return false };
+    }
+
+    /// Takes what waits first.
+    fn take(&self, listener: &AsyncFd<OwnedFd>) {
+        if self.transport == Transport::Datagram {
+            self.read_datagrams(listener);
+        } else if let Taken::Client(accepted) = self.door.take(listener) {
+            self.admit(accepted);
+        }
+    }
+
+    fn admit(&self, accepted: OwnedFd) {
         match identify(accepted, self.transport, &self.context) {
             Ok(client) => self.begin(client),
             // A client that is gone before it is looked at is no client.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
             Err(error) => logging::repeated!("client: {}", text::system_error(&error)),
         }
-        true
     }
 
     fn begin(&self, client: Client) {

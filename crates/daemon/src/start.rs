@@ -15,7 +15,7 @@ use config::{Accounts, Config, Terminal, param, settled};
 use nix::errno::Errno;
 use sys::identity::{Identity, become_for_good, is_root};
 use sys::process::Ignored;
-use wire::status::{MAIN_CF, MAIN_CF_REFUSED, SESSION_LIMIT, clients_for, descriptors};
+use wire::status::{LAST, MAIN_CF, MAIN_CF_REFUSED, SESSION_LIMIT, clients_for, descriptors};
 
 use crate::Worker;
 use crate::context::{Context, Flow, Tables};
@@ -126,6 +126,9 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     if service.skeleton == Skeleton::Sessions {
         // More clients wait outside: master tells of it.
         context.session_limit = context.session_limit.min(clients_for(descriptors));
+    }
+    if std::env::var_os(LAST).is_some() {
+        context.empty();
     }
     let context = Rc::new(context);
     let limits = Limits { max_use: limits.max_use.saturating_mul(context.session_limit as u64), ..limits };

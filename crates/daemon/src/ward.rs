@@ -33,7 +33,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.ward.active.set(self.ward.active.get() - 1);
         self.ward.served.set(self.ward.served.get() + 1);
-        self.ward.tell(&self.context);
+        self.ward.tell(self.context.session_limit);
         self.ward.changed.notify_one();
     }
 }
@@ -58,22 +58,23 @@ impl Ward {
     /// One client more.
     pub(crate) fn begin(self: &Rc<Self>, context: &Rc<Context>) -> Session {
         self.active.set(self.active.get() + 1);
-        self.tell(context);
+        self.tell(context.session_limit);
         Session { ward: Rc::clone(self), context: Rc::clone(context) }
     }
 
     /// Reports a change of state to master.
-    fn tell(&self, context: &Context) {
+    fn tell(&self, session_limit: usize) {
         let report = match self.active.get() {
             0 => Report::Idle,
-            active if active >= context.session_limit => Report::Full,
+            active if active >= session_limit => Report::Full,
             _ => Report::Busy,
         };
         let Some(status) = &self.status else { return };
-        if self.told.replace(report) != report {
-            match nix::unistd::write(status.get_ref(), &[report.byte()]) {
-                Ok(_) | Err(nix::errno::Errno::EAGAIN) => {}
-                Err(_) => context.drain(),
+        let before = self.told.replace(report);
+        if before != report {
+            // When master has closed its end, the order that it has left there says how to end, and `order` reads it.
+            if nix::unistd::write(status.get_ref(), &[report.byte()]).is_err() {
+                self.told.set(before);
             }
         }
     }
@@ -99,5 +100,38 @@ impl Ward {
                 Err(_) => return None,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_order_that_master_leaves_behind_is_read_before_the_end_of_the_channel() {
+        let (master, worker) = sys::descriptor::packet_pair().unwrap();
+        let ward = Ward::new(Some(crate::door::register(worker).unwrap()));
+        nix::unistd::write(&master, &[Order::Empty.byte()]).unwrap();
+        drop(master);
+        ward.active.set(1);
+        ward.tell(1);
+        assert_eq!(ward.order().await, Some(Order::Empty));
+        assert_eq!(ward.order().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_report_for_which_there_is_no_room_is_not_taken_for_told() {
+        let (master, worker) = sys::descriptor::packet_pair().unwrap();
+        let ward = Ward::new(Some(crate::door::register(worker).unwrap()));
+        let mut told = 0;
+        while ward.told.get() == if told % 2 == 0 { Report::Idle } else { Report::Full } {
+            ward.active.set(1 - told % 2);
+            ward.tell(1);
+            told += 1;
+        }
+        let mut byte = [0];
+        nix::unistd::read(&master, &mut byte).unwrap();
+        ward.tell(1);
+        assert_eq!(ward.told.get(), if ward.active.get() == 0 { Report::Idle } else { Report::Full });
     }
 }

@@ -36,7 +36,8 @@ impl Report {
 pub enum Order {
     /// Take no new clients; end when the present ones are served. Same as the end of the channel.
     Drain,
-    /// Take every client that waits at this moment, however many, and then as `Drain`: the sockets are to be closed.
+    /// Take every client that waits at this moment, however many, and then as `Drain`: the sockets are to be closed. A
+    /// worker that is started for this alone is told by [`LAST`], before it could see the sockets.
     Empty,
     /// All workers of the service are full: use the settings for stress.
     Stress,
@@ -102,6 +103,9 @@ pub const MAIN_CF_REFUSED: &str = "MAIL_MAIN_CF_REFUSED";
 
 /// Environment variable with the number of clients that this worker may serve at the same time.
 pub const SESSION_LIMIT: &str = "MAIL_SESSION_LIMIT";
+
+/// Environment variable that is there for the last worker of a service: as if [`Order::Empty`] had come before anything else.
+pub const LAST: &str = "MAIL_LAST";
 
 #[cfg(test)]
 mod tests {

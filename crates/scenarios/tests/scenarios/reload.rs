@@ -29,14 +29,17 @@ impl Hammer {
     /// Until it is told to stop, or a session goes wrong.
     fn strike(&self, stop: &AtomicBool) {
         while !stop.load(Ordering::Acquire) {
+            let mut step = "greeting";
             let session = Client::connect(self.address).and_then(|mut client| {
+                step = "EHLO";
                 client.command("EHLO hammer.test")?;
+                step = "QUIT";
                 client.command("QUIT")
             });
             match session {
                 Ok(reply) if reply.code == 221 => self.sessions.fetch_add(1, Ordering::AcqRel),
                 other => {
-                    *self.failure.lock().expect("lock") = Some(format!("{}: {other:?}", self.address));
+                    *self.failure.lock().expect("lock") = Some(format!("{}, {step}: {other:?}", self.address));
                     return;
                 }
             };
@@ -116,6 +119,17 @@ fn a_session_goes_on_when_its_address_is_taken_away() {
     });
 }
 
+/// Everybody who waits is greeted.
+fn are_served(waiting: Vec<TcpStream>, mail: &Instance) {
+    for mut stream in waiting {
+        let address = stream.peer_addr().expect("address");
+        stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        let mut greeting = [0; 4];
+        stream.read_exact(&mut greeting).unwrap_or_else(|e| panic!("{address}: {e}\n{}", mail.log()));
+        assert_eq!(&greeting, b"220 ");
+    }
+}
+
 #[test]
 fn who_waits_in_the_queue_of_a_socket_that_is_taken_away_is_served() {
     scenario(|| {
@@ -126,16 +140,49 @@ fn who_waits_in_the_queue_of_a_socket_that_is_taken_away_is_served() {
         let mut mail = Setup::new().service(&service).set("inet_interfaces", "loopback-only").start();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 25));
         let _first = Client::greet(address).expect("connected");
-        let mut waiting: Vec<_> = (0..5).map(|_| TcpStream::connect(address).expect("connected")).collect();
+        let waiting = (0..5).map(|_| TcpStream::connect(address).expect("connected")).collect();
         mail.remove_service(name);
         mail.reload();
         assert!(until_true(PATIENCE, || TcpStream::connect(address).is_err()), "still open\n{}", mail.log());
-        for stream in &mut waiting {
-            stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
-            let mut greeting = [0; 4];
-            stream.read_exact(&mut greeting).unwrap_or_else(|e| panic!("{e}\n{}", mail.log()));
-            assert_eq!(&greeting, b"220 ");
-        }
+        are_served(waiting, &mail);
+    });
+}
+
+#[test]
+fn who_waits_for_the_only_process_is_served_after_its_end() {
+    scenario(|| {
+        let name = "127.0.0.1:smtp";
+        let service = format!("{name} inet n - n - 1 smtpd");
+        let Some(_world) = World::enter() else { return };
+        let mut mail = Setup::new().service(&service).set("inet_interfaces", "loopback-only").start();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 25));
+        let _first = Client::greet(address).expect("connected");
+        let only = mail.processes_of("smtpd");
+        only.iter().for_each(|process| process.signal(Signal::SIGSTOP));
+        let waiting = (0..3).map(|_| TcpStream::connect(address).expect("connected")).collect();
+        mail.remove_service(name);
+        mail.reload();
+        only.iter().for_each(|process| process.signal(Signal::SIGKILL));
+        are_served(waiting, &mail);
+    });
+}
+
+#[test]
+fn who_waits_in_the_queue_of_a_socket_that_has_a_successor_is_served() {
+    scenario(|| {
+        let Some(_world) = World::enter() else { return };
+        let mut mail = Setup::new().port_alone().set("inet_interfaces", "loopback-only").start();
+        let addresses = [mail.v4(), mail.v6()];
+        let _there = addresses.map(|address| Client::greet(address).expect("connected"));
+        // Those who would serve do nothing until their sockets are put away.
+        let stopped = mail.processes_of("smtpd");
+        stopped.iter().for_each(|process| process.signal(Signal::SIGSTOP));
+        let addresses = [addresses, addresses].concat();
+        let waiting = addresses.iter().map(|it| TcpStream::connect(it).expect("connected")).collect();
+        mail.set("inet_interfaces", "all");
+        mail.reload();
+        are_served(waiting, &mail);
+        stopped.iter().for_each(|process| process.signal(Signal::SIGCONT));
     });
 }
 
