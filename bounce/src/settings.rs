@@ -1,34 +1,34 @@
 //! What main.cf says to this daemon.
 
 use std::path::Path;
+use std::time::Duration;
 
-use config::{Config, ValueError, param};
+use config::{Config, Param, Reader, ValueError, param};
 use dsn::template::Templates;
 use ipc::cleanup::Flags;
 use queue::Spool;
 
-/// Settings, read once.
-pub struct Settings {
-    /// myhostname.
-    pub hostname: String,
-    /// myorigin.
-    pub origin: String,
-    /// bounce_template_file, variables still in it.
-    pub templates: Templates,
-    /// bounce_size_limit: larger messages are returned as their header.
-    pub size_limit: u64,
-    /// backwards_bounce_logfile_compatibility.
-    pub compatible_logs: bool,
-    /// maximal_queue_lifetime in seconds: until when a delayed message is tried.
-    pub lifetime: i64,
-    /// notify_classes: who else is told.
-    pub notify: NotifyClasses,
-    /// What cleanup does with notifications. internal_mail_filter_classes
-    pub cleanup_flags: Flags,
-    /// `double_bounce_sender@myorigin`.
-    pub double_bounce_sender: Vec<u8>,
-    /// The queue directory.
-    pub spool: Spool,
+config::settings! {
+    /// Settings, read once.
+    pub struct Settings {
+        hostname: String = param::MYHOSTNAME,
+        origin: String = param::MYORIGIN,
+        /// bounce_template_file, variables still in it.
+        templates: Templates => templates,
+        /// Larger messages are returned as their header.
+        size_limit: u64 = param::BOUNCE_SIZE_LIMIT,
+        compatible_logs: bool = param::BACKWARDS_BOUNCE_LOGFILE_COMPATIBILITY,
+        /// In seconds: until when a delayed message is tried.
+        lifetime: i64 = param::MAXIMAL_QUEUE_LIFETIME => |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        /// Who else is told.
+        notify: NotifyClasses => NotifyClasses::read,
+        /// What cleanup does with notifications. internal_mail_filter_classes
+        cleanup_flags: Flags => cleanup_flags,
+        /// `double_bounce_sender@myorigin`.
+        double_bounce_sender: Vec<u8> => double_bounce_sender,
+        /// The queue directory.
+        spool: Spool => |from: &Reader<'_>| from.config.spool(),
+    }
 }
 
 /// What postmaster hears of, and which postmaster.
@@ -41,40 +41,31 @@ pub struct NotifyClasses {
     pub delay: Option<String>,
 }
 
-impl Settings {
-    /// Reads the settings; an unreadable template file is a warning, and the built-in texts serve.
-    pub fn read(config: &Config) -> Result<Self, ValueError> {
-        let origin = config.get(param::MYORIGIN)?;
-        let classes = config.get(param::NOTIFY_CLASSES)?;
-        let if_notified = |class: &str, recipient: config::Param<String>| -> Result<Option<String>, ValueError> {
+impl NotifyClasses {
+    fn read(from: &Reader<'_>) -> Result<Self, ValueError> {
+        let classes = from.get(param::NOTIFY_CLASSES)?;
+        let if_notified = |class: &str, recipient: Param<String>| -> Result<Option<String>, ValueError> {
             // `bounce` has `2bounce` in it.
             let has = |class: &str| classes.iter().any(|name| name == class);
             let wanted = has(class) || class == "2bounce" && has("bounce");
-            if wanted { config.get(recipient).map(Some) } else { Ok(None) }
+            if wanted { from.get(recipient).map(Some) } else { Ok(None) }
         };
-        Ok(Settings {
-            hostname: config.get(param::MYHOSTNAME)?,
-            templates: templates(config, &config.get(param::BOUNCE_TEMPLATE_FILE)?),
-            size_limit: u64::try_from(config.get(param::BOUNCE_SIZE_LIMIT)?).unwrap_or(0),
-            compatible_logs: config.get(param::BACKWARDS_BOUNCE_LOGFILE_COMPATIBILITY)?,
-            lifetime: i64::try_from(config.get(param::MAXIMAL_QUEUE_LIFETIME)?.as_secs()).unwrap_or(i64::MAX),
-            notify: NotifyClasses {
-                bounce: if_notified("bounce", param::BOUNCE_NOTICE_RECIPIENT)?,
-                double_bounce: if_notified("2bounce", param::DOUBLE_BOUNCE_NOTICE_RECIPIENT)?,
-                delay: if_notified("delay", param::DELAY_NOTICE_RECIPIENT)?,
-            },
-            cleanup_flags: cleanup_flags(config)?,
-            double_bounce_sender: qualified(&config.get(param::DOUBLE_BOUNCE_SENDER)?, &origin).into_bytes(),
-            spool: config.spool()?,
-            origin,
+        Ok(NotifyClasses {
+            bounce: if_notified("bounce", param::BOUNCE_NOTICE_RECIPIENT)?,
+            double_bounce: if_notified("2bounce", param::DOUBLE_BOUNCE_NOTICE_RECIPIENT)?,
+            delay: if_notified("delay", param::DELAY_NOTICE_RECIPIENT)?,
         })
     }
 }
 
+fn double_bounce_sender(from: &Reader<'_>) -> Result<Vec<u8>, ValueError> {
+    Ok(qualified(&from.get(param::DOUBLE_BOUNCE_SENDER)?, &from.get(param::MYORIGIN)?).into_bytes())
+}
+
 /// internal_mail_filter_classes: `bounce` has notifications pass through header_checks and body_checks; `notify` is about
 /// reports of other programs.
-fn cleanup_flags(config: &Config) -> Result<Flags, ValueError> {
-    let classes = config.get(param::INTERNAL_MAIL_FILTER_CLASSES)?;
+fn cleanup_flags(from: &Reader<'_>) -> Result<Flags, ValueError> {
+    let classes = from.get(param::INTERNAL_MAIL_FILTER_CLASSES)?;
     let mut wanted = Flags::NOTICE;
     for class in &classes {
         match class.as_str() {
@@ -96,11 +87,12 @@ fn qualified(address: &str, origin: &str) -> String {
 }
 
 /// The templates in force. What is wrong with the file is said; a report goes out all the same.
-fn templates(config: &Config, path: &str) -> Templates {
-    // bounce_template_file
-    if path.is_empty() {
-        return Templates::default();
-    }
+fn templates(from: &Reader<'_>) -> Result<Templates, ValueError> {
+    let path = from.get(param::BOUNCE_TEMPLATE_FILE)?;
+    Ok(if path.is_empty() { Templates::default() } else { templates_of(from.config, &path) })
+}
+
+fn templates_of(config: &Config, path: &str) -> Templates {
     let read = std::fs::read_to_string(Path::new(path))
         .map_err(|error| format!("open {path}: {error}", error = text::system_error(&error)));
     match read.and_then(|text| Templates::from_file(&text).map_err(|error| error.of(path))) {

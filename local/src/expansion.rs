@@ -220,7 +220,8 @@ impl<'a> Expansion<'a> {
     /// Whether this has not been served yet; when too much is remembered, things may be served twice.
     pub(crate) fn is_new(&mut self, kind: &[u8], what: &[u8]) -> bool {
         let key = [kind, what].concat();
-        if self.seen.len() >= self.agent.settings.duplicate_limit.max(1) {
+        let limit = self.agent.settings.duplicate_limit;
+        if limit > 0 && self.seen.len() >= limit {
             return !self.seen.contains(&key);
         }
         self.seen.insert(key)

@@ -3,17 +3,21 @@
 
 use std::time::Duration;
 
-/// How long messages are kept and how often they are tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RetrySettings {
-    /// `minimal_backoff_time`: the shortest wait, also of a dead destination.
-    pub minimum: Duration,
-    /// `maximal_backoff_time`: the longest wait.
-    pub maximum: Duration,
-    /// `maximal_queue_lifetime`: after this, mail goes back to its sender.
-    pub lifetime: Duration,
-    /// `bounce_queue_lifetime`: the same for mail without a sender.
-    pub bounce_lifetime: Duration,
+use config::param;
+
+config::settings! {
+    /// How long messages are kept and how often they are tried.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct RetrySettings {
+        /// The shortest wait, also of a dead destination.
+        minimum: Duration = param::MINIMAL_BACKOFF_TIME,
+        /// The longest wait.
+        maximum: Duration = param::MAXIMAL_BACKOFF_TIME,
+        /// After this, mail goes back to its sender.
+        lifetime: Duration = param::MAXIMAL_QUEUE_LIFETIME,
+        /// The same for mail without a sender.
+        bounce_lifetime: Duration = param::BOUNCE_QUEUE_LIFETIME,
+    }
 }
 
 impl RetrySettings {

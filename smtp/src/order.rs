@@ -5,6 +5,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use config::param::twin;
 use net::Family;
 
 use crate::server::{Endpoint, Server};
@@ -18,17 +19,26 @@ pub enum Preference {
     First(Family),
 }
 
-/// The rules of one agent.
-#[derive(Clone, Copy, Debug)]
-pub struct Order {
-    /// smtp_address_preference.
-    pub preference: Preference,
-    /// smtp_randomize_addresses.
-    pub randomize: bool,
-    /// smtp_mx_address_limit; 0 is no limit.
-    pub limit: usize,
-    /// smtp_balance_inet_protocols.
-    pub balance: bool,
+impl Preference {
+    fn named(name: String) -> Preference {
+        match name.as_str() {
+            "ipv4" => Preference::First(Family::V4),
+            "ipv6" => Preference::First(Family::V6),
+            _ => Preference::Any,
+        }
+    }
+}
+
+config::settings! {
+    /// The rules of one agent.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Order {
+        preference: Preference = twin::ADDRESS_PREFERENCE => Preference::named,
+        randomize: bool = twin::RANDOMIZE_ADDRESSES,
+        /// 0 is no limit.
+        limit: usize = twin::MX_ADDRESS_LIMIT,
+        balance: bool = twin::BALANCE_INET_PROTOCOLS,
+    }
 }
 
 impl Order {

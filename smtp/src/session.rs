@@ -113,7 +113,7 @@ impl Session {
             queue_id: None,
             transcript: settings.notices.open(),
             notices: Rc::clone(&settings.notices),
-            debug: settings.dialogue.verbose || server.is_in(&settings.dialogue.debug_peers),
+            debug: settings.verbose || server.is_in(&settings.dialogue.debug_peers),
             strays: 0,
             stream,
             input: Input::new(),

@@ -4,11 +4,14 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use daemon::UnixSockets;
+use config::Reader;
+use config::param::{self, twin};
+use daemon::{StartError, UnixSockets};
 use dns::Searching;
 use lookup::{DomainList, MatchList};
 use net::{Family, Interface, Protocols};
 
+use crate::configure;
 use crate::notices::Notices;
 use crate::order::Order;
 use crate::protection::Protection;
@@ -20,6 +23,15 @@ pub enum Protocol {
     Smtp,
     /// RFC 2033.
     Lmtp,
+}
+
+impl From<Protocol> for config::Agent {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Smtp => config::Agent::Smtp,
+            Protocol::Lmtp => config::Agent::Lmtp,
+        }
+    }
 }
 
 impl Protocol {
@@ -75,6 +87,8 @@ pub struct Settings {
     pub unix_sockets: UnixSockets,
     /// What may be said to servers.
     pub dialogue: Dialogue,
+    /// `-v` in master.cf: the dialogue with every server goes to the log.
+    pub verbose: bool,
     /// Time limits.
     pub limits: Limits,
     /// Connections that are kept.
@@ -85,13 +99,15 @@ pub struct Settings {
     pub notices: Rc<Notices>,
 }
 
-/// How one address family stands in for the other.
-#[derive(Clone, Copy, Debug)]
-pub struct FamilyRules {
-    /// smtp_connection_attempt_delay; `None`: one address after the other.
-    pub attempt_delay: Option<Duration>,
-    /// smtp_retry_other_family_on_policy_reject.
-    pub appeal: bool,
+config::settings! {
+    /// How one address family stands in for the other.
+    #[derive(Clone, Copy, Debug)]
+    pub struct FamilyRules {
+        /// `None`: one address after the other.
+        attempt_delay: Option<Duration> = twin::CONNECTION_ATTEMPT_DELAY,
+        /// smtp_retry_other_family_on_policy_reject.
+        appeal: bool => configure::appeal,
+    }
 }
 
 /// How names are looked up.
@@ -112,84 +128,72 @@ pub struct LookupRules {
     pub defer_without_address: bool,
 }
 
-/// Source addresses of connections.
-#[derive(Clone, Debug)]
-pub struct BindRules {
-    /// smtp_bind_address.
-    pub v4: String,
-    /// smtp_bind_address6.
-    pub v6: String,
-    /// smtp_bind_address_enforce.
-    pub enforce: bool,
+config::settings! {
+    /// Source addresses of connections.
+    #[derive(Clone, Debug)]
+    pub struct BindRules {
+        v4: String = twin::BIND_ADDRESS,
+        v6: String = twin::BIND_ADDRESS6,
+        enforce: bool = twin::BIND_ADDRESS_ENFORCE,
+    }
 }
 
-/// What may be said to servers.
-#[derive(Clone)]
-pub struct Dialogue {
-    /// smtp_never_send_ehlo.
-    pub never_ehlo: bool,
-    /// smtp_always_send_ehlo; if off, only to servers whose greeting has the word ESMTP.
-    pub always_ehlo: bool,
-    /// smtp_skip_5xx_greeting.
-    pub skip_5xx_greeting: bool,
-    /// smtp_skip_quit_response.
-    pub skip_quit_response: bool,
-    /// smtp_discard_ehlo_keywords, upper case.
-    pub discard_keywords: Vec<String>,
-    /// smtp_line_length_limit; `None` is no limit.
-    pub line_limit: Option<usize>,
-    /// 8-bit content is converted for servers that do not take it: disable_mime_output_conversion is off.
-    pub convert: bool,
-    /// Multiparts within each other that a conversion follows: mime_nesting_limit, and the two that Postfix takes beyond it.
-    pub mime_nesting_limit: usize,
-    /// smtp_quote_rfc821_envelope.
-    pub quote_envelope: bool,
-    /// smtp_send_xforward_command.
-    pub send_xforward: bool,
-    /// debug_peer_list: servers whose dialogue goes to the log.
-    pub debug_peers: MatchList,
-    /// `-v` in master.cf: that with every server does.
-    pub verbose: bool,
+config::settings! {
+    /// What may be said to servers.
+    #[derive(Clone)]
+    pub struct Dialogue, error StartError {
+        never_ehlo: bool = param::SMTP_NEVER_SEND_EHLO,
+        /// If off, only to servers whose greeting has the word ESMTP.
+        always_ehlo: bool = param::SMTP_ALWAYS_SEND_EHLO,
+        skip_5xx_greeting: bool = twin::SKIP_5XX_GREETING,
+        skip_quit_response: bool = twin::SKIP_QUIT_RESPONSE,
+        /// Upper case.
+        discard_keywords: Vec<String> = twin::DISCARD_EHLO_KEYWORDS => configure::upper,
+        /// `None` is no limit.
+        line_limit: Option<usize> = twin::LINE_LENGTH_LIMIT,
+        /// 8-bit content is converted for servers that do not take it.
+        convert: bool = param::DISABLE_MIME_OUTPUT_CONVERSION => |disabled: bool| !disabled,
+        /// Multiparts within each other that a conversion follows.
+        mime_nesting_limit: usize => |from: &Reader<'_>| from.config.mime_nesting_limit(),
+        quote_envelope: bool = twin::QUOTE_RFC821_ENVELOPE,
+        send_xforward: bool = twin::SEND_XFORWARD_COMMAND,
+        /// debug_peer_list: servers whose dialogue goes to the log.
+        debug_peers: MatchList => configure::debug_peers,
+    }
 }
 
-/// Time limits of the stages of a session.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// smtp_connect_timeout; zero is the system's.
-    pub connect: Duration,
-    /// smtp_helo_timeout: greeting, EHLO, HELO.
-    pub hello: Duration,
-    /// smtp_mail_timeout.
-    pub mail: Duration,
-    /// smtp_rcpt_timeout.
-    pub rcpt: Duration,
-    /// smtp_data_init_timeout.
-    pub data_init: Duration,
-    /// smtp_data_xfer_timeout.
-    pub data_transfer: Duration,
-    /// smtp_data_done_timeout.
-    pub data_done: Duration,
-    /// smtp_xforward_timeout.
-    pub xforward: Duration,
-    /// smtp_rset_timeout.
-    pub rset: Duration,
-    /// smtp_quit_timeout.
-    pub quit: Duration,
+config::settings! {
+    /// Time limits of the stages of a session.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Limits {
+        /// Zero is the system's.
+        connect: Duration = twin::CONNECT_TIMEOUT,
+        /// Greeting, EHLO, HELO.
+        hello: Duration = twin::HELO_TIMEOUT,
+        mail: Duration = twin::MAIL_TIMEOUT,
+        rcpt: Duration = twin::RCPT_TIMEOUT,
+        data_init: Duration = twin::DATA_INIT_TIMEOUT,
+        data_transfer: Duration = twin::DATA_XFER_TIMEOUT,
+        data_done: Duration = twin::DATA_DONE_TIMEOUT,
+        xforward: Duration = twin::XFORWARD_TIMEOUT,
+        rset: Duration = twin::RSET_TIMEOUT,
+        quit: Duration = twin::QUIT_TIMEOUT,
+    }
 }
 
-/// Connections that are kept for the next message.
-#[cfg_attr(test, derive(Clone))]
-pub struct Reuse {
-    /// smtp_connection_cache_on_demand: where qmgr says so.
-    pub on_demand: bool,
-    /// smtp_connection_cache_destinations: always.
-    pub destinations: DomainList,
-    /// smtp_connection_cache_time_limit.
-    pub idle: Duration,
-    /// smtp_connection_reuse_time_limit.
-    pub age: Duration,
-    /// smtp_connection_reuse_count_limit; 0 is no limit.
-    pub uses: u32,
+config::settings! {
+    /// Connections that are kept for the next message.
+    #[cfg_attr(test, derive(Clone))]
+    pub struct Reuse, error StartError {
+        /// Where qmgr says so.
+        on_demand: bool = twin::CONNECTION_CACHE_ON_DEMAND,
+        /// smtp_connection_cache_destinations: always.
+        destinations: DomainList => configure::kept_destinations,
+        idle: Duration = twin::CONNECTION_CACHE_TIME_LIMIT => |limit: Duration| limit.max(Duration::from_millis(1)),
+        age: Duration = twin::CONNECTION_REUSE_TIME_LIMIT,
+        /// 0 is no limit.
+        uses: u32 = twin::CONNECTION_REUSE_COUNT_LIMIT,
+    }
 }
 
 impl Settings {

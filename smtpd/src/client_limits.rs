@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use config::{Config, Param, ValueError, param};
+use config::param;
 use ipc::anvil::{Counted, Event};
 use net::Cidr;
 use smtp_protocol::Reply;
@@ -15,42 +15,20 @@ use crate::peer::{Peer, UNKNOWN};
 use crate::session::{End, Session};
 use crate::worker::Smtpd;
 
-/// The limits; 0 is none.
-#[derive(Clone, Debug)]
-pub struct ClientLimits {
-    /// smtpd_client_connection_count_limit
-    connection_count: u32,
-    /// smtpd_client_connection_rate_limit
-    connection_rate: u32,
-    /// smtpd_client_message_rate_limit
-    message_rate: u32,
-    /// smtpd_client_recipient_rate_limit
-    recipient_rate: u32,
-    /// smtpd_client_ipv4_prefix_length
-    v4_prefix: u8,
-    /// smtpd_client_ipv6_prefix_length
-    v6_prefix: u8,
+config::settings! {
+    /// The limits; 0 is none.
+    #[derive(Clone, Debug)]
+    pub struct ClientLimits {
+        connection_count: u32 = param::SMTPD_CLIENT_CONNECTION_COUNT_LIMIT,
+        connection_rate: u32 = param::SMTPD_CLIENT_CONNECTION_RATE_LIMIT,
+        message_rate: u32 = param::SMTPD_CLIENT_MESSAGE_RATE_LIMIT,
+        recipient_rate: u32 = param::SMTPD_CLIENT_RECIPIENT_RATE_LIMIT,
+        v4_prefix: u8 = param::SMTPD_CLIENT_IPV4_PREFIX_LENGTH,
+        v6_prefix: u8 = param::SMTPD_CLIENT_IPV6_PREFIX_LENGTH,
+    }
 }
 
 impl ClientLimits {
-    /// Reads them.
-    ///
-    /// # Errors
-    /// A value that is no number, or a prefix longer than an address.
-    pub fn read(config: &Config) -> Result<ClientLimits, ValueError> {
-        let limit = |param: Param<i64>| Ok(u32::try_from(config.get(param)?.max(0)).unwrap_or(u32::MAX));
-        // The table of parameters has the bounds.
-        let prefix = |param: Param<i64>| Ok(u8::try_from(config.get(param)?).unwrap_or(u8::MAX));
-        Ok(ClientLimits {
-            connection_count: limit(param::SMTPD_CLIENT_CONNECTION_COUNT_LIMIT)?,
-            connection_rate: limit(param::SMTPD_CLIENT_CONNECTION_RATE_LIMIT)?,
-            message_rate: limit(param::SMTPD_CLIENT_MESSAGE_RATE_LIMIT)?,
-            recipient_rate: limit(param::SMTPD_CLIENT_RECIPIENT_RATE_LIMIT)?,
-            v4_prefix: prefix(param::SMTPD_CLIENT_IPV4_PREFIX_LENGTH)?,
-            v6_prefix: prefix(param::SMTPD_CLIENT_IPV6_PREFIX_LENGTH)?,
-        })
-    }
-
     fn is_empty(&self) -> bool {
         [self.connection_count, self.connection_rate, self.message_rate, self.recipient_rate] == [0; 4]
     }

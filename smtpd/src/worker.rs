@@ -6,7 +6,6 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use address::Delimiters;
 use config::{Config, param, restrictions};
 use daemon::{Porter, Sibling, StartError};
 use delivery::postmaster::Postmaster;
@@ -311,8 +310,7 @@ fn read_lists(config: &Config, settings: &Settings, tables: &Tables) -> Result<L
 impl AllTables {
     fn open(config: &Config) -> Result<AllTables, StartError> {
         let matching = config.get(param::PARENT_DOMAIN_MATCHES_SUBDOMAINS)?;
-        let delimiters =
-            Delimiters::new(&config.get(param::RECIPIENT_DELIMITER)?, config.get(param::OWNER_REQUEST_SPECIAL)?);
+        let delimiters = config.delimiters()?;
         let access_style = ParentStyle::of("smtpd_access_maps", &matching);
         let style = ParentStyle::of("mynetworks", &matching);
         let hosts = |name: &str| -> Result<MatchList, StartError> {

@@ -16,14 +16,16 @@ pub(crate) struct Resolver {
     rules: Rules,
 }
 
-/// The small rules of main.cf.
-struct Rules {
-    myhostname: Vec<u8>,
-    empty_recipient: Vec<u8>,
-    null_domain_is_local: bool,
-    numeric_domain_is_literal: bool,
-    dequoted: bool,
-    allow_min_user: bool,
+config::settings! {
+    /// The small rules of main.cf.
+    struct Rules {
+        myhostname: Vec<u8> = param::MYHOSTNAME,
+        empty_recipient: Vec<u8> = param::EMPTY_ADDRESS_RECIPIENT,
+        null_domain_is_local: bool = param::RESOLVE_NULL_DOMAIN,
+        numeric_domain_is_literal: bool = param::RESOLVE_NUMERIC_DOMAIN,
+        dequoted: bool = param::RESOLVE_DEQUOTED_ADDRESS,
+        allow_min_user: bool = param::ALLOW_MIN_USER,
+    }
 }
 
 /// An address with everything taken off that this system has to do with.
@@ -44,14 +46,7 @@ impl Resolver {
             classes: Classes::read(config)?,
             mail: Routes::read(config, false)?,
             probes: Routes::read(config, true)?,
-            rules: Rules {
-                myhostname: config.get(param::MYHOSTNAME)?.into_bytes(),
-                empty_recipient: config.get(param::EMPTY_ADDRESS_RECIPIENT)?.into_bytes(),
-                null_domain_is_local: config.get(param::RESOLVE_NULL_DOMAIN)?,
-                numeric_domain_is_literal: config.get(param::RESOLVE_NUMERIC_DOMAIN)?,
-                dequoted: config.get(param::RESOLVE_DEQUOTED_ADDRESS)?,
-                allow_min_user: config.get(param::ALLOW_MIN_USER)?,
-            },
+            rules: Rules::read(config)?,
         })
     }
 

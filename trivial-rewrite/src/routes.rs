@@ -75,9 +75,6 @@ impl Routes {
             Maps::open(config, name, &list, flags).map_err(|error| StartError::new(error.to_string()))
         };
         let relocated = config.lookup("relocated_maps")?.unwrap_or_default();
-        // recipient_delimiter, owner_request_special
-        let delimiters = config.get(param::RECIPIENT_DELIMITER)?;
-        let special = config.get(param::OWNER_REQUEST_SPECIAL)?;
         let sender_dependent = |name: &str| maps(&named(name), value(name)?, OpenFlags::TRUSTED);
         Ok(Self {
             local: channel("local_transport")?,
@@ -91,7 +88,7 @@ impl Routes {
             transport_parents: ParentStyle::in_config(config, "transport_maps"),
             relocated: maps("relocated_maps", relocated, OpenFlags::default())?,
             relocated_prefix: config.get(param::RELOCATED_PREFIX_ENABLE)?,
-            delimiters: Delimiters::new(&delimiters, special),
+            delimiters: config.delimiters()?,
             null_sender_relayhost: config.get(param::EMPTY_ADDRESS_RELAYHOST_MAPS_LOOKUP_KEY)?.into_bytes(),
             null_sender_transport: config.get(param::EMPTY_ADDRESS_DEFAULT_TRANSPORT_MAPS_LOOKUP_KEY)?.into_bytes(),
             show_table_name: config.get(param::SHOW_USER_UNKNOWN_TABLE_NAME)?,

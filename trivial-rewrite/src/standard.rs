@@ -1,43 +1,33 @@
 //! The standard form of an address: one domain, no source route, no `!` and `%` routing.
 
-use config::{Config, OLD_DEFAULT, param};
-use daemon::StartError;
+use config::{OLD_DEFAULT, Reader, ValueError, param};
 use ipc::rewrite::Context;
 
-/// The rules of main.cf for the form of addresses.
-#[derive(Debug, Clone)]
-pub(crate) struct Standard {
-    pub myorigin: Vec<u8>,
-    pub mydomain: Vec<u8>,
-    pub append_at_myorigin: bool,
-    pub append_dot_mydomain: bool,
-    /// That is an old default, which the log tells of where it counts.
-    pub old_default: bool,
-    /// `localhost` alone is a domain of this system: it is the same with the default of today.
-    pub localhost_is_known: bool,
-    pub swap_bangpath: bool,
-    pub allow_percent_hack: bool,
-    /// Completes addresses from outside; empty: they stay incomplete.
-    pub remote_domain: Vec<u8>,
+config::settings! {
+    /// The rules of main.cf for the form of addresses.
+    #[derive(Debug, Clone)]
+    pub(crate) struct Standard {
+        myorigin: Vec<u8> = param::MYORIGIN,
+        mydomain: Vec<u8> = param::MYDOMAIN,
+        append_at_myorigin: bool = param::APPEND_AT_MYORIGIN,
+        /// Depends on the compatibility level; its default says how.
+        append_dot_mydomain: bool = param::APPEND_DOT_MYDOMAIN,
+        /// That is an old default, which the log tells of where it counts.
+        old_default: bool => is_old_default,
+        /// `localhost` alone is a domain of this system: it is the same with the default of today.
+        localhost_is_known: bool => |_: &Reader<'_>| Ok::<_, ValueError>(false),
+        swap_bangpath: bool = param::SWAP_BANGPATH,
+        allow_percent_hack: bool = param::ALLOW_PERCENT_HACK,
+        /// Completes addresses from outside; empty: they stay incomplete.
+        remote_domain: Vec<u8> = param::REMOTE_HEADER_REWRITE_DOMAIN,
+    }
+}
+
+fn is_old_default(from: &Reader<'_>) -> Result<bool, ValueError> {
+    Ok(from.config.backwards_compatible_default(param::APPEND_DOT_MYDOMAIN.name()).is_some())
 }
 
 impl Standard {
-    /// Reads the settings.
-    pub(crate) fn read(config: &Config) -> Result<Self, StartError> {
-        // append_dot_mydomain depends on the compatibility level; its default says how.
-        Ok(Self {
-            myorigin: config.get(param::MYORIGIN)?.into_bytes(),
-            mydomain: config.get(param::MYDOMAIN)?.into_bytes(),
-            append_at_myorigin: config.get(param::APPEND_AT_MYORIGIN)?,
-            append_dot_mydomain: config.get(param::APPEND_DOT_MYDOMAIN)?,
-            old_default: config.backwards_compatible_default(param::APPEND_DOT_MYDOMAIN.name()).is_some(),
-            localhost_is_known: false,
-            swap_bangpath: config.get(param::SWAP_BANGPATH)?,
-            allow_percent_hack: config.get(param::ALLOW_PERCENT_HACK)?,
-            remote_domain: config.get(param::REMOTE_HEADER_REWRITE_DOMAIN)?.into_bytes(),
-        })
-    }
-
     /// The standard form of an address (internal form both ways). The null address stays null.
     pub(crate) fn rewrite(&self, context: Context, address: &[u8]) -> Vec<u8> {
         // remote_header_rewrite_domain: without it, addresses from outside are left alone.

@@ -35,6 +35,10 @@ struct Parameter {
     #[serde(default)]
     legacy: bool,
     instead: Option<String>,
+    /// Of a parameter of lmtp: that of smtp which is the same there, where the names differ in more than the agent's.
+    twin: Option<String>,
+    /// What follows the name of a service in the parameters of services for which this one stands in.
+    of_service: Option<String>,
     #[serde(default)]
     implemented: bool,
     without: Option<String>,
@@ -137,6 +141,16 @@ fn table(parameters: &[(&str, Parameter)]) -> Result<String, String> {
         writeln!(out, "    ({:?}, &[{}]),", p.name, quoted(&p.needless)).map_err(|error| error.to_string())?;
     }
     out.push_str("];\n");
+    out.push_str(
+        "\n/// Ends of names of parameters that a service has for itself, sorted, each with the parameter that stands in.\n\
+         pub static OF_SERVICE: &[(&str, &str)] = &[\n",
+    );
+    let mut ends: Vec<_> = parameters.iter().filter_map(|(_, p)| Some((p.of_service.as_deref()?, &p.name))).collect();
+    ends.sort_unstable();
+    for (end, name) in ends {
+        writeln!(out, "    ({end:?}, {name:?}),").map_err(|error| error.to_string())?;
+    }
+    out.push_str("];\n");
     Ok(out)
 }
 
@@ -164,6 +178,27 @@ fn constants(parameters: &[(&str, Parameter)]) -> Result<String, String> {
         )
         .map_err(|error| error.to_string())?;
     }
+    out.push_str(&twins(parameters)?);
+    Ok(out)
+}
+
+/// The constants for parameters that smtp and lmtp have each for itself.
+fn twins(parameters: &[(&str, Parameter)]) -> Result<String, String> {
+    let mut out = String::from(
+        "\n/// A constant for every pair of parameters that differ in the agent alone.\n\
+         pub mod twin {\n    use std::time::Duration;\n\n    use crate::declare::Twin;\n\n",
+    );
+    for (_, lmtp) in parameters {
+        let Some(rest) = lmtp.name.strip_prefix("lmtp_") else { continue };
+        let name = lmtp.twin.clone().unwrap_or_else(|| format!("smtp_{rest}"));
+        let smtp = parameters.iter().map(|(_, p)| p).find(|p| p.name == name && p.kind == lmtp.kind);
+        let Some(smtp) = smtp else { continue };
+        let doc = format!("`{}`, `{}`: {}", smtp.name, lmtp.name, smtp.paragraph.replace('\n', " "));
+        let (constant, kind) = (constant(smtp.name.trim_start_matches("smtp_")), rust_type(&smtp.kind)?);
+        let line = format!("    #[doc = {doc:?}]\n    pub const {constant}: Twin<{kind}> = ");
+        out.push_str(&format!("{line}Twin::new({:?}, {:?});\n", smtp.name, lmtp.name));
+    }
+    out.push_str("}\n");
     Ok(out)
 }
 

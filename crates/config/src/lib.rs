@@ -12,7 +12,10 @@ pub mod arguments;
 mod brackets;
 pub mod clients;
 mod comments;
+
 mod computed;
+mod declare;
+mod derived;
 pub mod edit;
 mod entry;
 mod error;
@@ -40,7 +43,7 @@ mod report_text;
 pub mod restrictions;
 mod settings;
 pub mod settled;
-mod spool;
+
 #[rustfmt::skip]
 pub mod table;
 pub mod transport;
@@ -58,6 +61,7 @@ pub const TOLD: &str = "MAIL_CONFIG_TOLD";
 pub use absent::{Absent, Own};
 pub use accounts::Accounts;
 pub use brackets::Unbracketed;
+pub use declare::{Agent, FromValue, Parameter, Reader, Twin};
 pub use entry::{Entry, Kind, Param, find};
 pub use error::{ConfigError, ValueError};
 pub use level::Level;

@@ -12,6 +12,7 @@ use crate::error::{ConfigError, ValueError};
 use crate::expand::{self, ExpandError, Scope};
 use crate::level::Level;
 use crate::lines::Warning;
+use crate::transport::Family;
 use crate::value::Value;
 use crate::{computed, files, main_cf, param, value, words};
 
@@ -133,17 +134,11 @@ impl Config {
         Ok(())
     }
 
-    /// The value of a per-transport parameter (`smtp` and `_destination_concurrency_limit`): the transport's
-    /// own when it is set or has a default, else that of `fallback`.
-    pub fn transport_value<T: Value>(
-        &self,
-        transport: &str,
-        suffix: &str,
-        fallback: Param<T>,
-    ) -> Result<T, ValueError> {
-        let suffix = suffix.trim_start_matches('_');
-        let name = format!("{transport}_{suffix}");
-        let Some(raw) = self.raw(&name) else {
+    /// The value of a parameter that a service has for itself (`smtp_destination_concurrency_limit`): the service's own when
+    /// it is set or has a default, else that of the parameter which stands in (`default_destination_concurrency_limit`).
+    pub fn of_service<T: Value>(&self, service: &str, fallback: Param<T>) -> Result<T, ValueError> {
+        let own = Family::with_fallback(fallback.name()).map(|family| format!("{service}{}", family.suffix));
+        let Some((name, raw)) = own.and_then(|name| self.raw(&name).map(|raw| (name.clone(), raw))) else {
             return self.get(fallback);
         };
         let text = self.expand_as(&name, raw)?;
@@ -383,7 +378,7 @@ mod tests {
             config("relay_destination_concurrency_limit = 7\ndefault_destination_concurrency_limit = 9\n", &[]);
         let limit = |transport| {
             let fallback = param::DEFAULT_DESTINATION_CONCURRENCY_LIMIT;
-            config.transport_value(transport, "destination_concurrency_limit", fallback).unwrap()
+            config.of_service(transport, fallback).unwrap()
         };
         assert_eq!((limit("relay"), limit("local"), limit("slow"), limit("smtp")), (7, 2, 9, 9));
     }

@@ -924,3 +924,24 @@ pub static NEEDLESS: &[(&str, &[&str])] = &[
     ("smtputf8_enable", &["no"]),
     ("tls_required_enable", &["no"]),
 ];
+
+/// Ends of names of parameters that a service has for itself, sorted, each with the parameter that stands in.
+pub static OF_SERVICE: &[(&str, &str)] = &[
+    ("_delivery_slot_cost", "default_delivery_slot_cost"),
+    ("_delivery_slot_discount", "default_delivery_slot_discount"),
+    ("_delivery_slot_loan", "default_delivery_slot_loan"),
+    ("_destination_concurrency_failed_cohort_limit", "default_destination_concurrency_failed_cohort_limit"),
+    ("_destination_concurrency_limit", "default_destination_concurrency_limit"),
+    ("_destination_concurrency_negative_feedback", "default_destination_concurrency_negative_feedback"),
+    ("_destination_concurrency_positive_feedback", "default_destination_concurrency_positive_feedback"),
+    ("_destination_rate_delay", "default_destination_rate_delay"),
+    ("_destination_recipient_limit", "default_destination_recipient_limit"),
+    ("_extra_recipient_limit", "default_extra_recipient_limit"),
+    ("_initial_destination_concurrency", "initial_destination_concurrency"),
+    ("_minimum_delivery_slots", "default_minimum_delivery_slots"),
+    ("_recipient_limit", "default_recipient_limit"),
+    ("_recipient_refill_delay", "default_recipient_refill_delay"),
+    ("_recipient_refill_limit", "default_recipient_refill_limit"),
+    ("_time_limit", "command_time_limit"),
+    ("_transport_rate_delay", "default_transport_rate_delay"),
+];

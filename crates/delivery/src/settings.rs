@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use config::{Config, ValueError, Withheld, param};
+use config::{Reader, ValueError, Withheld, param};
 
 /// How log lines show addresses (info_log_address_format).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,13 +15,9 @@ pub enum AddressFormat {
 }
 
 impl AddressFormat {
-    /// Reads the parameter.
-    ///
-    /// # Errors
-    /// It has no valid value.
-    pub fn read(config: &Config) -> Result<Self, ValueError> {
-        let format = config.get(param::INFO_LOG_ADDRESS_FORMAT)?;
-        Ok(if format.eq_ignore_ascii_case("internal") { Self::Internal } else { Self::External })
+    /// The format of this name.
+    pub fn named(name: String) -> Self {
+        if name.eq_ignore_ascii_case("internal") { Self::Internal } else { Self::External }
     }
 
     /// The address, given in internal form, for a log line.
@@ -33,21 +29,20 @@ impl AddressFormat {
     }
 }
 
-/// Settings of the log line, the lock and the verdict; each field names its parameter.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How log lines show addresses.
-    pub addresses: AddressFormat,
-    /// `delay_logging_resolution_limit`: digits behind the point, 0 to 6.
-    pub delay_decimals: u8,
-    /// `deliver_lock_attempts`.
-    pub lock_attempts: u32,
-    /// `deliver_lock_delay`.
-    pub lock_delay: Duration,
-    /// `soft_bounce`: failures are deferrals, for testing.
-    pub soft_bounce: bool,
-    /// A setting that asks for what the agent does not have: nothing is delivered while it is set.
-    pub withheld: Option<&'static str>,
+config::settings! {
+    /// Settings of the log line, the lock and the verdict.
+    #[derive(Clone, Debug)]
+    pub struct Settings {
+        addresses: AddressFormat = param::INFO_LOG_ADDRESS_FORMAT => AddressFormat::named,
+        /// Digits behind the point, 0 to 6.
+        delay_decimals: u8 = param::DELAY_LOGGING_RESOLUTION_LIMIT,
+        lock_attempts: u32 = param::DELIVER_LOCK_ATTEMPTS,
+        lock_delay: Duration = param::DELIVER_LOCK_DELAY,
+        /// Failures are deferrals, for testing.
+        soft_bounce: bool = param::SOFT_BOUNCE,
+        /// A setting that asks for what the agent does not have: nothing is delivered while it is set.
+        withheld: Option<&'static str> => |_: &Reader<'_>| Ok::<_, ValueError>(None),
+    }
 }
 
 impl Default for Settings {
@@ -65,21 +60,6 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the parameters.
-    ///
-    /// # Errors
-    /// One of them has no valid value.
-    pub fn read(config: &Config) -> Result<Self, ValueError> {
-        Ok(Settings {
-            addresses: AddressFormat::read(config)?,
-            delay_decimals: u8::try_from(config.get(param::DELAY_LOGGING_RESOLUTION_LIMIT)?).unwrap_or(2),
-            lock_attempts: u32::try_from(config.get(param::DELIVER_LOCK_ATTEMPTS)?).unwrap_or(20),
-            lock_delay: config.get(param::DELIVER_LOCK_DELAY)?,
-            soft_bounce: config.get(param::SOFT_BOUNCE)?,
-            withheld: None,
-        })
-    }
-
     /// The same for an agent that must not pass over these settings, and has no better answer to them.
     #[must_use]
     pub fn without(mut self, settings: Vec<Withheld>) -> Self {

@@ -63,8 +63,8 @@ pub fn settings() -> Settings {
             quote_envelope: true,
             send_xforward: false,
             debug_peers: MatchList::open(lookup::Settings::default(), "test", "", ParentStyle::Dotted).unwrap(),
-            verbose: false,
         },
+        verbose: false,
         limits: limits(second),
         reuse: Reuse {
             on_demand: true,

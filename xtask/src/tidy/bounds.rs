@@ -10,7 +10,7 @@ const EXCUSE: &str = "told: ";
 const BOUNDS: [&str; 8] = ["MAX", "MOST", "LONGEST", "LARGEST", "LIMIT", "DEPTH", "DEEPEST", "AT_MOST"];
 const VARIABLES: [&str; 6] = ["limit", "most", "max", "room", "bound", "capacity"];
 /// Times and rates are no sizes of input; names of parameters are not bounds themselves.
-const OTHER_TYPES: [&str; 6] = ["Duration", "Param<", "Family", "&str", "Limits", "(Duration"];
+const OTHER_TYPES: [&str; 7] = ["Duration", "Param<", "Twin<", "Family", "&str", "Limits", "(Duration"];
 
 pub(super) fn check(source: &Source, complaints: &mut Complaints) {
     let lines = || source.lines.iter().enumerate();

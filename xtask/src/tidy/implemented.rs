@@ -65,7 +65,11 @@ fn wrong(entry: &toml::Value, read: &HashSet<String>, refused: &HashSet<String>)
     let flag = |key: &str| entry.get(key).and_then(toml::Value::as_bool).unwrap_or_default();
     let name = entry.get("name")?.as_str()?;
     let constant = name.strip_prefix('2').map_or(name.to_owned(), |rest| format!("double_{rest}"));
-    let is_in = |names: &HashSet<String>| names.contains(name) || names.contains(&constant);
+    let pair = entry.get("twin").and_then(toml::Value::as_str).unwrap_or(name);
+    let pair = pair.strip_prefix("smtp_").or(pair.strip_prefix("lmtp_")).map(|rest| format!("{TWIN}{rest}"));
+    let is_in = |names: &HashSet<String>| {
+        names.contains(name) || names.contains(&constant) || pair.as_ref().is_some_and(|pair| names.contains(pair))
+    };
     // `local_destination_recipient_limit` is read by its end.
     let of_transport =
         name.ends_with("_destination_recipient_limit") || name.ends_with("_destination_concurrency_limit");
@@ -81,15 +85,20 @@ fn wrong(entry: &toml::Value, read: &HashSet<String>, refused: &HashSet<String>)
     }
 }
 
-/// The names in a line: constants of parameters, and names in quotes.
+/// Before the name of a constant that is a pair of parameters, of smtp and of lmtp.
+const TWIN: &str = "twin::";
+
+/// The names in a line: constants of parameters and of pairs of them, and names in quotes.
 fn words(line: &str) -> impl Iterator<Item = &str> {
     let quoted = line.split('"').skip(1).step_by(2);
-    let constants = line.match_indices("param::").map(|(at, found)| {
-        let rest = &line[at + found.len()..];
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        &rest[..end]
-    });
-    quoted.chain(constants)
+    let named = |prefix: &'static str| {
+        line.match_indices(prefix).map(move |(at, _)| {
+            let rest = &line[at + prefix.len()..];
+            let length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            (&line[at..at + prefix.len() + length], &rest[..length])
+        })
+    };
+    quoted.chain(named("param::").map(|(_, name)| name)).chain(named(TWIN).map(|(whole, _)| whole))
 }
 
 fn is_generated(path: &str) -> bool {
@@ -107,5 +116,6 @@ mod tests {
     fn names_are_those_of_constants_and_those_in_quotes() {
         let line = r#"    config.get(param::DOUBLE_BOUNCE_SENDER)?, maps("virtual_mailbox_maps", x)"#;
         assert_eq!(words(line).collect::<Vec<_>>(), ["virtual_mailbox_maps", "DOUBLE_BOUNCE_SENDER"]);
+        assert_eq!(words("x: u8 = twin::HELO_NAME,").collect::<Vec<_>>(), ["twin::HELO_NAME"]);
     }
 }

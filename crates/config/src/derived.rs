@@ -1,0 +1,38 @@
+//! What several programs make of more than one parameter: the queue directory, the form of extended
+//! addresses, the depth of a message.
+
+use address::Delimiters;
+use queue::{Hashing, Spool};
+
+use crate::{Config, ValueError, param};
+
+impl Config {
+    /// The queue directory seen from within: daemons and commands have it as their working directory. To be called before
+    /// a sandbox is entered: it looks up what kind of file system that is.
+    ///
+    /// # Errors
+    /// A value that cannot be understood.
+    pub fn spool(&self) -> Result<Spool, ValueError> {
+        // hash_queue_names
+        let names = self.get(param::HASH_QUEUE_NAMES)?;
+        // hash_queue_depth
+        let depth = usize::try_from(self.get(param::HASH_QUEUE_DEPTH)?).unwrap_or(1);
+        Ok(Spool::new("", Hashing { names, depth }))
+    }
+
+    /// Multiparts within each other that are followed: mime_nesting_limit, and the two that Postfix takes beyond it.
+    ///
+    /// # Errors
+    /// A value that cannot be understood.
+    pub fn mime_nesting_limit(&self) -> Result<usize, ValueError> {
+        Ok(usize::try_from(self.get(param::MIME_NESTING_LIMIT)?).unwrap_or(0).saturating_add(2))
+    }
+
+    /// Where an address extension begins: recipient_delimiter, owner_request_special.
+    ///
+    /// # Errors
+    /// A value that cannot be understood.
+    pub fn delimiters(&self) -> Result<Delimiters, ValueError> {
+        Ok(Delimiters::new(&self.get(param::RECIPIENT_DELIMITER)?, self.get(param::OWNER_REQUEST_SPECIAL)?))
+    }
+}
