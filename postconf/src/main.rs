@@ -1,7 +1,6 @@
-//! # NAME
 //! postconf - show and change the configuration
 //!
-//! # SYNOPSIS
+//! # Synopsis
 //! `postconf [-dfhHjnpqvx] [-c config_dir] [-C class,...] [-o name=value] [parameter ...]`
 //! `postconf [-e] [-c config_dir] parameter=value ...`
 //! `postconf -X|-# [-c config_dir] parameter ...`
@@ -10,7 +9,7 @@
 //! `postconf -b|-t [-c config_dir] [template_file]`
 //! `postconf --explain [-c config_dir] [-o name=value] parameter ...`
 //!
-//! # DESCRIPTION
+//! # Description
 //! Shows parameters of main.cf as set or by default (`-d` defaults, `-n` what is set, `-x` with `$` expressions expanded,
 //! `-h` without names, `-H` without values, `-f` folded), and services of master.cf (`-M` entries, `-F` their fields,
 //! `-P` their `-o` options). Given `name=value` it changes the file: comments, order, mode and owner stay, and the file
@@ -18,10 +17,10 @@
 //! `--explain` tells what a parameter means, what it is set to and where. Settings that nothing reads are named in warnings, as are those whose effect is not
 //! implemented.
 //!
-//! # PRIVILEGE
+//! # Privilege
 //! The caller's.
 //!
-//! # DIAGNOSTICS
+//! # Diagnostics
 //! Exit status 0 even when a parameter is unknown (a warning); 1 when a file cannot be read, parsed or replaced, or an
 //! option makes no sense. Errors go to standard error.
 
@@ -33,36 +32,14 @@ mod names;
 mod options;
 mod out;
 mod parameters;
+mod run;
 mod services;
 mod source;
 mod templates;
 
 use std::process::ExitCode;
 
-use options::{Mode, Options};
-
 fn main() -> ExitCode {
     logging::set_up_command("postconf", false);
-    let result = Options::parse(std::env::args_os().skip(1)).and_then(|options| run(&options));
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => logging::fatal!("{}", text::printable_ascii(&text::lossless::encode(&failure.to_string()))),
-    }
-}
-
-fn run(options: &Options) -> Result<(), out::Failure> {
-    match options.mode {
-        Mode::MainCf if options.is_change() => change::main_cf(options),
-        Mode::MainCf => parameters::show(options),
-        Mode::MasterEntries | Mode::MasterFields | Mode::MasterOptions if options.is_change() => {
-            change::master_cf(options)
-        }
-        Mode::MasterEntries | Mode::MasterFields | Mode::MasterOptions => services::show(options),
-        Mode::TableTypes => out::lines(lookup::Kind::ALL.iter().map(|kind| kind.as_str())),
-        Mode::LockTypes => out::lines(["flock", "fcntl", "dotlock"]),
-        // Neither SASL nor TLS is there yet: no type is supported, and Postfix without TLS prints nothing.
-        Mode::SaslTypes | Mode::Tls => Ok(()),
-        Mode::ReportTexts | Mode::ReportTemplates => templates::show(options),
-        Mode::Explain => explain::show(options),
-    }
+    run::run().unwrap_or_else(|why| logging::fatal!("{why}"))
 }

@@ -41,15 +41,7 @@ static POSTALIAS: Program = Program {
 pub(crate) fn run() -> ExitCode {
     let called = std::env::args_os().next().unwrap_or_default();
     let program = if called.to_string_lossy().ends_with("postalias") { &POSTALIAS } else { &POSTMAP };
-    command::begin(program.name);
-    match act(program) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(why) => {
-            logging::emit_text(logging::Severity::Fatal, format_args!("{why}"));
-            ExitCode::FAILURE
-        }
-    }
+    command::run(program.name, || act(program).map(|done| if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }))
 }
 
 /// True: done, or found.

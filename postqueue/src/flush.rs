@@ -12,7 +12,7 @@ use queue::QueueId;
 use wire::attr0::{self, Reader, Writer};
 use wire::trigger;
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::list::is_down;
 
 const DOWN: &str = "Cannot flush mail queue - mail system is down";

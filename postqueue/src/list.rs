@@ -12,8 +12,9 @@ use config::{Config, param};
 use logging::warning;
 use wire::showq::Reader;
 
+use crate::failure::Failure;
 use crate::traditional::Layout;
-use crate::{Failure, json, traditional};
+use crate::{json, traditional};
 
 /// How a listing is printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,6 @@
-//! # NAME
 //! mailq - list the mail queue
 //!
-//! # DESCRIPTION
+//! # Description
 //! `sendmail` under the name `mailq`: what it does depends on the name it is called by.
 
 use std::process::ExitCode;

@@ -1,7 +1,6 @@
-//! # NAME
 //! newaliases - rebuild the alias database
 //!
-//! # DESCRIPTION
+//! # Description
 //! `sendmail` under the name `newaliases`: what it does depends on the name it is called by.
 
 use std::process::ExitCode;

@@ -4,9 +4,11 @@
 //! start an event loop or trust the caller's environment.
 
 mod neighbour;
+mod run;
 mod start;
 mod user;
 
 pub use neighbour::become_neighbour;
-pub use start::{begin, configure, directory, has_borrowed_rights, load};
+pub use run::{Failure, run};
+pub use start::{configure, enter_queue, load};
 pub use user::Caller;

@@ -12,14 +12,14 @@ use sys::identity::is_root;
 
 /// First act of a command: descriptors of the caller are closed, a file that may not grow is an error like any other,
 /// messages go to standard error and, until main.cf names a log, to the system's.
-pub fn begin(program: &'static str) {
+pub(crate) fn begin(program: &'static str) {
     sys::process::close_from(3);
     sys::process::ignore(sys::process::Ignored::FileSize);
     logging::set_up_command(program, true);
 }
 
 /// The directory of main.cf: the option `-c`, else the environment, else the default one.
-pub fn directory(option: Option<&[u8]>) -> PathBuf {
+fn directory(option: Option<&[u8]>) -> PathBuf {
     option.map_or_else(Config::default_directory, |path| PathBuf::from(OsString::from_vec(path.to_vec())))
 }
 
@@ -51,6 +51,16 @@ pub fn load(option: Option<&[u8]>) -> Result<Config, String> {
     Config::load(&permitted_directory(option)?, &[]).map_err(|error| error.to_string())
 }
 
+/// Makes the queue directory the working directory, in which names of queue files and sockets begin.
+///
+/// # Errors
+/// A sentence: there is no such directory, or the caller may not enter it.
+pub fn enter_queue(config: &Config) -> Result<(), String> {
+    let directory = config.get(param::QUEUE_DIRECTORY).map_err(|error| error.to_string())?;
+    std::env::set_current_dir(&directory)
+        .map_err(|error| format!("chdir {}: {}", directory.display(), text::system_error(&error)))
+}
+
 /// The directory of main.cf, if the caller may use it.
 fn permitted_directory(option: Option<&[u8]>) -> Result<PathBuf, String> {
     let directory = directory(option);
@@ -61,7 +71,7 @@ fn permitted_directory(option: Option<&[u8]>) -> Result<PathBuf, String> {
 }
 
 /// True when the process has rights that its caller does not have and the caller is not root.
-pub fn has_borrowed_rights() -> bool {
+fn has_borrowed_rights() -> bool {
     let borrowed = nix::unistd::getuid() != nix::unistd::geteuid() || nix::unistd::getgid() != nix::unistd::getegid();
     borrowed && !nix::unistd::getuid().is_root()
 }

@@ -1,0 +1,43 @@
+//! From the command line to the exit status: which command is done by what.
+
+use std::process::ExitCode;
+
+use crate::instance::Instance;
+use crate::{arguments, check, permissions, process, rotate, settings, upgrade};
+
+/// Carries out the command.
+///
+/// # Errors
+/// A sentence: it is not done.
+pub(crate) fn run() -> Result<ExitCode, String> {
+    let (directory, command, words) = arguments::parse()?;
+    let settings = settings::parse(&command, &words)?;
+    let instance = Instance::open(&directory, &command)?;
+    match command.as_str() {
+        "start" => process::start(&instance, false),
+        "start-fg" => process::start(&instance, true),
+        "stop" => process::stop(&instance),
+        "quick-stop" => process::quick_stop(&instance),
+        "drain" => process::drain(&instance),
+        "abort" => process::abort(&instance),
+        "reload" => process::reload(&instance),
+        "flush" => process::flush(&instance),
+        "status" => process::status(&instance),
+        "check" => {
+            check::fatal(&instance)?;
+            check::addresses(&instance)?;
+            check::warn(&instance);
+            Ok(ExitCode::SUCCESS)
+        }
+        "logrotate" => rotate::rotate(&instance),
+        "set-permissions" => {
+            settings::store(&instance.config, &settings)?;
+            permissions::set(&instance.with(&settings)).map(|()| ExitCode::SUCCESS)
+        }
+        "upgrade-configuration" => upgrade::run(&instance, &settings).map(|()| ExitCode::SUCCESS),
+        other => Err(format!(
+            "unknown command: '{other}'. Usage: postfix start (or stop, reload, abort, flush, check, status, \
+             set-permissions, upgrade-configuration, logrotate, tls, non-bdb)"
+        )),
+    }
+}
