@@ -1,10 +1,9 @@
-//! # NAME
 //! pickup - takes local submissions from the maildrop queue to cleanup
 //!
-//! # SYNOPSIS
+//! # Synopsis
 //! `pickup [generic daemon options]`, from master.cf under the service name `pickup`
 //!
-//! # DESCRIPTION
+//! # Description
 //! postdrop leaves messages in `maildrop`; `postsuper -r` puts queue files back there. This daemon
 //! looks when it is woken up, hands each complete file to cleanup under a new name, with a Received
 //! header that tells the submitting user, and removes the file when cleanup has the message on disk.
@@ -13,14 +12,15 @@
 //! It must never trust a file in maildrop more than the user who wrote it: from a user's file only
 //! those records are taken that postdrop lets through.
 //!
-//! # PRIVILEGE
+//! # Privilege
 //! `$mail_owner`; reads and removes files in `maildrop`, moves unreadable ones to `corrupt`.
 //!
-//! # DIAGNOSTICS
+//! # Diagnostics
 //! One line `Q: uid=N from=<S>` a message. A file that cannot be understood is moved to `corrupt` with
 //! a warning; one that cleanup does not take stays and is tried again.
 
 mod scan;
+mod service;
 mod submission;
 
 use std::process::ExitCode;
@@ -41,5 +41,5 @@ static SERVICE: Service = Service {
 };
 
 fn main() -> ExitCode {
-    daemon::run::<scan::Pickup>(&SERVICE)
+    daemon::run::<service::Pickup>(&SERVICE)
 }

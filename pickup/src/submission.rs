@@ -14,7 +14,7 @@ use nix::fcntl::OFlag;
 use queue::record::{self, Record};
 use queue::{EnvelopeError, QueueId, QueueName, Reader, Type};
 
-use crate::scan::Pickup;
+use crate::service::Pickup;
 
 /// What became of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,15 +1,14 @@
 //! The whole list, for one client: queue after queue, file after file, sent as it is made.
 
 use std::io;
-use std::rc::Rc;
 
-use config::{Config, ValueError, param};
-use daemon::{Client, Context, StartError, Worker};
 use logging::warning;
+use queue::QueueName;
 use queue::scan::Found;
-use queue::{QueueName, Spool};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use wire::showq::Writer;
+
+use crate::service::Showq;
 
 /// The queues, in the order in which clients expect them.
 const QUEUES: [QueueName; 5] =
@@ -17,35 +16,12 @@ const QUEUES: [QueueName; 5] =
 /// Bytes that are gathered before they are sent.
 const CHUNK: usize = 32 * 1024;
 
-/// The daemon: what every list needs.
-pub struct Showq {
-    pub(crate) spool: Spool,
-    /// Recipients of one message that are remembered, so that none is listed twice.
-    pub(crate) remembered: usize,
-    /// What stands for the null address.
-    pub(crate) null_address: Vec<u8>,
-    /// The list has the form of Postfix 3.11.
-    pub(crate) modern: bool,
-}
-
 impl Showq {
-    /// Reads the settings.
-    ///
-    /// # Errors
-    /// A value that cannot be understood.
-    pub fn new(config: &Config, spool: Spool) -> Result<Self, ValueError> {
-        // duplicate_filter_limit
-        let remembered = usize::try_from(config.get(param::DUPLICATE_FILTER_LIMIT)?).unwrap_or(0);
-        // empty_address_recipient
-        let null_address = config.get(param::EMPTY_ADDRESS_RECIPIENT)?.into_bytes();
-        Ok(Self { spool, remembered, null_address, modern: config.modern_log() })
-    }
-
     /// Sends the list.
     ///
     /// # Errors
     /// The client does not listen any more.
-    pub async fn list(&self, client: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    pub(crate) async fn list(&self, client: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         let mut out = Output { writer: Writer::new(), client, incomplete: false };
         for queue in QUEUES {
             let scan = match self.spool.scan(queue) {
@@ -116,17 +92,5 @@ impl<C: AsyncWrite + Unpin> Output<'_, C> {
 
     async fn send(&mut self) -> io::Result<()> {
         self.client.write_all(&self.writer.take()).await
-    }
-}
-
-impl Worker for Showq {
-    fn start(context: &Context) -> Result<Self, StartError> {
-        Ok(Self::new(&context.config, context.config.spool()?)?)
-    }
-
-    async fn session(self: Rc<Self>, client: Client) {
-        let Some(mut stream) = client.into_unix() else { return };
-        // A client that hangs up has seen enough.
-        let _ = self.list(&mut stream).await;
     }
 }

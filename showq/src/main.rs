@@ -1,10 +1,9 @@
-//! # NAME
 //! showq - list the mail queue
 //!
-//! # SYNOPSIS
+//! # Synopsis
 //! `showq [generic daemon options]`, from master.cf under the service name `showq`; `showq -u -S`
 //!
-//! # DESCRIPTION
+//! # Description
 //! Whoever connects gets a list of all messages in the queue with the recipients that still wait,
 //! and why, in the encoding that mailq, postqueue and programs of others read. The queue goes on
 //! while it is listed: a message may appear twice or not at all.
@@ -12,14 +11,15 @@
 //! With `-S` it serves the one client on standard input: how postqueue lists the queue when the mail
 //! system does not run.
 //!
-//! # PRIVILEGE
+//! # Privilege
 //! `$mail_owner`; reads queue files and delivery logs. It changes nothing.
 //!
-//! # DIAGNOSTICS
+//! # Diagnostics
 //! A file that cannot be understood is left out, with a warning.
 
 mod listing;
 mod message;
+mod service;
 
 use std::process::ExitCode;
 
@@ -47,5 +47,5 @@ static SERVICE: Service = Service {
 };
 
 fn main() -> ExitCode {
-    daemon::run::<listing::Showq>(&SERVICE)
+    daemon::run::<service::Showq>(&SERVICE)
 }

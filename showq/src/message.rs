@@ -11,7 +11,8 @@ use queue::{Envelope, EnvelopeError, FORCE_EXPIRE, Limits, QueueName};
 use tokio::io::AsyncWrite;
 use wire::showq::{Header, Recipient};
 
-use crate::listing::{Output, Showq};
+use crate::listing::Output;
+use crate::service::Showq;
 
 /// Owner bits of a complete file.
 const COMPLETE: u32 = 0o700;

@@ -1,10 +1,9 @@
-//! # NAME
 //! lmtp - delivery agent that gives mail to a mail store by LMTP
 //!
-//! # SYNOPSIS
+//! # Synopsis
 //! `lmtp [generic daemon options]`, from master.cf
 //!
-//! # DESCRIPTION
+//! # Description
 //! The same program as smtp with the differences of RFC 2033: LHLO, one reply a recipient after the content, nexthops
 //! `unix:PATH` and `inet:HOST:PORT`, no mail exchangers, and `lmtp_` in the names of its parameters.
 //!
@@ -30,13 +29,13 @@ mod order;
 mod protection;
 mod race;
 mod server;
+mod service;
 mod session;
 mod settings;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod transaction;
-mod worker;
 mod writer;
 
 use std::process::ExitCode;
@@ -58,12 +57,12 @@ static SERVICE: Service = Service {
 };
 
 fn main() -> ExitCode {
-    daemon::run_as_porter(SERVICE.name).unwrap_or_else(|| daemon::run::<worker::Worker<Lmtp>>(&SERVICE))
+    daemon::run_as_porter(SERVICE.name).unwrap_or_else(|| daemon::run::<service::Worker<Lmtp>>(&SERVICE))
 }
 
 /// This program speaks LMTP.
 struct Lmtp;
 
-impl worker::Speaks for Lmtp {
+impl service::Speaks for Lmtp {
     const PROTOCOL: Protocol = Protocol::Lmtp;
 }

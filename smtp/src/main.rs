@@ -1,10 +1,9 @@
-//! # NAME
 //! smtp - delivery agent that gives mail to the next host by SMTP
 //!
-//! # SYNOPSIS
+//! # Synopsis
 //! `smtp [generic daemon options]`, from master.cf
 //!
-//! # DESCRIPTION
+//! # Description
 //! Takes delivery requests from qmgr, finds the servers of the nexthop (mail exchangers and addresses of both families,
 //! `[host]` for addresses alone, numeric addresses as they are), and gives them the message, one server after the other,
 //! until every recipient has its result. Sessions are kept for a moment and reused where qmgr says that more mail for
@@ -16,14 +15,14 @@
 //! Mail that must not be sent without TLS or a password waits: this program has neither yet. For a server without 8BITMIME,
 //! 8-bit parts of the content become quoted-printable; else it is sent as it is in the queue file.
 //!
-//! # PRIVILEGE
+//! # Privilege
 //! `$mail_owner`. Opens no file after its start; resolv.conf, hosts and tables are opened before that. When one of them
 //! changes, the process ends after its present deliveries, and the next one has the new file.
 //!
-//! # PEERS
+//! # Peers
 //! public/cleanup (notices to the postmaster); qmgr; name servers and mail servers.
 //!
-//! # DIAGNOSTICS
+//! # Diagnostics
 //! One delivery status line a recipient. A server that cannot be reached has a line of its own, and so has a reason to
 //! try another server. A bad nexthop, an unusable source address and a server without a valid address are warnings.
 
@@ -46,13 +45,13 @@ mod order;
 mod protection;
 mod race;
 mod server;
+mod service;
 mod session;
 mod settings;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod transaction;
-mod worker;
 mod writer;
 
 use std::process::ExitCode;
@@ -74,12 +73,12 @@ static SERVICE: Service = Service {
 };
 
 fn main() -> ExitCode {
-    daemon::run::<worker::Worker<Smtp>>(&SERVICE)
+    daemon::run::<service::Worker<Smtp>>(&SERVICE)
 }
 
 /// This program speaks SMTP.
 struct Smtp;
 
-impl worker::Speaks for Smtp {
+impl service::Speaks for Smtp {
     const PROTOCOL: Protocol = Protocol::Smtp;
 }

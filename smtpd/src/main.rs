@@ -53,8 +53,7 @@ use std::process::ExitCode;
 
 use daemon::{Lifetime, Network, Outside, Privilege, Service, Sibling, Skeleton};
 
-/// What this daemon is and may do.
-pub static SERVICE: Service = Service {
+static SERVICE: Service = Service {
     name: "smtpd",
     skeleton: Skeleton::Sessions,
     lifetime: Lifetime::Limited,

@@ -1,0 +1,59 @@
+//! One line a datagram, into the file or on to syslog.
+
+use std::cell::Cell;
+
+use daemon::{Context, StartError, Worker};
+
+use crate::file::LogFile;
+use crate::relay::{self, Refuge};
+
+/// Most bytes of one line that are used.
+/// told: nobody; lines of ours are shorter, of what others send the start is kept.
+const MAX_LINE: usize = 4096;
+
+/// The daemon: where lines go.
+pub(crate) enum Postlogd {
+    /// To maillog_file.
+    File {
+        /// The file.
+        file: LogFile,
+        /// Where lines go that it does not take.
+        refuge: Refuge,
+        /// The last line could not be written.
+        stuck: Cell<bool>,
+    },
+    /// To the system's log.
+    Syslog,
+}
+
+impl Worker for Postlogd {
+    fn start(context: &Context) -> Result<Self, StartError> {
+        // maillog_file
+        Ok(match context.config.log_file()? {
+            None => Self::Syslog,
+            Some(file) => {
+                let file = LogFile::open(&file)?;
+                Self::File { file, refuge: Refuge::new(), stuck: Cell::new(false) }
+            }
+        })
+    }
+
+    fn datagram(&self, bytes: &[u8]) {
+        let line = text::printable(&bytes[..bytes.len().min(MAX_LINE)]);
+        match self {
+            Self::File { file, refuge, stuck } => write(file, refuge, stuck, &line),
+            Self::Syslog => logging::pass_on(relay::in_syslog_form(&line)),
+        }
+    }
+}
+
+fn write(file: &LogFile, refuge: &Refuge, stuck: &Cell<bool>, line: &str) {
+    let written = file.append(line);
+    let was_stuck = stuck.replace(written.is_err());
+    let Err(error) = written else { return };
+    if !was_stuck {
+        let why = text::system_error(&error);
+        refuge.warn(&format!("write {}: {why} -- lines go to syslog until it is possible", file.path()));
+    }
+    refuge.take(line);
+}
