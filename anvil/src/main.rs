@@ -1,7 +1,7 @@
 //! anvil - connection counts and request rates of clients
 //!
 //! # Synopsis
-//! `anvil [daemon options]`, started by master for the entry `anvil unix - - n - 1 anvil`
+//! `anvil [generic daemon options]`, from master.cf under the service name `anvil`
 //!
 //! # Description
 //! Servers tell it of each client's connections, messages and recipients, and are told how many there are: connections at
@@ -13,7 +13,10 @@
 //! its time unit is over.
 //!
 //! # Privilege
-//! None. It opens nothing and talks to nobody but its clients.
+//! `$mail_owner`; opens nothing.
+//!
+//! # Peers
+//! Nobody but its clients: smtpd.
 //!
 //! # Diagnostics
 //! Every anvil_status_update_time, and at the end, the highest count and rates since the last time, with whose they were

@@ -1,10 +1,9 @@
-//! # NAME
 //! bounce, defer, trace - keep the delivery logs of messages, and report them
 //!
-//! # SYNOPSIS
+//! # Synopsis
 //! `bounce [generic daemon options]`, from master.cf under the service names `bounce`, `defer` and `trace`
 //!
-//! # DESCRIPTION
+//! # Description
 //! qmgr has this daemon write down what became of the recipients of a message that were not delivered (queue
 //! directories `bounce` and `defer`) or whose delivery the sender asked to hear of (`trace`). When a message is done or
 //! overdue, qmgr asks for a notification: a multipart/report (RFC 3464) that enters the queue through cleanup as new
@@ -13,10 +12,13 @@
 //! A message from the null sender is itself a notification and is never answered: postmaster is told, if
 //! `notify_classes` has `2bounce`. A notification to postmaster that fails is dropped. So no loop is possible.
 //!
-//! # PRIVILEGE
-//! `$mail_owner`; reads messages in the queue, writes the three log directories, talks to cleanup.
+//! # Privilege
+//! `$mail_owner`; reads messages in the queue, writes the three log directories.
 //!
-//! # DIAGNOSTICS
+//! # Peers
+//! `public/cleanup` (notifications). Its clients are qmgr and cleanup.
+//!
+//! # Diagnostics
 //! `Q: sender non-delivery notification: Q2` and its like, one line a notification. A notification that cannot be
 //! queued is reported to the client, which keeps the message and asks again later.
 

@@ -1,10 +1,9 @@
-//! # NAME
 //! cleanup - makes a queue file of every message
 //!
-//! # SYNOPSIS
+//! # Synopsis
 //! `cleanup [generic daemon options]`, from master.cf under the service name `cleanup`
 //!
-//! # DESCRIPTION
+//! # Description
 //! smtpd, pickup and every daemon that sends mail hand a message to this daemon as a stream of queue file records.
 //! It writes them into a new file in the incoming queue, and on the way puts addresses into standard form, maps them
 //! (canonical, virtual alias and masquerade settings), adds missing headers, removes headers that must not travel,
@@ -15,10 +14,14 @@
 //! Whatever ends a message earlier (the client goes away, an error, this process is killed) leaves an incomplete file
 //! or none: never mail.
 //!
-//! # PRIVILEGE
-//! `$mail_owner`; writes the incoming and hold queues, talks to trivial-rewrite, bounce and qmgr.
+//! # Privilege
+//! `$mail_owner`; writes the incoming and hold queues.
 //!
-//! # DIAGNOSTICS
+//! # Peers
+//! `private/rewrite` (addresses in standard form), `private/bounce` (mail that it cannot refuse any more), `private/trace`
+//! (what aliases expand to), `public/qmgr` (what has arrived).
+//!
+//! # Diagnostics
 //! One line `Q: message-id=<...>` a message, one line for each action of a check. Problems with tables and addresses are
 //! warnings, and the message is refused for now.
 

@@ -8,7 +8,10 @@
 //! status code in front.
 //!
 //! # Privilege
-//! `$mail_owner`; opens no file and talks to nobody but qmgr.
+//! `$mail_owner`; opens no file.
+//!
+//! # Peers
+//! Nobody but its client: qmgr.
 //!
 //! # Diagnostics
 //! One delivery status line a recipient.

@@ -9,7 +9,10 @@
 //! transport_maps entries such as `error:5.1.1 no such user` and qmgr's suspended destinations end here.
 //!
 //! # Privilege
-//! `$mail_owner`; opens no file and talks to nobody but qmgr.
+//! `$mail_owner`; opens no file.
+//!
+//! # Peers
+//! Nobody but its client: qmgr.
 //!
 //! # Diagnostics
 //! One delivery status line a recipient.

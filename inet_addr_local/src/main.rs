@@ -14,6 +14,9 @@
 //! `--method` asks the system in that way instead of the platform's own; `--list-methods` writes the names of the methods
 //! that this platform has, the default first.
 //!
+//! # Privilege
+//! The caller's.
+//!
 //! # Diagnostics
 //! Standard error has the words of `protocols`, what the kernel lacks, what was left out and how many addresses were found,
 //! under the name that the program was called by. Exit status 1: no address was found, the system refused to list them, or

@@ -1,17 +1,16 @@
-//! # NAME
 //! local - delivery to the users of this machine
 //!
-//! # SYNOPSIS
+//! # Synopsis
 //! `local [generic daemon options]`, from master.cf
 //!
-//! # DESCRIPTION
+//! # Description
 //! For each recipient: `alias_maps`, the user's `.forward`, then the mailbox (`mailbox_transport`, `mailbox_command`,
 //! `home_mailbox`, `mail_spool_directory`, in this order), and for a name that is nobody's `fallback_transport`,
 //! `luser_relay`, or the sender hears `unknown user`. Aliases and `.forward` files name addresses, `/files`,
 //! `|commands` and `:include:` lists. Addresses that are not delivered on the spot enter the queue as a new message, so
 //! that each has its own record of delivery.
 //!
-//! # PRIVILEGE
+//! # Privilege
 //! Three processes of this one program:
 //!
 //! - the agent, which serves qmgr: `$mail_owner`, in the sandbox, without rights;
@@ -24,7 +23,11 @@
 //! `default_privs`, and their mailboxes in the mail spool directory are opened for a process with those. A user whose group
 //! is root's or the mail system's gets the group of `default_privs`. Not started as root, all three run as the caller.
 //!
-//! # DIAGNOSTICS
+//! # Peers
+//! `public/cleanup` (mail for other addresses), `private/rewrite` (where they go), the transports that deliver in its place.
+//! Its client is qmgr.
+//!
+//! # Diagnostics
 //! One delivery status line for each address that a recipient leads to; warnings for alias loops, missing :include:
 //! files, and .forward files that are not the user's alone.
 

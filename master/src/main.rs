@@ -11,7 +11,6 @@
 //! but its own event loop: it is the one process that stays root, and everything else depends on it. It keeps no state
 //! that a restart would miss, and stays small, because fork costs what the parent weighs.
 //!
-//! # Options
 //! `-c DIR` configuration directory; `-d` stay in the foreground with the terminal; `-D` accepted; `-e SECONDS` end after
 //! that time; `-i` run as process 1 of a container; `-s` keep standard output; `-t` test the lock: status 0 when no
 //! master runs; `-v` more log; `-w` wait until the child that goes to the background is ready.

@@ -15,6 +15,9 @@
 //! # Privilege
 //! `$mail_owner`; reads and removes files in `maildrop`, moves unreadable ones to `corrupt`.
 //!
+//! # Peers
+//! `public/cleanup` (messages). postdrop, postqueue and master wake it up.
+//!
 //! # Diagnostics
 //! One line `Q: uid=N from=<S>` a message. A file that cannot be understood is moved to `corrupt` with
 //! a warning; one that cleanup does not take stays and is tried again.

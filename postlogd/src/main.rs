@@ -1,7 +1,7 @@
 //! postlogd - the log file of the mail system
 //!
 //! # Synopsis
-//! `postlogd [daemon options]`, started by master for the entry `postlog unix-dgram n - n - 1 postlogd`
+//! `postlogd [generic daemon options]`, from master.cf under the service name `postlog`, of type `unix-dgram`
 //!
 //! # Description
 //! Receives one log line a datagram on `public/postlog` and appends it to maillog_file. Without maillog_file it passes the
@@ -9,7 +9,10 @@
 //! A line comes from a program of any local user: it is cut at 4096 bytes and made printable again before it is written.
 //!
 //! # Privilege
-//! Opens the file as root, then runs as $mail_owner.
+//! `$mail_owner`; opens the file as root before that.
+//!
+//! # Peers
+//! Every program that logs; the log of the system.
 //!
 //! # Diagnostics
 //! Lines that cannot be written to the file go to syslog, and the reason with the first of them.

@@ -6,6 +6,9 @@
 //! # Description
 //! As postmap, for source text in the syntax of aliases(5): `name: destination, destination`.
 //!
+//! # Privilege
+//! As postmap.
+//!
 //! # Diagnostics
 //! Exit status 0: done, or found. 1: not found, or an error.
 

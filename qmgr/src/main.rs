@@ -1,10 +1,9 @@
-//! # NAME
 //! qmgr - the queue manager
 //!
-//! # SYNOPSIS
+//! # Synopsis
 //! `qmgr [generic daemon options]`, from master.cf under the service name `qmgr`
 //!
-//! # DESCRIPTION
+//! # Description
 //! The queue manager takes messages from the incoming and deferred queues, has trivial-rewrite say where each recipient
 //! goes, and hands recipients with the open queue file to delivery agents. It decides what is delivered next and how
 //! many deliveries a destination bears, has bounce record what failed, and in the end removes the message, returns it,
@@ -17,14 +16,17 @@
 //! are marked done by those who delivered them, and the active queue is emptied into the incoming queue at the next
 //! start. What is delivered at the moment of the kill is locked by its agent, and left alone for a minute.
 //!
-//! # TRIGGERS
-//! `W`, `I`: scan the incoming queue. `D`: scan the deferred queue. `F`: forget which destinations are dead. `A`: scan
+//! Triggers: `W` and `I` scan the incoming queue, `D` the deferred queue; `F` forgets which destinations are dead; `A` scans
 //! regardless of the times of the next attempts.
 //!
-//! # PRIVILEGE
-//! `$mail_owner`; renames and removes files of the message queues, talks to trivial-rewrite, bounce and every transport.
+//! # Privilege
+//! `$mail_owner`; renames and removes files of the message queues.
 //!
-//! # DIAGNOSTICS
+//! # Peers
+//! `private/rewrite` (where recipients go), `private/bounce`, `private/defer` and `private/trace` (what became of them), every
+//! transport (deliveries).
+//!
+//! # Diagnostics
 //! `Q: from=<S>, size=N, nrcpt=N (queue active)`, `Q: removed`, `Q: from=<S>, status=expired, returned to sender`;
 //! warnings about transports that do not work, destinations that clog the queue, and corrupt files.
 

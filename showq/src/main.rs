@@ -14,6 +14,9 @@
 //! # Privilege
 //! `$mail_owner`; reads queue files and delivery logs. It changes nothing.
 //!
+//! # Peers
+//! Nobody but its clients: postqueue, and programs of others.
+//!
 //! # Diagnostics
 //! A file that cannot be understood is left out, with a warning.
 

@@ -7,7 +7,13 @@
 //! The same program as smtp with the differences of RFC 2033: LHLO, one reply a recipient after the content, nexthops
 //! `unix:PATH` and `inet:HOST:PORT`, no mail exchangers, and `lmtp_` in the names of its parameters.
 //!
-//! # PRIVILEGE, PEERS, DIAGNOSTICS
+//! # Privilege
+//! That of smtp. Servers on Unix sockets are reached through its porter, a process of its own that is started with it.
+//!
+//! # Peers
+//! `public/cleanup` (notices to the postmaster); qmgr; name servers and mail stores.
+//!
+//! # Diagnostics
 //! Those of smtp.
 
 mod appeal;

@@ -20,7 +20,7 @@
 //! changes, the process ends after its present deliveries, and the next one has the new file.
 //!
 //! # Peers
-//! public/cleanup (notices to the postmaster); qmgr; name servers and mail servers.
+//! `public/cleanup` (notices to the postmaster); qmgr; name servers and mail servers.
 //!
 //! # Diagnostics
 //! One delivery status line a recipient. A server that cannot be reached has a line of its own, and so has a reason to

@@ -1,7 +1,7 @@
 //! smtpd - Postfix SMTP server
 //!
 //! # Synopsis
-//! `smtpd` [daemon options], started by master
+//! `smtpd [generic daemon options]`, from master.cf
 //!
 //! # Description
 //! Takes mail from the network: accepts connections, one session each, and hands each message as a stream of
@@ -15,11 +15,11 @@
 //! `451 4.3.5` and a warning that names it.
 //!
 //! # Privilege
-//! $mail_owner, in a sandbox: it talks to strangers. It opens no file. Whether a local user exists it asks of its porter, a
+//! `$mail_owner`, in a sandbox: it talks to strangers. It opens no file. Whether a local user exists it asks of its porter, a
 //! process of its own that is started with it.
 //!
 //! # Peers
-//! public/cleanup (messages), private/rewrite (address classes), private/anvil (counts of clients), name servers.
+//! `public/cleanup` (messages), `private/rewrite` (address classes), `private/anvil` (counts of clients), name servers.
 //!
 //! # Diagnostics
 //! Sessions, rejections and problems go to the log. The client is told no more than it needs.

@@ -1,7 +1,7 @@
 //! trivial-rewrite - addresses in standard form, and the way of each recipient
 //!
 //! # Synopsis
-//! `trivial-rewrite [daemon options]`, started by master for the entry `rewrite unix - - n - - trivial-rewrite`
+//! `trivial-rewrite [generic daemon options]`, from master.cf under the service name `rewrite`
 //!
 //! # Description
 //! Two questions: what is the standard form of this address (with a domain, without source routes), and by which
@@ -9,7 +9,10 @@
 //! main.cf and its tables alone; nothing is looked up in the DNS and nothing is remembered.
 //!
 //! # Privilege
-//! None. Opens its tables before it gives up its rights, and ends when one of them has changed.
+//! `$mail_owner`. Opens its tables before it gives up its rights, and ends when one of them has changed.
+//!
+//! # Peers
+//! Nobody but its clients: cleanup, smtpd, qmgr and local.
 //!
 //! # Diagnostics
 //! A table that cannot be read makes the answer "failed", and the mail waits.
