@@ -33,12 +33,10 @@ fn table() -> Outcome<String> {
     Ok(daemons + &commands)
 }
 
-/// From `//! postlogd - the log file of the mail system`, the first such line.
+/// From `//! postlogd - the log file of the mail system`, the first line.
 fn purpose(source: &str) -> String {
-    let mut lines = source.lines().take_while(|l| l.starts_with("//!")).map(|l| l.trim_start_matches("//!").trim());
-    let first = lines.find(|l| l.contains(" - ") || l.contains(": ")).unwrap_or("");
-    let what = first.split_once(" - ").or_else(|| first.split_once(": ")).map_or(first, |(_, what)| what);
-    what.trim_end_matches('.').to_string()
+    let first = source.lines().next().unwrap_or_default();
+    first.split_once(" - ").map_or("", |(_, what)| what).to_string()
 }
 
 /// The body of the SERVICE constant, without line breaks.

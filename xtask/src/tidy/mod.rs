@@ -9,6 +9,7 @@ mod implemented;
 mod layers;
 mod names;
 mod pages;
+mod programs;
 mod shape;
 mod siblings;
 mod source;
@@ -35,6 +36,7 @@ pub fn run() -> Outcome {
         siblings::check(source, &daemons, &mut complaints);
         bounds::check(source, &mut complaints);
         shape::check(source, &mut complaints);
+        programs::check(source, &packages, &mut complaints);
         names::check(source, &mut complaints);
         files::check(source, &mut complaints);
     }

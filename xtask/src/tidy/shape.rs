@@ -66,7 +66,7 @@ fn functions(source: &Source, complaints: &mut Complaints) {
 }
 
 /// Only qualifiers stand before the word `fn` of a definition.
-fn is_function(code: &str) -> bool {
+pub(super) fn is_function(code: &str) -> bool {
     let qualifiers = ["async", "const", "unsafe", "extern", "default"];
     let Some((before, _)) = code.split_once("fn ") else { return false };
     before.split_whitespace().all(|w| w.starts_with("pub") || w.starts_with('"') || qualifiers.contains(&w))
