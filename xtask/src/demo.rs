@@ -1,4 +1,5 @@
-//! A private mail system made from conf/demo: its folder, its start, its log, its stop.
+//! A private mail system: its folder, its start, its log, its stop. Its main.cf is made from conf/demo.cf, its master.cf
+//! is the one that is installed, on loopback addresses and a high port.
 //!
 //! It never runs as root: started by root, it runs as `nobody`.
 
@@ -14,9 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use testing::accounts::{Accounts, is_root};
+use testing::master_cf;
 use testing::process::Process;
 use testing::programs::ENVIRONMENT;
-use testing::setup::make_directories;
+use testing::setup::{make_directories, write_old};
 use testing::wait::{PATIENCE, until_true};
 
 /// One mail system, running or not.
@@ -48,7 +50,6 @@ impl Demo {
         let user = user()?;
         let accounts = Accounts::all_of(&user);
         make_directories(folder, &accounts);
-        let port_text = port.to_string();
         let filled = [
             ("@FOLDER@", folder.to_string_lossy()),
             ("@PROGRAMS@", programs.to_string_lossy()),
@@ -56,14 +57,15 @@ impl Demo {
             ("@GROUP@", accounts.group.as_str().into()),
             ("@DESTINATION@", role.destination.into()),
             ("@RELAYHOST@", role.relayhost.into()),
-            ("@PORT@", port_text.as_str().into()),
         ];
-        for name in ["main.cf", "master.cf"] {
-            let mut text = workspace::read(&workspace::root().join("conf/demo").join(name))?;
-            for (place, value) in &filled {
-                text = text.replace(place, value);
-            }
-            testing::setup::write_old(&folder.join("etc").join(name), &text);
+        let mut main_cf = workspace::read(&workspace::root().join("conf/demo.cf"))?;
+        for (place, value) in &filled {
+            main_cf = main_cf.replace(place, value);
+        }
+        let servers = ["127.0.0.1", "[::1]"].map(|address| format!("{address}:{port}"));
+        let master_cf: String = master_cf::lines(&servers).iter().map(|line| format!("{line}\n")).collect();
+        for (name, text) in [("main.cf", main_cf), ("master.cf", master_cf)] {
+            write_old(&folder.join("etc").join(name), &text);
         }
         let log = Log { shown, ..Log::default() };
         Ok(Demo { folder: folder.to_path_buf(), port, programs: programs.to_path_buf(), user, master: None, log })

@@ -14,6 +14,7 @@ pub mod inject;
 pub mod instance;
 pub mod link;
 pub mod maildir;
+pub mod master_cf;
 pub mod name_server;
 pub mod port;
 pub mod process;

@@ -2,6 +2,7 @@
 
 use crate::accounts::{Accounts, is_root};
 use crate::instance::Instance;
+use crate::master_cf::{identity, lines, lines_of_c_postfix, log_service};
 use crate::port::Port;
 use crate::programs::{Implementation, Programs};
 use nix::unistd::{Gid, Uid};
@@ -139,7 +140,7 @@ impl Setup {
     pub(crate) fn master_cf(&self, port: u16) -> String {
         if let Some(files) = &self.files {
             // The log service last, with the arguments of ours.
-            let log = SERVICES[SERVICES.len() - 1];
+            let log = log_service();
             let others = files.master_cf.lines().filter(|l| identity(l) != identity(log));
             let lines = others.map(|l| match identity(l) == (Some("smtp"), Some("inet")) {
                 true => l.replacen("smtp", &format!("127.0.0.1:{port}"), 1),
@@ -151,11 +152,10 @@ impl Setup {
             true => vec![port.to_string()],
             false => ["127.0.0.1", "[::1]"].map(|ip| format!("{ip}:{port}")).into(),
         };
-        let mut lines: Vec<String> = names.iter().map(|name| format!("{name} inet n - n - - smtpd")).collect();
-        lines.extend(SERVICES.iter().map(|l| l.to_string()));
-        if self.programs.implementation == Implementation::Oracle {
-            lines.extend(ORACLE_SERVICES.iter().map(|l| l.to_string()));
-        }
+        let mut lines = match self.programs.implementation {
+            Implementation::Ours => lines(&names),
+            Implementation::Oracle => lines_of_c_postfix(&names),
+        };
         for line in &self.services {
             let identity = identity(line);
             lines.retain(|l| identity != self::identity(l));
@@ -170,37 +170,6 @@ impl Default for Setup {
         Setup::new()
     }
 }
-
-fn identity(line: &str) -> (Option<&str>, Option<&str>) {
-    let mut words = line.split_whitespace();
-    (words.next(), words.next())
-}
-
-const SERVICES: [&str; 14] = [
-    "pickup unix n - n 60 1 pickup",
-    "cleanup unix n - n - 0 cleanup",
-    "qmgr unix n - n 300 1 qmgr",
-    "rewrite unix - - n - - trivial-rewrite",
-    "bounce unix - - n - 0 bounce",
-    "defer unix - - n - 0 bounce",
-    "smtp unix - - n - - smtp",
-    "relay unix - - n - - smtp",
-    "showq unix n - n - - showq",
-    "error unix - - n - - error",
-    "retry unix - - n - - error",
-    "local unix - n n - - local",
-    "anvil unix - - n - 1 anvil",
-    "postlog unix-dgram n - n - 1 postlogd",
-];
-
-/// What C Postfix needs beside them, and complains about in its log without.
-const ORACLE_SERVICES: [&str; 5] = [
-    "trace unix - - n - 0 bounce",
-    "verify unix - - n - 1 verify",
-    "flush unix n - n 1000? 0 flush",
-    "proxymap unix - - n - - proxymap",
-    "scache unix - - n - 1 scache",
-];
 
 /// Where an instance lives and whose it is.
 fn own_settings(programs: &Programs, folder: &Path, accounts: &Accounts) -> Vec<(String, String)> {
