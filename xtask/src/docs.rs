@@ -1,6 +1,7 @@
 //! `cargo xtask docs`: writes the files that follow from others. `tidy` fails when one differs.
 
 mod architecture;
+mod constants;
 mod parameters;
 mod porting;
 

@@ -1,8 +1,8 @@
 //! The meaning of main.cf and master.cf: one table of parameters, one reader, one way to ask.
 //!
 //! A program loads its [`Config`] once and asks it with the typed constants of [`param`]. The table behind
-//! them is `parameters/*.toml`; [`generate`] turns it into the Rust source of [`param`] and [`table`], and a
-//! test fails when the committed source differs. Nothing here opens a socket or a lookup table, nothing here
+//! them is `parameters/*.toml`; `cargo xtask docs` turns it into the Rust source of [`param`] and [`table`], and `cargo
+//! xtask tidy` says when the committed source differs. Nothing here opens a socket or a lookup table, nothing here
 //! logs: warnings and errors are values, and the program that asked decides where they go.
 
 pub mod absent;
@@ -12,7 +12,6 @@ pub mod arguments;
 mod brackets;
 pub mod clients;
 mod comments;
-
 mod computed;
 mod declare;
 mod derived;
@@ -25,7 +24,6 @@ pub mod facts;
 mod fatal;
 mod files;
 mod functions;
-pub mod generate;
 mod level;
 pub mod lines;
 mod listening;

@@ -1,6 +1,6 @@
 //! From `crates/config/parameters/*.toml`: the typed constants that programs read, and the reference in docs/parameters.
 
-use super::Generated;
+use super::{Generated, constants};
 use crate::failure::{Failure, Outcome};
 use crate::workspace;
 use config::facts;
@@ -10,17 +10,19 @@ use toml::{Table, Value};
 
 const FOLDER: &str = "crates/config/parameters/";
 
-pub(super) fn generated() -> Outcome<Vec<Generated>> {
+/// Names of the files without `.toml`, and their contents.
+pub(super) fn subjects() -> Outcome<Vec<(String, String)>> {
     let mut subjects = Vec::new();
     for path in workspace::files()? {
         let Some(name) = path.strip_prefix(FOLDER).and_then(|p| p.strip_suffix(".toml")) else { continue };
         subjects.push((name.to_string(), workspace::read(&workspace::root().join(&path))?));
     }
-    let source = config::generate::generate(&subjects).map_err(Failure)?;
-    let mut files = vec![
-        Generated { path: "crates/config/src/table.rs".to_string(), text: source.table },
-        Generated { path: "crates/config/src/param.rs".to_string(), text: source.param },
-    ];
+    Ok(subjects)
+}
+
+pub(super) fn generated() -> Outcome<Vec<Generated>> {
+    let subjects = subjects()?;
+    let mut files = constants::generated(&subjects)?;
     let mut pages = Vec::new();
     for (subject, text) in &subjects {
         let table: Table = text.parse().map_err(|e| Failure::about(subject, e))?;

@@ -1,21 +1,12 @@
-//! From `parameters/*.toml` to the Rust source of [`crate::table`] and [`crate::param`].
-//!
-//! A pure function: `cargo xtask docs` writes what it returns, and a test of this crate compares it with the
-//! committed files (`UPDATE=1 cargo test -p config` writes them too). Programs read the generated constants
-//! and parse no TOML at start.
+//! From `crates/config/parameters/*.toml` to the Rust source of `config::table` and `config::param`: programs read the
+//! constants, and no TOML at start.
 
 use std::fmt::Write;
 
 use serde::Deserialize;
 
-/// The generated source files.
-#[derive(Debug)]
-pub struct Generated {
-    /// `src/table.rs`.
-    pub table: String,
-    /// `src/param.rs`.
-    pub param: String,
-}
+use super::Generated;
+use crate::failure::{Failure, Outcome};
 
 /// One parameter as its subject's file has it.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,10 +45,17 @@ struct Subject {
     parameter: Vec<Parameter>,
 }
 
-/// Generates the source; `subjects` are the file names without `.toml` and their contents.
-///
-/// An error is a sentence that names the file and the parameter.
-pub fn generate(subjects: &[(String, String)]) -> Result<Generated, String> {
+/// The source; `subjects` are the names of the files without `.toml`, and their contents.
+pub(super) fn generated(subjects: &[(String, String)]) -> Outcome<Vec<Generated>> {
+    let parameters = parameters(subjects).map_err(Failure)?;
+    Ok(vec![
+        Generated { path: "crates/config/src/table.rs".to_string(), text: table(&parameters).map_err(Failure)? },
+        Generated { path: "crates/config/src/param.rs".to_string(), text: constants(&parameters).map_err(Failure)? },
+    ])
+}
+
+/// All parameters by name; an error is a sentence that names the file and the parameter.
+fn parameters(subjects: &[(String, String)]) -> Result<Vec<(&str, Parameter)>, String> {
     let mut parameters = Vec::new();
     for (subject, content) in subjects {
         let parsed: Subject = toml::from_str(content).map_err(|error| format!("{subject}.toml: {error}"))?;
@@ -70,7 +68,7 @@ pub fn generate(subjects: &[(String, String)]) -> Result<Generated, String> {
     if let Some(pair) = parameters.windows(2).find(|pair| pair[0].1.name == pair[1].1.name) {
         return Err(format!("{}.toml: {}: stands twice", pair[1].0, pair[1].1.name));
     }
-    Ok(Generated { table: table(&parameters)?, param: constants(&parameters)? })
+    Ok(parameters)
 }
 
 fn check(parameter: &Parameter) -> Result<(), String> {
@@ -167,8 +165,8 @@ fn constants(parameters: &[(&str, Parameter)]) -> Result<String, String> {
          use crate::entry::Param;\n\
          use crate::value::Raw;\n\n",
     );
-    for (_, p) in parameters {
-        let doc = format!("`{}`: {}", p.name, p.paragraph.replace('\n', " "));
+    for (subject, p) in parameters {
+        let doc = format!("`{}`: see docs/parameters/{subject}.md.", p.name);
         writeln!(
             out,
             "#[doc = {doc:?}]\npub const {}: Param<{}> = Param::new({:?});",
@@ -193,7 +191,7 @@ fn twins(parameters: &[(&str, Parameter)]) -> Result<String, String> {
         let name = lmtp.twin.clone().unwrap_or_else(|| format!("smtp_{rest}"));
         let smtp = parameters.iter().map(|(_, p)| p).find(|p| p.name == name && p.kind == lmtp.kind);
         let Some(smtp) = smtp else { continue };
-        let doc = format!("`{}`, `{}`: {}", smtp.name, lmtp.name, smtp.paragraph.replace('\n', " "));
+        let doc = format!("`{}`, `{}`.", smtp.name, lmtp.name);
         let (constant, kind) = (constant(smtp.name.trim_start_matches("smtp_")), rust_type(&smtp.kind)?);
         let line = format!("    #[doc = {doc:?}]\n    pub const {constant}: Twin<{kind}> = ");
         out.push_str(&format!("{line}Twin::new({:?}, {:?});\n", smtp.name, lmtp.name));
@@ -252,49 +250,19 @@ fn unit_seconds(unit: &str) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
-
-    fn subjects() -> Vec<(String, String)> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("parameters");
-        let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        files.sort();
-        files
-            .iter()
-            .map(|path| {
-                let subject = path.file_stem().unwrap().to_str().unwrap().to_string();
-                (subject, std::fs::read_to_string(path).unwrap())
-            })
-            .collect()
-    }
-
-    #[test]
-    fn the_committed_source_is_what_the_table_generates() {
-        let generated = generate(&subjects()).unwrap();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        for (name, text) in [("table.rs", &generated.table), ("param.rs", &generated.param)] {
-            let file = source.join(name);
-            if std::env::var_os("UPDATE").is_some() {
-                std::fs::write(&file, text).unwrap();
-            }
-            let committed = std::fs::read_to_string(&file).unwrap();
-            assert!(*text == committed, "{name} differs: UPDATE=1 cargo test -p config");
-        }
-    }
 
     #[test]
     fn every_parameter_has_a_paragraph_that_tells_more_than_its_name() {
-        for (subject, content) in subjects() {
-            for p in toml::from_str::<Subject>(&content).unwrap().parameter {
-                let words = p.paragraph.split_whitespace().count();
-                assert!((14..=130).contains(&words), "{subject}: {}: a paragraph of {words} words", p.name);
-                assert!(p.paragraph.ends_with(['.', ')']), "{subject}: {}: the last sentence has no end", p.name);
-            }
+        for (subject, p) in parameters(&crate::docs::parameters::subjects().unwrap()).unwrap() {
+            let words = p.paragraph.split_whitespace().count();
+            assert!((14..=130).contains(&words), "{subject}: {}: a paragraph of {words} words", p.name);
+            assert!(p.paragraph.ends_with(['.', ')']), "{subject}: {}: the last sentence has no end", p.name);
         }
     }
 
     #[test]
     fn a_wrong_entry_is_an_error_that_names_file_and_parameter() {
-        let error = |content: &str| generate(&[("basic".to_string(), content.to_string())]).unwrap_err();
+        let error = |content: &str| parameters(&[("basic".to_string(), content.to_string())]).map(|_| ()).unwrap_err();
         let entry = "[[parameter]]\nname = \"x\"\ndefault = \"\"\nprograms = [\"smtpd\"]\nimplemented = true\nparagraph = \"A.\"\n";
         assert_eq!(error(&format!("{entry}type = \"odd\"\n")), "basic.toml: x: unknown type odd");
         let waiting = entry.replace("implemented = true\n", "type = \"text\"\n");
