@@ -79,11 +79,6 @@ pub fn is_standard(address: &[u8]) -> bool {
         && !domain.ends_with(b".")
 }
 
-/// True if the address needs SMTPUTF8 (RFC 6531): it is not pure ASCII but valid UTF-8.
-pub fn is_internationalized(address: &[u8]) -> bool {
-    !address.is_ascii() && std::str::from_utf8(address).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,12 +115,5 @@ mod tests {
     fn a_quoted_at_sign_does_not_start_a_domain() {
         assert_eq!(split_external(b"\"a@b\""), (&b"\"a@b\""[..], None));
         assert_eq!(split_external(b"\"a\\\"@b\"@c"), (&b"\"a\\\"@b\""[..], Some(&b"c"[..])));
-    }
-
-    #[test]
-    fn only_valid_utf8_beyond_ascii_is_internationalized() {
-        assert!(!is_internationalized(b"user@example.com"));
-        assert!(is_internationalized("j\u{f6}rg@example.com".as_bytes()));
-        assert!(!is_internationalized(b"j\xf6rg@example.com"));
     }
 }

@@ -75,6 +75,7 @@ impl Resolver {
 
     /// A resolver for these servers, without a hosts file.
     #[must_use]
+    // tests: of smtp, which is another crate.
     pub fn with_servers(servers: Vec<SocketAddr>, protocols: Protocols) -> Self {
         let conf = ResolvConf { servers, ..ResolvConf::default() };
         Self::new(conf, Hosts::default(), protocols)

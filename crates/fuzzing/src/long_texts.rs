@@ -23,7 +23,6 @@ const READERS: &[fn(&[u8])] = &[
     |text| drop(address::mailboxes(text)),
     |text| drop(address::list(text)),
     |text| drop(address::unquote(text)),
-    |text| drop(message::header::unfold(text)),
     |text| drop(message::header::fold(text, 60, b"    ")),
     |text| drop(message::mime::ContentType::parse(text)),
     |text| drop(path::address(text, false)),

@@ -52,14 +52,6 @@ impl MatchList {
         self.search(|pattern| Ok(self.name_matches(pattern, &name)? || self.address_matches(pattern, address)?))
     }
 
-    /// Is this address in the list? Names in the list are not looked at.
-    ///
-    /// # Errors
-    /// As [`MatchList::matches_host`].
-    pub fn matches_address(&self, address: &[u8]) -> Result<bool, TableError> {
-        self.search(|pattern| self.address_matches(pattern, address))
-    }
-
     fn search(&self, matches: impl Fn(&Pattern) -> Result<bool, TableError>) -> Result<bool, TableError> {
         for pattern in &self.patterns.items {
             if matches(pattern)? {

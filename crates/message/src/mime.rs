@@ -176,11 +176,6 @@ impl Multiparts {
     }
 }
 
-/// Whether the bytes need 8BITMIME.
-pub fn is_eight_bit(bytes: &[u8]) -> bool {
-    !bytes.is_ascii()
-}
-
 /// The last boundary among the parameters; what is no parameter is passed over up to the next semicolon.
 fn boundary(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut found = None;

@@ -1,6 +1,4 @@
-//! Received: fields: what each hop writes, and how hops are counted.
-
-use crate::header::{Field, Kind};
+//! Received: fields: what each hop writes.
 
 /// The program name in `by HOST (Postfix)`: log readers and spam filters look for it.
 const MAIL_NAME: &str = "Postfix";
@@ -60,11 +58,6 @@ pub fn from_user(hostname: &str, uid: u32, queue_id: &str, date: &str) -> Vec<St
 /// The field of a message that the mail system made itself or sends on (a bounce, a forwarded message).
 pub fn from_mail_system(hostname: &str, queue_id: &str, date: &str) -> Vec<String> {
     vec![format!("Received: by {hostname} ({MAIL_NAME})"), format!("\tid {queue_id}; {date}")]
-}
-
-/// Whether the field is a hop (hopcount_limit counts them).
-pub fn is_hop(field: &[u8]) -> bool {
-    Field::parse(field).is_some_and(|f| f.kind() == Kind::Received)
 }
 
 /// A text as it may stand within parentheses: unprintable bytes, backslashes and closing parentheses without their

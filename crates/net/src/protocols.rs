@@ -71,6 +71,7 @@ impl Protocols {
     /// IPv6 alone.
     pub const V6: Self = Self { v4: false, v6: true };
     /// Both families.
+    // tests: of many crates; programs ask the kernel.
     pub const BOTH: Self = Self { v4: true, v6: true };
 
     /// Reads the value of `inet_protocols`: the words `ipv4`, `ipv6` and `all`, case-sensitive, separated by

@@ -20,13 +20,6 @@ pub fn done(file: &File, offset: u64) -> io::Result<()> {
     replace_type(file, offset, Type::RECIPIENT, Type::DONE)
 }
 
-/// Cancels a recipient on behalf of a content filter, before the file is complete.
-///
-/// Transition: `R` -> `/`. A crash before or after leaves an incomplete file, which is not mail.
-pub fn canceled(file: &File, offset: u64) -> io::Result<()> {
-    replace_type(file, offset, Type::RECIPIENT, Type::CANCELED)
-}
-
 /// Kills the request for a trace report.
 ///
 /// Transition: `A trace_flags=` -> `K`. A crash just before: the report is sent twice. Just after:

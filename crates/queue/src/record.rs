@@ -14,8 +14,6 @@ use std::os::unix::fs::FileExt;
 pub const MAX_PAYLOAD: usize = 1 << 20;
 /// Digits of a number that is overwritten in place.
 pub const NUMBER_WIDTH: usize = 15;
-/// Bytes of a whole pointer record: type, length, number.
-pub const POINTER_SIZE: usize = 2 + NUMBER_WIDTH;
 /// Jumps to a smaller offset that one file may make; more is a loop.
 /// told: the reader: the file is damaged.
 const MAX_BACKWARD_JUMPS: u32 = 10_000;

@@ -66,11 +66,6 @@ impl Reply {
         self.code / 100
     }
 
-    /// 2xx or 3xx: the command did what it should.
-    pub fn is_positive(&self) -> bool {
-        matches!(self.class(), 2 | 3)
-    }
-
     /// The lines without code and CR LF, enhanced status code included. Never empty.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
         self.lines.iter().map(|line| line.text.as_slice())

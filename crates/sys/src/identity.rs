@@ -29,14 +29,6 @@ impl Identity {
     pub fn of_account(account: &Account) -> io::Result<Self> {
         Ok(Self { uid: account.uid, gid: account.gid, groups: groups_of(&account.name, Gid::from_raw(account.gid))? })
     }
-
-    /// A named user with all of the user's groups; `None` when there is no such user.
-    ///
-    /// # Errors
-    /// The user database cannot be read.
-    pub fn of_user(name: &str) -> io::Result<Option<Self>> {
-        account(name)?.map(|account| Self::of_account(&account)).transpose()
-    }
 }
 
 /// An entry of the user database: a name and its numbers.
@@ -174,7 +166,8 @@ mod tests {
 
     #[test]
     fn root_is_known_and_strangers_are_not() {
-        assert_eq!(Identity::of_user("root").unwrap().map(|root| root.uid), Some(0));
-        assert_eq!(Identity::of_user("no-such-user-here").unwrap(), None);
+        let root = account("root").unwrap().unwrap();
+        assert_eq!(Identity::of_account(&root).unwrap().uid, 0);
+        assert_eq!(account("no-such-user-here").unwrap(), None);
     }
 }

@@ -55,15 +55,6 @@ pub fn is_held(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Gives the lock up before the file is closed.
-///
-/// # Errors
-/// Those of flock(2).
-pub fn unlock(fd: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: as in `lock`.
-    if unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_UN) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,7 +66,7 @@ mod tests {
         let second = std::fs::File::open(&path).unwrap();
         assert!(lock(first.as_fd(), Kind::Exclusive, false).unwrap());
         assert!(!lock(second.as_fd(), Kind::Shared, false).unwrap());
-        unlock(first.as_fd()).unwrap();
+        drop(first);
         assert!(lock(second.as_fd(), Kind::Shared, false).unwrap());
         std::fs::remove_file(path).unwrap();
     }

@@ -96,14 +96,6 @@ pub fn to_read(path: &Path, rules: &Rules<'_>) -> Result<File, Refusal> {
     open(path, OpenOptions::new().read(true), rules)
 }
 
-/// Opens an existing file to append to it.
-///
-/// # Errors
-/// As [`to_read`].
-pub fn to_append(path: &Path, rules: &Rules<'_>) -> Result<File, Refusal> {
-    open(path, OpenOptions::new().append(true), rules)
-}
-
 /// Opens an existing file, or makes one with this mode; whether it is new.
 ///
 /// # Errors
@@ -195,6 +187,10 @@ fn is_roots_alone(link: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn to_append(path: &Path, rules: &Rules<'_>) -> Result<File, Refusal> {
+        open(path, OpenOptions::new().append(true), rules)
+    }
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::PathBuf;
 

@@ -74,11 +74,6 @@ impl Options {
         std::mem::take(&mut self.cluster)
     }
 
-    /// The argument after the last option, taken as its value.
-    pub fn following(&mut self) -> Option<Vec<u8>> {
-        self.arguments.next().map(OsStringExt::into_vec)
-    }
-
     /// The operands: all that follows the options.
     pub fn operands(self) -> Vec<OsString> {
         self.operand.into_iter().chain(self.arguments).collect()

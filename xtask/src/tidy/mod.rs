@@ -3,6 +3,7 @@
 //! One file a group of rules; every complaint names file and line and says what to do.
 
 mod bounds;
+mod callers;
 mod citations;
 mod files;
 mod implemented;
@@ -40,6 +41,7 @@ pub fn run() -> Outcome {
         names::check(source, &mut complaints);
         files::check(source, &mut complaints);
     }
+    callers::check(&sources, &mut complaints);
     citations::check(&sources, &mut complaints)?;
     implemented::check(&sources, &mut complaints)?;
     pages::check(&files, &mut complaints)?;

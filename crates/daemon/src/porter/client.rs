@@ -65,6 +65,7 @@ impl Porter {
     ///
     /// # Errors
     /// Those of socketpair(2), and of a thread that cannot be started.
+    // tests: of programs, which are other crates.
     pub fn in_a_thread() -> io::Result<Self> {
         use super::{AddressFamily, SockFlag, SockType, server, socketpair};
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
