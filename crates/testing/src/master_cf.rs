@@ -1,5 +1,7 @@
 //! master.cf of an instance: the one that is installed, with names of its own for the SMTP server.
 
+use crate::programs::Implementation;
+
 /// The installed one.
 const INSTALLED: &str = include_str!("../../../conf/master.cf");
 
@@ -19,9 +21,14 @@ pub fn lines(smtp_servers: &[String]) -> Vec<String> {
     smtpd.chain(others.into_iter().map(str::to_owned)).collect()
 }
 
-/// The same for C Postfix.
-pub(crate) fn lines_of_c_postfix(smtp_servers: &[String]) -> Vec<String> {
-    lines(smtp_servers).into_iter().chain(OF_C_POSTFIX.map(str::to_owned)).collect()
+/// The same for a test, which may look for a part of a line: one blank between words; and with what C Postfix needs.
+pub(crate) fn plain_lines(smtp_servers: &[String], implementation: Implementation) -> Vec<String> {
+    let words = |line: &String| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut lines: Vec<String> = lines(smtp_servers).iter().map(words).collect();
+    if implementation == Implementation::Oracle {
+        lines.extend(OF_C_POSTFIX.map(str::to_owned));
+    }
+    lines
 }
 
 /// The line of the log service.

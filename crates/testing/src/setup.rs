@@ -2,9 +2,9 @@
 
 use crate::accounts::{Accounts, is_root};
 use crate::instance::Instance;
-use crate::master_cf::{identity, lines, lines_of_c_postfix, log_service};
+use crate::master_cf::{identity, log_service, plain_lines};
 use crate::port::Port;
-use crate::programs::{Implementation, Programs};
+use crate::programs::Programs;
 use nix::unistd::{Gid, Uid};
 use std::fs::{self, File};
 use std::io::Write;
@@ -152,10 +152,7 @@ impl Setup {
             true => vec![port.to_string()],
             false => ["127.0.0.1", "[::1]"].map(|ip| format!("{ip}:{port}")).into(),
         };
-        let mut lines = match self.programs.implementation {
-            Implementation::Ours => lines(&names),
-            Implementation::Oracle => lines_of_c_postfix(&names),
-        };
+        let mut lines = plain_lines(&names, self.programs.implementation);
         for line in &self.services {
             let identity = identity(line);
             lines.retain(|l| identity != self::identity(l));
