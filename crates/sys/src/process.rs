@@ -159,6 +159,9 @@ pub fn ignore(signal: Ignored) {
 struct Plan {
     moves: Vec<(OwnedFd, RawFd)>,
     above: RawFd,
+    /// Wanted numbers that are free here. The standard library opens a pipe by which the child says why it could not
+    /// execute the program; while these are taken, that pipe has none of the numbers which the child overwrites.
+    _taken: Vec<OwnedFd>,
 }
 
 impl Plan {
@@ -166,11 +169,17 @@ impl Plan {
         let above = descriptors.iter().map(|(number, _)| *number).max().unwrap_or(2).max(2) + 1;
         let mut moves = Vec::with_capacity(descriptors.len());
         for (number, fd) in descriptors {
-            let raised = fcntl(fd.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(above))?;
-            // SAFETY: the descriptor was made by the line above and has no other owner.
-            moves.push((unsafe { std::os::fd::FromRawFd::from_raw_fd(raised) }, *number));
+            moves.push((duplicate(fd.as_fd(), above)?, *number));
         }
-        Ok(Self { moves, above })
+        let mut taken = Vec::new();
+        while let Some((_, fd)) = descriptors.first() {
+            let lowest = duplicate(fd.as_fd(), 3)?;
+            if lowest.as_raw_fd() >= above {
+                break;
+            }
+            taken.push(lowest);
+        }
+        Ok(Self { moves, above, _taken: taken })
     }
 
     /// In the child: dup2 clears close-on-exec; everything above the map gets close-on-exec, so that what the standard
@@ -201,6 +210,13 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// A duplicate with the lowest free number from `least` on.
+fn duplicate(fd: BorrowedFd<'_>, least: RawFd) -> io::Result<OwnedFd> {
+    let number = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(least))?;
+    // SAFETY: the descriptor was made by the line above and has no other owner.
+    Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(number) })
 }
 
 fn lower_descriptor_limit(soft: Option<libc::rlim_t>) -> io::Result<()> {
@@ -265,6 +281,17 @@ mod tests {
     fn a_missing_program_is_an_error_of_the_caller() {
         let mut request = shell("");
         request.path = "/proc/self/none".into();
+        assert_eq!(spawn(&request).err().map(|e| e.kind()), Some(io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn it_is_one_too_where_the_wanted_numbers_are_the_lowest_free_ones() {
+        let (_here, there) = UnixStream::pair().unwrap();
+        let mut request = shell("");
+        request.path = "/proc/self/none".into();
+        let free: Vec<OwnedFd> = (0..8).map(|_| duplicate(there.as_fd(), 3).unwrap()).collect();
+        request.descriptors = free.iter().map(|fd| (fd.as_raw_fd(), there.as_fd())).collect();
+        drop(free);
         assert_eq!(spawn(&request).err().map(|e| e.kind()), Some(io::ErrorKind::NotFound));
     }
 }
