@@ -10,9 +10,9 @@ use dsn::Status;
 use ipc::IpcError;
 use ipc::delivery::{self, Piece, Problem, Request, flags};
 
-use crate::lane::{Agent, Delivery};
+use crate::lane::{Agent, Delivery, LaneId};
 use crate::records::Settling;
-use crate::scheduler::{HostFailure, Verdict};
+use crate::scheduler::{HostFailure, MessageKey, Verdict};
 use crate::service::Qmgr;
 
 /// Why a delivery has no report, or only a part of one.
@@ -36,16 +36,16 @@ impl From<IpcError> for Trouble {
 
 impl Qmgr {
     /// Has an agent deliver, and takes the consequences.
-    pub async fn run(self: Rc<Self>, number: usize, agent: Agent, delivery: Delivery) {
+    pub async fn run(self: Rc<Self>, lane: LaneId, agent: Agent, delivery: Delivery) {
         let mut settling = Settling::new(&self, &delivery);
-        match self.deliver(number, agent, &delivery, &mut settling).await {
+        match self.deliver(lane, agent, &delivery, &mut settling).await {
             Ok((agent, problem)) => {
-                self.free_agent(number, agent);
-                self.finish_delivery(number, &delivery, &verdict_of(problem.as_ref()));
+                self.free_agent(lane, agent);
+                self.finish_delivery(lane, &delivery, &verdict_of(problem.as_ref()));
                 self.turn();
                 self.settled(settling).await;
             }
-            Err(trouble) => self.without_report(number, delivery, settling, trouble).await,
+            Err(trouble) => self.without_report(lane, delivery, settling, trouble).await,
         }
         self.turn();
     }
@@ -53,13 +53,13 @@ impl Qmgr {
     /// Asks an agent, and writes down what it reports as it comes: reports may be longer than memory.
     async fn deliver(
         &self,
-        number: usize,
+        lane: LaneId,
         agent: Agent,
         delivery: &Delivery,
         settling: &mut Settling,
     ) -> Result<(Agent, Option<Problem>), Trouble> {
-        let (request, file) = self.prepare(number, delivery).map_err(Trouble::NoFile)?;
-        let (mut agent, mut piece) = self.ask(number, agent, request, &file).await?;
+        let (request, file) = self.prepare(lane, delivery).map_err(Trouble::NoFile)?;
+        let (mut agent, mut piece) = self.ask(lane, agent, request, &file).await?;
         loop {
             if let Piece::End(problem) = piece {
                 settling.complete()?;
@@ -73,8 +73,8 @@ impl Qmgr {
         }
     }
 
-    fn prepare(&self, number: usize, delivery: &Delivery) -> io::Result<(Request, Rc<File>)> {
-        let backlog = self.has_backlog(number, delivery);
+    fn prepare(&self, lane: LaneId, delivery: &Delivery) -> io::Result<(Request, Rc<File>)> {
+        let backlog = self.has_backlog(lane, delivery);
         let mut state = self.state.borrow_mut();
         let message = state.messages.get_mut(&delivery.message).ok_or(nix::errno::Errno::ENOENT)?;
         let file = message.open_file(&self.settings.spool)?;
@@ -87,7 +87,7 @@ impl Qmgr {
     /// done nothing, and another one is asked.
     async fn ask(
         &self,
-        number: usize,
+        lane: LaneId,
         mut agent: Agent,
         request: Request,
         file: &File,
@@ -97,17 +97,17 @@ impl Qmgr {
             Err(IpcError::Reset) => {}
             Err(error) => return Err(error),
         }
-        let mut agent = self.connect(&self.lane_name(number)).await?;
+        let mut agent = self.connect(&self.lane_name(lane)).await?;
         let piece = exchange(&mut agent, request, file).await?;
         Ok((agent, piece))
     }
 
     /// The scheduler's part of the end of a delivery.
-    fn finish_delivery(self: &Rc<Self>, number: usize, delivery: &Delivery, verdict: &Verdict) {
+    fn finish_delivery(self: &Rc<Self>, lane: LaneId, delivery: &Delivery, verdict: &Verdict) {
         let dead_time = self.settings.retry.minimum; // minimal_backoff_time
         let returned = {
             let mut state = self.state.borrow_mut();
-            let transport = &mut state.lanes[number].transport;
+            let transport = &mut state.lanes[lane].transport;
             let returned = transport.finish(delivery, verdict, dead_time, Instant::now());
             if transport.next_wake().is_some() {
                 self.wake.notify_one();
@@ -122,13 +122,13 @@ impl Qmgr {
     /// What was reported stands; the other recipients wait. Where the transport itself is in trouble, it rests for a while.
     async fn without_report(
         self: &Rc<Self>,
-        number: usize,
+        lane: LaneId,
         delivery: Delivery,
         mut settling: Settling,
         trouble: Trouble,
     ) {
-        self.finish_delivery(number, &delivery, &Verdict::Unknown);
-        let name = self.lane_name(number);
+        self.finish_delivery(lane, &delivery, &Verdict::Unknown);
+        let name = self.lane_name(lane);
         let reason = match trouble {
             Trouble::NoFile(error) => {
                 logging::warning!(
@@ -148,7 +148,7 @@ impl Qmgr {
                     "transport {name} failure -- see a previous warning/fatal/panic logfile record for the problem \
                      description"
                 );
-                self.kill(number, Status::new(4, 3, 0), "unknown mail transport error");
+                self.kill(lane, Status::new(4, 3, 0), "unknown mail transport error");
                 "unknown mail transport error"
             }
         };
@@ -159,7 +159,7 @@ impl Qmgr {
     }
 
     /// The queue identifier of a message in memory.
-    pub fn name_of(&self, key: u64) -> String {
+    pub fn name_of(&self, key: MessageKey) -> String {
         self.state.borrow().messages.get(&key).map(|message| message.id.to_string()).unwrap_or_default()
     }
 }

@@ -175,7 +175,7 @@ impl Qmgr {
                 message.file = None; // opened again when it is needed
             }
             let key = state.next_key;
-            state.next_key += 1;
+            state.next_key.0 += 1;
             state.messages.insert(key, message);
             key
         };

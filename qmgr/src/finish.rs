@@ -191,7 +191,7 @@ impl Qmgr {
 
     /// The message is no longer in memory.
     fn forget(&self, key: MessageKey) {
-        for lane in &mut self.state.borrow_mut().lanes {
+        for lane in self.state.borrow_mut().lanes.iter_mut() {
             lane.transport.set_unread(key, 0);
         }
     }

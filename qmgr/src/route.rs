@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use queue::Recipient;
 
-use crate::lane::Returned;
+use crate::lane::{LaneId, Returned};
 use crate::resolve::Route;
 use crate::scheduler::{HostFailure, MessageKey};
 use crate::service::Qmgr;
@@ -50,24 +50,24 @@ impl Qmgr {
 
     /// Gives recipients to a transport, or around it when it or the destination is dead.
     fn dispatch(self: &Rc<Self>, key: MessageKey, transport: &[u8], nexthop: &[u8], recipients: Vec<Recipient>) {
-        let number = self.lane(transport);
-        for (destination, recipients) in self.by_destination(number, nexthop, recipients) {
-            let obstacle = self.state.borrow().lanes[number].transport.obstacle(&destination).cloned();
+        let lane = self.lane(transport);
+        for (destination, recipients) in self.by_destination(lane, nexthop, recipients) {
+            let obstacle = self.state.borrow().lanes[lane].transport.obstacle(&destination).cloned();
             match obstacle {
-                None => self.enqueue(number, key, destination, nexthop, recipients),
+                None => self.enqueue(lane, key, destination, nexthop, recipients),
                 Some(why) => {
-                    let dead = self.state.borrow().lanes[number].transport.is_dead();
+                    let dead = self.state.borrow().lanes[lane].transport.is_dead();
                     let returned = vec![Returned { message: key, recipients }];
-                    self.reroute(returned, &why, dead.then_some(number));
+                    self.reroute(returned, &why, dead.then_some(lane));
                 }
             }
         }
     }
 
     /// Recipients by the scheduler's destination; all in one unless the transport takes one recipient at a time.
-    fn by_destination(&self, number: usize, nexthop: &[u8], all: Vec<Recipient>) -> BTreeMap<Vec<u8>, Vec<Recipient>> {
+    fn by_destination(&self, lane: LaneId, nexthop: &[u8], all: Vec<Recipient>) -> BTreeMap<Vec<u8>, Vec<Recipient>> {
         let state = self.state.borrow();
-        let transport = &state.lanes[number].transport;
+        let transport = &state.lanes[lane].transport;
         let mut found: BTreeMap<Vec<u8>, Vec<Recipient>> = BTreeMap::new();
         if transport.limits.recipients != 1 {
             found.insert(transport.destination_key(nexthop, b""), all);
@@ -81,18 +81,11 @@ impl Qmgr {
         found
     }
 
-    fn enqueue(
-        &self,
-        number: usize,
-        key: MessageKey,
-        destination: Vec<u8>,
-        nexthop: &[u8],
-        recipients: Vec<Recipient>,
-    ) {
+    fn enqueue(&self, lane: LaneId, key: MessageKey, destination: Vec<u8>, nexthop: &[u8], recipients: Vec<Recipient>) {
         let now = Instant::now();
         let mut state = self.state.borrow_mut();
         let alone = state.messages.get(&key).is_some_and(|message| message.envelope.verp.is_some());
-        let transport = &mut state.lanes[number].transport;
+        let transport = &mut state.lanes[lane].transport;
         let name = destination.clone();
         if alone {
             // Each recipient has a sender of its own.
@@ -119,7 +112,7 @@ impl Qmgr {
 
     /// Recipients that cannot go where they should: the `retry` transport defers them. `dead`: the transport that does
     /// not work, if it is that and not a destination.
-    pub fn reroute(self: &Rc<Self>, returned: Vec<Returned>, why: &HostFailure, dead: Option<usize>) {
+    pub fn reroute(self: &Rc<Self>, returned: Vec<Returned>, why: &HostFailure, dead: Option<LaneId>) {
         if returned.is_empty() {
             return;
         }
@@ -146,7 +139,7 @@ impl Qmgr {
     pub fn note_unread(&self, key: MessageKey) {
         let mut state = self.state.borrow_mut();
         let Some(unread) = state.messages.get(&key).map(|message| message.unread()) else { return };
-        for lane in &mut state.lanes {
+        for lane in state.lanes.iter_mut() {
             lane.transport.set_unread(key, unread);
         }
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use queue::QueueId;
 
 use crate::active::Active;
-use crate::lane::Lane;
+use crate::lane::Lanes;
 use crate::schedule::Schedule;
 use crate::scheduler::MessageKey;
 
@@ -34,11 +34,7 @@ pub struct State {
     /// What a former queue manager left in the active queue is out of it: what is there from now on is ours.
     pub ready: bool,
     /// Transports in use.
-    pub lanes: Vec<Lane>,
-    /// Their numbers by name.
-    pub lane_numbers: HashMap<Vec<u8>, usize>,
-    /// The transport whose turn it is.
-    pub turn: usize,
+    pub lanes: Lanes,
     /// Messages in memory.
     pub messages: HashMap<MessageKey, Active>,
     /// Number of the next message.
@@ -67,11 +63,9 @@ impl Default for State {
     fn default() -> Self {
         State {
             ready: false,
-            lanes: Vec::new(),
-            lane_numbers: HashMap::new(),
-            turn: 0,
+            lanes: Lanes::default(),
             messages: HashMap::new(),
-            next_key: 1,
+            next_key: MessageKey(1),
             taken: HashSet::new(),
             incoming: VecDeque::new(),
             due: VecDeque::new(),

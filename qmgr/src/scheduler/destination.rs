@@ -4,11 +4,27 @@
 //! It must never let a window fall below one nor grow beyond the limit, and never count a refusal of one recipient
 //! against the host.
 
+use super::arena::Number;
+use super::job::JobId;
 use super::limits::Limits;
 use super::order::Label;
 use dsn::Status;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+
+/// The number of a destination in its transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DestinationId(usize);
+
+impl Number for DestinationId {
+    fn of(slot: usize) -> Self {
+        Self(slot)
+    }
+
+    fn slot(self) -> usize {
+        self.0
+    }
+}
 
 /// A host-level problem: why nothing can be delivered there at the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +78,7 @@ pub struct Destination {
     /// What it is doing.
     pub state: State,
     /// Jobs with entries waiting for this destination, in the order of the job list.
-    pub waiting: BTreeMap<Label, usize>,
+    pub waiting: BTreeMap<Label, JobId>,
     /// Entries waiting.
     pub entries: usize,
     /// Where the transport's index of ready destinations has this one.

@@ -1,12 +1,29 @@
 //! What one message has for one transport. A job knows its entries by destination, which of them were selected,
 //! and how many delivery slots it has earned that a smaller job may use to overtake it.
 
+use super::arena::Number;
+use super::destination::DestinationId;
 use super::order::Label;
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-/// The number that the queue manager gives a message while it is active.
-pub type MessageKey = u64;
+/// The number that the queue manager gives a message while it is active. Older messages have smaller ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageKey(pub u64);
+
+/// The number of a job in its transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(usize);
+
+impl Number for JobId {
+    fn of(slot: usize) -> Self {
+        Self(slot)
+    }
+
+    fn slot(self) -> usize {
+        self.0
+    }
+}
 
 /// The work of one message for one transport.
 pub struct Job<R> {
@@ -25,7 +42,7 @@ pub struct Job<R> {
     /// Slots that smaller jobs may use.
     pub slots_available: u32,
     /// The job it overtook.
-    pub overtook: Option<usize>,
+    pub overtook: Option<JobId>,
     /// Jobs that overtook it and are not finished.
     pub overtakers: u32,
     /// How many entries it was granted when it overtook.
@@ -40,8 +57,8 @@ pub struct Job<R> {
     pub recipient_slots: u32,
     /// Recipient slots it holds of the transport's extra pool.
     pub extra_slots: u32,
-    peers: HashMap<usize, VecDeque<Vec<R>>>,
-    rotation: VecDeque<usize>,
+    peers: HashMap<DestinationId, VecDeque<Vec<R>>>,
+    rotation: VecDeque<DestinationId>,
 }
 
 impl<R> Job<R> {
@@ -70,7 +87,7 @@ impl<R> Job<R> {
 
     /// Adds recipients for a destination, filling its last entry first, `limit` to an entry (0: all in one). Returns the
     /// number of new entries.
-    pub fn add(&mut self, destination: usize, recipients: Vec<R>, limit: u32) -> usize {
+    pub fn add(&mut self, destination: DestinationId, recipients: Vec<R>, limit: u32) -> usize {
         let limit = if limit == 0 { usize::MAX } else { limit as usize };
         self.in_memory += recipients.len() as u32;
         let entries = self.peers.entry(destination).or_insert_with(|| {
@@ -91,7 +108,7 @@ impl<R> Job<R> {
 
     /// Takes the next entry for a destination that is free, the destinations in turn. The second value: nothing waits
     /// for this destination any more.
-    pub fn take(&mut self, is_free: impl Fn(usize) -> bool) -> Option<(usize, Vec<R>, bool)> {
+    pub fn take(&mut self, is_free: impl Fn(DestinationId) -> bool) -> Option<(DestinationId, Vec<R>, bool)> {
         let position = self.rotation.iter().position(|peer| is_free(*peer))?;
         let destination = self.rotation.remove(position)?;
         let entries = self.peers.get_mut(&destination)?;
@@ -108,7 +125,7 @@ impl<R> Job<R> {
     }
 
     /// Takes everything that waits for a destination.
-    pub fn drain(&mut self, destination: usize) -> Vec<Vec<R>> {
+    pub fn drain(&mut self, destination: DestinationId) -> Vec<Vec<R>> {
         self.rotation.retain(|peer| *peer != destination);
         let entries = self.peers.remove(&destination).unwrap_or_default();
         self.read -= entries.len() as u32;
@@ -116,7 +133,7 @@ impl<R> Job<R> {
     }
 
     /// The destinations that entries wait for.
-    pub fn destinations(&self) -> impl Iterator<Item = usize> {
+    pub fn destinations(&self) -> impl Iterator<Item = DestinationId> {
         self.rotation.iter().copied()
     }
 

@@ -25,10 +25,15 @@ fn transport(change: impl FnOnce(&mut Limits)) -> Transport {
     Transport::new(b"smtp", limits)
 }
 
+/// A message for a destination.
+fn assign(transport: &mut Transport, message: u64, host: &str, recipients: Vec<u64>, now: Instant) {
+    transport.assign(MessageKey(message), host.into(), host.as_bytes(), recipients, now);
+}
+
 fn drain(transport: &mut Transport, now: Instant) -> Vec<u64> {
     let mut order = Vec::new();
     while let Some(delivery) = transport.select(now) {
-        order.push(delivery.message);
+        order.push(delivery.message.0);
         transport.finish(&delivery, &Verdict::Reached, MINUTE, now);
     }
     order
@@ -39,7 +44,7 @@ fn messages_are_delivered_in_the_order_of_their_arrival() {
     let now = Instant::now();
     let mut smtp = transport(|_| {});
     for message in 0..10 {
-        smtp.assign(message, b"a.test".to_vec(), b"a.test", recipients(0, 1), now);
+        assign(&mut smtp, message, "a.test", recipients(0, 1), now);
     }
     assert_eq!(drain(&mut smtp, now), (0..10).collect::<Vec<_>>());
     assert!(!smtp.has_work());
@@ -51,7 +56,7 @@ fn no_more_deliveries_run_than_the_window_allows() {
     let now = Instant::now();
     let mut smtp = transport(|_| {});
     for message in 0..10 {
-        smtp.assign(message, b"a.test".to_vec(), b"a.test", recipients(0, 1), now);
+        assign(&mut smtp, message, "a.test", recipients(0, 1), now);
     }
     let running: Vec<Delivery<u64>> = std::iter::from_fn(|| smtp.select(now)).collect();
     assert_eq!(running.len(), 5); // initial_destination_concurrency
@@ -64,10 +69,10 @@ fn a_full_destination_does_not_hold_up_another() {
     let now = Instant::now();
     let mut smtp = transport(|limits| limits.concurrency = 1);
     for message in 0..10 {
-        smtp.assign(message, b"slow.test".to_vec(), b"slow.test", recipients(0, 1), now);
+        assign(&mut smtp, message, "slow.test", recipients(0, 1), now);
     }
-    smtp.assign(10, b"fast.test".to_vec(), b"fast.test", recipients(0, 1), now);
-    let order: Vec<u64> = std::iter::from_fn(|| smtp.select(now)).map(|d| d.message).collect();
+    assign(&mut smtp, 10, "fast.test", recipients(0, 1), now);
+    let order: Vec<u64> = std::iter::from_fn(|| smtp.select(now)).map(|d| d.message.0).collect();
     assert_eq!(order, [0, 10]);
 }
 
@@ -75,7 +80,7 @@ fn a_full_destination_does_not_hold_up_another() {
 fn recipients_of_one_destination_share_deliveries_up_to_the_recipient_limit() {
     let now = Instant::now();
     let mut smtp = transport(|_| {});
-    smtp.assign(1, b"a.test".to_vec(), b"a.test", recipients(0, 120), now);
+    assign(&mut smtp, 1, "a.test", recipients(0, 120), now);
     let sizes: Vec<usize> = std::iter::from_fn(|| smtp.select(now)).map(|d| d.recipients.len()).collect();
     assert_eq!(sizes, [50, 50, 20]);
 }
@@ -85,7 +90,7 @@ fn destinations_of_one_message_are_served_in_turn() {
     let now = Instant::now();
     let mut smtp = transport(|limits| limits.recipients = 1);
     for host in ["a", "b"] {
-        smtp.assign(1, host.into(), host.as_bytes(), recipients(0, 3), now);
+        assign(&mut smtp, 1, host, recipients(0, 3), now);
     }
     let hosts: Vec<Vec<u8>> = std::iter::from_fn(|| smtp.select(now)).map(|d| d.nexthop).collect();
     assert_eq!(hosts, [b"a", b"b", b"a", b"b", b"a", b"b"]);
@@ -95,8 +100,8 @@ fn destinations_of_one_message_are_served_in_turn() {
 fn a_small_message_overtakes_a_big_one_that_earned_enough_slots() {
     let now = Instant::now();
     let mut local = transport(|limits| limits.recipients = 1);
-    local.assign(1, b"list".to_vec(), b"", recipients(0, 1000), now);
-    local.assign(2, b"one".to_vec(), b"", recipients(0, 1), now);
+    assign(&mut local, 1, "list", recipients(0, 1000), now);
+    assign(&mut local, 2, "one", recipients(0, 1), now);
     let order = drain(&mut local, now);
     let place = order.iter().position(|message| *message == 2).unwrap();
     assert!(place <= 2, "overtook at {place}");
@@ -107,9 +112,9 @@ fn a_small_message_overtakes_a_big_one_that_earned_enough_slots() {
 fn overtaking_slows_the_big_message_by_a_bounded_factor() {
     let now = Instant::now();
     let mut local = transport(|limits| (limits.recipients, limits.slot_loan, limits.slot_discount) = (1, 0, 0));
-    local.assign(0, b"list".to_vec(), b"", recipients(0, 1000), now);
+    assign(&mut local, 0, "list", recipients(0, 1000), now);
     for message in 1..1000 {
-        local.assign(message, b"one".to_vec(), b"", recipients(0, 1), now);
+        assign(&mut local, message, "one", recipients(0, 1), now);
     }
     let order = drain(&mut local, now);
     let last = order.iter().rposition(|message| *message == 0).unwrap();
@@ -120,8 +125,8 @@ fn overtaking_slows_the_big_message_by_a_bounded_factor() {
 fn nobody_overtakes_when_the_slot_cost_is_zero() {
     let now = Instant::now();
     let mut local = transport(|limits| (limits.recipients, limits.slot_cost) = (1, 0));
-    local.assign(1, b"list".to_vec(), b"", recipients(0, 100), now);
-    local.assign(2, b"one".to_vec(), b"", recipients(0, 1), now);
+    assign(&mut local, 1, "list", recipients(0, 100), now);
+    assign(&mut local, 2, "one", recipients(0, 1), now);
     assert_eq!(drain(&mut local, now).last(), Some(&2));
 }
 
@@ -130,11 +135,11 @@ fn a_dead_destination_returns_what_waits_and_takes_nothing_until_its_time_is_ove
     let now = Instant::now();
     let mut smtp = transport(|limits| limits.initial_concurrency = 1);
     for message in 0..3 {
-        smtp.assign(message, b"a.test".to_vec(), b"a.test", recipients(0, 1), now);
+        assign(&mut smtp, message, "a.test", recipients(0, 1), now);
     }
     let first = smtp.select(now).unwrap();
     let returned = smtp.finish(&first, &Verdict::Failed(refused()), MINUTE, now);
-    assert_eq!(returned.iter().map(|r| r.message).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(returned.iter().map(|r| r.message.0).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(smtp.obstacle(b"a.test"), Some(&refused()));
     assert_eq!(smtp.obstacle(b"b.test"), None);
     assert_eq!(smtp.next_wake(), Some(now + MINUTE));
@@ -147,8 +152,8 @@ fn a_dead_destination_returns_what_waits_and_takes_nothing_until_its_time_is_ove
 fn a_dead_transport_returns_everything_and_revives() {
     let now = Instant::now();
     let mut smtp = transport(|_| {});
-    smtp.assign(1, b"a.test".to_vec(), b"a.test", recipients(0, 1), now);
-    smtp.assign(2, b"b.test".to_vec(), b"b.test", recipients(0, 60), now);
+    assign(&mut smtp, 1, "a.test", recipients(0, 1), now);
+    assign(&mut smtp, 2, "b.test", recipients(0, 60), now);
     let returned = smtp.kill(refused(), now + MINUTE);
     assert_eq!(returned.iter().map(|r| r.recipients.len()).sum::<usize>(), 61);
     assert!(smtp.obstacle(b"c.test").is_some());
@@ -161,7 +166,7 @@ fn a_rate_delay_of_the_transport_spaces_its_deliveries() {
     let now = Instant::now();
     let mut smtp = transport(|limits| limits.transport_delay = MINUTE);
     for message in 0..2 {
-        smtp.assign(message, b"a.test".to_vec(), b"a.test", recipients(0, 1), now);
+        assign(&mut smtp, message, "a.test", recipients(0, 1), now);
     }
     assert!(smtp.select(now).is_some());
     assert!(smtp.select(now).is_none());
@@ -175,21 +180,21 @@ fn the_oldest_message_with_unread_recipients_holds_the_recipient_slots() {
     let now = Instant::now();
     let mut smtp = transport(|_| {});
     for message in 1..3 {
-        smtp.assign(message, b"a.test".to_vec(), b"a.test", recipients(0, 10), now);
-        smtp.set_unread(message, 500);
+        assign(&mut smtp, message, "a.test", recipients(0, 10), now);
+        smtp.set_unread(MessageKey(message), 500);
     }
-    assert_eq!(smtp.recipient_slots(1), 20_000);
-    assert_eq!(smtp.recipient_slots(2), 0);
-    smtp.set_unread(1, 0);
-    assert_eq!(smtp.recipient_slots(1), 10);
-    assert_eq!(smtp.recipient_slots(2), 19_990);
+    assert_eq!(smtp.recipient_slots(MessageKey(1)), 20_000);
+    assert_eq!(smtp.recipient_slots(MessageKey(2)), 0);
+    smtp.set_unread(MessageKey(1), 0);
+    assert_eq!(smtp.recipient_slots(MessageKey(1)), 10);
+    assert_eq!(smtp.recipient_slots(MessageKey(2)), 19_990);
 }
 
 #[test]
 fn a_destination_that_clogs_the_queue_is_reported_once_an_interval() {
     let now = Instant::now();
     let mut smtp = transport(|limits| limits.recipients = 1);
-    smtp.assign(1, b"a.test".to_vec(), b"a.test", recipients(0, 30), now);
+    assign(&mut smtp, 1, "a.test", recipients(0, 30), now);
     assert_eq!(smtp.clogged(b"a.test", 20, MINUTE, now), Some(30));
     assert_eq!(smtp.clogged(b"a.test", 20, MINUTE, now), None);
     assert_eq!(smtp.clogged(b"a.test", 20, MINUTE, now + MINUTE), Some(30));
@@ -235,7 +240,7 @@ proptest! {
             match step {
                 Step::Assign { message, host, count } => {
                     let host = vec![b'a' + host];
-                    smtp.assign(message, host.clone(), &host, recipients(next, count), now);
+                    smtp.assign(MessageKey(message), host.clone(), &host, recipients(next, count), now);
                     next += count;
                 }
                 Step::Select => running.extend(smtp.select(now)),

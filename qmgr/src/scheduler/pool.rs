@@ -4,6 +4,7 @@
 //!
 //! Memory for recipients is bounded by the sum of the pools and qmgr_message_recipient_minimum for each message.
 
+use super::job::JobId;
 use super::limits::Limits;
 use super::transport::Transport;
 
@@ -38,7 +39,7 @@ impl<R> Transport<R> {
 
     /// Passes slots on: a completely read job keeps as many as it has recipients in memory; an unread one takes what is
     /// free when it is the oldest unread one.
-    pub(super) fn share_slots(&mut self, job: usize) {
+    pub(super) fn share_slots(&mut self, job: JobId) {
         if self.jobs[job].unread == 0 {
             let surplus = self.jobs[job].recipient_slots.saturating_sub(self.jobs[job].in_memory);
             self.jobs[job].recipient_slots -= surplus;
@@ -52,14 +53,14 @@ impl<R> Transport<R> {
     }
 
     /// All slots of a job that goes away.
-    pub(super) fn return_all_slots(&mut self, job: usize) {
+    pub(super) fn return_all_slots(&mut self, job: JobId) {
         self.jobs[job].unread = 0;
         self.jobs[job].in_memory = 0;
         self.share_slots(job);
     }
 
     /// Half of what is left of the extra pool for a job that overtook and is not completely read.
-    pub(super) fn lend_extra(&mut self, job: usize) {
+    pub(super) fn lend_extra(&mut self, job: JobId) {
         if self.jobs[job].unread > 0 {
             let lent = self.pool.extra / 2;
             self.pool.extra -= lent;

@@ -5,15 +5,15 @@
 //! front of it. So a message to one recipient does not wait for a mailing list, and the list is slowed down by a
 //! bounded factor only (slot_cost / (slot_cost - 1)).
 
-use super::job::Job;
+use super::job::{Job, JobId};
 use super::transport::{Delivery, Transport};
 use std::time::{Duration, Instant};
 
 /// The best job to overtake the current one, as found a moment ago: looking for it means looking at every job.
 pub struct Candidate {
-    current: usize,
+    current: JobId,
     found: Instant,
-    job: Option<usize>,
+    job: Option<JobId>,
 }
 
 /// How long a search is believed.
@@ -43,7 +43,7 @@ impl<R> Transport<R> {
     }
 
     /// Puts a smaller job in front of the current one when that has earned it.
-    fn overtaker(&mut self, current: usize, now: Instant) -> Option<usize> {
+    fn overtaker(&mut self, current: JobId, now: Instant) -> Option<JobId> {
         let cost = self.limits.slot_cost;
         if cost < 2 {
             return None; // TRANSPORT_delivery_slot_cost
@@ -68,7 +68,7 @@ impl<R> Transport<R> {
         Some(candidate)
     }
 
-    fn best_candidate(&mut self, current: usize, most: u32, now: Instant) -> Option<usize> {
+    fn best_candidate(&mut self, current: JobId, most: u32, now: Instant) -> Option<JobId> {
         let fresh = self.candidate.as_ref();
         let fresh = fresh.filter(|c| c.current == current && now < c.found + CANDIDATE_LIFE);
         if let Some(known) = fresh {
@@ -86,7 +86,7 @@ impl<R> Transport<R> {
         best
     }
 
-    fn is_candidate(&self, job: usize, most: u32) -> bool {
+    fn is_candidate(&self, job: JobId, most: u32) -> bool {
         let job = &self.jobs[job];
         let remaining = job.remaining();
         job.overtook.is_none()
@@ -94,7 +94,7 @@ impl<R> Transport<R> {
             && job.destinations().any(|number| self.destinations[number].is_free())
     }
 
-    fn overtake(&mut self, current: usize, candidate: usize, needed: u32) {
+    fn overtake(&mut self, current: JobId, candidate: JobId, needed: u32) {
         let price = needed.saturating_mul(self.limits.slot_cost);
         let job = &mut self.jobs[current];
         job.slots_available = job.slots_available.saturating_sub(price);
@@ -121,7 +121,7 @@ impl<R> Transport<R> {
 
     /// A job that overtook another is finished: what it did not use goes back. Jobs that overtook this one have nobody
     /// to give back to any more.
-    pub(super) fn give_back(&mut self, job: usize) {
+    pub(super) fn give_back(&mut self, job: JobId) {
         let used = self.jobs[job].selected - self.jobs[job].selected_before_grant;
         let unused = self.jobs[job].granted.saturating_sub(used);
         if let Some(parent) = self.jobs[job].overtook.take() {

@@ -5,8 +5,8 @@
 //! destination or the transport itself died.
 
 use super::arena::Arena;
-use super::destination::{Destination, HostFailure, State, Verdict};
-use super::job::{Job, MessageKey};
+use super::destination::{Destination, DestinationId, HostFailure, State, Verdict};
+use super::job::{Job, JobId, MessageKey};
 use super::limits::Limits;
 use super::order::{Label, Order};
 use super::pool::Pool;
@@ -24,9 +24,9 @@ pub struct Delivery<R> {
     /// The recipients.
     pub recipients: Vec<R>,
     /// The job, for [`Transport::finish`].
-    pub(super) job: usize,
+    pub(super) job: JobId,
     /// The destination, for [`Transport::finish`].
-    pub(super) destination: usize,
+    pub(super) destination: DestinationId,
 }
 
 /// Recipients that were taken back unseen, because their destination or transport died.
@@ -44,20 +44,20 @@ pub struct Transport<R> {
     pub name: Vec<u8>,
     /// Its limits.
     pub limits: Limits,
-    pub(super) jobs: Arena<Job<R>>,
+    pub(super) jobs: Arena<JobId, Job<R>>,
     pub(super) order: Order,
-    pub(super) destinations: Arena<Destination>,
+    pub(super) destinations: Arena<DestinationId, Destination>,
     /// Destinations with a free window and something waiting, by the first job that waits.
-    pub(super) ready: BTreeSet<(Label, usize)>,
+    pub(super) ready: BTreeSet<(Label, DestinationId)>,
     pub(super) candidate: Option<Candidate>,
     pub(super) pool: Pool,
     /// Jobs with unread recipients, oldest first.
-    pub(super) unread: BTreeSet<(MessageKey, usize)>,
-    by_message: HashMap<MessageKey, usize>,
-    by_key: HashMap<Vec<u8>, usize>,
+    pub(super) unread: BTreeSet<(MessageKey, JobId)>,
+    by_message: HashMap<MessageKey, JobId>,
+    by_key: HashMap<Vec<u8>, DestinationId>,
     dead: Option<(Instant, HostFailure)>,
     locked_until: Option<Instant>,
-    wakes: BTreeSet<(Instant, usize)>,
+    wakes: BTreeSet<(Instant, DestinationId)>,
 }
 
 impl<R> Transport<R> {
@@ -176,7 +176,7 @@ impl<R> Transport<R> {
     /// The transport does not work: nothing is selected before `until`, and what waits has to go elsewhere.
     pub fn kill(&mut self, why: HostFailure, until: Instant) -> Vec<Returned<R>> {
         self.dead = Some((until, why));
-        let waiting: Vec<usize> = self.destinations.iter().map(|(number, _)| number).collect();
+        let waiting: Vec<DestinationId> = self.destinations.iter().map(|(number, _)| number).collect();
         let mut returned = Vec::new();
         for number in waiting {
             returned.extend(self.drain(number));
@@ -213,7 +213,7 @@ impl<R> Transport<R> {
     /// Forgets every dead state (trigger `F`).
     pub fn revive(&mut self) {
         self.dead = None;
-        let all: Vec<usize> = self.destinations.iter().map(|(number, _)| number).collect();
+        let all: Vec<DestinationId> = self.destinations.iter().map(|(number, _)| number).collect();
         for number in all {
             if matches!(self.destinations[number].state, State::Dead { .. }) {
                 self.destinations[number].revive(&self.limits);
@@ -253,7 +253,7 @@ impl<R> Transport<R> {
         job.map_or(0, |job| self.jobs[*job].recipient_slots + self.jobs[*job].extra_slots)
     }
 
-    pub(super) fn started(&mut self, job: usize, destination: usize, now: Instant) {
+    pub(super) fn started(&mut self, job: JobId, destination: DestinationId, now: Instant) {
         self.jobs[job].in_flight += 1;
         let place = &mut self.destinations[destination];
         place.busy += 1;
@@ -264,7 +264,7 @@ impl<R> Transport<R> {
     }
 
     /// Brings the index of ready destinations up to date with one of them.
-    pub(super) fn reindex(&mut self, number: usize) {
+    pub(super) fn reindex(&mut self, number: DestinationId) {
         let place = &mut self.destinations[number];
         let first = place.waiting.first_key_value().map(|(label, _)| *label);
         let wanted = first.filter(|_| place.is_free());
@@ -281,9 +281,9 @@ impl<R> Transport<R> {
     }
 
     /// Gives a job another place in the list.
-    pub(super) fn relabel(&mut self, job: usize, new: Label) {
+    pub(super) fn relabel(&mut self, job: JobId, new: Label) {
         let old = std::mem::replace(&mut self.jobs[job].label, new);
-        let places: Vec<usize> = self.jobs[job].destinations().collect();
+        let places: Vec<DestinationId> = self.jobs[job].destinations().collect();
         for number in places {
             self.destinations[number].waiting.remove(&old);
             self.destinations[number].waiting.insert(new, job);
@@ -301,19 +301,19 @@ impl<R> Transport<R> {
         self.ready.clear();
         for (job, _, new) in moves {
             self.jobs[job].label = new;
-            let places: Vec<usize> = self.jobs[job].destinations().collect();
+            let places: Vec<DestinationId> = self.jobs[job].destinations().collect();
             for number in places {
                 self.destinations[number].waiting.insert(new, job);
             }
         }
-        let all: Vec<usize> = self.destinations.iter().map(|(number, _)| number).collect();
+        let all: Vec<DestinationId> = self.destinations.iter().map(|(number, _)| number).collect();
         for number in all {
             self.reindex(number);
         }
     }
 
     /// Takes a job that has nothing left to select out of the list, and drops it when its last delivery is over.
-    pub(super) fn retire(&mut self, job: usize) {
+    pub(super) fn retire(&mut self, job: JobId) {
         if !self.jobs[job].is_finished() {
             return;
         }
@@ -329,7 +329,7 @@ impl<R> Transport<R> {
         }
     }
 
-    fn destination(&mut self, key: Vec<u8>, nexthop: &[u8]) -> usize {
+    fn destination(&mut self, key: Vec<u8>, nexthop: &[u8]) -> DestinationId {
         if let Some(&number) = self.by_key.get(&key) {
             return number;
         }
@@ -339,7 +339,7 @@ impl<R> Transport<R> {
         number
     }
 
-    fn job(&mut self, message: MessageKey, now: Instant) -> usize {
+    fn job(&mut self, message: MessageKey, now: Instant) -> JobId {
         if let Some(&job) = self.by_message.get(&message) {
             // A job that had nothing left and waits for its last delivery comes back to the end of the list.
             if self.order.at(self.jobs[job].label) != Some(job) {
@@ -353,7 +353,7 @@ impl<R> Transport<R> {
         job
     }
 
-    fn append(&mut self, job: usize) -> Label {
+    fn append(&mut self, job: JobId) -> Label {
         if let Some(label) = self.order.append(job) {
             return label;
         }
@@ -362,7 +362,7 @@ impl<R> Transport<R> {
         self.order.append(job).expect("room after spreading")
     }
 
-    fn drain(&mut self, number: usize) -> Vec<Returned<R>> {
+    fn drain(&mut self, number: DestinationId) -> Vec<Returned<R>> {
         let waiting = std::mem::take(&mut self.destinations[number].waiting);
         self.destinations[number].entries = 0;
         let mut returned = Vec::new();
@@ -388,7 +388,7 @@ impl<R> Transport<R> {
         self.retire(job);
     }
 
-    fn forget(&mut self, number: usize) {
+    fn forget(&mut self, number: DestinationId) {
         if self.destinations[number].is_forgettable() {
             self.by_key.remove(&self.destinations[number].key);
             self.destinations.remove(number);
