@@ -12,8 +12,9 @@ use std::time::{Duration, Instant, SystemTime};
 use queue::{Envelope, EnvelopeError, FORCE_EXPIRE, Limits, QueueId, QueueName, RecordError, UNTHROTTLE, delivery_log};
 
 use crate::active::{Active, open_locked};
+use crate::retry::now;
 use crate::scheduler::MessageKey;
-use crate::service::{Qmgr, now};
+use crate::service::Qmgr;
 use crate::state::Source;
 
 /// Messages taken in one go, before others get a turn.

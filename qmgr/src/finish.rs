@@ -12,8 +12,9 @@ use ipc::bounce::{Log, Request};
 use queue::{QueueId, QueueName};
 
 use crate::active::Active;
+use crate::retry::now;
 use crate::scheduler::MessageKey;
-use crate::service::{Qmgr, now};
+use crate::service::Qmgr;
 
 /// How long a message waits in the active queue that cannot be moved out of it.
 const MOVE_AGAIN: Duration = Duration::from_secs(60);

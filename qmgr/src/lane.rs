@@ -8,7 +8,6 @@ use std::ops::{Index, IndexMut};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use config::Config;
 use dsn::Status;
 use ipc::IpcError;
 use ipc::channel::Client;
@@ -240,10 +239,4 @@ impl Qmgr {
     pub fn has_backlog(&self, id: LaneId, delivery: &Delivery) -> bool {
         self.state.borrow().lanes[id].transport.has_backlog(delivery)
     }
-}
-
-/// Limits of a transport that is not in main.cf either are the defaults: reading them cannot fail once the settings were
-/// read. Checked at start.
-pub fn check_defaults(config: &Config) -> Result<(), config::ValueError> {
-    limits_of(config, "smtp").map(drop)
 }

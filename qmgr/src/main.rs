@@ -31,6 +31,7 @@
 //! warnings about transports that do not work, destinations that clog the queue, and corrupt files.
 
 mod active;
+mod assign;
 mod deliver;
 mod feed;
 mod finish;
@@ -38,7 +39,6 @@ mod lane;
 #[cfg(test)]
 mod laws;
 mod records;
-mod resolve;
 mod retry;
 mod route;
 mod scan;

@@ -1,7 +1,7 @@
-//! When a message is tried again, and when it has been tried long enough. Pure: times come in as seconds since the
-//! epoch, as the queue file has them.
+//! When a message is tried again, and when it has been tried long enough. Times are seconds since the epoch, as the queue
+//! file has them; [`now`] alone reads the clock.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::param;
 
@@ -34,6 +34,11 @@ impl RetrySettings {
         let life = if null_sender { self.bounce_lifetime } else { self.lifetime };
         now >= created.saturating_add(seconds(life))
     }
+}
+
+/// Now, in seconds since the epoch.
+pub fn now() -> i64 {
+    seconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 fn seconds(time: Duration) -> i64 {

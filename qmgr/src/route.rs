@@ -1,146 +1,147 @@
-//! From recipients to entries of the scheduler: each goes to its transport, or, when that does not work at the moment,
-//! to the `retry` transport, which defers it and says why. Only when `retry` itself does not work, recipients are
-//! deferred here.
+//! Where one recipient goes: special cases first, then what trivial-rewrite says.
 
-use std::collections::BTreeMap;
-use std::rc::Rc;
-use std::time::Instant;
+use std::time::Duration;
 
+use ipc::rewrite::{Class, Resolved};
 use queue::Recipient;
 
-use crate::lane::{LaneId, Returned};
-use crate::resolve::Route;
-use crate::scheduler::{HostFailure, MessageKey};
+use crate::active::Active;
+use crate::scheduler::MessageKey;
 use crate::service::Qmgr;
 
-/// The transport that defers.
-pub const RETRY: &[u8] = b"retry";
+/// Where a recipient goes.
+pub enum Route {
+    /// To a transport.
+    To {
+        /// Name of the transport.
+        transport: Vec<u8>,
+        /// What it shall make of the address.
+        nexthop: Vec<u8>,
+        /// The recipient, with its address as trivial-rewrite has it.
+        recipient: Recipient,
+    },
+    /// Nowhere: it is done, and marked so.
+    Done,
+}
 
-/// Where some recipients of one message go together.
-type Group = (Vec<u8>, Vec<u8>);
+/// Times that trivial-rewrite is asked before the recipient is deferred.
+const ATTEMPTS: u32 = 10;
+/// The transport that defers.
+pub const RETRY: &str = "retry";
+/// The transport that bounces.
+const ERROR: &str = "error";
+
+/// What the envelope says about all recipients.
+struct Common {
+    sender: Vec<u8>,
+    filter: Option<Vec<u8>>,
+    flushed: bool,
+    expired: bool,
+}
 
 impl Qmgr {
-    /// Finds the way of recipients that were just read, and puts them before the scheduler.
-    pub async fn assign(self: Rc<Self>, key: MessageKey, recipients: Vec<Recipient>) {
-        let mut groups: BTreeMap<Group, Vec<Recipient>> = BTreeMap::new();
-        for recipient in recipients {
-            match self.route(key, recipient).await {
-                Route::To { transport, nexthop, recipient } => {
-                    groups.entry((transport, nexthop)).or_default().push(recipient);
-                }
-                Route::Done => {
-                    if let Some(message) = self.state.borrow_mut().messages.get_mut(&key) {
-                        message.pending -= 1;
-                    }
-                    self.state.borrow_mut().recipients -= 1;
-                }
-            }
-        }
-        for ((transport, nexthop), recipients) in groups {
-            self.dispatch(key, &transport, &nexthop, recipients);
-        }
-        if let Some(message) = self.state.borrow_mut().messages.get_mut(&key) {
-            message.reading = false;
-        }
-        self.note_unread(key);
-        self.state.borrow_mut().resolving -= 1;
-        self.turn();
-        Rc::clone(&self).continue_message(key).await;
-    }
-
-    /// Gives recipients to a transport, or around it when it or the destination is dead.
-    fn dispatch(self: &Rc<Self>, key: MessageKey, transport: &[u8], nexthop: &[u8], recipients: Vec<Recipient>) {
-        let lane = self.lane(transport);
-        for (destination, recipients) in self.by_destination(lane, nexthop, recipients) {
-            let obstacle = self.state.borrow().lanes[lane].transport.obstacle(&destination).cloned();
-            match obstacle {
-                None => self.enqueue(lane, key, destination, nexthop, recipients),
-                Some(why) => {
-                    let dead = self.state.borrow().lanes[lane].transport.is_dead();
-                    let returned = vec![Returned { message: key, recipients }];
-                    self.reroute(returned, &why, dead.then_some(lane));
-                }
-            }
-        }
-    }
-
-    /// Recipients by the scheduler's destination; all in one unless the transport takes one recipient at a time.
-    fn by_destination(&self, lane: LaneId, nexthop: &[u8], all: Vec<Recipient>) -> BTreeMap<Vec<u8>, Vec<Recipient>> {
-        let state = self.state.borrow();
-        let transport = &state.lanes[lane].transport;
-        let mut found: BTreeMap<Vec<u8>, Vec<Recipient>> = BTreeMap::new();
-        if transport.limits.recipients != 1 {
-            found.insert(transport.destination_key(nexthop, b""), all);
-            return found;
-        }
-        for recipient in all {
-            let local = address::split(&recipient.address).0;
-            let base = self.settings.delimiters.split(local).0;
-            found.entry(transport.destination_key(nexthop, base)).or_default().push(recipient);
-        }
-        found
-    }
-
-    fn enqueue(&self, lane: LaneId, key: MessageKey, destination: Vec<u8>, nexthop: &[u8], recipients: Vec<Recipient>) {
-        let now = Instant::now();
-        let mut state = self.state.borrow_mut();
-        let alone = state.messages.get(&key).is_some_and(|message| message.envelope.verp.is_some());
-        let transport = &mut state.lanes[lane].transport;
-        let name = destination.clone();
-        if alone {
-            // Each recipient has a sender of its own.
-            transport.assign_at_most(1, key, destination, nexthop, recipients, now);
-        } else {
-            transport.assign(key, destination, nexthop, recipients, now);
-        }
-        if self.settings.clog_warn_time.is_zero() {
-            return; // qmgr_clog_warn_time
-        }
-        let limit = self.settings.active_limit / 5;
-        if let Some(entries) = transport.clogged(&name, limit, self.settings.clog_warn_time, now) {
-            let transport = text::printable(&transport.name);
-            self.warn_clogged(&text::printable(nexthop), entries, &transport);
-        }
-    }
-
-    fn warn_clogged(&self, nexthop: &str, entries: usize, transport: &str) {
-        let limit = self.settings.active_limit;
-        logging::warning!("mail for {nexthop} is using up {entries} of {limit} active queue entries");
-        logging::warning!("this may slow down other mail deliveries");
-        logging::warning!("you may need to increase the main.cf {transport}_destination_concurrency_limit");
-    }
-
-    /// Recipients that cannot go where they should: the `retry` transport defers them. `dead`: the transport that does
-    /// not work, if it is that and not a destination.
-    pub fn reroute(self: &Rc<Self>, returned: Vec<Returned>, why: &HostFailure, dead: Option<LaneId>) {
-        if returned.is_empty() {
-            return;
-        }
-        let text = match dead {
-            Some(_) => why.text.clone(),
-            None => [b"delivery temporarily suspended: ", &why.text[..]].concat(),
+    /// The way of one recipient.
+    pub async fn route(&self, key: MessageKey, mut recipient: Recipient) -> Route {
+        let common = match self.state.borrow().messages.get(&key) {
+            Some(message) => Common::of(message),
+            None => return to(RETRY, "4.3.0 address resolver failure", recipient),
         };
-        let nexthop = [why.status.to_string().as_bytes(), b" ", &text].concat();
-        let retry = self.lane(RETRY);
-        let retry_works = dead != Some(retry) && !self.state.borrow().lanes[retry].transport.is_dead();
-        for Returned { message, recipients } in returned {
-            if retry_works {
-                let destination = self.state.borrow().lanes[retry].transport.destination_key(&nexthop, b"");
-                self.enqueue(retry, message, destination, &nexthop, recipients);
-            } else {
-                let reason = text::printable(&text);
-                tokio::task::spawn_local(Rc::clone(self).defer_unseen(message, recipients, why.status, reason));
+        let (transport, nexthop, class) = match &common.filter {
+            // content_filter
+            Some(filter) => {
+                let (transport, nexthop) = self.filtered(filter, &recipient);
+                (transport, nexthop, Class::Default)
             }
+            None => {
+                let resolved = match self.resolve(&common.sender, &recipient.address).await {
+                    Some(resolved) if !resolved.failed => resolved,
+                    _ => return to(RETRY, "4.3.0 address resolver failure", recipient),
+                };
+                if resolved.bad_syntax {
+                    return to(ERROR, "5.1.3 bad address syntax", recipient);
+                }
+                recipient.address = resolved.recipient;
+                (resolved.transport.into_bytes(), resolved.nexthop, resolved.class)
+            }
+        };
+        if recipient.address.is_empty() {
+            return to(ERROR, "5.1.3 null recipient address", recipient);
         }
-        self.wake.notify_one();
+        if common.expired {
+            return to(RETRY, "4.7.0 message is administratively expired", recipient);
+        }
+        if class == Class::Local && self.is_undeliverable_notice(&recipient.address) {
+            return self.discard(key, &recipient);
+        }
+        // defer_transports
+        if !common.flushed && self.settings.defer_transports.iter().any(|name| name.as_bytes() == transport) {
+            return to(RETRY, "4.3.2 deferred transport", recipient);
+        }
+        Route::To { transport, nexthop, recipient }
     }
 
-    /// Tells the scheduler how much of the message is still in its file.
-    pub fn note_unread(&self, key: MessageKey) {
+    /// Asks trivial-rewrite; it may be restarting.
+    async fn resolve(&self, sender: &[u8], address: &[u8]) -> Option<Resolved> {
+        for attempt in 1..=ATTEMPTS {
+            match self.rewriter.resolve(sender, address).await {
+                Ok(resolved) => return Some(resolved),
+                Err(error) => logging::warning!("problem talking to service rewrite: {error}"),
+            }
+            if attempt < ATTEMPTS {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+        None
+    }
+
+    /// `transport:nexthop` of a content filter; without a nexthop default_filter_nexthop, else the recipient's domain.
+    fn filtered(&self, filter: &[u8], recipient: &Recipient) -> (Vec<u8>, Vec<u8>) {
+        let at = filter.iter().position(|b| *b == b':').unwrap_or(filter.len());
+        let (transport, nexthop) = (&filter[..at], filter.get(at + 1..).unwrap_or_default());
+        let nexthop = match (nexthop, self.settings.filter_nexthop.as_bytes(), address::domain(&recipient.address)) {
+            (b"", b"", Some(domain)) => domain.to_vec(),
+            (b"", b"", None) => self.settings.hostname.clone().into_bytes(),
+            (b"", default, _) => default.to_vec(),
+            (nexthop, _, _) => nexthop.to_vec(),
+        };
+        (transport.to_vec(), nexthop)
+    }
+
+    /// A notification about a notification, to ourselves.
+    fn is_undeliverable_notice(&self, recipient: &[u8]) -> bool {
+        let local = address::split(recipient).0;
+        local.eq_ignore_ascii_case(self.settings.double_bounce_sender.as_bytes())
+    }
+
+    /// Counts a recipient as delivered.
+    fn discard(&self, key: MessageKey, recipient: &Recipient) -> Route {
         let mut state = self.state.borrow_mut();
-        let Some(unread) = state.messages.get(&key).map(|message| message.unread()) else { return };
-        for lane in state.lanes.iter_mut() {
-            lane.transport.set_unread(key, unread);
+        if let Some(message) = state.messages.get_mut(&key) {
+            logging::warning!("{}: undeliverable postmaster notification discarded", message.id);
+            if let Ok(file) = message.open_file(&self.settings.spool)
+                && recipient.offset > 0
+                && let Err(error) = queue::mark::done(&file, recipient.offset)
+            {
+                logging::warning!("{}: mark recipient: {error}", message.id, error = text::system_error(&error));
+            }
+        }
+        Route::Done
+    }
+}
+
+impl Common {
+    fn of(message: &Active) -> Self {
+        Common {
+            sender: message.envelope.sender.clone(),
+            // A probe finds out where the recipient goes, not where the filter is.
+            filter: message.envelope.content_filter.clone().filter(|_| !message.is_probe()),
+            flushed: message.flushed,
+            expired: message.force_expire,
         }
     }
+}
+
+fn to(transport: &str, nexthop: &str, recipient: Recipient) -> Route {
+    debug_assert!(transport == RETRY || transport == ERROR);
+    Route::To { transport: transport.into(), nexthop: nexthop.into(), recipient }
 }

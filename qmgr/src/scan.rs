@@ -1,4 +1,5 @@
-//! Reading queue directories, in a thread that may wait for the disk.
+//! Reading queue directories, which may wait for the disk: the one thing that the queue manager does in a thread of its
+//! own. A thread that fails has found nothing; what it should have found is there at the next scan.
 
 use std::fs;
 use std::io;
@@ -17,11 +18,61 @@ pub struct Deferred {
     pub due: i64,
 }
 
-/// Moves what a former queue manager had in the active queue back to the incoming queue.
-///
-/// # Errors
-/// The directory cannot be read. A file that cannot be moved is logged, and stays.
-pub fn empty_active(spool: &Spool) -> io::Result<()> {
+/// When the deferred queue's directories changed: equal values mean that no name has come or gone in between.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DirectoryTimes(Vec<(Vec<u8>, Option<SystemTime>)>);
+
+/// Looks into the queues.
+pub struct Scanner {
+    spool: Spool,
+}
+
+impl Scanner {
+    /// For the queues of this directory.
+    pub fn new(spool: Spool) -> Self {
+        Self { spool }
+    }
+
+    /// Moves what a former queue manager had in the active queue back to the incoming queue.
+    pub async fn empty_active(&self) {
+        if let Some(Err(error)) = self.in_thread(empty_active).await {
+            logging::warning!("scan active queue: {error}", error = text::system_error(&error));
+        }
+    }
+
+    /// The first `limit` names in the incoming queue, and whether there are more.
+    pub async fn incoming(&self, limit: usize) -> Option<(Vec<QueueId>, bool)> {
+        self.in_thread(move |spool| incoming(spool, limit)).await
+    }
+
+    /// All messages of the deferred queue with their times.
+    pub async fn deferred(&self) -> Option<Vec<Deferred>> {
+        self.in_thread(deferred).await
+    }
+
+    /// The names of all messages of the deferred queue.
+    pub async fn deferred_names(&self) -> Option<Vec<QueueId>> {
+        self.in_thread(|spool| names(spool, QueueName::Deferred)).await
+    }
+
+    /// When these messages are due; what is gone or incomplete is left out.
+    pub async fn due_times(&self, names: Vec<QueueId>) -> Option<Vec<Deferred>> {
+        self.in_thread(move |spool| due_times(spool, names)).await
+    }
+
+    /// When the directories of the deferred queue have changed.
+    pub async fn directory_times(&self) -> DirectoryTimes {
+        self.in_thread(directory_times).await.unwrap_or_default()
+    }
+
+    async fn in_thread<T: Send + 'static>(&self, work: impl FnOnce(&Spool) -> T + Send + 'static) -> Option<T> {
+        let spool = self.spool.clone();
+        tokio::task::spawn_blocking(move || work(&spool)).await.ok()
+    }
+}
+
+/// A file that cannot be moved is logged, and stays.
+fn empty_active(spool: &Spool) -> io::Result<()> {
     for found in spool.scan(QueueName::Active)? {
         let found = found?;
         match spool.reclaim(&found.id) {
@@ -34,22 +85,19 @@ pub fn empty_active(spool: &Spool) -> io::Result<()> {
     Ok(())
 }
 
-/// The first `limit` names in the incoming queue, and whether there are more.
-pub fn incoming(spool: &Spool, limit: usize) -> (Vec<QueueId>, bool) {
-    let mut names = names(spool, QueueName::Incoming, |_| true);
+fn incoming(spool: &Spool, limit: usize) -> (Vec<QueueId>, bool) {
+    let mut names = names(spool, QueueName::Incoming);
     let more = names.len() > limit;
     // told: the caller, who looks again.
     names.truncate(limit);
     (names, more)
 }
 
-/// All messages of the deferred queue with their times.
-pub fn deferred(spool: &Spool) -> Vec<Deferred> {
-    due_times(spool, names(spool, QueueName::Deferred, |_| true))
+fn deferred(spool: &Spool) -> Vec<Deferred> {
+    due_times(spool, names(spool, QueueName::Deferred))
 }
 
-/// When these messages are due; what is gone or incomplete is left out.
-pub fn due_times(spool: &Spool, names: Vec<QueueId>) -> Vec<Deferred> {
+fn due_times(spool: &Spool, names: Vec<QueueId>) -> Vec<Deferred> {
     let look = |id: QueueId| {
         let found = fs::symlink_metadata(spool.path(QueueName::Deferred, &id)).ok()?;
         let complete = found.is_file() && found.mode() & 0o700 == 0o700;
@@ -58,8 +106,8 @@ pub fn due_times(spool: &Spool, names: Vec<QueueId>) -> Vec<Deferred> {
     names.into_iter().filter_map(look).collect()
 }
 
-/// The names in one queue that `wanted` asks for.
-pub fn names(spool: &Spool, queue: QueueName, wanted: impl Fn(&QueueId) -> bool) -> Vec<QueueId> {
+/// The names in one queue.
+fn names(spool: &Spool, queue: QueueName) -> Vec<QueueId> {
     let scan = match spool.scan(queue) {
         Ok(scan) => scan,
         Err(error) => {
@@ -67,15 +115,10 @@ pub fn names(spool: &Spool, queue: QueueName, wanted: impl Fn(&QueueId) -> bool)
             return Vec::new();
         }
     };
-    scan.filter_map(Result::ok).map(|found| found.id).filter(|id| wanted(id)).collect()
+    scan.filter_map(Result::ok).map(|found| found.id).collect()
 }
 
-/// When the deferred queue's directories changed: equal values mean that no name has come or gone in between.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DirectoryTimes(Vec<(Vec<u8>, Option<SystemTime>)>);
-
-/// Looks at the directories of the deferred queue.
-pub fn directory_times(spool: &Spool) -> DirectoryTimes {
+fn directory_times(spool: &Spool) -> DirectoryTimes {
     let root = spool.queue(QueueName::Deferred);
     let mut times = Vec::new();
     note_times(&root, spool.depth(QueueName::Deferred), &mut times);
@@ -125,7 +168,7 @@ mod tests {
         empty_active(&spool).unwrap();
         assert_eq!(incoming(&spool, 10).0.len(), 1);
         assert!(incoming(&spool, 0).1);
-        assert!(names(&spool, QueueName::Active, |_| true).is_empty());
+        assert!(names(&spool, QueueName::Active).is_empty());
         fs::remove_dir_all(root).unwrap();
     }
 

@@ -2,7 +2,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use config::Config;
 use daemon::{Client, Context, Flow, Sibling, StartError};
@@ -11,14 +11,15 @@ use ipc::qmgr::{Qmgr as Protocol, Request};
 use ipc::rewrite::Rewriter;
 use ipc::word::Named;
 use ipc::{Pool, Server};
-use queue::{QueueId, QueueName};
+use queue::QueueId;
 use tokio::sync::Notify;
 
 use crate::SERVICE;
-use crate::scan::{self, DirectoryTimes};
-use crate::settings::Settings;
+use crate::feed;
+use crate::retry::now;
+use crate::scan::{DirectoryTimes, Scanner};
+use crate::settings::{Settings, check_defaults};
 use crate::state::{Source, State};
-use crate::{feed, lane};
 
 /// Names read from the incoming queue at once.
 /// told: nobody; the rest is found by the next scan.
@@ -42,6 +43,8 @@ pub struct Qmgr {
     pub defer: Pool<Bounce>,
     /// The service that keeps trace logs.
     pub trace: Pool<Bounce>,
+    /// Looks into the queues.
+    scanner: Scanner,
     /// Everything in memory.
     pub state: RefCell<State>,
     /// Messages whose files may be open.
@@ -96,9 +99,11 @@ impl Qmgr {
     /// A queue manager that has not looked into its queues yet.
     pub fn new(config: Config, timeout: Duration, flow: Option<Flow>) -> Result<Self, StartError> {
         let socket = |sibling| SERVICE.socket(sibling, &config);
-        lane::check_defaults(&config)?;
+        check_defaults(&config)?;
+        let settings = Settings::read(&config)?;
         Ok(Qmgr {
-            settings: Settings::read(&config)?,
+            scanner: Scanner::new(settings.spool.clone()),
+            settings,
             rewriter: Rewriter::new(socket(Sibling::Rewrite)?, timeout),
             bounce: Pool::new(socket(Sibling::Bounce)?, timeout),
             defer: Pool::new(socket(Sibling::Defer)?, timeout),
@@ -131,14 +136,10 @@ impl Qmgr {
 
     /// Looks into the queues, and does from then on what is due.
     pub async fn main_loop(self: Rc<Self>) {
-        let spool = self.settings.spool.clone();
-        let emptied = tokio::task::spawn_blocking(move || scan::empty_active(&spool)).await;
-        if let Ok(Err(error)) = emptied {
-            logging::warning!("scan active queue: {error}", error = text::system_error(&error));
-        }
+        self.scanner.empty_active().await;
         self.state.borrow_mut().ready = true;
         Rc::clone(&self).scan_incoming().await;
-        let mut times = self.directory_times().await;
+        let mut times = self.scanner.directory_times().await;
         Rc::clone(&self).scan_deferred(false, false).await;
         let mut checked = Instant::now();
         loop {
@@ -189,10 +190,7 @@ impl Qmgr {
     /// Reads the incoming queue.
     async fn scan_incoming(self: Rc<Self>) {
         self.state.borrow_mut().scan_incoming_at = None;
-        let spool = self.settings.spool.clone();
-        let Ok((names, more)) = tokio::task::spawn_blocking(move || scan::incoming(&spool, MAX_NAMES)).await else {
-            return;
-        };
+        let Some((names, more)) = self.scanner.incoming(MAX_NAMES).await else { return };
         {
             let mut state = self.state.borrow_mut();
             names.into_iter().for_each(|id| state.arrived(id, Source::Incoming));
@@ -206,8 +204,7 @@ impl Qmgr {
 
     /// Reads the deferred queue. `all`: what is not due is taken as well.
     async fn scan_deferred(self: Rc<Self>, all: bool, flushed: bool) {
-        let spool = self.settings.spool.clone();
-        let Ok(found) = tokio::task::spawn_blocking(move || scan::deferred(&spool)).await else { return };
+        let Some(found) = self.scanner.deferred().await else { return };
         {
             let mut state = self.state.borrow_mut();
             state.schedule.clear();
@@ -228,34 +225,19 @@ impl Qmgr {
         if self.state.borrow().schedule.must_rescan(now()) {
             return Rc::clone(self).scan_deferred(false, false).await;
         }
-        let current = self.directory_times().await;
+        let current = self.scanner.directory_times().await;
         if current == *times {
             return;
         }
         *times = current;
-        let spool = self.settings.spool.clone();
-        let list = move || scan::names(&spool, QueueName::Deferred, |_| true);
-        let Ok(names) = tokio::task::spawn_blocking(list).await else { return };
+        let Some(names) = self.scanner.deferred_names().await else { return };
         let unknown: Vec<QueueId> = {
             let state = self.state.borrow();
             let known = |id: &QueueId| state.schedule.contains(id) || state.taken.contains(id);
             names.into_iter().filter(|id| !known(id)).collect()
         };
-        let spool = self.settings.spool.clone();
-        let look = move || scan::due_times(&spool, unknown);
-        let Ok(found) = tokio::task::spawn_blocking(look).await else { return };
+        let Some(found) = self.scanner.due_times(unknown).await else { return };
         let mut state = self.state.borrow_mut();
         found.into_iter().for_each(|message| state.schedule.insert(message.id, message.due));
     }
-
-    async fn directory_times(&self) -> DirectoryTimes {
-        let spool = self.settings.spool.clone();
-        tokio::task::spawn_blocking(move || scan::directory_times(&spool)).await.unwrap_or_default()
-    }
-}
-
-/// Now, in seconds since the epoch.
-pub fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -69,6 +69,12 @@ pub fn limits_of(config: &Config, transport: &str) -> Result<Limits, ValueError>
     })
 }
 
+/// Limits of a transport that is not in main.cf either are the defaults: reading them cannot fail once the settings were
+/// read. Checked at start.
+pub fn check_defaults(config: &Config) -> Result<(), ValueError> {
+    limits_of(config, "smtp").map(drop)
+}
+
 fn at_least_one(number: i64) -> usize {
     usize::try_from(number).unwrap_or(0).max(1)
 }
