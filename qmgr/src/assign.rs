@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use queue::Recipient;
 
-use crate::lane::{LaneId, Returned};
+use crate::deliveries::{Assignment, LaneId, Obstacle, Returned};
 use crate::route::{RETRY, Route};
 use crate::scheduler::{HostFailure, MessageKey};
 use crate::service::Qmgr;
@@ -36,9 +36,6 @@ impl Qmgr {
         for ((transport, nexthop), recipients) in groups {
             self.dispatch(key, &transport, &nexthop, recipients);
         }
-        if let Some(message) = self.state.borrow_mut().messages.get_mut(&key) {
-            message.reading = false;
-        }
         self.note_unread(key);
         self.state.borrow_mut().resolving -= 1;
         self.turn();
@@ -47,55 +44,36 @@ impl Qmgr {
 
     /// Gives recipients to a transport, or around it when it or the destination is dead.
     fn dispatch(self: &Rc<Self>, key: MessageKey, transport: &[u8], nexthop: &[u8], recipients: Vec<Recipient>) {
-        let lane = self.lane(transport);
-        for (destination, recipients) in self.by_destination(lane, nexthop, recipients) {
-            let obstacle = self.state.borrow().lanes[lane].transport.obstacle(&destination).cloned();
-            match obstacle {
+        let lane = self.deliveries.lane(transport);
+        let found = self.deliveries.destinations(lane, nexthop, recipients, &self.settings.delimiters);
+        for (destination, recipients) in found {
+            match self.deliveries.obstacle(lane, &destination) {
                 None => self.enqueue(lane, key, destination, nexthop, recipients),
-                Some(why) => {
-                    let dead = self.state.borrow().lanes[lane].transport.is_dead();
+                Some(Obstacle { why, is_transport }) => {
                     let returned = vec![Returned { message: key, recipients }];
-                    self.reroute(returned, &why, dead.then_some(lane));
+                    self.reroute(returned, &why, is_transport.then_some(lane));
                 }
             }
         }
     }
 
-    /// Recipients by the scheduler's destination; all in one unless the transport takes one recipient at a time.
-    fn by_destination(&self, lane: LaneId, nexthop: &[u8], all: Vec<Recipient>) -> BTreeMap<Vec<u8>, Vec<Recipient>> {
-        let state = self.state.borrow();
-        let transport = &state.lanes[lane].transport;
-        let mut found: BTreeMap<Vec<u8>, Vec<Recipient>> = BTreeMap::new();
-        if transport.limits.recipients != 1 {
-            found.insert(transport.destination_key(nexthop, b""), all);
-            return found;
-        }
-        for recipient in all {
-            let local = address::split(&recipient.address).0;
-            let base = self.settings.delimiters.split(local).0;
-            found.entry(transport.destination_key(nexthop, base)).or_default().push(recipient);
-        }
-        found
-    }
-
-    fn enqueue(&self, lane: LaneId, key: MessageKey, destination: Vec<u8>, nexthop: &[u8], recipients: Vec<Recipient>) {
-        let now = Instant::now();
-        let mut state = self.state.borrow_mut();
-        let alone = state.messages.get(&key).is_some_and(|message| message.envelope.verp.is_some());
-        let transport = &mut state.lanes[lane].transport;
+    fn enqueue(
+        &self,
+        lane: LaneId,
+        message: MessageKey,
+        destination: Vec<u8>,
+        nexthop: &[u8],
+        recipients: Vec<Recipient>,
+    ) {
+        // With VERP each recipient has a sender of its own.
+        let alone = self.state.borrow().messages.get(&message).is_some_and(|message| message.envelope.verp.is_some());
         let name = destination.clone();
-        if alone {
-            // Each recipient has a sender of its own.
-            transport.assign_at_most(1, key, destination, nexthop, recipients, now);
-        } else {
-            transport.assign(key, destination, nexthop, recipients, now);
-        }
+        self.deliveries.add(lane, Assignment { message, destination, nexthop, recipients, alone }, Instant::now());
         if self.settings.clog_warn_time.is_zero() {
             return; // qmgr_clog_warn_time
         }
         let limit = self.settings.active_limit / 5;
-        if let Some(entries) = transport.clogged(&name, limit, self.settings.clog_warn_time, now) {
-            let transport = text::printable(&transport.name);
+        if let Some((entries, transport)) = self.deliveries.clogged(lane, &name, limit, self.settings.clog_warn_time) {
             self.warn_clogged(&text::printable(nexthop), entries, &transport);
         }
     }
@@ -118,11 +96,11 @@ impl Qmgr {
             None => [b"delivery temporarily suspended: ", &why.text[..]].concat(),
         };
         let nexthop = [why.status.to_string().as_bytes(), b" ", &text].concat();
-        let retry = self.lane(RETRY.as_bytes());
-        let retry_works = dead != Some(retry) && !self.state.borrow().lanes[retry].transport.is_dead();
+        let retry = self.deliveries.lane(RETRY.as_bytes());
+        let retry_works = dead != Some(retry) && !self.deliveries.is_dead(retry);
         for Returned { message, recipients } in returned {
             if retry_works {
-                let destination = self.state.borrow().lanes[retry].transport.destination_key(&nexthop, b"");
+                let destination = self.deliveries.reason_key(retry, &nexthop);
                 self.enqueue(retry, message, destination, &nexthop, recipients);
             } else {
                 let reason = text::printable(&text);
@@ -132,12 +110,12 @@ impl Qmgr {
         self.wake.notify_one();
     }
 
-    /// Tells the scheduler how much of the message is still in its file.
-    pub fn note_unread(&self, key: MessageKey) {
-        let mut state = self.state.borrow_mut();
-        let Some(unread) = state.messages.get(&key).map(|message| message.unread()) else { return };
-        for lane in state.lanes.iter_mut() {
-            lane.transport.set_unread(key, unread);
+    /// The recipients that were read last have found their way: tells the scheduler how much of the message is left in its
+    /// file.
+    fn note_unread(&self, key: MessageKey) {
+        if let Some(message) = self.state.borrow_mut().messages.get_mut(&key) {
+            message.reading = false;
+            self.deliveries.set_unread(key, message.unread());
         }
     }
 }

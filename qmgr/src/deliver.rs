@@ -1,4 +1,5 @@
-//! One delivery: the request to the agent, its report, and what follows from it.
+//! Deliveries from their start to their end: an agent is found, gets its request, reports, and what follows from that is told
+//! to the scheduler and to the message.
 
 use std::fs::File;
 use std::io;
@@ -10,7 +11,8 @@ use dsn::Status;
 use ipc::IpcError;
 use ipc::delivery::{self, Piece, Problem, Request, flags};
 
-use crate::lane::{Agent, Delivery, LaneId};
+use crate::SERVICE;
+use crate::deliveries::{Agent, Delivery, LaneId};
 use crate::records::Settling;
 use crate::scheduler::{HostFailure, MessageKey, Verdict};
 use crate::service::Qmgr;
@@ -35,12 +37,61 @@ impl From<IpcError> for Trouble {
 }
 
 impl Qmgr {
+    /// Starts as many deliveries as possible, the transports in turn.
+    pub fn start_deliveries(self: &Rc<Self>) {
+        if self.is_draining() {
+            return;
+        }
+        for lane in self.deliveries.turn() {
+            while let Some((agent, delivery)) = self.deliveries.next(lane, Instant::now()) {
+                tokio::task::spawn_local(Rc::clone(self).run(lane, agent, delivery));
+            }
+            if self.deliveries.wants_agent(lane) {
+                tokio::task::spawn_local(Rc::clone(self).add_agent(lane));
+            }
+        }
+    }
+
+    /// Connects to an agent and waits until it is there.
+    async fn add_agent(self: Rc<Self>, lane: LaneId) {
+        let name = self.deliveries.name(lane);
+        match self.connect(&name).await {
+            Ok(agent) => self.deliveries.connected(lane, agent),
+            Err(error) => {
+                if self.deliveries.not_connected(lane) {
+                    logging::warning!("connect to transport private/{name}: {error}");
+                    self.kill(lane, "mail transport unavailable");
+                }
+            }
+        }
+        self.turn();
+    }
+
+    /// A connection to an agent that has greeted.
+    ///
+    /// # Errors
+    /// There is no such service, or it ended before it greeted.
+    async fn connect(&self, name: &str) -> Result<Agent, IpcError> {
+        let mut agent = Agent::connect(&SERVICE.transport(name)?).await?;
+        agent.set_timeout(self.settings.delivery_timeout);
+        agent.greeted().await?;
+        Ok(agent)
+    }
+
+    /// The transport does not work: for transport_retry_time everything for it is deferred unseen.
+    fn kill(self: &Rc<Self>, lane: LaneId, text: &str) {
+        let why = HostFailure { status: Status::new(4, 3, 0), text: text.into() };
+        let until = Instant::now() + self.settings.transport_retry_time;
+        let returned = self.deliveries.kill(lane, why.clone(), until);
+        self.reroute(returned, &why, Some(lane));
+    }
+
     /// Has an agent deliver, and takes the consequences.
-    pub async fn run(self: Rc<Self>, lane: LaneId, agent: Agent, delivery: Delivery) {
+    async fn run(self: Rc<Self>, lane: LaneId, agent: Agent, delivery: Delivery) {
         let mut settling = Settling::new(&self, &delivery);
         match self.deliver(lane, agent, &delivery, &mut settling).await {
             Ok((agent, problem)) => {
-                self.free_agent(lane, agent);
+                self.deliveries.free(lane, agent);
                 self.finish_delivery(lane, &delivery, &verdict_of(problem.as_ref()));
                 self.turn();
                 self.settled(settling).await;
@@ -74,12 +125,12 @@ impl Qmgr {
     }
 
     fn prepare(&self, lane: LaneId, delivery: &Delivery) -> io::Result<(Request, Rc<File>)> {
-        let backlog = self.has_backlog(lane, delivery);
+        // A connection is worth keeping when more mail follows.
+        let backlog = self.deliveries.has_backlog(lane, delivery);
+        let reuse = if backlog { flags::CACHE_LOAD | flags::CACHE_STORE } else { flags::CACHE_LOAD };
         let mut state = self.state.borrow_mut();
         let message = state.messages.get_mut(&delivery.message).ok_or(nix::errno::Errno::ENOENT)?;
         let file = message.open_file(&self.settings.spool)?;
-        // A connection is worth keeping when more mail follows.
-        let reuse = if backlog { flags::CACHE_LOAD | flags::CACHE_STORE } else { flags::CACHE_LOAD };
         Ok((message.request(&delivery.nexthop, &delivery.recipients, reuse), file))
     }
 
@@ -97,7 +148,7 @@ impl Qmgr {
             Err(IpcError::Reset) => {}
             Err(error) => return Err(error),
         }
-        let mut agent = self.connect(&self.lane_name(lane)).await?;
+        let mut agent = self.connect(&self.deliveries.name(lane)).await?;
         let piece = exchange(&mut agent, request, file).await?;
         Ok((agent, piece))
     }
@@ -105,15 +156,7 @@ impl Qmgr {
     /// The scheduler's part of the end of a delivery.
     fn finish_delivery(self: &Rc<Self>, lane: LaneId, delivery: &Delivery, verdict: &Verdict) {
         let dead_time = self.settings.retry.minimum; // minimal_backoff_time
-        let returned = {
-            let mut state = self.state.borrow_mut();
-            let transport = &mut state.lanes[lane].transport;
-            let returned = transport.finish(delivery, verdict, dead_time, Instant::now());
-            if transport.next_wake().is_some() {
-                self.wake.notify_one();
-            }
-            returned
-        };
+        let returned = self.deliveries.finish(lane, delivery, verdict, dead_time);
         if let Verdict::Failed(why) = verdict {
             self.reroute(returned, why, None);
         }
@@ -128,7 +171,7 @@ impl Qmgr {
         trouble: Trouble,
     ) {
         self.finish_delivery(lane, &delivery, &Verdict::Unknown);
-        let name = self.lane_name(lane);
+        let name = self.deliveries.name(lane);
         let reason = match trouble {
             Trouble::NoFile(error) => {
                 logging::warning!(
@@ -148,7 +191,7 @@ impl Qmgr {
                     "transport {name} failure -- see a previous warning/fatal/panic logfile record for the problem \
                      description"
                 );
-                self.kill(lane, Status::new(4, 3, 0), "unknown mail transport error");
+                self.kill(lane, "unknown mail transport error");
                 "unknown mail transport error"
             }
         };

@@ -200,16 +200,22 @@ impl Qmgr {
         tokio::task::spawn_local(Rc::clone(self).assign(key, recipients));
     }
 
-    /// Reads more recipients of a message when there is room for them. True when some are on their way.
+    /// Reads more recipients of a message when that is worth while: nothing else is under way, or much room has become free,
+    /// or some room for a while. True when some are on their way.
     pub fn read_more(self: &Rc<Self>, key: MessageKey) -> bool {
-        let room = self.state.borrow().room_for_recipients(key, self.settings.recipient_minimum);
-        let limits = Limits { recipients: room.min(MAX_CHUNK), attributes: self.settings.attribute_limit };
+        let room = self.deliveries.room(key);
         let result = {
             let mut state = self.state.borrow_mut();
             let Some(message) = state.messages.get_mut(&key) else { return false };
-            if room == 0 || message.reading || message.envelope.resume.is_none() {
+            if message.reading || message.envelope.resume.is_none() {
                 return false;
             }
+            let free = self.settings.recipient_minimum.saturating_add(room.slots).saturating_sub(message.pending);
+            let is_much = message.pending == 0 || free >= room.refill_limit.max(1);
+            if free == 0 || !(is_much || message.read_at.elapsed() >= room.refill_delay) {
+                return false;
+            }
+            let limits = Limits { recipients: free.min(MAX_CHUNK), attributes: self.settings.attribute_limit };
             message
                 .open_file(&self.settings.spool)
                 .map_err(|error| text::system_error(&error))

@@ -22,7 +22,7 @@ const MOVE_AGAIN: Duration = Duration::from_secs(60);
 impl Qmgr {
     /// Goes on with a message: reads more recipients, or ends the attempt when nothing is under way.
     pub async fn continue_message(self: Rc<Self>, key: MessageKey) {
-        if self.wants_more(key) && self.read_more(key) {
+        if self.read_more(key) {
             return;
         }
         let message = {
@@ -35,7 +35,7 @@ impl Qmgr {
         };
         let Some(mut message) = message else { return };
         let ended = self.end_attempt(&mut message).await;
-        self.forget(key);
+        self.deliveries.set_unread(key, 0);
         let id = message.id.clone();
         drop(message); // and with it the lock
         match ended {
@@ -66,21 +66,6 @@ impl Qmgr {
         }
         self.leave(&id);
         self.wake.notify_one();
-    }
-
-    /// Whether more recipients should be read now: nothing else is under way, or much room has become free, or some room
-    /// for a while.
-    fn wants_more(&self, key: MessageKey) -> bool {
-        let state = self.state.borrow();
-        let Some(message) = state.messages.get(&key) else { return false };
-        if message.reading || message.envelope.resume.is_none() {
-            return false;
-        }
-        let room = state.room_for_recipients(key, self.settings.recipient_minimum);
-        let limits = state.lanes.iter().map(|lane| &lane.transport.limits);
-        let enough = limits.clone().map(|limits| limits.refill_limit as usize).min().unwrap_or(0);
-        let delay = limits.map(|limits| limits.refill_delay).min().unwrap_or(Duration::ZERO);
-        message.pending == 0 || room >= enough.max(1) || (room > 0 && message.read_at.elapsed() >= delay)
     }
 
     async fn end_attempt(&self, message: &mut Active) -> io::Result<()> {
@@ -188,13 +173,6 @@ impl Qmgr {
         }
         logging::info!("{id}: removed");
         Ok(())
-    }
-
-    /// The message is no longer in memory.
-    fn forget(&self, key: MessageKey) {
-        for lane in self.state.borrow_mut().lanes.iter_mut() {
-            lane.transport.set_unread(key, 0);
-        }
     }
 
     /// The message has no place in the active queue any more.

@@ -33,9 +33,9 @@
 mod active;
 mod assign;
 mod deliver;
+mod deliveries;
 mod feed;
 mod finish;
-mod lane;
 #[cfg(test)]
 mod laws;
 mod records;

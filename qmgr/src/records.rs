@@ -13,7 +13,7 @@ use ipc::delivery::{Outcome, Piece, Timestamp, Verdict, flags};
 use ipc::{IpcError, Pool, chunks};
 use queue::{QueueId, Recipient};
 
-use crate::lane::Delivery;
+use crate::deliveries::Delivery;
 use crate::scheduler::MessageKey;
 use crate::service::Qmgr;
 

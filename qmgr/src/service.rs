@@ -15,6 +15,7 @@ use queue::QueueId;
 use tokio::sync::Notify;
 
 use crate::SERVICE;
+use crate::deliveries::Deliveries;
 use crate::feed;
 use crate::retry::now;
 use crate::scan::{DirectoryTimes, Scanner};
@@ -31,8 +32,6 @@ const MAX_SLEEP: Duration = Duration::from_secs(60);
 
 /// The queue manager.
 pub struct Qmgr {
-    /// main.cf, for the settings of one transport.
-    pub config: Config,
     /// What this daemon needs of it.
     pub settings: Settings,
     /// trivial-rewrite.
@@ -45,12 +44,14 @@ pub struct Qmgr {
     pub trace: Pool<Bounce>,
     /// Looks into the queues.
     scanner: Scanner,
-    /// Everything in memory.
+    /// Recipients that wait for an agent, or are with one.
+    pub deliveries: Deliveries,
+    /// Everything else in memory.
     pub state: RefCell<State>,
     /// Messages whose files may be open.
     pub open_limit: usize,
     /// Something may be due earlier than the main loop knows.
-    pub wake: Notify,
+    pub wake: Rc<Notify>,
     context: OnceCell<Rc<Context>>,
     flow: Option<Flow>,
 }
@@ -82,7 +83,7 @@ impl daemon::Worker for Qmgr {
     async fn trigger(self: Rc<Self>, request: Vec<u8>) {
         let asks = |letter: u8| request.contains(&letter);
         if asks(b'F') {
-            self.revive_all();
+            self.deliveries.revive_all();
         }
         if asks(b'I') || asks(b'W') {
             Rc::clone(&self).scan_incoming().await;
@@ -101,6 +102,7 @@ impl Qmgr {
         let socket = |sibling| SERVICE.socket(sibling, &config);
         check_defaults(&config)?;
         let settings = Settings::read(&config)?;
+        let wake = Rc::new(Notify::new());
         Ok(Qmgr {
             scanner: Scanner::new(settings.spool.clone()),
             settings,
@@ -110,10 +112,10 @@ impl Qmgr {
             trace: Pool::new(socket(Sibling::Trace)?, timeout),
             state: RefCell::default(),
             open_limit: feed::open_limit(),
-            wake: Notify::new(),
+            deliveries: Deliveries::new(config, Rc::clone(&wake)),
+            wake,
             context: OnceCell::new(),
             flow,
-            config,
         })
     }
 
@@ -156,7 +158,11 @@ impl Qmgr {
                 flow.balance(self.settings.flow_tokens); // some were taken for messages that never came
             }
             let now = Instant::now();
-            let wakes = [self.wake_transports(now), self.close_idle(now), Some(checked + self.settings.run_delay)];
+            let wakes = [
+                self.deliveries.pass_time(now),
+                self.deliveries.close_idle(now),
+                Some(checked + self.settings.run_delay),
+            ];
             let next = wakes.into_iter().flatten().chain(self.next_due()).min();
             self.turn();
             let sleep = next.map_or(MAX_SLEEP, |at| at.saturating_duration_since(now)).min(MAX_SLEEP);

@@ -7,7 +7,6 @@ use std::time::Instant;
 use queue::QueueId;
 
 use crate::active::Active;
-use crate::lane::Lanes;
 use crate::schedule::Schedule;
 use crate::scheduler::MessageKey;
 
@@ -33,8 +32,6 @@ pub enum Source {
 pub struct State {
     /// What a former queue manager left in the active queue is out of it: what is there from now on is ours.
     pub ready: bool,
-    /// Transports in use.
-    pub lanes: Lanes,
     /// Messages in memory.
     pub messages: HashMap<MessageKey, Active>,
     /// Number of the next message.
@@ -63,7 +60,6 @@ impl Default for State {
     fn default() -> Self {
         State {
             ready: false,
-            lanes: Lanes::default(),
             messages: HashMap::new(),
             next_key: MessageKey(1),
             taken: HashSet::new(),
@@ -102,13 +98,6 @@ impl State {
         } else {
             self.incoming.pop_front().or_else(|| self.due.pop_front())
         }
-    }
-
-    /// How many more recipients of a message may be read now.
-    pub fn room_for_recipients(&self, key: MessageKey, minimum: usize) -> usize {
-        let slots: u64 = self.lanes.iter().map(|lane| u64::from(lane.transport.recipient_slots(key))).sum();
-        let pending = self.messages.get(&key).map_or(0, |message| message.pending);
-        minimum.saturating_add(usize::try_from(slots).unwrap_or(usize::MAX)).saturating_sub(pending)
     }
 }
 
