@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use queue::Recipient;
 
+use crate::active::Active;
 use crate::deliveries::{Assignment, LaneId, Obstacle, Returned};
 use crate::route::{RETRY, Route};
 use crate::scheduler::{HostFailure, MessageKey};
@@ -25,18 +26,16 @@ impl Qmgr {
                 Route::To { transport, nexthop, recipient } => {
                     groups.entry((transport, nexthop)).or_default().push(recipient);
                 }
-                Route::Done => {
-                    if let Some(message) = self.state.borrow_mut().messages.get_mut(&key) {
-                        message.pending -= 1;
-                    }
-                    self.state.borrow_mut().recipients -= 1;
-                }
+                Route::Done => {}
             }
         }
         for ((transport, nexthop), recipients) in groups {
             self.dispatch(key, &transport, &nexthop, recipients);
         }
-        self.note_unread(key);
+        self.ledger.routed(key);
+        if let Some(unread) = self.ledger.look(key, Active::unread) {
+            self.deliveries.set_unread(key, unread);
+        }
         self.state.borrow_mut().resolving -= 1;
         self.turn();
         Rc::clone(&self).continue_message(key).await;
@@ -66,7 +65,7 @@ impl Qmgr {
         recipients: Vec<Recipient>,
     ) {
         // With VERP each recipient has a sender of its own.
-        let alone = self.state.borrow().messages.get(&message).is_some_and(|message| message.envelope.verp.is_some());
+        let alone = self.ledger.look(message, |message| message.envelope.verp.is_some()).unwrap_or(false);
         let name = destination.clone();
         self.deliveries.add(lane, Assignment { message, destination, nexthop, recipients, alone }, Instant::now());
         if self.settings.clog_warn_time.is_zero() {
@@ -108,14 +107,5 @@ impl Qmgr {
             }
         }
         self.wake.notify_one();
-    }
-
-    /// The recipients that were read last have found their way: tells the scheduler how much of the message is left in its
-    /// file.
-    fn note_unread(&self, key: MessageKey) {
-        if let Some(message) = self.state.borrow_mut().messages.get_mut(&key) {
-            message.reading = false;
-            self.deliveries.set_unread(key, message.unread());
-        }
     }
 }

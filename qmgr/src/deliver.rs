@@ -1,5 +1,5 @@
 //! Deliveries from their start to their end: an agent is found, gets its request, reports, and what follows from that is told
-//! to the scheduler and to the message.
+//! to the scheduler and to the ledger.
 
 use std::fs::File;
 use std::io;
@@ -13,8 +13,8 @@ use ipc::delivery::{self, Piece, Problem, Request, flags};
 
 use crate::SERVICE;
 use crate::deliveries::{Agent, Delivery, LaneId};
-use crate::records::Settling;
-use crate::scheduler::{HostFailure, MessageKey, Verdict};
+use crate::ledger::Settling;
+use crate::scheduler::{HostFailure, Verdict};
 use crate::service::Qmgr;
 
 /// Why a delivery has no report, or only a part of one.
@@ -88,13 +88,15 @@ impl Qmgr {
 
     /// Has an agent deliver, and takes the consequences.
     async fn run(self: Rc<Self>, lane: LaneId, agent: Agent, delivery: Delivery) {
-        let mut settling = Settling::new(&self, &delivery);
+        let mut settling = self.ledger.settling(&delivery);
         match self.deliver(lane, agent, &delivery, &mut settling).await {
             Ok((agent, problem)) => {
                 self.deliveries.free(lane, agent);
                 self.finish_delivery(lane, &delivery, &verdict_of(problem.as_ref()));
                 self.turn();
-                self.settled(settling).await;
+                self.ledger.write_down(&mut settling).await;
+                self.ledger.settle(delivery.message, delivery.recipients.len());
+                Rc::clone(&self).continue_message(delivery.message).await;
             }
             Err(trouble) => self.without_report(lane, delivery, settling, trouble).await,
         }
@@ -118,7 +120,7 @@ impl Qmgr {
             }
             settling.take(piece)?;
             if settling.is_much() {
-                self.write_down(settling).await;
+                self.ledger.write_down(settling).await;
             }
             piece = agent.expect().await?;
         }
@@ -128,10 +130,7 @@ impl Qmgr {
         // A connection is worth keeping when more mail follows.
         let backlog = self.deliveries.has_backlog(lane, delivery);
         let reuse = if backlog { flags::CACHE_LOAD | flags::CACHE_STORE } else { flags::CACHE_LOAD };
-        let mut state = self.state.borrow_mut();
-        let message = state.messages.get_mut(&delivery.message).ok_or(nix::errno::Errno::ENOENT)?;
-        let file = message.open_file(&self.settings.spool)?;
-        Ok((message.request(&delivery.nexthop, &delivery.recipients, reuse), file))
+        self.ledger.request(delivery.message, &delivery.nexthop, &delivery.recipients, reuse)
     }
 
     /// Sends the request and waits for the beginning of the report. An agent that ended before it read the request has
@@ -176,13 +175,13 @@ impl Qmgr {
             Trouble::NoFile(error) => {
                 logging::warning!(
                     "open active file of message {}: {error}",
-                    self.name_of(delivery.message),
+                    self.ledger.name(delivery.message),
                     error = text::system_error(&error)
                 );
                 "queue file is not available"
             }
             Trouble::Message(error) => {
-                logging::warning!("{}: private/{name} socket: {error}", self.name_of(delivery.message));
+                logging::warning!("{}: private/{name} socket: {error}", self.ledger.name(delivery.message));
                 "unknown mail transport error"
             }
             Trouble::Transport(error) => {
@@ -196,14 +195,9 @@ impl Qmgr {
             }
         };
         let left = settling.unsettled();
-        self.write_down(&mut settling).await;
-        self.done_with(delivery.message, delivery.recipients.len() - left.len());
+        self.ledger.write_down(&mut settling).await;
+        self.ledger.settle(delivery.message, delivery.recipients.len() - left.len());
         Rc::clone(self).defer_unseen(delivery.message, left, Status::new(4, 3, 0), reason.to_owned()).await;
-    }
-
-    /// The queue identifier of a message in memory.
-    pub fn name_of(&self, key: MessageKey) -> String {
-        self.state.borrow().messages.get(&key).map(|message| message.id.to_string()).unwrap_or_default()
     }
 }
 

@@ -23,9 +23,6 @@ const MAX_AT_ONCE: usize = 32;
 /// Messages that are resolved at the same time: each is a question to trivial-rewrite.
 /// told: nobody; the rest has its turn.
 const MAX_RESOLVING: usize = 20;
-/// Recipients read at once.
-/// told: nobody; the rest is read later.
-const MAX_CHUNK: usize = 5000;
 /// How long a message that someone else delivers is left alone.
 const LOCKED_WAIT: Duration = Duration::from_secs(60);
 
@@ -81,7 +78,7 @@ impl Qmgr {
             self.look_again_in(LOCKED_WAIT + Duration::from_secs(1));
             return Ok(None);
         };
-        let limits = Limits { recipients: self.first_chunk(), attributes: self.settings.attribute_limit };
+        let limits = Limits { recipients: self.ledger.first_chunk(), attributes: self.settings.attribute_limit };
         let envelope = match Envelope::read(&file, &limits) {
             Ok(envelope) => envelope,
             Err(error) => return self.set_aside(id, error),
@@ -170,76 +167,15 @@ impl Qmgr {
             size.recipients
         );
         redirect(&mut message.envelope);
-        let key = {
-            let mut state = self.state.borrow_mut();
-            if state.messages.len() >= self.open_limit {
-                message.file = None; // opened again when it is needed
-            }
-            let key = state.next_key;
-            state.next_key.0 += 1;
-            state.messages.insert(key, message);
-            key
-        };
+        let key = self.ledger.enter(message);
         self.resolve_read(key);
     }
 
     /// Finds the way of the recipients that were just read.
-    fn resolve_read(self: &Rc<Self>, key: MessageKey) {
-        let recipients = {
-            let mut state = self.state.borrow_mut();
-            let Some(message) = state.messages.get_mut(&key) else { return };
-            let recipients = std::mem::take(&mut message.envelope.recipients);
-            message.pending += recipients.len();
-            message.read += recipients.len() as u64;
-            message.reading = true;
-            message.read_at = Instant::now();
-            state.recipients += recipients.len();
-            state.resolving += 1;
-            recipients
-        };
+    pub fn resolve_read(self: &Rc<Self>, key: MessageKey) {
+        let Some(recipients) = self.ledger.take_read(key) else { return };
+        self.state.borrow_mut().resolving += 1;
         tokio::task::spawn_local(Rc::clone(self).assign(key, recipients));
-    }
-
-    /// Reads more recipients of a message when that is worth while: nothing else is under way, or much room has become free,
-    /// or some room for a while. True when some are on their way.
-    pub fn read_more(self: &Rc<Self>, key: MessageKey) -> bool {
-        let room = self.deliveries.room(key);
-        let result = {
-            let mut state = self.state.borrow_mut();
-            let Some(message) = state.messages.get_mut(&key) else { return false };
-            if message.reading || message.envelope.resume.is_none() {
-                return false;
-            }
-            let free = self.settings.recipient_minimum.saturating_add(room.slots).saturating_sub(message.pending);
-            let is_much = message.pending == 0 || free >= room.refill_limit.max(1);
-            if free == 0 || !(is_much || message.read_at.elapsed() >= room.refill_delay) {
-                return false;
-            }
-            let limits = Limits { recipients: free.min(MAX_CHUNK), attributes: self.settings.attribute_limit };
-            message
-                .open_file(&self.settings.spool)
-                .map_err(|error| text::system_error(&error))
-                .and_then(|file| message.envelope.read_more(&*file, &limits).map_err(|error| error.to_string()))
-        };
-        if let Err(error) = result {
-            logging::warning!("{}: read recipients: {error}", self.name_of(key));
-            if let Some(message) = self.state.borrow_mut().messages.get_mut(&key) {
-                // What was not read is tried again with the whole message.
-                message.envelope.resume = None;
-                message.deferred = true;
-                message.logged.incomplete = true;
-            }
-            return false;
-        }
-        self.resolve_read(key);
-        true
-    }
-
-    /// Recipients of a new message that are read at once.
-    fn first_chunk(&self) -> usize {
-        let in_memory = self.state.borrow().recipients;
-        let room = self.settings.recipient_limit.saturating_sub(in_memory);
-        room.clamp(self.settings.recipient_minimum, MAX_CHUNK)
     }
 
     /// Has the incoming queue read after a while.
@@ -270,15 +206,4 @@ fn queue_of(source: Source) -> QueueName {
         Source::Announced | Source::Incoming => QueueName::Incoming,
         Source::Deferred { .. } => QueueName::Deferred,
     }
-}
-
-/// Descriptors that messages may keep open; the rest is for connections.
-pub fn open_limit() -> usize {
-    const DEFAULT: usize = 256;
-    /// told: nobody; other messages wait.
-    const MOST: usize = 1000;
-    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find(|line| line.starts_with("Max open files"));
-    let soft = line.and_then(|line| line.split_whitespace().nth(3)).and_then(|text| text.parse::<usize>().ok());
-    soft.map_or(DEFAULT, |soft| (soft / 3).min(MOST))
 }

@@ -1,17 +1,14 @@
-//! The end of a message's attempt: report failures, then remove it, return it, or let it wait.
-//!
-//! The order is the crash argument. A notification is safe before the log it was made from goes; the message goes only
-//! when nobody waits for it. Killed between two steps, the message is found again, and the step is made again: a
-//! notification may be sent twice, never not at all.
+//! What follows when something about a message has ended: more of its recipients are read, or its attempt ends and its
+//! place in the active queue becomes free.
 
 use std::io;
 use std::rc::Rc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use ipc::bounce::{Log, Request};
-use queue::{QueueId, QueueName};
+use dsn::Status;
+use queue::{QueueId, Recipient};
 
-use crate::active::Active;
+use crate::ledger::Ending;
 use crate::retry::now;
 use crate::scheduler::MessageKey;
 use crate::service::Qmgr;
@@ -22,24 +19,17 @@ const MOVE_AGAIN: Duration = Duration::from_secs(60);
 impl Qmgr {
     /// Goes on with a message: reads more recipients, or ends the attempt when nothing is under way.
     pub async fn continue_message(self: Rc<Self>, key: MessageKey) {
-        if self.read_more(key) {
-            return;
+        if self.ledger.read_more(key, &self.deliveries.room(key)) {
+            return self.resolve_read(key);
         }
-        let message = {
-            let mut state = self.state.borrow_mut();
-            let idle = state.messages.get(&key).is_some_and(|m| m.pending == 0 && !m.reading);
-            if !idle {
-                return;
-            }
-            state.messages.remove(&key)
-        };
-        let Some(mut message) = message else { return };
-        let ended = self.end_attempt(&mut message).await;
+        let Some(mut message) = self.ledger.take_idle(key) else { return };
+        let ended = self.ledger.end_attempt(&mut message).await;
         self.deliveries.set_unread(key, 0);
         let id = message.id.clone();
         drop(message); // and with it the lock
         match ended {
-            Ok(()) => self.leave(&id),
+            Ok(Ending::Deferred(next)) => self.put_off(id, next),
+            Ok(Ending::Removed) => self.leave(&id),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.leave(&id), // an operator has removed it
             Err(error) => {
                 logging::warning!("{id}: {error}", error = text::system_error(&error));
@@ -49,130 +39,36 @@ impl Qmgr {
         self.turn();
     }
 
+    /// Defers recipients that no agent has seen, and goes on with their message.
+    pub async fn defer_unseen(self: Rc<Self>, key: MessageKey, all: Vec<Recipient>, status: Status, reason: String) {
+        self.ledger.defer_unseen(key, all, status, &reason).await;
+        self.continue_message(key).await;
+    }
+
     /// Transition: active -> deferred, for a message that could not be read, or whose attempt could not be ended. It is
     /// made, however long it takes: what lies in the active queue and in nobody's memory would wait for the next queue
     /// manager.
     pub async fn give_back(self: Rc<Self>, id: QueueId) {
         loop {
             let next = now() + i64::try_from(self.settings.retry.minimum.as_secs()).unwrap_or(0); // minimal_backoff_time
-            match self.defer_until(&id, next) {
-                Ok(()) => break self.state.borrow_mut().schedule.insert(id.clone(), next),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => break, // it is in its former place, or gone
+            match self.ledger.put_off(&id, next) {
+                Ok(()) => break self.put_off(id, next),
+                // It is in its former place, or gone.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break self.leave(&id),
                 Err(error) => {
                     logging::repeated!("{id}: move to deferred queue: {error}", error = text::system_error(&error));
                     tokio::time::sleep(MOVE_AGAIN).await;
                 }
             }
         }
+        self.wake.notify_one();
+    }
+
+    /// The message has left the active queue, and is due again at this time.
+    fn put_off(&self, id: QueueId, at: i64) {
         self.leave(&id);
+        self.state.borrow_mut().schedule.insert(id, at);
         self.wake.notify_one();
-    }
-
-    async fn end_attempt(&self, message: &mut Active) -> io::Result<()> {
-        if message.logged.bounce {
-            let notify = Request::Notify { log: Log::Bounce, keep: false, message: message.for_bounce() };
-            let id = message.id.clone();
-            if !self.ask_bounce(Log::Bounce, &notify, &id).await {
-                logging::info!("{id}: status=deferred (bounce failed)");
-                // The log stays, and with it the message.
-                message.deferred = true;
-                message.logged.incomplete = true;
-            }
-        }
-        if message.logged.trace {
-            self.end_trace(message).await;
-        }
-        if message.deferred && !self.expire(message).await {
-            self.warn_sender(message).await;
-            self.wait(message)
-        } else {
-            self.remove(message)
-        }
-    }
-
-    /// The report that the sender asked for: of a probe, of `sendmail -v`, of successes.
-    async fn end_trace(&self, message: &mut Active) {
-        let notify = Request::Notify { log: Log::Trace, keep: false, message: message.for_bounce() };
-        let id = message.id.clone();
-        if !self.ask_bounce(Log::Trace, &notify, &id).await {
-            message.deferred = true;
-            return;
-        }
-        if let Some(trace) = message.envelope.trace_flags.take()
-            && let Ok(file) = message.open_file(&self.settings.spool)
-            && let Err(error) = queue::mark::trace_answered(&file, trace.offset)
-        {
-            logging::warning!("{id}: mark trace record: {error}", error = text::system_error(&error));
-        }
-        if message.is_probe() {
-            message.deferred = false; // a probe is never tried again
-        }
-    }
-
-    /// Returns a message that has waited long enough. True: its sender knows, and it can go.
-    async fn expire(&self, message: &Active) -> bool {
-        let null_sender = message.envelope.sender.is_empty();
-        let expired = self.settings.retry.is_expired(now(), message.envelope.create_time, null_sender);
-        // A notification that does not name everybody must not end the message.
-        if !(expired || message.force_expire) || message.logged.incomplete {
-            return false;
-        }
-        let id = message.id.clone();
-        let word = if message.force_expire { "force-expired" } else { "expired" };
-        logging::info!(
-            "{id}: from=<{}>, status={word}, returned to sender",
-            self.settings.log.addresses.shown(&message.envelope.sender)
-        );
-        let notify = Request::Notify { log: Log::Defer, keep: false, message: message.for_bounce() };
-        self.ask_bounce(Log::Defer, &notify, &id).await
-    }
-
-    /// delay_warning_time: tells the sender once that the message is late.
-    async fn warn_sender(&self, message: &mut Active) {
-        let Some(warning) = message.envelope.warning_time else { return };
-        if warning.value <= 0 || now() < warning.value - 1 || message.logged.incomplete {
-            return;
-        }
-        let notify = Request::Notify { log: Log::Defer, keep: true, message: message.for_bounce() };
-        let id = message.id.clone();
-        if !self.ask_bounce(Log::Defer, &notify, &id).await {
-            return;
-        }
-        match message.open_file(&self.settings.spool) {
-            Ok(file) => {
-                if let Err(error) = queue::mark::warned(&file, warning.offset) {
-                    logging::warning!("{id}: mark warning record: {error}", error = text::system_error(&error));
-                }
-            }
-            Err(error) => logging::warning!("{id}: mark warning record: {error}", error = text::system_error(&error)),
-        }
-    }
-
-    /// Transition: active -> deferred, with the time of the next attempt.
-    fn wait(&self, message: &mut Active) -> io::Result<()> {
-        let next = self.settings.retry.next_attempt(now(), message.envelope.create_time);
-        self.defer_until(&message.id, next)?;
-        // The lock goes before the message can be taken again.
-        message.file = None;
-        self.state.borrow_mut().schedule.insert(message.id.clone(), next);
-        self.wake.notify_one();
-        Ok(())
-    }
-
-    fn defer_until(&self, id: &QueueId, next: i64) -> io::Result<()> {
-        self.settings.spool.defer(id, UNIX_EPOCH + Duration::from_secs(u64::try_from(next).unwrap_or(0)))
-    }
-
-    /// Transition: active -> nothing, or saved (dont_remove).
-    fn remove(&self, message: &Active) -> io::Result<()> {
-        let (spool, id) = (&self.settings.spool, &message.id);
-        if self.settings.keep_finished {
-            spool.rename(id, QueueName::Active, QueueName::Saved)?;
-        } else {
-            spool.remove(id, QueueName::Active)?;
-        }
-        logging::info!("{id}: removed");
-        Ok(())
     }
 
     /// The message has no place in the active queue any more.

@@ -38,7 +38,7 @@ mod feed;
 mod finish;
 #[cfg(test)]
 mod laws;
-mod records;
+mod ledger;
 mod retry;
 mod route;
 mod scan;

@@ -42,9 +42,8 @@ struct Common {
 impl Qmgr {
     /// The way of one recipient.
     pub async fn route(&self, key: MessageKey, mut recipient: Recipient) -> Route {
-        let common = match self.state.borrow().messages.get(&key) {
-            Some(message) => Common::of(message),
-            None => return to(RETRY, "4.3.0 address resolver failure", recipient),
+        let Some(common) = self.ledger.look(key, Common::of) else {
+            return to(RETRY, "4.3.0 address resolver failure", recipient);
         };
         let (transport, nexthop, class) = match &common.filter {
             // content_filter
@@ -71,7 +70,8 @@ impl Qmgr {
             return to(RETRY, "4.7.0 message is administratively expired", recipient);
         }
         if class == Class::Local && self.is_undeliverable_notice(&recipient.address) {
-            return self.discard(key, &recipient);
+            self.ledger.discard(key, &recipient);
+            return Route::Done;
         }
         // defer_transports
         if !common.flushed && self.settings.defer_transports.iter().any(|name| name.as_bytes() == transport) {
@@ -111,21 +111,6 @@ impl Qmgr {
     fn is_undeliverable_notice(&self, recipient: &[u8]) -> bool {
         let local = address::split(recipient).0;
         local.eq_ignore_ascii_case(self.settings.double_bounce_sender.as_bytes())
-    }
-
-    /// Counts a recipient as delivered.
-    fn discard(&self, key: MessageKey, recipient: &Recipient) -> Route {
-        let mut state = self.state.borrow_mut();
-        if let Some(message) = state.messages.get_mut(&key) {
-            logging::warning!("{}: undeliverable postmaster notification discarded", message.id);
-            if let Ok(file) = message.open_file(&self.settings.spool)
-                && recipient.offset > 0
-                && let Err(error) = queue::mark::done(&file, recipient.offset)
-            {
-                logging::warning!("{}: mark recipient: {error}", message.id, error = text::system_error(&error));
-            }
-        }
-        Route::Done
     }
 }
 

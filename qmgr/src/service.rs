@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use config::Config;
 use daemon::{Client, Context, Flow, Sibling, StartError};
-use ipc::bounce::Bounce;
 use ipc::qmgr::{Qmgr as Protocol, Request};
 use ipc::rewrite::Rewriter;
 use ipc::word::Named;
@@ -16,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::SERVICE;
 use crate::deliveries::Deliveries;
-use crate::feed;
+use crate::ledger::{Ledger, Logs};
 use crate::retry::now;
 use crate::scan::{DirectoryTimes, Scanner};
 use crate::settings::{Settings, check_defaults};
@@ -33,23 +32,17 @@ const MAX_SLEEP: Duration = Duration::from_secs(60);
 /// The queue manager.
 pub struct Qmgr {
     /// What this daemon needs of it.
-    pub settings: Settings,
+    pub settings: Rc<Settings>,
     /// trivial-rewrite.
     pub rewriter: Rewriter,
-    /// The service that keeps bounce logs.
-    pub bounce: Pool<Bounce>,
-    /// The service that keeps defer logs.
-    pub defer: Pool<Bounce>,
-    /// The service that keeps trace logs.
-    pub trace: Pool<Bounce>,
     /// Looks into the queues.
     scanner: Scanner,
     /// Recipients that wait for an agent, or are with one.
     pub deliveries: Deliveries,
+    /// Messages in memory, and what became of their recipients.
+    pub ledger: Ledger,
     /// Everything else in memory.
     pub state: RefCell<State>,
-    /// Messages whose files may be open.
-    pub open_limit: usize,
     /// Something may be due earlier than the main loop knows.
     pub wake: Rc<Notify>,
     context: OnceCell<Rc<Context>>,
@@ -101,17 +94,19 @@ impl Qmgr {
     pub fn new(config: Config, timeout: Duration, flow: Option<Flow>) -> Result<Self, StartError> {
         let socket = |sibling| SERVICE.socket(sibling, &config);
         check_defaults(&config)?;
-        let settings = Settings::read(&config)?;
+        let settings = Rc::new(Settings::read(&config)?);
         let wake = Rc::new(Notify::new());
-        Ok(Qmgr {
-            scanner: Scanner::new(settings.spool.clone()),
-            settings,
-            rewriter: Rewriter::new(socket(Sibling::Rewrite)?, timeout),
+        let logs = Logs {
             bounce: Pool::new(socket(Sibling::Bounce)?, timeout),
             defer: Pool::new(socket(Sibling::Defer)?, timeout),
             trace: Pool::new(socket(Sibling::Trace)?, timeout),
+        };
+        Ok(Qmgr {
+            scanner: Scanner::new(settings.spool.clone()),
+            ledger: Ledger::new(Rc::clone(&settings), logs),
+            settings,
+            rewriter: Rewriter::new(socket(Sibling::Rewrite)?, timeout),
             state: RefCell::default(),
-            open_limit: feed::open_limit(),
             deliveries: Deliveries::new(config, Rc::clone(&wake)),
             wake,
             context: OnceCell::new(),

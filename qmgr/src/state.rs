@@ -1,14 +1,12 @@
 //! Everything that the queue manager has in memory. Changed by short calls without waiting in between; whoever waits
 //! (for a file name, an agent, a log) looks things up again afterwards.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::time::Instant;
 
 use queue::QueueId;
 
-use crate::active::Active;
 use crate::schedule::Schedule;
-use crate::scheduler::MessageKey;
 
 /// Messages that may wait by name for a place in the active queue; more are found by a scan.
 /// told: nobody; a scan finds them.
@@ -32,10 +30,6 @@ pub enum Source {
 pub struct State {
     /// What a former queue manager left in the active queue is out of it: what is there from now on is ours.
     pub ready: bool,
-    /// Messages in memory.
-    pub messages: HashMap<MessageKey, Active>,
-    /// Number of the next message.
-    pub next_key: MessageKey,
     /// Messages that occupy a place in the active queue: in memory, or on their way in or out.
     pub taken: HashSet<QueueId>,
     /// New messages that wait for a place.
@@ -48,8 +42,6 @@ pub struct State {
     pub last_was_deferred: bool,
     /// The incoming queue has more than [`State::incoming`].
     pub scan_incoming_at: Option<Instant>,
-    /// Recipients in memory.
-    pub recipients: usize,
     /// Messages whose recipients are being resolved.
     pub resolving: usize,
     /// Tokens to put into the flow-control pipe.
@@ -60,15 +52,12 @@ impl Default for State {
     fn default() -> Self {
         State {
             ready: false,
-            messages: HashMap::new(),
-            next_key: MessageKey(1),
             taken: HashSet::new(),
             incoming: VecDeque::new(),
             due: VecDeque::new(),
             schedule: Schedule::new(),
             last_was_deferred: false,
             scan_incoming_at: None,
-            recipients: 0,
             resolving: 0,
             tokens: 0,
         }

@@ -3,22 +3,17 @@
 //! A recipient that failed is marked done only when the record of its failure is safe; when it cannot be recorded, it
 //! stays and is tried again.
 
-use std::rc::Rc;
-use std::time::Duration;
-
 use delivery::{Stages, StatusLine};
 use dsn::{Action, Status};
-use ipc::bounce::{Bounce, Log, Record, Reply, Request};
+use ipc::IpcError;
+use ipc::bounce::{Log, Record};
 use ipc::delivery::{Outcome, Piece, Timestamp, Verdict, flags};
-use ipc::{IpcError, Pool, chunks};
-use queue::{QueueId, Recipient};
+use queue::Recipient;
 
+use super::Ledger;
 use crate::deliveries::Delivery;
 use crate::scheduler::MessageKey;
-use crate::service::Qmgr;
 
-/// Times that bounce is asked: it may be restarting.
-const ATTEMPTS: u32 = 3;
 /// Records that are gathered before they are written down.
 const MUCH: usize = ipc::bounds::MAX_ITEMS;
 
@@ -32,7 +27,6 @@ pub struct Settling {
     sorted: Sorted,
     /// A failure could not be recorded: no recipient of this report is marked any more.
     unrecorded: bool,
-    count: usize,
 }
 
 /// The recipients of a report by what becomes of them.
@@ -47,23 +41,10 @@ struct Sorted {
 }
 
 impl Settling {
-    /// Nothing is known of the recipients of a delivery yet.
-    pub fn new(qmgr: &Qmgr, delivery: &Delivery) -> Self {
-        Self {
-            key: delivery.message,
-            trace: qmgr.trace_flags(delivery.message),
-            recipients: delivery.recipients.clone().into_iter(),
-            expecting: None,
-            sorted: Sorted::default(),
-            unrecorded: false,
-            count: delivery.recipients.len(),
-        }
-    }
-
     /// For recipients that no agent has seen.
     fn of_nobody(key: MessageKey) -> Self {
         let (recipients, sorted) = (Vec::new().into_iter(), Sorted::default());
-        Self { key, trace: 0, recipients, expecting: None, sorted, unrecorded: false, count: 0 }
+        Self { key, trace: 0, recipients, expecting: None, sorted, unrecorded: false }
     }
 
     /// Takes a piece of the report.
@@ -129,33 +110,36 @@ fn of_others() -> IpcError {
     IpcError::Malformed("a report about other recipients".to_owned())
 }
 
-impl Qmgr {
-    /// Ends a report: records what is left of it, and goes on with the message.
-    pub async fn settled(self: &Rc<Self>, mut settling: Settling) {
-        let count = settling.count;
-        self.write_down(&mut settling).await;
-        self.done_with(settling.key, count);
-        Rc::clone(self).continue_message(settling.key).await;
+impl Ledger {
+    /// The report of a delivery, of whose recipients nothing is known yet.
+    pub fn settling(&self, delivery: &Delivery) -> Settling {
+        Settling {
+            key: delivery.message,
+            trace: self.trace_flags(delivery.message),
+            recipients: delivery.recipients.clone().into_iter(),
+            expecting: None,
+            sorted: Sorted::default(),
+            unrecorded: false,
+        }
     }
 
     /// Defers recipients that no agent has seen, with the line that an agent would have written.
-    pub async fn defer_unseen(self: Rc<Self>, key: MessageKey, all: Vec<Recipient>, status: Status, reason: String) {
+    pub async fn defer_unseen(&self, key: MessageKey, all: Vec<Recipient>, status: Status, reason: &str) {
         let mut settling = Settling::of_nobody(key);
         settling.sorted.is_deferred = !all.is_empty();
         for recipient in &all {
-            self.log_deferral(key, recipient, status, &reason);
+            self.log_deferral(key, recipient, status, reason);
             settling.sorted.deferred.push(Record {
                 recipient: recipient.clone(),
                 status,
                 action: Action::Delayed,
                 diagnostic: None,
                 remote_mta: String::new(),
-                reason: ipc::cut(reason.clone()),
+                reason: ipc::cut(reason.to_owned()),
             });
         }
         self.write_down(&mut settling).await;
-        self.done_with(key, all.len());
-        self.continue_message(key).await;
+        self.settle(key, all.len());
     }
 
     /// Records what has gathered, and marks the recipients whose failure is safe.
@@ -179,85 +163,40 @@ impl Qmgr {
         if !traced.is_empty() {
             has_traced = self.append(key, Log::Trace, traced).await;
         }
-        if let Some(message) = self.state.borrow_mut().messages.get_mut(&key) {
+        self.change(key, |message| {
             message.deferred |= is_deferred;
             message.logged.bounce |= has_bounced;
             message.logged.trace |= has_traced;
             message.logged.incomplete |= incomplete;
-        }
+        });
     }
 
     async fn append(&self, key: MessageKey, log: Log, records: Vec<Record>) -> bool {
-        let id = self.state.borrow().messages.get(&key).map(|message| message.id.clone());
-        let Some(queue_id) = id else { return false };
-        for records in chunks(records) {
-            let request = Request::Append { log, queue_id: queue_id.clone(), begin: false, records };
-            if !self.ask_bounce(log, &request, &queue_id).await {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Has bounce do something; false (logged) when it was not done.
-    pub async fn ask_bounce(&self, log: Log, request: &Request, queue_id: &QueueId) -> bool {
-        let (pool, name) = self.log_service(log);
-        for attempt in 1..=ATTEMPTS {
-            match pool.call(request).await {
-                Ok(Reply::Done) => return true,
-                Ok(Reply::Failed(reason)) => {
-                    logging::warning!("{queue_id}: {name} service failure: {reason}");
-                    return false;
-                }
-                Err(error) => logging::warning!("{queue_id}: {name} service failure: {error}"),
-            }
-            if attempt < ATTEMPTS {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        }
-        false
-    }
-
-    fn log_service(&self, log: Log) -> (&Pool<Bounce>, &'static str) {
-        match log {
-            Log::Bounce => (&self.bounce, "bounce"),
-            Log::Defer => (&self.defer, "defer"),
-            Log::Trace => (&self.trace, "trace"),
-        }
+        let Some(queue_id) = self.look(key, |message| message.id.clone()) else { return false };
+        self.logs.append(log, &queue_id, records).await
     }
 
     fn mark(&self, key: MessageKey, offsets: &[u64]) {
-        let mut state = self.state.borrow_mut();
-        let Some(message) = state.messages.get_mut(&key) else { return };
-        let file = match message.open_file(&self.settings.spool) {
-            Ok(file) => file,
-            Err(error) => {
-                return logging::warning!(
-                    "{}: mark recipient: {error}",
-                    message.id,
-                    error = text::system_error(&error)
-                );
+        self.change(key, |message| {
+            let file = match message.open_file(&self.settings.spool) {
+                Ok(file) => file,
+                Err(error) => {
+                    let error = text::system_error(&error);
+                    return logging::warning!("{}: mark recipient: {error}", message.id);
+                }
+            };
+            for offset in offsets {
+                if let Err(error) = queue::mark::done(&file, *offset) {
+                    // Bounced again at the next attempt: twice is better than never.
+                    logging::warning!("{}: mark recipient: {error}", message.id, error = text::system_error(&error));
+                }
             }
-        };
-        for offset in offsets {
-            if let Err(error) = queue::mark::done(&file, *offset) {
-                // Bounced again at the next attempt: twice is better than never.
-                logging::warning!("{}: mark recipient: {error}", message.id, error = text::system_error(&error));
-            }
-        }
-    }
-
-    pub fn done_with(&self, key: MessageKey, count: usize) {
-        let mut state = self.state.borrow_mut();
-        state.recipients = state.recipients.saturating_sub(count);
-        if let Some(message) = state.messages.get_mut(&key) {
-            message.pending = message.pending.saturating_sub(count);
-        }
+        });
     }
 
     fn trace_flags(&self, key: MessageKey) -> u32 {
-        let state = self.state.borrow();
-        let Some(message) = state.messages.get(&key) else { return 0 };
+        let messages = self.messages.borrow();
+        let Some(message) = messages.all.get(&key) else { return 0 };
         let trace = message.envelope.trace_flags.map_or(0, |marked| marked.value);
         let reported = message.envelope.warning_time.is_some_and(|time| time.value < 0);
         // confirm_delay_cleared: who was told of a delay is told of its end.
@@ -265,8 +204,8 @@ impl Qmgr {
     }
 
     fn log_deferral(&self, key: MessageKey, recipient: &Recipient, status: Status, reason: &str) {
-        let state = self.state.borrow();
-        let Some(message) = state.messages.get(&key) else { return };
+        let messages = self.messages.borrow();
+        let Some(message) = messages.all.get(&key) else { return };
         let shown = |address: &[u8]| self.settings.log.addresses.shown(address);
         let differs = !recipient.original.is_empty() && !recipient.original.eq_ignore_ascii_case(&recipient.address);
         let (seconds, micros) = message.envelope.arrival;
