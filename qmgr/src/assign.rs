@@ -36,7 +36,7 @@ impl Qmgr {
         if let Some(unread) = self.ledger.look(key, Active::unread) {
             self.deliveries.set_unread(key, unread);
         }
-        self.state.borrow_mut().resolving -= 1;
+        self.intake.resolved();
         self.turn();
         Rc::clone(&self).continue_message(key).await;
     }

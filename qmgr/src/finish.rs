@@ -28,9 +28,9 @@ impl Qmgr {
         let id = message.id.clone();
         drop(message); // and with it the lock
         match ended {
-            Ok(Ending::Deferred(next)) => self.put_off(id, next),
-            Ok(Ending::Removed) => self.leave(&id),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.leave(&id), // an operator has removed it
+            Ok(Ending::Deferred(next)) => self.intake.put_off(id, next),
+            Ok(Ending::Removed) => self.intake.leave(&id),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.intake.leave(&id), // an operator has removed it
             Err(error) => {
                 logging::warning!("{id}: {error}", error = text::system_error(&error));
                 tokio::task::spawn_local(Rc::clone(&self).give_back(id));
@@ -52,9 +52,9 @@ impl Qmgr {
         loop {
             let next = now() + i64::try_from(self.settings.retry.minimum.as_secs()).unwrap_or(0); // minimal_backoff_time
             match self.ledger.put_off(&id, next) {
-                Ok(()) => break self.put_off(id, next),
+                Ok(()) => break self.intake.put_off(id, next),
                 // It is in its former place, or gone.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => break self.leave(&id),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break self.intake.leave(&id),
                 Err(error) => {
                     logging::repeated!("{id}: move to deferred queue: {error}", error = text::system_error(&error));
                     tokio::time::sleep(MOVE_AGAIN).await;
@@ -62,17 +62,5 @@ impl Qmgr {
             }
         }
         self.wake.notify_one();
-    }
-
-    /// The message has left the active queue, and is due again at this time.
-    fn put_off(&self, id: QueueId, at: i64) {
-        self.leave(&id);
-        self.state.borrow_mut().schedule.insert(id, at);
-        self.wake.notify_one();
-    }
-
-    /// The message has no place in the active queue any more.
-    fn leave(&self, id: &QueueId) {
-        self.state.borrow_mut().taken.remove(id);
     }
 }

@@ -22,7 +22,6 @@ use queue::{Hashing, NewFile, QueueName, SizeRecord, Spool, Type};
 use tokio::net::UnixListener;
 
 use crate::service::Qmgr;
-use crate::state::Source;
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -270,7 +269,7 @@ fn rescan(qmgr: &Rc<Qmgr>) {
 
 fn announce(id: &str) -> impl FnOnce(&Rc<Qmgr>) {
     let id = queue::QueueId::parse(id.as_bytes()).unwrap();
-    move |qmgr| qmgr.state.borrow_mut().arrived(id, Source::Announced)
+    move |qmgr| qmgr.intake.announced(id)
 }
 
 #[test]

@@ -36,17 +36,15 @@ mod deliver;
 mod deliveries;
 mod feed;
 mod finish;
+mod intake;
 #[cfg(test)]
 mod laws;
 mod ledger;
 mod retry;
 mod route;
-mod scan;
-mod schedule;
 mod scheduler;
 mod service;
 mod settings;
-mod state;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! The daemon: who wakes it, and what it does each time.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -10,39 +10,33 @@ use ipc::qmgr::{Qmgr as Protocol, Request};
 use ipc::rewrite::Rewriter;
 use ipc::word::Named;
 use ipc::{Pool, Server};
-use queue::QueueId;
 use tokio::sync::Notify;
 
 use crate::SERVICE;
 use crate::deliveries::Deliveries;
+use crate::intake::Intake;
 use crate::ledger::{Ledger, Logs};
-use crate::retry::now;
-use crate::scan::{DirectoryTimes, Scanner};
 use crate::settings::{Settings, check_defaults};
-use crate::state::{Source, State};
 
-/// Names read from the incoming queue at once.
-/// told: nobody; the rest is found by the next scan.
-const MAX_NAMES: usize = 5000;
 /// How long after the end of a client the incoming queue is read.
 const AFTER_CLIENT: Duration = Duration::from_secs(1);
 /// Longest sleep: clocks may jump.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 
-/// The queue manager.
+/// The queue manager: three parts, each with a memory of its own, and the ways of a message from one to the next, which are
+/// methods of this type. A part is asked by short calls and never keeps a borrow while it waits, and none calls another:
+/// whoever has waited (for an agent, a log) looks things up again.
 pub struct Qmgr {
-    /// What this daemon needs of it.
+    /// What this daemon needs of main.cf.
     pub settings: Rc<Settings>,
     /// trivial-rewrite.
     pub rewriter: Rewriter,
-    /// Looks into the queues.
-    scanner: Scanner,
+    /// Messages that wait for a place in the active queue.
+    pub intake: Intake,
     /// Recipients that wait for an agent, or are with one.
     pub deliveries: Deliveries,
     /// Messages in memory, and what became of their recipients.
     pub ledger: Ledger,
-    /// Everything else in memory.
-    pub state: RefCell<State>,
     /// Something may be due earlier than the main loop knows.
     pub wake: Rc<Notify>,
     context: OnceCell<Rc<Context>>,
@@ -65,12 +59,12 @@ impl daemon::Worker for Qmgr {
         let mut channel: Server<Protocol> = Server::new(stream);
         while let Some(Request::Arrived(names)) = context.next_request(&mut channel).await {
             for Named(id) in names {
-                self.state.borrow_mut().arrived(id, Source::Announced);
+                self.intake.announced(id);
             }
             self.turn();
         }
         // A client that ended may have left a message that it had no time to announce.
-        self.look_again_in(AFTER_CLIENT);
+        self.intake.look_again_in(AFTER_CLIENT);
     }
 
     async fn trigger(self: Rc<Self>, request: Vec<u8>) {
@@ -79,11 +73,12 @@ impl daemon::Worker for Qmgr {
             self.deliveries.revive_all();
         }
         if asks(b'I') || asks(b'W') {
-            Rc::clone(&self).scan_incoming().await;
+            self.intake.scan_incoming().await;
+            self.turn();
         }
         if asks(b'D') {
             let flushed = asks(b'F') || asks(b'A');
-            Rc::clone(&self).scan_deferred(asks(b'A'), flushed).await;
+            self.intake.scan_deferred(asks(b'A'), flushed).await;
         }
         self.turn();
     }
@@ -102,12 +97,11 @@ impl Qmgr {
             trace: Pool::new(socket(Sibling::Trace)?, timeout),
         };
         Ok(Qmgr {
-            scanner: Scanner::new(settings.spool.clone()),
+            rewriter: Rewriter::new(socket(Sibling::Rewrite)?, timeout),
+            intake: Intake::new(Rc::clone(&settings), Rc::clone(&wake)),
+            deliveries: Deliveries::new(config, Rc::clone(&wake)),
             ledger: Ledger::new(Rc::clone(&settings), logs),
             settings,
-            rewriter: Rewriter::new(socket(Sibling::Rewrite)?, timeout),
-            state: RefCell::default(),
-            deliveries: Deliveries::new(config, Rc::clone(&wake)),
             wake,
             context: OnceCell::new(),
             flow,
@@ -123,7 +117,7 @@ impl Qmgr {
     pub fn turn(self: &Rc<Self>) {
         self.feed();
         self.start_deliveries();
-        let tokens = std::mem::take(&mut self.state.borrow_mut().tokens);
+        let tokens = self.intake.take_tokens();
         if tokens > 0
             && let Some(flow) = &self.flow
         {
@@ -133,32 +127,31 @@ impl Qmgr {
 
     /// Looks into the queues, and does from then on what is due.
     pub async fn main_loop(self: Rc<Self>) {
-        self.scanner.empty_active().await;
-        self.state.borrow_mut().ready = true;
-        Rc::clone(&self).scan_incoming().await;
-        let mut times = self.scanner.directory_times().await;
-        Rc::clone(&self).scan_deferred(false, false).await;
+        self.intake.take_over().await;
+        self.intake.scan_incoming().await;
+        self.turn();
+        let mut times = self.intake.directory_times().await;
+        self.intake.scan_deferred(false, false).await;
         let mut checked = Instant::now();
         loop {
             if checked.elapsed() >= self.settings.run_delay {
                 // queue_run_delay
-                self.check_deferred(&mut times).await;
+                self.intake.check_deferred(&mut times).await;
                 checked = Instant::now();
             }
-            self.take_due();
-            if self.state.borrow().scan_incoming_at.is_some_and(|at| at <= Instant::now()) {
-                Rc::clone(&self).scan_incoming().await;
+            self.intake.take_due();
+            if self.intake.must_scan_incoming() {
+                self.intake.scan_incoming().await;
+                self.turn();
             }
-            if let Some(flow) = self.flow.as_ref().filter(|_| self.state.borrow().incoming.is_empty()) {
+            if let Some(flow) = self.flow.as_ref().filter(|_| self.intake.has_no_new_mail()) {
                 flow.balance(self.settings.flow_tokens); // some were taken for messages that never came
             }
             let now = Instant::now();
-            let wakes = [
-                self.deliveries.pass_time(now),
-                self.deliveries.close_idle(now),
-                Some(checked + self.settings.run_delay),
-            ];
-            let next = wakes.into_iter().flatten().chain(self.next_due()).min();
+            let paused = self.deliveries.pass_time(now);
+            let idle = self.deliveries.close_idle(now);
+            let wakes = [paused, idle, self.intake.next_due(), Some(checked + self.settings.run_delay)];
+            let next = wakes.into_iter().flatten().min();
             self.turn();
             let sleep = next.map_or(MAX_SLEEP, |at| at.saturating_duration_since(now)).min(MAX_SLEEP);
             tokio::select! {
@@ -166,79 +159,5 @@ impl Qmgr {
                 () = tokio::time::sleep(sleep) => {}
             }
         }
-    }
-
-    /// Deferred messages whose time has come.
-    fn take_due(&self) {
-        let mut state = self.state.borrow_mut();
-        // A bound, as for new mail; the rest stays in the schedule.
-        while state.due.len() < MAX_NAMES {
-            let Some(id) = state.schedule.take_due(now()) else { return };
-            state.due.push_back((id, Source::Deferred { flushed: false }));
-        }
-    }
-
-    fn next_due(&self) -> impl Iterator<Item = Instant> {
-        let state = self.state.borrow();
-        let room = state.due.len() < MAX_NAMES;
-        let due = state.schedule.next_due().filter(|_| room).map(|at| {
-            let wait = u64::try_from(at.saturating_sub(now())).unwrap_or(0);
-            Instant::now() + Duration::from_secs(wait)
-        });
-        [due, state.scan_incoming_at].into_iter().flatten()
-    }
-
-    /// Reads the incoming queue.
-    async fn scan_incoming(self: Rc<Self>) {
-        self.state.borrow_mut().scan_incoming_at = None;
-        let Some((names, more)) = self.scanner.incoming(MAX_NAMES).await else { return };
-        {
-            let mut state = self.state.borrow_mut();
-            names.into_iter().for_each(|id| state.arrived(id, Source::Incoming));
-            if more {
-                state.scan_incoming_at = Some(Instant::now() + Duration::from_secs(1));
-            }
-        }
-        self.wake.notify_one();
-        self.turn();
-    }
-
-    /// Reads the deferred queue. `all`: what is not due is taken as well.
-    async fn scan_deferred(self: Rc<Self>, all: bool, flushed: bool) {
-        let Some(found) = self.scanner.deferred().await else { return };
-        {
-            let mut state = self.state.borrow_mut();
-            state.schedule.clear();
-            let now = now();
-            for message in found {
-                if all || (flushed && message.due <= now) {
-                    state.due.push_back((message.id, Source::Deferred { flushed }));
-                } else {
-                    state.schedule.insert(message.id, message.due);
-                }
-            }
-        }
-        self.wake.notify_one();
-    }
-
-    /// Finds what others have put into the deferred queue, or what did not fit into memory.
-    async fn check_deferred(self: &Rc<Self>, times: &mut DirectoryTimes) {
-        if self.state.borrow().schedule.must_rescan(now()) {
-            return Rc::clone(self).scan_deferred(false, false).await;
-        }
-        let current = self.scanner.directory_times().await;
-        if current == *times {
-            return;
-        }
-        *times = current;
-        let Some(names) = self.scanner.deferred_names().await else { return };
-        let unknown: Vec<QueueId> = {
-            let state = self.state.borrow();
-            let known = |id: &QueueId| state.schedule.contains(id) || state.taken.contains(id);
-            names.into_iter().filter(|id| !known(id)).collect()
-        };
-        let Some(found) = self.scanner.due_times(unknown).await else { return };
-        let mut state = self.state.borrow_mut();
-        found.into_iter().for_each(|message| state.schedule.insert(message.id, message.due));
     }
 }
