@@ -31,7 +31,7 @@ impl Incoming<'_> {
     /// What an address stands for; itself when no table knows it.
     pub(crate) async fn expand(&mut self, original: &[u8]) -> Result<Vec<Vec<u8>>, Failed> {
         let addresses = vec![original.to_vec()];
-        if !self.flags.has(Flags::MAP) || self.worker.tables.virtual_alias.is_empty() {
+        if !self.flags.has(Flags::MAP) || self.site.tables.virtual_alias.is_empty() {
             return Ok(addresses);
         }
         let mut expansion = Expansion { original, addresses, settled: HashSet::new(), steps: 0 };
@@ -46,12 +46,12 @@ impl Incoming<'_> {
     /// Replaces the address in one place until no table knows it. Of several results the first takes the place, the others
     /// have their turn later.
     async fn settle(&mut self, expansion: &mut Expansion<'_>, at: usize) -> Result<(), Failed> {
-        let worker = self.worker;
-        let maps = &worker.tables.virtual_alias;
-        let propagate = worker.settings.propagates("virtual");
+        let site = self.site;
+        let maps = &site.tables.virtual_alias;
+        let propagate = site.settings.propagates("virtual");
         let mut replacements = 0;
         while !expansion.settled.contains(&folded(&expansion.addresses[at])) {
-            if replacements >= worker.settings.recursion_limit {
+            if replacements >= site.settings.recursion_limit {
                 return self.refuse_expansion(&format!("map nesting for {}", shown(expansion.original)));
             }
             let address = expansion.addresses[at].clone();
@@ -60,7 +60,7 @@ impl Incoming<'_> {
             let mut place = Some(at);
             for result in results {
                 let result = self.rewrite(Context::Local, &result).await?;
-                if result.len() > worker.settings.address_length_limit {
+                if result.len() > site.settings.address_length_limit {
                     return self.refuse_expansion(&format!("result {}...", shown(&result)));
                 }
                 if result.eq_ignore_ascii_case(&address) {
@@ -70,7 +70,7 @@ impl Incoming<'_> {
                     Some(at) => expansion.addresses[at] = result,
                     None => expansion.addresses.push(result),
                 }
-                if expansion.addresses.len() > worker.settings.expansion_limit {
+                if expansion.addresses.len() > site.settings.expansion_limit {
                     return self.refuse_expansion(&format!("map expansion size for {}", shown(expansion.original)));
                 }
             }
@@ -83,7 +83,7 @@ impl Incoming<'_> {
     }
 
     fn refuse_expansion<T>(&mut self, what: &str) -> Result<T, Failed> {
-        let title = self.worker.tables.virtual_alias.title();
+        let title = self.site.tables.virtual_alias.title();
         logging::warning!("{}: unreasonable {title} {what} -- message not accepted, try again later", self.id);
         self.fail(Cause::Defer, "4.6.0 Alias expansion error");
         Err(Failed)

@@ -20,7 +20,7 @@ impl Incoming<'_> {
             if !self.structure.part_field.is_open() {
                 return self.checked_text(data, ends_line);
             }
-            return self.structure.part_field.add(data, self.worker.settings.header_size_limit);
+            return self.structure.part_field.add(data, self.site.settings.header_size_limit);
         }
         if self.structure.in_part_header {
             return self.part_header_text(data, ends_line);
@@ -32,7 +32,7 @@ impl Incoming<'_> {
     /// The header of a part, or of an attached message.
     fn part_header_text(&mut self, data: &[u8], ends_line: bool) {
         // header_size_limit
-        let limit = self.worker.settings.header_size_limit;
+        let limit = self.site.settings.header_size_limit;
         if self.structure.part_field.is_open() && is_continuation(data) {
             return self.structure.part_field.add_line(data, limit);
         }
@@ -41,7 +41,7 @@ impl Incoming<'_> {
             return self.structure.part_field.begin(data, limit);
         }
         if self.structure.boundary(data) == Seen::Nothing {
-            let entered = self.structure.end_part_header(self.worker.settings.mime_nesting_limit);
+            let entered = self.structure.end_part_header(self.site.settings.mime_nesting_limit);
             self.entered(entered);
         }
         self.checked_text(data, ends_line);
@@ -49,7 +49,7 @@ impl Incoming<'_> {
 
     fn end_part_field(&mut self) {
         let is_cut = self.structure.part_field.is_cut();
-        let Some(text) = self.structure.part_field.end(self.worker.settings.header_size_limit) else { return };
+        let Some(text) = self.structure.part_field.end(self.site.settings.header_size_limit) else { return };
         self.tell_cut(is_cut, &text);
         if let Some(field) = Field::parse(&text) {
             match field.kind() {
@@ -68,7 +68,7 @@ impl Incoming<'_> {
 
     /// mime_nesting_limit: checks that look at parts see every part, or the message is refused.
     pub(crate) fn entered(&mut self, entered: Result<(), TooDeep>) {
-        let tables = &self.worker.tables;
+        let tables = &self.site.tables;
         let checks =
             [&tables.header_checks, &tables.mime_header_checks, &tables.nested_header_checks, &tables.body_checks];
         let Err(error) = entered else { return };
@@ -89,8 +89,8 @@ impl Incoming<'_> {
 
     /// body_checks, as far as body_checks_size_limit.
     fn checked_text(&mut self, data: &[u8], ends_line: bool) {
-        let limit = self.worker.settings.body_checks_limit;
-        let wanted = self.flags.has(Flags::FILTER) && !self.worker.tables.body_checks.is_empty();
+        let limit = self.site.settings.body_checks_limit;
+        let wanted = self.flags.has(Flags::FILTER) && !self.site.tables.body_checks.is_empty();
         if !wanted || self.checked >= limit {
             return self.content_piece(data, ends_line);
         }

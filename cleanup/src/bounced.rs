@@ -19,7 +19,7 @@ impl Incoming<'_> {
     pub(crate) fn will_bounce(&self) -> bool {
         self.flags.has(Flags::BOUNCE)
             && self.failure.as_ref().is_none_or(|failure| failure.cause.is_permanent())
-            && !self.worker.settings.log.soft_bounce
+            && !self.site.settings.log.soft_bounce
             && self.facts.sender.is_some()
     }
 
@@ -48,7 +48,7 @@ impl Incoming<'_> {
     }
 
     pub(crate) fn log_removal(&self, why: &str) {
-        if self.worker.settings.modern {
+        if self.site.settings.modern {
             logging::info!("{}: removed ({why})", self.id);
         }
     }
@@ -93,7 +93,7 @@ impl Incoming<'_> {
 
     /// The end of a recipient, as log readers look for it.
     fn log_status(&self, record: &Record) {
-        let shown = |address: &[u8]| self.worker.settings.log.addresses.shown(address);
+        let shown = |address: &[u8]| self.site.settings.log.addresses.shown(address);
         let Recipient { address, original, .. } = &record.recipient;
         let is_alias = !original.is_empty() && !original.eq_ignore_ascii_case(address);
         let (seconds, micros) = self.facts.arrival.unwrap_or((self.facts.created, 0));
@@ -105,7 +105,7 @@ impl Incoming<'_> {
             relay: "none".to_owned(),
             connection_uses: 0,
             stages: Stages { arrival, active: done, handoff: None, ready: None, done },
-            delay_decimals: self.worker.settings.log.delay_decimals,
+            delay_decimals: self.site.settings.log.delay_decimals,
             tls: None,
             dsn: record.status,
             status: "bounced",
@@ -128,9 +128,9 @@ impl Incoming<'_> {
     }
 
     async fn ask(&self, request: Request) -> Result<(), String> {
-        let worker = self.worker;
+        let site = self.site;
         let trace = matches!(request, Request::Append { log: Log::Trace, .. });
-        let pool = if trace { &worker.trace } else { &worker.bounce };
+        let pool = if trace { &site.trace } else { &site.bounce };
         match pool.call(&request).await {
             Ok(Reply::Done) => Ok(()),
             Ok(Reply::Failed(reason)) => Err(reason),

@@ -58,7 +58,7 @@ impl Incoming<'_> {
         if !self.flags.has(Flags::MAP) {
             return Ok(address);
         }
-        let (settings, tables) = (&self.worker.settings, &self.worker.tables);
+        let (settings, tables) = (&self.site.settings, &self.site.tables);
         let (own, own_classes) = if place.is_sender() {
             (&tables.sender_canonical, &settings.sender_canonical_classes)
         } else {
@@ -80,7 +80,7 @@ impl Incoming<'_> {
         if address.is_empty() || address::is_standard(address) {
             return Ok(address.to_vec());
         }
-        match self.worker.rewriter.rewrite(context, address).await {
+        match self.site.rewriter.rewrite(context, address).await {
             Ok(address) => Ok(address),
             Err(error) => {
                 logging::warning!("{}: problem talking to service rewrite: {error}", self.id);
@@ -92,7 +92,7 @@ impl Incoming<'_> {
 
     /// Applies one list of canonical tables until it has nothing more to say.
     async fn map(&mut self, maps: &Maps, mut address: Vec<u8>) -> Result<Vec<u8>, Failed> {
-        let propagate = self.worker.settings.propagates("canonical");
+        let propagate = self.site.settings.propagates("canonical");
         for _ in 0..MAX_NESTING {
             let Some(mut results) = self.find_addresses(maps, &address, propagate)? else { return Ok(address) };
             if results.len() > 1 {
@@ -138,8 +138,8 @@ impl Incoming<'_> {
         if maps.is_empty() {
             return Ok(None);
         }
-        let worker = self.worker;
-        let keys = address_keys(address, &worker.settings.delimiters, |domain| worker.domains.contains(domain));
+        let site = self.site;
+        let keys = address_keys(address, &site.settings.delimiters, |domain| site.domains.contains(domain));
         maps.search(&keys).map_err(|_| self.table_failed(maps, address))
     }
 

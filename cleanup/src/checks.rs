@@ -44,12 +44,12 @@ impl Incoming<'_> {
         if !self.flags.has(Flags::FILTER) || self.findings.passed {
             return Fate::Keep;
         }
-        let worker = self.worker;
+        let site = self.site;
         let maps = match class {
-            Class::Header => &worker.tables.header_checks,
-            Class::MimeHeader => &worker.tables.mime_header_checks,
-            Class::NestedHeader => &worker.tables.nested_header_checks,
-            Class::Body => &worker.tables.body_checks,
+            Class::Header => &site.tables.header_checks,
+            Class::MimeHeader => &site.tables.mime_header_checks,
+            Class::NestedHeader => &site.tables.nested_header_checks,
+            Class::Body => &site.tables.body_checks,
         };
         if maps.is_empty() {
             return Fate::Keep;
@@ -181,7 +181,7 @@ impl Incoming<'_> {
             b"" => "local".to_owned(),
             origin => text::printable(origin),
         };
-        let shown = |address: &[u8]| self.worker.settings.log.addresses.shown(address);
+        let shown = |address: &[u8]| self.site.settings.log.addresses.shown(address);
         let sender = shown(self.facts.sender.as_deref().unwrap_or_default());
         let recipient = match &self.recipients.last[..] {
             b"" => "unknown".to_owned(),

@@ -123,7 +123,7 @@ impl Incoming<'_> {
     fn plain_attribute(&mut self, name: &[u8], value: &[u8]) {
         self.facts.attributes += 1;
         // queue_file_attribute_count_limit
-        if self.facts.attributes > self.worker.settings.attribute_limit {
+        if self.facts.attributes > self.site.settings.attribute_limit {
             return self.fail_protocol("too many attribute records");
         }
         self.plain(Type::ATTRIBUTE, &[name, b"=", value].concat());
@@ -149,7 +149,7 @@ impl Incoming<'_> {
 
     /// delay_warning_time: when the sender is told; written before the first recipient.
     pub(crate) fn warning_time(&mut self) {
-        let delay = self.worker.settings.delay_warning.as_secs();
+        let delay = self.site.settings.delay_warning.as_secs();
         let null_sender = self.facts.sender.as_ref().is_none_or(Vec::is_empty);
         if self.recipients.warned || delay == 0 || null_sender || self.stage != Stage::Envelope {
             return;

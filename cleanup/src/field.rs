@@ -29,7 +29,7 @@ impl Incoming<'_> {
         };
         let kind = field.kind();
         self.note_field(kind, &field);
-        if self.worker.settings.drops_kind(kind) || (kind == Kind::Other && self.worker.settings.drops(field.name)) {
+        if self.site.settings.drops_kind(kind) || (kind == Kind::Other && self.site.settings.drops(field.name)) {
             return; // message_drop_headers
         }
         self.log_message_id(kind, &field);
@@ -67,7 +67,7 @@ impl Incoming<'_> {
     /// hopcount_limit.
     fn hop(&mut self) {
         self.header.hops += 1;
-        if self.header.hops >= self.worker.settings.hopcount_limit && !self.has_failed_for(Cause::Hops) {
+        if self.header.hops >= self.site.settings.hopcount_limit && !self.has_failed_for(Cause::Hops) {
             logging::warning!("{}: message rejected: hopcount exceeded", self.id);
             self.fail(Cause::Hops, "");
         }
@@ -76,7 +76,7 @@ impl Incoming<'_> {
     /// detect_8bit_encoding_header; a body that calls itself binary needs no less.
     pub(crate) fn note_encoding(&mut self, value: &[u8]) {
         let encoding = mime::Encoding::parse(value);
-        if self.worker.settings.detect_encoding && encoding.is_some_and(|encoding| !encoding.is_seven_bit()) {
+        if self.site.settings.detect_encoding && encoding.is_some_and(|encoding| !encoding.is_seven_bit()) {
             self.facts.encoding = queue::Encoding::EightBit;
         }
     }
@@ -102,7 +102,7 @@ impl Incoming<'_> {
             Role::Mime | Role::Text => return Ok(None),
         };
         // remote_header_rewrite_domain: headers of strangers stay as they are.
-        let foreign = self.facts.remote && self.worker.settings.remote_domain.is_empty();
+        let foreign = self.facts.remote && self.site.settings.remote_domain.is_empty();
         if foreign || !self.flags.has(Flags::MAP) {
             return Ok(None);
         }

@@ -14,7 +14,7 @@ const NULL_SENDER: &[u8] = b"MAILER-DAEMON";
 impl Incoming<'_> {
     /// Adds what is missing, and logs the message without a Message-Id.
     pub(crate) fn add_missing_headers(&mut self) {
-        let complete = !self.facts.remote || self.worker.settings.always_add_headers;
+        let complete = !self.facts.remote || self.site.settings.always_add_headers;
         let resent = self.header.resent;
         let prefix = if resent { "Resent-" } else { "" };
         if complete {
@@ -45,7 +45,7 @@ impl Incoming<'_> {
         if self.header.has(kind) {
             return;
         }
-        let settings = &self.worker.settings;
+        let settings = &self.site.settings;
         let id = if settings.long_ids {
             message_id::for_long_queue_id(self.id.as_str(), &settings.hostname)
         } else {
@@ -63,7 +63,7 @@ impl Incoming<'_> {
     /// undisclosed_recipients_header.
     fn add_to(&mut self) {
         let visible = [Kind::To, Kind::Cc, Kind::ResentTo, Kind::ResentCc];
-        let header = self.worker.settings.undisclosed_recipients.as_bytes();
+        let header = self.site.settings.undisclosed_recipients.as_bytes();
         if !header.is_empty() && !visible.iter().any(|kind| self.header.has(*kind)) {
             self.made(header);
         }
@@ -77,7 +77,7 @@ impl Incoming<'_> {
         if name.is_empty() || sender.is_empty() {
             return address;
         }
-        if self.worker.settings.obsolete_from {
+        if self.site.settings.obsolete_from {
             let comment = name.iter().map(|b| if matches!(b, b'(' | b')' | b'\\') { b'_' } else { *b });
             return [&address[..], b" (", &comment.collect::<Vec<u8>>(), b")"].concat();
         }

@@ -62,7 +62,7 @@ impl Incoming<'_> {
     /// The text without characters that must not travel; `None` where it must not travel itself. The system's own mail
     /// quotes what others wrote: its characters are no reason to refuse it.
     fn cleaned<'d>(&mut self, data: &'d [u8]) -> Option<Cow<'d, [u8]>> {
-        let settings = &self.worker.settings;
+        let settings = &self.site.settings;
         let is_checked = self.flags.has(Flags::FILTER);
         let has = |characters: &[u8]| !characters.is_empty() && data.iter().any(|byte| characters.contains(byte));
         if is_checked && has(&settings.reject_characters) {
@@ -81,7 +81,7 @@ impl Incoming<'_> {
 
     async fn header_text(&mut self, data: &[u8], ends_line: bool) {
         // header_size_limit
-        let limit = self.worker.settings.header_size_limit;
+        let limit = self.site.settings.header_size_limit;
         if std::mem::replace(&mut self.header.in_line, !ends_line) {
             return self.header.field.add(data, limit);
         }
@@ -105,7 +105,7 @@ impl Incoming<'_> {
 
     async fn end_field(&mut self) {
         let is_cut = self.header.field.is_cut();
-        if let Some(field) = self.header.field.end(self.worker.settings.header_size_limit) {
+        if let Some(field) = self.header.field.end(self.site.settings.header_size_limit) {
             self.tell_cut(is_cut, &field);
             self.header_field(&field).await;
             self.header.field.reuse(field);
@@ -116,7 +116,7 @@ impl Incoming<'_> {
     pub(crate) fn tell_cut(&self, is_cut: bool, field: &[u8]) {
         if is_cut {
             let name = text::printable(&field[..name_length(field).unwrap_or(0)]);
-            let limit = self.worker.settings.header_size_limit;
+            let limit = self.site.settings.header_size_limit;
             logging::repeated!(
                 "{}: header {name}: more than {limit} bytes (header_size_limit): the rest is dropped",
                 self.id
@@ -127,7 +127,7 @@ impl Incoming<'_> {
     /// All fields are there: what is missing is added.
     fn end_header(&mut self) {
         self.add_missing_headers();
-        let entered = self.structure.end_header(self.worker.settings.mime_nesting_limit);
+        let entered = self.structure.end_header(self.site.settings.mime_nesting_limit);
         self.entered(entered);
         self.stage = Stage::Body;
     }
@@ -150,7 +150,7 @@ impl Incoming<'_> {
 
     /// Writes a whole line, in as many records as line_length_limit wants.
     pub(crate) fn line(&mut self, line: &[u8]) {
-        let limit = self.worker.settings.line_length_limit;
+        let limit = self.site.settings.line_length_limit;
         let mut rest = line;
         while rest.len() > limit {
             let (piece, after) = rest.split_at(limit);
@@ -172,7 +172,7 @@ impl Incoming<'_> {
         let before = self.offset();
         self.put(if ends_line { Type::LINE } else { Type::PARTIAL }, data);
         self.content += self.offset() - before;
-        let limit = self.worker.settings.message_size_limit;
+        let limit = self.site.settings.message_size_limit;
         // message_size_limit; the system's own notifications have bounce_size_limit.
         let is_limited = limit > 0 && !self.flags.has(Flags::NOTICE);
         if is_limited && self.offset() > limit && !self.has_failed_for(Cause::Size) {

@@ -12,10 +12,11 @@ use ipc::cleanup::{Cause, Flags, Outcome};
 use queue::{Encoding, NewFile, QueueId, QueueName, SizeRecord, Type};
 
 use crate::extracted::Findings;
+use crate::handover::Token;
 use crate::header::Header;
 use crate::mime::Structure;
 use crate::recipients::{Pending, Recipients};
-use crate::service::{Cleanup, Token};
+use crate::site::Site;
 
 /// Which part of the message comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +73,7 @@ pub struct Failure {
 
 /// One message.
 pub struct Incoming<'w> {
-    pub(crate) worker: &'w Cleanup,
+    pub(crate) site: &'w Site,
     token: Token<'w>,
     pub(crate) file: NewFile,
     pub(crate) id: QueueId,
@@ -98,8 +99,8 @@ impl<'w> Incoming<'w> {
     ///
     /// # Errors
     /// It cannot be made; the error names it.
-    pub fn open(worker: &'w Cleanup, token: Token<'w>, flags: Flags) -> io::Result<Self> {
-        let settings = &worker.settings;
+    pub fn open(site: &'w Site, token: Token<'w>, flags: Flags) -> io::Result<Self> {
+        let settings = &site.settings;
         let mode = queue::create::INCOMPLETE;
         let mut file = NewFile::create(&settings.spool, QueueName::Incoming, mode, settings.long_ids)?;
         let size = SizeRecord::default();
@@ -111,7 +112,7 @@ impl<'w> Incoming<'w> {
             structure.turn_off(); // disable_mime_input_processing
         }
         Ok(Incoming {
-            worker,
+            site,
             token,
             id: file.id().clone(),
             file,
@@ -191,21 +192,20 @@ impl<'w> Incoming<'w> {
     }
 
     async fn commit(mut self) -> Result<QueueId, (QueueId, io::Error)> {
-        let (worker, id) = (self.worker, self.id);
         let hold = self.flags.has(Flags::HOLD);
-        let result = async {
+        let stored = async {
             if hold {
                 self.file.move_to(QueueName::Hold)?;
             }
             let complete = self.file.complete(&self.size)?;
-            complete.commit(&worker.committer()?).await
+            self.token.store(complete, &self.site.settings.spool).await
         };
-        match result.await {
-            Err(error) => Err((id, error)),
-            Ok(id) if hold => Ok(id),
+        match stored.await {
+            Err(error) => Err((self.id, error)),
             Ok(id) => {
-                self.token.spend();
-                worker.arrived(id.clone());
+                if !hold {
+                    self.token.arrived(id.clone());
+                }
                 Ok(id)
             }
         }

@@ -36,6 +36,7 @@ mod extracted;
 mod field;
 mod gathered;
 mod generated;
+mod handover;
 mod header;
 mod incoming;
 mod masquerade;
@@ -43,6 +44,7 @@ mod mime;
 mod recipients;
 mod service;
 mod settings;
+mod site;
 mod tables;
 #[cfg(test)]
 mod tests;

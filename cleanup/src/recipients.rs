@@ -59,7 +59,7 @@ impl Incoming<'_> {
         self.recipients.last = given.clone();
         let Ok(address) = self.standard_form(Place::EnvelopeRecipient, data).await else { return };
         let dsn = if pending.dsn.is_unset() { OriginalRecipient::of(&address) } else { pending.dsn };
-        let Ok(copy) = self.copy_for(&self.worker.tables.recipient_bcc, &address) else { return };
+        let Ok(copy) = self.copy_for(&self.site.tables.recipient_bcc, &address) else { return };
         let mut notify = pending.notify;
         let Ok(expanded) = self.expand(&address).await else { return };
         if notify.wants_success() && expanded != [address.clone()] {
@@ -85,7 +85,7 @@ impl Incoming<'_> {
 
     /// sender_bcc_maps: behind the sender.
     pub(crate) async fn copy_for_sender(&mut self, sender: &[u8]) {
-        if let Ok(Some(copy)) = self.copy_for(&self.worker.tables.sender_bcc, sender) {
+        if let Ok(Some(copy)) = self.copy_for(&self.site.tables.sender_bcc, sender) {
             self.copy(&copy).await;
         }
     }
@@ -93,7 +93,7 @@ impl Incoming<'_> {
     /// always_bcc and BCC actions: behind everything else.
     pub(crate) async fn copies(&mut self) {
         let mut copies = std::mem::take(&mut self.recipients.copies);
-        let always = &self.worker.settings.always_bcc;
+        let always = &self.site.settings.always_bcc;
         if self.flags.has(Flags::BCC) && !always.is_empty() {
             copies.push(always.clone().into_bytes());
         }
@@ -142,7 +142,7 @@ impl Incoming<'_> {
         let notify = recipient.notify.bits().to_le_bytes();
         let reasons = [recipient.original, recipient.dsn.as_stored(), &notify];
         let mut key = recipient.address.to_vec();
-        if self.worker.settings.original_recipient {
+        if self.site.settings.original_recipient {
             // No part has a newline in it but by malice, which gains nothing here.
             reasons.iter().for_each(|part| key.extend_from_slice(&[b"\n", *part].concat()));
         }
@@ -150,7 +150,7 @@ impl Incoming<'_> {
         if self.recipients.seen.contains(&key) {
             return true;
         }
-        let limit = self.worker.settings.duplicate_limit;
+        let limit = self.site.settings.duplicate_limit;
         if limit == 0 || self.recipients.seen.len() < limit {
             self.recipients.seen.insert(key);
         }

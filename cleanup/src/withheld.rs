@@ -40,7 +40,7 @@ impl Missing {
 impl Incoming<'_> {
     /// Fails a message that something which is not there should have looked at.
     pub(crate) fn miss(&mut self) {
-        let missing = &self.worker.missing;
+        let missing = &self.site.missing;
         // Notifications and forwarded mail are ours, and nobody's to filter.
         let from_outside = self.flags.has(Flags::FILTER.with(Flags::BCC.with(Flags::MILTER)));
         if let Some(name) = missing.other.filter(|_| from_outside) {

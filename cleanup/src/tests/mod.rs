@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use queue::{Content, Envelope, Hashing, Limits, QueueName, Spool, Type};
 
 use crate::incoming::Incoming;
-use crate::service::{Cleanup, Token};
+use crate::service::Cleanup;
 
 mod recipients;
 
@@ -58,7 +58,7 @@ fn cleanup(settings: &str) -> Cleanup {
     let text = format!("myhostname = mail.test\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\n{settings}");
     let config = Config::parse(text.as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
     let mut cleanup = Cleanup::new(&config, Duration::from_secs(1), None).unwrap();
-    cleanup.settings.spool = Spool::new(ROOT.with_borrow(PathBuf::clone), Hashing::default());
+    cleanup.site.settings.spool = Spool::new(ROOT.with_borrow(PathBuf::clone), Hashing::default());
     cleanup
 }
 
@@ -89,7 +89,7 @@ fn message(recipients: &[&str], lines: &[&str]) -> Vec<u8> {
 }
 
 async fn deliver(cleanup: &Cleanup, bytes: &[u8]) -> Outcome {
-    let mut incoming = Incoming::open(cleanup, Token::none(), Flags::EXTERNAL).unwrap();
+    let mut incoming = Incoming::open(&cleanup.site, cleanup.handover.token().await, Flags::EXTERNAL).unwrap();
     incoming.take(bytes).await;
     incoming.finish().await
 }
@@ -130,7 +130,7 @@ async fn nothing_is_left_of_a_message_that_was_not_finished() {
     let directory = Directory::new("unfinished");
     let cleanup = cleanup("");
     let bytes = message(&["bob@example.test"], &["Subject: x", "", "hello"]);
-    let mut incoming = Incoming::open(&cleanup, Token::none(), Flags::EXTERNAL).unwrap();
+    let mut incoming = Incoming::open(&cleanup.site, cleanup.handover.token().await, Flags::EXTERNAL).unwrap();
     incoming.take(&bytes).await;
     assert_eq!(directory.files(QueueName::Incoming).len(), 1);
     drop(incoming);

@@ -1,0 +1,49 @@
+//! What all messages share: the settings, tables and services of this site.
+
+use std::time::Duration;
+
+use config::Config;
+use daemon::{Sibling, StartError};
+use ipc::Pool;
+use ipc::bounce::Bounce;
+use ipc::rewrite::Rewriter;
+
+use crate::SERVICE;
+use crate::domains::OwnDomains;
+use crate::settings::Settings;
+use crate::tables::Tables;
+use crate::withheld::Missing;
+
+/// Read once, and never changed.
+pub struct Site {
+    /// main.cf.
+    pub settings: Settings,
+    /// Lookup tables.
+    pub tables: Tables,
+    /// What main.cf asks for and is not there.
+    pub missing: Missing,
+    /// Domains that tables are also asked about without the domain.
+    pub domains: OwnDomains,
+    /// trivial-rewrite.
+    pub rewriter: Rewriter,
+    /// bounce, for messages that are returned at once.
+    pub bounce: Pool<Bounce>,
+    /// trace, for aliases whose senders want to hear of success.
+    pub trace: Pool<Bounce>,
+}
+
+impl Site {
+    /// Reads the settings and opens the tables.
+    pub fn new(config: &Config, timeout: Duration) -> Result<Self, StartError> {
+        let socket = |sibling| SERVICE.socket(sibling, config);
+        Ok(Site {
+            settings: Settings::read(config)?,
+            tables: Tables::open(config)?,
+            missing: Missing::read(config)?,
+            domains: OwnDomains::read(config)?,
+            rewriter: Rewriter::new(socket(Sibling::Rewrite)?, timeout),
+            bounce: Pool::new(socket(Sibling::Bounce)?, timeout),
+            trace: Pool::new(socket(Sibling::Trace)?, timeout),
+        })
+    }
+}
