@@ -6,11 +6,14 @@
 
 use std::collections::HashSet;
 
+use dsn::Status;
 use ipc::cleanup::{Cause, Flags};
 use ipc::rewrite::Context;
 
-use crate::canonical::Failed;
-use crate::incoming::Incoming;
+use crate::canonical::{find_addresses, rewrite};
+use crate::failure::Failure;
+use crate::message::Message;
+use crate::site::Site;
 
 /// Replacements after which others get their turn.
 const STEPS_AT_ONCE: usize = 100;
@@ -27,67 +30,63 @@ struct Expansion<'a> {
     steps: usize,
 }
 
-impl Incoming<'_> {
-    /// What an address stands for; itself when no table knows it.
-    pub(crate) async fn expand(&mut self, original: &[u8]) -> Result<Vec<Vec<u8>>, Failed> {
-        let addresses = vec![original.to_vec()];
-        if !self.flags.has(Flags::MAP) || self.site.tables.virtual_alias.is_empty() {
-            return Ok(addresses);
-        }
-        let mut expansion = Expansion { original, addresses, settled: HashSet::new(), steps: 0 };
-        let mut at = 0;
-        while at < expansion.addresses.len() {
-            self.settle(&mut expansion, at).await?;
-            at += 1;
-        }
-        Ok(expansion.addresses)
+/// What an address stands for; itself when no table knows it.
+pub async fn expand(message: &Message<'_>, original: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
+    let addresses = vec![original.to_vec()];
+    if !message.flags.has(Flags::MAP) || message.site.tables.virtual_alias.is_empty() {
+        return Ok(addresses);
     }
+    let mut expansion = Expansion { original, addresses, settled: HashSet::new(), steps: 0 };
+    let mut at = 0;
+    while at < expansion.addresses.len() {
+        settle(message.site, &mut expansion, at).await?;
+        at += 1;
+    }
+    Ok(expansion.addresses)
+}
 
-    /// Replaces the address in one place until no table knows it. Of several results the first takes the place, the others
-    /// have their turn later.
-    async fn settle(&mut self, expansion: &mut Expansion<'_>, at: usize) -> Result<(), Failed> {
-        let site = self.site;
-        let maps = &site.tables.virtual_alias;
-        let propagate = site.settings.propagates("virtual");
-        let mut replacements = 0;
-        while !expansion.settled.contains(&folded(&expansion.addresses[at])) {
-            if replacements >= site.settings.recursion_limit {
-                return self.refuse_expansion(&format!("map nesting for {}", shown(expansion.original)));
+/// Replaces the address in one place until no table knows it. Of several results the first takes the place, the others
+/// have their turn later.
+async fn settle(site: &Site, expansion: &mut Expansion<'_>, at: usize) -> Result<(), Failure> {
+    let maps = &site.tables.virtual_alias;
+    let propagate = site.settings.propagates("virtual");
+    let mut replacements = 0;
+    while !expansion.settled.contains(&folded(&expansion.addresses[at])) {
+        if replacements >= site.settings.recursion_limit {
+            return Err(unreasonable(site, &format!("map nesting for {}", shown(expansion.original))));
+        }
+        let address = expansion.addresses[at].clone();
+        let Some(results) = find_addresses(site, maps, &address, propagate)? else { break };
+        replacements += 1;
+        let mut place = Some(at);
+        for result in results {
+            let result = rewrite(site, Context::Local, &result).await?;
+            if result.len() > site.settings.address_length_limit {
+                return Err(unreasonable(site, &format!("result {}...", shown(&result))));
             }
-            let address = expansion.addresses[at].clone();
-            let Some(results) = self.find_addresses(maps, &address, propagate)? else { break };
-            replacements += 1;
-            let mut place = Some(at);
-            for result in results {
-                let result = self.rewrite(Context::Local, &result).await?;
-                if result.len() > site.settings.address_length_limit {
-                    return self.refuse_expansion(&format!("result {}...", shown(&result)));
-                }
-                if result.eq_ignore_ascii_case(&address) {
-                    expansion.settled.insert(folded(&address));
-                }
-                match place.take() {
-                    Some(at) => expansion.addresses[at] = result,
-                    None => expansion.addresses.push(result),
-                }
-                if expansion.addresses.len() > site.settings.expansion_limit {
-                    return self.refuse_expansion(&format!("map expansion size for {}", shown(expansion.original)));
-                }
+            if result.eq_ignore_ascii_case(&address) {
+                expansion.settled.insert(folded(&address));
             }
-            expansion.steps += 1;
-            if expansion.steps.is_multiple_of(STEPS_AT_ONCE) {
-                tokio::task::yield_now().await;
+            match place.take() {
+                Some(at) => expansion.addresses[at] = result,
+                None => expansion.addresses.push(result),
+            }
+            if expansion.addresses.len() > site.settings.expansion_limit {
+                return Err(unreasonable(site, &format!("map expansion size for {}", shown(expansion.original))));
             }
         }
-        Ok(())
+        expansion.steps += 1;
+        if expansion.steps.is_multiple_of(STEPS_AT_ONCE) {
+            tokio::task::yield_now().await;
+        }
     }
+    Ok(())
+}
 
-    fn refuse_expansion<T>(&mut self, what: &str) -> Result<T, Failed> {
-        let title = self.site.tables.virtual_alias.title();
-        logging::warning!("{}: unreasonable {title} {what} -- message not accepted, try again later", self.id);
-        self.fail(Cause::Defer, "4.6.0 Alias expansion error");
-        Err(Failed)
-    }
+fn unreasonable(site: &Site, what: &str) -> Failure {
+    let title = site.tables.virtual_alias.title();
+    let warning = format!("unreasonable {title} {what} -- message not accepted, try again later");
+    Failure::telling(Cause::Defer, Status::new(4, 6, 0), "Alias expansion error").warning(warning)
 }
 
 fn folded(address: &[u8]) -> Vec<u8> {

@@ -1,103 +1,97 @@
 //! The body: passed through line by line, looked at as far as MIME structure and body_checks want it.
 
-use ipc::cleanup::{Cause, Flags};
-use message::header::{Field, Kind, is_continuation, name_length};
-use message::mime::TooDeep;
+use message::header::{Field, is_continuation, name_length};
 
 use crate::checks::{Class, Fate};
-use crate::incoming::Incoming;
+use crate::gathered::Gathered;
+use crate::inspection::Inspection;
 use crate::mime::Seen;
 
-impl Incoming<'_> {
-    /// Takes a line of the body, or a piece of one.
-    pub(crate) fn body_text(&mut self, data: &[u8], ends_line: bool) {
-        let begins_line = !self.structure.in_line;
-        self.structure.in_line = !ends_line;
-        if !self.structure.is_followed() {
-            return self.checked_text(data, ends_line);
+/// The body so far.
+#[derive(Debug, Default)]
+pub struct Body {
+    /// The last line goes on in the next record.
+    in_line: bool,
+    /// The field that is being read, of a part's header.
+    field: Gathered,
+    /// Bytes that were checked.
+    checked: u64,
+}
+
+impl Body {
+    /// Takes a line, or a piece of one.
+    pub fn take(&mut self, on: &mut Inspection<'_>, data: &[u8], ends_line: bool) {
+        let begins_line = !std::mem::replace(&mut self.in_line, !ends_line);
+        if !on.structure.is_followed() {
+            return self.text(on, data, ends_line);
         }
         if !begins_line {
-            if !self.structure.part_field.is_open() {
-                return self.checked_text(data, ends_line);
+            if !self.field.is_open() {
+                return self.text(on, data, ends_line);
             }
-            return self.structure.part_field.add(data, self.site.settings.header_size_limit);
+            return self.field.add(data, on.message.site.settings.header_size_limit);
         }
-        if self.structure.in_part_header {
-            return self.part_header_text(data, ends_line);
+        if on.structure.in_part_header {
+            return self.part_header(on, data, ends_line);
         }
-        self.structure.boundary(data);
-        self.checked_text(data, ends_line);
+        on.structure.boundary(data);
+        self.text(on, data, ends_line);
+    }
+
+    /// The body ends here.
+    pub fn end(&mut self, on: &mut Inspection<'_>) {
+        self.end_field(on);
+        if std::mem::take(&mut self.in_line) {
+            on.writer.piece(b"", true); // the last line had no end
+        }
     }
 
     /// The header of a part, or of an attached message.
-    fn part_header_text(&mut self, data: &[u8], ends_line: bool) {
+    fn part_header(&mut self, on: &mut Inspection<'_>, data: &[u8], ends_line: bool) {
         // header_size_limit
-        let limit = self.site.settings.header_size_limit;
-        if self.structure.part_field.is_open() && is_continuation(data) {
-            return self.structure.part_field.add_line(data, limit);
+        let limit = on.message.site.settings.header_size_limit;
+        if self.field.is_open() && is_continuation(data) {
+            return self.field.add_line(data, limit);
         }
-        self.end_part_field();
+        self.end_field(on);
         if name_length(data).is_some() {
-            return self.structure.part_field.begin(data, limit);
+            return self.field.begin(data, limit);
         }
-        if self.structure.boundary(data) == Seen::Nothing {
-            let entered = self.structure.end_part_header(self.site.settings.mime_nesting_limit);
-            self.entered(entered);
+        if on.structure.boundary(data) == Seen::Nothing {
+            let entered = on.structure.end_part_header(on.message.site.settings.mime_nesting_limit);
+            on.entered(entered);
         }
-        self.checked_text(data, ends_line);
+        self.text(on, data, ends_line);
     }
 
-    fn end_part_field(&mut self) {
-        let is_cut = self.structure.part_field.is_cut();
-        let Some(text) = self.structure.part_field.end(self.site.settings.header_size_limit) else { return };
-        self.tell_cut(is_cut, &text);
-        if let Some(field) = Field::parse(&text) {
-            match field.kind() {
-                Kind::ContentType => self.structure.content_type(&field),
-                Kind::ContentTransferEncoding => self.note_encoding(field.value),
-                _ => {}
-            }
+    fn end_field(&mut self, on: &mut Inspection<'_>) {
+        let is_cut = self.field.is_cut();
+        let Some(text) = self.field.end(on.message.site.settings.header_size_limit) else { return };
+        if is_cut {
+            on.tell_cut(&text);
         }
-        let class = if self.structure.in_attached_header { Class::NestedHeader } else { Class::MimeHeader };
-        match self.check(class, &text) {
-            Fate::Keep => self.lines(&text),
-            Fate::Replace(text) => self.lines(&text),
+        if let Some(field) = Field::parse(&text) {
+            on.structure.note(&field);
+        }
+        let class = if on.structure.in_attached_header { Class::NestedHeader } else { Class::MimeHeader };
+        match on.check(class, &text) {
+            Fate::Keep => on.writer.lines(&text),
+            Fate::Replace(text) => on.writer.lines(&text),
             Fate::Drop => {}
         }
     }
 
-    /// mime_nesting_limit: checks that look at parts see every part, or the message is refused.
-    pub(crate) fn entered(&mut self, entered: Result<(), TooDeep>) {
-        let tables = &self.site.tables;
-        let checks =
-            [&tables.header_checks, &tables.mime_header_checks, &tables.nested_header_checks, &tables.body_checks];
-        let Err(error) = entered else { return };
-        if !self.flags.has(Flags::FILTER) || checks.iter().all(|maps| maps.is_empty()) {
-            return;
-        }
-        self.log_structure(&error.to_string());
-        self.fail(Cause::Content, &format!("5.6.0 {error}"));
-    }
-
-    /// The body ends here.
-    pub(crate) fn end_body(&mut self) {
-        self.end_part_field();
-        if std::mem::take(&mut self.structure.in_line) {
-            self.content_piece(b"", true); // the last line had no end
-        }
-    }
-
     /// body_checks, as far as body_checks_size_limit.
-    fn checked_text(&mut self, data: &[u8], ends_line: bool) {
-        let limit = self.site.settings.body_checks_limit;
-        let wanted = self.flags.has(Flags::FILTER) && !self.site.tables.body_checks.is_empty();
-        if !wanted || self.checked >= limit {
-            return self.content_piece(data, ends_line);
+    fn text(&mut self, on: &mut Inspection<'_>, data: &[u8], ends_line: bool) {
+        let site = on.message.site;
+        let wanted = on.checks.wanted && !site.tables.body_checks.is_empty();
+        if !wanted || self.checked >= site.settings.body_checks_limit {
+            return on.writer.piece(data, ends_line);
         }
         self.checked += data.len() as u64 + 1;
-        match self.check(Class::Body, data) {
-            Fate::Keep => self.content_piece(data, ends_line),
-            Fate::Replace(line) => self.lines(&line),
+        match on.check(Class::Body, data) {
+            Fate::Keep => on.writer.piece(data, ends_line),
+            Fate::Replace(line) => on.writer.lines(&line),
             Fate::Drop => {}
         }
     }

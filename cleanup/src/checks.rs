@@ -1,12 +1,15 @@
 //! header_checks, mime_header_checks, nested_header_checks, body_checks: what a matching rule has us do.
 
 use dsn::Status;
-use ipc::cleanup::{Cause, Flags};
+use ipc::cleanup::Cause;
 use lookup::Maps;
 use message::header::name_length;
 use queue::Type;
 
-use crate::incoming::Incoming;
+use crate::envelope::Envelope;
+use crate::failure::Failure;
+use crate::message::Message;
+use crate::writer::Writer;
 
 /// What is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +22,21 @@ pub enum Class {
     NestedHeader,
     /// A line of the body.
     Body,
+}
+
+/// What the checks of a message have found.
+#[derive(Debug, Default)]
+pub struct Checks {
+    /// The client wants them, and no REDIRECT action has ended them: the message is somebody else's to look at.
+    pub wanted: bool,
+    /// No more checks: an action said so.
+    passed: bool,
+    /// FILTER action: `transport:nexthop`.
+    filter: Option<Vec<u8>>,
+    /// REDIRECT action.
+    redirect: Option<Vec<u8>>,
+    /// BCC actions.
+    pub copies: Vec<Vec<u8>>,
 }
 
 /// What becomes of the text that was checked.
@@ -38,18 +56,30 @@ const MAX_LOGGED: usize = 200;
 /// What a client is told when the rule has no text.
 const REJECTED: &str = "message content rejected";
 
-impl Incoming<'_> {
+impl Checks {
+    /// Before the first line.
+    pub fn new(wanted: bool) -> Self {
+        Checks { wanted, ..Checks::default() }
+    }
+
     /// Looks a text up, and does what the table says.
-    pub(crate) fn check(&mut self, class: Class, text: &[u8]) -> Fate {
-        if !self.flags.has(Flags::FILTER) || self.findings.passed {
+    pub fn check(
+        &mut self,
+        message: &Message<'_>,
+        envelope: &Envelope,
+        writer: &mut Writer,
+        class: Class,
+        text: &[u8],
+    ) -> Fate {
+        if !self.wanted || self.passed {
             return Fate::Keep;
         }
-        let site = self.site;
+        let tables = &message.site.tables;
         let maps = match class {
-            Class::Header => &site.tables.header_checks,
-            Class::MimeHeader => &site.tables.mime_header_checks,
-            Class::NestedHeader => &site.tables.nested_header_checks,
-            Class::Body => &site.tables.body_checks,
+            Class::Header => &tables.header_checks,
+            Class::MimeHeader => &tables.mime_header_checks,
+            Class::NestedHeader => &tables.nested_header_checks,
+            Class::Body => &tables.body_checks,
         };
         if maps.is_empty() {
             return Fate::Keep;
@@ -57,73 +87,75 @@ impl Incoming<'_> {
         match maps.lookup(text) {
             Ok(None) => Fate::Keep,
             Ok(Some(action)) => {
-                self.act(&Check { class: class.shown(), text, maps, in_header: class != Class::Body }, &action)
+                let (class, in_header) = (class.shown(), class != Class::Body);
+                let check = Check { origin: Origin { message, envelope }, class, text, maps, in_header };
+                self.act(&check, writer, &action)
             }
             Err(_) => {
                 let title = maps.title();
-                logging::warning!("{}: {title} map lookup problem -- message not accepted, try again later", self.id);
-                self.fail(Cause::Write, "");
+                let warning = format!("{title} map lookup problem -- message not accepted, try again later");
+                writer.refuse(Failure::new(Cause::Write).warning(warning));
                 Fate::Keep
             }
         }
     }
 
-    /// message_reject_characters: a text that holds one refuses the message.
-    pub(crate) fn reject_characters(&mut self, text: &[u8]) {
-        // Like Postfix, whose texts end at a NUL.
-        let shown = text.split(|byte| *byte == 0).next().unwrap_or_default();
-        if !self.has_failed_for(Cause::Content) {
-            self.log_check("reject", "content", shown, b"5.7.1 disallowed character");
+    /// Writes what qmgr has to know, behind the content.
+    pub fn write(&mut self, writer: &mut Writer) {
+        if let Some(filter) = self.filter.take() {
+            writer.put(Type::FILTER, &filter);
         }
-        self.fail(Cause::Content, "5.7.1 disallowed character");
+        if let Some(redirect) = self.redirect.take() {
+            writer.put(Type::REDIRECT, &redirect);
+        }
     }
 
-    fn act(&mut self, check: &Check<'_>, action: &[u8]) -> Fate {
+    fn act(&mut self, check: &Check<'_>, writer: &mut Writer, action: &[u8]) -> Fate {
         let action = action.trim_ascii();
         let end = action.iter().position(u8::is_ascii_whitespace).unwrap_or(action.len());
         let (command, argument) = (action[..end].to_ascii_uppercase(), action[end..].trim_ascii_start());
-        let log = |incoming: &Self, name| incoming.log_check(name, check.class, check.text, argument);
+        let log = |name| check.origin.log(name, check.class, check.text, argument);
         match &command[..] {
-            b"REJECT" => self.reject(check, argument),
-            b"WARN" => log(self, "warning"),
-            b"INFO" => log(self, "info"),
+            b"REJECT" => self.reject(check, writer, argument),
+            b"WARN" => log("warning"),
+            b"INFO" => log("info"),
             b"PASS" => {
-                log(self, "pass");
-                self.findings.passed = true;
+                log("pass");
+                self.passed = true;
             }
             b"DISCARD" => {
-                log(self, "discard");
-                self.flags = self.flags.with(Flags::DISCARD);
-                self.findings.passed = true;
+                log("discard");
+                writer.verdict.discard = true;
+                self.passed = true;
             }
-            b"HOLD" if self.flags.has(Flags::HOLD.with(Flags::DISCARD)) => {}
+            b"HOLD" if writer.verdict.hold || writer.verdict.discard => {}
             b"HOLD" => {
-                log(self, "hold");
-                self.flags = self.flags.with(Flags::HOLD);
+                log("hold");
+                writer.verdict.hold = true;
             }
             b"PREPEND" if check.takes("PREPEND", argument) => {
-                log(self, "prepend");
-                self.lines(argument);
+                log("prepend");
+                writer.lines(argument);
             }
             b"REPLACE" if check.takes("REPLACE", argument) => {
-                log(self, "replace");
+                log("replace");
                 return Fate::Replace(argument.to_vec());
             }
             b"FILTER" if check.is_filter(argument) => {
-                log(self, "filter");
-                self.findings.filter = Some(argument.to_vec());
+                log("filter");
+                self.filter = Some(argument.to_vec());
             }
             b"REDIRECT" if check.is_address("REDIRECT target", argument) => {
-                log(self, "redirect");
-                self.findings.redirect = Some(argument.to_vec());
-                self.flags = self.flags.without(Flags::FILTER);
+                log("redirect");
+                self.redirect = Some(argument.to_vec());
+                self.wanted = false;
             }
             b"BCC" if check.is_address("BCC address", argument) => {
-                log(self, "bcc");
-                self.recipients.copies.push(argument.to_vec());
+                log("bcc");
+                self.copies.push(argument.to_vec());
             }
             b"STRIP" => {
-                log(self, "strip");
+                log("strip");
                 return Fate::Drop;
             }
             b"IGNORE" => return Fate::Drop,
@@ -136,7 +168,7 @@ impl Incoming<'_> {
         Fate::Keep
     }
 
-    fn reject(&mut self, check: &Check<'_>, argument: &[u8]) {
+    fn reject(&mut self, check: &Check<'_>, writer: &mut Writer, argument: &[u8]) {
         let default = Status::new(5, 7, 1);
         let (mut code, text) = match argument {
             b"" => (default, REJECTED.as_bytes()),
@@ -147,15 +179,44 @@ impl Incoming<'_> {
             logging::warning!("bad DSN action in {argument} -- need 4.x.x or 5.x.x");
             code = code.with_class(4);
         }
-        let reason = format!("{code} {}", text::printable(text));
-        self.log_check("reject", check.class, check.text, reason.as_bytes());
-        self.fail(if code.class() == 4 { Cause::Defer } else { Cause::Content }, &reason);
-        self.findings.passed = true; // one reason is enough
+        let text = text::printable(text);
+        check.origin.log("reject", check.class, check.text, format!("{code} {text}").as_bytes());
+        let cause = if code.class() == 4 { Cause::Defer } else { Cause::Content };
+        writer.refuse(Failure::telling(cause, code, text));
+        self.passed = true; // one reason is enough
+    }
+}
+
+/// Whose message it is, for log lines.
+pub struct Origin<'a> {
+    /// The message.
+    pub message: &'a Message<'a>,
+    /// Its sender, its last recipient, its client.
+    pub envelope: &'a Envelope,
+}
+
+impl Origin<'_> {
+    /// message_reject_characters: a text that holds one refuses the message.
+    pub fn reject_characters(&self, writer: &mut Writer, text: &[u8]) {
+        // Like Postfix, whose texts end at a NUL.
+        let shown = text.split(|byte| *byte == 0).next().unwrap_or_default();
+        let (status, reason) = (Status::new(5, 7, 1), "disallowed character");
+        if !writer.verdict.is_refused_for(Cause::Content) {
+            self.log("reject", "content", shown, format!("{status} {reason}").as_bytes());
+        }
+        writer.refuse(Failure::telling(Cause::Content, status, reason));
     }
 
-    fn log_check(&self, action: &str, class: &str, content: &[u8], text: &[u8]) {
-        let mut line = format!("{}: {action}: {class} {}", self.id, self.shown_content(content));
-        for (name, value, quoted) in [("proto", &self.facts.protocol, false), ("helo", &self.facts.helo, true)] {
+    /// A message whose structure is refused: its last Content-Type, and the error.
+    pub fn reject_structure(&self, writer: &mut Writer, kind: &[u8], error: &str) {
+        logging::info!("{}: reject: mime-error {error}: {}", self.message.id, self.shown(kind));
+        writer.refuse(Failure::telling(Cause::Content, Status::new(5, 6, 0), error));
+    }
+
+    fn log(&self, action: &str, class: &str, content: &[u8], text: &[u8]) {
+        let mut line = format!("{}: {action}: {class} {}", self.message.id, self.shown(content));
+        let client = &self.envelope.client;
+        for (name, value, quoted) in [("proto", &client.protocol, false), ("helo", &client.helo, true)] {
             if !value.is_empty() {
                 let value = text::printable(value);
                 line += &if quoted { format!(" {name}=<{value}>") } else { format!(" {name}={value}") };
@@ -167,42 +228,27 @@ impl Incoming<'_> {
         logging::info!("{line}");
     }
 
-    /// A message whose structure is refused.
-    pub(crate) fn log_structure(&self, error: &str) {
-        let content = self.shown_content(self.structure.last_kind());
-        logging::info!("{}: reject: mime-error {error}: {content}", self.id);
-    }
-
     /// A text, and whose it is.
-    fn shown_content(&self, content: &[u8]) -> String {
+    fn shown(&self, content: &[u8]) -> String {
         // told: nobody; the message keeps the text, the log shows its start.
         let content = text::printable(&content[..content.len().min(MAX_LOGGED)]);
-        let origin = match &self.facts.origin[..] {
+        let origin = match &self.envelope.client.origin[..] {
             b"" => "local".to_owned(),
             origin => text::printable(origin),
         };
-        let shown = |address: &[u8]| self.site.settings.log.addresses.shown(address);
-        let sender = shown(self.facts.sender.as_deref().unwrap_or_default());
-        let recipient = match &self.recipients.last[..] {
+        let shown = |address: &[u8]| self.message.site.settings.log.addresses.shown(address);
+        let sender = shown(self.envelope.sender());
+        let recipient = match &self.envelope.last_recipient[..] {
             b"" => "unknown".to_owned(),
             last => shown(last),
         };
         format!("{content} from {origin}; from=<{sender}> to=<{recipient}>")
     }
-
-    /// Writes what checks want qmgr to know.
-    pub(crate) fn put_findings(&mut self) {
-        if let Some(filter) = self.findings.filter.take() {
-            self.put(Type::FILTER, &filter);
-        }
-        if let Some(redirect) = self.findings.redirect.take() {
-            self.put(Type::REDIRECT, &redirect);
-        }
-    }
 }
 
 /// A text that a table has something to say about.
 struct Check<'a> {
+    origin: Origin<'a>,
     /// What log lines call it.
     class: &'static str,
     text: &'a [u8],

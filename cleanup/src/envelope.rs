@@ -1,166 +1,194 @@
-//! The envelope: everything before the content, in the order in which the client sends it.
+//! The envelope: who sends, and what the client says of the message. Who receives it is in [`crate::recipients`].
 
-use dsn::{Notify, OriginalRecipient, Return};
+use dsn::Return;
 use ipc::cleanup::Flags;
-use message::header::trim;
+use ipc::delivery::Timestamp;
+use ipc::rewrite::Context;
 use queue::record::parse_number;
-use queue::size::{FLAG_MIXED, SMTPUTF8_REQUESTED, SMTPUTF8_SENDER};
+use queue::size::{SMTPUTF8_REQUESTED, SMTPUTF8_SENDER};
 use queue::{Encoding, Type};
 
-use crate::canonical::Place;
-use crate::incoming::{Incoming, Stage};
+use crate::canonical::{Place, standard_form};
+use crate::failure::Failure;
+use crate::message::Message;
+use crate::writer::Writer;
 
-impl Incoming<'_> {
-    /// Takes one record of the envelope.
-    pub(crate) async fn envelope_record(&mut self, kind: Type, data: &[u8]) {
-        if kind != Type::TIME && self.facts.arrival.is_none() {
-            let now = ipc::delivery::Timestamp::now();
-            self.arrival(now.seconds, now.micros);
-        }
+/// What the envelope says, for headers, log lines and notifications.
+#[derive(Debug, Default)]
+pub struct Envelope {
+    /// Arrival time; `None` before the first record.
+    pub arrival: Option<(i64, u32)>,
+    /// When the queue file was made.
+    pub created: i64,
+    /// Sender in standard form.
+    pub sender: Option<Vec<u8>>,
+    /// Full name of a local user.
+    pub full_name: Vec<u8>,
+    /// Who gave the message in.
+    pub client: Client,
+    /// Of the body, in the client's words until the content says more.
+    pub encoding: Encoding,
+    /// ENVID, for a notification.
+    pub envelope_id: Vec<u8>,
+    /// RET, for a notification.
+    pub returned: Return,
+    /// The last recipient, as the client gave it, for log lines.
+    pub last_recipient: Vec<u8>,
+    /// Attributes so far.
+    attributes: usize,
+    /// The time of the delay warning was written.
+    is_warned: bool,
+}
+
+/// Who gave the message in.
+#[derive(Debug, Default)]
+pub struct Client {
+    /// rewrite_context is remote: headers are completed with remote_header_rewrite_domain or not at all.
+    pub remote: bool,
+    /// log_message_origin.
+    pub origin: Vec<u8>,
+    /// log_protocol_name.
+    pub protocol: Vec<u8>,
+    /// log_helo_name.
+    pub helo: Vec<u8>,
+}
+
+impl Envelope {
+    /// That of a file that is made now.
+    pub fn new(created: i64) -> Self {
+        Envelope { created, ..Envelope::default() }
+    }
+
+    /// The sender, or the null sender where none is known.
+    pub fn sender(&self) -> &[u8] {
+        self.sender.as_deref().unwrap_or_default()
+    }
+
+    /// When the message came, in seconds.
+    pub fn arrived(&self) -> i64 {
+        self.arrival.map_or(self.created, |(seconds, _)| seconds)
+    }
+
+    /// Takes a record that is not about a recipient.
+    pub fn record(&mut self, message: &Message<'_>, writer: &mut Writer, kind: Type, data: &[u8]) {
         match kind {
-            Type::TIME => self.time(data),
-            Type::SENDER => self.sender(data).await,
-            Type::ATTRIBUTE => self.attribute(data),
-            Type::RECIPIENT => self.recipient(data).await,
-            Type::DONE | Type::CANCELED => self.pending = Default::default(),
-            Type::ORIGINAL => self.pending.original = Some(data.to_vec()),
-            Type::DSN_RECIPIENT => self.pending.dsn = OriginalRecipient::from_stored(data.to_vec()),
-            Type::NOTIFY => self.notify(data),
-            Type::ENVELOPE_ID => self.plain_attribute(b"envelope_id", data),
-            Type::RETURN_FLAGS => self.plain_attribute(b"ret_flags", data),
+            Type::TIME => self.time(writer, data),
+            Type::ENVELOPE_ID => self.pass_attribute(message, writer, b"envelope_id", data),
+            Type::RETURN_FLAGS => self.pass_attribute(message, writer, b"ret_flags", data),
             Type::FULL_NAME => {
-                self.facts.full_name = data.to_vec();
-                self.plain(kind, data);
+                self.full_name = data.to_vec();
+                writer.pass_on(kind, data);
             }
-            Type::FILTER | Type::REDIRECT | Type::VERP => self.plain(kind, data),
-            Type::MESSAGE => self.begin_content(),
+            Type::FILTER | Type::REDIRECT | Type::VERP => writer.pass_on(kind, data),
             // What this daemon writes itself, or what only a delivery needs.
             Type::SIZE | Type::CREATED | Type::WARNING | Type::INSPECTOR | Type::KILLED => {}
-            Type::FLAGS => self.more_flags(data),
             Type::POINTER | Type::PADDING => {}
-            _ => self.fail_protocol(&format!("unexpected record type {kind:?} in the envelope")),
+            _ => writer.refuse(Failure::protocol(&format!("unexpected record type {kind:?} in the envelope"))),
         }
     }
 
-    /// What the client found out after it began: access tables of smtpd say HOLD and DISCARD at any time.
-    pub(crate) fn more_flags(&mut self, data: &[u8]) {
-        match parse_number(data).and_then(|bits| u32::try_from(bits).ok()) {
-            Some(bits) => self.flags = self.flags.with(Flags::of_record(bits)),
-            None => self.fail_protocol("flags that are no number"),
+    /// The arrival time stands before every other record: where the client does not say one, it is now.
+    pub fn begin(&mut self, writer: &mut Writer) {
+        if self.arrival.is_none() {
+            let now = Timestamp::now();
+            self.arrive(writer, now.seconds, now.micros);
         }
     }
 
-    fn time(&mut self, data: &[u8]) {
-        if self.facts.arrival.is_some() {
+    fn time(&mut self, writer: &mut Writer, data: &[u8]) {
+        if self.arrival.is_some() {
             return; // the first one counts
         }
         let mut numbers = data.split(|b| *b == b' ').filter(|text| !text.is_empty()).map(parse_number);
         match (numbers.next().flatten(), numbers.next().flatten().unwrap_or(0)) {
-            (Some(seconds), micros) => self.arrival(seconds, u32::try_from(micros).unwrap_or(0)),
-            (None, _) => self.fail_protocol("an arrival time that is no number"),
+            (Some(seconds), micros) => self.arrive(writer, seconds, u32::try_from(micros).unwrap_or(0)),
+            (None, _) => writer.refuse(Failure::protocol("an arrival time that is no number")),
         }
     }
 
-    fn arrival(&mut self, seconds: i64, micros: u32) {
-        self.facts.arrival = Some((seconds, micros));
-        self.put(Type::TIME, format!("{seconds} {micros}").as_bytes());
-        let created = self.facts.created.to_string();
-        self.put_attribute("create_time", created.as_bytes());
+    fn arrive(&mut self, writer: &mut Writer, seconds: i64, micros: u32) {
+        self.arrival = Some((seconds, micros));
+        writer.put(Type::TIME, format!("{seconds} {micros}").as_bytes());
+        writer.put_attribute("create_time", self.created.to_string().as_bytes());
     }
 
-    async fn sender(&mut self, data: &[u8]) {
-        if self.facts.sender.is_some() {
-            return self.fail_protocol("more than one sender");
+    /// Takes the sender.
+    ///
+    /// # Errors
+    /// It is not the first one, or has no standard form for now.
+    pub async fn take_sender(
+        &mut self,
+        message: &Message<'_>,
+        writer: &mut Writer,
+        data: &[u8],
+    ) -> Result<(), Failure> {
+        if self.sender.is_some() {
+            return Err(Failure::protocol("more than one sender"));
         }
-        let Ok(sender) = self.standard_form(Place::EnvelopeSender, data).await else { return };
-        if self.flags.has(Flags::SMTPUTF8) {
-            self.size.send_options |= SMTPUTF8_REQUESTED;
+        let sender = standard_form(message, Place::EnvelopeSender, Context::Local, data).await?;
+        if message.flags.has(Flags::SMTPUTF8) {
+            writer.add_send_option(SMTPUTF8_REQUESTED);
             if !sender.is_ascii() {
-                self.size.send_options |= SMTPUTF8_SENDER;
+                writer.add_send_option(SMTPUTF8_SENDER);
             }
         }
-        self.plain(Type::SENDER, &sender);
-        self.facts.sender = Some(sender.clone());
-        self.copy_for_sender(&sender).await;
+        writer.pass_on(Type::SENDER, &sender);
+        writer.verdict.has_sender = true;
+        self.sender = Some(sender);
+        Ok(())
     }
 
-    fn attribute(&mut self, data: &[u8]) {
-        let Some(at) = data.iter().position(|b| *b == b'=') else {
-            return self.fail_protocol("an attribute without a value");
-        };
-        let (name, value) = (trim(&data[..at]), &data[at + 1..]);
-        if self.recipient_attribute(name, value) || name == b"create_time" {
-            return;
-        }
+    /// Takes an attribute of the message, and passes it on.
+    pub fn attribute(&mut self, message: &Message<'_>, writer: &mut Writer, name: &[u8], value: &[u8]) {
         match name {
-            b"rewrite_context" => self.facts.remote = value == b"remote",
-            b"encoding" => self.facts.encoding = Encoding::parse(value),
-            b"log_message_origin" => self.facts.origin = value.to_vec(),
-            b"log_protocol_name" => self.facts.protocol = value.to_vec(),
-            b"log_helo_name" => self.facts.helo = value.to_vec(),
-            b"envelope_id" => self.facts.envelope_id = value.to_vec(),
-            b"ret_flags" => self.facts.returned = Return::from_bits(number(value)).unwrap_or_default(),
+            b"create_time" => return, // it was written with the arrival time
+            b"rewrite_context" => self.client.remote = value == b"remote",
+            b"encoding" => self.encoding = Encoding::parse(value),
+            b"log_message_origin" => self.client.origin = value.to_vec(),
+            b"log_protocol_name" => self.client.protocol = value.to_vec(),
+            b"log_helo_name" => self.client.helo = value.to_vec(),
+            b"envelope_id" => self.envelope_id = value.to_vec(),
+            b"ret_flags" => self.returned = Return::from_bits(number(value)).unwrap_or_default(),
             _ => {}
         }
-        self.plain_attribute(name, value);
+        self.pass_attribute(message, writer, name, value);
     }
 
-    /// Attributes that belong to the recipient that follows. True when it was one.
-    pub(crate) fn recipient_attribute(&mut self, name: &[u8], value: &[u8]) -> bool {
-        match name {
-            b"notify_flags" => self.notify(value),
-            b"dsn_orig_rcpt" => self.pending.dsn = OriginalRecipient::from_stored(value.to_vec()),
-            _ => return false,
-        }
-        true
-    }
-
-    fn notify(&mut self, value: &[u8]) {
-        self.pending.notify = Notify::from_stored(number(value));
-    }
-
-    /// An attribute that is passed on.
-    fn plain_attribute(&mut self, name: &[u8], value: &[u8]) {
-        self.facts.attributes += 1;
+    fn pass_attribute(&mut self, message: &Message<'_>, writer: &mut Writer, name: &[u8], value: &[u8]) {
+        self.attributes += 1;
         // queue_file_attribute_count_limit
-        if self.facts.attributes > self.site.settings.attribute_limit {
-            return self.fail_protocol("too many attribute records");
+        if self.attributes > message.site.settings.attribute_limit {
+            return writer.refuse(Failure::protocol("too many attribute records"));
         }
-        self.plain(Type::ATTRIBUTE, &[name, b"=", value].concat());
-    }
-
-    /// A record that is passed on. Behind a recipient it means that all recipients must be read before a delivery.
-    fn plain(&mut self, kind: Type, data: &[u8]) {
-        if self.recipients.given {
-            self.size.flags |= FLAG_MIXED;
-        }
-        self.put(kind, data);
-    }
-
-    fn begin_content(&mut self) {
-        if self.facts.sender.is_none() {
-            return self.fail_protocol("no sender");
-        }
-        self.warning_time();
-        self.put(Type::MESSAGE, b"");
-        self.size.data_offset = self.offset();
-        self.stage = Stage::Header;
+        writer.pass_on(Type::ATTRIBUTE, &[name, b"=", value].concat());
     }
 
     /// delay_warning_time: when the sender is told; written before the first recipient.
-    pub(crate) fn warning_time(&mut self) {
-        let delay = self.site.settings.delay_warning.as_secs();
-        let null_sender = self.facts.sender.as_ref().is_none_or(Vec::is_empty);
-        if self.recipients.warned || delay == 0 || null_sender || self.stage != Stage::Envelope {
+    pub fn warning_time(&mut self, message: &Message<'_>, writer: &mut Writer) {
+        let delay = message.site.settings.delay_warning.as_secs();
+        if self.is_warned || delay == 0 || self.sender().is_empty() {
             return;
         }
-        self.recipients.warned = true;
-        let arrival = self.facts.arrival.map_or(self.facts.created, |(seconds, _)| seconds);
-        let due = arrival.saturating_add(i64::try_from(delay).unwrap_or(0));
-        self.put(Type::WARNING, format!("{due:15}").as_bytes());
+        self.is_warned = true;
+        let due = self.arrived().saturating_add(i64::try_from(delay).unwrap_or(0));
+        writer.put(Type::WARNING, format!("{due:15}").as_bytes());
+    }
+
+    /// The envelope ends, and the content begins.
+    ///
+    /// # Errors
+    /// The envelope lacks a sender.
+    pub fn end(&mut self, message: &Message<'_>, writer: &mut Writer) -> Result<(), Failure> {
+        if self.sender.is_none() {
+            return Err(Failure::protocol("no sender"));
+        }
+        self.warning_time(message, writer);
+        writer.begin_content();
+        Ok(())
     }
 }
 
-fn number(value: &[u8]) -> u32 {
+/// The number in an attribute; 0 is what it means where it is none.
+pub fn number(value: &[u8]) -> u32 {
     parse_number(value).and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
 }

@@ -1,132 +1,143 @@
 //! One header field: checked, its addresses put into standard form, dropped or written.
 
 use ipc::cleanup::{Cause, Flags};
+use ipc::rewrite::Context;
 use message::header::{Field, Kind, Role};
-use message::mime;
+use message::refold::refold;
 use queue::size::{SMTPUTF8_HEADER, SMTPUTF8_REQUESTED, TLS_REQUIRED_NO};
 
-use crate::canonical::{Failed, Place};
+use crate::canonical::{Place, standard_form};
 use crate::checks::{Class, Fate};
-use crate::incoming::Incoming;
-use message::refold::refold;
+use crate::failure::Failure;
+use crate::generated::Present;
+use crate::inspection::Inspection;
+use crate::message::Message;
+use crate::writer::Writer;
 
-impl Incoming<'_> {
+/// The fields so far.
+#[derive(Debug, Default)]
+pub struct Fields {
+    /// Which there are.
+    pub present: Present,
+    /// Received fields.
+    hops: usize,
+}
+
+impl Fields {
     /// Takes a complete field, lines joined by newlines.
-    pub(crate) async fn header_field(&mut self, text: &[u8]) {
+    ///
+    /// # Errors
+    /// An address has no standard form for now.
+    pub async fn take(&mut self, on: &mut Inspection<'_>, text: &[u8]) -> Result<(), Failure> {
         let kind = Field::parse(text).map_or(Kind::Other, |field| field.kind());
         let class = if kind.role() == Role::Mime { Class::MimeHeader } else { Class::Header };
-        let replacement = match self.check(class, text) {
+        let replacement = match on.check(class, text) {
             Fate::Keep => None,
-            Fate::Drop => return,
+            Fate::Drop => return Ok(()),
             Fate::Replace(new) => Some(new),
         };
         let text = replacement.as_deref().unwrap_or(text);
-        if !self.goes_on() {
-            return;
+        if !on.writer.verdict.goes_on() {
+            return Ok(());
         }
         let Some(field) = Field::parse(text) else {
-            return self.lines(text); // a check replaced it by something else
+            on.writer.lines(text); // a check replaced it by something else
+            return Ok(());
         };
         let kind = field.kind();
-        self.note_field(kind, &field);
-        if self.site.settings.drops_kind(kind) || (kind == Kind::Other && self.site.settings.drops(field.name)) {
-            return; // message_drop_headers
+        self.note(on, kind, &field);
+        let settings = &on.message.site.settings;
+        if settings.drops_kind(kind) || (kind == Kind::Other && settings.drops(field.name)) {
+            return Ok(()); // message_drop_headers
         }
-        self.log_message_id(kind, &field);
-        let value = match self.addresses_of(kind, field.value).await {
-            Ok(value) => value,
-            Err(Failed) => return,
-        };
-        match value {
+        self.log_message_id(on.message, kind, &field);
+        match with_standard_addresses(on.message, on.envelope.client.remote, kind, field.value).await? {
             // What a check says is written as it says it.
-            None if replacement.is_some() => self.lines(text),
+            None if replacement.is_some() => on.writer.lines(text),
             // Blanks before the colon disappear.
-            None => self.lines(&[field.name, b":", field.value].concat()),
-            Some(value) => self.lines(&refold(field.name, &value)),
+            None => on.writer.lines(&[field.name, b":", field.value].concat()),
+            Some(value) => on.writer.lines(&refold(field.name, &value)),
         }
+        Ok(())
     }
 
-    fn note_field(&mut self, kind: Kind, field: &Field<'_>) {
-        self.header.note(kind);
-        self.header.resent |= matches!(kind.role(), Role::ResentSender | Role::ResentRecipient)
+    fn note(&mut self, on: &mut Inspection<'_>, kind: Kind, field: &Field<'_>) {
+        self.present.note(kind);
+        self.present.resent |= matches!(kind.role(), Role::ResentSender | Role::ResentRecipient)
             || matches!(kind, Kind::ResentDate | Kind::ResentMessageId);
-        if !field.value.is_ascii() && self.size.send_options & SMTPUTF8_REQUESTED != 0 {
-            self.size.send_options |= SMTPUTF8_HEADER;
+        if !field.value.is_ascii() && on.writer.send_options() & SMTPUTF8_REQUESTED != 0 {
+            on.writer.add_send_option(SMTPUTF8_HEADER);
         }
         match kind {
-            Kind::Received => self.hop(),
-            Kind::ContentType => self.structure.content_type(field),
-            Kind::ContentTransferEncoding => self.note_encoding(field.value),
+            Kind::Received => self.hop(on.message.site.settings.hopcount_limit, on.writer),
             Kind::TlsRequired if field.trimmed().eq_ignore_ascii_case(b"no") => {
-                self.size.send_options |= TLS_REQUIRED_NO;
+                on.writer.add_send_option(TLS_REQUIRED_NO);
             }
-            _ => {}
+            _ => on.structure.note(field),
         }
     }
 
     /// hopcount_limit.
-    fn hop(&mut self) {
-        self.header.hops += 1;
-        if self.header.hops >= self.site.settings.hopcount_limit && !self.has_failed_for(Cause::Hops) {
-            logging::warning!("{}: message rejected: hopcount exceeded", self.id);
-            self.fail(Cause::Hops, "");
+    fn hop(&mut self, limit: usize, writer: &mut Writer) {
+        self.hops += 1;
+        if self.hops >= limit && !writer.verdict.is_refused_for(Cause::Hops) {
+            let warning = "message rejected: hopcount exceeded".to_owned();
+            writer.refuse(Failure::new(Cause::Hops).warning(warning));
         }
     }
 
-    /// detect_8bit_encoding_header; a body that calls itself binary needs no less.
-    pub(crate) fn note_encoding(&mut self, value: &[u8]) {
-        let encoding = mime::Encoding::parse(value);
-        if self.site.settings.detect_encoding && encoding.is_some_and(|encoding| !encoding.is_seven_bit()) {
-            self.facts.encoding = queue::Encoding::EightBit;
-        }
-    }
-
-    fn log_message_id(&mut self, kind: Kind, field: &Field<'_>) {
+    fn log_message_id(&mut self, message: &Message<'_>, kind: Kind, field: &Field<'_>) {
         if !matches!(kind, Kind::MessageId | Kind::ResentMessageId) {
             return;
         }
         let start = field.value.iter().position(|b| !matches!(b, b' ' | b'\t')).unwrap_or(field.value.len());
         let value = &field.value[start..];
         let prefix = if kind == Kind::ResentMessageId { "resent-" } else { "" };
-        logging::info!("{}: {prefix}message-id={}", self.id, text::printable(value));
-        if kind == Kind::MessageId && self.header.message_id.is_none() {
-            self.header.message_id = Some(field.trimmed().to_vec());
+        logging::info!("{}: {prefix}message-id={}", message.id, text::printable(value));
+        if kind == Kind::MessageId && self.present.message_id.is_none() {
+            self.present.message_id = Some(field.trimmed().to_vec());
         }
     }
+}
 
-    /// The value with its addresses in standard form; `None` when nothing changes.
-    async fn addresses_of(&mut self, kind: Kind, value: &[u8]) -> Result<Option<Vec<u8>>, Failed> {
-        let place = match kind.role() {
-            Role::Sender | Role::ResentSender => Place::HeaderSender,
-            Role::Recipient | Role::ResentRecipient => Place::HeaderRecipient,
-            Role::Mime | Role::Text => return Ok(None),
-        };
-        // remote_header_rewrite_domain: headers of strangers stay as they are.
-        let foreign = self.facts.remote && self.site.settings.remote_domain.is_empty();
-        if foreign || !self.flags.has(Flags::MAP) {
-            return Ok(None);
-        }
-        let (mut out, mut kept, mut changed) = (Vec::new(), 0, false);
-        let mut bare_end = None;
-        for mailbox in address::mailboxes(value) {
-            let internal = address::unquote(&mailbox.address);
-            let standard = self.standard_form(place, &internal).await?;
-            changed |= standard != internal;
-            out.extend_from_slice(&value[kept..mailbox.range.start]);
-            // Addresses that only blanks separate get the comma that they lack.
-            let gap = bare_end.filter(|_| !mailbox.bracketed).map(|end: usize| &value[end..mailbox.range.start]);
-            if gap.is_some_and(|gap| gap.iter().all(u8::is_ascii_whitespace)) {
-                out.push(b',');
-            }
-            match &standard[..] {
-                b"" if !mailbox.bracketed => out.extend_from_slice(b"\"\""),
-                standard => out.extend_from_slice(&address::quote(standard)),
-            }
-            kept = mailbox.range.end;
-            bare_end = (!mailbox.bracketed).then_some(kept);
-        }
-        out.extend_from_slice(&value[kept..]);
-        // Where nothing changes, the author's way of writing it stays.
-        Ok(changed.then_some(out))
+/// The value with its addresses in standard form; `None` when nothing changes.
+async fn with_standard_addresses(
+    message: &Message<'_>,
+    remote: bool,
+    kind: Kind,
+    value: &[u8],
+) -> Result<Option<Vec<u8>>, Failure> {
+    let place = match kind.role() {
+        Role::Sender | Role::ResentSender => Place::HeaderSender,
+        Role::Recipient | Role::ResentRecipient => Place::HeaderRecipient,
+        Role::Mime | Role::Text => return Ok(None),
+    };
+    // remote_header_rewrite_domain: headers of strangers stay as they are.
+    let is_foreign = remote && message.site.settings.remote_domain.is_empty();
+    if is_foreign || !message.flags.has(Flags::MAP) {
+        return Ok(None);
     }
+    let context = if remote { Context::Remote } else { Context::Local };
+    let (mut out, mut kept, mut changed) = (Vec::new(), 0, false);
+    let mut bare_end = None;
+    for mailbox in address::mailboxes(value) {
+        let internal = address::unquote(&mailbox.address);
+        let standard = standard_form(message, place, context, &internal).await?;
+        changed |= standard != internal;
+        out.extend_from_slice(&value[kept..mailbox.range.start]);
+        // Addresses that only blanks separate get the comma that they lack.
+        let gap = bare_end.filter(|_| !mailbox.bracketed).map(|end: usize| &value[end..mailbox.range.start]);
+        if gap.is_some_and(|gap| gap.iter().all(u8::is_ascii_whitespace)) {
+            out.push(b',');
+        }
+        match &standard[..] {
+            b"" if !mailbox.bracketed => out.extend_from_slice(b"\"\""),
+            standard => out.extend_from_slice(&address::quote(standard)),
+        }
+        kept = mailbox.range.end;
+        bare_end = (!mailbox.bracketed).then_some(kept);
+    }
+    out.extend_from_slice(&value[kept..]);
+    // Where nothing changes, the author's way of writing it stays.
+    Ok(changed.then_some(out))
 }

@@ -6,83 +6,99 @@
 use message::header::Kind;
 use message::{date, message_id};
 
-use crate::incoming::Incoming;
+use crate::envelope::Envelope;
+use crate::message::Message;
+use crate::writer::Writer;
 
 /// What the null sender is called in a From header.
 const NULL_SENDER: &[u8] = b"MAILER-DAEMON";
 
-impl Incoming<'_> {
+/// What the header has.
+#[derive(Debug, Default)]
+pub struct Present {
+    kinds: Vec<Kind>,
+    /// A Resent- field was seen: what is missing is added with that prefix.
+    pub resent: bool,
+    /// The first Message-Id.
+    pub message_id: Option<Vec<u8>>,
+}
+
+impl Present {
+    /// Whether a field of this kind was seen.
+    fn has(&self, kind: Kind) -> bool {
+        self.kinds.contains(&kind)
+    }
+
+    /// Notes a field.
+    pub fn note(&mut self, kind: Kind) {
+        if kind != Kind::Other && !self.has(kind) {
+            self.kinds.push(kind);
+        }
+    }
+
     /// Adds what is missing, and logs the message without a Message-Id.
-    pub(crate) fn add_missing_headers(&mut self) {
-        let complete = !self.facts.remote || self.site.settings.always_add_headers;
-        let resent = self.header.resent;
-        let prefix = if resent { "Resent-" } else { "" };
-        if complete {
-            self.add_message_id(prefix, if resent { Kind::ResentMessageId } else { Kind::MessageId });
-            if !self.header.has(if resent { Kind::ResentDate } else { Kind::Date }) {
-                let arrival = self.facts.arrival.map_or(self.facts.created, |(seconds, _)| seconds);
-                self.made(format!("{prefix}Date: {}", date::rfc5322(arrival)).as_bytes());
+    pub fn complete(&mut self, message: &Message<'_>, envelope: &Envelope, writer: &mut Writer) {
+        let prefix = if self.resent { "Resent-" } else { "" };
+        if !envelope.client.remote || message.site.settings.always_add_headers {
+            self.add_message_id(message, envelope, writer);
+            if !self.has(if self.resent { Kind::ResentDate } else { Kind::Date }) {
+                made(writer, format!("{prefix}Date: {}", date::rfc5322(envelope.arrived())).as_bytes());
             }
-            if !self.header.has(if resent { Kind::ResentFrom } else { Kind::From }) {
-                let from = self.from();
-                self.made(&[prefix.as_bytes(), b"From: ", &from].concat());
+            if !self.has(if self.resent { Kind::ResentFrom } else { Kind::From }) {
+                let from = from(envelope, message.site.settings.obsolete_from);
+                made(writer, &[prefix.as_bytes(), b"From: ", &from].concat());
             }
-            self.add_to();
+            let visible = [Kind::To, Kind::Cc, Kind::ResentTo, Kind::ResentCc];
+            let undisclosed = message.site.settings.undisclosed_recipients.as_bytes();
+            if !undisclosed.is_empty() && !visible.iter().any(|kind| self.has(*kind)) {
+                made(writer, undisclosed); // undisclosed_recipients_header
+            }
         }
-        if !self.header.has(Kind::MessageId) {
-            logging::info!("{}: message-id=<>", self.id);
+        if !self.has(Kind::MessageId) {
+            logging::info!("{}: message-id=<>", message.id);
         }
     }
 
-    /// Writes a header line that is made here: the only way for one. What it says of others (a sender, a name) cannot end
-    /// it, and holds no character that a terminal obeys.
-    fn made(&mut self, line: &[u8]) {
-        let line: Vec<u8> = line.iter().map(|byte| if byte.is_ascii_control() { b' ' } else { *byte }).collect();
-        self.line(&line);
-    }
-
-    fn add_message_id(&mut self, prefix: &str, kind: Kind) {
-        if self.header.has(kind) {
+    fn add_message_id(&mut self, message: &Message<'_>, envelope: &Envelope, writer: &mut Writer) {
+        let kind = if self.resent { Kind::ResentMessageId } else { Kind::MessageId };
+        if self.has(kind) {
             return;
         }
-        let settings = &self.site.settings;
+        let (prefix, logged) = if self.resent { ("Resent-", "resent-") } else { ("", "") };
+        let settings = &message.site.settings;
         let id = if settings.long_ids {
-            message_id::for_long_queue_id(self.id.as_str(), &settings.hostname)
+            message_id::for_long_queue_id(message.id.as_str(), &settings.hostname)
         } else {
-            message_id::for_short_queue_id(self.facts.created, self.id.as_str(), &settings.hostname)
+            message_id::for_short_queue_id(envelope.created, message.id.as_str(), &settings.hostname)
         };
-        self.made(format!("{prefix}Message-Id: {id}").as_bytes());
-        let logged = if prefix.is_empty() { "" } else { "resent-" };
-        logging::info!("{}: {logged}message-id={id}", self.id);
-        self.header.note(kind);
+        made(writer, format!("{prefix}Message-Id: {id}").as_bytes());
+        logging::info!("{}: {logged}message-id={id}", message.id);
+        self.note(kind);
         if kind == Kind::MessageId {
-            self.header.message_id = Some(id.into_bytes());
+            self.message_id = Some(id.into_bytes());
         }
     }
+}
 
-    /// undisclosed_recipients_header.
-    fn add_to(&mut self) {
-        let visible = [Kind::To, Kind::Cc, Kind::ResentTo, Kind::ResentCc];
-        let header = self.site.settings.undisclosed_recipients.as_bytes();
-        if !header.is_empty() && !visible.iter().any(|kind| self.header.has(*kind)) {
-            self.made(header);
-        }
-    }
+/// Writes a header line that is made here: the only way for one. What it says of others (a sender, a name) cannot end it,
+/// and holds no character that a terminal obeys.
+fn made(writer: &mut Writer, line: &[u8]) {
+    let line: Vec<u8> = line.iter().map(|byte| if byte.is_ascii_control() { b' ' } else { *byte }).collect();
+    writer.line(&line);
+}
 
-    /// header_from_format.
-    fn from(&self) -> Vec<u8> {
-        let sender = self.facts.sender.as_deref().unwrap_or_default();
-        let address = if sender.is_empty() { NULL_SENDER.to_vec() } else { address::quote(sender) };
-        let name = &self.facts.full_name;
-        if name.is_empty() || sender.is_empty() {
-            return address;
-        }
-        if self.site.settings.obsolete_from {
-            let comment = name.iter().map(|b| if matches!(b, b'(' | b')' | b'\\') { b'_' } else { *b });
-            return [&address[..], b" (", &comment.collect::<Vec<u8>>(), b")"].concat();
-        }
-        [&phrase(name)[..], b" <", &address, b">"].concat()
+/// header_from_format.
+fn from(envelope: &Envelope, obsolete: bool) -> Vec<u8> {
+    let (sender, name) = (envelope.sender(), &envelope.full_name);
+    let address = if sender.is_empty() { NULL_SENDER.to_vec() } else { address::quote(sender) };
+    if name.is_empty() || sender.is_empty() {
+        return address;
     }
+    if obsolete {
+        let comment = name.iter().map(|b| if matches!(b, b'(' | b')' | b'\\') { b'_' } else { *b });
+        return [&address[..], b" (", &comment.collect::<Vec<u8>>(), b")"].concat();
+    }
+    [&phrase(name)[..], b" <", &address, b">"].concat()
 }
 
 /// A display name (RFC 5322 phrase): words as they are, anything else as a quoted string.

@@ -1,4 +1,4 @@
-//! One message on its way into the queue: the file that is written, and what is known so far.
+//! One message on its way into the queue: its records go from stage to stage.
 //!
 //! The message is accepted only by [`Incoming::finish`]; dropped before that, its file is removed. A failure does not
 //! stop the client: the rest is read, and the outcome says what was wrong.
@@ -6,92 +6,45 @@
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dsn::Return;
+use dsn::Status;
 use ipc::bounds::MAX_BYTES;
 use ipc::cleanup::{Cause, Flags, Outcome};
-use queue::{Encoding, NewFile, QueueId, QueueName, SizeRecord, Type};
+use message::header::trim;
+use queue::record::parse_number;
+use queue::{QueueId, Type};
 
-use crate::extracted::Findings;
+use crate::bounced;
+use crate::content::Content;
+use crate::envelope::Envelope;
+use crate::failure::Failure;
 use crate::handover::Token;
-use crate::header::Header;
-use crate::mime::Structure;
-use crate::recipients::{Pending, Recipients};
+use crate::message::Message;
+use crate::recipients::Recipients;
 use crate::site::Site;
+use crate::writer::Writer;
 
 /// Which part of the message comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+enum Stage {
     /// Sender, recipients, attributes.
     Envelope,
-    /// Header of the content.
-    Header,
-    /// The rest of the content.
-    Body,
-    /// What the client found in the content.
+    /// Header and body.
+    Content,
+    /// What the client found in the content, and recipients of `sendmail -t`.
     Extracted,
     /// Nothing more.
     Complete,
 }
 
-/// What the envelope says, for headers and log lines.
-#[derive(Debug, Default)]
-pub struct Facts {
-    /// Arrival time; `None` before the first record.
-    pub arrival: Option<(i64, u32)>,
-    /// When the queue file was made.
-    pub created: i64,
-    /// Sender in standard form.
-    pub sender: Option<Vec<u8>>,
-    /// Full name of a local user.
-    pub full_name: Vec<u8>,
-    /// rewrite_context is remote: headers are completed with remote_header_rewrite_domain or not at all.
-    pub remote: bool,
-    /// log_message_origin, log_protocol_name, log_helo_name.
-    pub origin: Vec<u8>,
-    /// log_protocol_name.
-    pub protocol: Vec<u8>,
-    /// log_helo_name.
-    pub helo: Vec<u8>,
-    /// `encoding`: what the client said of the body.
-    pub encoding: Encoding,
-    /// ENVID, for a notification.
-    pub envelope_id: Vec<u8>,
-    /// RET, for a notification.
-    pub returned: Return,
-    /// Attributes so far.
-    pub attributes: usize,
-}
-
-/// Why the message is not accepted.
-#[derive(Debug, Clone)]
-pub struct Failure {
-    /// What was wrong.
-    pub cause: Cause,
-    /// For the client: a text with an enhanced status code in front, or empty where the cause says it all.
-    pub text: String,
-}
-
 /// One message.
 pub struct Incoming<'w> {
-    pub(crate) site: &'w Site,
+    message: Message<'w>,
     token: Token<'w>,
-    pub(crate) file: NewFile,
-    pub(crate) id: QueueId,
-    pub(crate) flags: Flags,
-    pub(crate) stage: Stage,
-    pub(crate) facts: Facts,
-    /// The first thing that was wrong.
-    pub(crate) failure: Option<Failure>,
-    pub(crate) pending: Pending,
-    pub(crate) recipients: Recipients,
-    pub(crate) header: Header,
-    pub(crate) structure: Structure,
-    pub(crate) findings: Findings,
-    pub(crate) size: SizeRecord,
-    /// Bytes of content records.
-    pub(crate) content: u64,
-    /// Bytes of the body that were checked.
-    pub(crate) checked: u64,
+    stage: Stage,
+    writer: Writer,
+    envelope: Envelope,
+    recipients: Recipients,
+    content: Content,
 }
 
 impl<'w> Incoming<'w> {
@@ -100,159 +53,217 @@ impl<'w> Incoming<'w> {
     /// # Errors
     /// It cannot be made; the error names it.
     pub fn open(site: &'w Site, token: Token<'w>, flags: Flags) -> io::Result<Self> {
-        let settings = &site.settings;
-        let mode = queue::create::INCOMPLETE;
-        let mut file = NewFile::create(&settings.spool, QueueName::Incoming, mode, settings.long_ids)?;
-        let size = SizeRecord::default();
-        file.push_encoded(&size.encode())?;
+        let writer = Writer::create(&site.settings, flags)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let created = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let mut structure = Structure::default();
-        if settings.plain_input {
-            structure.turn_off(); // disable_mime_input_processing
-        }
         Ok(Incoming {
-            site,
+            message: Message { site, id: writer.id().clone(), flags },
             token,
-            id: file.id().clone(),
-            file,
-            flags,
             stage: Stage::Envelope,
-            facts: Facts { created, ..Facts::default() },
-            failure: None,
-            pending: Pending::default(),
+            writer,
+            envelope: Envelope::new(created),
             recipients: Recipients::default(),
-            header: Header::default(),
-            structure,
-            findings: Findings::default(),
-            size,
-            content: 0,
-            checked: 0,
+            content: Content::new(&site.settings, flags.has(Flags::FILTER)),
         })
     }
 
     /// Its queue identifier.
     pub fn id(&self) -> &QueueId {
-        &self.id
+        &self.message.id
     }
 
     /// Takes some records of the client.
     pub async fn take(&mut self, mut bytes: &[u8]) {
         while let Some((kind, payload, rest)) = queue::record::split_first(bytes) {
             bytes = rest;
-            if !self.goes_on() {
+            if !self.writer.verdict.goes_on() {
                 return;
             }
-            if payload.len() > MAX_BYTES && !matches!(self.stage, Stage::Header | Stage::Body) {
-                self.fail(Cause::Content, "5.1.0 Error: address too long");
-                continue;
-            }
-            match self.stage {
-                Stage::Envelope => self.envelope_record(kind, payload).await,
-                Stage::Header | Stage::Body => self.content_record(kind, payload).await,
-                Stage::Extracted => self.extracted_record(kind, payload).await,
-                Stage::Complete => self.fail_protocol("records behind the end"),
+            if let Err(failure) = self.record(kind, payload).await {
+                self.writer.refuse(failure);
             }
         }
-        if !bytes.is_empty() && self.goes_on() {
-            self.fail_protocol("a record that is cut off");
+        if !bytes.is_empty() && self.writer.verdict.goes_on() {
+            self.writer.refuse(Failure::protocol("a record that is cut off"));
         }
+    }
+
+    async fn record(&mut self, kind: Type, data: &[u8]) -> Result<(), Failure> {
+        if data.len() > MAX_BYTES && self.stage != Stage::Content {
+            return Err(Failure::telling(Cause::Content, Status::new(5, 1, 0), "Error: address too long"));
+        }
+        match self.stage {
+            Stage::Envelope => self.envelope_record(kind, data).await,
+            Stage::Content => {
+                self.content_record(kind, data).await;
+                Ok(())
+            }
+            Stage::Extracted => self.extracted_record(kind, data).await,
+            Stage::Complete => Err(Failure::protocol("records behind the end")),
+        }
+    }
+
+    async fn envelope_record(&mut self, kind: Type, data: &[u8]) -> Result<(), Failure> {
+        let Incoming { message, writer, envelope, recipients, .. } = self;
+        if kind != Type::TIME {
+            envelope.begin(writer);
+        }
+        match kind {
+            Type::SENDER => {
+                envelope.take_sender(message, writer, data).await?;
+                recipients.copy_for_sender(message, writer, envelope.sender()).await?;
+            }
+            Type::RECIPIENT => recipients.take(message, envelope, writer, data).await?,
+            Type::DONE | Type::CANCELED | Type::ORIGINAL | Type::DSN_RECIPIENT | Type::NOTIFY => {
+                recipients.property(kind, data);
+            }
+            Type::ATTRIBUTE => {
+                let at = data.iter().position(|b| *b == b'=');
+                let at = at.ok_or_else(|| Failure::protocol("an attribute without a value"))?;
+                let (name, value) = (trim(&data[..at]), &data[at + 1..]);
+                if !recipients.attribute(name, value) {
+                    envelope.attribute(message, writer, name, value);
+                }
+            }
+            Type::FLAGS => self.more_flags(data)?,
+            Type::MESSAGE => {
+                envelope.end(message, writer)?;
+                self.stage = Stage::Content;
+            }
+            _ => envelope.record(message, writer, kind, data),
+        }
+        Ok(())
+    }
+
+    async fn content_record(&mut self, kind: Type, data: &[u8]) {
+        let Incoming { message, writer, envelope, content, .. } = self;
+        if kind != Type::EXTRACTED {
+            return content.take(message, envelope, writer, kind, data).await;
+        }
+        if content.end(message, envelope, writer).await {
+            self.stage = Stage::Extracted;
+        }
+    }
+
+    async fn extracted_record(&mut self, kind: Type, data: &[u8]) -> Result<(), Failure> {
+        let Incoming { message, writer, envelope, recipients, .. } = self;
+        match kind {
+            Type::RECIPIENT => recipients.take(message, envelope, writer, data).await?,
+            Type::DONE | Type::CANCELED | Type::ORIGINAL | Type::DSN_RECIPIENT => recipients.property(kind, data),
+            Type::ATTRIBUTE => {
+                let mut parts = data.splitn(2, |b| *b == b'=');
+                let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+                // Others were found in the content, which was looked at here.
+                recipients.attribute(name, value);
+            }
+            Type::FILTER | Type::REDIRECT => {
+                writer.mix();
+                writer.put(kind, data);
+            }
+            Type::NOTIFY | Type::RETURN_RECEIPT | Type::ERRORS_TO | Type::PRIORITY | Type::INSPECTOR => {}
+            Type::FLAGS => self.more_flags(data)?,
+            Type::POINTER | Type::KILLED => {}
+            Type::END => self.end().await,
+            _ => return Err(Failure::protocol(&format!("unexpected record type {kind:?} behind the content"))),
+        }
+        Ok(())
+    }
+
+    /// What the client found out after it began: access tables of smtpd say HOLD and DISCARD at any time.
+    fn more_flags(&mut self, data: &[u8]) -> Result<(), Failure> {
+        let bits = parse_number(data).and_then(|bits| u32::try_from(bits).ok());
+        let bits = bits.ok_or_else(|| Failure::protocol("flags that are no number"))?;
+        self.writer.verdict.add(Flags::of_record(bits));
+        Ok(())
+    }
+
+    /// The client's last record: hidden copies, and the end of the file. Everything that the client said is in the file
+    /// by now, and nothing of it is mail: who edits a message as a whole does so between the two.
+    async fn end(&mut self) {
+        let Incoming { message, writer, recipients, content, .. } = self;
+        recipients.copies(message, writer, content.take_copies()).await;
+        writer.put(Type::END, b"");
+        self.stage = Stage::Complete;
     }
 
     /// Ends the message: puts it on stable storage, or says why not.
     pub async fn finish(mut self) -> Outcome {
-        if self.failure.is_none() && self.flags.has(Flags::DISCARD) {
-            self.log_removal("discarded");
-            return Outcome::Accepted(self.id);
+        if self.writer.verdict.failure().is_none() {
+            if self.writer.verdict.discard {
+                self.log_removal("discarded");
+                return Outcome::Accepted(self.message.id);
+            }
+            self.judge();
         }
-        if self.failure.is_none() && self.stage != Stage::Complete {
-            self.fail_protocol("no end of the message");
-        }
-        if self.failure.is_none() && self.size.recipients == 0 {
-            // Postfix: nobody to deliver to.
-            self.fail(Cause::NoRecipients, "");
-        }
-        if self.failure.is_none() {
-            self.miss();
-        }
-        if let Some(failure) = self.failure.clone() {
+        if let Some(failure) = self.writer.verdict.failure().cloned() {
             return self.give_up(failure).await;
         }
-        if let Err(reason) = self.trace_expansions().await {
-            logging::warning!("{}: trace service failure: {reason}", self.id);
+        if let Err(reason) = bounced::trace(&self.message, self.recipients.expansions).await {
+            logging::warning!("{}: trace service failure: {reason}", self.message.id);
             return Outcome::refused(Cause::Write, "");
         }
-        match self.commit().await {
+        let Incoming { message, token, writer, .. } = self;
+        match commit(&message, token, writer).await {
             Ok(id) => Outcome::Accepted(id),
-            Err((id, error)) => {
-                logging::warning!("{id}: write queue file: {error}", error = text::system_error(&error));
+            Err(error) => {
+                logging::warning!("{}: write queue file: {error}", message.id, error = text::system_error(&error));
                 Outcome::refused(Cause::Write, "")
             }
         }
     }
 
-    async fn commit(mut self) -> Result<QueueId, (QueueId, io::Error)> {
-        let hold = self.flags.has(Flags::HOLD);
-        let stored = async {
-            if hold {
-                self.file.move_to(QueueName::Hold)?;
+    /// What can be said only at the end.
+    fn judge(&mut self) {
+        let Incoming { message, writer, envelope, content, .. } = self;
+        if self.stage != Stage::Complete {
+            writer.refuse(Failure::protocol("no end of the message"));
+        } else if writer.recipients() == 0 {
+            writer.refuse(Failure::new(Cause::NoRecipients)); // Postfix: nobody to deliver to
+        } else {
+            // A message that was redirected is not looked at any more.
+            let filter = if content.is_checked() { Flags::default() } else { Flags::FILTER };
+            message.site.missing.judge(message.flags.without(filter), envelope.sender(), writer);
+        }
+    }
+
+    /// Ends a message that is not accepted.
+    async fn give_up(mut self, failure: Failure) -> Outcome {
+        let writer = &mut self.writer;
+        if !writer.verdict.will_bounce() || self.stage != Stage::Complete || writer.recipients() == 0 {
+            self.cancel();
+            return Outcome::refused(failure.cause, failure.reply.into_text());
+        }
+        match bounced::notify(&self.message, &self.envelope, writer, &failure).await {
+            Ok(()) => {
+                self.log_removal("discarded");
+                Outcome::Accepted(self.message.id)
             }
-            let complete = self.file.complete(&self.size)?;
-            self.token.store(complete, &self.site.settings.spool).await
-        };
-        match stored.await {
-            Err(error) => Err((self.id, error)),
-            Ok(id) => {
-                if !hold {
-                    self.token.arrived(id.clone());
-                }
-                Ok(id)
+            Err(reason) => {
+                logging::warning!("{}: bounce message failure: {reason}", self.message.id);
+                self.cancel();
+                Outcome::refused(Cause::Write, "")
             }
         }
     }
 
-    /// Notes a failure with a text for the client, which may be empty; the first one counts.
-    pub(crate) fn fail(&mut self, cause: Cause, text: &str) {
-        self.failure.get_or_insert_with(|| Failure { cause, text: text.to_owned() });
+    /// Ends a message that nobody wants any more.
+    pub fn cancel(self) {
+        self.log_removal("canceled");
     }
 
-    /// Notes that the client does not keep to the protocol: what it did is for the log.
-    pub(crate) fn fail_protocol(&mut self, what: &str) {
-        logging::warning!("{}: cleanup client: {what}", self.id);
-        self.fail(Cause::Protocol, "");
-    }
-
-    /// Whether this is what was wrong first.
-    pub(crate) fn has_failed_for(&self, cause: Cause) -> bool {
-        self.failure.as_ref().is_some_and(|failure| failure.cause == cause)
-    }
-
-    /// Whether records are still looked at. A message that will be bounced is completed for the notification.
-    pub(crate) fn goes_on(&self) -> bool {
-        !self.flags.has(Flags::DISCARD) && (self.failure.is_none() || self.will_bounce())
-    }
-
-    /// Appends a record to the file.
-    pub(crate) fn put(&mut self, kind: Type, payload: &[u8]) {
-        let result = self.file.push(kind, payload);
-        self.written(result);
-    }
-
-    /// Appends an attribute to the file.
-    pub(crate) fn put_attribute(&mut self, name: &str, value: &[u8]) {
-        let result = self.file.push_attribute(name, value);
-        self.written(result);
-    }
-
-    fn written(&mut self, result: io::Result<()>) {
-        if let Err(error) = result {
-            logging::warning!("{}: write queue file: {error}", self.id, error = text::system_error(&error));
-            self.fail(Cause::Write, "");
+    fn log_removal(&self, why: &str) {
+        if self.message.site.settings.modern {
+            logging::info!("{}: removed ({why})", self.message.id);
         }
     }
+}
 
-    /// Where the next record will be.
-    pub(crate) fn offset(&self) -> u64 {
-        self.file.offset()
+/// Stable storage first; qmgr hears of what is in its queue, and not of what is on hold.
+async fn commit(message: &Message<'_>, token: Token<'_>, writer: Writer) -> io::Result<QueueId> {
+    let is_held = writer.verdict.hold;
+    let id = token.store(writer.complete()?, &message.site.settings.spool).await?;
+    if !is_held {
+        token.arrived(id.clone());
     }
+    Ok(id)
 }

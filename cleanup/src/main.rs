@@ -30,16 +30,19 @@ mod body;
 mod bounced;
 mod canonical;
 mod checks;
+mod content;
 mod domains;
 mod envelope;
-mod extracted;
+mod failure;
 mod field;
 mod gathered;
 mod generated;
 mod handover;
 mod header;
 mod incoming;
+mod inspection;
 mod masquerade;
+mod message;
 mod mime;
 mod recipients;
 mod service;
@@ -48,7 +51,9 @@ mod site;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod withheld;
+mod writer;
 
 use std::process::ExitCode;
 

@@ -1,9 +1,7 @@
 //! MIME structure, as much as checks and the transfer encoding need: where the headers of parts begin and end.
 
-use message::header::Field;
-use message::mime::{BoundaryLine, ContentType, Multiparts, TooDeep};
-
-use crate::gathered::Gathered;
+use message::header::{Field, Kind};
+use message::mime::{BoundaryLine, ContentType, Encoding, Multiparts, TooDeep};
 
 /// What a line was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,26 +15,27 @@ pub enum Seen {
 /// Where in a message we are.
 #[derive(Debug, Default)]
 pub struct Structure {
-    /// The last line goes on in the next record.
-    pub in_line: bool,
     /// The lines that come are the header of a part.
     pub in_part_header: bool,
     /// That header is the one of an attached message.
     pub in_attached_header: bool,
-    /// The field that is being read, of a part's header.
-    pub part_field: Gathered,
     open: Multiparts,
     /// The type of what follows the header that is being read.
     kind: Option<ContentType>,
     /// The Content-Type field as it stands in the message.
     kind_field: Vec<u8>,
+    /// disable_mime_input_processing.
     off: bool,
+    /// detect_8bit_encoding_header.
+    detects_encoding: bool,
+    /// Some part says that it needs eight bits.
+    pub is_eight_bit: bool,
 }
 
 impl Structure {
-    /// Follows nothing (disable_mime_input_processing).
-    pub fn turn_off(&mut self) {
-        self.off = true;
+    /// disable_mime_input_processing: nothing is followed. detect_8bit_encoding_header: the header says what it needs.
+    pub fn new(off: bool, detects_encoding: bool) -> Self {
+        Structure { off, detects_encoding, ..Structure::default() }
     }
 
     /// Whether body lines are looked at.
@@ -44,11 +43,19 @@ impl Structure {
         self.in_part_header || !self.open.is_empty()
     }
 
-    /// A Content-Type field of the header that is being read.
-    pub fn content_type(&mut self, field: &Field<'_>) {
-        if !self.off {
-            self.kind = Some(ContentType::parse(field.value));
-            self.kind_field = [field.name, b":", field.value].concat();
+    /// Notes a field of the header that is being read.
+    pub fn note(&mut self, field: &Field<'_>) {
+        match field.kind() {
+            Kind::ContentType if !self.off => {
+                self.kind = Some(ContentType::parse(field.value));
+                self.kind_field = [field.name, b":", field.value].concat();
+            }
+            Kind::ContentTransferEncoding => {
+                // A body that calls itself binary needs no less.
+                let encoding = Encoding::parse(field.value);
+                self.is_eight_bit |= self.detects_encoding && encoding.is_some_and(|encoding| !encoding.is_seven_bit());
+            }
+            _ => {}
         }
     }
 

@@ -5,39 +5,41 @@ use std::collections::HashSet;
 use dsn::{Action, Notify, OriginalRecipient, Status};
 use ipc::bounce::Record;
 use ipc::cleanup::{Cause, Flags};
+use ipc::rewrite::Context;
 use lookup::Maps;
 use queue::{Recipient, Type};
 
-use crate::canonical::{Failed, Place};
-use crate::incoming::{Incoming, Stage};
+use crate::alias::expand;
+use crate::canonical::{Place, find, standard_form};
+use crate::envelope::{Envelope, number};
+use crate::failure::Failure;
+use crate::message::Message;
+use crate::writer::Writer;
 
 /// Expansions of one message that its sender can hear of: they are kept until the message is complete.
 /// told: the client, whose message is refused.
 const MAX_EXPANSIONS: usize = 100_000;
 
-/// What was said about the recipient that comes next.
-#[derive(Debug, Default)]
-pub struct Pending {
-    /// The address before aliasing.
-    pub original: Option<Vec<u8>>,
-    /// ORCPT.
-    pub dsn: OriginalRecipient,
-    /// NOTIFY.
-    pub notify: Notify,
-}
-
 /// The recipients so far.
 #[derive(Debug, Default)]
 pub struct Recipients {
-    /// The time of the delay warning was written.
-    pub warned: bool,
-    /// The last recipient, as the client gave it, for log lines.
-    pub last: Vec<u8>,
-    /// The client has given recipients: what follows them is mixed with them.
-    pub given: bool,
-    /// Hidden copies, added at the end.
-    pub copies: Vec<Vec<u8>>,
+    /// What was said about the one that comes next.
+    next: Next,
+    /// Those that were written, for the duplicate filter.
     seen: HashSet<Vec<u8>>,
+    /// Aliases whose senders want to hear of success.
+    pub expansions: Vec<Record>,
+}
+
+/// What was said about the recipient that comes next.
+#[derive(Debug, Default)]
+struct Next {
+    /// The address before aliasing.
+    original: Option<Vec<u8>>,
+    /// ORCPT.
+    dsn: OriginalRecipient,
+    /// NOTIFY.
+    notify: Notify,
 }
 
 /// One recipient as it is written.
@@ -48,114 +50,154 @@ struct Written<'a> {
     notify: Notify,
 }
 
-impl Incoming<'_> {
-    /// Takes a recipient of the client.
-    pub(crate) async fn recipient(&mut self, data: &[u8]) {
-        let pending = std::mem::take(&mut self.pending);
-        if self.facts.sender.is_none() {
-            return self.fail_protocol("a recipient before the sender");
+impl Recipients {
+    /// Takes a record about the recipient that comes next. A recipient that is done takes what was said with it.
+    pub fn property(&mut self, kind: Type, data: &[u8]) {
+        match kind {
+            Type::DONE | Type::CANCELED => self.next = Next::default(),
+            Type::ORIGINAL => self.next.original = Some(data.to_vec()),
+            Type::DSN_RECIPIENT => self.next.dsn = OriginalRecipient::from_stored(data.to_vec()),
+            Type::NOTIFY => self.next.notify = Notify::from_stored(number(data)),
+            _ => {}
         }
-        let given = pending.original.unwrap_or_else(|| data.to_vec());
-        self.recipients.last = given.clone();
-        let Ok(address) = self.standard_form(Place::EnvelopeRecipient, data).await else { return };
-        let dsn = if pending.dsn.is_unset() { OriginalRecipient::of(&address) } else { pending.dsn };
-        let Ok(copy) = self.copy_for(&self.site.tables.recipient_bcc, &address) else { return };
-        let mut notify = pending.notify;
-        let Ok(expanded) = self.expand(&address).await else { return };
+    }
+
+    /// Takes an attribute of the recipient that comes next. True when it was one.
+    pub fn attribute(&mut self, name: &[u8], value: &[u8]) -> bool {
+        match name {
+            b"notify_flags" => self.property(Type::NOTIFY, value),
+            b"dsn_orig_rcpt" => self.property(Type::DSN_RECIPIENT, value),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Takes a recipient of the client.
+    ///
+    /// # Errors
+    /// It comes before the sender, or what becomes of it is not known for now.
+    pub async fn take(
+        &mut self,
+        message: &Message<'_>,
+        envelope: &mut Envelope,
+        writer: &mut Writer,
+        data: &[u8],
+    ) -> Result<(), Failure> {
+        let next = std::mem::take(&mut self.next);
+        if envelope.sender.is_none() {
+            return Err(Failure::protocol("a recipient before the sender"));
+        }
+        let given = next.original.unwrap_or_else(|| data.to_vec());
+        envelope.last_recipient.clone_from(&given);
+        let address = standard_form(message, Place::EnvelopeRecipient, Context::Local, data).await?;
+        let dsn = if next.dsn.is_unset() { OriginalRecipient::of(&address) } else { next.dsn };
+        let copy = copy_for(message, &message.site.tables.recipient_bcc, &address)?;
+        let mut notify = next.notify;
+        let expanded = expand(message, &address).await?;
         if notify.wants_success() && expanded != [address.clone()] {
             // RFC 3461 5.2.7: the sender hears of the expansion, not of each delivery.
-            if self.findings.expanded.len() >= MAX_EXPANSIONS {
-                return self.fail(Cause::Content, "5.5.3 Error: too many aliases with NOTIFY=SUCCESS");
+            if self.expansions.len() >= MAX_EXPANSIONS {
+                let text = "Error: too many aliases with NOTIFY=SUCCESS";
+                return Err(Failure::telling(Cause::Content, Status::new(5, 5, 3), text));
             }
-            self.findings.expanded.push(expanded_record(&given, &address, &dsn, notify));
+            self.expansions.push(expanded_record(&given, &address, &dsn, notify));
             notify = notify.without_success();
         }
-        self.size.add_notify(pending.notify);
-        self.warning_time();
+        writer.add_notify(next.notify);
+        envelope.warning_time(message, writer);
         for address in &expanded {
-            self.write(&Written { address, original: &given, dsn: &dsn, notify });
+            self.write(message, writer, &Written { address, original: &given, dsn: &dsn, notify });
         }
-        if self.stage == Stage::Envelope {
-            self.recipients.given = self.size.recipients > 0;
-        }
-        if let Some(copy) = copy {
-            self.copy(&copy).await;
+        writer.end_recipient();
+        match copy {
+            Some(copy) => self.copy(message, writer, &copy).await,
+            None => Ok(()),
         }
     }
 
     /// sender_bcc_maps: behind the sender.
-    pub(crate) async fn copy_for_sender(&mut self, sender: &[u8]) {
-        if let Ok(Some(copy)) = self.copy_for(&self.site.tables.sender_bcc, sender) {
-            self.copy(&copy).await;
+    ///
+    /// # Errors
+    /// Who gets the copy is not known for now.
+    pub async fn copy_for_sender(
+        &mut self,
+        message: &Message<'_>,
+        writer: &mut Writer,
+        sender: &[u8],
+    ) -> Result<(), Failure> {
+        match copy_for(message, &message.site.tables.sender_bcc, sender)? {
+            Some(copy) => self.copy(message, writer, &copy).await,
+            None => Ok(()),
         }
     }
 
-    /// always_bcc and BCC actions: behind everything else.
-    pub(crate) async fn copies(&mut self) {
-        let mut copies = std::mem::take(&mut self.recipients.copies);
-        let always = &self.site.settings.always_bcc;
-        if self.flags.has(Flags::BCC) && !always.is_empty() {
+    /// BCC actions and always_bcc: behind everything else.
+    pub async fn copies(&mut self, message: &Message<'_>, writer: &mut Writer, mut copies: Vec<Vec<u8>>) {
+        let always = &message.site.settings.always_bcc;
+        if message.flags.has(Flags::BCC) && !always.is_empty() {
             copies.push(always.clone().into_bytes());
         }
         for copy in copies {
-            self.copy(&copy).await;
+            if let Err(failure) = self.copy(message, writer, &copy).await {
+                writer.refuse(failure);
+            }
         }
     }
 
     /// Adds the receiver of a hidden copy. The setting is one address in internal form, whatever it looks like.
-    async fn copy(&mut self, copy: &[u8]) {
-        let Ok(address) = self.standard_form(Place::EnvelopeRecipient, copy).await else { return };
-        let Ok(expanded) = self.expand(&address).await else { return };
+    async fn copy(&mut self, message: &Message<'_>, writer: &mut Writer, copy: &[u8]) -> Result<(), Failure> {
+        let address = standard_form(message, Place::EnvelopeRecipient, Context::Local, copy).await?;
+        let expanded = expand(message, &address).await?;
         // Nobody is told about copies that the sender knows nothing of.
         let (dsn, notify) = (OriginalRecipient::default(), Notify::NEVER);
         for receiver in &expanded {
-            self.write(&Written { address: receiver, original: &address, dsn: &dsn, notify });
+            self.write(message, writer, &Written { address: receiver, original: &address, dsn: &dsn, notify });
         }
+        Ok(())
     }
 
-    /// Who gets a copy by a table.
-    fn copy_for(&mut self, maps: &Maps, address: &[u8]) -> Result<Option<Vec<u8>>, Failed> {
-        if !self.flags.has(Flags::BCC) || address.is_empty() {
-            return Ok(None);
-        }
-        Ok(self.find(maps, address)?.map(|found| found.value))
-    }
-
-    fn write(&mut self, recipient: &Written<'_>) {
-        if self.is_duplicate(recipient) {
+    fn write(&mut self, message: &Message<'_>, writer: &mut Writer, recipient: &Written<'_>) {
+        if self.is_duplicate(message, recipient) {
             return;
         }
         if recipient.notify != Notify::UNSET {
-            self.put_attribute("notify_flags", recipient.notify.bits().to_string().as_bytes());
+            writer.put_attribute("notify_flags", recipient.notify.bits().to_string().as_bytes());
         }
         if !recipient.dsn.is_unset() {
-            self.put_attribute("dsn_orig_rcpt", recipient.dsn.as_stored());
+            writer.put_attribute("dsn_orig_rcpt", recipient.dsn.as_stored());
         }
-        self.put(Type::ORIGINAL, recipient.original);
-        self.put(Type::RECIPIENT, recipient.address);
-        self.size.recipients += 1;
+        writer.put_recipient(recipient.original, recipient.address);
     }
 
     /// duplicate_filter_limit: the same recipient for the same reason gets one copy; without enable_original_recipient,
     /// for any reason.
-    fn is_duplicate(&mut self, recipient: &Written<'_>) -> bool {
+    fn is_duplicate(&mut self, message: &Message<'_>, recipient: &Written<'_>) -> bool {
+        let settings = &message.site.settings;
         let notify = recipient.notify.bits().to_le_bytes();
         let reasons = [recipient.original, recipient.dsn.as_stored(), &notify];
         let mut key = recipient.address.to_vec();
-        if self.site.settings.original_recipient {
+        if settings.original_recipient {
             // No part has a newline in it but by malice, which gains nothing here.
             reasons.iter().for_each(|part| key.extend_from_slice(&[b"\n", *part].concat()));
         }
         key.make_ascii_lowercase();
-        if self.recipients.seen.contains(&key) {
+        if self.seen.contains(&key) {
             return true;
         }
-        let limit = self.site.settings.duplicate_limit;
-        if limit == 0 || self.recipients.seen.len() < limit {
-            self.recipients.seen.insert(key);
+        let limit = settings.duplicate_limit;
+        if limit == 0 || self.seen.len() < limit {
+            self.seen.insert(key);
         }
         false
     }
+}
+
+/// Who gets a copy by a table.
+fn copy_for(message: &Message<'_>, maps: &Maps, address: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+    if !message.flags.has(Flags::BCC) || address.is_empty() {
+        return Ok(None);
+    }
+    Ok(find(message.site, maps, address)?.map(|found| found.value))
 }
 
 /// What the trace log says about an alias.

@@ -4,9 +4,11 @@
 use config::milter::{self, Lapse, Milter};
 use config::{Config, Withheld, param};
 use daemon::StartError;
+use dsn::Status;
 use ipc::cleanup::{Cause, Flags};
 
-use crate::incoming::Incoming;
+use crate::failure::Failure;
+use crate::writer::Writer;
 
 /// What is asked for and not there.
 #[derive(Debug, Default)]
@@ -35,43 +37,45 @@ impl Missing {
         }
         Ok(missing)
     }
-}
 
-impl Incoming<'_> {
-    /// Fails a message that something which is not there should have looked at.
-    pub(crate) fn miss(&mut self) {
-        let missing = &self.site.missing;
+    /// Judges a message that something which is not there should have looked at.
+    pub fn judge(&self, flags: Flags, sender: &[u8], writer: &mut Writer) {
         // Notifications and forwarded mail are ours, and nobody's to filter.
-        let from_outside = self.flags.has(Flags::FILTER.with(Flags::BCC.with(Flags::MILTER)));
-        if let Some(name) = missing.other.filter(|_| from_outside) {
-            logging::warning!("{}: {name} is not implemented -- message not accepted, try again later", self.id);
-            return self.fail(Cause::Defer, "4.3.5 Server configuration problem");
+        let from_outside = flags.has(Flags::FILTER.with(Flags::BCC.with(Flags::MILTER)));
+        if let Some(name) = self.other.filter(|_| from_outside) {
+            let failure = Failure::telling(Cause::Defer, Status::new(4, 3, 5), "Server configuration problem");
+            let warning = format!("{name} is not implemented -- message not accepted, try again later");
+            return writer.refuse(failure.warning(warning));
         }
         // A message whose client is told of refusals comes from smtpd, which has milters of its own.
-        if !self.flags.has(Flags::MILTER) || !self.flags.has(Flags::BOUNCE) {
+        if !flags.has(Flags::MILTER) || !flags.has(Flags::BOUNCE) {
             return;
         }
-        let lapse = milter::lapse(&missing.milters, |service| {
+        let lapse = milter::lapse(&self.milters, |service| {
             logging::warning!("connect to Milter service {}: not implemented", text::printable(service.as_bytes()));
         });
-        self.suffer(lapse);
+        suffer(lapse, sender, writer);
     }
+}
 
-    fn suffer(&mut self, lapse: Lapse) {
-        let (cause, text) = match lapse {
-            Lapse::Nothing => return,
-            Lapse::Hold => (None, "default_action"),
-            Lapse::Reject => (Some(Cause::Content), "5.5.0 Service unavailable"),
-            Lapse::Tempfail => (Some(Cause::Defer), "4.7.1 Service unavailable - try again later"),
-            Lapse::Shutdown => (Some(Cause::Write), "4.7.1 Service unavailable - try again later"),
-            Lapse::Misconfigured => (Some(Cause::Defer), "4.3.5 Server configuration problem - try again later"),
-        };
-        let action = if cause.is_some() { "milter-reject" } else { "milter-hold" };
-        let sender = text::printable(&address::quote(self.facts.sender.as_deref().unwrap_or_default()));
-        logging::info!("{}: {action}: CONNECT from localhost[127.0.0.1]: {text}; from=<{sender}>", self.id);
-        match cause {
-            None => self.flags = self.flags.with(Flags::HOLD),
-            Some(cause) => self.fail(cause, text),
+fn suffer(lapse: Lapse, sender: &[u8], writer: &mut Writer) {
+    let (cause, status, text) = match lapse {
+        Lapse::Nothing => return,
+        Lapse::Hold => {
+            log_milter("milter-hold", "default_action", sender, writer);
+            writer.verdict.hold = true;
+            return;
         }
-    }
+        Lapse::Reject => (Cause::Content, Status::new(5, 5, 0), "Service unavailable"),
+        Lapse::Tempfail => (Cause::Defer, Status::new(4, 7, 1), "Service unavailable - try again later"),
+        Lapse::Shutdown => (Cause::Write, Status::new(4, 7, 1), "Service unavailable - try again later"),
+        Lapse::Misconfigured => (Cause::Defer, Status::new(4, 3, 5), "Server configuration problem - try again later"),
+    };
+    log_milter("milter-reject", &format!("{status} {text}"), sender, writer);
+    writer.refuse(Failure::telling(cause, status, text));
+}
+
+fn log_milter(action: &str, text: &str, sender: &[u8], writer: &Writer) {
+    let sender = text::printable(&address::quote(sender));
+    logging::info!("{}: {action}: CONNECT from localhost[127.0.0.1]: {text}; from=<{sender}>", writer.id());
 }

@@ -1,0 +1,124 @@
+//! The content: its header and its body, and what was found in them.
+
+use std::borrow::Cow;
+
+use queue::{Encoding, Type};
+
+use crate::body::Body;
+use crate::checks::{Checks, Origin};
+use crate::envelope::Envelope;
+use crate::failure::Failure;
+use crate::header::{Header, Part};
+use crate::inspection::Inspection;
+use crate::message::Message;
+use crate::mime::Structure;
+use crate::settings::Settings;
+use crate::writer::Writer;
+
+/// The content so far.
+pub struct Content {
+    part: Part,
+    header: Header,
+    body: Body,
+    structure: Structure,
+    checks: Checks,
+}
+
+impl Content {
+    /// Before its first line. `filter`: its client wants it to be checked.
+    pub fn new(settings: &Settings, filter: bool) -> Self {
+        Content {
+            part: Part::Header,
+            header: Header::default(),
+            body: Body::default(),
+            structure: Structure::new(settings.plain_input, settings.detect_encoding),
+            checks: Checks::new(filter),
+        }
+    }
+
+    /// Takes one record.
+    pub async fn take(
+        &mut self,
+        message: &Message<'_>,
+        envelope: &Envelope,
+        writer: &mut Writer,
+        kind: Type,
+        data: &[u8],
+    ) {
+        let ends_line = match kind {
+            Type::LINE => true,
+            Type::PARTIAL => false,
+            Type::PADDING | Type::POINTER => return,
+            _ => {
+                let what = format!("unexpected record type {kind:?} in the content");
+                return writer.refuse(Failure::protocol(&what));
+            }
+        };
+        let Content { part, header, body, structure, checks } = self;
+        let origin = Origin { message, envelope };
+        let Some(data) = cleaned(&origin, checks.wanted, writer, data) else { return };
+        let mut on = Inspection { message, envelope, writer, checks, structure };
+        if *part == Part::Header {
+            *part = header.take(&mut on, &data, ends_line).await;
+            if *part == Part::Header {
+                return;
+            }
+            if !(data.is_empty() && ends_line) {
+                on.writer.line(b""); // a body without the line that separates it
+            }
+        }
+        body.take(&mut on, &data, ends_line);
+    }
+
+    /// The content ends, and what was found in it is written. False when nobody wants the rest of the message.
+    pub async fn end(&mut self, message: &Message<'_>, envelope: &mut Envelope, writer: &mut Writer) -> bool {
+        let Content { part, header, body, structure, checks } = self;
+        let mut on = Inspection { message, envelope, writer, checks, structure };
+        if *part == Part::Header && !header.end(&mut on).await {
+            return false;
+        }
+        body.end(&mut on);
+        writer.end_content();
+        if let Some(id) = header.fields.present.message_id.take() {
+            let one_line: Vec<u8> = id.into_iter().filter(|b| !b.is_ascii_control()).collect();
+            writer.put_attribute("message_id", &one_line);
+        }
+        if structure.is_eight_bit {
+            envelope.encoding = Encoding::EightBit;
+        }
+        if envelope.encoding != Encoding::Unstated {
+            writer.put_attribute("encoding", envelope.encoding.as_str().as_bytes());
+        }
+        checks.write(writer);
+        true
+    }
+
+    /// Whether checks are wanted to its end.
+    pub fn is_checked(&self) -> bool {
+        self.checks.wanted
+    }
+
+    /// Who gets a copy by a BCC action.
+    pub fn take_copies(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.checks.copies)
+    }
+}
+
+/// The text without characters that must not travel; `None` where it must not travel itself. The system's own mail quotes
+/// what others wrote: its characters are no reason to refuse it.
+fn cleaned<'d>(origin: &Origin<'_>, is_checked: bool, writer: &mut Writer, data: &'d [u8]) -> Option<Cow<'d, [u8]>> {
+    let settings = &origin.message.site.settings;
+    let has = |characters: &[u8]| !characters.is_empty() && data.iter().any(|byte| characters.contains(byte));
+    if is_checked && has(&settings.reject_characters) {
+        origin.reject_characters(writer, data); // message_reject_characters
+        return None;
+    }
+    let strip = if is_checked { &settings.strip_characters[..] } else { b"" };
+    let stray = settings.replace_stray && has(b"\r\n");
+    if !stray && !has(strip) {
+        return Some(Cow::Borrowed(data));
+    }
+    // message_strip_characters, cleanup_replace_stray_cr_lf
+    let kept = data.iter().filter(|byte| !strip.contains(byte));
+    Some(kept.map(|byte| if stray && matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }).collect())
+}
