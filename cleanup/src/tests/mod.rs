@@ -16,6 +16,7 @@ use crate::incoming::Incoming;
 use crate::service::Cleanup;
 
 mod recipients;
+mod stages;
 
 thread_local! {
     /// The queue directory of this thread's test.
