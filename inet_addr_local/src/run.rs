@@ -22,7 +22,7 @@ pub(crate) fn called() -> String {
 /// # Errors
 /// A sentence: no address was found, or the command line cannot be understood.
 pub(crate) fn run(called: &str) -> Result<ExitCode, String> {
-    let options = Options::parse()?;
+    let options = Options::parse(std::env::args_os().skip(1))?;
     if options.list {
         write(&methods())?;
         return Ok(ExitCode::SUCCESS);
