@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Outcome};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use toml::{Table, Value};
 
 /// The folder of the root manifest.
@@ -114,12 +115,24 @@ pub fn files() -> Outcome<Vec<String>> {
     Ok(found)
 }
 
-/// Where cargo builds to.
+/// Where cargo builds to: by the environment, or by a setting of cargo's that is nowhere in this workspace.
 pub fn target() -> PathBuf {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(dir) => root().join(dir),
-        None => root().join("target"),
-    }
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let usual = || root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
+    FOLDER.get_or_init(|| told_by_cargo().unwrap_or_else(usual)).clone()
+}
+
+fn told_by_cargo() -> Option<PathBuf> {
+    let arguments = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).stderr(Stdio::null()).output().ok()?;
+    target_directory(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// From the answer of `cargo metadata`, which is JSON; a name with what JSON writes otherwise is left to the default.
+fn target_directory(metadata: &str) -> Option<PathBuf> {
+    let (_, rest) = metadata.split_once("\"target_directory\":\"")?;
+    let (folder, _) = rest.split_once('"')?;
+    (!folder.is_empty() && !folder.contains('\\')).then(|| PathBuf::from(folder))
 }
 
 /// `cargo ARGS` at the root, output on the terminal.
@@ -148,4 +161,18 @@ pub fn output(command: &mut Command) -> Outcome<String> {
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|w| w.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_is_the_one_that_cargo_names() {
+        let found = |text| target_directory(text);
+        let answer = r#"{"packages":[],"target_directory":"/a folder/target","version":1}"#;
+        assert_eq!(found(answer), Some("/a folder/target".into()));
+        assert_eq!((found("{}"), found(r#"{"target_directory":"/a\"b"}"#)), (None, None));
+        assert!(told_by_cargo().is_some_and(|folder| folder.is_absolute()));
+    }
 }
