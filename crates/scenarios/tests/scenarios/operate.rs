@@ -99,7 +99,9 @@ fn the_postfix_command_starts_reloads_flushes_checks_and_stops_with_the_right_st
         assert_eq!(status(&mail, "stop"), Some(0));
         assert_eq!(status(&mail, "status"), Some(1));
         assert_eq!(status(&mail, "wonder"), Some(1), "unknown command");
-        for line in ["refreshing the Postfix mail system", "stopping the Postfix mail system"] {
+        // Of C Postfix the last line may be lost: its postlogd ends with the rest.
+        let last = testing::programs::oracle_version().is_none().then_some("stopping the Postfix mail system");
+        for line in ["refreshing the Postfix mail system"].into_iter().chain(last) {
             assert!(mail.find_log(&["postfix/postfix-script", line]).is_some(), "no {line:?} in\n{}", mail.log());
         }
     });
