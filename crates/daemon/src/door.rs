@@ -31,6 +31,8 @@ pub(crate) enum Taken {
     Nobody,
     /// The system has no room for one more; the door is closed for a while.
     NoRoom,
+    /// The socket gives nobody any more; the door is closed for a while all the same.
+    Broken,
 }
 
 impl Door {
@@ -78,7 +80,7 @@ impl Door {
             Some(Err(error)) => {
                 logging::repeated!("accept connection: {}", text::system_error(&error));
                 self.closed.set(Some(Instant::now() + REST));
-                Taken::NoRoom
+                if is_shortage(&error) { Taken::NoRoom } else { Taken::Broken }
             }
         }
     }
@@ -105,6 +107,12 @@ fn concerns_one_client(error: &io::Error) -> bool {
         Errno::EOPNOTSUPP,
         Errno::ENETUNREACH,
     ];
+    error.raw_os_error().is_some_and(|number| known.contains(&Errno::from_raw(number)))
+}
+
+/// Errors of accept(2) that pass when something is given back.
+fn is_shortage(error: &io::Error) -> bool {
+    let known = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
     error.raw_os_error().is_some_and(|number| known.contains(&Errno::from_raw(number)))
 }
 
@@ -145,5 +153,7 @@ mod tests {
         for lasting in [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM, Errno::EBADF, Errno::EINVAL] {
             assert!(!is_one(lasting), "{lasting}");
         }
+        let passes = |errno| is_shortage(&io::Error::from(errno));
+        assert!(passes(Errno::EMFILE) && !passes(Errno::EINVAL) && !passes(Errno::EBADF));
     }
 }

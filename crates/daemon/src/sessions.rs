@@ -150,7 +150,7 @@ impl<W: Worker> House<W> {
             match self.door.take(listener) {
                 Taken::Client(accepted) => self.admit(accepted),
                 Taken::Gone => {}
-                Taken::Nobody => return,
+                Taken::Nobody | Taken::Broken => return,
                 // Who waits goes on waiting until a session makes room.
                 Taken::NoRoom if self.ward.active.get() > 0 => self.ward.changed.notified().await,
                 Taken::NoRoom => tokio::time::sleep(REST).await,

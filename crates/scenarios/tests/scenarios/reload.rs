@@ -130,18 +130,26 @@ fn are_served(waiting: Vec<TcpStream>, mail: &Instance) {
     }
 }
 
+/// A service of one process.
+const ONE: &str = "127.0.0.1:smtp";
+
+/// A mail system with that service beside its own, and the client that its process has.
+fn served_by_one() -> (Instance, SocketAddr, Client) {
+    let service = format!("{ONE} inet n - n - 1 smtpd");
+    let mail = Setup::new().service(&service).set("inet_interfaces", "loopback-only").start();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 25));
+    let first = Client::greet(address).expect("connected");
+    (mail, address, first)
+}
+
 #[test]
 fn who_waits_in_the_queue_of_a_socket_that_is_taken_away_is_served() {
     scenario(|| {
         // One client at a time, and one who stays: the next ones wait for a process.
-        let name = "127.0.0.1:smtp";
-        let service = format!("{name} inet n - n - 1 smtpd");
         let Some(_world) = World::enter() else { return };
-        let mut mail = Setup::new().service(&service).set("inet_interfaces", "loopback-only").start();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 25));
-        let _first = Client::greet(address).expect("connected");
+        let (mut mail, address, _first) = served_by_one();
         let waiting = (0..5).map(|_| TcpStream::connect(address).expect("connected")).collect();
-        mail.remove_service(name);
+        mail.remove_service(ONE);
         mail.reload();
         assert!(until_true(PATIENCE, || TcpStream::connect(address).is_err()), "still open\n{}", mail.log());
         are_served(waiting, &mail);
@@ -151,16 +159,12 @@ fn who_waits_in_the_queue_of_a_socket_that_is_taken_away_is_served() {
 #[test]
 fn who_waits_for_the_only_process_is_served_after_its_end() {
     scenario(|| {
-        let name = "127.0.0.1:smtp";
-        let service = format!("{name} inet n - n - 1 smtpd");
         let Some(_world) = World::enter() else { return };
-        let mut mail = Setup::new().service(&service).set("inet_interfaces", "loopback-only").start();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 25));
-        let _first = Client::greet(address).expect("connected");
+        let (mut mail, address, _first) = served_by_one();
         let only = mail.processes_of("smtpd");
         only.iter().for_each(|process| process.signal(Signal::SIGSTOP));
         let waiting = (0..3).map(|_| TcpStream::connect(address).expect("connected")).collect();
-        mail.remove_service(name);
+        mail.remove_service(ONE);
         mail.reload();
         only.iter().for_each(|process| process.signal(Signal::SIGKILL));
         are_served(waiting, &mail);
