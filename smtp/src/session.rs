@@ -7,7 +7,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use delivery::transcript::{ErrorClass, Speaker, Transcript};
+use config::ErrorClass;
+use delivery::transcript::{Speaker, Transcript};
 use dsn::Status;
 use queue::QueueId;
 use smtp_protocol::{Extensions, Input, Malformed, Newline, Reply, ReplyParser};

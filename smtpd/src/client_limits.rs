@@ -7,13 +7,9 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use config::param;
-use ipc::anvil::{Counted, Event};
+use ipc::anvil::{Counted, Counter, Event};
 use net::Cidr;
-use smtp_protocol::Reply;
-
-use crate::peer::{Peer, UNKNOWN};
-use crate::session::{End, Session};
-use crate::worker::Smtpd;
+use smtp_server::{Peer, UNKNOWN};
 
 config::settings! {
     /// The limits; 0 is none.
@@ -29,7 +25,8 @@ config::settings! {
 }
 
 impl ClientLimits {
-    fn is_empty(&self) -> bool {
+    /// Nothing is limited.
+    pub fn is_empty(&self) -> bool {
         [self.connection_count, self.connection_rate, self.message_rate, self.recipient_rate] == [0; 4]
     }
 
@@ -48,84 +45,73 @@ impl ClientLimits {
     }
 }
 
-/// A client that is counted.
+/// A client that is counted, and by what anvil knows it.
 pub struct CountedClient {
     identity: String,
     /// Dropped, its connection is released.
     _connection: Counted,
 }
 
-/// Whether the client is counted at all.
-fn is_counted(worker: &Smtpd, peer: &Peer, anybody: bool) -> bool {
-    // smtpd_client_event_limit_exceptions; what cannot be looked up is no reason to slow a client down.
-    !anybody && !worker.limits.is_empty() && !peer.is_in(&worker.tables.limit_exceptions).unwrap_or(true)
+/// Who counts, by which limits.
+pub struct Counting<'a> {
+    /// The limits.
+    pub limits: &'a ClientLimits,
+    /// anvil
+    pub anvil: &'a Rc<Counter>,
+    /// Name of the service in master.cf.
+    pub service: &'a str,
 }
 
-impl Session {
-    /// Counts the client's connection, and turns it down if it is one too many.
-    pub async fn count_connection(&mut self) -> Result<(), End> {
-        self.counted = None;
-        if !is_counted(&self.worker, &self.peer, self.xclient_allowed) {
-            return Ok(());
-        }
-        let worker = Rc::clone(&self.worker);
-        let limits = &worker.limits;
-        let identity = limits.identity(&worker.service_name, self.peer.address);
-        let (connection, counts) = match worker.anvil.connection(&identity).await {
+impl Counting<'_> {
+    /// Counts the client's connection. False when that is one too many.
+    pub async fn connection(&self, peer: &Peer) -> (Option<CountedClient>, bool) {
+        let identity = self.limits.identity(self.service, peer.address);
+        let (connection, counts) = match self.anvil.connection(&identity).await {
             Ok(counted) => counted,
             Err(error) => {
-                self.anvil_is_lost(&error);
-                return Ok(());
+                self.is_lost(&error);
+                return (None, true);
             }
         };
-        self.counted = Some(CountedClient { identity, _connection: connection });
         let exceeds = |count, limit| limit > 0 && count > limit;
-        if exceeds(counts.connections, limits.connection_count) {
-            self.log_limit("Connection concurrency", counts.connections);
-        } else if exceeds(counts.rate, limits.connection_rate) {
-            self.log_limit("Connection rate", counts.rate);
+        let fine = if exceeds(counts.connections, self.limits.connection_count) {
+            self.log("Connection concurrency", counts.connections, peer)
+        } else if exceeds(counts.rate, self.limits.connection_rate) {
+            self.log("Connection rate", counts.rate, peer)
         } else {
-            return Ok(());
-        }
-        let text =
-            format!("{} Error: too many connections from {}", worker.settings.myhostname, self.peer.address_text());
-        self.reply(Reply::with_status(421, "4.7.0", text));
-        Err(End::Done)
+            true
+        };
+        (Some(CountedClient { identity, _connection: connection }), fine)
     }
 
-    /// Counts a message; true if it is one too many.
-    pub async fn is_message_too_many(&mut self) -> bool {
-        let limit = self.worker.limits.message_rate;
-        self.exceeds(Event::Message, limit, "Message delivery request rate").await
-    }
-
-    /// Counts a recipient; true if it is one too many.
-    pub async fn is_recipient_too_many(&mut self) -> bool {
-        let limit = self.worker.limits.recipient_rate;
-        self.exceeds(Event::Recipient, limit, "Recipient address rate").await
-    }
-
-    async fn exceeds(&self, event: Event, limit: u32, what: &str) -> bool {
-        let Some(client) = self.counted.as_ref().filter(|_| limit > 0) else { return false };
-        match self.worker.anvil.count(event, &client.identity).await {
-            Ok(counts) if counts.rate > limit => {
-                self.log_limit(what, counts.rate);
-                true
+    /// Counts a message or a recipient; true if it is one too many.
+    pub async fn exceeds(&self, what: smtp_server::Counted, client: &CountedClient, peer: &Peer) -> bool {
+        let (event, limit, name) = match what {
+            smtp_server::Counted::Message => {
+                (Event::Message, self.limits.message_rate, "Message delivery request rate")
             }
+            smtp_server::Counted::Recipient => (Event::Recipient, self.limits.recipient_rate, "Recipient address rate"),
+        };
+        if limit == 0 {
+            return false;
+        }
+        match self.anvil.count(event, &client.identity).await {
+            Ok(counts) if counts.rate > limit => !self.log(name, counts.rate, peer),
             Ok(_) => false,
             Err(error) => {
-                self.anvil_is_lost(&error);
+                self.is_lost(&error);
                 false
             }
         }
     }
 
-    fn log_limit(&self, what: &str, count: u32) {
-        let service = &self.worker.service_name;
-        logging::warning!("{what} limit exceeded: {count} from {} for service {service}", self.peer.label);
+    /// The line about a limit that was exceeded. False: the client does not go on.
+    fn log(&self, what: &str, count: u32, peer: &Peer) -> bool {
+        logging::warning!("{what} limit exceeded: {count} from {} for service {}", peer.label, self.service);
+        false
     }
 
-    fn anvil_is_lost(&self, error: &ipc::IpcError) {
-        logging::warning!("problem talking to server {}: {error}", self.worker.anvil.path().display());
+    fn is_lost(&self, error: &ipc::IpcError) {
+        logging::warning!("problem talking to server {}: {error}", self.anvil.path().display());
     }
 }

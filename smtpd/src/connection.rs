@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use smtp_protocol::{Input, Line, Newline, Reply};
+use smtp_server::CommandLine;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -75,25 +76,6 @@ enum Deadline {
     None,
     /// Whole requests are limited, and this is when the present one is over.
     Until(Instant),
-}
-
-/// A command line, owned: the session changes while it looks at it.
-pub struct CommandLine {
-    /// Without its end. For commands, see [`CommandLine::text`].
-    pub bytes: Vec<u8>,
-    /// It ended in LF alone.
-    pub bare_lf: bool,
-    /// How long it was; more than the bytes when it was cut.
-    pub length: usize,
-}
-
-impl CommandLine {
-    /// The line as a command: what stands before its first NUL. No name, address or parameter has one (RFC 5321 4.1.2),
-    /// and what a peer that sees the line end there would do is done here.
-    pub fn text(&self) -> &[u8] {
-        let end = self.bytes.iter().position(|byte| *byte == 0).unwrap_or(self.bytes.len());
-        &self.bytes[..end]
-    }
 }
 
 impl Connection {
@@ -172,15 +154,15 @@ impl Connection {
         }
     }
 
-    /// Whether the client has sent something before it was greeted.
-    pub fn has_early_input(&mut self) -> bool {
+    /// What the client has sent before it was greeted.
+    pub fn early_input(&mut self) -> &[u8] {
         let (stream, input) = (&self.stream, &mut self.input);
         SHARED.with_borrow_mut(|shared| {
             if let Ok(count) = stream.try_read(shared) {
                 input.push(&shared[..count]);
             }
         });
-        !self.input.is_empty()
+        self.input.pending()
     }
 
     /// Sends what waits to be sent, then waits for more bytes.

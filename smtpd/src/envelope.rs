@@ -7,69 +7,57 @@ use dsn::{Notify, OriginalRecipient, Return};
 use ipc::cleanup::Flags;
 use queue::record::{Type, encode, encode_attribute};
 use smtp_protocol::parameters::{Body, RcptParameters};
+use smtp_server::{Facts, UNKNOWN};
 
-use crate::forward::Forward;
-use crate::peer::{Peer, UNKNOWN};
 use crate::restriction::Effects;
-use crate::transaction::Transaction;
 
-/// What the head of an envelope says of the session.
-pub struct Circumstances<'a> {
+/// What the head of an envelope says besides the facts.
+pub struct Head<'a> {
     /// The queue file.
     pub queue_id: &'a str,
     /// Headers are completed with this system's domain.
     pub local_rewrite: bool,
-    /// The client.
-    pub peer: &'a Peer,
-    /// The user that XCLIENT names.
-    pub login: Option<&'a str>,
-    /// Where the client says that the message comes from.
-    pub forward: Option<&'a Forward>,
-    /// The name in HELO or EHLO.
-    pub helo: Option<&'a str>,
-    /// `SMTP` or `ESMTP`.
-    pub protocol: &'a str,
     /// Where all recipients go first; empty for nowhere.
     pub content_filter: &'a [u8],
 }
 
 /// Everything before the first recipient.
-pub fn begin(out: &mut Vec<u8>, transaction: &Transaction, session: &Circumstances<'_>) {
+pub fn begin(out: &mut Vec<u8>, facts: &Facts<'_>, head: &Head<'_>) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     encode(out, Type::TIME, format!("{} {}", now.as_secs(), now.subsec_micros()).as_bytes());
-    if !session.content_filter.is_empty() {
-        encode(out, Type::FILTER, session.content_filter); // content_filter
+    if !head.content_filter.is_empty() {
+        encode(out, Type::FILTER, head.content_filter); // content_filter
     }
     let mut attribute = |name: &str, value: &str| encode_attribute(out, name, value.as_bytes());
-    let forward = session.forward;
-    attribute("log_ident", forward.and_then(|forward| forward.ident.as_deref()).unwrap_or(session.queue_id));
-    attribute("rewrite_context", if session.local_rewrite { "local" } else { "remote" });
-    if let Some(login) = session.login {
+    let forward = facts.forward;
+    attribute("log_ident", forward.and_then(|forward| forward.ident.as_deref()).unwrap_or(head.queue_id));
+    attribute("rewrite_context", if head.local_rewrite { "local" } else { "remote" });
+    if let Some(login) = facts.login {
         attribute("sasl_method", "XCLIENT");
         attribute("sasl_username", login);
     }
-    if let Some(envid) = &transaction.parameters.envid {
+    if let Some(envid) = facts.parameters.and_then(|parameters| parameters.envid.as_ref()) {
         encode_attribute(out, "envelope_id", envid);
     }
-    if let Some(ret) = transaction.parameters.ret
+    if let Some(ret) = facts.parameters.and_then(|parameters| parameters.ret)
         && ret != Return::Unset
     {
         encode_attribute(out, "ret_flags", ret.bits().to_string().as_bytes());
     }
-    encode(out, Type::SENDER, &transaction.sender);
-    match transaction.parameters.body {
+    encode(out, Type::SENDER, facts.sender.unwrap_or_default());
+    match facts.parameters.and_then(|parameters| parameters.body) {
         Some(Body::EightBitMime) => encode_attribute(out, "encoding", b"8bit"),
         Some(Body::SevenBit) => encode_attribute(out, "encoding", b"7bit"),
         None => {}
     }
-    client(out, session);
+    client(out, facts);
 }
 
-fn client(out: &mut Vec<u8>, session: &Circumstances<'_>) {
+fn client(out: &mut Vec<u8>, facts: &Facts<'_>) {
     let mut attribute = |name: &str, value: &str| encode_attribute(out, name, value.as_bytes());
-    let peer = session.peer;
+    let peer = facts.peer;
     // What logs of later hops name is the original client, when one is known.
-    match session.forward.and_then(|forward| Some((forward, forward.label()?))) {
+    match facts.forward.and_then(|forward| Some((forward, forward.label()?))) {
         Some((forward, label)) => {
             let text = |value: &Option<String>| value.clone().unwrap_or_else(|| UNKNOWN.to_owned());
             attribute("log_client_name", &text(&forward.name));
@@ -86,10 +74,10 @@ fn client(out: &mut Vec<u8>, session: &Circumstances<'_>) {
             attribute("log_client_address", &peer.rfc_address());
             attribute("log_client_port", &peer.port);
             attribute("log_message_origin", &peer.label);
-            if let Some(helo) = session.helo {
+            if let Some(helo) = facts.helo {
                 attribute("log_helo_name", helo);
             }
-            attribute("log_protocol_name", session.protocol);
+            attribute("log_protocol_name", facts.protocol.name());
         }
     }
     attribute("client_name", &peer.name);
@@ -98,10 +86,10 @@ fn client(out: &mut Vec<u8>, session: &Circumstances<'_>) {
     attribute("client_port", &peer.port);
     attribute("server_address", &peer.server_address_text());
     attribute("server_port", &peer.server_port);
-    if let Some(helo) = session.helo {
+    if let Some(helo) = facts.helo {
         attribute("helo_name", helo);
     }
-    attribute("protocol_name", session.protocol);
+    attribute("protocol_name", facts.protocol.name());
     let family = match peer.address {
         Some(IpAddr::V6(_)) => nix::libc::AF_INET6,
         Some(IpAddr::V4(_)) | None => nix::libc::AF_INET,

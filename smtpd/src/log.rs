@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use delivery::AddressFormat;
 use logging::{Field, Record};
+use smtp_server::Facts;
 
 /// `connect from NAME[ADDRESS]`
 pub struct Connect<'a> {
@@ -68,6 +70,23 @@ pub struct Decided<'a> {
     pub protocol: &'static str,
     /// The name in HELO or EHLO.
     pub helo: Option<&'a str>,
+}
+
+impl<'a> Decided<'a> {
+    /// A decision about what these facts are of.
+    pub fn of(facts: &Facts<'a>, addresses: AddressFormat, action: &'a str, text: &'a str) -> Self {
+        Decided {
+            queue_id: facts.queue_id,
+            action,
+            command: facts.state.name(),
+            client: &facts.peer.label,
+            text,
+            from: facts.sender.map(|address| addresses.shown(address)),
+            to: facts.recipient.map(|address| addresses.shown(address)),
+            protocol: facts.protocol.name(),
+            helo: facts.helo,
+        }
+    }
 }
 
 impl fmt::Display for Connect<'_> {

@@ -9,7 +9,8 @@
 //! message acknowledged. Who may send what to whom is decided by the smtpd_*_restrictions lists. With a
 //! configuration that would relay mail for strangers the server refuses to start.
 //!
-//! Commands: HELO, EHLO, MAIL, RCPT, DATA, BDAT, RSET, NOOP, VRFY, QUIT, HELP, XCLIENT, XFORWARD (see the folder `command`).
+//! Commands: HELO, EHLO, MAIL, RCPT, DATA, BDAT, RSET, NOOP, VRFY, QUIT, HELP, XCLIENT, XFORWARD (`crates/smtp-server`, which knows no
+//! socket; this program gives it one, and answers what it asks).
 //! Extensions: PIPELINING, SIZE, ENHANCEDSTATUSCODES, 8BITMIME, DSN, CHUNKING.
 //! Restrictions: see the folder `restriction`. A restriction that is not there yet turns mail down with
 //! `451 4.3.5` and a warning that names it.
@@ -24,26 +25,23 @@
 //! # Diagnostics
 //! Sessions, rejections and problems go to the log. The client is told no more than it needs.
 
-mod checks;
+mod backend;
 mod client_limits;
-mod command;
 mod connection;
 mod content;
-mod dispatch;
 mod envelope;
-mod forward;
+mod incoming;
 mod log;
-mod notice;
+mod look_ups;
+mod missing;
 mod old_defaults;
 mod peer;
-mod rejection;
+mod receive;
 mod restriction;
+mod rules;
 mod service;
 mod session;
 mod settings;
-mod statistics;
-mod transaction;
-mod withheld;
 mod worker;
 
 #[cfg(test)]

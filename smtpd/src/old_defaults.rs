@@ -4,8 +4,9 @@
 use config::{Config, OLD_DEFAULT, param};
 use ipc::rewrite::{Class as AddressClass, Resolved};
 
+use crate::look_ups::LookUps;
+use crate::peer::is_in;
 use crate::restriction::{Evaluation, Verdict};
-use crate::session::Session;
 
 /// Which are in force.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,15 +37,15 @@ impl OldDefaults {
     }
 }
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     fn old(&self) -> OldDefaults {
-        self.worker.settings.old
+        self.settings.old
     }
 
     /// The client is in mynetworks.
     pub(crate) fn note_mynetworks_style(&self) {
         let peer = self.facts.peer;
-        let is_own = |address| net::interfaces::is_own(&self.worker.own_addresses, address);
+        let is_own = |address| net::interfaces::is_own(&self.rules.own_addresses, address);
         let is_other = peer.address.is_some_and(|address| !address.is_loopback() && !is_own(address));
         if self.old().mynetworks_style && is_other {
             let client = &peer.label;
@@ -71,15 +72,15 @@ impl Evaluation<'_> {
 
     /// No list of relay restrictions has had a word about the recipient.
     pub(crate) async fn note_relay_restrictions(&mut self) {
-        if !self.old().relay_restrictions || !self.worker.lists.relay.is_empty() {
+        if !self.old().relay_restrictions || !self.rules.lists.relay.is_empty() {
             return;
         }
         let Some(recipient) = self.facts.recipient else { return };
         let peer = self.facts.peer;
-        if peer.is_in(&self.worker.tables.mynetworks).unwrap_or(true) {
+        if is_in(peer, &self.rules.tables.mynetworks).unwrap_or(true) {
             return;
         }
-        let resolved = self.worker.resolve(self.facts.sender, recipient).await;
+        let resolved = self.look_ups.resolve(self.facts.sender, recipient).await;
         if resolved.is_ok_and(|resolved| resolved.class == AddressClass::Default) {
             let (recipient, client) = (text::printable(recipient), &peer.label);
             logging::info!(
@@ -101,11 +102,11 @@ impl Evaluation<'_> {
     }
 }
 
-impl Session {
-    /// An address that is taken; `what` is `sender` or `recipient`.
-    pub fn note_utf8(&self, what: &str, address: &[u8]) {
-        if self.worker.settings.old.utf8 && !address.is_ascii() {
-            let (address, client) = (text::printable_ascii(address), &self.peer.label);
+impl OldDefaults {
+    /// An address of this client is taken; `what` is `sender` or `recipient`.
+    pub fn note_utf8(self, what: &str, address: &[u8], client: &str) {
+        if self.utf8 && !address.is_ascii() {
+            let address = text::printable_ascii(address);
             logging::info!(
                 "{OLD_DEFAULT} smtputf8_enable=no to accept non-ASCII {what} address \"{address}\" from {client}"
             );

@@ -1,146 +1,63 @@
-//! Who is at the other end: address, and a name that the address and the name service both vouch for.
+//! The client's name, from the name service.
 //!
 //! A name is only believed when a forward lookup in the client's own address family lists the address;
-//! anything else is `unknown`, and must never reach a decision as if it were a name.
+//! anything else is `unknown`.
 
 use std::net::{IpAddr, SocketAddr};
 
 use dns::Resolver;
 use lookup::{MatchList, TableError};
+use smtp_server::{NameStatus, Peer};
 
-/// The name of a client that has none.
-pub const UNKNOWN: &str = "unknown";
-
-/// How a lookup of the client's name ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NameStatus {
-    /// There is a name.
-    Known,
-    /// Perhaps later.
-    Temporary,
-    /// There is none.
-    None,
-}
-
-/// The two ends of a session.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    /// The verified name, or `unknown`.
-    pub name: String,
-    /// Why `name` is what it is.
-    pub name_status: NameStatus,
-    /// The name that the address has, verified or not, or `unknown`.
-    pub reverse_name: String,
-    /// Why `reverse_name` is what it is.
-    pub reverse_status: NameStatus,
-    /// The other end of the connection, whatever XCLIENT says.
-    pub remote: SocketAddr,
-    /// The client's address; none after XCLIENT without one.
-    pub address: Option<IpAddr>,
-    /// The client's port, or `unknown`.
-    pub port: String,
-    /// The address that the client connected to.
-    pub server_address: Option<IpAddr>,
-    /// The port that the client connected to, or `unknown`.
-    pub server_port: String,
-    /// `name[address]`, for log lines and replies.
-    pub label: String,
-}
-
-impl Peer {
-    /// A client whose name is not asked for, or not known.
-    pub fn nameless(remote: SocketAddr, local: SocketAddr) -> Peer {
-        let unknown = UNKNOWN.to_owned();
-        let mut peer = Peer {
-            name: unknown.clone(),
-            name_status: NameStatus::None,
-            reverse_name: unknown,
-            reverse_status: NameStatus::None,
-            remote,
-            address: Some(remote.ip()),
-            port: remote.port().to_string(),
-            server_address: Some(local.ip()),
-            server_port: local.port().to_string(),
-            label: String::new(),
-        };
-        peer.relabel();
-        peer
-    }
-
-    /// Brings the label in line with name and address.
-    pub fn relabel(&mut self) {
-        self.label = format!("{}[{}]", self.name, self.address_text());
-    }
-
-    /// The client's address as log lines, replies and tables have it: without prefix and brackets, or `unknown`.
-    pub fn address_text(&self) -> String {
-        shown(self.address)
-    }
-
-    /// The address that the client connected to, in the same form.
-    pub fn server_address_text(&self) -> String {
-        shown(self.server_address)
-    }
-
-    /// Finds the client's name and verifies it.
-    pub async fn lookup(resolver: &Resolver, remote: SocketAddr, local: SocketAddr) -> Peer {
-        let mut peer = Peer::nameless(remote, local);
-        let address = remote.ip();
-        let name = match resolver.native_name(address).await {
-            Ok(name) => name,
-            Err(error) => {
-                let status = if error.is_temporary() { NameStatus::Temporary } else { NameStatus::None };
-                (peer.name_status, peer.reverse_status) = (status, status);
-                return peer;
-            }
-        };
-        if name.parse::<IpAddr>().is_ok() {
-            logging::warning!("numeric hostname: {}", text::printable(name.as_bytes()));
+/// Finds the client's name and verifies it. smtpd_peername_lookup
+pub async fn look_up(resolver: &Resolver, remote: SocketAddr, local: SocketAddr) -> Peer {
+    let mut peer = Peer::nameless(remote, local);
+    let address = remote.ip();
+    let name = match resolver.native_name(address).await {
+        Ok(name) => name,
+        Err(error) => {
+            let status = if error.is_temporary() { NameStatus::Temporary } else { NameStatus::None };
+            (peer.name_status, peer.reverse_status) = (status, status);
             return peer;
         }
-        if let Err(error) = net::hostname::check(name.as_bytes()) {
-            logging::warning!("{error}");
-            return peer;
+    };
+    if name.parse::<IpAddr>().is_ok() {
+        logging::warning!("numeric hostname: {}", text::printable(name.as_bytes()));
+        return peer;
+    }
+    if let Err(error) = net::hostname::check(name.as_bytes()) {
+        logging::warning!("{error}");
+        return peer;
+    }
+    peer.reverse_name.clone_from(&name);
+    peer.reverse_status = NameStatus::Known;
+    verify(&mut peer, resolver, name).await;
+    peer
+}
+
+async fn verify(peer: &mut Peer, resolver: &Resolver, name: String) {
+    let address = peer.remote.ip();
+    match resolver.native_addresses(&name, net::Family::of(address)).await {
+        Ok(found) if found.contains(&address) => {
+            peer.name = name;
+            peer.relabel();
+            peer.name_status = NameStatus::Known;
         }
-        peer.reverse_name.clone_from(&name);
-        peer.reverse_status = NameStatus::Known;
-        peer.verify(resolver, name).await;
-        peer
-    }
-
-    async fn verify(&mut self, resolver: &Resolver, name: String) {
-        let address = self.remote.ip();
-        match resolver.native_addresses(&name, net::Family::of(address)).await {
-            Ok(found) if found.contains(&address) => {
-                self.name = name;
-                self.relabel();
-                self.name_status = NameStatus::Known;
-            }
-            Ok(_) => logging::warning!("hostname {name} does not resolve to address {address}"),
-            Err(error) => {
-                let reason = error.system_text();
-                logging::warning!("hostname {name} does not resolve to address {address}: {reason}");
-                if error.is_temporary() {
-                    self.name_status = NameStatus::Temporary;
-                }
+        Ok(_) => logging::warning!("hostname {name} does not resolve to address {address}"),
+        Err(error) => {
+            let reason = error.system_text();
+            logging::warning!("hostname {name} does not resolve to address {address}: {reason}");
+            if error.is_temporary() {
+                peer.name_status = NameStatus::Temporary;
             }
         }
-    }
-
-    /// Whether the list names the client.
-    ///
-    /// # Errors
-    /// A table of the list cannot be asked; logged.
-    pub fn is_in(&self, list: &MatchList) -> Result<bool, TableError> {
-        list.matches_host(self.name.as_bytes(), self.address_text().as_bytes())
-    }
-
-    /// The client's address in the form of RFC 5321: IPv6 addresses have a prefix.
-    pub fn rfc_address(&self) -> String {
-        self.address.map_or_else(|| UNKNOWN.to_owned(), net::literal::rfc)
     }
 }
 
-fn shown(address: Option<IpAddr>) -> String {
-    address.map_or_else(|| UNKNOWN.to_owned(), |address| net::address::Shown(address).to_string())
+/// Whether the list names the client.
+///
+/// # Errors
+/// A table of the list cannot be asked; logged.
+pub fn is_in(peer: &Peer, list: &MatchList) -> Result<bool, TableError> {
+    list.matches_host(peer.name.as_bytes(), peer.address_text().as_bytes())
 }

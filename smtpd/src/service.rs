@@ -7,14 +7,16 @@ use config::{Origin, param};
 use daemon::{Client, Context, Peer as Remote, StartError, Stream, Worker};
 
 use crate::session::Session;
+use crate::settings::Settings;
 use crate::worker::Smtpd;
 
-/// A server that master may put under stress.
+/// A server that master may put under stress. Lists, tables and services are the same then: its limits and times differ.
 pub struct Server {
-    calm: Rc<Smtpd>,
+    worker: Rc<Smtpd>,
+    calm: Rc<Settings>,
     /// With `stress = yes`, for clients that come while all workers of the service are full. Nothing for a service that
     /// master does not tell of stress: it gives those no `-o stress=`.
-    stressed: Option<Rc<Smtpd>>,
+    stressed: Option<Rc<Settings>>,
 }
 
 impl Worker for Server {
@@ -22,21 +24,19 @@ impl Worker for Server {
 
     fn start(context: &Context) -> Result<Server, StartError> {
         let (config, name) = (&context.config, param::STRESS.name());
+        let is_told = config.setting(name).is_some_and(|setting| setting.origin == Origin::Override);
+        let with_stress = |value| is_told.then(|| config.with(name, value));
+        let (without, with) = (with_stress(""), with_stress("yes"));
+        let config = without.as_ref().unwrap_or(config);
+        let calm = Settings::read(config)?;
         // Relative: the working directory is the queue directory.
-        let server = |config| -> Result<Smtpd, StartError> {
-            let mut server = Smtpd::new(config, context.ipc_timeout(), Path::new(""))?;
-            server.verbose = context.verbose > 0;
-            if server.tables.addresses.system_users {
-                server.users = Some(context.porter()?);
-            }
-            Ok(server)
-        };
-        if config.setting(name).is_none_or(|setting| setting.origin != Origin::Override) {
-            return Ok(Server { calm: Rc::new(server(config)?), stressed: None });
+        let mut worker = Smtpd::new(config, context.ipc_timeout(), Path::new(""))?;
+        worker.verbose = context.verbose > 0;
+        if worker.rules.tables.addresses.system_users {
+            worker.users = Some(context.porter()?);
         }
-        let calm = server(&config.with(name, ""))?;
-        let stressed = calm.with_settings(&config.with(name, "yes"))?;
-        Ok(Server { calm: Rc::new(calm), stressed: Some(Rc::new(stressed)) })
+        let stressed = with.map(|config| Settings::read(&config)).transpose()?.map(Rc::new);
+        Ok(Server { worker: Rc::new(worker), calm: Rc::new(calm), stressed })
     }
 
     /// A session keeps the settings that it began with.
@@ -45,11 +45,11 @@ impl Worker for Server {
             logging::repeated!("service {}: only clients of type inet are served", client.context.service_name);
             return;
         };
-        let stressed = self.stressed.as_ref().filter(|_| client.context.stress());
-        Session::run(stressed.unwrap_or(&self.calm).clone(), stream, remote, local).await;
+        let settings = self.stressed.as_ref().filter(|_| client.context.stress()).unwrap_or(&self.calm);
+        Session::run(Rc::clone(&self.worker), Rc::clone(settings), stream, remote, local).await;
     }
 
     fn changed_table(&self) -> Option<String> {
-        self.calm.changed_table()
+        self.worker.changed_table()
     }
 }

@@ -33,6 +33,7 @@ pub mod manifest;
 pub mod master_cf;
 pub mod milter;
 pub mod names;
+mod notices;
 #[rustfmt::skip]
 pub mod param;
 mod problems;
@@ -65,6 +66,7 @@ pub use error::{ConfigError, ValueError};
 pub use level::Level;
 pub use listening::Listening;
 pub use log::Terminal;
+pub use notices::{ErrorClass, ErrorClasses};
 pub use problems::{CURRENT_LEVEL, OLD_DEFAULT};
 pub use report::Report;
 pub use report_text::ReportTextError;

@@ -1,6 +1,6 @@
 //! Mail to the postmaster about a session in which something went wrong: its transcript. notify_classes
 
-use config::{Config, ValueError, param};
+use config::{Config, ErrorClass, ErrorClasses, ValueError, param};
 use ipc::Pool;
 use ipc::cleanup::{Cleanup, Flags};
 use ipc::delivery::Timestamp;
@@ -8,7 +8,7 @@ use message::{date, received};
 use queue::Recipient;
 
 use crate::submission::{Envelope, Submission, SubmitError};
-use crate::transcript::{ErrorClass, ErrorClasses, Transcript};
+use crate::transcript::Transcript;
 
 /// Who is told, of what, and by whom.
 #[derive(Clone, Debug)]

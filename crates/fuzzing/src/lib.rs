@@ -18,6 +18,7 @@ mod queue_files;
 mod reports;
 mod smtp_client;
 mod smtp_content;
+mod smtp_dialogue;
 mod smtp_server;
 mod sockets;
 mod tables;
@@ -34,6 +35,7 @@ pub use queue_files::*;
 pub use reports::*;
 pub use smtp_client::*;
 pub use smtp_content::*;
+pub use smtp_dialogue::*;
 pub use smtp_server::*;
 pub use sockets::*;
 pub use tables::*;
@@ -69,6 +71,7 @@ targets! {
     smtp_path,
     smtp_parameters,
     smtp_attributes,
+    smtp_dialogue,
     smtp_lines,
     smtp_content,
     smtp_chunks,

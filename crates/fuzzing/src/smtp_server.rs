@@ -57,7 +57,7 @@ pub fn smtp_parameters(text: &[u8]) {
                 assert_eq!(text::xtext::decode(text::xtext::encode(envid).as_bytes()).as_ref(), Some(envid));
             }
         }
-        Err(error) => assert!(matches!(error.code(), (501 | 555, "5.5.4"))),
+        Err(error) => assert!(matches!(error.code().0, 501 | 555)),
     }
     match parameters::rcpt(words(text)) {
         Ok(found) => {
@@ -69,7 +69,7 @@ pub fn smtp_parameters(text: &[u8]) {
                 assert_harmless(&notify);
             }
         }
-        Err(error) => assert!(matches!(error.code(), (501 | 555, "5.5.4"))),
+        Err(error) => assert!(matches!(error.code().0, 501 | 555)),
     }
 }
 

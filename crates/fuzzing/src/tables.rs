@@ -175,8 +175,8 @@ impl Source for Pages<'_> {
     }
 }
 
-/// Lines about bad rules go nowhere.
-fn quiet() {
+/// Log lines go nowhere.
+pub(crate) fn quiet() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let fallback = Some(LogFile { path: "/dev/null".into(), mode: 0o600 });

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use dsn::{Notify, Return};
+use dsn::{Notify, Return, Status};
 
 /// BODY of MAIL. RFC 6152.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +63,11 @@ pub enum ParameterError {
 
 impl ParameterError {
     /// Code and enhanced status of the reply.
-    pub fn code(&self) -> (u16, &'static str) {
+    pub fn code(&self) -> (u16, Status) {
+        let status = Status::new(5, 5, 4);
         match self {
-            ParameterError::Unsupported(_) => (555, "5.5.4"),
-            _ => (501, "5.5.4"),
+            ParameterError::Unsupported(_) => (555, status),
+            _ => (501, status),
         }
     }
 }
@@ -190,7 +191,7 @@ mod tests {
     fn an_unknown_parameter_is_quoted_as_it_was_written() {
         let error = mail(words(b"Foo=Bar")).unwrap_err();
         assert_eq!(error.to_string(), "Unsupported option: Foo=Bar");
-        assert_eq!(error.code(), (555, "5.5.4"));
+        assert_eq!(error.code(), (555, Status::new(5, 5, 4)));
     }
 
     #[test]

@@ -40,12 +40,9 @@ impl Reply {
     }
 
     /// A reply of one line with its enhanced status code (`5.1.1`), RFC 2034.
-    pub fn with_status(code: u16, status: &str, text: impl AsRef<[u8]>) -> Reply {
-        let text = text.as_ref();
-        let mut line = Vec::with_capacity(status.len() + 1 + text.len());
-        line.extend_from_slice(status.as_bytes());
-        line.push(b' ');
-        line.extend_from_slice(text);
+    pub fn with_status(code: u16, status: Status, text: impl AsRef<[u8]>) -> Reply {
+        let mut line = format!("{status} ").into_bytes();
+        line.extend_from_slice(text.as_ref());
         Reply::lines_of(code, vec![line])
     }
 

@@ -28,7 +28,12 @@ impl Trace {
         let stderr = fs::File::create(&said).unwrap_or_else(|e| panic!("{}: {e}", said.display()));
         let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
         let trace = Trace { strace: spawned.unwrap_or_else(|e| panic!("strace: {e}")), output };
-        let attached = || fs::read_to_string(&said).is_ok_and(|s| s.matches("attached").count() >= processes.len());
+        // One that was at its end meanwhile, as the process of a delivery is, has nothing to tell.
+        let is_traced = |told: &str, pid: i32| told.contains(&format!("Process {pid} attached")) || has_ended(pid);
+        let attached = || {
+            let told = fs::read_to_string(&said).unwrap_or_default();
+            processes.iter().all(|process| is_traced(&told, process.pid))
+        };
         assert!(until_true(PATIENCE, attached), "strace: {}", fs::read_to_string(&said).unwrap_or_default());
         trace
     }
@@ -39,6 +44,11 @@ impl Trace {
         let _ = self.strace.wait();
         fs::read_to_string(&self.output).unwrap_or_default()
     }
+}
+
+/// The process is gone, or waits to be collected.
+fn has_ended(pid: i32) -> bool {
+    !fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z"))
 }
 
 impl Drop for Trace {

@@ -4,8 +4,9 @@
 use config::restrictions::{self, REMOVED};
 use dsn::Status;
 use lookup::Maps;
+use smtp_server::Rejection;
 
-use crate::rejection::Rejection;
+use crate::look_ups::LookUps;
 use crate::restriction::{AccessTable, Class, Evaluation, Restriction, Verdict};
 
 /// A restriction of this kind, with its argument.
@@ -74,13 +75,13 @@ fn policy(spec: &str) -> Result<Absent, String> {
     Ok(Absent::Policy(server.to_owned(), default_action))
 }
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// What one of them says.
     pub(super) async fn absent(&mut self, absent: &Absent, depth: usize) -> Verdict {
         match absent {
             Absent::Policy(server, own) => {
                 logging::warning!("problem talking to server {}: not implemented", text::printable(server.as_bytes()));
-                let action = own.clone().unwrap_or_else(|| self.worker.settings.policy_default_action.clone());
+                let action = own.clone().unwrap_or_else(|| self.settings.policy_default_action.clone());
                 let table = AccessTable { name: server.clone(), maps: Maps::none(server) };
                 Box::pin(self.action(self.class, &table, b"", action.as_bytes(), depth)).await
             }
@@ -89,7 +90,7 @@ impl Evaluation<'_> {
                 let text = self.text(*class, "unverified address: Address verification status unavailable");
                 self.defer_if_permit(Rejection::new(450, Status::new(4, 1, detail), text))
             }
-            Absent::User(name) if self.worker.settings.sasl_enabled => {
+            Absent::User(name) if self.settings.dialogue.sasl_enabled => {
                 logging::warning!("restriction `{name}' is not implemented");
                 self.server_error(Rejection::server_problem())
             }

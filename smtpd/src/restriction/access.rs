@@ -5,8 +5,9 @@
 use dsn::Status;
 use lookup::TableError;
 use lookup::search::{self, Key};
+use smtp_server::Rejection;
 
-use crate::rejection::Rejection;
+use crate::look_ups::LookUps;
 use crate::restriction::{AccessTable, Class, Evaluation, Stage, Verdict};
 
 /// What is looked up.
@@ -68,7 +69,7 @@ struct Found {
     value: Vec<u8>,
 }
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// Looks the subject up and does what the table says.
     pub(super) async fn access(&mut self, subject: Subject, table: &AccessTable, depth: usize) -> Verdict {
         let class = subject.class();
@@ -91,7 +92,7 @@ impl Evaluation<'_> {
             Ok(found.map(|found| Found { subject: whole.to_vec(), value: found.value }))
         };
         let host =
-            |name: &str| search(search::host_keys(name.as_bytes(), self.worker.tables.access.parents), name.as_bytes());
+            |name: &str| search(search::host_keys(name.as_bytes(), self.rules.tables.access.parents), name.as_bytes());
         match subject {
             Subject::Client => match host(&peer.name)? {
                 Some(found) => Ok(Some(found)),
@@ -104,9 +105,9 @@ impl Evaluation<'_> {
             Subject::Helo => host(self.facts.helo.unwrap_or_default()),
             Subject::Sender | Subject::Recipient => {
                 // smtpd_null_access_lookup_key
-                let null = self.worker.settings.null_access_lookup_key.as_bytes();
+                let null = self.settings.null_access_lookup_key.as_bytes();
                 let address = if name.is_empty() { null } else { name };
-                let tables = &self.worker.tables.access;
+                let tables = &self.rules.tables.access;
                 search(search::access_keys(address, &tables.delimiters, tables.parents), address)
             }
         }

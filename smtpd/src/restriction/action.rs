@@ -1,8 +1,9 @@
 //! What an access table says: OK, REJECT, `550 text`, HOLD, a list of restrictions ...  access(5)
 
 use dsn::Status;
+use smtp_server::Rejection;
 
-use crate::rejection::Rejection;
+use crate::look_ups::LookUps;
 use crate::restriction::{AccessTable, Class, Evaluation, List, Stage, Verdict};
 
 /// What a message is to suffer if it is accepted.
@@ -26,7 +27,7 @@ pub struct Effects {
 /// told: the client, who may try again, and the log.
 const MAX_ADDED: usize = 10_000;
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// Does what the value of `key` in `table` says about `class`.
     pub(super) async fn action(
         &mut self,
@@ -42,8 +43,8 @@ impl Evaluation<'_> {
         match word.as_slice() {
             b"OK" | b"RELAY" => Verdict::Permit,
             b"DUNNO" => Verdict::Dunno,
-            b"REJECT" => self.turn_down(class, self.worker.settings.codes.access_map_reject, text, "Access denied"),
-            b"DEFER" => self.turn_down(class, self.worker.settings.codes.access_map_defer, text, "Access denied"),
+            b"REJECT" => self.turn_down(class, self.settings.codes.access_map_reject, text, "Access denied"),
+            b"DEFER" => self.turn_down(class, self.settings.codes.access_map_defer, text, "Access denied"),
             b"DEFER_IF_PERMIT" => {
                 let rejection = self.rejection(class, 450, text, "Service unavailable");
                 self.defer_if_permit(rejection)
@@ -168,7 +169,7 @@ impl Evaluation<'_> {
             Class::Data | Class::EndOfData => Stage::Data,
         };
         let items = text::split_list(&value);
-        let list = List::parse(&items, stage, &self.worker.tables.access, &self.worker.settings.classes);
+        let list = List::parse(&items, stage, &self.rules.tables.access, &self.settings.classes);
         Box::pin(self.items(list.items(), depth + 1)).await
     }
 }

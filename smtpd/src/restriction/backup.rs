@@ -4,15 +4,16 @@ use std::sync::Once;
 
 use dns::MailExchanger;
 use dsn::Status;
+use smtp_server::Rejection;
 
-use crate::rejection::Rejection;
+use crate::look_ups::LookUps;
 use crate::restriction::domain::may_change;
 use crate::restriction::{Class, Evaluation, Verdict};
 
 /// Mail exchangers of one domain that are looked at. told: the client, who may try again.
 const MAX_EXCHANGERS: usize = 100;
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// permit_mx_backup
     pub(super) async fn permit_mx_backup(&mut self) -> Verdict {
         static TOLD: Once = Once::new();
@@ -33,7 +34,7 @@ impl Evaluation<'_> {
             return Verdict::Dunno;
         }
         let domain = String::from_utf8_lossy(domain).into_owned();
-        match self.worker.resolver.mx(&domain).await {
+        match self.look_ups.mail_exchangers(&domain).await {
             Ok(mut found) => {
                 found.sort_by_key(|exchanger| exchanger.preference);
                 if found.len() > MAX_EXCHANGERS {
@@ -51,7 +52,7 @@ impl Evaluation<'_> {
         let Some(best) = exchangers.first().map(|exchanger| exchanger.preference) else { return Verdict::Dunno };
         let (mut primary, mut found) = (Vec::new(), false);
         for exchanger in exchangers {
-            let addresses = match self.worker.resolver.native_hosts(&exchanger.host).await {
+            let addresses = match self.look_ups.hosts(&exchanger.host).await {
                 Ok(addresses) => addresses,
                 Err(error) => {
                     let host = format!("host {}", text::printable(exchanger.host.as_bytes()));
@@ -59,7 +60,7 @@ impl Evaluation<'_> {
                     continue;
                 }
             };
-            let is_own = addresses.iter().any(|address| self.worker.system_addresses.contains(address));
+            let is_own = addresses.iter().any(|address| self.rules.system_addresses.contains(address));
             match exchanger.preference == best {
                 true if is_own => return Verdict::Dunno,
                 true => primary.extend(addresses),
@@ -72,7 +73,7 @@ impl Evaluation<'_> {
         if !found {
             return Verdict::Dunno;
         }
-        let networks = &self.worker.tables.mx_backup_networks;
+        let networks = &self.rules.tables.mx_backup_networks;
         if networks.is_empty() {
             return Verdict::Permit;
         }

@@ -10,11 +10,10 @@ use std::rc::Rc;
 
 use dsn::Status;
 use net::OctetPattern;
+use smtp_server::{NameStatus, Rejection};
 
-use crate::peer::NameStatus;
-use crate::rejection::Rejection;
+use crate::look_ups::LookUps;
 use crate::restriction::{Class, Evaluation, Restriction, Verdict};
-use crate::worker::Smtpd;
 
 /// A list as a restriction names it.
 #[derive(Clone, Debug)]
@@ -118,7 +117,7 @@ impl Listed {
     }
 }
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// reject_rbl_client, reject_rhsbl_*
     pub(super) async fn reject_listed(&mut self, listed: Listed, list: &BlockList) -> Verdict {
         let Some((what, name)) = self.subject(listed) else { return Verdict::Dunno };
@@ -158,8 +157,8 @@ impl Evaluation<'_> {
             "support for restriction \"reject_maps_rbl\" will be removed from Postfix; use \"reject_rbl_client \
              domain-name\" instead"
         );
-        let worker = self.worker;
-        for list in &worker.tables.block_replies.maps_rbl_domains {
+        let rules = self.rules;
+        for list in &rules.tables.block_replies.maps_rbl_domains {
             let verdict = self.reject_listed(Listed::Address, list).await;
             if verdict != Verdict::Dunno {
                 return verdict;
@@ -199,11 +198,11 @@ impl Evaluation<'_> {
     /// What the list says of a name, asked once a session.
     async fn answer(&self, name: &str, list: &BlockList) -> Outcome {
         let query = format!("{name}.{}", list.domain);
-        if let Some(known) = self.facts.answers.0.borrow().get(&query) {
+        if let Some(known) = self.memory.answers.0.borrow().get(&query) {
             return known.clone();
         }
-        let answer = look_up(self.worker, &query).await;
-        let mut remembered = self.facts.answers.0.borrow_mut();
+        let answer = look_up(self.look_ups, &query).await;
+        let mut remembered = self.memory.answers.0.borrow_mut();
         if remembered.len() < REMEMBERED {
             remembered.insert(query, answer.clone());
         }
@@ -220,9 +219,8 @@ fn is_counted<'a>(answer: &Answer, list: &'a BlockList) -> Result<bool, &'a str>
     }
 }
 
-async fn look_up(worker: &Smtpd, query: &str) -> Outcome {
-    let resolver = &worker.resolver;
-    let addresses = match resolver.list_addresses(query).await {
+async fn look_up(look_ups: &impl LookUps, query: &str) -> Outcome {
+    let addresses = match look_ups.listed(query).await {
         Ok(found) => found,
         Err(error) if error.is_temporary() => {
             logging::warning!("{}: RBL lookup error: {error}", text::printable(query.as_bytes()));
@@ -231,7 +229,7 @@ async fn look_up(worker: &Smtpd, query: &str) -> Outcome {
         Err(_) => return Ok(None),
     };
     // The reason is worth a question only about what is listed.
-    let texts = resolver.txt(query).await.unwrap_or_default();
+    let texts = look_ups.texts(query).await.unwrap_or_default();
     let mut reason = texts.iter().map(|text| text::printable(text)).collect::<Vec<_>>().join(" / ");
     let end = (0..=MAX_REASON.min(reason.len())).rev().find(|end| reason.is_char_boundary(*end)).unwrap_or(0);
     // told: see MAX_REASON.

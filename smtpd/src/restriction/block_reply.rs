@@ -8,8 +8,9 @@ use config::{Config, param};
 use daemon::StartError;
 use dsn::Status;
 use lookup::{Maps, OpenFlags};
+use smtp_server::Rejection;
 
-use crate::rejection::Rejection;
+use crate::look_ups::LookUps;
 use crate::restriction::action::adapted;
 use crate::restriction::{BlockList, Class, Evaluation, Verdict};
 
@@ -58,10 +59,10 @@ struct Names<'a> {
     reason: &'a str,
 }
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// The "no" about `what`, which is listed.
     pub(super) fn reject_as_listed(&mut self, class: Class, what: &[u8], list: &BlockList, reason: &str) -> Verdict {
-        let replies = &self.worker.tables.block_replies;
+        let replies = &self.rules.tables.block_replies;
         let names = Names { class, what, domain: &list.domain, reason };
         let special = match replies.maps.lookup(list.spec.as_bytes()) {
             Ok(found) => found.map(|template| String::from_utf8_lossy(&template).into_owned()),
@@ -124,7 +125,7 @@ impl Evaluation<'_> {
             "reverse_client_name" => peer.reverse_name.clone().into_bytes(),
             "helo_name" => self.facts.helo.unwrap_or_default().as_bytes().to_vec(),
             "rbl_class" => names.class.to_string().into_bytes(),
-            "rbl_code" => self.worker.tables.block_replies.code.to_string().into_bytes(),
+            "rbl_code" => self.rules.tables.block_replies.code.to_string().into_bytes(),
             "rbl_domain" => names.domain.as_bytes().to_vec(),
             "rbl_reason" => names.reason.as_bytes().to_vec(),
             "rbl_what" => names.what.to_vec(),
@@ -139,7 +140,7 @@ impl Evaluation<'_> {
     }
 
     fn censored(&self, value: &[u8]) -> String {
-        let allowed = &self.worker.tables.block_replies.allowed;
+        let allowed = &self.rules.tables.block_replies.allowed;
         let kept = value.iter().map(|byte| if allowed.contains(byte) { *byte } else { b'_' }).collect::<Vec<_>>();
         text::printable(&kept)
     }

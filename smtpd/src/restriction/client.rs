@@ -2,16 +2,17 @@
 //! reject_unknown_reverse_client_hostname.
 
 use dsn::Status;
+use smtp_server::{NameStatus, Rejection};
 
-use crate::peer::NameStatus;
-use crate::rejection::Rejection;
+use crate::look_ups::LookUps;
+use crate::peer::is_in;
 use crate::restriction::{Evaluation, Verdict};
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// permit_mynetworks
     pub(super) fn permit_mynetworks(&mut self) -> Verdict {
         let peer = self.facts.peer;
-        match peer.is_in(&self.worker.tables.mynetworks) {
+        match is_in(peer, &self.rules.tables.mynetworks) {
             Ok(true) => {
                 self.note_mynetworks_style();
                 Verdict::Permit
@@ -28,7 +29,7 @@ impl Evaluation<'_> {
     pub(super) fn permit_inet_interfaces(&mut self) -> Verdict {
         // The connection counts, not what XCLIENT says.
         let address = self.facts.peer.remote.ip();
-        if net::interfaces::is_own(&self.worker.own_addresses, address) { Verdict::Permit } else { Verdict::Dunno }
+        if net::interfaces::is_own(&self.rules.own_addresses, address) { Verdict::Permit } else { Verdict::Dunno }
     }
 
     /// reject_unknown_client_hostname
@@ -48,7 +49,7 @@ impl Evaluation<'_> {
         let code = match name {
             NameStatus::Known => return Verdict::Dunno,
             NameStatus::Temporary => 450,
-            NameStatus::None => self.worker.settings.codes.unknown_client,
+            NameStatus::None => self.settings.codes.unknown_client,
         };
         let address = self.facts.peer.address_text();
         self.reject(Rejection::new(code, status, format!("Client host rejected: {text}, [{address}]")))

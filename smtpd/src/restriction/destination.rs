@@ -3,11 +3,12 @@
 
 use dsn::Status;
 use ipc::rewrite::Class as AddressClass;
+use smtp_server::Rejection;
 
-use crate::rejection::Rejection;
+use crate::look_ups::LookUps;
 use crate::restriction::{Class, Evaluation, Verdict};
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// permit_auth_destination
     pub(super) async fn permit_auth_destination(&mut self) -> Verdict {
         match self.is_authorized().await {
@@ -19,13 +20,13 @@ impl Evaluation<'_> {
 
     /// reject_unauth_destination
     pub(super) async fn reject_unauth_destination(&mut self) -> Verdict {
-        let code = self.worker.settings.codes.relay_domains;
+        let code = self.settings.codes.relay_domains;
         self.unauthorized(Rejection::new(code, Status::new(5, 7, 1), "")).await
     }
 
     /// defer_unauth_destination
     pub(super) async fn defer_unauth_destination(&mut self) -> Verdict {
-        let code = 400 + self.worker.settings.codes.relay_domains % 100;
+        let code = 400 + self.settings.codes.relay_domains % 100;
         self.unauthorized(Rejection::new(code, Status::new(4, 7, 1), "")).await
     }
 
@@ -43,10 +44,10 @@ impl Evaluation<'_> {
     /// Mail for the recipient is this system's business. Without a recipient it is.
     async fn is_authorized(&mut self) -> Result<bool, Verdict> {
         let Some(recipient) = self.facts.recipient else { return Ok(true) };
-        match self.worker.resolve(self.facts.sender, recipient).await {
+        match self.look_ups.resolve(self.facts.sender, recipient).await {
             Ok(resolved) => {
                 // allow_untrusted_routing
-                let routed = resolved.routed && !self.worker.settings.allow_untrusted_routing;
+                let routed = resolved.routed && !self.settings.allow_untrusted_routing;
                 let is_ours = resolved.class != AddressClass::Default && !routed;
                 if is_ours {
                     self.note_relay_domain(&resolved);

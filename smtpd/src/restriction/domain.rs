@@ -4,45 +4,43 @@
 use dns::{LookupError, LookupFault};
 use dsn::Status;
 use net::Family;
+use smtp_server::Rejection;
 
-use crate::rejection::Rejection;
+use crate::look_ups::LookUps;
 use crate::restriction::{Class, Evaluation, Verdict};
 use crate::settings::TempfailAction;
-use crate::worker::Smtpd;
 
-impl Smtpd {
-    /// Whether mail can be sent to a domain, as far as the name service knows: it has an MX or an address.
-    ///
-    /// # Errors
-    /// It has none, or says that it takes no mail, whatever addresses it has.
-    pub async fn mail_domain(&self, domain: &str) -> Result<(), LookupError> {
-        match self.resolver.mx(domain).await {
-            Ok(_) => Ok(()),
-            // An MX that names no host is no reason to look for another way.
-            Err(error) if matches!(error.fault, LookupFault::NullMx | LookupFault::InvalidData) => Err(error),
-            Err(error) => self.address(domain).await.map_err(|other| weightier(error, other)),
-        }
+/// Whether mail can be sent to a domain, as far as the name service knows: it has an MX or an address.
+///
+/// # Errors
+/// It has none, or says that it takes no mail, whatever addresses it has.
+async fn mail_domain(look_ups: &impl LookUps, domain: &str) -> Result<(), LookupError> {
+    match look_ups.mail_exchangers(domain).await {
+        Ok(_) => Ok(()),
+        // An MX that names no host is no reason to look for another way.
+        Err(error) if matches!(error.fault, LookupFault::NullMx | LookupFault::InvalidData) => Err(error),
+        Err(error) => address(look_ups, domain).await.map_err(|other| weightier(error, other)),
     }
+}
 
-    /// Whether a host has an address, or an MX, which may say that it takes no mail: hosts that only send say so.
-    ///
-    /// # Errors
-    /// It has neither.
-    pub async fn sending_host(&self, name: &str) -> Result<(), LookupError> {
-        let Err(error) = self.address(name).await else { return Ok(()) };
-        match self.resolver.mx(name).await {
-            Ok(_) => Ok(()),
-            Err(other) if other.fault == LookupFault::NullMx && !may_change(&error) => Ok(()),
-            Err(other) => Err(weightier(error, other)),
-        }
+/// Whether a host has an address, or an MX, which may say that it takes no mail: hosts that only send say so.
+///
+/// # Errors
+/// It has neither.
+pub(super) async fn sending_host(look_ups: &impl LookUps, name: &str) -> Result<(), LookupError> {
+    let Err(error) = address(look_ups, name).await else { return Ok(()) };
+    match look_ups.mail_exchangers(name).await {
+        Ok(_) => Ok(()),
+        Err(other) if other.fault == LookupFault::NullMx && !may_change(&error) => Ok(()),
+        Err(other) => Err(weightier(error, other)),
     }
+}
 
-    /// Whether a name has an address.
-    async fn address(&self, name: &str) -> Result<(), LookupError> {
-        let Err(error) = self.resolver.addresses(name, Family::V4).await else { return Ok(()) };
-        let Err(other) = self.resolver.addresses(name, Family::V6).await else { return Ok(()) };
-        Err(weightier(error, other))
-    }
+/// Whether a name has an address.
+async fn address(look_ups: &impl LookUps, name: &str) -> Result<(), LookupError> {
+    let Err(error) = look_ups.addresses(name, Family::V4).await else { return Ok(()) };
+    let Err(other) = look_ups.addresses(name, Family::V6).await else { return Ok(()) };
+    Err(weightier(error, other))
 }
 
 /// Whether the answer may be another one later. A server that does not understand the question has answered.
@@ -68,7 +66,7 @@ pub(super) fn missing(error: &LookupError, what: &str) -> String {
     }
 }
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// reject_non_fqdn_sender, reject_non_fqdn_recipient
     pub(super) fn reject_non_fqdn(&mut self, class: Class) -> Verdict {
         let Some(address) = self.name(class).filter(|address| !address.is_empty()) else { return Verdict::Dunno };
@@ -85,13 +83,13 @@ impl Evaluation<'_> {
             return Verdict::Dunno;
         }
         let text = self.text(class, "need fully-qualified address");
-        self.reject(Rejection::new(self.worker.settings.codes.non_fqdn, Status::new(5, 5, 2), text))
+        self.reject(Rejection::new(self.settings.codes.non_fqdn, Status::new(5, 5, 2), text))
     }
 
     /// reject_unknown_sender_domain, reject_unknown_recipient_domain
     pub(super) async fn reject_unknown_domain(&mut self, class: Class) -> Verdict {
         let Some(address) = self.name(class).filter(|address| !address.is_empty()) else { return Verdict::Dunno };
-        let domain = match self.worker.resolve(self.facts.sender, address).await {
+        let domain = match self.look_ups.resolve(self.facts.sender, address).await {
             // A domain that is delivered to here needs no name server; one that is relayed to does.
             Ok(resolved) if resolved.class.is_final() => return Verdict::Dunno,
             Ok(resolved) => address::domain(&resolved.recipient).map(<[u8]>::to_vec),
@@ -100,7 +98,7 @@ impl Evaluation<'_> {
         let Some(domain) = domain.filter(|domain| !domain.starts_with(b"[")) else { return Verdict::Dunno };
         let domain = String::from_utf8_lossy(&domain).into_owned();
         let unknown = Status::new(4, 1, if class == Class::Sender { 8 } else { 2 });
-        match self.worker.mail_domain(&domain).await {
+        match mail_domain(self.look_ups, &domain).await {
             Ok(()) => Verdict::Dunno,
             Err(error) if error.fault == LookupFault::NullMx => {
                 let (code, status) = match class {
@@ -112,11 +110,11 @@ impl Evaluation<'_> {
             }
             Err(error) if may_change(&error) => {
                 let text = self.text(class, "Domain not found");
-                self.tempfail(self.worker.settings.unknown_address_tempfail_action, Rejection::new(450, unknown, text))
+                self.tempfail(self.settings.unknown_address_tempfail_action, Rejection::new(450, unknown, text))
             }
             Err(error) => {
                 let text = self.text(class, missing(&error, "Domain"));
-                self.reject(Rejection::new(self.worker.settings.codes.unknown_address, unknown, text))
+                self.reject(Rejection::new(self.settings.codes.unknown_address, unknown, text))
             }
         }
     }

@@ -8,11 +8,13 @@ use std::fmt;
 
 use dsn::Status;
 
+use smtp_server::{Facts, Rejection};
+
 use crate::log::Decided;
-use crate::peer::Peer;
-use crate::rejection::Rejection;
+use crate::look_ups::LookUps;
 use crate::restriction::{Answers, Effects, Verdict};
-use crate::worker::Smtpd;
+use crate::rules::Rules;
+use crate::settings::Settings;
 
 /// What a restriction is about: the word in the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,39 +49,27 @@ impl fmt::Display for Class {
     }
 }
 
-/// What is known at the time of an evaluation.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// The client.
-    pub peer: &'a Peer,
-    /// The name in HELO or EHLO.
-    pub helo: Option<&'a str>,
-    /// `SMTP` or `ESMTP`.
-    pub protocol: &'static str,
-    /// The sender in internal form.
-    pub sender: Option<&'a [u8]>,
-    /// The recipient in internal form, if there is one and only one.
-    pub recipient: Option<&'a [u8]>,
-    /// Recipients accepted so far.
-    pub recipients: usize,
-    /// The queue file, once there is one.
-    pub queue_id: Option<&'a str>,
-    /// The command, for log lines.
-    pub command: &'static str,
-    /// The client did not wait for a reply that it has to wait for.
-    pub pipelined: bool,
-    /// What lists in the name service have said in this session.
-    pub answers: &'a Answers,
+/// What a session remembers of earlier evaluations.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// What lists in the name service have said.
+    pub answers: Answers,
     /// warn_if_reject has spared the client a rejection.
-    pub warned: &'a Cell<bool>,
+    pub warned: Cell<bool>,
 }
 
 /// An evaluation in progress.
-pub struct Evaluation<'a> {
-    /// Settings, tables, services.
-    pub worker: &'a Smtpd,
-    /// What is known.
+pub struct Evaluation<'a, L> {
+    /// Lists and tables.
+    pub rules: &'a Rules,
+    /// main.cf
+    pub settings: &'a Settings,
+    /// Who is asked.
+    pub look_ups: &'a L,
+    /// What is known of the client and its message.
     pub facts: Facts<'a>,
+    /// What the session remembers.
+    pub memory: &'a Memory,
     /// What the message is to suffer if it is accepted.
     pub effects: &'a mut Effects,
     /// What the current list is about.
@@ -94,12 +84,28 @@ pub struct Evaluation<'a> {
     if_reject: Option<Rejection>,
 }
 
-impl<'a> Evaluation<'a> {
+/// What evaluations are made with.
+pub struct Court<'a, L> {
+    /// Lists and tables.
+    pub rules: &'a Rules,
+    /// main.cf
+    pub settings: &'a Settings,
+    /// Who is asked.
+    pub look_ups: &'a L,
+    /// What the session remembers.
+    pub memory: &'a Memory,
+}
+
+impl<'a, L: LookUps> Evaluation<'a, L> {
     /// An evaluation that begins.
-    pub fn new(worker: &'a Smtpd, facts: Facts<'a>, class: Class, effects: &'a mut Effects) -> Evaluation<'a> {
+    pub fn new(court: Court<'a, L>, facts: Facts<'a>, class: Class, effects: &'a mut Effects) -> Self {
+        let Court { rules, settings, look_ups, memory } = court;
         Evaluation {
-            worker,
+            rules,
+            settings,
+            look_ups,
             facts,
+            memory,
             effects,
             class,
             warn_only: false,
@@ -138,7 +144,7 @@ impl<'a> Evaluation<'a> {
     pub fn reject(&mut self, rejection: Rejection) -> Verdict {
         if self.warn_only {
             self.log("reject_warning", &self.softened(rejection).shown());
-            self.facts.warned.set(true);
+            self.memory.warned.set(true);
             return Verdict::Dunno;
         }
         // defer_if_reject: what would be permanent becomes what was remembered.
@@ -153,10 +159,10 @@ impl<'a> Evaluation<'a> {
 
     /// soft_bounce
     fn softened(&self, rejection: Rejection) -> Rejection {
-        match rejection.is_permanent() && self.worker.settings.soft_bounce {
+        match rejection.is_permanent() && self.settings.soft_bounce {
             true => {
                 let class = rejection.class;
-                Rejection::new(rejection.code - 100, rejection.status, rejection.text).of(class)
+                Rejection { class, ..Rejection::new(rejection.code - 100, rejection.status, rejection.text) }
             }
             false => rejection,
         }
@@ -171,13 +177,13 @@ impl<'a> Evaluation<'a> {
     /// reject
     pub fn reject_here(&mut self) -> Verdict {
         let text = self.text(self.class, "Access denied");
-        self.reject(Rejection::new(self.worker.settings.codes.reject, Status::new(5, 7, 1), text))
+        self.reject(Rejection::new(self.settings.codes.reject, Status::new(5, 7, 1), text))
     }
 
     /// defer
     pub fn defer_here(&mut self) -> Verdict {
         let text = self.text(self.class, "Try again later");
-        self.reject(Rejection::new(self.worker.settings.codes.defer, Status::new(4, 3, 2), text))
+        self.reject(Rejection::new(self.settings.codes.defer, Status::new(4, 3, 2), text))
     }
 
     /// defer_if_permit
@@ -228,23 +234,6 @@ impl<'a> Evaluation<'a> {
 
     /// Logs a decision.
     pub fn log(&self, action: &str, text: &str) {
-        logging::emit(&self.facts.decided(self.worker, action, text));
-    }
-}
-
-impl Facts<'_> {
-    /// The log line about a decision.
-    pub fn decided<'a>(&'a self, worker: &Smtpd, action: &'a str, text: &'a str) -> Decided<'a> {
-        Decided {
-            queue_id: self.queue_id,
-            action,
-            command: self.command,
-            client: &self.peer.label,
-            text,
-            from: self.sender.map(|address| worker.settings.log_addresses.shown(address)),
-            to: self.recipient.map(|address| worker.settings.log_addresses.shown(address)),
-            protocol: self.protocol,
-            helo: self.helo,
-        }
+        logging::emit(&Decided::of(&self.facts, self.settings.log_addresses, action, text));
     }
 }

@@ -2,12 +2,13 @@
 //! reject_unknown_helo_hostname.
 
 use dsn::Status;
+use smtp_server::Rejection;
 
-use crate::rejection::Rejection;
-use crate::restriction::domain::{may_change, missing};
+use crate::look_ups::LookUps;
+use crate::restriction::domain::{may_change, missing, sending_host};
 use crate::restriction::{Class, Evaluation, Verdict};
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// reject_invalid_helo_hostname
     pub(super) fn reject_invalid_helo(&mut self) -> Verdict {
         let Some(name) = self.facts.helo else { return Verdict::Dunno };
@@ -22,7 +23,7 @@ impl Evaluation<'_> {
             "Invalid name"
         };
         let text = self.text(Class::Helo, text);
-        self.reject(Rejection::new(self.worker.settings.codes.invalid_hostname, Status::new(5, 5, 2), text))
+        self.reject(Rejection::new(self.settings.codes.invalid_hostname, Status::new(5, 5, 2), text))
     }
 
     /// reject_non_fqdn_helo_hostname
@@ -36,7 +37,7 @@ impl Evaluation<'_> {
             return Verdict::Dunno;
         }
         let text = self.text(Class::Helo, "need fully-qualified hostname");
-        self.reject(Rejection::new(self.worker.settings.codes.non_fqdn, Status::new(5, 5, 2), text))
+        self.reject(Rejection::new(self.settings.codes.non_fqdn, Status::new(5, 5, 2), text))
     }
 
     /// reject_unknown_helo_hostname
@@ -46,7 +47,7 @@ impl Evaluation<'_> {
             return self.reject_invalid_helo();
         }
         // An address without brackets is a name that DNS does not have.
-        let error = match self.worker.sending_host(name).await {
+        let error = match sending_host(self.look_ups, name).await {
             Ok(()) => return Verdict::Dunno,
             Err(error) => error,
         };
@@ -54,9 +55,9 @@ impl Evaluation<'_> {
         if may_change(&error) {
             // unknown_helo_hostname_tempfail_action
             let rejection = Rejection::new(450, Status::new(4, 7, 1), text);
-            return self.tempfail(self.worker.settings.unknown_helo_tempfail_action, rejection);
+            return self.tempfail(self.settings.unknown_helo_tempfail_action, rejection);
         }
-        let code = self.worker.settings.codes.unknown_hostname;
+        let code = self.settings.codes.unknown_hostname;
         self.reject(Rejection::new(code, Status::new(4, 7, 1), text))
     }
 }

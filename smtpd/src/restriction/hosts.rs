@@ -7,9 +7,9 @@ use std::net::IpAddr;
 use dns::{LookupError, LookupFault};
 use dsn::Status;
 use lookup::search;
+use smtp_server::{NameStatus, Rejection};
 
-use crate::peer::NameStatus;
-use crate::rejection::Rejection;
+use crate::look_ups::LookUps;
 use crate::restriction::{AccessTable, Class, Evaluation, Subject, Verdict};
 
 /// Which hosts.
@@ -68,7 +68,7 @@ impl Hosts {
     }
 }
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// Looks the hosts behind the subject up and does what the table says of the first one that it has.
     pub(super) async fn host_access(
         &mut self,
@@ -149,10 +149,10 @@ impl Evaluation<'_> {
 
     /// The names of the hosts; `None` when they cannot be found, which is logged.
     async fn servers(&self, hosts: Hosts, name: &str, shown: String) -> Option<Vec<String>> {
-        let resolver = &self.worker.resolver;
+        let look_ups = self.look_ups;
         match hosts {
             Hosts::Itself => Some(vec![name.to_owned()]),
-            Hosts::MailExchangers => match resolver.mx(name).await {
+            Hosts::MailExchangers => match look_ups.mail_exchangers(name).await {
                 Ok(mut found) => {
                     found.sort_by_key(|exchanger| exchanger.preference);
                     Some(found.into_iter().map(|exchanger| exchanger.host).collect())
@@ -168,7 +168,7 @@ impl Evaluation<'_> {
             Hosts::NameServers => {
                 let mut zone = name;
                 loop {
-                    match (resolver.ns(zone).await, zone.split_once('.')) {
+                    match (look_ups.name_servers(zone).await, zone.split_once('.')) {
                         (Ok(found), _) => return Some(found),
                         (Err(error), Some((_, parent))) if is_absent(&error) && !parent.is_empty() => zone = parent,
                         (Err(error), _) => {
@@ -190,7 +190,7 @@ impl Evaluation<'_> {
         servers: &[String],
         table: &AccessTable,
     ) -> Result<Option<Vec<u8>>, Unknown> {
-        let parents = self.worker.tables.access.parents;
+        let parents = self.rules.tables.access.parents;
         if servers.len() > MAX_HOSTS {
             return Err(Unknown::TooMany);
         }
@@ -225,7 +225,7 @@ impl Evaluation<'_> {
             Hosts::MailExchangers => Some("MX"),
             Hosts::NameServers => Some("NS"),
         };
-        self.worker.resolver.native_hosts(host).await.unwrap_or_else(|error| {
+        self.look_ups.hosts(host).await.unwrap_or_else(|error| {
             if let Some(word) = word {
                 let shown = text::printable(self.name(class).unwrap_or_default());
                 let reason = error.system_text();

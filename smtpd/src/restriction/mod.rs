@@ -29,14 +29,15 @@ pub use access::Subject;
 pub use action::Effects;
 pub use block_list::{Answers, BlockList, Listed};
 pub use block_reply::BlockReplies;
-pub use evaluation::{Class, Evaluation, Facts};
+pub use evaluation::{Class, Court, Evaluation, Memory};
 pub use hosts::Hosts;
 pub use list::{List, Lists, Stage};
-pub use stages::Decision;
 pub use tables::{AccessTable, Tables};
 pub use unlisted::AddressTables;
 
-use crate::rejection::Rejection;
+use smtp_server::Rejection;
+
+use crate::look_ups::LookUps;
 
 /// What a restriction says.
 #[derive(Debug, PartialEq, Eq)]
@@ -138,7 +139,7 @@ pub enum Restriction {
 /// told: the client and the log.
 const DEPTH_LIMIT: usize = 100;
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// Goes through a list until an item says yes or no.
     pub async fn list(&mut self, list: &List) -> Verdict {
         self.items(list.items(), 0).await
@@ -227,7 +228,7 @@ impl Evaluation<'_> {
     }
 
     async fn class(&mut self, name: &str, depth: usize) -> Verdict {
-        match self.worker.lists.class(name) {
+        match self.rules.lists.class(name) {
             Some(list) => {
                 let list = Rc::clone(list);
                 self.items(list.items(), depth + 1).await

@@ -2,14 +2,16 @@
 //! reject_multi_recipient_bounce.
 
 use dsn::Status;
+use smtp_protocol::Verb;
+use smtp_server::{Rejection, State};
 
-use crate::rejection::Rejection;
+use crate::look_ups::LookUps;
 use crate::restriction::{Evaluation, Verdict};
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// reject_plaintext_session. Every session is in plain text here.
     pub(super) fn reject_plaintext_session(&mut self) -> Verdict {
-        let code = self.worker.settings.codes.plaintext;
+        let code = self.settings.codes.plaintext;
         self.reject(Rejection::new(code, Status::new(4, 7, 1), "Session encryption is required"))
     }
 
@@ -25,11 +27,11 @@ impl Evaluation<'_> {
     /// reject_multi_recipient_bounce
     pub(super) fn reject_multi_recipient_bounce(&mut self) -> Verdict {
         // At RCPT the recipient at hand is not among those that were accepted.
-        let recipients = self.facts.recipients + usize::from(self.facts.command == "RCPT");
+        let recipients = self.facts.recipients + u32::from(self.facts.state == State::Command(Verb::Rcpt));
         if self.facts.sender != Some(b"") || recipients < 2 {
             return Verdict::Dunno;
         }
-        let code = self.worker.settings.codes.multi_recipient_bounce;
+        let code = self.settings.codes.multi_recipient_bounce;
         let text = self.text(self.class, "Multi-recipient bounce");
         self.reject(Rejection::new(code, Status::new(5, 5, 3), text))
     }

@@ -2,27 +2,28 @@
 //!
 //! With smtpd_delay_reject the lists about client, greeting and sender wait for the recipient: some clients
 //! give up only there, and the log line can say whom the mail was for.
+use smtp_server::Judgement;
 
-use crate::rejection::Rejection;
+use crate::look_ups::LookUps;
 use crate::restriction::{Class, Evaluation, List, Verdict};
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// At the connection, unless delayed.
     pub async fn connect(&mut self) -> Verdict {
-        let worker = self.worker;
-        self.alone(Class::Client, &worker.lists.client).await
+        let rules = self.rules;
+        self.alone(Class::Client, &rules.lists.client).await
     }
 
     /// At HELO or EHLO, unless delayed.
     pub async fn helo(&mut self) -> Verdict {
-        let worker = self.worker;
-        self.alone(Class::Helo, &worker.lists.helo).await
+        let rules = self.rules;
+        self.alone(Class::Helo, &rules.lists.helo).await
     }
 
     /// At MAIL, unless delayed.
     pub async fn mail(&mut self) -> Verdict {
-        let worker = self.worker;
-        match self.alone(Class::Sender, &worker.lists.sender).await {
+        let rules = self.rules;
+        match self.alone(Class::Sender, &rules.lists.sender).await {
             Verdict::Dunno if self.wants_sender_check() => self.reject_unlisted_sender().await,
             verdict => verdict,
         }
@@ -30,14 +31,14 @@ impl Evaluation<'_> {
 
     /// At DATA.
     pub async fn data(&mut self) -> Verdict {
-        let worker = self.worker;
-        self.alone(Class::Data, &worker.lists.data).await
+        let rules = self.rules;
+        self.alone(Class::Data, &rules.lists.data).await
     }
 
     /// After the content.
     pub async fn end_of_data(&mut self) -> Verdict {
-        let worker = self.worker;
-        self.alone(Class::EndOfData, &worker.lists.end_of_data).await
+        let rules = self.rules;
+        self.alone(Class::EndOfData, &rules.lists.end_of_data).await
     }
 
     /// At RCPT and VRFY: everything that has to do with the recipient, and what was delayed.
@@ -53,13 +54,10 @@ impl Evaluation<'_> {
     }
 
     async fn rcpt_lists(&mut self) -> Verdict {
-        let lists = &self.worker.lists;
-        let (first, second) = if self.worker.settings.relay_first {
-            (&lists.relay, &lists.recipient)
-        } else {
-            (&lists.recipient, &lists.relay)
-        };
-        let delayed = self.worker.settings.delay_reject;
+        let lists = &self.rules.lists;
+        let (first, second) =
+            if self.settings.relay_first { (&lists.relay, &lists.recipient) } else { (&lists.recipient, &lists.relay) };
+        let delayed = self.settings.delay_reject;
         let stages = [
             (delayed, Class::Client, &lists.client),
             (delayed, Class::Helo, &lists.helo),
@@ -85,7 +83,7 @@ impl Evaluation<'_> {
                 self.note_relay_restrictions().await;
             }
         }
-        let settings = &self.worker.settings;
+        let settings = &self.settings;
         let wanted = settings.reject_unlisted_recipient && !self.recipient_checked && !self.effects.discard;
         self.class = Class::Recipient;
         if wanted { self.reject_unlisted_recipient().await } else { Verdict::Dunno }
@@ -93,7 +91,7 @@ impl Evaluation<'_> {
 
     /// smtpd_reject_unlisted_sender
     fn wants_sender_check(&self) -> bool {
-        self.worker.settings.reject_unlisted_sender && !self.sender_checked && !self.effects.discard
+        self.settings.reject_unlisted_sender && !self.sender_checked && !self.effects.discard
     }
 
     async fn alone(&mut self, class: Class, list: &List) -> Verdict {
@@ -125,22 +123,12 @@ impl Evaluation<'_> {
     }
 }
 
-/// A verdict as what a command does with it.
-pub enum Decision {
-    /// Go on.
-    Accept,
-    /// Say no.
-    Reject(Rejection),
-    /// Say nothing and close the connection.
-    HangUp,
-}
-
-impl From<Verdict> for Decision {
-    fn from(verdict: Verdict) -> Decision {
+impl From<Verdict> for Judgement {
+    fn from(verdict: Verdict) -> Judgement {
         match verdict {
-            Verdict::Permit | Verdict::Dunno => Decision::Accept,
-            Verdict::Reject(rejection) => Decision::Reject(rejection),
-            Verdict::HangUp => Decision::HangUp,
+            Verdict::Permit | Verdict::Dunno => Judgement::Accept,
+            Verdict::Reject(rejection) => Judgement::Reject(rejection),
+            Verdict::HangUp => Judgement::HangUp,
         }
     }
 }

@@ -1,14 +1,16 @@
 //! reject_unlisted_sender, reject_unlisted_recipient: addresses that this system is responsible for and does
 //! not know. It is better to say so now than to send a notification later to a sender who may be forged.
 
-use delivery::transcript::ErrorClass;
+use config::ErrorClass;
 use dsn::Status;
 use ipc::rewrite::{Class as AddressClass, Resolved};
 use lookup::{Maps, TableError, search};
+use smtp_server::Rejection;
 
-use crate::rejection::Rejection;
+use crate::look_ups::LookUps;
 use crate::restriction::{Class, Evaluation, Verdict};
-use crate::worker::Smtpd;
+use crate::rules::Rules;
+use crate::settings::Settings;
 
 /// Local parts that every system has.
 const ALWAYS_LOCAL: [&[u8]; 3] = [b"double-bounce", b"postmaster", b"mailer-daemon"];
@@ -56,7 +58,7 @@ struct Unlisted {
     text: Vec<u8>,
 }
 
-impl Evaluation<'_> {
+impl<L: LookUps> Evaluation<'_, L> {
     /// reject_unlisted_sender
     pub(crate) async fn reject_unlisted_sender(&mut self) -> Verdict {
         self.sender_checked = true;
@@ -76,10 +78,10 @@ impl Evaluation<'_> {
     }
 
     async fn unlisted(&mut self, class: Class, address: &[u8]) -> Verdict {
-        let Ok(resolved) = self.worker.resolve(self.facts.sender, address).await else {
+        let Ok(resolved) = self.look_ups.resolve(self.facts.sender, address).await else {
             return self.server_error(Rejection::temporary_lookup(address));
         };
-        match find_unlisted(self.worker, class, &resolved).await {
+        match self.find_unlisted(class, &resolved).await {
             Ok(None) => {
                 if class == Class::Recipient {
                     self.note_relay_recipient(&resolved);
@@ -93,6 +95,37 @@ impl Evaluation<'_> {
             Err(_) => self.server_error(Rejection::temporary_lookup(address)),
         }
     }
+
+    async fn find_unlisted(&self, class: Class, resolved: &Resolved) -> Result<Option<Unlisted>, Unanswered> {
+        let address = resolved.recipient.as_slice();
+        let (rules, settings) = (self.rules, self.settings);
+        let is_local = resolved.class == AddressClass::Local;
+        let lister = Lister { rules, settings, look_ups: self.look_ups, is_local };
+        if lister.is_rewritten(class, address)? {
+            return Ok(None);
+        }
+        let unknown = Status::new(5, 1, if class == Class::Sender { 0 } else { 1 });
+        let codes = &settings.codes;
+        if resolved.transport == "error" || resolved.transport == "retry" {
+            return Ok(Some(by_transport(settings, resolved, unknown)));
+        }
+        let tables = &rules.tables.addresses;
+        let (missing, code, table) = match resolved.class {
+            AddressClass::Local => (!lister.is_local_user(address).await?, codes.unknown_local, "local recipient"),
+            AddressClass::VirtualMailbox => {
+                let missing = !tables.virtual_mailbox.is_empty() && !lister.lists(&tables.virtual_mailbox, address)?;
+                (missing, codes.unknown_virtual_mailbox, "virtual mailbox")
+            }
+            AddressClass::Relay => {
+                let missing = !tables.relay_recipient.is_empty() && !lister.lists(&tables.relay_recipient, address)?;
+                (missing, codes.unknown_relay, "relay recipient")
+            }
+            AddressClass::VirtualAlias => (true, codes.unknown_virtual_alias, "virtual alias"),
+            AddressClass::Default => return Ok(None),
+        };
+        let text = unknown_user(settings, table);
+        Ok(missing.then_some(Unlisted { code, status: unknown, text }))
+    }
 }
 
 /// A table or the user database cannot say now; logged.
@@ -104,66 +137,39 @@ impl From<TableError> for Unanswered {
     }
 }
 
-async fn find_unlisted(worker: &Smtpd, class: Class, resolved: &Resolved) -> Result<Option<Unlisted>, Unanswered> {
-    let address = resolved.recipient.as_slice();
-    let lister = Lister { worker, is_local: resolved.class == AddressClass::Local };
-    if lister.is_rewritten(class, address)? {
-        return Ok(None);
-    }
-    let unknown = Status::new(5, 1, if class == Class::Sender { 0 } else { 1 });
-    let codes = &worker.settings.codes;
-    if resolved.transport == "error" || resolved.transport == "retry" {
-        return Ok(Some(by_transport(worker, resolved, unknown)));
-    }
-    let tables = &worker.tables.addresses;
-    let (missing, code, table) = match resolved.class {
-        AddressClass::Local => (!lister.is_local_user(address).await?, codes.unknown_local, "local recipient"),
-        AddressClass::VirtualMailbox => {
-            let missing = !tables.virtual_mailbox.is_empty() && !lister.lists(&tables.virtual_mailbox, address)?;
-            (missing, codes.unknown_virtual_mailbox, "virtual mailbox")
-        }
-        AddressClass::Relay => {
-            let missing = !tables.relay_recipient.is_empty() && !lister.lists(&tables.relay_recipient, address)?;
-            (missing, codes.unknown_relay, "relay recipient")
-        }
-        AddressClass::VirtualAlias => (true, codes.unknown_virtual_alias, "virtual alias"),
-        AddressClass::Default => return Ok(None),
-    };
-    let text = unknown_user(worker, table);
-    Ok(missing.then_some(Unlisted { code, status: unknown, text }))
-}
-
 /// The nexthop of the transports error and retry is what to say.
-fn by_transport(worker: &Smtpd, resolved: &Resolved, unknown: Status) -> Unlisted {
+fn by_transport(settings: &Settings, resolved: &Resolved, unknown: Status) -> Unlisted {
     let permanent = resolved.transport == "error";
     let default = if permanent { unknown } else { Status::new(4, 1, unknown.detail()) };
     let (status, text) = Status::split_bytes(&resolved.nexthop, default);
     let code = match (permanent, resolved.class) {
         (false, _) => 450,
-        (true, AddressClass::VirtualAlias) => worker.settings.codes.unknown_virtual_alias,
+        (true, AddressClass::VirtualAlias) => settings.codes.unknown_virtual_alias,
         (true, _) => 550,
     };
     Unlisted { code, status, text: text.to_vec() }
 }
 
 /// show_user_unknown_table_name
-fn unknown_user(worker: &Smtpd, table: &str) -> Vec<u8> {
-    match worker.settings.show_user_unknown_table_name {
+fn unknown_user(settings: &Settings, table: &str) -> Vec<u8> {
+    match settings.show_user_unknown_table_name {
         true => format!("User unknown in {table} table").into_bytes(),
         false => b"User unknown".to_vec(),
     }
 }
 
 /// Looks one address up.
-struct Lister<'a> {
-    worker: &'a Smtpd,
+struct Lister<'a, L> {
+    rules: &'a Rules,
+    settings: &'a Settings,
+    look_ups: &'a L,
     is_local: bool,
 }
 
-impl Lister<'_> {
+impl<L: LookUps> Lister<'_, L> {
     /// Another table gives the address a new form: it is not for this check to know that one.
     fn is_rewritten(&self, class: Class, address: &[u8]) -> Result<bool, TableError> {
-        let tables = &self.worker.tables.addresses;
+        let tables = &self.rules.tables.addresses;
         let own = if class == Class::Sender { &tables.sender_canonical } else { &tables.recipient_canonical };
         for maps in [own, &tables.canonical, &tables.virtual_alias] {
             if !maps.is_empty() && self.lists(maps, address)? {
@@ -174,7 +180,7 @@ impl Lister<'_> {
     }
 
     async fn is_local_user(&self, address: &[u8]) -> Result<bool, Unanswered> {
-        let tables = &self.worker.tables.addresses;
+        let tables = &self.rules.tables.addresses;
         let (local, _) = address::split(address);
         let unchecked = tables.local_recipient.is_empty() && !tables.system_users;
         if unchecked || ALWAYS_LOCAL.iter().any(|name| local.eq_ignore_ascii_case(name)) {
@@ -183,7 +189,7 @@ impl Lister<'_> {
         if self.lists(&tables.local_recipient, address)? {
             return Ok(true);
         }
-        let (base, _) = self.worker.tables.access.delimiters.split(local);
+        let (base, _) = self.rules.tables.access.delimiters.split(local);
         for name in names_of_user(local, base).iter().filter(|_| tables.system_users) {
             if self.has_user(name).await? {
                 return Ok(true);
@@ -194,20 +200,18 @@ impl Lister<'_> {
 
     /// unix:passwd.byname
     async fn has_user(&self, name: &[u8]) -> Result<bool, Unanswered> {
-        let complain = |why: &dyn std::fmt::Display| {
+        self.look_ups.has_user(name).await.map_err(|why| {
             let shown = text::printable(name);
             logging::warning!("unix:passwd.byname lookup error for \"{shown}\": {why}");
             Unanswered
-        };
-        let Some(users) = &self.worker.users else { return Err(complain(&"no user database")) };
-        users.has_user(name).await.map_err(|error| complain(&error))
+        })
     }
 
     /// The table names the address; of a local one, the local part is enough.
     fn lists(&self, maps: &Maps, address: &[u8]) -> Result<bool, TableError> {
-        let origin = self.worker.settings.myorigin.as_bytes();
+        let origin = self.settings.myorigin.as_bytes();
         let is_ours = |domain: &[u8]| self.is_local || domain.eq_ignore_ascii_case(origin);
-        let keys = search::address_keys(address, &self.worker.tables.access.delimiters, is_ours);
+        let keys = search::address_keys(address, &self.rules.tables.access.delimiters, is_ours);
         Ok(maps.search(&keys)?.is_some())
     }
 }

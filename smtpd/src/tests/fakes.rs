@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use config::Config;
+use daemon::StartError;
 use dns::{Hosts, ResolvConf, Resolver};
 use ipc::channel::{Channel, Server};
 use ipc::{anvil, cleanup, rewrite};
@@ -18,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::session::Session;
+use crate::settings::Settings;
 use crate::tests::name_server;
 use crate::worker::Smtpd;
 
@@ -79,7 +81,8 @@ pub fn with_server<F: Future<Output = ()>>(settings: &str, test: impl FnOnce(Tes
 /// The error of a server that does not start.
 pub fn start_error(settings: &str) -> String {
     let config = Config::parse(format!("{MAIN_CF}{settings}").as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
-    match Smtpd::new(&config, Duration::from_secs(5), Path::new("")) {
+    let settings = Settings::read(&config).map_err(StartError::from);
+    match settings.and_then(|_| Smtpd::new(&config, Duration::from_secs(5), Path::new(""))) {
         Ok(_) => "it starts".to_owned(),
         Err(error) => error.to_string(),
     }
@@ -102,14 +105,14 @@ async fn start(settings: &str) -> TestServer {
     let config = Config::parse(format!("{MAIN_CF}{settings}").as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
     let mut worker = Smtpd::new(&config, Duration::from_secs(5), &directory).unwrap();
     let conf = ResolvConf { servers: vec![name_server::serve()], attempts: 1, ..ResolvConf::default() };
-    worker.resolver = Rc::new(Resolver::new(conf, Hosts::default(), Protocols { v4: true, v6: true }));
-    let worker = Rc::new(worker);
+    worker.resolver = Resolver::new(conf, Hosts::default(), Protocols { v4: true, v6: true });
+    let (worker, settings) = (Rc::new(worker), Rc::new(Settings::read(&config).unwrap()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     spawn_local(async move {
         while let Ok((stream, remote)) = listener.accept().await {
             let local = stream.local_addr().unwrap();
-            spawn_local(Session::run(Rc::clone(&worker), stream, remote, local));
+            spawn_local(Session::run(Rc::clone(&worker), Rc::clone(&settings), stream, remote, local));
         }
     });
     TestServer { mail, address, directory }

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use dns::{Hosts, ResolvConf, Resolver};
 use net::Protocols;
+use smtp_server::NameStatus;
 
-use crate::peer::{NameStatus, Peer};
+use crate::peer::look_up;
 use crate::tests::fakes::{Client, with_server};
 use crate::tests::name_server;
 
@@ -15,7 +16,7 @@ async fn identity(address: &str) -> (String, String, NameStatus) {
     let resolver = Resolver::new(conf, Hosts::default(), Protocols { v4: true, v6: true });
     let local: SocketAddr = "10.1.2.3:25".parse().unwrap();
     let remote = SocketAddr::new(address.parse().unwrap(), 4000);
-    let peer = Peer::lookup(&resolver, remote, local).await;
+    let peer = look_up(&resolver, remote, local).await;
     (peer.label, peer.reverse_name, peer.name_status)
 }
 

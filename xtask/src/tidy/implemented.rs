@@ -11,18 +11,19 @@ const TABLE: &str = "crates/config/parameters";
 
 /// Where parameters that are not there yet are read all the same: to refuse what they ask for, to judge their values, or
 /// to hand them to a service that is not there.
-const REFUSES: [&str; 11] = [
+const REFUSES: [&str; 12] = [
     "cleanup/src/withheld",
     "crates/command/src/start.rs",
     "crates/config/src/",
     "crates/lookup/src/open.rs",
+    "crates/smtp-server/src/settings.rs",
     "postqueue/src/flush.rs",
     "sendmail/src/submit.rs",
     "smtp/src/configure.rs",
     "smtp/src/protection.rs",
     "smtpd/src/old_defaults.rs",
     "smtpd/src/settings.rs",
-    "smtpd/src/withheld/",
+    "smtpd/src/missing/",
 ];
 
 /// Parameters that work without being read: each with the reason.

@@ -1,0 +1,126 @@
+//! BDAT: the content in counted chunks. RFC 3030
+//!
+//! Whatever is said to a chunk, its bytes are read: the next command stands behind them. What can be said at once is. After
+//! an error all further chunks are read and thrown away, up to the last one. The last `250` means what it means after DATA.
+
+use dsn::Status;
+use smtp_protocol::verb::words;
+use smtp_protocol::{Chunk, Verb};
+
+use crate::command::data::{conclude, write_error};
+use crate::dialogue::Dialogue;
+use crate::services::{Received, Services, Stage};
+use crate::settings::BareNewline;
+use crate::state::State;
+use crate::turn::{Answer, Next, Turn, breach, done};
+
+/// How far a message in chunks has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chunking {
+    /// No BDAT yet.
+    #[default]
+    None,
+    /// Chunks have come and were good: so many bytes of the message.
+    Receiving(u64),
+    /// A chunk was bad: the rest of the message is thrown away.
+    Failed,
+}
+
+impl Chunking {
+    /// There was a BDAT in this transaction, or instead of one.
+    pub fn has_begun(self) -> bool {
+        self != Chunking::None
+    }
+}
+
+/// `BDAT count [LAST]`
+pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument: &[u8], line: &[u8]) -> Answer {
+    // The chunk behind a command like these cannot be told from commands.
+    if dialogue.discards("CHUNKING") {
+        return Err(breach(521, Status::new(5, 5, 1), "Error: command not implemented").closing());
+    }
+    let Some(chunk) = Chunk::parse(words(argument)) else {
+        // told: nobody; the log shows the start.
+        let (id, shown) = (dialogue.queue_id().unwrap_or("NOQUEUE"), text::printable(&line[..line.len().min(100)]));
+        logging::warning!("{id}: malformed BDAT command syntax from {}: {shown}", dialogue.peer.label);
+        return Err(breach(521, Status::new(5, 5, 4), "Syntax: BDAT count [LAST]").closing());
+    };
+    match admit(dialogue, services, chunk).await {
+        Ok(()) => Ok(Turn::silence(Next::Chunk(chunk))),
+        Err(turn) if turn.next == Next::Close => Err(turn),
+        // Before its bytes have come: a client that listens may spare itself the rest.
+        Err(turn) => Err(refuse(dialogue, services, chunk, turn).await.then(Next::Discard(chunk.length))),
+    }
+}
+
+/// Whether the chunk is taken.
+async fn admit(dialogue: &mut Dialogue, services: &mut impl Services, chunk: Chunk) -> Result<(), Turn> {
+    let before = match dialogue.chunking {
+        Chunking::Failed => {
+            let text = format!("Discarded {} bytes after earlier error", chunk.length);
+            return Err(breach(551, Status::new(5, 0, 0), text));
+        }
+        Chunking::Receiving(before) => before,
+        Chunking::None => 0,
+    };
+    match dialogue.transaction.as_ref().map(|transaction| transaction.recipients) {
+        None => return Err(breach(503, Status::new(5, 5, 1), "Error: need RCPT command")),
+        Some(0) => return Err(breach(554, Status::new(5, 5, 1), "Error: no valid recipients")),
+        Some(_) => {}
+    }
+    let id = dialogue.queue_id().unwrap_or("NOQUEUE");
+    if chunk.length == 0 && !chunk.last {
+        logging::warning!("{id}: null BDAT request from {}", dialogue.peer.label);
+        return Err(breach(551, Status::new(5, 7, 1), "Null BDAT request"));
+    }
+    // message_size_limit
+    if dialogue.settings.message_size_limit.is_some_and(|limit| chunk.length > limit.saturating_sub(before)) {
+        logging::warning!("{id}: BDAT request from {} exceeds message size limit", dialogue.peer.label);
+        return Err(breach(552, Status::new(5, 3, 4), "Chunk exceeds message size limit"));
+    }
+    if !dialogue.chunking.has_begun() {
+        dialogue.judge(services, Stage::Data, dialogue.facts_of_message()).await?;
+        services.begin_content(dialogue.facts_of_message());
+        dialogue.chunking = Chunking::Receiving(0);
+    }
+    Ok(())
+}
+
+/// The message is lost, and with its last chunk it is over.
+async fn refuse(dialogue: &mut Dialogue, services: &mut impl Services, chunk: Chunk, turn: Turn) -> Turn {
+    if chunk.last {
+        dialogue.forget_transaction(services).await;
+    } else {
+        dialogue.chunking = Chunking::Failed;
+    }
+    turn
+}
+
+impl Dialogue {
+    /// A chunk was read to its end; of the last one `content` is the whole message.
+    pub async fn chunk(&mut self, services: &mut impl Services, chunk: Chunk, content: Received) -> Turn {
+        let answer = if chunk.last {
+            let size = format!("{} bytes ", content.size);
+            conclude(self, services, content, &size).await
+        } else {
+            more(self, services, chunk, content).await
+        };
+        self.settled(Verb::Bdat, answer)
+    }
+}
+
+/// A chunk that others follow.
+async fn more(dialogue: &mut Dialogue, services: &mut impl Services, chunk: Chunk, content: Received) -> Answer {
+    // smtpd_forbid_bare_newline
+    if content.bare_lf && dialogue.may.bare_newline == BareNewline::Reject {
+        dialogue.state = State::Chunk;
+        services.log("reject", "bare <LF> received", dialogue.facts_of_message());
+        let rejection = dialogue.bare_newline_rejection();
+        return Err(refuse(dialogue, services, chunk, rejection.into()).await);
+    }
+    if content.lost {
+        return Err(refuse(dialogue, services, chunk, write_error().into()).await);
+    }
+    dialogue.chunking = Chunking::Receiving(content.size);
+    done(Status::new(2, 0, 0), format!("Ok: {} bytes", chunk.length))
+}

@@ -1,0 +1,80 @@
+//! EHLO: the client says its name, the server what it can. RFC 5321 4.1.1.1
+
+use config::milter::Lapse;
+use smtp_protocol::Reply;
+
+use crate::command::helo::introduce;
+use crate::command::{xclient, xforward};
+use crate::dialogue::Dialogue;
+use crate::services::Services;
+use crate::state::Protocol;
+use crate::turn::{Answer, Turn};
+
+/// `EHLO hostname`
+pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument: &[u8]) -> Answer {
+    if argument.is_empty() {
+        return Err(Turn::misused(501, "Syntax: EHLO hostname"));
+    }
+    introduce(dialogue, services, argument, Protocol::Esmtp).await?;
+    let Some(discarded) = &dialogue.may.discarded else {
+        logging::warning!("don't know what EHLO features to announce to {}", dialogue.peer.label);
+        return Err(dialogue.data_error(services));
+    };
+    if !discarded.is_empty() && !dialogue.discards("SILENT-DISCARD") {
+        logging::info!("discarding EHLO keywords: {}", discarded.join(", "));
+    }
+    Ok(Turn::say(Reply::lines_of(250, announcement(dialogue))))
+}
+
+/// What can be kept from a client. Other words mean nothing.
+const KEYWORDS: [&str; 16] = [
+    "8BITMIME",
+    "AUTH",
+    "CHUNKING",
+    "DSN",
+    "ENHANCEDSTATUSCODES",
+    "ETRN",
+    "PIPELINING",
+    "REQUIRETLS",
+    "SILENT-DISCARD",
+    "SIZE",
+    "SMTPUTF8",
+    "STARTTLS",
+    "VRFY",
+    "XCLIENT",
+    "XFORWARD",
+    "XVERP",
+];
+
+/// The words of a list that can be kept from a client. smtpd_discard_ehlo_keywords
+pub fn discardable(words: Vec<String>) -> Vec<String> {
+    words.into_iter().filter(|word| KEYWORDS.contains(&word.as_str())).collect()
+}
+
+/// What is announced is what works.
+fn announcement(dialogue: &Dialogue) -> Vec<Vec<u8>> {
+    let settings = &dialogue.settings;
+    if dialogue.lapse == Lapse::Reject {
+        return [settings.myhostname.as_str(), "ENHANCEDSTATUSCODES"].map(|line| line.as_bytes().to_vec()).into();
+    }
+    let size = match settings.message_size_limit {
+        Some(limit) => format!("SIZE {limit}"),
+        None => "SIZE".to_owned(),
+    };
+    let mut keywords = vec!["PIPELINING", &size];
+    if !settings.vrfy_disabled {
+        keywords.push("VRFY");
+    }
+    if dialogue.may.xclient {
+        keywords.push(xclient::ANNOUNCEMENT);
+    }
+    if dialogue.may.xforward {
+        keywords.push(xforward::ANNOUNCEMENT);
+    }
+    keywords.extend(["ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "CHUNKING"]);
+    let kept = keywords.into_iter().filter(|line| {
+        let keyword = line.split(' ').next().unwrap_or(line);
+        !dialogue.discards(keyword)
+    });
+    std::iter::once(settings.myhostname.as_str()).chain(kept).map(|line| line.as_bytes().to_vec()).collect()
+}

@@ -1,0 +1,128 @@
+//! MAIL: a transaction begins. RFC 5321 4.1.1.2
+
+use config::ErrorClass;
+use config::milter::Lapse;
+use dsn::Status;
+use smtp_protocol::parameters::{self, MailParameters, ParameterError};
+use smtp_protocol::path::{self, PathError};
+
+use crate::command::needs_helo;
+use crate::dialogue::Dialogue;
+use crate::lacking::milters_rejection;
+use crate::rejection::Rejection;
+use crate::services::{Counted, Services, Stage};
+use crate::transaction::Transaction;
+use crate::turn::{Answer, Turn, breach, done};
+
+/// How many times the largest message must find room in the queue.
+const ROOM: u64 = 3;
+const ROOM_OF: u64 = 2;
+
+/// `MAIL FROM:<address> [parameters]`
+pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument: &[u8]) -> Answer {
+    let out_of_order = |text: &str| Err(breach(503, Status::new(5, 5, 1), text));
+    if dialogue.needs_helo() {
+        return Err(needs_helo());
+    }
+    if dialogue.transaction.is_some() {
+        return out_of_order("Error: nested MAIL command");
+    }
+    if dialogue.chunking.has_begun() {
+        return out_of_order("Error: MAIL after BDAT");
+    }
+    let path = match path::parse(argument, "FROM:", dialogue.settings.strict_envelopes) {
+        Err(PathError::Syntax) => return Err(breach(501, Status::new(5, 5, 4), "Syntax: MAIL FROM:<address>")),
+        // smtpd_client_message_rate_limit
+        _ if services.exceeds(Counted::Message, &dialogue.peer).await => {
+            let text = format!("Error: too much mail from {}", dialogue.peer.address_text());
+            return Err(Rejection::new(450, Status::new(4, 7, 1), text).into());
+        }
+        Ok(path) => path,
+        Err(PathError::Unterminated) => return Err(bad_sender()),
+        Err(PathError::Address) => return Err(bad_address(dialogue, argument)),
+    };
+    let parameters = parameters::mail(path.parameters).map_err(|error| bad_parameter(&error))?;
+    if parameters.smtputf8 || parameters.requiretls {
+        let word = if parameters.smtputf8 { "SMTPUTF8" } else { "REQUIRETLS" };
+        return Err(bad_parameter(&ParameterError::Unsupported(word.as_bytes().to_vec())));
+    }
+    if (parameters.ret.is_some() || parameters.envid.is_some()) && dialogue.discards("DSN") {
+        return Err(no_dsn());
+    }
+    begin(dialogue, services, argument, path.address, parameters).await
+}
+
+async fn begin(
+    dialogue: &mut Dialogue,
+    services: &mut impl Services,
+    argument: &[u8],
+    sender: Vec<u8>,
+    parameters: MailParameters,
+) -> Answer {
+    // What else is wrong with the sender is for the restrictions to find out.
+    if !sender.is_empty() && services.is_malformed(None, &sender).await {
+        return Err(bad_address(dialogue, argument));
+    }
+    fits(dialogue, services, &sender, parameters.size)?;
+    dialogue.judge(services, Stage::Mail, dialogue.facts(Some(&sender), None)).await?;
+    dialogue.log_lapse(services, Some(&sender));
+    if let Some(rejection) = milters_rejection(dialogue.lapse) {
+        return Err(rejection.into());
+    }
+    services.note("sender", &sender, &dialogue.peer);
+    services.begin(dialogue.lapse == Lapse::Hold);
+    dialogue.transaction = Some(Transaction::new(sender, parameters));
+    done(Status::new(2, 1, 0), "Ok")
+}
+
+/// A message of this size has a place.
+fn fits(dialogue: &Dialogue, services: &impl Services, sender: &[u8], size: Option<u64>) -> Result<(), Rejection> {
+    let limit = dialogue.settings.message_size_limit;
+    let too_large = Status::new(5, 3, 4);
+    if size.is_some_and(|size| size > i64::MAX as u64) {
+        return Err(Rejection::new(552, too_large, "Message size exceeds file system imposed limit"));
+    }
+    let refused = |rejection: Rejection| {
+        services.log("reject", &rejection.shown(), dialogue.facts(Some(sender), None));
+        Err(rejection)
+    };
+    if size.is_some_and(|size| limit.is_some_and(|limit| size > limit)) {
+        return refused(Rejection::new(552, too_large, "Message size exceeds fixed limit"));
+    }
+    let Some(free) = services.free_space() else { return Ok(()) };
+    let room = limit.unwrap_or(0).saturating_mul(ROOM) / ROOM_OF;
+    // queue_minfree
+    if free >= room && free >= dialogue.settings.queue_minfree {
+        return Ok(());
+    }
+    logging::warning!("not enough free space in mail queue: {free} bytes < 1.5*message size limit");
+    let text = "Insufficient system storage";
+    refused(Rejection::new(452, Status::new(4, 3, 1), text).of(ErrorClass::Resource))
+}
+
+fn bad_address(dialogue: &Dialogue, argument: &[u8]) -> Turn {
+    log_bad_address(dialogue, "MAIL", "FROM:", argument);
+    bad_sender()
+}
+
+fn bad_sender() -> Turn {
+    breach(501, Status::new(5, 1, 7), "Bad sender address syntax")
+}
+
+/// The warning about an address that is none.
+pub fn log_bad_address(dialogue: &Dialogue, command: &str, keyword: &str, argument: &[u8]) {
+    let written = smtp_protocol::verb::words(argument.get(keyword.len()..).unwrap_or_default()).next();
+    let shown = text::printable(written.unwrap_or_default());
+    logging::warning!("Illegal address syntax from {} in {command} command: {shown}", dialogue.peer.label);
+}
+
+/// A parameter that is wrong or not known.
+pub fn bad_parameter(error: &ParameterError) -> Turn {
+    let (code, status) = error.code();
+    breach(code, status, error.to_string())
+}
+
+/// Parameters of RFC 3461, where this client is not to see DSN.
+pub fn no_dsn() -> Turn {
+    Rejection::new(501, Status::new(5, 7, 1), "DSN support is disabled").into()
+}

@@ -1,0 +1,91 @@
+//! RCPT: one recipient of the transaction. RFC 5321 4.1.1.3
+
+use dsn::Status;
+use smtp_protocol::parameters::{self, RcptParameters};
+use smtp_protocol::path::{self, PathError};
+
+use crate::command::data::write_error;
+use crate::command::mail::{bad_parameter, log_bad_address, no_dsn};
+use crate::dialogue::Dialogue;
+use crate::rejection::Rejection;
+use crate::services::{Counted, Services, Stage, Unqueued};
+use crate::turn::{Answer, Turn, breach, done};
+
+/// `RCPT TO:<address> [parameters]`
+pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument: &[u8]) -> Answer {
+    let Some(transaction) = &dialogue.transaction else {
+        return Err(breach(503, Status::new(5, 5, 1), "Error: need MAIL command"));
+    };
+    if dialogue.chunking.has_begun() {
+        return Err(breach(503, Status::new(5, 5, 1), "Error: RCPT after BDAT"));
+    }
+    let path = match path::parse(argument, "TO:", dialogue.settings.strict_envelopes) {
+        Err(PathError::Syntax) => return Err(breach(501, Status::new(5, 5, 4), "Syntax: RCPT TO:<address>")),
+        // smtpd_client_recipient_rate_limit
+        _ if services.exceeds(Counted::Recipient, &dialogue.peer).await => {
+            let text = format!("Error: too many recipients from {}", dialogue.peer.address_text());
+            return Err(Rejection::new(450, Status::new(4, 7, 1), text).into());
+        }
+        Ok(path) if !path.address.is_empty() => path,
+        Err(PathError::Unterminated) => return Err(bad_recipient()),
+        Ok(_) | Err(PathError::Address) => return Err(bad_address(dialogue, argument)),
+    };
+    let parameters = parameters::rcpt(path.parameters).map_err(|error| bad_parameter(&error))?;
+    if (parameters.notify.is_some() || parameters.orcpt.is_some()) && dialogue.discards("DSN") {
+        return Err(no_dsn());
+    }
+    // smtpd_recipient_limit
+    let limit = dialogue.settings.recipient_limit;
+    if limit > 0 && transaction.recipients >= limit {
+        return Err(too_many(dialogue));
+    }
+    if services.is_malformed(Some(&transaction.sender), &path.address).await {
+        return Err(bad_address(dialogue, argument));
+    }
+    dialogue.judge(services, Stage::Recipient, dialogue.facts(None, Some(&path.address))).await?;
+    services.note("recipient", &path.address, &dialogue.peer);
+    accept(dialogue, services, path.address, &parameters).await
+}
+
+fn too_many(dialogue: &mut Dialogue) -> Turn {
+    let limit = dialogue.settings.recipient_overshoot_limit;
+    if let Some(transaction) = &mut dialogue.transaction {
+        transaction.overshoot += 1;
+        // smtpd_recipient_overshoot_limit: the first ones are no errors of the client.
+        dialogue.forgiven = transaction.overshoot <= limit;
+    }
+    Rejection::new(452, Status::new(4, 5, 3), "Error: too many recipients").quietly().into()
+}
+
+async fn accept(
+    dialogue: &mut Dialogue,
+    services: &mut impl Services,
+    address: Vec<u8>,
+    parameters: &RcptParameters,
+) -> Answer {
+    let taken = services.take(dialogue.facts(None, Some(&address)), parameters).await;
+    match (taken, &mut dialogue.transaction) {
+        (Ok(queue_id), Some(transaction)) => {
+            transaction.queue_id = Some(queue_id);
+            transaction.recipients += 1;
+            if transaction.recipients == 1 {
+                transaction.first_recipient = address;
+            }
+            done(Status::new(2, 1, 5), "Ok")
+        }
+        (Err(Unqueued::Lost), _) => {
+            dialogue.forget_transaction(services).await;
+            Err(write_error().into())
+        }
+        (Ok(_) | Err(Unqueued::NotOpened), _) => Err(write_error().into()),
+    }
+}
+
+fn bad_address(dialogue: &Dialogue, argument: &[u8]) -> Turn {
+    log_bad_address(dialogue, "RCPT", "TO:", argument);
+    bad_recipient()
+}
+
+fn bad_recipient() -> Turn {
+    breach(501, Status::new(5, 1, 3), "Bad recipient address syntax")
+}

@@ -1,0 +1,230 @@
+//! What a server remembers of one client, from the greeting to the end.
+
+use std::rc::Rc;
+
+use config::ErrorClass;
+use config::milter::Lapse;
+use dsn::Status;
+use smtp_protocol::{Reply, Verb};
+
+use crate::command::bdat::Chunking;
+use crate::facts::Facts;
+use crate::forward::Forward;
+use crate::lacking::Lacking;
+use crate::peer::Peer;
+use crate::rejection::Rejection;
+use crate::services::{Judgement, Privileges, Services, Stage};
+use crate::settings::Settings;
+use crate::state::{Protocol, State};
+use crate::statistics::Statistics;
+use crate::transaction::Transaction;
+use crate::turn::{Answer, Next, Turn};
+
+/// A session as far as it has come.
+pub struct Dialogue {
+    pub(crate) settings: Rc<Settings>,
+    pub(crate) lacking: Lacking,
+    pub(crate) peer: Peer,
+    pub(crate) may: Privileges,
+    pub(crate) state: State,
+    pub(crate) protocol: Protocol,
+    /// The name in HELO or EHLO.
+    pub(crate) helo: Option<String>,
+    /// The user that XCLIENT names.
+    pub(crate) login: Option<String>,
+    /// Where the next message comes from.
+    pub(crate) forward: Option<Forward>,
+    /// Between MAIL and the end of data.
+    pub(crate) transaction: Option<Transaction>,
+    /// The content that comes in BDAT chunks.
+    pub(crate) chunking: Chunking,
+    /// The client did not wait for a reply that it has to wait for.
+    pub(crate) pipelined: bool,
+    /// The client was turned down when it came.
+    pub(crate) denied: bool,
+    /// What the absence of milters means for this client.
+    pub(crate) lapse: Lapse,
+    /// Commands that failed since the last message.
+    pub(crate) errors: u32,
+    /// Commands without use since the last message.
+    pub(crate) junk: u32,
+    /// The command at hand failed, and that is no error of the client.
+    pub(crate) forgiven: bool,
+    /// The command whose content is on its way.
+    pub(crate) awaits_content: Option<Verb>,
+    pub(crate) statistics: Statistics,
+}
+
+impl Dialogue {
+    /// A client that has come, and has heard nothing yet.
+    pub fn new(settings: Rc<Settings>, lacking: Lacking, peer: Peer, may: Privileges) -> Dialogue {
+        Dialogue {
+            settings,
+            lacking,
+            peer,
+            may,
+            state: State::Connected,
+            protocol: Protocol::default(),
+            helo: None,
+            login: None,
+            forward: None,
+            transaction: None,
+            chunking: Chunking::None,
+            pipelined: false,
+            denied: false,
+            lapse: Lapse::default(),
+            errors: 0,
+            junk: 0,
+            forgiven: false,
+            awaits_content: None,
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// The client.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// What this client may do.
+    pub fn privileges(&self) -> &Privileges {
+        &self.may
+    }
+
+    /// What the session is at.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// What the session did so far.
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// The queue file, once there is one.
+    pub fn queue_id(&self) -> Option<&str> {
+        self.transaction.as_ref().and_then(|transaction| transaction.queue_id.as_deref())
+    }
+
+    /// Every reply comes late from now on. smtpd_soft_error_limit
+    pub fn is_slowed(&self) -> bool {
+        self.errors >= self.settings.soft_error_limit
+    }
+
+    /// What a client is told that has made as many mistakes as it may. smtpd_hard_error_limit
+    pub fn enough(&self) -> Option<Turn> {
+        let text = format!("{} Error: too many errors", self.settings.myhostname);
+        let rejection = Rejection::new(421, Status::new(4, 7, 0), text).of(ErrorClass::Protocol);
+        (self.errors >= self.settings.hard_error_limit).then(|| Turn::from(rejection).closing())
+    }
+
+    /// The first word to a client. `early`: what it has said before, which it must not.
+    pub async fn greet(&mut self, services: &mut impl Services, early: &[u8]) -> Turn {
+        let waited = if early.is_empty() { Ok(()) } else { self.unauthorized_pipelining(early) };
+        match waited {
+            Ok(()) => self.welcome(services).await.unwrap_or_else(|turn| turn),
+            Err(turn) => turn,
+        }
+    }
+
+    /// Greets a client, or turns it down.
+    pub(crate) async fn welcome(&mut self, services: &mut impl Services) -> Answer {
+        let hostname = &self.settings.myhostname;
+        // smtpd_client_connection_count_limit, smtpd_client_connection_rate_limit
+        if !services.arrive(&self.peer, self.may.xclient).await {
+            let text = format!("{hostname} Error: too many connections from {}", self.peer.address_text());
+            return Err(Turn::say(Reply::with_status(421, Status::new(4, 7, 0), text)).closing());
+        }
+        self.lapse = services.lapse(&self.peer);
+        self.log_lapse(services, None);
+        if self.lapse == Lapse::Shutdown {
+            let text = format!("{hostname} Service unavailable - try again later");
+            return Err(Turn { error: Some(ErrorClass::Software), ..Turn::say(Reply::plain(421, text)).closing() });
+        }
+        match services.judge(Stage::Connect, self.facts(None, None)).await {
+            Judgement::Accept => {}
+            Judgement::Reject(rejection) => {
+                self.denied = true;
+                let next = if matches!(rejection.code, 421 | 521) { Next::Close } else { Next::Command };
+                return Err(Turn::from(rejection).then(next));
+            }
+            Judgement::HangUp => return Err(Turn::close()),
+        }
+        Ok(Turn::say(match self.lapse {
+            Lapse::Reject => Reply::plain(554, format!("{hostname} ESMTP not accepting connections")),
+            _ => Reply::plain(220, &self.settings.banner),
+        }))
+    }
+
+    /// The connection has broken. Content that was on its way was no success.
+    pub fn broken(&mut self) {
+        if let Some(verb) = self.awaits_content.take() {
+            self.statistics.count(verb, false);
+        }
+    }
+
+    /// What is known now. `sender` where there is no transaction yet; `recipient` is the one at hand.
+    pub fn facts<'a>(&'a self, sender: Option<&'a [u8]>, recipient: Option<&'a [u8]>) -> Facts<'a> {
+        let transaction = self.transaction.as_ref();
+        Facts {
+            peer: &self.peer,
+            helo: self.helo.as_deref(),
+            protocol: self.protocol,
+            login: self.login.as_deref(),
+            forward: self.forward.as_ref(),
+            state: self.state,
+            pipelined: self.pipelined,
+            sender: sender.or(transaction.map(|transaction| transaction.sender.as_slice())),
+            parameters: transaction.map(|transaction| &transaction.parameters),
+            recipient,
+            recipients: transaction.map_or(0, |transaction| transaction.recipients),
+            queue_id: self.queue_id(),
+        }
+    }
+
+    /// The same where the recipients are known: the recipient is the only one, or none.
+    pub(crate) fn facts_of_message(&self) -> Facts<'_> {
+        self.facts(None, self.transaction.as_ref().and_then(Transaction::only_recipient))
+    }
+
+    /// The site's word: nothing when it is yes.
+    pub(crate) async fn judge(&self, services: &mut impl Services, stage: Stage, facts: Facts<'_>) -> Result<(), Turn> {
+        match services.judge(stage, facts).await {
+            Judgement::Accept => Ok(()),
+            Judgement::Reject(rejection) => Err(rejection.into()),
+            Judgement::HangUp => Err(Turn::close()),
+        }
+    }
+
+    /// A table without which nothing can be said to the client fails.
+    pub(crate) fn data_error(&self, services: &impl Services) -> Turn {
+        let text = format!("{} Server local data error", self.settings.myhostname);
+        let rejection = Rejection::new(421, Status::new(4, 3, 0), text).of(ErrorClass::Data);
+        services.log("reject", &rejection.shown(), self.facts_of_message());
+        Turn::from(rejection).closing()
+    }
+
+    /// What a client that sends bare LF is told. smtpd_forbid_bare_newline_reject_code
+    pub(crate) fn bare_newline_rejection(&self) -> Rejection {
+        let text = format!("{} Error: bare <LF> received", self.settings.myhostname);
+        Rejection::new(self.settings.bare_newline_code, Status::new(5, 5, 2), text).of(ErrorClass::Protocol)
+    }
+
+    /// Forgets the transaction; a message that was begun is removed.
+    pub(crate) async fn forget_transaction(&mut self, services: &mut impl Services) {
+        self.chunking = Chunking::None;
+        self.forward = None;
+        self.transaction = None;
+        services.abort().await;
+    }
+
+    /// smtpd_helo_required
+    pub(crate) fn needs_helo(&self) -> bool {
+        self.helo.is_none() && self.settings.helo_required
+    }
+
+    /// This client is not to see a keyword, nor what it stands for.
+    pub(crate) fn discards(&self, keyword: &str) -> bool {
+        self.may.discarded.iter().flatten().any(|word| word == keyword)
+    }
+}

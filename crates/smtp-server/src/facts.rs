@@ -1,0 +1,36 @@
+//! What is known of a client, its greeting and its message at one command: what a decision is made of.
+
+use smtp_protocol::parameters::MailParameters;
+
+use crate::forward::Forward;
+use crate::peer::Peer;
+use crate::state::{Protocol, State};
+
+/// What is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The client.
+    pub peer: &'a Peer,
+    /// The name in HELO or EHLO.
+    pub helo: Option<&'a str>,
+    /// What the client speaks.
+    pub protocol: Protocol,
+    /// The user that XCLIENT names.
+    pub login: Option<&'a str>,
+    /// Where the client says that its message comes from.
+    pub forward: Option<&'a Forward>,
+    /// What the session is at.
+    pub state: State,
+    /// The client did not wait for a reply that it has to wait for.
+    pub pipelined: bool,
+    /// The sender in internal form.
+    pub sender: Option<&'a [u8]>,
+    /// The parameters of MAIL.
+    pub parameters: Option<&'a MailParameters>,
+    /// The recipient at hand in internal form; behind the recipients, the only one, if there is one and only one.
+    pub recipient: Option<&'a [u8]>,
+    /// Recipients accepted so far.
+    pub recipients: u32,
+    /// The queue file, once there is one.
+    pub queue_id: Option<&'a str>,
+}

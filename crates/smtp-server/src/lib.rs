@@ -1,0 +1,54 @@
+//! The server's side of an SMTP session, without a socket: a command goes in, a turn comes out.
+//!
+//! [`Dialogue`] is what a server remembers of one client, and the rules by which commands follow each other. It opens
+//! nothing, waits for nothing and knows no clock. What a command needs to know beyond that (may this client send mail,
+//! is there room, which queue file is it) it asks of [`Services`]; what is to be done about the command is the [`Turn`] that
+//! comes out: one reply at most, and whether the next command, content or the end follows.
+//!
+//! Who drives it reads lines, hands them in and does what the turn says:
+//!
+//! | comes in | by | goes out |
+//! |---|---|---|
+//! | a client | [`Dialogue::greet`] | the greeting |
+//! | a line | [`Dialogue::command`] | the reply, and what follows it |
+//! | the content of DATA | [`Dialogue::content`] | the reply that says whose message it is now |
+//! | a chunk of BDAT | [`Dialogue::chunk`] | the same, or that the next chunk may come |
+//!
+//! smtpd drives it over a socket. The laws of it (`crates/fuzzing`, and the tests here) drive it with any bytes and with
+//! services that say anything.
+//!
+//! What comes later has its place: STARTTLS is one more [`Next`], after which the dialogue begins anew; AUTH is a command
+//! whose further lines come in as long as an exchange is open; milters and policy services are asked where [`Services`] is;
+//! postscreen hands over a client to [`Dialogue::new`]; and standard input is one more driver.
+
+mod command;
+mod dialogue;
+mod dispatch;
+mod facts;
+mod forward;
+mod lacking;
+mod line;
+mod peer;
+mod rejection;
+mod services;
+mod settings;
+mod state;
+mod statistics;
+mod transaction;
+mod turn;
+
+pub use command::bdat::Chunking;
+pub use command::ehlo::discardable;
+pub use dialogue::Dialogue;
+pub use facts::Facts;
+pub use forward::Forward;
+pub use lacking::{Lacking, Tls};
+pub use line::CommandLine;
+pub use peer::{NameStatus, Peer, UNKNOWN};
+pub use rejection::Rejection;
+pub use services::{Counted, Judgement, Privileges, Received, Services, Stage, Unanswered, Unqueued};
+pub use settings::{BareNewline, Settings};
+pub use state::{Protocol, State};
+pub use statistics::Statistics;
+pub use transaction::Transaction;
+pub use turn::{Next, Turn};

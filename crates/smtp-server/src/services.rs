@@ -1,0 +1,148 @@
+//! What a dialogue asks of the system around it.
+
+use config::milter::Lapse;
+use smtp_protocol::parameters::RcptParameters;
+
+use crate::facts::Facts;
+use crate::peer::Peer;
+use crate::rejection::Rejection;
+use crate::settings::BareNewline;
+
+/// What one client may do that others may not.
+#[derive(Clone, Debug)]
+pub struct Privileges {
+    /// Be somebody else. smtpd_authorized_xclient_hosts
+    pub xclient: bool,
+    /// Say where its messages come from. smtpd_authorized_xforward_hosts
+    pub xforward: bool,
+    /// smtpd_forbid_bare_newline, after the exclusions.
+    pub bare_newline: BareNewline,
+    /// EHLO keywords that it is not to see, upper case; `None`: the table that knows cannot be asked.
+    /// smtpd_discard_ehlo_keyword_address_maps, smtpd_discard_ehlo_keywords
+    pub discarded: Option<Vec<String>>,
+}
+
+/// What is counted of a client. smtpd_client_*_rate_limit
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// MAIL
+    Message,
+    /// RCPT
+    Recipient,
+}
+
+/// When the site has a word about a client. smtpd_*_restrictions
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Before the greeting.
+    Connect,
+    /// At HELO and EHLO.
+    Helo,
+    /// At MAIL.
+    Mail,
+    /// At RCPT, and at VRFY.
+    Recipient,
+    /// At DATA, and at the first BDAT.
+    Data,
+    /// Behind the content.
+    EndOfData,
+}
+
+/// The site's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// Go on.
+    Accept,
+    /// Say no.
+    Reject(Rejection),
+    /// Say nothing and close the connection.
+    HangUp,
+}
+
+/// A table that a decision needs cannot be asked; logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unanswered;
+
+/// A recipient has no place; logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unqueued {
+    /// There is no queue file for the message yet.
+    NotOpened,
+    /// There was one, with other recipients.
+    Lost,
+}
+
+/// What is known of content that was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Bytes of the message so far, as message_size_limit counts them.
+    pub size: u64,
+    /// Beyond message_size_limit.
+    pub too_large: bool,
+    /// A line ended in LF alone.
+    pub bare_lf: bool,
+    /// The queue file went away meanwhile: the content is nowhere.
+    pub lost: bool,
+}
+
+/// The system around a dialogue. One value of it belongs to one dialogue, and holds the message that is on its way.
+#[allow(async_fn_in_trait, reason = "a session never leaves its thread")]
+pub trait Services {
+    /// What this client may do.
+    fn privileges(&self, peer: &Peer) -> Privileges;
+
+    /// What it means for this client that milters do not answer. smtpd_milters
+    fn lapse(&self, peer: &Peer) -> Lapse;
+
+    /// The client has come, under a name that may be new. False when that is one connection too many; then it was logged.
+    /// `exempt`: who may be anybody is not counted.
+    async fn arrive(&mut self, peer: &Peer, exempt: bool) -> bool;
+
+    /// Counts; true when it is one too many, which was logged then.
+    async fn exceeds(&mut self, counted: Counted, peer: &Peer) -> bool;
+
+    /// What stands in the place of a command line, if anything does. smtpd_command_filter
+    ///
+    /// # Errors
+    /// The table cannot be asked.
+    fn replacement(&self, line: &[u8]) -> Result<Option<Vec<u8>>, Unanswered>;
+
+    /// This word is answered as NOOP is. smtpd_noop_commands
+    fn means_nothing(&self, word: &[u8]) -> bool;
+
+    /// Who says this word is left. smtpd_forbidden_commands
+    fn is_forbidden(&self, word: &[u8]) -> bool;
+
+    /// The address in standard form is none. While nobody can say, it is not.
+    async fn is_malformed(&mut self, sender: Option<&[u8]>, address: &[u8]) -> bool;
+
+    /// Bytes that are free for the queue; `None` when the system does not say.
+    fn free_space(&self) -> Option<u64>;
+
+    /// The site's word; a "no" was logged.
+    async fn judge(&mut self, stage: Stage, facts: Facts<'_>) -> Judgement;
+
+    /// Logs a decision that the site did not make.
+    fn log(&self, action: &str, text: &str, facts: Facts<'_>);
+
+    /// An address is taken, as `sender` or `recipient`.
+    fn note(&self, what: &str, address: &[u8], peer: &Peer);
+
+    /// A message begins, which is to be held if `hold`.
+    fn begin(&mut self, hold: bool);
+
+    /// Takes the recipient that the facts name; the first one opens the queue file. Its id.
+    ///
+    /// # Errors
+    /// The message has no place now.
+    async fn take(&mut self, facts: Facts<'_>, parameters: &RcptParameters) -> Result<String, Unqueued>;
+
+    /// The content begins. `only`: the recipient, if there is one and only one.
+    fn begin_content(&mut self, facts: Facts<'_>);
+
+    /// The message is complete. It is on stable storage, or this is why not.
+    async fn finish(&mut self) -> Result<(), Rejection>;
+
+    /// Nothing becomes of the message, if there is one.
+    async fn abort(&mut self);
+}

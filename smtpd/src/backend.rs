@@ -1,0 +1,261 @@
+//! What a dialogue asks, answered by the rest of the mail system.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use config::milter::Lapse;
+use ipc::cleanup::Message;
+use smtp_protocol::parameters::RcptParameters;
+use smtp_server::{
+    BareNewline, Counted, Facts, Forward, Judgement, Peer, Privileges, Rejection, Services, Stage, Unanswered,
+    Unqueued, discardable,
+};
+
+use crate::client_limits::{CountedClient, Counting};
+use crate::envelope::{self, Head};
+use crate::incoming::Incoming;
+use crate::log::{Accepted, Decided};
+use crate::look_ups::LookUps;
+use crate::peer::is_in;
+use crate::restriction::{Class, Court, Effects, Evaluation, Memory, Verdict};
+use crate::settings::Settings;
+use crate::worker::Smtpd;
+
+/// The mail system as one session has it.
+pub struct Backend {
+    worker: Rc<Smtpd>,
+    settings: Rc<Settings>,
+    /// The message at hand.
+    pub incoming: Incoming,
+    /// What restrictions remember.
+    memory: Memory,
+    /// The client as anvil counts it.
+    counted: Option<CountedClient>,
+    /// Headers are completed with this system's domain; decided once.
+    local_rewrite: Option<bool>,
+}
+
+impl Backend {
+    /// For a session that begins.
+    pub fn new(worker: Rc<Smtpd>, settings: Rc<Settings>) -> Backend {
+        Backend {
+            worker,
+            settings,
+            incoming: Incoming::default(),
+            memory: Memory::default(),
+            counted: None,
+            local_rewrite: None,
+        }
+    }
+
+    /// The client's place is free for others.
+    pub fn release(&mut self) {
+        self.counted = None;
+    }
+
+    /// warn_if_reject has spared the client a rejection since the last message that was taken.
+    pub fn warned(&self) -> &Cell<bool> {
+        &self.memory.warned
+    }
+
+    fn court(&self) -> Court<'_, Smtpd> {
+        Court { rules: &self.worker.rules, settings: &self.settings, look_ups: &*self.worker, memory: &self.memory }
+    }
+
+    fn counting(&self) -> Counting<'_> {
+        let Smtpd { anvil, service_name, .. } = &*self.worker;
+        Counting { limits: &self.settings.limits, anvil, service: service_name }
+    }
+
+    /// Nothing is asked at this stage.
+    fn is_idle(&self, stage: Stage) -> bool {
+        let lists = &self.worker.rules.lists;
+        // smtpd_delay_reject
+        let delayed = self.settings.delay_reject;
+        match stage {
+            Stage::Connect | Stage::Mail => delayed,
+            Stage::Helo => delayed || lists.helo.is_empty(),
+            Stage::Recipient => false,
+            Stage::Data => lists.data.is_empty(),
+            Stage::EndOfData => lists.end_of_data.is_empty(),
+        }
+    }
+
+    /// Whether headers of the client's mail are completed with this system's domain; decided once a session.
+    /// local_header_rewrite_clients
+    async fn rewrites_locally(&mut self, facts: Facts<'_>) -> bool {
+        if let Some(local) = facts.forward.and_then(|forward| forward.local).or(self.local_rewrite) {
+            return local;
+        }
+        let facts = Facts { recipient: None, ..facts };
+        let mut effects = Effects::default();
+        let mut evaluation = Evaluation::new(self.court(), facts, Class::Client, &mut effects);
+        let local = evaluation.list(&self.worker.rules.lists.local_rewrite).await == Verdict::Permit;
+        self.local_rewrite = Some(local);
+        local
+    }
+
+    /// The first recipient is good: now there is a queue file.
+    async fn open(&mut self, facts: Facts<'_>) -> Result<&mut Message, Unqueued> {
+        if self.worker.missing.proxy_filter() {
+            return Err(Unqueued::NotOpened);
+        }
+        let local_rewrite = self.rewrites_locally(facts).await;
+        let cleanup = &self.worker.cleanup;
+        let message = Message::open(cleanup, self.worker.cleanup_flags).await.map_err(|error| {
+            logging::warning!("problem talking to service {}: {error}", cleanup.path().display());
+            Unqueued::NotOpened
+        })?;
+        let message = self.incoming.message.insert(message);
+        let queue_id = message.queue_id().clone();
+        logging::emit(&Accepted {
+            queue_id: queue_id.as_str(),
+            client: &facts.peer.label,
+            login: facts.login,
+            original_id: facts.forward.and_then(|forward| forward.ident.as_deref()),
+            original_client: facts.forward.and_then(Forward::label),
+        });
+        let head = Head { queue_id: queue_id.as_str(), local_rewrite, content_filter: &self.worker.content_filter };
+        envelope::begin(message.records(), &facts, &head);
+        Ok(message)
+    }
+
+    /// EHLO keywords that the client is not to see.
+    fn discarded(&self, peer: &Peer) -> Option<Vec<String>> {
+        // smtpd_discard_ehlo_keyword_address_maps
+        let own = self.worker.rules.tables.discard_keywords.lookup(peer.address_text().as_bytes()).ok()?;
+        let own = own.map(|words| String::from_utf8_lossy(&words).into_owned());
+        Some(discardable(match &own {
+            Some(words) => text::split_list(words).into_iter().map(str::to_ascii_uppercase).collect(),
+            // smtpd_discard_ehlo_keywords
+            None => self.settings.discard_ehlo_keywords.clone(),
+        }))
+    }
+}
+
+impl Services for Backend {
+    fn privileges(&self, peer: &Peer) -> Privileges {
+        let tables = &self.worker.rules.tables;
+        let may = |list| is_in(peer, list).unwrap_or(false);
+        let excluded = may(&tables.bare_newline_exclusions);
+        Privileges {
+            xclient: may(&tables.xclient_hosts),
+            xforward: may(&tables.xforward_hosts),
+            bare_newline: if excluded { BareNewline::Allow } else { self.settings.dialogue.bare_newline },
+            discarded: self.discarded(peer),
+        }
+    }
+
+    fn lapse(&self, peer: &Peer) -> Lapse {
+        self.worker.missing.milters.lapse(&peer.address_text())
+    }
+
+    async fn arrive(&mut self, peer: &Peer, exempt: bool) -> bool {
+        (self.counted, self.local_rewrite) = (None, None);
+        // smtpd_client_event_limit_exceptions; what cannot be looked up is no reason to slow a client down.
+        let exceptions = &self.worker.rules.tables.limit_exceptions;
+        if exempt || self.settings.limits.is_empty() || is_in(peer, exceptions).unwrap_or(true) {
+            return true;
+        }
+        let (counted, fine) = self.counting().connection(peer).await;
+        self.counted = counted;
+        fine
+    }
+
+    async fn exceeds(&mut self, counted: Counted, peer: &Peer) -> bool {
+        match &self.counted {
+            Some(client) => self.counting().exceeds(counted, client, peer).await,
+            None => false,
+        }
+    }
+
+    fn replacement(&self, line: &[u8]) -> Result<Option<Vec<u8>>, Unanswered> {
+        let filter = &self.worker.rules.tables.command_filter;
+        if filter.is_empty() { Ok(None) } else { filter.lookup(line).map_err(|_| Unanswered) }
+    }
+
+    fn means_nothing(&self, word: &[u8]) -> bool {
+        self.worker.rules.tables.noop_commands.matches(word).unwrap_or(false)
+    }
+
+    fn is_forbidden(&self, word: &[u8]) -> bool {
+        self.worker.rules.tables.forbidden_commands.matches(word).unwrap_or(false)
+    }
+
+    async fn is_malformed(&mut self, sender: Option<&[u8]>, address: &[u8]) -> bool {
+        self.worker.resolve(sender, address).await.is_ok_and(|resolved| resolved.bad_syntax)
+    }
+
+    fn free_space(&self) -> Option<u64> {
+        self.worker.free_space()
+    }
+
+    async fn judge(&mut self, stage: Stage, facts: Facts<'_>) -> Judgement {
+        // A message that begins has effects of its own, and what is said behind the content comes too late for the envelope.
+        let mut effects = match stage {
+            Stage::Recipient | Stage::Data => std::mem::take(&mut self.incoming.effects),
+            _ => Effects::default(),
+        };
+        let verdict = if self.is_idle(stage) {
+            Verdict::Dunno
+        } else {
+            let evaluation = |class, effects| Evaluation::new(self.court(), facts, class, effects);
+            match stage {
+                Stage::Connect => evaluation(Class::Client, &mut effects).connect().await,
+                Stage::Helo => evaluation(Class::Helo, &mut effects).helo().await,
+                Stage::Mail => evaluation(Class::Sender, &mut effects).mail().await,
+                Stage::Recipient => evaluation(Class::Recipient, &mut effects).rcpt().await,
+                Stage::Data => evaluation(Class::Data, &mut effects).data().await,
+                Stage::EndOfData => evaluation(Class::EndOfData, &mut effects).end_of_data().await,
+            }
+        };
+        match stage {
+            Stage::Mail | Stage::Recipient | Stage::Data => self.incoming.effects = effects,
+            Stage::EndOfData => self.incoming.late_effects = effects,
+            Stage::Connect | Stage::Helo => {}
+        }
+        verdict.into()
+    }
+
+    fn log(&self, action: &str, text: &str, facts: Facts<'_>) {
+        logging::emit(&Decided::of(&facts, self.settings.log_addresses, action, text));
+    }
+
+    fn note(&self, what: &str, address: &[u8], peer: &Peer) {
+        self.settings.old.note_utf8(what, address, &peer.label);
+    }
+
+    fn begin(&mut self, hold: bool) {
+        self.incoming.effects.hold |= hold;
+    }
+
+    async fn take(&mut self, facts: Facts<'_>, parameters: &RcptParameters) -> Result<String, Unqueued> {
+        if self.incoming.message.is_none() {
+            self.open(facts).await?;
+        }
+        let Some(message) = &mut self.incoming.message else { return Err(Unqueued::NotOpened) };
+        envelope::recipient(message.records(), facts.recipient.unwrap_or_default(), parameters);
+        match message.flow().await {
+            Ok(()) => Ok(message.queue_id().as_str().to_owned()),
+            Err(error) => {
+                logging::warning!("problem talking to service cleanup: {error}");
+                Err(Unqueued::Lost)
+            }
+        }
+    }
+
+    fn begin_content(&mut self, facts: Facts<'_>) {
+        self.incoming.begin_content(&facts, &self.settings);
+    }
+
+    async fn finish(&mut self) -> Result<(), Rejection> {
+        self.incoming.finish(&self.worker.cleanup, &self.settings.dialogue.myhostname).await?;
+        // The errors before a message that was taken are none for the postmaster.
+        self.memory.warned.set(false);
+        Ok(())
+    }
+
+    async fn abort(&mut self) {
+        self.incoming.abort(&self.worker.cleanup).await;
+    }
+}

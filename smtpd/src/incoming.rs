@@ -1,0 +1,175 @@
+//! The message on its way from a client to cleanup: its envelope, its content as far as it has come, its end.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use config::ErrorClass;
+use dsn::Status;
+use ipc::Pool;
+use ipc::cleanup::{Cause, Cleanup, Message, Outcome};
+use message::received::FromNetwork;
+use queue::record::{Type, encode};
+use smtp_server::{Facts, Rejection};
+
+use crate::envelope;
+use crate::receive::Chunks;
+use crate::restriction::Effects;
+use crate::settings::Settings;
+
+/// What there is of the message at hand; nothing between messages.
+#[derive(Default)]
+pub struct Incoming {
+    /// The way to cleanup, from the first recipient on.
+    pub message: Option<Message>,
+    /// What access tables want to be done with the message.
+    pub effects: Effects,
+    /// The same of those that were asked behind the content: the envelope was written by then.
+    pub late_effects: Effects,
+    /// The content that comes in BDAT chunks.
+    pub chunks: Option<Box<Chunks>>,
+    /// Where records go that are kept nowhere.
+    nowhere: Vec<u8>,
+}
+
+impl Incoming {
+    /// Where records of the content go. Those of a message that cannot be queued go into a buffer that is emptied each time.
+    pub fn records(&mut self) -> &mut Vec<u8> {
+        self.nowhere.clear();
+        self.message.as_mut().map_or(&mut self.nowhere, Message::records)
+    }
+
+    /// Passes on what has gathered. A message that cannot be queued is read to its end and forgotten.
+    pub async fn flow(&mut self, too_large: bool) {
+        let Some(message) = &mut self.message else { return };
+        if too_large {
+            message.records().clear();
+        } else if let Err(error) = message.flow().await {
+            logging::warning!("problem talking to service cleanup: {error}");
+            self.message = None;
+        }
+    }
+
+    /// The end of the envelope and the headers that the server adds.
+    pub fn begin_content(&mut self, facts: &Facts<'_>, settings: &Settings) {
+        let Some(message) = &mut self.message else { return };
+        let received = received(facts, settings, message.queue_id().as_str());
+        let out = message.records();
+        envelope::effects(out, &self.effects);
+        encode(out, Type::MESSAGE, b"");
+        for header in &self.effects.prepend {
+            encode(out, Type::LINE, header);
+        }
+        for line in received {
+            encode(out, Type::LINE, line.as_bytes());
+        }
+    }
+
+    /// Ends the message, and waits until cleanup has said what becomes of it.
+    pub async fn finish(&mut self, cleanup: &Pool<Cleanup>, hostname: &str) -> Result<(), Rejection> {
+        let Some(mut message) = self.message.take() else { return Err(write_error()) };
+        encode(message.records(), Type::EXTRACTED, b"");
+        envelope::effects(message.records(), &self.late_effects);
+        encode(message.records(), Type::END, b"");
+        match message.finish(cleanup).await {
+            Ok(Outcome::Accepted(_)) => Ok(()),
+            Ok(Outcome::Refused { cause, text }) => Err(rejection_of(cause, &text, hostname)),
+            Err(error) => {
+                logging::warning!("problem talking to service cleanup: {error}");
+                Err(write_error())
+            }
+        }
+    }
+
+    /// Nothing becomes of the message, if there is one.
+    pub async fn abort(&mut self, cleanup: &Pool<Cleanup>) {
+        if let Some(message) = std::mem::take(self).message {
+            message.abort(cleanup).await;
+        }
+    }
+}
+
+/// RFC 5321 4.4.
+fn received(facts: &Facts<'_>, settings: &Settings, queue_id: &str) -> Vec<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let date = message::date::rfc5322(now.cast_signed());
+    let recipient = facts.recipient.map(|address| text::printable(&address::quote(address)));
+    let hostname = &settings.dialogue.myhostname;
+    // smtpd_hide_client_session
+    if settings.hide_client_session {
+        let by = format!("Received: by {hostname} (Postfix) id {queue_id}");
+        return match recipient {
+            Some(recipient) => vec![by, format!("\tfor <{recipient}>; {date}")],
+            None => vec![format!("{by};"), format!("\t{date}")],
+        };
+    }
+    FromNetwork {
+        helo: facts.helo.unwrap_or_default(),
+        name: &facts.peer.name,
+        address: &facts.peer.rfc_address(),
+        comments: &[],
+        protocol: facts.protocol.name(),
+        hostname,
+        queue_id: Some(queue_id),
+        only_recipient: recipient.as_deref(),
+        date: &date,
+    }
+    .lines()
+}
+
+/// The message cannot be queued now.
+fn write_error() -> Rejection {
+    Rejection::new(451, Status::new(4, 3, 0), "Error: queue file write error").of(ErrorClass::Resource)
+}
+
+/// What a cause means to the postmaster.
+fn class_of(cause: Cause) -> ErrorClass {
+    match cause {
+        Cause::Hops | Cause::Size => ErrorClass::Bounce,
+        Cause::Content | Cause::NoPermission | Cause::NoRecipients => ErrorClass::Policy,
+        Cause::BareLf => ErrorClass::Protocol,
+        Cause::Protocol => ErrorClass::Software,
+        Cause::Write | Cause::Defer => ErrorClass::Resource,
+    }
+}
+
+fn rejection_of(cause: Cause, text: &str, hostname: &str) -> Rejection {
+    let class = class_of(cause);
+    if text.is_empty() {
+        let head = if cause == Cause::BareLf { format!("{hostname} ") } else { String::new() };
+        let text = format!("{head}Error: {}", cause.sentence());
+        return Rejection::new(cause.code(), cause.status(), text).of(class);
+    }
+    let text = text.as_bytes();
+    // A whole reply (`550 5.7.1 text`) brings its own code.
+    let own = text.get(..3).and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok());
+    let (code, text) = match own {
+        Some(own @ 400..600) if text.get(3) == Some(&b' ') => (own, &text[4..]),
+        _ => (cause.code(), text),
+    };
+    let (status, text) = Status::split_bytes(text, cause.status());
+    Rejection::new(code, status, text).of(class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(cause: Cause, text: &str) -> String {
+        rejection_of(cause, text, "mx.test").shown()
+    }
+
+    #[test]
+    fn every_cause_has_its_reply() {
+        assert_eq!(shown(Cause::Write, ""), "451 4.3.0 Error: queue file write error");
+        assert_eq!(shown(Cause::Hops, ""), "554 5.4.0 Error: too many hops");
+        assert_eq!(shown(Cause::Size, ""), "552 5.3.4 Error: message file too big");
+        assert_eq!(shown(Cause::BareLf, ""), "550 5.5.2 mx.test Error: bare <LF> received");
+        assert_eq!(shown(Cause::Protocol, ""), "451 4.3.0 Error: internal protocol error");
+    }
+
+    #[test]
+    fn a_reason_is_what_the_client_reads() {
+        assert_eq!(shown(Cause::Content, "5.7.1 header bad"), "550 5.7.1 header bad");
+        assert_eq!(shown(Cause::Content, "bad"), "550 5.7.1 bad");
+        assert_eq!(shown(Cause::Content, "451 4.7.1 later"), "451 4.7.1 later");
+    }
+}
