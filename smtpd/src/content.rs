@@ -3,6 +3,7 @@
 //! Nothing is decided about the content here but its size; what is in it is cleanup's matter.
 
 use queue::record::{Type, encode};
+use smtp_protocol::ChunkDecoder;
 
 /// Turns decoded content into records.
 #[derive(Debug)]
@@ -56,6 +57,14 @@ impl ContentWriter {
     pub fn is_too_large(&self) -> bool {
         self.limit.is_some_and(|limit| self.size > limit)
     }
+}
+
+/// The content of a message in BDAT chunks, between two of them.
+pub struct Chunks {
+    /// Finds the lines.
+    pub decoder: ChunkDecoder,
+    /// Writes the records.
+    pub writer: ContentWriter,
 }
 
 #[cfg(test)]

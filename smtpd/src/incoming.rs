@@ -10,8 +10,8 @@ use message::received::FromNetwork;
 use queue::record::{Type, encode};
 use smtp_server::{Facts, Rejection};
 
+use crate::content::Chunks;
 use crate::envelope;
-use crate::receive::Chunks;
 use crate::restriction::Effects;
 use crate::settings::Settings;
 

@@ -3,10 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use dns::{LookupError, MailExchanger};
-use ipc::rewrite::{Context as RewriteContext, Resolved};
+use ipc::rewrite::Resolved;
 use net::Family;
-
-use crate::worker::Smtpd;
 
 /// Who is asked.
 #[allow(async_fn_in_trait, reason = "a session never leaves its thread")]
@@ -63,53 +61,3 @@ pub trait LookUps {
 /// The service cannot be asked, or a table that it needs cannot.
 #[derive(Debug)]
 pub struct Unresolved;
-
-impl LookUps for Smtpd {
-    async fn resolve(&self, sender: Option<&[u8]>, address: &[u8]) -> Result<Resolved, Unresolved> {
-        let failed = |error| {
-            logging::warning!("problem talking to service rewrite: {error}");
-            Unresolved
-        };
-        let sender = sender.unwrap_or_default();
-        let resolved = if address::is_standard(address) {
-            self.rewriter.resolve(sender, address).await
-        } else {
-            let standard = self.rewriter.rewrite(RewriteContext::Local, address).await.map_err(failed)?;
-            self.rewriter.resolve(sender, &standard).await
-        };
-        match resolved {
-            Ok(resolved) if resolved.failed => Err(Unresolved),
-            Ok(resolved) => Ok(resolved),
-            Err(error) => Err(failed(error)),
-        }
-    }
-
-    async fn mail_exchangers(&self, domain: &str) -> Result<Vec<MailExchanger>, LookupError> {
-        self.resolver.mx(domain).await
-    }
-
-    async fn name_servers(&self, zone: &str) -> Result<Vec<String>, LookupError> {
-        self.resolver.ns(zone).await
-    }
-
-    async fn addresses(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
-        self.resolver.addresses(name, family).await
-    }
-
-    async fn hosts(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
-        self.resolver.native_hosts(name).await
-    }
-
-    async fn listed(&self, query: &str) -> Result<Vec<Ipv4Addr>, LookupError> {
-        self.resolver.list_addresses(query).await
-    }
-
-    async fn texts(&self, name: &str) -> Result<Vec<Vec<u8>>, LookupError> {
-        self.resolver.txt(name).await
-    }
-
-    async fn has_user(&self, name: &[u8]) -> Result<bool, String> {
-        let Some(users) = &self.users else { return Err("no user database".to_owned()) };
-        users.has_user(name).await.map_err(|error| error.to_string())
-    }
-}

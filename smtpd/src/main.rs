@@ -38,7 +38,6 @@ mod old_defaults;
 mod peer;
 mod receive;
 mod restriction;
-mod rules;
 mod service;
 mod session;
 mod settings;

@@ -4,7 +4,7 @@ use smtp_protocol::{Chunk, ChunkDecoder, Content, Decoder};
 use smtp_server::{BareNewline, Received};
 
 use crate::connection::{Connection, Gone};
-use crate::content::ContentWriter;
+use crate::content::{Chunks, ContentWriter};
 use crate::incoming::Incoming;
 use crate::settings::Settings;
 
@@ -20,12 +20,6 @@ pub struct Receiver<'a> {
     pub incoming: &'a mut Incoming,
     /// Bytes of content that were read, for the line about a connection that breaks meanwhile.
     pub progress: &'a mut u64,
-}
-
-/// The content of a message in chunks, between two of them.
-pub struct Chunks {
-    decoder: ChunkDecoder,
-    writer: ContentWriter,
 }
 
 impl Receiver<'_> {
@@ -67,10 +61,8 @@ impl Receiver<'_> {
     pub async fn chunk(mut self, chunk: Chunk) -> Result<Received, Gone> {
         let rules = &self.settings.dialogue;
         let mut chunks = self.incoming.chunks.take().unwrap_or_else(|| {
-            Box::new(Chunks {
-                decoder: ChunkDecoder::new(self.bare_newline.newline(), rules.line_length_limit),
-                writer: ContentWriter::of_chunks(rules.message_size_limit),
-            })
+            let decoder = ChunkDecoder::new(self.bare_newline.newline(), rules.line_length_limit);
+            Box::new(Chunks { decoder, writer: ContentWriter::of_chunks(rules.message_size_limit) })
         });
         let Chunks { decoder, writer } = &mut *chunks;
         self.connection.begin_request();

@@ -1,6 +1,7 @@
 //! What all sessions of the process share: the rules of the site, and the services that are asked.
 
 use std::cell::Cell;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -8,15 +9,17 @@ use std::time::{Duration, Instant};
 use config::{Config, param};
 use daemon::{Porter, Sibling, StartError};
 use delivery::postmaster::Postmaster;
-use dns::Resolver;
+use dns::{LookupError, MailExchanger, Resolver};
 use ipc::Pool;
 use ipc::anvil::Counter;
 use ipc::cleanup::{Cleanup, Flags};
-use ipc::rewrite::Rewriter;
+use ipc::rewrite::{Context as RewriteContext, Resolved, Rewriter};
+use net::Family;
 
 use crate::SERVICE;
+use crate::look_ups::{LookUps, Unresolved};
 use crate::missing::Missing;
-use crate::rules::Rules;
+use crate::restriction::Rules;
 use crate::settings::Overrides;
 
 /// The server.
@@ -92,5 +95,55 @@ impl Smtpd {
                 Some(bytes)
             }
         }
+    }
+}
+
+impl LookUps for Smtpd {
+    async fn resolve(&self, sender: Option<&[u8]>, address: &[u8]) -> Result<Resolved, Unresolved> {
+        let failed = |error| {
+            logging::warning!("problem talking to service rewrite: {error}");
+            Unresolved
+        };
+        let sender = sender.unwrap_or_default();
+        let resolved = if address::is_standard(address) {
+            self.rewriter.resolve(sender, address).await
+        } else {
+            let standard = self.rewriter.rewrite(RewriteContext::Local, address).await.map_err(failed)?;
+            self.rewriter.resolve(sender, &standard).await
+        };
+        match resolved {
+            Ok(resolved) if resolved.failed => Err(Unresolved),
+            Ok(resolved) => Ok(resolved),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn mail_exchangers(&self, domain: &str) -> Result<Vec<MailExchanger>, LookupError> {
+        self.resolver.mx(domain).await
+    }
+
+    async fn name_servers(&self, zone: &str) -> Result<Vec<String>, LookupError> {
+        self.resolver.ns(zone).await
+    }
+
+    async fn addresses(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
+        self.resolver.addresses(name, family).await
+    }
+
+    async fn hosts(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
+        self.resolver.native_hosts(name).await
+    }
+
+    async fn listed(&self, query: &str) -> Result<Vec<Ipv4Addr>, LookupError> {
+        self.resolver.list_addresses(query).await
+    }
+
+    async fn texts(&self, name: &str) -> Result<Vec<Vec<u8>>, LookupError> {
+        self.resolver.txt(name).await
+    }
+
+    async fn has_user(&self, name: &[u8]) -> Result<bool, String> {
+        let Some(users) = &self.users else { return Err("no user database".to_owned()) };
+        users.has_user(name).await.map_err(|error| error.to_string())
     }
 }

@@ -7,17 +7,16 @@ use config::milter::Lapse;
 use dsn::Status;
 use smtp_protocol::{Reply, Verb};
 
-use crate::command::bdat::Chunking;
 use crate::facts::Facts;
 use crate::forward::Forward;
-use crate::lacking::Lacking;
+use crate::lacking::{Lacking, milters_rejection};
 use crate::peer::Peer;
 use crate::rejection::Rejection;
 use crate::services::{Judgement, Privileges, Services, Stage};
 use crate::settings::Settings;
 use crate::state::{Protocol, State};
 use crate::statistics::Statistics;
-use crate::transaction::Transaction;
+use crate::transaction::{Chunking, Transaction};
 use crate::turn::{Answer, Next, Turn};
 
 /// A session as far as it has come.
@@ -154,6 +153,16 @@ impl Dialogue {
             Lapse::Reject => Reply::plain(554, format!("{hostname} ESMTP not accepting connections")),
             _ => Reply::plain(220, &self.settings.banner),
         }))
+    }
+
+    /// The log line about a milter that is missed at this command.
+    pub(crate) fn log_lapse(&self, services: &impl Services, sender: Option<&[u8]>) {
+        let at_greeting = matches!(self.state, State::Command(Verb::Helo | Verb::Ehlo));
+        if let Some(rejection) = milters_rejection(self.lapse) {
+            services.log("milter-reject", &rejection.shown(), self.facts(sender, None));
+        } else if self.lapse == Lapse::Hold && !at_greeting {
+            services.log("milter-hold", "default_action", self.facts(sender, None));
+        }
     }
 
     /// The connection has broken. Content that was on its way was no success.

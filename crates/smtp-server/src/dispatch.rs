@@ -8,6 +8,7 @@ use smtp_protocol::{Command, Reply, Verb};
 
 use crate::command;
 use crate::dialogue::Dialogue;
+use crate::lacking::milters_rejection;
 use crate::line::CommandLine;
 use crate::rejection::Rejection;
 use crate::services::Services;
@@ -139,6 +140,19 @@ impl Dialogue {
             Verb::Auth => Err(command::auth::run(self)),
             Verb::Etrn => Err(command::etrn::run(self, argument)),
             Verb::Unknown => Err(breach(500, Status::new(5, 5, 2), "Error: command not recognized")),
+        }
+    }
+
+    /// Why a command is turned down whatever it says.
+    pub(crate) fn refusal(&self, verb: Verb) -> Option<Turn> {
+        // RFC 3207 4.
+        if self.lacking.tls.guards(verb) {
+            return Some(Rejection::new(530, Status::new(5, 7, 0), "Must issue a STARTTLS command first").into());
+        }
+        match verb {
+            Verb::Mail if self.lacking.no_mail => Some(Rejection::server_problem().into()),
+            Verb::Vrfy | Verb::Etrn => milters_rejection(self.lapse).map(Turn::from),
+            _ => None,
         }
     }
 

@@ -6,11 +6,8 @@ use config::milter::Lapse;
 use dsn::Status;
 use smtp_protocol::Verb;
 
-use crate::dialogue::Dialogue;
 use crate::rejection::Rejection;
-use crate::services::Services;
-use crate::state::State;
-use crate::turn::{Answer, Turn, breach};
+use crate::turn::{Answer, breach};
 
 /// What is asked for and not there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +32,7 @@ pub enum Tls {
 
 impl Tls {
     /// Whether a session without TLS must not use the command.
-    fn guards(self, verb: Verb) -> bool {
+    pub(crate) fn guards(self, verb: Verb) -> bool {
         use Verb::*;
         self == Tls::Required && matches!(verb, Mail | Rcpt | Data | Bdat | Rset | Vrfy | Etrn | Auth | Xforward)
     }
@@ -65,29 +62,4 @@ pub(crate) fn milters_rejection(lapse: Lapse) -> Option<Rejection> {
         Lapse::Misconfigured => Rejection::new(451, Status::new(4, 3, 5), confused),
     };
     Some(rejection.of(ErrorClass::Software))
-}
-
-impl Dialogue {
-    /// The log line about a milter that is missed at this command.
-    pub(crate) fn log_lapse(&self, services: &impl Services, sender: Option<&[u8]>) {
-        let at_greeting = matches!(self.state, State::Command(Verb::Helo | Verb::Ehlo));
-        if let Some(rejection) = milters_rejection(self.lapse) {
-            services.log("milter-reject", &rejection.shown(), self.facts(sender, None));
-        } else if self.lapse == Lapse::Hold && !at_greeting {
-            services.log("milter-hold", "default_action", self.facts(sender, None));
-        }
-    }
-
-    /// Why a command is turned down whatever it says.
-    pub(crate) fn refusal(&self, verb: Verb) -> Option<Turn> {
-        // RFC 3207 4.
-        if self.lacking.tls.guards(verb) {
-            return Some(Rejection::new(530, Status::new(5, 7, 0), "Must issue a STARTTLS command first").into());
-        }
-        match verb {
-            Verb::Mail if self.lacking.no_mail => Some(Rejection::server_problem().into()),
-            Verb::Vrfy | Verb::Etrn => milters_rejection(self.lapse).map(Turn::from),
-            _ => None,
-        }
-    }
 }

@@ -37,7 +37,6 @@ mod statistics;
 mod transaction;
 mod turn;
 
-pub use command::bdat::Chunking;
 pub use command::ehlo::discardable;
 pub use dialogue::Dialogue;
 pub use facts::Facts;
@@ -50,5 +49,5 @@ pub use services::{Counted, Judgement, Privileges, Received, Services, Stage, Un
 pub use settings::{BareNewline, Settings};
 pub use state::{Protocol, State};
 pub use statistics::Statistics;
-pub use transaction::Transaction;
+pub use transaction::{Chunking, Transaction};
 pub use turn::{Next, Turn};

@@ -33,3 +33,22 @@ impl Transaction {
         (self.recipients == 1).then_some(self.first_recipient.as_slice())
     }
 }
+
+/// How far a message in chunks has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chunking {
+    /// No BDAT yet.
+    #[default]
+    None,
+    /// Chunks have come and were good: so many bytes of the message.
+    Receiving(u64),
+    /// A chunk was bad: the rest of the message is thrown away.
+    Failed,
+}
+
+impl Chunking {
+    /// There was a BDAT in this transaction, or instead of one.
+    pub fn has_begun(self) -> bool {
+        self != Chunking::None
+    }
+}

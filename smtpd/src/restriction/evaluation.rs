@@ -12,8 +12,8 @@ use smtp_server::{Facts, Rejection};
 
 use crate::log::Decided;
 use crate::look_ups::LookUps;
+use crate::restriction::Rules;
 use crate::restriction::{Answers, Effects, Verdict};
-use crate::rules::Rules;
 use crate::settings::Settings;
 
 /// What a restriction is about: the word in the reply.

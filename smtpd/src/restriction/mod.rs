@@ -17,6 +17,8 @@ mod evaluation;
 mod helo;
 mod hosts;
 mod list;
+mod old_defaults;
+mod rules;
 mod session;
 mod stages;
 mod tables;
@@ -32,6 +34,7 @@ pub use block_reply::BlockReplies;
 pub use evaluation::{Class, Court, Evaluation, Memory};
 pub use hosts::Hosts;
 pub use list::{List, Lists, Stage};
+pub use rules::Rules;
 pub use tables::{AccessTable, Tables};
 pub use unlisted::AddressTables;
 

@@ -8,8 +8,8 @@ use lookup::{Maps, TableError, search};
 use smtp_server::Rejection;
 
 use crate::look_ups::LookUps;
+use crate::restriction::Rules;
 use crate::restriction::{Class, Evaluation, Verdict};
-use crate::rules::Rules;
 use crate::settings::Settings;
 
 /// Local parts that every system has.

@@ -7,4 +7,5 @@ mod limits;
 mod messages;
 mod name_server;
 mod names;
+mod no_relay;
 mod transcripts;

@@ -12,26 +12,8 @@ use crate::dialogue::Dialogue;
 use crate::services::{Received, Services, Stage};
 use crate::settings::BareNewline;
 use crate::state::State;
+use crate::transaction::Chunking;
 use crate::turn::{Answer, Next, Turn, breach, done};
-
-/// How far a message in chunks has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Chunking {
-    /// No BDAT yet.
-    #[default]
-    None,
-    /// Chunks have come and were good: so many bytes of the message.
-    Receiving(u64),
-    /// A chunk was bad: the rest of the message is thrown away.
-    Failed,
-}
-
-impl Chunking {
-    /// There was a BDAT in this transaction, or instead of one.
-    pub fn has_begun(self) -> bool {
-        self != Chunking::None
-    }
-}
 
 /// `BDAT count [LAST]`
 pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument: &[u8], line: &[u8]) -> Answer {
