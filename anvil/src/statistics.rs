@@ -1,10 +1,9 @@
 //! The highest counts since the last report, with whose they were and when.
 
-use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ipc::anvil::Event;
-use logging::{Field, Record};
+use logging::records::anvil::Statistic;
 
 /// One highest value.
 #[derive(Clone, Debug, Default)]
@@ -31,37 +30,6 @@ pub struct Statistics {
     clients: Highest,
 }
 
-/// `statistics: max connection rate 3/60s for (smtp:127.0.0.1) at Nov 22 11:20:56`
-struct Line<'a> {
-    what: &'static str,
-    highest: &'a Highest,
-    unit: Option<Duration>,
-}
-
-impl fmt::Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Highest { value, identity, when } = self.highest;
-        write!(f, "statistics: max {} {value}", self.what)?;
-        if let Some(unit) = self.unit {
-            write!(f, "/{}s", unit.as_secs())?;
-        }
-        if !identity.is_empty() {
-            write!(f, " for ({identity})")?;
-        }
-        write!(f, " at {}", logging::moment(*when))
-    }
-}
-
-impl Record for Line<'_> {
-    fn fields(&self) -> Vec<Field> {
-        let mut fields = vec![("statistic", self.what.to_owned()), ("max", self.highest.value.to_string())];
-        if !self.highest.identity.is_empty() {
-            fields.push(("client", self.highest.identity.clone()));
-        }
-        fields
-    }
-}
-
 impl Statistics {
     /// A client has done something so often.
     pub fn rate(&mut self, event: Event, value: u32, identity: &str) {
@@ -86,20 +54,24 @@ impl Statistics {
         *self = Statistics::default();
     }
 
-    fn lines(&self, unit: Duration) -> Vec<Line<'_>> {
-        let rate = |what, event: Event| Line { what, highest: &self.rates[event as usize], unit: Some(unit) };
-        let count = |what, highest| Line { what, highest, unit: None };
+    fn lines(&self, unit: Duration) -> Vec<Statistic<'_>> {
+        let rate = |what, event: Event| line(what, &self.rates[event as usize], Some(unit.as_secs()));
         let all = [
             rate("connection rate", Event::Connection),
-            count("connection count", &self.connections),
+            line("connection count", &self.connections, None),
             rate("message rate", Event::Message),
             rate("recipient rate", Event::Recipient),
             rate("newtls rate", Event::NewTls),
             rate("auth rate", Event::Auth),
-            count("cache size", &self.clients),
+            line("cache size", &self.clients, None),
         ];
-        all.into_iter().filter(|line| line.highest.value > 0).collect()
+        all.into_iter().filter(|line| line.value > 0).collect()
     }
+}
+
+fn line<'a>(what: &'static str, highest: &'a Highest, seconds: Option<u64>) -> Statistic<'a> {
+    let client = Some(highest.identity.as_str()).filter(|identity| !identity.is_empty());
+    Statistic { what, value: highest.value, seconds, client, at: logging::moment(highest.when) }
 }
 
 #[cfg(test)]

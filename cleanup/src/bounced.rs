@@ -3,13 +3,14 @@
 //! The client's copy may be removed only when the notification is safe; until then the outcome is a failure and the
 //! client tries again.
 
-use delivery::{Stages, StatusLine};
+use delivery::Stages;
 use dsn::{Action, Return};
 use ipc::bounce::{self, Log, Record, Reply, Request};
 use ipc::bounds::MAX_ITEMS;
 use ipc::chunks;
 use ipc::cleanup::Cause;
 use ipc::delivery::Timestamp;
+use logging::records;
 use queue::{QueueName, Recipient};
 
 use crate::envelope::Envelope;
@@ -70,18 +71,18 @@ fn log_status(message: &Message<'_>, envelope: &Envelope, record: &Record) {
     let is_alias = !original.is_empty() && !original.eq_ignore_ascii_case(address);
     let (seconds, micros) = envelope.arrival.unwrap_or((envelope.created, 0));
     let (arrival, done) = (Timestamp { seconds, micros }, Timestamp::now());
-    logging::emit(&StatusLine {
-        queue_id: message.id.clone(),
+    let stages = Stages { arrival, active: done, handoff: None, ready: None, done };
+    logging::emit(&records::delivery::Status {
+        queue_id: message.id.as_str(),
         to: shown(address),
         original: is_alias.then(|| shown(original)),
-        relay: "none".to_owned(),
+        relay: "none",
         connection_uses: 0,
-        stages: Stages { arrival, active: done, handoff: None, ready: None, done },
-        delay_decimals: message.site.settings.log.delay_decimals,
+        delays: stages.delays(message.site.settings.log.delay_decimals),
         tls: None,
-        dsn: record.status,
+        dsn: record.status.to_string(),
         status: "bounced",
-        reason: text::printable(record.reason.as_bytes()),
+        reason: &text::printable(record.reason.as_bytes()),
     });
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use config::milter::Lapse;
 use ipc::cleanup::Message;
+use logging::records::smtpd::Accepted;
 use smtp_protocol::parameters::RcptParameters;
 use smtp_server::{
     BareNewline, Counted, Facts, Forward, Judgement, Peer, Privileges, Rejection, Services, Stage, Unanswered,
@@ -12,9 +13,9 @@ use smtp_server::{
 };
 
 use crate::client_limits::{CountedClient, Counting};
+use crate::decision::decided;
 use crate::envelope::{self, Head};
 use crate::incoming::Incoming;
-use crate::log::{Accepted, Decided};
 use crate::look_ups::LookUps;
 use crate::peer::is_in;
 use crate::restriction::{Class, Court, Effects, Evaluation, Memory, Verdict};
@@ -218,7 +219,7 @@ impl Services for Backend {
     }
 
     fn log(&self, action: &str, text: &str, facts: Facts<'_>) {
-        logging::emit(&Decided::of(&facts, self.settings.log_addresses, action, text));
+        logging::emit(&decided(&facts, self.settings.log_addresses, action, text));
     }
 
     fn note(&self, what: &str, address: &[u8], peer: &Peer) {

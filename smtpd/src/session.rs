@@ -10,13 +10,13 @@ use config::ErrorClass;
 use delivery::postmaster::Notice;
 use delivery::transcript::{Speaker, Transcript};
 use dsn::Status;
+use logging::records::smtpd::{Broken, Connect, Disconnect};
 use smtp_protocol::{Reply, Verb};
 use smtp_server::{CommandLine, Dialogue, Next, Peer, Services, State, Turn};
 use tokio::net::TcpStream;
 
 use crate::backend::Backend;
 use crate::connection::{Connection, Gone};
-use crate::log::{Broken, Connect, Disconnect};
 use crate::peer;
 use crate::receive::Receiver;
 use crate::settings::Settings;

@@ -6,12 +6,12 @@ use std::rc::Rc;
 
 use dsn::{Action, Status};
 use ipc::delivery::{Outcome, Problem, Report, Request, Timestamp, Verdict, flags};
+use logging::records;
 use queue::Recipient;
 use queue::{Content, mark};
 use sys::lock;
 
-use crate::line::{Stages, StatusLine};
-use crate::{Finding, Settings};
+use crate::{Finding, Settings, Stages};
 
 /// A request, its queue file, and what is known of each recipient so far.
 pub struct Job {
@@ -132,24 +132,24 @@ impl Job {
     /// Logs the status line of one delivery.
     pub fn log(&self, address: &[u8], original: &[u8], finding: &Finding) {
         let differs = !original.is_empty() && !original.eq_ignore_ascii_case(address);
-        logging::emit(&StatusLine {
-            queue_id: self.request.message.queue_id.clone(),
+        let stages = Stages {
+            arrival: self.request.arrival,
+            active: self.request.active,
+            handoff: Some(self.request.handoff),
+            ready: finding.connection.ready,
+            done: Timestamp::now(),
+        };
+        logging::emit(&records::delivery::Status {
+            queue_id: self.request.message.queue_id.as_str(),
             to: self.shown(address),
             original: differs.then(|| self.shown(original)),
-            relay: finding.relay.clone(),
+            relay: &finding.relay,
             connection_uses: finding.connection.uses,
-            stages: Stages {
-                arrival: self.request.arrival,
-                active: self.request.active,
-                handoff: Some(self.request.handoff),
-                ready: finding.connection.ready,
-                done: Timestamp::now(),
-            },
-            delay_decimals: self.settings.delay_decimals,
-            tls: finding.connection.tls.clone(),
-            dsn: self.effective_status(finding),
+            delays: stages.delays(self.settings.delay_decimals),
+            tls: finding.connection.tls.as_deref(),
+            dsn: self.effective_status(finding).to_string(),
             status: self.status_word(finding),
-            reason: finding.reason.clone(),
+            reason: &finding.reason,
         });
     }
 

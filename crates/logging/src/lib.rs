@@ -1,24 +1,27 @@
 //! The log: Postfix's lines, byte for byte where log readers look, and the same records as JSON.
 //!
-//! A line is a [`Record`] (a type with named facts) or a plain text of a severity (the macros). Where it goes is decided
+//! A line is a [`Record`] (a type with named facts, declared in [`records`]) or a text of a severity (the macros). Where it goes is decided
 //! once a process ([`sink`]): syslog, the postlog service, or a terminal. Nothing unprintable passes: the finished text
 //! goes through [`text::printable_into`], is cut at 2000 bytes, and is never a format string.
 //!
 //! Daemons gather the lines of one turn of their loop and send them together ([`batch`]).
 
+mod catalogue;
 pub mod delay;
 mod file;
 mod held;
 mod line;
 mod record;
+pub mod records;
 mod repeat;
 mod sink;
 mod socket;
 mod state;
 
+pub use catalogue::{Example, example};
 pub use file::{LogFile, LogFileError};
 pub use line::{Format, Severity, moment};
-pub use record::{Field, Record};
+pub use record::{ALWAYS, Description, Fact, Field, Kind, Member, Record, Value};
 pub use sink::{
     Destination, Setup, adopt, batch, end_batch, finish, flush, never_wait, on_lost, pass_on, set_program, set_up,
     set_up_command, tag, waiting,
@@ -27,14 +30,14 @@ pub use socket::dial;
 
 /// Logs a record.
 pub fn emit(record: &dyn Record) {
-    sink::write(record.severity(), record.queue_id(), &record.to_string(), || record.fields());
+    sink::write(record.severity(), &record.to_string(), || catalogue::facts(record));
 }
 
 /// Logs a text; the macros end here.
 pub fn emit_text(severity: Severity, text: std::fmt::Arguments<'_>) {
     match text.as_str() {
-        Some(text) => sink::write(severity, None, text, Vec::new),
-        None => sink::write(severity, None, &text.to_string(), Vec::new),
+        Some(text) => sink::write(severity, text, Vec::new),
+        None => sink::write(severity, &text.to_string(), Vec::new),
     }
 }
 

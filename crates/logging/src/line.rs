@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sys::time::{Civil, local};
 
-use crate::record::Field;
+use crate::record::{Field, Value};
 
 /// How serious a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +66,8 @@ pub enum Format {
 const MAX_TEXT: usize = 2000;
 /// Longest line of JSON in bytes, which postlogd takes whole. told: who reads the line, by its member `cut`.
 const MAX_JSON: usize = 4000;
+/// Most texts of an array in JSON. told: who reads the line, by its member `cut`.
+const MAX_TEXTS: usize = 40;
 
 /// A text ready to be shown: the severity word, then printable characters, cut at [`MAX_TEXT`] bytes.
 pub(crate) fn clean(severity: Severity, text: &str, out: &mut String) {
@@ -102,9 +104,9 @@ pub(crate) fn stamp(now: &Civil, zero_padded: bool, out: &mut String) {
 }
 
 /// The line of a maillog file, without its newline.
-pub(crate) fn postfix(origin: &Origin<'_>, unix: i64, severity: Severity, text: &str) -> String {
+pub(crate) fn postfix(origin: &Origin<'_>, time: &Civil, severity: Severity, text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 64);
-    stamp(&local(unix), true, &mut out);
+    stamp(time, true, &mut out);
     let _ = write!(out, " {} {}[{}]: ", origin.host, origin.tag, origin.pid);
     clean(severity, text, &mut out);
     out
@@ -121,19 +123,14 @@ pub(crate) fn syslog(origin: &Origin<'_>, facility: u8, unix: i64, severity: Sev
 }
 
 /// The JSON form: one object on one line. Of values for which there is no room the start, and then `"cut":true`.
-pub(crate) fn json(
-    origin: &Origin<'_>,
-    unix: i64,
-    severity: Severity,
-    queue_id: Option<&str>,
-    text: &str,
-    fields: &[Field],
-) -> String {
-    let longest = fields.iter().map(|(_, value)| value.len()).max().unwrap_or(0).max(text.len());
+pub(crate) fn json(origin: &Origin<'_>, unix: i64, severity: Severity, text: &str, fields: &[Field]) -> String {
+    let texts = fields.iter().flat_map(|(_, value)| value.texts()).map(String::len);
+    let longest = texts.max().unwrap_or(0).max(text.len());
+    let too_many = fields.iter().any(|(_, value)| value.texts().len() > MAX_TEXTS);
     let mut room = longest.min(MAX_TEXT);
     loop {
-        let mut line = object(origin, unix, severity, (queue_id, text, fields), room);
-        line.push_str(if longest > room { ",\"cut\":true}" } else { "}" });
+        let mut line = object(origin, unix, severity, (text, fields), room);
+        line.push_str(if too_many || longest > room { ",\"cut\":true}" } else { "}" });
         if line.len() <= MAX_JSON || room == 0 {
             return line;
         }
@@ -141,16 +138,8 @@ pub(crate) fn json(
     }
 }
 
-/// The members of a line, each value with at most `room` bytes of its own.
-fn object(
-    origin: &Origin<'_>,
-    unix: i64,
-    severity: Severity,
-    (queue_id, text, fields): (Option<&str>, &str, &[Field]),
-    room: usize,
-) -> String {
-    // told: see MAX_JSON.
-    let fitting = |value: &str| text::json_string(&value[..value.floor_char_boundary(room)]);
+/// The members of a line, each text with at most `room` bytes of its own.
+fn object(origin: &Origin<'_>, unix: i64, severity: Severity, (text, fields): (&str, &[Field]), room: usize) -> String {
     let now = sys::time::utc(unix);
     // told: nobody; the room that is needed at most.
     let mut out = String::with_capacity(text.len().min(room) + 128);
@@ -163,19 +152,33 @@ fn object(
     out.push_str(",\"process\":");
     out.push_str(&text::json_string(origin.tag));
     let _ = write!(out, ",\"pid\":{},\"severity\":\"{}\"", origin.pid, severity.name());
-    if let Some(queue_id) = queue_id {
-        out.push_str(",\"queue_id\":");
-        out.push_str(&text::json_string(queue_id));
-    }
     for (name, value) in fields {
         let _ = write!(out, ",\"{name}\":");
-        out.push_str(&fitting(value));
+        push_value(value, room, &mut out);
     }
     let mut cleaned = String::with_capacity(text.len().min(MAX_TEXT));
     clean(Severity::Info, text, &mut cleaned);
     out.push_str(",\"text\":");
-    out.push_str(&fitting(&cleaned));
+    out.push_str(&fitting(&cleaned, room));
     out
+}
+
+fn push_value(value: &Value, room: usize, out: &mut String) {
+    let _ = match value {
+        Value::Text(text) => write!(out, "{}", fitting(text, room)),
+        Value::Integer(number) => write!(out, "{number}"),
+        Value::Number(number) => write!(out, "{number}"),
+        Value::Boolean(is) => write!(out, "{is}"),
+        Value::Texts(texts) => {
+            let texts: Vec<_> = texts.iter().take(MAX_TEXTS).map(|text| fitting(text, room)).collect();
+            write!(out, "[{}]", texts.join(","))
+        }
+    };
+}
+
+fn fitting(value: &str, room: usize) -> String {
+    // told: see MAX_JSON.
+    text::json_string(&value[..value.floor_char_boundary(room)])
 }
 
 #[cfg(test)]
@@ -186,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_maillog_line_has_postfix_form_and_nothing_unprintable() {
-        let line = postfix(&ORIGIN, 0, Severity::Warning, "a\r\nb");
+        let line = postfix(&ORIGIN, &local(0), Severity::Warning, "a\r\nb");
         assert!(line.ends_with(" mx postfix/smtp[7]: warning: a??b"), "{line}");
         assert_eq!(line.split(' ').nth(1).map(str::len), Some(2));
     }
@@ -207,21 +210,32 @@ mod tests {
     #[test]
     fn a_line_of_json_is_whole_whatever_it_tells_of() {
         let long = "\u{1}\"é".repeat(3000);
-        let fields: Vec<Field> = ["to", "relay", "reason"].map(|name| (name, long.clone())).into();
-        let line = json(&ORIGIN, 0, Severity::Info, Some("ABC"), &long, &fields);
+        let mut fields: Vec<Field> = ["to", "relay", "reason"].map(|name| (name, Value::Text(long.clone()))).into();
+        fields.push(("many", Value::Texts(vec![long.clone(); 3000])));
+        let line = json(&ORIGIN, 0, Severity::Info, &long, &fields);
         assert!(line.len() <= MAX_JSON && line.ends_with("\"cut\":true}"), "{line}");
-        assert!(fields.iter().all(|(name, _)| line.contains(&format!("\"{name}\":\"\\u0001"))), "{line}");
-        let short = json(&ORIGIN, 0, Severity::Info, Some("ABC"), "abc", &[]);
+        assert!(fields[..3].iter().all(|(name, _)| line.contains(&format!("\"{name}\":\"\\u0001"))), "{line}");
+        let short = json(&ORIGIN, 0, Severity::Info, "abc", &[("to", Value::Text("a".into()))]);
         assert!(!short.contains("cut"), "{short}");
+        let many = json(&ORIGIN, 0, Severity::Info, "", &[("many", Value::Texts(vec!["a=1".into(); MAX_TEXTS + 1]))]);
+        assert!(many.ends_with("\"cut\":true}"), "{many}");
     }
 
     #[test]
-    fn json_keeps_facts_apart_from_text() {
-        let line = json(&ORIGIN, 0, Severity::Info, Some("ABC"), "say \"hi\"", &[("status", "sent".to_owned())]);
+    fn json_keeps_facts_apart_from_text_and_numbers_from_strings() {
+        let fields = [
+            ("queue_id", Value::Text("ABC".to_owned())),
+            ("size", Value::Integer(17)),
+            ("delay", Value::Number(0.24)),
+            ("resent", Value::Boolean(true)),
+            ("commands", Value::Texts(vec!["ehlo=1".to_owned(), "\"".to_owned()])),
+        ];
+        let line = json(&ORIGIN, 0, Severity::Info, "say \"hi\"", &fields);
         assert_eq!(
             line,
             "{\"time\":\"1970-01-01T00:00:00Z\",\"host\":\"mx\",\"process\":\"postfix/smtp\",\"pid\":7,\
-             \"severity\":\"info\",\"queue_id\":\"ABC\",\"status\":\"sent\",\"text\":\"say \\\"hi\\\"\"}"
+             \"severity\":\"info\",\"queue_id\":\"ABC\",\"size\":17,\"delay\":0.24,\"resent\":true,\
+             \"commands\":[\"ehlo=1\",\"\\\"\"],\"text\":\"say \\\"hi\\\"\"}"
         );
     }
 }

@@ -120,7 +120,7 @@ pub fn adopt(connection: UnixDatagram) {
 pub fn flush() -> bool {
     with_state(|state| {
         for (severity, text) in state.repeats.due(Instant::now()) {
-            state.push(severity, None, &text, Vec::new);
+            state.push(severity, &text, Vec::new);
         }
         state.flush();
         state.held.as_ref().is_none_or(Held::is_empty)
@@ -140,13 +140,13 @@ pub fn pass_on(datagram: String) {
 pub(crate) fn write_repeated(severity: Severity, text: &str) {
     with_state(|state| {
         for (severity, text) in state.repeats.note(severity, text, Instant::now()) {
-            state.push(severity, None, &text, Vec::new);
+            state.push(severity, &text, Vec::new);
         }
     });
 }
 
-pub(crate) fn write(severity: Severity, queue_id: Option<&str>, text: &str, fields: impl FnOnce() -> Vec<Field>) {
-    with_state(|state| state.push(severity, queue_id, text, fields));
+pub(crate) fn write(severity: Severity, text: &str, fields: impl FnOnce() -> Vec<Field>) {
+    with_state(|state| state.push(severity, text, fields));
 }
 
 fn with_state<T>(work: impl FnOnce(&mut State) -> T) -> T {

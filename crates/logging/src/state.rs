@@ -5,6 +5,8 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use sys::time::local;
+
 use crate::held::Held;
 use crate::line::{self, Format, Origin, Severity};
 use crate::record::Field;
@@ -42,7 +44,6 @@ pub(crate) enum Pending {
 pub(crate) struct Line {
     unix: i64,
     severity: Severity,
-    queue_id: Option<String>,
     text: String,
     fields: Vec<Field>,
 }
@@ -114,17 +115,10 @@ impl State {
         }
     }
 
-    pub(crate) fn push(
-        &mut self,
-        severity: Severity,
-        queue_id: Option<&str>,
-        text: &str,
-        fields: impl FnOnce() -> Vec<Field>,
-    ) {
+    pub(crate) fn push(&mut self, severity: Severity, text: &str, fields: impl FnOnce() -> Vec<Field>) {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
         let fields = if self.wants_fields() { fields() } else { Vec::new() };
-        let queue_id = queue_id.map(str::to_owned);
-        self.enqueue(Pending::Line(Line { unix, severity, queue_id, text: text.to_owned(), fields }));
+        self.enqueue(Pending::Line(Line { unix, severity, text: text.to_owned(), fields }));
     }
 
     pub(crate) fn enqueue(&mut self, line: Pending) {
@@ -163,12 +157,7 @@ impl State {
             }
         }
         if let Some(lost) = self.held.as_mut().and_then(Held::lost) {
-            self.push(
-                Severity::Warning,
-                None,
-                &format!("{lost} lines before this one found no place in the log"),
-                Vec::new,
-            );
+            self.push(Severity::Warning, &format!("{lost} lines before this one found no place in the log"), Vec::new);
         }
         if stuck {
             self.ask_for_another();
@@ -236,11 +225,8 @@ impl State {
 
     fn in_form(&self, line: &Line, form: Format) -> String {
         match form {
-            Format::Postfix => line::postfix(&self.origin(), line.unix, line.severity, &line.text),
-            Format::Json => {
-                let queue_id = line.queue_id.as_deref();
-                line::json(&self.origin(), line.unix, line.severity, queue_id, &line.text, &line.fields)
-            }
+            Format::Postfix => line::postfix(&self.origin(), &local(line.unix), line.severity, &line.text),
+            Format::Json => line::json(&self.origin(), line.unix, line.severity, &line.text, &line.fields),
         }
     }
 
@@ -345,7 +331,7 @@ mod tests {
         let destinations = vec![Destination::Terminal, Destination::Postlog(nobody, Format::Postfix)];
         let fallback = Some(crate::LogFile { path: file.clone(), mode: 0o600 });
         let setup = Setup { program: "postfix-script".into(), destinations, fallback, ..Setup::default() };
-        State::of(setup).push(Severity::Info, None, "stopping", Vec::new);
+        State::of(setup).push(Severity::Info, "stopping", Vec::new);
         let written = std::fs::read_to_string(&file).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
         assert!(written.ends_with(": stopping\n"), "{written}");
@@ -357,7 +343,7 @@ mod tests {
         state.system_log = path.clone();
         state.setup.destinations = vec![Destination::Postlog(path.with_extension("nobody"), Format::Postfix)];
         state.setup.fallback = Some(crate::LogFile { path: "/dev/full".into(), mode: 0o600 });
-        state.push(Severity::Info, None, "one", Vec::new);
+        state.push(Severity::Info, "one", Vec::new);
         assert_eq!(received(&receiver), ["one"]);
         std::fs::remove_file(path).unwrap();
     }
@@ -367,7 +353,7 @@ mod tests {
         let (mut state, receiver, path) = state("slow");
         state.never_wait();
         for number in 0..900 {
-            state.push(Severity::Info, None, &number.to_string(), Vec::new);
+            state.push(Severity::Info, &number.to_string(), Vec::new);
         }
         let mut lines = received(&receiver);
         assert!(lines.len() < 900, "the socket takes everything: nothing is tried");
@@ -385,7 +371,7 @@ mod tests {
         state.never_wait();
         drop(receiver);
         std::fs::remove_file(&path).unwrap();
-        state.push(Severity::Info, None, "while nobody reads", Vec::new);
+        state.push(Severity::Info, "while nobody reads", Vec::new);
         let receiver = UnixDatagram::bind(&path).unwrap();
         receiver.set_nonblocking(true).unwrap();
         state.flush();
@@ -398,7 +384,7 @@ mod tests {
         let (mut state, receiver, path) = state("lost");
         state.never_wait();
         for number in 0..5000 {
-            state.push(Severity::Info, None, &number.to_string(), Vec::new);
+            state.push(Severity::Info, &number.to_string(), Vec::new);
         }
         let mut lines = received(&receiver);
         while state.held.as_ref().is_some_and(|held| !held.is_empty()) {
@@ -427,8 +413,8 @@ mod tests {
         drop(nobody);
         state.never_wait();
         state.adopt(gone);
-        state.push(Severity::Info, None, "one", Vec::new);
-        state.push(Severity::Info, None, "two", Vec::new);
+        state.push(Severity::Info, "one", Vec::new);
+        state.push(Severity::Info, "two", Vec::new);
         assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1);
         let (here, there) = UnixDatagram::pair().unwrap();
         there.set_nonblocking(true).unwrap();

@@ -3,11 +3,12 @@
 //! A recipient that failed is marked done only when the record of its failure is safe; when it cannot be recorded, it
 //! stays and is tried again.
 
-use delivery::{Stages, StatusLine};
+use delivery::Stages;
 use dsn::{Action, Status};
 use ipc::IpcError;
 use ipc::bounce::{Log, Record};
 use ipc::delivery::{Outcome, Piece, Timestamp, Verdict, flags};
+use logging::records;
 use queue::Recipient;
 
 use super::Ledger;
@@ -209,24 +210,24 @@ impl Ledger {
         let shown = |address: &[u8]| self.settings.log.addresses.shown(address);
         let differs = !recipient.original.is_empty() && !recipient.original.eq_ignore_ascii_case(&recipient.address);
         let (seconds, micros) = message.envelope.arrival;
-        logging::emit(&StatusLine {
-            queue_id: message.id.clone(),
+        let stages = Stages {
+            arrival: Timestamp { seconds, micros },
+            active: message.since,
+            handoff: None,
+            ready: None,
+            done: Timestamp::now(),
+        };
+        logging::emit(&records::delivery::Status {
+            queue_id: message.id.as_str(),
             to: shown(&recipient.address),
             original: differs.then(|| shown(&recipient.original)),
-            relay: "none".to_owned(),
+            relay: "none",
             connection_uses: 1,
-            stages: Stages {
-                arrival: Timestamp { seconds, micros },
-                active: message.since,
-                handoff: None,
-                ready: None,
-                done: Timestamp::now(),
-            },
-            delay_decimals: self.settings.log.delay_decimals,
+            delays: stages.delays(self.settings.log.delay_decimals),
             tls: None,
-            dsn: status,
+            dsn: status.to_string(),
             status: "deferred",
-            reason: reason.to_owned(),
+            reason,
         });
     }
 }

@@ -10,7 +10,7 @@ use dsn::Status;
 
 use smtp_server::{Facts, Rejection};
 
-use crate::log::Decided;
+use crate::decision::decided;
 use crate::look_ups::LookUps;
 use crate::restriction::Rules;
 use crate::restriction::{Answers, Effects, Verdict};
@@ -234,6 +234,6 @@ impl<'a, L: LookUps> Evaluation<'a, L> {
 
     /// Logs a decision.
     pub fn log(&self, action: &str, text: &str) {
-        logging::emit(&Decided::of(&self.facts, self.settings.log_addresses, action, text));
+        logging::emit(&decided(&self.facts, self.settings.log_addresses, action, text));
     }
 }
