@@ -71,7 +71,7 @@ impl Notifier {
             }
             self.submit(config, message, &subject, &recipients, now).await.inspect_err(|error| {
                 let (id, to) = (&message.queue_id, text::printable(&address::quote(&notice.to)));
-                logging::warning!("{id}: {} notification failed to {to}: {error}", notice.reader());
+                logging::warning!(id: id, "{} notification failed to {to}: {error}", notice.reader());
             })?;
         }
         Ok(())
@@ -137,7 +137,7 @@ impl Notifier {
             flags: self.settings.cleanup_flags,
         };
         let mut mail = Submission::begin(&self.cleanup, &envelope).await?;
-        logging::info!("{}: {}: {}", message.queue_id, notice.name, mail.queue_id());
+        logging::info!(id: message.queue_id, "{}: {}", notice.name, mail.queue_id());
         for line in received::from_mail_system(&self.settings.hostname, mail.queue_id(), date) {
             mail.line(line.as_bytes()).await?;
         }
@@ -250,7 +250,7 @@ fn notices(settings: &Settings, kind: Kind, message: &Message, subject: &Subject
     };
     match kind {
         Kind::Failure if is_double_bounce => {
-            logging::warning!("{id}: undeliverable postmaster notification discarded");
+            logging::warning!(id: id, "undeliverable postmaster notification discarded");
             Vec::new()
         }
         // notify_classes: 2bounce
@@ -271,7 +271,7 @@ fn notices(settings: &Settings, kind: Kind, message: &Message, subject: &Subject
         }
         Kind::Success | Kind::Verify if is_bounce || is_double_bounce => {
             let which = if is_bounce { "single-bounce" } else { "double-bounce" };
-            logging::info!("{id}: not sending trace/success notification for {which} message");
+            logging::info!(id: id, "not sending trace/success notification for {which} message");
             Vec::new()
         }
         Kind::Success | Kind::Verify => vec![to_sender(kind, message, Returned::Header)],

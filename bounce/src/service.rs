@@ -86,6 +86,6 @@ impl Bounce {
 }
 
 fn failed(queue_id: &QueueId, why: &str) -> Reply {
-    logging::warning!("{queue_id}: {why}");
+    logging::warning!(id: queue_id, "{why}");
     Reply::Failed(ipc::cut(why.to_owned()))
 }

@@ -93,7 +93,7 @@ async fn map(message: &Message<'_>, maps: &Maps, mut address: Vec<u8>) -> Result
         let Some(mut results) = find_addresses(site, maps, &address, propagate)? else { return Ok(address) };
         if results.len() > 1 {
             let shown = text::printable(&address);
-            logging::warning!("{}: multi-valued {} entry for {shown}", message.id, maps.title());
+            logging::warning!(id: message.id, "multi-valued {} entry for {shown}", maps.title());
         }
         let Some(next) = results.drain(..).next() else { return Ok(address) };
         let next = rewrite(site, Context::Local, &next).await?;
@@ -105,8 +105,8 @@ async fn map(message: &Message<'_>, maps: &Maps, mut address: Vec<u8>) -> Result
     // Postfix's words; like Postfix, the message is accepted for what the address has become.
     let (shown, title) = (text::printable(&address), maps.title());
     logging::warning!(
-        "{}: unreasonable {title} map nesting for {shown} -- message not accepted, try again later",
-        message.id
+        id: message.id,
+        "unreasonable {title} map nesting for {shown} -- message not accepted, try again later"
     );
     Ok(address)
 }

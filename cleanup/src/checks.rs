@@ -209,7 +209,7 @@ impl Origin<'_> {
 
     /// A message whose structure is refused: its last Content-Type, and the error.
     pub fn reject_structure(&self, writer: &mut Writer, kind: &[u8], error: &str) {
-        logging::info!("{}: reject: mime-error {error}: {}", self.message.id, self.shown(kind));
+        logging::info!(id: self.message.id, "reject: mime-error {error}: {}", self.shown(kind));
         writer.refuse(Failure::telling(Cause::Content, Status::new(5, 6, 0), error));
     }
 

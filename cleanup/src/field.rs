@@ -93,7 +93,7 @@ impl Fields {
         let start = field.value.iter().position(|b| !matches!(b, b' ' | b'\t')).unwrap_or(field.value.len());
         let value = &field.value[start..];
         let prefix = if kind == Kind::ResentMessageId { "resent-" } else { "" };
-        logging::info!("{}: {prefix}message-id={}", message.id, text::printable(value));
+        logging::info!(id: message.id, "{prefix}message-id={}", text::printable(value));
         if kind == Kind::MessageId && self.present.message_id.is_none() {
             self.present.message_id = Some(field.trimmed().to_vec());
         }

@@ -55,7 +55,7 @@ impl Present {
             }
         }
         if !self.has(Kind::MessageId) {
-            logging::info!("{}: message-id=<>", message.id);
+            logging::info!(id: message.id, "message-id=<>");
         }
     }
 
@@ -72,7 +72,7 @@ impl Present {
             message_id::for_short_queue_id(envelope.created, message.id.as_str(), &settings.hostname)
         };
         made(writer, format!("{prefix}Message-Id: {id}").as_bytes());
-        logging::info!("{}: {logged}message-id={id}", message.id);
+        logging::info!(id: message.id, "{logged}message-id={id}");
         self.note(kind);
         if kind == Kind::MessageId {
             self.message_id = Some(id.into_bytes());

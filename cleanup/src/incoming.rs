@@ -199,14 +199,14 @@ impl<'w> Incoming<'w> {
             return self.give_up(failure).await;
         }
         if let Err(reason) = bounced::trace(&self.message, self.recipients.expansions).await {
-            logging::warning!("{}: trace service failure: {reason}", self.message.id);
+            logging::warning!(id: self.message.id, "trace service failure: {reason}");
             return Outcome::refused(Cause::Write, "");
         }
         let Incoming { message, token, writer, .. } = self;
         match commit(&message, token, writer).await {
             Ok(id) => Outcome::Accepted(id),
             Err(error) => {
-                logging::warning!("{}: write queue file: {error}", message.id, error = text::system_error(&error));
+                logging::warning!(id: message.id, "write queue file: {error}", error = text::system_error(&error));
                 Outcome::refused(Cause::Write, "")
             }
         }
@@ -239,7 +239,7 @@ impl<'w> Incoming<'w> {
                 Outcome::Accepted(self.message.id)
             }
             Err(reason) => {
-                logging::warning!("{}: bounce message failure: {reason}", self.message.id);
+                logging::warning!(id: self.message.id, "bounce message failure: {reason}");
                 self.cancel();
                 Outcome::refused(Cause::Write, "")
             }
@@ -253,7 +253,7 @@ impl<'w> Incoming<'w> {
 
     fn log_removal(&self, why: &str) {
         if self.message.site.settings.modern {
-            logging::info!("{}: removed ({why})", self.message.id);
+            logging::info!(id: self.message.id, "removed ({why})");
         }
     }
 }

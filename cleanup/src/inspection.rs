@@ -33,7 +33,7 @@ impl Inspection<'_> {
     pub fn tell_cut(&self, field: &[u8]) {
         let name = text::printable(&field[..name_length(field).unwrap_or(0)]);
         let (id, limit) = (&self.message.id, self.message.site.settings.header_size_limit);
-        logging::repeated!("{id}: header {name}: more than {limit} bytes (header_size_limit): the rest is dropped");
+        logging::repeated!(id: id, "header {name}: more than {limit} bytes (header_size_limit): the rest is dropped");
     }
 
     /// mime_nesting_limit: checks that look at parts see every part, or the message is refused.

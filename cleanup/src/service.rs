@@ -91,7 +91,7 @@ impl Cleanup {
                     return Some(());
                 }
                 Some(Request::Open { .. }) => {
-                    logging::warning!("{}: cleanup client: a message within a message", incoming.id());
+                    logging::warning!(id: incoming.id(), "cleanup client: a message within a message");
                     incoming.cancel();
                     return None;
                 }
@@ -110,7 +110,7 @@ impl Cleanup {
         match channel.receive().await {
             Ok(request) => request,
             Err(error) => {
-                logging::warning!("{id}: cleanup client: {error}");
+                logging::warning!(id: id, "cleanup client: {error}");
                 None
             }
         }

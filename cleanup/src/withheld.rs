@@ -77,5 +77,5 @@ fn suffer(lapse: Lapse, sender: &[u8], writer: &mut Writer) {
 
 fn log_milter(action: &str, text: &str, sender: &[u8], writer: &Writer) {
     let sender = text::printable(&address::quote(sender));
-    logging::info!("{}: {action}: CONNECT from localhost[127.0.0.1]: {text}; from=<{sender}>", writer.id());
+    logging::info!(id: writer.id(), "{action}: CONNECT from localhost[127.0.0.1]: {text}; from=<{sender}>");
 }

@@ -59,7 +59,7 @@ impl Writer {
     /// The message is not accepted: the log hears of every failure, the client of the first.
     pub fn refuse(&mut self, failure: Failure) {
         if let Some(warning) = &failure.warning {
-            logging::warning!("{}: {warning}", self.id());
+            logging::warning!(id: self.id(), "{warning}");
         }
         self.verdict.refuse(failure);
     }

@@ -124,7 +124,7 @@ impl<'a> Expansion<'a> {
                     return true;
                 }
                 Err(error) => {
-                    logging::warning!("{}: {error}", self.job.request().message.queue_id);
+                    logging::warning!(id: self.job.request().message.queue_id, "{error}");
                     self.finish(&recipient.address, &verdict::deferred(3, 0, "alias database unavailable"));
                     return true;
                 }
@@ -259,7 +259,7 @@ impl<'a> Expansion<'a> {
                     verdict::deferred(3, 0, "queue file is damaged")
                 }
                 Err(ResubmitError::Submit(error)) => {
-                    logging::warning!("{}: forward message: {error}", self.job.request().message.queue_id);
+                    logging::warning!(id: self.job.request().message.queue_id, "forward message: {error}");
                     verdict::deferred(3, 0, "unable to forward message")
                 }
             };
@@ -291,7 +291,7 @@ impl<'a> Expansion<'a> {
                 verdict::deferred(0, 0, "user lookup error")
             }
             Trouble::Carrier(why) => {
-                logging::warning!("{}: {why}", self.job.request().message.queue_id);
+                logging::warning!(id: self.job.request().message.queue_id, "{why}");
                 verdict::deferred(3, 0, "temporary failure")
             }
             Trouble::Damaged(error) => {
@@ -304,7 +304,7 @@ impl<'a> Expansion<'a> {
 
     /// trivial-rewrite does not answer.
     pub(crate) fn resolver_failure(&self, error: &ipc::IpcError) -> Finding {
-        logging::warning!("{}: rewrite service: {error}", self.job.request().message.queue_id);
+        logging::warning!(id: self.job.request().message.queue_id, "rewrite service: {error}");
         verdict::deferred(3, 0, "address resolver failure")
     }
 

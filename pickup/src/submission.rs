@@ -44,7 +44,7 @@ pub async fn take(pickup: &Pickup, id: &QueueId) -> Outcome {
         Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Outcome::Done,
         Err(error) => {
-            warning!("open input file {}: {error}", path.display(), error = text::system_error(&error));
+            warning!(about: id, "open input file {}: {error}", path.display(), error = text::system_error(&error));
             return Outcome::Done;
         }
     };
@@ -52,24 +52,25 @@ pub async fn take(pickup: &Pickup, id: &QueueId) -> Outcome {
         return Outcome::Done;
     }
     if metadata.nlink() > 1 {
-        warning!("{}: uid {}: file has {} links", path.display(), metadata.uid(), metadata.nlink());
+        warning!(about: id, "{}: uid {}: file has {} links", path.display(), metadata.uid(), metadata.nlink());
     }
     match Submission::new(pickup, id, file, &metadata).send().await {
         Ok(()) => remove(pickup, id),
         Err(Failure::Later) => Outcome::Refused,
         Err(Failure::Refused(why)) => {
-            warning!("{}: {why}", path.display());
+            warning!(about: id, "{}: {why}", path.display());
             Outcome::Refused
         }
         Err(Failure::Unreachable(error)) => {
-            warning!("{}: cleanup service: {error}", path.display());
+            warning!(about: id, "{}: cleanup service: {error}", path.display());
             Outcome::Unreachable
         }
         Err(Failure::Corrupt(why)) => {
-            warning!("{}: {why}", path.display());
-            warning!("saving corrupt file \"{id}\" from queue \"maildrop\" to queue \"corrupt\"");
+            warning!(about: id, "{}: {why}", path.display());
+            warning!(about: id, "saving corrupt file \"{id}\" from queue \"maildrop\" to queue \"corrupt\"");
             if let Err(error) = pickup.spool.set_aside(id, QueueName::Maildrop) {
-                warning!("rename {} to corrupt: {error}", path.display(), error = text::system_error(&error));
+                let error = text::system_error(&error);
+                warning!(about: id, "rename {} to corrupt: {error}", path.display());
             }
             Outcome::Done
         }
@@ -82,9 +83,9 @@ fn remove(pickup: &Pickup, id: &QueueId) -> Outcome {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Outcome::Done,
         Err(error) => {
             // It would be delivered again at once, and again.
-            warning!("remove maildrop/{id}: {error}", error = text::system_error(&error));
+            warning!(about: id, "remove maildrop/{id}: {error}", error = text::system_error(&error));
             if let Err(error) = pickup.spool.set_aside(id, QueueName::Maildrop) {
-                warning!("rename maildrop/{id} to corrupt: {error}", error = text::system_error(&error));
+                warning!(about: id, "rename maildrop/{id} to corrupt: {error}", error = text::system_error(&error));
             }
             Outcome::Done
         }
@@ -236,14 +237,14 @@ impl<'a> Submission<'a> {
     fn log(&self, queue_id: &QueueId) {
         let sender = text::printable(self.sender.as_deref().unwrap_or_default());
         if self.requeued {
-            info!("{queue_id}: uid={} from=<{sender}> orig_id={}", self.uid, self.id);
+            info!(id: queue_id, "uid={} from=<{sender}> orig_id={}", self.uid, self.id);
         } else {
-            info!("{queue_id}: uid={} from=<{sender}>", self.uid);
+            info!(id: queue_id, "uid={} from=<{sender}>", self.uid);
         }
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let days = (i64::try_from(now).unwrap_or(i64::MAX) - self.arrival) / DAY;
         if days > 0 && !self.requeued {
-            warning!("{queue_id}: message maildrop/{} has been queued for {days} days", self.id);
+            warning!(id: queue_id, "message maildrop/{} has been queued for {days} days", self.id);
         }
     }
 }

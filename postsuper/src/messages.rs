@@ -135,7 +135,7 @@ impl Action {
     fn delete(&self, spool: &Spool, queue: QueueName, id: &QueueId, named: bool) -> bool {
         for log in [QueueName::Bounce, QueueName::Defer, QueueName::Trace] {
             if let Err(error) = delivery_log::remove(spool, log, id) {
-                warning!("remove {log}/{id}: {}", text::system_error(&error));
+                warning!(about: id, "remove {log}/{id}: {}", text::system_error(&error));
             }
         }
         self.note(spool.remove(id, queue), &self.done, id, "removed", named)
@@ -177,14 +177,14 @@ impl Action {
             Ok(()) => {
                 counter.set(counter.get() + 1);
                 if named {
-                    info!("{id}: {what}");
+                    info!(id: id, "{what}");
                 }
                 true
             }
             // It moved on meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => {
-                warning!("{id}: not {what}: {}", text::system_error(&error));
+                warning!(id: id, "not {what}: {}", text::system_error(&error));
                 false
             }
         }
@@ -201,7 +201,7 @@ fn remove_lonely_logs(spool: &Spool) {
             if ![Incoming, Active, Deferred, Hold, Corrupt].iter().any(is_somewhere)
                 && let Err(error) = delivery_log::remove(spool, log, &found.id)
             {
-                warning!("remove {log}/{}: {}", found.id, text::system_error(&error));
+                warning!(about: found.id, "remove {log}/{}: {}", found.id, text::system_error(&error));
             }
         }
     }

@@ -173,15 +173,13 @@ impl Qmgr {
         let name = self.deliveries.name(lane);
         let reason = match trouble {
             Trouble::NoFile(error) => {
-                logging::warning!(
-                    "open active file of message {}: {error}",
-                    self.ledger.name(delivery.message),
-                    error = text::system_error(&error)
-                );
+                let id = self.ledger.name(delivery.message);
+                let error = text::system_error(&error);
+                logging::warning!(about: id, "open active file of message {id}: {error}");
                 "queue file is not available"
             }
             Trouble::Message(error) => {
-                logging::warning!("{}: private/{name} socket: {error}", self.ledger.name(delivery.message));
+                logging::warning!(id: self.ledger.name(delivery.message), "private/{name} socket: {error}");
                 "unknown mail transport error"
             }
             Trouble::Transport(error) => {

@@ -36,7 +36,7 @@ impl Qmgr {
             Ok(None) => self.intake.leave(&id),
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
-                    logging::warning!("{id}: {error}", error = text::system_error(&error));
+                    logging::warning!(id: id, "{error}", error = text::system_error(&error));
                     self.intake.look_again_in(LOCKED_WAIT); // it may not have come as far as the active queue
                 }
                 tokio::task::spawn_local(Rc::clone(self).give_back(id));
@@ -49,10 +49,8 @@ impl Qmgr {
         let size = message.envelope.size.unwrap_or_default();
         let sender = self.settings.log.addresses.shown(&message.envelope.sender);
         logging::info!(
-            "{}: from=<{sender}>, size={}, nrcpt={} (queue active)",
-            message.id,
-            size.content_length,
-            size.recipients
+            id: message.id,
+            "from=<{sender}>, size={}, nrcpt={} (queue active)", size.content_length, size.recipients
         );
         redirect(&mut message.envelope);
         let key = self.ledger.enter(message);

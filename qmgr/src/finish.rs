@@ -32,7 +32,7 @@ impl Qmgr {
             Ok(Ending::Removed) => self.intake.leave(&id),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.intake.leave(&id), // an operator has removed it
             Err(error) => {
-                logging::warning!("{id}: {error}", error = text::system_error(&error));
+                logging::warning!(id: id, "{error}", error = text::system_error(&error));
                 tokio::task::spawn_local(Rc::clone(&self).give_back(id));
             }
         }
@@ -56,7 +56,7 @@ impl Qmgr {
                 // It is in its former place, or gone.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => break self.intake.leave(&id),
                 Err(error) => {
-                    logging::repeated!("{id}: move to deferred queue: {error}", error = text::system_error(&error));
+                    logging::repeated!(id: id, "move to deferred queue: {error}", error = text::system_error(&error));
                     tokio::time::sleep(MOVE_AGAIN).await;
                 }
             }

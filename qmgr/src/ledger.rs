@@ -129,7 +129,7 @@ impl Ledger {
             .map_err(|error| text::system_error(&error))
             .and_then(|file| message.envelope.read_more(&*file, &limits).map_err(|error| error.to_string()));
         let Err(error) = result else { return true };
-        logging::warning!("{}: read recipients: {error}", message.id);
+        logging::warning!(id: message.id, "read recipients: {error}");
         // What was not read is tried again with the whole message.
         message.envelope.resume = None;
         message.deferred = true;
@@ -164,12 +164,12 @@ impl Ledger {
     /// A notification about a notification, to ourselves: the recipient is done.
     pub fn discard(&self, key: MessageKey, recipient: &Recipient) {
         self.change(key, |message| {
-            logging::warning!("{}: undeliverable postmaster notification discarded", message.id);
+            logging::warning!(id: message.id, "undeliverable postmaster notification discarded");
             if let Ok(file) = message.open_file(&self.settings.spool)
                 && recipient.offset > 0
                 && let Err(error) = queue::mark::done(&file, recipient.offset)
             {
-                logging::warning!("{}: mark recipient: {error}", message.id, error = text::system_error(&error));
+                logging::warning!(id: message.id, "mark recipient: {error}", error = text::system_error(&error));
             }
         });
         self.settle(key, 1);

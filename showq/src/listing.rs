@@ -57,11 +57,11 @@ impl Showq {
             Err(crate::message::ListError::Client(error)) => Err(error),
             Err(crate::message::ListError::System(error)) => {
                 out.left_out(&error);
-                warning!("{}: {error}", found.path.display(), error = text::system_error(&error));
+                warning!(about: found.id, "{}: {error}", found.path.display(), error = text::system_error(&error));
                 Ok(())
             }
             Err(crate::message::ListError::File(why)) => {
-                warning!("{}: {why}", found.path.display());
+                warning!(about: found.id, "{}: {why}", found.path.display());
                 Ok(())
             }
         }

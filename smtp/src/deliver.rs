@@ -137,7 +137,7 @@ impl Attempt<'_> {
         let destination = match Destination::parse(&self.nexthop.name, settings.protocol, &settings.services) {
             Ok(destination) => destination,
             Err(error) => {
-                logging::warning!("{}: {error}", job.request().message.queue_id);
+                logging::warning!(id: job.request().message.queue_id, "{error}");
                 return Tried::Continue(Some(Failure::of_message(Status::new(4, 3, 5), error.to_string())));
             }
         };
@@ -235,10 +235,10 @@ impl Attempt<'_> {
         let is_last = candidates.is_empty() && self.is_last_nexthop;
         match failure.subject {
             _ if is_last => {}
-            Subject::Agent => logging::warning!("{}", failure.reason),
+            Subject::Agent => logging::warning!(about: job.request().message.queue_id, "{}", failure.reason),
             // A failed connection has been logged.
             _ if failure.server.is_empty() => {}
-            _ => logging::info!("{}: {}", job.request().message.queue_id, failure.reason),
+            _ => logging::info!(id: job.request().message.queue_id, "{}", failure.reason),
         }
         Tried::Continue(Some(failure))
     }
@@ -317,7 +317,7 @@ impl Attempt<'_> {
             }
             let known = ended.failure.as_ref().is_some_and(|known| known.reason == failure.reason);
             if !known || failure.subject == Subject::Recipient {
-                logging::info!("{}: {}", job.request().message.queue_id, failure.reason);
+                logging::info!(id: job.request().message.queue_id, "{}", failure.reason);
             }
             ended.failure = Some(failure);
         }
@@ -353,7 +353,7 @@ impl Attempt<'_> {
                 // Another server that cannot be reached, or has no time, has not judged.
                 Err(failure) => {
                     if !failure.server.is_empty() {
-                        logging::info!("{}: {}", job.request().message.queue_id, failure.reason);
+                        logging::info!(id: job.request().message.queue_id, "{}", failure.reason);
                     }
                     continue;
                 }

@@ -283,7 +283,7 @@ impl Session {
     fn stray(&mut self, line: &[u8]) -> Result<(), Broken> {
         if let Some(queue_id) = &self.queue_id {
             let line = text::printable(line.get(..100).unwrap_or(line));
-            logging::warning!("{queue_id}: non-ESMTP response from {}: {line}", self.server.relay());
+            logging::warning!(id: queue_id, "non-ESMTP response from {}: {line}", self.server.relay());
         }
         self.transcript.note(ErrorClass::Protocol);
         self.strays += 1;

@@ -202,7 +202,7 @@ impl<'a> Transaction<'a> {
             Step::Reset => {}
             Step::Forward(_) if reply.class() == 2 => {}
             // The message is worth more than where it came from.
-            Step::Forward(_) => logging::warning!("{}: {}", self.job.request().message.queue_id, refused().reason),
+            Step::Forward(_) => logging::warning!(id: self.job.request().message.queue_id, "{}", refused().reason),
             Step::Mail if reply.class() == 2 => {}
             Step::Mail => self.mail = Some(refused()),
             // What the server says of recipients of a message that it refused does not matter.
@@ -262,7 +262,7 @@ impl<'a> Transaction<'a> {
         if writer.broke_lines() {
             // smtp_line_length_limit
             let limit = self.settings.dialogue.line_limit.unwrap_or(0);
-            logging::info!("{}: breaking line > {limit} bytes with <CR><LF>SPACE", self.job.request().message.queue_id);
+            logging::info!(id: self.job.request().message.queue_id, "breaking line > {limit} bytes with <CR><LF>SPACE");
         }
         session.transcript.say(Speaker::Us, b".");
         session.log_dialogue('>', b".");
@@ -270,7 +270,7 @@ impl<'a> Transaction<'a> {
     }
 
     fn unreadable(&self, session: &Session, error: &dyn std::fmt::Display) -> Failure {
-        logging::warning!("{}: {error}", self.job.request().message.queue_id);
+        logging::warning!(id: self.job.request().message.queue_id, "{error}");
         let reason = format!("local data error while talking to {}", session.host);
         Failure::of_message(Status::new(4, 3, 0), reason).by(&session.server)
     }

@@ -65,11 +65,8 @@ impl Job {
                 Ok(true) => return true,
                 Ok(false) => {}
                 Err(error) => {
-                    logging::warning!(
-                        "{}: cannot lock the queue file: {error}",
-                        self.request.message.queue_id,
-                        error = text::system_error(&error)
-                    );
+                    let error = text::system_error(&error);
+                    logging::warning!(id: self.request.message.queue_id, "cannot lock the queue file: {error}");
                     return false;
                 }
             }
@@ -94,14 +91,11 @@ impl Job {
 
     /// Notes that the queue file cannot be understood: qmgr sets a file with this mode aside.
     pub fn mark_damaged(&self, why: &dyn std::fmt::Display) {
-        logging::warning!("{}: damaged queue file: {why}", self.request.message.queue_id);
+        logging::warning!(id: self.request.message.queue_id, "damaged queue file: {why}");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o400);
         if let Err(error) = self.file.set_permissions(mode) {
-            logging::warning!(
-                "{}: cannot mark the queue file as damaged: {error}",
-                self.request.message.queue_id,
-                error = text::system_error(&error)
-            );
+            let error = text::system_error(&error);
+            logging::warning!(id: self.request.message.queue_id, "cannot mark the queue file as damaged: {error}");
         }
     }
 
@@ -203,11 +197,8 @@ impl Job {
         }
         if let Err(error) = mark::done(&self.file, recipient.offset) {
             // The recipient may get the message twice; the delivery itself has happened.
-            logging::warning!(
-                "{}: cannot mark a recipient as done: {error}",
-                self.request.message.queue_id,
-                error = text::system_error(&error)
-            );
+            let error = text::system_error(&error);
+            logging::warning!(id: self.request.message.queue_id, "cannot mark a recipient as done: {error}");
         }
     }
 

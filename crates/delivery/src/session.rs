@@ -42,7 +42,7 @@ impl Session {
                 }
             };
             let Some(file) = self.channel.take_descriptor() else {
-                logging::warning!("{}: a delivery request without its queue file", request.message.queue_id);
+                logging::warning!(id: request.message.queue_id, "a delivery request without its queue file");
                 return None;
             };
             let mut job = Job::new(request, File::from(file), Rc::clone(&self.settings));

@@ -13,6 +13,7 @@ use crate::file::LogFile;
 use crate::held::Held;
 use crate::line::{Format, Severity};
 use crate::record::Field;
+use crate::repeat::Told;
 use crate::state::{Pending, State, compose_tag};
 
 /// A destination of lines.
@@ -119,9 +120,8 @@ pub fn adopt(connection: UnixDatagram) {
 /// Sends the lines that wait; false when some have to wait longer.
 pub fn flush() -> bool {
     with_state(|state| {
-        for (severity, text) in state.repeats.due(Instant::now()) {
-            state.push(severity, &text, Vec::new);
-        }
+        let due = state.repeats.due(Instant::now());
+        due.into_iter().for_each(|line| state.push_told(line));
         state.flush();
         state.held.as_ref().is_none_or(Held::is_empty)
     })
@@ -137,11 +137,11 @@ pub fn pass_on(datagram: String) {
     with_state(|state| state.enqueue(Pending::Ready(datagram)));
 }
 
-pub(crate) fn write_repeated(severity: Severity, text: &str) {
+pub(crate) fn write_repeated(severity: Severity, queue_id: Option<&str>, text: &str) {
     with_state(|state| {
-        for (severity, text) in state.repeats.note(severity, text, Instant::now()) {
-            state.push(severity, &text, Vec::new);
-        }
+        let line = Told { severity, queue_id: queue_id.map(str::to_owned), text: text.to_owned() };
+        let told = state.repeats.note(line, Instant::now());
+        told.into_iter().for_each(|line| state.push_told(line));
     });
 }
 

@@ -10,7 +10,7 @@ use sys::time::local;
 use crate::held::Held;
 use crate::line::{self, Format, Origin, Severity};
 use crate::record::Field;
-use crate::repeat::Repeats;
+use crate::repeat::{Repeats, Told};
 use crate::sink::{Destination, MAIL, Setup};
 use crate::socket::{SYSTEM_LOG, Socket};
 
@@ -119,6 +119,11 @@ impl State {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
         let fields = if self.wants_fields() { fields() } else { Vec::new() };
         self.enqueue(Pending::Line(Line { unix, severity, text: text.to_owned(), fields }));
+    }
+
+    pub(crate) fn push_told(&mut self, line: Told) {
+        let Told { severity, queue_id, text } = line;
+        self.push(severity, &text, || queue_id.map(crate::about).unwrap_or_default());
     }
 
     pub(crate) fn enqueue(&mut self, line: Pending) {

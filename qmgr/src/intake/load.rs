@@ -31,7 +31,7 @@ impl Intake {
         };
         spool.activate(id, queue)?;
         let Some(file) = open_locked(spool, id)? else {
-            logging::info!("{id}: skipped, still being delivered");
+            logging::info!(id: id, "skipped, still being delivered");
             spool.put_back(id, SystemTime::now() + LOCKED_WAIT)?;
             self.look_again_in(LOCKED_WAIT + Duration::from_secs(1));
             return Ok(None);
@@ -60,7 +60,7 @@ impl Intake {
         let found = fs::symlink_metadata(&path)?;
         if !found.is_file() || found.mode() & 0o700 != 0o700 {
             if found.file_type().is_socket() || found.is_dir() {
-                logging::warning!("{}: not a regular file", path.display());
+                logging::warning!(about: id, "{}: not a regular file", path.display());
             }
             return Ok(None);
         }
@@ -103,13 +103,13 @@ impl Intake {
 
     /// Puts a file aside that is no queue file. An error of the disk is none of the file's: that one waits.
     fn set_aside(&self, id: &QueueId, error: EnvelopeError) -> io::Result<Option<Active>> {
-        logging::warning!("{id}: {error}");
+        logging::warning!(id: id, "{error}");
         if let EnvelopeError::Record(RecordError::Io(_)) = error {
             let next = SystemTime::now() + self.settings.retry.minimum;
             self.settings.spool.defer(id, next)?;
             return Ok(None);
         }
-        logging::warning!("saving corrupt file \"{id}\" from queue \"active\" to queue \"corrupt\"");
+        logging::warning!(about: id, "saving corrupt file \"{id}\" from queue \"active\" to queue \"corrupt\"");
         self.settings.spool.set_aside(id, QueueName::Active)?;
         Ok(None)
     }

@@ -77,7 +77,7 @@ fn empty_active(spool: &Spool) -> io::Result<()> {
         let found = found?;
         match spool.reclaim(&found.id) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                logging::warning!("{}: active to incoming: {error}", found.id, error = text::system_error(&error));
+                logging::warning!(id: found.id, "active to incoming: {error}", error = text::system_error(&error));
             }
             _ => {}
         }

@@ -32,7 +32,7 @@ impl Ledger {
             let notify = Request::Notify { log: Log::Bounce, keep: false, message: message.for_bounce() };
             let id = message.id.clone();
             if !self.logs.ask(Log::Bounce, &notify, &id).await {
-                logging::info!("{id}: status=deferred (bounce failed)");
+                logging::info!(id: id, "status=deferred (bounce failed)");
                 // The log stays, and with it the message.
                 message.deferred = true;
                 message.logged.incomplete = true;
@@ -61,7 +61,7 @@ impl Ledger {
             && let Ok(file) = message.open_file(&self.settings.spool)
             && let Err(error) = queue::mark::trace_answered(&file, trace.offset)
         {
-            logging::warning!("{id}: mark trace record: {error}", error = text::system_error(&error));
+            logging::warning!(id: id, "mark trace record: {error}", error = text::system_error(&error));
         }
         if message.is_probe() {
             message.deferred = false; // a probe is never tried again
@@ -78,10 +78,8 @@ impl Ledger {
         }
         let id = message.id.clone();
         let word = if message.force_expire { "force-expired" } else { "expired" };
-        logging::info!(
-            "{id}: from=<{}>, status={word}, returned to sender",
-            self.settings.log.addresses.shown(&message.envelope.sender)
-        );
+        let sender = self.settings.log.addresses.shown(&message.envelope.sender);
+        logging::info!(id: id, "from=<{sender}>, status={word}, returned to sender");
         let notify = Request::Notify { log: Log::Defer, keep: false, message: message.for_bounce() };
         self.logs.ask(Log::Defer, &notify, &id).await
     }
@@ -100,10 +98,10 @@ impl Ledger {
         match message.open_file(&self.settings.spool) {
             Ok(file) => {
                 if let Err(error) = queue::mark::warned(&file, warning.offset) {
-                    logging::warning!("{id}: mark warning record: {error}", error = text::system_error(&error));
+                    logging::warning!(id: id, "mark warning record: {error}", error = text::system_error(&error));
                 }
             }
-            Err(error) => logging::warning!("{id}: mark warning record: {error}", error = text::system_error(&error)),
+            Err(error) => logging::warning!(id: id, "mark warning record: {error}", error = text::system_error(&error)),
         }
     }
 
@@ -132,7 +130,7 @@ impl Ledger {
         } else {
             spool.remove(id, QueueName::Active)?;
         }
-        logging::info!("{id}: removed");
+        logging::info!(id: id, "removed");
         Ok(())
     }
 }

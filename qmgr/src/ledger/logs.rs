@@ -42,10 +42,10 @@ impl Logs {
             match pool.call(request).await {
                 Ok(Reply::Done) => return true,
                 Ok(Reply::Failed(reason)) => {
-                    logging::warning!("{queue_id}: {name} service failure: {reason}");
+                    logging::warning!(id: queue_id, "{name} service failure: {reason}");
                     return false;
                 }
-                Err(error) => logging::warning!("{queue_id}: {name} service failure: {error}"),
+                Err(error) => logging::warning!(id: queue_id, "{name} service failure: {error}"),
             }
             if attempt < ATTEMPTS {
                 tokio::time::sleep(Duration::from_secs(1)).await;

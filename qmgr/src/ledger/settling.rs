@@ -183,13 +183,13 @@ impl Ledger {
                 Ok(file) => file,
                 Err(error) => {
                     let error = text::system_error(&error);
-                    return logging::warning!("{}: mark recipient: {error}", message.id);
+                    return logging::warning!(id: message.id, "mark recipient: {error}");
                 }
             };
             for offset in offsets {
                 if let Err(error) = queue::mark::done(&file, *offset) {
                     // Bounced again at the next attempt: twice is better than never.
-                    logging::warning!("{}: mark recipient: {error}", message.id, error = text::system_error(&error));
+                    logging::warning!(id: message.id, "mark recipient: {error}", error = text::system_error(&error));
                 }
             }
         });

@@ -14,6 +14,7 @@ mod programs;
 mod shape;
 mod siblings;
 mod source;
+mod subjects;
 mod waiting;
 
 use crate::failure::{Failure, Outcome};
@@ -35,6 +36,7 @@ pub fn run() -> Outcome {
     for source in &sources {
         waiting::check(source, &daemons, &mut complaints);
         siblings::check(source, &daemons, &mut complaints);
+        subjects::check(source, &mut complaints);
         bounds::check(source, &mut complaints);
         shape::check(source, &mut complaints);
         programs::check(source, &packages, &mut complaints);
