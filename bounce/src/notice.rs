@@ -12,6 +12,7 @@ use dsn::{Action, Return, Status};
 use ipc::Pool;
 use ipc::bounce::{Log, Message};
 use ipc::cleanup::Cleanup;
+use logging::records::bounce::Notification;
 use message::{date, received};
 use queue::delivery_log::Entry;
 use queue::size::SMTPUTF8_REQUESTED;
@@ -137,7 +138,11 @@ impl Notifier {
             flags: self.settings.cleanup_flags,
         };
         let mut mail = Submission::begin(&self.cleanup, &envelope).await?;
-        logging::info!(id: message.queue_id, "{}: {}", notice.name, mail.queue_id());
+        logging::emit(&Notification {
+            queue_id: message.queue_id.as_str(),
+            kind: notice.name,
+            notification_id: mail.queue_id(),
+        });
         for line in received::from_mail_system(&self.settings.hostname, mail.queue_id(), date) {
             mail.line(line.as_bytes()).await?;
         }

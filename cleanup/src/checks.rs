@@ -2,6 +2,7 @@
 
 use dsn::Status;
 use ipc::cleanup::Cause;
+use logging::records::cleanup::Content;
 use lookup::Maps;
 use message::header::name_length;
 use queue::Type;
@@ -209,41 +210,55 @@ impl Origin<'_> {
 
     /// A message whose structure is refused: its last Content-Type, and the error.
     pub fn reject_structure(&self, writer: &mut Writer, kind: &[u8], error: &str) {
-        logging::info!(id: self.message.id, "reject: mime-error {error}: {}", self.shown(kind));
+        let kind = shown(kind);
+        let line = Content { error: Some(error), ..self.line("reject", "mime-error", &kind) };
+        logging::emit(&line);
         writer.refuse(Failure::telling(Cause::Content, Status::new(5, 6, 0), error));
     }
 
-    fn log(&self, action: &str, class: &str, content: &[u8], text: &[u8]) {
-        let mut line = format!("{}: {action}: {class} {}", self.message.id, self.shown(content));
+    fn log(&self, action: &'static str, class: &'static str, content: &[u8], text: &[u8]) {
         let client = &self.envelope.client;
-        for (name, value, quoted) in [("proto", &client.protocol, false), ("helo", &client.helo, true)] {
-            if !value.is_empty() {
-                let value = text::printable(value);
-                line += &if quoted { format!(" {name}=<{value}>") } else { format!(" {name}={value}") };
-            }
-        }
-        if !text.is_empty() {
-            line += &format!(": {}", text::printable(text));
-        }
-        logging::info!("{line}");
+        let told = |value: &[u8]| Some(text::printable(value)).filter(|value| !value.is_empty());
+        let content = shown(content);
+        logging::emit(&Content {
+            protocol: told(&client.protocol),
+            helo: told(&client.helo),
+            text: told(text),
+            ..self.line(action, class, &content)
+        });
     }
 
-    /// A text, and whose it is.
-    fn shown(&self, content: &[u8]) -> String {
-        // told: nobody; the message keeps the text, the log shows its start.
-        let content = text::printable(&content[..content.len().min(MAX_LOGGED)]);
+    /// A line about content, and whose it is.
+    fn line<'a>(&'a self, action: &'static str, class: &'static str, content: &'a str) -> Content<'a> {
+        let shown = |address: &[u8]| self.message.site.settings.log.addresses.shown(address);
+        let to = match &self.envelope.last_recipient[..] {
+            b"" => "unknown".to_owned(),
+            last => shown(last),
+        };
         let origin = match &self.envelope.client.origin[..] {
             b"" => "local".to_owned(),
             origin => text::printable(origin),
         };
-        let shown = |address: &[u8]| self.message.site.settings.log.addresses.shown(address);
-        let sender = shown(self.envelope.sender());
-        let recipient = match &self.envelope.last_recipient[..] {
-            b"" => "unknown".to_owned(),
-            last => shown(last),
-        };
-        format!("{content} from {origin}; from=<{sender}> to=<{recipient}>")
+        Content {
+            queue_id: self.message.id.as_str(),
+            action,
+            class,
+            error: None,
+            content,
+            origin,
+            from: shown(self.envelope.sender()),
+            to,
+            protocol: None,
+            helo: None,
+            text: None,
+        }
     }
+}
+
+/// A text as log lines show it.
+fn shown(content: &[u8]) -> String {
+    // told: nobody; the message keeps the text, the log shows its start.
+    text::printable(&content[..content.len().min(MAX_LOGGED)])
 }
 
 /// A text that a table has something to say about.

@@ -2,6 +2,7 @@
 
 use ipc::cleanup::{Cause, Flags};
 use ipc::rewrite::Context;
+use logging::records::cleanup::MessageId;
 use message::header::{Field, Kind, Role};
 use message::refold::refold;
 use queue::size::{SMTPUTF8_HEADER, SMTPUTF8_REQUESTED, TLS_REQUIRED_NO};
@@ -92,8 +93,11 @@ impl Fields {
         }
         let start = field.value.iter().position(|b| !matches!(b, b' ' | b'\t')).unwrap_or(field.value.len());
         let value = &field.value[start..];
-        let prefix = if kind == Kind::ResentMessageId { "resent-" } else { "" };
-        logging::info!(id: message.id, "{prefix}message-id={}", text::printable(value));
+        logging::emit(&MessageId {
+            queue_id: message.id.as_str(),
+            value: &text::printable(value),
+            resent: kind == Kind::ResentMessageId,
+        });
         if kind == Kind::MessageId && self.present.message_id.is_none() {
             self.present.message_id = Some(field.trimmed().to_vec());
         }

@@ -3,6 +3,7 @@
 //! Only mail of local users and of clients in local_header_rewrite_clients is completed (always_add_missing_headers for
 //! all); what strangers send stays as it is.
 
+use logging::records::cleanup::MessageId;
 use message::header::Kind;
 use message::{date, message_id};
 
@@ -55,7 +56,7 @@ impl Present {
             }
         }
         if !self.has(Kind::MessageId) {
-            logging::info!(id: message.id, "message-id=<>");
+            logging::emit(&MessageId { queue_id: message.id.as_str(), value: "<>", resent: false });
         }
     }
 
@@ -64,7 +65,7 @@ impl Present {
         if self.has(kind) {
             return;
         }
-        let (prefix, logged) = if self.resent { ("Resent-", "resent-") } else { ("", "") };
+        let prefix = if self.resent { "Resent-" } else { "" };
         let settings = &message.site.settings;
         let id = if settings.long_ids {
             message_id::for_long_queue_id(message.id.as_str(), &settings.hostname)
@@ -72,7 +73,7 @@ impl Present {
             message_id::for_short_queue_id(envelope.created, message.id.as_str(), &settings.hostname)
         };
         made(writer, format!("{prefix}Message-Id: {id}").as_bytes());
-        logging::info!(id: message.id, "{logged}message-id={id}");
+        logging::emit(&MessageId { queue_id: message.id.as_str(), value: &id, resent: self.resent });
         self.note(kind);
         if kind == Kind::MessageId {
             self.message_id = Some(id.into_bytes());

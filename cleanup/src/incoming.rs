@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use dsn::Status;
 use ipc::bounds::MAX_BYTES;
 use ipc::cleanup::{Cause, Flags, Outcome};
+use logging::records::qmgr::Removed;
 use message::header::trim;
 use queue::record::parse_number;
 use queue::{QueueId, Type};
@@ -253,7 +254,7 @@ impl<'w> Incoming<'w> {
 
     fn log_removal(&self, why: &str) {
         if self.message.site.settings.modern {
-            logging::info!(id: self.message.id, "removed ({why})");
+            logging::emit(&Removed { queue_id: self.message.id.as_str(), why: Some(why) });
         }
     }
 }

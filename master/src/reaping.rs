@@ -2,9 +2,11 @@
 
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use logging::records::master::{End, ProcessEnded};
 use mio::unix::SourceFd;
 use signal_hook::consts::signal::{SIGKILL, SIGTERM};
 
@@ -55,16 +57,15 @@ impl Supervisor {
         let Some(mut worker) = service.workers.remove(&pid) else { return };
         self.sources.retain(|_, source| !matches!(source, Source::Worker(_, other) if *other == pid));
         let path = program(&self.nursery.programs, &service.entry.command);
-        let path = path.display();
         let told_to_end = worker.status.is_none();
         if let Some(channel) = worker.status.take() {
             let _ = self.poll.registry().deregister(&mut SourceFd(&channel.as_raw_fd()));
         }
         match (status.code(), status.signal()) {
             (Some(0), _) => return self.watch(id),
-            (Some(code), _) => logging::warning!("process {path} pid {pid} exit status {code}"),
+            (Some(code), _) => log_end(&path, pid, End::Status(code.unsigned_abs())),
             (None, Some(SIGTERM)) if told_to_end => return self.watch(id),
-            (None, signal) => logging::warning!("process {path} pid {pid} killed by signal {}", signal.unwrap_or(0)),
+            (None, signal) => log_end(&path, pid, End::Signal(signal.unwrap_or(0).unsigned_abs())),
         }
         match (worker.has_proved_itself(), status.signal()) {
             (true, _) => {}
@@ -72,7 +73,7 @@ impl Supervisor {
             (false, Some(SIGKILL | SIGTERM)) if worker.started_work => {}
             (false, Some(SIGKILL | SIGTERM)) => self.throttle(id, KILLED_PAUSE),
             (false, _) => {
-                logging::warning!("{path}: bad command startup -- throttling");
+                logging::warning!("{}: bad command startup -- throttling", path.display());
                 self.throttle(id, self.throttle_time());
             }
         }
@@ -115,4 +116,8 @@ fn next_ended() -> Option<(u32, ExitStatus)> {
         };
         return Some((u32::try_from(pid.as_raw()).ok()?, ExitStatus::from_raw(raw)));
     }
+}
+
+fn log_end(path: &Path, pid: u32, end: End) {
+    logging::emit(&ProcessEnded { program: path.display().to_string(), process_id: pid, end });
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use config::master_cf::MasterCf;
 use config::{Config, param, settled};
+use logging::records;
 use wire::verdict::{self, Verdict};
 
 use crate::accepted::Accepted;
@@ -18,7 +19,8 @@ use crate::supervisor::Supervisor;
 /// Reloads, or refuses to; `postfix reload` is told which.
 pub(crate) fn reload(master: &mut Supervisor) {
     let directory = master.config.directory().to_path_buf();
-    logging::info!("reload -- version {}, configuration {}", version(&master.config), directory.display());
+    let configuration = directory.display().to_string();
+    logging::emit(&records::master::Reload { version: version(&master.config), configuration });
     let refused = match plan(master, &directory) {
         Ok((plan, accepted)) => {
             plan.carry_out(master);

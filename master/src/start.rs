@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use config::master_cf::MasterCf;
 use config::{Accounts, Config, Terminal, param};
+use logging::records::master::{Started, Terminating};
 use net::presence::Changes;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::unistd::{getpgrp, getpid, setsid};
@@ -76,7 +77,7 @@ fn start(report: &mut Report) -> Result<ExitCode, String> {
     master.accepted = Accepted::new(&text);
     // It was about an earlier master.
     let _ = std::fs::remove_file(wire::verdict::FILE);
-    logging::info!("daemon started -- version {}, configuration {}", version(&master.config), directory.display());
+    logging::emit(&Started { version: version(&master.config), configuration: directory.display().to_string() });
     if let Some(missing) = sandbox::missing() {
         logging::warning!("{missing}");
     }
@@ -213,10 +214,7 @@ fn take_locks(config: &Config, pid_file: &Path, owner: &Identity) -> Result<(Loc
 }
 
 fn end(master: &mut Supervisor, signal: Option<i32>) {
-    match signal {
-        Some(signal) => logging::info!("terminating on signal {signal}"),
-        None => logging::info!("master exit time has arrived"),
-    }
+    logging::emit(&Terminating { signal: signal.map(i32::unsigned_abs) });
     logging::flush();
     master.end_all();
     if let (Some(signal), false) = (signal, master.init) {

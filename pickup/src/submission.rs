@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use ipc::IpcError;
 use ipc::cleanup::Outcome::Refused;
 use ipc::cleanup::{Cause, Flags, Message};
-use logging::{info, warning};
+use logging::records::pickup::Submitted;
+use logging::warning;
 use message::header::is_continuation;
 use nix::fcntl::OFlag;
 use queue::record::{self, Record};
@@ -235,12 +236,12 @@ impl<'a> Submission<'a> {
     }
 
     fn log(&self, queue_id: &QueueId) {
-        let sender = text::printable(self.sender.as_deref().unwrap_or_default());
-        if self.requeued {
-            info!(id: queue_id, "uid={} from=<{sender}> orig_id={}", self.uid, self.id);
-        } else {
-            info!(id: queue_id, "uid={} from=<{sender}>", self.uid);
-        }
+        logging::emit(&Submitted {
+            queue_id: queue_id.as_str(),
+            uid: self.uid,
+            from: text::printable(self.sender.as_deref().unwrap_or_default()),
+            original_id: self.requeued.then(|| self.id.as_str()),
+        });
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let days = (i64::try_from(now).unwrap_or(i64::MAX) - self.arrival) / DAY;
         if days > 0 && !self.requeued {

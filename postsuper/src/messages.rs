@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use logging::records::postsuper::Handled;
 use logging::{info, warning};
 use queue::scan::Found;
 use queue::{FORCE_EXPIRE, QueueId, QueueName, Spool, delivery_log};
@@ -177,7 +178,7 @@ impl Action {
             Ok(()) => {
                 counter.set(counter.get() + 1);
                 if named {
-                    info!(id: id, "{what}");
+                    logging::emit(&Handled { queue_id: id.as_str(), action: what });
                 }
                 true
             }

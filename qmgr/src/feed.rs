@@ -4,6 +4,7 @@
 use std::io;
 use std::rc::Rc;
 
+use logging::records;
 use queue::{Envelope, QueueId};
 
 use crate::active::Active;
@@ -47,11 +48,12 @@ impl Qmgr {
     /// A message is in memory: log it, and find the way of its recipients.
     fn begin(self: &Rc<Self>, mut message: Active) {
         let size = message.envelope.size.unwrap_or_default();
-        let sender = self.settings.log.addresses.shown(&message.envelope.sender);
-        logging::info!(
-            id: message.id,
-            "from=<{sender}>, size={}, nrcpt={} (queue active)", size.content_length, size.recipients
-        );
+        logging::emit(&records::qmgr::Active {
+            queue_id: message.id.as_str(),
+            from: self.settings.log.addresses.shown(&message.envelope.sender),
+            size: size.content_length,
+            recipients: size.recipients,
+        });
         redirect(&mut message.envelope);
         let key = self.ledger.enter(message);
         self.resolve_read(key);

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use dsn::Status;
+use logging::records::smtp::ConnectFailed;
 use net::{Family, Shown};
 use tokio::net::TcpSocket;
 
@@ -29,11 +30,10 @@ pub async fn connect(server: &Server, settings: &Settings) -> Result<Stream, Fai
         limit => tokio::time::timeout(limit, attempt).await.unwrap_or(Err(Refusal::TimedOut)),
     };
     result.map_err(|refusal| {
-        let failure = refusal.failure(server);
-        if matches!(server.endpoint, Endpoint::Internet(_)) && failure.subject != Subject::Agent {
-            logging::info!("{}", failure.reason);
+        if matches!(server.endpoint, Endpoint::Internet(_)) {
+            refusal.log(server);
         }
-        failure
+        refusal.failure(server)
     })
 }
 
@@ -52,18 +52,34 @@ impl From<io::Error> for Refusal {
     }
 }
 
+/// What smtp_bind_address_enforce makes of a source address that is not to be had.
+const NO_SOURCE: &str = "server configuration error";
+
 impl Refusal {
+    fn log(&self, server: &Server) {
+        let failed = |reason: &str| logging::emit(&ConnectFailed { relay: &server.relay(), reason });
+        match self {
+            Self::Io(error) => failed(&net::reason(error)),
+            Self::TimedOut => failed(TIMED_OUT),
+            Self::Source => logging::info!("{NO_SOURCE}"),
+            // Whoever tries another server says it.
+            Self::Setting(_) => {}
+        }
+    }
+
     fn failure(&self, server: &Server) -> Failure {
         match self {
             Self::Io(error) => unreachable(server, &net::reason(error)),
-            Self::TimedOut => unreachable(server, "Connection timed out"),
-            Self::Source => Failure::of_host(Status::new(4, 4, 0), "server configuration error"),
+            Self::TimedOut => unreachable(server, TIMED_OUT),
+            Self::Source => Failure::of_host(Status::new(4, 4, 0), NO_SOURCE),
             Self::Setting(text) => {
                 Failure { subject: Subject::Agent, ..Failure::of_host(Status::new(4, 3, 5), text.clone()) }
             }
         }
     }
 }
+
+const TIMED_OUT: &str = "Connection timed out";
 
 fn unreachable(server: &Server, why: &str) -> Failure {
     Failure::of_host(Status::new(4, 4, 1), format!("connect to {}: {why}", server.relay()))

@@ -238,7 +238,7 @@ impl Attempt<'_> {
             Subject::Agent => logging::warning!(about: job.request().message.queue_id, "{}", failure.reason),
             // A failed connection has been logged.
             _ if failure.server.is_empty() => {}
-            _ => logging::info!(id: job.request().message.queue_id, "{}", failure.reason),
+            _ => failure.log(job),
         }
         Tried::Continue(Some(failure))
     }
@@ -317,7 +317,7 @@ impl Attempt<'_> {
             }
             let known = ended.failure.as_ref().is_some_and(|known| known.reason == failure.reason);
             if !known || failure.subject == Subject::Recipient {
-                logging::info!(id: job.request().message.queue_id, "{}", failure.reason);
+                failure.log(job);
             }
             ended.failure = Some(failure);
         }
@@ -353,7 +353,7 @@ impl Attempt<'_> {
                 // Another server that cannot be reached, or has no time, has not judged.
                 Err(failure) => {
                     if !failure.server.is_empty() {
-                        logging::info!(id: job.request().message.queue_id, "{}", failure.reason);
+                        failure.log(job);
                     }
                     continue;
                 }

@@ -1,6 +1,8 @@
 //! Why mail was not delivered: the status code and the text that the sender and the log see.
 
+use delivery::Job;
 use dsn::Status;
+use logging::records::smtp::AttemptFailed;
 use smtp_protocol::Reply;
 
 use crate::server::Server;
@@ -106,6 +108,16 @@ impl Failure {
     /// The same, to be tried again.
     pub fn softened(self) -> Self {
         Self { status: self.status.with_class(4), ..self }
+    }
+
+    /// Logs it as that of one attempt, which the status line may not tell of: another may follow.
+    pub fn log(&self, job: &Job) {
+        logging::emit(&AttemptFailed {
+            queue_id: job.request().message.queue_id.as_str(),
+            relay: &self.relay,
+            dsn: self.status.to_string(),
+            reason: &self.reason,
+        });
     }
 
     /// Whether trying again is pointless.

@@ -8,6 +8,7 @@ use std::io;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ipc::bounce::{Log, Request};
+use logging::records::qmgr::{Expired, Removed};
 use queue::{QueueId, QueueName};
 
 use super::Ledger;
@@ -77,9 +78,11 @@ impl Ledger {
             return false;
         }
         let id = message.id.clone();
-        let word = if message.force_expire { "force-expired" } else { "expired" };
-        let sender = self.settings.log.addresses.shown(&message.envelope.sender);
-        logging::info!(id: id, "from=<{sender}>, status={word}, returned to sender");
+        logging::emit(&Expired {
+            queue_id: id.as_str(),
+            from: self.settings.log.addresses.shown(&message.envelope.sender),
+            forced: message.force_expire,
+        });
         let notify = Request::Notify { log: Log::Defer, keep: false, message: message.for_bounce() };
         self.logs.ask(Log::Defer, &notify, &id).await
     }
@@ -130,7 +133,7 @@ impl Ledger {
         } else {
             spool.remove(id, QueueName::Active)?;
         }
-        logging::info!(id: id, "removed");
+        logging::emit(&Removed { queue_id: id.as_str(), why: None });
         Ok(())
     }
 }

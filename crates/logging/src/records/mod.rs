@@ -3,14 +3,33 @@
 //! What is declared here is described in docs/log.md. A fact has one name in all of them.
 
 pub mod anvil;
+pub mod bounce;
+pub mod cleanup;
 pub mod delivery;
+pub mod master;
+pub mod pickup;
+pub mod postsuper;
+pub mod qmgr;
+pub mod smtp;
 pub mod smtpd;
 
 use crate::record::Description;
 
 /// Every record, by area.
 pub fn all() -> impl Iterator<Item = &'static Description> {
-    [smtpd::RECORDS, delivery::RECORDS, anvil::RECORDS].into_iter().flatten()
+    let areas = [
+        smtpd::RECORDS,
+        pickup::RECORDS,
+        cleanup::RECORDS,
+        qmgr::RECORDS,
+        smtp::RECORDS,
+        delivery::RECORDS,
+        bounce::RECORDS,
+        postsuper::RECORDS,
+        anvil::RECORDS,
+        master::RECORDS,
+    ];
+    areas.into_iter().flatten()
 }
 
 /// What log lines call a message before it has a queue file.
