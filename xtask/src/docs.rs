@@ -2,6 +2,7 @@
 
 mod architecture;
 mod constants;
+mod log;
 mod parameters;
 mod porting;
 
@@ -34,6 +35,7 @@ pub fn run() -> Outcome {
 pub fn generated() -> Outcome<Vec<Generated>> {
     let mut files = parameters::generated()?;
     files.extend(architecture::generated()?);
+    files.push(log::generated());
     files.push(porting::generated());
     Ok(files)
 }
