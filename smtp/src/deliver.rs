@@ -11,6 +11,7 @@ use std::rc::Rc;
 use delivery::{Connection, Finding, Job, Timestamp, flags};
 use dns::Resolver;
 use dsn::{Action, Status};
+use logging::library;
 use net::{Family, HostPort};
 use smtp_protocol::Reply;
 
@@ -290,7 +291,8 @@ impl Attempt<'_> {
             uses: session.uses,
             tls: self.agent.settings.protection.feature(true),
         };
-        let results = transact(&mut session, &self.agent.settings, job, &job.open_recipients()).await;
+        let (is_debugged, open) = (session.is_debugged(), job.open_recipients());
+        let results = library::of_peer(is_debugged, transact(&mut session, &self.agent.settings, job, &open)).await;
         let mut ended = Ended { stale: results.stale, ..Ended::default() };
         if ended.stale {
             return ended;

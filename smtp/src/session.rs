@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use config::ErrorClass;
 use delivery::transcript::{Speaker, Transcript};
 use dsn::Status;
+use logging::library;
 use queue::QueueId;
 use smtp_protocol::{Extensions, Input, Malformed, Newline, Reply, ReplyParser};
 
@@ -120,7 +121,7 @@ impl Session {
             input: Input::new(),
             parser: ReplyParser::new(),
         };
-        session.greet(settings).await?;
+        library::of_peer(session.debug, session.greet(settings)).await?;
         Ok(session)
     }
 
@@ -130,6 +131,11 @@ impl Session {
     /// The server is not there, or does not want to talk.
     pub async fn open(server: &Server, settings: &Settings) -> Result<Self, Failure> {
         Self::begin(connect(server, settings).await?, server, settings).await
+    }
+
+    /// Whether the server is in debug_peer_list, or every dialogue is to be logged.
+    pub fn is_debugged(&self) -> bool {
+        self.debug
     }
 
     /// The next reply.

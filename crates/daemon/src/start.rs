@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use config::arguments::Arguments;
 use config::{Accounts, Config, Terminal, param, settled};
+use logging::library::{self, Wanted};
 use nix::errno::Errno;
 use sys::identity::{Identity, become_for_good, is_root};
 use sys::process::Ignored;
@@ -127,6 +128,7 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
         // More clients wait outside: master tells of it.
         context.session_limit = context.session_limit.min(clients_for(descriptors));
     }
+    listen_to_libraries(&context)?;
     if std::env::var_os(LAST).is_some() {
         context.empty();
     }
@@ -158,6 +160,17 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
         tokio::task::spawn_local(feed_watchdog(watchdog));
         serve(worker, context, service, sockets, limits).await
     })?;
+    Ok(())
+}
+
+/// What libraries tell of their work is for who looks for something: with -v all of it, with debug_peer_list that of sessions
+/// with such peers.
+fn listen_to_libraries(context: &Context) -> Result<(), StartError> {
+    if context.verbose > 0 {
+        library::listen(Wanted::All);
+    } else if !context.config.get(param::DEBUG_PEER_LIST)?.is_empty() {
+        library::listen(Wanted::OfPeers);
+    }
     Ok(())
 }
 

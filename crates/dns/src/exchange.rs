@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
+use tracing::debug;
 
 use crate::message::{Answer, Heard, Question};
 
@@ -20,12 +22,33 @@ const LARGEST_DATAGRAM: usize = 65_535;
 /// Asks a server, and again by TCP if the answer does not fit a datagram. `None`: there is no answer.
 pub(crate) async fn ask(server: SocketAddr, question: &Question, limit: Duration, tcp_alone: bool) -> Option<Answer> {
     if !tcp_alone {
-        let answer = timeout_at(Instant::now() + limit, by_datagram(server, question)).await.ok()?.ok()?;
+        debug!("{question}: asking {server}");
+        let answer = told(timeout_at(Instant::now() + limit, by_datagram(server, question)).await, server, question)?;
         if !answer.is_truncated() {
             return Some(answer);
         }
     }
-    timeout_at(Instant::now() + limit, by_connection(server, question)).await.ok()?.ok()
+    debug!("{question}: asking {server} over TCP");
+    told(timeout_at(Instant::now() + limit, by_connection(server, question)).await, server, question)
+}
+
+/// The answer, if there is one; an event tells what came.
+fn told(heard: Result<io::Result<Answer>, Elapsed>, server: SocketAddr, question: &Question) -> Option<Answer> {
+    match heard {
+        Ok(Ok(answer)) => {
+            let cut = if answer.is_truncated() { ", cut to fit a datagram" } else { "" };
+            debug!("{question}: {server} answers {}, records: {}{cut}", answer.code(), answer.count());
+            Some(answer)
+        }
+        Ok(Err(error)) => {
+            debug!("{question}: no answer from {server}: {}", net::reason(&error));
+            None
+        }
+        Err(_) => {
+            debug!("{question}: no answer from {server} in time");
+            None
+        }
+    }
 }
 
 async fn by_datagram(server: SocketAddr, question: &Question) -> io::Result<Answer> {

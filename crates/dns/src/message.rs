@@ -2,6 +2,7 @@
 //!
 //! What comes back is a stranger's: nothing is taken from it before it has shown that it answers this very question.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::RecordType;
@@ -38,6 +39,12 @@ pub(crate) struct Question {
     pub(crate) edns: bool,
     /// AD: the answer's AD bit is wanted (RFC 6840 5.7).
     pub(crate) trust_ad: bool,
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.record_type, self.name)
+    }
 }
 
 impl Question {
@@ -95,6 +102,20 @@ impl Code {
     pub(crate) const REFUSED: Code = Code(5);
 }
 
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match *self {
+            Self::NO_ERROR => "NOERROR",
+            Self::FORMAT_ERROR => "FORMERR",
+            Self::SERVER_FAILURE => "SERVFAIL",
+            Self::NO_SUCH_NAME => "NXDOMAIN",
+            Self::NOT_IMPLEMENTED => "NOTIMP",
+            Self::REFUSED => "REFUSED",
+            Self(code) => return write!(f, "rcode {code}"),
+        })
+    }
+}
+
 impl Answer {
     /// What `bytes` are to a question.
     pub(crate) fn read(bytes: Vec<u8>, question: &Question) -> Heard {
@@ -118,6 +139,11 @@ impl Answer {
     /// What the server says of the question.
     pub(crate) fn code(&self) -> Code {
         code_of(self.flags)
+    }
+
+    /// How many records it says that it has.
+    pub(crate) fn count(&self) -> u16 {
+        self.counts[0]
     }
 
     /// It does not fit a datagram.

@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tracing::debug;
+
 use crate::exchange;
 use crate::message::{Answer, Code, Question};
 use crate::name::Name;
@@ -69,11 +71,16 @@ impl Servers {
         let unknown = matches!(answer.code(), Code::FORMAT_ERROR | Code::NOT_IMPLEMENTED);
         if question.edns && unknown {
             // RFC 6891 7: a server that does not know EDNS.
-            let plain = Question { edns: false, ..question };
+            debug!("{question}: asking {server} again without EDNS");
+            let plain = Question { edns: false, ..question.clone() };
             answer = exchange::ask(server, &plain, limit, self.conf.use_vc).await?;
         }
         let passes = matches!(answer.code(), Code::SERVER_FAILURE | Code::NOT_IMPLEMENTED | Code::REFUSED);
-        (!passes && !answer.is_referral()).then_some(answer)
+        if passes || answer.is_referral() {
+            debug!("{question}: what {server} says is no answer");
+            return None;
+        }
+        Some(answer)
     }
 }
 

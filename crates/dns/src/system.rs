@@ -5,7 +5,7 @@ use std::path::Path;
 
 use net::Family;
 
-use crate::{LookupError, LookupFault, Resolver};
+use crate::{LookupError, LookupFault, RecordType, Resolver};
 
 /// A place where hosts are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,8 @@ impl Resolver {
             match place {
                 Place::Files => {
                     if let Some(found) = self.hosts().addresses(name, family).map_err(|_| Missing::ForNow)? {
+                        let kind = RecordType::from(family);
+                        tracing::debug!("{kind} of {name}: the hosts file has {found:?}");
                         return if found.is_empty() { Err(Missing::NoData) } else { Ok(found) };
                     }
                 }
@@ -111,12 +113,13 @@ impl Resolver {
     /// See [`LookupFault`].
     pub async fn native_name(&self, address: IpAddr) -> Result<String, LookupError> {
         let reversed = crate::resolver::reverse_name(address);
-        let mut error = LookupError::new(&reversed, crate::RecordType::Ptr, LookupFault::NotFound);
+        let mut error = LookupError::new(&reversed, RecordType::Ptr, LookupFault::NotFound);
         for place in &self.places().0 {
             match place {
                 Place::Files => {
-                    let failed = |_| LookupError::new(&reversed, crate::RecordType::Ptr, LookupFault::TryAgain);
+                    let failed = |_| LookupError::new(&reversed, RecordType::Ptr, LookupFault::TryAgain);
                     if let Some(name) = self.hosts().name(address).map_err(failed)? {
+                        tracing::debug!("PTR of {reversed}: the hosts file has {name}");
                         return Ok(name);
                     }
                 }

@@ -10,6 +10,7 @@ mod catalogue;
 pub mod delay;
 mod file;
 mod held;
+pub mod library;
 mod line;
 mod record;
 pub mod records;

@@ -9,6 +9,8 @@ use crate::record::{Field, Value};
 /// How serious a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
+    /// What libraries tell of their work.
+    Debug,
     /// Normal operation.
     Info,
     /// Somebody should look.
@@ -25,6 +27,7 @@ impl Severity {
     /// The word in front of the text, with its colon and blank; empty for info.
     pub fn prefix(self) -> &'static str {
         match self {
+            Self::Debug => "debug: ",
             Self::Info => "",
             Self::Warning => "warning: ",
             Self::Error => "error: ",
@@ -41,9 +44,10 @@ impl Severity {
         }
     }
 
-    /// syslog(3): LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT.
+    /// syslog(3): LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT.
     pub(crate) fn syslog(self) -> u8 {
         match self {
+            Self::Debug => 7,
             Self::Info => 6,
             Self::Warning => 4,
             Self::Error => 3,
@@ -63,7 +67,7 @@ pub enum Format {
 }
 
 /// Longest text in bytes, as Postfix cuts it. told: who reads the line, which is as long as a line can be.
-const MAX_TEXT: usize = 2000;
+pub(crate) const MAX_TEXT: usize = 2000;
 /// Longest line of JSON in bytes, which postlogd takes whole. told: who reads the line, by its member `cut`.
 const MAX_JSON: usize = 4000;
 /// Most texts of an array in JSON. told: who reads the line, by its member `cut`.
@@ -198,6 +202,8 @@ mod tests {
     fn a_syslog_datagram_names_facility_mail() {
         assert!(syslog(&ORIGIN, 2, 0, Severity::Info, "x").starts_with("<22>"));
         assert!(syslog(&ORIGIN, 2, 0, Severity::Fatal, "x").starts_with("<18>"));
+        let debug = syslog(&ORIGIN, 2, 0, Severity::Debug, "x");
+        assert!(debug.starts_with("<23>") && debug.ends_with(": debug: x"), "{debug}");
     }
 
     #[test]

@@ -50,8 +50,9 @@ text, and its facts by name.
 | `host` | string | myhostname up to its first dot | always |
 | `process` | string | syslog_name and the program: `postfix/smtpd` | always |
 | `pid` | integer | the number of the process | always |
-| `severity` | string | `info`, `warning`, `error`, `fatal` or `panic` | always |
+| `severity` | string | `debug`, `info`, `warning`, `error`, `fatal` or `panic` | always |
 | `event` | string | what kind of line it is: one of those below | of those below |
+| `library` | string | the library that tells of its work | with severity `debug` |
 | `queue_id` | string | the message that the line is about | if it is about one |
 | `text` | string | the line as Postfix has it, without the word for its severity | always |
 | `cut` | boolean | `true`: a value was too long, and only its start is there | if one was |
@@ -59,4 +60,8 @@ text, and its facts by name.
 A value that is not known is left out, and a number is a number. Numbers of seconds are those of the text, in the resolution of
 delay_logging_resolution_limit. A line has no more than 4000 bytes. Lines of other kinds than these have their text, and their
 `queue_id` if they are about one message.
+
+A daemon with `-v` in master.cf also tells what its libraries do, such as each question to a name server and what came of it:
+`debug: MX of example.com: asking 192.0.2.53:53`. With [debug_peer_list](parameters/smtpd.md#debug_peer_list) it tells that of
+sessions with such peers.
 ";
