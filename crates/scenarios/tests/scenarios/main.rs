@@ -17,6 +17,7 @@ mod late;
 mod limits;
 mod load;
 mod local;
+mod log;
 mod names;
 mod notices;
 mod old_level;
