@@ -73,7 +73,7 @@ impl Session {
         };
         logging::emit(&Connect { client: &peer.label });
         let mut session = Session::new(worker, settings, stream, peer);
-        let end = session.serve().await;
+        let end = logging::library::of_peer(session.debug, session.serve()).await;
         session.finish(end).await;
     }
 

@@ -64,8 +64,9 @@ pub fn emit_repeated_of(severity: Severity, queue_id: &dyn Display, text: Argume
     sink::write_repeated(severity, Some(&queue_id.to_string()), &format!("{queue_id}: {text}"));
 }
 
+/// The message as a fact; none where there is no message yet.
 fn about(queue_id: String) -> Vec<Field> {
-    vec![("queue_id", Value::Text(queue_id))]
+    if queue_id == records::NOQUEUE { Vec::new() } else { vec![("queue_id", Value::Text(queue_id))] }
 }
 
 /// Logs a text as fatal, and ends the process with the status that makes master try again later.

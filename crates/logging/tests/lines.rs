@@ -31,12 +31,13 @@ impl logging::Record for Costly {
 }
 
 /// What [`say`] says the first time, as Postfix has it.
-const TEXTS: [&str; 6] = [
+const TEXTS: [&str; 7] = [
     "3F1E9552170: size=7, nrcpt=1",
     "warning: 3F1E9552170: x",
     "warning: 3F1E9552170: again 1",
     "warning: remove defer/3F1E9552170: no",
     "nobody's",
+    "warning: NOQUEUE: null BDAT request",
     "NOQUEUE: reject: RCPT from unknown[::1]: 554 5.7.1 no; proto=SMTP",
 ];
 
@@ -48,6 +49,7 @@ fn say(time: u32) {
     logging::repeated!(id: id, "again {time}");
     logging::warning!(about: id, "remove defer/{id}: no");
     logging::info!("nobody's");
+    logging::warning!(id: logging::records::NOQUEUE, "null BDAT request");
     logging::emit(&logging::records::smtpd::Decided {
         queue_id: None,
         action: "reject",
@@ -83,14 +85,14 @@ fn the_message_that_a_line_is_about_stands_in_front_of_the_text_and_is_a_fact() 
 
     set_up(Format::Json);
     say(2);
-    for (text, about) in TEXTS.into_iter().zip([true, true, true, true, false, false]) {
+    for (text, about) in TEXTS.into_iter().zip([true, true, true, true, false, false, false]) {
         let text = text.replace("again 1", "again 2");
         let line: Value = serde_json::from_str(&next(&receiver)).unwrap();
         let severity = if text.starts_with("warning") { "warning" } else { "info" };
         assert_eq!(line["text"], text.trim_start_matches("warning: "));
         assert_eq!(line["severity"], severity);
         assert_eq!(line.get("queue_id").cloned(), about.then(|| json!("3F1E9552170")));
-        assert_eq!(line.get("event").is_some(), text.starts_with("NOQUEUE"));
+        assert_eq!(line.get("event").is_some(), text.starts_with("NOQUEUE: reject"));
     }
     std::fs::remove_file(path).unwrap();
 }

@@ -5,13 +5,7 @@ use super::source::Source;
 
 /// What logs a text.
 const MACROS: [&str; 4] = ["info!(", "warning!(", "repeated!(", "error!("];
-/// Programs whose lines are not all of that form yet.
-const NOT_YET: [&str; 1] = ["smtpd/src/"];
-
 pub(super) fn check(source: &Source, complaints: &mut Complaints) {
-    if NOT_YET.iter().any(|folder| source.path.starts_with(folder)) {
-        return;
-    }
     for (at, line) in source.lines.iter().enumerate().filter(|(_, line)| !line.test) {
         // The code has empty strings: a call within one is none.
         let Some(name) = MACROS.iter().find(|name| line.code.contains(**name)) else { continue };
@@ -71,7 +65,6 @@ mod tests {
             "repeated!(\"{}: x\", writer.id());\n",
         ] {
             assert_eq!(complaints("qmgr/src/x.rs", by_hand), 1, "{by_hand}");
-            assert_eq!(complaints("smtpd/src/x.rs", by_hand), 0, "{by_hand}");
         }
         for other in [
             "logging::info!(id: id, \"removed\");\n",

@@ -30,7 +30,7 @@ pub const RECORDS: [&[Description]; 10] = [
 ];
 
 /// What log lines call a message before it has a queue file.
-const NOQUEUE: &str = "NOQUEUE";
+pub const NOQUEUE: &str = "NOQUEUE";
 
 /// The name in `name[address]`.
 fn name_of(peer: &str) -> &str {

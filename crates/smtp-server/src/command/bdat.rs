@@ -4,6 +4,7 @@
 //! an error all further chunks are read and thrown away, up to the last one. The last `250` means what it means after DATA.
 
 use dsn::Status;
+use logging::records::NOQUEUE;
 use smtp_protocol::verb::words;
 use smtp_protocol::{Chunk, Verb};
 
@@ -23,8 +24,8 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     }
     let Some(chunk) = Chunk::parse(words(argument)) else {
         // told: nobody; the log shows the start.
-        let (id, shown) = (dialogue.queue_id().unwrap_or("NOQUEUE"), text::printable(&line[..line.len().min(100)]));
-        logging::warning!("{id}: malformed BDAT command syntax from {}: {shown}", dialogue.peer.label);
+        let (id, shown) = (dialogue.queue_id().unwrap_or(NOQUEUE), text::printable(&line[..line.len().min(100)]));
+        logging::warning!(id: id, "malformed BDAT command syntax from {}: {shown}", dialogue.peer.label);
         return Err(breach(521, Status::new(5, 5, 4), "Syntax: BDAT count [LAST]").closing());
     };
     match admit(dialogue, services, chunk).await {
@@ -50,14 +51,14 @@ async fn admit(dialogue: &mut Dialogue, services: &mut impl Services, chunk: Chu
         Some(0) => return Err(breach(554, Status::new(5, 5, 1), "Error: no valid recipients")),
         Some(_) => {}
     }
-    let id = dialogue.queue_id().unwrap_or("NOQUEUE");
+    let id = dialogue.queue_id().unwrap_or(NOQUEUE);
     if chunk.length == 0 && !chunk.last {
-        logging::warning!("{id}: null BDAT request from {}", dialogue.peer.label);
+        logging::warning!(id: id, "null BDAT request from {}", dialogue.peer.label);
         return Err(breach(551, Status::new(5, 7, 1), "Null BDAT request"));
     }
     // message_size_limit
     if dialogue.settings.message_size_limit.is_some_and(|limit| chunk.length > limit.saturating_sub(before)) {
-        logging::warning!("{id}: BDAT request from {} exceeds message size limit", dialogue.peer.label);
+        logging::warning!(id: id, "BDAT request from {} exceeds message size limit", dialogue.peer.label);
         return Err(breach(552, Status::new(5, 3, 4), "Chunk exceeds message size limit"));
     }
     if !dialogue.chunking.has_begun() {

@@ -72,7 +72,7 @@ async fn finish(dialogue: &mut Dialogue, services: &mut impl Services, content: 
         return Err(dialogue.bare_newline_rejection().into());
     }
     if content.too_large {
-        logging::warning!("{}: queue file size limit exceeded", dialogue.queue_id().unwrap_or_default());
+        logging::warning!(id: dialogue.queue_id().unwrap_or_default(), "queue file size limit exceeded");
         let text = "Error: message file too big";
         return Err(Rejection::new(552, Status::new(5, 3, 4), text).of(ErrorClass::Bounce).into());
     }
