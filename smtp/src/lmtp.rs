@@ -16,38 +16,9 @@
 //! # Diagnostics
 //! Those of smtp.
 
-mod appeal;
-mod cache;
-mod candidates;
-mod configure;
-mod connect;
-mod deliver;
-mod destination;
-mod envelope;
-mod failure;
-mod find;
-mod forward;
-mod home;
-mod lookups;
-mod nexthop;
-mod notices;
-mod order;
-mod protection;
-mod race;
-mod server;
-mod service;
-mod session;
-mod settings;
-mod stream;
-#[cfg(test)]
-mod tests;
-mod transaction;
-mod writer;
-
 use std::process::ExitCode;
 
 use daemon::{Lifetime, Network, Outside, Privilege, Service, Sibling, Skeleton};
-use settings::Protocol;
 
 static SERVICE: Service = Service {
     name: "lmtp",
@@ -63,12 +34,5 @@ static SERVICE: Service = Service {
 };
 
 fn main() -> ExitCode {
-    daemon::run_as_porter(SERVICE.name).unwrap_or_else(|| daemon::run::<service::Worker<Lmtp>>(&SERVICE))
-}
-
-/// This program speaks LMTP.
-struct Lmtp;
-
-impl service::Speaks for Lmtp {
-    const PROTOCOL: Protocol = Protocol::Lmtp;
+    daemon::run_as_porter(SERVICE.name).unwrap_or_else(|| smtp::run(&SERVICE))
 }

@@ -26,38 +26,9 @@
 //! One delivery status line a recipient. A server that cannot be reached has a line of its own, and so has a reason to
 //! try another server. A bad nexthop, an unusable source address and a server without a valid address are warnings.
 
-mod appeal;
-mod cache;
-mod candidates;
-mod configure;
-mod connect;
-mod deliver;
-mod destination;
-mod envelope;
-mod failure;
-mod find;
-mod forward;
-mod home;
-mod lookups;
-mod nexthop;
-mod notices;
-mod order;
-mod protection;
-mod race;
-mod server;
-mod service;
-mod session;
-mod settings;
-mod stream;
-#[cfg(test)]
-mod tests;
-mod transaction;
-mod writer;
-
 use std::process::ExitCode;
 
 use daemon::{Lifetime, Network, Privilege, Service, Sibling, Skeleton};
-use settings::Protocol;
 
 static SERVICE: Service = Service {
     name: "smtp",
@@ -73,12 +44,5 @@ static SERVICE: Service = Service {
 };
 
 fn main() -> ExitCode {
-    daemon::run::<service::Worker<Smtp>>(&SERVICE)
-}
-
-/// This program speaks SMTP.
-struct Smtp;
-
-impl service::Speaks for Smtp {
-    const PROTOCOL: Protocol = Protocol::Smtp;
+    smtp::run(&SERVICE)
 }

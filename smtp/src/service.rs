@@ -1,6 +1,5 @@
 //! The worker: settings before the sandbox, then deliveries, many at the same time.
 
-use std::marker::PhantomData;
 use std::rc::Rc;
 
 use daemon::{Client, Context, Sibling, StartError};
@@ -15,34 +14,28 @@ use crate::deliver::Agent;
 use crate::notices::Notices;
 use crate::settings::Protocol;
 
-/// Which protocol a program speaks.
-pub trait Speaks: 'static {
-    /// The protocol.
-    const PROTOCOL: Protocol;
-}
-
 /// An agent, and the settings that all agents share.
-pub struct Worker<S> {
+pub struct Worker {
     agent: Agent,
     delivery: Rc<delivery::Settings>,
     cleanup: Pool<Cleanup>,
     postmaster: Postmaster,
-    speaks: PhantomData<S>,
 }
 
-impl<S: Speaks> daemon::Worker for Worker<S> {
+impl daemon::Worker for Worker {
     const REFUSES: bool = true;
 
     fn start(context: &Context) -> Result<Self, StartError> {
-        let mut settings = configure::settings(context, S::PROTOCOL)?;
-        let postmaster = Postmaster::read(&context.config, S::PROTOCOL.client())?;
+        let protocol = Protocol::of_program(context.program)?;
+        let mut settings = configure::settings(context, protocol)?;
+        let postmaster = Postmaster::read(&context.config, protocol.client())?;
         settings.notices = Rc::new(Notices::of(&postmaster));
         let cleanup = Pool::new(context.socket(Sibling::Cleanup)?, context.ipc_timeout());
         let resolver =
             Resolver::of_instance(context.config.directory(), context.protocols)?.searching(settings.lookup.searching);
         let delivery =
-            Rc::new(delivery::Settings::read(&context.config)?.without(configure::withheld(context, S::PROTOCOL)));
-        Ok(Self { agent: Agent::new(settings, resolver), delivery, cleanup, postmaster, speaks: PhantomData })
+            Rc::new(delivery::Settings::read(&context.config)?.without(configure::withheld(context, protocol)));
+        Ok(Self { agent: Agent::new(settings, resolver), delivery, cleanup, postmaster })
     }
 
     /// One connection of qmgr: one delivery after the other.
@@ -75,7 +68,7 @@ impl<S: Speaks> daemon::Worker for Worker<S> {
     }
 }
 
-impl<S> Worker<S> {
+impl Worker {
     /// notify_classes
     async fn tell_postmaster(&self) {
         for notice in self.agent.settings.notices.take() {

@@ -16,7 +16,7 @@ use crate::notices::Notices;
 use crate::order::Order;
 use crate::protection::Protection;
 
-/// The protocol that an agent speaks; both are one program.
+/// The protocol that an agent speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// RFC 5321.
@@ -35,6 +35,15 @@ impl From<Protocol> for config::Agent {
 }
 
 impl Protocol {
+    /// That of the program with this name.
+    ///
+    /// # Errors
+    /// No agent is called so.
+    pub fn of_program(name: &str) -> Result<Self, StartError> {
+        let found = [Self::Smtp, Self::Lmtp].into_iter().find(|protocol| protocol.name() == name);
+        found.ok_or_else(|| StartError::new(format!("{name}: neither smtp nor lmtp")))
+    }
+
     /// The program's name, and the first part of its parameters.
     pub fn name(self) -> &'static str {
         match self {
@@ -260,6 +269,13 @@ impl Services {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_speaks_the_protocol_that_it_is_named_after() {
+        assert_eq!(Protocol::of_program("smtp").ok(), Some(Protocol::Smtp));
+        assert_eq!(Protocol::of_program("lmtp").ok(), Some(Protocol::Lmtp));
+        assert!(Protocol::of_program("smtpd").is_err());
+    }
 
     #[test]
     fn the_default_port_may_be_a_name() {

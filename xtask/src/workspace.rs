@@ -24,6 +24,14 @@ pub struct Package {
     pub programs: Vec<String>,
 }
 
+impl Package {
+    /// The file with the `main` of one of its programs, relative to the root.
+    pub fn main_of(&self, program: &str) -> String {
+        let file = if program == self.name { "main" } else { program };
+        format!("{}/src/{file}.rs", self.folder)
+    }
+}
+
 /// Where a package stands: an edge between packages only goes down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Layer {

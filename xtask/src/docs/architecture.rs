@@ -1,6 +1,6 @@
-//! The table of programs in ARCHITECTURE.md, from the first line and the SERVICE constant of each main.rs.
+//! The table of programs in ARCHITECTURE.md, from the first line and the SERVICE constant of each file with a `main`.
 //!
-//! It reads source text: programs are no libraries, and what stands in the constant is what the sandbox enforces.
+//! It reads source text, for a program offers no other its constant; what stands there is what the sandbox enforces.
 
 use super::Generated;
 use crate::failure::Outcome;
@@ -23,11 +23,13 @@ fn table() -> Outcome<String> {
     );
     let mut commands = String::from("\n| command | what it does |\n|---|---|\n");
     for package in workspace::packages()?.into_iter().filter(|p| p.layer == PROGRAMS) {
-        let source = workspace::read(&workspace::root().join(&package.folder).join("src/main.rs"))?;
-        let what = purpose(&source);
-        match service(&source) {
-            Some(constant) => daemons.push_str(&daemon(&package.name, &what, constant)),
-            None => commands.push_str(&format!("| {} | {what} |\n", package.name)),
+        for program in &package.programs {
+            let source = workspace::read(&workspace::root().join(package.main_of(program)))?;
+            let what = purpose(&source);
+            match service(&source) {
+                Some(constant) => daemons.push_str(&daemon(program, &what, constant)),
+                None => commands.push_str(&format!("| {program} | {what} |\n")),
+            }
         }
     }
     Ok(daemons + &commands)

@@ -1,0 +1,42 @@
+//! What smtp and lmtp are made of: one agent, compiled once, which speaks the protocol that its program is named after.
+//!
+//! It offers what their `main` calls and nothing else. Every module is private, so that the compiler still sees code that
+//! nobody uses.
+
+mod appeal;
+mod cache;
+mod candidates;
+mod configure;
+mod connect;
+mod deliver;
+mod destination;
+mod envelope;
+mod failure;
+mod find;
+mod forward;
+mod home;
+mod lookups;
+mod nexthop;
+mod notices;
+mod order;
+mod protection;
+mod race;
+mod server;
+mod service;
+mod session;
+mod settings;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod writer;
+
+use std::process::ExitCode;
+
+use daemon::Service;
+
+/// Runs the agent from the first line of `main` to its end. The name in the constant, `smtp` or `lmtp`, decides which protocol
+/// it speaks and which parameters it reads; an agent of any other name does not start.
+pub fn run(service: &'static Service) -> ExitCode {
+    daemon::run::<service::Worker>(service)
+}
