@@ -6,15 +6,19 @@ use toml::{Table, Value};
 
 /// One case.
 #[derive(Clone, Debug)]
-pub struct Case(Table);
+pub struct Case {
+    area: String,
+    table: Table,
+}
 
 impl Case {
     pub fn id(&self) -> &str {
         self.text("id")
     }
 
+    /// What it is about: the name of its file.
     pub fn area(&self) -> &str {
-        self.text("area")
+        &self.area
     }
 
     pub fn kind(&self) -> &str {
@@ -38,12 +42,12 @@ impl Case {
 
     /// A text; empty when it is not there.
     pub fn text(&self, key: &str) -> &str {
-        self.0.get(key).and_then(Value::as_str).unwrap_or_default()
+        self.table.get(key).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// A list of texts, or one text as a list.
     pub fn list(&self, key: &str) -> Vec<String> {
-        match self.0.get(key) {
+        match self.table.get(key) {
             Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).map(str::to_string).collect(),
             Some(Value::String(text)) => vec![text.clone()],
             _ => Vec::new(),
@@ -52,13 +56,16 @@ impl Case {
 
     /// Names and contents of the files beside main.cf.
     pub fn files(&self) -> Vec<(String, String)> {
-        let files = self.0.get("files").and_then(Value::as_table).cloned().unwrap_or_default();
+        let files = self.table.get("files").and_then(Value::as_table).cloned().unwrap_or_default();
         files.into_iter().filter_map(|(name, text)| Some((name, text.as_str()?.to_string()))).collect()
     }
 
     /// What must be observed.
     pub fn expected(&self) -> &Table {
-        self.0.get("expect").and_then(Value::as_table).unwrap_or_else(|| panic!("{}: nothing is expected", self.id()))
+        self.table
+            .get("expect")
+            .and_then(Value::as_table)
+            .unwrap_or_else(|| panic!("{}: nothing is expected", self.id()))
     }
 
     /// One of the lists that must be observed.
@@ -71,9 +78,9 @@ impl Case {
     fn shared(&self) -> String {
         match self.kind() {
             "syntax" | "matchlist" => self.kind().to_string(),
-            "cmd" => format!("cmd {:?}", self.0.get("setup")),
-            "smtp" => format!("smtp {} {:?} {:?}", self.area(), self.0.get("main_cf"), self.0.get("files")),
-            "deliver" => format!("deliver {:?} {:?}", self.0.get("main_cf"), self.0.get("files")),
+            "cmd" => format!("cmd {:?}", self.table.get("setup")),
+            "smtp" => format!("smtp {} {:?} {:?}", self.area(), self.table.get("main_cf"), self.table.get("files")),
+            "deliver" => format!("deliver {:?} {:?}", self.table.get("main_cf"), self.table.get("files")),
             _ => self.id().to_string(),
         }
     }
@@ -118,8 +125,10 @@ impl Cases {
         files.sort();
         for file in files {
             let table = read(&file);
+            let area = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let found = table.get("case").and_then(Value::as_array).cloned().unwrap_or_default();
-            cases.cases.extend(found.into_iter().filter_map(|case| case.as_table().cloned()).map(Case));
+            let tables = found.into_iter().filter_map(|case| case.as_table().cloned());
+            cases.cases.extend(tables.map(|table| Case { area: area.clone(), table }));
         }
         cases
     }
@@ -134,7 +143,7 @@ impl Cases {
 
     /// The commands that make the network of a case without servers: a named one, or its own.
     pub fn lines_for(&self, case: &Case) -> Vec<String> {
-        match case.0.get("setup") {
+        match case.table.get("setup") {
             None => Vec::new(),
             Some(Value::String(name)) => {
                 self.interfaces.get(name).cloned().unwrap_or_else(|| panic!("{}: no network {name}", case.id()))

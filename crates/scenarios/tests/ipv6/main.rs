@@ -1,5 +1,6 @@
 //! What programs print, reply, log and connect to when addresses are the matter: cases with outcomes recorded from
-//! Postfix (`crates/scenarios/ipv6/*.toml`), one test for each area.
+//! Postfix, one test for each area. `crates/scenarios/ipv6/AREA.toml` has the cases of an area. Those whose name begins with
+//! `edge-`, `more-` or `source-` tell what Postfix 3.7 did.
 //!
 //! Those of syntax, of lists and of tables need nothing and always run. The others have networks, a /dev/log, and a DNS server of
 //! their own, and need root.
