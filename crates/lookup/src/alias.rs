@@ -5,14 +5,11 @@
 
 use address::token::{Kind, Token, tokens};
 
-use crate::source::{Entry, LogicalLine, Problem, logical_lines, without_malformed};
+use crate::source::{Entry, LogicalLine, Problem, logical_lines, readable_lines};
 
 /// The entries and problems of an alias file. With `utf8` (smtputf8_enable), lines that are not UTF-8 are problems.
 pub fn entries(text: &[u8], utf8: bool) -> (Vec<Entry>, Vec<Problem>) {
-    let (mut lines, mut problems) = logical_lines(text);
-    if utf8 {
-        lines = without_malformed(lines, &mut problems);
-    }
+    let (lines, mut problems) = readable_lines(text, utf8);
     let mut entries = Vec::with_capacity(lines.len());
     for line in lines {
         match entry(&line) {

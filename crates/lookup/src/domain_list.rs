@@ -1,18 +1,14 @@
 //! Lists of domains: mydestination, virtual_alias_domains, relay_domains and their like.
 
-use crate::patterns::{Patterns, What};
+use crate::patterns::Patterns;
 use crate::{ListError, ParentStyle, Settings, TableError};
 
 /// A list of domain patterns.
 #[derive(Clone)]
-pub struct DomainList {
-    patterns: Patterns,
-    parents: ParentStyle,
-    utf8: bool,
-}
+pub struct DomainList(Patterns);
 
 impl DomainList {
-    /// Reads a list. `settings` is the configuration. `title` is the parameter's name; `parents` is [`ParentStyle::Never`] for lists of complete names
+    /// Reads a list. `title` is the parameter's name; `parents` is [`ParentStyle::Never`] for lists of complete names
     /// (mydestination, virtual_alias_domains, virtual_mailbox_domains).
     ///
     /// # Errors
@@ -23,24 +19,22 @@ impl DomainList {
         list: &str,
         parents: ParentStyle,
     ) -> Result<Self, ListError> {
-        let settings = settings.into();
-        let patterns = Patterns::parse(&settings, title, list)?;
-        Ok(DomainList { patterns, parents, utf8: settings.utf8 })
+        Patterns::parse(&settings.into(), title, list, parents).map(DomainList)
     }
 
     /// True if the list has no patterns.
     pub fn is_empty(&self) -> bool {
-        self.patterns.items.is_empty()
+        self.0.items.is_empty()
     }
 
     /// The parameter's name.
     pub fn title(&self) -> &str {
-        &self.patterns.title
+        &self.0.title
     }
 
     /// The name of a table or file that changed since it was read.
     pub fn changed(&self) -> Option<String> {
-        self.patterns.changed()
+        self.0.changed()
     }
 
     /// Is this domain in the list? The first pattern that matches decides; a match with `!` means no.
@@ -48,35 +42,8 @@ impl DomainList {
     /// # Errors
     /// A table or file is unavailable; logged.
     pub fn matches(&self, domain: &[u8]) -> Result<bool, TableError> {
-        let domain = crate::fold::fold(domain, self.utf8);
-        for pattern in &self.patterns.items {
-            let matched = match &pattern.what {
-                What::Text(text) => *text == domain || self.parents.is_parent(text, &domain),
-                What::Table(table) => self.in_table(&**table, &domain).inspect_err(|error| self.patterns.log(error))?,
-                What::Broken(error) => {
-                    self.patterns.log(error);
-                    return Err(error.clone());
-                }
-            };
-            if matched {
-                return Ok(!pattern.negated);
-            }
-        }
-        Ok(false)
-    }
-
-    fn in_table(&self, table: &dyn crate::Table, domain: &[u8]) -> Result<bool, TableError> {
-        if table.lookup(domain)?.is_some() {
-            return Ok(true);
-        }
-        if table.partial_keys() {
-            for parent in self.parents.parents(domain) {
-                if table.lookup(parent)?.is_some() {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
+        let domain = self.0.folded(domain);
+        self.0.search(|pattern| self.0.name_matches(pattern, &domain))
     }
 }
 

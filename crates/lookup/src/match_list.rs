@@ -11,14 +11,10 @@ use crate::{ListError, ParentStyle, Settings, TableError};
 
 /// A list of host patterns.
 #[derive(Clone)]
-pub struct MatchList {
-    patterns: Patterns,
-    parents: ParentStyle,
-    utf8: bool,
-}
+pub struct MatchList(Patterns);
 
 impl MatchList {
-    /// Reads a list. `settings` is the configuration. `title` is the parameter's name; `parents` says whether domain names match what is below them.
+    /// Reads a list. `title` is the parameter's name; `parents` says whether domain names match what is below them.
     ///
     /// # Errors
     /// A lone `!`, or an item that cannot be a table. Missing files and tables are errors of the search instead.
@@ -28,19 +24,17 @@ impl MatchList {
         list: &str,
         parents: ParentStyle,
     ) -> Result<Self, ListError> {
-        let settings = settings.into();
-        let patterns = Patterns::parse(&settings, title, list)?;
-        Ok(MatchList { patterns, parents, utf8: settings.utf8 })
+        Patterns::parse(&settings.into(), title, list, parents).map(MatchList)
     }
 
     /// True if the list has no patterns.
     pub fn is_empty(&self) -> bool {
-        self.patterns.items.is_empty()
+        self.0.items.is_empty()
     }
 
     /// The name of a table or file that changed since it was read.
     pub fn changed(&self) -> Option<String> {
-        self.patterns.changed()
+        self.0.changed()
     }
 
     /// Is this host in the list? `name` may be `unknown`; `address` is printed, without brackets, zone or prefix.
@@ -48,38 +42,8 @@ impl MatchList {
     /// # Errors
     /// A table is unavailable or a network pattern is wrong; logged.
     pub fn matches_host(&self, name: &[u8], address: &[u8]) -> Result<bool, TableError> {
-        let name = crate::fold::fold(name, self.utf8);
-        self.search(|pattern| Ok(self.name_matches(pattern, &name)? || self.address_matches(pattern, address)?))
-    }
-
-    fn search(&self, matches: impl Fn(&Pattern) -> Result<bool, TableError>) -> Result<bool, TableError> {
-        for pattern in &self.patterns.items {
-            if matches(pattern)? {
-                return Ok(!pattern.negated);
-            }
-        }
-        Ok(false)
-    }
-
-    fn name_matches(&self, pattern: &Pattern, name: &[u8]) -> Result<bool, TableError> {
-        match &pattern.what {
-            What::Text(text) => Ok(text == name || self.parents.is_parent(text, name)),
-            What::Table(table) => {
-                let found = |key| table.lookup(key).inspect_err(|error| self.patterns.log(error));
-                if found(name)?.is_some() {
-                    return Ok(true);
-                }
-                if table.partial_keys() {
-                    for parent in self.parents.parents(name) {
-                        if found(parent)?.is_some() {
-                            return Ok(true);
-                        }
-                    }
-                }
-                Ok(false)
-            }
-            What::Broken(error) => Err(self.broken(error)),
-        }
+        let name = self.0.folded(name);
+        self.0.search(|pattern| Ok(self.0.name_matches(pattern, &name)? || self.address_matches(pattern, address)?))
     }
 
     fn address_matches(&self, pattern: &Pattern, address: &[u8]) -> Result<bool, TableError> {
@@ -88,11 +52,8 @@ impl MatchList {
         }
         match &pattern.what {
             What::Text(text) => self.text_matches(text, address),
-            What::Table(table) => {
-                let found = table.lookup(address).inspect_err(|error| self.patterns.log(error))?;
-                Ok(found.is_some())
-            }
-            What::Broken(error) => Err(self.broken(error)),
+            What::Table(table) => self.0.has(table.as_ref(), address),
+            What::Broken(error) => Err(self.0.logged(error.clone())),
         }
     }
 
@@ -111,15 +72,10 @@ impl MatchList {
             (Ok(network), Some(address)) => Ok(network.contains(address)),
             (Ok(_), None) => Ok(false),
             (Err(error), _) => {
-                logging::warning!("{}: {error}", self.patterns.title);
-                Err(TableError::failed(&self.patterns.title, error))
+                logging::warning!("{}: {error}", self.0.title);
+                Err(TableError::failed(&self.0.title, error))
             }
         }
-    }
-
-    fn broken(&self, error: &TableError) -> TableError {
-        self.patterns.log(error);
-        error.clone()
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::source::logical_lines;
-use crate::{OpenError, OpenFlags, Settings, Stamp, Table, TableError, file, open_table};
+use crate::{OpenError, OpenFlags, ParentStyle, Settings, Stamp, Table, TableError, file, open_table};
 
 /// How deep `/file` may name `/file`.
 /// told: the search that reaches it, by an error.
@@ -52,20 +52,65 @@ pub(crate) enum What {
     Broken(TableError),
 }
 
-/// The items of a list in order, and the files they came from.
+/// The items of a list in order, the files they came from, and how names are compared with them.
 #[derive(Clone)]
 pub(crate) struct Patterns {
     pub title: String,
     pub items: Vec<Pattern>,
     stamps: Vec<Stamp>,
+    parents: ParentStyle,
+    utf8: bool,
 }
 
 impl Patterns {
     /// Reads a list. `title` is the parameter's name.
-    pub(crate) fn parse(settings: &Settings, title: &str, list: &str) -> Result<Patterns, ListError> {
-        let mut patterns = Patterns { title: title.to_owned(), items: Vec::new(), stamps: Vec::new() };
+    pub(crate) fn parse(
+        settings: &Settings,
+        title: &str,
+        list: &str,
+        parents: ParentStyle,
+    ) -> Result<Patterns, ListError> {
+        let mut patterns =
+            Patterns { title: title.to_owned(), items: Vec::new(), stamps: Vec::new(), parents, utf8: settings.utf8 };
         patterns.add_list(settings, list, false, 0)?;
         Ok(patterns)
+    }
+
+    /// A name as patterns and tables have it.
+    pub(crate) fn folded(&self, name: &[u8]) -> Vec<u8> {
+        crate::fold::fold(name, self.utf8)
+    }
+
+    /// The first pattern that matches decides; a match with `!` means no.
+    pub(crate) fn search(&self, matches: impl Fn(&Pattern) -> Result<bool, TableError>) -> Result<bool, TableError> {
+        for pattern in &self.items {
+            if matches(pattern)? {
+                return Ok(!pattern.negated);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a pattern has this name, or one that stands for what is below it.
+    pub(crate) fn name_matches(&self, pattern: &Pattern, name: &[u8]) -> Result<bool, TableError> {
+        match &pattern.what {
+            What::Text(text) => Ok(text == name || self.parents.is_parent(text, name)),
+            What::Table(table) => {
+                let parents = self.parents.parents(name).filter(|_| table.partial_keys());
+                for key in std::iter::once(name).chain(parents) {
+                    if self.has(table.as_ref(), key)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            What::Broken(error) => Err(self.logged(error.clone())),
+        }
+    }
+
+    /// Whether a table has the key; what is wrong with the table is logged.
+    pub(crate) fn has(&self, table: &dyn Table, key: &[u8]) -> Result<bool, TableError> {
+        table.lookup(key).map(|found| found.is_some()).map_err(|error| self.logged(error))
     }
 
     /// The name of a table or file that is no longer what was read.
@@ -78,9 +123,10 @@ impl Patterns {
         tables.chain(files.map(|stamp| stamp.path().display().to_string())).next()
     }
 
-    /// Logs that the search ended in an error.
-    pub(crate) fn log(&self, error: &TableError) {
+    /// The error that ends a search, which the log has then.
+    pub(crate) fn logged(&self, error: TableError) -> TableError {
         error.log(&self.title);
+        error
     }
 
     fn add_list(&mut self, settings: &Settings, list: &str, negated: bool, depth: usize) -> Result<(), ListError> {

@@ -88,32 +88,14 @@ pub fn address_keys(address: &[u8], delimiters: &Delimiters, is_ours: impl Fn(&[
 
 /// transport(5): `user+ext@domain`, `user@domain`, `domain`, its parents, `*`.
 pub fn transport_keys(address: &[u8], delimiters: &Delimiters, parents: ParentStyle) -> Vec<Key> {
-    let (local, domain) = split(address);
-    let local = Local::split(local, delimiters);
-    let mut keys = vec![Key::of(address.to_vec(), false)];
-    if let Some(domain) = domain {
-        if local.extension.is_some() {
-            keys.push(Key::of(joined(local.base, domain), true));
-        }
-        keys.push(Key::new(domain.to_vec(), true));
-        keys.extend(parents.parents(domain).map(|parent| Key::new(parent.to_vec(), true)));
-    }
+    let (mut keys, _) = address_and_domain_keys(address, delimiters, parents);
     keys.push(Key::new(b"*".to_vec(), true));
     keys
 }
 
 /// access(5) for sender and recipient: `user+ext@domain`, `user@domain`, `domain`, its parents, `user+ext@`, `user@`.
 pub fn access_keys(address: &[u8], delimiters: &Delimiters, parents: ParentStyle) -> Vec<Key> {
-    let (local, domain) = split(address);
-    let local = Local::split(local, delimiters);
-    let mut keys = vec![Key::of(address.to_vec(), false)];
-    if let Some(domain) = domain {
-        if local.extension.is_some() {
-            keys.push(Key::of(joined(local.base, domain), true));
-        }
-        keys.push(Key::new(domain.to_vec(), true));
-        keys.extend(parents.parents(domain).map(|parent| Key::new(parent.to_vec(), true)));
-    }
+    let (mut keys, local) = address_and_domain_keys(address, delimiters, parents);
     let at = |local: &[u8]| {
         let internal = joined(local, b"");
         let text = [&quote_local_part(local), &b"@"[..]].concat();
@@ -125,6 +107,26 @@ pub fn access_keys(address: &[u8], delimiters: &Delimiters, parents: ParentStyle
         keys.push(at(local.base));
     }
     keys
+}
+
+/// What transport(5) and access(5) begin with, and the local part: the address with and without its extension, the domain,
+/// its parents.
+fn address_and_domain_keys<'a>(
+    address: &'a [u8],
+    delimiters: &Delimiters,
+    parents: ParentStyle,
+) -> (Vec<Key>, Local<'a>) {
+    let (local, domain) = split(address);
+    let local = Local::split(local, delimiters);
+    let mut keys = vec![Key::of(address.to_vec(), false)];
+    if let Some(domain) = domain {
+        if local.extension.is_some() {
+            keys.push(Key::of(joined(local.base, domain), true));
+        }
+        keys.push(Key::new(domain.to_vec(), true));
+        keys.extend(parents.parents(domain).map(|parent| Key::new(parent.to_vec(), true)));
+    }
+    (keys, local)
 }
 
 /// access(5) for a host name or a domain: the name, then its parents.

@@ -105,23 +105,24 @@ pub fn logical_lines(text: &[u8]) -> (Vec<LogicalLine>, Vec<Problem>) {
     (lines, problems)
 }
 
-/// Takes the lines away that are not UTF-8, each with a problem.
-pub(crate) fn without_malformed(lines: Vec<LogicalLine>, problems: &mut Vec<Problem>) -> Vec<LogicalLine> {
+/// The logical lines of a source text. With `utf8`, those that are not UTF-8 are problems and no lines.
+pub(crate) fn readable_lines(text: &[u8], utf8: bool) -> (Vec<LogicalLine>, Vec<Problem>) {
+    let (lines, mut problems) = logical_lines(text);
+    if !utf8 {
+        return (lines, problems);
+    }
     let (good, bad): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| std::str::from_utf8(&line.text).is_ok());
     problems.extend(bad.iter().map(|line| {
         let shown = text::printable(&line.text);
         Problem::at(line.number, format!("non-UTF-8 input \"{shown}\" -- ignoring this line"))
     }));
-    good
+    (good, problems)
 }
 
 /// The entries and problems of a table's source text. With `utf8` (smtputf8_enable), lines that are not UTF-8 are
 /// problems.
 pub fn entries(text: &[u8], utf8: bool) -> (Vec<Entry>, Vec<Problem>) {
-    let (mut lines, mut problems) = logical_lines(text);
-    if utf8 {
-        lines = without_malformed(lines, &mut problems);
-    }
+    let (lines, mut problems) = readable_lines(text, utf8);
     let mut entries = Vec::with_capacity(lines.len());
     for LogicalLine { number, text } in lines {
         let Some(length) = key_length(&text) else {

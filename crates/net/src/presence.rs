@@ -92,41 +92,31 @@ impl AsFd for Changes {
     }
 }
 
-/// rtnetlink(7): links, and the addresses of both families.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+/// A socket that the system sends word to: rtnetlink(7) of links and of the addresses of both families, route(4) of everything.
 fn open() -> io::Result<OwnedFd> {
-    use nix::libc::{RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK};
-    use nix::sys::socket::{NetlinkAddr, SockFlag, SockProtocol, bind, socket};
-    use std::os::fd::AsRawFd;
-    let groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
-    let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
-    bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups.unsigned_abs()))?;
-    Ok(socket)
-}
-
-/// route(4): everything that changes.
-#[cfg(any(
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_vendor = "apple"
-))]
-fn open() -> io::Result<OwnedFd> {
-    Ok(sys::descriptor::new_socket(AddressFamily::Route, SockType::Raw)?)
-}
-
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_vendor = "apple"
-)))]
-fn open() -> io::Result<OwnedFd> {
-    Err(Errno::EOPNOTSUPP.into())
+    cfg_select! {
+        any(target_os = "linux", target_os = "android") => {
+            use nix::libc::{RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK};
+            use nix::sys::socket::{NetlinkAddr, SockFlag, SockProtocol, bind, socket};
+            let groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+            let (flags, protocol) = (SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute);
+            let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
+            bind(std::os::fd::AsRawFd::as_raw_fd(&socket), &NetlinkAddr::new(0, groups.unsigned_abs()))?;
+            Ok(socket)
+        }
+        any(
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "openbsd",
+            target_os = "dragonfly",
+            target_vendor = "apple",
+        ) => {
+            sys::descriptor::new_socket(AddressFamily::Route, SockType::Raw)
+        }
+        _ => {
+            Err(Errno::EOPNOTSUPP.into())
+        }
+    }
 }
 
 #[cfg(test)]

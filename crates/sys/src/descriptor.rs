@@ -156,38 +156,32 @@ fn received(header: &libc::msghdr) -> Vec<OwnedFd> {
 /// # Errors
 /// Those of accept(2); `WouldBlock` when another process was faster.
 pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    #[cfg(any(
-        target_os = "linux",
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "openbsd",
-        target_os = "illumos"
-    ))]
-    {
-        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-        // SAFETY: null pointers say that the address is not wanted; the listener is kept open by the borrow.
-        let number = unsafe { libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags) };
-        // SAFETY: a non-negative result is a new descriptor that nobody else owns.
-        if number < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(number) }) }
-    }
-    #[cfg(not(any(
-        target_os = "linux",
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "openbsd",
-        target_os = "illumos"
-    )))]
-    {
-        // SAFETY: as above.
-        let number = unsafe { libc::accept(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut()) };
-        if number < 0 {
-            return Err(io::Error::last_os_error());
+    cfg_select! {
+        any(
+            target_os = "linux",
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "openbsd",
+            target_os = "illumos",
+        ) => {
+            let (listener, flags) = (listener.as_raw_fd(), libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC);
+            // SAFETY: null pointers say that the address is not wanted; the listener is kept open by the borrow.
+            let number = unsafe { libc::accept4(listener, std::ptr::null_mut(), std::ptr::null_mut(), flags) };
+            // SAFETY: a non-negative result is a new descriptor that nobody else owns.
+            if number < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(number) }) }
         }
-        // SAFETY: as above.
-        let client = unsafe { OwnedFd::from_raw_fd(number) };
-        fcntl(&client, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        set_nonblocking(client.as_fd(), true)?;
-        Ok(client)
+        _ => {
+            // SAFETY: as above.
+            let number = unsafe { libc::accept(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut()) };
+            if number < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            // SAFETY: as above.
+            let client = unsafe { OwnedFd::from_raw_fd(number) };
+            fcntl(&client, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+            set_nonblocking(client.as_fd(), true)?;
+            Ok(client)
+        }
     }
 }
 
