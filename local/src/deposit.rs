@@ -116,7 +116,7 @@ async fn stop(steward: &Steward, carrier: &mut Started) -> Done {
 
 async fn answer(channel: &mut Client<Carrier>) -> Result<Done, Trouble> {
     loop {
-        match channel.expect().await? {
+        match channel.must_receive().await? {
             Reply::Done(done) => return Ok(done),
             Reply::Warning(what, code) => {
                 let error = text::system_error(&std::io::Error::from_raw_os_error(code));
@@ -155,7 +155,7 @@ pub async fn read(
     let mut text = Vec::new();
     let mut is_large = false;
     loop {
-        match channel.expect().await? {
+        match channel.must_receive().await? {
             Reply::Text(piece) if text.len() + piece.len() <= limit && !is_large => text.extend(piece),
             Reply::Text(_) => is_large = true,
             Reply::TextEnd(Err(code)) => return Ok(Reading::Unusable(path, ListProblem::System(code))),
@@ -173,7 +173,7 @@ pub async fn look(channel: &mut Client<Carrier>, path: Path) -> Result<FoundList
 }
 
 async fn list(channel: &mut Client<Carrier>) -> Result<FoundList, Trouble> {
-    match channel.expect().await? {
+    match channel.must_receive().await? {
         Reply::List(found) => Ok(found),
         _ => Err(unexpected()),
     }

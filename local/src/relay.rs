@@ -17,7 +17,7 @@ pub async fn pass(job: &Job, target: &Target, address: &[u8], setting: &str) -> 
     let request = Request { nexthop, recipients: vec![recipient], ..job.request().clone() };
     let mut agent: Client<Delivery> = Client::connect(&SERVICE.transport(transport)?).await?;
     send(&mut agent, request, job.file().as_fd()).await?;
-    let first = agent.expect().await?;
+    let first = agent.must_receive().await?;
     let report = rest_of_report(first, &mut agent).await?;
     report.outcomes.into_iter().next().ok_or_else(|| IpcError::Malformed("a report without its recipient".to_owned()))
 }

@@ -102,12 +102,12 @@ fn ask(socket: &Path, what: &str, name: &str, value: &[u8]) -> io::Result<Vec<u8
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut reader = Reader::new(BufReader::new(stream.try_clone()?));
-    attr0::expect_greeting(&mut reader, PROTOCOL)?;
+    attr0::read_greeting(&mut reader, PROTOCOL)?;
     reader.end()?;
     let mut writer = Writer::new();
     writer.put("request", what).put(name, value).end();
     stream.write_all(&writer.take())?;
-    let status = reader.expect("status")?;
+    let status = reader.value_of("status")?;
     reader.end()?;
     Ok(status)
 }

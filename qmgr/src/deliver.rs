@@ -122,7 +122,7 @@ impl Qmgr {
             if settling.is_much() {
                 self.ledger.write_down(settling).await;
             }
-            piece = agent.expect().await?;
+            piece = agent.must_receive().await?;
         }
     }
 
@@ -201,7 +201,7 @@ impl Qmgr {
 
 async fn exchange(agent: &mut Agent, request: Request, file: &File) -> Result<Piece, IpcError> {
     delivery::send(agent, request, file.as_fd()).await?;
-    agent.expect().await
+    agent.must_receive().await
 }
 
 fn verdict_of(problem: Option<&Problem>) -> Verdict {

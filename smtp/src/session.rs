@@ -299,7 +299,7 @@ impl Session {
     async fn greet(&mut self, settings: &Settings) -> Result<(), Failure> {
         let limit = settings.limits.hello;
         let greeting = self.reply(limit).await.map_err(|broken| self.failure(&broken, Stage::Greeting))?;
-        self.expect(&greeting, 2);
+        self.note_strange(&greeting, 2);
         if greeting.class() != 2 {
             let failure = Failure::unwelcome(&self.server, &greeting);
             // smtp_skip_5xx_greeting
@@ -343,7 +343,7 @@ impl Session {
     }
 
     /// Takes note of a reply that is neither of the class that the command asks for nor a refusal.
-    pub fn expect(&mut self, reply: &Reply, class: u16) {
+    pub fn note_strange(&mut self, reply: &Reply, class: u16) {
         if reply.class() != class && !matches!(reply.class(), 4 | 5) {
             self.transcript.note(ErrorClass::Protocol);
         }

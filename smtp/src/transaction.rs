@@ -196,7 +196,7 @@ impl<'a> Transaction<'a> {
     }
 
     fn take(&mut self, session: &mut Session, step: Step, reply: Reply) {
-        session.expect(&reply, if step == Step::Data { 3 } else { 2 });
+        session.note_strange(&reply, if step == Step::Data { 3 } else { 2 });
         let refused = || Failure::refused(&session.server, &reply, step.stage().command());
         match step {
             Step::Reset => {}
@@ -297,7 +297,7 @@ impl<'a> Transaction<'a> {
         let mut waiting = std::mem::take(&mut self.accepted).into_iter();
         while let Some((index, _)) = waiting.next() {
             let said = session.reply(Stage::End.limit(self.settings)).await;
-            said.iter().for_each(|reply| session.expect(reply, 2));
+            said.iter().for_each(|reply| session.note_strange(reply, 2));
             let result = match said {
                 Ok(reply) if reply.class() == 2 => Ok(reply),
                 Ok(reply) => Err(Failure::refused(&session.server, &reply, Stage::End.command())),

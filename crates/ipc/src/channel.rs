@@ -248,7 +248,7 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
     ///
     /// # Errors
     /// As [`receive`](Self::receive), and [`IpcError::Closed`] at the end of the stream.
-    pub async fn expect(&mut self) -> Result<R, IpcError> {
+    pub async fn must_receive(&mut self) -> Result<R, IpcError> {
         self.receive().await?.ok_or(IpcError::Closed)
     }
 
@@ -260,10 +260,10 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
     /// Sends a request and waits for its answer.
     ///
     /// # Errors
-    /// As [`send`](Self::send) and [`expect`](Self::expect).
+    /// As [`send`](Self::send) and [`must_receive`](Self::must_receive).
     pub async fn exchange(&mut self, message: &S) -> Result<R, IpcError> {
         self.send(message).await?;
-        self.expect().await
+        self.must_receive().await
     }
 
     /// Sends the output buffer. A future that is dropped in the middle leaves the rest of it there (cancel safe).
@@ -392,7 +392,7 @@ mod tests {
         assert_eq!((name.as_str(), bytes.len()), ("a", 100_000));
         assert!(server.take_descriptor().is_some());
         server.send(&7).await.unwrap();
-        assert_eq!(client.expect().await.unwrap(), 7);
+        assert_eq!(client.must_receive().await.unwrap(), 7);
         drop(client);
         assert!(server.receive().await.unwrap().is_none());
     }
@@ -412,7 +412,7 @@ mod tests {
         client.greeted().await.unwrap();
         client.send(&("a".into(), vec![])).await.unwrap();
         drop(server);
-        assert!(matches!(client.expect().await, Err(IpcError::Reset)));
+        assert!(matches!(client.must_receive().await, Err(IpcError::Reset)));
     }
 
     #[tokio::test]

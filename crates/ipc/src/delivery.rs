@@ -186,7 +186,7 @@ pub async fn send(
 /// The rest of a request whose first part is there.
 ///
 /// # Errors
-/// As [`Channel::expect`](crate::Channel::expect).
+/// As [`Channel::must_receive`](crate::Channel::must_receive).
 pub async fn receive(mut part: Part, client: &mut Server<Delivery>) -> Result<Request, IpcError> {
     let mut recipients = Vec::new();
     loop {
@@ -194,7 +194,7 @@ pub async fn receive(mut part: Part, client: &mut Server<Delivery>) -> Result<Re
             Part::Recipients(chunk) => recipients.extend(chunk.into_iter().map(|Traveling(recipient)| recipient)),
             Part::Deliver(request) => return Ok(Request { recipients, ..*request }),
         }
-        part = client.expect().await?;
+        part = client.must_receive().await?;
     }
 }
 
@@ -231,7 +231,7 @@ async fn tell(client: &mut Server<Delivery>, pieces: impl Iterator<Item = Piece>
 /// The rest of a report whose first piece is there, all of it at once.
 ///
 /// # Errors
-/// As [`Channel::expect`](crate::Channel::expect).
+/// As [`Channel::must_receive`](crate::Channel::must_receive).
 pub async fn rest_of_report(mut piece: Piece, agent: &mut Client<Delivery>) -> Result<Report, IpcError> {
     let mut outcomes: Vec<Outcome> = Vec::new();
     loop {
@@ -243,7 +243,7 @@ pub async fn rest_of_report(mut piece: Piece, agent: &mut Client<Delivery>) -> R
             }
             Piece::End(host_problem) => return Ok(Report { outcomes, host_problem }),
         }
-        piece = agent.expect().await?;
+        piece = agent.must_receive().await?;
     }
 }
 

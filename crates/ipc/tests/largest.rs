@@ -132,12 +132,12 @@ where
     in_runtime(async {
         let (mut client, mut server) = pair::<P>();
         for request in &requests {
-            let (sent, received) = tokio::join!(client.send(request), server.expect());
+            let (sent, received) = tokio::join!(client.send(request), server.must_receive());
             sent.unwrap();
             assert!(format!("{request:?}") == format!("{:?}", received.unwrap()), "another request");
         }
         for reply in &replies {
-            let (sent, received) = tokio::join!(server.send(reply), client.expect());
+            let (sent, received) = tokio::join!(server.send(reply), client.must_receive());
             sent.unwrap();
             assert!(format!("{reply:?}") == format!("{:?}", received.unwrap()), "another reply");
         }
@@ -332,7 +332,7 @@ fn a_request_with_any_number_of_recipients_arrives() {
         let sent = delivery::Request { recipients: recipients.clone(), ..request() };
         let null = std::fs::File::open("/dev/null").unwrap();
         let hear = async {
-            let first = agent.expect().await?;
+            let first = agent.must_receive().await?;
             delivery::receive(first, &mut agent).await
         };
         let (asked, heard) = tokio::join!(delivery::send(&mut qmgr, sent, null.as_fd()), hear);
@@ -350,7 +350,7 @@ fn a_report_of_any_size_arrives() {
         let outcomes = vec![outcome(5), expanded.clone(), outcome(MAX_TEXT), expanded, outcome(7)];
         let report = delivery::Report { outcomes, host_problem: None };
         let hear = async {
-            let first = qmgr.expect().await?;
+            let first = qmgr.must_receive().await?;
             delivery::rest_of_report(first, &mut qmgr).await
         };
         let (told, heard) = tokio::join!(delivery::report(&mut agent, report), hear);
@@ -378,7 +378,7 @@ fn what_is_too_large_is_told_where_it_is_made_and_the_channel_goes_on() {
         };
         assert_eq!(refused(client.send(&address(MAX_BYTES + 1)).await), "a field of 262145 bytes");
         client.send(&address(1)).await.unwrap();
-        assert!(server.expect().await.is_ok());
+        assert!(server.must_receive().await.is_ok());
 
         let (_client, mut server) = pair::<cleanup::Cleanup>();
         let outcome = cleanup::Outcome::Refused { cause: cleanup::Cause::Content, text: "q".repeat(MAX_TEXT + 1) };

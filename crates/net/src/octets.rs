@@ -52,7 +52,7 @@ impl OctetPattern {
         let mut octets: [Vec<(u8, u8)>; 4] = Default::default();
         for (place, octet) in octets.iter_mut().enumerate() {
             if place > 0 {
-                reader.expect('.', "need \".\"")?;
+                reader.take('.', "need \".\"")?;
             }
             *octet = reader.octet()?;
         }
@@ -98,7 +98,7 @@ impl Reader<'_> {
                 self.at += 1;
                 continue;
             }
-            self.expect(']', "need \";\" or \"]\"")?;
+            self.take(']', "need \";\" or \"]\"")?;
             return Ok(ranges);
         }
     }
@@ -114,7 +114,7 @@ impl Reader<'_> {
         }
     }
 
-    fn expect(&mut self, wanted: char, what: &'static str) -> Result<(), OctetError> {
+    fn take(&mut self, wanted: char, what: &'static str) -> Result<(), OctetError> {
         if !self.rest().starts_with(wanted) {
             return Err(self.wrong(what));
         }

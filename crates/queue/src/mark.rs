@@ -32,21 +32,21 @@ pub fn trace_answered(file: &File, offset: u64) -> io::Result<()> {
 ///
 /// Transition: warning due -> warning sent. A crash just before: the warning is sent twice.
 pub fn warned(file: &File, offset: u64) -> io::Result<()> {
-    expect_type(file, offset, Type::WARNING)?;
+    check_type(file, offset, Type::WARNING)?;
     let payload = format!("{:width$}", -1, width = NUMBER_WIDTH);
     file.write_all_at(payload.as_bytes(), offset + 2)
 }
 
 fn replace_type(file: &File, offset: u64, from: Type, to: Type) -> io::Result<()> {
-    let found = expect_one_of(file, offset, &[from, to])?;
+    let found = type_among(file, offset, &[from, to])?;
     if found == to { Ok(()) } else { file.write_all_at(&[to.0], offset) }
 }
 
-fn expect_type(file: &File, offset: u64, kind: Type) -> io::Result<()> {
-    expect_one_of(file, offset, &[kind]).map(drop)
+fn check_type(file: &File, offset: u64, kind: Type) -> io::Result<()> {
+    type_among(file, offset, &[kind]).map(drop)
 }
 
-fn expect_one_of(file: &File, offset: u64, kinds: &[Type]) -> io::Result<Type> {
+fn type_among(file: &File, offset: u64, kinds: &[Type]) -> io::Result<Type> {
     let mut byte = [0];
     file.read_exact_at(&mut byte, offset)?;
     let found = Type(byte[0]);

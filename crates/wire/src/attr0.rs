@@ -103,11 +103,11 @@ impl<R: BufRead> Reader<R> {
         Ok(Some(Pair { name, value: self.string()? }))
     }
 
-    /// The next pair, which must have this name.
+    /// The value of the next pair, which must have this name.
     ///
     /// # Errors
     /// As [`Self::pair`]; another name, or none.
-    pub fn expect(&mut self, name: &str) -> io::Result<Vec<u8>> {
+    pub fn value_of(&mut self, name: &str) -> io::Result<Vec<u8>> {
         match self.pair()? {
             Some(pair) if pair.name == name.as_bytes() => Ok(pair.value),
             Some(pair) => Err(unexpected(&pair.name, name)),
@@ -156,8 +156,8 @@ fn unexpected(found: &[u8], wanted: &str) -> io::Error {
 ///
 /// # Errors
 /// The server greets otherwise, or not at all.
-pub fn expect_greeting<R: BufRead>(reader: &mut Reader<R>, protocol: &str) -> io::Result<()> {
-    let found = reader.expect("protocol")?;
+pub fn read_greeting<R: BufRead>(reader: &mut Reader<R>, protocol: &str) -> io::Result<()> {
+    let found = reader.value_of("protocol")?;
     if found == protocol.as_bytes() { Ok(()) } else { Err(unexpected(&found, protocol)) }
 }
 
@@ -178,11 +178,11 @@ mod tests {
         writer.put("a", b"").put_number("n", 5).put("a", [0xff]).end().put("b", "x\0y").end();
         let bytes = writer.take();
         let mut reader = Reader::new(bytes.as_slice());
-        assert_eq!(reader.expect("a").unwrap(), b"");
-        assert_eq!(reader.expect("n").unwrap(), b"5");
-        assert_eq!(reader.expect("a").unwrap(), [0xff]);
+        assert_eq!(reader.value_of("a").unwrap(), b"");
+        assert_eq!(reader.value_of("n").unwrap(), b"5");
+        assert_eq!(reader.value_of("a").unwrap(), [0xff]);
         reader.end().unwrap();
-        assert_eq!(reader.expect("b").unwrap(), b"x?y");
+        assert_eq!(reader.value_of("b").unwrap(), b"x?y");
         assert_eq!(reader.pair().unwrap(), None);
         assert!(reader.pair().is_err());
     }
@@ -195,7 +195,7 @@ mod tests {
         }
         let endless = vec![b'x'; MAX_STRING + 10];
         assert!(Reader::new(endless.as_slice()).pair().is_err());
-        assert!(Reader::new(&b"x\0y\0"[..]).expect("z").is_err());
+        assert!(Reader::new(&b"x\0y\0"[..]).value_of("z").is_err());
         assert!(Reader::new(&b"x\0y\0"[..]).end().is_err());
     }
 

@@ -21,8 +21,8 @@ pub fn greeting(queue_id: &str) -> Vec<u8> {
 /// Something else greets, or nothing does.
 pub fn read_greeting(input: impl BufRead) -> io::Result<Vec<u8>> {
     let mut reader = Reader::new(input);
-    attr0::expect_greeting(&mut reader, PROTOCOL)?;
-    let queue_id = reader.expect("queue_id")?;
+    attr0::read_greeting(&mut reader, PROTOCOL)?;
+    let queue_id = reader.value_of("queue_id")?;
     reader.end()?;
     Ok(queue_id)
 }
@@ -40,8 +40,8 @@ pub fn result(status: u32, reason: &str) -> Vec<u8> {
 /// postdrop ended without them.
 pub fn read_result(input: impl BufRead) -> io::Result<(u32, Vec<u8>)> {
     let mut reader = Reader::new(input);
-    let status = reader.expect("status")?;
-    let reason = reader.expect("reason")?;
+    let status = reader.value_of("status")?;
+    let reason = reader.value_of("reason")?;
     reader.end()?;
     let status = std::str::from_utf8(&status).ok().and_then(|text| text.parse().ok());
     Ok((status.ok_or_else(|| io::Error::other("no status"))?, reason))

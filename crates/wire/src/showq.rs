@@ -122,7 +122,7 @@ impl<R: BufRead> Reader<R> {
     /// The server greets otherwise, or not at all.
     pub fn new(input: R) -> io::Result<Self> {
         let mut input = attr0::Reader::new(input);
-        attr0::expect_greeting(&mut input, PROTOCOL)?;
+        attr0::read_greeting(&mut input, PROTOCOL)?;
         input.end()?;
         Ok(Self { input, in_message: false })
     }
@@ -139,11 +139,11 @@ impl<R: BufRead> Reader<R> {
         }
         let header = Header {
             queue_name: first.value,
-            queue_id: self.input.expect("queue_id")?,
-            time: number(&self.input.expect("time")?)?,
-            size: number(&self.input.expect("size")?)?,
-            forced_expire: number(&self.input.expect("forced_expire")?)? != 0,
-            sender: self.input.expect("sender")?,
+            queue_id: self.input.value_of("queue_id")?,
+            time: number(&self.input.value_of("time")?)?,
+            size: number(&self.input.value_of("size")?)?,
+            forced_expire: number(&self.input.value_of("forced_expire")?)? != 0,
+            sender: self.input.value_of("sender")?,
         };
         self.in_message = true;
         Ok(Some(header))
@@ -163,13 +163,13 @@ impl<R: BufRead> Reader<R> {
         };
         match first.name.as_slice() {
             b"recipient" => {
-                let reason = self.input.expect("reason")?;
+                let reason = self.input.value_of("reason")?;
                 Ok(Some(Recipient { modern: None, address: first.value, reason }))
             }
             b"original_recipient" => {
-                let address = self.input.expect("recipient")?;
-                let log_class = self.input.expect("log_class")?;
-                let reason = self.input.expect("reason")?;
+                let address = self.input.value_of("recipient")?;
+                let log_class = self.input.value_of("log_class")?;
+                let reason = self.input.value_of("reason")?;
                 Ok(Some(Recipient { modern: Some((first.value, log_class)), address, reason }))
             }
             _ => Err(malformed()),

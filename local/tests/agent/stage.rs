@@ -199,7 +199,7 @@ impl Stage {
             near.set_nonblocking(true).unwrap();
             let mut channel: Client<Delivery> = Client::new(tokio::net::UnixStream::from_std(near).unwrap());
             send(&mut channel, request, file.as_fd()).await?;
-            let first = channel.expect().await?;
+            let first = channel.must_receive().await?;
             rest_of_report(first, &mut channel).await
         });
         let mut log = String::new();

@@ -19,6 +19,13 @@ pub(super) fn check(source: &Source, complaints: &mut Complaints) {
         if code.contains("fn get_") {
             complaints.add(&source.path, at + 1, "a function is called after what it returns: no `get_`");
         }
+        if code.contains("fn expect(") {
+            complaints.add(
+                &source.path,
+                at + 1,
+                "`expect` panics, to whoever reads it: what returns an error has another name",
+            );
+        }
         if code == "#[test]" || code.starts_with("#[tokio::test") {
             test(source, at, complaints);
         }

@@ -209,13 +209,13 @@ async fn read_lists(paths: &[Path], role: Role) -> (FoundList, Vec<u8>) {
     let mut carrier: Server<Carrier> = Server::new(far);
     let mut agent: Client<Carrier> = Client::new(near);
     let (answered, said) = tokio::join!(read::answer(&mut carrier, paths, role), async {
-        let Reply::List(found) = agent.expect().await.unwrap() else { panic!("no list") };
+        let Reply::List(found) = agent.must_receive().await.unwrap() else { panic!("no list") };
         let mut text = Vec::new();
         if !matches!(found, FoundList::Found { .. }) {
             return (found, text);
         }
         loop {
-            match agent.expect().await.unwrap() {
+            match agent.must_receive().await.unwrap() {
                 Reply::Text(piece) => text.extend(piece),
                 Reply::TextEnd(end) => break end.unwrap(),
                 other => panic!("{other:?}"),
