@@ -31,9 +31,10 @@ enum Stage {
     Envelope,
     /// Header and body.
     Content,
-    /// What the client found in the content, and recipients of `sendmail -t`.
+    /// What the client found in the content, and recipients of `sendmail -t`. They stand behind it, for a client
+    /// that passes the header on as it comes knows them only then.
     Extracted,
-    /// Nothing more.
+    /// The client has said that it is done: a message that is cut off in any earlier stage is not accepted.
     Complete,
 }
 
@@ -49,7 +50,7 @@ pub struct Incoming<'w> {
 }
 
 impl<'w> Incoming<'w> {
-    /// Makes the file.
+    /// Makes the file, before the first record comes: its name is the queue id that the client logs and is told.
     ///
     /// # Errors
     /// It cannot be made; the error names it.
@@ -73,7 +74,8 @@ impl<'w> Incoming<'w> {
         &self.message.id
     }
 
-    /// Takes some records of the client.
+    /// Takes some records of the client. After a failure they are read and dropped, for a client that is in the middle of its
+    /// message listens to nobody until it has sent all of it.
     pub async fn take(&mut self, mut bytes: &[u8]) {
         while let Some((kind, payload, rest)) = queue::record::split_first(bytes) {
             bytes = rest;
@@ -90,6 +92,7 @@ impl<'w> Incoming<'w> {
     }
 
     async fn record(&mut self, kind: Type, data: &[u8]) -> Result<(), Failure> {
+        // What fits into the file but into no request would be queued, and could never be handed to an agent.
         if data.len() > MAX_BYTES && self.stage != Stage::Content {
             return Err(Failure::telling(Cause::Content, Status::new(5, 1, 0), "Error: address too long"));
         }
@@ -115,6 +118,7 @@ impl<'w> Incoming<'w> {
                 recipients.copy_for_sender(message, writer, envelope.sender()).await?;
             }
             Type::RECIPIENT => recipients.take(message, envelope, writer, data).await?,
+            // A file that is queued again (postsuper -r) has recipients that are done: they are not written again.
             Type::DONE | Type::CANCELED | Type::ORIGINAL | Type::DSN_RECIPIENT | Type::NOTIFY => {
                 recipients.property(kind, data);
             }
@@ -158,11 +162,13 @@ impl<'w> Incoming<'w> {
                 recipients.attribute(name, value);
             }
             Type::FILTER | Type::REDIRECT => {
+                // It is about recipients that stand before it: none may be delivered before this was read.
                 writer.mix();
                 writer.put(kind, data);
             }
             Type::NOTIFY | Type::RETURN_RECEIPT | Type::ERRORS_TO | Type::PRIORITY | Type::INSPECTOR => {}
             Type::FLAGS => self.more_flags(data)?,
+            // How an earlier file of this message was edited in place; this one is written in order.
             Type::POINTER | Type::KILLED => {}
             Type::END => self.end().await,
             _ => return Err(Failure::protocol(&format!("unexpected record type {kind:?} behind the content"))),
@@ -190,6 +196,7 @@ impl<'w> Incoming<'w> {
     /// Ends the message: puts it on stable storage, or says why not.
     pub async fn finish(mut self) -> Outcome {
         if self.writer.verdict.failure().is_none() {
+            // The client is told that all is well: that is what DISCARD is for.
             if self.writer.verdict.discard {
                 self.log_removal("discarded");
                 return Outcome::Accepted(self.message.id);
@@ -199,6 +206,7 @@ impl<'w> Incoming<'w> {
         if let Some(failure) = self.writer.verdict.failure().cloned() {
             return self.give_up(failure).await;
         }
+        // Before the commit: afterwards the client could not be told any more that it has to come again.
         if let Err(reason) = bounced::trace(&self.message, self.recipients.expansions).await {
             logging::warning!(id: self.message.id, "trace service failure: {reason}");
             return Outcome::refused(Cause::Write, "");
@@ -213,7 +221,7 @@ impl<'w> Incoming<'w> {
         }
     }
 
-    /// What can be said only at the end.
+    /// What can be said only at the end: that nothing came which would have made the message whole.
     fn judge(&mut self) {
         let Incoming { message, writer, envelope, content, .. } = self;
         if self.stage != Stage::Complete {
@@ -227,7 +235,8 @@ impl<'w> Incoming<'w> {
         }
     }
 
-    /// Ends a message that is not accepted.
+    /// Ends a message that is not accepted. A client that has nobody to tell (pickup) has the sender notified instead; a
+    /// message without its end or without recipients is left to it.
     async fn give_up(mut self, failure: Failure) -> Outcome {
         let writer = &mut self.writer;
         if !writer.verdict.will_bounce() || self.stage != Stage::Complete || writer.recipients() == 0 {
@@ -247,7 +256,7 @@ impl<'w> Incoming<'w> {
         }
     }
 
-    /// Ends a message that nobody wants any more.
+    /// Ends a message that nobody wants any more: dropping it removes the file.
     pub fn cancel(self) {
         self.log_removal("canceled");
     }

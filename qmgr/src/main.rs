@@ -32,7 +32,7 @@
 
 mod active;
 mod assign;
-mod deliver;
+mod attempt;
 mod deliveries;
 mod feed;
 mod finish;

@@ -40,13 +40,14 @@ struct Common {
 }
 
 impl Qmgr {
-    /// The way of one recipient.
+    /// The way of one recipient. The order is that of what is known for certain: an address that makes no sense is refused
+    /// before its message is called expired, and what is deferred for now is decided last.
     pub async fn route(&self, key: MessageKey, mut recipient: Recipient) -> Route {
         let Some(common) = self.ledger.look(key, Common::of) else {
             return to(RETRY, "4.3.0 address resolver failure", recipient);
         };
         let (transport, nexthop, class) = match &common.filter {
-            // content_filter
+            // The filter gets all mail, and gives it back with addresses of its own: they are resolved then. content_filter
             Some(filter) => {
                 let (transport, nexthop) = self.filtered(filter, &recipient);
                 (transport, nexthop, Class::Default)
@@ -73,14 +74,14 @@ impl Qmgr {
             self.ledger.discard(key, &recipient);
             return Route::Done;
         }
-        // defer_transports
+        // An operator who flushes the queue wants to see it tried. defer_transports
         if !common.flushed && self.settings.defer_transports.iter().any(|name| name.as_bytes() == transport) {
             return to(RETRY, "4.3.2 deferred transport", recipient);
         }
         Route::To { transport, nexthop, recipient }
     }
 
-    /// Asks trivial-rewrite; it may be restarting.
+    /// Asks trivial-rewrite, more than once: while it restarts, mail should wait for seconds and not for the next queue run.
     async fn resolve(&self, sender: &[u8], address: &[u8]) -> Option<Resolved> {
         for attempt in 1..=ATTEMPTS {
             match self.rewriter.resolve(sender, address).await {
@@ -107,7 +108,7 @@ impl Qmgr {
         (transport.to_vec(), nexthop)
     }
 
-    /// A notification about a notification, to ourselves.
+    /// A notification about a notification, to ourselves: what came back from the postmaster has nowhere left to go.
     fn is_undeliverable_notice(&self, recipient: &[u8]) -> bool {
         let local = address::split(recipient).0;
         local.eq_ignore_ascii_case(self.settings.double_bounce_sender.as_bytes())
@@ -126,6 +127,7 @@ impl Common {
     }
 }
 
+/// A way that delivers nothing: the agent behind it says the text in place of a result, so that log and notification have it.
 fn to(transport: &str, nexthop: &str, recipient: Recipient) -> Route {
     debug_assert!(transport == RETRY || transport == ERROR);
     Route::To { transport: transport.into(), nexthop: nexthop.into(), recipient }

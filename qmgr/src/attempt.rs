@@ -1,5 +1,5 @@
-//! Deliveries from their start to their end: an agent is found, gets its request, reports, and what follows from that is told
-//! to the scheduler and to the ledger.
+//! Attempts to deliver, from their start to their end: an agent is found, gets its request, reports, and what follows from that
+//! is told to the scheduler and to the ledger.
 
 use std::fs::File;
 use std::io;
