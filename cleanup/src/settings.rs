@@ -38,7 +38,7 @@ config::settings! {
         /// 0 is no limit.
         message_size_limit: u64 = param::MESSAGE_SIZE_LIMIT,
         header_size_limit: usize = param::HEADER_SIZE_LIMIT,
-        line_length_limit: usize = param::LINE_LENGTH_LIMIT => |limit| usize::try_from(limit).unwrap_or(0).max(1),
+        line_length_limit: usize = param::LINE_LENGTH_LIMIT,
         body_checks_limit: u64 = param::BODY_CHECKS_SIZE_LIMIT,
         drop_headers: Vec<String> = param::MESSAGE_DROP_HEADERS => lower,
         /// Multiparts within each other.

@@ -109,7 +109,7 @@ impl Plan {
         self.known = Known::read(&self.config)?;
         let text = |error: config::ValueError| error.to_string();
         let programs = self.config.get(param::DAEMON_DIRECTORY).map_err(text)?;
-        let session_limit = self.config.get(param::PROCESS_SESSION_LIMIT).map_err(text)?;
+        let session_limit = self.config.read(param::PROCESS_SESSION_LIMIT).map_err(text)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         for entry in master_cf.services {
             if entry.kind == ServiceKind::Inet && protocols.is_empty() || !self.is_there(&entry, Path::new(&programs)) {
@@ -127,7 +127,7 @@ impl Plan {
             }
             let old = running.and_then(|running| running.service(&identity));
             let mut planned = Planned {
-                share: Share::divide(entry.max_proc, cores, usize::try_from(session_limit).unwrap_or(0)),
+                share: Share::divide(entry.max_proc, cores, session_limit),
                 entry,
                 identity,
                 new: Vec::new(),

@@ -32,7 +32,7 @@ enum Progress {
 /// A submission that is being written.
 pub struct Submission {
     file: NewFile,
-    limit: u64,
+    limit: Option<u64>,
 }
 
 /// Why a record could not be written.
@@ -62,8 +62,7 @@ impl Submission {
         // enable_long_queue_ids
         let long = config.get(param::ENABLE_LONG_QUEUE_IDS)?;
         // message_size_limit
-        let limit = config.get(param::MESSAGE_SIZE_LIMIT)?;
-        let limit = u64::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(u64::MAX);
+        let limit = config.read(param::MESSAGE_SIZE_LIMIT)?;
         let mut file = loop {
             match NewFile::create(&spool, QueueName::Maildrop, INCOMPLETE_MAILDROP, long) {
                 Ok(file) => break file,
@@ -90,7 +89,7 @@ impl Submission {
     /// The message is too large, or the file system refuses.
     pub fn push(&mut self, kind: Type, payload: &[u8]) -> Result<(), WriteError> {
         self.file.push(kind, payload)?;
-        if self.file.offset() > self.limit { Err(WriteError::TooLarge) } else { Ok(()) }
+        if self.limit.is_some_and(|limit| self.file.offset() > limit) { Err(WriteError::TooLarge) } else { Ok(()) }
     }
 
     /// Completes the file and waits until it is on disk.

@@ -22,8 +22,7 @@ pub(crate) fn submit(config: &Config, rule: &SenderRule, uid: u32) -> Result<Opt
     let mut submission = Submission::create(config).map_err(|error| error.to_string())?;
     say(&postdrop::greeting(submission.id()));
     // line_length_limit
-    let limit = config.get(param::LINE_LENGTH_LIMIT).map_err(|error| error.to_string())?;
-    let limit = usize::try_from(limit).unwrap_or(2048);
+    let limit = config.read(param::LINE_LENGTH_LIMIT).map_err(|error| error.to_string())?;
     let mut input = Stream::new(BufReader::with_capacity(32 * 1024, io::stdin().lock()), limit);
     let result = match copy(&mut input, &mut submission, rule, uid)? {
         Copied::EndOfInput => return Ok(None),

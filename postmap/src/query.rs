@@ -3,7 +3,7 @@
 use std::io::{BufRead, Read, Write, stdin, stdout};
 use std::sync::Arc;
 
-use config::{Config, param};
+use config::Config;
 use lookup::{Kind, OpenFlags, Settings, Spec, Table, open};
 
 use crate::build::{key, writer};
@@ -45,9 +45,8 @@ pub(crate) fn query(options: &Options, config: &Config, spec: &Spec, wanted: &[u
     if options.message == Wanted::default() {
         keys(answer)?;
     } else {
-        // mime_nesting_limit, and the two that Postfix takes beyond it
-        let limit = config.get(param::MIME_NESTING_LIMIT).map_err(|error| error.to_string())?;
-        let mut message = Reader::new(options.message, usize::try_from(limit).unwrap_or(0).saturating_add(2));
+        let limit = config.mime_nesting_limit().map_err(|error| error.to_string())?;
+        let mut message = Reader::new(options.message, limit);
         keys(|line| message.line(line)?.iter().try_for_each(|key| answer(key)))?;
         message.end().iter().try_for_each(|key| answer(key))?;
     }

@@ -14,9 +14,9 @@ config::settings! {
     pub struct Settings {
         /// The queue directory.
         spool: Spool => |from: &Reader<'_>| from.config.spool(),
-        active_limit: usize = param::QMGR_MESSAGE_ACTIVE_LIMIT => at_least_one,
+        active_limit: usize = param::QMGR_MESSAGE_ACTIVE_LIMIT,
         recipient_limit: usize = param::QMGR_MESSAGE_RECIPIENT_LIMIT,
-        recipient_minimum: usize = param::QMGR_MESSAGE_RECIPIENT_MINIMUM => at_least_one,
+        recipient_minimum: usize = param::QMGR_MESSAGE_RECIPIENT_MINIMUM,
         attribute_limit: usize = param::QUEUE_FILE_ATTRIBUTE_COUNT_LIMIT,
         run_delay: Duration = param::QUEUE_RUN_DELAY => |delay: Duration| delay.max(Duration::from_secs(1)),
         /// Backoff and lifetimes.
@@ -73,10 +73,6 @@ pub fn limits_of(config: &Config, transport: &str) -> Result<Limits, ValueError>
 /// read. Checked at start.
 pub fn check_defaults(config: &Config) -> Result<(), ValueError> {
     limits_of(config, "smtp").map(drop)
-}
-
-fn at_least_one(number: i64) -> usize {
-    usize::try_from(number).unwrap_or(0).max(1)
 }
 
 fn feedback(from: &Reader<'_>, param: Param<String>) -> Result<Feedback, ValueError> {

@@ -33,8 +33,8 @@ pub fn submit(config: &Config, caller: &Caller, request: &Request) -> Result<(),
 fn hand_in(config: &Config, caller: &Caller, request: &Request, sender: &[u8]) -> Result<(), String> {
     let settings = settings(config, request)?;
     // header_size_limit
-    let limit = config.get(param::HEADER_SIZE_LIMIT).map_err(|error| error.to_string())?;
-    let header = request.from_header.then(|| Recipients::new(usize::try_from(limit).unwrap_or(0)));
+    let limit = config.read(param::HEADER_SIZE_LIMIT).map_err(|error| error.to_string())?;
+    let header = request.from_header.then(|| Recipients::new(limit));
     let direct: Vec<_> = request.operands.iter().flat_map(|text| operand(text.as_encoded_bytes())).collect();
     if direct.is_empty() && header.is_none() {
         return Err("Recipient addresses must be specified on the command line or via the -t option".into());
@@ -107,8 +107,7 @@ fn settings(config: &Config, request: &Request) -> Result<Settings, String> {
         other => return Err(format!("bad value for sendmail_fix_line_endings: {other}")),
     };
     // line_length_limit
-    let piece = config.get(param::LINE_LENGTH_LIMIT).map_err(|error| error.to_string())?;
-    let piece = usize::try_from(piece).unwrap_or(2048).max(1);
+    let piece = config.read(param::LINE_LENGTH_LIMIT).map_err(|error| error.to_string())?;
     Ok(Settings { line_endings, keep_dots: request.keep_dots, piece })
 }
 

@@ -36,7 +36,7 @@ impl Showq {
     /// A value that cannot be understood.
     pub(crate) fn new(config: &Config, spool: Spool) -> Result<Self, ValueError> {
         // duplicate_filter_limit
-        let remembered = usize::try_from(config.get(param::DUPLICATE_FILTER_LIMIT)?).unwrap_or(0);
+        let remembered = config.read(param::DUPLICATE_FILTER_LIMIT)?;
         // empty_address_recipient
         let null_address = config.get(param::EMPTY_ADDRESS_RECIPIENT)?.into_bytes();
         Ok(Self { spool, remembered, null_address, modern: config.modern_log() })

@@ -169,6 +169,16 @@ impl<'a> Reader<'a> {
     }
 }
 
+impl Config {
+    /// The value of a parameter as a type of the program's own, as [`Reader::read`].
+    ///
+    /// # Errors
+    /// It makes no sense, or that type has no such value.
+    pub fn read<P: Parameter, T: FromValue<P::Value>>(&self, param: P) -> Result<T, ValueError> {
+        Reader::from(self).read(param)
+    }
+}
+
 /// A type in which a program keeps the value of a parameter.
 pub trait FromValue<T>: Sized {
     /// From what [`Config::get`] gives.

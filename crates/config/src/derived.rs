@@ -16,7 +16,7 @@ impl Config {
         // hash_queue_names
         let names = self.get(param::HASH_QUEUE_NAMES)?;
         // hash_queue_depth
-        let depth = usize::try_from(self.get(param::HASH_QUEUE_DEPTH)?).unwrap_or(1);
+        let depth = self.read(param::HASH_QUEUE_DEPTH)?;
         Ok(Spool::new("", Hashing { names, depth }))
     }
 
@@ -25,7 +25,7 @@ impl Config {
     /// # Errors
     /// A value that cannot be understood.
     pub fn mime_nesting_limit(&self) -> Result<usize, ValueError> {
-        Ok(usize::try_from(self.get(param::MIME_NESTING_LIMIT)?).unwrap_or(0).saturating_add(2))
+        Ok(self.read::<_, usize>(param::MIME_NESTING_LIMIT)?.saturating_add(2))
     }
 
     /// Where an address extension begins: recipient_delimiter, owner_request_special.

@@ -299,8 +299,7 @@ fn take_over(arguments: &Arguments, transport: Transport) -> Result<(Sockets, Op
 }
 
 fn limits(config: &Config) -> Result<Limits, StartError> {
-    let max_use = config.get(param::MAX_USE)?;
-    Ok(Limits { max_idle: config.get(param::MAX_IDLE)?, max_use: u64::try_from(max_use).unwrap_or(0) })
+    Ok(Limits { max_idle: config.get(param::MAX_IDLE)?, max_use: config.read(param::MAX_USE)? })
 }
 
 fn context(

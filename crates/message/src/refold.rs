@@ -1,25 +1,16 @@
 //! A header whose addresses were changed is written anew: one blank where blanks mean something, none elsewhere, and
 //! line breaks behind commas.
 //!
-//! It must never change a word, a quoted string or a comment: only what stands between them.
+//! It must never change what a word, a quoted string or a comment means: only what stands between them. A word that holds
+//! what ends words (`a\,b`) becomes a quoted string, as Postfix has it: there are readers that know no backslash outside of one.
+
+use std::borrow::Cow;
+
+use address::quoted_string;
+use address::token::{Kind, Token, tokens};
 
 /// A line is shorter than this, where commas permit it; the TAB of a continuation does not count.
 const WIDTH: usize = 70;
-
-/// What a piece of a header is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Piece {
-    /// An atom, a quoted string, a domain literal or a comment.
-    Word,
-    /// `<`.
-    Open,
-    /// `:` that ends the name of a group.
-    Colon,
-    /// `,`.
-    Comma,
-    /// Anything else that stands for itself.
-    Special,
-}
 
 /// The header `name` with this value, in lines that newlines separate; it holds no line break that is not followed by a TAB.
 pub fn refold(name: &[u8], value: &[u8]) -> Vec<u8> {
@@ -47,93 +38,80 @@ pub fn refold(name: &[u8], value: &[u8]) -> Vec<u8> {
 /// What stands between commas.
 fn elements(value: &[u8]) -> Vec<Vec<u8>> {
     let mut elements = vec![Vec::new()];
-    let mut before: Option<Piece> = None;
-    let mut in_brackets = false;
-    let mut rest = value;
-    while let Some((mut piece, length)) = piece(rest) {
-        let (text, after) = rest.split_at(length);
-        rest = after;
-        if text[0].is_ascii_whitespace() {
-            continue;
-        }
-        match piece {
-            Piece::Open => in_brackets = true,
-            Piece::Special if text == b">" => in_brackets = false,
-            Piece::Colon | Piece::Comma if in_brackets => piece = Piece::Special, // a source route
-            _ => {}
-        }
-        if piece == Piece::Comma {
+    let mut reading = Reading::default();
+    for token in tokens(value) {
+        let is_comma = token.kind == Kind::Special(b',') && !reading.in_brackets;
+        if is_comma || reading.begins_anew(&token) {
             elements.push(Vec::new());
-            before = None;
-            continue;
+            reading = Reading { in_group: reading.in_group, ..Reading::default() };
         }
         // cannot fail: there is always a last element
         let Some(element) = elements.last_mut() else { break };
-        let apart = matches!((before, piece), (Some(Piece::Word), Piece::Word | Piece::Open) | (Some(Piece::Colon), _));
-        if apart && !element.is_empty() {
+        if token.kind == Kind::Space || is_comma {
+            continue;
+        }
+        if reading.has_blank_before(token.kind) && !element.is_empty() {
             element.push(b' ');
         }
-        element.extend(text.iter().map(|b| if matches!(b, b'\n' | b'\r') { b' ' } else { *b }));
-        before = Some(piece);
+        element.extend(in_one_line(&written(&token, value)));
+        reading.pass(token.kind);
     }
     elements.retain(|element| !element.is_empty());
     elements
 }
 
-/// The first piece of the text and its length.
-fn piece(text: &[u8]) -> Option<(Piece, usize)> {
-    let found = match text.first()? {
-        b'"' => (Piece::Word, enclosed(text, b'"')),
-        b'(' => (Piece::Word, comment(text)),
-        b'[' => (Piece::Word, enclosed(text, b']')),
-        b'<' => (Piece::Open, 1),
-        b':' => (Piece::Colon, 1),
-        b',' => (Piece::Comma, 1),
-        b if b.is_ascii_whitespace() => (Piece::Special, 1),
-        b if is_special(*b) => (Piece::Special, 1),
-        _ => {
-            let end = text.iter().position(|b| b.is_ascii_whitespace() || is_special(*b) || b"\"([<:,".contains(b));
-            (Piece::Word, end.unwrap_or(text.len()))
+/// Where in an element of the list the reader stands.
+#[derive(Default)]
+struct Reading {
+    before: Option<Kind>,
+    /// Between `<` and `>`, where commas and colons are those of a source route.
+    in_brackets: bool,
+    /// Between `name:` and `;`.
+    in_group: bool,
+    /// Behind what ends an address or a group.
+    is_behind_end: bool,
+}
+
+impl Reading {
+    /// Words behind the end of an address are the next one, whose comma is missing.
+    fn begins_anew(&self, token: &Token) -> bool {
+        self.is_behind_end && token.is_word()
+    }
+
+    fn has_blank_before(&self, kind: Kind) -> bool {
+        match self.before {
+            Some(Kind::Special(b':')) => !self.in_brackets,
+            Some(Kind::Special(b')' | b']')) => kind == Kind::Special(b'<'),
+            Some(Kind::Special(_)) | None => false,
+            Some(_) => !matches!(kind, Kind::Special(_)) || kind == Kind::Special(b'<'),
         }
-    };
-    Some(found)
-}
+    }
 
-fn is_special(byte: u8) -> bool {
-    matches!(byte, b'>' | b';' | b'@' | b'.' | b')' | b']')
-}
-
-/// The length of a quoted string or literal.
-fn enclosed(text: &[u8], end: u8) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.iter().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b if *b == end => return at + 1,
+    fn pass(&mut self, kind: Kind) {
+        self.before = Some(kind);
+        self.is_behind_end &= kind == Kind::Comment;
+        match kind {
+            Kind::Special(b'<') => self.in_brackets = true,
+            Kind::Special(b'>') => (self.is_behind_end, self.in_brackets) = (self.in_brackets, false),
+            Kind::Special(b':') if !self.in_brackets => self.in_group = true,
+            Kind::Special(b';') => (self.is_behind_end, self.in_group) = (self.in_group, false),
             _ => {}
         }
     }
-    text.len()
 }
 
-fn comment(text: &[u8]) -> usize {
-    let (mut depth, mut escaped) = (0usize, false);
-    for (at, byte) in text.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'(' => depth += 1,
-            b')' => {
-                depth -= 1;
-                if depth == 0 {
-                    return at + 1;
-                }
-            }
-            _ => {}
-        }
+fn written<'v>(token: &Token, value: &'v [u8]) -> Cow<'v, [u8]> {
+    let text = &value[token.range.clone()];
+    let needs_quotes = |byte: &u8| *byte == b'\\' || byte.is_ascii_control();
+    if token.kind == Kind::Atom && text.iter().any(needs_quotes) {
+        return quoted_string(&in_one_line(&token.internal(value)).collect::<Vec<_>>()).into();
     }
-    text.len()
+    text.into()
+}
+
+/// The text with a blank for each line end.
+fn in_one_line(text: &[u8]) -> impl Iterator<Item = u8> {
+    text.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte })
 }
 
 #[cfg(test)]
@@ -164,10 +142,33 @@ mod tests {
         assert_eq!((line(52), line(53)), (2, 3));
     }
 
+    #[test]
+    fn a_word_that_needs_quotes_gets_them_and_is_not_divided() {
+        assert_eq!(folded(r"a\,b <c@d>, x@y"), "To: \"a,b\" <c@d>, x@y");
+        assert_eq!(folded(r#"a\ b\"c <c@d>"#), "To: \"a b\\\"c\" <c@d>");
+        assert_eq!(folded("a\\\n b\u{1} <c@d>"), "To: \"a \" \"b\u{1}\" <c@d>");
+    }
+
+    #[test]
+    fn operators_of_other_networks_hold_words_together() {
+        assert_eq!(folded("a ! b % c | d <e@f>, x] <g@h>"), "To: a!b%c|d <e@f>, x] <g@h>");
+    }
+
+    #[test]
+    fn words_behind_an_address_or_a_group_are_the_next_one() {
+        assert_eq!(folded("<a@b> c@d"), "To: <a@b>, c@d");
+        assert_eq!(folded("g: a@b; c@d"), "To: g: a@b;, c@d");
+        assert_eq!(folded("a@b ; c <d@e>"), "To: a@b;c <d@e>");
+    }
+
     proptest! {
         #[test]
-        fn only_blanks_and_line_ends_change(value in "[ab \t\n\"\\\\()<>@,;:.\\[\\]]{0,60}") {
-            let kept = |text: &[u8]| text.iter().filter(|b| !b.is_ascii_whitespace() && **b != b',').copied().collect::<Vec<_>>();
+        fn words_and_what_stands_for_itself_are_kept(value in "[ab \t\n\"\\\\()<>@,;:.!\\[\\]]{0,60}") {
+            let kept = |text: &[u8]| {
+                let marks = |t: &Token| !matches!(t.kind, Kind::Space | Kind::Special(b','));
+                let kept = tokens(text).into_iter().filter(marks);
+                kept.map(|t| in_one_line(&t.internal(text)).collect::<Vec<_>>()).collect::<Vec<_>>()
+            };
             prop_assert_eq!(kept(&refold(b"", value.as_bytes())), kept(&[b":", value.as_bytes()].concat()));
         }
     }
