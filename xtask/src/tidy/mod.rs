@@ -5,6 +5,7 @@
 mod bounds;
 mod callers;
 mod citations;
+mod features;
 mod files;
 mod implemented;
 mod layers;
@@ -32,6 +33,7 @@ pub fn run() -> Outcome {
     Source::mark_test_modules(&mut sources);
     let mut complaints = Complaints::default();
     layers::check(&packages, &mut complaints);
+    features::check(&packages, &mut complaints)?;
     let daemons = waiting::daemons(&sources);
     for source in &sources {
         waiting::check(source, &daemons, &mut complaints);
