@@ -14,8 +14,8 @@ use ipc::bounce::{Log, Message};
 use ipc::cleanup::Cleanup;
 use logging::records::bounce::Notification;
 use message::{date, received};
+use queue::SendOptions;
 use queue::delivery_log::Entry;
-use queue::size::SMTPUTF8_REQUESTED;
 
 use crate::log::{self, Entries, Pass};
 use crate::settings::Settings;
@@ -87,7 +87,7 @@ impl Notifier {
         now: i64,
     ) -> Result<(), NotSent> {
         let (settings, notice) = (&self.settings, recipients.notice);
-        let utf8 = message.send_options & SMTPUTF8_REQUESTED != 0;
+        let utf8 = message.send_options.has(SendOptions::SMTPUTF8_REQUESTED);
         let template = settings.templates.of(notice.kind);
         // A line that makes no sense stays as it is written.
         let expanded = |line: &String| config.report_text(line).unwrap_or_else(|_| line.clone());
@@ -134,7 +134,7 @@ impl Notifier {
             sender: &notice.from,
             recipients: std::slice::from_ref(&recipient),
             attributes: &[("encoding", b"8bit")],
-            smtputf8: message.send_options & SMTPUTF8_REQUESTED != 0,
+            smtputf8: message.send_options.has(SendOptions::SMTPUTF8_REQUESTED),
             flags: self.settings.cleanup_flags,
         };
         let mut mail = Submission::begin(&self.cleanup, &envelope).await?;

@@ -5,8 +5,7 @@ use ipc::cleanup::Flags;
 use ipc::delivery::Timestamp;
 use ipc::rewrite::Context;
 use queue::record::parse_number;
-use queue::size::{SMTPUTF8_REQUESTED, SMTPUTF8_SENDER};
-use queue::{Encoding, Type};
+use queue::{Encoding, SendOptions, Type};
 
 use crate::canonical::{Place, standard_form};
 use crate::failure::Failure;
@@ -127,9 +126,9 @@ impl Envelope {
         }
         let sender = standard_form(message, Place::EnvelopeSender, Context::Local, data).await?;
         if message.flags.has(Flags::SMTPUTF8) {
-            writer.add_send_option(SMTPUTF8_REQUESTED);
+            writer.add_send_option(SendOptions::SMTPUTF8_REQUESTED);
             if !sender.is_ascii() {
-                writer.add_send_option(SMTPUTF8_SENDER);
+                writer.add_send_option(SendOptions::SMTPUTF8_SENDER);
             }
         }
         writer.pass_on(Type::SENDER, &sender);

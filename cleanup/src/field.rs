@@ -5,7 +5,7 @@ use ipc::rewrite::Context;
 use logging::records::cleanup::MessageId;
 use message::header::{Field, Kind, Role};
 use message::refold::refold;
-use queue::size::{SMTPUTF8_HEADER, SMTPUTF8_REQUESTED, TLS_REQUIRED_NO};
+use queue::SendOptions;
 
 use crate::canonical::{Place, standard_form};
 use crate::checks::{Class, Fate};
@@ -66,13 +66,13 @@ impl Fields {
         self.present.note(kind);
         self.present.resent |= matches!(kind.role(), Role::ResentSender | Role::ResentRecipient)
             || matches!(kind, Kind::ResentDate | Kind::ResentMessageId);
-        if !field.value.is_ascii() && on.writer.send_options() & SMTPUTF8_REQUESTED != 0 {
-            on.writer.add_send_option(SMTPUTF8_HEADER);
+        if !field.value.is_ascii() && on.writer.send_options().has(SendOptions::SMTPUTF8_REQUESTED) {
+            on.writer.add_send_option(SendOptions::SMTPUTF8_HEADER);
         }
         match kind {
             Kind::Received => self.hop(on.message.site.settings.hopcount_limit, on.writer),
             Kind::TlsRequired if field.trimmed().eq_ignore_ascii_case(b"no") => {
-                on.writer.add_send_option(TLS_REQUIRED_NO);
+                on.writer.add_send_option(SendOptions::TLS_REQUIRED_NO);
             }
             _ => on.structure.note(field),
         }

@@ -10,7 +10,7 @@ use dsn::Notify;
 use ipc::cleanup::{Cause, Flags};
 use queue::create::{Complete, INCOMPLETE};
 use queue::size::FLAG_MIXED;
-use queue::{NewFile, QueueId, QueueName, SizeRecord, Type};
+use queue::{NewFile, QueueId, QueueName, SendOptions, SizeRecord, Type};
 
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -111,13 +111,13 @@ impl Writer {
         self.size.recipients
     }
 
-    /// Adds an option of [`queue::size`] for deliveries.
-    pub fn add_send_option(&mut self, option: u32) {
-        self.size.send_options |= option;
+    /// Adds an option for deliveries.
+    pub fn add_send_option(&mut self, option: SendOptions) {
+        self.size.send_options = self.size.send_options.with(option);
     }
 
     /// Options for deliveries so far.
-    pub fn send_options(&self) -> u32 {
+    pub fn send_options(&self) -> SendOptions {
         self.size.send_options
     }
 

@@ -8,8 +8,8 @@ use ipc::Pool;
 use ipc::cleanup::{Cleanup, Flags};
 use message::{date, received};
 use queue::QueueId;
+use queue::SendOptions;
 use queue::envelope::EnvelopeError;
-use queue::size::SMTPUTF8_REQUESTED;
 
 /// A message that is to be sent on.
 pub struct Outgoing {
@@ -69,7 +69,7 @@ pub async fn resubmit(
         sender: &outgoing.sender,
         recipients: &recipients,
         attributes: &attributes,
-        smtputf8: request.message.send_options & SMTPUTF8_REQUESTED != 0,
+        smtputf8: request.message.send_options.has(SendOptions::SMTPUTF8_REQUESTED),
         flags: Flags::default(),
     };
     let mut mail = Submission::begin(cleanup, &envelope).await?;

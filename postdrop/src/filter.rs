@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use queue::{Encoding, Type, trace};
+use queue::{Encoding, Trace, Type};
 
 /// Record types of the envelope, the content and what follows it; the first one ends the part.
 const PARTS: [&[u8]; 3] = [b"MFSRVAin", b"XLN", b"EAR"];
@@ -82,7 +82,9 @@ fn judge_attribute(payload: &[u8]) -> Verdict {
         b"encoding" => Encoding::parse(value).as_str().as_bytes() == value,
         b"rewrite_context" => matches!(value, b"local" | b"remote"),
         // A report of what would be done (sendmail -bv), or of what was done (sendmail -v).
-        b"trace_flags" => [trace::USER_VERIFY, trace::RECORD].iter().any(|flags| value == flags.to_string().as_bytes()),
+        b"trace_flags" => {
+            [Trace::USER_VERIFY, Trace::RECORD].iter().any(|it| value == it.bits().to_string().as_bytes())
+        }
         b"envelope_id" | b"notify_flags" | b"ret_flags" | b"dsn_orig_rcpt" | b"create_time" => true,
         _ => false,
     };

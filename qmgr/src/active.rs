@@ -7,10 +7,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use ipc::bounce::Message;
-use ipc::delivery::{Origin, Request, Sasl, Timestamp, flags};
+use ipc::delivery::{Origin, Request, Sasl, Timestamp};
 use ipc::rewrite::Context;
-use queue::size::SMTPUTF8_RECIPIENT;
-use queue::{Envelope, QueueId, QueueName, Recipient, Spool};
+use queue::{Envelope, QueueId, QueueName, Recipient, SendOptions, Spool};
 
 /// What was written into the logs of a message in this attempt, and by earlier ones.
 #[derive(Debug, Default)]
@@ -77,12 +76,13 @@ impl Active {
     }
 
     /// The request for some recipients; the rest of it is the same for all of them.
-    pub fn request(&self, nexthop: &[u8], recipients: &[Recipient], more_flags: u32) -> Request {
+    pub fn request(&self, nexthop: &[u8], recipients: &[Recipient], more_follows: bool) -> Request {
         let international = recipients.iter().any(|recipient| !recipient.address.is_ascii());
-        let more_options = if international { SMTPUTF8_RECIPIENT } else { 0 };
         let mut request = (*self.request).clone();
-        request.flags |= more_flags;
-        request.message.send_options |= more_options;
+        request.more_follows = more_follows;
+        if international {
+            request.message.send_options = request.message.send_options.with(SendOptions::SMTPUTF8_RECIPIENT);
+        }
         if let Some(sender) = self.sender_for(recipients) {
             request.message.sender = sender;
         }
@@ -94,7 +94,7 @@ impl Active {
 
     /// A probe finds out where its recipients go, and delivers nothing.
     pub fn is_probe(&self) -> bool {
-        flags::is_probe(self.request.flags)
+        self.request.trace.is_probe()
     }
 
     /// The sender that these recipients see, if it is another than that of the message: with VERP it names the one recipient.
@@ -170,7 +170,8 @@ fn request_of(id: &QueueId, envelope: &Envelope, since: Timestamp) -> Request {
     let size = envelope.size.unwrap_or_default();
     let is_remote = envelope.attribute_or_empty("rewrite_context") == b"remote";
     Request {
-        flags: flags_of(envelope),
+        trace: envelope.trace_flags.map(|marked| marked.value).unwrap_or_default(),
+        more_follows: false,
         message: Message {
             encoding: envelope.encoding(),
             send_options: size.send_options,
@@ -201,15 +202,6 @@ fn request_of(id: &QueueId, envelope: &Envelope, since: Timestamp) -> Request {
         rewrite_context: if is_remote { Context::Remote } else { Context::Local },
         recipients: Vec::new(),
     }
-}
-
-/// What agents may do: verification probes are neither marked nor reported as failures.
-fn flags_of(envelope: &Envelope) -> u32 {
-    let trace = envelope.trace_flags.map_or(0, |marked| marked.value);
-    let probe = flags::is_probe(trace);
-    let normal = if probe { 0 } else { flags::MARK | flags::BOUNCE };
-    let delayed = envelope.warning_time.is_some_and(|time| time.value < 0);
-    trace | normal | if delayed { flags::DELAY_REPORTED } else { 0 }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use dsn::Status;
 use ipc::IpcError;
-use ipc::delivery::{self, Piece, Problem, Request, flags};
+use ipc::delivery::{self, Piece, Problem, Request};
 
 use crate::SERVICE;
 use crate::deliveries::{Agent, Delivery, LaneId};
@@ -127,10 +127,8 @@ impl Qmgr {
     }
 
     fn prepare(&self, lane: LaneId, delivery: &Delivery) -> io::Result<(Request, Rc<File>)> {
-        // A connection is worth keeping when more mail follows.
-        let backlog = self.deliveries.has_backlog(lane, delivery);
-        let reuse = if backlog { flags::CACHE_LOAD | flags::CACHE_STORE } else { flags::CACHE_LOAD };
-        self.ledger.request(delivery.message, &delivery.nexthop, &delivery.recipients, reuse)
+        let more_follows = self.deliveries.has_backlog(lane, delivery);
+        self.ledger.request(delivery.message, &delivery.nexthop, &delivery.recipients, more_follows)
     }
 
     /// Sends the request and waits for the beginning of the report. An agent that ended before it read the request has

@@ -153,12 +153,12 @@ impl Ledger {
         key: MessageKey,
         nexthop: &[u8],
         recipients: &[Recipient],
-        flags: u32,
+        more_follows: bool,
     ) -> io::Result<(Request, Rc<File>)> {
         let mut messages = self.messages.borrow_mut();
         let message = messages.all.get_mut(&key).ok_or(nix::errno::Errno::ENOENT)?;
         let file = message.open_file(&self.settings.spool)?;
-        Ok((message.request(nexthop, recipients, flags), file))
+        Ok((message.request(nexthop, recipients, more_follows), file))
     }
 
     /// A notification about a notification, to ourselves: the recipient is done.

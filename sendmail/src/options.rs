@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 
 use dsn::Notify;
-use queue::trace;
+use queue::Trace;
 use text::Options;
 
 /// Letters, as getopt takes them. `q` is special: it takes what is attached to it and nothing else.
@@ -79,8 +79,8 @@ pub struct Request {
     pub envelope_id: Option<Vec<u8>>,
     /// `-XV`: delimiters; empty for the default ones.
     pub verp: Option<Vec<u8>>,
-    /// Which report is asked for, as [`queue::trace`] has it.
-    pub trace: u32,
+    /// Which report is asked for.
+    pub trace: Trace,
     /// `-oA`.
     pub alias_database: Option<Vec<u8>>,
     /// Recipients.
@@ -113,8 +113,8 @@ impl Request {
                 _ => request.letter(letter, value)?,
             }
         }
-        if verbose == 1 && request.trace == 0 && request.mode == Mode::Submit {
-            request.trace = trace::RECORD;
+        if verbose == 1 && request.trace == Trace::default() && request.mode == Mode::Submit {
+            request.trace = Trace::RECORD;
         }
         request.operands = options.operands();
         request.check(verbose)
@@ -122,7 +122,7 @@ impl Request {
 
     /// Options that make no sense together, and recipients that nobody would send to.
     fn check(self, verbose: u32) -> Result<Self, Mistake> {
-        let verify = self.trace == trace::USER_VERIFY;
+        let verify = self.trace == Trace::USER_VERIFY;
         let pairs = [(self.from_header, "-t"), (self.notify.is_some(), "-N"), (verbose > 0, "-v")];
         if let Some((_, option)) = pairs.iter().find(|(given, _)| verify && *given) {
             return Err(format!("{option} option cannot be used with -bv").into());
@@ -181,7 +181,7 @@ impl Request {
             Some(b'p') => Mode::ListQueue,
             Some(b's') => Mode::StandAlone,
             Some(b'v') => {
-                self.trace = trace::USER_VERIFY;
+                self.trace = Trace::USER_VERIFY;
                 Mode::Submit
             }
             first => return Err(format!("unsupported: -b{}", shown(first.copied())).into()),

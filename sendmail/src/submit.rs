@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use command::Caller;
 use config::MAIL_CONFIG;
 use config::{Config, param};
-use queue::{Type, record};
+use queue::{Trace, Type, record};
 use wire::cause::Cause;
 
 use crate::content::{Content, LineEndings, Settings};
@@ -24,7 +24,7 @@ pub fn submit(config: &Config, caller: &Caller, request: &Request) -> Result<(),
     let sender = sender(caller, request)?;
     let label = text::printable(&sender);
     hand_in(config, caller, request, &sender).map_err(|error| format!("{label}({}): {error}", caller.uid))?;
-    if request.trace != 0 {
+    if request.trace != Trace::default() {
         println!("Mail Delivery Status Report will be mailed to <{label}>.");
     }
     Ok(())
@@ -44,7 +44,7 @@ fn hand_in(config: &Config, caller: &Caller, request: &Request, sender: &[u8]) -
     postdrop.write(&envelope);
 
     let mut records = Vec::new();
-    let extracted = if request.trace == queue::trace::USER_VERIFY {
+    let extracted = if request.trace == Trace::USER_VERIFY {
         push_probe(&mut records, sender, &direct);
         Vec::new()
     } else {
@@ -133,8 +133,8 @@ fn envelope(
     if let Some(encoding) = request.encoding {
         record::encode_attribute(&mut out, "encoding", encoding.as_bytes());
     }
-    if request.trace != 0 {
-        record::encode_attribute(&mut out, "trace_flags", request.trace.to_string().as_bytes());
+    if request.trace != Trace::default() {
+        record::encode_attribute(&mut out, "trace_flags", request.trace.bits().to_string().as_bytes());
     }
     if let Some(delimiters) = &request.verp {
         record::encode(&mut out, Type::VERP, &verp(config, delimiters)?);

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use delivery::{Connection, Finding, Job, Timestamp, flags};
+use delivery::{Connection, Finding, Job, Timestamp};
 use dns::Resolver;
 use dsn::{Action, Status};
 use logging::library;
@@ -169,7 +169,7 @@ impl Attempt<'_> {
     /// Sessions that wait for more mail to this nexthop. Gives the last failure, and the server that was tried.
     async fn over_kept_sessions(&self, job: &mut Job) -> (Option<Failure>, Vec<Endpoint>) {
         let mut last = None;
-        while self.may_reuse(job)
+        while self.may_reuse()
             && let Some(session) = self.agent.cache.take(&self.nexthop.name)
         {
             let endpoint = session.server.endpoint.clone();
@@ -246,7 +246,7 @@ impl Attempt<'_> {
 
     /// A session with this server, or with one of its equals that answers sooner.
     async fn session(&self, server: Server, candidates: &mut Candidates, job: &Job) -> Result<Session, Failure> {
-        if self.may_reuse(job)
+        if self.may_reuse()
             && let Some(session) = self.agent.cache.take_from(&server.endpoint)
         {
             return Ok(session);
@@ -402,7 +402,7 @@ impl Attempt<'_> {
     async fn put_away(&self, session: Session, job: &Job, usable: bool) {
         let reuse = &self.agent.settings.reuse;
         // smtp_connection_cache_on_demand, smtp_connection_cache_destinations
-        let demanded = self.is_busy || job.request().flags & flags::CACHE_STORE != 0;
+        let demanded = self.is_busy || job.request().more_follows;
         let wanted = (reuse.on_demand && demanded) || self.is_listed();
         if !usable {
             drop(session);
@@ -416,9 +416,8 @@ impl Attempt<'_> {
         }
     }
 
-    fn may_reuse(&self, job: &Job) -> bool {
-        let demanded = self.is_busy || job.request().flags & (flags::CACHE_LOAD | flags::CACHE_STORE) != 0;
-        (self.agent.settings.reuse.on_demand && demanded) || self.is_listed()
+    fn may_reuse(&self) -> bool {
+        self.agent.settings.reuse.on_demand || self.is_listed()
     }
 
     /// smtp_connection_cache_destinations: domains and hosts, without brackets and port.

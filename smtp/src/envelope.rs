@@ -2,16 +2,11 @@
 
 use delivery::{Recipient, Request};
 use dsn::{OriginalRecipient, Status};
-use queue::Encoding;
+use queue::{Encoding, SendOptions};
 use smtp_protocol::Extensions;
 
 use crate::failure::{Failure, Subject};
 use crate::server::Server;
-
-/// `send_options` bits that come from the message itself: 8-bit header, sender or recipient (RFC 6531).
-const SMTPUTF8_NEEDED: u32 = 2 | 4 | 8;
-/// The client said SMTPUTF8.
-const SMTPUTF8_REQUESTED: u32 = 1;
 
 /// Why the server cannot take the message at all, as far as its extensions tell.
 pub fn obstacle(request: &Request, extensions: &Extensions, server: &Server) -> Option<Failure> {
@@ -62,7 +57,8 @@ pub fn mail(request: &Request, extensions: &Extensions, quote: bool, out: &mut V
             out.extend_from_slice(value.as_bytes());
         }
     }
-    if extensions.smtputf8 && (needs_utf8(request) || request.message.send_options & SMTPUTF8_REQUESTED != 0) {
+    if extensions.smtputf8 && (needs_utf8(request) || request.message.send_options.has(SendOptions::SMTPUTF8_REQUESTED))
+    {
         out.extend_from_slice(b" SMTPUTF8");
     }
 }
@@ -91,7 +87,7 @@ pub fn is_safe(address: &[u8]) -> bool {
 }
 
 fn needs_utf8(request: &Request) -> bool {
-    request.message.send_options & SMTPUTF8_NEEDED != 0
+    request.message.send_options.has(SendOptions::SMTPUTF8_NEEDED)
 }
 
 /// smtp_quote_rfc821_envelope.
@@ -189,7 +185,7 @@ mod tests {
         let text = "message size 1001 exceeds size limit 1000 of server m.test[192.0.2.1]";
         assert_eq!(obstacle(&large, &everything()), Some(text.to_owned()));
         let mut utf8 = request();
-        utf8.message.send_options = 4;
+        utf8.message.send_options = SendOptions::SMTPUTF8_SENDER;
         assert!(obstacle(&utf8, &Extensions::default()).is_some_and(|it| it.starts_with("message requires SMTPUTF8")));
         let smuggle = Request { message: from(b"a\r\nRCPT TO:<x@y>"), ..request() };
         assert_eq!(obstacle(&smuggle, &everything()), Some("bad sender address syntax".to_owned()));

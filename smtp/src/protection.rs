@@ -4,11 +4,9 @@
 
 use dsn::Status;
 use lookup::Maps;
+use queue::SendOptions;
 
 use crate::failure::Failure;
-
-/// `send_options` bit: the client wants TLS all the way (RFC 8689).
-const REQUIRETLS: u32 = 32;
 
 /// What is asked for.
 #[cfg_attr(test, derive(Clone))]
@@ -52,8 +50,8 @@ impl Level {
 
 impl Protection {
     /// Why mail for this nexthop has to wait.
-    pub fn obstacle(&self, nexthop: &str, send_options: u32) -> Option<Failure> {
-        if send_options & REQUIRETLS != 0 {
+    pub fn obstacle(&self, nexthop: &str, send_options: SendOptions) -> Option<Failure> {
+        if send_options.has(SendOptions::REQUIRETLS) {
             let reason = "Sender requested REQUIRETLS, but our TLS engine is unavailable";
             return Some(Failure::of_message(Status::new(4, 7, 10), reason));
         }
@@ -118,7 +116,7 @@ mod tests {
     }
 
     fn obstacle(protection: &Protection, nexthop: &str) -> Option<String> {
-        protection.obstacle(nexthop, 0).map(|failure| failure.reason)
+        protection.obstacle(nexthop, SendOptions::default()).map(|failure| failure.reason)
     }
 
     #[test]
@@ -140,7 +138,7 @@ mod tests {
         let protection = protection(Level::None, "", "inline:{ [relay.test]:587=user:secret }");
         assert!(obstacle(&protection, "[relay.test]:587").is_some_and(|text| text.starts_with("SASL")));
         assert_eq!(obstacle(&protection, "other.test"), None);
-        assert!(protection.obstacle("other.test", REQUIRETLS).is_some());
+        assert!(protection.obstacle("other.test", SendOptions::REQUIRETLS).is_some());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use dsn::{Action, Status};
-use ipc::delivery::{Outcome, Problem, Report, Request, Timestamp, Verdict, flags};
+use ipc::delivery::{Outcome, Problem, Report, Request, Timestamp, Verdict};
 use logging::records;
 use queue::Recipient;
 use queue::{Content, mark};
@@ -46,7 +46,7 @@ impl Job {
 
     /// Whether this is an address probe: find out, deliver nothing (verify, `sendmail -bv`).
     pub fn is_probe(&self) -> bool {
-        flags::is_probe(self.request.flags)
+        self.request.trace.is_probe()
     }
 
     /// The recipients without an outcome, by index.
@@ -192,7 +192,7 @@ impl Job {
     }
 
     fn mark(&self, recipient: &Recipient) {
-        if self.is_probe() || self.request.flags & flags::MARK == 0 || recipient.offset == 0 {
+        if self.is_probe() || recipient.offset == 0 {
             return;
         }
         if let Err(error) = mark::done(&self.file, recipient.offset) {

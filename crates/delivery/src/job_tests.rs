@@ -1,14 +1,14 @@
 //! Laws of a job: what is marked, what is not, what is reported.
 
 use super::*;
-use queue::QueueId;
+use queue::{QueueId, Trace};
 use std::os::unix::fs::FileExt;
 
 const SENT: Status = Status::new(2, 0, 0);
 const UNKNOWN: Status = Status::new(5, 1, 1);
 
 /// A job on a file whose recipient records are single type bytes.
-fn job(flag_bits: u32, settings: Settings) -> Job {
+fn job(trace: Trace, settings: Settings) -> Job {
     let path = std::env::temp_dir().join(format!("job-{}-{:?}", std::process::id(), std::thread::current().id()));
     std::fs::write(&path, b"xRRR").unwrap();
     let file = File::options().read(true).write(true).open(&path).unwrap();
@@ -16,7 +16,7 @@ fn job(flag_bits: u32, settings: Settings) -> Job {
     let recipients = (1..=3)
         .map(|offset| Recipient { address: format!("r{offset}@a.test").into_bytes(), offset, ..Recipient::default() })
         .collect();
-    let request = Request { flags: flag_bits, recipients, ..Request::new(QueueId::parse(b"Q").unwrap()) };
+    let request = Request { trace, recipients, ..Request::new(QueueId::parse(b"Q").unwrap()) };
     Job::new(request, file, Rc::new(settings))
 }
 
@@ -28,7 +28,7 @@ fn marks(job: &Job) -> String {
 
 #[test]
 fn only_delivered_recipients_are_marked() {
-    let mut job = job(flags::MARK | flags::BOUNCE, Settings::default());
+    let mut job = job(Trace::default(), Settings::default());
     job.finish(0, &Finding::sent(SENT, "delivered", "local"));
     job.finish(1, &Finding::bounced(UNKNOWN, "unknown user", "local"));
     assert_eq!(marks(&job), "xDRR");
@@ -40,7 +40,7 @@ fn only_delivered_recipients_are_marked() {
 
 #[test]
 fn the_first_finding_counts() {
-    let mut job = job(flags::MARK, Settings::default());
+    let mut job = job(Trace::default(), Settings::default());
     job.finish(0, &Finding::deferred(UNKNOWN, "later", "none"));
     job.finish(0, &Finding::sent(SENT, "delivered", "none"));
     assert_eq!(marks(&job), "xRRR");
@@ -49,7 +49,7 @@ fn the_first_finding_counts() {
 
 #[test]
 fn a_probe_marks_nothing_and_never_fails() {
-    let mut job = job(flags::MARK | flags::USER_VERIFY, Settings::default());
+    let mut job = job(Trace::USER_VERIFY, Settings::default());
     job.finish(0, &Finding::sent(SENT, "delivers to mailbox", "local"));
     job.finish(1, &Finding::bounced(UNKNOWN, "unknown user", "local"));
     assert_eq!(marks(&job), "xRRR");
@@ -61,7 +61,7 @@ fn a_probe_marks_nothing_and_never_fails() {
 
 #[test]
 fn soft_bounce_defers_what_would_fail() {
-    let mut job = job(flags::MARK, Settings { soft_bounce: true, ..Settings::default() });
+    let mut job = job(Trace::default(), Settings { soft_bounce: true, ..Settings::default() });
     job.finish(0, &Finding::bounced(UNKNOWN, "unknown user", "local"));
     let report = job.into_report();
     assert_eq!((report.outcomes[0].verdict, report.outcomes[0].status), (Verdict::Deferred, Status::new(4, 1, 1)));
@@ -71,7 +71,7 @@ fn soft_bounce_defers_what_would_fail() {
 async fn the_shared_lock_is_not_given_while_another_has_the_file_for_itself() {
     let settings =
         Settings { lock_attempts: 2, lock_delay: std::time::Duration::from_millis(1), ..Settings::default() };
-    let job = job(flags::MARK, settings);
+    let job = job(Trace::default(), settings);
     let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&**job.file()));
     let other = File::options().read(true).open(path).unwrap();
     assert!(lock::lock(other.as_fd(), lock::Kind::Exclusive, false).unwrap());

@@ -28,7 +28,7 @@ pub mod submission;
 pub mod transcript;
 
 pub use finding::{Connection, Finding};
-pub use ipc::delivery::{Outcome, Problem, Report, Request, Timestamp, Verdict, flags};
+pub use ipc::delivery::{Outcome, Problem, Report, Request, Timestamp, Verdict};
 pub use job::Job;
 pub use queue::Recipient;
 pub use session::Session;

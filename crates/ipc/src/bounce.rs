@@ -5,7 +5,7 @@
 //! of many recipients needs several. `Notify` is answered when the notification is queued and the log removed, or when no notification was due.
 
 use dsn::{Action, Return, Status};
-use queue::{Encoding, QueueId, QueueName, Recipient};
+use queue::{Encoding, QueueId, QueueName, Recipient, SendOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::{Chunk, Weigh};
@@ -70,8 +70,9 @@ pub struct Message {
     /// What is known of its bytes.
     #[serde(with = "crate::word")]
     pub encoding: Encoding,
-    /// SMTPUTF8 bits of the size record.
-    pub send_options: u32,
+    /// What the size record asks of the next host.
+    #[serde(with = "crate::bits")]
+    pub send_options: SendOptions,
     /// Envelope sender, internal form.
     #[serde(with = "crate::bounds::bytes")]
     pub sender: Vec<u8>,
@@ -90,7 +91,7 @@ impl Message {
             queue_name: QueueName::Active,
             queue_id,
             encoding: Encoding::Unstated,
-            send_options: 0,
+            send_options: SendOptions::default(),
             sender: Vec::new(),
             envelope_id: String::new(),
             returned: Return::Unset,

@@ -27,6 +27,7 @@ pub enum Request {
     /// Begins a message.
     Open {
         /// What to do with it.
+        #[serde(with = "crate::bits")]
         flags: Flags,
     },
     /// Some records of the message, never part of a record.
@@ -74,60 +75,45 @@ impl Outcome {
     }
 }
 
-/// What cleanup shall do with a message: a set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Flags(u32);
+queue::set! {
+    /// What cleanup shall do with a message.
+    pub struct Flags {
+        /// Bounce a message that cannot be accepted, instead of reporting it.
+        BOUNCE = 1,
+        /// Apply header_checks and body_checks.
+        FILTER = 2,
+        /// Put the message on hold.
+        HOLD = 4,
+        /// Discard the message silently.
+        DISCARD = 8,
+        /// Add the recipients of always_bcc and the bcc maps.
+        BCC = 16,
+        /// Apply canonical, virtual alias and masquerade maps.
+        MAP = 32,
+        /// Apply milters.
+        MILTER = 64,
+        /// The client asked for SMTPUTF8.
+        SMTPUTF8 = 256,
+        /// Detect the need for SMTPUTF8.
+        AUTO_UTF8 = 512,
+        /// A notification of this system: message_size_limit does not keep it from its reader.
+        NOTICE = 1 << 16,
+        /// Mail from outside (smtpd): a client is there to be told of a refusal.
+        EXTERNAL = Flags::FILTER.0 | Flags::BCC.0 | Flags::MAP.0 | Flags::MILTER.0 | Flags::AUTO_UTF8.0,
+        /// Mail that local users left (pickup): a refusal becomes a notification.
+        SUBMITTED = Flags::EXTERNAL.0 | Flags::BOUNCE.0,
+        /// Mail that this system makes itself: notifications, forwarded mail.
+        INTERNAL = Flags::MAP.0,
+    }
+}
 
 impl Flags {
-    /// Bounce a message that cannot be accepted, instead of reporting it.
-    pub const BOUNCE: Flags = Flags(1);
-    /// Apply header_checks and body_checks.
-    pub const FILTER: Flags = Flags(2);
-    /// Put the message on hold.
-    pub const HOLD: Flags = Flags(4);
-    /// Discard the message silently.
-    pub const DISCARD: Flags = Flags(8);
-    /// Add the recipients of always_bcc and the bcc maps.
-    pub const BCC: Flags = Flags(16);
-    /// Apply canonical, virtual alias and masquerade maps.
-    pub const MAP: Flags = Flags(32);
-    /// Apply milters.
-    pub const MILTER: Flags = Flags(64);
-    /// The client asked for SMTPUTF8.
-    pub const SMTPUTF8: Flags = Flags(256);
-    /// Detect the need for SMTPUTF8.
-    pub const AUTO_UTF8: Flags = Flags(512);
-    /// A notification of this system: message_size_limit does not keep it from its reader.
-    pub const NOTICE: Flags = Flags(1 << 16);
-    /// Mail from outside (smtpd): a client is there to be told of a refusal.
-    pub const EXTERNAL: Flags =
-        Flags::FILTER.with(Flags::BCC).with(Flags::MAP).with(Flags::MILTER).with(Flags::AUTO_UTF8);
-    /// Mail that local users left (pickup): a refusal becomes a notification.
-    pub const SUBMITTED: Flags = Flags::EXTERNAL.with(Flags::BOUNCE);
-    /// Mail that this system makes itself: notifications, forwarded mail.
-    pub const INTERNAL: Flags = Flags::MAP;
-
-    /// Both sets together.
-    pub const fn with(self, more: Flags) -> Flags {
-        Flags(self.0 | more.0)
-    }
-
     /// Without what is in the other set.
     pub const fn without(self, less: Flags) -> Flags {
         Flags(self.0 & !less.0)
     }
 
-    /// Whether something of the other set is in this one.
-    pub const fn has(self, any: Flags) -> bool {
-        self.0 & any.0 != 0
-    }
-
-    /// The number in a record that a client adds to the envelope ([`queue::Type::FLAGS`]).
-    pub const fn bits(self) -> u32 {
-        self.0
-    }
-
-    /// What such a record may ask for: to hold or to discard the message.
+    /// What a record that a client adds to the envelope ([`queue::Type::FLAGS`]) may ask for: to hold or to discard the message.
     pub const fn of_record(bits: u32) -> Flags {
         Flags(bits & (Flags::HOLD.0 | Flags::DISCARD.0))
     }

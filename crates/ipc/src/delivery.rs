@@ -5,7 +5,7 @@
 //! reports. A connection carries one delivery at a time and any number of them one after the other.
 
 use dsn::{Action, Status};
-use queue::{QueueId, Recipient};
+use queue::{QueueId, Recipient, Trace};
 use serde::{Deserialize, Serialize};
 
 use crate::bounce::{Diagnostic, Message, Record};
@@ -19,7 +19,7 @@ pub struct Delivery;
 
 impl Service for Delivery {
     const NAME: &'static str = "delivery";
-    const VERSION: u16 = 4;
+    const VERSION: u16 = 5;
     type Request = Part;
     type Reply = Piece;
 }
@@ -71,8 +71,11 @@ impl Timestamp {
 /// Some recipients of one message, for one nexthop.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request {
-    /// Bits of [`flags`].
-    pub flags: u32,
+    /// Which report the sender asked for: a probe finds out, and delivers and marks nothing.
+    #[serde(with = "crate::bits")]
+    pub trace: Trace,
+    /// More mail for this nexthop waits, so that a connection is worth keeping.
+    pub more_follows: bool,
     /// The message.
     pub message: Message,
     /// Offset in bytes of the first content record.
@@ -104,7 +107,8 @@ impl Request {
     /// A request about a message in the active queue of which nothing more is known.
     pub fn new(queue_id: QueueId) -> Self {
         Request {
-            flags: 0,
+            trace: Trace::default(),
+            more_follows: false,
             message: Message::new(queue_id),
             data_offset: 0,
             size: 0,
@@ -245,22 +249,6 @@ pub async fn rest_of_report(mut piece: Piece, agent: &mut Client<Delivery>) -> R
         }
         piece = agent.must_receive().await?;
     }
-}
-
-/// What an agent may and shall do, beside the flags of [`queue::trace`].
-pub mod flags {
-    pub use queue::trace::*;
-
-    /// Mark delivered recipients in the queue file.
-    pub const MARK: u32 = 1;
-    /// Report failures (not for verification probes).
-    pub const BOUNCE: u32 = 2;
-    /// Use a cached connection.
-    pub const CACHE_LOAD: u32 = 2048;
-    /// Keep the connection in the cache.
-    pub const CACHE_STORE: u32 = 4096;
-    /// An earlier delay was reported to the sender.
-    pub const DELAY_REPORTED: u32 = 8192;
 }
 
 /// What became of a delivery request.

@@ -7,6 +7,7 @@
 //! A channel is typed by what is sent and what is received on it, so a message in the wrong direction does not compile;
 //! a peer that sends anything unexpected loses its channel and nothing else.
 
+mod bits;
 pub mod bounds;
 pub mod channel;
 mod codec;

@@ -13,7 +13,7 @@ use ipc::recipient::Traveling;
 use ipc::word::Named;
 use ipc::{Channel, Chunk, Client, IpcError, Server, Service, chunks};
 use ipc::{anvil, bounce, carrier, cleanup, delivery, qmgr, rewrite};
-use queue::{Encoding, QueueId, QueueName, Recipient};
+use queue::{Encoding, QueueId, QueueName, Recipient, SendOptions};
 
 fn text() -> String {
     "t".repeat(MAX_TEXT)
@@ -84,7 +84,7 @@ fn message() -> bounce::Message {
         queue_name: QueueName::Incoming,
         queue_id: queue_id(),
         encoding: Encoding::EightBit,
-        send_options: u32::MAX,
+        send_options: SendOptions::of_bits(u32::MAX),
         sender: bytes(),
         envelope_id: text(),
         returned: Return::Headers,

@@ -8,9 +8,9 @@ use std::fmt;
 
 use dsn::{Notify, OriginalRecipient, Return};
 
-use crate::Encoding;
 use crate::record::{self, ReadAt, Reader, Record, RecordError, Type};
 use crate::size::SizeRecord;
+use crate::{Encoding, Trace};
 
 /// How much of one message may be in memory.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +80,7 @@ pub struct Envelope {
     /// When the sender is to be told of the delay; negative when that was done.
     pub warning_time: Option<Marked<i64>>,
     /// The request for a trace report, unless it was answered.
-    pub trace_flags: Option<Marked<u32>>,
+    pub trace_flags: Option<Marked<Trace>>,
     /// All named attributes that do not belong to one recipient, in file order.
     pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
     /// Recipients that still need a delivery, at most [`Limits::recipients`].
@@ -391,7 +391,7 @@ impl<'a> Parser<'a> {
             _ if self.recipients_only => {}
             b"create_time" => self.envelope.create_time = parse(value).ok_or_else(malformed)?,
             b"trace_flags" => {
-                let value = parse(value).ok_or_else(malformed)?;
+                let value = Trace::of_bits(parse(value).ok_or_else(malformed)?);
                 self.envelope.trace_flags = Some(Marked { offset: record.offset, value });
             }
             _ => self.store(name, value)?,

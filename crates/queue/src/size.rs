@@ -17,18 +17,25 @@ pub const FLAG_MIXED: u32 = 1;
 /// [`SizeRecord::flags`] holds the union of all NOTIFY bits, shifted by this.
 const NOTIFY_SHIFT: u32 = 1;
 
-/// Send option: the client asked for SMTPUTF8.
-pub const SMTPUTF8_REQUESTED: u32 = 1;
-/// Send option: a header holds UTF-8.
-pub const SMTPUTF8_HEADER: u32 = 2;
-/// Send option: the sender holds UTF-8.
-pub const SMTPUTF8_SENDER: u32 = 4;
-/// Send option of one delivery request: a recipient holds UTF-8.
-pub const SMTPUTF8_RECIPIENT: u32 = 8;
-/// Send option: a `TLS-Required: no` header.
-pub const TLS_REQUIRED_NO: u32 = 16;
-/// Send option: REQUIRETLS.
-pub const REQUIRETLS: u32 = 32;
+crate::set! {
+    /// What the next host has to be able to do, and what it is to be asked for.
+    pub struct SendOptions {
+        /// The client asked for SMTPUTF8.
+        SMTPUTF8_REQUESTED = 1,
+        /// A header holds UTF-8.
+        SMTPUTF8_HEADER = 2,
+        /// The sender holds UTF-8.
+        SMTPUTF8_SENDER = 4,
+        /// Of one delivery request: a recipient holds UTF-8.
+        SMTPUTF8_RECIPIENT = 8,
+        /// A `TLS-Required: no` header.
+        TLS_REQUIRED_NO = 16,
+        /// The client wants TLS all the way (RFC 8689).
+        REQUIRETLS = 32,
+        /// What makes a message one that needs SMTPUTF8 (RFC 6531), whoever asked for it.
+        SMTPUTF8_NEEDED = Self::SMTPUTF8_HEADER.0 | Self::SMTPUTF8_SENDER.0 | Self::SMTPUTF8_RECIPIENT.0,
+    }
+}
 
 /// What the size record says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -43,8 +50,8 @@ pub struct SizeRecord {
     pub flags: u32,
     /// Bytes of content records after all edits: `size=` in the log.
     pub content_length: u64,
-    /// Send options (`SMTPUTF8_REQUESTED` and so on).
-    pub send_options: u32,
+    /// For the delivery.
+    pub send_options: SendOptions,
 }
 
 impl SizeRecord {
@@ -52,7 +59,12 @@ impl SizeRecord {
     pub fn encode(&self) -> Vec<u8> {
         let text = format!(
             "{:15} {:15} {:15} {:15} {:15} {:15}",
-            self.data_size, self.data_offset, self.recipients, self.flags, self.content_length, self.send_options
+            self.data_size,
+            self.data_offset,
+            self.recipients,
+            self.flags,
+            self.content_length,
+            self.send_options.bits()
         );
         let mut out = Vec::with_capacity(RECORD);
         record::encode(&mut out, Type::SIZE, text.as_bytes());
@@ -80,7 +92,7 @@ impl SizeRecord {
             recipients,
             flags: u32::try_from(flags).ok()?,
             content_length,
-            send_options: u32::try_from(send_options).ok()?,
+            send_options: SendOptions::of_bits(u32::try_from(send_options).ok()?),
         })
     }
 
@@ -107,7 +119,7 @@ mod tests {
             recipients: 2,
             flags: 12,
             content_length: 338,
-            send_options: 0,
+            send_options: SendOptions::default(),
         };
         let encoded = record.encode();
         assert_eq!(encoded.len(), RECORD);

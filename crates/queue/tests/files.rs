@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use queue::record::{self, Record};
-use queue::{Content, Envelope, Limits, Reader, Type};
+use queue::{Content, Envelope, Limits, Reader, Trace, Type};
 
 fn fixtures() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -129,7 +129,7 @@ fn recipients_found_in_the_content_are_recipients() {
     let file = fixture("maildrop-A63DC552175");
     let envelope = Envelope::read_submitted(&file, &Limits::default()).unwrap();
     assert_eq!(envelope.recipients.iter().map(|r| r.offset).collect::<Vec<_>>(), [5141, 5159]);
-    assert_eq!(envelope.trace_flags.map(|t| (t.offset, t.value)), Some((51, 1024)));
+    assert_eq!(envelope.trace_flags.map(|t| (t.offset, t.value)), Some((51, Trace::RECORD)));
     assert_eq!(envelope.data_offset, 71);
 }
 

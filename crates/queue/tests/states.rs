@@ -13,7 +13,7 @@ use queue::commit::Unsynced;
 use queue::create::{INCOMPLETE, INCOMPLETE_MAILDROP};
 use queue::delivery_log::{self, Entry};
 use queue::storage::Names;
-use queue::{Committer, Envelope, Hashing, Limits, NewFile, QueueId, QueueName, SizeRecord, Spool, Type, mark};
+use queue::{Committer, Envelope, Hashing, Limits, NewFile, QueueId, QueueName, SizeRecord, Spool, Trace, Type, mark};
 
 /// A queue directory of its own, removed at the end.
 struct Scratch {
@@ -220,7 +220,7 @@ fn a_warning_and_a_trace_request_are_answered_in_place() {
     fs::write(&path, bytes).unwrap();
     let file = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
     let read = || Envelope::read_submitted(&file, &Limits::default()).unwrap();
-    assert_eq!(read().trace_flags.unwrap().value, 512);
+    assert_eq!(read().trace_flags.unwrap().value, Trace::USER_VERIFY);
     mark::warned(&file, read().warning_time.unwrap().offset).unwrap();
     mark::trace_answered(&file, read().trace_flags.unwrap().offset).unwrap();
     assert_eq!(read().warning_time.unwrap().value, -1);

@@ -10,10 +10,10 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use ipc::bounce::Message;
-use ipc::delivery::{Delivery, Report, Request, Timestamp, Verdict, flags, rest_of_report, send};
+use ipc::delivery::{Delivery, Report, Request, Timestamp, Verdict, rest_of_report, send};
 use ipc::{Client, Server, cleanup, rewrite};
 use queue::record::{Reader, encode};
-use queue::{QueueId, Recipient, Type};
+use queue::{QueueId, Recipient, Trace, Type};
 
 /// One test's world.
 pub struct Stage {
@@ -30,13 +30,12 @@ pub struct Mail {
     to: String,
     from: String,
     header: Vec<String>,
-    flags: u32,
+    trace: Trace,
 }
 
 impl Mail {
     pub fn to(address: &str) -> Self {
-        let flags = flags::MARK | flags::BOUNCE;
-        Mail { to: address.to_owned(), from: "sender@x.test".to_owned(), header: Vec::new(), flags }
+        Mail { to: address.to_owned(), from: "sender@x.test".to_owned(), header: Vec::new(), trace: Trace::default() }
     }
 
     pub fn from(mut self, address: &str) -> Self {
@@ -50,7 +49,7 @@ impl Mail {
     }
 
     pub fn probe(mut self) -> Self {
-        self.flags |= flags::USER_VERIFY;
+        self.trace = Trace::USER_VERIFY;
         self
     }
 }
@@ -233,7 +232,7 @@ impl Stage {
         let now = Timestamp::now();
         let id = QueueId::parse(b"OLD").unwrap();
         let request = Request {
-            flags: mail.flags,
+            trace: mail.trace,
             data_offset,
             nexthop: b"m.test".to_vec(),
             message: Message { sender: mail.from.clone().into_bytes(), ..Message::new(id.clone()) },

@@ -7,9 +7,9 @@ use delivery::Stages;
 use dsn::{Action, Status};
 use ipc::IpcError;
 use ipc::bounce::{Log, Record};
-use ipc::delivery::{Outcome, Piece, Timestamp, Verdict, flags};
+use ipc::delivery::{Outcome, Piece, Timestamp, Verdict};
 use logging::records;
-use queue::Recipient;
+use queue::{Recipient, Trace};
 
 use super::Ledger;
 use crate::deliveries::Delivery;
@@ -21,7 +21,7 @@ const MUCH: usize = ipc::bounds::MAX_ITEMS;
 /// A report on its way into the logs.
 pub struct Settling {
     key: MessageKey,
-    trace: u32,
+    trace: Trace,
     recipients: std::vec::IntoIter<Recipient>,
     /// The outcome whose records are not all here yet.
     expecting: Option<(Recipient, Outcome)>,
@@ -45,7 +45,7 @@ impl Settling {
     /// For recipients that no agent has seen.
     fn of_nobody(key: MessageKey) -> Self {
         let (recipients, sorted) = (Vec::new().into_iter(), Sorted::default());
-        Self { key, trace: 0, recipients, expecting: None, sorted, unrecorded: false }
+        Self { key, trace: Trace::default(), recipients, expecting: None, sorted, unrecorded: false }
     }
 
     /// Takes a piece of the report.
@@ -195,13 +195,13 @@ impl Ledger {
         });
     }
 
-    fn trace_flags(&self, key: MessageKey) -> u32 {
+    fn trace_flags(&self, key: MessageKey) -> Trace {
         let messages = self.messages.borrow();
-        let Some(message) = messages.all.get(&key) else { return 0 };
-        let trace = message.envelope.trace_flags.map_or(0, |marked| marked.value);
+        let Some(message) = messages.all.get(&key) else { return Trace::default() };
+        let trace = message.envelope.trace_flags.map(|marked| marked.value).unwrap_or_default();
         let reported = message.envelope.warning_time.is_some_and(|time| time.value < 0);
         // confirm_delay_cleared: who was told of a delay is told of its end.
-        if reported && self.settings.confirm_delay_cleared { trace | flags::RECORD } else { trace }
+        if reported && self.settings.confirm_delay_cleared { trace.with(Trace::RECORD) } else { trace }
     }
 
     fn log_deferral(&self, key: MessageKey, recipient: &Recipient, status: Status, reason: &str) {
@@ -234,13 +234,13 @@ impl Ledger {
 
 impl Sorted {
     /// Takes records of a recipient: its own, or some of those of the addresses that an alias made of it.
-    fn add(&mut self, recipient: &Recipient, outcome: &Outcome, records: Vec<Record>, trace: u32) {
-        if flags::is_probe(trace) {
+    fn add(&mut self, recipient: &Recipient, outcome: &Outcome, records: Vec<Record>, trace: Trace) {
+        if trace.is_probe() {
             // The result is the report, whatever it is.
             return self.traced.extend(records);
         }
         // `sendmail -v` reports failures and delays as well, beside what becomes of them.
-        let recorded = trace & flags::RECORD != 0;
+        let recorded = trace.has(Trace::RECORD);
         let wanted = outcome.verdict == Verdict::Sent && recipient.notify.wants_success();
         if recorded || wanted {
             self.traced.extend(records.iter().cloned());
@@ -253,8 +253,8 @@ impl Sorted {
     }
 
     /// All records of a recipient were taken.
-    fn end(&mut self, recipient: &Recipient, outcome: &Outcome, trace: u32) {
-        if flags::is_probe(trace) {
+    fn end(&mut self, recipient: &Recipient, outcome: &Outcome, trace: Trace) {
+        if trace.is_probe() {
             return;
         }
         self.is_deferred |= outcome.verdict == Verdict::Deferred;
@@ -265,12 +265,12 @@ impl Sorted {
 }
 
 /// The record of a recipient that is no alias.
-fn record(recipient: &Recipient, outcome: &Outcome, trace: u32) -> Record {
+fn record(recipient: &Recipient, outcome: &Outcome, trace: Trace) -> Record {
     let action = match (outcome.verdict, outcome.action) {
-        (Verdict::Deferred, _) if !flags::is_probe(trace) => Action::Delayed,
-        (Verdict::Bounced, _) if !flags::is_probe(trace) => Action::Failed,
+        (Verdict::Deferred, _) if !trace.is_probe() => Action::Delayed,
+        (Verdict::Bounced, _) if !trace.is_probe() => Action::Failed,
         (_, Some(action)) => action,
-        (Verdict::Sent, None) if flags::is_probe(trace) => Action::Deliverable,
+        (Verdict::Sent, None) if trace.is_probe() => Action::Deliverable,
         (Verdict::Sent, None) => Action::Relayed,
         (_, None) => Action::Undeliverable,
     };

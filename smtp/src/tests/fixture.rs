@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use delivery::{Job, Recipient, Request, flags};
+use delivery::{Job, Recipient, Request};
 use ipc::bounce::Message;
 use lookup::{DomainList, Maps, MatchList, ParentStyle};
 use net::{Interface, Protocols};
+use queue::SendOptions;
 use queue::record::{self, Type};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -118,7 +119,7 @@ pub fn job(nexthop: &str, recipients: &[&str], lines: &[&str]) -> Job {
     file.write_all(&bytes).unwrap();
     let id = queue::QueueId::parse(b"4CCEE552165").unwrap();
     let request = Request {
-        flags: flags::MARK | flags::BOUNCE | flags::CACHE_LOAD | flags::CACHE_STORE,
+        more_follows: true,
         data_offset,
         size: lines.iter().map(|line| line.len() as u64 + 1).sum(),
         nexthop: nexthop.as_bytes().to_vec(),
@@ -129,16 +130,16 @@ pub fn job(nexthop: &str, recipients: &[&str], lines: &[&str]) -> Job {
     Job::new(request, file, Rc::new(delivery::Settings::default()))
 }
 
-/// The same job, without qmgr's word on connections.
-pub fn without_cache_flags(job: Job) -> Job {
+/// The same job, when no more mail for its nexthop waits.
+pub fn with_nothing_behind(job: Job) -> Job {
     let mut request = job.request().clone();
-    request.flags &= !(flags::CACHE_LOAD | flags::CACHE_STORE);
+    request.more_follows = false;
     let file = job.file().try_clone().unwrap();
     Job::new(request, file, Rc::new(delivery::Settings::default()))
 }
 
 /// The same job for a message with these `send_options`.
-pub fn with_send_options(job: Job, send_options: u32) -> Job {
+pub fn with_send_options(job: Job, send_options: SendOptions) -> Job {
     let mut request = job.request().clone();
     request.message.send_options = send_options;
     let file = job.file().try_clone().unwrap();

@@ -111,7 +111,7 @@ fn a_nexthop_with_much_mail_keeps_its_sessions_even_when_nothing_waits() {
         let agent = agent(fixture::settings());
         for _ in 0..4 {
             let mut job = job(&server.nexthop(), &["u@d.test"], TEXT);
-            job = fixture::without_cache_flags(job);
+            job = fixture::with_nothing_behind(job);
             deliver(&agent, job).await;
         }
         // The first does not know of the second; from then on there is one session.
