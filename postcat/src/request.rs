@@ -30,24 +30,19 @@ impl Request {
         let mut options = Options::new("bc:defhoqrs:v", arguments);
         let mut view = View::default();
         let (mut in_queue, mut directory) = (false, None);
-        loop {
-            match options.next_option() {
-                Ok(Some((b'b', _))) => view.body = true,
-                Ok(Some((b'c', value))) => directory = Some(value),
-                Ok(Some((b'd', _))) => view.numbers = true,
-                Ok(Some((b'e', _))) => view.envelope = true,
-                Ok(Some((b'f', _))) => view.names = true,
-                Ok(Some((b'h', _))) => view.header = true,
-                Ok(Some((b'o', _))) => view.offsets = true,
-                Ok(Some((b'q', _))) => in_queue = true,
-                Ok(Some((b'r', _))) => view.raw = true,
-                Ok(Some((b's', value))) => view.start = Some(offset(&value)?),
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(error) => {
-                    eprintln!("postcat: {error}");
-                    return Err(USAGE.to_owned());
-                }
+        while let Some((letter, value)) = options.next_or_usage("postcat", USAGE)? {
+            match letter {
+                b'b' => view.body = true,
+                b'c' => directory = Some(value),
+                b'd' => view.numbers = true,
+                b'e' => view.envelope = true,
+                b'f' => view.names = true,
+                b'h' => view.header = true,
+                b'o' => view.offsets = true,
+                b'q' => in_queue = true,
+                b'r' => view.raw = true,
+                b's' => view.start = Some(offset(&value)?),
+                _ => {}
             }
         }
         if !(view.body || view.envelope || view.header) {

@@ -36,17 +36,12 @@ pub(crate) fn run() -> Result<ExitCode, String> {
 fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Option<Vec<u8>>, String> {
     let mut options = Options::new("c:rv", arguments);
     let mut directory = None;
-    loop {
-        match options.next_option() {
-            Ok(Some((b'c', value))) => directory = Some(value),
-            Ok(Some(_)) => {}
-            Ok(None) => return Ok(directory),
-            Err(error) => {
-                eprintln!("postdrop: {error}");
-                return Err("usage: postdrop [-c config_dir] [-v]".to_owned());
-            }
+    while let Some((letter, value)) = options.next_or_usage("postdrop", "usage: postdrop [-c config_dir] [-v]")? {
+        if letter == b'c' {
+            directory = Some(value);
         }
     }
+    Ok(directory)
 }
 
 fn check_caller(config: &Config, caller: &Caller) -> Result<(), String> {

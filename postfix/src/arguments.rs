@@ -1,6 +1,6 @@
 //! The command line: for which configuration, and what is to be done.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -10,20 +10,14 @@ use config::Config;
 ///
 /// # Errors
 /// The usage, or what is wrong with it.
-pub(crate) fn parse() -> Result<(PathBuf, String, Vec<String>), String> {
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(PathBuf, String, Vec<String>), String> {
+    const USAGE: &str = "usage: postfix [-c config_dir] [-Dv] command";
     let mut directory = Config::default_directory();
-    let mut options = text::Options::new("c:Dv", std::env::args_os().skip(1));
-    let usage = || "usage: postfix [-c config_dir] [-Dv] command".to_owned();
-    loop {
-        match options.next_option() {
-            Ok(Some((b'c', value))) => directory = PathBuf::from(OsStr::from_bytes(&value)),
-            // A debugger for master and more words for its log: master has options of its own for both.
-            Ok(Some(_)) => {}
-            Ok(None) => break,
-            Err(error) => {
-                eprintln!("postfix: {error}");
-                return Err(usage());
-            }
+    let mut options = text::Options::new("c:Dv", arguments);
+    // A debugger for master and more words for its log (-D, -v): master has options of its own for both.
+    while let Some((letter, value)) = options.next_or_usage("postfix", USAGE)? {
+        if letter == b'c' {
+            directory = PathBuf::from(OsStr::from_bytes(&value));
         }
     }
     if directory.is_relative() {
@@ -36,7 +30,39 @@ pub(crate) fn parse() -> Result<(PathBuf, String, Vec<String>), String> {
         _ if words.is_empty() => {}
         "set-permissions" | "upgrade-configuration" => {}
         "logrotate" => return Err("usage postfix logrotate (no arguments)".to_owned()),
-        _ => return Err(usage()),
+        _ => return Err(USAGE.to_owned()),
     }
     Ok((directory, command, words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &[&str]) -> Result<(PathBuf, String, Vec<String>), String> {
+        super::parse(line.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn a_command_stands_behind_the_options_and_may_be_missing() {
+        assert_eq!(parse(&["-v", "-c", "/x", "start"]), Ok(("/x".into(), "start".to_owned(), Vec::new())));
+        assert_eq!(parse(&["-Dv"]).map(|(_, command, _)| command), Ok(String::new()));
+    }
+
+    #[test]
+    fn only_two_commands_have_words_behind_them() {
+        for command in ["set-permissions", "upgrade-configuration"] {
+            let words = parse(&[command, "mail_owner=x", "y"]).map(|(.., words)| words);
+            assert_eq!(words, Ok(vec!["mail_owner=x".to_owned(), "y".to_owned()]), "{command}");
+        }
+        assert_eq!(parse(&["logrotate", "x"]), Err("usage postfix logrotate (no arguments)".to_owned()));
+        for line in [&["start", "x"][..], &["reload", "now"], &["-Z", "start"], &["-c"]] {
+            assert!(parse(line).unwrap_err().starts_with("usage: postfix "), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_depends_on_where_one_is_is_refused() {
+        assert_eq!(parse(&["-c", "etc", "status"]), Err("-c requires absolute pathname".to_owned()));
+    }
 }

@@ -59,6 +59,7 @@ pub(crate) fn of(instance: &Instance, owners: &Owners) -> Vec<Placed> {
     manifest::shipped().into_iter().filter_map(place).collect()
 }
 
+/// Where main.cf puts what the manifest names; nowhere, when it belongs to the default instance alone.
 fn path(instance: &Instance, name: &str) -> Option<PathBuf> {
     // sendmail_path
     if name == "/usr/sbin/sendmail" {
@@ -79,4 +80,55 @@ fn path(instance: &Instance, name: &str) -> Option<PathBuf> {
 
 fn join(directory: &Path, rest: &Path) -> PathBuf {
     if rest.as_os_str().is_empty() { directory.to_path_buf() } else { directory.join(rest) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use config::Config;
+
+    fn instance(directory: &str, settings: &[(&str, &str)]) -> Instance {
+        let settings: Vec<_> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Instance {
+            config: Config::parse(b"", Path::new(directory), &settings).unwrap(),
+            queue: "/srv/queue".into(),
+            daemons: "/opt/daemons".into(),
+            commands: "/opt/commands".into(),
+            data: "/srv/data".into(),
+        }
+    }
+
+    #[test]
+    fn what_the_manifest_names_is_where_main_cf_puts_it() {
+        let other = instance("/etc/other", &[("sendmail_path", "/opt/sendmail")]);
+        for (name, place) in [
+            ("/var/spool/postfix", "/srv/queue"),
+            ("/var/spool/postfix/active", "/srv/queue/active"),
+            ("/var/lib/postfix", "/srv/data"),
+            ("/usr/lib/postfix/sbin/smtpd", "/opt/daemons/smtpd"),
+            ("/usr/sbin/postqueue", "/opt/commands/postqueue"),
+            ("/usr/sbin/sendmail", "/opt/sendmail"),
+            ("/etc/postfix/main.cf", "/etc/other/main.cf"),
+        ] {
+            assert_eq!(path(&other, name), Some(place.into()), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_all_instances_share_belongs_to_the_default_one() {
+        assert_eq!(path(&instance("/etc/other", &[]), "/etc/aliases"), None);
+        let default = instance(config::DEFAULT_DIRECTORY, &[]);
+        assert_eq!(path(&default, "/etc/aliases"), Some("/etc/aliases".into()));
+    }
+
+    #[test]
+    fn everything_that_is_shipped_has_a_place_in_the_default_instance() {
+        let default = instance(config::DEFAULT_DIRECTORY, &[]);
+        let owners = Owners { mail: (7, 8), submission: 9 };
+        let placed = of(&default, &owners);
+        assert_eq!(placed.len(), manifest::shipped().len());
+        let of = |name: &str| placed.iter().find(|it| it.path == Path::new(name)).map(|it| (it.uid, it.gid));
+        assert_eq!(of("/srv/queue/active"), Some((7, 8)));
+        assert_eq!(of("/opt/commands/postqueue").map(|(_, group)| group), Some(9));
+    }
 }

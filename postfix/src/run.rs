@@ -10,7 +10,7 @@ use crate::{arguments, check, permissions, process, rotate, settings, upgrade};
 /// # Errors
 /// A sentence: it is not done.
 pub(crate) fn run() -> Result<ExitCode, String> {
-    let (directory, command, words) = arguments::parse()?;
+    let (directory, command, words) = arguments::parse(std::env::args_os().skip(1))?;
     let settings = settings::parse(&command, &words)?;
     let instance = Instance::open(&directory, &command)?;
     match command.as_str() {

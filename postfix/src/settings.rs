@@ -41,3 +41,36 @@ pub(crate) fn replace(file: &Path, edit: impl FnOnce(&[u8]) -> Vec<u8>) -> Resul
     let content = replacement.content().map_err(|error| error.to_string())?;
     replacement.commit(&edit(&content)).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_a_setting_with_blanks_around_its_parts_or_it_is_told_the_usage() {
+        let parse = |word: &str| parse("set-permissions", &[word.to_owned()]);
+        let setting = |value: &str| Ok(vec![("mail_owner".to_owned(), value.to_owned())]);
+        assert_eq!(parse("mail_owner=x"), setting("x"));
+        assert_eq!(parse("mail_owner = x y"), setting("x y"));
+        assert_eq!(parse("mail_owner="), setting(""));
+        for word in ["mail_owner", "=x", ""] {
+            assert_eq!(parse(word), Err("usage: postfix set-permissions [name=value...]".to_owned()), "{word}");
+        }
+    }
+
+    #[test]
+    fn what_main_cf_says_already_is_not_written_again() {
+        let folder = std::env::temp_dir().join(format!("postfix-settings-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("main.cf");
+        let before = "# mine\nmail_owner = x\nsetgid_group = y\n";
+        std::fs::write(&file, before).unwrap();
+        let config = || Config::load(&folder, &[]).unwrap();
+        let setting = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        store(&config(), &setting("mail_owner", "x")).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+        store(&config(), &setting("mail_owner", "z")).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), before.replace("= x", "= z"));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

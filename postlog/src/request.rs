@@ -27,15 +27,7 @@ impl Request {
         const USAGE: &str = "usage: postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]";
         let mut options = Options::new("c:ip:t:v", arguments);
         let mut request = Self::default();
-        loop {
-            let (letter, value) = match options.next_option() {
-                Ok(Some(option)) => option,
-                Ok(None) => break,
-                Err(error) => {
-                    eprintln!("postlog: {error}");
-                    return Err(USAGE.to_owned());
-                }
-            };
+        while let Some((letter, value)) = options.next_or_usage("postlog", USAGE)? {
             match letter {
                 b'c' => request.directory = Some(value),
                 b'p' => request.severity = Some(severity(&value)?),
@@ -75,6 +67,34 @@ mod tests {
         assert!(matches!(request.severity, Some(Severity::Warning)));
         assert_eq!(parse(&["-t", "a/b"]).unwrap().tag.as_deref(), Some("a/b"));
         assert!(parse(&["-i"]).unwrap().text.is_none());
+    }
+
+    #[test]
+    fn severities_are_words_in_any_case_and_warn_is_one() {
+        for (word, severity) in [
+            ("INFO", Severity::Info),
+            ("warn", Severity::Warning),
+            ("Warning", Severity::Warning),
+            ("error", Severity::Error),
+            ("fatal", Severity::Fatal),
+            ("panic", Severity::Panic),
+        ] {
+            assert_eq!(parse(&["-p", word, "x"]).unwrap().severity, Some(severity), "{word}");
+        }
+    }
+
+    #[test]
+    fn words_are_joined_by_blanks_and_what_follows_two_hyphens_is_text() {
+        let request = parse(&["-c", "/etc/other", "--", "-p", "a  b", ""]).unwrap();
+        assert_eq!(request.text.as_deref(), Some(&b"-p a  b "[..]));
+        assert_eq!((request.directory.as_deref(), request.severity), (Some(&b"/etc/other"[..]), None));
+    }
+
+    #[test]
+    fn an_option_that_is_none_or_lacks_its_value_is_told_the_usage() {
+        for line in [&["-z"][..], &["-p"], &["-iz", "x"]] {
+            assert!(parse(line).err().is_some_and(|why| why.starts_with("usage: postlog")), "{line:?}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) fn run() -> Result<ExitCode, String> {
     let severity = request.severity.unwrap_or(Severity::Info);
     match request.text {
         Some(text) => log(severity, &text),
-        None => lines(severity)?,
+        None => lines(std::io::stdin().lock(), |line| log(severity, line))?,
     }
     if matches!(severity, Severity::Fatal | Severity::Panic) {
         // A script that does this in a loop is as slow as a program that ends so.
@@ -33,19 +33,43 @@ pub(crate) fn run() -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Logs each line of standard input, a long one in pieces.
-fn lines(severity: Severity) -> Result<(), String> {
-    let mut input = std::io::stdin().lock();
+/// Passes on each line of the input, a long one in pieces.
+fn lines(mut input: impl BufRead, mut each: impl FnMut(&[u8])) -> Result<(), String> {
     loop {
         let mut line = Vec::new();
         let read = input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
         match read.map_err(|error| format!("read standard input: {}", text::system_error(&error)))? {
             0 => return Ok(()),
-            _ => log(severity, line.strip_suffix(b"\n").unwrap_or(&line)),
+            _ => each(line.strip_suffix(b"\n").unwrap_or(&line)),
         }
     }
 }
 
 fn log(severity: Severity, line: &[u8]) {
     logging::emit_text(severity, format_args!("{}", text::printable(line)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logged(input: &[u8]) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        lines(input, |line| found.push(line.to_vec())).unwrap();
+        found
+    }
+
+    #[test]
+    fn each_line_is_logged_and_the_last_one_needs_no_end() {
+        assert_eq!(logged(b"one\n\ntwo"), [&b"one"[..], b"", b"two"]);
+        assert!(logged(b"").is_empty());
+    }
+
+    #[test]
+    fn nothing_of_a_long_line_is_lost() {
+        let line = [b"a".repeat(MAX_LINE as usize), b"b".repeat(10)].concat();
+        let pieces = logged(&[&line[..], b"\nnext\n"].concat());
+        assert_eq!(pieces[..2].concat(), line);
+        assert_eq!(pieces[2], b"next");
+    }
 }

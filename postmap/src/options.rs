@@ -59,15 +59,8 @@ impl Options {
             tables: Vec::new(),
         };
         let mut walk = text::Options::new(program.letters, arguments);
-        loop {
-            match walk.next_option() {
-                Err(error) => {
-                    eprintln!("{}: {error}", program.name);
-                    return Err(program.usage.to_owned());
-                }
-                Ok(None) => break,
-                Ok(Some((letter, value))) => parsed.option(program, letter, value)?,
-            }
+        while let Some((letter, value)) = walk.next_or_usage(program.name, program.usage)? {
+            parsed.option(program, letter, value)?;
         }
         if parsed.message != Wanted::default() && parsed.action != Action::Query(b"-".to_vec()) {
             return Err("specify -b -h or -m only with \"-q -\"".to_owned());
@@ -117,5 +110,57 @@ impl Options {
         }
         self.action = action;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{POSTALIAS, POSTMAP};
+
+    fn parse(program: &Program, line: &[&str]) -> Result<Options, String> {
+        Options::parse(program, line.iter().map(std::ffi::OsString::from))
+    }
+
+    fn refusal(line: &[&str]) -> String {
+        parse(&POSTMAP, line).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_table_is_built_unless_one_other_thing_is_asked_for() {
+        assert_eq!(parse(&POSTMAP, &["x"]).unwrap().action, Action::Build);
+        assert_eq!(parse(&POSTMAP, &["-q", "key", "x"]).unwrap().action, Action::Query(b"key".to_vec()));
+        assert_eq!(parse(&POSTALIAS, &["-dkey", "x"]).unwrap().action, Action::Delete(b"key".to_vec()));
+        for line in [["-s", "-qkey"], ["-qkey", "-dkey"], ["-s", "-s"]] {
+            assert_eq!(refusal(&line), "specify only one of -s -q or -d", "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_lines_of_a_message_are_keys_only_of_a_query_that_reads_them() {
+        let message = parse(&POSTMAP, &["-hbm", "-q", "-", "x"]).unwrap().message;
+        assert_eq!(message, Wanted { headers: true, body: true, parts: true });
+        for line in [&["-h", "x"][..], &["-b", "-q", "key", "x"], &["-m", "-d", "-", "x"]] {
+            assert_eq!(refusal(line), "specify -b -h or -m only with \"-q -\"", "{line:?}");
+        }
+        // Parts of nothing: a warning, and the query is one of keys.
+        assert_eq!(parse(&POSTMAP, &["-m", "-q", "-", "x"]).unwrap().message, Wanted::default());
+    }
+
+    #[test]
+    fn the_last_word_on_duplicates_and_on_a_final_nul_counts() {
+        let existing = |line: &[&str]| parse(&POSTMAP, line).unwrap().existing;
+        assert_eq!(existing(&["-wr", "x"]), Existing::Replace);
+        assert_eq!(existing(&["-rw", "x"]), Existing::Keep);
+        let nul = |line: &[&str]| parse(&POSTMAP, line).unwrap().nul;
+        assert_eq!((nul(&["-nN"]), nul(&["-Nn"]), nul(&[])), (true, false, true));
+    }
+
+    #[test]
+    fn letters_are_those_of_the_program() {
+        assert_eq!(refusal(&["-Z"]), POSTMAP.usage);
+        assert_eq!(parse(&POSTALIAS, &["-b", "x"]).err().as_deref(), Some(POSTALIAS.usage));
+        assert_eq!(refusal(&["-F", "x"]), "postmap: option -F is not implemented yet");
+        assert_eq!(parse(&POSTMAP, &["-i", "hash:a", "b"]).unwrap().tables, ["hash:a", "b"]);
     }
 }

@@ -43,11 +43,11 @@ pub(crate) fn query(options: &Options, config: &Config, spec: &Spec, wanted: &[u
         Ok(())
     };
     if options.message == Wanted::default() {
-        keys(answer)?;
+        keys(stdin().lock(), answer)?;
     } else {
         let limit = config.mime_nesting_limit().map_err(|error| error.to_string())?;
         let mut message = Reader::new(options.message, limit);
-        keys(|line| message.line(line)?.iter().try_for_each(|key| answer(key)))?;
+        keys(stdin().lock(), |line| message.line(line)?.iter().try_for_each(|key| answer(key)))?;
         message.end().iter().try_for_each(|key| answer(key))?;
     }
     Ok(found)
@@ -81,7 +81,7 @@ pub(crate) fn delete(options: &Options, config: &Config, spec: &Spec, wanted: &[
     let utf8 = options.is_utf8(config);
     let mut doomed = Vec::new();
     if wanted == b"-" {
-        keys(|one| {
+        keys(stdin().lock(), |one| {
             doomed.push(key(options, utf8, one));
             Ok(())
         })?;
@@ -99,8 +99,7 @@ fn table(options: &Options, config: &Config, spec: &Spec) -> Result<Arc<dyn Tabl
 }
 
 /// Each line of standard input is a key, as far as its first NUL.
-fn keys(mut each: impl FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
-    let mut input = stdin().lock();
+fn keys(mut input: impl BufRead, mut each: impl FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
     for number in 1.. {
         let mut line = Vec::new();
         let read = input.by_ref().take(MAX_KEY).read_until(b'\n', &mut line);
@@ -122,4 +121,41 @@ fn print(parts: &[&[u8]]) -> Result<(), String> {
         .lock()
         .write_all(&line)
         .map_err(|error| format!("write standard output: {error}", error = text::system_error(&error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(input: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+        let mut found = Vec::new();
+        keys(input, |key| {
+            found.push(key.to_vec());
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    #[test]
+    fn a_key_is_a_line_as_far_as_its_first_nul() {
+        assert_eq!(read(b"a b\n\nc\0d\ne").unwrap(), [&b"a b"[..], b"", b"c", b"e"]);
+    }
+
+    #[test]
+    fn a_key_that_is_too_long_is_an_error_and_no_shorter_key() {
+        let long = b"x".repeat(MAX_KEY as usize);
+        let refused = read(&[b"short\n", &long[..]].concat()).unwrap_err();
+        assert_eq!(refused, "standard input, line 2: a key of 1048576 bytes or more");
+        assert_eq!(read(&long[1..]).map(|found| found[0].len()), Ok(MAX_KEY as usize - 1));
+    }
+
+    #[test]
+    fn an_answer_that_fails_ends_the_reading() {
+        let mut asked = 0;
+        let result = keys(&b"a\nb\nc\n"[..], |key| {
+            asked += 1;
+            if key == b"b" { Err("broken".to_owned()) } else { Ok(()) }
+        });
+        assert_eq!((result, asked), (Err("broken".to_owned()), 2));
+    }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Program {
 }
 
 /// Tables of `key value` lines.
-static POSTMAP: Program = Program {
+pub(crate) static POSTMAP: Program = Program {
     name: "postmap",
     letters: "bc:d:fFhimnNopq:rsuUvw",
     usage: "usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...",
@@ -29,7 +29,7 @@ static POSTMAP: Program = Program {
 };
 
 /// Alias files.
-static POSTALIAS: Program = Program {
+pub(crate) static POSTALIAS: Program = Program {
     name: "postalias",
     letters: "c:d:finNopq:rsuvw",
     usage: "usage: postalias [-Nfinoprsuvw] [-c config_dir] [-d key] [-q key] [map_type:]file...",
@@ -85,4 +85,17 @@ fn spec(table: &str, config: &Config) -> Result<Spec, String> {
         }
     };
     Spec::parse(&text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_type_has_the_default_one() {
+        let settings = [("default_database_type".to_owned(), "texthash".to_owned())];
+        let config = Config::parse(b"", std::path::Path::new("/c"), &settings).unwrap();
+        assert_eq!(spec("/x/y", &config).unwrap().to_string(), "texthash:/x/y");
+        assert_eq!(spec("lmdb:/x/y", &config).unwrap().to_string(), "lmdb:/x/y");
+    }
 }

@@ -27,23 +27,18 @@ impl Request {
     pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<(Self, Option<Vec<u8>>), Failure> {
         let mut options = Options::new("c:fi:jps:v", arguments);
         let (mut request, mut directory) = (None, None);
-        loop {
-            let wanted = match options.next_option() {
-                Ok(Some((b'c', value))) => {
+        while let Some((letter, value)) = options.next_or_usage("postqueue", USAGE).map_err(Failure::unavailable)? {
+            let wanted = match letter {
+                b'c' => {
                     directory = Some(value);
                     continue;
                 }
-                Ok(Some((b'f', _))) => Self::FlushAll,
-                Ok(Some((b'i', id))) => Self::FlushMessage(id),
-                Ok(Some((b'j', _))) => Self::List(Form::Json),
-                Ok(Some((b'p', _))) => Self::List(Form::Traditional),
-                Ok(Some((b's', site))) => Self::FlushSite(site),
-                Ok(Some(_)) => continue,
-                Ok(None) => break,
-                Err(error) => {
-                    eprintln!("postqueue: {error}");
-                    return Err(usage());
-                }
+                b'f' => Self::FlushAll,
+                b'i' => Self::FlushMessage(value),
+                b'j' => Self::List(Form::Json),
+                b'p' => Self::List(Form::Traditional),
+                b's' => Self::FlushSite(value),
+                _ => continue,
             };
             if request.replace(wanted).is_some() {
                 return Err(usage());
@@ -56,7 +51,8 @@ impl Request {
     }
 }
 
+const USAGE: &str = "usage: postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | postqueue -s site";
+
 fn usage() -> Failure {
-    let sentence = "usage: postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | postqueue -s site";
-    Failure::unavailable(sentence)
+    Failure::unavailable(USAGE)
 }

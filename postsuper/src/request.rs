@@ -40,15 +40,7 @@ impl Request {
         let mut options = Options::new("c:d:e:f:h:H:pr:sSv", arguments);
         let mut request = Self::default();
         let mut any = false;
-        loop {
-            let (letter, value) = match options.next_option() {
-                Ok(Some(option)) => option,
-                Ok(None) => break,
-                Err(error) => {
-                    eprintln!("postsuper: {error}");
-                    return Err(USAGE.to_owned());
-                }
-            };
+        while let Some((letter, value)) = options.next_or_usage("postsuper", USAGE)? {
             any |= !matches!(letter, b'c' | b'v');
             match letter {
                 b'c' => request.directory = Some(value),

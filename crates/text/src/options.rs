@@ -68,6 +68,17 @@ impl Options {
         }
     }
 
+    /// As [`Self::next_option`], for a command: like getopt it says on standard error what is wrong, the rest is up to the caller.
+    ///
+    /// # Errors
+    /// The usage.
+    pub fn next_or_usage(&mut self, program: &str, usage: &str) -> Result<Option<(u8, Vec<u8>)>, String> {
+        self.next_option().map_err(|error| {
+            eprintln!("{program}: {error}");
+            usage.to_owned()
+        })
+    }
+
     /// What follows the last option directly, such as the `x` of `-qx` where `q` takes no value by
     /// letter; empty when nothing does.
     pub fn attached(&mut self) -> Vec<u8> {
