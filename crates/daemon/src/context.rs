@@ -232,3 +232,63 @@ impl Flow {
         let _ = (&self.write).write(&vec![0; count.min(4096)]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::{Lifetime, Skeleton};
+    use crate::start::tests::{context_of, service};
+
+    static SERVICE: Service = service(Skeleton::Sessions, Lifetime::Limited);
+
+    fn flow() -> Flow {
+        let (read, write) = nix::unistd::pipe().unwrap();
+        [&read, &write].into_iter().for_each(|end| sys::descriptor::set_nonblocking(end.as_fd(), true).unwrap());
+        Flow::new(read, write)
+    }
+
+    fn tokens(flow: &Flow) -> usize {
+        std::iter::from_fn(|| flow.take().then_some(())).count()
+    }
+
+    #[test]
+    fn a_token_is_taken_once_and_none_is_there_that_nobody_put_in() {
+        let flow = flow();
+        assert!(!flow.take());
+        flow.put(2);
+        assert_eq!(tokens(&flow), 2);
+    }
+
+    #[test]
+    fn balancing_leaves_the_number_that_is_asked_for_whatever_was_there() {
+        for (before, wanted) in [(0, 5), (5, 5), (9, 5), (5, 0)] {
+            let flow = flow();
+            flow.put(before);
+            flow.balance(wanted);
+            assert_eq!(tokens(&flow), wanted, "{before}");
+        }
+    }
+
+    #[test]
+    fn a_table_that_has_changed_ends_the_worker_and_is_looked_at_once_a_second_at_most() {
+        let context = context_of(&SERVICE, "", 1);
+        let looks = Rc::new(Cell::new(0));
+        let (counted, changed) = (Rc::clone(&looks), Rc::new(Cell::new(false)));
+        let answer = Rc::clone(&changed);
+        let table = move || {
+            counted.set(counted.get() + 1);
+            answer.get().then(|| "texthash:x".to_owned())
+        };
+        assert!(context.tables.changed.set(Box::new(table)).is_ok());
+        assert!(!context.check_tables() && !context.is_draining());
+        changed.set(true);
+        assert!(!context.check_tables());
+        assert_eq!(looks.get(), 1);
+        context.tables.checked.set(Instant::now().checked_sub(TABLE_CHECK));
+        assert!(context.check_tables() && context.is_draining());
+        // Whoever is on the way out does not say so twice.
+        context.tables.checked.set(None);
+        assert!(!context.check_tables());
+        assert_eq!(looks.get(), 2);
+    }
+}

@@ -20,6 +20,9 @@ use crate::porter::Porter;
 use crate::service::{Service, Skeleton};
 use crate::ward::Ward;
 
+#[cfg(test)]
+mod tests;
+
 /// What master.cf's type says about the listening sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {

@@ -25,6 +25,9 @@ use crate::service::{Lifetime, Service, Skeleton};
 use crate::sessions::{Limits, Sockets, Transport, batch_log, log_panics, serve};
 use crate::turns::Counter;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 /// Why a daemon cannot start. Display is the text behind `fatal: `.
 #[derive(Debug)]
 pub struct StartError(String);
@@ -122,7 +125,6 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     // Zone data is read once, while the file system is in reach.
     sys::time::local(0);
     let descriptors = sys::privilege::raise_descriptor_limit().unwrap_or(u64::MAX);
-    let limits = limits(&config)?;
     let mut context = context(service, config, &arguments, queue_directory, flow)?;
     if service.skeleton == Skeleton::Sessions {
         // More clients wait outside: master tells of it.
@@ -133,16 +135,7 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
         context.empty();
     }
     let context = Rc::new(context);
-    let limits = Limits { max_use: limits.max_use.saturating_mul(context.session_limit as u64), ..limits };
-    let limits = match service.lifetime {
-        Lifetime::Limited => limits,
-        Lifetime::Remembers(time) => {
-            let time = context.config.get(time)?;
-            let idle = if limits.max_idle.is_zero() { Duration::ZERO } else { limits.max_idle.max(time) };
-            Limits { max_use: 0, max_idle: idle }
-        }
-        Lifetime::Endless => Limits { max_use: 0, max_idle: Duration::ZERO },
-    };
+    let limits = limits(&context)?;
     if !W::REFUSES
         && let Some(withheld) = context.config.withheld(service.name).first()
     {
@@ -298,11 +291,22 @@ fn take_over(arguments: &Arguments, transport: Transport) -> Result<(Sockets, Op
     Ok((sockets, Some(Flow::new(read, write))))
 }
 
-fn limits(config: &Config) -> Result<Limits, StartError> {
-    Ok(Limits { max_idle: config.get(param::MAX_IDLE)?, max_use: config.read(param::MAX_USE)? })
+/// When the worker ends by itself. max_use is for each of the places that it has, so that it gets as old as a process with
+/// one.
+fn limits(context: &Context) -> Result<Limits, StartError> {
+    let max_idle = context.config.get(param::MAX_IDLE)?;
+    let max_use: u64 = context.config.read(param::MAX_USE)?;
+    Ok(match context.service.lifetime {
+        Lifetime::Limited => Limits { max_idle, max_use: max_use.saturating_mul(context.session_limit as u64) },
+        Lifetime::Remembers(time) => {
+            let time = context.config.get(time)?;
+            Limits { max_idle: if max_idle.is_zero() { max_idle } else { max_idle.max(time) }, max_use: 0 }
+        }
+        Lifetime::Endless => Limits { max_idle: Duration::ZERO, max_use: 0 },
+    })
 }
 
-fn context(
+pub(crate) fn context(
     service: &'static Service,
     config: Config,
     arguments: &Arguments,

@@ -24,14 +24,15 @@ impl Source {
     pub fn new(path: &str, text: &str) -> Source {
         let side =
             ["crates/testing/", "crates/fuzzing/", "crates/scenarios/", "xtask/"].iter().any(|p| path.starts_with(p));
-        let mut test = side || path.contains("/tests/") || path.ends_with("tests.rs");
+        let all = side || path.contains("/tests/") || path.ends_with("tests.rs");
         let mut scanner = Scanner::default();
         let lines = text.lines().map(|text| {
             let (code, comment) = scanner.split(text);
-            test |= code.trim() == "#[cfg(test)]" || code.trim().starts_with("#[cfg(all(test");
-            Line { text: text.to_string(), code, comment, test }
+            Line { text: text.to_string(), code, comment, test: all }
         });
-        Source { path: path.to_string(), lines: lines.collect() }
+        let mut lines: Vec<Line> = lines.collect();
+        mark_tests(&mut lines);
+        Source { path: path.to_string(), lines }
     }
 
     /// Marks the files of modules that are compiled for tests alone (`#[cfg(test)] mod fixture;`).
@@ -47,7 +48,7 @@ impl Source {
         let is_root = ["/main", "/lib", "/mod"].iter().any(|name| stem.ends_with(name));
         let folder = if is_root { stem.rsplit_once('/').map_or("", |(folder, _)| folder) } else { stem };
         let declared = self.lines.windows(2).filter(|pair| pair[0].code.trim() == "#[cfg(test)]");
-        let names = declared.filter_map(|pair| pair[1].code.trim().strip_prefix("mod ")?.strip_suffix(';'));
+        let names = declared.filter_map(|pair| module(&pair[1].code));
         names.map(|name| format!("{folder}/{name}.rs")).collect()
     }
 
@@ -55,6 +56,26 @@ impl Source {
     pub fn numbered(&self) -> impl Iterator<Item = (usize, &Line)> {
         self.lines.iter().enumerate().map(|(i, line)| (i + 1, line))
     }
+}
+
+/// Marks what `#[cfg(test)]` stands above: a module in a file of its own, or else all that follows, for tests come last.
+fn mark_tests(lines: &mut [Line]) {
+    let is_attribute =
+        |line: &Line| line.code.trim() == "#[cfg(test)]" || line.code.trim().starts_with("#[cfg(all(test");
+    let mut at = 0;
+    while let Some(found) = lines[at..].iter().position(is_attribute) {
+        at += found;
+        let is_elsewhere = lines.get(at + 1).is_some_and(|next| module(&next.code).is_some());
+        let end = if is_elsewhere { at + 2 } else { lines.len() };
+        lines[at..end].iter_mut().for_each(|line| line.test = true);
+        at = end;
+    }
+}
+
+/// The name in `mod name;`.
+fn module(code: &str) -> Option<&str> {
+    let code = code.trim();
+    code.strip_prefix("pub(crate) ").unwrap_or(code).strip_prefix("mod ")?.strip_suffix(';')
 }
 
 /// What the end of one line means for the next.
@@ -167,6 +188,17 @@ mod tests {
             [Source::new("smtp/src/main.rs", "#[cfg(test)]\nmod fixture;\n"), Source::new("smtp/src/fixture.rs", "a")];
         Source::mark_test_modules(&mut sources);
         assert!(sources[1].lines[0].test);
+    }
+
+    #[test]
+    fn what_follows_a_module_of_tests_in_another_file_is_no_test() {
+        let marks = |text: &str| Source::new("x.rs", text).lines.iter().map(|line| line.test).collect::<Vec<_>>();
+        assert_eq!(marks("a\n#[cfg(test)]\npub(crate) mod tests;\nb\n"), [false, true, true, false]);
+        assert_eq!(marks("a\n#[cfg(test)]\nmod tests {\nb\n}\n"), [false, true, true, true, true]);
+        assert_eq!(
+            marks("#[cfg(test)]\nmod x;\na\n#[cfg(all(test, unix))]\nfn b() {}\n"),
+            [true, true, false, true, true]
+        );
     }
 
     #[test]
