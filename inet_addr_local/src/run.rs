@@ -91,3 +91,44 @@ fn write(text: &str) -> Result<(), String> {
         .and_then(|()| out.flush())
         .map_err(|error| format!("write standard output: {}", net::reason(&error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_that_is_shown_can_be_asked_for_and_the_default_comes_first() {
+        let shown = methods();
+        let names: Vec<&str> = shown.lines().collect();
+        assert_eq!(names.iter().filter(|name| name.ends_with(" (default)")).count(), 1);
+        assert!(names[0].ends_with(" (default)"), "{shown}");
+        for name in names {
+            assert!(named(name.trim_end_matches(" (default)")).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_method_that_is_none_is_told_from_one_of_another_platform() {
+        let refusal = |name| named(name).err().unwrap_or_default();
+        assert!(refusal("bogus").starts_with("unknown method \"bogus\"; --list-methods"));
+        let elsewhere = Method::ALL.into_iter().find(|method| method.here().is_none());
+        if let Some(method) = elsewhere {
+            assert!(refusal(&method.to_string()).contains("is not available on this platform"), "{method}");
+        }
+    }
+
+    #[test]
+    fn families_are_those_that_are_asked_for_one_after_the_other() {
+        let method = discover::default_here().unwrap();
+        let found = |protocols| addresses(method.as_ref(), protocols).unwrap();
+        assert!(found(Protocols::V4).iter().all(|it| it.address.is_ipv4()));
+        assert!(found(Protocols::V6).iter().all(|it| it.address.is_ipv6()));
+        assert!(found(Protocols::BOTH).is_sorted_by_key(|it| it.address.is_ipv6()));
+    }
+
+    #[test]
+    fn protocols_are_words_of_inet_protocols_and_a_bad_one_names_the_program() {
+        assert!(protocols("me", "ipv4").is_ok_and(|found| found == Protocols::V4));
+        assert!(protocols("me", "ipv5").unwrap_err().contains("ipv5"));
+    }
+}

@@ -7,8 +7,8 @@
 //! For each recipient: `alias_maps`, the user's `.forward`, then the mailbox (`mailbox_transport`, `mailbox_command`,
 //! `home_mailbox`, `mail_spool_directory`, in this order), and for a name that is nobody's `fallback_transport`,
 //! `luser_relay`, or the sender hears `unknown user`. Aliases and `.forward` files name addresses, `/files`,
-//! `|commands` and `:include:` lists. Addresses that are not delivered on the spot enter the queue as a new message, so
-//! that each has its own record of delivery.
+//! `|commands` and `:include:` lists. What has to travel on is handed to cleanup as new mail: the queue file at hand has one
+//! mark, that of the recipient, and none for the addresses that it turned into.
 //!
 //! # Privilege
 //! Three processes of this one program:
