@@ -69,6 +69,6 @@ pub fn address_list(data: &[u8]) {
 }
 
 /// As a quoted string holds it.
-fn escaped(address: &[u8]) -> Vec<u8> {
+pub(crate) fn escaped(address: &[u8]) -> Vec<u8> {
     address.iter().flat_map(|byte| if b"\"\\".contains(byte) { vec![b'\\', *byte] } else { vec![*byte] }).collect()
 }

@@ -12,7 +12,7 @@ use crate::pieces::fields;
 
 const DIRECTORY: &str = "/etc/postfix";
 
-/// Every setting has a value or an error that names it, and the checks come to an end.
+/// Every setting has a value or an error, and is the same one where the file is written anew; the checks come to an end.
 pub fn main_cf_settings(data: &[u8]) {
     let directory = Path::new(DIRECTORY);
     let config = match Config::parse(data, directory, &[]) {
@@ -28,6 +28,12 @@ pub fn main_cf_settings(data: &[u8]) {
             assert!(!error.to_string().is_empty());
         }
     }
+    let set = |config: &Config| -> Vec<(String, String)> {
+        config.settings().map(|(name, setting)| (name.to_owned(), setting.value.clone())).collect()
+    };
+    let written = set(&config).iter().map(|(name, value)| format!("{name} = {value}\n")).collect::<String>();
+    let again = Config::parse(&text::lossless::encode(&written), directory, &[]).expect("what is written is a main.cf");
+    assert_eq!(set(&again), set(&config));
     let (file, services) = (directory.join("master.cf"), b"smtp inet n - n - - smtpd\n");
     if let Ok(master_cf) = config::master_cf::MasterCf::parse(services, &file, &config) {
         let said = config::Report::new(&config, (&file, services), &master_cf, &|_| true).sentences();
@@ -60,7 +66,8 @@ pub fn expressions(data: &[u8]) {
     }
 }
 
-/// Each entry of a master.cf is a service, or an error that names its line; arguments are words of the file.
+/// Each entry of a master.cf is a service, or an error that names its line; arguments are words of the file, and an entry
+/// that is written on one line is the same one.
 pub fn master_cf_entries(data: &[u8]) {
     static CONFIG: LazyLock<Config> =
         LazyLock::new(|| Config::parse(b"", Path::new(DIRECTORY), &[]).expect("an empty main.cf"));
@@ -87,6 +94,10 @@ pub fn master_cf_entries(data: &[u8]) {
         for (name, _) in entry.options() {
             assert!(!name.is_empty());
         }
+        let written = format!("{} {}\n", entry.fields.join(" "), entry.arguments);
+        let again = master_cf::entries(&text::lossless::encode(&written), &path, &mut Vec::new());
+        let said: Vec<_> = again.iter().map(|again| (&again.fields, &again.arguments)).collect();
+        assert!(entry.fields.is_empty() || said == [(&entry.fields, &entry.arguments)], "{written}");
     }
 }
 

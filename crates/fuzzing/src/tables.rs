@@ -10,6 +10,7 @@ use lookup::btree::{Source, Tree};
 use lookup::fold::fold;
 use lookup::{Kind, OpenFlags, ParentStyle, Settings, alias, search, source};
 
+use crate::addresses::escaped;
 use crate::pieces::{choices, fields};
 
 /// Entries have a key and a value on a line; written so again they are the same entries.
@@ -76,18 +77,31 @@ pub fn lookup_keys(data: &[u8]) {
     }
 }
 
-/// A list names no more than its text has room for, and files, commands and lists are what they look like.
+/// A list names no more than its text has room for, files, commands and lists are what they look like, and written as a list
+/// again it is the same one.
 pub fn destinations(data: &[u8]) {
     let (choice, text) = choices(data);
     let list = if choice & 1 == 0 { List::of_alias(text.to_vec()) } else { List::of_file(text.to_vec()) };
     let found = list.parse().expect("a short text names few");
     assert!(found.len() <= text.len());
+    let written: Vec<Vec<u8>> = found.iter().map(|it| [b"\"", &escaped(&said(it))[..], b"\""].concat()).collect();
+    assert_eq!(List::of_alias(written.join(&b", "[..])).parse().as_ref(), Ok(&found));
     for destination in found {
         match destination {
             Destination::File(name) => assert!(name.starts_with(b"/") || name.starts_with(b"~")),
             Destination::Command(text) | Destination::Include(text) => assert!(!text.contains(&0)),
             Destination::Address(_) => {}
         }
+    }
+}
+
+/// What stands for a destination in a list.
+fn said(destination: &Destination) -> Vec<u8> {
+    match destination {
+        Destination::Address(address) => address.clone(),
+        Destination::Command(text) => [b"|", &text[..]].concat(),
+        Destination::File(name) => name.clone(),
+        Destination::Include(name) => [b":include:", &name[..]].concat(),
     }
 }
 

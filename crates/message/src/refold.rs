@@ -94,7 +94,7 @@ impl Reading {
             Kind::Special(b'<') => self.in_brackets = true,
             Kind::Special(b'>') => (self.is_behind_end, self.in_brackets) = (self.in_brackets, false),
             Kind::Special(b':') if !self.in_brackets => self.in_group = true,
-            Kind::Special(b';') => (self.is_behind_end, self.in_group) = (self.in_group, false),
+            Kind::Special(b';') if !self.in_brackets => (self.is_behind_end, self.in_group) = (self.in_group, false),
             _ => {}
         }
     }
