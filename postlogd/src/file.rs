@@ -1,4 +1,4 @@
-//! The log file: opened once, appended to line by line.
+//! The log file: opened once, and appended to.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -20,15 +20,23 @@ impl LogFile {
         Ok(Self { file: file.open()?, path: file.path.display().to_string() })
     }
 
-    /// Appends a line and its newline in one write.
-    ///
-    /// # Errors
-    /// Those of write(2), or of a disk that took half a line.
-    pub(crate) fn append(&self, line: &str) -> io::Result<()> {
-        let mut bytes = Vec::with_capacity(line.len() + 1);
-        bytes.extend_from_slice(line.as_bytes());
-        bytes.push(b'\n');
-        (&self.file).write_all(&bytes)
+    /// Appends lines with their newlines, in one write if the file takes them all. How many are in the file, and the error
+    /// of write(2), or of a disk that took a part, if that are not all.
+    pub(crate) fn append(&self, lines: &[String]) -> (usize, io::Result<()>) {
+        let bytes = lines.iter().flat_map(|line| [line.as_bytes(), b"\n"]).collect::<Vec<_>>().concat();
+        let mut written = 0;
+        let result = loop {
+            match (&self.file).write(&bytes[written..]) {
+                Ok(0) if written < bytes.len() => break Err(io::Error::other("nothing was written")),
+                Ok(count) => written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+            if written == bytes.len() {
+                break Ok(());
+            }
+        };
+        (bytes[..written].iter().filter(|byte| **byte == b'\n').count(), result)
     }
 
     /// Its name.

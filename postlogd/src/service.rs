@@ -1,4 +1,6 @@
-//! One line a datagram, into the file or on to syslog.
+//! Lines that other programs send, into the file or on to syslog.
+//!
+//! A datagram has one line, or several with newlines between them. What waits is written at once.
 
 use std::cell::Cell;
 
@@ -38,22 +40,23 @@ impl Worker for Postlogd {
         })
     }
 
-    fn datagram(&self, bytes: &[u8]) {
-        let line = text::printable(&bytes[..bytes.len().min(MAX_LINE)]);
+    fn datagrams(&self, waiting: &[Vec<u8>]) {
+        let lines = waiting.iter().flat_map(|datagram| datagram.split(|byte| *byte == b'\n'));
+        let shown: Vec<String> = lines.map(|line| text::printable(&line[..line.len().min(MAX_LINE)])).collect();
         match self {
-            Self::File { file, refuge, stuck } => write(file, refuge, stuck, &line),
-            Self::Syslog => logging::pass_on(relay::in_syslog_form(&line)),
+            Self::File { file, refuge, stuck } => write(file, refuge, stuck, &shown),
+            Self::Syslog => shown.iter().for_each(|line| logging::pass_on(relay::in_syslog_form(line))),
         }
     }
 }
 
-fn write(file: &LogFile, refuge: &Refuge, stuck: &Cell<bool>, line: &str) {
-    let written = file.append(line);
-    let was_stuck = stuck.replace(written.is_err());
-    let Err(error) = written else { return };
+fn write(file: &LogFile, refuge: &Refuge, stuck: &Cell<bool>, lines: &[String]) {
+    let (written, result) = file.append(lines);
+    let was_stuck = stuck.replace(result.is_err());
+    let Err(error) = result else { return };
     if !was_stuck {
         let why = text::system_error(&error);
         refuge.warn(&format!("write {}: {why} -- lines go to syslog until it is possible", file.path()));
     }
-    refuge.take(line);
+    lines[written..].iter().for_each(|line| refuge.take(line));
 }

@@ -59,9 +59,9 @@ pub trait Worker: Sized + 'static {
         drop(request);
     }
 
-    /// One datagram of a datagram service (postlogd).
-    fn datagram(&self, bytes: &[u8]) {
-        let _ = bytes;
+    /// Datagrams of a datagram service (postlogd), in the order in which they came: all that waited.
+    fn datagrams(&self, waiting: &[Vec<u8>]) {
+        let _ = waiting;
     }
 
     /// A table that has changed on disk: the worker ends after its present clients, master starts a new one. Asked at

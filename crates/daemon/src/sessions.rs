@@ -54,9 +54,9 @@ pub(crate) struct Sockets {
 const LOG_RETRY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 /// Longest wait for the letters of a trigger.
 const TRIGGER_WAIT: Duration = Duration::from_secs(10);
-/// Largest datagram that is read.
-/// told: nobody; our lines are shorter, and what others send is a line of a log, whose start is kept.
-const MAX_DATAGRAM: usize = 8192;
+/// Datagrams that are read before they are handled, and others have their turn.
+/// told: nobody; the others are read then.
+const TURN: usize = 64;
 
 /// A worker that serves.
 struct House<W> {
@@ -196,23 +196,17 @@ impl<W: Worker> House<W> {
 
     fn read_datagrams(&self, socket: &AsyncFd<OwnedFd>) {
         // A bounded turn: other tasks come in between when datagrams never end.
-        for _ in 0..256 {
-            match self.read_once(socket, MAX_DATAGRAM) {
-                Some(bytes) => self.worker.datagram(&bytes),
-                None => return,
-            }
+        let mut bytes = vec![0; logging::LONGEST_DATAGRAM];
+        let waiting: Vec<_> = (0..TURN).map_while(|_| self.read_once(socket, &mut bytes)).collect();
+        if !waiting.is_empty() {
+            self.worker.datagrams(&waiting);
         }
     }
 
-    fn read_once(&self, fd: &AsyncFd<OwnedFd>, limit: usize) -> Option<Vec<u8>> {
-        let mut bytes = vec![0; limit];
-        let count = attempt(fd, |fd| Ok(nix::unistd::read(fd, &mut bytes)?))?;
+    fn read_once(&self, fd: &AsyncFd<OwnedFd>, bytes: &mut [u8]) -> Option<Vec<u8>> {
+        let count = attempt(fd, |fd| Ok(nix::unistd::read(fd, &mut *bytes)?))?;
         match count {
-            Ok(count) => {
-                // told: nobody; so much was read.
-                bytes.truncate(count);
-                Some(bytes)
-            }
+            Ok(count) => Some(bytes[..count].to_vec()),
             Err(error) => {
                 self.door.close_after("read request", &error);
                 None

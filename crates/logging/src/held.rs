@@ -60,9 +60,16 @@ impl<L> Held<L> {
         self.lines.front()
     }
 
-    /// The lines that wait, to be tried again; those that fail are to be kept again.
+    /// The lines that wait, to be tried again; those that fail are to be put back.
     pub(crate) fn take(&mut self) -> VecDeque<L> {
         std::mem::take(&mut self.lines)
+    }
+
+    /// Lines that go on waiting, the oldest first; those that are more than there is place for come back.
+    pub(crate) fn put_back(&mut self, mut lines: VecDeque<L>) -> VecDeque<L> {
+        let excess = lines.split_off(lines.len().min(MOST));
+        self.lines = lines;
+        excess
     }
 
     pub(crate) fn count(&self) -> usize {

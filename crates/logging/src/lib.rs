@@ -30,6 +30,7 @@ pub use sink::{
     set_up_command, tag, waiting,
 };
 pub use socket::dial;
+pub use state::LONGEST_DATAGRAM;
 
 /// Logs a record.
 pub fn emit(record: &dyn Record) {

@@ -69,7 +69,7 @@ pub enum Format {
 /// Longest text in bytes, as Postfix cuts it. told: who reads the line, which is as long as a line can be.
 pub(crate) const MAX_TEXT: usize = 2000;
 /// Longest line of JSON in bytes, which postlogd takes whole. told: who reads the line, by its member `cut`.
-const MAX_JSON: usize = 4000;
+pub(crate) const MAX_JSON: usize = 4000;
 /// Most texts of an array in JSON. told: who reads the line, by its member `cut`.
 const MAX_TEXTS: usize = 40;
 

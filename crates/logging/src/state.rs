@@ -1,5 +1,8 @@
 //! What a process knows of its log: the lines that wait, and the connections to those who read them.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -32,6 +35,13 @@ pub(crate) struct State {
     /// Asks for another connection to the system's log, from a place that its name does not lead to.
     pub ask: Option<Box<dyn Fn() + Send>>,
 }
+
+/// Lines that one datagram to the postlog service has at most. Each is short enough ([`line::MAX_JSON`]) for all of them to
+/// fit a datagram.
+const LINES_AT_ONCE: usize = 16;
+/// The longest datagram that the postlog service gets from us.
+/// told: nobody; of what others send the start is kept.
+pub const LONGEST_DATAGRAM: usize = LINES_AT_ONCE * (line::MAX_JSON + 1);
 
 /// What waits to be sent.
 pub(crate) enum Pending {
@@ -144,23 +154,27 @@ impl State {
     }
 
     pub(crate) fn flush(&mut self) {
-        let pending = std::mem::take(&mut self.pending);
-        let Some(held) = &mut self.held else {
-            return pending.into_iter().for_each(|line| {
-                if !self.deliver(&line) {
-                    // Nowhere else to say it; a closed standard error is nobody's fault.
-                    drop(self.to_terminal(&line));
-                }
-            });
-        };
+        let mut waiting = self.held.as_mut().map(Held::take).unwrap_or_default();
+        waiting.extend(std::mem::take(&mut self.pending));
+        let (together, waits) = (self.lines_at_once(), self.held.is_some());
         let mut stuck = false;
-        for line in held.take().into_iter().chain(pending) {
-            // The lines keep their order: behind one that waits, all wait.
-            stuck = stuck || !self.deliver(&line);
-            if stuck {
-                self.keep(line);
+        while !waiting.is_empty() && !stuck {
+            // told: nobody; the others follow.
+            let group: Vec<Pending> = waiting.drain(..together.min(waiting.len())).collect();
+            if self.deliver(&group) {
+                continue;
+            }
+            if waits {
+                // The lines keep their order: behind one that waits, all wait.
+                stuck = true;
+                group.into_iter().rev().for_each(|line| waiting.push_front(line));
+            } else {
+                // Nowhere else to say it; a closed standard error is nobody's fault.
+                group.iter().for_each(|line| drop(self.to_terminal(line)));
             }
         }
+        let excess = self.held.as_mut().map(|held| held.put_back(waiting)).unwrap_or_default();
+        excess.into_iter().for_each(|line| self.keep(line));
         if let Some(lost) = self.held.as_mut().and_then(Held::lost) {
             self.push(Severity::Warning, &format!("{lost} lines before this one found no place in the log"), Vec::new);
         }
@@ -169,6 +183,13 @@ impl State {
         }
     }
 
+    /// Lines that go together: a datagram of syslog has one.
+    fn lines_at_once(&self) -> usize {
+        let is_one = |destination: &Destination| matches!(destination, Destination::Syslog(_));
+        if self.setup.destinations.iter().any(is_one) { 1 } else { LINES_AT_ONCE }
+    }
+
+    /// A line for which there may be no place.
     fn keep(&mut self, line: Pending) {
         let now = Instant::now();
         if self.held.as_ref().is_some_and(|held| held.may_wait(now)) {
@@ -185,22 +206,31 @@ impl State {
     fn wait_for_reader(&mut self) -> bool {
         let Some(oldest) = self.held.as_ref().and_then(Held::oldest) else { return false };
         let destinations = self.setup.destinations.iter();
+        let oldest = std::slice::from_ref(oldest);
         let datagrams: Vec<_> = destinations.map(|destination| self.datagram(destination, oldest)).collect();
         let sockets = self.sockets.iter_mut().zip(datagrams);
         let taken = sockets.filter_map(|(socket, datagram)| Some(socket.as_mut()?.send_patiently(&datagram?).is_ok()));
         taken.fold(false, |any, taken| any | taken)
     }
 
-    /// The line as a socket of this kind gets it.
-    fn datagram(&self, destination: &Destination, line: &Pending) -> Option<Vec<u8>> {
-        Some(match (destination, line) {
-            (Destination::Syslog(facility), Pending::Line(line)) => {
-                line::syslog(&self.origin(), *facility, line.unix, line.severity, &line.text).into_bytes()
+    /// The lines as a socket of this kind gets them: several with a newline between them.
+    fn datagram(&self, destination: &Destination, lines: &[Pending]) -> Option<Vec<u8>> {
+        let mut datagram = Vec::new();
+        for line in lines {
+            let line = match (destination, line) {
+                (Destination::Syslog(facility), Pending::Line(line)) => {
+                    line::syslog(&self.origin(), *facility, line.unix, line.severity, &line.text)
+                }
+                (Destination::Postlog(_, form), Pending::Line(line)) => self.in_form(line, *form),
+                (Destination::Syslog(_), Pending::Ready(datagram)) => datagram.clone(),
+                _ => return None,
+            };
+            if !datagram.is_empty() {
+                datagram.push(b'\n');
             }
-            (Destination::Postlog(_, form), Pending::Line(line)) => self.in_form(line, *form).into_bytes(),
-            (Destination::Syslog(_), Pending::Ready(datagram)) => datagram.clone().into_bytes(),
-            _ => return None,
-        })
+            datagram.extend_from_slice(line.as_bytes());
+        }
+        Some(datagram)
     }
 
     fn ask_for_another(&mut self) {
@@ -210,22 +240,22 @@ impl State {
         }
     }
 
-    /// Sends a line to every destination, and one that the log does not take to the log file itself or to syslog; false
-    /// when nobody has it.
-    fn deliver(&mut self, line: &Pending) -> bool {
+    /// Sends lines to every destination, and what the log does not take to the log file itself or to syslog; false when
+    /// nobody has them.
+    fn deliver(&mut self, lines: &[Pending]) -> bool {
         let (mut seen, mut lost) = (false, false);
         for at in 0..self.setup.destinations.len() {
-            match self.send(at, line) {
+            match self.send(at, lines) {
                 Ok(()) => seen = true,
                 Err(_) => lost |= self.setup.destinations[at] != Destination::Terminal,
             }
         }
         // Whoever reads the terminal is not who reads the log.
-        seen | ((lost || !seen) && (self.to_file(line) || self.to_syslog(line)))
+        seen | ((lost || !seen) && (self.to_file(lines) || self.to_syslog(lines)))
     }
 
     fn origin(&self) -> Origin<'_> {
-        Origin { tag: &self.tag, pid: std::process::id(), host: &self.setup.host }
+        Origin { tag: &self.tag, pid: sys::process::id(), host: &self.setup.host }
     }
 
     fn in_form(&self, line: &Line, form: Format) -> String {
@@ -235,32 +265,35 @@ impl State {
         }
     }
 
-    /// The log file itself takes the line, if it can be opened.
-    fn to_file(&self, line: &Pending) -> bool {
-        let mut text = match line {
-            Pending::Line(line) => self.in_form(line, Format::Postfix),
-            Pending::Ready(datagram) => datagram.clone(),
-        };
-        text.push('\n');
+    /// The log file itself takes the lines, if it can be opened.
+    fn to_file(&self, lines: &[Pending]) -> bool {
+        let mut text = String::new();
+        for line in lines {
+            match line {
+                Pending::Line(line) => text.push_str(&self.in_form(line, Format::Postfix)),
+                Pending::Ready(datagram) => text.push_str(datagram),
+            }
+            text.push('\n');
+        }
         let file = self.setup.fallback.as_ref().and_then(|file| file.open().ok());
         file.is_some_and(|mut file| file.write_all(text.as_bytes()).is_ok())
     }
 
     /// The log file cannot be written either: then the system's log, where an administrator looks next. Not for who keeps
     /// lines until the log takes them.
-    fn to_syslog(&self, line: &Pending) -> bool {
-        let (Pending::Line(line), Some(_), None) = (line, &self.setup.fallback, &self.held) else { return false };
-        let text = line::syslog(&self.origin(), MAIL, line.unix, line.severity, &line.text);
-        let socket = self.connect(&Destination::Syslog(MAIL));
-        socket.is_ok_and(|mut socket| socket.send(text.as_bytes()).is_ok())
+    fn to_syslog(&self, lines: &[Pending]) -> bool {
+        let (Some(_), None) = (&self.setup.fallback, &self.held) else { return false };
+        let syslog = Destination::Syslog(MAIL);
+        let Ok(mut socket) = self.connect(&syslog) else { return false };
+        lines.chunks(1).all(|line| self.datagram(&syslog, line).is_some_and(|text| socket.send(&text).is_ok()))
     }
 
-    fn send(&mut self, at: usize, line: &Pending) -> io::Result<()> {
+    fn send(&mut self, at: usize, lines: &[Pending]) -> io::Result<()> {
         let destination = self.setup.destinations[at].clone();
         if destination == Destination::Terminal {
-            return self.to_terminal(line);
+            return lines.iter().try_for_each(|line| self.to_terminal(line));
         }
-        let datagram = self.datagram(&destination, line).ok_or_else(|| io::Error::other("no datagram service"))?;
+        let datagram = self.datagram(&destination, lines).ok_or_else(|| io::Error::other("no datagram service"))?;
         if let Some(Some(socket)) = self.sockets.get_mut(at) {
             match socket.send(&datagram) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
@@ -305,127 +338,4 @@ pub(crate) fn compose_tag(setup: &Setup) -> String {
         _ => setup.syslog_name.clone(),
     };
     format!("{name}/{}", setup.program)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A state whose lines go to a socket, and the receiving end.
-    fn state(name: &str) -> (State, UnixDatagram, PathBuf) {
-        let path = std::env::temp_dir().join(format!("log-state-{name}-{}", std::process::id()));
-        drop(std::fs::remove_file(&path));
-        let receiver = UnixDatagram::bind(&path).unwrap();
-        receiver.set_nonblocking(true).unwrap();
-        let destinations = vec![Destination::Postlog(path.clone(), Format::Postfix)];
-        (State::of(Setup { destinations, ..Setup::default() }), receiver, path)
-    }
-
-    fn received(receiver: &UnixDatagram) -> Vec<String> {
-        let mut buffer = [0; 4096];
-        let next = std::iter::from_fn(|| receiver.recv(&mut buffer).ok().map(|count| buffer[..count].to_vec()));
-        let texts = next.map(|bytes| String::from_utf8(bytes).unwrap());
-        texts.map(|line| line.rsplit(": ").next().unwrap_or_default().to_owned()).collect()
-    }
-
-    #[test]
-    fn a_line_that_the_log_service_does_not_take_is_in_the_file_though_the_terminal_has_it() {
-        let folder = std::env::temp_dir().join(format!("log-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let (nobody, file) = (folder.join("postlog"), folder.join("file"));
-        let destinations = vec![Destination::Terminal, Destination::Postlog(nobody, Format::Postfix)];
-        let fallback = Some(crate::LogFile { path: file.clone(), mode: 0o600 });
-        let setup = Setup { program: "postfix-script".into(), destinations, fallback, ..Setup::default() };
-        State::of(setup).push(Severity::Info, "stopping", Vec::new);
-        let written = std::fs::read_to_string(&file).unwrap();
-        std::fs::remove_dir_all(&folder).unwrap();
-        assert!(written.ends_with(": stopping\n"), "{written}");
-    }
-
-    #[test]
-    fn a_line_that_the_file_does_not_take_either_is_in_syslog() {
-        let (mut state, receiver, path) = state("full");
-        state.system_log = path.clone();
-        state.setup.destinations = vec![Destination::Postlog(path.with_extension("nobody"), Format::Postfix)];
-        state.setup.fallback = Some(crate::LogFile { path: "/dev/full".into(), mode: 0o600 });
-        state.push(Severity::Info, "one", Vec::new);
-        assert_eq!(received(&receiver), ["one"]);
-        std::fs::remove_file(path).unwrap();
-    }
-
-    #[test]
-    fn lines_that_a_slow_reader_does_not_take_come_later_and_in_their_order() {
-        let (mut state, receiver, path) = state("slow");
-        state.never_wait();
-        for number in 0..900 {
-            state.push(Severity::Info, &number.to_string(), Vec::new);
-        }
-        let mut lines = received(&receiver);
-        assert!(lines.len() < 900, "the socket takes everything: nothing is tried");
-        while lines.len() < 900 {
-            state.flush();
-            lines.extend(received(&receiver));
-        }
-        assert_eq!(lines, (0..900).map(|number| number.to_string()).collect::<Vec<_>>());
-        std::fs::remove_file(path).unwrap();
-    }
-
-    #[test]
-    fn lines_outlive_a_reader_that_is_started_again() {
-        let (mut state, receiver, path) = state("restart");
-        state.never_wait();
-        drop(receiver);
-        std::fs::remove_file(&path).unwrap();
-        state.push(Severity::Info, "while nobody reads", Vec::new);
-        let receiver = UnixDatagram::bind(&path).unwrap();
-        receiver.set_nonblocking(true).unwrap();
-        state.flush();
-        assert_eq!(received(&receiver), ["while nobody reads"]);
-        std::fs::remove_file(path).unwrap();
-    }
-
-    #[test]
-    fn lines_that_find_no_place_are_counted_in_the_log() {
-        let (mut state, receiver, path) = state("lost");
-        state.never_wait();
-        for number in 0..5000 {
-            state.push(Severity::Info, &number.to_string(), Vec::new);
-        }
-        let mut lines = received(&receiver);
-        while state.held.as_ref().is_some_and(|held| !held.is_empty()) {
-            state.flush();
-            lines.extend(received(&receiver));
-        }
-        state.flush();
-        lines.extend(received(&receiver));
-        let told = lines.pop().unwrap();
-        let lost = 5000 - lines.len();
-        assert_eq!(told, format!("{lost} lines before this one found no place in the log"));
-        std::fs::remove_file(path).unwrap();
-    }
-
-    #[test]
-    fn a_lost_system_log_is_asked_for_and_its_new_connection_gets_what_waited() {
-        let (mut state, _receiver, path) = state("system");
-        let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let count = std::sync::Arc::clone(&asked);
-        state.ask = Some(Box::new(move || {
-            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        }));
-        state.setup.destinations = vec![Destination::Syslog(2)];
-        state.system_log = path.with_extension("missing");
-        let (gone, nobody) = UnixDatagram::pair().unwrap();
-        drop(nobody);
-        state.never_wait();
-        state.adopt(gone);
-        state.push(Severity::Info, "one", Vec::new);
-        state.push(Severity::Info, "two", Vec::new);
-        assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1);
-        let (here, there) = UnixDatagram::pair().unwrap();
-        there.set_nonblocking(true).unwrap();
-        state.adopt(here);
-        state.flush();
-        assert_eq!(received(&there), ["one", "two"]);
-        std::fs::remove_file(path).unwrap();
-    }
 }

@@ -225,7 +225,7 @@ fn create_temporary(spool: &Spool, queue: QueueName, mode: u32) -> io::Result<(P
     let directory = spool.queue(queue);
     let mut last = io::Error::from(Errno::EEXIST);
     for _ in 0..ATTEMPTS {
-        let path = directory.join(format!("{}.{}", since_epoch().subsec_micros(), std::process::id()));
+        let path = directory.join(format!("{}.{}", since_epoch().subsec_micros(), sys::process::id()));
         match OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&path) {
             Ok(file) => return Ok((path, file)),
             Err(error) if [Some(Errno::EEXIST as i32), Some(Errno::EISDIR as i32)].contains(&error.raw_os_error()) => {

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use nix::fcntl::{FcntlArg, fcntl};
 
@@ -74,6 +75,12 @@ pub fn spawn(request: &Spawn<'_>) -> io::Result<Child> {
 pub fn own_program() -> io::Result<PathBuf> {
     let link = PathBuf::from("/proc/self/exe");
     if link.exists() { Ok(link) } else { std::env::current_exe() }
+}
+
+/// The number of this process, asked for once: programs here start others, and never go on as two.
+pub fn id() -> u32 {
+    static ID: OnceLock<u32> = OnceLock::new();
+    *ID.get_or_init(std::process::id)
 }
 
 /// A child that does nothing but keep the process group of its parent in being, until this is dropped: the parent can
