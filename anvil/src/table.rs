@@ -1,7 +1,7 @@
 //! The clients that are known: what they did in their time unit, and their connections.
 //!
-//! The number of clients is bounded. A client is forgotten when its unit is over and it has no connection; when the table
-//! is full the one whose unit began first makes room, unless it has connections.
+//! The number of clients is bounded. A client is forgotten when its unit is over and it has no connection; when the
+//! table is full the one whose unit began first makes room, unless it has connections.
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -31,7 +31,8 @@ pub struct Table {
     unit: Duration,
     limit: usize,
     clients: HashMap<Rc<str>, Entry>,
-    /// Every client without connections stands here, once, with the beginning of a unit of its own; the oldest in front.
+    /// Every client without connections stands here, once, with the beginning of a unit of its own; the oldest in
+    /// front.
     order: VecDeque<(Instant, Rc<str>)>,
     statistics: Statistics,
 }
@@ -128,8 +129,8 @@ impl Table {
         self.clients.get_mut(identity)
     }
 
-    /// Takes the first of the order out: it is forgotten if it has no connection and `old` says so, put at the end if its
-    /// unit is a later one, and out of the order as long as it has connections.
+    /// Takes the first of the order out: it is forgotten if it has no connection and `old` says so, put at the end if
+    /// its unit is a later one, and out of the order as long as it has connections.
     fn forget_first(&mut self, old: impl Fn(Instant, &Entry) -> bool) {
         let Some((began, name)) = self.order.pop_front() else { return };
         let Some(entry) = self.clients.get_mut(&name) else { return };

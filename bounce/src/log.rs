@@ -37,8 +37,8 @@ pub fn entry(record: &Record) -> Entry {
     }
 }
 
-/// The log of a message, which a notification is made from. It is read as often as it is needed, for it may be larger than
-/// memory.
+/// The log of a message, which a notification is made from. It is read as often as it is needed, for it may be larger
+/// than memory.
 pub struct Entries<'a> {
     pub spool: &'a Spool,
     pub log: Log,

@@ -1,9 +1,11 @@
 //! Who is told, for every kind of sender.
 
-use super::*;
+use std::path::Path;
+
 use dsn::Notify;
 use queue::QueueId;
-use std::path::Path;
+
+use super::*;
 
 fn settings(text: &str) -> Settings {
     let config = Config::parse(format!("myhostname = h.test\n{text}").as_bytes(), Path::new("/proc/self/none"), &[]);

@@ -62,8 +62,8 @@ fn double_bounce_sender(from: &Reader<'_>) -> Result<Vec<u8>, ValueError> {
     Ok(qualified(&from.get(param::DOUBLE_BOUNCE_SENDER)?, &from.get(param::MYORIGIN)?).into_bytes())
 }
 
-/// internal_mail_filter_classes: `bounce` has notifications pass through header_checks and body_checks; `notify` is about
-/// reports of other programs.
+/// internal_mail_filter_classes: `bounce` has notifications pass through header_checks and body_checks; `notify` is
+/// about reports of other programs.
 fn cleanup_flags(from: &Reader<'_>) -> Result<Flags, ValueError> {
     let classes = from.get(param::INTERNAL_MAIL_FILTER_CLASSES)?;
     let mut wanted = Flags::NOTICE;

@@ -1,8 +1,8 @@
 //! virtual_alias_maps: one address becomes many, again and again until nothing changes.
 //!
 //! An address that its own entry names stays as it is. Every other circle is a mistake of the site: the message is not
-//! accepted for now, rather than returned to somebody who cannot repair it. Limits bound the steps, the results and their
-//! length, so that it ends whatever the tables say.
+//! accepted for now, rather than returned to somebody who cannot repair it. Limits bound the steps, the results and
+//! their length, so that it ends whatever the tables say.
 
 use std::collections::HashSet;
 

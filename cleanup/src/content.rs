@@ -104,8 +104,8 @@ impl Content {
     }
 }
 
-/// The text without characters that must not travel; `None` where it must not travel itself. The system's own mail quotes
-/// what others wrote: its characters are no reason to refuse it.
+/// The text without characters that must not travel; `None` where it must not travel itself. The system's own mail
+/// quotes what others wrote: its characters are no reason to refuse it.
 fn cleaned<'d>(origin: &Origin<'_>, is_checked: bool, writer: &mut Writer, data: &'d [u8]) -> Option<Cow<'d, [u8]>> {
     let settings = &origin.message.site.settings;
     let has = |characters: &[u8]| !characters.is_empty() && data.iter().any(|byte| characters.contains(byte));

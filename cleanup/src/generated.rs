@@ -81,8 +81,8 @@ impl Present {
     }
 }
 
-/// Writes a header line that is made here: the only way for one. What it says of others (a sender, a name) cannot end it,
-/// and holds no character that a terminal obeys.
+/// Writes a header line that is made here: the only way for one. What it says of others (a sender, a name) cannot end
+/// it, and holds no character that a terminal obeys.
 fn made(writer: &mut Writer, line: &[u8]) {
     let line: Vec<u8> = line.iter().map(|byte| if byte.is_ascii_control() { b' ' } else { *byte }).collect();
     writer.line(&line);

@@ -81,7 +81,8 @@ impl Handover {
     }
 }
 
-/// The right to bring one message to qmgr. It goes back when no message comes of it; qmgr replaces those that were used.
+/// The right to bring one message to qmgr. It goes back when no message comes of it; qmgr replaces those that were
+/// used.
 pub struct Token<'w> {
     handover: &'w Handover,
     flow: Option<&'w Flow>,

@@ -31,8 +31,8 @@ enum Stage {
     Envelope,
     /// Header and body.
     Content,
-    /// What the client found in the content, and recipients of `sendmail -t`. They stand behind it, for a client
-    /// that passes the header on as it comes knows them only then.
+    /// What the client found in the content, and recipients of `sendmail -t`. They stand behind it, for a client that
+    /// passes the header on as it comes knows them only then.
     Extracted,
     /// The client has said that it is done: a message that is cut off in any earlier stage is not accepted.
     Complete,
@@ -74,8 +74,8 @@ impl<'w> Incoming<'w> {
         &self.message.id
     }
 
-    /// Takes some records of the client. After a failure they are read and dropped, for a client that is in the middle of its
-    /// message listens to nobody until it has sent all of it.
+    /// Takes some records of the client. After a failure they are read and dropped, for a client that is in the middle
+    /// of its message listens to nobody until it has sent all of it.
     pub async fn take(&mut self, mut bytes: &[u8]) {
         while let Some((kind, payload, rest)) = queue::record::split_first(bytes) {
             bytes = rest;
@@ -235,8 +235,8 @@ impl<'w> Incoming<'w> {
         }
     }
 
-    /// Ends a message that is not accepted. A client that has nobody to tell (pickup) has the sender notified instead; a
-    /// message without its end or without recipients is left to it.
+    /// Ends a message that is not accepted. A client that has nobody to tell (pickup) has the sender notified instead;
+    /// a message without its end or without recipients is left to it.
     async fn give_up(mut self, failure: Failure) -> Outcome {
         let writer = &mut self.writer;
         if !writer.verdict.will_bounce() || self.stage != Stage::Complete || writer.recipients() == 0 {

@@ -4,12 +4,12 @@
 //! `cleanup [generic daemon options]`, from master.cf under the service name `cleanup`
 //!
 //! # Description
-//! smtpd, pickup and every daemon that sends mail hand a message to this daemon as a stream of queue file records.
-//! It writes them into a new file in the incoming queue, and on the way puts addresses into standard form, maps them
-//! (canonical, virtual alias and masquerade settings), adds missing headers, removes headers that must not travel,
-//! and applies header_checks and body_checks. When the last record is there, the file is forced to stable storage
-//! together with those of other clients; only then the client is told that the message is accepted, and qmgr
-//! that it has arrived.
+//! smtpd, pickup and every daemon that sends mail hand a message to this daemon as a stream of queue file records. It
+//! writes them into a new file in the incoming queue, and on the way puts addresses into standard form, maps them
+//! (canonical, virtual alias and masquerade settings), adds missing headers, removes headers that must not travel, and
+//! applies header_checks and body_checks. When the last record is there, the file is forced to stable storage together
+//! with those of other clients; only then the client is told that the message is accepted, and qmgr that it has
+//! arrived.
 //!
 //! Whatever ends a message earlier (the client goes away, an error, this process is killed) leaves an incomplete file
 //! or none: never mail.
@@ -18,12 +18,12 @@
 //! `$mail_owner`; writes the incoming and hold queues.
 //!
 //! # Peers
-//! `private/rewrite` (addresses in standard form), `private/bounce` (mail that it cannot refuse any more), `private/trace`
-//! (what aliases expand to), `public/qmgr` (what has arrived).
+//! `private/rewrite` (addresses in standard form), `private/bounce` (mail that it cannot refuse any more),
+//! `private/trace` (what aliases expand to), `public/qmgr` (what has arrived).
 //!
 //! # Diagnostics
-//! One line `Q: message-id=<...>` a message, one line for each action of a check. Problems with tables and addresses are
-//! warnings, and the message is refused for now.
+//! One line `Q: message-id=<...>` a message, one line for each action of a check. Problems with tables and addresses
+//! are warnings, and the message is refused for now.
 
 mod alias;
 mod body;

@@ -1,7 +1,7 @@
 //! Address masquerading: `user@host.example.com` becomes `user@example.com`.
 
-/// Strips the host part below the first masquerade domain that matches. A domain with `!` in front is left as it is, and
-/// so are users in `exceptions`.
+/// Strips the host part below the first masquerade domain that matches. A domain with `!` in front is left as it is,
+/// and so are users in `exceptions`.
 pub fn apply(address: &mut Vec<u8>, domains: &[String], exceptions: &[String]) {
     let (local, Some(domain)) = address::split(address) else { return };
     let user = String::from_utf8_lossy(local).to_ascii_lowercase();

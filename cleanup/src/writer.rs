@@ -1,7 +1,7 @@
 //! The queue file that is being written: its records, what its size record will say, and its end.
 //!
-//! Records only go to the end of the file, and qmgr sees none of them before [`Writer::complete`]; dropped before that, the
-//! file is removed. A record that cannot be written is a failure of the message, and does not stop who writes.
+//! Records only go to the end of the file, and qmgr sees none of them before [`Writer::complete`]; dropped before that,
+//! the file is removed. A record that cannot be written is a failure of the message, and does not stop who writes.
 
 use std::fs::File;
 use std::io;

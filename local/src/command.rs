@@ -1,12 +1,12 @@
 //! Commands: their environment and limits.
 
+use delivery::steward::Account;
 use delivery::{Recipient as Target, Request};
 use ipc::carrier::{Command, Path};
 use ipc::delivery::Sasl;
 
 use crate::place::{Names, Recipient, filtered};
 use crate::settings::Settings;
-use delivery::steward::Account;
 
 /// Everything that a command is told about.
 pub struct Subject<'a> {

@@ -1,7 +1,7 @@
 //! One delivery through a carrier, or one list read by it: the conversation.
 //!
-//! A carrier belongs to the user whose rights it has. What it says gives no rights but its own, and how long it takes is
-//! this side's matter.
+//! A carrier belongs to the user whose rights it has. What it says gives no rights but its own, and how long it takes
+//! is this side's matter.
 
 use std::time::Duration;
 

@@ -209,9 +209,9 @@ impl Expansion<'_> {
         self.push(Rc::new(inner), destinations);
     }
 
-    /// Reads a list, and decides whose rights it gives. Rights only shrink on the way: a list of the administrator may give
-    /// those of its file's owner, the list of a user never those of another user. That the file is the owner's is not
-    /// taken from whoever profits by it: only a process with the owner's rights can say so.
+    /// Reads a list, and decides whose rights it gives. Rights only shrink on the way: a list of the administrator may
+    /// give those of its file's owner, the list of a user never those of another user. That the file is the owner's is
+    /// not taken from whoever profits by it: only a process with the owner's rights can say so.
     async fn read_list(&self, rights: &Rights, path: &[u8]) -> Result<(Rights, Reading), ListTrouble> {
         let paths = || vec![Path(path.to_vec())];
         let mut carrier = self.agent.files_carrier(rights).await?;

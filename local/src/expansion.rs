@@ -1,8 +1,8 @@
 //! One recipient, and everything that aliases and .forward files make of it.
 //!
 //! The expansion is a stack of tasks: a recipient to be looked up, or a destination to be delivered to. Each address
-//! and each destination is served once ([`Expansion::is_new`]), and depth is bounded, so that it ends whatever the lists
-//! say. Each result is logged when it is known; the outcome of the whole is what qmgr hears.
+//! and each destination is served once ([`Expansion::is_new`]), and depth is bounded, so that it ends whatever the
+//! lists say. Each result is logged when it is known; the outcome of the whole is what qmgr hears.
 
 use std::collections::HashSet;
 use std::rc::Rc;

@@ -177,8 +177,8 @@ impl Expansion<'_> {
         self.finish(&recipient.address, &finding);
     }
 
-    /// Has a carrier write to a user's own mailbox: with the user's rights, or as the mail spool directory wants it. With the
-    /// result comes whose rights it was.
+    /// Has a carrier write to a user's own mailbox: with the user's rights, or as the mail spool directory wants it.
+    /// With the result comes whose rights it was.
     async fn deposit_own(
         &self,
         account: &Rc<Account>,

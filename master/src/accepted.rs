@@ -1,9 +1,9 @@
 //! The main.cf in force, for the time when the one on disk is another.
 //!
-//! As with Postfix, a worker reads main.cf when it starts, and so an edit reaches new workers before anybody reloads. But a
-//! main.cf that would end the worker, or that a reload has refused, must reach nobody: every worker inherits a descriptor
-//! with the text that was accepted last, and reads that one instead; after a refused reload in any case, else if it sees
-//! for itself that the one on disk is of no use.
+//! As with Postfix, a worker reads main.cf when it starts, and so an edit reaches new workers before anybody reloads.
+//! But a main.cf that would end the worker, or that a reload has refused, must reach nobody: every worker inherits a
+//! descriptor with the text that was accepted last, and reads that one instead; after a refused reload in any case,
+//! else if it sees for itself that the one on disk is of no use.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};

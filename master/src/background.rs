@@ -1,8 +1,8 @@
 //! `-w`: master goes to the background; its parent waits until it is ready, or hears why it is not.
 //!
-//! Between them is a pipe. One byte on it means that master serves, and what follows it are warnings; anything else is the
-//! reason for its end. The parent writes either to its standard error. It has been logged by then: the parent waits for the end of the child, and never
-//! kills one that is about to speak.
+//! Between them is a pipe. One byte on it means that master serves, and what follows it are warnings; anything else is
+//! the reason for its end. The parent writes either to its standard error. It has been logged by then: the parent waits
+//! for the end of the child, and never kills one that is about to speak.
 
 use std::fs::File;
 use std::io::{Read, Write};

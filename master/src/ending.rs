@@ -16,8 +16,8 @@ pub(crate) fn end_all(master: &mut Supervisor) {
     let log = |command: &str| command == "postlogd";
     end(master, |command| !log(command));
     // What delivery agents have started is in our process group and ends with it; the log service does not mind the
-    // signal, it ends with its channel, after the last line. Process 1 takes everybody with it when it ends, and its group
-    // as a number means every process: the command that has asked for the end among them.
+    // signal, it ends with its channel, after the last line. Process 1 takes everybody with it when it ends, and its
+    // group as a number means every process: the command that has asked for the end among them.
     if getpgrp() == getpid() && getpid().as_raw() != 1 {
         // Our own copy of the signal is taken by the event loop, which has ended.
         let _ = killpg(getpgrp(), Signal::SIGTERM);

@@ -1,10 +1,10 @@
 //! Addresses that come late: what is asked for and not there (yet) is waited for while the rest is served.
 //!
-//! The system says when links or addresses change; what it says is not looked into. Then, and now and then while something
-//! is missing, master has a thread find out which addresses each service should have now (names among them may have to be
-//! looked up, which the event loop must not wait for), and binds those that can be bound. A socket whose address goes away
-//! stays: the system serves it again when the address is back. Workers know the addresses of this machine from their start:
-//! when these change, they end after their clients.
+//! The system says when links or addresses change; what it says is not looked into. Then, and now and then while
+//! something is missing, master has a thread find out which addresses each service should have now (names among them
+//! may have to be looked up, which the event loop must not wait for), and binds those that can be bound. A socket whose
+//! address goes away stays: the system serves it again when the address is back. Workers know the addresses of this
+//! machine from their start: when these change, they end after their clients.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -135,8 +135,8 @@ fn bind_unix(path: &Path, kind: Type) -> io::Result<OwnedFd> {
     remove(path)?;
     let socket = Socket::new(Domain::UNIX, kind, None)?;
     socket.bind(&socket2::SockAddr::unix(path)?)?;
-    // name: with the rights of mail_owner, whose directory it is.
-    // The directory decides who can reach it: private is 0700, public is 0710.
+    // name: with the rights of mail_owner, whose directory it is. The directory decides who can reach it: private is
+    // 0700, public is 0710.
     fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())

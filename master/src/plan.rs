@@ -1,8 +1,8 @@
 //! The services of a configuration: at start, and again on SIGHUP.
 //!
 //! A plan changes nothing that runs: its sockets are bound, and when all of them are, they take clients; one that fails
-//! leaves nothing behind. Carried out, it has the new sockets served before the old ones are put away. An address that is
-//! not there makes no plan fail, as long as another one is: [`crate::late`] waits for it.
+//! leaves nothing behind. Carried out, it has the new sockets served before the old ones are put away. An address that
+//! is not there makes no plan fail, as long as another one is: [`crate::late`] waits for it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,8 +64,8 @@ impl<'a> Running<'a> {
 const NEEDLESS: [&str; 1] = ["scache"];
 
 impl Plan {
-    /// Binds and opens the sockets that `running` does not have; when nothing runs yet, addresses that are not there are
-    /// waited for. The error is the text behind `fatal: `.
+    /// Binds and opens the sockets that `running` does not have; when nothing runs yet, addresses that are not there
+    /// are waited for. The error is the text behind `fatal: `.
     pub(crate) fn make(
         config: Config,
         master_cf: MasterCf,

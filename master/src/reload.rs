@@ -1,8 +1,8 @@
 //! SIGHUP: the whole of a new configuration, or nothing of it.
 //!
-//! It is read, looked through for everything that would end a program, and planned, before anything changes. If any of it
-//! fails, the running system stays as it is, new workers included. New sockets are open before old ones close, and an
-//! accepted connection is served to its end by the worker that has it.
+//! It is read, looked through for everything that would end a program, and planned, before anything changes. If any of
+//! it fails, the running system stays as it is, new workers included. New sockets are open before old ones close, and
+//! an accepted connection is served to its end by the worker that has it.
 
 use std::path::Path;
 

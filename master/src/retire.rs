@@ -1,9 +1,10 @@
 //! Sockets that nobody listens to any more after a reload: no client that has connected to one is lost.
 //!
-//! What has a new owner gets no further client: new ones come to the socket that serves its address now. It stays open for
-//! the time that a handshake takes. Then a last worker, with the old settings, serves those who wait in its queue, if there
-//! are any, and it is closed. An address that is served no longer is closed at once, after those who wait in its queue.
-//! Where the service is one process, which has been told to serve them, it is closed when nobody waits or that one has ended.
+//! What has a new owner gets no further client: new ones come to the socket that serves its address now. It stays open
+//! for the time that a handshake takes. Then a last worker, with the old settings, serves those who wait in its queue,
+//! if there are any, and it is closed. An address that is served no longer is closed at once, after those who wait in
+//! its queue. Where the service is one process, which has been told to serve them, it is closed when nobody waits or
+//! that one has ended.
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -121,8 +122,8 @@ fn has_client(listener: &Listener) -> bool {
     poll(&mut poll_fd, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
-/// From now on the kernel passes over the first packet of a connection to this socket, as if the network had lost it: the
-/// client sends it again, and then the other socket is the only one. What has begun before goes on.
+/// From now on the kernel passes over the first packet of a connection to this socket, as if the network had lost it:
+/// the client sends it again, and then the other socket is the only one. What has begun before goes on.
 ///
 /// # Errors
 /// EPERM: on newer kernels (6.18 is one) a filter of a TCP socket takes CAP_NET_ADMIN.

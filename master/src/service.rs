@@ -146,8 +146,8 @@ impl Service {
     }
 }
 
-/// A connection to the system's log for a worker whose walls keep it from finding one. Without a log there is nothing to
-/// send: the worker asks again.
+/// A connection to the system's log for a worker whose walls keep it from finding one. Without a log there is nothing
+/// to send: the worker asks again.
 pub(crate) fn send_log(worker: &OwnedFd) {
     if let Ok(log) = logging::dial() {
         // A worker that does not read asks again, too.

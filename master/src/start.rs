@@ -90,7 +90,8 @@ fn start(report: &mut Report) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Main.cf with its text, and the log that it names. One that cannot be used names a log all the same, if it can be read.
+/// Main.cf with its text, and the log that it names. One that cannot be used names a log all the same, if it can be
+/// read.
 fn read_with_log(directory: &Path) -> Result<(Config, Vec<u8>), String> {
     let read = read_main_cf(directory);
     let readable = || Config::load_readable(directory).ok();
@@ -161,7 +162,8 @@ fn flow_pipe() -> std::io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
-/// Leaves the terminal: standard input and output to /dev/null, a session of our own. Standard error stays until all is well.
+/// Leaves the terminal: standard input and output to /dev/null, a session of our own. Standard error stays until all is
+/// well.
 fn detach(arguments: &Arguments) -> Result<(), String> {
     if arguments.foreground {
         return Ok(());

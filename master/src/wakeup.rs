@@ -1,10 +1,9 @@
 //! Waking services up: one `W` at start and every so many seconds.
 //!
-//! The connection is kept until the service closes it or 101 seconds have passed; master writes at most two bytes to it and
-//! never reads more than its end.
+//! The connection is kept until the service closes it or 101 seconds have passed; master writes at most two bytes to it
+//! and never reads more than its end.
 
 use std::io::{self, Write};
-
 use std::time::Duration;
 
 use config::master_cf::ServiceKind;

@@ -4,13 +4,13 @@
 //! `pickup [generic daemon options]`, from master.cf under the service name `pickup`
 //!
 //! # Description
-//! postdrop leaves messages in `maildrop`; `postsuper -r` puts queue files back there. This daemon
-//! looks when it is woken up, hands each complete file to cleanup under a new name, with a Received
-//! header that tells the submitting user, and removes the file when cleanup has the message on disk.
-//! A crash between the two delivers the message twice, never not at all.
+//! postdrop leaves messages in `maildrop`; `postsuper -r` puts queue files back there. This daemon looks when it is
+//! woken up, hands each complete file to cleanup under a new name, with a Received header that tells the submitting
+//! user, and removes the file when cleanup has the message on disk. A crash between the two delivers the message twice,
+//! never not at all.
 //!
-//! It must never trust a file in maildrop more than the user who wrote it: from a user's file only
-//! those records are taken that postdrop lets through.
+//! It must never trust a file in maildrop more than the user who wrote it: from a user's file only those records are
+//! taken that postdrop lets through.
 //!
 //! # Privilege
 //! `$mail_owner`; reads and removes files in `maildrop`, moves unreadable ones to `corrupt`.
@@ -19,8 +19,8 @@
 //! `public/cleanup` (messages). postdrop, postqueue and master wake it up.
 //!
 //! # Diagnostics
-//! One line `Q: uid=N from=<S>` a message. A file that cannot be understood is moved to `corrupt` with
-//! a warning; one that cleanup does not take stays and is tried again.
+//! One line `Q: uid=N from=<S>` a message. A file that cannot be understood is moved to `corrupt` with a warning; one
+//! that cleanup does not take stays and is tried again.
 
 mod scan;
 mod service;

@@ -1,7 +1,7 @@
 //! When maildrop is looked through: at every wake-up, and again soon when cleanup did not answer.
 //!
-//! A wake-up during a pass asks for another pass, so that a file that was written behind the reader
-//! is not left until the next one. What could not be handed on is tried again soon.
+//! A wake-up during a pass asks for another pass, so that a file that was written behind the reader is not left until
+//! the next one. What could not be handed on is tried again soon.
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;

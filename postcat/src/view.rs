@@ -1,8 +1,7 @@
-//! How a queue file is shown: record by record, under the names and in the layout that scripts
-//! parse.
+//! How a queue file is shown: record by record, under the names and in the layout that scripts parse.
 //!
-//! The file may be anything. What cannot be read ends the output with a reason; what is merely out
-//! of order is shown with a warning.
+//! The file may be anything. What cannot be read ends the output with a reason; what is merely out of order is shown
+//! with a warning.
 
 use std::fmt;
 use std::io::{self, Write};

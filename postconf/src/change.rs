@@ -27,8 +27,8 @@ fn changes(options: &Options) -> Result<Vec<Change>, Failure> {
     let mut changes: Vec<Change> = Vec::new();
     for text in &options.arguments {
         match options.act {
-            Some(Act::Remove) => changes.push(Change::Remove(text.trim().to_string())),
-            Some(Act::Comment) => changes.push(Change::Comment(text.trim().to_string())),
+            Some(Act::Remove) => changes.push(Change::Remove(text.trim().to_owned())),
+            Some(Act::Comment) => changes.push(Change::Comment(text.trim().to_owned())),
             _ => {
                 let (name, value) = setting(text)?;
                 let earlier =
@@ -36,7 +36,7 @@ fn changes(options: &Options) -> Result<Vec<Change>, Failure> {
                 if let Some(Change::Set { name, value }) = earlier.map(|at| changes.remove(at)) {
                     out::warning(format_args!("ignoring earlier request: '{name} = {value}'"));
                 }
-                changes.push(Change::Set { name: name.to_string(), value: value.to_string() });
+                changes.push(Change::Set { name: name.to_owned(), value: value.to_owned() });
             }
         }
     }
@@ -152,10 +152,10 @@ impl Master {
                 services::check_field(at, value, value)?;
                 if at + 1 == FIELDS.len() {
                     let (command, arguments) = value.split_once([' ', '\t']).unwrap_or((value, ""));
-                    entry.fields[at] = command.to_string();
-                    entry.arguments = arguments.trim().to_string();
+                    entry.fields[at] = command.to_owned();
+                    entry.arguments = arguments.trim().to_owned();
                 } else {
-                    entry.fields[at] = value.to_string();
+                    entry.fields[at] = value.to_owned();
                 }
                 Ok(entry.arguments().0)
             }),
@@ -221,7 +221,7 @@ fn with_option(arguments: Vec<String>, name: &str, value: Option<&str>) -> Vec<S
 }
 
 fn option(setting: String) -> [String; 2] {
-    ["-o".to_string(), setting]
+    ["-o".to_owned(), setting]
 }
 
 /// One logical line as an entry; None when it is none.

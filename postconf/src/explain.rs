@@ -1,5 +1,6 @@
 //! `--explain`: what a parameter is, and what it is set to, for a person.
 
+use config::names::nearest;
 use config::{Config, Entry, Origin, find};
 
 use crate::fold::Folded;
@@ -7,7 +8,6 @@ use crate::options::Options;
 use crate::out::{self, Failure};
 use crate::parameters::expanded;
 use crate::source::Source;
-use config::names::nearest;
 
 /// The longest line, as far as words allow it.
 const WIDTH: usize = 80;
@@ -35,7 +35,7 @@ fn explain(source: &Source, name: &str, lines: &mut Vec<String>) -> Result<(), F
         let hint = nearest(name).map(|other| format!(" (did you mean {other}?)")).unwrap_or_default();
         return Err(Failure(format!("{name}: unknown parameter{hint}")));
     }
-    lines.push(name.to_string());
+    lines.push(name.to_owned());
     value(source, name, entry, lines)?;
     if find(name).is_none()
         && let Some(family) = family
@@ -55,9 +55,9 @@ fn value(source: &Source, name: &str, entry: Option<&Entry>, lines: &mut Vec<Str
     let raw = config.raw(name).or(entry.map(|entry| entry.default)).unwrap_or_default();
     let in_force = expanded(config, name, raw)?;
     let origin = match config.setting(name).map(|setting| &setting.origin) {
-        None => "the default".to_string(),
+        None => "the default".to_owned(),
         Some(Origin::File { file, line }) => format!("{}, line {line}", file.display()),
-        Some(Origin::Override) => "-o on the command line".to_string(),
+        Some(Origin::Override) => "-o on the command line".to_owned(),
     };
     if in_force == raw || !config.is_set(name) {
         fact(lines, "value", &in_force);

@@ -29,7 +29,7 @@ pub struct Folded {
 impl Folded {
     /// Starts a line.
     pub fn new(start: &str, limit: Option<usize>) -> Folded {
-        Folded { line: start.to_string(), width: encoded_len(start), limit }
+        Folded { line: start.to_owned(), width: encoded_len(start), limit }
     }
 
     /// Adds a word: after a blank when it fits, else on a line of its own.

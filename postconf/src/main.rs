@@ -1,21 +1,18 @@
 //! postconf - show and change the configuration
 //!
 //! # Synopsis
-//! `postconf [-dfhHjnpqvx] [-c config_dir] [-C class,...] [-o name=value] [parameter ...]`
-//! `postconf [-e] [-c config_dir] parameter=value ...`
-//! `postconf -X|-# [-c config_dir] parameter ...`
-//! `postconf -M|-F|-P [-efhHjoqvxX#] [-c config_dir] [service[/type[/name]] ...]`
-//! `postconf -a|-A|-l|-m`
-//! `postconf -b|-t [-c config_dir] [template_file]`
+//! `postconf [-dfhHjnpqvx] [-c config_dir] [-C class,...] [-o name=value] [parameter ...]` `postconf [-e] [-c
+//! config_dir] parameter=value ...` `postconf -X|-# [-c config_dir] parameter ...` `postconf -M|-F|-P [-efhHjoqvxX#]
+//! [-c config_dir] [service[/type[/name]] ...]` `postconf -a|-A|-l|-m` `postconf -b|-t [-c config_dir] [template_file]`
 //! `postconf --explain [-c config_dir] [-o name=value] parameter ...`
 //!
 //! # Description
-//! Shows parameters of main.cf as set or by default (`-d` defaults, `-n` what is set, `-x` with `$` expressions expanded,
-//! `-h` without names, `-H` without values, `-f` folded), and services of master.cf (`-M` entries, `-F` their fields,
-//! `-P` their `-o` options). Given `name=value` it changes the file: comments, order, mode and owner stay, and the file
-//! is replaced as a whole. `-j` shows the same as JSON, one object a line. `-b` prints the texts of delivery reports, `-t` their templates.
-//! `--explain` tells what a parameter means, what it is set to and where. Settings that nothing reads are named in warnings, as are those whose effect is not
-//! implemented.
+//! Shows parameters of main.cf as set or by default (`-d` defaults, `-n` what is set, `-x` with `$` expressions
+//! expanded, `-h` without names, `-H` without values, `-f` folded), and services of master.cf (`-M` entries, `-F` their
+//! fields, `-P` their `-o` options). Given `name=value` it changes the file: comments, order, mode and owner stay, and
+//! the file is replaced as a whole. `-j` shows the same as JSON, one object a line. `-b` prints the texts of delivery
+//! reports, `-t` their templates. `--explain` tells what a parameter means, what it is set to and where. Settings that
+//! nothing reads are named in warnings, as are those whose effect is not implemented.
 //!
 //! # Privilege
 //! The caller's.

@@ -29,8 +29,8 @@ pub fn warn_before(source: &Source) -> Result<(), Failure> {
     Ok(())
 }
 
-/// After it, unless `-q` says that nobody wants to hear of it: what nothing reads, and what is obsolete. Of main.cf only
-/// when its parameters are shown.
+/// After it, unless `-q` says that nobody wants to hear of it: what nothing reads, and what is obsolete. Of main.cf
+/// only when its parameters are shown.
 pub fn warn_after(source: &Source, options: &Options) {
     if options.quiet {
         return;

@@ -182,7 +182,7 @@ impl Options {
                 let setting = config::main_cf::split(&text);
                 let (name, value) =
                     setting.map_err(|problem| Failure(format!("invalid parameter override: {text}: {problem}")))?;
-                self.overrides.push((name.to_string(), value.to_string()));
+                self.overrides.push((name.to_owned(), value.to_owned()));
             }
             _ => return Err(Failure::new(USAGE)),
         }

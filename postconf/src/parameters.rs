@@ -51,7 +51,7 @@ fn known(options: &Options, source: &Source) -> BTreeMap<String, Option<String>>
     let config = &source.config;
     if options.classes.builtin {
         let shown = config.table().iter().filter(|entry| !entry.legacy && !transport::is_service_default(entry));
-        known.extend(shown.map(|entry| (entry.name.to_string(), Some(entry.default.to_string()))));
+        known.extend(shown.map(|entry| (entry.name.to_owned(), Some(entry.default.to_owned()))));
     }
     if options.classes.service {
         for (name, default) in source.services.iter().flat_map(service_parameters) {
@@ -66,7 +66,7 @@ fn known(options: &Options, source: &Source) -> BTreeMap<String, Option<String>>
             let builtin = find(name).is_some_and(|entry| !entry.legacy);
             if !(builtin || services.iter().any(|service| service == name) || unused.iter().any(|other| other == name))
             {
-                known.insert(name.to_string(), None);
+                known.insert(name.to_owned(), None);
             }
         }
     }
@@ -82,7 +82,7 @@ fn service_parameters(entry: &config::master_cf::RawEntry) -> Vec<(String, Strin
 /// The printed form of one parameter.
 fn line(options: &Options, name: &str, value: &str) -> String {
     if options.hide_values {
-        return name.to_string();
+        return name.to_owned();
     }
     let start = if options.hide_names { String::new() } else { format!("{name} =") };
     fold::value(&start, value, options.fold)
@@ -100,7 +100,7 @@ fn value(
         Some(Setting { value, .. }) => value.clone(),
         None if options.explicit && !(name == "config_directory" && source.shows_directory) => return Ok(None),
         None => match config.default(name) {
-            Some(default) => default.to_string(),
+            Some(default) => default.to_owned(),
             None => known.get(name).cloned().flatten().unwrap_or_default(),
         },
     };
@@ -127,7 +127,7 @@ fn compute_mynetworks(config: &Config) -> Result<(), Failure> {
 /// A value with its `$` expressions expanded.
 pub fn expanded(config: &Config, name: &str, raw: &str) -> Result<String, Failure> {
     if find(name).is_some_and(|entry| entry.kind == Kind::Raw) {
-        return Ok(raw.to_string());
+        return Ok(raw.to_owned());
     }
     match config.expand_noting(raw) {
         Ok((text, _)) => Ok(text),

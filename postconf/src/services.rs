@@ -58,12 +58,12 @@ pub struct Request {
 impl Request {
     /// Splits a request at its slashes; a service name may contain none here.
     pub fn new(text: &str) -> Request {
-        Request { parts: text.splitn(3, '/').map(str::to_string).collect() }
+        Request { parts: text.splitn(3, '/').map(str::to_owned).collect() }
     }
 
     /// The entries of the same name and type.
     pub fn exact(entry: &RawEntry) -> Request {
-        Request { parts: vec![entry.name().to_string(), entry.field(1).unwrap_or_default().to_string()] }
+        Request { parts: vec![entry.name().to_owned(), entry.field(1).unwrap_or_default().to_owned()] }
     }
 
     /// Whether an entry, and an item of it if there is one, is meant.
@@ -250,7 +250,7 @@ fn expand_for(entry: &RawEntry, source: &Source, text: &str) -> Result<String, F
     let own = entry.options();
     let mut scope = |name: &str| match own.iter().rev().find(|(option, _)| option == name) {
         Some((_, value)) => Some(expand_main(&source.config, value)),
-        None if name == "service_name" => Some(entry.name().to_string()),
+        None if name == "service_name" => Some(entry.name().to_owned()),
         None => source.config.raw(name).map(|raw| expand_main(&source.config, raw)),
     };
     match config::expand::expand(text, &mut scope) {

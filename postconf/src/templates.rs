@@ -41,7 +41,7 @@ pub fn show(options: &Options) -> Result<(), Failure> {
             lines.push(String::new());
             lines.extend(template.body.iter().cloned());
         }
-        lines.push("EOF".to_string());
+        lines.push("EOF".to_owned());
     }
     out::lines(lines)
 }

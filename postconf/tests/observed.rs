@@ -27,12 +27,12 @@ fn cases() -> Vec<Case> {
     let mut prefix = String::new();
     for line in fs::read_to_string(observed().join("cases.txt")).unwrap().lines() {
         if let Some(command) = line.strip_prefix("$ ") {
-            cases.push(Case { prefix: prefix.clone(), command: command.to_string(), outcome: Outcome::new() });
+            cases.push(Case { prefix: prefix.clone(), command: command.to_owned(), outcome: Outcome::new() });
         } else if let Some(name) = line.strip_prefix("% ") {
             prefix = format!("{name}.");
         } else if let Some((key, text)) = line.split_once('|').filter(|_| !line.starts_with('#')) {
             let key = KEYS.into_iter().find(|known| *known == key).unwrap();
-            let text = text.strip_prefix(' ').unwrap_or(text).trim_end().to_string();
+            let text = text.strip_prefix(' ').unwrap_or(text).trim_end().to_owned();
             cases.last_mut().unwrap().outcome.entry(key).or_default().push(text);
         }
     }
@@ -69,7 +69,7 @@ fn run(folder: &Path, prefix: &str, command: &str) -> Outcome {
         .output()
         .unwrap();
     let lines = |text: &[u8]| -> Vec<String> {
-        String::from_utf8_lossy(text).lines().map(|line| line.trim_end().to_string()).collect()
+        String::from_utf8_lossy(text).lines().map(|line| line.trim_end().to_owned()).collect()
     };
     let mut outcome = Outcome::new();
     outcome.insert("exit", vec![output.status.code().unwrap().to_string()]);
@@ -132,7 +132,7 @@ fn every_default_is_the_one_of_postfix_or_differs_for_a_reason() {
     let output = Command::new(env!("CARGO_BIN_EXE_postconf")).arg("-d").output().unwrap();
     let read = |text: &str| -> BTreeMap<String, String> {
         let pairs = text.lines().filter_map(|line| line.split_once(" ="));
-        pairs.map(|(name, value)| (name.to_string(), value.trim().to_string())).collect()
+        pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
     };
     let mut ours = read(&String::from_utf8_lossy(&output.stdout));
     let mut theirs = read(&fs::read_to_string(observed().join("defaults.txt")).unwrap());

@@ -1,7 +1,7 @@
 //! Which records a local user may put into a queue file.
 //!
-//! Everything else ends the submission: what is not listed here never reaches the disk, so that no
-//! later program has to ask who wrote a record. No I/O.
+//! Everything else ends the submission: what is not listed here never reaches the disk, so that no later program has to
+//! ask who wrote a record. No I/O.
 
 use std::fmt;
 

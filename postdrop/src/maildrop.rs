@@ -1,7 +1,7 @@
 //! The file in maildrop, from its creation to the moment from which it is mail.
 //!
-//! Order: create, write, complete, on disk; only then is pickup woken up and the caller told. Until
-//! the file is complete, a signal removes it.
+//! Order: create, write, complete, on disk; only then is pickup woken up and the caller told. Until the file is
+//! complete, a signal removes it.
 
 use std::io;
 use std::path::PathBuf;
@@ -52,8 +52,8 @@ impl From<io::Error> for WriteError {
 }
 
 impl Submission {
-    /// Creates the file, with the time as its first record. Waits and tries again as long as no
-    /// file can be made: the caller has a message that must not be lost.
+    /// Creates the file, with the time as its first record. Waits and tries again as long as no file can be made: the
+    /// caller has a message that must not be lost.
     ///
     /// # Errors
     /// A setting cannot be understood.
@@ -121,8 +121,8 @@ const OTHERS: [Signal; 13] = [
     Signal::SIGTRAP,
 ];
 
-/// Has every signal that would end the process remove an unfinished file: those of terminals and operators, and those of
-/// timers and limits that the caller had set before it called.
+/// Has every signal that would end the process remove an unfinished file: those of terminals and operators, and those
+/// of timers and limits that the caller had set before it called.
 pub fn remove_on_signal() {
     let mut signals = SigSet::all();
     OTHERS.iter().for_each(|signal| signals.remove(*signal));

@@ -13,8 +13,8 @@ use crate::filter::{Filter, Verdict};
 use crate::maildrop::{Submission, WriteError};
 use crate::sender::SenderRule;
 
-/// Takes one message: why it is not taken, if it is not; or nothing when its input ended early. Whatever is not a success
-/// removes the file before this returns.
+/// Takes one message: why it is not taken, if it is not; or nothing when its input ended early. Whatever is not a
+/// success removes the file before this returns.
 ///
 /// # Errors
 /// A sentence: no file can be made, or the input is no message.

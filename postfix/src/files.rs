@@ -1,4 +1,5 @@
-//! The files and directories of this mail system: what the manifest says of them, at the places that main.cf gives them.
+//! The files and directories of this mail system: what the manifest says of them, at the places that main.cf gives
+//! them.
 
 use std::path::{Path, PathBuf};
 

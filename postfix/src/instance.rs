@@ -16,8 +16,8 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// Reads main.cf and checks that the caller may control this mail system. For `reload`, main.cf may be one that cannot
-    /// be used: to say so is the business of the master that is found by the rest of it.
+    /// Reads main.cf and checks that the caller may control this mail system. For `reload`, main.cf may be one that
+    /// cannot be used: to say so is the business of the master that is found by the rest of it.
     pub(crate) fn open(directory: &Path, command: &str) -> Result<Self, String> {
         let config = open_config(directory, command)?;
         let text = |error: config::ValueError| error.to_string();
@@ -48,7 +48,8 @@ impl Instance {
         }
     }
 
-    /// Every command says so, under the name of the command itself, when the configuration is written for an older version.
+    /// Every command says so, under the name of the command itself, when the configuration is written for an older
+    /// version.
     fn note_old_level(&self) {
         if self.config.compatibility_level() >= config::CURRENT_LEVEL {
             return;

@@ -1,8 +1,8 @@
-//! Directories that the mail system needs and makes itself: those of the manifest below the queue directory, and the data
-//! directory.
+//! Directories that the mail system needs and makes itself: those of the manifest below the queue directory, and the
+//! data directory.
 //!
-//! Only what is missing in an existing place is made. A queue directory that does not exist is a typing error, or a file
-//! system that is not mounted: an empty queue in its place would hide the mail.
+//! Only what is missing in an existing place is made. A queue directory that does not exist is a typing error, or a
+//! file system that is not mounted: an empty queue in its place would hide the mail.
 
 use std::fs;
 use std::io;

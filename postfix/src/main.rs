@@ -6,9 +6,9 @@
 //! # Description
 //! `start`, `start-fg`, `stop`, `quick-stop`, `drain`, `abort`, `reload`, `flush`, `check`, `status`, `logrotate`;
 //! `set-permissions [name=value...]`: owners and modes of all files as they are installed; `upgrade-configuration
-//! [name=value...]`: what a configuration of another version lacks.
-//! The command itself starts nothing but `master` and the queue tools, and holds no state: what it knows of a running
-//! system is its lock file. What it says goes to the log and to standard error. `-v` and `-D` are accepted and do nothing.
+//! [name=value...]`: what a configuration of another version lacks. The command itself starts nothing but `master` and
+//! the queue tools, and holds no state: what it knows of a running system is its lock file. What it says goes to the
+//! log and to standard error. `-v` and `-D` are accepted and do nothing.
 //!
 //! # Privilege
 //! Root, or the user who owns the queue directory of a private instance.

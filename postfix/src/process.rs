@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-
 use wire::verdict::Verdict;
 
 use crate::instance::Instance;

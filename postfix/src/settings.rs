@@ -1,5 +1,5 @@
-//! `name=value` words behind `set-permissions` and `upgrade-configuration`: settings that count from now on, written into
-//! main.cf.
+//! `name=value` words behind `set-permissions` and `upgrade-configuration`: settings that count from now on, written
+//! into main.cf.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! `postfix upgrade-configuration`: a configuration of another version gets what these programs need to serve as that one
-//! did: services that are missing in master.cf, sockets where our own programs look for them, and IPv6.
+//! `postfix upgrade-configuration`: a configuration of another version gets what these programs need to serve as that
+//! one did: services that are missing in master.cf, sockets where our own programs look for them, and IPv6.
 //!
 //! Nothing that works is changed, and a second run changes nothing.
 

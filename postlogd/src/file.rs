@@ -20,8 +20,8 @@ impl LogFile {
         Ok(Self { file: file.open()?, path: file.path.display().to_string() })
     }
 
-    /// Appends lines with their newlines, in one write if the file takes them all. How many are in the file, and the error
-    /// of write(2), or of a disk that took a part, if that are not all.
+    /// Appends lines with their newlines, in one write if the file takes them all. How many are in the file, and the
+    /// error of write(2), or of a disk that took a part, if that are not all.
     pub(crate) fn append(&self, lines: &[String]) -> (usize, io::Result<()>) {
         let bytes = lines.iter().flat_map(|line| [line.as_bytes(), b"\n"]).collect::<Vec<_>>().concat();
         let mut written = 0;

@@ -4,9 +4,9 @@
 //! `postlogd [generic daemon options]`, from master.cf under the service name `postlog`, of type `unix-dgram`
 //!
 //! # Description
-//! Receives one log line a datagram on `public/postlog` and appends it to maillog_file. Without maillog_file it passes the
-//! lines on to syslog, so that a program that was told to use this service never loses one.
-//! A line comes from a program of any local user: it is cut at 4096 bytes and made printable again before it is written.
+//! Receives one log line a datagram on `public/postlog` and appends it to maillog_file. Without maillog_file it passes
+//! the lines on to syslog, so that a program that was told to use this service never loses one. A line comes from a
+//! program of any local user: it is cut at 4096 bytes and made printable again before it is written.
 //!
 //! # Privilege
 //! `$mail_owner`; opens the file as root before that.

@@ -4,16 +4,18 @@
 //! `postmap [-bfhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [file_type:]file...`
 //!
 //! # Description
-//! Without a query, reads the source text `file` and writes the table beside it (`file.lmdb`; `hash:` and `btree:` tables
-//! are lmdb files here). The table is replaced in one transaction: readers see the old or the new one.
+//! Without a query, reads the source text `file` and writes the table beside it (`file.lmdb`; `hash:` and `btree:`
+//! tables are lmdb files here). The table is replaced in one transaction: readers see the old or the new one.
 //!
 //! `-q KEY` prints the value of a key, `-s` all entries, `-d KEY` removes one; KEY `-` reads keys from standard input.
-//! `-i` adds entries from standard input to the table, `-r` replaces and `-w` ignores duplicates without a warning, `-f` keeps the case of keys,
-//! `-n` and `-N` write keys and values without and with a NUL at their end, `-p` gives a new file mode 0644 at most by
-//! umask instead of the source's, `-o` keeps root's rights for a source that is not root's.
+//! `-i` adds entries from standard input to the table, `-r` replaces and `-w` ignores duplicates without a warning,
+//! `-f` keeps the case of keys, `-n` and `-N` write keys and values without and with a NUL at their end, `-p` gives a
+//! new file mode 0644 at most by umask instead of the source's, `-o` keeps root's rights for a source that is not
+//! root's.
 //!
-//! With `-q -`, `-h` and `-b` read standard input as a message: its header fields, or the lines of its body, are the keys, as
-//! header_checks(5) and body_checks(5) see them; with `-m` headers of parts and of attached messages are headers too.
+//! With `-q -`, `-h` and `-b` read standard input as a message: its header fields, or the lines of its body, are the
+//! keys, as header_checks(5) and body_checks(5) see them; with `-m` headers of parts and of attached messages are
+//! headers too.
 //!
 //! # Privilege
 //! The caller's; for root those of the source's owner, so that a user's table stays the user's.

@@ -16,12 +16,12 @@
 //! `authorized_flush_users` say who may.
 //!
 //! # Peers
-//! `public/showq`, `public/qmgr`, `public/pickup`, `public/flush`. When the mail system is down and
-//! the caller is root, it runs showq itself.
+//! `public/showq`, `public/qmgr`, `public/pickup`, `public/flush`. When the mail system is down and the caller is root,
+//! it runs showq itself.
 //!
 //! # Diagnostics
-//! Exit status 69: the mail system is down, or the request makes no sense or cannot be met; 64: the
-//! flush service does not understand it; 77: not allowed.
+//! Exit status 69: the mail system is down, or the request makes no sense or cannot be met; 64: the flush service does
+//! not understand it; 77: not allowed.
 
 mod failure;
 mod flush;

@@ -16,12 +16,11 @@
 //! Structure comes first, then the other options in the order in which they are listed here.
 //!
 //! # Privilege
-//! Started as root, it becomes `$mail_owner` before it looks at the queue: nothing here needs root.
-//! Otherwise the caller must own the queue.
+//! Started as root, it becomes `$mail_owner` before it looks at the queue: nothing here needs root. Otherwise the
+//! caller must own the queue.
 //!
 //! # Diagnostics
-//! One line for each message that was named and changed, and totals, on standard error and in the
-//! log.
+//! One line for each message that was named and changed, and totals, on standard error and in the log.
 
 mod messages;
 mod place;

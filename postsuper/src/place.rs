@@ -1,5 +1,5 @@
-//! Files that are not where the settings say, because hash_queue_depth was changed or a backup came back, and files that are
-//! nothing of the queue's.
+//! Files that are not where the settings say, because hash_queue_depth was changed or a backup came back, and files
+//! that are nothing of the queue's.
 
 use std::fs;
 use std::io;

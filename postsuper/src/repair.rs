@@ -1,8 +1,8 @@
 //! Repair of the queue's structure: what a backup, another machine or other settings left behind.
 //!
-//! A name is changed in two steps, to `NEW#FIX` and then to `NEW`, because the new name may still
-//! belong to another file that is about to get its own. Logs are renamed before their message. Each
-//! step is one rename: whenever this is interrupted, running it again goes on where it stopped.
+//! A name is changed in two steps, to `NEW#FIX` and then to `NEW`, because the new name may still belong to another
+//! file that is about to get its own. Logs are renamed before their message. Each step is one rename: whenever this is
+//! interrupted, running it again goes on where it stopped.
 
 use std::collections::HashSet;
 use std::fs::{self, Metadata};

@@ -97,7 +97,8 @@ impl Active {
         self.request.trace.is_probe()
     }
 
-    /// The sender that these recipients see, if it is another than that of the message: with VERP it names the one recipient.
+    /// The sender that these recipients see, if it is another than that of the message: with VERP it names the one
+    /// recipient.
     fn sender_for(&self, recipients: &[Recipient]) -> Option<Vec<u8>> {
         let (Some(delimiters), [recipient]) = (&self.envelope.verp, recipients) else { return None };
         // The list knows the recipient by the name that it sent to.

@@ -1,5 +1,5 @@
-//! Attempts to deliver, from their start to their end: an agent is found, gets its request, reports, and what follows from that
-//! is told to the scheduler and to the ledger.
+//! Attempts to deliver, from their start to their end: an agent is found, gets its request, reports, and what follows
+//! from that is told to the scheduler and to the ledger.
 
 use std::fs::File;
 use std::io;
@@ -159,7 +159,8 @@ impl Qmgr {
         }
     }
 
-    /// What was reported stands; the other recipients wait. Where the transport itself is in trouble, it rests for a while.
+    /// What was reported stands; the other recipients wait. Where the transport itself is in trouble, it rests for a
+    /// while.
     async fn without_report(
         self: &Rc<Self>,
         lane: LaneId,

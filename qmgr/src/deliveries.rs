@@ -254,8 +254,8 @@ impl Deliveries {
         });
     }
 
-    /// Entries of a destination, when they are more than `limit` and nobody was told within `interval`, with the name of
-    /// the transport for who is told.
+    /// Entries of a destination, when they are more than `limit` and nobody was told within `interval`, with the name
+    /// of the transport for who is told.
     pub fn clogged(&self, lane: LaneId, place: &[u8], limit: usize, interval: Duration) -> Option<(usize, String)> {
         self.with(lane, |lane| {
             let entries = lane.transport.clogged(place, limit, interval, Instant::now())?;

@@ -17,8 +17,8 @@ use crate::service::Qmgr;
 const MAX_AT_ONCE: usize = 32;
 
 impl Qmgr {
-    /// Takes messages as long as there is room for them. A message that has a place already is passed over: cleanup announces
-    /// what a scan of the incoming queue may have found, and the other way round.
+    /// Takes messages as long as there is room for them. A message that has a place already is passed over: cleanup
+    /// announces what a scan of the incoming queue may have found, and the other way round.
     pub fn feed(self: &Rc<Self>) {
         for _ in 0..MAX_AT_ONCE {
             if self.is_draining() {
@@ -47,7 +47,8 @@ impl Qmgr {
         }
     }
 
-    /// A message is in memory. A redirected one is logged with the recipients that the file has, for whoever counts them.
+    /// A message is in memory. A redirected one is logged with the recipients that the file has, for whoever counts
+    /// them.
     fn begin(self: &Rc<Self>, mut message: Active) {
         let size = message.envelope.size.unwrap_or_default();
         logging::emit(&records::qmgr::Active {
@@ -61,8 +62,8 @@ impl Qmgr {
         self.resolve_read(key);
     }
 
-    /// Finds the way of the recipients that were just read, in a task of its own: each is a question to trivial-rewrite, and
-    /// other messages do not wait for its answers.
+    /// Finds the way of the recipients that were just read, in a task of its own: each is a question to
+    /// trivial-rewrite, and other messages do not wait for its answers.
     pub fn resolve_read(self: &Rc<Self>, key: MessageKey) {
         let Some(recipients) = self.ledger.take_read(key) else { return };
         self.intake.resolving();

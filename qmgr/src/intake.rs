@@ -1,7 +1,9 @@
-//! What comes into the active queue: which messages wait for a place, when the deferred ones are due, and how they are read.
+//! What comes into the active queue: which messages wait for a place, when the deferred ones are due, and how they are
+//! read.
 //!
-//! It knows names and times of messages; once a message is in memory it is the ledger's, and only its place in the active
-//! queue is still counted here. Names may be forgotten at any moment: the directories are the truth, and are read again.
+//! It knows names and times of messages; once a message is in memory it is the ledger's, and only its place in the
+//! active queue is still counted here. Names may be forgotten at any moment: the directories are the truth, and are
+//! read again.
 
 mod load;
 mod scan;

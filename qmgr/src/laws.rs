@@ -1,7 +1,7 @@
 //! Laws of a message's way out of the queue, on real files, with services that do as the test says.
 //!
-//! The queue manager names its peers by paths relative to the working directory, which is one for all threads: the
-//! laws are tried one after the other.
+//! The queue manager names its peers by paths relative to the working directory, which is one for all threads: the laws
+//! are tried one after the other.
 
 use std::cell::RefCell;
 use std::fs;

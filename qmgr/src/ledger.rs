@@ -1,5 +1,5 @@
-//! The books of the messages in the active queue: which recipients nothing is known about yet, what was written into the
-//! logs, and what becomes of a message in the end.
+//! The books of the messages in the active queue: which recipients nothing is known about yet, what was written into
+//! the logs, and what becomes of a message in the end.
 //!
 //! It alone changes a message that is in memory, and writes marks into its file. It knows no transport, and does not
 //! decide what is done next: who ends a delivery tells it, and then asks whether the message goes on.

@@ -16,15 +16,15 @@
 //! are marked done by those who delivered them, and the active queue is emptied into the incoming queue at the next
 //! start. What is delivered at the moment of the kill is locked by its agent, and left alone for a minute.
 //!
-//! Triggers: `W` and `I` scan the incoming queue, `D` the deferred queue; `F` forgets which destinations are dead; `A` scans
-//! regardless of the times of the next attempts.
+//! Triggers: `W` and `I` scan the incoming queue, `D` the deferred queue; `F` forgets which destinations are dead; `A`
+//! scans regardless of the times of the next attempts.
 //!
 //! # Privilege
 //! `$mail_owner`; renames and removes files of the message queues.
 //!
 //! # Peers
-//! `private/rewrite` (where recipients go), `private/bounce`, `private/defer` and `private/trace` (what became of them), every
-//! transport (deliveries).
+//! `private/rewrite` (where recipients go), `private/bounce`, `private/defer` and `private/trace` (what became of
+//! them), every transport (deliveries).
 //!
 //! # Diagnostics
 //! `Q: from=<S>, size=N, nrcpt=N (queue active)`, `Q: removed`, `Q: from=<S>, status=expired, returned to sender`;

@@ -1,5 +1,5 @@
-//! When a message is tried again, and when it has been tried long enough. Times are seconds since the epoch, as the queue
-//! file has them; [`now`] alone reads the clock.
+//! When a message is tried again, and when it has been tried long enough. Times are seconds since the epoch, as the
+//! queue file has them; [`now`] alone reads the clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -40,14 +40,15 @@ struct Common {
 }
 
 impl Qmgr {
-    /// The way of one recipient. The order is that of what is known for certain: an address that makes no sense is refused
-    /// before its message is called expired, and what is deferred for now is decided last.
+    /// The way of one recipient. The order is that of what is known for certain: an address that makes no sense is
+    /// refused before its message is called expired, and what is deferred for now is decided last.
     pub async fn route(&self, key: MessageKey, mut recipient: Recipient) -> Route {
         let Some(common) = self.ledger.look(key, Common::of) else {
             return to(RETRY, "4.3.0 address resolver failure", recipient);
         };
         let (transport, nexthop, class) = match &common.filter {
-            // The filter gets all mail, and gives it back with addresses of its own: they are resolved then. content_filter
+            // The filter gets all mail, and gives it back with addresses of its own: they are resolved then.
+            // content_filter
             Some(filter) => {
                 let (transport, nexthop) = self.filtered(filter, &recipient);
                 (transport, nexthop, Class::Default)
@@ -81,7 +82,8 @@ impl Qmgr {
         Route::To { transport, nexthop, recipient }
     }
 
-    /// Asks trivial-rewrite, more than once: while it restarts, mail should wait for seconds and not for the next queue run.
+    /// Asks trivial-rewrite, more than once: while it restarts, mail should wait for seconds and not for the next queue
+    /// run.
     async fn resolve(&self, sender: &[u8], address: &[u8]) -> Option<Resolved> {
         for attempt in 1..=ATTEMPTS {
             match self.rewriter.resolve(sender, address).await {
@@ -127,7 +129,8 @@ impl Common {
     }
 }
 
-/// A way that delivers nothing: the agent behind it says the text in place of a result, so that log and notification have it.
+/// A way that delivers nothing: the agent behind it says the text in place of a result, so that log and notification
+/// have it.
 fn to(transport: &str, nexthop: &str, recipient: Recipient) -> Route {
     debug_assert!(transport == RETRY || transport == ERROR);
     Route::To { transport: transport.into(), nexthop: nexthop.into(), recipient }

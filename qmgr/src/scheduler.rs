@@ -1,5 +1,5 @@
-//! What is delivered next. A message has a job for every transport that it needs; a job has entries (recipients that
-//! go together) for destinations; a destination lets as many deliveries run as it has shown to bear.
+//! What is delivered next. A message has a job for every transport that it needs; a job has entries (recipients that go
+//! together) for destinations; a destination lets as many deliveries run as it has shown to bear.
 //!
 //! Nothing here does I/O, reads a clock or knows main.cf: time and limits come in, decisions go out. That is what makes
 //! the laws in the tests possible. Recipients must never be lost between the structures: each comes out exactly once,

@@ -23,9 +23,9 @@ const AFTER_CLIENT: Duration = Duration::from_secs(1);
 /// Longest sleep: clocks may jump.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 
-/// The queue manager: three parts, each with a memory of its own, and the ways of a message from one to the next, which are
-/// methods of this type. A part is asked by short calls and never keeps a borrow while it waits, and none calls another:
-/// whoever has waited (for an agent, a log) looks things up again.
+/// The queue manager: three parts, each with a memory of its own, and the ways of a message from one to the next, which
+/// are methods of this type. A part is asked by short calls and never keeps a borrow while it waits, and none calls
+/// another: whoever has waited (for an agent, a log) looks things up again.
 pub struct Qmgr {
     /// What this daemon needs of main.cf.
     pub settings: Rc<Settings>,

@@ -69,8 +69,8 @@ pub fn limits_of(config: &Config, transport: &str) -> Result<Limits, ValueError>
     })
 }
 
-/// Limits of a transport that is not in main.cf either are the defaults: reading them cannot fail once the settings were
-/// read. Checked at start.
+/// Limits of a transport that is not in main.cf either are the defaults: reading them cannot fail once the settings
+/// were read. Checked at start.
 pub fn check_defaults(config: &Config) -> Result<(), ValueError> {
     limits_of(config, "smtp").map(drop)
 }

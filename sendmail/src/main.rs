@@ -4,8 +4,8 @@
 //! `sendmail [options] [recipient...]`, `mailq`, `newaliases`
 //!
 //! # Description
-//! The command by which every program on a Unix system sends mail. It reads a message from standard
-//! input and hands it to `postdrop`, which has the rights for it; this program has none.
+//! The command by which every program on a Unix system sends mail. It reads a message from standard input and hands it
+//! to `postdrop`, which has the rights for it; this program has none.
 //!
 //! - `-t`: recipients from the header. `-i`, `-oi`: a line with a single dot is text.
 //! - `-f`, `-r sender`; `-F full_name`; `-G`: mail that is passed on, not written here.
@@ -20,8 +20,8 @@
 //! That of the caller. Must never be installed with more.
 //!
 //! # Diagnostics
-//! Problems go to standard error and the log. Exit status 0: the message is on disk, whether or not
-//! the mail system runs. 75: it was not taken, try again.
+//! Problems go to standard error and the log. Exit status 0: the message is on disk, whether or not the mail system
+//! runs. 75: it was not taken, try again.
 
 mod content;
 mod options;

@@ -7,8 +7,7 @@ use std::fmt;
 
 use message::header;
 
-/// The recipients that a header names: those of Resent- fields when there is one, else of the plain
-/// fields.
+/// The recipients that a header names: those of Resent- fields when there is one, else of the plain fields.
 #[derive(Debug)]
 pub struct Recipients {
     field: Vec<u8>,

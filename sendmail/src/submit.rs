@@ -1,7 +1,7 @@
 //! Handing a message to postdrop, and understanding what postdrop says of it.
 //!
-//! The message is safe when postdrop has reported success, not before; anything else ends with a
-//! sentence and a status that tells the caller to keep it.
+//! The message is safe when postdrop has reported success, not before; anything else ends with a sentence and a status
+//! that tells the caller to keep it.
 
 use std::io::{self, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};

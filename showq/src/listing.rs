@@ -77,8 +77,8 @@ pub(crate) struct Output<'a, C> {
 }
 
 impl<C> Output<'_, C> {
-    /// Something is missing because this process had no descriptor or memory for it, or may not read a directory: what is
-    /// listed must not be taken for everything. What is gone is not missing.
+    /// Something is missing because this process had no descriptor or memory for it, or may not read a directory: what
+    /// is listed must not be taken for everything. What is gone is not missing.
     fn left_out(&mut self, error: &io::Error) {
         self.incomplete |= error.kind() != io::ErrorKind::NotFound;
     }

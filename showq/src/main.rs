@@ -4,12 +4,12 @@
 //! `showq [generic daemon options]`, from master.cf under the service name `showq`; `showq -u -S`
 //!
 //! # Description
-//! Whoever connects gets a list of all messages in the queue with the recipients that still wait,
-//! and why, in the encoding that mailq, postqueue and programs of others read. The queue goes on
-//! while it is listed: a message may appear twice or not at all.
+//! Whoever connects gets a list of all messages in the queue with the recipients that still wait, and why, in the
+//! encoding that mailq, postqueue and programs of others read. The queue goes on while it is listed: a message may
+//! appear twice or not at all.
 //!
-//! With `-S` it serves the one client on standard input: how postqueue lists the queue when the mail
-//! system does not run.
+//! With `-S` it serves the one client on standard input: how postqueue lists the queue when the mail system does not
+//! run.
 //!
 //! # Privilege
 //! `$mail_owner`; reads queue files and delivery logs. It changes nothing.

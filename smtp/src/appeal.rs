@@ -1,7 +1,8 @@
 //! A server that will have nothing to do with our address may take the same mail from our address of the other family.
 //!
-//! Only a refusal that is about the client's address is worth the second attempt: a name that the address does not have, a
-//! list that it is on, a sender policy that it is not in. What is about the recipient or the content stays as it is.
+//! Only a refusal that is about the client's address is worth the second attempt: a name that the address does not
+//! have, a list that it is on, a sender policy that it is not in. What is about the recipient or the content stays as
+//! it is.
 
 use std::net::IpAddr;
 

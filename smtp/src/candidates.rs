@@ -1,9 +1,9 @@
 //! The servers of a destination that may still be tried, in the order in which they are.
 //!
-//! Mail exchanger preference always comes first: nothing here moves a server before one of better preference. Those beyond
-//! smtp_mx_address_limit are kept aside; they are only tried when one that is within it does not answer, or will have none
-//! of our address. What a slow name server says later joins the rest when it comes, and may say that mail must not go there:
-//! no server is tried before it is known that this machine is no better one.
+//! Mail exchanger preference always comes first: nothing here moves a server before one of better preference. Those
+//! beyond smtp_mx_address_limit are kept aside; they are only tried when one that is within it does not answer, or will
+//! have none of our address. What a slow name server says later joins the rest when it comes, and may say that mail
+//! must not go there: no server is tried before it is known that this machine is no better one.
 
 use std::time::Duration;
 
@@ -12,12 +12,11 @@ use tokio::time::Instant;
 
 use crate::failure::Failure;
 use crate::home::Home;
-
 use crate::lookups::Late;
 use crate::server::{Endpoint, Server};
 
-/// How long the best servers wait for what a slow name server may say of this machine. If it is one of them, its hello tells
-/// as well, and mail is not on its way back yet.
+/// How long the best servers wait for what a slow name server may say of this machine. If it is one of them, its hello
+/// tells as well, and mail is not on its way back yet.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is left to be tried.
@@ -71,8 +70,8 @@ impl Candidates {
         !self.late.is_empty()
     }
 
-    /// The server whose turn it is; a look-up that has not ended is waited for when nothing else is left, or when it may rule
-    /// the server out.
+    /// The server whose turn it is; a look-up that has not ended is waited for when nothing else is left, or when it
+    /// may rule the server out.
     pub async fn next(&mut self) -> Option<Server> {
         loop {
             match self.waiting.first() {

@@ -107,7 +107,8 @@ struct Attempt<'a> {
     /// There was mail for it just before.
     is_busy: bool,
     is_last_nexthop: bool,
-    /// smtp_retry_other_family_on_policy_reject: whether a refusal because of our address may be appealed against still.
+    /// smtp_retry_other_family_on_policy_reject: whether a refusal because of our address may be appealed against
+    /// still.
     may_appeal: Cell<bool>,
     /// Who was refused because of our address, and of which family that is.
     refused: RefCell<Vec<Refused>>,
@@ -227,8 +228,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// There is no session with a server. One that will have nothing to do with us speaks for its domain; any other reason is
-    /// logged, because the next server may hide it from the status line.
+    /// There is no session with a server. One that will have nothing to do with us speaks for its domain; any other
+    /// reason is logged, because the next server may hide it from the status line.
     fn no_session(&self, failure: Failure, candidates: &Candidates, job: &Job) -> Tried {
         if failure.is_permanent() && self.refused.borrow().is_empty() {
             return Tried::Break(self.judge(failure));
@@ -273,7 +274,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// A server that has our own name is a loop of the request's nexthop, and no final one where a better server is only away.
+    /// A server that has our own name is a loop of the request's nexthop, and no final one where a better server is
+    /// only away.
     fn of_own_hello(&self, failure: Failure, server: &Server, candidates: &Candidates, job: &Job) -> Failure {
         if failure.subject != Subject::Loop {
             return failure;

@@ -1,7 +1,7 @@
 //! A nexthop as transport tables, relayhost and transports write it.
 //!
-//! A nexthop that makes no sense fails the message that has it and no other: it is a value from a table, and must
-//! never end the agent.
+//! A nexthop that makes no sense fails the message that has it and no other: it is a value from a table, and must never
+//! end the agent.
 
 use std::fmt;
 use std::net::IpAddr;

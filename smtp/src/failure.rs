@@ -61,23 +61,24 @@ impl Failure {
         Self { subject: Subject::Way, ..Self::of_message(status, reason) }
     }
 
-    /// Mail for `nexthop` would come back here. It is final where this machine is the best that the nexthop has; else the
-    /// better ones may be back later.
+    /// Mail for `nexthop` would come back here. It is final where this machine is the best that the nexthop has; else
+    /// the better ones may be back later.
     pub fn of_loop(nexthop: &str, is_best: bool) -> Self {
         let status = Status::new(if is_best { 5 } else { 4 }, 4, 6);
         let reason = format!("mail for {nexthop} loops back to myself");
         Self { subject: Subject::Loop, ..Self::of_message(status, reason) }
     }
 
-    /// A command was refused: `host H said: REPLY (in reply to COMMAND)`. The status is that of the reply, or its
-    /// class alone.
+    /// A command was refused: `host H said: REPLY (in reply to COMMAND)`. The status is that of the reply, or its class
+    /// alone.
     pub fn refused(server: &Server, reply: &Reply, command: &str) -> Self {
         let said = text_of(reply);
         let reason = format!("host {} said: {said} (in reply to {command})", server.host());
         Self { reply: Some(said), ..Self::of_message(status_of_refusal(reply), reason) }.by(server)
     }
 
-    /// DATA was answered with success instead of the request for the content: nobody knows whether the server waits for it.
+    /// DATA was answered with success instead of the request for the content: nobody knows whether the server waits for
+    /// it.
     pub fn confused(server: &Server, reply: &Reply, command: &str) -> Self {
         let failure = Self::refused(server, reply, command);
         Self { reason: format!("Protocol error: {}", failure.reason), ..failure }

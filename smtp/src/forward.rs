@@ -1,4 +1,5 @@
-//! XFORWARD: where the message came from, for a server that wants to know and is trusted with it. smtp_send_xforward_command
+//! XFORWARD: where the message came from, for a server that wants to know and is trusted with it.
+//! smtp_send_xforward_command
 //!
 //! Only what the server announces and what is known is said; a value is xtext, and none is longer than a server takes.
 

@@ -1,18 +1,17 @@
 //! Is a server this machine? Mail for a domain that lists this machine must only go to better servers (RFC 5321 5.1).
 //!
-//! The test is only as good as what is known. A look-up that has not ended may still bring an address of this machine; where it
-//! can, the servers that it would rule out wait for it.
+//! The test is only as good as what is known. A look-up that has not ended may still bring an address of this machine;
+//! where it can, the servers that it would rule out wait for it.
 
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use dsn::Status;
 use net::Family;
 
 use crate::failure::{Failure, Subject};
 use crate::server::{Endpoint, Server};
 use crate::settings::{Protocol, Settings};
-
-use dsn::Status;
 
 /// The test for one destination.
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! The addresses of one host: both families are asked at once, and the slower answer is not waited for.
 //!
-//! When one family has an answer with addresses, the other has 50 milliseconds left (RFC 8305 section 3). Then the look-up
-//! goes on beside the delivery, and what it brings joins the other servers.
+//! When one family has an answer with addresses, the other has 50 milliseconds left (RFC 8305 section 3). Then the
+//! look-up goes on beside the delivery, and what it brings joins the other servers.
 
 use std::future::{Future, pending, poll_fn};
 use std::net::{IpAddr, SocketAddr};

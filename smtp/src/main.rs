@@ -5,15 +5,15 @@
 //!
 //! # Description
 //! Takes delivery requests from qmgr, finds the servers of the nexthop (mail exchangers and addresses of both families,
-//! `[host]` for addresses alone, numeric addresses as they are), and gives them the message, one server after the other,
-//! until every recipient has its result. Sessions are kept for a moment and reused where qmgr says that more mail for
-//! the same place waits. One worker delivers many messages at the same time.
+//! `[host]` for addresses alone, numeric addresses as they are), and gives them the message, one server after the
+//! other, until every recipient has its result. Sessions are kept for a moment and reused where qmgr says that more
+//! mail for the same place waits. One worker delivers many messages at the same time.
 //!
 //! The message is read through the descriptor that comes with the request. Recipients that a server took are marked in
 //! the queue file before qmgr hears of it; what a server refused goes to qmgr, which has bounce record it.
 //!
-//! Mail that must not be sent without TLS or a password waits: this program has neither yet. For a server without 8BITMIME,
-//! 8-bit parts of the content become quoted-printable; else it is sent as it is in the queue file.
+//! Mail that must not be sent without TLS or a password waits: this program has neither yet. For a server without
+//! 8BITMIME, 8-bit parts of the content become quoted-printable; else it is sent as it is in the queue file.
 //!
 //! # Privilege
 //! `$mail_owner`. Opens no file after its start; resolv.conf, hosts and tables are opened before that. When one of them

@@ -1,7 +1,8 @@
 //! The places where mail is tried, and who named each of them: whose mistake is it when one cannot be used?
 //!
 //! A domain of a recipient that does not exist is the sender's mistake, and its mail goes back. A relay that the
-//! administrator names in main.cf and that does not exist says nothing about any recipient: mail waits until it is mended.
+//! administrator names in main.cf and that does not exist says nothing about any recipient: mail waits until it is
+//! mended.
 
 use delivery::Request;
 use dsn::Status;
@@ -42,8 +43,8 @@ impl Nexthop {
         listed.chain(fallback.map(|name| Self { name: name.clone(), named_by: NamedBy::FallbackRelay })).collect()
     }
 
-    /// What a failure means for the recipients: an error that is final about the way there only counts as final if the way
-    /// is theirs.
+    /// What a failure means for the recipients: an error that is final about the way there only counts as final if the
+    /// way is theirs.
     pub fn judge(&self, failure: Failure, protocol: Protocol) -> Failure {
         let is_about_way = matches!(failure.subject, Subject::Way | Subject::Loop);
         if !is_about_way || !failure.is_permanent() {

@@ -1,7 +1,7 @@
 //! In which order the servers of a destination are tried, and how many of them.
 //!
-//! The mail exchanger preference always counts more than the address family: family and chance decide only
-//! among equals.
+//! The mail exchanger preference always counts more than the address family: family and chance decide only among
+//! equals.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 

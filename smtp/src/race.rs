@@ -1,9 +1,9 @@
 //! Connections that are tried one beside the other: the one that is made first is used (RFC 8305).
 //!
-//! The second attempt begins only when the first has taken some time, goes to a server of the same preference, and to the
-//! other address family if there is one. A failure is followed at once by the next server in Postfix's order. An attempt
-//! that only was slow is closed before a byte is sent, and its server stays untried. What was learned is remembered for a
-//! while, so that it costs one message and not each of them.
+//! The second attempt begins only when the first has taken some time, goes to a server of the same preference, and to
+//! the other address family if there is one. A failure is followed at once by the next server in Postfix's order. An
+//! attempt that only was slow is closed before a byte is sent, and its server stays untried. What was learned is
+//! remembered for a while, so that it costs one message and not each of them.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -47,8 +47,8 @@ struct Attempt<'a> {
     connect: Pin<Box<dyn Future<Output = Result<Stream, Failure>> + 'a>>,
 }
 
-/// Connects to a server and, when that takes long, to others of `candidates` at the same time. Without a connection, all
-/// that were tried have failed, or were given up because this machine was found to be as good.
+/// Connects to a server and, when that takes long, to others of `candidates` at the same time. Without a connection,
+/// all that were tried have failed, or were given up because this machine was found to be as good.
 pub async fn connect_first(first: Server, candidates: &mut Candidates, settings: &Settings) -> Race {
     let mut race = Race::default();
     // smtp_connection_attempt_delay

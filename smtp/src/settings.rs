@@ -122,8 +122,8 @@ config::settings! {
 /// How names are looked up.
 #[derive(Clone, Copy, Debug)]
 pub struct LookupRules {
-    /// Domains have mail exchangers: smtp_dns_support_level, and without it disable_dns_lookups, leave DNS on. It is DNS that
-    /// has them, wherever hosts are looked for.
+    /// Domains have mail exchangers: smtp_dns_support_level, and without it disable_dns_lookups, leave DNS on. It is
+    /// DNS that has them, wherever hosts are looked for.
     pub exchangers: bool,
     /// Hosts are looked for in DNS: smtp_host_lookup has dns, and DNS is on.
     pub dns: bool,

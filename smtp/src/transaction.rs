@@ -275,8 +275,8 @@ impl<'a> Transaction<'a> {
         Failure::of_message(Status::new(4, 3, 0), reason).by(&session.server)
     }
 
-    /// A server may refuse a content before it has all of it, and hang up. Its refusal is the answer that counts; a promise
-    /// about a message that it has not got is none.
+    /// A server may refuse a content before it has all of it, and hang up. Its refusal is the answer that counts; a
+    /// promise about a message that it has not got is none.
     fn take_early_refusals(&mut self, session: &mut Session) {
         let each = self.settings.protocol == Protocol::Lmtp;
         let mut waiting = std::mem::take(&mut self.accepted).into_iter();
@@ -290,8 +290,8 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// What the server makes of the content: one reply, or with LMTP one a recipient (RFC 2033 4.2), each for itself. True
-    /// when the session is in order.
+    /// What the server makes of the content: one reply, or with LMTP one a recipient (RFC 2033 4.2), each for itself.
+    /// True when the session is in order.
     async fn outcome(&mut self, session: &mut Session) -> bool {
         let each = self.settings.protocol == Protocol::Lmtp;
         let mut waiting = std::mem::take(&mut self.accepted).into_iter();

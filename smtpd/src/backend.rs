@@ -192,7 +192,8 @@ impl Services for Backend {
     }
 
     async fn judge(&mut self, stage: Stage, facts: Facts<'_>) -> Judgement {
-        // A message that begins has effects of its own, and what is said behind the content comes too late for the envelope.
+        // A message that begins has effects of its own, and what is said behind the content comes too late for the
+        // envelope.
         let mut effects = match stage {
             Stage::Recipient | Stage::Data => std::mem::take(&mut self.incoming.effects),
             _ => Effects::default(),

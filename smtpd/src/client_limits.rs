@@ -1,4 +1,5 @@
-//! How much one client may do: connections at a time, and connections, messages and recipients in a time, counted by anvil.
+//! How much one client may do: connections at a time, and connections, messages and recipients in a time, counted by
+//! anvil.
 //!
 //! An anvil that is not there stops no mail: that is logged, and nothing is limited. Clients in
 //! smtpd_client_event_limit_exceptions are not counted, nor are those that may be anybody with XCLIENT.

@@ -1,7 +1,7 @@
 //! The bytes of one session: read in the largest pieces there are, written once a group of replies.
 //!
-//! An idle connection holds no buffer: bytes are read into one that all sessions of the process share, and
-//! the session keeps only what it has not used yet.
+//! An idle connection holds no buffer: bytes are read into one that all sessions of the process share, and the session
+//! keeps only what it has not used yet.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -79,8 +79,8 @@ enum Deadline {
 }
 
 impl Connection {
-    /// `limit` (smtpd_timeout) is what one read or write may take; with `per_request`
-    /// (smtpd_per_request_deadline) it is what all of them may take for one request.
+    /// `limit` (smtpd_timeout) is what one read or write may take; with `per_request` (smtpd_per_request_deadline) it
+    /// is what all of them may take for one request.
     pub fn new(stream: TcpStream, limit: Duration, per_request: bool) -> Connection {
         let deadline = if per_request { Deadline::Until(Instant::now() + limit) } else { Deadline::None };
         let timer = Timer::new(Instant::now() + limit);
@@ -128,8 +128,7 @@ impl Connection {
         &self.output[start..]
     }
 
-    /// The next command line. A line longer than `limit` is cut there and the rest skipped.
-    /// line_length_limit.
+    /// The next command line. A line longer than `limit` is cut there and the rest skipped. line_length_limit.
     ///
     /// # Errors
     /// The client is gone before the end of the line.

@@ -31,7 +31,8 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Where records of the content go. Those of a message that cannot be queued go into a buffer that is emptied each time.
+    /// Where records of the content go. Those of a message that cannot be queued go into a buffer that is emptied each
+    /// time.
     pub fn records(&mut self) -> &mut Vec<u8> {
         self.nowhere.clear();
         self.message.as_mut().map_or(&mut self.nowhere, Message::records)

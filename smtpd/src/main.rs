@@ -4,20 +4,19 @@
 //! `smtpd [generic daemon options]`, from master.cf
 //!
 //! # Description
-//! Takes mail from the network: accepts connections, one session each, and hands each message as a stream of
-//! queue file records to cleanup, which answers when the message is on stable storage; only then is the
-//! message acknowledged. Who may send what to whom is decided by the smtpd_*_restrictions lists. With a
-//! configuration that would relay mail for strangers the server refuses to start.
+//! Takes mail from the network: accepts connections, one session each, and hands each message as a stream of queue file
+//! records to cleanup, which answers when the message is on stable storage; only then is the message acknowledged. Who
+//! may send what to whom is decided by the smtpd_*_restrictions lists. With a configuration that would relay mail for
+//! strangers the server refuses to start.
 //!
-//! Commands: HELO, EHLO, MAIL, RCPT, DATA, BDAT, RSET, NOOP, VRFY, QUIT, HELP, XCLIENT, XFORWARD (`crates/smtp-server`, which knows no
-//! socket; this program gives it one, and answers what it asks).
-//! Extensions: PIPELINING, SIZE, ENHANCEDSTATUSCODES, 8BITMIME, DSN, CHUNKING.
-//! Restrictions: see the folder `restriction`. A restriction that is not there yet turns mail down with
-//! `451 4.3.5` and a warning that names it.
+//! Commands: HELO, EHLO, MAIL, RCPT, DATA, BDAT, RSET, NOOP, VRFY, QUIT, HELP, XCLIENT, XFORWARD (`crates/smtp-server`,
+//! which knows no socket; this program gives it one, and answers what it asks). Extensions: PIPELINING, SIZE,
+//! ENHANCEDSTATUSCODES, 8BITMIME, DSN, CHUNKING. Restrictions: see the folder `restriction`. A restriction that is not
+//! there yet turns mail down with `451 4.3.5` and a warning that names it.
 //!
 //! # Privilege
-//! `$mail_owner`, in a sandbox: it talks to strangers. It opens no file. Whether a local user exists it asks of its porter, a
-//! process of its own that is started with it.
+//! `$mail_owner`, in a sandbox: it talks to strangers. It opens no file. Whether a local user exists it asks of its
+//! porter, a process of its own that is started with it.
 //!
 //! # Peers
 //! `public/cleanup` (messages), `private/rewrite` (address classes), `private/anvil` (counts of clients), name servers.

@@ -1,7 +1,7 @@
 //! The client's name, from the name service.
 //!
-//! A name is only believed when a forward lookup in the client's own address family lists the address;
-//! anything else is `unknown`.
+//! A name is only believed when a forward lookup in the client's own address family lists the address; anything else is
+//! `unknown`.
 
 use std::net::{IpAddr, SocketAddr};
 

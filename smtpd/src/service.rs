@@ -10,7 +10,8 @@ use crate::session::Session;
 use crate::settings::Settings;
 use crate::worker::Smtpd;
 
-/// A server that master may put under stress. Lists, tables and services are the same then: its limits and times differ.
+/// A server that master may put under stress. Lists, tables and services are the same then: its limits and times
+/// differ.
 pub struct Server {
     worker: Rc<Smtpd>,
     calm: Rc<Settings>,

@@ -1,7 +1,7 @@
 //! One session: lines come from the connection, the dialogue answers them, and its turns are carried out.
 //!
-//! Replies are gathered while the client has sent more commands, and leave together. A client that makes many mistakes is
-//! slowed down, and then left.
+//! Replies are gathered while the client has sent more commands, and leave together. A client that makes many mistakes
+//! is slowed down, and then left.
 
 use std::net::SocketAddr;
 use std::rc::Rc;

@@ -5,8 +5,8 @@
 //!
 //! # Description
 //! Two questions: what is the standard form of this address (with a domain, without source routes), and by which
-//! transport and nexthop does mail for it go. Cleanup asks the first, smtpd and qmgr the second. The answers follow from
-//! main.cf and its tables alone; nothing is looked up in the DNS and nothing is remembered.
+//! transport and nexthop does mail for it go. Cleanup asks the first, smtpd and qmgr the second. The answers follow
+//! from main.cf and its tables alone; nothing is looked up in the DNS and nothing is remembered.
 //!
 //! # Privilege
 //! `$mail_owner`. Opens its tables before it gives up its rights, and ends when one of them has changed.

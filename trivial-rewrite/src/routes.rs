@@ -169,8 +169,8 @@ impl Routes {
         Ok(Route { transport: text::printable(transport), nexthop: nexthop.to_vec() })
     }
 
-    /// transport(5): a result without a transport keeps the transport, one without a nexthop goes back to the domain, and
-    /// one with neither changes nothing.
+    /// transport(5): a result without a transport keeps the transport, one without a nexthop goes back to the domain,
+    /// and one with neither changes nothing.
     fn apply_transport_maps(&self, mail: &Mail<'_>, route: &mut Route) -> Result<(), NoRoute> {
         let keys = transport_keys(mail.recipient, &self.delimiters, self.transport_parents);
         let Some(found) = self.transport.search(&keys)? else { return Ok(()) };

@@ -1,9 +1,11 @@
 //! The accounts of an installation: user and group `postfix`, group `postdrop`. Made when missing, never changed.
 
+use std::process::{Command, Stdio};
+
+use testing::accounts::{MAIL_OWNER, SETGID_GROUP};
+
 use crate::failure::Outcome;
 use crate::workspace;
-use std::process::{Command, Stdio};
-use testing::accounts::{MAIL_OWNER, SETGID_GROUP};
 
 /// Makes what is missing. Only root can.
 pub fn ensure() -> Outcome {

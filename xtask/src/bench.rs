@@ -3,11 +3,13 @@
 mod racing;
 mod relay;
 
+use std::path::PathBuf;
+
+use testing::Programs;
+
 use crate::failure::{Failure, Outcome};
 use crate::oracle;
 use crate::programs::{self, Profile};
-use std::path::PathBuf;
-use testing::Programs;
 
 #[derive(clap::Subcommand)]
 pub enum Bench {
@@ -53,7 +55,7 @@ impl Systems {
         }
         if self.only != Some(System::Ours) {
             let root = oracle::prepare(oracle::Version::Reference)?.root;
-            systems.push(("Postfix", Programs::of_oracle(&root).ok_or_else(|| Failure("no C Postfix".to_string()))?));
+            systems.push(("Postfix", Programs::of_oracle(&root).ok_or_else(|| Failure("no C Postfix".to_owned()))?));
         }
         Ok(systems)
     }

@@ -1,7 +1,8 @@
 //! The command line: which commands there are, and what each is done by.
 
-use crate::{bench, docs, failure, fuzz, install, oracle, porting, run, send, test, tidy};
 use clap::{Parser, Subcommand};
+
+use crate::{bench, docs, failure, fuzz, install, oracle, porting, run, send, test, tidy};
 
 /// The command line.
 #[derive(Parser)]

@@ -1,12 +1,8 @@
-//! A private mail system: its folder, its start, its log, its stop. Its main.cf is made from conf/demo.cf, its master.cf
-//! is the one that is installed, on loopback addresses and a high port.
+//! A private mail system: its folder, its start, its log, its stop. Its main.cf is made from conf/demo.cf, its
+//! master.cf is the one that is installed, on loopback addresses and a high port.
 //!
 //! It never runs as root: started by root, it runs as `nobody`.
 
-use crate::failure::{Failure, Outcome};
-use crate::workspace;
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::unistd::{Pid, User};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,12 +10,18 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::{Pid, User};
 use testing::accounts::{Accounts, is_root};
 use testing::master_cf;
 use testing::process::Process;
 use testing::programs::ENVIRONMENT;
 use testing::setup::{make_directories, write_old};
 use testing::wait::{PATIENCE, until_true};
+
+use crate::failure::{Failure, Outcome};
+use crate::workspace;
 
 /// One mail system, running or not.
 pub struct Demo {
@@ -194,5 +196,5 @@ fn user() -> Outcome<User> {
         true => User::from_name("nobody"),
         false => User::from_uid(nix::unistd::getuid()),
     };
-    found.ok().flatten().ok_or_else(|| Failure("the user to run as has no entry in the password file".to_string()))
+    found.ok().flatten().ok_or_else(|| Failure("the user to run as has no entry in the password file".to_owned()))
 }

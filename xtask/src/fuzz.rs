@@ -1,19 +1,20 @@
 //! `cargo xtask fuzz`: the laws of `crates/fuzzing` under libFuzzer, with the stable compiler.
 //!
-//! The programs of `fuzz/` are built with LLVM's coverage counters and comparison traces, which libFuzzer reads; only they,
-//! for `--target` keeps the flags from build scripts. What a run learns stays below `target/`. An input that breaks a law
-//! is copied to `crates/fuzzing/inputs`, where the tests find it until it is mended, and ever after.
+//! The programs of `fuzz/` are built with LLVM's coverage counters and comparison traces, which libFuzzer reads; only
+//! they, for `--target` keeps the flags from build scripts. What a run learns stays below `target/`. An input that
+//! breaks a law is copied to `crates/fuzzing/inputs`, where the tests find it until it is mended, and ever after.
 
 mod run;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
 
 use crate::failure::{Failure, Outcome};
 use crate::packages::{self, Tool};
 use crate::workspace;
 use run::{Amount, Found};
-use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Mutex;
 
 /// What the programs are built with: the counters of libFuzzer's manual, through LLVM's own pass.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -42,7 +43,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Outcome {
     let wanted: VecDeque<String> = targets()?.into_iter().filter(|name| is_wanted(name, options)).collect();
     if wanted.is_empty() {
-        return Err(Failure("fuzz: no target has that in its name".to_string()));
+        return Err(Failure("fuzz: no target has that in its name".to_owned()));
     }
     packages::ensure(&[Tool::Program { name: "c++", package: "g++" }])?;
     let programs = build()?;
@@ -85,14 +86,14 @@ fn is_wanted(name: &str, options: &Options) -> bool {
 fn targets() -> Outcome<Vec<String>> {
     let files = workspace::files()?;
     let names = files.iter().filter_map(|path| path.strip_prefix("fuzz/fuzz_targets/")?.strip_suffix(".rs"));
-    Ok(names.map(str::to_string).collect())
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// Builds all of them; the folder where they are.
 fn build() -> Outcome<PathBuf> {
     let compiler = workspace::output(Command::new("rustc").arg("-vV"))?;
     let host = compiler.lines().find_map(|line| line.strip_prefix("host: "));
-    let host = host.ok_or_else(|| Failure("rustc -vV names no host".to_string()))?;
+    let host = host.ok_or_else(|| Failure("rustc -vV names no host".to_owned()))?;
     let folder = workspace::target().join("fuzz");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--release", "--quiet", "--bins", "--manifest-path", "fuzz/Cargo.toml", "--target", host]);

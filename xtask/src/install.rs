@@ -3,14 +3,16 @@
 //! Below a DIR that is not `/`, main.cf names the directories below DIR, so that the installation runs from where it
 //! is, beside another; `--staged` leaves main.cf as it is, for a package whose files move to `/` later.
 
-use crate::failure::{Failure, Outcome};
-use crate::programs::{self, Profile};
-use crate::{accounts, workspace};
-use config::manifest::{self, Entry, Kind};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
+
+use config::manifest::{self, Entry, Kind};
 use testing::accounts::is_root;
+
+use crate::failure::{Failure, Outcome};
+use crate::programs::{self, Profile};
+use crate::{accounts, workspace};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -53,7 +55,7 @@ pub fn run(options: &Options) -> Outcome {
 /// Places every entry of the manifest below `root`; `built` holds the programs. Returns how many there were.
 pub fn place_all(root: &Path, built: &Path) -> Outcome<usize> {
     if !is_root() {
-        return Err(Failure("installing needs root: it sets owners (`cargo xtask run` does not)".to_string()));
+        return Err(Failure("installing needs root: it sets owners (`cargo xtask run` does not)".to_owned()));
     }
     accounts::ensure()?;
     let entries = read()?;
@@ -72,7 +74,7 @@ fn read() -> Outcome<Vec<Entry>> {
 
 fn shown_start(root: &Path, staged: bool) -> String {
     match root == Path::new("/") || staged {
-        true => "postfix".to_string(),
+        true => "postfix".to_owned(),
         false => format!("{} -c {}", below(root, "/usr/sbin/postfix").display(), below(root, "/etc/postfix").display()),
     }
 }

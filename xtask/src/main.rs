@@ -1,7 +1,7 @@
 //! Development commands: `cargo xtask COMMAND`. One file a command; `cargo xtask help` lists them.
 //!
-//! Nothing here ships. A command may build, install test accounts (as root) and write below `target/`;
-//! it must never change a file that the system's own mail programs use.
+//! Nothing here ships. A command may build, install test accounts (as root) and write below `target/`; it must never
+//! change a file that the system's own mail programs use.
 
 mod accounts;
 mod bench;
@@ -21,8 +21,9 @@ mod test;
 mod tidy;
 mod workspace;
 
-use clap::Parser;
 use std::process::ExitCode;
+
+use clap::Parser;
 
 fn main() -> ExitCode {
     match cli::Cli::parse().command.run() {

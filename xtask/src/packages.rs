@@ -1,11 +1,13 @@
 //! Debian packages that tests need: installed by root, named to anybody else.
 
-use crate::failure::{Failure, Outcome};
-use crate::workspace;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
 use testing::accounts::is_root;
+
+use crate::failure::{Failure, Outcome};
+use crate::workspace;
 
 /// What must be there, and the package that brings it.
 pub enum Tool {
@@ -86,16 +88,17 @@ fn download(packages: &[&str], folder: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(files.filter(|p| p.extension().is_some_and(|e| e == "deb")).collect())
 }
 
-/// The shared libraries that the packages depend on and that are not among them, and nothing else of their dependencies.
+/// The shared libraries that the packages depend on and that are not among them, and nothing else of their
+/// dependencies.
 fn install_libraries(archives: &[PathBuf]) -> Outcome {
     let field = |archive: &PathBuf, name: &str| {
-        workspace::output(Command::new("dpkg-deb").arg("-f").arg(archive).arg(name)).map(|text| text.trim().to_string())
+        workspace::output(Command::new("dpkg-deb").arg("-f").arg(archive).arg(name)).map(|text| text.trim().to_owned())
     };
     let unpacked = archives.iter().map(|a| field(a, "Package")).collect::<Outcome<Vec<_>>>()?;
     let mut libraries = Vec::new();
     for archive in archives {
         let depends = field(archive, "Depends")?;
-        let names = depends.split(',').filter_map(|d| d.split_whitespace().next().map(str::to_string));
+        let names = depends.split(',').filter_map(|d| d.split_whitespace().next().map(str::to_owned));
         libraries.extend(names.filter(|n| n.starts_with("lib") && !n.starts_with("libc6") && n != "libc-dev"));
     }
     libraries.retain(|name| !unpacked.contains(name) && !is_installed(name));

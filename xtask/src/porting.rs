@@ -1,9 +1,9 @@
 //! `cargo xtask porting`: what can be known about other platforms on this machine.
 //!
-//! Three columns for every row of `crates/net/src/platform.rs`: answers of its kernel, written down, are read as they should
-//! be (`fixtures`); its methods, run on odd interfaces in network namespaces, agree with each other (`methods`, Linux alone);
-//! the crates that depend on the platform type-check for it (`types`). A `no` anywhere is a failure; what cannot be tried
-//! here says so.
+//! Three columns for every row of `crates/net/src/platform.rs`: answers of its kernel, written down, are read as they
+//! should be (`fixtures`); its methods, run on odd interfaces in network namespaces, agree with each other (`methods`,
+//! Linux alone); the crates that depend on the platform type-check for it (`types`). A `no` anywhere is a failure; what
+//! cannot be tried here says so.
 
 mod fixtures;
 mod lacking;
@@ -14,9 +14,11 @@ mod worlds;
 
 pub use lacking::without_ipv6;
 
-use crate::failure::{Failure, Outcome};
-use net::platform::{PLATFORM, PLATFORMS, Platform};
 use std::fmt;
+
+use net::platform::{PLATFORM, PLATFORMS, Platform};
+
+use crate::failure::{Failure, Outcome};
 
 /// What one column says about a platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +63,8 @@ struct Row {
 struct Table(Vec<Row>);
 
 impl Table {
-    /// With the types of `checked`: what was found for each `target_os`. A platform with several is as good as its worst.
+    /// With the types of `checked`: what was found for each `target_os`. A platform with several is as good as its
+    /// worst.
     fn map_types(mut self, checked: &[(&str, Verdict)]) -> Self {
         for row in &mut self.0 {
             let found = checked.iter().filter(|(os, _)| row.platform.os.contains(os)).map(|(_, verdict)| *verdict);

@@ -1,10 +1,11 @@
 //! Building the mail system's programs, and bringing them where the user that runs them can reach them.
 
-use crate::failure::{Failure, Outcome};
-use crate::workspace;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::failure::{Failure, Outcome};
+use crate::workspace;
 
 /// How programs are built.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub fn build(profile: Profile) -> Outcome<PathBuf> {
         arguments.extend(["--package", &package.name]);
     }
     if !arguments.contains(&"--package") {
-        return Err(Failure("the workspace has no programs yet".to_string()));
+        return Err(Failure("the workspace has no programs yet".to_owned()));
     }
     workspace::cargo(&arguments)?;
     Ok(workspace::target().join(if profile == Profile::Release { "release" } else { "debug" }))

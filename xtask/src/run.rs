@@ -4,15 +4,17 @@
 
 mod check;
 
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, Signal};
+use testing::accounts::is_root;
+
 use crate::demo::{Demo, Role};
 use crate::failure::{Failure, Outcome};
 use crate::programs::{self, Profile};
 use crate::workspace;
-use nix::sys::signal::{SigSet, Signal};
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
-use testing::accounts::is_root;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -103,7 +105,7 @@ fn until_signal(signals: &Receiver<Signal>, demo: &mut Demo) -> Outcome {
             Ok(_) => return Ok(()),
             Err(RecvTimeoutError::Timeout) if demo.has_ended() => return Err(demo.failure("master has ended")),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Err(Failure("no more signals".to_string())),
+            Err(RecvTimeoutError::Disconnected) => return Err(Failure("no more signals".to_owned())),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! `cargo xtask send SERVER RECIPIENT`: one message over SMTP, every reply shown; for machines without an SMTP client.
 
-use crate::failure::{Failure, Outcome};
 use std::net::SocketAddr;
+
 use testing::Client;
+
+use crate::failure::{Failure, Outcome};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -24,5 +26,5 @@ pub fn run(options: &Options) -> Outcome {
     });
     let reply = reply.map_err(|e| Failure::about(server, e))?;
     println!("{}", reply.last());
-    if reply.code == 250 { Ok(()) } else { Err(Failure("the message was refused".to_string())) }
+    if reply.code == 250 { Ok(()) } else { Err(Failure("the message was refused".to_owned())) }
 }

@@ -1,10 +1,12 @@
 //! The workspace as files: its root, its packages and their layers, its sources, and how cargo is called.
 
-use crate::failure::{Failure, Outcome};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+
 use toml::{Table, Value};
+
+use crate::failure::{Failure, Outcome};
 
 /// The folder of the root manifest.
 pub fn root() -> PathBuf {
@@ -79,10 +81,10 @@ fn package(folder: &str) -> Outcome<Package> {
     let bins = manifest.get("bin").and_then(Value::as_array).cloned().unwrap_or_default();
     for bin in bins.iter().filter_map(|b| b.get("name")?.as_str()) {
         if !programs.iter().any(|p| p == bin) {
-            programs.push(bin.to_string());
+            programs.push(bin.to_owned());
         }
     }
-    Ok(Package { name, folder: folder.to_string(), layer, needs, programs })
+    Ok(Package { name, folder: folder.to_owned(), layer, needs, programs })
 }
 
 /// A TOML file as a table; the failure names the file.
@@ -97,7 +99,7 @@ pub fn read(path: &Path) -> Outcome<String> {
 }
 
 fn text(manifest: &Table, table: &str, key: &str) -> Option<String> {
-    Some(manifest.get(table)?.get(key)?.as_str()?.to_string())
+    Some(manifest.get(table)?.get(key)?.as_str()?.to_owned())
 }
 
 fn missing(path: &Path, what: &str) -> Failure {

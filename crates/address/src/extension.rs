@@ -13,16 +13,16 @@ pub struct Delimiters {
 }
 
 impl Delimiters {
-    /// `characters` is the value of recipient_delimiter: each of its characters separates; empty means that
-    /// nothing is split. `owner_request_special` keeps `owner-list` and `list-request` whole when `-` separates.
+    /// `characters` is the value of recipient_delimiter: each of its characters separates; empty means that nothing is
+    /// split. `owner_request_special` keeps `owner-list` and `list-request` whole when `-` separates.
     pub fn new(characters: &str, owner_request_special: bool) -> Self {
         Delimiters { characters: characters.as_bytes().to_vec(), owner_request_special }
     }
 
     /// Splits a local part at the first delimiter: what is before it, and what is after it.
     ///
-    /// The delimiter itself is the byte between the two: `local[base.len()]`. A delimiter in front of
-    /// everything separates nothing.
+    /// The delimiter itself is the byte between the two: `local[base.len()]`. A delimiter in front of everything
+    /// separates nothing.
     pub fn split<'a>(&self, local: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
         if self.characters.is_empty() || self.is_whole(local) {
             return (local, None);

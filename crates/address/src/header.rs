@@ -1,8 +1,8 @@
 //! Address lists of RFC 5322 headers: where each address stands, so that it can be replaced there.
 //!
-//! Must never count a byte to an address that is not part of it: display names, comments, group names and
-//! folding are the author's. Tolerant: whatever the text is, each byte is either kept or part of an address;
-//! commas that are missing between addresses are tolerated.
+//! Must never count a byte to an address that is not part of it: display names, comments, group names and folding are
+//! the author's. Tolerant: whatever the text is, each byte is either kept or part of an address; commas that are
+//! missing between addresses are tolerated.
 
 use std::ops::Range;
 
@@ -11,8 +11,8 @@ use crate::token::{Kind, Token, tokens};
 /// An address in a header value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mailbox {
-    /// The bytes that a replacement takes the place of: from the first to the last word of the address,
-    /// without angle brackets.
+    /// The bytes that a replacement takes the place of: from the first to the last word of the address, without angle
+    /// brackets.
     pub range: Range<usize>,
     /// The address in external form, without blanks and comments. Empty for `<>`. A source route is included.
     pub address: Vec<u8>,
@@ -90,8 +90,8 @@ impl Reader<'_> {
         end.map_or(self.tokens.len(), |n| inner + n)
     }
 
-    /// Reads the addresses without brackets among the tokens `from..to`. Words that only blanks separate are
-    /// addresses of their own.
+    /// Reads the addresses without brackets among the tokens `from..to`. Words that only blanks separate are addresses
+    /// of their own.
     fn bare(&mut self, from: usize, to: usize) {
         let mut words: Vec<&Token> = Vec::new();
         let tokens = self.tokens;
@@ -122,8 +122,8 @@ impl Reader<'_> {
     }
 }
 
-/// The tokens that end the name of a group: each `:` that some `;` follows before the next `:` does. Another `:` is part of an
-/// address, as in a source route without brackets (`@a:user@b`).
+/// The tokens that end the name of a group: each `:` that some `;` follows before the next `:` does. Another `:` is
+/// part of an address, as in a source route without brackets (`@a:user@b`).
 fn group_names(tokens: &[Token]) -> Vec<usize> {
     let (mut found, mut in_group, mut end) = (Vec::new(), false, tokens.len());
     while end > 0 {

@@ -5,8 +5,8 @@
 //! - External form: what RFC 5321 and RFC 5322 put on the wire and into headers, and what log lines show.
 //!   `"john doe"@example.com`.
 //!
-//! This crate must never do I/O, never read configuration, never assume that a byte string is UTF-8, and
-//! never panic on any input: all of it comes from strangers.
+//! This crate must never do I/O, never read configuration, never assume that a byte string is UTF-8, and never panic on
+//! any input: all of it comes from strangers.
 //!
 //! | file | concept |
 //! |---|---|
@@ -29,8 +29,8 @@ pub use quote::{is_dot_string, quote, quote_local_part, quoted_string, unquote};
 
 /// Splits an address of the internal form at its last `@`: local part, and domain if there is an `@`.
 ///
-/// The domain may be empty (`user@`). In the external form of an address that has a domain the last `@` is
-/// the same one, since a domain holds neither quotes nor `@`.
+/// The domain may be empty (`user@`). In the external form of an address that has a domain the last `@` is the same
+/// one, since a domain holds neither quotes nor `@`.
 pub fn split(address: &[u8]) -> (&[u8], Option<&[u8]>) {
     match address.iter().rposition(|&b| b == b'@') {
         Some(at) => (&address[..at], Some(&address[at + 1..])),

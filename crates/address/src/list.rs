@@ -26,8 +26,8 @@ pub fn list(text: &[u8]) -> Vec<Vec<u8>> {
     reader.found.into()
 }
 
-/// Reads from the end: what a `:` means is known only to who has seen whether a `;` follows, and what words before a `<`
-/// are to who has seen the `>`.
+/// Reads from the end: what a `:` means is known only to who has seen whether a `;` follows, and what words before a
+/// `<` are to who has seen the `>`.
 struct Reader<'a> {
     text: &'a [u8],
     tokens: &'a [Token],

@@ -1,8 +1,8 @@
 //! Internal form to external form and back.
 //!
-//! Only the local part changes: a domain is written as it is. Bytes above 127 count as ordinary characters,
-//! because an internationalized local part needs no quotes (RFC 6531 3.3). Nothing here rejects an address:
-//! what cannot be a dot-string becomes a quoted string.
+//! Only the local part changes: a domain is written as it is. Bytes above 127 count as ordinary characters, because an
+//! internationalized local part needs no quotes (RFC 6531 3.3). Nothing here rejects an address: what cannot be a
+//! dot-string becomes a quoted string.
 
 /// The external form of an address of the internal form, for SMTP, headers and log lines.
 ///
@@ -41,8 +41,8 @@ pub fn quoted_string(text: &[u8]) -> Vec<u8> {
 
 /// The internal form of an address of the external form: quotes and backslashes of the local part are removed.
 ///
-/// Accepts what is not well formed: an unbalanced quote ends with the address, a final backslash disappears.
-/// An `@` within quotes stays part of the local part.
+/// Accepts what is not well formed: an unbalanced quote ends with the address, a final backslash disappears. An `@`
+/// within quotes stays part of the local part.
 pub fn unquote(external: &[u8]) -> Vec<u8> {
     let (local, domain) = crate::split_external(external);
     let mut internal = Vec::with_capacity(external.len());

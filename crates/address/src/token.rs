@@ -1,7 +1,7 @@
 //! The words of RFC 5322 structured fields, with their place in the text.
 //!
-//! Every byte of the input belongs to exactly one token, so a reader of tokens can put the text together again.
-//! What is not terminated (a quoted string, a comment, a domain literal) ends where the text ends.
+//! Every byte of the input belongs to exactly one token, so a reader of tokens can put the text together again. What is
+//! not terminated (a quoted string, a comment, a domain literal) ends where the text ends.
 
 use std::ops::Range;
 

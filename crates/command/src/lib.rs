@@ -1,7 +1,7 @@
 //! What the commands share: the way to main.cf, messages, who may do what.
 //!
-//! Commands run as whoever calls them, some with the group of the mail system. Nothing here may
-//! start an event loop or trust the caller's environment.
+//! Commands run as whoever calls them, some with the group of the mail system. Nothing here may start an event loop or
+//! trust the caller's environment.
 
 mod neighbour;
 mod run;

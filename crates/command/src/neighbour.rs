@@ -3,8 +3,8 @@
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-/// Replaces this process by the program `file` that lies beside it, called `name`, with the same
-/// arguments. Returns only when that fails, with the failure reported.
+/// Replaces this process by the program `file` that lies beside it, called `name`, with the same arguments. Returns
+/// only when that fails, with the failure reported.
 pub fn become_neighbour(name: &'static str, file: &str) -> ExitCode {
     let program = std::env::current_exe().map(|path| path.with_file_name(file));
     let error = match program {

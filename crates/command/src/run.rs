@@ -20,8 +20,8 @@ impl From<String> for Failure {
     }
 }
 
-/// The whole of a command: `main` returns what this returns. A failure of `body` is the last line, on standard error and in
-/// the log, and decides the exit status.
+/// The whole of a command: `main` returns what this returns. A failure of `body` is the last line, on standard error
+/// and in the log, and decides the exit status.
 pub fn run<F: Into<Failure>>(program: &'static str, body: impl FnOnce() -> Result<ExitCode, F>) -> ExitCode {
     begin(program);
     body().unwrap_or_else(|failure| {

@@ -1,7 +1,7 @@
 //! The way of a command to its configuration, without trusting its caller more than it must.
 //!
-//! A command that has the rights of a group that its caller does not have must not read a main.cf
-//! of the caller's making: it would open that group's files wherever the caller says.
+//! A command that has the rights of a group that its caller does not have must not read a main.cf of the caller's
+//! making: it would open that group's files wherever the caller says.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -23,8 +23,8 @@ fn directory(option: Option<&[u8]>) -> PathBuf {
     option.map_or_else(Config::default_directory, |path| PathBuf::from(OsString::from_vec(path.to_vec())))
 }
 
-/// Reads main.cf and sends messages where it says, and to standard error as well; of a main.cf that cannot be used, what
-/// can be read of it says where the reason goes.
+/// Reads main.cf and sends messages where it says, and to standard error as well; of a main.cf that cannot be used,
+/// what can be read of it says where the reason goes.
 ///
 /// # Errors
 /// A sentence: the directory may not be used, main.cf cannot, or its accounts are not fit.

@@ -9,7 +9,8 @@ use nix::unistd::{Uid, User, getuid};
 pub struct Caller {
     /// Real user id.
     pub uid: u32,
-    /// Login name; nothing when the user database has none. An error when it does not say: a server of it does not answer.
+    /// Login name; nothing when the user database has none. An error when it does not say: a server of it does not
+    /// answer.
     pub name: Result<Option<String>, String>,
     /// Full name as the user database has it (the first part of the comment field).
     pub full_name: String,
@@ -40,12 +41,11 @@ impl Caller {
         self.name.as_ref().ok().and_then(Option::as_deref).unwrap_or("unknown")
     }
 
-    /// Does a list such as `authorized_submit_users` name this user? A user without a name is
-    /// looked up as `unknown`.
+    /// Does a list such as `authorized_submit_users` name this user? A user without a name is looked up as `unknown`.
     ///
     /// # Errors
-    /// A sentence: the list cannot be read, one of its tables cannot be used, or it is not known who this user is. A list that
-    /// does not look at the name (`static:anyone`) needs none.
+    /// A sentence: the list cannot be read, one of its tables cannot be used, or it is not known who this user is. A
+    /// list that does not look at the name (`static:anyone`) needs none.
     pub fn is_in(&self, config: &Config, list: Param<Vec<String>>) -> Result<bool, String> {
         let text = config.lookup(list.name()).map_err(|error| error.to_string())?.unwrap_or_default();
         if let (Err(why), false) = (&self.name, is_for_everybody(&text)) {

@@ -1,7 +1,7 @@
 //! Addresses that are asked for and are not there (yet): no reason to serve nobody at the others.
 //!
-//! An interface may get its address later, a name its record, and an IPv6 address is used only when the link knows no other
-//! owner. What is wrong in itself, and stays so, is an error instead.
+//! An interface may get its address later, a name its record, and an IPv6 address is used only when the link knows no
+//! other owner. What is wrong in itself, and stays so, is an error instead.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

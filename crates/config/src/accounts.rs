@@ -1,8 +1,8 @@
 //! The accounts of the mail system: `mail_owner`, `setgid_group`, `default_privs`. One check for master, the daemons,
 //! the commands and `postfix check`.
 //!
-//! What an account gets is its own: an id that two of them share, or that root or a person has, would give one the files
-//! or the processes of the other. Nothing runs as one of them that has not been checked here.
+//! What an account gets is its own: an id that two of them share, or that root or a person has, would give one the
+//! files or the processes of the other. Nothing runs as one of them that has not been checked here.
 
 use std::fmt;
 use std::io;

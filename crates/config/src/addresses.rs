@@ -1,7 +1,7 @@
 //! What inet_protocols, inet_interfaces, proxy_interfaces and mynetworks_style mean on this machine.
 //!
-//! Everything here is computed when it is asked for, never at load: a program that needs no list of addresses
-//! must not die of one. Order: IPv4 before IPv6.
+//! Everything here is computed when it is asked for, never at load: a program that needs no list of addresses must not
+//! die of one. Order: IPv4 before IPv6.
 
 use std::net::{IpAddr, ToSocketAddrs};
 
@@ -81,8 +81,8 @@ impl Config {
         Ok(own.absent.first().filter(|_| own.found.is_empty()).map(Absent::to_string))
     }
 
-    /// The addresses that belong to this system, whether they are there or not: mail for them is ours, and a server that
-    /// has one is this system. They give nobody rights.
+    /// The addresses that belong to this system, whether they are there or not: mail for them is ours, and a server
+    /// that has one is this system. They give nobody rights.
     pub fn addresses_of_this_system(&self) -> Result<Vec<IpAddr>, ConfigError> {
         let own = self.interfaces()?.all().into_iter().map(|interface| interface.address);
         let mut all: Vec<IpAddr> = own.chain(self.proxies()?.0).collect();
@@ -241,8 +241,8 @@ fn resolve_list(
     Ok((addresses, missing))
 }
 
-/// The addresses of enabled families that an item stands for, none for a name that is not known (yet); `None` when it can
-/// mean nothing.
+/// The addresses of enabled families that an item stands for, none for a name that is not known (yet); `None` when it
+/// can mean nothing.
 fn resolve(item: &str, protocols: Protocols) -> Option<Vec<IpAddr>> {
     let host = match item.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']')?,

@@ -1,9 +1,9 @@
-//! The command line of a daemon: what master says of the service (`-n NAME -t TYPE -u -c -l -z -s COUNT`), and behind it the
-//! arguments of master.cf (`-o name=value ...`).
+//! The command line of a daemon: what master says of the service (`-n NAME -t TYPE -u -c -l -z -s COUNT`), and behind
+//! it the arguments of master.cf (`-o name=value ...`).
 //!
-//! The daemon reads it when it starts, and whoever judges a master.cf before reads it in the same way. Nothing on it is passed
-//! over: a word that the program has no use for is mostly the rest of a setting that was cut at a blank
-//! (`-o smtpd_client_restrictions=permit_mynetworks, reject`), and without it the service is another one.
+//! The daemon reads it when it starts, and whoever judges a master.cf before reads it in the same way. Nothing on it is
+//! passed over: a word that the program has no use for is mostly the rest of a setting that was cut at a blank (`-o
+//! smtpd_client_restrictions=permit_mynetworks, reject`), and without it the service is another one.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -96,8 +96,8 @@ impl Arguments {
         Ok(parsed)
     }
 
-    /// As [`Arguments::parse`], for the arguments that master.cf has for `program`, words included. Of a program that is not
-    /// Postfix's nothing is known.
+    /// As [`Arguments::parse`], for the arguments that master.cf has for `program`, words included. Of a program that
+    /// is not Postfix's nothing is known.
     ///
     /// # Errors
     /// The program would end of them.

@@ -77,7 +77,7 @@ impl Config {
         for service in services {
             let endpoint = service.field(1).filter(|kind| *kind == "inet").map(|_| service.name());
             if let Some((word, right)) = endpoint.and_then(|word| Some((word, in_endpoint(word)?))) {
-                let (file, parameter, word) = (master_cf.to_path_buf(), "service".to_string(), word.to_string());
+                let (file, parameter, word) = (master_cf.to_path_buf(), "service".to_owned(), word.to_owned());
                 found.insert(Unbracketed { file, line: service.line, parameter, found: word, right });
             }
             for (name, value) in service.options() {
@@ -96,7 +96,7 @@ impl Config {
         let value = self.expand(value).unwrap_or_default();
         let mut add = |file: &Path, line: usize, word: &str| {
             if let Some(right) = in_word(word) {
-                let (file, parameter, word) = (file.to_path_buf(), name.to_string(), word.to_string());
+                let (file, parameter, word) = (file.to_path_buf(), name.to_owned(), word.to_owned());
                 found.insert(Unbracketed { file, line, parameter, found: word, right });
             }
         };

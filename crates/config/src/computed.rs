@@ -22,25 +22,25 @@ pub(crate) fn defaults(config: &Config) -> HashMap<&'static str, String> {
 /// The node's name, completed with mydomain when it has no dot.
 fn myhostname(config: &Config, node: &str) -> String {
     if node.contains('.') {
-        return node.to_string();
+        return node.to_owned();
     }
     let domain = config.setting("mydomain").and_then(|s| config.expand(&s.value).ok());
-    format!("{node}.{}", domain.filter(|d| !d.is_empty()).unwrap_or(NO_DOMAIN.to_string()))
+    format!("{node}.{}", domain.filter(|d| !d.is_empty()).unwrap_or(NO_DOMAIN.to_owned()))
 }
 
 /// What follows the first dot of myhostname.
 fn mydomain(config: &Config, node: &str) -> String {
     let set = config.setting("myhostname").and_then(|s| config.expand(&s.value).ok());
-    let name = set.unwrap_or_else(|| node.to_string());
+    let name = set.unwrap_or_else(|| node.to_owned());
     match name.split_once('.') {
-        Some((_, domain)) if !domain.is_empty() => domain.to_string(),
-        _ => NO_DOMAIN.to_string(),
+        Some((_, domain)) if !domain.is_empty() => domain.to_owned(),
+        _ => NO_DOMAIN.to_owned(),
     }
 }
 
 fn node_name() -> String {
     let name = nix::unistd::gethostname().unwrap_or_default();
-    if name.is_empty() { "localhost".to_string() } else { name.to_string_lossy().into_owned() }
+    if name.is_empty() { "localhost".to_owned() } else { name.to_string_lossy().into_owned() }
 }
 
 fn process_name() -> String {

@@ -1,7 +1,7 @@
 //! Settings that are declared once: a struct whose fields each name the parameter that they are read from.
 //!
-//! [`settings!`](crate::settings!) makes the struct and its `read`. What a field means, which values it may have and what
-//! it is when nobody sets it stands in the table of parameters; its documentation leads there.
+//! [`settings!`](crate::settings!) makes the struct and its `read`. What a field means, which values it may have and
+//! what it is when nobody sets it stands in the table of parameters; its documentation leads there.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::value::{Raw, Value};
 /// Declares settings, and how they are read.
 ///
 /// A field is a line, in one of three forms: `name: Type = param::NAME`, read as a type that has the meaning of the
-/// parameter's ([`FromValue`]); `name: Type = param::NAME => function`, which makes the field's value of the parameter's;
-/// and `name: Type => function`, which has the whole [`Reader`], for what comes of several parameters. `twin::NAME` in
-/// place of `param::NAME` is the parameter of the agent that reads. The error of `read` is [`ValueError`] unless another
-/// type stands behind the name: `struct Name, error Type { ... }`.
+/// parameter's ([`FromValue`]); `name: Type = param::NAME => function`, which makes the field's value of the
+/// parameter's; and `name: Type => function`, which has the whole [`Reader`], for what comes of several parameters.
+/// `twin::NAME` in place of `param::NAME` is the parameter of the agent that reads. The error of `read` is
+/// [`ValueError`] unless another type stands behind the name: `struct Name, error Type { ... }`.
 #[macro_export]
 macro_rules! settings {
     ($(#[$meta:meta])* $vis:vis struct $name:ident $(, error $error:ty)? {

@@ -1,5 +1,5 @@
-//! What several programs make of more than one parameter: the queue directory, the form of extended
-//! addresses, the depth of a message.
+//! What several programs make of more than one parameter: the queue directory, the form of extended addresses, the
+//! depth of a message.
 
 use address::Delimiters;
 use queue::{Hashing, Spool};
@@ -7,8 +7,8 @@ use queue::{Hashing, Spool};
 use crate::{Config, ValueError, param};
 
 impl Config {
-    /// The queue directory seen from within: daemons and commands have it as their working directory. To be called before
-    /// a sandbox is entered: it looks up what kind of file system that is.
+    /// The queue directory seen from within: daemons and commands have it as their working directory. To be called
+    /// before a sandbox is entered: it looks up what kind of file system that is.
     ///
     /// # Errors
     /// A value that cannot be understood.

@@ -1,7 +1,8 @@
 //! Changing main.cf and master.cf by program: comments, order and everything that is not asked for stays.
 //!
-//! [`Document`] is the file in memory; it never touches the disk. [`Replacement`] replaces a file atomically: readers see
-//! the old file or the new one, a crash or a full disk leaves one of them, and two edits at once become two in a row.
+//! [`Document`] is the file in memory; it never touches the disk. [`Replacement`] replaces a file atomically: readers
+//! see the old file or the new one, a crash or a full disk leaves one of them, and two edits at once become two in a
+//! row.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -158,7 +159,7 @@ impl Change {
 pub fn main_cf(content: &[u8], file: &Path, changes: &[Change]) -> (Vec<u8>, Vec<String>) {
     let mut document = Document::parse(content);
     let mut warnings = Vec::new();
-    let names: Vec<Option<String>> = document.entries().map(|text| name_of(text).map(str::to_string)).collect();
+    let names: Vec<Option<String>> = document.entries().map(|text| name_of(text).map(str::to_owned)).collect();
     for change in changes {
         let matching = names.iter().enumerate().filter(|(_, name)| name.as_deref() == Some(change.name()));
         let found: Vec<usize> = matching.map(|(index, _)| index).collect();
@@ -317,7 +318,7 @@ mod tests {
     }
 
     fn set(name: &str, value: &str) -> Change {
-        Change::Set { name: name.to_string(), value: value.to_string() }
+        Change::Set { name: name.to_owned(), value: value.to_owned() }
     }
 
     #[test]
@@ -336,13 +337,13 @@ mod tests {
 
     #[test]
     fn a_new_setting_is_appended_and_an_unknown_one_is_not_removed() {
-        let (text, _) = edit(&[set("new", "1"), Change::Remove("nosuch".to_string())]);
+        let (text, _) = edit(&[set("new", "1"), Change::Remove("nosuch".to_owned())]);
         assert_eq!(text, format!("{FILE}new = 1\n"));
     }
 
     #[test]
     fn commenting_out_keeps_every_line() {
-        let (text, _) = edit(&[Change::Comment("nets".to_string())]);
+        let (text, _) = edit(&[Change::Comment("nets".to_owned())]);
         assert!(text.contains("\n#nets = a,\n\t# inside\n#    b\n"), "{text}");
     }
 

@@ -20,7 +20,8 @@ pub enum Kind {
         /// Seconds of the default unit.
         unit: u32,
     },
-    /// A time that may be a fraction of a second: as `Duration`, with the unit `ms`, which is also that of a bare number.
+    /// A time that may be a fraction of a second: as `Duration`, with the unit `ms`, which is also that of a bare
+    /// number.
     Milliseconds,
     /// Words separated by blanks and commas, `{...}` groups kept together.
     List,
@@ -83,7 +84,8 @@ impl Entry {
         !self.legacy || self.instead.is_some()
     }
 
-    /// Whether an expanded value asks for nothing: one of the table's `needless` values, or an empty list, name or text.
+    /// Whether an expanded value asks for nothing: one of the table's `needless` values, or an empty list, name or
+    /// text.
     pub fn asks_for_nothing(&self, value: &str) -> bool {
         let value = value.trim();
         let is_empty = value.is_empty() && matches!(self.kind, Kind::List | Kind::Text | Kind::Path);
@@ -137,7 +139,7 @@ mod tests {
 
     #[test]
     fn every_default_is_a_value_of_its_type_within_its_bounds() {
-        let level = [("compatibility_level".to_string(), "3.11".to_string())];
+        let level = [("compatibility_level".to_owned(), "3.11".to_owned())];
         for overrides in [&[][..], &level[..]] {
             let config = crate::Config::parse(b"", std::path::Path::new("/etc/postfix"), overrides).unwrap();
             for entry in crate::table::TABLE.iter().filter(|entry| !entry.legacy && !entry.computed) {
@@ -146,7 +148,7 @@ mod tests {
                     continue;
                 }
                 let value = match entry.kind {
-                    Kind::Raw => entry.default.to_string(),
+                    Kind::Raw => entry.default.to_owned(),
                     _ => config.lookup(entry.name).unwrap().unwrap_or_default(),
                 };
                 assert_eq!(crate::value::check(&value, entry.name, entry), Ok(()), "{}", entry.name);

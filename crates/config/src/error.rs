@@ -1,5 +1,5 @@
-//! What can be wrong with main.cf. Each error carries the facts; Display writes the sentence that the
-//! user sees after the program's name, in Postfix's words where it has some.
+//! What can be wrong with main.cf. Each error carries the facts; Display writes the sentence that the user sees after
+//! the program's name, in Postfix's words where it has some.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
-//! `$` expressions in values: `$name`, `${name}`, `${name?text}`, `${name:text}`, `${name?{a}:{b}}`,
-//! `${{a} == {b} ? {yes} : {no}}` and the `<level` family of comparisons, `${function{argument}}`.
+//! `$` expressions in values: `$name`, `${name}`, `${name?text}`, `${name:text}`, `${name?{a}:{b}}`, `${{a} == {b} ?
+//! {yes} : {no}}` and the `<level` family of comparisons, `${function{argument}}`.
 //!
-//! The text is walked once; what a name stands for comes from a [`Scope`], so that main.cf values, reply
-//! templates and `.forward` paths share one grammar. Malformed expressions are errors, never half results.
+//! The text is walked once; what a name stands for comes from a [`Scope`], so that main.cf values, reply templates and
+//! `.forward` paths share one grammar. Malformed expressions are errors, never half results.
 
 mod error;
 
@@ -49,7 +49,7 @@ pub(crate) fn expand_text(text: &str, scope: &mut dyn Scope) -> Result<String, E
 /// The same, within `depth` expressions.
 pub(crate) fn expand_within(text: &str, depth: usize, scope: &mut dyn Scope) -> Result<String, ExpandError> {
     if depth >= DEPTH {
-        return Err(ExpandError::Nesting(text.to_string()));
+        return Err(ExpandError::Nesting(text.to_owned()));
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -70,7 +70,7 @@ pub(crate) fn expand_within(text: &str, depth: usize, scope: &mut dyn Scope) -> 
             _ => {
                 let end = name_end(body);
                 if end == 0 {
-                    return Err(ExpandError::EmptyName(text.to_string()));
+                    return Err(ExpandError::EmptyName(text.to_owned()));
                 }
                 out.push_str(&scope.value(&body[..end], depth)?.unwrap_or_default());
                 &body[end..]
@@ -86,7 +86,7 @@ pub fn scan(text: &str, names: &mut Vec<String>) -> Result<(), ExpandError> {
     struct Scan<'a>(&'a mut Vec<String>);
     impl Scope for Scan<'_> {
         fn value(&mut self, name: &str, _: usize) -> Result<Option<String>, ExpandError> {
-            self.0.push(name.to_string());
+            self.0.push(name.to_owned());
             Ok(None)
         }
 
@@ -114,11 +114,11 @@ fn expression(
     let (value, rest) = if inner.starts_with('{') {
         let (holds, rest) = comparison(body, inner, depth, scope)?;
         // A comparison by itself reads as "true" or nothing.
-        (if holds { "true".to_string() } else { String::new() }, rest)
+        (if holds { "true".to_owned() } else { String::new() }, rest)
     } else {
         let end = name_end(inner);
         if end == 0 {
-            return Err(ExpandError::EmptyName(whole.to_string()));
+            return Err(ExpandError::EmptyName(whole.to_owned()));
         }
         let name = &inner[..end];
         if functions::is_function(name) && inner[end..].starts_with('{') {
@@ -220,7 +220,7 @@ fn comparison<'a>(
     let rest = skip_blanks(rest);
     if !rest.starts_with('{') {
         let before = format!("{{{left}}} {}", operator.symbol);
-        return Err(ExpandError::OperandExpected(Place { before, after: rest.to_string() }));
+        return Err(ExpandError::OperandExpected(Place { before, after: rest.to_owned() }));
     }
     let (right, rest) = group(rest)?;
     let (left, right) = (expand_within(left, depth + 1, scope)?, expand_within(right, depth + 1, scope)?);
@@ -253,7 +253,7 @@ fn operator<'a>(body: &str, text: &'a str) -> Result<(Operator, &'a str), Expand
     let rest = &text[symbol.len()..];
     let suffix = &rest[..rest.bytes().take_while(u8::is_ascii_alphanumeric).count()];
     if !["", "level"].contains(&suffix) {
-        return Err(ExpandError::OperatorSuffix(Place { before: symbol.to_string(), after: rest.to_string() }));
+        return Err(ExpandError::OperatorSuffix(Place { before: symbol.to_owned(), after: rest.to_owned() }));
     }
     let operator = Operator { symbol: format!("{symbol}{suffix}"), holds, level: !suffix.is_empty() };
     Ok((operator, &rest[suffix.len()..]))
@@ -265,18 +265,18 @@ fn compare(left: &str, right: &str) -> Result<Ordering, ExpandError> {
     if !(digits(left) && digits(right)) {
         return Ok(left.cmp(right));
     }
-    let number = |text: &str| text.parse::<i64>().map_err(|_| ExpandError::Number(text.to_string()));
+    let number = |text: &str| text.parse::<i64>().map_err(|_| ExpandError::Number(text.to_owned()));
     Ok(number(left)?.cmp(&number(right)?))
 }
 
 fn compare_levels(left: &str, right: &str) -> Result<Ordering, ExpandError> {
-    let level = |text: &str| Level::parse(text).ok_or_else(|| ExpandError::Level(text.to_string()));
+    let level = |text: &str| Level::parse(text).ok_or_else(|| ExpandError::Level(text.to_owned()));
     Ok(level(left)?.cmp(&level(right)?))
 }
 
 /// A `{...}` group at the start of `text`: its inside, and what follows it.
 fn group(text: &str) -> Result<(&str, &str), ExpandError> {
-    let end = matching(text, b'{', b'}').ok_or_else(|| ExpandError::Unbalanced(text.to_string()))?;
+    let end = matching(text, b'{', b'}').ok_or_else(|| ExpandError::Unbalanced(text.to_owned()))?;
     Ok((&text[1..end], &text[end + 1..]))
 }
 
@@ -309,7 +309,7 @@ fn place(body: &str, rest: &str) -> Place {
     let before = body.len().saturating_sub(rest.len());
     let before = body.get(..before).unwrap_or_default().trim_end();
     let start = before.rfind(['{', '?', ':', ' ']).map_or(0, |at| at + 1);
-    Place { before: before[start..].to_string(), after: rest.to_string() }
+    Place { before: before[start..].to_string(), after: rest.to_owned() }
 }
 
 #[cfg(test)]
@@ -318,7 +318,7 @@ mod tests {
 
     fn run(text: &str) -> Result<String, String> {
         let mut scope = |name: &str| match name {
-            "t1" => Some("val".to_string()),
+            "t1" => Some("val".to_owned()),
             "empty" => Some(String::new()),
             _ => None,
         };
@@ -390,9 +390,9 @@ mod tests {
 
     #[test]
     fn a_function_gets_its_argument_expanded() {
-        assert_eq!(run(".${domain_to_ascii{ $t1 }}.x"), Ok(".val.x".to_string()));
+        assert_eq!(run(".${domain_to_ascii{ $t1 }}.x"), Ok(".val.x".to_owned()));
         assert_eq!(run("${domain_to_ascii}"), Ok(String::new()));
-        assert_eq!(run("${domain_to_ascii{a} b}"), Err("unexpected input at: \"...a}>>> b\"".to_string()));
+        assert_eq!(run("${domain_to_ascii{a} b}"), Err("unexpected input at: \"...a}>>> b\"".to_owned()));
     }
 
     #[test]
@@ -408,7 +408,7 @@ mod tests {
             ("$(t1?{)})", "unbalanced {} in attribute expression: \"{\""),
             ("${{x}<level{3.11}?{yes}:no}", "malformed compatibility level syntax: \"x\""),
         ] {
-            assert_eq!(run(text), Err(error.to_string()), "{text}");
+            assert_eq!(run(text), Err(error.to_owned()), "{text}");
         }
     }
 }

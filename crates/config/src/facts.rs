@@ -13,11 +13,11 @@ pub fn kind(kind: &str, unit: &str) -> String {
         _ => "seconds",
     };
     match kind {
-        "bool" => "yes or no".to_string(),
-        "int" => "number".to_string(),
-        "raw" => "text, expanded where it is used".to_string(),
+        "bool" => "yes or no".to_owned(),
+        "int" => "number".to_owned(),
+        "raw" => "text, expanded where it is used".to_owned(),
         "duration" => format!("duration, in {unit} when no unit is given"),
-        kind => kind.to_string(),
+        kind => kind.to_owned(),
     }
 }
 
@@ -29,7 +29,7 @@ pub fn bounds(kind: &str, min: Option<i64>, max: Option<i64>) -> Option<String> 
         (Some(min), Some(max), true) => format!("{min} to {max}"),
         (Some(min), None, true) => format!("at least {min}"),
         (None, Some(max), true) => format!("at most {max}"),
-        (Some(1), None, false) => "not empty".to_string(),
+        (Some(1), None, false) => "not empty".to_owned(),
         (Some(min), None, false) => format!("at least {min} characters"),
         (None, Some(max), false) => format!("at most {max} characters"),
         (Some(min), Some(max), false) => format!("{min} to {max} characters"),
@@ -40,8 +40,8 @@ pub fn bounds(kind: &str, min: Option<i64>, max: Option<i64>) -> Option<String> 
 pub fn since(version: Option<&str>, paragraph: &str) -> String {
     match version {
         Some(version) => format!("since Postfix {version}"),
-        None if paragraph.starts_with("Ours:") => "not in Postfix".to_string(),
-        None => "since Postfix 2.0 or before".to_string(),
+        None if paragraph.starts_with("Ours:") => "not in Postfix".to_owned(),
+        None => "since Postfix 2.0 or before".to_owned(),
     }
 }
 

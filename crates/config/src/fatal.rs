@@ -1,10 +1,11 @@
 //! What would end a program that starts with this configuration: the test that a reload must pass as a whole.
 //!
-//! It is stricter than any single program, which complains only of what it asks for. It changes nothing and logs nothing;
-//! a lookup table that cannot be opened is not its business, for no program ends of one.
+//! It is stricter than any single program, which complains only of what it asks for. It changes nothing and logs
+//! nothing; a lookup table that cannot be opened is not its business, for no program ends of one.
+
+use std::path::{Path, PathBuf};
 
 use net::ports::Services;
-use std::path::{Path, PathBuf};
 
 use crate::entry::Kind;
 use crate::error::ConfigError;
@@ -47,8 +48,8 @@ impl Config {
         })
     }
 
-    /// The first reason why a program that runs with this main.cf and the -o options of this master.cf would end at once,
-    /// with its place; None when there is none.
+    /// The first reason why a program that runs with this main.cf and the -o options of this master.cf would end at
+    /// once, with its place; None when there is none.
     pub fn fatal_problem(&self, file: &Path, master_cf: &MasterCf) -> Option<String> {
         if let Some(why) = self.wrong_setting() {
             return Some(why);

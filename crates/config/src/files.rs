@@ -19,7 +19,7 @@ pub(crate) fn first_line(name: &str, path: &str) -> Result<String, ValueError> {
     let text = String::from_utf8(text).map_err(|_| failed("not UTF-8"))?;
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     match line {
-        Some(line) => Ok(line.to_string()),
+        Some(line) => Ok(line.to_owned()),
         None => Err(ValueError::Meaning(format!("parameter {name}: file {path} is empty"))),
     }
 }

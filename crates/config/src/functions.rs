@@ -1,8 +1,8 @@
 //! Functions in values: `${domain_to_ascii{$mydomain}}`.
 //!
-//! A function gets its argument expanded and gives text that is not expanded again. It must never read anything
-//! but its argument: values stay a matter of main.cf alone. The names are few and fixed, so that a parameter of
-//! such a name without `{` behind it still is a parameter.
+//! A function gets its argument expanded and gives text that is not expanded again. It must never read anything but its
+//! argument: values stay a matter of main.cf alone. The names are few and fixed, so that a parameter of such a name
+//! without `{` behind it still is a parameter.
 
 /// The value of a function for its argument: None for a name that is no function, an error in words for an argument
 /// that it has no value for.
@@ -38,7 +38,7 @@ mod tests {
             ),
             ("", ""),
         ] {
-            assert_eq!(call("domain_to_ascii", domain), Some(Ok(ascii.to_string())), "{domain}");
+            assert_eq!(call("domain_to_ascii", domain), Some(Ok(ascii.to_owned())), "{domain}");
         }
     }
 

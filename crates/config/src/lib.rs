@@ -1,9 +1,9 @@
 //! The meaning of main.cf and master.cf: one table of parameters, one reader, one way to ask.
 //!
-//! A program loads its [`Config`] once and asks it with the typed constants of [`param`]. The table behind
-//! them is `parameters/*.toml`; `cargo xtask docs` turns it into the Rust source of [`param`] and [`table`], and `cargo
-//! xtask tidy` says when the committed source differs. Nothing here opens a socket or a lookup table, nothing here
-//! logs: warnings and errors are values, and the program that asked decides where they go.
+//! A program loads its [`Config`] once and asks it with the typed constants of [`param`]. The table behind them is
+//! `parameters/*.toml`; `cargo xtask docs` turns it into the Rust source of [`param`] and [`table`], and `cargo xtask
+//! tidy` says when the committed source differs. Nothing here opens a socket or a lookup table, nothing here logs:
+//! warnings and errors are values, and the program that asked decides where they go.
 
 pub mod absent;
 pub mod accounts;

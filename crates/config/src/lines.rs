@@ -1,8 +1,8 @@
 //! Logical lines of main.cf, master.cf and table source files.
 //!
-//! A physical line that starts with a blank continues the logical line before it; lines that are empty or
-//! whose first non-blank is `#` are dropped wherever they stand, also in the middle of a logical line. The
-//! reader never fails: what is odd becomes a [`Warning`] with its place, and the rest is still read.
+//! A physical line that starts with a blank continues the logical line before it; lines that are empty or whose first
+//! non-blank is `#` are dropped wherever they stand, also in the middle of a logical line. The reader never fails: what
+//! is odd becomes a [`Warning`] with its place, and the rest is still read.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -151,14 +151,14 @@ mod tests {
     #[test]
     fn a_comment_does_not_end_a_logical_line() {
         let (lines, warnings) = read(b"abc\n#def\n\n ghi\njkl\n");
-        assert_eq!(lines, [(1, 4, "abc ghi".to_string()), (5, 5, "jkl".to_string())]);
+        assert_eq!(lines, [(1, 4, "abc ghi".to_owned()), (5, 5, "jkl".to_owned())]);
         assert!(warnings.is_empty());
     }
 
     #[test]
     fn a_continuation_of_nothing_is_skipped_with_a_warning_and_the_rest_is_read() {
         let (lines, warnings) = read(b"# top\n  a = b\n  c\nx = y\n");
-        assert_eq!(lines, [(4, 4, "x = y".to_string())]);
+        assert_eq!(lines, [(4, 4, "x = y".to_owned())]);
         assert_eq!(warnings, ["main.cf: logical line must not start with whitespace: \"  a = b  c\""]);
     }
 
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_last_line_counts_without_a_newline_too() {
-        assert_eq!(read(b"a = b").0, [(1, 1, "a = b".to_string())]);
+        assert_eq!(read(b"a = b").0, [(1, 1, "a = b".to_owned())]);
         assert!(read(b"").0.is_empty());
     }
 }

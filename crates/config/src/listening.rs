@@ -1,4 +1,5 @@
-//! The addresses that an inet service of master.cf is served at, and the judgement whether anybody could be served at all.
+//! The addresses that an inet service of master.cf is served at, and the judgement whether anybody could be served at
+//! all.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
@@ -109,8 +110,8 @@ impl Config {
         self.own_text(param::INET_INTERFACES.name()).unwrap_or_default()
     }
 
-    /// Why nobody could be served from the network with these files, if that is so: no address that is asked for is there.
-    /// It looks at the addresses as they are now, and not at who has their ports.
+    /// Why nobody could be served from the network with these files, if that is so: no address that is asked for is
+    /// there. It looks at the addresses as they are now, and not at who has their ports.
     pub fn serves_nobody(&self, file: &Path, master_cf: &MasterCf) -> Result<Option<String>, String> {
         if let Some(why) = self.no_address().map_err(|error| error.to_string())? {
             return Ok(Some(why));
@@ -154,7 +155,8 @@ enum OwnError {
     Config(String),
 }
 
-/// The addresses of a host, none for a name that is not known (yet); `None` for an address of a family that is not enabled.
+/// The addresses of a host, none for a name that is not known (yet); `None` for an address of a family that is not
+/// enabled.
 fn resolve(host: &str, port: u16, protocols: Protocols) -> Option<Vec<SocketAddr>> {
     let literal = net::literal::check(host.as_bytes()).is_ok();
     // waits: at start and reload, for names in master.cf

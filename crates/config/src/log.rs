@@ -20,8 +20,8 @@ pub enum Terminal {
 }
 
 impl Config {
-    /// Reads main.cf and decides where the lines of this process go. When main.cf cannot be used, the reason goes where as
-    /// much of it as can be read says: whoever ends because of it has a log to say so.
+    /// Reads main.cf and decides where the lines of this process go. When main.cf cannot be used, the reason goes where
+    /// as much of it as can be read says: whoever ends because of it has a log to say so.
     ///
     /// # Errors
     /// main.cf cannot be read, or it names a log file that it must not name.
@@ -34,8 +34,8 @@ impl Config {
         loaded
     }
 
-    /// Decides where the lines of this process go. On an error they go to syslog, and the caller is to end with it: a log
-    /// that nobody gets is worse than no mail system.
+    /// Decides where the lines of this process go. On an error they go to syslog, and the caller is to end with it: a
+    /// log that nobody gets is worse than no mail system.
     ///
     /// # Errors
     /// maillog_file is not where maillog_file_prefixes allows it.
@@ -75,8 +75,8 @@ impl Config {
     }
 
     /// Where the lines of a program go, by syslog_name, syslog_facility, maillog_file and maillog_format. With
-    /// maillog_file they go to the postlog service, or to the file itself while that does not answer; with one that must
-    /// not be, to syslog.
+    /// maillog_file they go to the postlog service, or to the file itself while that does not answer; with one that
+    /// must not be, to syslog.
     pub fn log_setup(&self, program: &str, terminal: Terminal) -> Setup {
         let text = |name: &str| self.lookup(name).ok().flatten().unwrap_or_default();
         let file = self.log_file().ok().flatten();

@@ -18,8 +18,8 @@ pub struct Assignment {
     pub line: usize,
 }
 
-/// Parses the content of main.cf. Of several settings of one parameter the last counts, with a warning
-/// when it changes the value.
+/// Parses the content of main.cf. Of several settings of one parameter the last counts, with a warning when it changes
+/// the value.
 pub fn parse(content: &[u8], file: &Path, warnings: &mut Vec<Warning>) -> Result<Vec<Assignment>, ConfigError> {
     let mut assignments: Vec<Assignment> = Vec::new();
     let mut seen = std::collections::HashMap::new();
@@ -30,10 +30,10 @@ pub fn parse(content: &[u8], file: &Path, warnings: &mut Vec<Warning>) -> Result
             problem,
             text: line.text.clone(),
         })?;
-        let assignment = Assignment { name: name.to_string(), value: value.to_string(), line: line.first };
+        let assignment = Assignment { name: name.to_owned(), value: value.to_owned(), line: line.first };
         match seen.get(name).copied() {
             None => {
-                seen.insert(name.to_string(), assignments.len());
+                seen.insert(name.to_owned(), assignments.len());
                 assignments.push(assignment);
             }
             Some(index) => {

@@ -1,7 +1,7 @@
 //! conf/manifest: every file and directory of an installation with its owner, group and mode.
 //!
-//! One list for the installer, for `postfix check`, which compares, and for `postfix set-permissions`, which puts right. The
-//! names in it are those of an installation with default settings.
+//! One list for the installer, for `postfix check`, which compares, and for `postfix set-permissions`, which puts
+//! right. The names in it are those of an installation with default settings.
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,12 +59,12 @@ fn entry(line: &str) -> Option<Entry> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let (kind, path, owners, mode, source) = match words[..] {
         [kind, path, owners, mode] => (kind, path, owners, mode, None),
-        [kind, path, owners, mode, source] => (kind, path, owners, mode, Some(source.to_string())),
+        [kind, path, owners, mode, source] => (kind, path, owners, mode, Some(source.to_owned())),
         _ => return None,
     };
     let kind = match kind {
         "directory" => Kind::Directory,
-        "program" => Kind::Program(source.or_else(|| Some(path.rsplit('/').next()?.to_string()))?),
+        "program" => Kind::Program(source.or_else(|| Some(path.rsplit('/').next()?.to_owned()))?),
         "file" => Kind::File(source?),
         "configuration" => Kind::Configuration(source?),
         "link" => Kind::Link(source?),
@@ -72,7 +72,7 @@ fn entry(line: &str) -> Option<Entry> {
     };
     let (owner, group) = owners.split_once(':')?;
     let mode = u32::from_str_radix(mode, 8).ok()?;
-    Some(Entry { kind, path: path.to_string(), owner: owner.to_string(), group: group.to_string(), mode })
+    Some(Entry { kind, path: path.to_owned(), owner: owner.to_owned(), group: group.to_owned(), mode })
 }
 
 #[cfg(test)]
@@ -82,9 +82,9 @@ mod tests {
     #[test]
     fn a_line_is_kind_path_owners_mode_and_source() {
         let entries = parse("# all\nprogram /usr/sbin/postdrop root:postdrop 2755\n").expect("parsed");
-        let (owner, group) = ("root".to_string(), "postdrop".to_string());
-        let kind = Kind::Program("postdrop".to_string());
-        assert_eq!(entries, [Entry { kind, path: "/usr/sbin/postdrop".to_string(), owner, group, mode: 0o2755 }]);
+        let (owner, group) = ("root".to_owned(), "postdrop".to_owned());
+        let kind = Kind::Program("postdrop".to_owned());
+        assert_eq!(entries, [Entry { kind, path: "/usr/sbin/postdrop".to_owned(), owner, group, mode: 0o2755 }]);
         assert!(parse("program /usr/sbin/postdrop root 2755").is_err());
         assert!(parse("directory /etc/postfix root:root 0755 x y").is_err());
     }

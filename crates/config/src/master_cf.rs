@@ -1,8 +1,7 @@
 //! master.cf: the services, what they are allowed, and how many of them may run.
 //!
-//! Reading stops at the first error: a supervisor that guesses starts the wrong thing. What a service's
-//! name means as an address is the supervisor's business; whether the command exists is checked by nobody
-//! here.
+//! Reading stops at the first error: a supervisor that guesses starts the wrong thing. What a service's name means as
+//! an address is the supervisor's business; whether the command exists is checked by nobody here.
 
 mod disable;
 mod fields;
@@ -49,8 +48,8 @@ impl ServiceKind {
         }
     }
 
-    /// The way that the clients of `program` take, whatever master.cf says: qmgr and pickup, which old files have as `fifo`,
-    /// hear our own clients too, and those have more to say than a letter.
+    /// The way that the clients of `program` take, whatever master.cf says: qmgr and pickup, which old files have as
+    /// `fifo`, hear our own clients too, and those have more to say than a letter.
     fn taken_by(self, program: &str) -> ServiceKind {
         match (self, program) {
             (ServiceKind::Fifo, "qmgr" | "nqmgr" | "oqmgr" | "pickup") => ServiceKind::Unix,
@@ -264,7 +263,7 @@ impl Defaults {
 fn service(raw: &RawEntry, defaults: &Defaults) -> Result<Option<ServiceEntry>, EntryProblem> {
     let name = raw.name();
     let word = required(raw, 1, "transport type")?;
-    let kind = ServiceKind::parse(word).ok_or_else(|| EntryProblem::BadType(word.to_string()))?;
+    let kind = ServiceKind::parse(word).ok_or_else(|| EntryProblem::BadType(word.to_owned()))?;
     if defaults.disabled.matches(name, kind.name()) {
         return Ok(None);
     }
@@ -279,11 +278,11 @@ fn service(raw: &RawEntry, defaults: &Defaults) -> Result<Option<ServiceEntry>, 
         "-" => defaults.max_proc,
         text => number(text, "max_proc")?,
     };
-    let command = required(raw, 7, "command")?.to_string();
+    let command = required(raw, 7, "command")?.to_owned();
     let args = split_arguments(&raw.arguments)?;
     Ok(Some(ServiceEntry {
         line: raw.line,
-        name: name.to_string(),
+        name: name.to_owned(),
         kind: kind.taken_by(program_of(&command)),
         private,
         unprivileged,
@@ -311,7 +310,7 @@ fn flag(raw: &RawEntry, at: usize, name: &'static str, default: bool) -> Result<
         "-" => Ok(default),
         "y" => Ok(true),
         "n" => Ok(false),
-        other => Err(EntryProblem::BadValue(name, other.to_string())),
+        other => Err(EntryProblem::BadValue(name, other.to_owned())),
     }
 }
 
@@ -330,6 +329,6 @@ fn number(text: &str, name: &'static str) -> Result<u32, EntryProblem> {
     let end = text.bytes().take_while(u8::is_ascii_digit).count();
     match text[..end].parse::<u32>() {
         Ok(number) if i32::try_from(number).is_ok() => Ok(number),
-        _ => Err(EntryProblem::BadValue(name, text.to_string())),
+        _ => Err(EntryProblem::BadValue(name, text.to_owned())),
     }
 }

@@ -94,7 +94,7 @@ impl<'a> Names<'a> {
         let mut found = Vec::new();
         for (name, setting) in self.config.settings() {
             if !(self.is_parameter(name) || self.main.has(name) || self.services.iter().any(|it| it.uses.has(name))) {
-                found.push(Unused { entry: None, name: name.to_string(), value: setting.value.clone() });
+                found.push(Unused { entry: None, name: name.to_owned(), value: setting.value.clone() });
             }
         }
         for options in &self.services {
@@ -127,7 +127,7 @@ impl<'a> Names<'a> {
     pub fn obsolete(&self) -> Vec<Obsolete> {
         let of = |entry: Option<usize>, name: &str| {
             let instead = entry::find(name)?.instead?;
-            Some(Obsolete { entry, name: name.to_string(), instead })
+            Some(Obsolete { entry, name: name.to_owned(), instead })
         };
         let main = self.config.settings().filter_map(|(name, _)| of(None, name));
         let options = self.services.iter().flat_map(|service| {
@@ -243,7 +243,7 @@ impl Uses {
             self.errors.push(error);
         }
         if name == "smtpd_restriction_classes" {
-            references.extend(text::split_list(&expanded).into_iter().map(str::to_string));
+            references.extend(text::split_list(&expanded).into_iter().map(str::to_owned));
         }
         self.names.extend(references.iter().cloned());
         self.references.extend(references.into_iter().map(|name| (name, line)));

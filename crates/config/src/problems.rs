@@ -13,15 +13,15 @@ pub const CURRENT_LEVEL: Level = Level::new(3, 11);
 pub const OLD_DEFAULT: &str = "using backwards-compatible default setting";
 
 impl Config {
-    /// The notice of a program that uses a default which an old compatibility_level keeps as it was; None when
-    /// the parameter is set, or when its default is today's.
+    /// The notice of a program that uses a default which an old compatibility_level keeps as it was; None when the
+    /// parameter is set, or when its default is today's.
     pub fn backwards_compatible_default(&self, name: &str) -> Option<String> {
         let entry = entry::find(name)?;
         if self.is_set(name) || !entry.default.contains("$compatibility_level") {
             return None;
         }
         let now = self.lookup(name).ok()??;
-        let level = [("compatibility_level".to_string(), CURRENT_LEVEL.to_string())];
+        let level = [("compatibility_level".to_owned(), CURRENT_LEVEL.to_string())];
         let today = Config::parse(b"", self.directory(), &level).ok()?.lookup(name).ok()??;
         (now != today).then(|| format!("{OLD_DEFAULT} {name}={now}"))
     }
@@ -95,7 +95,7 @@ mod tests {
             let config = Config::parse(content.as_bytes(), Path::new("/etc/postfix"), &[]).unwrap();
             config.backwards_compatible_default(name)
         };
-        let text = "using backwards-compatible default setting inet_protocols=ipv4".to_string();
+        let text = "using backwards-compatible default setting inet_protocols=ipv4".to_owned();
         assert_eq!(notice("", "inet_protocols"), Some(text));
         assert_eq!(notice("compatibility_level = 3.6\n", "inet_protocols"), None);
         assert_eq!(notice("inet_protocols = ipv4\n", "inet_protocols"), None);

@@ -79,9 +79,9 @@ mod tests {
         let expanded = |line: &str| config.report_text(line).map_err(|error| error.to_string());
         assert_eq!(
             expanded("$myhostname: $delay_warning_time_hours of ${maximal_queue_lifetime_days}, $$5"),
-            Ok("h.test: 4 of 5, $5".to_string())
+            Ok("h.test: 4 of 5, $5".to_owned())
         );
-        assert_eq!(expanded("$no_such_parameter"), Err("undefined $name".to_string()));
-        assert_eq!(expanded("${x"), Err("truncated macro reference: \"${x\"".to_string()));
+        assert_eq!(expanded("$no_such_parameter"), Err("undefined $name".to_owned()));
+        assert_eq!(expanded("${x"), Err("truncated macro reference: \"${x\"".to_owned()));
     }
 }

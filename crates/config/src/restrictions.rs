@@ -1,7 +1,8 @@
-//! The names of smtpd(8)'s access restrictions: what each takes as an argument, and what it needs of what is not there yet.
+//! The names of smtpd(8)'s access restrictions: what each takes as an argument, and what it needs of what is not there
+//! yet.
 //!
-//! The server reads its lists itself; who judges a configuration before it runs reads them here, and a test of the server
-//! holds the two together.
+//! The server reads its lists itself; who judges a configuration before it runs reads them here, and a test of the
+//! server holds the two together.
 
 use crate::report::Feature;
 

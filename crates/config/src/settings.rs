@@ -1,5 +1,5 @@
-//! The configuration in force: main.cf, the overrides of a master.cf entry or the command line, and the
-//! defaults of the table.
+//! The configuration in force: main.cf, the overrides of a master.cf entry or the command line, and the defaults of the
+//! table.
 //!
 //! It is loaded once and never changes; a reload makes a new one. It reads no lookup table.
 
@@ -97,8 +97,8 @@ impl Config {
     /// The same configuration with one more override.
     pub fn with(&self, name: &str, value: &str) -> Config {
         let mut config = self.clone();
-        let setting = Setting { value: value.to_string(), origin: Origin::Override };
-        config.settings.insert(name.to_string(), setting);
+        let setting = Setting { value: value.to_owned(), origin: Origin::Override };
+        config.settings.insert(name.to_owned(), setting);
         config
     }
 
@@ -134,8 +134,9 @@ impl Config {
         Ok(())
     }
 
-    /// The value of a parameter that a service has for itself (`smtp_destination_concurrency_limit`): the service's own when
-    /// it is set or has a default, else that of the parameter which stands in (`default_destination_concurrency_limit`).
+    /// The value of a parameter that a service has for itself (`smtp_destination_concurrency_limit`): the service's own
+    /// when it is set or has a default, else that of the parameter which stands in
+    /// (`default_destination_concurrency_limit`).
     pub fn of_service<T: Value>(&self, service: &str, fallback: Param<T>) -> Result<T, ValueError> {
         let own = Family::with_fallback(fallback.name()).map(|family| format!("{service}{}", family.suffix));
         let Some((name, raw)) = own.and_then(|name| self.raw(&name).map(|raw| (name.clone(), raw))) else {
@@ -175,13 +176,13 @@ impl Config {
     /// Expands the `$` expressions of a text.
     pub fn expand(&self, text: &str) -> Result<String, ExpandError> {
         if expand::is_literal(text) {
-            return Ok(text.to_string());
+            return Ok(text.to_owned());
         }
         expand::expand_text(text, &mut Walk::new(self))
     }
 
-    /// As [`Config::expand`], with the names that are not defined (each counts as empty), and with the names of
-    /// files instead of what is in them: for showing a configuration.
+    /// As [`Config::expand`], with the names that are not defined (each counts as empty), and with the names of files
+    /// instead of what is in them: for showing a configuration.
     pub fn expand_noting(&self, text: &str) -> Result<(String, Vec<String>), ExpandError> {
         let mut walk = Walk { files: false, ..Walk::new(self) };
         let text = expand::expand_text(text, &mut walk)?;
@@ -233,7 +234,7 @@ impl Config {
     pub(crate) fn own_text(&self, name: &str) -> Result<String, ValueError> {
         let raw = self.raw(name).unwrap_or_default();
         let mut walk = Walk { networks: false, ..Walk::new(self) };
-        expand::expand_text(raw, &mut walk).map_err(|source| ValueError::Expand { name: name.to_string(), source })
+        expand::expand_text(raw, &mut walk).map_err(|source| ValueError::Expand { name: name.to_owned(), source })
     }
 
     /// The default of mynetworks, computed once.
@@ -250,10 +251,10 @@ impl Config {
 
     fn expand_as(&self, name: &str, raw: &str) -> Result<String, ValueError> {
         if name == "mynetworks" && !self.is_set(name) {
-            let networks = self.networks().map_err(|error| ValueError::Meaning(error.to_string()))?;
-            return Ok(networks.to_string());
+            let networks = self.networks().map_err(|error| ValueError::Meaning(error.to_owned()))?;
+            return Ok(networks.to_owned());
         }
-        let text = self.expand(raw).map_err(|source| ValueError::Expand { name: name.to_string(), source })?;
+        let text = self.expand(raw).map_err(|source| ValueError::Expand { name: name.to_owned(), source })?;
         // myorigin
         match name {
             "myorigin" if text.starts_with('/') => files::first_line(name, &text),
@@ -286,19 +287,19 @@ impl Scope for Walk<'_> {
     fn value(&mut self, name: &str, depth: usize) -> Result<Option<String>, ExpandError> {
         if name == "mynetworks" && !self.config.is_set(name) {
             if !self.networks {
-                return Err(ExpandError::Nesting(name.to_string()));
+                return Err(ExpandError::Nesting(name.to_owned()));
             }
             return match self.config.networks() {
-                Ok(networks) => Ok(Some(networks.to_string())),
-                Err(error) => Err(ExpandError::Default(error.to_string())),
+                Ok(networks) => Ok(Some(networks.to_owned())),
+                Err(error) => Err(ExpandError::Default(error.to_owned())),
             };
         }
         let Some(raw) = self.config.raw(name) else {
-            self.undefined.push(name.to_string());
+            self.undefined.push(name.to_owned());
             return Ok(None);
         };
         if depth + 1 >= expand::DEPTH || self.budget == 0 {
-            return Err(ExpandError::Nesting(name.to_string()));
+            return Err(ExpandError::Nesting(name.to_owned()));
         }
         self.budget -= 1;
         let value = expand::expand_within(raw, depth + 1, self)?;
@@ -325,7 +326,7 @@ mod tests {
     fn an_override_wins_over_main_cf_and_may_refer_to_it() {
         let config = config("smtpd_timeout = 10\nfoo = x\n", &[("bar", "$foo y"), ("smtpd_timeout", "2m")]);
         assert_eq!(config.get(param::SMTPD_TIMEOUT), Ok(Duration::from_secs(120)));
-        assert_eq!(config.lookup("bar"), Ok(Some("x y".to_string())));
+        assert_eq!(config.lookup("bar"), Ok(Some("x y".to_owned())));
         assert_eq!(config.lookup("nosuch"), Ok(None));
     }
 
@@ -335,9 +336,9 @@ mod tests {
         let stressed = config("", &[("stress", "yes")]);
         assert_eq!(relaxed.get(param::SMTPD_TIMEOUT), Ok(Duration::from_secs(300)));
         assert_eq!(stressed.get(param::SMTPD_TIMEOUT), Ok(Duration::from_secs(10)));
-        assert_eq!(config("", &[]).get(param::INET_PROTOCOLS), Ok("ipv4".to_string()));
+        assert_eq!(config("", &[]).get(param::INET_PROTOCOLS), Ok("ipv4".to_owned()));
         let level = config("compatibility_level = 3.6\n", &[]);
-        assert_eq!(level.get(param::INET_PROTOCOLS), Ok("all".to_string()));
+        assert_eq!(level.get(param::INET_PROTOCOLS), Ok("all".to_owned()));
         assert!(!level.modern_log());
         assert!(config("compatibility_level = 3.11\n", &[]).modern_log());
     }
@@ -348,7 +349,7 @@ mod tests {
         std::fs::write(&file, "# name\n\nmail.example.org\n").unwrap();
         let content = format!("myorigin = {}\nfoo = x $myorigin\n", file.display());
         let config = config(&content, &[]);
-        assert_eq!(config.get(param::MYORIGIN), Ok("mail.example.org".to_string()));
+        assert_eq!(config.get(param::MYORIGIN), Ok("mail.example.org".to_owned()));
         assert_eq!(config.expand("$foo").unwrap(), "x mail.example.org");
         assert_eq!(config.expand_noting("$foo").unwrap().0, format!("x {}", file.display()));
         std::fs::remove_file(&file).unwrap();

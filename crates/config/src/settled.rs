@@ -19,8 +19,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// that: for a moment an empty file looks as if it had been so for long.
 const EMPTY: usize = 10;
 
-/// What a file holds, if nobody has changed it for as long as `quiet`; None if somebody has, or does meanwhile, or if it is
-/// empty, which it is when somebody begins to write.
+/// What a file holds, if nobody has changed it for as long as `quiet`; None if somebody has, or does meanwhile, or if
+/// it is empty, which it is when somebody begins to write.
 ///
 /// # Errors
 /// It cannot be read.

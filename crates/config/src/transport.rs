@@ -1,7 +1,7 @@
 //! Parameters whose name starts with the name of a master.cf service: `relay_destination_rate_delay`.
 //!
-//! Any service of a delivery program has them; `postconf` lists them per service, and a program reads its own
-//! through [`crate::Config::of_service`].
+//! Any service of a delivery program has them; `postconf` lists them per service, and a program reads its own through
+//! [`crate::Config::of_service`].
 
 use crate::entry::Entry;
 use crate::{param, table};
@@ -56,7 +56,8 @@ pub fn entry_of(name: &str) -> Option<&'static Entry> {
     crate::find(name).or_else(|| crate::find(family_of(name)?.fallback))
 }
 
-/// `smtp_destination_concurrency_limit` and its like stand in the table, but there only as long as there is such a service.
+/// `smtp_destination_concurrency_limit` and its like stand in the table, but there only as long as there is such a
+/// service.
 pub fn is_service_default(entry: &Entry) -> bool {
     family_of(entry.name).is_some_and(|family| entry.default.strip_prefix('$') == Some(family.fallback))
 }

@@ -15,8 +15,8 @@ pub trait Value: Sized {
     /// Whether the unexpanded text is wanted.
     const RAW: bool = false;
 
-    /// The value of `text`, the expanded setting of `entry`, which `name` is called by (another name than the
-    /// entry's for per-transport parameters).
+    /// The value of `text`, the expanded setting of `entry`, which `name` is called by (another name than the entry's
+    /// for per-transport parameters).
     fn from_text(text: &str, name: &str, entry: &Entry) -> Result<Self, ValueError>;
 }
 
@@ -61,14 +61,14 @@ impl Value for bool {
         } else if text.eq_ignore_ascii_case("no") {
             Ok(false)
         } else {
-            Err(ValueError::Bool { name: name.to_string(), value: text.to_string() })
+            Err(ValueError::Bool { name: name.to_owned(), value: text.to_owned() })
         }
     }
 }
 
 impl Value for i64 {
     fn from_text(text: &str, name: &str, entry: &Entry) -> Result<Self, ValueError> {
-        let bad = || ValueError::Number { name: name.to_string(), value: text.to_string() };
+        let bad = || ValueError::Number { name: name.to_owned(), value: text.to_owned() };
         let number: i64 = text.trim().parse().map_err(|_| bad())?;
         if i32::try_from(number).is_err() && !WIDE.contains(&name) {
             return Err(bad());
@@ -88,10 +88,10 @@ impl Value for Duration {
             Kind::Duration { unit } => parse_duration(text, unit),
             _ => parse_duration(text, 1),
         };
-        let bad = || ValueError::Time { name: name.to_string(), value: text.to_string() };
+        let bad = || ValueError::Time { name: name.to_owned(), value: text.to_owned() };
         let duration = parsed.ok_or_else(bad)?;
         let seconds = i64::try_from(duration.as_secs()).map_err(|_| bad())?;
-        let out = |bound, limit| ValueError::TimeBound { name: name.to_string(), seconds, bound, limit };
+        let out = |bound, limit| ValueError::TimeBound { name: name.to_owned(), seconds, bound, limit };
         match (entry.min, entry.max) {
             (Some(min), _) if seconds < min => Err(out("min", min)),
             (_, Some(max)) if seconds > max => Err(out("max", max)),
@@ -147,7 +147,7 @@ fn parse_milliseconds(text: &str) -> Option<Duration> {
 }
 
 fn within(number: i64, text: &str, name: &str, entry: &Entry) -> Result<i64, ValueError> {
-    let (name, value) = (|| name.to_string(), || text.to_string());
+    let (name, value) = (|| name.to_owned(), || text.to_owned());
     match (entry.min, entry.max) {
         (Some(min), _) if number < min => Err(ValueError::TooSmall { name: name(), value: value(), min }),
         (_, Some(max)) if number > max => Err(ValueError::TooLarge { name: name(), value: value(), max }),
@@ -159,7 +159,7 @@ fn within(number: i64, text: &str, name: &str, entry: &Entry) -> Result<i64, Val
 fn long_enough(text: &str, name: &str, entry: &Entry) -> Result<(), ValueError> {
     match entry.min {
         Some(min) if i64::try_from(text.len()).unwrap_or(i64::MAX) < min => {
-            Err(ValueError::Length { name: name.to_string(), value: text.to_string(), min })
+            Err(ValueError::Length { name: name.to_owned(), value: text.to_owned(), min })
         }
         _ => Ok(()),
     }

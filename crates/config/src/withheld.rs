@@ -30,15 +30,15 @@ impl Config {
         }
         let raw = self.raw(entry.name).unwrap_or_default();
         // A value that cannot be expanded is told by whoever reads it, and is certainly not nothing.
-        let value = self.expanded(entry, raw).unwrap_or_else(|| raw.to_string());
+        let value = self.expanded(entry, raw).unwrap_or_else(|| raw.to_owned());
         let asks = !self.is_default(entry, &value) && !entry.asks_for_nothing(&value);
         asks.then_some(Withheld { name: entry.name, value })
     }
 
     /// Whether a value is the one of a main.cf that sets nothing but the level.
     fn is_default(&self, entry: &Entry, value: &str) -> bool {
-        let level = self.raw("compatibility_level").unwrap_or_default().to_string();
-        let bare = Config::parse(b"", self.directory(), &[("compatibility_level".to_string(), level)]);
+        let level = self.raw("compatibility_level").unwrap_or_default().to_owned();
+        let bare = Config::parse(b"", self.directory(), &[("compatibility_level".to_owned(), level)]);
         let default = bare.ok().and_then(|bare| bare.expanded(entry, entry.default));
         default.is_some_and(|default| match entry.kind {
             Kind::Bool => {
@@ -50,7 +50,7 @@ impl Config {
     }
 
     fn expanded(&self, entry: &Entry, text: &str) -> Option<String> {
-        if entry.kind == Kind::Raw { Some(text.to_string()) } else { self.expand(text).ok() }
+        if entry.kind == Kind::Raw { Some(text.to_owned()) } else { self.expand(text).ok() }
     }
 }
 

@@ -1,5 +1,6 @@
-//! Parameters whose value is one of a few words, or a list of them, and a few others whose text must have a form. A word
-//! that is none is an error of every program that asks for the parameter, in Postfix's text; nothing is passed over.
+//! Parameters whose value is one of a few words, or a list of them, and a few others whose text must have a form. A
+//! word that is none is an error of every program that asks for the parameter, in Postfix's text; nothing is passed
+//! over.
 
 use std::path::Path;
 
@@ -121,7 +122,7 @@ pub(crate) fn checked(name: &str, text: String, directory: &Path) -> Result<Stri
             None => Ok(text),
         },
         One(sentence) => match words.iter().find(|word| word.eq_ignore_ascii_case(&text)) {
-            Some(word) => Ok((*word).to_string()),
+            Some(word) => Ok((*word).to_owned()),
             None => wrong(told(sentence)),
         },
         Exact(_) if words.contains(&text.as_str()) => Ok(text),
@@ -135,7 +136,7 @@ mod tests {
     use super::*;
 
     fn check(name: &str, value: &str) -> Result<String, String> {
-        checked(name, value.to_string(), Path::new("/etc/postfix")).map_err(|error| error.to_string())
+        checked(name, value.to_owned(), Path::new("/etc/postfix")).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -170,14 +171,14 @@ mod tests {
             ("myorigin", "a b", "myorigin parameter setting must not contain multiple values: a b"),
             ("compatibility_level", "3.6 # x", "malformed compatibility level syntax: \"3.6 # x\""),
         ] {
-            assert_eq!(check(name, value), Err(why.to_string()));
+            assert_eq!(check(name, value), Err(why.to_owned()));
         }
     }
 
     #[test]
     fn one_word_may_be_written_in_any_case() {
-        assert_eq!(check("smtpd_forbid_bare_newline", "Yes"), Ok("yes".to_string()));
+        assert_eq!(check("smtpd_forbid_bare_newline", "Yes"), Ok("yes".to_owned()));
         assert_eq!(check("smtp_tls_security_level", ""), Ok(String::new()));
-        assert_eq!(check("mydestination", "a # b"), Ok("a # b".to_string()));
+        assert_eq!(check("mydestination", "a # b"), Ok("a # b".to_owned()));
     }
 }

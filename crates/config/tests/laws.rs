@@ -11,20 +11,20 @@ use proptest::prelude::*;
 fn grammar() -> impl Strategy<Value = String> {
     proptest::collection::vec(
         prop_oneof![
-            Just("$".to_string()),
-            Just("{".to_string()),
-            Just("}".to_string()),
-            Just("(".to_string()),
-            Just(")".to_string()),
-            Just("?".to_string()),
-            Just(":".to_string()),
-            Just("==".to_string()),
-            Just("<level".to_string()),
-            Just(" ".to_string()),
-            Just("\n".to_string()),
-            Just("#".to_string()),
-            Just("=".to_string()),
-            Just("é".to_string()),
+            Just("$".to_owned()),
+            Just("{".to_owned()),
+            Just("}".to_owned()),
+            Just("(".to_owned()),
+            Just(")".to_owned()),
+            Just("?".to_owned()),
+            Just(":".to_owned()),
+            Just("==".to_owned()),
+            Just("<level".to_owned()),
+            Just(" ".to_owned()),
+            Just("\n".to_owned()),
+            Just("#".to_owned()),
+            Just("=".to_owned()),
+            Just("é".to_owned()),
             "[a-z0-9_.]{1,4}",
         ],
         0..40,
@@ -76,7 +76,7 @@ proptest! {
         let usable = main_cf::parse(text.as_bytes(), file, &mut ignored).is_ok();
         // A first line that is skipped for its blank would swallow nothing that is appended.
         prop_assume!(usable);
-        let change = Change::Set { name: "zzz".to_string(), value: value.clone() };
+        let change = Change::Set { name: "zzz".to_owned(), value: value.clone() };
         let (edited, _) = edit::main_cf(text.as_bytes(), file, &[change]);
         let read = main_cf::parse(&edited, file, &mut ignored).unwrap();
         let found = read.iter().find(|setting| setting.name == "zzz").unwrap();

@@ -27,7 +27,7 @@ fn every_field_is_read_and_a_dash_is_the_default() {
     assert_eq!((smtp.private, smtp.unprivileged, smtp.chroot), (false, true, true));
     assert_eq!((smtp.wakeup, smtp.max_proc, smtp.command.as_str()), (None, Some(100), "smtpd"));
     let overrides = smtp.arguments().unwrap().overrides;
-    assert_eq!(overrides, [("syslog_name".to_string(), "postfix/$service_name".to_string())]);
+    assert_eq!(overrides, [("syslog_name".to_owned(), "postfix/$service_name".to_owned())]);
     let qmgr = &services[1];
     assert_eq!(qmgr.wakeup, Some(Wakeup { seconds: 300, conditional: false }));
     assert_eq!(qmgr.max_proc, Some(1));

@@ -52,8 +52,8 @@ impl Context {
         self.stress.get()
     }
 
-    /// The process that reaches for this one what its constant names as outside; it is started by the first call, which is
-    /// to be made in [`crate::Worker::start`], while there are the rights to do so.
+    /// The process that reaches for this one what its constant names as outside; it is started by the first call, which
+    /// is to be made in [`crate::Worker::start`], while there are the rights to do so.
     ///
     /// # Errors
     /// It cannot be started.
@@ -75,8 +75,8 @@ impl Context {
         self.service.socket(sibling, &self.config)
     }
 
-    /// How this worker connects to Unix sockets, wherever they are; to be asked for in [`crate::Worker::start`]. With chroot in
-    /// master.cf names are those of the changed root directory.
+    /// How this worker connects to Unix sockets, wherever they are; to be asked for in [`crate::Worker::start`]. With
+    /// chroot in master.cf names are those of the changed root directory.
     ///
     /// # Errors
     /// The porter cannot be started.
@@ -138,8 +138,8 @@ impl Context {
         }
     }
 
-    /// As [`next_request`](Self::next_request), of a client that asks another worker what this one has not heard: a request
-    /// that comes after a table has changed is left unread, for a worker that has the new one.
+    /// As [`next_request`](Self::next_request), of a client that asks another worker what this one has not heard: a
+    /// request that comes after a table has changed is left unread, for a worker that has the new one.
     pub async fn next_fresh_request<P, S, R>(&self, channel: &mut ipc::Channel<P, S, R>) -> Option<R>
     where
         P: IpcService,

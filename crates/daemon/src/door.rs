@@ -92,8 +92,8 @@ impl Door {
     }
 }
 
-/// Errors of accept(2) that tell of the client that was taken, and not of the next one: it has gone, the network has lost
-/// it, or a packet filter does not want it.
+/// Errors of accept(2) that tell of the client that was taken, and not of the next one: it has gone, the network has
+/// lost it, or a packet filter does not want it.
 fn concerns_one_client(error: &io::Error) -> bool {
     let known = [
         Errno::ECONNABORTED,

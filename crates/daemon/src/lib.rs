@@ -1,11 +1,11 @@
 //! The life of a worker: everything that daemons have in common, in one order, in one place.
 //!
-//! A program hands its [`Service`] (what it is and what it may do) and a [`Worker`] (what it does) to [`run`]. This crate
-//! reads the command line that master gave, loads the configuration, opens the log, gives up identity and powers, enters
-//! the sandbox, and then serves clients until master or the limits say that it is time to end.
+//! A program hands its [`Service`] (what it is and what it may do) and a [`Worker`] (what it does) to [`run`]. This
+//! crate reads the command line that master gave, loads the configuration, opens the log, gives up identity and powers,
+//! enters the sandbox, and then serves clients until master or the limits say that it is time to end.
 //!
-//! Invariants: no byte of a client is read before the sandbox is closed; a panic in one session ends that session alone;
-//! a worker never exits while it serves a client, unless master kills it.
+//! Invariants: no byte of a client is read before the sandbox is closed; a panic in one session ends that session
+//! alone; a worker never exits while it serves a client, unless master kills it.
 
 mod clients;
 mod context;
@@ -34,8 +34,8 @@ use std::rc::Rc;
 /// What a daemon does for its clients.
 #[allow(async_fn_in_trait, reason = "workers run in one thread: futures need not be Send")]
 pub trait Worker: Sized + 'static {
-    /// The program itself refuses its clients while a setting asks for what it does not have ([`config::Config::withheld`]);
-    /// any other does not start then.
+    /// The program itself refuses its clients while a setting asks for what it does not have
+    /// ([`config::Config::withheld`]); any other does not start then.
     const REFUSES: bool = false;
 
     /// Reads the settings and opens tables: before ids are given up and before the sandbox, without any client yet.

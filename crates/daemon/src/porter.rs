@@ -1,8 +1,8 @@
 //! The porter: the process beside a worker that reaches what lies outside of the worker's walls.
 //!
 //! A worker sees the queue directory and nothing else. What it needs of the system besides (the user database, whose
-//! modules load code and talk to whatever servers the site has; sockets of other programs) it asks of its porter, over a
-//! private socket of packets. The porter is the same program under another argument, started with the worker, as
+//! modules load code and talk to whatever servers the site has; sockets of other programs) it asks of its porter, over
+//! a private socket of packets. The porter is the same program under another argument, started with the worker, as
 //! $mail_owner; it ends when the worker does.
 //!
 //! A look-up that takes long takes a thread of the porter, and none of the worker: no other session waits for it.

@@ -63,8 +63,8 @@ impl Service {
     /// The socket of a transport's delivery agents.
     ///
     /// # Errors
-    /// ENOENT: a name that no service can have, for it would name a file elsewhere. EPERM: the daemon's constant lists no
-    /// transports.
+    /// ENOENT: a name that no service can have, for it would name a file elsewhere. EPERM: the daemon's constant lists
+    /// no transports.
     pub fn transport(&self, name: &str) -> io::Result<PathBuf> {
         if !self.siblings.contains(&Sibling::Transports) {
             return Err(nix::errno::Errno::EPERM.into());

@@ -72,9 +72,10 @@ pub fn run<W: Worker>(service: &'static Service) -> ExitCode {
     }
 }
 
-/// Gives up identity and powers as the service's constant says. The root directory of every worker is the queue directory,
-/// whatever master.cf says: what it needs from elsewhere is open by now, or its porter's to reach. Where the kernel refuses
-/// (a container without that right) a worker goes on without, unless master.cf wants it; master has said so.
+/// Gives up identity and powers as the service's constant says. The root directory of every worker is the queue
+/// directory, whatever master.cf says: what it needs from elsewhere is open by now, or its porter's to reach. Where the
+/// kernel refuses (a container without that right) a worker goes on without, unless master.cf wants it; master has said
+/// so.
 fn confine(service: &'static Service, config: &Config, chroot: bool) -> Result<(), StartError> {
     let walls = sandbox::Walls::prepare(&needs(service, config))?;
     let is_root_started = is_root();
@@ -119,8 +120,8 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     })?;
     logging::set_up(below(&queue_directory, config.log_setup(service.name, terminal)));
     let (sockets, flow) = take_over(&arguments, transport)?;
-    // Open until the process ends if it does not get as far as serving: master takes the end of the channel for a worker
-    // on its way out, and would start one after the other while this one waits before it exits.
+    // Open until the process ends if it does not get as far as serving: master takes the end of the channel for a
+    // worker on its way out, and would start one after the other while this one waits before it exits.
     let held = ManuallyDrop::new(sockets.status.as_ref().map(OwnedFd::try_clone).transpose()?);
     // Zone data is read once, while the file system is in reach.
     sys::time::local(0);
@@ -156,8 +157,8 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     Ok(())
 }
 
-/// What libraries tell of their work is for who looks for something: with -v all of it, with debug_peer_list that of sessions
-/// with such peers.
+/// What libraries tell of their work is for who looks for something: with -v all of it, with debug_peer_list that of
+/// sessions with such peers.
 fn listen_to_libraries(context: &Context) -> Result<(), StartError> {
     if context.verbose > 0 {
         library::listen(Wanted::All);
@@ -181,7 +182,8 @@ const BLOCKING_THREADS: usize = 64;
 /// told: the process, by the error of fork.
 pub(crate) const MOST_PROCESSES: u64 = 8192;
 
-/// The command line and main.cf, with the log set up before anything of them is refused: the reason is for the operator.
+/// The command line and main.cf, with the log set up before anything of them is refused: the reason is for the
+/// operator.
 fn understand(service: &Service) -> Result<(Arguments, Config, Terminal), StartError> {
     let parsed = Arguments::parse(std::env::args_os().skip(1));
     let terminal = match &parsed {
@@ -291,8 +293,8 @@ fn take_over(arguments: &Arguments, transport: Transport) -> Result<(Sockets, Op
     Ok((sockets, Some(Flow::new(read, write))))
 }
 
-/// When the worker ends by itself. max_use is for each of the places that it has, so that it gets as old as a process with
-/// one.
+/// When the worker ends by itself. max_use is for each of the places that it has, so that it gets as old as a process
+/// with one.
 fn limits(context: &Context) -> Result<Limits, StartError> {
     let max_idle = context.config.get(param::MAX_IDLE)?;
     let max_use: u64 = context.config.read(param::MAX_USE)?;
@@ -349,8 +351,8 @@ fn protocols(config: &Config) -> Result<net::Protocols, StartError> {
     Ok(protocols)
 }
 
-/// How often the watchdog is fed. Shorter than nearly every other timer on purpose: a timer that would be the next to run
-/// out costs two system calls when it is set, a later one costs none.
+/// How often the watchdog is fed. Shorter than nearly every other timer on purpose: a timer that would be the next to
+/// run out costs two system calls when it is set, a later one costs none.
 const FEED: Duration = Duration::from_secs(60);
 
 /// A loop that does not turn for daemon_timeout is ended by SIGALRM.

@@ -1,7 +1,9 @@
-//! Turns of the event loop that take too long: while one session computes or waits, all others of the worker stand still.
+//! Turns of the event loop that take too long: while one session computes or waits, all others of the worker stand
+//! still.
 //!
-//! Debug builds tell of every turn of more than a tenth of a second. What counts is time in which the thread ran or waited
-//! for something; time in which it was ready and others had the processor does not, so that a busy machine is no news.
+//! Debug builds tell of every turn of more than a tenth of a second. What counts is time in which the thread ran or
+//! waited for something; time in which it was ready and others had the processor does not, so that a busy machine is no
+//! news.
 
 use std::cell::Cell;
 use std::fs::File;

@@ -1,8 +1,10 @@
 //! Laws of a job: what is marked, what is not, what is reported.
 
-use super::*;
-use queue::{QueueId, Trace};
 use std::os::unix::fs::FileExt;
+
+use queue::{QueueId, Trace};
+
+use super::*;
 
 const SENT: Status = Status::new(2, 0, 0);
 const UNKNOWN: Status = Status::new(5, 1, 1);

@@ -1,16 +1,17 @@
 //! The steward: the small root process beside a delivery agent, which starts carriers.
 //!
 //! The agent that serves qmgr has no rights. When it needs to write into a user's mailbox it asks the steward, over a
-//! private socket of packets, for a carrier of that user. The steward looks the user up, decides by the policy that it was
-//! started with, and executes a [carrier] that becomes the user before it reads anything; it passes the carrier the agent's
-//! socket, and for a mailbox in a directory of root's the open file.
+//! private socket of packets, for a carrier of that user. The steward looks the user up, decides by the policy that it
+//! was started with, and executes a [carrier] that becomes the user before it reads anything; it passes the carrier the
+//! agent's socket, and for a mailbox in a directory of root's the open file.
 //!
-//! It ends a carrier and all that it has started when the agent says so, and one that was stopped or killed by itself: a
-//! carrier belongs to the user whose commands it runs, and so does not keep their time.
+//! It ends a carrier and all that it has started when the agent says so, and one that was stopped or killed by itself:
+//! a carrier belongs to the user whose commands it runs, and so does not keep their time.
 //!
-//! What it must never do: read anything that a user wrote, open a file outside of a mail spool that root alone may write
-//! to, start anything but its own program, give the rights of root, of the mail system or of their groups. Its whole input
-//! is a packet with a user name or a number. Not started as root, it starts carriers as itself: a private mail system.
+//! What it must never do: read anything that a user wrote, open a file outside of a mail spool that root alone may
+//! write to, start anything but its own program, give the rights of root, of the mail system or of their groups. Its
+//! whole input is a packet with a user name or a number. Not started as root, it starts carriers as itself: a private
+//! mail system.
 //!
 //! [carrier]: crate::carrier
 
@@ -274,8 +275,8 @@ fn account(policy: &Policy, user: &User) -> Account {
     }
 }
 
-/// Starts a carrier. It is this user's until it has become the other, so that nobody who is that other already gets hold
-/// of it on the way.
+/// Starts a carrier. It is this user's until it has become the other, so that nobody who is that other already gets
+/// hold of it on the way.
 fn execute(
     program: &'static str,
     orders: &Orders,

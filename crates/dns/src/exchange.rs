@@ -1,7 +1,7 @@
 //! One question to one server: a datagram, or a connection where the answer does not fit.
 //!
-//! The socket is connected: what others send does not reach it. What is not the answer to this question is passed over, and
-//! takes nothing of the time that the answer has.
+//! The socket is connected: what others send does not reach it. What is not the answer to this question is passed over,
+//! and takes nothing of the time that the answer has.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -1,8 +1,8 @@
 //! hosts(5): names that exist without DNS, `localhost` above all.
 //!
 //! The file is opened once, before the program enters its sandbox, and gone through at every look-up, as the system's
-//! resolver does: a line that is written into it counts at once, and its size does not matter. A file that is put into its
-//! place is another one; [`crate::Resolver::changed`] tells of it.
+//! resolver does: a line that is written into it counts at once, and its size does not matter. A file that is put into
+//! its place is another one; [`crate::Resolver::changed`] tells of it.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use net::Family;
 
-/// The longest line, in bytes. told: who looks a name up: with a longer one, or one that cannot be read, it is not known
-/// what the file says, and an internal name must not be asked of strangers for that.
+/// The longest line, in bytes. told: who looks a name up: with a longer one, or one that cannot be read, it is not
+/// known what the file says, and an internal name must not be asked of strangers for that.
 const LONGEST_LINE: u64 = 1 << 20;
 
 /// The lines of a hosts file, in their order.
@@ -43,8 +43,8 @@ impl Hosts {
         Self(Source::Text(text.into()))
     }
 
-    /// The addresses of `name` in `family`; `None` if the file does not have the name at all. Lines that make no sense are
-    /// skipped, those with a zone too.
+    /// The addresses of `name` in `family`; `None` if the file does not have the name at all. Lines that make no sense
+    /// are skipped, those with a zone too.
     ///
     /// # Errors
     /// The file cannot be read as a whole, or a line is too long.

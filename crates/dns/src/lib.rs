@@ -1,10 +1,10 @@
 //! MX, A, AAAA, PTR, NS and TXT look-ups as resolv.conf(5) says, with Postfix's error texts.
 //!
-//! resolv.conf, nsswitch.conf and the hosts file are opened when a [`Resolver`] is made, before the program enters its sandbox;
-//! a look-up opens sockets and nothing else. [`Resolver::changed`] tells when they are not what they were.
+//! resolv.conf, nsswitch.conf and the hosts file are opened when a [`Resolver`] is made, before the program enters its
+//! sandbox; a look-up opens sockets and nothing else. [`Resolver::changed`] tells when they are not what they were.
 //!
-//! Names are looked up as they are written, unless [`Resolver::searching`] says otherwise. Only the `native` look-ups, which
-//! stand for the system's resolver, know the hosts file, and always the search list.
+//! Names are looked up as they are written, unless [`Resolver::searching`] says otherwise. Only the `native` look-ups,
+//! which stand for the system's resolver, know the hosts file, and always the search list.
 
 mod answer;
 mod error;

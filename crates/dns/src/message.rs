@@ -175,8 +175,8 @@ impl Answer {
     }
 }
 
-/// What a message says, in words, as an answer to the question of its own number about this name and type: what is understood
-/// of a stranger's bytes. `None`: it is no answer to that, or a broken one.
+/// What a message says, in words, as an answer to the question of its own number about this name and type: what is
+/// understood of a stranger's bytes. `None`: it is no answer to that, or a broken one.
 #[must_use]
 pub fn understood(message: &[u8], name: &str, record_type: RecordType) -> Option<Vec<String>> {
     let [id] = words(message, 0)?;

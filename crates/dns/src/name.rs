@@ -1,7 +1,8 @@
 //! Domain names as they travel (RFC 1035 3.1, 4.1.4).
 //!
 //! A name of an answer comes from a stranger and may hold any bytes. Its text is only what log lines quote and what is
-//! checked for being a host name or an address: an ordinary name comes out as it was written in the zone, without escapes.
+//! checked for being a host name or an address: an ordinary name comes out as it was written in the zone, without
+//! escapes.
 
 use std::fmt;
 
@@ -33,8 +34,8 @@ impl Name {
         (wire.len() <= LONGEST).then_some(Self(wire))
     }
 
-    /// Reads the name that begins at `start` of a message, and gives the place after it. `None`: it runs out of the message,
-    /// is too long, or its pointers lead nowhere.
+    /// Reads the name that begins at `start` of a message, and gives the place after it. `None`: it runs out of the
+    /// message, is too long, or its pointers lead nowhere.
     pub(crate) fn read(message: &[u8], start: usize) -> Option<(Self, usize)> {
         let (mut at, mut end, mut pointers) = (start, None, 0);
         let mut wire = Vec::new();
@@ -97,7 +98,8 @@ impl PartialEq for Name {
 impl Eq for Name {}
 
 impl fmt::Display for Name {
-    /// Without final dot; RFC 1035 5.1 escapes for what would be read as something else, as the system's resolver has them.
+    /// Without final dot; RFC 1035 5.1 escapes for what would be read as something else, as the system's resolver has
+    /// them.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, label) in self.labels().enumerate() {
             if at > 0 {

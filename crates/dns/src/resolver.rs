@@ -239,7 +239,8 @@ impl Resolver {
         self.followed(name, record_type, pick).await.map_err(Lost::told)
     }
 
-    /// The addresses of a name in one family for the system's resolver, which says nothing of what is wrong with answers.
+    /// The addresses of a name in one family for the system's resolver, which says nothing of what is wrong with
+    /// answers.
     pub(crate) async fn addresses_untold(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
         self.of_one_family(name, family).await.map_err(|lost| lost.error)
     }

@@ -1,9 +1,9 @@
 //! The servers of resolv.conf, one after the other: which is asked, for how long, and whose word is the last.
 //!
-//! The second server is there for when the first does not answer. It is not asked beside it, nor because it is faster: it may
-//! not know names that the first knows, and they are none of its business. A server that says that a name does not exist, or
-//! has no such records, has answered. One that fails, refuses, cannot do what was asked, or only says who else might know, has
-//! not: the next one is asked.
+//! The second server is there for when the first does not answer. It is not asked beside it, nor because it is faster:
+//! it may not know names that the first knows, and they are none of its business. A server that says that a name does
+//! not exist, or has no such records, has answered. One that fails, refuses, cannot do what was asked, or only says who
+//! else might know, has not: the next one is asked.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
@@ -84,7 +84,8 @@ impl Servers {
     }
 }
 
-/// How long a server has for its answer, as the system's resolver has it: the later ones share twice, four times the time.
+/// How long a server has for its answer, as the system's resolver has it: the later ones share twice, four times the
+/// time.
 fn patience(timeout: Duration, at: usize, count: usize) -> Duration {
     let doubled = timeout.saturating_mul(1 << at.min(8));
     let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);

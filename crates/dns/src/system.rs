@@ -34,8 +34,8 @@ impl Places {
         std::fs::read(path).map_or_else(|_| Self::default(), |bytes| Self::parse(&String::from_utf8_lossy(&bytes)))
     }
 
-    /// The places of a text. Services that only answer for this machine or its link have no part in mail; the daemon behind
-    /// `resolve` answers as a name server too, which resolv.conf names.
+    /// The places of a text. Services that only answer for this machine or its link have no part in mail; the daemon
+    /// behind `resolve` answers as a name server too, which resolv.conf names.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim_start());
@@ -64,8 +64,8 @@ impl Resolver {
         self.native_family(name, family).await.map_err(|missing| missing.as_error(name, family))
     }
 
-    /// The addresses of a name in every family that mail uses, those of IPv4 first, as the system's resolver has them when it
-    /// is asked for both at once.
+    /// The addresses of a name in every family that mail uses, those of IPv4 first, as the system's resolver has them
+    /// when it is asked for both at once.
     ///
     /// # Errors
     /// There are none in any family.
@@ -138,8 +138,8 @@ impl Resolver {
         Err(error)
     }
 
-    /// DNS with the search list. What is temporary counts more than what is final, and what is known of the name itself more
-    /// than a domain that was only guessed.
+    /// DNS with the search list. What is temporary counts more than what is final, and what is known of the name itself
+    /// more than a domain that was only guessed.
     async fn searched(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, Missing> {
         let mut missing = Missing::Name;
         for candidate in Searching::SYSTEM.candidates(name, self.conf()) {
@@ -170,8 +170,8 @@ enum Missing {
 }
 
 impl Missing {
-    /// Of an answer of DNS about `asked`. A refusal to understand the question is no hope for later, and a circle of aliases is
-    /// an alias for nothing.
+    /// Of an answer of DNS about `asked`. A refusal to understand the question is no hope for later, and a circle of
+    /// aliases is an alias for nothing.
     fn of(error: &LookupError, asked: &str) -> Missing {
         match error.fault {
             LookupFault::TryAgain | LookupFault::Malformed => Missing::ForNow,
@@ -186,8 +186,8 @@ impl Missing {
         }
     }
 
-    /// Both families together: that the name exists is known when one says so and the other does not deny it; two aliases for
-    /// nothing are no name.
+    /// Both families together: that the name exists is known when one says so and the other does not deny it; two
+    /// aliases for nothing are no name.
     fn with(self, other: Missing) -> Missing {
         match (self, other) {
             (Missing::NoData, Missing::NoData | Missing::NoDataOfAlias | Missing::ForNow) => Missing::NoData,
@@ -214,7 +214,8 @@ fn is_host(name: &str) -> bool {
     net::hostname::is_valid(name.as_bytes()) || numeric(name).is_some()
 }
 
-/// A name that is an address, in any form that the system's resolver takes for one: inet_aton(3), and IPv6 as in RFC 4291.
+/// A name that is an address, in any form that the system's resolver takes for one: inet_aton(3), and IPv6 as in RFC
+/// 4291.
 fn numeric(name: &str) -> Option<IpAddr> {
     name.parse::<Ipv6Addr>().map(IpAddr::from).ok().or_else(|| aton(name).map(IpAddr::from))
 }
@@ -251,8 +252,8 @@ impl Searching {
     /// What the system's resolver does.
     const SYSTEM: Searching = Searching { short: true, all: true };
 
-    /// The names that are tried for a name, in their order: with ndots dots as it is first, else as it is last. A final dot
-    /// says that it is whole.
+    /// The names that are tried for a name, in their order: with ndots dots as it is first, else as it is last. A final
+    /// dot says that it is whole.
     pub(crate) fn candidates(self, name: &str, conf: &crate::ResolvConf) -> Vec<String> {
         if self == Searching::default() {
             return vec![name.to_owned()];

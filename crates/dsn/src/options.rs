@@ -49,8 +49,8 @@ impl Notify {
         self.0 as u32
     }
 
-    /// The set for what an alias made of a recipient: the sender was told of the expansion (RFC 3461 5.2.7). Who wanted to
-    /// hear of success alone hears nothing more.
+    /// The set for what an alias made of a recipient: the sender was told of the expansion (RFC 3461 5.2.7). Who wanted
+    /// to hear of success alone hears nothing more.
     pub const fn without_success(self) -> Notify {
         match self.0 & !Notify::SUCCESS.0 {
             0 if self.0 != 0 => Notify::NEVER,

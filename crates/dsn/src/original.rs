@@ -5,8 +5,8 @@
 pub struct OriginalRecipient(Vec<u8>);
 
 impl OriginalRecipient {
-    /// What stands for the ORCPT that the client did not give: `rfc822;user@domain`, or `utf-8;` where the address, given
-    /// in internal form, is not ASCII.
+    /// What stands for the ORCPT that the client did not give: `rfc822;user@domain`, or `utf-8;` where the address,
+    /// given in internal form, is not ASCII.
     pub fn of(address: &[u8]) -> Self {
         let kind: &[u8] = if address.is_ascii() { b"rfc822" } else { b"utf-8" };
         Self::from_parts(kind, &address::quote(address))

@@ -128,8 +128,8 @@ impl Report<'_> {
         lines.0
     }
 
-    /// The header of the returned message's part with the empty line after it; then comes `Return-Path: <SENDER>` and the
-    /// message.
+    /// The header of the returned message's part with the empty line after it; then comes `Return-Path: <SENDER>` and
+    /// the message.
     pub fn returned(&self) -> Vec<Vec<u8>> {
         let mut lines = Lines::default();
         self.returned_part(&mut lines);

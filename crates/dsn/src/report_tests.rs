@@ -1,8 +1,9 @@
 //! The report compared with one that Debian's Postfix 3.7 made (headers and status fields verbatim), and laws.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::template::Templates;
-use proptest::prelude::*;
 
 const HOST: &str = "mx.example.test";
 const DATE: &str = "Wed, 25 Nov 2026 02:01:18 +0000 (UTC)";

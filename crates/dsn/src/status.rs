@@ -51,8 +51,8 @@ impl Status {
         self.class == 2
     }
 
-    /// Reads a code at the start of a text such as `4.3.2 come back later`; gives the code and the text after it.
-    /// Where no code stands there, `default` and the whole text (blanks at its start removed).
+    /// Reads a code at the start of a text such as `4.3.2 come back later`; gives the code and the text after it. Where
+    /// no code stands there, `default` and the whole text (blanks at its start removed).
     pub fn split_text(text: &str, default: Status) -> (Status, &str) {
         let text = text.trim_start();
         match Self::prefix(text.as_bytes()) {

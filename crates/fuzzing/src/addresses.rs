@@ -28,7 +28,8 @@ pub fn address_forms(data: &[u8]) {
     }
 }
 
-/// The addresses of a header stand where they are said to stand; when each is replaced by itself, nothing changes any more.
+/// The addresses of a header stand where they are said to stand; when each is replaced by itself, nothing changes any
+/// more.
 pub fn header_addresses(data: &[u8]) {
     let mut end = 0;
     for token in tokens(data) {

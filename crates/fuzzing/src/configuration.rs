@@ -12,7 +12,8 @@ use crate::pieces::fields;
 
 const DIRECTORY: &str = "/etc/postfix";
 
-/// Every setting has a value or an error, and is the same one where the file is written anew; the checks come to an end.
+/// Every setting has a value or an error, and is the same one where the file is written anew; the checks come to an
+/// end.
 pub fn main_cf_settings(data: &[u8]) {
     let directory = Path::new(DIRECTORY);
     let config = match Config::parse(data, directory, &[]) {
@@ -66,8 +67,8 @@ pub fn expressions(data: &[u8]) {
     }
 }
 
-/// Each entry of a master.cf is a service, or an error that names its line; arguments are words of the file, and an entry
-/// that is written on one line is the same one.
+/// Each entry of a master.cf is a service, or an error that names its line; arguments are words of the file, and an
+/// entry that is written on one line is the same one.
 pub fn master_cf_entries(data: &[u8]) {
     static CONFIG: LazyLock<Config> =
         LazyLock::new(|| Config::parse(b"", Path::new(DIRECTORY), &[]).expect("an empty main.cf"));

@@ -1,9 +1,10 @@
 //! The laws of every parser of outside bytes, as functions of any input: what holds whatever a stranger sends.
 //!
-//! A function here takes bytes, gives them to one parser, and asserts: what was written is read back, where the input is
-//! cut makes no difference, results are no larger than the input allows, what goes out is harmless. `fuzz/` runs each
-//! under libFuzzer (`cargo xtask fuzz`); the inputs that began or broke a run are below `inputs/TARGET/`, and the tests of
-//! this crate give every one of them to its target. Nothing here may depend on anything but its input: no time, no file.
+//! A function here takes bytes, gives them to one parser, and asserts: what was written is read back, where the input
+//! is cut makes no difference, results are no larger than the input allows, what goes out is harmless. `fuzz/` runs
+//! each under libFuzzer (`cargo xtask fuzz`); the inputs that began or broke a run are below `inputs/TARGET/`, and the
+//! tests of this crate give every one of them to its target. Nothing here may depend on anything but its input: no
+//! time, no file.
 
 mod addresses;
 mod configuration;
@@ -40,8 +41,8 @@ pub use smtp_server::*;
 pub use sockets::*;
 pub use tables::*;
 
-/// The law of one parser: its name, as the folders of inputs and the files of `fuzz/` have it, and the law itself, which
-/// panics where it is broken.
+/// The law of one parser: its name, as the folders of inputs and the files of `fuzz/` have it, and the law itself,
+/// which panics where it is broken.
 pub type Target = (&'static str, fn(&[u8]));
 
 macro_rules! targets {

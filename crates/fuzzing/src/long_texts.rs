@@ -1,4 +1,5 @@
-//! Long texts: what grows with the square of its input, or nests as deep as its input, does not come back from them in time.
+//! Long texts: what grows with the square of its input, or nests as deep as its input, does not come back from them in
+//! time.
 
 use std::path::Path;
 
@@ -43,7 +44,8 @@ const READERS: &[fn(&[u8])] = &[
     |text| drop(message::refold::refold(b"To", text)),
 ];
 
-/// A text of a few bytes, the first half of them again and again, then the second half, takes no reader more than moments.
+/// A text of a few bytes, the first half of them again and again, then the second half, takes no reader more than
+/// moments.
 pub fn long_text(data: &[u8]) {
     let (choice, unit) = choices(data);
     let unit = &unit[..unit.len().min(UNIT)];

@@ -80,8 +80,8 @@ pub fn mime_fields(data: &[u8]) {
     }
 }
 
-/// A message for a server without 8BITMIME is the same wherever its lines were cut, grows by little more than its 8-bit bytes,
-/// and is not converted again; a part that was converted is ASCII in short lines and decodes to what it was.
+/// A message for a server without 8BITMIME is the same wherever its lines were cut, grows by little more than its 8-bit
+/// bytes, and is not converted again; a part that was converted is ASCII in short lines and decodes to what it was.
 pub fn seven_bit_message(data: &[u8]) {
     let (choice, message) = choices(data);
     let Some(converted) = converted(message, usize::MAX) else { return };

@@ -5,8 +5,8 @@ use smtp_protocol::{Extensions, Input, Malformed, Newline, Reply, ReplyParser};
 
 use crate::pieces::{arrivals, choices};
 
-/// Replies are the same wherever the input was cut, bounded, and written again they are replies of the same codes, no line
-/// of which a server can make longer or two of.
+/// Replies are the same wherever the input was cut, bounded, and written again they are replies of the same codes, no
+/// line of which a server can make longer or two of.
 pub fn smtp_reply(data: &[u8]) {
     let (choice, wire) = choices(data);
     // A reply that goes over every limit, of a few bytes.

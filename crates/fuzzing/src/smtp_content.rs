@@ -34,7 +34,8 @@ fn lines(wire: &[u8], newline: Newline, choice: u8) -> (Vec<(Vec<u8>, bool)>, Ve
     (found, input.pending().to_vec())
 }
 
-/// The end of data is where it is, wherever the input was cut; and the content, sent on, ends for no reader before its end.
+/// The end of data is where it is, wherever the input was cut; and the content, sent on, ends for no reader before its
+/// end.
 pub fn smtp_content(data: &[u8]) {
     let (choice, wire) = choices(data);
     let (newline, limit) = (newline(choice), limit(choice));
@@ -46,7 +47,8 @@ pub fn smtp_content(data: &[u8]) {
     sent_on(&found.lines);
 }
 
-/// Chunks may be cut anywhere; what was in them, sent on as data, is the same content and ends for no reader before its end.
+/// Chunks may be cut anywhere; what was in them, sent on as data, is the same content and ends for no reader before its
+/// end.
 pub fn smtp_chunks(data: &[u8]) {
     let (choice, content) = choices(data);
     let (newline, limit) = (newline(choice), limit(choice));

@@ -17,8 +17,8 @@ use smtp_server::{
 use crate::pieces::{assert_one_line, choices};
 use crate::tables::quiet;
 
-/// A message is acknowledged only when it is on stable storage, and only with recipients that were accepted; no message is
-/// left open by the next one; content is asked for only with a recipient; who is hung up on hears nothing more; and
+/// A message is acknowledged only when it is on stable storage, and only with recipients that were accepted; no message
+/// is left open by the next one; content is asked for only with a recipient; who is hung up on hears nothing more; and
 /// whatever a client says, a reply is one that can be sent.
 pub fn smtp_dialogue(data: &[u8]) {
     quiet();

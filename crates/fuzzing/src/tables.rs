@@ -48,7 +48,8 @@ pub fn alias_source(data: &[u8]) {
     }
 }
 
-/// The first key of an address is the address; there are no more keys than it has parts, and none is longer than it, quoted.
+/// The first key of an address is the address; there are no more keys than it has parts, and none is longer than it,
+/// quoted.
 pub fn lookup_keys(data: &[u8]) {
     let (choice, address) = choices(data);
     let delimiters = Delimiters::new(if choice & 1 == 0 { "+-" } else { "" }, choice & 2 == 0);
@@ -77,8 +78,8 @@ pub fn lookup_keys(data: &[u8]) {
     }
 }
 
-/// A list names no more than its text has room for, files, commands and lists are what they look like, and written as a list
-/// again it is the same one.
+/// A list names no more than its text has room for, files, commands and lists are what they look like, and written as a
+/// list again it is the same one.
 pub fn destinations(data: &[u8]) {
     let (choice, text) = choices(data);
     let list = if choice & 1 == 0 { List::of_alias(text.to_vec()) } else { List::of_file(text.to_vec()) };
@@ -124,7 +125,8 @@ pub fn pattern_tables(data: &[u8]) {
     }
 }
 
-/// An index that anybody may have written is read to an end, and what is found by walking through it is found by its key.
+/// An index that anybody may have written is read to an end, and what is found by walking through it is found by its
+/// key.
 pub fn lmdb_files(data: &[u8]) {
     let (choice, data) = choices(data);
     let [key, pages] = fields(data);

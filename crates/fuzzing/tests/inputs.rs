@@ -1,4 +1,5 @@
-//! Every input that is kept is given to its target; targets, folders of inputs and programs of `fuzz/` are the same list.
+//! Every input that is kept is given to its target; targets, folders of inputs and programs of `fuzz/` are the same
+//! list.
 
 use std::collections::BTreeSet;
 use std::fs;

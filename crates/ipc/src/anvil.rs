@@ -1,8 +1,8 @@
 //! anvil: how many connections a client has, and how often it connects and does other things.
 //!
-//! A process keeps one connection for all its clients. The connections of clients that were counted over it are released
-//! when it ends: a worker that dies leaves nothing behind. After a reconnect the client side says again which connections
-//! it holds, so that a new anvil begins with the right counts.
+//! A process keeps one connection for all its clients. The connections of clients that were counted over it are
+//! released when it ends: a worker that dies leaves nothing behind. After a reconnect the client side says again which
+//! connections it holds, so that a new anvil begins with the right counts.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -1,8 +1,9 @@
 //! bounce: keeps the per-message failure logs, and turns them into notifications.
 //!
 //! The services `private/bounce`, `private/defer` and `private/trace` are one program and one protocol; a request names
-//! its log. `Append` is answered when the records are in the log file (for the bounce log: on stable storage); a message
-//! of many recipients needs several. `Notify` is answered when the notification is queued and the log removed, or when no notification was due.
+//! its log. `Append` is answered when the records are in the log file (for the bounce log: on stable storage); a
+//! message of many recipients needs several. `Notify` is answered when the notification is queued and the log removed,
+//! or when no notification was due.
 
 use dsn::{Action, Return, Status};
 use queue::{Encoding, QueueId, QueueName, Recipient, SendOptions};

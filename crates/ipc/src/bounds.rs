@@ -1,8 +1,9 @@
 //! How much may travel: the largest field, list and frame, for both directions of every service.
 //!
-//! A type of this crate has no field and no list without one of these bounds, so that it fits a frame whatever it holds;
-//! a list that may be longer travels in [`Chunk`]s. Who makes a message that is larger is told ([`IpcError::TooLarge`]),
-//! and nothing of it is sent; who receives one refuses it. `tests/largest.rs` sends every message at its largest.
+//! A type of this crate has no field and no list without one of these bounds, so that it fits a frame whatever it
+//! holds; a list that may be longer travels in [`Chunk`]s. Who makes a message that is larger is told
+//! ([`IpcError::TooLarge`]), and nothing of it is sent; who receives one refuses it. `tests/largest.rs` sends every
+//! message at its largest.
 //!
 //! [`IpcError::TooLarge`]: crate::IpcError::TooLarge
 
@@ -15,8 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Most bytes of an address, a nexthop, a path, a command: more than a header of the default header_size_limit holds.
 /// told: who makes the message ([`IpcError::TooLarge`](crate::IpcError::TooLarge)).
 pub const MAX_BYTES: usize = 256 << 10;
-/// Most bytes of a text for people, a name, an identifier, a status. Texts are cut to it where they are made
-/// ([`cut`]).
+/// Most bytes of a text for people, a name, an identifier, a status. Texts are cut to it where they are made ([`cut`]).
 /// told: as above; texts are cut by whom they are made.
 pub const MAX_TEXT: usize = 16 << 10;
 /// Most bytes of a block of content or of queue file records.

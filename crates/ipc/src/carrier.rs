@@ -5,9 +5,9 @@
 //! carrier opens what the user may open, and reports facts; the agent decides what they mean. It sees the message as
 //! text, never the queue file.
 //!
-//! `Read` → `List`, and for a file that is found `Text`..., `TextEnd`; `Look` → `List`; any number of times. Then at most
-//! one `Deliver`, `Content`..., `End` → `Warning`..., `Done`. `Stop` ends a command that takes too long. A carrier whose agent
-//! disappears before `End` undoes what it has written.
+//! `Read` → `List`, and for a file that is found `Text`..., `TextEnd`; `Look` → `List`; any number of times. Then at
+//! most one `Deliver`, `Content`..., `End` → `Warning`..., `Done`. `Stop` ends a command that takes too long. A carrier
+//! whose agent disappears before `End` undoes what it has written.
 
 use serde::{Deserialize, Serialize};
 
@@ -141,7 +141,8 @@ pub struct Command {
     /// The command line as written.
     #[serde(with = "crate::bounds::bytes")]
     pub line: Vec<u8>,
-    /// Program and arguments that the line is appended to (local_command_shell); empty: /bin/sh where the line needs it.
+    /// Program and arguments that the line is appended to (local_command_shell); empty: /bin/sh where the line needs
+    /// it.
     #[serde(with = "crate::bounds::list")]
     pub shell: Vec<String>,
     /// Working directory; empty: the carrier's own.

@@ -1,8 +1,8 @@
 //! A typed, bidirectional stream of frames over a Unix socket, with descriptors where the service carries them.
 //!
-//! Each side begins with [`MAGIC`] and a greeting that names the service and its version. The greeting is not waited for:
-//! it travels with the first message, and the peer's is checked before the peer's first message is used. A socket that
-//! also takes Postfix's one-letter triggers tells the two apart by the first byte.
+//! Each side begins with [`MAGIC`] and a greeting that names the service and its version. The greeting is not waited
+//! for: it travels with the first message, and the peer's is checked before the peer's first message is used. A socket
+//! that also takes Postfix's one-letter triggers tells the two apart by the first byte.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -213,8 +213,8 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
         }
     }
 
-    /// Waits until the peer has sent something that has not been received, or is gone. Nothing is read: a server that closes
-    /// the channel then has not heard it, and the peer knows that by [`IpcError::Reset`].
+    /// Waits until the peer has sent something that has not been received, or is gone. Nothing is read: a server that
+    /// closes the channel then has not heard it, and the peer knows that by [`IpcError::Reset`].
     pub async fn arrival(&self) {
         if self.consumed < self.input.len() {
             return;
@@ -304,8 +304,8 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
         match result {
             Ok((count, descriptors)) => {
                 if count < READ_SIZE {
-                    // Not shown: tokio takes it. The socket is empty: say so now, instead of finding out with one more system call. What comes from
-                    // here on wakes us.
+                    // Not shown: tokio takes it. The socket is empty: say so now, instead of finding out with one more
+                    // system call. What comes from here on wakes us.
                     let _ = stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
                 }
                 // told: nobody; so much was read.

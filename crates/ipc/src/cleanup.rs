@@ -1,8 +1,8 @@
 //! cleanup: takes a message as a stream of queue file records, and answers when it is on stable storage.
 //!
-//! A connection carries any number of messages, one after the other:
-//! `Open` → `Opened`, then `Records`... `Finish` → `Done`, or `Abort` without an answer. A connection that ends in the
-//! middle of a message takes the message with it. Records are in the encoding of the queue file.
+//! A connection carries any number of messages, one after the other: `Open` → `Opened`, then `Records`... `Finish` →
+//! `Done`, or `Abort` without an answer. A connection that ends in the middle of a message takes the message with it.
+//! Records are in the encoding of the queue file.
 
 use queue::QueueId;
 use serde::{Deserialize, Serialize};
@@ -61,8 +61,8 @@ pub enum Outcome {
         /// Why.
         #[serde(with = "crate::word")]
         cause: Cause,
-        /// Text for the client when the cause does not say it all, with an enhanced status code in front
-        /// (`5.7.1 header bad`), or empty.
+        /// Text for the client when the cause does not say it all, with an enhanced status code in front (`5.7.1 header
+        /// bad`), or empty.
         #[serde(with = "crate::bounds::text")]
         text: String,
     },
@@ -113,7 +113,8 @@ impl Flags {
         Flags(self.0 & !less.0)
     }
 
-    /// What a record that a client adds to the envelope ([`queue::Type::FLAGS`]) may ask for: to hold or to discard the message.
+    /// What a record that a client adds to the envelope ([`queue::Type::FLAGS`]) may ask for: to hold or to discard the
+    /// message.
     pub const fn of_record(bits: u32) -> Flags {
         Flags(bits & (Flags::HOLD.0 | Flags::DISCARD.0))
     }

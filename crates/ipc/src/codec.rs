@@ -1,8 +1,8 @@
 //! The encoding of one frame: bincode behind a wall of one file, so that it can be replaced.
 //!
-//! A frame is a 32-bit little-endian length and that many bytes of bincode. The writer makes none above [`MAX_FRAME`]; the
-//! reader refuses such a length before it allocates, and a value that does not use up its frame. What one of them takes,
-//! the other one takes.
+//! A frame is a 32-bit little-endian length and that many bytes of bincode. The writer makes none above [`MAX_FRAME`];
+//! the reader refuses such a length before it allocates, and a value that does not use up its frame. What one of them
+//! takes, the other one takes.
 
 use std::io;
 
@@ -14,8 +14,8 @@ use crate::bounds::MAX_FRAME;
 /// Bytes of the length that precedes each body.
 pub(crate) const PREFIX: usize = 4;
 
-/// What bincode counts against its limit while it reads: the size of a number in memory, which may be eight times that of
-/// the number in the frame.
+/// What bincode counts against its limit while it reads: the size of a number in memory, which may be eight times that
+/// of the number in the frame.
 /// told: nobody; a frame that fits is never larger.
 const MAX_COUNTED: usize = 8 * MAX_FRAME;
 
@@ -85,8 +85,8 @@ pub(crate) fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<T, String> {
     if used == body.len() { Ok(value) } else { Err(format!("{} bytes behind the message", body.len() - used)) }
 }
 
-/// A complete frame as it is written when it is read as a value of the type: what one process understands of the bytes of
-/// another.
+/// A complete frame as it is written when it is read as a value of the type: what one process understands of the bytes
+/// of another.
 ///
 /// # Errors
 /// It is no such value.

@@ -1,8 +1,9 @@
-//! Delivery: qmgr hands an agent some recipients of one message with the open queue file, the agent reports each outcome.
+//! Delivery: qmgr hands an agent some recipients of one message with the open queue file, the agent reports each
+//! outcome.
 //!
 //! `Recipients`..., `Deliver` (with the descriptor of the queue file, open for reading and writing) → `Outcomes` and
-//! `Expanded`..., `End`. The agent marks recipients that are delivered (`R` becomes `D`) through the descriptor before it
-//! reports. A connection carries one delivery at a time and any number of them one after the other.
+//! `Expanded`..., `End`. The agent marks recipients that are delivered (`R` becomes `D`) through the descriptor before
+//! it reports. A connection carries one delivery at a time and any number of them one after the other.
 
 use dsn::{Action, Status};
 use queue::{QueueId, Recipient, Trace};
@@ -205,8 +206,8 @@ pub async fn receive(mut part: Part, client: &mut Server<Delivery>) -> Result<Re
 /// Sends a report.
 ///
 /// # Errors
-/// [`IpcError::TooLarge`]: nothing of the piece that is too large was sent; the report can be ended otherwise. Others: the
-/// client is gone.
+/// [`IpcError::TooLarge`]: nothing of the piece that is too large was sent; the report can be ended otherwise. Others:
+/// the client is gone.
 pub async fn report(client: &mut Server<Delivery>, report: Report) -> Result<(), IpcError> {
     let mut outcomes = Vec::new();
     for mut outcome in report.outcomes {
@@ -290,8 +291,9 @@ pub struct Outcome {
     /// Name of the remote MTA (RFC 3464 Remote-MTA), or empty.
     #[serde(with = "crate::bounds::text")]
     pub remote_mta: String,
-    /// When an alias made several addresses of the recipient: the records of those that failed. Where this is not empty,
-    /// qmgr has these recorded in place of the recipient, in the log that the verdict names. They travel by themselves.
+    /// When an alias made several addresses of the recipient: the records of those that failed. Where this is not
+    /// empty, qmgr has these recorded in place of the recipient, in the log that the verdict names. They travel by
+    /// themselves.
     #[serde(skip)]
     pub expanded: Vec<Record>,
     /// How many of them follow.

@@ -99,8 +99,8 @@ impl<P: Service> Pool<P> {
         Ok(reply)
     }
 
-    /// One request and its reply, with the connection that carried them. The request is repeated on a new connection when
-    /// the server closes one without an answer: a worker may end between accepting a client and hearing it.
+    /// One request and its reply, with the connection that carried them. The request is repeated on a new connection
+    /// when the server closes one without an answer: a worker may end between accepting a client and hearing it.
     ///
     /// # Errors
     /// As [`call`](Self::call).

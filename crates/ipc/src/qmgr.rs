@@ -1,8 +1,8 @@
 //! qmgr: told of new mail by name, so that it need not search the incoming queue.
 //!
 //! The socket `public/qmgr` also takes Postfix's triggers (crate `wire`); our clients begin with
-//! [`MAGIC`](crate::channel::MAGIC). A notification is a hint: a message whose notification is lost is on stable storage
-//! and is found by the next scan.
+//! [`MAGIC`](crate::channel::MAGIC). A notification is a hint: a message whose notification is lost is on stable
+//! storage and is found by the next scan.
 
 use std::cell::RefCell;
 use std::path::PathBuf;

@@ -1,8 +1,9 @@
 //! Lines that the log does not take just now: kept, in their order, until it does.
 //!
-//! A daemon serves many clients in one thread and must not wait for whoever reads the log. A reader that is being started
-//! again, or is slow, gets the lines a little later. Only when there are too many is a reader waited for that is there, and
-//! takes one now and then; one that stays away for long loses those that find no place any more, and is told how many.
+//! A daemon serves many clients in one thread and must not wait for whoever reads the log. A reader that is being
+//! started again, or is slow, gets the lines a little later. Only when there are too many is a reader waited for that
+//! is there, and takes one now and then; one that stays away for long loses those that find no place any more, and is
+//! told how many.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! The log: Postfix's lines, byte for byte where log readers look, and the same records as JSON.
 //!
-//! A line is a [`Record`] (a type with named facts, declared in [`records`]) or a text of a severity (the macros). Where it goes is decided
-//! once a process ([`sink`]): syslog, the postlog service, or a terminal. Nothing unprintable passes: the finished text
-//! goes through [`text::printable_into`], is cut at 2000 bytes, and is never a format string.
+//! A line is a [`Record`] (a type with named facts, declared in [`records`]) or a text of a severity (the macros).
+//! Where it goes is decided once a process ([`sink`]): syslog, the postlog service, or a terminal. Nothing unprintable
+//! passes: the finished text goes through [`text::printable_into`], is cut at 2000 bytes, and is never a format string.
 //!
 //! Daemons gather the lines of one turn of their loop and send them together ([`batch`]).
 
@@ -79,8 +79,8 @@ pub fn fail(text: Arguments<'_>, status: i32) -> ! {
 
 /// Logs a line without a severity word.
 ///
-/// Of a line about one message the queue id is a fact of its own: `info!(id: queue_id, "removed")` writes `ID: removed`,
-/// and `warning!(about: queue_id, "...")` a text that names the message elsewhere.
+/// Of a line about one message the queue id is a fact of its own: `info!(id: queue_id, "removed")` writes `ID:
+/// removed`, and `warning!(about: queue_id, "...")` a text that names the message elsewhere.
 #[macro_export]
 macro_rules! info {
     (id: $id:expr, $($arg:tt)*) => { $crate::emit_of($crate::Severity::Info, &$id, format_args!($($arg)*)) };

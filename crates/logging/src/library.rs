@@ -1,8 +1,9 @@
 //! What libraries tell of their work (`tracing` events), as lines of severity debug: `debug: text`.
 //!
-//! Nobody reads them unless something is looked for, so that nothing listens, and nothing is formatted, unless a program was
-//! started with -v or has a debug_peer_list. They go the way of all other lines. Of the libraries that others wrote none tells
-//! anything here: mio has `log` records of its own, of every turn, and tokio none without an unstable option.
+//! Nobody reads them unless something is looked for, so that nothing listens, and nothing is formatted, unless a
+//! program was started with -v or has a debug_peer_list. They go the way of all other lines. Of the libraries that
+//! others wrote none tells anything here: mio has `log` records of its own, of every turn, and tokio none without an
+//! unstable option.
 
 use std::fmt::{self, Debug, Write};
 use std::future::Future;

@@ -1,8 +1,8 @@
 //! Records: log lines as types, which know their facts by name and describe themselves.
 //!
-//! A record is declared once, by [`records!`](crate::records): the type, its members in the JSON form, and an example. The
-//! line in Postfix's form is its `Display`, written by hand beside the declaration. docs/log.md and the test of all records
-//! are made from the declaration.
+//! A record is declared once, by [`records!`](crate::records): the type, its members in the JSON form, and an example.
+//! The line in Postfix's form is its `Display`, written by hand beside the declaration. docs/log.md and the test of all
+//! records are made from the declaration.
 
 use std::fmt::{self, Display};
 
@@ -183,9 +183,9 @@ impl<'a> Fact for &'a Option<String> {
 
 /// Declares the records of one area, and `RECORDS`, their descriptions.
 ///
-/// `program` is one of those that write them. Each record is a type with public fields; `members` are those of its JSON form,
-/// each with its type (a [`Kind`]), the condition under which it is there, a sentence, and the expression that gives it from
-/// the record. `example` are the fields of one such line.
+/// `program` is one of those that write them. Each record is a type with public fields; `members` are those of its JSON
+/// form, each with its type (a [`Kind`]), the condition under which it is there, a sentence, and the expression that
+/// gives it from the record. `example` are the fields of one such line.
 macro_rules! records {
     (program $program:literal; $(
         $(#[doc = $meaning:literal])+

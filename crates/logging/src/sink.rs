@@ -1,8 +1,8 @@
 //! Where lines go: decided once a process, replaceable when its configuration is known.
 //!
 //! Before main.cf is read, lines go to syslog under `postfix/PROGRAM` (or $MAIL_LOGTAG). A destination that cannot be
-//! reached is tried again with the next line. A line that the log service does not take goes to the log file itself, one that
-//! the file does not take to syslog, and what finds no destination at all to standard error.
+//! reached is tried again with the next line. A line that the log service does not take goes to the log file itself,
+//! one that the file does not take to syslog, and what finds no destination at all to standard error.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -89,7 +89,8 @@ pub fn end_batch() {
     });
 }
 
-/// From now on nobody waits for the log: lines that it does not take at once are kept, and go out with a later [`flush`].
+/// From now on nobody waits for the log: lines that it does not take at once are kept, and go out with a later
+/// [`flush`].
 pub fn never_wait() {
     with_state(State::never_wait);
 }
@@ -103,8 +104,8 @@ pub fn finish() {
     });
 }
 
-/// How a process gets another connection to the system's log when the name of that leads nowhere for it: `ask` is called,
-/// and [`adopt`] brings it.
+/// How a process gets another connection to the system's log when the name of that leads nowhere for it: `ask` is
+/// called, and [`adopt`] brings it.
 pub fn on_lost(ask: impl Fn() + Send + 'static) {
     with_state(|state| state.ask = Some(Box::new(ask)));
 }

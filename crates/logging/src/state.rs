@@ -36,8 +36,8 @@ pub(crate) struct State {
     pub ask: Option<Box<dyn Fn() + Send>>,
 }
 
-/// Lines that one datagram to the postlog service has at most. Each is short enough ([`line::MAX_JSON`]) for all of them to
-/// fit a datagram.
+/// Lines that one datagram to the postlog service has at most. Each is short enough ([`line::MAX_JSON`]) for all of
+/// them to fit a datagram.
 const LINES_AT_ONCE: usize = 16;
 /// The longest datagram that the postlog service gets from us.
 /// told: nobody; of what others send the start is kept.
@@ -279,8 +279,8 @@ impl State {
         file.is_some_and(|mut file| file.write_all(text.as_bytes()).is_ok())
     }
 
-    /// The log file cannot be written either: then the system's log, where an administrator looks next. Not for who keeps
-    /// lines until the log takes them.
+    /// The log file cannot be written either: then the system's log, where an administrator looks next. Not for who
+    /// keeps lines until the log takes them.
     fn to_syslog(&self, lines: &[Pending]) -> bool {
         let (Some(_), None) = (&self.setup.fallback, &self.held) else { return false };
         let syslog = Destination::Syslog(MAIL);

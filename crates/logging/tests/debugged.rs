@@ -1,4 +1,5 @@
-//! What a library tells of its work, as the log of a process with a debug_peer_list gets it. One test: a process listens once.
+//! What a library tells of its work, as the log of a process with a debug_peer_list gets it. One test: a process
+//! listens once.
 
 use std::os::unix::net::UnixDatagram;
 use std::pin::pin;

@@ -1,7 +1,7 @@
 //! The text of an alias file: lines `name: destination, destination`, as postalias reads them.
 //!
-//! Names and destinations are words of RFC 5322. What is stored is put together from the words anew: one blank
-//! between words, a comma and a blank between destinations.
+//! Names and destinations are words of RFC 5322. What is stored is put together from the words anew: one blank between
+//! words, a comma and a blank between destinations.
 
 use address::token::{Kind, Token, tokens};
 

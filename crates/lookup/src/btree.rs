@@ -1,12 +1,12 @@
 //! The file of an LMDB environment, read page by page with pread(2).
 //!
 //! A table is a file that somebody may write, cut short or replace while it is read, and that need not be the
-//! administrator's: the alias file of a user. So it is neither mapped into memory, where a page that goes missing ends the
-//! process with all its sessions, nor given to code that trusts it. Every number in it is checked before it is used; a file
-//! that makes no sense is an error of the look-up.
+//! administrator's: the alias file of a user. So it is neither mapped into memory, where a page that goes missing ends
+//! the process with all its sessions, nor given to code that trusts it. Every number in it is checked before it is
+//! used; a file that makes no sense is an error of the look-up.
 //!
-//! No lock is taken, and nobody is waited for. LMDB never overwrites what its last two commits can see: what was read is
-//! good when no more than one commit has come in between, else it is read again.
+//! No lock is taken, and nobody is waited for. LMDB never overwrites what its last two commits can see: what was read
+//! is good when no more than one commit has come in between, else it is read again.
 //!
 //! The layout is that of LMDB 0.9, data version 1, in the byte order and word size of this machine.
 

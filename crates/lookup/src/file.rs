@@ -1,5 +1,5 @@
-//! Files of tables. They need not be the administrator's (the alias file of a user), and they are opened by root: opening
-//! one must never wait, and reading one must end.
+//! Files of tables. They need not be the administrator's (the alias file of a user), and they are opened by root:
+//! opening one must never wait, and reading one must end.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -13,7 +13,8 @@ use nix::fcntl::OFlag;
 /// told: whoever opens the table, by an error.
 const MAX_TEXT: u64 = 256 << 20;
 
-/// Opens a file for reading. A device is one, as /dev/null is an empty table; a pipe is none: it would wait for its writer.
+/// Opens a file for reading. A device is one, as /dev/null is an empty table; a pipe is none: it would wait for its
+/// writer.
 ///
 /// # Errors
 /// Those of open(2); `InvalidInput` for a pipe.

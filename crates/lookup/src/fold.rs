@@ -1,7 +1,7 @@
 //! Case folding of lookup keys.
 //!
-//! Tables of fixed strings are searched in lower case, whatever the case of the query. With smtputf8_enable the
-//! whole of Unicode is folded, otherwise ASCII alone.
+//! Tables of fixed strings are searched in lower case, whatever the case of the query. With smtputf8_enable the whole
+//! of Unicode is folded, otherwise ASCII alone.
 
 /// A key in lower case. `utf8` folds non-ASCII letters too; bytes that are not valid UTF-8 stay as they are.
 pub fn fold(key: &[u8], utf8: bool) -> Vec<u8> {

@@ -1,8 +1,8 @@
 //! Lookup tables and match lists: every `type:name` and every list of hosts, networks or domains in main.cf.
 //!
 //! A table that cannot be opened does not stop a program: the problem is logged, and each use of the table is a
-//! [`TableError`], which callers turn into a temporary failure. Nothing here decides what a lookup result means,
-//! and nothing here gives up mail because a table is broken.
+//! [`TableError`], which callers turn into a temporary failure. Nothing here decides what a lookup result means, and
+//! nothing here gives up mail because a table is broken.
 //!
 //! | file | concept |
 //! |---|---|

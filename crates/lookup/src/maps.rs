@@ -28,8 +28,8 @@ pub struct Found {
 }
 
 impl Maps {
-    /// Opens every table of a list. `settings` is the configuration. `title` is the parameter's name, for log lines. Tables that cannot be opened are
-    /// logged now and fail when used.
+    /// Opens every table of a list. `settings` is the configuration. `title` is the parameter's name, for log lines.
+    /// Tables that cannot be opened are logged now and fail when used.
     ///
     /// # Errors
     /// An item is no `type:name`.

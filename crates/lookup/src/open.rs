@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use config::{Config, param};
+
 use crate::table::cidr::Cidr;
 use crate::table::fixed::{Environ, Fail, Static, Unavailable};
 use crate::table::lmdb::Lmdb;
 use crate::table::memory::Memory;
 use crate::table::regex::Regex;
 use crate::table::utf8::Utf8;
-use config::{Config, param};
-
 use crate::{Kind, OpenError, Spec, Stamp, Table};
 
 /// What main.cf says about all tables.
@@ -132,8 +132,8 @@ pub fn open_table(text: &str, settings: &Settings, flags: OpenFlags) -> Result<A
     }
 }
 
-/// A Berkeley DB table: from the lmdb file that our postmap writes for it, else from its source text. Berkeley DB's
-/// own files are not read.
+/// A Berkeley DB table: from the lmdb file that our postmap writes for it, else from its source text. Berkeley DB's own
+/// files are not read.
 fn indexed(spec: &Spec, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn Table>, OpenError> {
     let (name, index, source) = (spec.to_string(), spec.index_path(), spec.name.as_str());
     if std::fs::exists(&index).unwrap_or(false) {

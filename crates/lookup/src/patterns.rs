@@ -1,7 +1,7 @@
 //! The items of a list of patterns: text, `type:table`, `/file` with more of them, each possibly negated by `!`.
 //!
-//! Reading a list never fails because of a file or a table: the pattern is kept and is an error when the search
-//! reaches it, so that a list of trusted hosts is neither shorter nor longer than its author wrote it.
+//! Reading a list never fails because of a file or a table: the pattern is kept and is an error when the search reaches
+//! it, so that a list of trusted hosts is neither shorter nor longer than its author wrote it.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -109,8 +109,8 @@ pub fn access_keys(address: &[u8], delimiters: &Delimiters, parents: ParentStyle
     keys
 }
 
-/// What transport(5) and access(5) begin with, and the local part: the address with and without its extension, the domain,
-/// its parents.
+/// What transport(5) and access(5) begin with, and the local part: the address with and without its extension, the
+/// domain, its parents.
 fn address_and_domain_keys<'a>(
     address: &'a [u8],
     delimiters: &Delimiters,

@@ -61,8 +61,8 @@ impl fmt::Display for Problem {
 /// told: nobody; the problem shows the start of a line.
 const SHOWN: usize = 30;
 
-/// The logical lines of a text. Empty lines and lines whose first visible character is `#` are skipped, even between
-/// a line and its continuation; a line that begins with white space continues the one before.
+/// The logical lines of a text. Empty lines and lines whose first visible character is `#` are skipped, even between a
+/// line and its continuation; a line that begins with white space continues the one before.
 pub fn logical_lines(text: &[u8]) -> (Vec<LogicalLine>, Vec<Problem>) {
     let mut lines: Vec<LogicalLine> = Vec::new();
     let mut problems = Vec::new();

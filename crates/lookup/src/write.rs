@@ -1,14 +1,13 @@
 //! What postmap and postalias do to an lmdb file.
 //!
-//! One update is one LMDB transaction under an exclusive fcntl lock, in the file that is there. Just before its commit a
-//! crash leaves the old entries, just after it the new ones; readers see one or the other: Postfix's because they hold a
-//! shared lock while they look, ours because LMDB leaves the pages of the last commit alone.
+//! One update is one LMDB transaction under an exclusive fcntl lock, in the file that is there. Just before its commit
+//! a crash leaves the old entries, just after it the new ones; readers see one or the other: Postfix's because they
+//! hold a shared lock while they look, ours because LMDB leaves the pages of the last commit alone.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-
 use std::path::{Path, PathBuf};
 
 use heed::types::Bytes;

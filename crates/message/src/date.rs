@@ -5,8 +5,8 @@ use sys::time::{Civil, local, utc};
 const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// `Sun, 22 Nov 2026 11:30:15 +0000 (UTC)` in the local zone (RFC 5322 3.3; the day is blank-padded to two columns,
-/// as Postfix does).
+/// `Sun, 22 Nov 2026 11:30:15 +0000 (UTC)` in the local zone (RFC 5322 3.3; the day is blank-padded to two columns, as
+/// Postfix does).
 pub fn rfc5322(unix: i64) -> String {
     format_rfc5322(&local(unix))
 }

@@ -10,8 +10,8 @@ pub struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// Splits a (possibly folded) field; `None` where it is no header field. RFC 5322 2.2; RFC 822's blanks before
-    /// the colon are accepted as Postfix accepts them.
+    /// Splits a (possibly folded) field; `None` where it is no header field. RFC 5322 2.2; RFC 822's blanks before the
+    /// colon are accepted as Postfix accepts them.
     pub fn parse(field: &'a [u8]) -> Option<Self> {
         let name_length = name_length(field)?;
         let colon = name_length + field[name_length..].iter().position(|&b| b == b':')?;

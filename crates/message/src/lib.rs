@@ -1,5 +1,5 @@
-//! The format of messages: header fields, dates, Message-Id, Received, and as much of MIME as a mail system must
-//! know to relay and to return a message.
+//! The format of messages: header fields, dates, Message-Id, Received, and as much of MIME as a mail system must know
+//! to relay and to return a message.
 //!
 //! Pure functions over bytes. Nothing here assumes UTF-8, does I/O, or knows a parameter.
 

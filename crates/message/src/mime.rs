@@ -18,8 +18,8 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Reads the value of Content-Transfer-Encoding; `None` for an unknown encoding. What stands after it, though nothing
-    /// should, does not matter.
+    /// Reads the value of Content-Transfer-Encoding; `None` for an unknown encoding. What stands after it, though
+    /// nothing should, does not matter.
     pub fn parse(value: &[u8]) -> Option<Self> {
         let mut rest = value;
         let token = token_of(&mut rest, is_atom_byte)?;
@@ -113,8 +113,9 @@ pub enum BoundaryLine {
     Closes,
 }
 
-/// Whether the line (without its end) is a boundary line for `boundary`. As Postfix does, what follows the boundary on the line
-/// is not looked at: who reads mail more strictly or less strictly than RFC 2046 5.1.1 must not find another structure.
+/// Whether the line (without its end) is a boundary line for `boundary`. As Postfix does, what follows the boundary on
+/// the line is not looked at: who reads mail more strictly or less strictly than RFC 2046 5.1.1 must not find another
+/// structure.
 pub fn boundary_line(line: &[u8], boundary: &[u8]) -> Option<BoundaryLine> {
     let rest = line.strip_prefix(b"--")?.strip_prefix(boundary)?;
     Some(if rest.starts_with(b"--") { BoundaryLine::Closes } else { BoundaryLine::Opens })
@@ -162,8 +163,8 @@ impl Multiparts {
         Ok(())
     }
 
-    /// What a line of a body is if it is a boundary of an open multipart, the innermost first, and the type that a part which
-    /// begins there has without a word of its own. The multiparts within it end there.
+    /// What a line of a body is if it is a boundary of an open multipart, the innermost first, and the type that a part
+    /// which begins there has without a word of its own. The multiparts within it end there.
     pub fn line(&mut self, line: &[u8]) -> Option<(BoundaryLine, ContentType)> {
         if !line.starts_with(b"--") {
             return None;

@@ -1,8 +1,9 @@
 //! A header whose addresses were changed is written anew: one blank where blanks mean something, none elsewhere, and
 //! line breaks behind commas.
 //!
-//! It must never change what a word, a quoted string or a comment means: only what stands between them. A word that holds
-//! what ends words (`a\,b`) becomes a quoted string, as Postfix has it: there are readers that know no backslash outside of one.
+//! It must never change what a word, a quoted string or a comment means: only what stands between them. A word that
+//! holds what ends words (`a\,b`) becomes a quoted string, as Postfix has it: there are readers that know no backslash
+//! outside of one.
 
 use std::borrow::Cow;
 
@@ -12,7 +13,8 @@ use address::token::{Kind, Token, tokens};
 /// A line is shorter than this, where commas permit it; the TAB of a continuation does not count.
 const WIDTH: usize = 70;
 
-/// The header `name` with this value, in lines that newlines separate; it holds no line break that is not followed by a TAB.
+/// The header `name` with this value, in lines that newlines separate; it holds no line break that is not followed by a
+/// TAB.
 pub fn refold(name: &[u8], value: &[u8]) -> Vec<u8> {
     let mut out = [name, b":"].concat();
     let mut line_start = 0;

@@ -1,19 +1,21 @@
-//! A message of 8-bit parts for a server without 8BITMIME (RFC 6152 3): the parts become quoted-printable (RFC 2045 6.7).
+//! A message of 8-bit parts for a server without 8BITMIME (RFC 6152 3): the parts become quoted-printable (RFC 2045
+//! 6.7).
 //!
-//! Only what its own header calls 8bit or binary is changed: such a part becomes quoted-printable, and what contains parts says
-//! 7bit from then on. Everything else passes as it is, byte for byte: it may be signed, and bytes that no header speaks of have
-//! no meaning that could be kept.
+//! Only what its own header calls 8bit or binary is changed: such a part becomes quoted-printable, and what contains
+//! parts says 7bit from then on. Everything else passes as it is, byte for byte: it may be signed, and bytes that no
+//! header speaks of have no meaning that could be kept.
 //!
-//! Lines come and go in pieces, so that a line of any length takes no memory; of a header only the two fields that matter are
-//! kept, up to a bound.
+//! Lines come and go in pieces, so that a line of any length takes no memory; of a header only the two fields that
+//! matter are kept, up to a bound.
 
 use std::fmt;
 
 use crate::header;
 use crate::mime::{BoundaryLine, ContentType, Encoding, Multiparts, TooDeep};
 
-/// The longest Content-Type field that is understood, in bytes: more than the default header_size_limit lets in. told: the
-/// caller ([`Unreadable::LongField`]). A longer Content-Transfer-Encoding is decided by its first word.
+/// The longest Content-Type field that is understood, in bytes: more than the default header_size_limit lets in.
+/// A longer Content-Transfer-Encoding is decided by its first word.
+/// told: the caller ([`Unreadable::LongField`]).
 const LONGEST_FIELD: usize = 128 << 10;
 /// Before a line grows beyond this, it is broken (RFC 2045 6.7 allows 76).
 const WIDTH: usize = 72;

@@ -1,7 +1,7 @@
 //! Parsing, printing and unmapping of numeric addresses.
 //!
-//! The printed form is what C's `inet_ntop` gives, because tables, logs and mynetworks are compared with it as
-//! text; it never has a zone or brackets.
+//! The printed form is what C's `inet_ntop` gives, because tables, logs and mynetworks are compared with it as text; it
+//! never has a zone or brackets.
 
 use std::fmt;
 use std::io;
@@ -36,7 +36,8 @@ fn has_dotted_tail(address: Ipv6Addr) -> bool {
     groups[..6].iter().all(|group| *group == 0) && groups[6] != 0
 }
 
-/// The address backwards, as names of DNS lists begin: octets of IPv4, nibbles of IPv6, between dots (RFC 5782 2.1, 2.4).
+/// The address backwards, as names of DNS lists begin: octets of IPv4, nibbles of IPv6, between dots (RFC 5782 2.1,
+/// 2.4).
 #[must_use]
 pub fn reversed(address: IpAddr) -> String {
     match address {
@@ -57,9 +58,9 @@ pub fn parse(text: &[u8]) -> Option<IpAddr> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// The peer as the rest of the program sees it: an IPv4 client that arrives on a dual-stack socket as
-/// `::ffff:a.b.c.d` becomes plain IPv4, if IPv4 is enabled. Nothing ever matches IPv4 against IPv6, so this must
-/// be done once, at accept.
+/// The peer as the rest of the program sees it: an IPv4 client that arrives on a dual-stack socket as `::ffff:a.b.c.d`
+/// becomes plain IPv4, if IPv4 is enabled. Nothing ever matches IPv4 against IPv6, so this must be done once, at
+/// accept.
 #[must_use]
 pub fn unmap(peer: SocketAddr, protocols: Protocols) -> SocketAddr {
     match peer {

@@ -2,7 +2,8 @@
 
 use std::net::Ipv6Addr;
 
-/// An address or network of a match list: `2001:db8::1`, `!2001:db8::/32`. None if the text is not one, or has brackets.
+/// An address or network of a match list: `2001:db8::1`, `!2001:db8::/32`. None if the text is not one, or has
+/// brackets.
 #[must_use]
 pub fn in_list(pattern: &str) -> Option<String> {
     let (address, mask) = match pattern.split_once('/') {

@@ -1,7 +1,7 @@
 //! Network patterns: `addr`, `addr/len`, `[addr]`, `[addr]/len`, `[addr/len]`.
 //!
-//! Shared by match lists (mynetworks) and cidr tables. A pattern never matches an address of the other family,
-//! and host bits are an error, not something to be guessed away: both protect a list of trusted networks.
+//! Shared by match lists (mynetworks) and cidr tables. A pattern never matches an address of the other family, and host
+//! bits are an error, not something to be guessed away: both protect a list of trusted networks.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

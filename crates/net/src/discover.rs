@@ -1,9 +1,9 @@
 //! The ways to ask a system for the addresses of its interfaces, behind one trait.
 //!
-//! A method only reports what the system says; which of it is an own address is decided in [`crate::interfaces`], in one
-//! place for all. What a kernel answers is bytes, and they are read by safe code that is compiled on every platform, with
-//! the layout as a value: answers of other systems are replayed anywhere ([`replay`]). No answer may make this panic or
-//! grow: a damaged one is kept up to the damage, with a warning.
+//! A method only reports what the system says; which of it is an own address is decided in [`crate::interfaces`], in
+//! one place for all. What a kernel answers is bytes, and they are read by safe code that is compiled on every
+//! platform, with the layout as a value: answers of other systems are replayed anywhere ([`replay`]). No answer may
+//! make this panic or grow: a damaged one is kept up to the damage, with a warning.
 
 mod getifaddrs;
 mod if_inet6;
@@ -130,8 +130,8 @@ impl Method {
         }
     }
 
-    /// The method as `platform` has it, with the answers of this kernel. `None` for getifaddrs: there a library asks, and
-    /// not we.
+    /// The method as `platform` has it, with the answers of this kernel. `None` for getifaddrs: there a library asks,
+    /// and not we.
     #[must_use]
     pub fn asking(self, kernel: Box<dyn Kernel>, platform: &Platform) -> Option<Box<dyn Discover>> {
         match self {

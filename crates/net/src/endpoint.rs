@@ -1,7 +1,7 @@
 //! `host:port` as master.cf names a service and a nexthop names a destination.
 //!
-//! Text that starts with `[` has its host up to `]`; any other text is cut at the *last* colon, so `::1:25` is
-//! port 25 on `::1`. Nothing is resolved here.
+//! Text that starts with `[` has its host up to `]`; any other text is cut at the *last* colon, so `::1:25` is port 25
+//! on `::1`. Nothing is resolved here.
 
 use std::fmt;
 

@@ -13,8 +13,8 @@ const LONGEST_NAME: usize = 255;
 /// told: the caller; a longer one is no name.
 const LONGEST_LABEL: usize = 63;
 
-/// Whether `name` is a host name: labels of letters, digits, `_` and inner hyphens, separated by single dots, and
-/// not all numeric.
+/// Whether `name` is a host name: labels of letters, digits, `_` and inner hyphens, separated by single dots, and not
+/// all numeric.
 #[must_use]
 pub fn is_valid(name: &[u8]) -> bool {
     check(name).is_ok()

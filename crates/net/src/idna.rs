@@ -2,7 +2,8 @@
 //!
 //! Letters become small ones; text is taken to be in its composed form, as keyboards make it.
 
-/// A domain as DNS has it: labels outside ASCII in their `xn--` form, all others as they are. `None`: a label cannot be one.
+/// A domain as DNS has it: labels outside ASCII in their `xn--` form, all others as they are. `None`: a label cannot be
+/// one.
 #[must_use]
 pub fn to_ascii(domain: &str) -> Option<String> {
     let labels: Option<Vec<String>> = domain.split('.').map(label_to_ascii).collect();
@@ -11,7 +12,7 @@ pub fn to_ascii(domain: &str) -> Option<String> {
 
 fn label_to_ascii(label: &str) -> Option<String> {
     if label.is_ascii() {
-        return Some(label.to_string());
+        return Some(label.to_owned());
     }
     let lower: Vec<char> = label.chars().flat_map(char::to_lowercase).collect();
     if !lower.iter().all(|c| can_stand(*c)) {
@@ -21,8 +22,8 @@ fn label_to_ascii(label: &str) -> Option<String> {
     punycode(&lower).map(|code| format!("xn--{code}")).filter(|label| label.len() <= 63)
 }
 
-/// Whether a character can stand in a label: no blank, no control, nothing that means no character, and of ASCII what host
-/// names have. Which letters of which script are sensible is the registry's business.
+/// Whether a character can stand in a label: no blank, no control, nothing that means no character, and of ASCII what
+/// host names have. Which letters of which script are sensible is the registry's business.
 fn can_stand(c: char) -> bool {
     match c {
         '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}' | '\u{f0000}'.. => false,

@@ -1,8 +1,8 @@
 //! The addresses of this machine.
 //!
 //! How a system is asked differs ([`crate::discover`]); what counts as an own address does not: every address of an
-//! enabled family on an interface that is up, link-local ones included, `0.0.0.0` and `::` excluded, IPv4 before
-//! IPv6, otherwise in the system's order, duplicates kept.
+//! enabled family on an interface that is up, link-local ones included, `0.0.0.0` and `::` excluded, IPv4 before IPv6,
+//! otherwise in the system's order, duplicates kept.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 

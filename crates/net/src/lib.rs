@@ -1,8 +1,8 @@
 //! Addresses, address families and interfaces: what IPv4 and IPv6 mean everywhere in the mail system.
 //!
-//! Nothing here reads configuration, logs, or looks a name up: functions take bytes and give values or errors
-//! whose `Display` is the sentence that an operator sees. That is what lets every program treat both families
-//! in the same way.
+//! Nothing here reads configuration, logs, or looks a name up: functions take bytes and give values or errors whose
+//! `Display` is the sentence that an operator sees. That is what lets every program treat both families in the same
+//! way.
 //!
 //! * [`protocols`]: `inet_protocols`, and what the kernel can do
 //! * [`interfaces`]: the addresses of this machine, and "is it me?"

@@ -1,4 +1,5 @@
-//! Patterns of IPv4 addresses, an octet at a time: `127.0.0.[2..11;15]`. They pick the answers of a DNS list that count.
+//! Patterns of IPv4 addresses, an octet at a time: `127.0.0.[2..11;15]`. They pick the answers of a DNS list that
+//! count.
 
 use std::fmt;
 use std::net::Ipv4Addr;

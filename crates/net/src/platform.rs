@@ -1,7 +1,7 @@
 //! What differs between platforms, in one table: how interfaces are found, and what to know about listening.
 //!
-//! A row is all that a port needs here; nothing else in the mail system asks which platform it is on in order to find an
-//! address. All rows are compiled everywhere, and [`PLATFORM`] is the one that this program runs on.
+//! A row is all that a port needs here; nothing else in the mail system asks which platform it is on in order to find
+//! an address. All rows are compiled everywhere, and [`PLATFORM`] is the one that this program runs on.
 
 use crate::discover::layout::{Ifreq, Structures};
 use crate::discover::{Method, V6Prefix};
@@ -15,7 +15,8 @@ pub struct Platform {
     pub since: &'static str,
     /// What Rust calls it (`target_os`); empty for a platform that Rust does not build for.
     pub os: &'static [&'static str],
-    /// Whether the mail system uses IPv6 here. Where it does not, `inet_protocols` knows `ipv4` and `all`, which are the same.
+    /// Whether the mail system uses IPv6 here. Where it does not, `inet_protocols` knows `ipv4` and `all`, which are
+    /// the same.
     pub ipv6: bool,
     /// The methods that it has, the default first.
     pub methods: &'static [Method],

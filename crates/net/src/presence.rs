@@ -1,8 +1,8 @@
 //! Whether an address is there to be used, and word from the system when that may have changed.
 //!
-//! An IPv6 address is on its interface before it can be used: the kernel first asks the link whether somebody else has it
-//! (RFC 4862 5.4). What the system sends about changes is not looked into: that something came is all that counts, and
-//! whether an address can be used is decided by using it.
+//! An IPv6 address is on its interface before it can be used: the kernel first asks the link whether somebody else has
+//! it (RFC 4862 5.4). What the system sends about changes is not looked into: that something came is all that counts,
+//! and whether an address can be used is decided by using it.
 
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -61,7 +61,8 @@ impl Changes {
     /// Begins to listen.
     ///
     /// # Errors
-    /// Those of socket(2) and bind(2); `Unsupported` where the system has no such word: then one has to look now and then.
+    /// Those of socket(2) and bind(2); `Unsupported` where the system has no such word: then one has to look now and
+    /// then.
     pub fn open() -> io::Result<Self> {
         let socket = open()?;
         sys::descriptor::set_nonblocking(socket.as_fd(), true)?;
@@ -92,7 +93,8 @@ impl AsFd for Changes {
     }
 }
 
-/// A socket that the system sends word to: rtnetlink(7) of links and of the addresses of both families, route(4) of everything.
+/// A socket that the system sends word to: rtnetlink(7) of links and of the addresses of both families, route(4) of
+/// everything.
 fn open() -> io::Result<OwnedFd> {
     cfg_select! {
         any(target_os = "linux", target_os = "android") => {

@@ -74,8 +74,8 @@ impl Protocols {
     // tests: of many crates; programs ask the kernel.
     pub const BOTH: Self = Self { v4: true, v6: true };
 
-    /// Reads the value of `inet_protocols`: the words `ipv4`, `ipv6` and `all`, case-sensitive, separated by
-    /// blanks and commas; an empty value is the empty set.
+    /// Reads the value of `inet_protocols`: the words `ipv4`, `ipv6` and `all`, case-sensitive, separated by blanks and
+    /// commas; an empty value is the empty set.
     ///
     /// # Errors
     /// An unknown word.
@@ -91,8 +91,8 @@ impl Protocols {
         Self::parse_on(PLATFORM, context, value)
     }
 
-    /// As [`Protocols::parse_as`], on another platform: where the mail system has no IPv6, `ipv6` is no word, and `all` is
-    /// IPv4.
+    /// As [`Protocols::parse_as`], on another platform: where the mail system has no IPv6, `ipv6` is no word, and `all`
+    /// is IPv4.
     ///
     /// # Errors
     /// An unknown word.
@@ -170,8 +170,8 @@ impl Protocols {
         [Family::V4, Family::V6].into_iter().filter(move |family| self.has(*family))
     }
 
-    /// An accepted socket of a family that is not enabled ends the program: treating it as anything else would
-    /// make a stranger local.
+    /// An accepted socket of a family that is not enabled ends the program: treating it as anything else would make a
+    /// stranger local.
     ///
     /// # Errors
     /// The family of `peer` is not enabled.
@@ -209,8 +209,8 @@ impl fmt::Display for ProtocolsError {
 
 impl std::error::Error for ProtocolsError {}
 
-/// A family that was asked for and that the kernel lacks. The caller puts the context before the text
-/// (`inet_protocols: `, or the name of a test program).
+/// A family that was asked for and that the kernel lacks. The caller puts the context before the text (`inet_protocols:
+/// `, or the name of a test program).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProbeWarning {
     /// The family that is now off.

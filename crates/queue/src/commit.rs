@@ -1,14 +1,14 @@
 //! Group commit: one wait on the disk for all messages that wait at the same time.
 //!
-//! A thread takes complete files. One that waits alone gets its own fsync at once; those that
-//! arrive while the disk is busy are committed together by one syncfs of the queue's file system,
-//! unless others write so much to that file system that waiting for each file alone is cheaper.
-//! Every waiter learns the result; nobody is told of success before the disk said so.
+//! A thread takes complete files. One that waits alone gets its own fsync at once; those that arrive while the disk is
+//! busy are committed together by one syncfs of the queue's file system, unless others write so much to that file
+//! system that waiting for each file alone is cheaper. Every waiter learns the result; nobody is told of success before
+//! the disk said so.
 //!
-//! The kernel tells a write error to the descriptors that were open when it happened, and to a new
-//! one only if nobody has heard of it yet. So a syncfs counts for a file only through a descriptor
-//! that is at least as old as the file's first byte: that of the oldest file of the batch. If it
-//! fails, each file is asked about itself: the error may be that of somebody else's file.
+//! The kernel tells a write error to the descriptors that were open when it happened, and to a new one only if nobody
+//! has heard of it yet. So a syncfs counts for a file only through a descriptor that is at least as old as the file's
+//! first byte: that of the oldest file of the batch. If it fails, each file is asked about itself: the error may be
+//! that of somebody else's file.
 
 use std::fs::File;
 use std::future::Future;
@@ -151,8 +151,8 @@ fn commit(batch: &[Job], together: bool, costs: &mut Costs) {
     }
 }
 
-/// What waiting for the disk cost lately, in seconds. syncfs waits for everything that anyone wrote
-/// to the file system: usually a few messages, but now and then somebody's gigabytes.
+/// What waiting for the disk cost lately, in seconds. syncfs waits for everything that anyone wrote to the file system:
+/// usually a few messages, but now and then somebody's gigabytes.
 #[derive(Debug, Default)]
 struct Costs {
     one_file: Option<f64>,

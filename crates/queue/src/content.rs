@@ -1,7 +1,7 @@
 //! The content of a message: lines, from after the envelope to the record that ends it.
 //!
-//! It reads through a descriptor alone, so that a delivery agent that holds nothing but the open
-//! file can read its message. It never holds more than one record.
+//! It reads through a descriptor alone, so that a delivery agent that holds nothing but the open file can read its
+//! message. It never holds more than one record.
 
 use crate::envelope::EnvelopeError;
 use crate::record::{ReadAt, Reader, Record, Type};

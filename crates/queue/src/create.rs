@@ -1,9 +1,8 @@
 //! Making a queue file: an invisible file first, mail only when it is complete.
 //!
-//! A file is made under a name that is no queue identifier, gets its real name once its inode is
-//! known, and is ignored by everyone until its mode says that it is complete. Whatever ends the
-//! work before that (an error, a lost client, a panic) removes the file. It must never be complete
-//! before its last byte is written.
+//! A file is made under a name that is no queue identifier, gets its real name once its inode is known, and is ignored
+//! by everyone until its mode says that it is complete. Whatever ends the work before that (an error, a lost client, a
+//! panic) removes the file. It must never be complete before its last byte is written.
 
 use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
 use std::io;
@@ -44,12 +43,10 @@ pub struct NewFile {
 impl NewFile {
     /// Creates an empty file in `queue`.
     ///
-    /// Transition: nothing -> incomplete. A crash before the rename leaves `QUEUE/USEC.PID`, after
-    /// it `QUEUE/ID` with an incomplete mode: neither is mail, and `postsuper -p` removes both
-    /// when they are a week old.
+    /// Transition: nothing -> incomplete. A crash before the rename leaves `QUEUE/USEC.PID`, after it `QUEUE/ID` with
+    /// an incomplete mode: neither is mail, and `postsuper -p` removes both when they are a week old.
     ///
-    /// `long` is `enable_long_queue_ids`. Errors name the file; the caller decides whether to wait
-    /// and try again.
+    /// `long` is `enable_long_queue_ids`. Errors name the file; the caller decides whether to wait and try again.
     pub fn create(spool: &Spool, queue: QueueName, mode: u32, long: bool) -> io::Result<Self> {
         let (temporary, file) = create_temporary(spool, queue, mode)?;
         let (id, names) = give_name(spool, queue, &temporary, &file, long).map_err(|error| {
@@ -124,9 +121,9 @@ impl NewFile {
 
     /// Completes a file of cleanup: the size record at the start, the time, the mode.
     ///
-    /// Transition: incomplete -> complete but not yet certain to be on disk. A crash of this
-    /// process just before: no mail, the client was told nothing. Just after: mail that the client
-    /// was not told of and will submit again, a duplicate. A crash of the system: either of them.
+    /// Transition: incomplete -> complete but not yet certain to be on disk. A crash of this process just before: no
+    /// mail, the client was told nothing. Just after: mail that the client was not told of and will submit again, a
+    /// duplicate. A crash of the system: either of them.
     pub fn complete(mut self, size: &SizeRecord) -> io::Result<Complete> {
         self.overwrite(0, &size.encode())?;
         self.complete_with(COMPLETE)
@@ -141,8 +138,7 @@ impl NewFile {
 
     fn complete_with(mut self, mode: u32) -> io::Result<Complete> {
         self.flush()?;
-        // The queue manager leaves files of the future alone; the clock of a network file system
-        // is not ours.
+        // The queue manager leaves files of the future alone; the clock of a network file system is not ours.
         let now = SystemTime::now();
         let file = &self.unsynced.file;
         file.set_times(FileTimes::new().set_accessed(now).set_modified(now))?;
@@ -176,9 +172,9 @@ impl Complete {
 
     /// Waits until file and directory entry are on disk.
     ///
-    /// Transition: complete -> acknowledged as soon as the caller says so. The rename came before,
-    /// so that a journaling file system has it on disk with the file; on others the directory is
-    /// waited for too. An error removes the file: the client keeps the message.
+    /// Transition: complete -> acknowledged as soon as the caller says so. The rename came before, so that a journaling
+    /// file system has it on disk with the file; on others the directory is waited for too. An error removes the file:
+    /// the client keeps the message.
     pub fn sync(mut self) -> io::Result<QueueId> {
         self.unsynced.sync()?;
         self.guard.keep = true;
@@ -212,8 +208,8 @@ impl Guard {
 }
 
 impl Drop for Guard {
-    /// Transition: incomplete or unacknowledged -> nothing. A crash just before leaves what
-    /// [`NewFile::create`] or [`NewFile::complete`] describe.
+    /// Transition: incomplete or unacknowledged -> nothing. A crash just before leaves what [`NewFile::create`] or
+    /// [`NewFile::complete`] describe.
     fn drop(&mut self) {
         if !self.keep {
             let _ = fs::remove_file(self.path());

@@ -1,10 +1,8 @@
-//! Per-message logs of delivery results: what the bounce daemon reports from, what the queue
-//! listing shows as reason.
+//! Per-message logs of delivery results: what the bounce daemon reports from, what the queue listing shows as reason.
 //!
-//! A log is text, one paragraph a recipient, appended under an exclusive lock. An append that
-//! fails leaves the log as it was. The reader must survive anything that stands in the file: it
-//! bounds what it keeps and passes over what it does not know; a field that is too long is said to
-//! be unavailable, never cut to something else.
+//! A log is text, one paragraph a recipient, appended under an exclusive lock. An append that fails leaves the log as
+//! it was. The reader must survive anything that stands in the file: it bounds what it keeps and passes over what it
+//! does not know; a field that is too long is said to be unavailable, never cut to something else.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -45,8 +43,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The paragraph, with its leading and trailing empty line. `compatible` adds the line that
-    /// old readers know (`backwards_bounce_logfile_compatibility`).
+    /// The paragraph, with its leading and trailing empty line. `compatible` adds the line that old readers know
+    /// (`backwards_bounce_logfile_compatibility`).
     pub fn encode(&self, compatible: bool) -> Vec<u8> {
         let address: &[u8] = if self.recipient.is_empty() { b"<>" } else { &self.recipient };
         let mut out = b"\n".to_vec();
@@ -80,12 +78,10 @@ impl Entry {
 
 /// Appends entries to the log of message `id` in `queue` (bounce, defer or trace).
 ///
-/// Transition: log -> longer log. A crash of this process before: the recipient is not marked done
-/// yet and is tried again. After: the recipient may be logged twice. Logs that a report is made
-/// from (bounce, trace) are on disk when this returns, because the recipient is marked done next; a
-/// lost defer log is written again at the next attempt. The name of a new log goes with its first
-/// entries. On failure the log is cut back to its old
-/// length.
+/// Transition: log -> longer log. A crash of this process before: the recipient is not marked done yet and is tried
+/// again. After: the recipient may be logged twice. Logs that a report is made from (bounce, trace) are on disk when
+/// this returns, because the recipient is marked done next; a lost defer log is written again at the next attempt. The
+/// name of a new log goes with its first entries. On failure the log is cut back to its old length.
 pub fn append(spool: &Spool, queue: QueueName, id: &QueueId, entries: &[Entry], compatible: bool) -> io::Result<()> {
     let path = spool.path(queue, id);
     let mut opened = None;
@@ -113,8 +109,7 @@ pub fn append(spool: &Spool, queue: QueueName, id: &QueueId, entries: &[Entry], 
 
 /// Removes a log; one that is not there is fine. True when there was one.
 ///
-/// Transition: log -> nothing. A crash before: the report is sent twice, or the log is removed by
-/// the next attempt.
+/// Transition: log -> nothing. A crash before: the report is sent twice, or the log is removed by the next attempt.
 pub fn remove(spool: &Spool, queue: QueueName, id: &QueueId) -> io::Result<bool> {
     match fs::remove_file(spool.path(queue, id)) {
         Ok(()) => Ok(true),

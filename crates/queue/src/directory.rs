@@ -1,8 +1,8 @@
 //! Where queue files are: `QUEUE/ID`, or `QUEUE/X/ID` in a hashed queue.
 //!
-//! A path is made from a [`QueueName`] and a [`QueueId`] alone, so that nothing that came from
-//! outside can name a file elsewhere. The position that the settings imply is the only one that is
-//! looked at; `postsuper -s` moves files when the settings changed.
+//! A path is made from a [`QueueName`] and a [`QueueId`] alone, so that nothing that came from outside can name a file
+//! elsewhere. The position that the settings imply is the only one that is looked at; `postsuper -s` moves files when
+//! the settings changed.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,7 @@
 //! The envelope of a queue file: who sent the message, who gets it, and what is known about it.
 //!
-//! Records before the content and after it are read; the content is jumped over. Memory is
-//! bounded: recipients beyond the limit are left in the file and read later from where reading
-//! stopped, attributes beyond the limit are an error.
+//! Records before the content and after it are read; the content is jumped over. Memory is bounded: recipients beyond
+//! the limit are left in the file and read later from where reading stopped, attributes beyond the limit are an error.
 
 use std::fmt;
 
@@ -205,8 +204,8 @@ impl Envelope {
         parser.finish()
     }
 
-    /// Reads the next recipients into [`Self::recipients`], which it empties first, and moves
-    /// [`Self::resume`] on. Without a place to resume at, there are none.
+    /// Reads the next recipients into [`Self::recipients`], which it empties first, and moves [`Self::resume`] on.
+    /// Without a place to resume at, there are none.
     pub fn read_more(&mut self, source: impl ReadAt, limits: &Limits) -> Result<(), EnvelopeError> {
         self.recipients.clear();
         let Some(resume) = self.resume.take() else {
@@ -233,8 +232,8 @@ impl Envelope {
         Ok(())
     }
 
-    /// The value of a named attribute; the last one counts, because what was found in the content
-    /// comes after what the client said.
+    /// The value of a named attribute; the last one counts, because what was found in the content comes after what the
+    /// client said.
     pub fn attribute(&self, name: &str) -> Option<&[u8]> {
         let found = self.attributes.iter().rev().find(|(key, _)| key == name.as_bytes());
         found.map(|(_, value)| value.as_slice())

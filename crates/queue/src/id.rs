@@ -1,9 +1,8 @@
 //! Queue identifiers: the name of a queue file, short or long form.
 //!
-//! A name is unique because the inode number is part of it for as long as the file exists. That
-//! is why a file's name must match its inode, and why no lock or counter is needed to make one.
-//! This module must never accept a name that could leave its directory: letters, digits and `_`
-//! are all a queue identifier is made of.
+//! A name is unique because the inode number is part of it for as long as the file exists. That is why a file's name
+//! must match its inode, and why no lock or counter is needed to make one. This module must never accept a name that
+//! could leave its directory: letters, digits and `_` are all a queue identifier is made of.
 
 use std::fmt;
 use std::time::Duration;
@@ -101,8 +100,7 @@ impl QueueId {
         u32::try_from(micros).ok()
     }
 
-    /// The characters that name the subdirectories of a hashed queue, without end: what the name
-    /// lacks is `_`.
+    /// The characters that name the subdirectories of a hashed queue, without end: what the name lacks is `_`.
     pub(crate) fn hash_characters(&self) -> impl Iterator<Item = u8> {
         let long = self.separator().and(self.micros()).map(|micros| format!("{micros:05X}"));
         let text = long.unwrap_or_else(|| self.0.to_string());

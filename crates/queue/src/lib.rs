@@ -1,9 +1,9 @@
 //! The queue directory: where mail is on disk, in which form, and how it moves.
 //!
-//! The directory is Postfix's, byte for byte: either implementation delivers what the other one
-//! queued. This crate has no configuration, no sockets and no loop; it is the rules that cleanup,
-//! the queue manager, delivery agents and operators' commands share. It must never lose a message
-//! that a client was told is accepted, whatever file it is given and whenever a process dies.
+//! The directory is Postfix's, byte for byte: either implementation delivers what the other one queued. This crate has
+//! no configuration, no sockets and no loop; it is the rules that cleanup, the queue manager, delivery agents and
+//! operators' commands share. It must never lose a message that a client was told is accepted, whatever file it is
+//! given and whenever a process dies.
 //!
 //! A message is in exactly one of these states:
 //!
@@ -35,8 +35,8 @@
 //! | any | S2 | postsuper | [`Spool::requeue`] | the same |
 //! | any | S7 | qmgr | [`Spool::set_aside`] | the same |
 //!
-//! Within S4, delivery agents mark recipients ([`mark::done`]) after the delivery and before they
-//! report it. Results that a report is made from are in a [`delivery_log`] first.
+//! Within S4, delivery agents mark recipients ([`mark::done`]) after the delivery and before they report it. Results
+//! that a report is made from are in a [`delivery_log`] first.
 
 pub mod commit;
 pub mod content;

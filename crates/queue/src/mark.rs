@@ -1,8 +1,8 @@
 //! Marks: changes of single bytes in a complete queue file.
 //!
-//! A mark never changes the length of anything, so that a reader at any moment sees either the
-//! old or the new state. Marks are not forced to disk: a crash of the system after a delivery may
-//! lose one, and that recipient is delivered twice, never not at all.
+//! A mark never changes the length of anything, so that a reader at any moment sees either the old or the new state.
+//! Marks are not forced to disk: a crash of the system after a delivery may lose one, and that recipient is delivered
+//! twice, never not at all.
 
 use std::fs::File;
 use std::io;
@@ -12,8 +12,8 @@ use crate::record::{NUMBER_WIDTH, Type};
 
 /// Marks a recipient as done.
 ///
-/// Transition: recipient waiting (`R`) -> recipient done (`D`). A crash just before: the recipient
-/// is delivered again. A crash of this process just after: the mark stands.
+/// Transition: recipient waiting (`R`) -> recipient done (`D`). A crash just before: the recipient is delivered again.
+/// A crash of this process just after: the mark stands.
 ///
 /// Fails without a change when no recipient record is at `offset`. Marking twice is fine.
 pub fn done(file: &File, offset: u64) -> io::Result<()> {
@@ -22,8 +22,8 @@ pub fn done(file: &File, offset: u64) -> io::Result<()> {
 
 /// Kills the request for a trace report.
 ///
-/// Transition: `A trace_flags=` -> `K`. A crash just before: the report is sent twice. Just after:
-/// nothing is lost, the report is already queued.
+/// Transition: `A trace_flags=` -> `K`. A crash just before: the report is sent twice. Just after: nothing is lost, the
+/// report is already queued.
 pub fn trace_answered(file: &File, offset: u64) -> io::Result<()> {
     replace_type(file, offset, Type::ATTRIBUTE, Type::KILLED)
 }

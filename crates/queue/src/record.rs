@@ -1,8 +1,8 @@
 //! Records: `type, length, payload`, the only structure of a queue file.
 //!
-//! The length is a little-endian base-128 number. Nothing here knows what a record means; that is
-//! `envelope` and `content`. The reader must survive any file: it bounds lengths, payloads and
-//! jumps, and it never allocates what a length field promises before the bytes are there.
+//! The length is a little-endian base-128 number. Nothing here knows what a record means; that is `envelope` and
+//! `content`. The reader must survive any file: it bounds lengths, payloads and jumps, and it never allocates what a
+//! length field promises before the bytes are there.
 
 use std::fmt;
 use std::fs::File;
@@ -190,8 +190,7 @@ pub struct Record<'a> {
     pub kind: Type,
     /// Where its type byte is in the file: what in-place marks need.
     pub offset: u64,
-    /// Where the reader stood before it followed pointers: what `postcat -o` prints, and where a
-    /// reader can resume.
+    /// Where the reader stood before it followed pointers: what `postcat -o` prints, and where a reader can resume.
     pub position: u64,
     /// Its payload.
     pub data: &'a [u8],
@@ -413,7 +412,8 @@ pub(crate) fn read_length(
     Err(RecordError::Length { offset })
 }
 
-/// Takes the first record of bytes in memory; the rest follows it. `None` at the end, and where there is no whole record.
+/// Takes the first record of bytes in memory; the rest follows it. `None` at the end, and where there is no whole
+/// record.
 pub fn split_first(bytes: &[u8]) -> Option<(Type, &[u8], &[u8])> {
     let (&kind, mut rest) = bytes.split_first()?;
     let length = read_length(0, || {

@@ -1,8 +1,7 @@
 //! Scanning one queue: the identifiers of its files, one at a time.
 //!
-//! The scan holds one open directory a level, whatever the queue holds. Names that are no
-//! identifiers are passed over, or given to who asks for them. What a scan yields may be gone when
-//! the caller looks.
+//! The scan holds one open directory a level, whatever the queue holds. Names that are no identifiers are passed over,
+//! or given to who asks for them. What a scan yields may be gone when the caller looks.
 
 use std::fs::{self, ReadDir};
 use std::io;

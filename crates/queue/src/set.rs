@@ -1,6 +1,8 @@
-//! Sets of bits, as the queue file and requests have them. Each kind is a type of its own, so that none is taken for another.
+//! Sets of bits, as the queue file and requests have them. Each kind is a type of its own, so that none is taken for
+//! another.
 
-/// Declares a set: a type with constants for what may be in it. The numbers are those of the queue file, or of a protocol.
+/// Declares a set: a type with constants for what may be in it. The numbers are those of the queue file, or of a
+/// protocol.
 #[macro_export]
 macro_rules! set {
     ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$note:meta])* $element:ident = $bits:expr,)* }) => {

@@ -1,7 +1,6 @@
 //! The size record: six numbers of fixed width at the start of a queue file.
 //!
-//! It is written as zeros first and overwritten when the file is complete; its width must never
-//! change.
+//! It is written as zeros first and overwritten when the file is complete; its width must never change.
 
 use dsn::Notify;
 
@@ -71,8 +70,8 @@ impl SizeRecord {
         out
     }
 
-    /// Reads a payload. At least three numbers must be there (older files have no more); a missing
-    /// content length is the data size.
+    /// Reads a payload. At least three numbers must be there (older files have no more); a missing content length is
+    /// the data size.
     pub fn parse(payload: &[u8]) -> Option<Self> {
         let mut numbers = std::str::from_utf8(payload).ok()?.split_ascii_whitespace();
         let mut next = || numbers.next().map(|text| text.parse::<u64>());

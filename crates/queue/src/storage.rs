@@ -1,9 +1,9 @@
 //! What the file system below the queue promises, and how the name of a file gets to the disk.
 //!
-//! File systems with a journal or log write the name of a new file with the file: fsync(2) of the file is enough. Others
-//! (ext2, and whatever is not known here) need an fsync of the directory too. Whether one syncfs(2) can stand for many
-//! fsyncs differs as well: overlayfs and FUSE do not pass errors or the wish on. What is not known to be safe is not relied
-//! on for an acknowledgement.
+//! File systems with a journal or log write the name of a new file with the file: fsync(2) of the file is enough.
+//! Others (ext2, and whatever is not known here) need an fsync of the directory too. Whether one syncfs(2) can stand
+//! for many fsyncs differs as well: overlayfs and FUSE do not pass errors or the wish on. What is not known to be safe
+//! is not relied on for an acknowledgement.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -137,8 +137,8 @@ pub(crate) fn syncfs(_: &File) -> Result<(), Errno> {
     Ok(())
 }
 
-/// The type of the file system that holds `directory`, by mountinfo (proc_pid_mountinfo(5)): the deepest mount point, and
-/// of several on one the last.
+/// The type of the file system that holds `directory`, by mountinfo (proc_pid_mountinfo(5)): the deepest mount point,
+/// and of several on one the last.
 fn kind<'a>(mounts: &'a [u8], directory: &Path) -> Option<&'a [u8]> {
     let lines = mounts.split(|byte| *byte == b'\n').filter_map(mount);
     let around = lines.filter(|(point, _)| directory.starts_with(point));

@@ -1,7 +1,7 @@
 //! Records that come through a pipe: one after the other, no way back.
 //!
-//! There are no offsets here, so that pointers are records like others. Used where a local user's
-//! bytes come in: nothing is allocated before it is there, and nothing beyond the limit.
+//! There are no offsets here, so that pointers are records like others. Used where a local user's bytes come in:
+//! nothing is allocated before it is there, and nothing beyond the limit.
 
 use std::io::{self, BufRead, Read};
 

@@ -1,10 +1,9 @@
 //! Transitions between the states of a message: each is one rename or one unlink.
 //!
-//! A rename is atomic: a crash of a process leaves the message in the one place or the other,
-//! never in both or in none. After a crash of the system a message may be found in the state
-//! before, which is a state in which it is mail: a journaling file system keeps the order of
-//! changes, and none of these waits for the disk. On a file system that keeps no order the old name
-//! could be gone on disk before the new one is there, so the new directory is waited for at once.
+//! A rename is atomic: a crash of a process leaves the message in the one place or the other, never in both or in none.
+//! After a crash of the system a message may be found in the state before, which is a state in which it is mail: a
+//! journaling file system keeps the order of changes, and none of these waits for the disk. On a file system that keeps
+//! no order the old name could be gone on disk before the new one is there, so the new directory is waited for at once.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -26,16 +25,16 @@ pub const FORCE_EXPIRE: u32 = 0o010;
 impl Spool {
     /// Takes a message for delivery.
     ///
-    /// Transition: incoming or deferred -> active. A crash before: the next scan finds it. After:
-    /// the queue manager moves it back when it starts.
+    /// Transition: incoming or deferred -> active. A crash before: the next scan finds it. After: the queue manager
+    /// moves it back when it starts.
     pub fn activate(&self, id: &QueueId, from: QueueName) -> io::Result<()> {
         self.rename(id, from, QueueName::Active)
     }
 
     /// Returns a message that a former queue manager left behind.
     ///
-    /// Transition: active -> incoming, time set first so that the next scan takes it at once. A
-    /// crash between the two leaves it in active, where the next start does it again.
+    /// Transition: active -> incoming, time set first so that the next scan takes it at once. A crash between the two
+    /// leaves it in active, where the next start does it again.
     pub fn reclaim(&self, id: &QueueId) -> io::Result<()> {
         self.set_time(id, QueueName::Active, SystemTime::now())?;
         self.rename(id, QueueName::Active, QueueName::Incoming)
@@ -43,8 +42,7 @@ impl Spool {
 
     /// Returns a message that someone else still has locked; it is looked at again at `next`.
     ///
-    /// Transition: active -> incoming. A crash between the two leaves it in active, which the next
-    /// start empties.
+    /// Transition: active -> incoming. A crash between the two leaves it in active, which the next start empties.
     pub fn put_back(&self, id: &QueueId, next: SystemTime) -> io::Result<()> {
         self.set_time(id, QueueName::Active, next)?;
         self.rename(id, QueueName::Active, QueueName::Incoming)
@@ -52,8 +50,8 @@ impl Spool {
 
     /// Lets a message wait until `next`.
     ///
-    /// Transition: active -> deferred, time set first: a file in deferred always has the time of
-    /// its next attempt. A crash between the two leaves it in active.
+    /// Transition: active -> deferred, time set first: a file in deferred always has the time of its next attempt. A
+    /// crash between the two leaves it in active.
     pub fn defer(&self, id: &QueueId, next: SystemTime) -> io::Result<()> {
         self.set_time(id, QueueName::Active, next)?;
         self.rename(id, QueueName::Active, QueueName::Deferred)
@@ -61,32 +59,30 @@ impl Spool {
 
     /// Freezes a message.
     ///
-    /// Transition: any message queue -> hold. A crash before: it is delivered. After: it waits for
-    /// an operator.
+    /// Transition: any message queue -> hold. A crash before: it is delivered. After: it waits for an operator.
     pub fn hold(&self, id: &QueueId, from: QueueName) -> io::Result<()> {
         self.rename(id, from, QueueName::Hold)
     }
 
     /// Releases a frozen message.
     ///
-    /// Transition: hold -> deferred. A crash before: it stays frozen. After: the next scan takes
-    /// it.
+    /// Transition: hold -> deferred. A crash before: it stays frozen. After: the next scan takes it.
     pub fn release(&self, id: &QueueId) -> io::Result<()> {
         self.rename(id, QueueName::Hold, QueueName::Deferred)
     }
 
     /// Puts a file aside that cannot be understood.
     ///
-    /// Transition: any -> corrupt. A crash before: the next reader does it again. Nothing reads
-    /// corrupt but an operator.
+    /// Transition: any -> corrupt. A crash before: the next reader does it again. Nothing reads corrupt but an
+    /// operator.
     pub fn set_aside(&self, id: &QueueId, from: QueueName) -> io::Result<()> {
         self.rename(id, from, QueueName::Corrupt)
     }
 
     /// Has a message submitted again, under a new name, by pickup.
     ///
-    /// Transition: any -> maildrop, then time set to now. A crash between the two leaves a file in
-    /// maildrop that pickup takes as well.
+    /// Transition: any -> maildrop, then time set to now. A crash between the two leaves a file in maildrop that pickup
+    /// takes as well.
     pub fn requeue(&self, id: &QueueId, from: QueueName) -> io::Result<()> {
         self.rename(id, from, QueueName::Maildrop)?;
         self.set_time(id, QueueName::Maildrop, SystemTime::now())
@@ -94,8 +90,8 @@ impl Spool {
 
     /// Removes a message: all its recipients are done, or it was handed on.
     ///
-    /// Transition: any -> nothing. A crash before: its recipients are marked done and the next
-    /// reader removes it (maildrop: it is submitted twice). After: nothing is left.
+    /// Transition: any -> nothing. A crash before: its recipients are marked done and the next reader removes it
+    /// (maildrop: it is submitted twice). After: nothing is left.
     pub fn remove(&self, id: &QueueId, from: QueueName) -> io::Result<()> {
         fs::remove_file(self.path(from, id))
     }
@@ -117,8 +113,7 @@ impl Spool {
         file.set_permissions(Permissions::from_mode(mode & 0o7777 & !UNTHROTTLE))
     }
 
-    /// Renames a file from queue to queue, and makes the subdirectory of a hashed queue when it is
-    /// missing.
+    /// Renames a file from queue to queue, and makes the subdirectory of a hashed queue when it is missing.
     pub fn rename(&self, id: &QueueId, from: QueueName, to: QueueName) -> io::Result<()> {
         let target = self.path(to, id);
         let names = name_below(self, &target, || fs::rename(self.path(from, id), &target))?;
@@ -139,8 +134,8 @@ impl Spool {
     }
 }
 
-/// Runs `action`, which makes the name `target` in the queue directory; when a directory is missing,
-/// makes the parents of `target` and tries again. The names are those that `action` has changed.
+/// Runs `action`, which makes the name `target` in the queue directory; when a directory is missing, makes the parents
+/// of `target` and tries again. The names are those that `action` has changed.
 pub(crate) fn name_below(
     spool: &Spool,
     target: &Path,

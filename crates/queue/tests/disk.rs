@@ -1,5 +1,5 @@
-//! What is acknowledged is on the disk: on a disk that fails for a while, and after a loss of power. Needs root; each test
-//! has a file system of its own, on a loop device, in a mount namespace of its thread.
+//! What is acknowledged is on the disk: on a disk that fails for a while, and after a loss of power. Needs root; each
+//! test has a file system of its own, on a loop device, in a mount namespace of its thread.
 
 use std::fs;
 use std::future::Future;

@@ -1,5 +1,4 @@
-//! Queue files as real systems wrote them: what is read from them, and that writing them again
-//! gives the same bytes.
+//! Queue files as real systems wrote them: what is read from them, and that writing them again gives the same bytes.
 //!
 //! Each fixture has beside it what `postcat -o` printed for it.
 

@@ -1,5 +1,5 @@
-//! Laws over generated input: what is written is read back, and no bytes make a reader panic, hang
-//! or take memory without bound.
+//! Laws over generated input: what is written is read back, and no bytes make a reader panic, hang or take memory
+//! without bound.
 
 use proptest::prelude::*;
 use queue::delivery_log::{Entry, LogReader};

@@ -5,8 +5,8 @@
 //! given them up. They are a second line of defence: a process goes on where the kernel lacks a mechanism, and
 //! [`missing`] says in one line what it lacks. A wall that the kernel has and that cannot be closed is an error.
 //!
-//! What holds behind every wall: no other program is run, no process is made, no namespace is entered, no other process is
-//! signalled, traced, limited or looked at, no rights are gained, no code is loaded into the kernel.
+//! What holds behind every wall: no other program is run, no process is made, no namespace is entered, no other process
+//! is signalled, traced, limited or looked at, no rights are gained, no code is loaded into the kernel.
 
 #[cfg(target_os = "linux")]
 mod calls;

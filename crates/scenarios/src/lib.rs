@@ -3,6 +3,7 @@
 //! A listed scenario must fail there: one that passes is a line to be removed, and fails the run.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use testing::programs::{Implementation, Programs, oracle_version};
 
 /// One entry of `oracle.toml`.
@@ -41,13 +42,13 @@ fn difference(scenario: &str) -> Option<Difference> {
     let table: toml::Table = text.parse().unwrap_or_else(|e| panic!("oracle.toml: {e}"));
     let entries = table.get("difference").and_then(toml::Value::as_array)?;
     let version = oracle_version();
-    let text = |entry: &toml::Value, name: &str| entry.get(name).and_then(toml::Value::as_str).map(str::to_string);
+    let text = |entry: &toml::Value, name: &str| entry.get(name).and_then(toml::Value::as_str).map(str::to_owned);
     let entry = entries.iter().find(|entry| {
         let versions = text(entry, "version");
         text(entry, "scenario").as_deref() == Some(scenario) && (versions.is_none() || versions == version)
     })?;
     let reason = entry.get("reason").and_then(toml::Value::as_str);
-    let reason = reason.unwrap_or_else(|| panic!("oracle.toml: {scenario} has no reason")).to_string();
+    let reason = reason.unwrap_or_else(|| panic!("oracle.toml: {scenario} has no reason")).to_owned();
     Some(Difference { reason, run: entry.get("run").and_then(toml::Value::as_bool).unwrap_or(true) })
 }
 

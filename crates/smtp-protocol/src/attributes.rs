@@ -1,7 +1,8 @@
 //! The attributes of XCLIENT and XFORWARD: `NAME=value`, the value in xtext.
 //!
-//! What a client says about another client goes into log lines, headers and decisions: values are bounded, and a value is
-//! only what its attribute allows. RFC 1891 5 for the encoding; Postfix's XCLIENT and XFORWARD documents for the rest.
+//! What a client says about another client goes into log lines, headers and decisions: values are bounded, and a value
+//! is only what its attribute allows. RFC 1891 5 for the encoding; Postfix's XCLIENT and XFORWARD documents for the
+//! rest.
 
 use std::fmt;
 use std::net::IpAddr;

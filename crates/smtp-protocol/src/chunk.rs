@@ -1,7 +1,7 @@
 //! The content in BDAT chunks: lines found across chunks, no dot means anything. RFC 3030.
 //!
-//! A line may begin in one chunk and end in another: what has no end yet is kept here, never more than the longest piece
-//! of a line and the bytes at hand. Where a chunk ends is the caller's matter.
+//! A line may begin in one chunk and end in another: what has no end yet is kept here, never more than the longest
+//! piece of a line and the bytes at hand. Where a chunk ends is the caller's matter.
 
 use crate::line::{Newline, Part};
 

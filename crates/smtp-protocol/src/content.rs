@@ -1,8 +1,8 @@
 //! The content after DATA: end of data found, dots removed, lines of any length in bounded pieces.
 //!
-//! The decoder owns no bytes: it looks at what the caller has buffered and says how much of it is used.
-//! It must never take anything for the end of data but a line of one dot between two CR LF, unless the
-//! caller asked for [`Newline::Lenient`]. RFC 5321 4.5.2.
+//! The decoder owns no bytes: it looks at what the caller has buffered and says how much of it is used. It must never
+//! take anything for the end of data but a line of one dot between two CR LF, unless the caller asked for
+//! [`Newline::Lenient`]. RFC 5321 4.5.2.
 
 use crate::line::{Newline, Part};
 
@@ -41,9 +41,8 @@ impl Decoder {
         self.bare_lf
     }
 
-    /// Looks at the bytes that wait: how many of them are used up, and what they are. `None` means that
-    /// more bytes are needed, after the used ones are taken away; the caller never has to buffer more
-    /// than `limit` + 2 bytes.
+    /// Looks at the bytes that wait: how many of them are used up, and what they are. `None` means that more bytes are
+    /// needed, after the used ones are taken away; the caller never has to buffer more than `limit` + 2 bytes.
     pub fn step<'a>(&mut self, input: &'a [u8]) -> (usize, Option<Content<'a>>) {
         let mut used = 0;
         loop {

@@ -1,7 +1,7 @@
 //! What a server announces in its reply to EHLO, as the client understands it. RFC 5321 4.1.1.1.
 //!
-//! Unknown keywords are no error. `smtp_discard_ehlo_keywords` works by [`Extensions::parse`] with the
-//! keywords to leave out.
+//! Unknown keywords are no error. `smtp_discard_ehlo_keywords` works by [`Extensions::parse`] with the keywords to
+//! leave out.
 
 use crate::reply::Reply;
 
@@ -35,8 +35,8 @@ pub struct Extensions {
 }
 
 impl Extensions {
-    /// Reads the lines after the first (which is the server's name), leaving out every keyword for which
-    /// `discard` says true. Keywords come to it in upper case.
+    /// Reads the lines after the first (which is the server's name), leaving out every keyword for which `discard` says
+    /// true. Keywords come to it in upper case.
     pub fn parse(reply: &Reply, discard: impl Fn(&str) -> bool) -> Extensions {
         let mut found = Extensions::default();
         for line in reply.lines().skip(1) {

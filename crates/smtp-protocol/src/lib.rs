@@ -1,8 +1,8 @@
 //! SMTP without I/O: what both ends of a session write and read, as values.
 //!
-//! Everything here takes bytes and returns values, or the other way round; sockets, clocks, settings and
-//! log lines stay with the programs. Input comes from strangers: no function of this crate panics on any
-//! bytes, and every collection that grows with them has a bound.
+//! Everything here takes bytes and returns values, or the other way round; sockets, clocks, settings and log lines stay
+//! with the programs. Input comes from strangers: no function of this crate panics on any bytes, and every collection
+//! that grows with them has a bound.
 //!
 //! | module | server | client |
 //! |---|---|---|

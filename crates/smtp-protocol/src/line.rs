@@ -1,8 +1,8 @@
 //! The input of one session: bytes as they arrive, taken out line by line.
 //!
-//! A line ends at LF. What happens to a missing or surplus CR is [`Newline`]'s choice, because accepting
-//! a bare LF as an end of line is what "SMTP smuggling" lives on. The buffer has no size of its own: it is
-//! allocated with the first byte and given back when it is empty, so an idle session costs nothing.
+//! A line ends at LF. What happens to a missing or surplus CR is [`Newline`]'s choice, because accepting a bare LF as
+//! an end of line is what "SMTP smuggling" lives on. The buffer has no size of its own: it is allocated with the first
+//! byte and given back when it is empty, so an idle session costs nothing.
 
 /// How the CR before an LF counts. smtpd_forbid_bare_newline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    /// The first part, where a piece has at most `limit` bytes; `None` where more bytes have to come. What it is depends on
-    /// the first `limit` + 3 bytes alone, and so not on how many have arrived.
+    /// The first part, where a piece has at most `limit` bytes; `None` where more bytes have to come. What it is
+    /// depends on the first `limit` + 3 bytes alone, and so not on how many have arrived.
     pub(crate) fn first(bytes: &[u8], limit: usize) -> Option<Part> {
         // told: nobody; the rest is the next part.
         let window = &bytes[..bytes.len().min(limit + 3)];

@@ -1,5 +1,5 @@
-//! The parameters after a path: SIZE (RFC 1870), BODY (RFC 6152), RET, ENVID, NOTIFY, ORCPT (RFC 3461),
-//! SMTPUTF8 (RFC 6531), AUTH (RFC 4954), REQUIRETLS (RFC 8689).
+//! The parameters after a path: SIZE (RFC 1870), BODY (RFC 6152), RET, ENVID, NOTIFY, ORCPT (RFC 3461), SMTPUTF8 (RFC
+//! 6531), AUTH (RFC 4954), REQUIRETLS (RFC 8689).
 //!
 //! Only the syntax is judged here; whether a server offers what is asked for is its own business.
 

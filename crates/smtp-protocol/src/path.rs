@@ -1,9 +1,8 @@
 //! `FROM:<reverse-path>` and `TO:<forward-path>`.
 //!
-//! The result is the address in internal form: quotes and backslashes removed, source route and comments
-//! dropped, as queue files hold it. Unless `strict` is on, what poorly written clients send is accepted
-//! too: an address without `<>`, a phrase before it, a missing `>`.
-//! strict_rfc821_envelopes, RFC 5321 4.1.1.2, 4.1.1.3.
+//! The result is the address in internal form: quotes and backslashes removed, source route and comments dropped, as
+//! queue files hold it. Unless `strict` is on, what poorly written clients send is accepted too: an address without
+//! `<>`, a phrase before it, a missing `>`. strict_rfc821_envelopes, RFC 5321 4.1.1.2, 4.1.1.3.
 
 use crate::verb::{Words, words};
 

@@ -1,10 +1,10 @@
 //! Replies: the server writes them, the client reads them.
 //!
-//! A reply keeps its lines as they are on the wire, enhanced status code included, because the client logs
-//! and returns them verbatim. What is kept of a reply is bounded here, where it enters: it goes into log lines,
-//! logs of messages and notifications, once for each recipient. A reply is written in one piece, so that a group of
-//! replies costs one system call. Text that goes out is broken into lines and freed of control characters: nothing that a
-//! client said can add a line to a reply.
+//! A reply keeps its lines as they are on the wire, enhanced status code included, because the client logs and returns
+//! them verbatim. What is kept of a reply is bounded here, where it enters: it goes into log lines, logs of messages
+//! and notifications, once for each recipient. A reply is written in one piece, so that a group of replies costs one
+//! system call. Text that goes out is broken into lines and freed of control characters: nothing that a client said can
+//! add a line to a reply.
 
 use dsn::Status;
 
@@ -53,7 +53,8 @@ impl Reply {
         Reply { code, lines: lines.into_iter().map(|text| Line { code, text }).collect(), status }
     }
 
-    /// The reply code; of any class in replies that were parsed, since a server that says 150 or 999 has answered as well.
+    /// The reply code; of any class in replies that were parsed, since a server that says 150 or 999 has answered as
+    /// well.
     pub fn code(&self) -> u16 {
         self.code
     }
@@ -74,8 +75,8 @@ impl Reply {
         (u16::from(status[0].wrapping_sub(b'0')) == self.class()).then_some(status)
     }
 
-    /// The reply as it was on the wire, lines separated by a blank: `550-5.1.1 a 550 5.1.1 b`. This is
-    /// what log lines and reports quote.
+    /// The reply as it was on the wire, lines separated by a blank: `550-5.1.1 a 550 5.1.1 b`. This is what log lines
+    /// and reports quote.
     pub fn verbatim(&self) -> Vec<u8> {
         let mut out = Vec::new();
         self.each(|code, separator, line| {
@@ -164,8 +165,7 @@ pub struct ReplyParser {
     long_reply: bool,
 }
 
-/// A line that is not part of a reply: it does not begin with three digits and a blank, a hyphen or its end.
-/// Its start.
+/// A line that is not part of a reply: it does not begin with three digits and a blank, a hyphen or its end. Its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed(pub Vec<u8>);
 
@@ -175,8 +175,8 @@ impl ReplyParser {
         ReplyParser::default()
     }
 
-    /// Takes the next line (without CR LF). The whole reply after its last line, else `None`; the parser is
-    /// then ready for the next reply. The code of the last line is the code of the reply.
+    /// Takes the next line (without CR LF). The whole reply after its last line, else `None`; the parser is then ready
+    /// for the next reply. The code of the last line is the code of the reply.
     pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, Malformed> {
         let Some((code, last, text)) = parse_line(line) else {
             *self = ReplyParser::default();

@@ -1,7 +1,7 @@
 //! Content on its way to a server: CR LF after every line, a dot before every dot, long lines broken.
 //!
-//! A content that holds a line of one dot must never end the message early, however the caller cuts its
-//! lines into pieces. RFC 5321 4.5.2.
+//! A content that holds a line of one dot must never end the message early, however the caller cuts its lines into
+//! pieces. RFC 5321 4.5.2.
 
 /// Writes one message. Make a new one for each.
 #[derive(Debug)]
@@ -13,8 +13,8 @@ pub struct Stuffer {
 }
 
 impl Stuffer {
-    /// `limit` is the longest line on the wire in bytes, without CR LF (smtp_line_length_limit); longer
-    /// ones go on in a new line that begins with a blank. `None` leaves lines as they are.
+    /// `limit` is the longest line on the wire in bytes, without CR LF (smtp_line_length_limit); longer ones go on in a
+    /// new line that begins with a blank. `None` leaves lines as they are.
     pub fn new(limit: Option<usize>) -> Stuffer {
         Stuffer { limit: limit.filter(|limit| *limit > 0), column: 0, within_line: false, broken: false }
     }

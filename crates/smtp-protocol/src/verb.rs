@@ -1,7 +1,7 @@
 //! Which command a line is, and its words.
 //!
-//! The words of a line are separated by blanks; a word that begins with `<` goes to its `>`, and quotes
-//! keep blanks together, so that an address stays one word whatever it contains.
+//! The words of a line are separated by blanks; a word that begins with `<` goes to its `>`, and quotes keep blanks
+//! together, so that an address stays one word whatever it contains.
 
 /// The commands of the server, in the order in which the session's statistics list them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,5 +1,5 @@
-//! What becomes of a command line, in the order in which it is judged: what is no text at all, what the site says of the
-//! first word, whether the client is welcome, whether it waited for its turn; then the command itself.
+//! What becomes of a command line, in the order in which it is judged: what is no text at all, what the site says of
+//! the first word, whether the client is welcome, whether it waited for its turn; then the command itself.
 //!
 //! The order matters: a client of another protocol is left at its first line, whatever else is wrong with it.
 
@@ -156,8 +156,8 @@ impl Dialogue {
         }
     }
 
-    /// A client that does not speak SMTP at all is left at once: it is a program that was tricked into talking to us, and
-    /// every further reply would be one to a command of somebody else.
+    /// A client that does not speak SMTP at all is left at once: it is a program that was tricked into talking to us,
+    /// and every further reply would be one to a command of somebody else.
     fn leave_stranger(&self, line: &CommandLine) -> Turn {
         // told: see QUOTED.
         let shown = text::c_escape(&line.bytes[..line.bytes.len().min(QUOTED)]);

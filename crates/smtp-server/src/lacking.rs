@@ -1,5 +1,5 @@
-//! What main.cf asks for and the server does not have: TLS, milters, and settings that nobody answers yet. It answers as
-//! Postfix does where the thing is out of order, and takes no mail as if nothing had been asked for.
+//! What main.cf asks for and the server does not have: TLS, milters, and settings that nobody answers yet. It answers
+//! as Postfix does where the thing is out of order, and takes no mail as if nothing had been asked for.
 
 use config::ErrorClass;
 use config::milter::Lapse;

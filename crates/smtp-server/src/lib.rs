@@ -2,8 +2,8 @@
 //!
 //! [`Dialogue`] is what a server remembers of one client, and the rules by which commands follow each other. It opens
 //! nothing, waits for nothing and knows no clock. What a command needs to know beyond that (may this client send mail,
-//! is there room, which queue file is it) it asks of [`Services`]; what is to be done about the command is the [`Turn`] that
-//! comes out: one reply at most, and whether the next command, content or the end follows.
+//! is there room, which queue file is it) it asks of [`Services`]; what is to be done about the command is the [`Turn`]
+//! that comes out: one reply at most, and whether the next command, content or the end follows.
 //!
 //! Who drives it reads lines, hands them in and does what the turn says:
 //!
@@ -14,12 +14,12 @@
 //! | the content of DATA | [`Dialogue::content`] | the reply that says whose message it is now |
 //! | a chunk of BDAT | [`Dialogue::chunk`] | the same, or that the next chunk may come |
 //!
-//! smtpd drives it over a socket. The laws of it (`crates/fuzzing`, and the tests here) drive it with any bytes and with
-//! services that say anything.
+//! smtpd drives it over a socket. The laws of it (`crates/fuzzing`, and the tests here) drive it with any bytes and
+//! with services that say anything.
 //!
-//! What comes later has its place: STARTTLS is one more [`Next`], after which the dialogue begins anew; AUTH is a command
-//! whose further lines come in as long as an exchange is open; milters and policy services are asked where [`Services`] is;
-//! postscreen hands over a client to [`Dialogue::new`]; and standard input is one more driver.
+//! What comes later has its place: STARTTLS is one more [`Next`], after which the dialogue begins anew; AUTH is a
+//! command whose further lines come in as long as an exchange is open; milters and policy services are asked where
+//! [`Services`] is; postscreen hands over a client to [`Dialogue::new`]; and standard input is one more driver.
 
 mod command;
 mod dialogue;

@@ -94,8 +94,8 @@ pub trait Services {
     /// What it means for this client that milters do not answer. smtpd_milters
     fn lapse(&self, peer: &Peer) -> Lapse;
 
-    /// The client has come, under a name that may be new. False when that is one connection too many; then it was logged.
-    /// `exempt`: who may be anybody is not counted.
+    /// The client has come, under a name that may be new. False when that is one connection too many; then it was
+    /// logged. `exempt`: who may be anybody is not counted.
     async fn arrive(&mut self, peer: &Peer, exempt: bool) -> bool;
 
     /// Counts; true when it is one too many, which was logged then.

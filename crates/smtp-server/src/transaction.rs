@@ -1,7 +1,7 @@
 //! One mail transaction: from MAIL to the end of the data, or to RSET.
 //!
-//! The queue file is opened with the first recipient that is accepted, not before: most mail that is turned
-//! down never costs one.
+//! The queue file is opened with the first recipient that is accepted, not before: most mail that is turned down never
+//! costs one.
 
 use smtp_protocol::parameters::MailParameters;
 

@@ -13,8 +13,8 @@ pub const MAX_DESCRIPTORS: usize = 4;
 /// Room for the head of control data and as many descriptors, on every platform.
 const CONTROL_WORDS: usize = 2 + MAX_DESCRIPTORS / 2;
 
-/// A peer that is gone is an error of the call and no signal. Where the kernel has no such flag, it does for Rust programs,
-/// which ignore SIGPIPE.
+/// A peer that is gone is an error of the call and no signal. Where the kernel has no such flag, it does for Rust
+/// programs, which ignore SIGPIPE.
 #[cfg(not(target_vendor = "apple"))]
 const NO_SIGNAL: MsgFlags = MsgFlags::MSG_NOSIGNAL;
 #[cfg(target_vendor = "apple")]
@@ -100,8 +100,8 @@ pub fn send_with(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd
 /// Receives bytes and the descriptors that came with them (close-on-exec).
 ///
 /// # Errors
-/// Those of recvmsg(2); `InvalidData` when more than [`MAX_DESCRIPTORS`] were sent at once, and `EMFILE` when this process
-/// had no room for them. Those that came all the same are closed.
+/// Those of recvmsg(2); `InvalidData` when more than [`MAX_DESCRIPTORS`] were sent at once, and `EMFILE` when this
+/// process had no room for them. Those that came all the same are closed.
 pub fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     // Not nix's recvmsg: where some were cut off, it does not give out the others, which stay open for good.
     let mut control = [0_u64; CONTROL_WORDS];
@@ -134,8 +134,8 @@ pub fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(us
 /// The descriptors that the kernel has made for this message.
 fn received(header: &libc::msghdr) -> Vec<OwnedFd> {
     let mut received = Vec::new();
-    // SAFETY: the kernel has just filled the control data, and its length is in the header; the macros stay within it, and
-    // the numbers behind a header of SCM_RIGHTS are open in this process, owned by nobody yet.
+    // SAFETY: the kernel has just filled the control data, and its length is in the header; the macros stay within it,
+    // and the numbers behind a header of SCM_RIGHTS are open in this process, owned by nobody yet.
     unsafe {
         let mut next = libc::CMSG_FIRSTHDR(header);
         while let Some(control) = next.as_ref() {
@@ -201,7 +201,8 @@ pub fn peek(socket: BorrowedFd<'_>) -> io::Result<Option<u8>> {
 /// Those of ioctl(2) with FIONREAD.
 pub fn readable_bytes(fd: BorrowedFd<'_>) -> io::Result<usize> {
     let mut count: libc::c_int = 0;
-    // SAFETY: FIONREAD writes one int to the pointer, which is valid for the call; the borrow keeps the descriptor open.
+    // SAFETY: FIONREAD writes one int to the pointer, which is valid for the call; the borrow keeps the descriptor
+    // open.
     if unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut count) } == 0 {
         Ok(usize::try_from(count).unwrap_or(0))
     } else {

@@ -140,8 +140,8 @@ fn groups_of(user: &str, primary: Gid) -> io::Result<Vec<u32>> {
     static READER: Mutex<()> = Mutex::new(());
     let _alone = READER.lock().unwrap_or_else(PoisonError::into_inner);
     let mut groups = vec![primary.as_raw()];
-    // SAFETY: these calls take no pointers. An entry stays as it is until the next call, which nobody makes meanwhile: the
-    // lock is held, and other code looks groups up by name or number, with buffers of its own.
+    // SAFETY: these calls take no pointers. An entry stays as it is until the next call, which nobody makes meanwhile:
+    // the lock is held, and other code looks groups up by name or number, with buffers of its own.
     unsafe {
         libc::setgrent();
         while let Some(group) = libc::getgrent().as_ref() {

@@ -37,8 +37,8 @@ pub const fn has(request: Request) -> bool {
     numbers(request).is_some()
 }
 
-/// Asks for the addresses of a family (a number of this platform), into a buffer of `capacity` bytes. SIOCGIFCONF has no
-/// place for the family: it answers with what the kernel has for this kind of socket.
+/// Asks for the addresses of a family (a number of this platform), into a buffer of `capacity` bytes. SIOCGIFCONF has
+/// no place for the family: it answers with what the kernel has for this kind of socket.
 ///
 /// # Errors
 /// Those of ioctl(2); `Unsupported` where the platform has no such request. EINVAL is what some systems say when the

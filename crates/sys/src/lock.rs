@@ -16,8 +16,8 @@ pub enum Kind {
     Exclusive,
 }
 
-/// Locks the open file; the lock goes away when every copy of the descriptor is closed.
-/// With `wait` false, `Ok(false)` says that somebody else holds it.
+/// Locks the open file; the lock goes away when every copy of the descriptor is closed. With `wait` false, `Ok(false)`
+/// says that somebody else holds it.
 ///
 /// # Errors
 /// Those of flock(2) other than "would block".

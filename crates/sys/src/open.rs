@@ -45,8 +45,8 @@ pub const APPENDED: Rules<'static> =
 pub const SYSTEM: Rules<'static> =
     Rules { links: Links::Refused, regular: true, one_name: true, owners: &[], closed: false };
 
-/// Why a file is not used. Display is what Postfix says of the file: `file has 2 hard links`; the reason of the system is not
-/// in it.
+/// Why a file is not used. Display is what Postfix says of the file: `file has 2 hard links`; the reason of the system
+/// is not in it.
 #[derive(Debug)]
 pub enum Refusal {
     /// It cannot be opened.

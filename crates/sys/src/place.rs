@@ -22,8 +22,8 @@ pub fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     Ok(open(path, PLACE | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?)
 }
 
-/// Device and inode of what has this name below the directory; a link counts as what it is. Nothing when there is no such
-/// name.
+/// Device and inode of what has this name below the directory; a link counts as what it is. Nothing when there is no
+/// such name.
 #[allow(clippy::unnecessary_cast, reason = "the widths of these numbers differ between systems")]
 pub fn identity_below(directory: BorrowedFd<'_>, name: &Path) -> Option<(u64, u64)> {
     let found = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;

@@ -40,12 +40,13 @@ struct Header {
     pid: i32,
 }
 
-/// _LINUX_CAPABILITY_VERSION_3: two 32-bit words a set; three sets (effective, permitted, inheritable), the low words first.
+/// _LINUX_CAPABILITY_VERSION_3: two 32-bit words a set; three sets (effective, permitted, inheritable), the low words
+/// first.
 #[cfg(target_os = "linux")]
 const VERSION: u32 = 0x2008_0522;
 
-/// Other processes of the same user cannot trace this one, read its memory or take its descriptors. Irrevocable, but for
-/// an exec.
+/// Other processes of the same user cannot trace this one, read its memory or take its descriptors. Irrevocable, but
+/// for an exec.
 ///
 /// # Errors
 /// Those of prctl(2). Systems without the call protect a process that was root.
@@ -60,8 +61,8 @@ pub fn hide_from_own_user() -> io::Result<()> {
     Ok(())
 }
 
-/// Empties the capability sets of the process (effective, permitted, inheritable, ambient). Irrevocable together
-/// with [`forbid_new_privileges`].
+/// Empties the capability sets of the process (effective, permitted, inheritable, ambient). Irrevocable together with
+/// [`forbid_new_privileges`].
 ///
 /// # Errors
 /// The kernel refuses; a process without capabilities succeeds.

@@ -52,8 +52,8 @@ pub fn spawn(request: &Spawn<'_>) -> io::Result<Child> {
     let descriptor_limit = given_descriptor_limit();
     let identity = request.identity.clone();
     // SAFETY: the closure runs in the forked child of a process that may have threads. It only makes system calls
-    // (dup2, close_range, setrlimit, setgroups, setresgid, setresuid) over memory that was prepared before the fork, and neither
-    // allocates nor takes locks.
+    // (dup2, close_range, setrlimit, setgroups, setresgid, setresuid) over memory that was prepared before the fork,
+    // and neither allocates nor takes locks.
     unsafe {
         command.pre_exec(move || {
             plan.apply()?;
@@ -108,8 +108,8 @@ pub fn hold_group() -> io::Result<GroupHolder> {
 
 impl Drop for GroupHolder {
     fn drop(&mut self) {
-        // SAFETY: the number is that of a child that nobody else waits for; the null pointer says that its status is not
-        // wanted.
+        // SAFETY: the number is that of a child that nobody else waits for; the null pointer says that its status is
+        // not wanted.
         unsafe {
             libc::kill(self.0, libc::SIGKILL);
             while libc::waitpid(self.0, std::ptr::null_mut(), 0) < 0

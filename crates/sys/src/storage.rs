@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Writes everything of the file system that holds the open file to stable storage, and waits for it.
-/// One such wait commits any number of files (Linux reports write errors that happened since the file was opened).
+/// Writes everything of the file system that holds the open file to stable storage, and waits for it. One such wait
+/// commits any number of files (Linux reports write errors that happened since the file was opened).
 ///
 /// # Errors
 /// Those of syncfs(2); on platforms without it, `Unsupported`: the caller then syncs file by file.

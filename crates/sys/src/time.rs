@@ -1,7 +1,7 @@
 //! Broken-down time in the zone of the machine.
 //!
-//! The zone data is read from `/etc/localtime` (or `$TZ`) at the first call and kept by the C library: a program
-//! that enters a sandbox calls [`local`] once before it does.
+//! The zone data is read from `/etc/localtime` (or `$TZ`) at the first call and kept by the C library: a program that
+//! enters a sandbox calls [`local`] once before it does.
 #![expect(unsafe_code, reason = "localtime_r has no safe wrapper in std or nix")]
 
 /// A moment as the clock on the wall shows it.
@@ -60,8 +60,8 @@ fn zone(tm: &libc::tm) -> (i32, String) {
     let zone = if tm.tm_zone.is_null() {
         String::new()
     } else {
-        // SAFETY: tm_zone points to a string of the C library that lives until the zone is changed by tzset,
-        // which nothing in this program calls; it is copied at once.
+        // SAFETY: tm_zone points to a string of the C library that lives until the zone is changed by tzset, which
+        // nothing in this program calls; it is copied at once.
         unsafe { std::ffi::CStr::from_ptr(tm.tm_zone) }.to_string_lossy().into_owned()
     };
     (tm.tm_gmtoff as i32, zone)
@@ -71,7 +71,8 @@ fn zone(tm: &libc::tm) -> (i32, String) {
 #[cfg(any(target_os = "illumos", target_os = "solaris", target_os = "aix"))]
 fn zone(tm: &libc::tm) -> (i32, String) {
     let mut text = [0u8; 64];
-    // SAFETY: the C library writes at most so many bytes as the buffer has, reads the live structure, and a constant string.
+    // SAFETY: the C library writes at most so many bytes as the buffer has, reads the live structure, and a constant
+    // string.
     let length = unsafe { libc::strftime(text.as_mut_ptr().cast(), text.len(), c"%z %Z".as_ptr(), tm) };
     let text = String::from_utf8_lossy(text.get(..length).unwrap_or_default());
     let (offset, zone) = text.split_once(' ').unwrap_or((&text, ""));
@@ -97,8 +98,8 @@ pub fn utc(unix: i64) -> Civil {
     }
 }
 
-/// The proleptic Gregorian date of a count of days since 1970-01-01: eras of 400 years that begin in March, so that
-/// the leap day is the last of its year.
+/// The proleptic Gregorian date of a count of days since 1970-01-01: eras of 400 years that begin in March, so that the
+/// leap day is the last of its year.
 fn date_of(days: i64) -> (i64, u8, u8) {
     let shifted = days.saturating_add(719_468);
     let era = shifted.div_euclid(146_097);

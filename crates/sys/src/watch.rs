@@ -14,8 +14,8 @@ use crate::place::{identity_below, open_directory};
 /// told: nobody; a circle of links leads to no file.
 const MOST_LINKS: usize = 40;
 
-/// The state of a file when it was read. The file and its directory are kept open: what became of them can be seen from a
-/// changed root directory too, where the file's name leads nowhere or to another file.
+/// The state of a file when it was read. The file and its directory are kept open: what became of them can be seen from
+/// a changed root directory too, where the file's name leads nowhere or to another file.
 #[derive(Clone, Debug)]
 pub struct Stamp {
     path: PathBuf,

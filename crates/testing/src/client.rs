@@ -1,9 +1,10 @@
 //! An SMTP client that says what it is told and shows every reply.
 
-use crate::wait::PATIENCE;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+
+use crate::wait::PATIENCE;
 
 /// One session.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Reply {
 
     /// The queue id of a reply to end-of-data.
     pub fn queue_id(&self) -> Option<String> {
-        self.lines.last()?.split_once("queued as ").map(|(_, id)| id.trim().to_string())
+        self.lines.last()?.split_once("queued as ").map(|(_, id)| id.trim().to_owned())
     }
 }
 
@@ -125,10 +126,10 @@ fn read_reply(stream: &mut BufReader<TcpStream>) -> io::Result<Reply> {
         if stream.read_until(b'\n', &mut line)? == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("server hung up after {lines:?}")));
         }
-        let line = String::from_utf8_lossy(&line).trim_end().to_string();
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
         let code = line.get(..3).and_then(|c| c.parse().ok());
         let Some(code) = code else { return Err(io::Error::other(format!("no SMTP reply: {line:?}"))) };
-        lines.push(line.get(4..).unwrap_or("").to_string());
+        lines.push(line.get(4..).unwrap_or("").to_owned());
         if line.as_bytes().get(3) != Some(&b'-') {
             return Ok(Reply { code, lines });
         }
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_queue_id_is_what_follows_queued_as() {
-        let reply = Reply { code: 250, lines: vec!["2.0.0 Ok: queued as 4ABC".to_string()] };
+        let reply = Reply { code: 250, lines: vec!["2.0.0 Ok: queued as 4ABC".to_owned()] };
         assert_eq!(reply.queue_id().as_deref(), Some("4ABC"));
     }
 }

@@ -3,14 +3,16 @@
 //! Mounted for the calling thread and what it starts alone; gone with the last of them. Needs root, loop devices and
 //! `mkfs`.
 
-use crate::accounts::is_root;
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+use crate::accounts::is_root;
 
 /// The disk that the calling thread has.
 #[derive(Debug)]
@@ -19,8 +21,8 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Makes a file system of this kind (`ext2`, `ext4`); None, with a line on standard error, when this machine or this
-    /// user cannot.
+    /// Makes a file system of this kind (`ext2`, `ext4`); None, with a line on standard error, when this machine or
+    /// this user cannot.
     pub fn make(kind: &str) -> Option<Disk> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         if !is_root() || !Path::new("/dev/loop-control").exists() {

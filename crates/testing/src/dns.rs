@@ -1,9 +1,10 @@
 //! A real DNS server with the records of one test: dnsmasq on port 53 of the thread's own network (`World`).
 
-use crate::wait::{PATIENCE, until_true};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use crate::wait::{PATIENCE, until_true};
 
 /// Records to serve; started with `start`.
 #[derive(Debug, Default)]

@@ -49,8 +49,8 @@ impl Injected {
         Injected { pid: process, memory, saved, gadget }
     }
 
-    /// Makes the process do one system call; its result, or the negative number of its error. A child that comes of it is
-    /// ended.
+    /// Makes the process do one system call; its result, or the negative number of its error. A child that comes of it
+    /// is ended.
     pub fn call(&self, number: c_long, arguments: &[Argument<'_>]) -> i64 {
         let mut regs = self.saved;
         regs.rax = number as u64;

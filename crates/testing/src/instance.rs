@@ -1,5 +1,14 @@
 //! One running mail system in a folder of its own: start, stop, commands, log, delivered mail.
 
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
 use crate::accounts::Accounts;
 use crate::maildir::Mail;
 use crate::port::Port;
@@ -7,13 +16,6 @@ use crate::process::Process;
 use crate::programs::{ENVIRONMENT, Implementation, Programs};
 use crate::setup::{Setup, write_old};
 use crate::wait::{PATIENCE, until, until_true};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
-use std::fs::{self, File};
-use std::io::Write;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
 
 /// An instance; dropped, it is stopped and its folder removed (kept when the test fails).
 #[derive(Debug)]
@@ -124,7 +126,7 @@ impl Instance {
             return Err(format!("master ended with {status}: {}", self.stderr()));
         }
         self.master = Some(Master::Child(child));
-        if self.count_log("daemon started") > before { Ok(()) } else { Err("master says nothing".to_string()) }
+        if self.count_log("daemon started") > before { Ok(()) } else { Err("master says nothing".to_owned()) }
     }
 
     /// Takes over the master that `postfix start` has started: it is stopped with this instance.
@@ -196,7 +198,7 @@ impl Instance {
 
     /// Changes a setting for as long as `body` runs.
     pub fn with_setting(&mut self, name: &str, value: &str, body: impl FnOnce(&mut Instance)) {
-        let before = self.setup.changed(name).map(str::to_string);
+        let before = self.setup.changed(name).map(str::to_owned);
         self.set(name, value);
         body(self);
         match before {
@@ -294,7 +296,7 @@ impl Instance {
 
     /// The first log line that holds all of `parts`, if there is one now.
     pub fn find_log(&self, parts: &[&str]) -> Option<String> {
-        self.log().lines().find(|line| parts.iter().all(|part| line.contains(part))).map(str::to_string)
+        self.log().lines().find(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned)
     }
 
     /// Maildir of a user of `mail.test`.

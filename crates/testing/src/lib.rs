@@ -1,9 +1,9 @@
-//! What system tests and development commands run against: private instances of this mail system and of C Postfix,
-//! an SMTP client, an SMTP sink, swaks, and a DNS server.
+//! What system tests and development commands run against: private instances of this mail system and of C Postfix, an
+//! SMTP client, an SMTP sink, swaks, and a DNS server.
 //!
-//! Everything is private: an own directory, own ports, loopback addresses only. Nothing here ends a process that it
-//! did not start, and nothing waits for a fixed time: it waits for a log line, a file, a reply, with a deadline.
-//! Being for tests, it panics with a sentence where a program would return an error.
+//! Everything is private: an own directory, own ports, loopback addresses only. Nothing here ends a process that it did
+//! not start, and nothing waits for a fixed time: it waits for a log line, a file, a reply, with a deadline. Being for
+//! tests, it panics with a sentence where a program would return an error.
 
 pub mod accounts;
 pub mod client;

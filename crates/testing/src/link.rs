@@ -1,9 +1,11 @@
 //! A link of the test's network to a second machine: what IPv6 does before an address can be used, and without it.
 
-use crate::world::ip;
-use nix::sched::{CloneFlags, unshare};
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
+
+use nix::sched::{CloneFlags, unshare};
+
+use crate::world::ip;
 
 /// The end of the link that is ours; the machine at the other end is gone with it.
 pub struct Link {

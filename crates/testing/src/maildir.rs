@@ -23,7 +23,7 @@ impl Mail {
         let mut lines = self.0.lines().take_while(|l| !l.is_empty());
         let first = lines.by_ref().find_map(|l| {
             let (field, value) = l.split_once(':')?;
-            field.eq_ignore_ascii_case(name).then(|| value.trim().to_string())
+            field.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
         })?;
         let rest = lines.take_while(|l| l.starts_with([' ', '\t']));
         Some(rest.fold(first, |value, line| format!("{value} {}", line.trim())))
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_folded_header_is_one_value() {
-        let mail = Mail("Received: from a\n\tby b\nSubject: x\n\nbody\n".to_string());
+        let mail = Mail("Received: from a\n\tby b\nSubject: x\n\nbody\n".to_owned());
         assert_eq!(mail.header("received").as_deref(), Some("from a by b"));
         assert_eq!(mail.body(), "body\n");
     }

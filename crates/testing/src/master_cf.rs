@@ -13,7 +13,8 @@ const OF_C_POSTFIX: [&str; 4] = [
     "scache unix - - n - 1 scache",
 ];
 
-/// The lines of master.cf; the SMTP server has a line for each of `smtp_servers`, an address with a port or a port alone.
+/// The lines of master.cf; the SMTP server has a line for each of `smtp_servers`, an address with a port or a port
+/// alone.
 pub fn lines(smtp_servers: &[String]) -> Vec<String> {
     let (mut smtpd, others) = entries().partition::<Vec<_>, _>(|line| identity(line) == (Some("smtp"), Some("inet")));
     let smtpd = smtpd.pop().expect("an SMTP server in conf/master.cf");

@@ -2,10 +2,11 @@
 //!
 //! Where a test is about a resolver and not about the questions, dnsmasq ([`crate::dns`]) is the more real one.
 
-use crate::port::Port;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::port::Port;
 
 /// Types of records that can be served and that questions are noted by.
 const TYPES: [(&str, u16); 7] =
@@ -132,7 +133,7 @@ impl NameServer {
 
     /// Answers a question (`AAAA slow.example`) only when one about another name has been asked after it.
     pub fn hold(&self, question: &str) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).question = Some(question.to_string());
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).question = Some(question.to_owned());
     }
 
     fn serve_udp(&self, socket: &UdpSocket, records: &[Record]) {

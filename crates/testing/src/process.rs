@@ -1,8 +1,9 @@
 //! The processes of one instance, as /proc shows them: those of the session that its master leads.
 
+use std::path::PathBuf;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
-use std::path::PathBuf;
 
 /// One process at the moment it was looked at.
 #[derive(Clone, Debug)]
@@ -96,7 +97,7 @@ fn parse(pid: i32, stat: &str) -> Option<Process> {
     }
     let ticks = (11..15).map(number).sum::<Option<u64>>()?;
     let (parent, session) = (number(1)? as i32, number(3)? as i32);
-    Some(Process { pid, name: name.to_string(), parent, session, ticks, pages: number(21)? })
+    Some(Process { pid, name: name.to_owned(), parent, session, ticks, pages: number(21)? })
 }
 
 fn setting(variable: SysconfVar) -> u64 {

@@ -1,17 +1,19 @@
 //! What an instance is made of: its directories, main.cf, master.cf and aliases, for either mail system.
 
-use crate::accounts::{Accounts, is_root};
-use crate::instance::Instance;
-use crate::master_cf::{identity, log_service, plain_lines};
-use crate::port::Port;
-use crate::programs::Programs;
-use nix::unistd::{Gid, Uid};
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
+
+use nix::unistd::{Gid, Uid};
+
+use crate::accounts::{Accounts, is_root};
+use crate::instance::Instance;
+use crate::master_cf::{identity, log_service, plain_lines};
+use crate::port::Port;
+use crate::programs::Programs;
 
 /// Users of the domain `mail.test` who get their mail into a Maildir each.
 pub const USERS: [&str; 3] = ["alice", "bob", "carol"];
@@ -53,13 +55,13 @@ impl Setup {
     /// A setting of main.cf, in place of the one that stands there.
     pub fn set(mut self, name: &str, value: impl Into<String>) -> Setup {
         self.main.retain(|(n, _)| n != name);
-        self.main.push((name.to_string(), value.into()));
+        self.main.push((name.to_owned(), value.into()));
         self
     }
 
     /// A line of master.cf, in place of the one of that name and type.
     pub fn service(mut self, line: &str) -> Setup {
-        self.services.push(line.to_string());
+        self.services.push(line.to_owned());
         self
     }
 
@@ -104,7 +106,7 @@ impl Setup {
 
     pub(crate) fn change(&mut self, name: &str, value: &str) {
         self.main.retain(|(n, _)| n != name);
-        self.main.push((name.to_string(), value.to_string()));
+        self.main.push((name.to_owned(), value.to_owned()));
     }
 
     /// The value that was set for this instance, if one was.
@@ -117,7 +119,7 @@ impl Setup {
     }
 
     pub(crate) fn add_service(&mut self, line: &str) {
-        self.services.push(line.to_string());
+        self.services.push(line.to_owned());
     }
 
     pub(crate) fn forget_service(&mut self, name: &str) {
@@ -133,7 +135,7 @@ impl Setup {
         settings.retain(|(name, _)| !self.main.iter().any(|(changed, _)| changed == name));
         settings.extend(self.main.iter().cloned());
         let given = self.files.as_ref().map_or("", |files| &files.main_cf);
-        settings.iter().fold(given.to_string(), |text, (name, value)| format!("{text}{name} = {value}\n"))
+        settings.iter().fold(given.to_owned(), |text, (name, value)| format!("{text}{name} = {value}\n"))
     }
 
     /// Text of master.cf.
@@ -144,9 +146,9 @@ impl Setup {
             let others = files.master_cf.lines().filter(|l| identity(l) != identity(log));
             let lines = others.map(|l| match identity(l) == (Some("smtp"), Some("inet")) {
                 true => l.replacen("smtp", &format!("127.0.0.1:{port}"), 1),
-                false => l.to_string(),
+                false => l.to_owned(),
             });
-            return lines.chain([log.to_string()]).map(|l| format!("{l}\n")).collect();
+            return lines.chain([log.to_owned()]).map(|l| format!("{l}\n")).collect();
         }
         let names = match self.port_alone {
             true => vec![port.to_string()],
@@ -192,24 +194,24 @@ fn own_settings(programs: &Programs, folder: &Path, accounts: &Accounts) -> Vec<
 /// Loopback alone, no DNS, no system file, one Maildir a user of `mail.test`; everything else goes to `relayhost`.
 fn base_settings(folder: &Path) -> Vec<(String, String)> {
     named(vec![
-        ("compatibility_level", "3.6".to_string()),
-        ("myhostname", "mail.test".to_string()),
-        ("mydomain", "mail.test".to_string()),
-        ("mydestination", "mail.test, localhost".to_string()),
-        ("mynetworks", "127.0.0.0/8 [::1]/128".to_string()),
-        ("inet_interfaces", "127.0.0.1, [::1]".to_string()),
-        ("inet_protocols", "all".to_string()),
+        ("compatibility_level", "3.6".to_owned()),
+        ("myhostname", "mail.test".to_owned()),
+        ("mydomain", "mail.test".to_owned()),
+        ("mydestination", "mail.test, localhost".to_owned()),
+        ("mynetworks", "127.0.0.0/8 [::1]/128".to_owned()),
+        ("inet_interfaces", "127.0.0.1, [::1]".to_owned()),
+        ("inet_protocols", "all".to_owned()),
         ("alias_maps", format!("texthash:{}", folder.join("etc/aliases").display())),
         ("alias_database", String::new()),
-        ("local_recipient_maps", "$alias_maps".to_string()),
-        ("relayhost", "[127.0.0.1]:9".to_string()),
-        ("smtpd_peername_lookup", "no".to_string()),
+        ("local_recipient_maps", "$alias_maps".to_owned()),
+        ("relayhost", "[127.0.0.1]:9".to_owned()),
+        ("smtpd_peername_lookup", "no".to_owned()),
         ("fast_flush_domains", String::new()),
     ])
 }
 
 fn named(settings: Vec<(&str, String)>) -> Vec<(String, String)> {
-    settings.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn aliases(folder: &Path) -> String {

@@ -1,10 +1,11 @@
 //! An SMTP server that keeps what it receives, on loopback; it can be told to refuse.
 
-use crate::port::Port;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::port::Port;
 
 /// A running sink. It ends with the process; dropped, it takes no further connection.
 #[derive(Debug)]
@@ -107,7 +108,7 @@ impl Sink {
 
     /// Answers every RCPT with this from now on; None: accepts again.
     pub fn refuse(&self, reply: Option<&str>) {
-        *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = reply.map(|text| (0, text.to_string()));
+        *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = reply.map(|text| (0, text.to_owned()));
     }
 
     /// Announces 8BITMIME no longer.
@@ -117,7 +118,7 @@ impl Sink {
 
     /// Takes so many recipients of a message, and answers each further RCPT with this.
     pub fn refuse_beyond(&self, count: usize, reply: &str) {
-        *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some((count, reply.to_string()));
+        *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some((count, reply.to_owned()));
     }
 
     /// How many messages it has acknowledged.
@@ -170,31 +171,31 @@ fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
             return Ok(());
         }
         let (verb, rest) = line.trim_end().split_once([' ', ':']).unwrap_or((line.trim_end(), ""));
-        let argument = rest.split_once(':').map_or(rest, |(_, path)| path).to_string();
+        let argument = rest.split_once(':').map_or(rest, |(_, path)| path).to_owned();
         let reply = match verb.to_ascii_uppercase().as_str() {
             "EHLO" | "HELO" => {
-                mail.helo = rest.to_string();
+                mail.helo = rest.to_owned();
                 let eight = if state.takes_8bit.load(Ordering::Acquire) { "250-8BITMIME\r\n" } else { "" };
                 format!("250-sink.test\r\n250-PIPELINING\r\n{eight}250 ENHANCEDSTATUSCODES")
             }
             "MAIL" => {
                 mail = Received { helo: mail.helo.clone(), sender: argument, ..empty.clone() };
-                "250 2.1.0 Ok".to_string()
+                "250 2.1.0 Ok".to_owned()
             }
             "RCPT" => recipient(&mut mail, argument, state),
-            "DATA" if mail.recipients.is_empty() => "554 5.5.1 Error: no valid recipients".to_string(),
+            "DATA" if mail.recipients.is_empty() => "554 5.5.1 Error: no valid recipients".to_owned(),
             "DATA" => {
                 replies.extend_from_slice(b"354 End data with <CR><LF>.<CR><LF>\r\n");
                 output.write_all(&std::mem::take(&mut replies))?;
                 mail.text = read_data(&mut input, state.keep)?;
                 keep(&mail, state);
-                "250 2.0.0 Ok".to_string()
+                "250 2.0.0 Ok".to_owned()
             }
             "QUIT" => {
                 replies.extend_from_slice(b"221 2.0.0 Bye\r\n");
                 return output.write_all(&replies);
             }
-            _ => "250 2.0.0 Ok".to_string(),
+            _ => "250 2.0.0 Ok".to_owned(),
         };
         replies.extend_from_slice(format!("{reply}\r\n").as_bytes());
     }
@@ -206,7 +207,7 @@ fn recipient(mail: &mut Received, path: String, state: &State) -> String {
         return reply;
     }
     mail.recipients.push(path);
-    "250 2.1.5 Ok".to_string()
+    "250 2.1.5 Ok".to_owned()
 }
 
 fn keep(mail: &Received, state: &State) {

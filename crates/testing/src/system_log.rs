@@ -26,17 +26,18 @@ impl SystemLog {
             // Nothing at all is received when it is shut down.
             while let Ok(length @ 1..) = socket.recv(&mut datagram) {
                 let text = String::from_utf8_lossy(&datagram[..length]);
-                let text = text.trim_end_matches(['\0', '\n']).to_string();
+                let text = text.trim_end_matches(['\0', '\n']).to_owned();
                 lines.lock().unwrap_or_else(PoisonError::into_inner).push(text);
             }
         });
         log
     }
 
-    /// The lines after the first `from`, without priority and time (RFC 3164 4.1): `postfix/smtpd[12]: connect from ...`.
+    /// The lines after the first `from`, without priority and time (RFC 3164 4.1): `postfix/smtpd[12]: connect from
+    /// ...`.
     pub fn lines(&self, from: usize) -> Vec<String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().skip(from).map(|line| message(line).to_string()).collect()
+        lines.iter().skip(from).map(|line| message(line).to_owned()).collect()
     }
 
     /// Ends this log and starts another one at the same place, as a restart of the system's log daemon does.

@@ -1,9 +1,10 @@
 //! A command whose standard error is a terminal.
 
-use nix::pty::openpty;
 use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Stdio};
+
+use nix::pty::openpty;
 
 /// Runs it to its end: its exit status, and what it wrote there.
 pub fn at_terminal(command: &mut Command) -> (Option<i32>, String) {

@@ -1,12 +1,14 @@
 //! strace on all processes of an instance: what they ask of the kernel, in order or counted.
 
-use crate::instance::Instance;
-use crate::wait::{PATIENCE, until_true};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::instance::Instance;
+use crate::wait::{PATIENCE, until_true};
 
 /// A running strace. Processes that start later are followed.
 #[derive(Debug)]

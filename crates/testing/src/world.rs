@@ -4,15 +4,17 @@
 //! What the thread starts from then on (programs, threads, servers) lives there too, and the world ends with the last
 //! of them. Needs root. The rest of the process and of the machine does not notice.
 
-use crate::SystemLog;
-use crate::accounts::is_root;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
 use std::cell::RefCell;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+
+use crate::SystemLog;
+use crate::accounts::is_root;
 
 /// The world that the calling thread is in.
 #[derive(Debug)]

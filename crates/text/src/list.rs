@@ -3,7 +3,8 @@
 use std::fmt;
 
 /// Items of a parameter value, separated by blanks and commas. A `{ group }` is one item without its outer braces and
-/// the blanks inside them; braces within an item (`inline:{a=1, b=2}`) keep it together and stay. Unbalanced braces end at the end of the text: the caller's parser will name the item.
+/// the blanks inside them; braces within an item (`inline:{a=1, b=2}`) keep it together and stay. Unbalanced braces end
+/// at the end of the text: the caller's parser will name the item.
 pub fn split_list(text: &str) -> Vec<&str> {
     words(text).map(|word| group(word.text).map_or(word.text, str::trim)).collect()
 }

@@ -1,7 +1,7 @@
 //! Bytes that are mostly UTF-8 as a `String`, and back without loss.
 //!
-//! A byte that belongs to no character becomes one of the last 128 code points, which nobody assigns; so that the way back
-//! is unambiguous, what already is one of those counts as four such bytes.
+//! A byte that belongs to no character becomes one of the last 128 code points, which nobody assigns; so that the way
+//! back is unambiguous, what already is one of those counts as four such bytes.
 
 /// Stands for the byte 0; bytes from 0x80 on are in use.
 const BASE: u32 = 0x10_ff00;

@@ -1,8 +1,8 @@
 //! Options as getopt has them: one letter each, clustered, values attached or next.
 //!
 //! Programs keep the option letters that scripts and master.cf use. Parsing stops at the first operand, so that an
-//! address or a file name that starts with `-` can follow `--`. An operand is handed on, never passed over: whoever has no
-//! use for one refuses it.
+//! address or a file name that starts with `-` can follow `--`. An operand is handed on, never passed over: whoever has
+//! no use for one refuses it.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -41,8 +41,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// `letters` is getopt's: a letter followed by `:` takes a value. `arguments` exclude the
-    /// program name.
+    /// `letters` is getopt's: a letter followed by `:` takes a value. `arguments` exclude the program name.
     pub fn new(letters: &'static str, arguments: impl IntoIterator<Item = OsString>) -> Self {
         let arguments: Vec<_> = arguments.into_iter().collect();
         Self { letters, arguments: arguments.into_iter(), cluster: Vec::new(), operand: None, finished: false }
@@ -68,7 +67,8 @@ impl Options {
         }
     }
 
-    /// As [`Self::next_option`], for a command: like getopt it says on standard error what is wrong, the rest is up to the caller.
+    /// As [`Self::next_option`], for a command: like getopt it says on standard error what is wrong, the rest is up to
+    /// the caller.
     ///
     /// # Errors
     /// The usage.
@@ -79,8 +79,8 @@ impl Options {
         })
     }
 
-    /// What follows the last option directly, such as the `x` of `-qx` where `q` takes no value by
-    /// letter; empty when nothing does.
+    /// What follows the last option directly, such as the `x` of `-qx` where `q` takes no value by letter; empty when
+    /// nothing does.
     pub fn attached(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.cluster)
     }

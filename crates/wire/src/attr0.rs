@@ -1,14 +1,13 @@
 //! The attribute encoding of Postfix's own services: `name NUL value NUL ... NUL`.
 //!
-//! A message is a list of pairs that an empty name ends. Order carries meaning, names may repeat.
-//! The reader takes one pair at a time and bounds each string, so that a message of any length can
-//! be read in little memory.
+//! A message is a list of pairs that an empty name ends. Order carries meaning, names may repeat. The reader takes one
+//! pair at a time and bounds each string, so that a message of any length can be read in little memory.
 
 use std::fmt;
 use std::io::{self, BufRead};
 
-/// Longest name or value that is accepted: more than a record of a queue file or a line of a delivery log holds, so that no
-/// message keeps a listing from being read. told: the caller, by the error.
+/// Longest name or value that is accepted: more than a record of a queue file or a line of a delivery log holds, so
+/// that no message keeps a listing from being read. told: the caller, by the error.
 const MAX_STRING: usize = 2 << 20;
 
 /// Appends messages to a buffer.

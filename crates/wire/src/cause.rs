@@ -1,5 +1,5 @@
-//! Why a message was not accepted. cleanup and postdrop say it, smtpd makes a reply of it, pickup and sendmail a decision:
-//! one table for all of them. The bits are Postfix's, for its sendmail and postdrop speak with ours.
+//! Why a message was not accepted. cleanup and postdrop say it, smtpd makes a reply of it, pickup and sendmail a
+//! decision: one table for all of them. The bits are Postfix's, for its sendmail and postdrop speak with ours.
 
 use dsn::Status;
 

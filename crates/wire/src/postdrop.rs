@@ -1,5 +1,4 @@
-//! What sendmail and postdrop say to each other over pipes: a greeting with the queue identifier,
-//! records, a status.
+//! What sendmail and postdrop say to each other over pipes: a greeting with the queue identifier, records, a status.
 
 use std::io::{self, BufRead};
 

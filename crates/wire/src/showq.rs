@@ -1,8 +1,7 @@
-//! The queue listing as `public/showq` sends it, byte for byte: mailq, and exporters of others, read
-//! it.
+//! The queue listing as `public/showq` sends it, byte for byte: mailq, and exporters of others, read it.
 //!
-//! A greeting, one message for each message in the queue, and an empty message. The reader takes
-//! one recipient at a time; the writer is given one at a time.
+//! A greeting, one message for each message in the queue, and an empty message. The reader takes one recipient at a
+//! time; the writer is given one at a time.
 
 use std::io::{self, BufRead};
 
@@ -31,8 +30,8 @@ pub struct Header {
 /// What is said of a recipient.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Recipient {
-    /// The address before aliasing, and which log the reason is from (`bounce`, `defer` or empty):
-    /// said since Postfix 3.11.
+    /// The address before aliasing, and which log the reason is from (`bounce`, `defer` or empty): said since Postfix
+    /// 3.11.
     pub modern: Option<(Vec<u8>, Vec<u8>)>,
     /// The address, external form.
     pub address: Vec<u8>,

@@ -1,8 +1,8 @@
 //! The channel between master and one worker: a seqpacket socket pair, one byte a message each way.
 //!
 //! Master never believes more than the byte: an unknown one is logged and ignored, and the end of the channel says that
-//! the other side is gone. It replaces Postfix's 12-byte record, because a worker here serves many clients at once and is
-//! told when to change its ways instead of being replaced.
+//! the other side is gone. It replaces Postfix's 12-byte record, because a worker here serves many clients at once and
+//! is told when to change its ways instead of being replaced.
 
 /// What a worker tells master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +86,8 @@ const OWN_DESCRIPTORS: u64 = 24;
 /// Descriptors of a worker for one client: the connection, and one to pass on what it brings.
 const DESCRIPTORS_A_CLIENT: u64 = 2;
 
-/// Clients that a worker can serve at the same time with so many descriptors: a limit of getrlimit(2), whose number has a
-/// sign on some systems; one that is no count is none.
+/// Clients that a worker can serve at the same time with so many descriptors: a limit of getrlimit(2), whose number has
+/// a sign on some systems; one that is no count is none.
 pub fn clients_for(descriptors: impl TryInto<u64>) -> usize {
     let descriptors = descriptors.try_into().unwrap_or(u64::MAX);
     let clients = descriptors.saturating_sub(OWN_DESCRIPTORS) / DESCRIPTORS_A_CLIENT;
@@ -104,7 +104,8 @@ pub const MAIN_CF_REFUSED: &str = "MAIL_MAIN_CF_REFUSED";
 /// Environment variable with the number of clients that this worker may serve at the same time.
 pub const SESSION_LIMIT: &str = "MAIL_SESSION_LIMIT";
 
-/// Environment variable that is there for the last worker of a service: as if [`Order::Empty`] had come before anything else.
+/// Environment variable that is there for the last worker of a service: as if [`Order::Empty`] had come before anything
+/// else.
 pub const LAST: &str = "MAIL_LAST";
 
 #[cfg(test)]

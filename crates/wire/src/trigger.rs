@@ -1,7 +1,7 @@
 //! Triggers: one-letter requests to pickup, qmgr and flush, without an answer.
 //!
-//! The client connects, writes the letters, then a NUL, and keeps the socket until the server closes it; the server reads
-//! at most [`MAX_REQUEST`] bytes and closes.
+//! The client connects, writes the letters, then a NUL, and keeps the socket until the server closes it; the server
+//! reads at most [`MAX_REQUEST`] bytes and closes.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;

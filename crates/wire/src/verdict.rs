@@ -1,7 +1,7 @@
 //! What came of a reload: master writes it into a small file, `postfix reload` waits for it there.
 //!
-//! The file is replaced as a whole, and every verdict differs from the one before: who remembers the old one sees the new
-//! one come. It is read by nobody but the user who controls the mail system.
+//! The file is replaced as a whole, and every verdict differs from the one before: who remembers the old one sees the
+//! new one come. It is read by nobody but the user who controls the mail system.
 
 use std::fs;
 use std::io;

@@ -1,5 +1,5 @@
-//! Copies of the system's files below the queue directory, for daemons that have it as their root directory: an old copy
-//! is a host name or a user that the daemon alone does not know.
+//! Copies of the system's files below the queue directory, for daemons that have it as their root directory: an old
+//! copy is a host name or a user that the daemon alone does not know.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};

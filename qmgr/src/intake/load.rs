@@ -1,7 +1,8 @@
-//! One message from the incoming or deferred queue into the active queue and into memory: one rename, one open, one read.
+//! One message from the incoming or deferred queue into the active queue and into memory: one rename, one open, one
+//! read.
 //!
-//! What cannot be understood is put aside, what someone else still delivers is left alone for a minute, and what is gone
-//! is gone: an operator may remove a file at any moment.
+//! What cannot be understood is put aside, what someone else still delivers is left alone for a minute, and what is
+//! gone is gone: an operator may remove a file at any moment.
 
 use std::fs;
 use std::io;
@@ -15,8 +16,8 @@ use crate::active::{Active, open_locked};
 use crate::retry::now;
 
 impl Intake {
-    /// Moves a message to the active queue and reads it. At most so many recipients are read.
-    /// `None`: not now, or never.
+    /// Moves a message to the active queue and reads it. At most so many recipients are read. `None`: not now, or
+    /// never.
     ///
     /// # Errors
     /// It may be in the active queue all the same.

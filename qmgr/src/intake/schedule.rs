@@ -1,9 +1,9 @@
-//! The deferred queue as it is remembered: which message is due when. It is filled by one scan of the directory, told of
-//! our own changes, and compared with the directory now and then, so that nobody reads a hundred thousand
-//! file times every few minutes.
+//! The deferred queue as it is remembered: which message is due when. It is filled by one scan of the directory, told
+//! of our own changes, and compared with the directory now and then, so that nobody reads a hundred thousand file times
+//! every few minutes.
 //!
-//! It is a memory, not the truth: the files are. A message that is due here and gone there is forgotten; one that
-//! is not remembered (beyond the bound) is found by the scan that [`Schedule::must_rescan`] asks for.
+//! It is a memory, not the truth: the files are. A message that is due here and gone there is forgotten; one that is
+//! not remembered (beyond the bound) is found by the scan that [`Schedule::must_rescan`] asks for.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;

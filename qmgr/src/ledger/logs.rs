@@ -1,4 +1,5 @@
-//! The services that keep the logs of messages: bounce, defer and trace, which are asked again when they are being restarted.
+//! The services that keep the logs of messages: bounce, defer and trace, which are asked again when they are being
+//! restarted.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! A store of values under small reusable numbers. Jobs and destinations refer to each other by number, so
-//! that no reference counting and no hashing stands in the way of a selection. What a number stands for is its type.
+//! A store of values under small reusable numbers. Jobs and destinations refer to each other by number, so that no
+//! reference counting and no hashing stands in the way of a selection. What a number stands for is its type.
 //!
-//! It must never be indexed with the number of a value that was removed: the owner of a number drops it together
-//! with the value. A stale number is a bug of the scheduler, and panics.
+//! It must never be indexed with the number of a value that was removed: the owner of a number drops it together with
+//! the value. A stale number is a bug of the scheduler, and panics.
 
 use std::ops::{Index, IndexMut};
 

@@ -1,16 +1,18 @@
-//! One destination of a transport: the next hop, or the one mailbox of a transport that delivers to one recipient at
-//! a time. It decides how many deliveries may run at once, from how the last ones went, and when to stop trying.
+//! One destination of a transport: the next hop, or the one mailbox of a transport that delivers to one recipient at a
+//! time. It decides how many deliveries may run at once, from how the last ones went, and when to stop trying.
 //!
 //! It must never let a window fall below one nor grow beyond the limit, and never count a refusal of one recipient
 //! against the host.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use dsn::Status;
 
 use super::arena::Number;
 use super::job::JobId;
 use super::limits::Limits;
 use super::order::Label;
-use dsn::Status;
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 /// The number of a destination in its transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,8 +116,8 @@ impl Destination {
         self.state == State::Ready && self.busy < self.window
     }
 
-    /// Whether it holds nothing worth remembering: no delivery, no entry, no state. What was learnt about the window
-    /// is forgotten with it.
+    /// Whether it holds nothing worth remembering: no delivery, no entry, no state. What was learnt about the window is
+    /// forgotten with it.
     pub fn is_forgettable(&self) -> bool {
         self.state == State::Ready && self.busy == 0 && self.waiting.is_empty()
     }

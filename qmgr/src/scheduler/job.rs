@@ -1,11 +1,12 @@
-//! What one message has for one transport. A job knows its entries by destination, which of them were selected,
-//! and how many delivery slots it has earned that a smaller job may use to overtake it.
+//! What one message has for one transport. A job knows its entries by destination, which of them were selected, and how
+//! many delivery slots it has earned that a smaller job may use to overtake it.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
 
 use super::arena::Number;
 use super::destination::DestinationId;
 use super::order::Label;
-use std::collections::{HashMap, VecDeque};
-use std::time::Instant;
 
 /// The number that the queue manager gives a message while it is active. Older messages have smaller ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,8 +86,8 @@ impl<R> Job<R> {
         }
     }
 
-    /// Adds recipients for a destination, filling its last entry first, `limit` to an entry (0: all in one). Returns the
-    /// number of new entries.
+    /// Adds recipients for a destination, filling its last entry first, `limit` to an entry (0: all in one). Returns
+    /// the number of new entries.
     pub fn add(&mut self, destination: DestinationId, recipients: Vec<R>, limit: u32) -> usize {
         let limit = if limit == 0 { usize::MAX } else { limit as usize };
         self.in_memory += recipients.len() as u32;

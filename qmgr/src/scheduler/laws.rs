@@ -1,10 +1,12 @@
 //! Laws of the scheduler as a whole.
 
-use super::limits::defaults;
-use super::*;
-use proptest::prelude::*;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::limits::defaults;
+use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -1,5 +1,5 @@
-//! The numbers that steer one transport, as `default_X` and `TRANSPORT_X` of main.cf give them. They are
-//! plain values: reading main.cf is not the scheduler's business, so that its laws can be tested without one.
+//! The numbers that steer one transport, as `default_X` and `TRANSPORT_X` of main.cf give them. They are plain values:
+//! reading main.cf is not the scheduler's business, so that its laws can be tested without one.
 
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! The order of a transport's jobs: labels between which there is nearly always room for another one, so that a job
 //! that overtakes can be put in front of another without renumbering the rest.
 
-use super::job::JobId;
 use std::collections::BTreeMap;
 use std::ops::Bound;
+
+use super::job::JobId;
 
 /// The place of a job in its transport's list: smaller is earlier.
 pub type Label = u64;

@@ -1,6 +1,6 @@
 //! Recipient slots: how many recipients of big messages may be in memory. Every transport has a pool; the oldest job
-//! with unread recipients has all of what is free, and passes on what it no longer needs. Jobs that overtook
-//! others draw from an extra pool, so that they are not starved by the big job that they overtook.
+//! with unread recipients has all of what is free, and passes on what it no longer needs. Jobs that overtook others
+//! draw from an extra pool, so that they are not starved by the big job that they overtook.
 //!
 //! Memory for recipients is bounded by the sum of the pools and qmgr_message_recipient_minimum for each message.
 

@@ -1,13 +1,14 @@
 //! Which entry of a transport is delivered next, and which small job may overtake a big one.
 //!
-//! The first job in order that has something for a free destination is served. For every entry it is given, it earns
-//! a slot; when it is big and has earned enough, the later job with the best ratio of waiting time to size goes in
-//! front of it. So a message to one recipient does not wait for a mailing list, and the list is slowed down by a
-//! bounded factor only (slot_cost / (slot_cost - 1)).
+//! The first job in order that has something for a free destination is served. For every entry it is given, it earns a
+//! slot; when it is big and has earned enough, the later job with the best ratio of waiting time to size goes in front
+//! of it. So a message to one recipient does not wait for a mailing list, and the list is slowed down by a bounded
+//! factor only (slot_cost / (slot_cost - 1)).
+
+use std::time::{Duration, Instant};
 
 use super::job::{Job, JobId};
 use super::transport::{Delivery, Transport};
-use std::time::{Duration, Instant};
 
 /// The best job to overtake the current one, as found a moment ago: looking for it means looking at every job.
 pub struct Candidate {

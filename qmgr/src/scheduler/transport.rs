@@ -4,6 +4,9 @@
 //! It must never lose a recipient: whatever was assigned comes out exactly once, by selection or drained when a
 //! destination or the transport itself died.
 
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
 use super::arena::Arena;
 use super::destination::{Destination, DestinationId, HostFailure, State, Verdict};
 use super::job::{Job, JobId, MessageKey};
@@ -11,8 +14,6 @@ use super::limits::Limits;
 use super::order::{Label, Order};
 use super::pool::Pool;
 use super::selection::Candidate;
-use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, Instant};
 
 /// Recipients that go to an agent together.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -85,7 +85,8 @@ impl Missing {
     }
 }
 
-/// smtpd_tls_security_level; while that is empty, smtpd_enforce_tls and smtpd_use_tls. A level that is none is the strict one.
+/// smtpd_tls_security_level; while that is empty, smtpd_enforce_tls and smtpd_use_tls. A level that is none is the
+/// strict one.
 fn tls(config: &Config) -> Result<Tls, StartError> {
     let level = config.get(param::SMTPD_TLS_SECURITY_LEVEL)?;
     Ok(match level.as_str() {

@@ -1,4 +1,4 @@
-//! What an access table says: OK, REJECT, `550 text`, HOLD, a list of restrictions ...  access(5)
+//! What an access table says: OK, REJECT, `550 text`, HOLD, a list of restrictions ... access(5)
 
 use dsn::Status;
 use smtp_server::Rejection;
@@ -23,7 +23,8 @@ pub struct Effects {
     pub prepend: Vec<Vec<u8>>,
 }
 
-/// BCC and PREPEND that one message may collect: several for each of as many recipients as a message may have by default.
+/// BCC and PREPEND that one message may collect: several for each of as many recipients as a message may have by
+/// default.
 /// told: the client, who may try again, and the log.
 const MAX_ADDED: usize = 10_000;
 

@@ -1,7 +1,7 @@
 //! Lists in the name service: reject_rbl_client, permit_dnswl_client, reject_rhsbl_*, permit_rhswl_client.
 //!
-//! An address record below the list's domain means "listed" (RFC 5782). A name server that fails never turns mail down: what
-//! cannot be looked up is not listed.
+//! An address record below the list's domain means "listed" (RFC 5782). A name server that fails never turns mail down:
+//! what cannot be looked up is not listed.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -64,11 +64,13 @@ struct LookupFailed;
 
 /// Names that a session remembers; many more than any configuration asks for.
 const REMEMBERED: usize = 1000;
-/// Bytes of a list's texts that a reply may have. told: nobody; the verdict is the same, the reply has the start of its reason.
+/// Bytes of a list's texts that a reply may have. told: nobody; the verdict is the same, the reply has the start of its
+/// reason.
 const MAX_REASON: usize = 400;
 
 impl BlockList {
-    /// Parses `domain` or `domain=d.d.d.d`. A pattern that makes no sense fails when an answer is to be compared with it.
+    /// Parses `domain` or `domain=d.d.d.d`. A pattern that makes no sense fails when an answer is to be compared with
+    /// it.
     pub fn parse(spec: &str) -> BlockList {
         let (domain, filter) = match spec.split_once('=') {
             Some((domain, filter)) => {

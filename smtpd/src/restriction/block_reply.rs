@@ -1,7 +1,7 @@
 //! What a client is told that a list names: default_rbl_reply, rbl_reply_maps.
 //!
-//! A template comes from the operator, what it names comes from strangers: every byte of theirs that smtpd_expansion_filter
-//! does not have becomes an underscore.
+//! A template comes from the operator, what it names comes from strangers: every byte of theirs that
+//! smtpd_expansion_filter does not have becomes an underscore.
 
 use config::expand::{self, ExpandError};
 use config::{Config, param};

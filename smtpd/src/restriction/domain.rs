@@ -48,7 +48,8 @@ pub(super) fn may_change(error: &LookupError) -> bool {
     matches!(error.fault, LookupFault::TryAgain | LookupFault::Malformed)
 }
 
-/// Of two look-ups that gave nothing the one that says more: what may change comes first, then answers that make no sense.
+/// Of two look-ups that gave nothing the one that says more: what may change comes first, then answers that make no
+/// sense.
 fn weightier(one: LookupError, other: LookupError) -> LookupError {
     let weight = |error: &LookupError| match error.fault {
         _ if may_change(error) => 2,

@@ -1,13 +1,12 @@
 //! One evaluation of restrictions: what is known, what was decided for later, and how a "no" becomes final.
 //!
-//! A "no" is logged where it is decided, once. What a later restriction may still turn around
-//! (defer_if_permit, defer_if_reject) is remembered here from the client stage to the recipient stage.
+//! A "no" is logged where it is decided, once. What a later restriction may still turn around (defer_if_permit,
+//! defer_if_reject) is remembered here from the client stage to the recipient stage.
 
 use std::cell::Cell;
 use std::fmt;
 
 use dsn::Status;
-
 use smtp_server::{Facts, Rejection};
 
 use crate::decision::decided;

@@ -1,7 +1,7 @@
 //! Lists of restrictions as main.cf and access tables write them.
 //!
-//! A name that is not known is no error here: it turns mail down when its turn comes, so that a mistake
-//! never opens a relay and never stops the server.
+//! A name that is not known is no error here: it turns mail down when its turn comes, so that a mistake never opens a
+//! relay and never stops the server.
 
 use std::collections::HashMap;
 use std::rc::Rc;

@@ -1,8 +1,8 @@
 //! Restrictions: what the smtpd_*_restrictions lists are made of, and how a list is gone through.
 //!
-//! One file a restriction or a small family; this one has the table of all of them. A restriction looks at
-//! what is known of the client, its greeting, the sender and the recipient, and says yes, no, or nothing.
-//! No restriction ever sends a reply: the command that asked does.
+//! One file a restriction or a small family; this one has the table of all of them. A restriction looks at what is
+//! known of the client, its greeting, the sender and the recipient, and says yes, no, or nothing. No restriction ever
+//! sends a reply: the command that asked does.
 
 mod absent;
 mod access;

@@ -1,4 +1,5 @@
-//! What the site has to say about clients and their mail: restriction lists, and the tables that they and the server use.
+//! What the site has to say about clients and their mail: restriction lists, and the tables that they and the server
+//! use.
 
 use std::net::IpAddr;
 

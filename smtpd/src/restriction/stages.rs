@@ -1,7 +1,7 @@
 //! Which lists are evaluated when, and in which order.
 //!
-//! With smtpd_delay_reject the lists about client, greeting and sender wait for the recipient: some clients
-//! give up only there, and the log line can say whom the mail was for.
+//! With smtpd_delay_reject the lists about client, greeting and sender wait for the recipient: some clients give up
+//! only there, and the log line can say whom the mail was for.
 use smtp_server::Judgement;
 
 use crate::look_ups::LookUps;

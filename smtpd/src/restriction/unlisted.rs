@@ -1,5 +1,5 @@
-//! reject_unlisted_sender, reject_unlisted_recipient: addresses that this system is responsible for and does
-//! not know. It is better to say so now than to send a notification later to a sender who may be forged.
+//! reject_unlisted_sender, reject_unlisted_recipient: addresses that this system is responsible for and does not know.
+//! It is better to say so now than to send a notification later to a sender who may be forged.
 
 use config::ErrorClass;
 use dsn::Status;

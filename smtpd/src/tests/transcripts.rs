@@ -1,5 +1,5 @@
-//! Sessions as files: what the client says (`C:`; `B:` with the escapes of C, in one piece), what the server must answer
-//! (`S:`, `EOF` at the end), settings (`##`).
+//! Sessions as files: what the client says (`C:`; `B:` with the escapes of C, in one piece), what the server must
+//! answer (`S:`, `EOF` at the end), settings (`##`).
 //!
 //! The replies are those of Postfix to the same commands.
 

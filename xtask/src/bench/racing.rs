@@ -1,17 +1,20 @@
 //! The racing benchmark: how long a message takes when the server's IPv6 is broken on the way.
 //!
-//! Each message goes through a mail system of its own, in a network of its own: nothing is remembered from the last one.
+//! Each message goes through a mail system of its own, in a network of its own: nothing is remembered from the last
+//! one.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use testing::accounts::is_root;
+use testing::dns::Zone;
+use testing::wait::until_true;
+use testing::{Client, Programs, Setup, Sink, World};
 
 use super::Systems;
 use crate::failure::{Failure, Outcome};
 use crate::test::TOOLS;
 use crate::{accounts, packages};
-use std::net::IpAddr;
-use std::time::{Duration, Instant};
-use testing::accounts::is_root;
-use testing::dns::Zone;
-use testing::wait::until_true;
-use testing::{Client, Programs, Setup, Sink, World};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -29,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(200);
 
 pub fn run(options: &Options) -> Outcome {
     if !is_root() {
-        return Err(Failure("a network of its own needs root".to_string()));
+        return Err(Failure("a network of its own needs root".to_owned()));
     }
     accounts::ensure()?;
     packages::ensure(&TOOLS)?;
@@ -57,11 +60,11 @@ pub fn run(options: &Options) -> Outcome {
 fn measure(programs: &Programs, swallowed: usize) -> Outcome<f64> {
     let programs = programs.clone();
     let thread = std::thread::spawn(move || deliver(programs, swallowed));
-    thread.join().unwrap_or_else(|_| Err(Failure("the measurement broke".to_string())))
+    thread.join().unwrap_or_else(|_| Err(Failure("the measurement broke".to_owned())))
 }
 
 fn deliver(programs: Programs, swallowed: usize) -> Outcome<f64> {
-    let world = World::enter().ok_or_else(|| Failure("no network of its own".to_string()))?;
+    let world = World::enter().ok_or_else(|| Failure("no network of its own".to_owned()))?;
     let holes: Vec<String> = (1..=swallowed).map(|number| format!("2001:db8:dead::{number}")).collect();
     world.address(address(V4)?);
     world.swallow(&holes.iter().map(|hole| address(hole)).collect::<Outcome<Vec<_>>>()?);

@@ -2,15 +2,17 @@
 //!
 //! Client and sink are this process, the same for both mail systems, and not counted; the queue is on one disk.
 
-use super::Systems;
-use crate::failure::{Failure, Outcome};
-use crate::{accounts, packages};
 use std::time::Instant;
+
 use testing::accounts::is_root;
 use testing::process::cpu_seconds;
 use testing::trace::Trace;
 use testing::wait::{PATIENCE, until_true};
 use testing::{Client, Instance, Programs, Setup, Sink};
+
+use super::Systems;
+use crate::failure::{Failure, Outcome};
+use crate::{accounts, packages};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -108,7 +110,7 @@ fn send_all(relay: &Instance, messages: usize, sessions: usize, sink: &Sink) -> 
                 scope.spawn(move || session(relay, share, text))
             })
             .collect();
-        clients.into_iter().filter_map(|c| c.join().unwrap_or_else(|_| Some("a client broke".to_string()))).next()
+        clients.into_iter().filter_map(|c| c.join().unwrap_or_else(|_| Some("a client broke".to_owned()))).next()
     });
     if let Some(why) = failed {
         return Err(Failure(why));
@@ -134,7 +136,7 @@ fn session(relay: &Instance, messages: usize, text: &str) -> Option<String> {
     result.err().map(|e| format!("client: {e}"))
 }
 
-/// The total of `strace -c`: `100.00    1.234567           3    400000       123 total`.
+/// The total of `strace -c`: `100.00 1.234567 3 400000 123 total`.
 fn total(summary: &str) -> Outcome<f64> {
     let total = summary.lines().rev().find(|l| l.trim_end().ends_with("total"));
     let calls = total.and_then(|l| l.split_whitespace().nth(3)?.parse().ok());

@@ -14,7 +14,7 @@ pub(super) fn generated() -> Outcome<Vec<Generated>> {
     let text = std::fs::read_to_string(workspace::root().join(PAGE)).unwrap_or_default();
     let Some((before, rest)) = text.split_once(BEGIN) else { return Ok(Vec::new()) };
     let Some((_, after)) = rest.split_once(END) else { return Ok(Vec::new()) };
-    Ok(vec![Generated { path: PAGE.to_string(), text: format!("{before}{BEGIN}{}{END}{after}", table()?) }])
+    Ok(vec![Generated { path: PAGE.to_owned(), text: format!("{before}{BEGIN}{}{END}{after}", table()?) }])
 }
 
 fn table() -> Outcome<String> {
@@ -38,7 +38,7 @@ fn table() -> Outcome<String> {
 /// From `//! postlogd - the log file of the mail system`, the first line.
 fn purpose(source: &str) -> String {
     let first = source.lines().next().unwrap_or_default();
-    first.split_once(" - ").map_or("", |(_, what)| what).to_string()
+    first.split_once(" - ").map_or("", |(_, what)| what).to_owned()
 }
 
 /// The body of the SERVICE constant, without line breaks.
@@ -58,9 +58,9 @@ fn daemon(name: &str, what: &str, constant: String) -> String {
         Some("MailOwner") => "`$mail_owner`",
         _ => "root, to become the recipient",
     };
-    let why = value(&constant, "why").trim_matches('"').to_string();
+    let why = value(&constant, "why").trim_matches('"').to_owned();
     let network = value(&constant, "network").replace("Network::", "").to_lowercase();
-    let rights = if why.is_empty() { rights.to_string() } else { format!("{rights}: {why}") };
+    let rights = if why.is_empty() { rights.to_owned() } else { format!("{rights}: {why}") };
     let siblings = list(&constant, "siblings").replace("Sibling::", "").to_lowercase();
     let files = list(&constant, "files").replace("Access::", "");
     let outside = list(&constant, "outside").replace("Outside::", "");
@@ -82,7 +82,7 @@ fn value(constant: &str, field: &str) -> String {
         }
         *c == ',' && depth == 0 && !quoted
     });
-    rest[..end.map_or(rest.len(), |(at, _)| at)].trim().to_string()
+    rest[..end.map_or(rest.len(), |(at, _)| at)].trim().to_owned()
 }
 
 /// The items of a list field, without quotes.

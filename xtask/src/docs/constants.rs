@@ -49,8 +49,8 @@ struct Subject {
 pub(super) fn generated(subjects: &[(String, String)]) -> Outcome<Vec<Generated>> {
     let parameters = parameters(subjects).map_err(Failure)?;
     Ok(vec![
-        Generated { path: "crates/config/src/table.rs".to_string(), text: table(&parameters).map_err(Failure)? },
-        Generated { path: "crates/config/src/param.rs".to_string(), text: constants(&parameters).map_err(Failure)? },
+        Generated { path: "crates/config/src/table.rs".to_owned(), text: table(&parameters).map_err(Failure)? },
+        Generated { path: "crates/config/src/param.rs".to_owned(), text: constants(&parameters).map_err(Failure)? },
     ])
 }
 
@@ -75,20 +75,20 @@ fn check(parameter: &Parameter) -> Result<(), String> {
     rust_type(&parameter.kind)?;
     unit_seconds(parameter.unit.as_deref().unwrap_or("s"))?;
     if parameter.unit.is_some() && parameter.kind != "duration" {
-        return Err("only a duration has a unit".to_string());
+        return Err("only a duration has a unit".to_owned());
     }
     if parameter.paragraph.trim().is_empty() {
-        return Err("without a paragraph".to_string());
+        return Err("without a paragraph".to_owned());
     }
     let is_there = parameter.implemented || parameter.legacy;
     match (parameter.without.as_deref(), is_there) {
         (None, true) | (Some("harmless" | "refused"), false) => {}
-        (Some(_), true) => return Err("is there, and says what happens without it".to_string()),
-        (None, false) => return Err("not implemented, and does not say what happens without it".to_string()),
+        (Some(_), true) => return Err("is there, and says what happens without it".to_owned()),
+        (None, false) => return Err("not implemented, and does not say what happens without it".to_owned()),
         (Some(other), false) => return Err(format!("without: unknown word {other}")),
     }
     if parameter.programs.is_empty() && !parameter.legacy {
-        return Err("no program reads it".to_string());
+        return Err("no program reads it".to_owned());
     }
     Ok(())
 }
@@ -103,12 +103,12 @@ fn table(parameters: &[(&str, Parameter)]) -> Result<String, String> {
     );
     for (subject, p) in parameters {
         let kind = match p.kind.as_str() {
-            "duration" if p.unit.as_deref() == Some("ms") => "Milliseconds".to_string(),
+            "duration" if p.unit.as_deref() == Some("ms") => "Milliseconds".to_owned(),
             "duration" => {
                 let unit = unit_seconds(p.unit.as_deref().unwrap_or("s"))?;
                 format!("Duration {{ unit: {unit} }}")
             }
-            other => variant(other)?.to_string(),
+            other => variant(other)?.to_owned(),
         };
         writeln!(
             out,
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_wrong_entry_is_an_error_that_names_file_and_parameter() {
-        let error = |content: &str| parameters(&[("basic".to_string(), content.to_string())]).map(|_| ()).unwrap_err();
+        let error = |content: &str| parameters(&[("basic".to_owned(), content.to_owned())]).map(|_| ()).unwrap_err();
         let entry = "[[parameter]]\nname = \"x\"\ndefault = \"\"\nprograms = [\"smtpd\"]\nimplemented = true\nparagraph = \"A.\"\n";
         assert_eq!(error(&format!("{entry}type = \"odd\"\n")), "basic.toml: x: unknown type odd");
         let waiting = entry.replace("implemented = true\n", "type = \"text\"\n");

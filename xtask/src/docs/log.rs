@@ -1,14 +1,15 @@
 //! docs/log.md, from the records of the logging crate: the page shows what the code writes.
 
-use super::Generated;
 use logging::records::RECORDS;
 use logging::{Description, Example, example};
 
+use super::Generated;
+
 pub(super) fn generated() -> Generated {
-    let mut text = OPENING.to_string();
+    let mut text = OPENING.to_owned();
     text.push_str(&contents());
     RECORDS.iter().flat_map(|area| area.iter()).for_each(|record| text.push_str(&section(record)));
-    Generated { path: "docs/log.md".to_string(), text }
+    Generated { path: "docs/log.md".to_owned(), text }
 }
 
 fn contents() -> String {

@@ -1,12 +1,15 @@
-//! From `crates/config/parameters/*.toml`: the typed constants that programs read, and the reference in docs/parameters.
+//! From `crates/config/parameters/*.toml`: the typed constants that programs read, and the reference in
+//! docs/parameters.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use config::facts;
+use toml::{Table, Value};
 
 use super::{Generated, constants};
 use crate::failure::{Failure, Outcome};
 use crate::workspace;
-use config::facts;
-use std::collections::BTreeMap;
-use std::fmt::Write;
-use toml::{Table, Value};
 
 const FOLDER: &str = "crates/config/parameters/";
 
@@ -15,7 +18,7 @@ pub(super) fn subjects() -> Outcome<Vec<(String, String)>> {
     let mut subjects = Vec::new();
     for path in workspace::files()? {
         let Some(name) = path.strip_prefix(FOLDER).and_then(|p| p.strip_suffix(".toml")) else { continue };
-        subjects.push((name.to_string(), workspace::read(&workspace::root().join(&path))?));
+        subjects.push((name.to_owned(), workspace::read(&workspace::root().join(&path))?));
     }
     Ok(subjects)
 }
@@ -32,14 +35,14 @@ pub(super) fn generated() -> Outcome<Vec<Generated>> {
     }
     let mut links = Links::new();
     for page in &pages {
-        links.extend(page.entries.iter().map(|entry| (word(entry, "name").to_string(), page.subject.clone())));
+        links.extend(page.entries.iter().map(|entry| (word(entry, "name").to_owned(), page.subject.clone())));
     }
     files.extend(
         pages
             .iter()
             .map(|page| Generated { path: format!("docs/parameters/{}.md", page.subject), text: page.text(&links) }),
     );
-    files.push(Generated { path: "docs/parameters/README.md".to_string(), text: index(&pages) });
+    files.push(Generated { path: "docs/parameters/README.md".to_owned(), text: index(&pages) });
     Ok(files)
 }
 
@@ -166,8 +169,8 @@ fn is_word(c: char) -> bool {
 /// Type, default, bounds, programs and version, in one line.
 fn facts(entry: &Value) -> String {
     let default = match (is(entry, "computed"), word(entry, "default")) {
-        (true, _) => "depends on the system".to_string(),
-        (false, "") => "empty".to_string(),
+        (true, _) => "depends on the system".to_owned(),
+        (false, "") => "empty".to_owned(),
         (false, text) => format!("`{text}`"),
     };
     let programs = entry.get("programs").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -192,7 +195,7 @@ fn facts(entry: &Value) -> String {
 /// The first line of the file: `# The SMTP server.`
 fn title(text: &str) -> String {
     let first = text.lines().next().and_then(|l| l.strip_prefix("# ")).unwrap_or("Parameters");
-    first.trim_end_matches('.').to_string()
+    first.trim_end_matches('.').to_owned()
 }
 
 fn word<'a>(entry: &'a Value, key: &str) -> &'a str {

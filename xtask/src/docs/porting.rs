@@ -1,11 +1,12 @@
 //! docs/porting.md, from the table of platforms: what each has, what that means, and how to add one.
 
-use super::Generated;
 use net::discover::{Method, V6Prefix};
 use net::platform::{PLATFORMS, Platform, Wildcards};
 
+use super::Generated;
+
 pub(super) fn generated() -> Generated {
-    let mut text = OPENING.to_string();
+    let mut text = OPENING.to_owned();
     text.push_str("\n| platform | IPv6 from | found by | also | IPv6 netmasks | inet_protocols | listening |\n");
     text.push_str("|---|---|---|---|---|---|---|\n");
     for platform in &PLATFORMS {
@@ -17,7 +18,7 @@ pub(super) fn generated() -> Generated {
         text.push_str(&method_row(method));
     }
     text.push_str(STEPS);
-    Generated { path: "docs/porting.md".to_string(), text }
+    Generated { path: "docs/porting.md".to_owned(), text }
 }
 
 fn row(platform: &Platform) -> String {

@@ -1,12 +1,13 @@
 //! One target: its inputs and limits, and what libFuzzer says when it has found something.
 
-use crate::failure::{Failure, Outcome};
-use crate::workspace;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
+
+use crate::failure::{Failure, Outcome};
+use crate::workspace;
 
 /// How long a target runs.
 #[derive(Clone, Copy)]
@@ -60,7 +61,7 @@ pub fn target(name: &str, programs: &Path, amount: Amount) -> Outcome<Option<Fou
         }
         let input = place.shrink(&input)?;
         println!("{name}: BROKEN, {} s", began.elapsed().as_secs());
-        return Ok(Some(Found { target: name.to_string(), reason: reason(&log), input: keep(name, &input)? }));
+        return Ok(Some(Found { target: name.to_owned(), reason: reason(&log), input: keep(name, &input)? }));
     }
     Err(Failure(format!("{name} has no time on this machine")))
 }
@@ -159,7 +160,7 @@ fn done(log: &str) -> String {
 /// The panic with its place and message, or the limit that libFuzzer names.
 fn reason(log: &str) -> String {
     let mut lines = log.lines().skip_while(|line| !line.contains("panicked at ") && !line.contains("ERROR: libFuzzer"));
-    let first = lines.next().unwrap_or("ended without a word").trim().to_string();
+    let first = lines.next().unwrap_or("ended without a word").trim().to_owned();
     if !first.contains("panicked at ") {
         return first;
     }

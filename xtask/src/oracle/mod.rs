@@ -1,18 +1,21 @@
 //! `cargo xtask oracle`: the scenarios on C Postfix as Debian has it, which is unpacked and never installed.
 //!
-//! Each version is taken from the Debian suite that has it, with the C library and the other libraries of that suite: it
-//! runs on any Debian machine, whatever that machine has itself. It needs root: C Postfix's master serves nobody else.
+//! Each version is taken from the Debian suite that has it, with the C library and the other libraries of that suite:
+//! it runs on any Debian machine, whatever that machine has itself. It needs root: C Postfix's master serves nobody
+//! else.
 
 mod private;
 mod suite;
 
-use crate::failure::{Failure, Outcome};
-use crate::packages::{self, Tool};
-use crate::{accounts, programs, test, workspace};
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
+
 use testing::accounts::is_root;
+
+use crate::failure::{Failure, Outcome};
+use crate::packages::{self, Tool};
+use crate::{accounts, programs, test, workspace};
 
 /// What is unpacked beside the libraries that these need.
 const PACKAGES: [&str; 3] = ["postfix", "postfix-lmdb", "postfix-pcre"];
@@ -91,7 +94,7 @@ pub fn record() -> Outcome {
 /// Unpacks C Postfix, if that was not done before.
 pub fn prepare(version: Version) -> Outcome<Unpacked> {
     if !is_root() {
-        return Err(Failure("the oracle needs root: C Postfix's master serves nobody else".to_string()));
+        return Err(Failure("the oracle needs root: C Postfix's master serves nobody else".to_owned()));
     }
     accounts::ensure()?;
     let folder = folder(version)?;
@@ -116,8 +119,8 @@ pub fn prepare(version: Version) -> Outcome<Unpacked> {
     Ok(Unpacked { root, version, release })
 }
 
-/// Below `target/`, or below a directory of temporary files when the mail system's user cannot reach that, or its name has
-/// characters that C Postfix takes for more than a name: it starts its programs by lines that it divides at blanks.
+/// Below `target/`, or below a directory of temporary files when the mail system's user cannot reach that, or its name
+/// has characters that C Postfix takes for more than a name: it starts its programs by lines that it divides at blanks.
 fn folder(version: Version) -> Outcome<PathBuf> {
     let temporary = |parent: PathBuf| parent.join("postfix-rs-oracle");
     let candidates =
@@ -125,6 +128,6 @@ fn folder(version: Version) -> Outcome<PathBuf> {
     let fit = |folder: &PathBuf| programs::is_plain(folder) && programs::is_reachable(folder);
     match candidates.into_iter().find(fit) {
         Some(folder) => Ok(folder.join(version.to_string())),
-        None => Err(Failure("neither target/ nor TMPDIR nor /var/tmp can hold C Postfix".to_string())),
+        None => Err(Failure("neither target/ nor TMPDIR nor /var/tmp can hold C Postfix".to_owned())),
     }
 }

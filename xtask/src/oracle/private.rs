@@ -1,13 +1,14 @@
 //! An unpacked C Postfix that runs from where it is: each of its files names its own libraries and its own loader, for
 //! master clears LD_LIBRARY_PATH, and the machine's C library may be older.
 
-use crate::failure::{Failure, Outcome};
-use crate::workspace;
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::failure::{Failure, Outcome};
+use crate::workspace;
 
 const LIBRARIES: &str = "usr/lib/postfix";
 const PROGRAMS: [&str; 3] = ["usr/lib/postfix/sbin", "usr/sbin", "usr/bin"];
@@ -43,7 +44,8 @@ pub fn make(root: &Path) -> Outcome {
     Ok(fs::set_permissions(root, fs::Permissions::from_mode(0o755))?)
 }
 
-/// Debian's scripts call one by its installed place that copies system files for processes in a chroot: there are none here.
+/// Debian's scripts call one by its installed place that copies system files for processes in a chroot: there are none
+/// here.
 fn leave_out_chroot_files(root: &Path) -> Outcome {
     let script = root.join("usr/lib/postfix/sbin/post-install");
     let text = fs::read_to_string(&script).map_err(|e| Failure::about(script.display(), e))?;
@@ -57,7 +59,7 @@ pub fn release(root: &Path) -> Outcome<String> {
     fs::write(root.join("etc/postfix/main.cf"), "")?;
     let libraries = root.join(LIBRARIES);
     command.args(["-o", &format!("shlib_directory={}", libraries.display())]);
-    Ok(workspace::output(&mut command)?.trim().to_string())
+    Ok(workspace::output(&mut command)?.trim().to_owned())
 }
 
 fn patch(file: &Path, path: &str, loader: Option<&PathBuf>) -> Outcome {

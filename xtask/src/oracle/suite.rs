@@ -1,19 +1,20 @@
-//! Packages of a Debian suite that this machine is not set up for, fetched from its own mirror by an apt with lists and a
-//! state of its own. Nothing is installed.
+//! Packages of a Debian suite that this machine is not set up for, fetched from its own mirror by an apt with lists and
+//! a state of its own. Nothing is installed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::Version;
 use crate::failure::{Failure, Outcome};
 use crate::workspace;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Where Debian is found when apt's configuration names no mirror.
 const MIRROR: &str = "http://deb.debian.org/debian";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Unpacks `packages`, and the libraries that they need, below `folder/root`: from the first suite that has the version, or
-/// else from the suite whose version is nearest to it.
+/// Unpacks `packages`, and the libraries that they need, below `folder/root`: from the first suite that has the
+/// version, or else from the suite whose version is nearest to it.
 pub fn unpack(packages: &[&str], version: Version, folder: &Path) -> Outcome {
     let suite = choose(packages[0], version, folder)?;
     let needed = suite.needed(packages)?;
@@ -75,7 +76,7 @@ impl Suite {
 
     /// Major and minor number of a package.
     fn version(&self, package: &str) -> Outcome<(u32, u32)> {
-        let text = self.call("apt-cache", &["show", "--no-all-versions"], &[package.to_string()], &self.folder)?;
+        let text = self.call("apt-cache", &["show", "--no-all-versions"], &[package.to_owned()], &self.folder)?;
         let version = text.lines().find_map(|line| line.strip_prefix("Version: "));
         let mut numbers = version.unwrap_or_default().split(['.', '-']).map_while(|part| part.parse().ok());
         match (numbers.next(), numbers.next()) {
@@ -91,7 +92,7 @@ impl Suite {
         let text = self.call("apt-get", &plan, &packages, &self.folder)?;
         let names = text.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_whitespace().next());
         let is_needed = |name: &&str| name.starts_with("lib") || packages.iter().any(|package| package == name);
-        Ok(names.filter(is_needed).map(str::to_string).collect())
+        Ok(names.filter(is_needed).map(str::to_owned).collect())
     }
 
     fn call(&self, program: &str, options: &[&str], words: &[String], directory: &Path) -> Outcome<String> {
@@ -100,11 +101,11 @@ impl Suite {
         for (name, value) in [
             ("Dir::State::Lists", at("lists")),
             ("Dir::Etc::SourceList", at("sources.list")),
-            ("Dir::Etc::SourceParts", "/dev/null".to_string()),
+            ("Dir::Etc::SourceParts", "/dev/null".to_owned()),
             ("Dir::Cache", at("cache")),
             // Nothing counts as installed: not even the C library.
-            ("Dir::State::Status", "/dev/null".to_string()),
-            ("Acquire::Languages", "none".to_string()),
+            ("Dir::State::Status", "/dev/null".to_owned()),
+            ("Acquire::Languages", "none".to_owned()),
         ] {
             command.arg("-o").arg(format!("{name}={value}"));
         }
@@ -122,7 +123,7 @@ fn mirror() -> String {
     ]));
     let sites = sites.unwrap_or_default();
     let found = sites.lines().find(|site| site.trim_end_matches('/').ends_with("/debian"));
-    found.unwrap_or(MIRROR).to_string()
+    found.unwrap_or(MIRROR).to_owned()
 }
 
 #[cfg(test)]

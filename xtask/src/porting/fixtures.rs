@@ -1,16 +1,17 @@
 //! Kernel answers that were written down (crates/net/fixtures), read as the platform that gave them would.
 
-use super::Verdict;
-use crate::failure::{Failure, Outcome};
-use crate::workspace;
 use net::discover::Method;
 use net::discover::replay::Fixture;
 use net::platform::Platform;
 
+use super::Verdict;
+use crate::failure::{Failure, Outcome};
+use crate::workspace;
+
 const FOLDER: &str = "crates/net/fixtures/";
 
-/// Whether every answer of this platform gives what it should, and whether there is a whole and a damaged one, and one for
-/// every method that asks a kernel.
+/// Whether every answer of this platform gives what it should, and whether there is a whole and a damaged one, and one
+/// for every method that asks a kernel.
 pub(super) fn check(platform: &'static Platform) -> Outcome<Verdict> {
     let mut verdict = Verdict::Yes;
     let mut fail = |why: String| {

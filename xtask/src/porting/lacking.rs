@@ -2,16 +2,18 @@
 //!
 //! `disable_ipv6` is another thing: with it there are sockets, and no addresses.
 
-use crate::failure::{Failure, Outcome};
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
-};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
+};
+
+use crate::failure::{Failure, Outcome};
+
 /// Becomes the program, which is refused sockets of IPv6; returns only if that fails.
 pub fn without_ipv6(command: &[String]) -> Outcome {
-    let Some((program, arguments)) = command.split_first() else { return Err(Failure("no program".to_string())) };
+    let Some((program, arguments)) = command.split_first() else { return Err(Failure("no program".to_owned())) };
     let filter = filter().map_err(|error| Failure::about("system-call filter", error))?;
     seccompiler::apply_filter(&filter).map_err(|error| Failure::about("system-call filter", error))?;
     Err(Failure::about(program, Command::new(program).args(arguments).exec()))

@@ -1,18 +1,21 @@
 //! Every method that this platform has, run on odd interfaces in network namespaces, and compared with what is there.
 //!
 //! That is one comparison for all pairs of methods: they differ only where the table says so. SIOCGIFCONF does not mark
-//! interfaces that are down, and has no IPv6 on Linux; /proc/net/if_inet6 needs /proc, and keeps what was given to them.
+//! interfaces that are down, and has no IPv6 on Linux; /proc/net/if_inet6 needs /proc, and keeps what was given to
+//! them.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use net::discover::Method;
+use testing::accounts::is_root;
 
 use super::Verdict;
 use super::worlds::{self, Kind, World};
 use crate::failure::{Failure, Outcome};
 use crate::packages::{self, Tool};
 use crate::workspace;
-use net::discover::Method;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use testing::accounts::is_root;
 
 const TOOLS: [Tool; 2] =
     [Tool::Program { name: "ip", package: "iproute2" }, Tool::Program { name: "unshare", package: "util-linux" }];

@@ -1,15 +1,16 @@
 //! A compiler that brings the source of its standard library: Debian's rustc-web, unpacked below `target/`.
 //!
 //! The toolchain of this workspace has neither the library of another platform nor the source to build it from, and the
-//! source of another version does not fit. rustc-web and rust-web-src fit each other, and our cargo drives them. They are
-//! never installed: the package replaces the system's rustc.
+//! source of another version does not fit. rustc-web and rust-web-src fit each other, and our cargo drives them. They
+//! are never installed: the package replaces the system's rustc.
 
-use crate::failure::{Failure, Outcome};
-use crate::{packages, workspace};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::failure::{Failure, Outcome};
+use crate::{packages, workspace};
 
 /// What is unpacked beside the libraries whose names carry a version.
 const PACKAGES: [&str; 3] = ["rustc-web", "libstd-rust-web-dev", "rust-web-src"];
@@ -39,7 +40,7 @@ pub(super) fn prepare() -> Outcome<PathBuf> {
 fn dependency(package: &str, prefix: &str) -> Outcome<String> {
     let depends = || workspace::output(Command::new("apt-cache").args(["depends", "--important", package]));
     let found = |text: String| {
-        text.split_whitespace().find(|word| word.starts_with(prefix) && *word != package).map(str::to_string)
+        text.split_whitespace().find(|word| word.starts_with(prefix) && *word != package).map(str::to_owned)
     };
     if let Some(name) = depends().ok().and_then(found) {
         return Ok(name);

@@ -3,12 +3,13 @@
 //! Nothing is linked, and no C library takes part: what needs one is behind a feature that these crates do not ask for.
 //! A target that passed is not checked again until a source, the lock file or the compiler changes.
 
-use super::{Verdict, toolchain};
-use crate::failure::{Failure, Outcome};
-use crate::workspace;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::process::Command;
+
+use super::{Verdict, toolchain};
+use crate::failure::{Failure, Outcome};
+use crate::workspace;
 
 /// A target, and the `target_os` whose row of the table it speaks for.
 struct Target {
@@ -29,7 +30,8 @@ const TARGETS: [Target; 7] = [
 /// The crates that know the platform; what they need comes with them.
 const PACKAGES: [&str; 5] = ["sys", "net", "config", "inet_addr_local", "master"];
 
-/// What was found for each `target_os`, for the targets named in `wanted` or for all; nothing where rustc-web cannot be had.
+/// What was found for each `target_os`, for the targets named in `wanted` or for all; nothing where rustc-web cannot be
+/// had.
 pub(super) fn check(wanted: &[String]) -> Outcome<Vec<(&'static str, Verdict)>> {
     if let Some(unknown) = wanted.iter().find(|name| !TARGETS.iter().any(|target| target.triple == name.as_str())) {
         let known = TARGETS.map(|target| target.triple).join(" ");

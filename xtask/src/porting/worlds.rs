@@ -7,8 +7,8 @@ pub(super) struct World {
     pub setup: Vec<String>,
     /// IPv4 addresses of interfaces that are up, with prefix lengths.
     pub v4: Vec<String>,
-    /// Addresses of interfaces that are down: requests to the kernel give those of IPv4, /proc/net/if_inet6 those of IPv6 that the
-    /// kernel has kept, and getifaddrs marks them.
+    /// Addresses of interfaces that are down: requests to the kernel give those of IPv4, /proc/net/if_inet6 those of
+    /// IPv6 that the kernel has kept, and getifaddrs marks them.
     pub down: Vec<String>,
     /// IPv6 addresses.
     pub v6: Vec<String>,

@@ -1,16 +1,18 @@
 //! `cargo xtask run --check`: one message by each way, a line for each with its queue id and the time it took.
 
-use crate::demo::{Demo, Role};
-use crate::failure::Outcome;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
+
 use testing::Client;
 use testing::maildir::Mail;
 use testing::port::Port;
 use testing::wait::{PATIENCE, until, until_true};
+
+use crate::demo::{Demo, Role};
+use crate::failure::Outcome;
 
 /// Runs the demo and a second instance that relays to it over IPv6.
 pub fn run(folder: &Path, port: u16, programs: &Path) -> Outcome {
@@ -63,7 +65,7 @@ fn by_command(demo: &Demo) -> Outcome {
         return Err(demo.failure(&format!("{way} ended with {}: {said}", output.status)));
     }
     let logged = until(PATIENCE, || demo.find_log(&["message-id=", &id]));
-    let queue_id = logged.as_deref().and_then(|line| line.split(": ").nth(1)).unwrap_or("?").to_string();
+    let queue_id = logged.as_deref().and_then(|line| line.split(": ").nth(1)).unwrap_or("?").to_owned();
     arrived(way, &id, &queue_id, begin, demo)
 }
 

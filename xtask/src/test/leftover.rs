@@ -1,15 +1,16 @@
 //! Processes that tests have left behind: those that live in the directory of the run.
 
-use crate::failure::Outcome;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::failure::Outcome;
+
 /// How long a process may take to end after its test.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Waits for the processes whose working directory is below `folder` to end; the names of those that stay, each with the
-/// program and the directory.
+/// Waits for the processes whose working directory is below `folder` to end; the names of those that stay, each with
+/// the program and the directory.
 pub fn processes(folder: &Path) -> Outcome<Vec<String>> {
     let step = Duration::from_millis(100);
     for _ in 0..PATIENCE.as_millis() / step.as_millis() {

@@ -8,6 +8,12 @@ mod report;
 mod runner;
 mod scratch;
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use testing::accounts::is_root;
+use testing::programs::{ORACLE, OURS, SCENARIOS_ON};
+
 use crate::failure::Outcome;
 use crate::oracle::{self, Unpacked, Version};
 use crate::packages::{self, Tool};
@@ -15,10 +21,6 @@ use crate::programs::{self, Profile};
 use crate::{accounts, install, porting, run};
 use report::Report;
 use scratch::Scratch;
-use std::ffi::OsString;
-use std::path::PathBuf;
-use testing::accounts::is_root;
-use testing::programs::{ORACLE, OURS, SCENARIOS_ON};
 
 /// Names the installation that scenarios about one look at.
 const INSTALLED: &str = "POSTFIX_RS_INSTALLED";

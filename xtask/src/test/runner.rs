@@ -1,11 +1,12 @@
 //! The test runner, whose output is shown and read at the same time: cargo-nextest if it is there, else cargo's own.
 
-use crate::failure::{Failure, Outcome};
-use crate::packages::on_path;
-use crate::workspace;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write, pipe, stdout};
 use std::process::{Command, Stdio};
+
+use crate::failure::{Failure, Outcome};
+use crate::packages::on_path;
+use crate::workspace;
 
 /// Runs the tests of a selection of packages whose names contain `filter`; the names of those that failed.
 pub fn run(selection: &[&str], filter: Option<&str>, environment: &[(&str, OsString)]) -> Outcome<Vec<String>> {
@@ -27,7 +28,7 @@ pub fn run(selection: &[&str], filter: Option<&str>, environment: &[(&str, OsStr
         if let Some(name) = failed_test(&line)
             && !failed.iter().any(|known| known == name)
         {
-            failed.push(name.to_string());
+            failed.push(name.to_owned());
         }
     }
     let status = child.wait()?;
@@ -43,7 +44,7 @@ fn failed_test(line: &str) -> Option<&str> {
     if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
         return Some(name);
     }
-    // nextest: `        FAIL [   0.230s] (12/131) scenarios::scenarios way::a_client`
+    // nextest: ` FAIL [ 0.230s] (12/131) scenarios::scenarios way::a_client`
     let (status, rest) = line.strip_prefix("   ")?.trim_start().split_once(" [")?;
     let failed = ["FAIL", "LEAK-FAIL", "TIMEOUT", "ABORT", "XFAIL"].contains(&status) || status.starts_with("SIG");
     let name = rest.split_once("] ")?.1;

@@ -1,13 +1,14 @@
 //! Where tests keep their files: one directory for all of a run, which goes with it.
 //!
-//! What TMPDIR names may be out of reach for the other users that a mail system runs as, too long for the path of a socket
-//! (108 bytes), or have characters that main.cf has a use for. Then `/tmp` or `/var/tmp` serves.
+//! What TMPDIR names may be out of reach for the other users that a mail system runs as, too long for the path of a
+//! socket (108 bytes), or have characters that main.cf has a use for. Then `/tmp` or `/var/tmp` serves.
 
-use crate::failure::{Failure, Outcome};
-use crate::programs::{is_plain, is_reachable};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::failure::{Failure, Outcome};
+use crate::programs::{is_plain, is_reachable};
 
 /// The directory of this run.
 pub struct Scratch {
@@ -21,7 +22,7 @@ impl Scratch {
         let candidates = [wanted.as_path(), Path::new("/tmp"), Path::new("/var/tmp")];
         let name = format!("postfix-rs-{}", std::process::id());
         let made = candidates.into_iter().filter(|parent| is_fit(parent)).find_map(|parent| make(&parent.join(&name)));
-        let folder = made.ok_or_else(|| Failure("neither TMPDIR nor /tmp nor /var/tmp can be used".to_string()))?;
+        let folder = made.ok_or_else(|| Failure("neither TMPDIR nor /tmp nor /var/tmp can be used".to_owned()))?;
         Ok(Scratch { folder })
     }
 

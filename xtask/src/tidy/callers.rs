@@ -1,8 +1,9 @@
 //! What a library offers has a caller that is no test.
 
+use std::collections::HashMap;
+
 use super::Complaints;
 use super::source::Source;
-use std::collections::HashMap;
 
 /// How what can be called begins.
 const DECLARATIONS: [&str; 5] = ["pub fn ", "pub const fn ", "pub async fn ", "pub const ", "pub static "];

@@ -1,14 +1,16 @@
-//! A name that a comment cites is there: a parameter of the table (`if slow { // smtpd_hard_error_limit`), or a name of the
-//! code. What was renamed or removed is found where it is still talked about.
+//! A name that a comment cites is there: a parameter of the table (`if slow { // smtpd_hard_error_limit`), or a name of
+//! the code. What was renamed or removed is found where it is still talked about.
+
+use std::collections::HashSet;
 
 use super::Complaints;
 use super::source::{Line, Source};
 use crate::failure::Outcome;
 use crate::workspace;
-use std::collections::HashSet;
 
 const TABLE: &str = "crates/config/parameters";
-/// Names that are neither: of the system, of rustdoc, of a synopsis, and examples of those that a configuration makes up.
+/// Names that are neither: of the system, of rustdoc, of a synopsis, and examples of those that a configuration makes
+/// up.
 const ELSEWHERE: [&str; 9] = [
     "check_client_mx_access",
     "close_range",
@@ -41,7 +43,8 @@ pub(super) fn check(sources: &[Source], complaints: &mut Complaints) -> Outcome 
     Ok(())
 }
 
-/// The words of a comment that have the form of a parameter's name; not those that name a page of the manual, `proc_stat(5)`.
+/// The words of a comment that have the form of a parameter's name; not those that name a page of the manual,
+/// `proc_stat(5)`.
 fn cited(comment: &str) -> impl Iterator<Item = &str> {
     let form = |word: &str| word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     let is_inside = |word: &str| word.trim_matches('_') == word && word.contains('_');
@@ -88,7 +91,7 @@ fn parameters() -> Outcome<HashSet<String>> {
 }
 
 fn entry_name(entry: &toml::Value) -> Option<String> {
-    Some(entry.get("name")?.as_str()?.to_string())
+    Some(entry.get("name")?.as_str()?.to_owned())
 }
 
 #[cfg(test)]

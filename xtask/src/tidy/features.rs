@@ -1,10 +1,11 @@
-//! The features of a library stand in the root manifest. What members ask for is united over whatever is built at once, so
-//! that features of a member's own would have `cargo xtask run` build again what `cargo build` has built.
+//! The features of a library stand in the root manifest. What members ask for is united over whatever is built at once,
+//! so that features of a member's own would have `cargo xtask run` build again what `cargo build` has built.
+
+use toml::{Table, Value};
 
 use super::Complaints;
 use crate::failure::Outcome;
 use crate::workspace::{self, Package};
-use toml::{Table, Value};
 
 const TABLES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 

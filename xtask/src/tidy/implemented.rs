@@ -1,16 +1,17 @@
 //! What the parameter table says to be implemented is read by some program, and what a program reads is implemented: an
 //! operator is told by it what of his settings has no effect.
 
+use std::collections::HashSet;
+
 use super::Complaints;
 use super::source::Source;
 use crate::failure::Outcome;
 use crate::workspace;
-use std::collections::HashSet;
 
 const TABLE: &str = "crates/config/parameters";
 
-/// Where parameters that are not there yet are read all the same: to refuse what they ask for, to judge their values, or
-/// to hand them to a service that is not there.
+/// Where parameters that are not there yet are read all the same: to refuse what they ask for, to judge their values,
+/// or to hand them to a service that is not there.
 const REFUSES: [&str; 12] = [
     "cleanup/src/withheld",
     "crates/command/src/start.rs",

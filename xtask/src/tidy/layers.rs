@@ -4,7 +4,8 @@ use super::Complaints;
 use super::source::Source;
 use crate::workspace::{Layer, PROGRAMS, Package};
 
-/// Edges within one layer that are wanted: formats built on smaller formats, and who says where it is found what is odd.
+/// Edges within one layer that are wanted: formats built on smaller formats, and who says where it is found what is
+/// odd.
 const SAME_LAYER: &[(&str, &str)] = &[
     ("dsn", "address"),
     ("logging", "dsn"),
@@ -43,8 +44,8 @@ pub(super) fn check(packages: &[Package], complaints: &mut Complaints) {
     }
 }
 
-/// A program is no library. One that has a library all the same keeps its modules to itself: the compiler reports code that
-/// nobody uses for as long as nobody outside could.
+/// A program is no library. One that has a library all the same keeps its modules to itself: the compiler reports code
+/// that nobody uses for as long as nobody outside could.
 fn library(source: &Source, folder: &str, complaints: &mut Complaints) {
     if !WITH_LIBRARY.iter().any(|(listed, _)| *listed == folder) {
         complaints.add(&source.path, 1, "a program has no lib.rs: what others need belongs into crates/");
@@ -59,7 +60,7 @@ fn refusal(from: &Package, to: &Package) -> Option<String> {
     let wanted = SAME_LAYER.contains(&(from.name.as_str(), to.name.as_str()));
     match (from.layer, to.layer) {
         (Layer::Side, _) => None,
-        (_, Layer::Side) => Some("it is for tests and development".to_string()),
+        (_, Layer::Side) => Some("it is for tests and development".to_owned()),
         (Layer::Level(a), Layer::Level(b)) if a > b || a == b && wanted => None,
         (Layer::Level(a), Layer::Level(b)) => Some(format!("an edge goes down, this one goes from layer {a} to {b}")),
     }

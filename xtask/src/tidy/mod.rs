@@ -5,6 +5,7 @@
 mod bounds;
 mod callers;
 mod citations;
+mod dialect;
 mod features;
 mod files;
 mod implemented;
@@ -41,6 +42,7 @@ pub fn run() -> Outcome {
         subjects::check(source, &mut complaints);
         bounds::check(source, &mut complaints);
         shape::check(source, &mut complaints);
+        dialect::check(source, &mut complaints);
         programs::check(source, &packages, &mut complaints);
         names::check(source, &mut complaints);
         files::check(source, &mut complaints);

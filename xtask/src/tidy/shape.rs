@@ -1,5 +1,5 @@
-//! The shape of a file: it opens with what it is, stays short, holds short functions, no unsafe code and no
-//! unexplained panic.
+//! The shape of a file: it opens with what it is, stays short, holds short functions, no unsafe code and no unexplained
+//! panic.
 
 use super::Complaints;
 use super::source::Source;

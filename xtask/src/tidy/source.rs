@@ -28,11 +28,11 @@ impl Source {
         let mut scanner = Scanner::default();
         let lines = text.lines().map(|text| {
             let (code, comment) = scanner.split(text);
-            Line { text: text.to_string(), code, comment, test: all }
+            Line { text: text.to_owned(), code, comment, test: all }
         });
         let mut lines: Vec<Line> = lines.collect();
         mark_tests(&mut lines);
-        Source { path: path.to_string(), lines }
+        Source { path: path.to_owned(), lines }
     }
 
     /// Marks the files of modules that are compiled for tests alone (`#[cfg(test)] mod fixture;`).
@@ -58,7 +58,8 @@ impl Source {
     }
 }
 
-/// Marks what `#[cfg(test)]` stands above: a module in a file of its own, or else all that follows, for tests come last.
+/// Marks what `#[cfg(test)]` stands above: a module in a file of its own, or else all that follows, for tests come
+/// last.
 fn mark_tests(lines: &mut [Line]) {
     let is_attribute =
         |line: &Line| line.code.trim() == "#[cfg(test)]" || line.code.trim().starts_with("#[cfg(all(test");
@@ -103,7 +104,7 @@ impl Scanner {
                 rest = after;
             } else if let Some(comment) = rest.strip_prefix("//") {
                 let doc = comment.starts_with('/') || comment.starts_with('!');
-                return (code, (!doc).then(|| comment.to_string()));
+                return (code, (!doc).then(|| comment.to_owned()));
             } else if let Some(after) = rest.strip_prefix("/*") {
                 self.in_block_comment = true;
                 rest = after;

@@ -1,4 +1,5 @@
-//! A log line about one message says so by `id:`, so that the line that people read and the fact that programs read are one.
+//! A log line about one message says so by `id:`, so that the line that people read and the fact that programs read are
+//! one.
 
 use super::Complaints;
 use super::source::Source;

@@ -1,5 +1,5 @@
-//! A daemon serves many clients in one thread: what may wait for another program is done elsewhere, before it serves, or in
-//! a process or thread of its own. Each such call says which.
+//! A daemon serves many clients in one thread: what may wait for another program is done elsewhere, before it serves,
+//! or in a process or thread of its own. Each such call says which.
 
 use super::Complaints;
 use super::source::Source;

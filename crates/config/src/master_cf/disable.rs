@@ -32,8 +32,8 @@ impl Pattern {
         // The dot is the older form; it counts only without a slash.
         let parts = plain.rsplit_once('/').or_else(|| plain.rsplit_once('.'));
         match parts {
-            Some((name, kind)) => Pattern { disables, name: Some(name.to_string()), kind: kind.to_string() },
-            None => Pattern { disables, name: None, kind: plain.to_string() },
+            Some((name, kind)) => Pattern { disables, name: Some(name.to_owned()), kind: kind.to_owned() },
+            None => Pattern { disables, name: None, kind: plain.to_owned() },
         }
     }
 
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn the_first_pattern_that_matches_decides() {
-        let words: Vec<_> = ["!smtp/inet", "INET", "foo.unix"].map(str::to_string).to_vec();
+        let words: Vec<_> = ["!smtp/inet", "INET", "foo.unix"].map(str::to_owned).to_vec();
         let disabled = Disabled::new(&words);
         assert!(!disabled.matches("smtp", "inet"));
         assert!(disabled.matches("submission", "inet"));

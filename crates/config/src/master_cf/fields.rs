@@ -34,14 +34,14 @@ impl RawEntry {
             let is_value = options && arguments.last().is_some_and(|last| last == "-o");
             options = options && (is_value || is_option(text));
             if is_value {
-                arguments.push(if braced { setting(text, &mut problems) } else { text.to_string() });
+                arguments.push(if braced { setting(text, &mut problems) } else { text.to_owned() });
                 continue;
             }
             match text.find('o').filter(|_| options && !braced) {
-                None => arguments.push(text.to_string()),
+                None => arguments.push(text.to_owned()),
                 Some(at) => {
                     arguments.extend((at > 1).then(|| text[..at].to_string()));
-                    arguments.push("-o".to_string());
+                    arguments.push("-o".to_owned());
                     arguments.extend((at + 1 < text.len()).then(|| text[at + 1..].to_string()));
                 }
             }
@@ -60,7 +60,7 @@ impl RawEntry {
             }
             if let Some(Ok((name, value))) = arguments.next().as_deref().map(crate::main_cf::split) {
                 settings.retain(|(other, _)| other != name);
-                settings.push((name.to_string(), value.to_string()));
+                settings.push((name.to_owned(), value.to_owned()));
             }
         }
         settings
@@ -78,7 +78,7 @@ pub fn entries(content: &[u8], file: &Path, warnings: &mut Vec<Warning>) -> Vec<
         .into_iter()
         .map(|line| {
             let (fields, arguments) = split_fields(&line.text);
-            RawEntry { line: line.first, fields, arguments: arguments.to_string() }
+            RawEntry { line: line.first, fields, arguments: arguments.to_owned() }
         })
         .collect()
 }
@@ -128,12 +128,12 @@ impl<'a> Iterator for Words<'a> {
 fn inside<'a>(word: &'a str, problems: &mut Vec<EntryProblem>) -> &'a str {
     match closing(word) {
         None => {
-            problems.push(EntryProblem::MissingBrace(word.to_string()));
+            problems.push(EntryProblem::MissingBrace(word.to_owned()));
             trim(&word[1..])
         }
         Some(end) => {
             if end + 1 < word.len() {
-                problems.push(EntryProblem::AfterBrace(word.to_string()));
+                problems.push(EntryProblem::AfterBrace(word.to_owned()));
             }
             trim(&word[1..end])
         }
@@ -145,8 +145,8 @@ fn setting(text: &str, problems: &mut Vec<EntryProblem>) -> String {
     match crate::main_cf::split(text) {
         Ok((name, value)) => format!("{name}={value}"),
         Err(problem) => {
-            problems.push(EntryProblem::Setting(problem, text.to_string()));
-            text.to_string()
+            problems.push(EntryProblem::Setting(problem, text.to_owned()));
+            text.to_owned()
         }
     }
 }
@@ -157,12 +157,12 @@ pub fn split_arguments(text: &str) -> Result<Vec<String>, EntryProblem> {
     let mut rest = trim(text);
     while !rest.is_empty() {
         if rest.starts_with('{') {
-            let end = closing(rest).ok_or_else(|| EntryProblem::MissingBrace(rest.to_string()))?;
+            let end = closing(rest).ok_or_else(|| EntryProblem::MissingBrace(rest.to_owned()))?;
             let after = &rest[end + 1..];
             if !(after.is_empty() || after.starts_with(is_blank)) {
-                return Err(EntryProblem::AfterBrace(rest.to_string()));
+                return Err(EntryProblem::AfterBrace(rest.to_owned()));
             }
-            arguments.push(trim(&rest[1..end]).to_string());
+            arguments.push(trim(&rest[1..end]).to_owned());
             rest = after.trim_start_matches(is_blank);
         } else {
             let end = rest.find(is_blank).unwrap_or(rest.len());
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn arguments_are_shown_one_by_one_and_what_is_wrong_is_told() {
         let shown = |arguments: &str| {
-            let entry = RawEntry { line: 1, fields: Vec::new(), arguments: arguments.to_string() };
+            let entry = RawEntry { line: 1, fields: Vec::new(), arguments: arguments.to_owned() };
             let (arguments, problems) = entry.arguments();
             let problems = problems.iter().map(EntryProblem::to_string).collect::<Vec<_>>();
             (arguments.join("|"), problems.join("|"))
@@ -235,7 +235,7 @@ mod tests {
             ("flags=x argv=/bin/a -o x=1 {a b} t{u v}", "flags=x|argv=/bin/a|-o|x=1|a b|t{u v}", ""),
             ("-o", "-o", ""),
         ] {
-            assert_eq!(shown(arguments), (wanted.to_string(), problems.to_string()), "{arguments}");
+            assert_eq!(shown(arguments), (wanted.to_owned(), problems.to_owned()), "{arguments}");
         }
     }
 }

@@ -156,8 +156,8 @@ impl Feature {
         })
     }
 
-    /// What happens to mail where the feature is asked for in a way that cannot be passed over.
-    /// `names` are the settings that ask.
+    /// What happens to mail where the feature is asked for in a way that cannot be passed over. `names` are the
+    /// settings that ask.
     pub(super) fn consequence<'a>(self, mut names: impl Iterator<Item = &'a str>) -> &'static str {
         match self {
             Feature::Sasl if names.all(|name| name.starts_with("smtp_") || name.starts_with("lmtp_")) => {

@@ -96,7 +96,8 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// `content` and `master` are those of master.cf at `file`; `has_program` says whether the program of a service exists.
+    /// `content` and `master` are those of master.cf at `file`; `has_program` says whether the program of a service
+    /// exists.
     pub fn new(
         config: &'a Config,
         (file, content): (&'a Path, &[u8]),

@@ -1,13 +1,15 @@
 //! Laws of a worker that serves: how many clients at once, when it ends, and that it ends with none of them unserved.
 
+use std::cell::{Cell, RefCell};
+use std::os::unix::net::UnixStream as Socket;
+use std::path::PathBuf;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use super::*;
 use crate::service::Lifetime;
 use crate::start::StartError;
 use crate::start::tests::{context_of, service};
-use std::cell::{Cell, RefCell};
-use std::os::unix::net::UnixStream as Socket;
-use std::path::PathBuf;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 static SESSIONS: Service = service(Skeleton::Sessions, Lifetime::Limited);
 static TRIGGER: Service = service(Skeleton::Trigger, Lifetime::Endless);

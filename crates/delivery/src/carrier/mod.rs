@@ -1,9 +1,9 @@
 //! The carrier: a process that becomes a user before it reads anything, and does one delivery with that user's rights.
 //!
 //! It gets its identity and its duty from whoever started it, as arguments, and its work over an inherited socket
-//! ([`ipc::carrier`]). It never gains rights, never sees a queue file, does nothing beyond its duty, and decides nothing: it
-//! reports facts, and none that gives rights other than its own. Everything here may block: the process has one thing to
-//! do.
+//! ([`ipc::carrier`]). It never gains rights, never sees a queue file, does nothing beyond its duty, and decides
+//! nothing: it reports facts, and none that gives rights other than its own. Everything here may block: the process has
+//! one thing to do.
 
 mod command;
 mod lock;

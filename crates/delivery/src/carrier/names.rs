@@ -6,16 +6,16 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-/// The directory of a file that may get a name. Open before that happens: a write error is told to descriptors that were
-/// open when it occurred.
+/// The directory of a file that may get a name. Open before that happens: a write error is told to descriptors that
+/// were open when it occurred.
 pub(crate) struct Directory(Option<File>);
 
 impl Directory {
     /// The directory in which `path` is a name.
     pub(crate) fn around(path: &Path) -> Self {
         let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        // name: of a directory that is synced; another one costs a sync, and nothing is read.
-        // One that may be written and not read is synced with its whole file system.
+        // name: of a directory that is synced; another one costs a sync, and nothing is read. One that may be written
+        // and not read is synced with its whole file system.
         Directory(File::open(directory).ok())
     }
 

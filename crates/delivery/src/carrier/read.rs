@@ -1,7 +1,7 @@
 //! Reading a list: .forward, or an :include: file.
 //!
-//! A list gives rights: what it names is done as the carrier's user. Whose it is, and who else may write it, is asked of
-//! the open file.
+//! A list gives rights: what it names is done as the carrier's user. Whose it is, and who else may write it, is asked
+//! of the open file.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

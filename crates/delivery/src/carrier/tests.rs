@@ -1,10 +1,12 @@
 //! Deliveries by a carrier in this process, with the agent at the other end of a socket pair.
 
-use super::*;
-use ipc::Client;
-use ipc::carrier::{Command, Ending, FoundList, ListProblem, Lock, Mailbox, Path, Role};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+
+use ipc::Client;
+use ipc::carrier::{Command, Ending, FoundList, ListProblem, Lock, Mailbox, Path, Role};
+
+use super::*;
 
 struct Scratch(PathBuf);
 

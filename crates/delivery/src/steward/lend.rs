@@ -1,9 +1,9 @@
 //! Mailboxes that are opened for a carrier, which gets the descriptor and no other right to them.
 //!
-//! A mail spool that its group or everybody may write to needs none of this: the carrier has the group, or is anybody. In
-//! one where root alone may make files, and for users whose rights nobody gets, this process makes the lock file, makes or
-//! opens the mailbox, looks at what it has opened, and lends it. Its names are those of users below the directory that
-//! main.cf names; it never reads what is in a mailbox.
+//! A mail spool that its group or everybody may write to needs none of this: the carrier has the group, or is anybody.
+//! In one where root alone may make files, and for users whose rights nobody gets, this process makes the lock file,
+//! makes or opens the mailbox, looks at what it has opened, and lends it. Its names are those of users below the
+//! directory that main.cf names; it never reads what is in a mailbox.
 
 use std::fs::{self, File};
 use std::io;
@@ -87,8 +87,8 @@ fn lend(policy: &Policy, ids: &Ids, path: &Path, user: &User, owned: bool) -> Re
             let _ = fs::remove_file(path);
             system("cannot change the owner of file", &error)
         })?;
-        // name: the mail spool directory, which main.cf names.
-        // The carrier waits for the text of the message, and may have no right to open the directory.
+        // name: the mail spool directory, which main.cf names. The carrier waits for the text of the message, and may
+        // have no right to open the directory.
         let directory = path.parent().unwrap_or(Path::new("/"));
         let synced = file.sync_all().and_then(|()| File::open(directory)?.sync_all());
         synced.map_err(|error| system("cannot create file exclusively", &error))?;

@@ -1,7 +1,7 @@
 //! Carriers that have been started: what becomes of each, and what it leaves.
 //!
-//! A carrier has a process group of its own, with its number; a command that it runs is in that group, and the carrier has
-//! left it by then. As long as the carrier has not been waited for, nobody else can get the number.
+//! A carrier has a process group of its own, with its number; a command that it runs is in that group, and the carrier
+//! has left it by then. As long as the carrier has not been waited for, nobody else can get the number.
 
 use std::collections::HashMap;
 use std::process::Child;

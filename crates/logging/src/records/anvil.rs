@@ -9,7 +9,8 @@ records! {
 
     /// The highest value of a kind since the last report, whose it was and when.
     Statistic<'a>: Info "statistic" {
-        /// `connection rate`, `connection count`, `message rate`, `recipient rate`, `newtls rate`, `auth rate`, `cache size`.
+        /// `connection rate`, `connection count`, `message rate`, `recipient rate`, `newtls rate`, `auth rate`, `cache
+        /// size`.
         what: &'a str,
         /// The value.
         value: u32,

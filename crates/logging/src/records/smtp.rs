@@ -1,4 +1,5 @@
-//! What the SMTP client says of servers that take no mail, before the status line tells what that means for a recipient.
+//! What the SMTP client says of servers that take no mail, before the status line tells what that means for a
+//! recipient.
 
 use std::fmt;
 
@@ -20,7 +21,8 @@ records! {
     }
     example { relay: "mx1.example.com[203.0.113.24]:25", reason: "Connection refused", }
 
-    /// An attempt over one server has failed, and the message is not done with: another server is tried, or a later time.
+    /// An attempt over one server has failed, and the message is not done with: another server is tried, or a later
+    /// time.
     AttemptFailed<'a>: Info "attempt_failed" {
         /// The message.
         queue_id: &'a str,

@@ -1,7 +1,7 @@
 //! pcre: and regexp: `/pattern/flags result`, in order; the first pattern that matches decides.
 //!
-//! The engines have limits of their own on what a pattern may cost. One that reaches them does not match, and says so in
-//! the log: mail goes on, as it does with any other rule that has no opinion.
+//! The engines have limits of their own on what a pattern may cost. One that reaches them does not match, and says so
+//! in the log: mail goes on, as it does with any other rule that has no opinion.
 
 use sys::regex::Groups;
 

@@ -1,7 +1,8 @@
 //! The conversion, against what Postfix 3.11 made of the same messages.
 
-use super::*;
 use proptest::prelude::*;
+
+use super::*;
 
 const LEVELS: usize = 102;
 

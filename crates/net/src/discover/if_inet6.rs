@@ -1,8 +1,8 @@
 //! The text of /proc/net/if_inet6: a line an address, as Linux has written it since 2.2.
 //!
-//! `20010db8000100000000000000000025 02 40 00 80 e0`: 32 hexadecimal digits of the address, then in hexadecimal the number
-//! of the interface, the prefix length, the scope and the flags, then the name. The first line that is none ends the
-//! reading; what was read before it counts.
+//! `20010db8000100000000000000000025 02 40 00 80 e0`: 32 hexadecimal digits of the address, then in hexadecimal the
+//! number of the interface, the prefix length, the scope and the flags, then the name. The first line that is none ends
+//! the reading; what was read before it counts.
 
 use std::net::{IpAddr, Ipv6Addr};
 

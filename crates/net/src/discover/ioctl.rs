@@ -121,8 +121,8 @@ fn mask(socket: &dyn Questions, layout: &Layout, family: Family, record: &[u8]) 
     Ok(records::mask(layout, family, &socket.netmask(record)?))
 }
 
-/// Asks with ever larger buffers until the answer leaves room for one more record: a full buffer may be a cut answer, and
-/// most systems do not say so.
+/// Asks with ever larger buffers until the answer leaves room for one more record: a full buffer may be a cut answer,
+/// and most systems do not say so.
 fn whole(socket: &dyn Questions, layout: &Layout) -> Result<Answer, Errno> {
     let mut capacity = FIRST;
     loop {

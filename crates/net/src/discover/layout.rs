@@ -1,7 +1,8 @@
 //! How a platform lays its answers out: values, so that the answers of every platform can be read on every platform.
 //!
-//! Two decisions of the 1980s differ between systems: whether a `struct sockaddr` begins with its own length (4.4BSD and
-//! what came from it) or with a family of two bytes, and whether records are of one size or as long as their address.
+//! Two decisions of the 1980s differ between systems: whether a `struct sockaddr` begins with its own length (4.4BSD
+//! and what came from it) or with a family of two bytes, and whether records are of one size or as long as their
+//! address.
 
 /// The order of the bytes of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! A kernel that was written down: the answers of another system, and what the mail system makes of them.
 //!
 //! A fixture is text, a fact a line: who answers (`platform`, `method`, `machine`), the answers as hexadecimal bytes
-//! (`ipv4 header`, `ipv4 records`, `ipv4 netmask`) or as errors, and what is expected. `#` begins a comment; the bytes of
-//! one answer may be spread over lines. For tests and `cargo xtask porting` alone: no program opens such a file.
+//! (`ipv4 header`, `ipv4 records`, `ipv4 netmask`) or as errors, and what is expected. `#` begins a comment; the bytes
+//! of one answer may be spread over lines. For tests and `cargo xtask porting` alone: no program opens such a file.
 
 use std::cell::Cell;
 use std::fmt::Write;

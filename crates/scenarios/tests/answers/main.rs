@@ -1,8 +1,10 @@
-//! What a server makes of each answer of the name service: every restriction that asks it, with every answer that there is.
+//! What a server makes of each answer of the name service: every restriction that asks it, with every answer that there
+//! is.
 //!
-//! `crates/scenarios/answers/world.toml` says what the name service answers and what is asked about; the outcomes beside it
-//! were recorded from Postfix 3.11 by `cargo xtask record`, and are played on these programs and on that Postfix. A case that
-//! is to differ here has its reason in `differences.toml`. Needs root, for a network with a name server of its own.
+//! `crates/scenarios/answers/world.toml` says what the name service answers and what is asked about; the outcomes
+//! beside it were recorded from Postfix 3.11 by `cargo xtask record`, and are played on these programs and on that
+//! Postfix. A case that is to differ here has its reason in `differences.toml`. Needs root, for a network with a name
+//! server of its own.
 
 mod outcomes;
 mod play;
@@ -10,8 +12,9 @@ mod play;
 mod session;
 mod world;
 
-use outcomes::Outcomes;
 use testing::programs::{Implementation, Programs, oracle_version};
+
+use outcomes::Outcomes;
 
 /// Names what is to be written instead of compared: set by `cargo xtask record`.
 const RECORD: &str = "RECORD_ANSWERS";

@@ -1,10 +1,12 @@
 //! Outcomes, by restrictions, each with the names that have it: how they are written, read and compared.
 
-use crate::world::folder;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+
 use testing::programs::{Implementation, Programs};
 use toml::{Table, Value};
+
+use crate::world::folder;
 
 /// A reply and the warnings of its session, with `NAME` and `DOMAIN` for what they are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +88,8 @@ impl Outcomes {
         std::fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     }
 
-    /// Where the observed ones are not the recorded ones. Here the words of `differences.toml` stand for those of Postfix.
+    /// Where the observed ones are not the recorded ones. Here the words of `differences.toml` stand for those of
+    /// Postfix.
     pub fn differences(&self, observed: &Outcomes) -> Vec<String> {
         let ours = Programs::under_test().implementation == Implementation::Ours;
         let wanted = if ours { tables("differences.toml", "difference") } else { Vec::new() };

@@ -1,13 +1,15 @@
 //! Sessions: each subject with each server.
 
-use crate::outcomes::{Outcome, Outcomes};
-use crate::session::{SILENCE, dialog};
-use crate::world::{Description, Server};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+
 use testing::World;
 use testing::wait::{PATIENCE, until_true};
+
+use crate::outcomes::{Outcome, Outcomes};
+use crate::session::{SILENCE, dialog};
+use crate::world::{Description, Server};
 
 /// Plays everything about one subject; nothing when that is not possible here.
 pub fn all(subject: &str) -> Option<Outcomes> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+
 use testing::name_server::{NameServer, Question, Verdict};
 use testing::{Instance, Setup, World};
 use toml::{Table, Value};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+
 use toml::{Table, Value};
 
 /// One case.
@@ -48,7 +49,7 @@ impl Case {
     /// A list of texts, or one text as a list.
     pub fn list(&self, key: &str) -> Vec<String> {
         match self.table.get(key) {
-            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).map(str::to_string).collect(),
+            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             Some(Value::String(text)) => vec![text.clone()],
             _ => Vec::new(),
         }
@@ -57,7 +58,7 @@ impl Case {
     /// Names and contents of the files beside main.cf.
     pub fn files(&self) -> Vec<(String, String)> {
         let files = self.table.get("files").and_then(Value::as_table).cloned().unwrap_or_default();
-        files.into_iter().filter_map(|(name, text)| Some((name, text.as_str()?.to_string()))).collect()
+        files.into_iter().filter_map(|(name, text)| Some((name, text.as_str()?.to_owned()))).collect()
     }
 
     /// What must be observed.
@@ -71,17 +72,17 @@ impl Case {
     /// One of the lists that must be observed.
     pub fn expected_list(&self, key: &str) -> Vec<String> {
         let list = self.expected().get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-        list.iter().filter_map(Value::as_str).map(str::to_string).collect()
+        list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
     /// Cases for which this is the same can share an instance.
     fn shared(&self) -> String {
         match self.kind() {
-            "syntax" | "matchlist" => self.kind().to_string(),
+            "syntax" | "matchlist" => self.kind().to_owned(),
             "cmd" => format!("cmd {:?}", self.table.get("setup")),
             "smtp" => format!("smtp {} {:?} {:?}", self.area(), self.table.get("main_cf"), self.table.get("files")),
             "deliver" => format!("deliver {:?} {:?}", self.table.get("main_cf"), self.table.get("files")),
-            _ => self.id().to_string(),
+            _ => self.id().to_owned(),
         }
     }
 }
@@ -155,7 +156,7 @@ impl Cases {
 
 fn texts(list: &Value) -> Vec<String> {
     let items = list.as_array().cloned().unwrap_or_default();
-    items.iter().filter_map(Value::as_str).map(str::to_string).collect()
+    items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn read(file: &Path) -> Table {

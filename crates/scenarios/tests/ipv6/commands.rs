@@ -1,13 +1,15 @@
 //! Commands: output, errors and exit status.
 
-use crate::case::Case;
-use crate::folder::{Folder, write, write_old};
-use crate::network::spawn;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+
 use testing::Programs;
 use testing::programs::ENVIRONMENT;
 use toml::{Table, Value};
+
+use crate::case::Case;
+use crate::folder::{Folder, write, write_old};
+use crate::network::spawn;
 
 /// Runs the command of each case with its main.cf and files in a folder of its own.
 pub fn play(cases: &[Case]) -> Vec<Table> {
@@ -20,7 +22,7 @@ fn run(case: &Case) -> Table {
     for (name, text) in case.files() {
         write(&folder.path().join(name), &text);
     }
-    let main = ["myhostname = mail.example.net".to_string(), "mydomain = example.net".to_string()];
+    let main = ["myhostname = mail.example.net".to_owned(), "mydomain = example.net".to_owned()];
     write_old(&folder.path().join("main.cf"), &([&main[..], &case.list("main_cf")].concat().join("\n") + "\n"));
     write_old(&folder.path().join("master.cf"), "");
     let line = case.text("command").replace("$CONF", &conf).replace("$DIR", &conf);
@@ -33,9 +35,9 @@ fn run(case: &Case) -> Table {
     let shown = if case.text("command").contains("$DIR") { "$DIR" } else { "$CONF" };
     let text = |bytes: &[u8]| Value::String(String::from_utf8_lossy(bytes).replace(&conf, shown));
     Table::from_iter([
-        ("stdout".to_string(), text(&output.stdout)),
-        ("stderr".to_string(), text(&output.stderr)),
-        ("exit".to_string(), Value::Integer(output.status.code().map_or(-1, i64::from))),
+        ("stdout".to_owned(), text(&output.stdout)),
+        ("stderr".to_owned(), text(&output.stderr)),
+        ("exit".to_owned(), Value::Integer(output.status.code().map_or(-1, i64::from))),
     ])
 }
 

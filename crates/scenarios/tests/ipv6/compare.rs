@@ -38,14 +38,14 @@ fn has(line: &str, pattern: &str) -> bool {
 fn lines(value: &Value) -> Vec<String> {
     match value {
         Value::Array(_) => lines_of(value),
-        Value::String(text) => text.lines().map(str::to_string).collect(),
+        Value::String(text) => text.lines().map(str::to_owned).collect(),
         other => vec![other.to_string()],
     }
 }
 
 fn lines_of(value: &Value) -> Vec<String> {
     let items = value.as_array().cloned().unwrap_or_default();
-    items.iter().filter_map(Value::as_str).map(str::to_string).collect()
+    items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// A value without what does not count.
@@ -79,7 +79,7 @@ fn form(key: &str, value: &Value) -> Value {
 
 /// Neighbouring IPv6 addresses sorted, in each line, and where they are lines.
 fn without_order(text: &str) -> String {
-    let lines = text.split('\n').map(|line| sort_runs(line.split(' ').map(str::to_string)).join(" "));
+    let lines = text.split('\n').map(|line| sort_runs(line.split(' ').map(str::to_owned)).join(" "));
     sort_runs(lines).join("\n")
 }
 
@@ -111,7 +111,7 @@ fn is_v6(word: &str) -> bool {
 /// Programs by their names alone, whatever stands before and behind them.
 fn with_short_names(text: &str) -> String {
     let short = |line: &str| {
-        let Some((program, rest)) = line.split_once(": ") else { return line.to_string() };
+        let Some((program, rest)) = line.split_once(": ") else { return line.to_owned() };
         let name = program.split('[').next().unwrap_or_default();
         let name = name.rsplit('/').next().unwrap_or_default();
         format!("{name}: {rest}")
@@ -125,6 +125,6 @@ fn without_version(line: &str) -> String {
             let rest = rest.split_once(',').map_or("", |(_, rest)| rest);
             format!("{start}reload -- version VERSION,{rest}")
         }
-        None => line.to_string(),
+        None => line.to_owned(),
     }
 }

@@ -1,5 +1,13 @@
 //! Deliveries: questions to DNS, connections, and what the client logs.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::{IpAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use testing::wait::until_true;
+use toml::Table;
+
 use crate::case::Case;
 use crate::compare::differences;
 use crate::folder::write;
@@ -7,12 +15,6 @@ use crate::instance::Instance;
 use crate::listening::texts;
 use crate::network::Network;
 use crate::session::{SILENCE, dialog};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{IpAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use testing::wait::until_true;
-use toml::Table;
 
 /// How long a delivery may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -56,7 +58,7 @@ fn deliver(network: &Network, instance: &Instance<'_>, connections: &Connections
     connections.lock().unwrap_or_else(PoisonError::into_inner).clear();
     let recipient = format!("RCPT TO:<{}>", case.text("rcpt"));
     let lines = ["EHLO h", "MAIL FROM:<s@mail.example.net>", &recipient, "DATA", "Subject: x\\n\\nhi\\n.", "QUIT"]
-        .map(str::to_string);
+        .map(str::to_owned);
     let replies = dialog("127.0.0.1", 25, "", &lines, |_| SILENCE);
     assert!(replies.get(5).is_some_and(|reply| reply.starts_with("250")), "{}: not accepted: {replies:?}", case.id());
     until_true(PATIENCE, || {
@@ -67,9 +69,9 @@ fn deliver(network: &Network, instance: &Instance<'_>, connections: &Connections
         let log = instance.log(position, is_kept).iter().map(|line| without_times(line)).collect();
         let connected = connections.lock().unwrap_or_else(PoisonError::into_inner).clone();
         observed = Table::from_iter([
-            ("connections".to_string(), texts(connected)),
-            ("dns".to_string(), texts(asked().split_off(before))),
-            ("log".to_string(), texts(log)),
+            ("connections".to_owned(), texts(connected)),
+            ("dns".to_owned(), texts(asked().split_off(before))),
+            ("log".to_owned(), texts(log)),
         ]);
         differences(case.expected(), &observed).is_empty()
     });

@@ -1,9 +1,5 @@
 //! The mail system of a group of cases: its files, start, reload, stop, and log.
 
-use crate::folder::write_old;
-use crate::network::{Network, spawn};
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::{Gid, Pid, Uid, chown};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -11,10 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::{Gid, Pid, Uid, chown};
 use testing::Programs;
 use testing::accounts::Accounts;
 use testing::programs::ENVIRONMENT;
 use testing::wait::until_true;
+
+use crate::folder::write_old;
+use crate::network::{Network, spawn};
 
 /// Services behind the SMTP server.
 const SERVICES: &str = "\
@@ -66,16 +68,16 @@ impl<'a> Instance<'a> {
             set("command_directory", &programs.commands.display()),
             set("mail_owner", &accounts.owner),
             set("setgid_group", &accounts.group),
-            "myhostname = mail.example.net".to_string(),
-            "mydomain = example.net".to_string(),
-            "alias_maps =".to_string(),
-            "alias_database =".to_string(),
-            "local_recipient_maps =".to_string(),
-            "mydestination = $myhostname, localhost".to_string(),
+            "myhostname = mail.example.net".to_owned(),
+            "mydomain = example.net".to_owned(),
+            "alias_maps =".to_owned(),
+            "alias_database =".to_owned(),
+            "local_recipient_maps =".to_owned(),
+            "mydestination = $myhostname, localhost".to_owned(),
             // An outcome without the addresses that a case asks for is the same at once.
-            "inet_interfaces_wait = 0s".to_string(),
-            "ipc_timeout = 20s".to_string(),
-            "smtpd_delay_reject = yes".to_string(),
+            "inet_interfaces_wait = 0s".to_owned(),
+            "ipc_timeout = 20s".to_owned(),
+            "smtpd_delay_reject = yes".to_owned(),
         ];
         let instance = Instance { network, programs, folder, base, master: None, mark: 0 };
         instance.write_main(main_cf);
@@ -96,7 +98,7 @@ impl<'a> Instance<'a> {
 
     /// Writes main.cf: the settings, over those that every instance has.
     pub fn write_main(&self, settings: &[String]) {
-        let name = |line: &String| line.split('=').next().unwrap_or_default().trim().to_string();
+        let name = |line: &String| line.split('=').next().unwrap_or_default().trim().to_owned();
         let given: Vec<String> = settings.iter().map(name).collect();
         let base = self.base.iter().filter(|line| !given.contains(&name(line))).cloned();
         let conf = self.conf().display().to_string();
@@ -126,9 +128,9 @@ impl<'a> Instance<'a> {
     /// `running`, or the exit status.
     pub fn status(&mut self) -> String {
         match self.master.as_mut().map(Child::try_wait) {
-            Some(Ok(None)) => "running".to_string(),
-            Some(Ok(Some(status))) => status.code().map_or("killed".to_string(), |code| code.to_string()),
-            _ => "not started".to_string(),
+            Some(Ok(None)) => "running".to_owned(),
+            Some(Ok(Some(status))) => status.code().map_or("killed".to_owned(), |code| code.to_string()),
+            _ => "not started".to_owned(),
         }
     }
 
@@ -164,7 +166,7 @@ impl<'a> Instance<'a> {
     fn clean(&self, line: &str) -> String {
         let folders = [(self.conf(), "$CONF"), (self.programs.daemons.clone(), "$D/libexec"), (self.queue(), "$QUEUE")];
         let line =
-            folders.iter().fold(line.to_string(), |line, (path, name)| line.replace(&path.display().to_string(), name));
+            folders.iter().fold(line.to_owned(), |line, (path, name)| line.replace(&path.display().to_string(), name));
         clean(&line)
     }
 }
@@ -194,7 +196,7 @@ fn clean(line: &str) -> String {
             let name = start.rsplit_once('[').map_or(start, |(name, _)| name);
             format!("{name}: {rest}")
         }
-        _ => line.to_string(),
+        _ => line.to_owned(),
     };
     let relayed = line.contains("relay") || line.contains("connect to");
     let mut out = String::new();

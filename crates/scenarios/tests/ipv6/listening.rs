@@ -1,13 +1,15 @@
 //! What the supervisor listens on, at start and after a reload.
 
+use std::time::Duration;
+
+use testing::wait::until_true;
+use toml::{Table, Value};
+
 use crate::case::Case;
 use crate::compare::differences;
 use crate::instance::Instance;
 use crate::network::Network;
 use crate::session::{SHORT, dialog};
-use std::time::Duration;
-use testing::wait::until_true;
-use toml::{Table, Value};
 
 /// How long an outcome may take that is as expected; one that is not is what it is then.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,9 +36,9 @@ fn start(network: &Network, case: &Case) -> Table {
                 && ["fatal", "warning", "panic", "error"].iter().any(|word| line.contains(word))
         });
         observed = Table::from_iter([
-            ("sockets".to_string(), texts(network.listeners())),
-            ("exit".to_string(), exit),
-            ("log".to_string(), texts(log)),
+            ("sockets".to_owned(), texts(network.listeners())),
+            ("exit".to_owned(), exit),
+            ("log".to_owned(), texts(log)),
         ]);
         differences(case.expected(), &observed).is_empty()
     });
@@ -62,23 +64,23 @@ fn reload(network: &Network, case: &Case) -> Table {
     until_true(PATIENCE, || network.listeners() == expected("after"));
     let v4_alone = case.list("main_cf").iter().any(|line| line.contains("inet_protocols = ipv4"));
     let server = if v4_alone { "127.0.0.1" } else { "::1" };
-    let replies = dialog(server, 25, "", &["QUIT".to_string()], |_| SHORT);
+    let replies = dialog(server, 25, "", &["QUIT".to_owned()], |_| SHORT);
     let said = |reply: String| match reply.as_str() {
         "REFUSED" | "<NO REPLY>" => reply,
         _ => format!("S: {reply}"),
     };
     let mut observed = Table::from_iter([
-        ("before".to_string(), texts(before)),
-        ("after".to_string(), texts(network.listeners())),
-        ("replies".to_string(), texts(replies.into_iter().map(said).collect())),
-        ("alive".to_string(), Value::Boolean(instance.status() == "running")),
+        ("before".to_owned(), texts(before)),
+        ("after".to_owned(), texts(network.listeners())),
+        ("replies".to_owned(), texts(replies.into_iter().map(said).collect())),
+        ("alive".to_owned(), Value::Boolean(instance.status() == "running")),
     ]);
     until_true(PATIENCE, || {
         let log = instance.log(position, |line| {
             let of_server = line.contains("smtpd") && (line.contains("fatal") || line.contains(": connect"));
             (line.contains("master") || of_server) && !line.contains("daemon started")
         });
-        observed.insert("log".to_string(), texts(log));
+        observed.insert("log".to_owned(), texts(log));
         differences(case.expected(), &observed).is_empty()
     });
     observed

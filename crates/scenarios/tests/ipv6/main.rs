@@ -1,9 +1,9 @@
 //! What programs print, reply, log and connect to when addresses are the matter: cases with outcomes recorded from
-//! Postfix, one test for each area. `crates/scenarios/ipv6/AREA.toml` has the cases of an area. Those whose name begins with
-//! `edge-`, `more-` or `source-` tell what Postfix 3.7 did.
+//! Postfix, one test for each area. `crates/scenarios/ipv6/AREA.toml` has the cases of an area. Those whose name begins
+//! with `edge-`, `more-` or `source-` tell what Postfix 3.7 did.
 //!
-//! Those of syntax, of lists and of tables need nothing and always run. The others have networks, a /dev/log, and a DNS server of
-//! their own, and need root.
+//! Those of syntax, of lists and of tables need nothing and always run. The others have networks, a /dev/log, and a DNS
+//! server of their own, and need root.
 
 mod case;
 mod commands;
@@ -17,9 +17,10 @@ mod pure;
 mod session;
 mod sessions;
 
-use case::{Case, Cases};
 use testing::accounts::is_root;
 use testing::programs::{Implementation, Programs};
+
+use case::{Case, Cases};
 
 /// Plays the cases of an area; the kind of each says how.
 fn area(name: &str) {

@@ -1,16 +1,18 @@
 //! Networks of cases: interfaces made by commands, DNS on port 53, the system's log; and programs that are refused
 //! sockets of a family, as by a kernel without it.
 
-use crate::case::Case;
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
 use testing::wait::until_true;
 use testing::{NameServer, SystemLog, World};
 use toml::Table;
+
+use crate::case::Case;
 
 /// The network that the calling thread is in.
 pub struct Network {
@@ -57,7 +59,7 @@ impl Network {
             .lines()
             .filter_map(|line| line.split_whitespace().nth(3))
             .filter(|address| !address.ends_with(":53"))
-            .map(str::to_string)
+            .map(str::to_owned)
             .collect();
         found.sort();
         found

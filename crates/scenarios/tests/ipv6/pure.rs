@@ -1,9 +1,10 @@
 //! Cases that need nothing but a library: lists of networks, and the syntax of addresses.
 
-use crate::case::Case;
-use crate::folder::{Folder, write};
 use lookup::{MatchList, ParentStyle, Settings};
 use toml::{Table, Value};
+
+use crate::case::Case;
+use crate::folder::{Folder, write};
 
 /// The observed outcome of each case.
 pub fn play(cases: &[Case]) -> Vec<Table> {
@@ -20,7 +21,7 @@ fn syntax(case: &Case) -> Table {
     };
     let valid = error.is_none();
     let messages = error.map(|error| Value::String(error.to_string())).into_iter().collect();
-    Table::from_iter([("valid".to_string(), Value::Boolean(valid)), ("messages".to_string(), Value::Array(messages))])
+    Table::from_iter([("valid".to_owned(), Value::Boolean(valid)), ("messages".to_owned(), Value::Array(messages))])
 }
 
 /// Whether a list matches a client. What is logged about the list is seen by those who look at the server's log.
@@ -39,5 +40,5 @@ fn list(case: &Case) -> Table {
             Err(_) => "error",
         },
     };
-    Table::from_iter([("result".to_string(), Value::String(found.to_string()))])
+    Table::from_iter([("result".to_owned(), Value::String(found.to_owned()))])
 }

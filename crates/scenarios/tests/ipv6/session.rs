@@ -1,10 +1,11 @@
 //! One SMTP session from a certain address: what was sent, and the last line of each reply.
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, socket};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, socket};
 
 /// How long a server may be silent.
 pub const SILENCE: Duration = Duration::from_secs(15);
@@ -18,23 +19,23 @@ pub fn dialog(to: &str, port: u16, from: &str, lines: &[String], silence: impl F
     let mut replies = Vec::new();
     let stream = match open(to, port, from) {
         Ok(stream) => stream,
-        Err(nix::Error::ECONNREFUSED) => return vec!["REFUSED".to_string()],
+        Err(nix::Error::ECONNREFUSED) => return vec!["REFUSED".to_owned()],
         Err(error) => return vec![format!("connect: {error}")],
     };
-    let Ok(mut writer) = stream.try_clone() else { return vec!["no second handle".to_string()] };
+    let Ok(mut writer) = stream.try_clone() else { return vec!["no second handle".to_owned()] };
     let mut reader = BufReader::new(stream);
     for (number, line) in std::iter::once(None).chain(lines.iter().map(Some)).enumerate() {
         if let Some(line) = line
             && writer.write_all(format!("{}\r\n", line.replace("\\n", "\r\n")).as_bytes()).is_err()
         {
-            replies.push("<EOF>".to_string());
+            replies.push("<EOF>".to_owned());
             break;
         }
         let _ = reader.get_ref().set_read_timeout(Some(silence(number)));
         match last_line(&mut reader) {
             Ok(reply) => replies.push(reply),
             Err(end) => {
-                replies.push(end.to_string());
+                replies.push(end.to_owned());
                 break;
             }
         }
@@ -48,7 +49,7 @@ fn last_line(reader: &mut BufReader<TcpStream>) -> Result<String, &'static str> 
         match reader.read_until(b'\n', &mut line) {
             Ok(0) => return Err("<EOF>"),
             Ok(_) if line.get(3) == Some(&b'-') => {}
-            Ok(_) => return Ok(String::from_utf8_lossy(&line).trim_end().to_string()),
+            Ok(_) => return Ok(String::from_utf8_lossy(&line).trim_end().to_owned()),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 return Err("<NO REPLY>");
             }

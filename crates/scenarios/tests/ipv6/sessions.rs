@@ -1,5 +1,10 @@
 //! SMTP sessions: replies, log lines, questions to DNS lists, and the trace header of what was received.
 
+use std::time::Duration;
+
+use testing::wait::until_true;
+use toml::{Table, Value};
+
 use crate::case::Case;
 use crate::compare::differences;
 use crate::folder::write;
@@ -7,9 +12,6 @@ use crate::instance::Instance;
 use crate::listening::texts;
 use crate::network::Network;
 use crate::session::{SHORT, SILENCE, dialog};
-use std::time::Duration;
-use testing::wait::until_true;
-use toml::{Table, Value};
 
 /// How long a log line may take that is expected.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -38,18 +40,18 @@ fn server<'a>(network: &'a Network, case: &Case) -> Instance<'a> {
 fn one(network: &Network, instance: &Instance<'_>, case: &Case) -> Table {
     let asked = network.dns.as_ref().map_or(0, |dns| dns.asked().len());
     let (replies, position) = session(instance, case, case.text("src"), &case.expected_list("replies"));
-    let mut observed = Table::from_iter([("replies".to_string(), texts(replies))]);
+    let mut observed = Table::from_iter([("replies".to_owned(), texts(replies))]);
     until_true(PATIENCE, || {
-        observed.insert("log".to_string(), texts(instance.log(position, |line| is_kept(case.area(), line))));
+        observed.insert("log".to_owned(), texts(instance.log(position, |line| is_kept(case.area(), line))));
         let log = Table::from_iter(case.expected().clone().into_iter().filter(|(key, _)| key.starts_with("log")));
         differences(&log, &observed).is_empty()
     });
     if let Some(dns) = &network.dns {
         let questions = dns.asked().into_iter().skip(asked).filter(|question| question.contains("bl.ex"));
-        observed.insert("dns".to_string(), texts(questions.collect()));
+        observed.insert("dns".to_owned(), texts(questions.collect()));
     }
     if case.expected().contains_key("received") {
-        observed.insert("received".to_string(), texts(received(instance)));
+        observed.insert("received".to_owned(), texts(received(instance)));
     }
     observed
 }
@@ -64,9 +66,9 @@ pub fn play_sequence(network: &Network, cases: &[Case]) -> Vec<Table> {
             replies.into_iter().next().unwrap_or_default()
         };
         let replies = case.list("src").iter().enumerate().map(greeting).collect();
-        let mut observed = Table::from_iter([("replies".to_string(), texts(replies))]);
+        let mut observed = Table::from_iter([("replies".to_owned(), texts(replies))]);
         until_true(PATIENCE, || {
-            observed.insert("log".to_string(), texts(instance.log(0, |line| is_kept(case.area(), line))));
+            observed.insert("log".to_owned(), texts(instance.log(0, |line| is_kept(case.area(), line))));
             differences(case.expected(), &observed).is_empty()
         });
         observed
@@ -130,7 +132,7 @@ fn without_queue_id(line: &str) -> String {
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
             format!("{start} id QID{}", &rest[end..])
         }
-        None => line.to_string(),
+        None => line.to_owned(),
     }
 }
 
@@ -147,7 +149,7 @@ pub fn play_lists(network: &Network, cases: &[Case]) -> Vec<Table> {
         "local_transport = discard:",
         "default_transport = discard:",
     ]
-    .map(str::to_string)
+    .map(str::to_owned)
     .to_vec();
     let mut services = String::new();
     for (number, case) in cases.iter().enumerate() {
@@ -180,7 +182,7 @@ fn list(instance: &Instance<'_>, number: usize, case: &Case) -> Table {
     let port = 3000 + u16::try_from(number).unwrap_or(0);
     let ends = case.expected().get("result").and_then(Value::as_str) == Some("fatal");
     let silence = if ends { SHORT } else { SILENCE };
-    let replies = dialog("127.0.0.1", port, "", &lines.map(str::to_string), |_| silence);
+    let replies = dialog("127.0.0.1", port, "", &lines.map(str::to_owned), |_| silence);
     let folder = instance.conf().join(format!("m{number}")).display().to_string();
     let message = |line: String| {
         let rest = line.strip_prefix(&format!("postfix/m{number}/smtpd["))?.split_once("]: ")?.1;
@@ -192,16 +194,16 @@ fn list(instance: &Instance<'_>, number: usize, case: &Case) -> Table {
         let messages: Vec<String> = instance.lines(0).into_iter().filter_map(message).collect();
         let is_fatal = messages.iter().any(|message| message.starts_with("fatal"));
         let found = match replies.get(5).map_or("", String::as_str).get(..3) {
-            Some("250") => "yes".to_string(),
-            Some("554") => "no".to_string(),
-            Some("451") => "error".to_string(),
-            _ if is_fatal && !replies[0].starts_with("220") => "fatal".to_string(),
+            Some("250") => "yes".to_owned(),
+            Some("554") => "no".to_owned(),
+            Some("451") => "error".to_owned(),
+            _ if is_fatal && !replies[0].starts_with("220") => "fatal".to_owned(),
             _ => format!("{replies:?}"),
         };
         observed = Table::from_iter([
-            ("exit".to_string(), Value::Integer(i64::from(found == "fatal"))),
-            ("result".to_string(), Value::String(found)),
-            ("messages".to_string(), texts(messages)),
+            ("exit".to_owned(), Value::Integer(i64::from(found == "fatal"))),
+            ("result".to_owned(), Value::String(found)),
+            ("messages".to_owned(), texts(messages)),
         ]);
         differences(case.expected(), &observed).is_empty()
     });

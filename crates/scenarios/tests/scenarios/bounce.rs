@@ -45,7 +45,7 @@ fn a_bounce_that_cannot_be_delivered_is_not_bounced_again() {
         let reply = client.send("gone@mail.test", &["nobody-here@mail.test"], "Subject: z\n\nbody\n").expect("sent");
         let id = reply.queue_id().expect("queue id");
         let line = mail.wait_log(&[&id, "sender non-delivery notification: "]);
-        let second = line.rsplit(' ').next().expect("id").to_string();
+        let second = line.rsplit(' ').next().expect("id").to_owned();
         mail.wait_log(&[&second, "to=<gone@mail.test>", "status=bounced"]);
         mail.wait_log(&[&second, ": removed"]);
         mail.wait_idle();

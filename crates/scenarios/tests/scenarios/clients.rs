@@ -230,7 +230,7 @@ fn a_message_in_chunks_arrives_as_one_after_data_does() {
         let mut replies = (0..5).map(|_| client.reply().expect("reply").last());
         assert_eq!(replies.next().as_deref(), Some("250 2.1.0 Ok"));
         assert_eq!(replies.next().as_deref(), Some("250 2.1.5 Ok"));
-        assert_eq!(replies.next(), Some("250 2.0.0 Ok: 3001 bytes".to_string()));
+        assert_eq!(replies.next(), Some("250 2.0.0 Ok: 3001 bytes".to_owned()));
         assert_eq!(replies.next(), Some(format!("250 2.0.0 Ok: {} bytes", tail.len())));
         // Two for the end of the last line, and two for each piece of the long one.
         let last = replies.next().unwrap_or_default();

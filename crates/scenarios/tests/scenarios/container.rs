@@ -1,10 +1,11 @@
 //! The mail system as process 1: `postfix start-fg` in a process namespace of its own, controlled from beside it.
 
+use std::os::unix::fs::MetadataExt;
+use std::process::{Child, Command, Stdio};
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use scenarios::scenario;
-use std::os::unix::fs::MetadataExt;
-use std::process::{Child, Command, Stdio};
 use testing::accounts::is_root;
 use testing::programs::ENVIRONMENT;
 use testing::wait::{PATIENCE, until, until_true};
@@ -54,7 +55,8 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // With process 1 ends everything in the container. That it ends with unshare is forgotten when it changes its ids.
+        // With process 1 ends everything in the container. That it ends with unshare is forgotten when it changes its
+        // ids.
         if !self.has_ended() {
             let _ = kill(Pid::from_raw(self.init), Signal::SIGKILL);
         }

@@ -1,8 +1,9 @@
 //! Damaged queue files: set aside with a warning, and the rest goes on.
 
-use scenarios::scenario;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+
+use scenarios::scenario;
 use testing::Setup;
 
 #[test]

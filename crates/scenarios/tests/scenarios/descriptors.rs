@@ -65,7 +65,8 @@ fn clients_that_find_no_descriptor_wait_for_one_and_the_log_says_so_once_a_secon
             greeting(&mut client);
             client.get_mut().write_all(b"QUIT\r\n").expect("sent");
         }
-        // One line a second, and none of a turn of the loop: each end of a session may be followed by one attempt too many.
+        // One line a second, and none of a turn of the loop: each end of a session may be followed by one attempt too
+        // many.
         let lines = mail.log().matches("accept connection: Too many open files").count();
         let allowed = usize::try_from(since.elapsed().as_secs()).unwrap_or(0) + 2;
         assert!(lines <= allowed, "{lines} lines for {count} clients");

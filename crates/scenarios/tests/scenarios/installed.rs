@@ -1,13 +1,14 @@
 //! An installation as `cargo xtask install` makes it, laid over this machine's files in a world of its own.
 
-use nix::fcntl::{Flock, FlockArg};
-use nix::sys::signal::Signal;
-use scenarios::scenario;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::Signal;
+use scenarios::scenario;
 use testing::maildir::Mail;
 use testing::process::Process;
 use testing::wait::{PATIENCE, until, until_true};

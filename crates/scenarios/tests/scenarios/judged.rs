@@ -1,10 +1,11 @@
 //! One judgement of a configuration: what no daemon can run with is refused by check, start and reload alike, with the
 //! reason, and nothing of it serves.
 
-use scenarios::scenario;
 use std::io::Read;
 use std::net::TcpStream;
 use std::time::Duration;
+
+use scenarios::scenario;
 use testing::accounts::is_root;
 use testing::wait::{PATIENCE, until_true};
 use testing::world::World;
@@ -213,7 +214,7 @@ fn a_start_says_each_warning_once() {
         let log = mail.log();
         let warnings = |text: &str| {
             let behind = text.lines().filter_map(|line| line.split_once("warning: "));
-            let mut all: Vec<String> = behind.map(|(_, rest)| rest.to_string()).collect();
+            let mut all: Vec<String> = behind.map(|(_, rest)| rest.to_owned()).collect();
             all.sort();
             all
         };

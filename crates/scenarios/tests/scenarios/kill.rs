@@ -1,10 +1,11 @@
 //! SIGKILL at any moment: master restarts the process, and no acknowledged message is lost.
 
-use nix::sys::signal::Signal;
-use scenarios::scenario;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use scenarios::scenario;
 use testing::maildir::Mail;
 use testing::programs::{Implementation, Programs};
 use testing::wait::{PATIENCE, until_true};
@@ -19,8 +20,8 @@ fn no_acknowledged_message_is_lost_when_each_daemon_is_killed_under_load() {
                 programs.push("postlogd");
                 Setup::new()
             }
-            // C Postfix takes a process that was killed in its first session for a broken program, and waits; and without
-            // its log service all of it stands still now and then.
+            // C Postfix takes a process that was killed in its first session for a broken program, and waits; and
+            // without its log service all of it stands still now and then.
             Implementation::Oracle => Setup::new().set("service_throttle_time", "1s"),
         };
         let mail = setup.start();

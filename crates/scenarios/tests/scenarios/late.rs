@@ -1,9 +1,10 @@
 //! Addresses that come late, go away, or belong to somebody else: they take nothing else with them, and are served when
 //! they are there.
 
-use scenarios::scenario;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
+
+use scenarios::scenario;
 use testing::wait::{PATIENCE, until_true};
 use testing::{Client, Instance, Link, Setup, Sink, World};
 

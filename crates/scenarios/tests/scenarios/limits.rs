@@ -1,4 +1,5 @@
-//! What happens at limits: everything counts, or there is an error with a name; and one message's trouble is no other's.
+//! What happens at limits: everything counts, or there is an error with a name; and one message's trouble is no
+//! other's.
 
 use scenarios::scenario;
 use testing::{Setup, Sink};

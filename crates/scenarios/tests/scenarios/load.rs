@@ -1,7 +1,8 @@
 //! Many clients at once: everything is delivered, and memory stays small.
 
-use scenarios::scenario;
 use std::net::TcpStream;
+
+use scenarios::scenario;
 use testing::maildir::Mail;
 use testing::process::Process;
 use testing::wait::{PATIENCE, until_true};

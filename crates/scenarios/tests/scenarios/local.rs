@@ -130,7 +130,8 @@ fn a_list_names_the_same_whether_it_is_an_alias_or_a_file() {
 /// A user whom every system has, who is nobody of the mail system and has no .forward.
 const USER: &str = "games";
 
-/// An instance as root, where mail for [`USER`] gets into a mailbox file in `spool`, and `forward` is where .forward files are.
+/// An instance as root, where mail for [`USER`] gets into a mailbox file in `spool`, and `forward` is where .forward
+/// files are.
 fn with_mailboxes(setup: Setup) -> Option<Instance> {
     if !testing::accounts::is_root() {
         eprintln!("left out: only root delivers as other users");

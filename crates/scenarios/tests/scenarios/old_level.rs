@@ -1,5 +1,5 @@
-//! A configuration of an older version: each default that it keeps is told in the log where it counts, by the program for
-//! which it does.
+//! A configuration of an older version: each default that it keeps is told in the log where it counts, by the program
+//! for which it does.
 
 use scenarios::scenario;
 use testing::accounts::is_root;

@@ -1,5 +1,5 @@
-//! What daemons need from outside of the queue directory, which is all that they see: the system's log, sockets of other
-//! programs, tables that appear.
+//! What daemons need from outside of the queue directory, which is all that they see: the system's log, sockets of
+//! other programs, tables that appear.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;

@@ -1,9 +1,10 @@
 //! Whose the files of the mail system are: what check tells, what is made, and what set-permissions puts right.
 
-use scenarios::scenario;
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
+
+use scenarios::scenario;
 use testing::accounts::is_root;
 use testing::setup::write_old;
 use testing::{Instance, Setup};

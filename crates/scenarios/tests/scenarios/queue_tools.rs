@@ -42,7 +42,7 @@ fn postqueue_j_prints_one_json_object_a_message() {
     scenario(|| {
         let (mail, _sink, id) = with_deferred_message();
         let listed = mail.output("postqueue", &["-j"]);
-        for part in [format!("\"queue_id\": \"{id}\""), "\"queue_name\": \"deferred\"".to_string()] {
+        for part in [format!("\"queue_id\": \"{id}\""), "\"queue_name\": \"deferred\"".to_owned()] {
             assert!(listed.contains(&part), "no {part} in {listed}");
         }
     });

@@ -1,10 +1,11 @@
 //! One address family broken on the way, or refused by the server: mail takes the other.
 
-use scenarios::scenario;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::process::Command;
+
+use scenarios::scenario;
 use testing::dns::Zone;
 use testing::name_server::NameServer;
 use testing::wait::{PATIENCE, until_true};

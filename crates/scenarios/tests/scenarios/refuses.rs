@@ -11,7 +11,7 @@ const MESSAGE: &str = "Subject: x\n\nbody\n";
 /// The first refusal of a server with these options, or what it says to the message.
 fn answer(port: &Port) -> String {
     let address = ([127, 0, 0, 1], port.number()).into();
-    let Ok(mut client) = Client::connect(address) else { return "closed".to_string() };
+    let Ok(mut client) = Client::connect(address) else { return "closed".to_owned() };
     if client.greeting().code == 421 {
         return client.greeting().last();
     }
@@ -19,7 +19,7 @@ fn answer(port: &Port) -> String {
         250 => client.send("a@client.test", &["alice"], MESSAGE),
         _ => Ok(hello),
     });
-    reply.map_or("closed".to_string(), |reply| reply.last())
+    reply.map_or("closed".to_owned(), |reply| reply.last())
 }
 
 fn server(port: &Port, options: &str) -> String {

@@ -1,11 +1,13 @@
-//! Reload while clients connect: sockets come and go, no client notices; a configuration that would be fatal is refused.
+//! Reload while clients connect: sockets come and go, no client notices; a configuration that would be fatal is
+//! refused.
 
-use nix::sys::signal::Signal;
-use scenarios::scenario;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use nix::sys::signal::Signal;
+use scenarios::scenario;
 use testing::terminal::at_terminal;
 use testing::wait::{PATIENCE, until_true};
 use testing::world::World;

@@ -1,7 +1,8 @@
 //! The address that outgoing mail leaves from, by family.
 
-use scenarios::scenario;
 use std::net::IpAddr;
+
+use scenarios::scenario;
 use testing::dns::{DnsServer, Zone};
 use testing::{Client, Instance, Setup, Sink, World};
 

@@ -1,7 +1,8 @@
 //! The configuration of a stock Debian installation, taken over as it is.
 
-use scenarios::scenario;
 use std::path::Path;
+
+use scenarios::scenario;
 use testing::programs::{Implementation, Programs};
 use testing::setup::{Files, write_old};
 use testing::{Client, Setup};
@@ -26,11 +27,11 @@ inet_protocols = all
 fn shipped() -> Option<Files> {
     let root = Programs::oracle()?.root?;
     let read = |name: &str| std::fs::read_to_string(Path::new(&root).join("usr/share/postfix").join(name)).expect(name);
-    // As the installer does it, a line takes the place of the shipped one. C Postfix warns of each that is overridden, and its
-    // postlogd, which gets its own warnings by its own socket, waits for itself for ever when there are more than the
-    // socket holds.
+    // As the installer does it, a line takes the place of the shipped one. C Postfix warns of each that is overridden,
+    // and its postlogd, which gets its own warnings by its own socket, waits for itself for ever when there are more
+    // than the socket holds.
     let shipped = ["main.cf.debian", "main.cf.tls"].map(read).concat();
-    let name = |line: &str| line.split_once('=').map(|(name, _)| name.trim().to_string());
+    let name = |line: &str| line.split_once('=').map(|(name, _)| name.trim().to_owned());
     let replaced: Vec<String> = INSTALLER.lines().filter_map(name).chain(["smtpd_tls_security_level".into()]).collect();
     let kept = shipped.lines().filter(|line| name(line).is_none_or(|name| !replaced.contains(&name)));
     let main_cf = kept.map(|line| format!("{line}\n")).collect::<String>() + INSTALLER;

@@ -1,7 +1,7 @@
 //! The users of the system, where the user database is a server somewhere else: it may be slow, and it may fail.
 //!
-//! The database is that of the C library's module `hesiod`, which asks the DNS: a name server of the test holds it up. It
-//! fails when it is not told in which domain to ask.
+//! The database is that of the C library's module `hesiod`, which asks the DNS: a name server of the test holds it up.
+//! It fails when it is not told in which domain to ask.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, Sender, channel};

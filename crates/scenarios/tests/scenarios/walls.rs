@@ -17,6 +17,7 @@ use testing::{Client, Instance, Setup, World};
 mod acts;
 
 use Argument::{Bytes, Number};
+
 use acts::{Act, acts, files, numbers, sockets};
 
 /// Every daemon, by the name that its processes have.

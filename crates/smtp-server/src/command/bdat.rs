@@ -1,7 +1,8 @@
 //! BDAT: the content in counted chunks. RFC 3030
 //!
-//! Whatever is said to a chunk, its bytes are read: the next command stands behind them. What can be said at once is. After
-//! an error all further chunks are read and thrown away, up to the last one. The last `250` means what it means after DATA.
+//! Whatever is said to a chunk, its bytes are read: the next command stands behind them. What can be said at once is.
+//! After an error all further chunks are read and thrown away, up to the last one. The last `250` means what it means
+//! after DATA.
 
 use dsn::Status;
 use logging::records::NOQUEUE;

@@ -1,8 +1,8 @@
-//! XCLIENT: from here on the client is another one. For tests, and for content filters and proxies in front of the server.
-//! Postfix's XCLIENT extension.
+//! XCLIENT: from here on the client is another one. For tests, and for content filters and proxies in front of the
+//! server. Postfix's XCLIENT extension.
 //!
-//! The session begins anew with the other identity, restrictions and limits included. Whoever may use the command can be
-//! anybody: it is for the hosts in smtpd_authorized_xclient_hosts alone, and the new identity is asked again.
+//! The session begins anew with the other identity, restrictions and limits included. Whoever may use the command can
+//! be anybody: it is for the hosts in smtpd_authorized_xclient_hosts alone, and the new identity is asked again.
 
 use dsn::Status;
 use net::Family;

@@ -1,8 +1,8 @@
 //! POSIX regular expressions: regcomp(3) and regexec(3).
 //!
 //! What a pattern means is the C library's to say: glibc's `\<`, `\w` and the like, and back-references. The locale is
-//! "C" in every program here, so a character is a byte. A pattern with back-references can take very long on a text that
-//! was made for it: whoever writes the table decides whether it has any.
+//! "C" in every program here, so a character is a byte. A pattern with back-references can take very long on a text
+//! that was made for it: whoever writes the table decides whether it has any.
 
 use std::ffi::CString;
 use std::mem::MaybeUninit;
@@ -14,7 +14,8 @@ use super::shape::Shape;
 /// told: who opens the table, by an error.
 const MAX_DEPTH: usize = 250;
 
-/// Most parts of a pattern when its repetitions are written out, which is what the library does with them: about 100 MiB.
+/// Most parts of a pattern when its repetitions are written out, which is what the library does with them: about 100
+/// MiB.
 /// told: who opens the table, by an error.
 const MAX_SIZE: usize = 100_000;
 
@@ -73,9 +74,9 @@ impl Regex {
         self.groups
     }
 
-    /// Looks for the pattern in a text. Returns where the whole match and the first `wanted` groups are; without
-    /// wanted groups the places are left out, which is much faster to find. A NUL counts as another control
-    /// character, because the text of a C program would end there.
+    /// Looks for the pattern in a text. Returns where the whole match and the first `wanted` groups are; without wanted
+    /// groups the places are left out, which is much faster to find. A NUL counts as another control character, because
+    /// the text of a C program would end there.
     ///
     /// # Errors
     /// The C library gave up: no memory, or a text too long for it.

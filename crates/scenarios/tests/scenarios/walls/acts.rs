@@ -1,10 +1,9 @@
 //! What code of an attacker would try.
 
+use Argument::{Bytes, Number};
 use nix::libc::{self, c_int, c_long};
 use testing::Instance;
 use testing::inject::Argument;
-
-use Argument::{Bytes, Number};
 
 /// One system call, and what it would be good for.
 pub struct Act(pub String, pub c_long, pub Vec<Argument<'static>>);
