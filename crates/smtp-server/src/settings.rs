@@ -46,7 +46,7 @@ config::settings! {
         hard_error_limit: u32 = param::SMTPD_HARD_ERROR_LIMIT,
         helo_required: bool = param::SMTPD_HELO_REQUIRED,
         junk_command_limit: u32 = param::SMTPD_JUNK_COMMAND_LIMIT,
-        line_length_limit: usize = param::LINE_LENGTH_LIMIT => |limit| usize::try_from(limit).unwrap_or(0).max(2),
+        line_length_limit: usize = param::LINE_LENGTH_LIMIT,
         message_size_limit: Option<u64> = param::MESSAGE_SIZE_LIMIT,
         myhostname: String = param::MYHOSTNAME,
         /// inet_protocols: addresses of the others are not taken from XCLIENT and XFORWARD.
