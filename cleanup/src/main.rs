@@ -66,7 +66,7 @@ static SERVICE: Service = Service {
     privilege: Privilege::MailOwner,
     why: "creates queue files",
     siblings: &[Sibling::Rewrite, Sibling::Qmgr, Sibling::Bounce, Sibling::Trace],
-    files: &[Access::QueueWrite("incoming"), Access::QueueWrite("hold")],
+    files: &[Access::QueueWrite("incoming"), Access::QueueWrite("hold"), Access::QueueWrite("spare")],
     outside: &[],
     network: Network::None,
     threads: true,

@@ -8,9 +8,9 @@ use std::io;
 
 use dsn::Notify;
 use ipc::cleanup::{Cause, Flags};
-use queue::create::{Complete, INCOMPLETE};
+use queue::create::Complete;
 use queue::size::FLAG_MIXED;
-use queue::{NewFile, QueueId, QueueName, SendOptions, SizeRecord, Type};
+use queue::{NewFile, QueueId, QueueName, SendOptions, SizeRecord, Slot, Type};
 
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -35,8 +35,8 @@ impl Writer {
     ///
     /// # Errors
     /// It cannot be made; the error names it.
-    pub fn create(settings: &Settings, flags: Flags) -> io::Result<Self> {
-        let mut file = NewFile::create(&settings.spool, QueueName::Incoming, INCOMPLETE, settings.long_ids)?;
+    pub fn create(settings: &Settings, spare: Option<Slot>, flags: Flags) -> io::Result<Self> {
+        let mut file = NewFile::create_from(&settings.spool, QueueName::Incoming, spare, settings.long_ids)?;
         let size = SizeRecord::default();
         file.push_encoded(&size.encode())?;
         // The system's own notifications have bounce_size_limit.

@@ -40,6 +40,8 @@ pub struct Active {
     pub deferred: bool,
     /// Its logs.
     pub logged: Logged,
+    /// cleanup has announced it: no attempt was made before this one.
+    pub fresh: bool,
     /// Deliver in spite of defer_transports: a flush was asked for.
     pub flushed: bool,
     /// The operator gave it up (postsuper -e).
@@ -67,12 +69,19 @@ impl Active {
             read: 0,
             deferred: false,
             logged: Logged::default(),
+            fresh: false,
             flushed: false,
             force_expire: false,
             reading: false,
             read_at: Instant::now(),
             request,
         }
+    }
+
+    /// Everybody who has ever had the file has said that he is done with it: an agent that did not report, or a second
+    /// attempt after one that did not, has the message deferred. Programs that report failures read it under its name.
+    pub fn is_known_to_agents_that_are_done(&self) -> bool {
+        self.fresh && !self.deferred && !self.logged.bounce && !self.logged.trace
     }
 
     /// The request for some recipients; the rest of it is the same for all of them.

@@ -26,6 +26,7 @@ use crate::active::Active;
 use crate::deliveries::Room;
 use crate::scheduler::MessageKey;
 use crate::settings::Settings;
+use crate::spares::Spares;
 
 /// Recipients read at once.
 /// told: nobody; the rest is read later.
@@ -36,6 +37,8 @@ pub struct Ledger {
     messages: RefCell<Messages>,
     logs: Logs,
     settings: Rc<Settings>,
+    /// Files of messages that have ended.
+    pub spares: Spares,
     /// Messages whose files may be open.
     open_limit: usize,
 }
@@ -52,7 +55,8 @@ impl Ledger {
     /// No message is in memory.
     pub fn new(settings: Rc<Settings>, logs: Logs) -> Self {
         let messages = Messages { all: HashMap::new(), next: MessageKey(1), recipients: 0 };
-        Self { messages: RefCell::new(messages), logs, settings, open_limit: open_limit() }
+        let spares = Spares::new(&settings.spool);
+        Self { messages: RefCell::new(messages), logs, spares, settings, open_limit: open_limit() }
     }
 
     /// A message is in memory from now on.

@@ -45,6 +45,7 @@ mod route;
 mod scheduler;
 mod service;
 mod settings;
+mod spares;
 
 use std::process::ExitCode;
 
@@ -63,6 +64,7 @@ static SERVICE: Service = Service {
         Access::QueueWrite("deferred"),
         Access::QueueWrite("corrupt"),
         Access::QueueWrite("saved"),
+        Access::QueueWrite("spare"),
         Access::QueueWrite("defer"),
         Access::QueueRead("bounce"),
         Access::QueueRead("trace"),

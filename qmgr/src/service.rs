@@ -121,12 +121,13 @@ impl Qmgr {
         if tokens > 0
             && let Some(flow) = &self.flow
         {
-            flow.put(tokens); // in_flow_delay
+            flow.put(&self.ledger.spares.tokens(tokens)); // in_flow_delay
         }
     }
 
     /// Looks into the queues, and does from then on what is due.
     pub async fn main_loop(self: Rc<Self>) {
+        self.settings.spool.clear_spares();
         self.intake.take_over().await;
         self.intake.scan_incoming().await;
         self.turn();

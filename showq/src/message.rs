@@ -49,10 +49,15 @@ impl Showq {
             return Ok(());
         };
         let limits = Limits::default();
-        let mut envelope = match queue {
-            QueueName::Maildrop => Envelope::read_submitted(&file, &limits)?,
-            _ => Envelope::read(&file, &limits)?,
+        let envelope = match queue {
+            QueueName::Maildrop => Envelope::read_submitted(&file, &limits),
+            _ => Envelope::read(&file, &limits),
         };
+        // The message has ended meanwhile, or waits in a queue that is listed later: the file may be another's.
+        if !file.metadata().is_ok_and(|now| (now.mode(), now.mtime()) == (metadata.mode(), metadata.mtime())) {
+            return Ok(());
+        }
+        let mut envelope = envelope?;
         out.writer.message(&self.header(queue, found, &metadata, &envelope));
         let mut listed = Listed { seen: HashSet::new(), limit: self.remembered };
         for log in [QueueName::Defer, QueueName::Bounce] {

@@ -207,16 +207,17 @@ impl Flow {
         Self { read: read.into(), write: write.into() }
     }
 
-    /// Takes a token; false when there is none.
-    pub fn take(&self) -> bool {
-        matches!((&self.read).read(&mut [0]), Ok(1))
+    /// Takes a token, and what it says; `None` when there is none.
+    pub fn take(&self) -> Option<u8> {
+        let mut token = [0];
+        matches!((&self.read).read(&mut token), Ok(1)).then_some(token[0])
     }
 
     /// Sees to it that there are `count` tokens, no more and no less.
     pub fn balance(&self, count: usize) {
         let Ok(present) = sys::descriptor::readable_bytes(self.read.as_fd()) else { return };
         if present < count {
-            self.put(count - present);
+            self.put(&vec![0; count - present]);
         } else if present > count {
             self.discard(present - count);
         }
@@ -227,9 +228,9 @@ impl Flow {
         let _ = (&self.read).read(&mut vec![0; count.min(4096)]);
     }
 
-    /// Puts `count` tokens in; a full pipe holds enough already.
-    pub fn put(&self, count: usize) {
-        let _ = (&self.write).write(&vec![0; count.min(4096)]);
+    /// Puts tokens in, each with a byte for whoever takes it; a full pipe holds enough already.
+    pub fn put(&self, tokens: &[u8]) {
+        let _ = (&self.write).write(tokens);
     }
 }
 
@@ -248,14 +249,16 @@ mod tests {
     }
 
     fn tokens(flow: &Flow) -> usize {
-        std::iter::from_fn(|| flow.take().then_some(())).count()
+        std::iter::from_fn(|| flow.take()).count()
     }
 
     #[test]
     fn a_token_is_taken_once_and_none_is_there_that_nobody_put_in() {
         let flow = flow();
-        assert!(!flow.take());
-        flow.put(2);
+        assert_eq!(flow.take(), None);
+        flow.put(&[7, 0]);
+        assert_eq!(flow.take(), Some(7));
+        flow.put(&[8]);
         assert_eq!(tokens(&flow), 2);
     }
 
@@ -263,7 +266,7 @@ mod tests {
     fn balancing_leaves_the_number_that_is_asked_for_whatever_was_there() {
         for (before, wanted) in [(0, 5), (5, 5), (9, 5), (5, 0)] {
             let flow = flow();
-            flow.put(before);
+            flow.put(&vec![0; before]);
             flow.balance(wanted);
             assert_eq!(tokens(&flow), wanted, "{before}");
         }

@@ -16,7 +16,7 @@ use crate::commit::{Committer, Pending, Unsynced};
 use crate::record::{self, Type};
 use crate::storage::Names;
 use crate::transition::name_below;
-use crate::{QueueId, QueueName, SizeRecord, Spool};
+use crate::{QueueId, QueueName, SizeRecord, Slot, Spool};
 
 /// Mode of a file that cleanup is writing.
 pub const INCOMPLETE: u32 = 0o600;
@@ -48,7 +48,24 @@ impl NewFile {
     ///
     /// `long` is `enable_long_queue_ids`. Errors name the file; the caller decides whether to wait and try again.
     pub fn create(spool: &Spool, queue: QueueName, mode: u32, long: bool) -> io::Result<Self> {
-        let (temporary, file) = create_temporary(spool, queue, mode)?;
+        Self::named(spool, queue, create_temporary(spool, queue, mode)?, long)
+    }
+
+    /// The same with the file of a finished message, if there is one in `slot`, with the mode [`INCOMPLETE`].
+    ///
+    /// Transition: as [`Self::create`]; what a crash leaves is the same.
+    pub fn create_from(spool: &Spool, queue: QueueName, slot: Option<Slot>, long: bool) -> io::Result<Self> {
+        let spare = slot.and_then(|slot| {
+            let path = temporary_path(spool, queue);
+            spool.take_spare(slot, &path).map(|file| (path, file))
+        });
+        match spare {
+            Some(spare) => Self::named(spool, queue, spare, long),
+            None => Self::create(spool, queue, INCOMPLETE, long),
+        }
+    }
+
+    fn named(spool: &Spool, queue: QueueName, (temporary, file): (PathBuf, File), long: bool) -> io::Result<Self> {
         let (id, names) = give_name(spool, queue, &temporary, &file, long).map_err(|error| {
             let _ = fs::remove_file(&temporary);
             named(error, &temporary)
@@ -217,11 +234,15 @@ impl Drop for Guard {
     }
 }
 
+/// A name that is no queue identifier. No other process has it, and this one not at this moment.
+fn temporary_path(spool: &Spool, queue: QueueName) -> PathBuf {
+    spool.queue(queue).join(format!("{}.{}", since_epoch().subsec_micros(), sys::process::id()))
+}
+
 fn create_temporary(spool: &Spool, queue: QueueName, mode: u32) -> io::Result<(PathBuf, File)> {
-    let directory = spool.queue(queue);
     let mut last = io::Error::from(Errno::EEXIST);
     for _ in 0..ATTEMPTS {
-        let path = directory.join(format!("{}.{}", since_epoch().subsec_micros(), sys::process::id()));
+        let path = temporary_path(spool, queue);
         match OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&path) {
             Ok(file) => return Ok((path, file)),
             Err(error) if [Some(Errno::EEXIST as i32), Some(Errno::EISDIR as i32)].contains(&error.raw_os_error()) => {

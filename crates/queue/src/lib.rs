@@ -29,7 +29,7 @@
 //! | S3, S5 | S4 | qmgr | [`Spool::activate`] | the state before or after |
 //! | S4 | S3 | qmgr when it starts, or a lock | [`Spool::reclaim`], [`Spool::put_back`] | the same |
 //! | S4 | S5 | qmgr | [`Spool::defer`] | the same |
-//! | S4 | – | qmgr, all recipients done | [`Spool::remove`] | S4 with no recipient left |
+//! | S4 | – | qmgr, all recipients done | [`Spool::remove`], [`Spool::retire`] | S4 with no recipient left |
 //! | any | S6 | postsuper, qmgr | [`Spool::hold`] | the state before or after |
 //! | S6 | S5 | postsuper | [`Spool::release`] | the same |
 //! | any | S2 | postsuper | [`Spool::requeue`] | the same |
@@ -51,6 +51,7 @@ pub mod record;
 pub mod scan;
 mod set;
 pub mod size;
+mod spare;
 pub mod storage;
 pub mod stream;
 mod trace;
@@ -65,6 +66,7 @@ pub use envelope::{Envelope, EnvelopeError, Limits, Recipient};
 pub use id::QueueId;
 pub use record::{Reader, RecordError, Type};
 pub use size::{SendOptions, SizeRecord};
+pub use spare::Slot;
 pub use stream::Stream;
 pub use trace::Trace;
 pub use transition::{FORCE_EXPIRE, UNTHROTTLE};

@@ -22,6 +22,8 @@ pub struct Storage {
     unordered: bool,
     /// syncfs(2) waits for everything, and reports every write error since its descriptor was opened.
     whole: bool,
+    /// A new file takes long after many were removed.
+    slow_after_removal: bool,
 }
 
 /// File systems whose fsync(2) of a file takes its name along.
@@ -30,13 +32,16 @@ const NAMES_FOLLOW: [&str; 8] = ["ext4", "ext3", "xfs", "btrfs", "f2fs", "zfs", 
 const UNORDERED: [&str; 7] = ["ext2", "minix", "vfat", "exfat", "udf", "hfs", "hfsplus"];
 /// File systems that keep syncfs(2)'s word.
 const WHOLE: [&str; 8] = ["ext4", "ext3", "ext2", "xfs", "btrfs", "f2fs", "tmpfs", "ramfs"];
+/// File systems that look for a place for a new file among those that were freed a moment ago, and pass them over.
+const SLOW_AFTER_REMOVAL: [&str; 1] = ["ext4"];
 /// Linux reports write errors from syncfs(2) since 5.8, and what the file system itself says (a journal that is broken)
 /// since 5.17.
 const SYNCFS_REPORTS: (u32, u32) = (5, 17);
 
 impl Storage {
     /// What promises nothing.
-    pub(crate) const UNKNOWN: Self = Self { names_follow: false, unordered: false, whole: false };
+    pub(crate) const UNKNOWN: Self =
+        Self { names_follow: false, unordered: false, whole: false, slow_after_removal: false };
 
     /// The storage of an existing directory. A list of mounts that cannot be read (it is not there on all systems, and
     /// not within a sandbox) makes it one that promises nothing.
@@ -54,12 +59,18 @@ impl Storage {
             names_follow: is_one_of(&NAMES_FOLLOW),
             unordered: is_one_of(&UNORDERED),
             whole: is_one_of(&WHOLE) && at_least(release, SYNCFS_REPORTS),
+            slow_after_removal: is_one_of(&SLOW_AFTER_REMOVAL),
         }
     }
 
     /// Whether a renamed file is only safe when its new directory is on disk.
     pub(crate) fn loses_renamed_files(self) -> bool {
         self.unordered
+    }
+
+    /// Whether files that were removed a moment ago make new ones slow.
+    pub(crate) fn is_slow_after_removal(self) -> bool {
+        self.slow_after_removal
     }
 
     /// Whether one syncfs(2) can stand for the fsyncs of many files.
@@ -203,8 +214,11 @@ mod tests {
         assert_eq!(Storage::of_kind(b"overlay", "6.1.0"), Storage::UNKNOWN);
         assert_eq!(Storage::of_kind(b"fuse.sshfs", "6.1.0"), Storage::UNKNOWN);
         assert_eq!(Storage::of(Path::new("/proc/self/none")), Storage::UNKNOWN);
-        assert_eq!(Storage::of_kind(b"ext2", "6.1.0"), Storage { names_follow: false, unordered: true, whole: true });
-        assert_eq!(Storage::of_kind(b"ext4", "5.10.0"), Storage { names_follow: true, unordered: false, whole: false });
+        assert_eq!(Storage::of_kind(b"ext2", "6.1.0"), Storage { unordered: true, whole: true, ..Storage::UNKNOWN });
+        assert_eq!(
+            Storage::of_kind(b"ext4", "5.10.0"),
+            Storage { names_follow: true, slow_after_removal: true, ..Storage::UNKNOWN }
+        );
     }
 
     #[test]

@@ -46,7 +46,8 @@ impl Intake {
         // cleanup may have written down what became of aliases.
         let wants_success = message.envelope.size.is_some_and(|size| size.wants_success());
         message.logged.trace = wants_success && spool.path(QueueName::Trace, id).exists();
-        if source == Source::Announced {
+        message.fresh = source == Source::Announced;
+        if message.fresh {
             self.waiting.borrow_mut().tokens += 1;
         } else {
             self.recall(&mut message, mode)?;

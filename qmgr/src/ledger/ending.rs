@@ -131,7 +131,7 @@ impl Ledger {
         if self.settings.keep_finished {
             spool.rename(id, QueueName::Active, QueueName::Saved)?;
         } else {
-            spool.remove(id, QueueName::Active)?;
+            self.spares.retire(message, spool)?;
         }
         logging::emit(&Removed { queue_id: id.as_str(), why: None });
         Ok(())

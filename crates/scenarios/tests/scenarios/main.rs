@@ -32,6 +32,7 @@ mod refuses;
 mod relay;
 mod reload;
 mod source_address;
+mod spares;
 mod stock;
 mod submitted;
 mod swap;

@@ -44,5 +44,6 @@ fn mail_deferred_by_one_system_is_delivered_by_the_other() {
         mail.wait_mail("alice", 1);
         let recipients: usize = sink.received().iter().map(|r| r.recipients.len()).sum();
         assert_eq!(recipients, 4, "each recipient once");
+        assert_eq!(mail.find_log(&["spare"]), None, "a folder of ours is nobody's business");
     });
 }
