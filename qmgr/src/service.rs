@@ -39,6 +39,8 @@ pub struct Qmgr {
     pub ledger: Ledger,
     /// Something may be due earlier than the main loop knows.
     pub wake: Rc<Notify>,
+    /// Messages were taken.
+    taken: Notify,
     context: OnceCell<Rc<Context>>,
     flow: Option<Flow>,
 }
@@ -51,6 +53,7 @@ impl daemon::Worker for Qmgr {
     fn background(self: &Rc<Self>, context: &Rc<Context>) {
         let _ = self.context.set(Rc::clone(context));
         tokio::task::spawn_local(Rc::clone(self).main_loop());
+        tokio::task::spawn_local(Rc::clone(self).refill());
     }
 
     async fn session(self: Rc<Self>, client: Client) {
@@ -103,6 +106,7 @@ impl Qmgr {
             ledger: Ledger::new(Rc::clone(&settings), logs),
             settings,
             wake,
+            taken: Notify::new(),
             context: OnceCell::new(),
             flow,
         })
@@ -117,11 +121,19 @@ impl Qmgr {
     pub fn turn(self: &Rc<Self>) {
         self.feed();
         self.start_deliveries();
-        let tokens = self.intake.take_tokens();
-        if tokens > 0
-            && let Some(flow) = &self.flow
-        {
-            flow.put(&self.ledger.spares.tokens(tokens)); // in_flow_delay
+        self.taken.notify_one();
+    }
+
+    /// Puts tokens into the flow-control pipe for messages that were taken, those of a turn of the loop together.
+    async fn refill(self: Rc<Self>) {
+        loop {
+            self.taken.notified().await;
+            let tokens = self.intake.take_tokens();
+            if tokens > 0
+                && let Some(flow) = &self.flow
+            {
+                flow.put(&self.ledger.spares.tokens(tokens)); // in_flow_delay
+            }
         }
     }
 

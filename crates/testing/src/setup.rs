@@ -18,9 +18,11 @@ use crate::programs::Programs;
 /// Users of the domain `mail.test` who get their mail into a Maildir each.
 pub const USERS: [&str; 3] = ["alice", "bob", "carol"];
 
-/// Queue directories of `mail_owner` alone.
-const PRIVATE: [&str; 11] =
-    ["incoming", "active", "deferred", "bounce", "defer", "flush", "hold", "trace", "saved", "corrupt", "private"];
+/// Queue directories of `mail_owner` alone. C Postfix has no use for the last.
+const PRIVATE: [&str; 12] = [
+    "incoming", "active", "deferred", "bounce", "defer", "flush", "hold", "trace", "saved", "corrupt", "private",
+    "spare",
+];
 
 /// An instance that is not made yet.
 #[derive(Debug)]
