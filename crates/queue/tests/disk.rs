@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::future::Future;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::mpsc;
@@ -12,7 +13,7 @@ use std::time::SystemTime;
 
 use queue::create::{INCOMPLETE, INCOMPLETE_MAILDROP};
 use queue::delivery_log::{self, Entry};
-use queue::{Committer, Hashing, NewFile, QueueId, QueueName, SizeRecord, Spool, Type};
+use queue::{Committer, Hashing, NewFile, QueueId, QueueName, SizeRecord, Slot, Spool, Type};
 use testing::Disk;
 
 /// Runs a test on a queue on a new disk.
@@ -175,6 +176,71 @@ fn a_log_that_a_report_is_made_from_is_there_after_a_crash() {
             let found = fs::read(left(&crashed, spool, queue, &id)).unwrap();
             assert_eq!(found, fs::read(spool.path(queue, &id)).unwrap());
         }
+    });
+}
+
+/// A finished message in the active queue, which says who it was for.
+fn finished(spool: &Spool) -> (QueueId, fs::File) {
+    let mut file = open(spool, QueueName::Incoming);
+    (0..50).for_each(|_| file.push(Type::LINE, b"for somebody else's eyes").unwrap());
+    let id = complete(file).sync().unwrap();
+    spool.activate(&id, QueueName::Incoming).unwrap();
+    let path = spool.path(QueueName::Active, &id);
+    (id, fs::File::options().read(true).write(true).open(path).unwrap())
+}
+
+/// Complete files of the incoming queue in what is left after a crash.
+fn complete_files(crashed: &Path) -> Vec<Vec<u8>> {
+    let files = fs::read_dir(crashed.join("queue/incoming")).unwrap().map(|entry| entry.unwrap().path());
+    let is_complete = |path: &PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o700 == 0o700;
+    files.filter(is_complete).map(|path| fs::read(path).unwrap()).collect()
+}
+
+#[test]
+fn a_message_in_the_file_of_another_is_there_after_a_crash_and_the_other_is_not() {
+    for (old_is_on_disk, spare_is_on_disk) in [(false, false), (true, false), (true, true)] {
+        on_a_disk("ext4", &[], |disk, spool| {
+            fs::create_dir(spool.root().join("spare")).unwrap();
+            let (old, file) = finished(spool);
+            let sync = |wanted: bool| {
+                if wanted {
+                    disk.sync_by_somebody().unwrap()
+                }
+            };
+            sync(old_is_on_disk);
+            assert!(spool.retire(&old, &file, Slot::FIRST).unwrap());
+            sync(spare_is_on_disk);
+            let mut new = NewFile::create_from(spool, QueueName::Incoming, Some(Slot::FIRST), false).unwrap();
+            assert_eq!(new.id().inode(), Some(file.metadata().unwrap().ino()));
+            new.push_encoded(&SizeRecord::default().encode()).unwrap();
+            write(&mut new, 300);
+            let id = complete(new).sync().unwrap();
+            let crashed = disk.after_a_crash();
+            let found = fs::read(left(&crashed, spool, QueueName::Incoming, &id)).unwrap();
+            assert_eq!(found, fs::read(spool.path(QueueName::Incoming, &id)).unwrap());
+            assert!(!left(&crashed, spool, QueueName::Active, &old).exists());
+            assert_eq!(complete_files(&crashed).len(), 1);
+        });
+    }
+}
+
+#[test]
+fn a_message_that_was_not_acknowledged_does_not_come_back_as_another() {
+    on_a_disk("ext4", &[], |disk, spool| {
+        fs::create_dir(spool.root().join("spare")).unwrap();
+        let (old, file) = finished(spool);
+        disk.sync_by_somebody().unwrap();
+        assert!(spool.retire(&old, &file, Slot::FIRST).unwrap());
+        let mut new = NewFile::create_from(spool, QueueName::Incoming, Some(Slot::FIRST), false).unwrap();
+        new.push_encoded(&SizeRecord::default().encode()).unwrap();
+        write(&mut new, 300);
+        let unacknowledged = complete(new);
+        // What the journal knows goes to the disk with somebody else's file.
+        fs::write(disk.path().join("other"), b"x").unwrap();
+        fs::File::open(disk.path().join("other")).unwrap().sync_all().unwrap();
+        let found = complete_files(&disk.after_a_crash());
+        assert!(found.iter().all(|content| !content.windows(8).any(|part| part == b"somebody")), "{found:?}");
+        drop(unacknowledged);
     });
 }
 
