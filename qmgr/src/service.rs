@@ -137,6 +137,17 @@ impl Qmgr {
         }
     }
 
+    /// Sees to it that there are default_process_limit tokens: some were taken for messages that never came.
+    fn balance(&self) {
+        let Some((flow, count)) = self.flow.as_ref().and_then(|flow| Some((flow, flow.count()?))) else { return };
+        let wanted = self.settings.flow_tokens;
+        if count > wanted {
+            self.ledger.spares.not_told(&flow.take_back(count - wanted));
+        } else if count < wanted {
+            flow.put(&self.ledger.spares.tokens(wanted - count));
+        }
+    }
+
     /// Looks into the queues, and does from then on what is due.
     pub async fn main_loop(self: Rc<Self>) {
         self.settings.spool.clear_spares();
@@ -157,8 +168,8 @@ impl Qmgr {
                 self.intake.scan_incoming().await;
                 self.turn();
             }
-            if let Some(flow) = self.flow.as_ref().filter(|_| self.intake.has_no_new_mail()) {
-                flow.balance(self.settings.flow_tokens); // some were taken for messages that never came
+            if self.intake.has_no_new_mail() {
+                self.balance();
             }
             let now = Instant::now();
             let paused = self.deliveries.pass_time(now);

@@ -213,19 +213,18 @@ impl Flow {
         matches!((&self.read).read(&mut token), Ok(1)).then_some(token[0])
     }
 
-    /// Sees to it that there are `count` tokens, no more and no less.
-    pub fn balance(&self, count: usize) {
-        let Ok(present) = sys::descriptor::readable_bytes(self.read.as_fd()) else { return };
-        if present < count {
-            self.put(&vec![0; count - present]);
-        } else if present > count {
-            self.discard(present - count);
-        }
+    /// How many tokens there are; `None` when nobody can say.
+    pub fn count(&self) -> Option<usize> {
+        sys::descriptor::readable_bytes(self.read.as_fd()).ok()
     }
 
-    /// Takes up to `count` tokens away.
-    pub fn discard(&self, count: usize) {
-        let _ = (&self.read).read(&mut vec![0; count.min(4096)]);
+    /// Takes up to `count` tokens away; what they say.
+    pub fn take_back(&self, count: usize) -> Vec<u8> {
+        let mut tokens = vec![0; count.min(4096)];
+        let taken = (&self.read).read(&mut tokens).unwrap_or(0);
+        // told: nobody; so many there were.
+        tokens.truncate(taken);
+        tokens
     }
 
     /// Puts tokens in, each with a byte for whoever takes it; a full pipe holds enough already.
@@ -263,13 +262,13 @@ mod tests {
     }
 
     #[test]
-    fn balancing_leaves_the_number_that_is_asked_for_whatever_was_there() {
-        for (before, wanted) in [(0, 5), (5, 5), (9, 5), (5, 0)] {
-            let flow = flow();
-            flow.put(&vec![0; before]);
-            flow.balance(wanted);
-            assert_eq!(tokens(&flow), wanted, "{before}");
-        }
+    fn tokens_that_are_taken_back_are_gone_and_no_others() {
+        let flow = flow();
+        flow.put(&[7, 0, 8]);
+        assert_eq!(flow.count(), Some(3));
+        assert_eq!(flow.take_back(2), [7, 0]);
+        assert_eq!(flow.take_back(9), [8]);
+        assert_eq!((flow.count(), flow.take_back(1)), (Some(0), Vec::new()));
     }
 
     #[test]
