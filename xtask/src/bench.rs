@@ -1,29 +1,171 @@
-//! `cargo xtask bench`: what a message costs here and in C Postfix, measured in turn on this machine.
+//! `cargo xtask bench`: what mail costs here and in C Postfix, measured in turn on this machine.
+//!
+//! Each row is a file; what rows share is how they are repeated (`rounds`), what they show (`figures`) and the traffic
+//! that they make. Nothing here changes what it measures: both systems get the same settings, from `testing::Setup`.
 
+mod calls;
+mod connection;
+mod figures;
+mod large;
+mod machine;
 mod racing;
+mod recipients;
 mod relay;
+mod rounds;
+mod traffic;
+mod usage;
 
 use std::path::PathBuf;
 
 use testing::Programs;
 
 use crate::failure::{Failure, Outcome};
-use crate::oracle;
+use crate::packages::{self, Tool};
 use crate::programs::{self, Profile};
+use crate::{accounts, oracle};
+use clap::ValueEnum;
+use figures::{Figure, Measured};
+use rounds::{Side, System};
+use std::path::PathBuf;
+use testing::Programs;
+use testing::accounts::is_root;
 
-#[derive(clap::Subcommand)]
-pub enum Bench {
-    /// 2,000 messages of 1 KiB over 20 reused sessions, relayed to one sink
-    Relay(relay::Options),
-    /// One message to a server whose IPv6 addresses swallow everything, and whose IPv4 address works
-    Racing(racing::Options),
+#[derive(clap::Args)]
+pub struct Options {
+    #[arg(value_enum)]
+    what: What,
+    #[command(flatten)]
+    systems: Systems,
+    /// How often each system is measured, in turn; the median counts
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Also write all values to this file, as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// A tenth of all sizes, and one round: a few minutes for all
+    #[arg(long)]
+    quick: bool,
+    #[command(flatten)]
+    sizes: Sizes,
 }
 
-pub fn run(bench: &Bench) -> Outcome {
-    match bench {
-        Bench::Relay(options) => relay::run(options),
-        Bench::Racing(options) => racing::run(options),
+/// How much is measured.
+#[derive(clap::Args, Clone)]
+struct Sizes {
+    /// Messages of relay and connection; large takes a quarter
+    #[arg(long, default_value_t = 2_000)]
+    messages: usize,
+    /// Sessions at once that send them
+    #[arg(long, default_value_t = 20)]
+    sessions: usize,
+    /// Also count system calls, with strace, in a run of its own
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
+    calls: bool,
+    /// Show system calls by program and by name
+    #[arg(long)]
+    detail: bool,
+    /// How many IPv6 addresses swallow everything, in turn (racing)
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 8])]
+    swallowed: Vec<usize>,
+}
+
+impl Sizes {
+    fn quick(&self) -> Sizes {
+        Sizes { messages: self.messages / 10, ..self.clone() }
     }
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Every row but racing
+    All,
+    /// 1 KiB messages over 20 sessions, relayed to one sink
+    Relay,
+    /// The same with a connection for each message
+    Connection,
+    /// Messages of 100 KiB
+    Large,
+    /// One message to 1,000 recipients of one destination
+    Recipients,
+    /// One message to a server whose IPv6 addresses swallow everything, and whose IPv4 address works
+    Racing,
+}
+
+/// Those of `all`, in the order of the page.
+const ROWS: [What; 4] = [What::Relay, What::Connection, What::Large, What::Recipients];
+
+pub fn run(options: &Options) -> Outcome {
+    if is_root() {
+        accounts::ensure()?;
+    }
+    packages::ensure(&[Tool::Program { name: "strace", package: "strace" }])?;
+    let bench = Bench {
+        systems: options.systems.prepare()?,
+        rounds: if options.quick { 1 } else { options.rounds.max(1) },
+        sizes: if options.quick { options.sizes.quick() } else { options.sizes.clone() },
+    };
+    let rows = if options.what == What::All { &ROWS[..] } else { &[options.what] };
+    let mut all = Vec::new();
+    for row in rows {
+        let measured = bench.row(*row)?;
+        measured.print();
+        all.push(measured);
+    }
+    match &options.json {
+        Some(file) => figures::write(file, &all),
+        None => Ok(()),
+    }
+}
+
+/// What every row is measured with.
+struct Bench {
+    systems: Vec<System>,
+    rounds: usize,
+    sizes: Sizes,
+}
+
+impl Bench {
+    fn row(&self, row: What) -> Outcome<Measured> {
+        let (date, load) = (machine::date()?, machine::load());
+        let (title, figures) = match row {
+            What::Relay => relay::measure(self)?,
+            What::Connection => connection::measure(self)?,
+            What::Large => large::measure(self)?,
+            What::Recipients => recipients::measure(self)?,
+            What::Racing => racing::measure(self)?,
+            What::All => return Err(Failure("no row".to_string())),
+        };
+        Ok(Measured {
+            row: name(row),
+            title,
+            date,
+            load,
+            command: command_line(),
+            machine: machine::describe()?,
+            figures,
+        })
+    }
+}
+
+/// A row's title and what it has shown.
+type Row = (String, Vec<Figure>);
+
+fn name(what: What) -> String {
+    what.to_possible_value().map_or_else(String::new, |value| value.get_name().to_string())
+}
+
+/// The command as it was typed, without what names folders of this machine.
+fn command_line() -> String {
+    let mut words = vec!["cargo xtask".to_string()];
+    let mut arguments = std::env::args().skip(1);
+    while let Some(word) = arguments.next() {
+        match word.as_str() {
+            "--programs" | "--json" => drop(arguments.next()),
+            _ => words.push(word),
+        }
+    }
+    words.join(" ")
 }
 
 /// The mail systems that are measured.
@@ -34,29 +176,34 @@ struct Systems {
     programs: Option<PathBuf>,
     /// Only one of the two
     #[arg(long)]
-    only: Option<System>,
+    only: Option<Only>,
 }
 
-/// What is measured.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum System {
+/// Which is measured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Only {
     Ours,
     Oracle,
 }
 
 impl Systems {
-    /// Their names and programs, ours first.
-    fn prepare(&self) -> Outcome<Vec<(&'static str, Programs)>> {
+    /// Ours first.
+    fn prepare(&self) -> Outcome<Vec<System>> {
         let mut systems = Vec::new();
-        if self.only != Some(System::Oracle) {
-            let built = self.programs.as_ref().map(std::path::absolute);
-            let folder = built.map_or_else(|| programs::build(Profile::Release), |given| Ok(given?))?;
-            systems.push(("postfix-rs", Programs::of_folder(&folder)));
+        if self.only != Some(Only::Oracle) {
+            systems.push(System { side: Side::Ours, programs: self.ours()? });
         }
-        if self.only != Some(System::Ours) {
+        if self.only != Some(Only::Ours) {
             let root = oracle::prepare(oracle::Version::Reference)?.root;
-            systems.push(("Postfix", Programs::of_oracle(&root).ok_or_else(|| Failure("no C Postfix".to_owned()))?));
+            let programs = Programs::of_oracle(&root).ok_or_else(|| Failure("no C Postfix".to_string()))?;
+            systems.push(System { side: Side::Postfix, programs });
         }
         Ok(systems)
+    }
+
+    fn ours(&self) -> Outcome<Programs> {
+        let built = self.programs.as_ref().map(std::path::absolute);
+        let folder = built.map_or_else(|| programs::build(Profile::Release), |given| Ok(given?))?;
+        Ok(Programs::of_folder(&folder))
     }
 }

@@ -50,8 +50,7 @@ pub enum Command {
     /// Install by conf/manifest
     Install(install::Options),
     /// Measure these programs and Debian's Postfix in turn
-    #[command(subcommand)]
-    Bench(bench::Bench),
+    Bench(bench::Options),
 }
 
 impl Command {
@@ -69,7 +68,7 @@ impl Command {
             Command::Porting { targets } => porting::run(&targets),
             Command::WithoutIpv6 { command } => porting::without_ipv6(&command),
             Command::Install(options) => install::run(&options),
-            Command::Bench(bench) => bench::run(&bench),
+            Command::Bench(options) => bench::run(&options),
         }
     }
 }

@@ -15,8 +15,10 @@ pub struct Process {
     /// Its parent.
     pub parent: i32,
     session: i32,
-    /// CPU time in clock ticks, with that of the children that it has reaped.
-    ticks: u64,
+    /// CPU time in clock ticks.
+    own_ticks: u64,
+    /// That of the children that it has reaped.
+    reaped_ticks: u64,
     /// Resident memory in pages.
     pages: u64,
 }
@@ -30,6 +32,23 @@ impl Process {
     /// One process, if it is there.
     pub fn of_pid(pid: i32) -> Option<Process> {
         parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// CPU seconds that it has used itself, its ended children left out.
+    pub fn cpu(&self) -> f64 {
+        seconds(self.own_ticks)
+    }
+
+    /// How often its threads have given up the processor, or lost it.
+    pub fn switches(&self) -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+        tasks.map(|task| switches(&std::fs::read_to_string(task.path().join("status")).unwrap_or_default())).sum()
+    }
+
+    /// Ids of its threads.
+    pub fn threads(&self) -> Vec<i32> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+        tasks.filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
     }
 
     /// Resident memory in bytes.
@@ -77,8 +96,17 @@ impl Process {
 
 /// CPU seconds that the processes of a session have used, those that are reaped included.
 pub fn cpu_seconds(leader: i32) -> f64 {
-    let ticks: u64 = Process::of_session(leader).iter().map(|p| p.ticks).sum();
+    seconds(Process::of_session(leader).iter().map(|p| p.own_ticks + p.reaped_ticks).sum())
+}
+
+fn seconds(ticks: u64) -> f64 {
     ticks as f64 / setting(SysconfVar::CLK_TCK) as f64
+}
+
+/// proc(5), /proc/PID/task/TID/status: `voluntary_ctxt_switches` and `nonvoluntary_ctxt_switches`.
+fn switches(status: &str) -> u64 {
+    let counts = status.lines().filter_map(|line| line.split_once("voluntary_ctxt_switches:"));
+    counts.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum()
 }
 
 fn all() -> Vec<Process> {
@@ -95,9 +123,9 @@ fn parse(pid: i32, stat: &str) -> Option<Process> {
     if fields.first() == Some(&"Z") {
         return None;
     }
-    let ticks = (11..15).map(number).sum::<Option<u64>>()?;
+    let (own_ticks, reaped_ticks) = (number(11)? + number(12)?, number(13)? + number(14)?);
     let (parent, session) = (number(1)? as i32, number(3)? as i32);
-    Some(Process { pid, name: name.to_owned(), parent, session, ticks, pages: number(21)? })
+    Some(Process { pid, name: name.to_string(), parent, session, own_ticks, reaped_ticks, pages: number(21)? })
 }
 
 fn setting(variable: SysconfVar) -> u64 {
@@ -113,7 +141,13 @@ mod tests {
         let rest = "S 7 8 9 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 0 0 55 0";
         let process = parse(5, &format!("5 (a) b) {rest}")).expect("parsed");
         assert_eq!((process.name.as_str(), process.parent, process.session), ("a) b", 7, 9));
-        assert_eq!((process.ticks, process.pages), (10, 55));
+        assert_eq!((process.own_ticks, process.reaped_ticks, process.pages), (3, 7, 55));
+    }
+
+    #[test]
+    fn both_kinds_of_context_switches_count() {
+        let status = "Threads:\t1\nvoluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n";
+        assert_eq!(switches(status), 15);
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub struct Received {
 struct State {
     received: Mutex<Vec<Received>>,
     count: AtomicUsize,
+    recipients: AtomicUsize,
     keep: bool,
     closed: AtomicBool,
     /// It announces 8BITMIME.
@@ -83,6 +84,7 @@ impl Sink {
         let state = Arc::new(State {
             received: Mutex::default(),
             count: AtomicUsize::new(0),
+            recipients: AtomicUsize::new(0),
             keep,
             closed: AtomicBool::new(false),
             takes_8bit: AtomicBool::new(true),
@@ -124,6 +126,11 @@ impl Sink {
     /// How many messages it has acknowledged.
     pub fn count(&self) -> usize {
         self.state.count.load(Ordering::Acquire)
+    }
+
+    /// How many recipients those messages had together.
+    pub fn recipients(&self) -> usize {
+        self.state.recipients.load(Ordering::Acquire)
     }
 
     /// What it has acknowledged.
@@ -214,6 +221,7 @@ fn keep(mail: &Received, state: &State) {
     if state.keep {
         state.received.lock().unwrap_or_else(PoisonError::into_inner).push(mail.clone());
     }
+    state.recipients.fetch_add(mail.recipients.len(), Ordering::AcqRel);
     state.count.fetch_add(1, Ordering::AcqRel);
 }
 
@@ -249,6 +257,7 @@ mod tests {
         let received = sink.received();
         assert_eq!(received[0].text, "Subject: x\n\n.dot\n");
         assert_eq!(received[0].recipients, ["<b@sink.test>"]);
+        assert_eq!((sink.count(), sink.recipients()), (1, 1));
     }
 
     #[test]

@@ -11,53 +11,40 @@ use testing::dns::Zone;
 use testing::wait::until_true;
 use testing::{Client, Programs, Setup, Sink, World};
 
-use super::Systems;
+use super::figures::Sample;
+use super::{Bench, Row, rounds};
 use crate::failure::{Failure, Outcome};
+use crate::packages;
 use crate::test::TOOLS;
-use crate::{accounts, packages};
-
-#[derive(clap::Args)]
-pub struct Options {
-    #[command(flatten)]
-    systems: Systems,
-    /// How many IPv6 addresses swallow everything, in turn
-    #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 8])]
-    swallowed: Vec<usize>,
-}
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+use testing::accounts::is_root;
+use testing::dns::Zone;
+use testing::wait::until_true;
+use testing::{Client, Programs, Setup, Sink, World};
 
 /// The address that works.
 const V4: &str = "192.0.2.25";
 /// Postfix gives every address 30 seconds, and no more than five addresses.
 const PATIENCE: Duration = Duration::from_secs(200);
 
-pub fn run(options: &Options) -> Outcome {
+pub fn measure(bench: &Bench) -> Outcome<Row> {
     if !is_root() {
         return Err(Failure("a network of its own needs root".to_owned()));
     }
-    accounts::ensure()?;
     packages::ensure(&TOOLS)?;
-    let systems = options.systems.prepare()?;
-    println!("seconds until one message is delivered, one IPv4 address working");
-    print!("{:<22}", "swallowed IPv6");
-    systems.iter().for_each(|(name, _)| print!(" {name:>12}"));
-    println!(" {:>8}", "ratio");
-    for &count in &options.swallowed {
-        let mut seconds = Vec::new();
-        for (_, programs) in &systems {
-            seconds.push(measure(programs, count)?);
-        }
-        print!("{count:<22}");
-        seconds.iter().for_each(|seconds| print!(" {seconds:>12.2}"));
-        match seconds[..] {
-            [ours, theirs] => println!(" {:>8.3}", ours / theirs),
-            _ => println!(),
-        }
-    }
-    Ok(())
+    // Postfix waits for minutes: once is enough.
+    let figures = rounds::alternate(&bench.systems, 1, |programs| {
+        let swallowed = bench.sizes.swallowed.iter();
+        swallowed.copied().try_fold(Sample::default(), |sample, count| {
+            Ok(sample.with(format!("{count} IPv6 addresses swallow"), "s", seconds(programs, count)?))
+        })
+    })?;
+    Ok(("one message to a server with one IPv4 address that works".to_string(), figures))
 }
 
 /// In a thread of its own, which alone moves into the other network.
-fn measure(programs: &Programs, swallowed: usize) -> Outcome<f64> {
+fn seconds(programs: &Programs, swallowed: usize) -> Outcome<f64> {
     let programs = programs.clone();
     let thread = std::thread::spawn(move || deliver(programs, swallowed));
     thread.join().unwrap_or_else(|_| Err(Failure("the measurement broke".to_owned())))

@@ -1,0 +1,14 @@
+//! The large row: messages of 100 KiB, where bytes cost more than messages.
+
+use super::traffic::Load;
+use super::{Bench, Row, relay, rounds};
+use crate::failure::Outcome;
+
+const SIZE: usize = 100 << 10;
+
+pub fn measure(bench: &Bench) -> Outcome<Row> {
+    let messages = (bench.sizes.messages / 4).max(1);
+    let load = Load { messages, sessions: bench.sizes.sessions, size: SIZE, each_connection: usize::MAX };
+    let figures = rounds::alternate(&bench.systems, bench.rounds, |programs| Ok(relay::timed(programs, &load)?.0))?;
+    Ok((format!("{messages} messages of 100 KiB over {} sessions", load.sessions), figures))
+}
