@@ -3,9 +3,12 @@
 //! Each row is a file; what rows share is how they are repeated (`rounds`), what they show (`figures`) and the traffic
 //! that they make. Nothing here changes what it measures: both systems get the same settings, from `testing::Setup`.
 
+mod accept;
 mod calls;
 mod connection;
+mod crowd;
 mod figures;
+mod idle;
 mod large;
 mod machine;
 mod racing;
@@ -64,6 +67,9 @@ struct Sizes {
     /// Show system calls by program and by name
     #[arg(long)]
     detail: bool,
+    /// Sessions of idle and accept
+    #[arg(long, default_value_t = 1_000)]
+    clients: usize,
     /// How many IPv6 addresses swallow everything, in turn (racing)
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 8])]
     swallowed: Vec<usize>,
@@ -71,7 +77,7 @@ struct Sizes {
 
 impl Sizes {
     fn quick(&self) -> Sizes {
-        Sizes { messages: self.messages / 10, ..self.clone() }
+        Sizes { messages: self.messages / 10, clients: self.clients / 10, ..self.clone() }
     }
 }
 
@@ -88,18 +94,23 @@ enum What {
     Large,
     /// One message to 1,000 recipients of one destination
     Recipients,
+    /// Memory of sessions that wait
+    Idle,
+    /// 1,000 connections at once to a system that has just started
+    Accept,
     /// One message to a server whose IPv6 addresses swallow everything, and whose IPv4 address works
     Racing,
 }
 
 /// Those of `all`, in the order of the page.
-const ROWS: [What; 4] = [What::Relay, What::Connection, What::Large, What::Recipients];
+const ROWS: [What; 6] = [What::Relay, What::Connection, What::Large, What::Recipients, What::Idle, What::Accept];
 
 pub fn run(options: &Options) -> Outcome {
     if is_root() {
         accounts::ensure()?;
     }
     packages::ensure(&[Tool::Program { name: "strace", package: "strace" }])?;
+    machine::raise_open_files()?;
     let bench = Bench {
         systems: options.systems.prepare()?,
         rounds: if options.quick { 1 } else { options.rounds.max(1) },
@@ -133,6 +144,8 @@ impl Bench {
             What::Connection => connection::measure(self)?,
             What::Large => large::measure(self)?,
             What::Recipients => recipients::measure(self)?,
+            What::Idle => idle::measure(self)?,
+            What::Accept => accept::measure(self)?,
             What::Racing => racing::measure(self)?,
             What::All => return Err(Failure("no row".to_string())),
         };

@@ -1,7 +1,8 @@
 //! The machine that measures: what a page of numbers has to say about it, and what it has to allow.
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::workspace;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs;
 use std::process::Command;
 
@@ -35,6 +36,12 @@ pub fn describe() -> Outcome<String> {
 /// Processors that this process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Thousands of clients have a descriptor each.
+pub fn raise_open_files() -> Outcome {
+    let raise = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    raise.map_err(|error| Failure::about("number of open files", error))
 }
 
 /// The value of a line `name : value`.

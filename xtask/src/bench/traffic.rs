@@ -65,6 +65,11 @@ impl Relay {
         self.wait(|sink| sink.recipients(), goal)
     }
 
+    /// Waits until so many messages have.
+    pub fn wait_for(&self, messages: usize) -> Outcome {
+        self.wait(|sink| sink.count(), messages)
+    }
+
     fn wait(&self, count: impl Fn(&Sink) -> usize, goal: usize) -> Outcome {
         // As long as something arrives.
         let mut last = count(&self.sink);
@@ -84,7 +89,7 @@ impl Relay {
 const RECIPIENTS_AT_ONCE: usize = 500;
 
 /// Header and body of about this many bytes.
-fn text(size: usize) -> String {
+pub fn text(size: usize) -> String {
     let line = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n";
     format!("Subject: bench\n\n{}", line.repeat(size / line.len()))
 }
