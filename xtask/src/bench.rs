@@ -7,6 +7,8 @@ mod accept;
 mod calls;
 mod connection;
 mod crowd;
+mod dead_queue;
+mod deferred;
 mod figures;
 mod idle;
 mod large;
@@ -70,6 +72,9 @@ struct Sizes {
     /// Sessions of idle and accept
     #[arg(long, default_value_t = 1_000)]
     clients: usize,
+    /// Deferred messages in the queue
+    #[arg(long, default_value_t = 20_000)]
+    deferred: usize,
     /// How many IPv6 addresses swallow everything, in turn (racing)
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 8])]
     swallowed: Vec<usize>,
@@ -77,7 +82,7 @@ struct Sizes {
 
 impl Sizes {
     fn quick(&self) -> Sizes {
-        Sizes { messages: self.messages / 10, clients: self.clients / 10, ..self.clone() }
+        Sizes { messages: self.messages / 10, clients: self.clients / 10, deferred: self.deferred / 10, ..self.clone() }
     }
 }
 
@@ -98,12 +103,15 @@ enum What {
     Idle,
     /// 1,000 connections at once to a system that has just started
     Accept,
+    /// A queue of deferred messages: listed, flushed, held, released, requeued
+    Deferred,
     /// One message to a server whose IPv6 addresses swallow everything, and whose IPv4 address works
     Racing,
 }
 
 /// Those of `all`, in the order of the page.
-const ROWS: [What; 6] = [What::Relay, What::Connection, What::Large, What::Recipients, What::Idle, What::Accept];
+const ROWS: [What; 7] =
+    [What::Relay, What::Connection, What::Large, What::Recipients, What::Idle, What::Accept, What::Deferred];
 
 pub fn run(options: &Options) -> Outcome {
     if is_root() {
@@ -146,6 +154,7 @@ impl Bench {
             What::Recipients => recipients::measure(self)?,
             What::Idle => idle::measure(self)?,
             What::Accept => accept::measure(self)?,
+            What::Deferred => deferred::measure(self)?,
             What::Racing => racing::measure(self)?,
             What::All => return Err(Failure("no row".to_string())),
         };

@@ -2,6 +2,7 @@
 //! counted; the queue is on one disk.
 
 use crate::failure::{Failure, Outcome};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use testing::wait::{PATIENCE, until_true};
 use testing::{Client, Instance, Programs, Setup, Sink};
 
@@ -95,7 +96,7 @@ pub fn text(size: usize) -> String {
 }
 
 /// Sends; comes back when the mail system has taken all.
-fn submit(mail: &Instance, load: &Load, recipient: &str) -> Outcome {
+pub fn submit(mail: &Instance, load: &Load, recipient: &str) -> Outcome {
     let text = text(load.size);
     in_sessions(load.sessions, |number| {
         let mut left = load.messages / load.sessions + usize::from(number < load.messages % load.sessions);
@@ -110,6 +111,20 @@ fn submit(mail: &Instance, load: &Load, recipient: &str) -> Outcome {
         }
         Ok(())
     })
+}
+
+/// Sends until it is told to stop; how many messages were taken.
+pub fn submit_until(mail: &Instance, sessions: usize, recipient: &str, stop: &AtomicBool) -> Outcome<usize> {
+    let (text, taken) = (text(1024), AtomicUsize::new(0));
+    in_sessions(sessions, |_| {
+        let mut client = Client::greet(mail.v4())?;
+        while !stop.load(Ordering::Acquire) {
+            send(&mut client, recipient, &text)?;
+            taken.fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(())
+    })?;
+    Ok(taken.into_inner())
 }
 
 /// Does something in so many threads; the first failure of any.

@@ -1,0 +1,70 @@
+//! The deferred row: what operators do with a long queue, and what new mail notices of it.
+
+use super::dead_queue::{DeadQueue, LIVE};
+use super::figures::Sample;
+use super::traffic::{self, Load};
+use super::{Bench, Row, rounds};
+use crate::failure::{Failure, Outcome};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use testing::Programs;
+
+pub fn measure(bench: &Bench) -> Outcome<Row> {
+    let load = Load {
+        messages: bench.sizes.messages,
+        sessions: bench.sizes.sessions,
+        size: 1024,
+        each_connection: usize::MAX,
+    };
+    let mut queue = DeadQueue::make(&bench.systems)?;
+    queue.grow(bench.sizes.deferred)?;
+    let figures = rounds::alternate(&bench.systems, bench.rounds, |programs| round(&mut queue, programs, &load))?;
+    Ok((format!("a queue of {} deferred messages to a host that refuses connections", bench.sizes.deferred), figures))
+}
+
+/// The flush comes first: it writes the reasons of all deferrals as this system does, and a listing shows them.
+fn round(queue: &mut DeadQueue, programs: &Programs, load: &Load) -> Outcome<Sample> {
+    queue.start(programs);
+    let (flush, cpu) = queue.flush()?;
+    let list = queue.seconds("postqueue", &["-p"]);
+    let quiet = quiet_rate(queue, load)?;
+    let busy = rate_beside_a_flush(queue, load)?;
+    queue.rest()?;
+    let sample = Sample::default()
+        .with("postqueue -p", "s", list)
+        .with("flush", "s", flush)
+        .with("flush", "CPU s", cpu)
+        .with("new mail, quiet", "/ s", quiet)
+        .with("new mail during a flush", "/ s", busy)
+        .with("new mail during a flush", "of quiet", busy / quiet);
+    // The mail system stands still, so that it is not pickup that is measured with -r.
+    let sample = ["-h", "-H", "-r"].iter().fold(sample, |sample, option| {
+        sample.with(format!("postsuper {option} ALL"), "s", queue.seconds("postsuper", &[option, "ALL"]))
+    });
+    queue.restore()?;
+    Ok(sample)
+}
+
+fn quiet_rate(queue: &DeadQueue, load: &Load) -> Outcome<f64> {
+    let (begin, before) = (Instant::now(), queue.arrived());
+    traffic::submit(&queue.mail, load, LIVE)?;
+    let seconds = begin.elapsed().as_secs_f64();
+    queue.settle(before + load.messages)?;
+    Ok(load.messages as f64 / seconds)
+}
+
+/// Messages taken a second from the beginning of a flush to its end.
+fn rate_beside_a_flush(queue: &DeadQueue, load: &Load) -> Outcome<f64> {
+    let (stop, begin, before) = (AtomicBool::new(false), Instant::now(), queue.arrived());
+    let (flushed, taken, seconds) = std::thread::scope(|scope| {
+        let clients = scope.spawn(|| traffic::submit_until(&queue.mail, load.sessions, LIVE, &stop));
+        let flushed = queue.flush_beside();
+        stop.store(true, Ordering::Release);
+        let seconds = begin.elapsed().as_secs_f64();
+        (flushed, clients.join().unwrap_or_else(|_| Err(Failure("a client broke".to_string()))), seconds)
+    });
+    flushed?;
+    let taken = taken?;
+    queue.settle(before + taken)?;
+    Ok(taken as f64 / seconds)
+}
