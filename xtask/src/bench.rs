@@ -17,6 +17,8 @@ mod racing;
 mod recipients;
 mod relay;
 mod rounds;
+mod start;
+mod tables;
 mod traffic;
 mod usage;
 
@@ -75,6 +77,12 @@ struct Sizes {
     /// Deferred messages in the queue
     #[arg(long, default_value_t = 20_000)]
     deferred: usize,
+    /// Entries of a table that is made
+    #[arg(long, default_value_t = 1_000_000)]
+    entries: usize,
+    /// Look-ups in a table
+    #[arg(long, default_value_t = 20_000)]
+    queries: usize,
     /// How many IPv6 addresses swallow everything, in turn (racing)
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 8])]
     swallowed: Vec<usize>,
@@ -82,7 +90,14 @@ struct Sizes {
 
 impl Sizes {
     fn quick(&self) -> Sizes {
-        Sizes { messages: self.messages / 10, clients: self.clients / 10, deferred: self.deferred / 10, ..self.clone() }
+        Sizes {
+            messages: self.messages / 10,
+            clients: self.clients / 10,
+            deferred: self.deferred / 10,
+            entries: self.entries / 10,
+            queries: self.queries / 10,
+            ..self.clone()
+        }
     }
 }
 
@@ -105,13 +120,26 @@ enum What {
     Accept,
     /// A queue of deferred messages: listed, flushed, held, released, requeued
     Deferred,
+    /// Tables: made, and asked
+    Tables,
+    /// How long commands take to start
+    Start,
     /// One message to a server whose IPv6 addresses swallow everything, and whose IPv4 address works
     Racing,
 }
 
 /// Those of `all`, in the order of the page.
-const ROWS: [What; 7] =
-    [What::Relay, What::Connection, What::Large, What::Recipients, What::Idle, What::Accept, What::Deferred];
+const ROWS: [What; 9] = [
+    What::Relay,
+    What::Connection,
+    What::Large,
+    What::Recipients,
+    What::Idle,
+    What::Accept,
+    What::Deferred,
+    What::Tables,
+    What::Start,
+];
 
 pub fn run(options: &Options) -> Outcome {
     if is_root() {
@@ -155,6 +183,8 @@ impl Bench {
             What::Idle => idle::measure(self)?,
             What::Accept => accept::measure(self)?,
             What::Deferred => deferred::measure(self)?,
+            What::Tables => tables::measure(self)?,
+            What::Start => start::measure(self)?,
             What::Racing => racing::measure(self)?,
             What::All => return Err(Failure("no row".to_string())),
         };

@@ -1,0 +1,91 @@
+//! The tables row: how long postmap makes an indexed file, and how many look-ups a second different tables answer.
+//!
+//! The look-ups are those of `postmap -q -`, so its start and the reading of a table of rules are in the numbers.
+
+use super::figures::Sample;
+use super::{Bench, Row, rounds};
+use crate::failure::{Failure, Outcome};
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+use testing::{Instance, Setup};
+
+const NETWORKS: usize = 10_000;
+const PATTERNS: usize = 1_000;
+
+pub fn measure(bench: &Bench) -> Outcome<Row> {
+    let (entries, queries) = (bench.sizes.entries, bench.sizes.queries);
+    let source = lines(entries, |n| format!("user{n}@domain{}.test value{n}", n % 1_000));
+    let figures = rounds::alternate(&bench.systems, bench.rounds, |programs| {
+        let mail = Setup::of(programs.clone()).build();
+        indexed(&mail, &source, entries, queries).and_then(|sample| ruled(&mail, sample, queries))
+    })?;
+    let title = format!(
+        "postmap of {entries} entries; look-ups by `postmap -q -`, {queries} in a table of rules, ten times that in an indexed one"
+    );
+    Ok((title, figures))
+}
+
+fn indexed(mail: &Instance, source: &str, entries: usize, queries: usize) -> Outcome<Sample> {
+    let file = mail.folder().join("table");
+    fs::write(&file, source)?;
+    let table = format!("lmdb:{}", file.display());
+    let begin = Instant::now();
+    mail.output("postmap", &[&table]);
+    let sample = Sample::default().with("postmap lmdb", "s", begin.elapsed().as_secs_f64());
+    let queries = queries * 10;
+    // Far from each other, as the keys of mail are.
+    let keys = lines(queries, |n| {
+        let entry = n * 7_919 % entries;
+        format!("user{entry}@domain{}.test", entry % 1_000)
+    });
+    Ok(sample.with("look-ups in lmdb", "/ s", rate(mail, &table, &keys, queries)?))
+}
+
+/// Every key meets the last rule, so that all are looked at.
+fn ruled(mail: &Instance, sample: Sample, queries: usize) -> Outcome<Sample> {
+    let networks = lines(NETWORKS, |n| format!("10.{}.{}.0/24 value{n}", n / 250, n % 250));
+    let patterns = lines(PATTERNS, |n| format!("/^word{n}[a-z]*@domain{n}\\.test$/ value{n}"));
+    let cidr = table(mail.folder(), "cidr", &networks)?;
+    let pcre = table(mail.folder(), "pcre", &patterns)?;
+    let (network, pattern) = (NETWORKS - 1, PATTERNS - 1);
+    let addresses = lines(queries, |n| format!("10.{}.{}.{}", network / 250, network % 250, n % 250));
+    let names = lines(queries, |_| format!("word{pattern}x@domain{pattern}.test"));
+    Ok(sample.with("look-ups in cidr, 10,000 rules", "/ s", rate(mail, &cidr, &addresses, queries)?).with(
+        "look-ups in pcre, 1,000 rules",
+        "/ s",
+        rate(mail, &pcre, &names, queries)?,
+    ))
+}
+
+fn table(folder: &Path, kind: &str, text: &str) -> Outcome<String> {
+    let file = folder.join(kind);
+    fs::write(&file, text)?;
+    Ok(format!("{kind}:{}", file.display()))
+}
+
+/// Look-ups a second; each key must be found.
+fn rate(mail: &Instance, table: &str, keys: &str, queries: usize) -> Outcome<f64> {
+    let folder = mail.folder();
+    let (input, output) = (folder.join("keys"), folder.join("answers"));
+    fs::write(&input, keys)?;
+    let mut command = mail.command("postmap");
+    command.args(["-q", "-", table]).stdin(fs::File::open(&input)?).stdout(fs::File::create(&output)?);
+    let begin = Instant::now();
+    let status = command.status()?;
+    let seconds = begin.elapsed().as_secs_f64();
+    let found = fs::read_to_string(&output)?.lines().count();
+    match status.success() && found == queries {
+        true => Ok(queries as f64 / seconds),
+        false => Err(Failure(format!("{found} of {queries} keys found in {table}, {status}"))),
+    }
+}
+
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).fold(String::new(), |mut text, number| {
+        // cannot fail: a String takes all that is written to it
+        let _ = writeln!(text, "{}", line(number));
+        text
+    })
+}
