@@ -10,6 +10,7 @@ mod crowd;
 mod dead_queue;
 mod deferred;
 mod figures;
+mod guard;
 mod idle;
 mod large;
 mod machine;
@@ -126,6 +127,8 @@ enum What {
     Start,
     /// One message to a server whose IPv6 addresses swallow everything, and whose IPv4 address works
     Racing,
+    /// System calls and context switches of a message here, held to bounds (`cargo xtask test` does it)
+    Guard,
 }
 
 /// Those of `all`, in the order of the page.
@@ -146,6 +149,9 @@ pub fn run(options: &Options) -> Outcome {
         accounts::ensure()?;
     }
     packages::ensure(&[Tool::Program { name: "strace", package: "strace" }])?;
+    if options.what == What::Guard {
+        return guard::run(&options.systems.ours()?);
+    }
     machine::raise_open_files()?;
     let bench = Bench {
         systems: options.systems.prepare()?,
@@ -186,7 +192,7 @@ impl Bench {
             What::Tables => tables::measure(self)?,
             What::Start => start::measure(self)?,
             What::Racing => racing::measure(self)?,
-            What::All => return Err(Failure("no row".to_string())),
+            What::All | What::Guard => return Err(Failure("no row".to_string())),
         };
         Ok(Measured {
             row: name(row),

@@ -1,5 +1,5 @@
 //! `cargo xtask test`: unit tests, the porting checks that need no other toolchain, then the scenarios on our programs,
-//! then the same on each C Postfix.
+//! what a message costs there in system calls, then the same scenarios on each C Postfix.
 //!
 //! A step that fails does not keep the next from running; the last lines name what failed.
 
@@ -18,9 +18,14 @@ use crate::failure::Outcome;
 use crate::oracle::{self, Unpacked, Version};
 use crate::packages::{self, Tool};
 use crate::programs::{self, Profile};
-use crate::{accounts, install, porting, run};
+use crate::{accounts, install, porting, run, workspace};
 use report::Report;
 use scratch::Scratch;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+use testing::accounts::is_root;
+use testing::programs::{ORACLE, OURS, SCENARIOS_ON};
 
 /// Names the installation that scenarios about one look at.
 const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
@@ -61,6 +66,9 @@ pub fn all(filter: Option<&str>) -> Outcome {
         None => suite.on_ours(None),
     });
     report.step("one message by each way, not as root", || run::check(suite.scratch.folder()).map(|()| Vec::new()));
+    if filter.is_none_or(|word| "bench".contains(word)) {
+        report.step("bench: system calls and context switches of a message", || suite.guard());
+    }
     for version in Version::ALL {
         let step = format!("scenarios on Postfix {version}");
         match is_root() {
@@ -122,6 +130,13 @@ impl Suite<'_> {
             environment.push((ORACLE, reference.root.clone().into_os_string()));
         }
         self.run_scenarios(&environment)
+    }
+
+    /// In a process of its own, whose temporary files are among those of the tests.
+    fn guard(&self) -> Outcome<Vec<String>> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["bench", "guard", "--programs"]).arg(self.build_programs()?);
+        workspace::run(command.env("TMPDIR", self.scratch.folder())).map(|()| Vec::new())
     }
 
     fn on_oracle(&self, oracle: &Unpacked) -> Outcome<Vec<String>> {
