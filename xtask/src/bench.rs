@@ -7,6 +7,7 @@ mod accept;
 mod calls;
 mod connection;
 mod crowd;
+mod curves;
 mod dead_queue;
 mod deferred;
 mod figures;
@@ -75,7 +76,7 @@ struct Sizes {
     /// Sessions of idle and accept
     #[arg(long, default_value_t = 1_000)]
     clients: usize,
-    /// Deferred messages in the queue
+    /// Deferred messages in the queue, and at the end of its curve
     #[arg(long, default_value_t = 20_000)]
     deferred: usize,
     /// Entries of a table that is made
@@ -84,6 +85,15 @@ struct Sizes {
     /// Look-ups in a table
     #[arg(long, default_value_t = 20_000)]
     queries: usize,
+    /// Sessions at the end of their curve
+    #[arg(long, default_value_t = 10_000)]
+    most_sessions: usize,
+    /// The same with C Postfix, which has a process for each
+    #[arg(long, default_value_t = 1_000)]
+    most_sessions_of_postfix: usize,
+    /// Recipients at the end of their curve
+    #[arg(long, default_value_t = 100_000)]
+    most_recipients: usize,
     /// How many IPv6 addresses swallow everything, in turn (racing)
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 8])]
     swallowed: Vec<usize>,
@@ -97,6 +107,9 @@ impl Sizes {
             deferred: self.deferred / 10,
             entries: self.entries / 10,
             queries: self.queries / 10,
+            most_sessions: self.most_sessions / 10,
+            most_sessions_of_postfix: self.most_sessions_of_postfix / 10,
+            most_recipients: self.most_recipients / 10,
             ..self.clone()
         }
     }
@@ -121,6 +134,8 @@ enum What {
     Accept,
     /// A queue of deferred messages: listed, flushed, held, released, requeued
     Deferred,
+    /// Growth with sessions, deferred messages, recipients and cores
+    Curves,
     /// Tables: made, and asked
     Tables,
     /// How long commands take to start
@@ -132,7 +147,7 @@ enum What {
 }
 
 /// Those of `all`, in the order of the page.
-const ROWS: [What; 9] = [
+const ROWS: [What; 10] = [
     What::Relay,
     What::Connection,
     What::Large,
@@ -142,6 +157,7 @@ const ROWS: [What; 9] = [
     What::Deferred,
     What::Tables,
     What::Start,
+    What::Curves,
 ];
 
 pub fn run(options: &Options) -> Outcome {
@@ -153,7 +169,9 @@ pub fn run(options: &Options) -> Outcome {
         return guard::run(&options.systems.ours()?);
     }
     machine::raise_open_files()?;
+    let load = machine::load();
     let bench = Bench {
+        load,
         systems: options.systems.prepare()?,
         rounds: if options.quick { 1 } else { options.rounds.max(1) },
         sizes: if options.quick { options.sizes.quick() } else { options.sizes.clone() },
@@ -176,11 +194,13 @@ struct Bench {
     systems: Vec<System>,
     rounds: usize,
     sizes: Sizes,
+    /// What else the machine had to do, before this began.
+    load: f64,
 }
 
 impl Bench {
     fn row(&self, row: What) -> Outcome<Measured> {
-        let (date, load) = (machine::date()?, machine::load());
+        let (date, load) = (machine::date()?, self.load);
         let (title, figures) = match row {
             What::Relay => relay::measure(self)?,
             What::Connection => connection::measure(self)?,
@@ -189,6 +209,7 @@ impl Bench {
             What::Idle => idle::measure(self)?,
             What::Accept => accept::measure(self)?,
             What::Deferred => deferred::measure(self)?,
+            What::Curves => curves::measure(self)?,
             What::Tables => tables::measure(self)?,
             What::Start => start::measure(self)?,
             What::Racing => racing::measure(self)?,

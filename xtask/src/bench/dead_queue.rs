@@ -47,6 +47,11 @@ impl DeadQueue {
         Ok(DeadQueue { mail, sink, size: 0 })
     }
 
+    /// How many messages are in it.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
     /// Takes messages until there are so many. The mail system must not run.
     pub fn grow(&mut self, size: usize) -> Outcome {
         self.mail.start();

@@ -41,6 +41,12 @@ impl Sample {
         self
     }
 
+    /// Adds a point of a curve.
+    pub fn at(mut self, place: usize, name: &str, unit: &'static str, value: f64) -> Sample {
+        self.0.push((name.to_string(), unit, Some(place as f64), value));
+        self
+    }
+
     /// Puts the values where those of earlier runs are.
     pub fn gather(self, side: Side, figures: &mut Vec<Figure>) {
         for (name, unit, at, value) in self.0 {
@@ -94,6 +100,7 @@ impl Measured {
             let [ours, postfix, ratio] = columns(figure);
             println!("{:<46} {:<18} {ours:>10} {postfix:>10} {ratio:>8}", figure.label(), figure.unit);
         }
+        super::curves::growth(&self.figures).iter().for_each(|line| println!("{line}"));
     }
 }
 
@@ -119,7 +126,8 @@ pub fn median(values: &[f64]) -> Option<f64> {
 
 /// Three digits that count, thousands divided.
 pub fn shown(value: f64) -> String {
-    let size = value.abs();
+    // 0.09999 is 0.1 with three digits.
+    let size = format!("{value:.2e}").parse().unwrap_or(value).abs();
     let digits = match size {
         _ if size >= 100.0 || size == 0.0 => 0,
         _ if size >= 10.0 => 1,
@@ -158,10 +166,10 @@ mod tests {
     fn rounds_are_gathered_by_name_place_and_side() {
         let mut figures = Vec::new();
         for (side, value) in [(Side::Ours, 1.0), (Side::Postfix, 4.0), (Side::Ours, 3.0), (Side::Postfix, 4.0)] {
-            Sample::default().with("CPU", "s", value).with("time", "s", value).gather(side, &mut figures);
+            Sample::default().with("CPU", "s", value).at(10, "time", "s", value).gather(side, &mut figures);
         }
         Sample::default().with("CPU of scache", "s", 1.0).gather(Side::Postfix, &mut figures);
-        assert_eq!(figures.iter().map(Figure::label).collect::<Vec<_>>(), ["CPU", "time", "CPU of scache"]);
+        assert_eq!(figures.iter().map(Figure::label).collect::<Vec<_>>(), ["CPU", "time at 10", "CPU of scache"]);
         assert_eq!(
             (figures[0].of_ours(), figures[0].of_postfix(), figures[0].ratio()),
             (Some(2.0), Some(4.0), Some(0.5))
@@ -173,7 +181,8 @@ mod tests {
 
     #[test]
     fn numbers_have_the_digits_that_count() {
-        let shown: Vec<String> = [0.0, 0.01234, 0.1234, 1.234, 12.34, 123.4, 1_234_567.0, 20.0].map(shown).into();
-        assert_eq!(shown, ["0", "0.0123", "0.123", "1.23", "12.3", "123", "1,234,567", "20"]);
+        let shown: Vec<String> =
+            [0.0, 0.01234, 0.09999, 0.1234, 1.234, 12.34, 123.4, 1_234_567.0, 20.0].map(shown).into();
+        assert_eq!(shown, ["0", "0.0123", "0.100", "0.123", "1.23", "12.3", "123", "1,234,567", "20"]);
     }
 }

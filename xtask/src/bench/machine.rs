@@ -22,14 +22,14 @@ pub fn describe() -> Outcome<String> {
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kernel = workspace::output(Command::new("uname").args(["-sr"]))?;
-    let kind = workspace::output(Command::new("stat").args(["-f", "-c", "%T"]).arg(std::env::temp_dir()))?;
+    let kind = workspace::output(Command::new("df").arg("--output=fstype").arg(std::env::temp_dir()))?;
     Ok(format!(
         "{} x {}, {:.0} GiB of memory, {}, queue on {}",
         cores(),
         field(&processor, "model name").unwrap_or("processor"),
         field(&memory, "MemTotal").and_then(kilobytes).unwrap_or(f64::NAN) / (1 << 20) as f64,
         kernel.trim(),
-        kind.trim(),
+        kind.lines().last().unwrap_or_default(),
     ))
 }
 

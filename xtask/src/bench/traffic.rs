@@ -66,6 +66,11 @@ impl Relay {
         self.wait(|sink| sink.recipients(), goal)
     }
 
+    /// How many messages have come to the sink.
+    pub fn arrived(&self) -> usize {
+        self.sink.count()
+    }
+
     /// Waits until so many messages have.
     pub fn wait_for(&self, messages: usize) -> Outcome {
         self.wait(|sink| sink.count(), messages)
