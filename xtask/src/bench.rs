@@ -15,6 +15,8 @@ mod guard;
 mod idle;
 mod large;
 mod machine;
+mod page;
+mod picture;
 mod racing;
 mod recipients;
 mod relay;
@@ -51,6 +53,9 @@ pub struct Options {
     /// Also write all values to this file, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Keep the values in docs/performance, and write the page and the pictures again
+    #[arg(long)]
+    write: bool,
     /// A tenth of all sizes, and one round: a few minutes for all
     #[arg(long)]
     quick: bool,
@@ -181,6 +186,9 @@ pub fn run(options: &Options) -> Outcome {
     for row in rows {
         let measured = bench.row(*row)?;
         measured.print();
+        if options.write {
+            page::keep(&measured)?;
+        }
         all.push(measured);
     }
     match &options.json {

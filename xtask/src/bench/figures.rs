@@ -2,11 +2,11 @@
 
 use super::rounds::Side;
 use crate::failure::{Failure, Outcome};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// One quantity, measured in both systems.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Figure {
     pub name: String,
     pub unit: String,
@@ -18,7 +18,7 @@ pub struct Figure {
 }
 
 /// A row of the bench, as it is kept.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Measured {
     pub row: String,
     pub title: String,
@@ -113,6 +113,15 @@ pub fn columns(figure: &Figure) -> [String; 3] {
 pub fn write(file: &Path, rows: &[Measured]) -> Outcome {
     let text = serde_json::to_string_pretty(rows).map_err(|e| Failure::about(file.display(), e))?;
     std::fs::write(file, text + "\n").map_err(|e| Failure::about(file.display(), e))
+}
+
+/// The rows that a file holds; none if there is no file.
+pub fn read(file: &Path) -> Outcome<Vec<Measured>> {
+    if !file.exists() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(file).map_err(|e| Failure::about(file.display(), e))?;
+    serde_json::from_str(&text).map_err(|e| Failure::about(file.display(), e))
 }
 
 /// The middle one, or the mean of the two in the middle.
