@@ -106,15 +106,16 @@ struct Sizes {
 
 impl Sizes {
     fn quick(&self) -> Sizes {
+        let tenth = |size: usize| (size / 10).max(1);
         Sizes {
-            messages: self.messages / 10,
-            clients: self.clients / 10,
-            deferred: self.deferred / 10,
-            entries: self.entries / 10,
-            queries: self.queries / 10,
-            most_sessions: self.most_sessions / 10,
-            most_sessions_of_postfix: self.most_sessions_of_postfix / 10,
-            most_recipients: self.most_recipients / 10,
+            messages: tenth(self.messages),
+            clients: tenth(self.clients),
+            deferred: tenth(self.deferred),
+            entries: tenth(self.entries),
+            queries: tenth(self.queries),
+            most_sessions: tenth(self.most_sessions),
+            most_sessions_of_postfix: tenth(self.most_sessions_of_postfix),
+            most_recipients: tenth(self.most_recipients),
             ..self.clone()
         }
     }

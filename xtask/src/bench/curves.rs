@@ -80,7 +80,7 @@ fn queue(bench: &Bench, figures: &mut Vec<Figure>) -> Outcome {
         each(&bench.systems, figures, |system| {
             queue.start(&system.programs);
             let (flush, _) = queue.flush()?;
-            let list = queue.seconds("postqueue", &["-p"]);
+            let list = queue.list();
             let memory: u64 = queue.mail.processes_of("qmgr").iter().map(|process| process.proportional()).sum();
             queue.rest()?;
             Ok(Sample::default()

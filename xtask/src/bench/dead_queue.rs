@@ -3,6 +3,7 @@
 //! It is made by a mail system itself, from mail that it takes and cannot deliver, and stays as it is: each flush ends with
 //! every message deferred again, and what postsuper does to the files is undone.
 
+use super::figures::median;
 use super::rounds::System;
 use super::traffic::{self, Load};
 use crate::failure::{Failure, Outcome};
@@ -21,6 +22,7 @@ const DEAD: &str = "bench@dead.test";
 pub const LIVE: &str = "bench@live.test";
 /// Clients that fill the queue.
 const SESSIONS: usize = 20;
+const LISTINGS: usize = 3;
 /// Until the next attempt, if nobody flushes: longer than any measurement.
 const LATER: Duration = Duration::from_secs(20_000);
 
@@ -104,6 +106,12 @@ impl DeadQueue {
     /// How many messages have come to the sink.
     pub fn arrived(&self) -> usize {
         self.sink.count()
+    }
+
+    /// Seconds of a listing, median of some.
+    pub fn list(&self) -> f64 {
+        let times: Vec<f64> = (0..LISTINGS).map(|_| self.seconds("postqueue", &["-p"])).collect();
+        median(&times).unwrap_or(f64::NAN)
     }
 
     /// Seconds of a command that must succeed.

@@ -26,7 +26,7 @@ pub fn measure(bench: &Bench) -> Outcome<Row> {
 fn round(queue: &mut DeadQueue, programs: &Programs, load: &Load) -> Outcome<Sample> {
     queue.start(programs);
     let (flush, cpu) = queue.flush()?;
-    let list = queue.seconds("postqueue", &["-p"]);
+    let list = queue.list();
     let quiet = quiet_rate(queue, load)?;
     let busy = rate_beside_a_flush(queue, load)?;
     queue.rest()?;
