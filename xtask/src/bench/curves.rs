@@ -32,12 +32,7 @@ pub fn measure(bench: &Bench) -> Outcome<Row> {
     }
     for count in 1..=machine::cores() {
         each(&bench.systems, &mut figures, |system| {
-            let load = Load {
-                messages: bench.sizes.messages,
-                sessions: bench.sizes.sessions,
-                size: 1024,
-                each_connection: usize::MAX,
-            };
+            let load = Load::reused(bench.sizes.messages, bench.sizes.sessions);
             Ok(Sample::default().at(count, CORES, "s / 1,000", relay_on(count, &system.programs, &load)?))
         })?;
     }

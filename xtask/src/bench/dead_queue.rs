@@ -59,7 +59,7 @@ impl DeadQueue {
         self.mail.start();
         let mut deferred = Deferrals::from_now(&self.mail)?;
         let messages = size.saturating_sub(self.size);
-        let load = Load { messages, sessions: SESSIONS, size: 1024, each_connection: usize::MAX };
+        let load = Load::reused(messages, SESSIONS);
         traffic::submit(&self.mail, &load, DEAD)?;
         deferred.wait(messages)?;
         self.size += messages;

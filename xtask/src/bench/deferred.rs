@@ -10,12 +10,7 @@ use std::time::Instant;
 use testing::Programs;
 
 pub fn measure(bench: &Bench) -> Outcome<Row> {
-    let load = Load {
-        messages: bench.sizes.messages,
-        sessions: bench.sizes.sessions,
-        size: 1024,
-        each_connection: usize::MAX,
-    };
+    let load = Load::reused(bench.sizes.messages, bench.sizes.sessions);
     let mut queue = DeadQueue::make(&bench.systems)?;
     queue.grow(bench.sizes.deferred)?;
     let figures = rounds::alternate(&bench.systems, bench.rounds, |programs| round(&mut queue, programs, &load))?;

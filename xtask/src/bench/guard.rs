@@ -8,7 +8,7 @@ use super::traffic::Load;
 use crate::failure::{Failure, Outcome};
 use testing::Programs;
 
-const LOAD: Load = Load { messages: 300, sessions: 20, size: 1024, each_connection: usize::MAX };
+const LOAD: Load = Load::reused(300, 20);
 
 /// What a message may cost. Ten runs of a debug build on two cores, with compilers beside them, came to 119, 17 and 0.98
 /// at most; strace and a busy machine leave fewer messages to share a wake-up. Beyond these bounds it is the way of working

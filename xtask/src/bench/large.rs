@@ -8,7 +8,7 @@ const SIZE: usize = 100 << 10;
 
 pub fn measure(bench: &Bench) -> Outcome<Row> {
     let messages = (bench.sizes.messages / 4).max(1);
-    let load = Load { messages, sessions: bench.sizes.sessions, size: SIZE, each_connection: usize::MAX };
+    let load = Load { size: SIZE, ..Load::reused(messages, bench.sizes.sessions) };
     let figures = rounds::alternate(&bench.systems, bench.rounds, |programs| Ok(relay::timed(programs, &load)?.0))?;
     Ok((format!("{messages} messages of 100 KiB over {} sessions", load.sessions), figures))
 }

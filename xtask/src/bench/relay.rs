@@ -13,12 +13,7 @@ use testing::Programs;
 const OBSERVED: usize = 300;
 
 pub fn measure(bench: &Bench) -> Outcome<Row> {
-    let load = Load {
-        messages: bench.sizes.messages,
-        sessions: bench.sizes.sessions,
-        size: 1024,
-        each_connection: usize::MAX,
-    };
+    let load = Load::reused(bench.sizes.messages, bench.sizes.sessions);
     let mut figures = rounds::alternate(&bench.systems, bench.rounds, |programs| {
         let (sample, usage) = timed(programs, &load)?;
         Ok(by_program(sample, &usage, load.messages))

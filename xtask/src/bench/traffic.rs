@@ -20,6 +20,13 @@ pub struct Load {
     pub each_connection: usize,
 }
 
+impl Load {
+    /// Messages of 1 KiB over sessions that last as long as there is something to send.
+    pub const fn reused(messages: usize, sessions: usize) -> Load {
+        Load { messages, sessions, size: 1024, each_connection: usize::MAX }
+    }
+}
+
 /// A mail system that relays everything to a sink.
 pub struct Relay {
     pub mail: Instance,
@@ -38,7 +45,7 @@ impl Relay {
     /// Starts one and lets it work a little.
     pub fn warm(programs: &Programs, sessions: usize) -> Outcome<Relay> {
         let relay = Relay::start(programs, &[]);
-        relay.deliver(&Load { messages: WARM_UP, sessions, size: 1024, each_connection: usize::MAX })?;
+        relay.deliver(&Load::reused(WARM_UP, sessions))?;
         Ok(relay)
     }
 
