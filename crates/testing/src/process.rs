@@ -56,6 +56,12 @@ impl Process {
         self.pages * setting(SysconfVar::PAGE_SIZE)
     }
 
+    /// The most resident memory that it has had, in bytes.
+    pub fn peak(&self) -> Option<u64> {
+        let kilobytes: u64 = self.status("VmHWM")?.strip_suffix(" kB")?.trim().parse().ok()?;
+        Some(kilobytes * 1024)
+    }
+
     /// Memory that is this process's share, in bytes: pages that several processes map are divided among them.
     pub fn proportional(&self) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid)).unwrap_or_default();
@@ -153,6 +159,6 @@ mod tests {
     #[test]
     fn this_process_is_found_by_its_id() {
         let own = Process::of_pid(std::process::id() as i32).expect("found");
-        assert!(own.resident() > 0);
+        assert!(own.resident() > 0 && own.peak() > Some(0));
     }
 }
