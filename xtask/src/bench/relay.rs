@@ -54,7 +54,11 @@ pub fn timed(programs: &Programs, load: &Load) -> Outcome<(Sample, Usage)> {
 /// System calls and waits for the disk of such a load.
 pub fn counted(programs: &Programs, load: &Load) -> Outcome<Sample> {
     let relay = Relay::warm(programs, load.sessions)?;
-    let counts = calls::count(&relay.mail, || relay.deliver(load))?;
+    let counts = calls::count(&relay.mail, || {
+        relay.deliver(load)?;
+        relay.mail.wait_idle();
+        Ok(())
+    })?;
     let messages = load.messages as f64;
     Ok(Sample::default().with("system calls", "/ message", counts.total() / messages).with(
         "waits for the disk",
