@@ -77,13 +77,14 @@ fn rate(mail: &Instance, table: &str, keys: &str, queries: usize) -> Outcome<f64
     let mut command = mail.command("postmap");
     command.args(["-q", "-", table]).stdin(fs::File::open(&input)?).stdout(fs::File::create(&output)?);
     let begin = Instant::now();
-    let status = command.status()?;
+    let ended = command.output()?;
     let seconds = begin.elapsed().as_secs_f64();
     let found = fs::read_to_string(&output)?.lines().count();
-    match status.success() && found == queries {
-        true => Ok(queries as f64 / seconds),
-        false => Err(Failure(format!("{found} of {queries} keys found in {table}, {status}"))),
+    if ended.status.success() && found == queries {
+        return Ok(queries as f64 / seconds);
     }
+    let said = String::from_utf8_lossy(&ended.stderr);
+    Err(Failure(format!("{found} of {queries} keys found in {table}, {}: {said}", ended.status)))
 }
 
 fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
