@@ -28,18 +28,16 @@ mod usage;
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use testing::Programs;
+use testing::accounts::is_root;
 
 use crate::failure::{Failure, Outcome};
 use crate::packages::{self, Tool};
 use crate::programs::{self, Profile};
 use crate::{accounts, oracle};
-use clap::ValueEnum;
 use figures::{Figure, Measured};
 use rounds::{Side, System};
-use std::path::PathBuf;
-use testing::Programs;
-use testing::accounts::is_root;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -222,7 +220,7 @@ impl Bench {
             What::Tables => tables::measure(self)?,
             What::Start => start::measure(self)?,
             What::Racing => racing::measure(self)?,
-            What::All | What::Guard => return Err(Failure("no row".to_string())),
+            What::All | What::Guard => return Err(Failure("no row".to_owned())),
         };
         Ok(Measured {
             row: name(row),
@@ -240,12 +238,12 @@ impl Bench {
 type Row = (String, Vec<Figure>);
 
 fn name(what: What) -> String {
-    what.to_possible_value().map_or_else(String::new, |value| value.get_name().to_string())
+    what.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 /// The command as it was typed, without what names folders of this machine.
 fn command_line() -> String {
-    let mut words = vec!["cargo xtask".to_string()];
+    let mut words = vec!["cargo xtask".to_owned()];
     let mut arguments = std::env::args().skip(1);
     while let Some(word) = arguments.next() {
         match word.as_str() {
@@ -283,7 +281,7 @@ impl Systems {
         }
         if self.only != Some(Only::Ours) {
             let root = oracle::prepare(oracle::Version::Reference)?.root;
-            let programs = Programs::of_oracle(&root).ok_or_else(|| Failure("no C Postfix".to_string()))?;
+            let programs = Programs::of_oracle(&root).ok_or_else(|| Failure("no C Postfix".to_owned()))?;
             systems.push(System { side: Side::Postfix, programs });
         }
         Ok(systems)

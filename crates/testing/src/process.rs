@@ -109,7 +109,7 @@ fn seconds(ticks: u64) -> f64 {
     ticks as f64 / setting(SysconfVar::CLK_TCK) as f64
 }
 
-/// proc(5), /proc/PID/task/TID/status: `voluntary_ctxt_switches` and `nonvoluntary_ctxt_switches`.
+/// From proc(5), /proc/PID/task/TID/status: those that were wanted and those that were not.
 fn switches(status: &str) -> u64 {
     let counts = status.lines().filter_map(|line| line.split_once("voluntary_ctxt_switches:"));
     counts.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum()
@@ -131,7 +131,7 @@ fn parse(pid: i32, stat: &str) -> Option<Process> {
     }
     let (own_ticks, reaped_ticks) = (number(11)? + number(12)?, number(13)? + number(14)?);
     let (parent, session) = (number(1)? as i32, number(3)? as i32);
-    Some(Process { pid, name: name.to_string(), parent, session, own_ticks, reaped_ticks, pages: number(21)? })
+    Some(Process { pid, name: name.to_owned(), parent, session, own_ticks, reaped_ticks, pages: number(21)? })
 }
 
 fn setting(variable: SysconfVar) -> u64 {

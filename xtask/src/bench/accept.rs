@@ -1,12 +1,13 @@
 //! The accept row: many clients at once, of a mail system that has just started.
 
+use std::time::Instant;
+
 use super::crowd::Crowd;
 use super::figures::Sample;
 use super::idle::many_clients;
 use super::traffic::Relay;
 use super::{Bench, Row, rounds};
 use crate::failure::Outcome;
-use std::time::Instant;
 
 pub fn measure(bench: &Bench) -> Outcome<Row> {
     let clients = bench.sizes.clients;

@@ -1,9 +1,11 @@
 //! System calls of an instance, counted by strace: all together, or by program and name.
 
-use crate::failure::{Failure, Outcome};
 use std::collections::{BTreeMap, HashMap};
+
 use testing::Instance;
 use testing::trace::Trace;
+
+use crate::failure::{Failure, Outcome};
 
 /// Calls that wait for the disk.
 const WAITS_FOR_DISK: [&str; 3] = ["fsync", "fdatasync", "syncfs"];
@@ -36,13 +38,13 @@ pub fn count(instance: &Instance, work: impl FnOnce() -> Outcome) -> Outcome<Cou
     summary(&trace.finish())
 }
 
-/// The table of `strace -c`: `  1.00    1.234567           3    400000       123 read`, the errors left out if there are none.
+/// The table of `strace -c`: ` 1.00 1.234567 3 400000 123 read`, the errors left out if there are none.
 fn summary(text: &str) -> Outcome<Counts> {
     let row = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [share, _, _, calls, .., name] = fields[..] else { return None };
         share.parse::<f64>().ok()?;
-        Some((name.to_string(), calls.parse().ok()?)).filter(|(name, _)| name != "total")
+        Some((name.to_owned(), calls.parse().ok()?)).filter(|(name, _)| name != "total")
     };
     let counts = Counts(text.lines().filter_map(row).collect());
     if counts.0.is_empty() { Err(Failure(format!("strace counted nothing:\n{text}"))) } else { Ok(counts) }
@@ -62,7 +64,7 @@ impl Detail {
         Ok(Detail::parse(&trace.finish(), known))
     }
 
-    /// Lines `1234  read(5, ""..., 4096) = 17`; one that is interrupted by another process counts where it begins.
+    /// Lines `1234 read(5, ""..., 4096) = 17`; one that is interrupted by another process counts where it begins.
     fn parse(text: &str, known: HashMap<i32, String>) -> Detail {
         let lines: Vec<(i32, &str)> = text.lines().filter_map(call).collect();
         let names = names(&lines, known);
@@ -70,7 +72,7 @@ impl Detail {
         for (process, call) in lines {
             let Some((name, _)) = call.split_once('(') else { continue };
             let program = names.get(&process).map_or("?", String::as_str);
-            *programs.entry(program.to_string()).or_default().0.entry(name.to_string()).or_default() += 1;
+            *programs.entry(program.to_owned()).or_default().0.entry(name.to_owned()).or_default() += 1;
         }
         Detail(programs)
     }
@@ -98,7 +100,7 @@ fn names(lines: &[(i32, &str)], mut known: HashMap<i32, String>) -> HashMap<i32,
     for (process, call) in lines {
         let path = call.strip_prefix("execve(\"").and_then(|rest| rest.split('"').next());
         if let Some(program) = path.and_then(|path| path.rsplit('/').next()) {
-            known.insert(*process, program.to_string());
+            known.insert(*process, program.to_owned());
         }
         let makes = ["clone(", "clone3(", "fork(", "vfork("].iter().any(|name| call.starts_with(name));
         let child = call.rsplit_once("= ").and_then(|(_, child)| child.trim().parse().ok()).filter(|_| makes);
@@ -136,7 +138,7 @@ mod tests {
             11 futex(0x1, FUTEX_WAIT) = 0\n\
             10 clone(child_stack=0) = 13\n\
             13 close(3) = 0\n";
-        let known = HashMap::from([(10, "master".to_string()), (11, "smtpd".to_string())]);
+        let known = HashMap::from([(10, "master".to_owned()), (11, "smtpd".to_owned())]);
         let Detail(programs) = Detail::parse(text, known);
         let counted = |program: &str| programs[program].total();
         assert_eq!((counted("master"), counted("smtpd"), counted("cleanup")), (4.0, 1.0, 1.0));

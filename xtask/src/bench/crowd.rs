@@ -1,11 +1,13 @@
 //! Thousands of SMTP clients in one thread: sockets that never wait, so that it is not the clients that are slow.
 
-use crate::failure::{Failure, Outcome};
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::failure::{Failure, Outcome};
 
 /// How long all of them together may hear nothing.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,5 +1,12 @@
 //! The curves: how costs grow with sessions, deferred messages, recipients and cores; at worst as fast as these.
 
+use std::time::Instant;
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use testing::Programs;
+use testing::process::Process;
+
 use super::crowd::{Crowd, Step};
 use super::dead_queue::DeadQueue;
 use super::figures::{Figure, Sample};
@@ -8,11 +15,6 @@ use super::rounds::{Side, System};
 use super::traffic::{self, Load, Relay};
 use super::{Bench, Row, machine, recipients};
 use crate::failure::{Failure, Outcome};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
-use std::time::Instant;
-use testing::Programs;
-use testing::process::Process;
 
 /// Clients that connect at the same time: fewer than a listening socket keeps waiting.
 const CONNECTING: usize = 100;
@@ -40,7 +42,7 @@ pub fn measure(bench: &Bench) -> Outcome<Row> {
             Ok(Sample::default().at(count, CORES, "s / 1,000", relay_on(count, &system.programs, &load)?))
         })?;
     }
-    Ok(("growth, measured once (by cores: in rounds); the mail system alone is held to the cores".to_string(), figures))
+    Ok(("growth, measured once (by cores: in rounds); the mail system alone is held to the cores".to_owned(), figures))
 }
 
 /// One message of each session, over more and more sessions.

@@ -1,20 +1,22 @@
 //! A queue of deferred messages to a host that refuses connections, on which both mail systems work in turn.
 //!
-//! It is made by a mail system itself, from mail that it takes and cannot deliver, and stays as it is: each flush ends with
-//! every message deferred again, and what postsuper does to the files is undone.
+//! It is made by a mail system itself, from mail that it takes and cannot deliver, and stays as it is: each flush ends
+//! with every message deferred again, and what postsuper does to the files is undone.
 
-use super::figures::median;
-use super::rounds::System;
-use super::traffic::{self, Load};
-use crate::failure::{Failure, Outcome};
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
+
 use testing::process::cpu_seconds;
 use testing::wait::{PATIENCE, until_true};
 use testing::{Instance, Setup, Sink};
+
+use super::figures::median;
+use super::rounds::System;
+use super::traffic::{self, Load};
+use crate::failure::{Failure, Outcome};
 
 /// A recipient whose next hop is dead.
 const DEAD: &str = "bench@dead.test";
@@ -36,7 +38,7 @@ pub struct DeadQueue {
 impl DeadQueue {
     /// An empty one; its mail system does not run yet.
     pub fn make(systems: &[System]) -> Outcome<DeadQueue> {
-        let first = systems.first().ok_or_else(|| Failure("no mail system".to_string()))?;
+        let first = systems.first().ok_or_else(|| Failure("no mail system".to_owned()))?;
         let sink = Sink::counting();
         let later = LATER.as_secs().to_string();
         let mail = Setup::of(first.programs.clone())

@@ -1,13 +1,15 @@
 //! The deferred row: what operators do with a long queue, and what new mail notices of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use testing::Programs;
+
 use super::dead_queue::{DeadQueue, LIVE};
 use super::figures::Sample;
 use super::traffic::{self, Load};
 use super::{Bench, Row, rounds};
 use crate::failure::{Failure, Outcome};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
-use testing::Programs;
 
 pub fn measure(bench: &Bench) -> Outcome<Row> {
     let load = Load::reused(bench.sizes.messages, bench.sizes.sessions);
@@ -56,7 +58,7 @@ fn rate_beside_a_flush(queue: &DeadQueue, load: &Load) -> Outcome<f64> {
         let flushed = queue.flush_beside();
         stop.store(true, Ordering::Release);
         let seconds = begin.elapsed().as_secs_f64();
-        (flushed, clients.join().unwrap_or_else(|_| Err(Failure("a client broke".to_string()))), seconds)
+        (flushed, clients.join().unwrap_or_else(|_| Err(Failure("a client broke".to_owned()))), seconds)
     });
     flushed?;
     let taken = taken?;

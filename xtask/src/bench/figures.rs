@@ -1,9 +1,12 @@
-//! What a row has shown: figures with a name, a unit and the values of all rounds; medians, ratios, and the table of them.
+//! What a row has shown: figures with a name, a unit and the values of all rounds; medians, ratios, and the table of
+//! them.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 use super::rounds::Side;
 use crate::failure::{Failure, Outcome};
-use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// One quantity, measured in both systems.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,7 +46,7 @@ impl Sample {
 
     /// Adds a point of a curve.
     pub fn at(mut self, place: usize, name: &str, unit: &'static str, value: f64) -> Sample {
-        self.0.push((name.to_string(), unit, Some(place as f64), value));
+        self.0.push((name.to_owned(), unit, Some(place as f64), value));
         self
     }
 
@@ -53,7 +56,7 @@ impl Sample {
             let is_it = |figure: &Figure| figure.name == name && figure.unit == unit && figure.at == at;
             let known = figures.iter().position(is_it);
             let place = known.unwrap_or_else(|| {
-                let unit = unit.to_string();
+                let unit = unit.to_owned();
                 figures.push(Figure { name, unit, at, ours: Vec::new(), postfix: Vec::new() });
                 figures.len() - 1
             });
@@ -106,7 +109,7 @@ impl Measured {
 
 /// Medians and ratio as they are shown; a dash for what was not measured.
 pub fn columns(figure: &Figure) -> [String; 3] {
-    [figure.of_ours(), figure.of_postfix(), figure.ratio()].map(|value| value.map_or_else(|| "-".to_string(), shown))
+    [figure.of_ours(), figure.of_postfix(), figure.ratio()].map(|value| value.map_or_else(|| "-".to_owned(), shown))
 }
 
 /// All values of some rows as JSON.

@@ -1,18 +1,19 @@
-//! The guard: system calls and context switches of a message here, held to bounds. It runs with every `cargo xtask test`,
-//! so it measures no time: these numbers differ little from run to run, on a busy machine too.
+//! The guard: system calls and context switches of a message here, held to bounds. It runs with every `cargo xtask
+//! test`, so it measures no time: these numbers differ little from run to run, on a busy machine too.
+
+use testing::Programs;
 
 use super::figures::{self, Figure};
 use super::relay;
 use super::rounds::Side;
 use super::traffic::Load;
 use crate::failure::{Failure, Outcome};
-use testing::Programs;
 
 const LOAD: Load = Load::reused(300, 20);
 
-/// What a message may cost. Ten runs of a debug build on two cores, with compilers beside them, came to 119, 17 and 0.98
-/// at most; strace and a busy machine leave fewer messages to share a wake-up. Beyond these bounds it is the way of working
-/// that has changed.
+/// What a message may cost. Ten runs of a debug build on two cores, with compilers beside them, came to 119, 17 and
+/// 0.98 at most; strace and a busy machine leave fewer messages to share a wake-up. Beyond these bounds it is the way
+/// of working that has changed.
 const BOUNDS: [(&str, f64); 3] = [("system calls", 150.0), ("context switches", 40.0), ("waits for the disk", 1.1)];
 
 pub fn run(programs: &Programs) -> Outcome {

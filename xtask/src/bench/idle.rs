@@ -1,11 +1,12 @@
 //! The idle row: what a session costs in memory while its client says nothing.
 
+use testing::{Client, Instance, Programs};
+
 use super::crowd::{Crowd, Step};
 use super::figures::Sample;
 use super::traffic::{self, Relay};
 use super::{Bench, Row, rounds};
 use crate::failure::Outcome;
-use testing::{Client, Instance, Programs};
 
 /// Clients that send at the same time, before all of them wait.
 const SENDING: usize = 20;
@@ -42,7 +43,7 @@ fn memory(programs: &Programs, clients: usize) -> Outcome<Sample> {
 pub fn many_clients(clients: usize) -> [(&'static str, String); 3] {
     // Some to spare, so that nobody is under stress.
     let limit = (clients + clients / 4).max(100).to_string();
-    let patience = "1h".to_string();
+    let patience = "1h".to_owned();
     [("default_process_limit", limit), ("smtpd_client_connection_count_limit", "0".into()), ("smtpd_timeout", patience)]
 }
 

@@ -1,14 +1,16 @@
 //! The machine that measures: what a page of numbers has to say about it, and what it has to allow.
 
-use crate::failure::{Failure, Outcome};
-use crate::workspace;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs;
 use std::process::Command;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::failure::{Failure, Outcome};
+use crate::workspace;
+
 /// Today in UTC, `2026-11-22`.
 pub fn date() -> Outcome<String> {
-    Ok(workspace::output(Command::new("date").args(["-u", "+%F"]))?.trim().to_string())
+    Ok(workspace::output(Command::new("date").args(["-u", "+%F"]))?.trim().to_owned())
 }
 
 /// Processes that want a processor, mean of the last minute.

@@ -2,12 +2,13 @@
 //!
 //! A row that is measured again takes the place of the old one; what people have written below the rows stays.
 
+use std::fs;
+
 use super::curves::{self, Curve};
 use super::figures::{self, Figure, Measured, columns};
 use super::{ROWS, name, picture};
 use crate::failure::Outcome;
 use crate::workspace;
-use std::fs;
 
 const PAGE: &str = "docs/performance.md";
 const FOLDER: &str = "docs/performance";
@@ -64,7 +65,7 @@ fn chosen(rows: &[Measured]) -> Vec<(String, &Figure)> {
 
 fn text(rows: &[Measured]) -> String {
     let machines: Vec<&str> = rows.iter().map(|row| row.machine.as_str()).collect();
-    let mut text = OPENING.to_string();
+    let mut text = OPENING.to_owned();
     if let Some(machine) = machines.first() {
         text.push_str(&format!("\nMachine: {machine}.\n"));
     }

@@ -1,8 +1,9 @@
 //! Pictures of the numbers, as SVG: bars for rows, lines for curves. Colours work on light and dark pages.
 
+use std::fmt::Write;
+
 use super::curves::Curve;
 use super::figures::{Figure, shown};
-use std::fmt::Write;
 
 const OURS: &str = "#2f81f7";
 const POSTFIX: &str = "#d29922";
@@ -126,7 +127,7 @@ mod tests {
         let mut figures = Vec::new();
         Sample::default().with("CPU", "s", 1.0).gather(Side::Ours, &mut figures);
         Sample::default().with("CPU", "s", 4.0).gather(Side::Postfix, &mut figures);
-        let picture = bars(&[("a < b".to_string(), &figures[0])]);
+        let picture = bars(&[("a < b".to_owned(), &figures[0])]);
         assert!(picture.contains(r#"width="95.0""#) && picture.contains(r#"width="380.0""#), "{picture}");
         assert!(picture.contains("a &lt; b, s"));
     }

@@ -16,12 +16,6 @@ use super::{Bench, Row, rounds};
 use crate::failure::{Failure, Outcome};
 use crate::packages;
 use crate::test::TOOLS;
-use std::net::IpAddr;
-use std::time::{Duration, Instant};
-use testing::accounts::is_root;
-use testing::dns::Zone;
-use testing::wait::until_true;
-use testing::{Client, Programs, Setup, Sink, World};
 
 /// The address that works.
 const V4: &str = "192.0.2.25";
@@ -40,7 +34,7 @@ pub fn measure(bench: &Bench) -> Outcome<Row> {
             Ok(sample.with(format!("{count} IPv6 addresses swallow"), "s", seconds(programs, count)?))
         })
     })?;
-    Ok(("one message to a server with one IPv4 address that works".to_string(), figures))
+    Ok(("one message to a server with one IPv4 address that works".to_owned(), figures))
 }
 
 /// In a thread of its own, which alone moves into the other network.

@@ -1,11 +1,13 @@
 //! The recipients row: one message for many people at one place.
 
+use std::time::Instant;
+
+use testing::Programs;
+
 use super::figures::Sample;
 use super::traffic::Relay;
 use super::{Bench, Row, rounds};
 use crate::failure::Outcome;
-use std::time::Instant;
-use testing::Programs;
 
 const RECIPIENTS: usize = 1_000;
 
@@ -14,7 +16,7 @@ pub fn measure(bench: &Bench) -> Outcome<Row> {
         Ok(Sample::default().with("all delivered", "s", seconds(programs, RECIPIENTS)?))
     })?;
     Ok((
-        "one message of 1 KiB to 1,000 recipients of one destination, from MAIL to the last delivery".to_string(),
+        "one message of 1 KiB to 1,000 recipients of one destination, from MAIL to the last delivery".to_owned(),
         figures,
     ))
 }

@@ -1,13 +1,15 @@
 //! The relay row: processor time, rate, system calls, context switches and waits for the disk of one message.
 
+use std::time::Instant;
+
+use testing::Programs;
+
 use super::calls::{self, Detail};
 use super::figures::Sample;
 use super::traffic::{Load, Relay};
 use super::usage::{Usage, Watch};
 use super::{Bench, Row, rounds};
 use crate::failure::Outcome;
-use std::time::Instant;
-use testing::Programs;
 
 /// Messages whose calls are observed one by one.
 const OBSERVED: usize = 300;

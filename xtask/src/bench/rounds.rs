@@ -1,8 +1,9 @@
 //! How a measurement is repeated: A B A B, so that what else the machine does falls on both systems alike.
 
+use testing::Programs;
+
 use super::figures::{Figure, Sample};
 use crate::failure::Outcome;
-use testing::Programs;
 
 /// Whose values they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,10 +1,12 @@
 //! The start row: commands that do next to nothing, so that what is left is their start.
 
+use std::time::Instant;
+
+use testing::{Instance, Programs, Setup};
+
 use super::figures::{self, Sample};
 use super::{Bench, Row, rounds};
 use crate::failure::{Failure, Outcome};
-use std::time::Instant;
-use testing::{Instance, Programs, Setup};
 
 const RUNS: usize = 20;
 

@@ -2,14 +2,16 @@
 //!
 //! The look-ups are those of `postmap -q -`, so its start and the reading of a table of rules are in the numbers.
 
-use super::figures::Sample;
-use super::{Bench, Row, Sizes, rounds};
-use crate::failure::{Failure, Outcome};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
+
 use testing::{Instance, Setup};
+
+use super::figures::Sample;
+use super::{Bench, Row, Sizes, rounds};
+use crate::failure::{Failure, Outcome};
 
 /// Types of which both have a form: `hash` is a file of Berkeley DB in Postfix, and one of LMDB here.
 const INDEXED: [&str; 2] = ["lmdb", "hash"];

@@ -1,10 +1,12 @@
-//! Messages from an SMTP client to the next hop. Client and sink are this process, the same for both mail systems, and not
-//! counted; the queue is on one disk.
+//! Messages from an SMTP client to the next hop. Client and sink are this process, the same for both mail systems, and
+//! not counted; the queue is on one disk.
 
-use crate::failure::{Failure, Outcome};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use testing::wait::{PATIENCE, until_true};
 use testing::{Client, Instance, Programs, Setup, Sink};
+
+use crate::failure::{Failure, Outcome};
 
 /// Messages before a measurement: processes are started, connections made.
 const WARM_UP: usize = 200;
@@ -60,16 +62,16 @@ impl Relay {
     pub fn deliver_to_many(&self, recipients: usize) -> Outcome {
         let goal = self.sink.recipients() + recipients;
         let mut client = Client::greet(self.mail.v4())?;
-        expect(client.command("MAIL FROM:<bench@client.test>")?.code, 250)?;
+        demand(client.command("MAIL FROM:<bench@client.test>")?.code, 250)?;
         for first in (0..recipients).step_by(RECIPIENTS_AT_ONCE) {
             let some = first..recipients.min(first + RECIPIENTS_AT_ONCE);
             let lines: String = some.clone().map(|n| format!("RCPT TO:<user{n}@other.test>\r\n")).collect();
             client.write(lines.as_bytes())?;
-            some.into_iter().try_for_each(|_| expect(client.reply()?.code, 250))?;
+            some.into_iter().try_for_each(|_| demand(client.reply()?.code, 250))?;
         }
-        expect(client.command("DATA")?.code, 354)?;
+        demand(client.command("DATA")?.code, 354)?;
         client.write(testing::client::wire_form(&text(1024)).as_bytes())?;
-        expect(client.reply()?.code, 250)?;
+        demand(client.reply()?.code, 250)?;
         self.wait(|sink| sink.recipients(), goal)
     }
 
@@ -144,7 +146,7 @@ fn in_sessions(sessions: usize, work: impl Fn(usize) -> Outcome + Sync) -> Outco
     let work = &work;
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..sessions).map(|number| scope.spawn(move || work(number))).collect();
-        let broken = || Err(Failure("a client broke".to_string()));
+        let broken = || Err(Failure("a client broke".to_owned()));
         clients.into_iter().try_for_each(|client| client.join().unwrap_or_else(|_| broken()))
     })
 }
@@ -154,7 +156,7 @@ fn send(client: &mut Client, recipient: &str, text: &str) -> Outcome {
     if reply.code == 250 { Ok(()) } else { Err(Failure(reply.last())) }
 }
 
-fn expect(code: u16, wanted: u16) -> Outcome {
+fn demand(code: u16, wanted: u16) -> Outcome {
     if code == wanted { Ok(()) } else { Err(Failure(format!("{code} in place of {wanted}"))) }
 }
 

@@ -1,12 +1,14 @@
 //! Processor time and context switches of an instance, by program.
 //!
-//! The kernel adds the time of a process that has ended to its parent's and forgets its name: so the processes are looked
-//! at again and again while they live. What one did between the last look and its end is in the sum, under no name.
+//! The kernel adds the time of a process that has ended to its parent's and forgets its name: so the processes are
+//! looked at again and again while they live. What one did between the last look and its end is in the sum, under no
+//! name.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
 use testing::process::{Process, cpu_seconds};
 
 /// Between two looks: a fortieth of a processor at most goes into them.
@@ -96,8 +98,8 @@ mod tests {
     fn what_was_there_before_counts_from_the_beginning_and_what_came_later_as_a_whole() {
         let spent = |cpu| Spent { cpu, switches: cpu };
         let seen = Seen(HashMap::from([
-            (1, ("smtpd".to_string(), spent(5.0), spent(7.0))),
-            (2, ("smtpd".to_string(), spent(0.0), spent(1.0))),
+            (1, ("smtpd".to_owned(), spent(5.0), spent(7.0))),
+            (2, ("smtpd".to_owned(), spent(0.0), spent(1.0))),
         ]));
         assert_eq!(seen.by_program()["smtpd"].cpu, 3.0);
     }

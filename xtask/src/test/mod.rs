@@ -10,6 +10,7 @@ mod scratch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command;
 
 use testing::accounts::is_root;
 use testing::programs::{ORACLE, OURS, SCENARIOS_ON};
@@ -21,11 +22,6 @@ use crate::programs::{self, Profile};
 use crate::{accounts, install, porting, run, workspace};
 use report::Report;
 use scratch::Scratch;
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::process::Command;
-use testing::accounts::is_root;
-use testing::programs::{ORACLE, OURS, SCENARIOS_ON};
 
 /// Names the installation that scenarios about one look at.
 const INSTALLED: &str = "POSTFIX_RS_INSTALLED";

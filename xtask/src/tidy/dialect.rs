@@ -89,13 +89,14 @@ mod tests {
 
     #[test]
     fn groups_stand_in_their_order_with_a_blank_line_between_them() {
+        let none: [usize; 0] = [];
         assert_eq!(
             complaints("mod own;\n\nuse std::fmt;\n\nuse config::{\n    a, b,\n};\nuse dns::x;\n\nuse own::y;\n"),
-            []
+            none
         );
         assert_eq!(complaints("use crate::a;\nuse std::b;\n"), [2]);
         assert_eq!(complaints("use std::b;\nuse crate::a;\n"), [2]);
         assert_eq!(complaints("use std::a;\n\nuse std::b;\n"), [3]);
-        assert_eq!(complaints("use crate::a;\n\nfn f() {}\n\nuse std::b;\n"), []);
+        assert_eq!(complaints("use crate::a;\n\nfn f() {}\n\nuse std::b;\n"), none);
     }
 }
