@@ -11,7 +11,7 @@ use crate::active::Active;
 /// Slots that nobody was told of: so few that a slot whose number lies in the pipe is not filled again before it is
 /// read.
 /// told: nobody; a file more is removed.
-const MAX_FILLED: usize = 100;
+const MAX_FILLED: usize = 80;
 
 /// The slots.
 pub struct Spares {
