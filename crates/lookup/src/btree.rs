@@ -206,8 +206,13 @@ impl<S: Source> Tree<S> {
     /// Reads until no more than one commit has come in between.
     fn steadily<T>(&self, read: impl Fn(Meta) -> Result<T>) -> Result<T> {
         for _ in 0..ATTEMPTS {
-            let before = self.newest()?;
+            let seen = self.metas()?;
+            let before = self.newest_of(&seen)?;
             let result = read(before);
+            // Most files are not written while they are read.
+            if self.both_metas()? == seen {
+                return result;
+            }
             let after = self.newest()?;
             let commits = after.transaction.checked_sub(before.transaction);
             match (commits, &result) {
@@ -220,22 +225,33 @@ impl<S: Source> Tree<S> {
 
     /// The meta page of the last commit; the two take turns.
     fn newest(&self) -> Result<Meta> {
-        let metas = [self.meta(0)?, self.meta(1)?];
-        metas.into_iter().max_by_key(|meta| meta.transaction).ok_or(TreeError::Damaged("it has no meta page"))
+        self.newest_of(&self.metas()?)
     }
 
-    fn meta(&self, page: u64) -> Result<Meta> {
-        let offset = page.saturating_mul(self.page_size as u64);
+    fn newest_of(&self, [one, other]: &[[u8; META]; 2]) -> Result<Meta> {
+        let (one, other) = (self.parse_meta(one)?, self.parse_meta(other)?);
+        Ok(if other.transaction > one.transaction { other } else { one })
+    }
+
+    /// The meta pages as they are when nobody is writing them.
+    fn metas(&self) -> Result<[[u8; META]; 2]> {
+        let mut seen = self.both_metas()?;
         for _ in 0..ATTEMPTS {
-            let (mut bytes, mut again) = ([0; META], [0; META]);
-            self.source.read_exact_at(&mut bytes, offset)?;
-            self.source.read_exact_at(&mut again, offset)?;
+            let again = self.both_metas()?;
             // One that is just being written may be half of each.
-            if bytes == again {
-                return self.parse_meta(&bytes);
+            if again == seen {
+                return Ok(seen);
             }
+            seen = again;
         }
         Err(TreeError::Restless)
+    }
+
+    /// They are the first two pages, and cost one call together.
+    fn both_metas(&self) -> Result<[[u8; META]; 2]> {
+        let mut pages = vec![0; self.page_size + META];
+        self.source.read_exact_at(&mut pages, 0)?;
+        Ok([bytes_at(&pages, 0)?, bytes_at(&pages, self.page_size)?])
     }
 
     fn parse_meta(&self, bytes: &[u8; META]) -> Result<Meta> {
