@@ -16,6 +16,8 @@ use queue::{Envelope, QueueId, QueueName, Recipient, SendOptions, Spool};
 pub struct Logged {
     /// The bounce log may exist.
     pub bounce: bool,
+    /// The defer log of an earlier attempt is there, emptied.
+    pub defer: bool,
     /// The trace log may exist.
     pub trace: bool,
     /// Some deferred recipient could not be recorded, so that a notification would not name it.

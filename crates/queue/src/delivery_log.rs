@@ -118,6 +118,21 @@ pub fn remove(spool: &Spool, queue: QueueName, id: &QueueId) -> io::Result<bool>
     }
 }
 
+/// Empties a log, whose message is tried again and will probably need one; one that is not there is fine. To remove it
+/// and make another is much more for some file systems (see `spare`).
+///
+/// Transition: log -> empty log, which is none. A crash before: the log is emptied by the next attempt.
+///
+/// # Errors
+/// It is what it was.
+pub fn empty(spool: &Spool, queue: QueueName, id: &QueueId) -> io::Result<()> {
+    match OpenOptions::new().write(true).truncate(true).open(spool.path(queue, id)) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads a log, entry by entry.
 pub struct LogReader<R> {
     input: BufReader<R>,

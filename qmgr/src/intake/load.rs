@@ -86,14 +86,16 @@ impl Intake {
         message.logged.bounce = spool.path(QueueName::Bounce, &message.id).exists();
         message.logged.trace |= message.envelope.trace_flags.is_some();
         message.force_expire = mode & FORCE_EXPIRE != 0;
-        let has_defer_log = fs::metadata(spool.path(QueueName::Defer, &message.id)).is_ok_and(|log| log.len() > 0);
+        let defer_log = fs::metadata(spool.path(QueueName::Defer, &message.id));
+        message.logged.defer = defer_log.is_ok();
+        let has_defer_log = defer_log.is_ok_and(|log| log.len() > 0);
         if message.force_expire && has_defer_log {
             // What it waited for is known: no need to try again.
             message.envelope.recipients.clear();
             message.envelope.resume = None;
             message.deferred = true;
         } else if has_defer_log {
-            delivery_log::remove(spool, QueueName::Defer, &message.id)?;
+            delivery_log::empty(spool, QueueName::Defer, &message.id)?;
         }
         if mode & UNTHROTTLE != 0
             && let Some(file) = &message.file

@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ipc::bounce::{Log, Request};
 use logging::records::qmgr::{Expired, Removed};
-use queue::{QueueId, QueueName};
+use queue::{QueueId, QueueName, delivery_log};
 
 use super::Ledger;
 use crate::active::Active;
@@ -132,6 +132,12 @@ impl Ledger {
             spool.rename(id, QueueName::Active, QueueName::Saved)?;
         } else {
             self.spares.retire(message, spool)?;
+        }
+        if message.logged.defer
+            && let Err(error) = delivery_log::remove(spool, QueueName::Defer, id)
+        {
+            // postsuper finds it.
+            logging::warning!(about: id, "remove defer/{id}: {error}", error = text::system_error(&error));
         }
         logging::emit(&Removed { queue_id: id.as_str(), why: None });
         Ok(())

@@ -1,6 +1,7 @@
 //! Mail for other hosts: over IPv6 to a second instance, deferred while the next hop refuses, flushed on request.
 
 use scenarios::scenario;
+use testing::wait::{PATIENCE, until_true};
 use testing::{Client, Setup, Sink};
 
 const TEXT: &str = "From: a@client.test\nSubject: onward\nMessage-Id: <2@client.test>\n\nbody\n";
@@ -50,11 +51,19 @@ fn a_refused_message_is_deferred_and_delivered_after_postqueue_f() {
         let id = reply.queue_id().expect("queue id");
         mail.wait_log(&[&id, "dsn=4.2.1", "status=deferred", "450 4.2.1 mailbox is busy"]);
         mail.wait_queue("deferred", &id);
+        // Each attempt has a log of its own, and what has ended has none.
+        mail.output("postqueue", &["-f"]);
+        let attempts =
+            || mail.log().lines().filter(|line| line.contains(&id) && line.contains("status=deferred")).count();
+        assert!(until_true(PATIENCE, || attempts() == 2), "{}", mail.log());
+        mail.wait_idle();
+        let log = mail.queue_file("defer", &id).and_then(|path| std::fs::read_to_string(path).ok());
+        assert_eq!(log.expect("a log").matches("\nrecipient=").count(), 1);
         sink.refuse(None);
         mail.output("postqueue", &["-f"]);
         mail.wait_log(&[&id, "dsn=2.0.0", "status=sent (250 2.0.0 Ok)"]);
         mail.wait_log(&[&id, ": removed"]);
-        assert_eq!(sink.count(), 1);
+        assert_eq!((sink.count(), mail.queue_file("defer", &id)), (1, None));
     });
 }
 
