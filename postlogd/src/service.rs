@@ -41,13 +41,19 @@ impl Worker for Postlogd {
     }
 
     fn datagrams(&self, waiting: &[Vec<u8>]) {
-        let lines = waiting.iter().flat_map(|datagram| datagram.split(|byte| *byte == b'\n'));
-        let shown: Vec<String> = lines.map(|line| text::printable(&line[..line.len().min(MAX_LINE)])).collect();
+        let shown = lines(waiting);
         match self {
             Self::File { file, refuge, stuck } => write(file, refuge, stuck, &shown),
             Self::Syslog => shown.iter().for_each(|line| logging::pass_on(relay::in_syslog_form(line))),
         }
     }
+}
+
+/// The lines as they may be shown. Others may end their only one with a newline: there is nothing behind it.
+fn lines(waiting: &[Vec<u8>]) -> Vec<String> {
+    let lines = waiting.iter().flat_map(|datagram| datagram.split(|byte| *byte == b'\n'));
+    let lines = lines.filter(|line| !line.is_empty());
+    lines.map(|line| text::printable(&line[..line.len().min(MAX_LINE)])).collect()
 }
 
 fn write(file: &LogFile, refuge: &Refuge, stuck: &Cell<bool>, lines: &[String]) {
@@ -59,4 +65,16 @@ fn write(file: &LogFile, refuge: &Refuge, stuck: &Cell<bool>, lines: &[String]) 
         refuge.warn(&format!("write {}: {why} -- lines go to syslog until it is possible", file.path()));
     }
     lines[written..].iter().for_each(|line| refuge.take(line));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_LINE, lines};
+
+    #[test]
+    fn a_datagram_has_one_line_or_several_and_no_empty_one() {
+        let waiting = [b"one".to_vec(), b"two\nthree".to_vec(), b"four\n".to_vec(), b"\n".to_vec(), Vec::new()];
+        assert_eq!(lines(&waiting), ["one", "two", "three", "four"]);
+        assert_eq!(lines(&[b"a\x1b[2J\rb".to_vec(), vec![b'x'; 9000]]), ["a?[2J?b".to_owned(), "x".repeat(MAX_LINE)]);
+    }
 }

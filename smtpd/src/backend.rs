@@ -192,12 +192,10 @@ impl Services for Backend {
     }
 
     async fn judge(&mut self, stage: Stage, facts: Facts<'_>) -> Judgement {
-        // A message that begins has effects of its own, and what is said behind the content comes too late for the
-        // envelope.
-        let mut effects = match stage {
-            Stage::Recipient | Stage::Data => std::mem::take(&mut self.incoming.effects),
-            _ => Effects::default(),
-        };
+        // A message that begins has effects of its own, what is said behind the content comes too late for the
+        // envelope, and VRFY outside of a message is about none.
+        let of_message = matches!(stage, Stage::Recipient | Stage::Data) && facts.sender.is_some();
+        let mut effects = if of_message { std::mem::take(&mut self.incoming.effects) } else { Effects::default() };
         let verdict = if self.is_idle(stage) {
             Verdict::Dunno
         } else {
@@ -212,9 +210,9 @@ impl Services for Backend {
             }
         };
         match stage {
-            Stage::Mail | Stage::Recipient | Stage::Data => self.incoming.effects = effects,
+            _ if of_message || stage == Stage::Mail => self.incoming.effects = effects,
             Stage::EndOfData => self.incoming.late_effects = effects,
-            Stage::Connect | Stage::Helo => {}
+            _ => {}
         }
         verdict.into()
     }

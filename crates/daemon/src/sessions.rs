@@ -1,5 +1,6 @@
 //! Serving clients: accept, limits, idle end, drain.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -66,6 +67,8 @@ struct House<W> {
     transport: Transport,
     ward: Rc<Ward>,
     door: Door,
+    /// Where datagrams are read; empty before the first.
+    datagram: RefCell<Vec<u8>>,
 }
 
 /// Serves until master, max_idle, max_use or a changed table ends it, and until every client has been served.
@@ -91,7 +94,7 @@ pub(crate) async fn serve<W: Worker>(
         worker.session(identify(client, transport, &context)?).await;
         return Ok(());
     }
-    let house = House { worker, context, service, transport, ward: Rc::new(ward), door };
+    let house = House { worker, context, service, transport, ward: Rc::new(ward), door, datagram: RefCell::default() };
     house.keep_open(limits).await?;
     house.close().await;
     Ok(())
@@ -196,7 +199,8 @@ impl<W: Worker> House<W> {
 
     fn read_datagrams(&self, socket: &AsyncFd<OwnedFd>) {
         // A bounded turn: other tasks come in between when datagrams never end.
-        let mut bytes = vec![0; logging::LONGEST_DATAGRAM];
+        let mut bytes = self.datagram.borrow_mut();
+        bytes.resize(logging::LONGEST_DATAGRAM, 0);
         let waiting: Vec<_> = (0..TURN).map_while(|_| self.read_once(socket, &mut bytes)).collect();
         if !waiting.is_empty() {
             self.worker.datagrams(&waiting);

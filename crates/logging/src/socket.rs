@@ -33,6 +33,12 @@ impl Socket {
         Self::new(socket, never_waits)
     }
 
+    /// What it is made of.
+    #[cfg(test)]
+    pub(crate) fn socket(&self) -> &UnixDatagram {
+        &self.socket
+    }
+
     /// The same connection, waiting or not.
     pub(crate) fn changed(self, never_waits: bool) -> io::Result<Self> {
         Self::new(self.socket, never_waits)

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use nix::errno::Errno;
 use sys::time::local;
 
 use crate::held::Held;
@@ -27,6 +28,8 @@ pub(crate) struct State {
     /// Where the system's log is.
     system_log: PathBuf,
     sockets: Vec<Option<Socket>>,
+    /// Lines that go to the postlog service together; one where the system takes no long datagrams.
+    together: usize,
     pending: Vec<Pending>,
     pub repeats: Repeats,
     pub wake: Option<Box<dyn Fn() + Send>>,
@@ -75,6 +78,7 @@ impl State {
             tag: String::new(),
             system_log: SYSTEM_LOG.into(),
             sockets: Vec::new(),
+            together: LINES_AT_ONCE,
             pending: Vec::new(),
             repeats: Repeats::default(),
             wake: None,
@@ -156,17 +160,18 @@ impl State {
     pub(crate) fn flush(&mut self) {
         let mut waiting = self.held.as_mut().map(Held::take).unwrap_or_default();
         waiting.extend(std::mem::take(&mut self.pending));
-        let (together, waits) = (self.lines_at_once(), self.held.is_some());
+        let waits = self.held.is_some();
         let mut stuck = false;
         while !waiting.is_empty() && !stuck {
             // told: nobody; the others follow.
-            let group: Vec<Pending> = waiting.drain(..together.min(waiting.len())).collect();
+            let group: Vec<Pending> = waiting.drain(..self.lines_at_once().min(waiting.len())).collect();
             if self.deliver(&group) {
                 continue;
             }
-            if waits {
+            let too_long = group.len() > self.lines_at_once();
+            if waits || too_long {
                 // The lines keep their order: behind one that waits, all wait.
-                stuck = true;
+                stuck = !too_long;
                 group.into_iter().rev().for_each(|line| waiting.push_front(line));
             } else {
                 // Nowhere else to say it; a closed standard error is nobody's fault.
@@ -186,7 +191,7 @@ impl State {
     /// Lines that go together: a datagram of syslog has one.
     fn lines_at_once(&self) -> usize {
         let is_one = |destination: &Destination| matches!(destination, Destination::Syslog(_));
-        if self.setup.destinations.iter().any(is_one) { 1 } else { LINES_AT_ONCE }
+        if self.setup.destinations.iter().any(is_one) { 1 } else { self.together }
     }
 
     /// A line for which there may be no place.
@@ -297,6 +302,11 @@ impl State {
         if let Some(Some(socket)) = self.sockets.get_mut(at) {
             match socket.send(&datagram) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                Err(error) if lines.len() > 1 && error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => {
+                    // No more than 2048 bytes on some systems: from now on each line goes alone.
+                    self.together = 1;
+                    return Err(error);
+                }
                 Err(_) => {}
                 Ok(()) => return Ok(()),
             }

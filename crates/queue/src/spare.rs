@@ -15,8 +15,10 @@
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::num::NonZeroU8;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 use crate::create::INCOMPLETE;
 use crate::{QueueId, QueueName, Spool};
@@ -80,7 +82,7 @@ impl Spool {
     pub(crate) fn take_spare(&self, slot: Slot, to: &Path) -> Option<File> {
         fs::rename(slot.path(self), to).ok()?;
         // name: ours since the rename, in a folder of the mail system.
-        let opened = fs::OpenOptions::new().read(true).write(true).open(to);
+        let opened = fs::OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(to);
         let is_empty = |file: &File| {
             file.metadata().is_ok_and(|found| {
                 (found.is_file(), found.len(), found.mode() & 0o7777, found.nlink()) == (true, 0, INCOMPLETE, 1)

@@ -112,9 +112,11 @@ impl Dialogue {
 
     /// What a client is told that has made as many mistakes as it may. smtpd_hard_error_limit
     pub fn enough(&self) -> Option<Turn> {
-        let text = format!("{} Error: too many errors", self.settings.myhostname);
-        let rejection = Rejection::new(421, Status::new(4, 7, 0), text).of(ErrorClass::Protocol);
-        (self.errors >= self.settings.hard_error_limit).then(|| Turn::from(rejection).closing())
+        (self.errors >= self.settings.hard_error_limit).then(|| {
+            let text = format!("{} Error: too many errors", self.settings.myhostname);
+            let rejection = Rejection::new(421, Status::new(4, 7, 0), text).of(ErrorClass::Protocol);
+            Turn::from(rejection).closing()
+        })
     }
 
     /// The first word to a client. `early`: what it has said before, which it must not.

@@ -228,3 +228,15 @@ fn a_client_that_drips_its_command_is_given_up_at_the_deadline() {
         assert!(matches!(reply, Some(421) | None), "{reply:?}");
     });
 }
+
+#[test]
+fn what_a_table_wants_done_with_a_message_does_not_outlive_a_question_about_an_address() {
+    let restrictions = "smtpd_recipient_restrictions = check_recipient_access inline:{bob@example.test=DISCARD}\n";
+    with_server(restrictions, |server| async move {
+        let (mut client, _) = Client::connect(&server).await;
+        client.say_all(&["EHLO client.test", "VRFY bob@example.test"]).await;
+        assert!(client.say("VRFY nobody@example.test").await.starts_with("550 5.1.1 "));
+        client.say_all(&["MAIL FROM:<a@b.test>", "RCPT TO:<alice@example.test>", "DATA", "x\r\n."]).await;
+        assert!(!shown(&server.mail.borrow().finished[0]).iter().any(|record| record.starts_with("f ")));
+    });
+}

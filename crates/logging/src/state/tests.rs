@@ -83,6 +83,26 @@ fn the_lines_of_a_turn_are_one_datagram_for_postlog_and_one_each_for_syslog() {
 }
 
 #[test]
+fn where_no_long_datagram_is_taken_each_line_goes_alone_and_none_is_lost() {
+    let (mut state, receiver, path) = state("short");
+    state.never_wait();
+    // The least that the system allows; another connection, which would be a wider one, cannot be had.
+    let socket = state.sockets[0].as_ref().unwrap();
+    nix::sys::socket::setsockopt(socket.socket(), nix::sys::socket::sockopt::SndBuf, &1).unwrap();
+    std::fs::remove_file(path).unwrap();
+    state.wake = Some(Box::new(|| {}));
+    let long = |number: usize| format!("{number} {}", "x".repeat(900));
+    (0..8).for_each(|number| state.push(Severity::Info, &long(number), Vec::new));
+    let mut lines = Vec::new();
+    // At least one line goes in each turn, for what was sent is read.
+    for _ in 0..8 {
+        state.flush();
+        lines.extend(received(&receiver));
+    }
+    assert_eq!((lines, state.together), ((0..8).map(long).collect(), 1));
+}
+
+#[test]
 fn lines_outlive_a_reader_that_is_started_again() {
     let (mut state, receiver, path) = state("restart");
     state.never_wait();
