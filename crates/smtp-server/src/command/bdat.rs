@@ -83,6 +83,7 @@ async fn refuse(dialogue: &mut Dialogue, services: &mut impl Services, chunk: Ch
 impl Dialogue {
     /// A chunk was read to its end; of the last one `content` is the whole message.
     pub async fn chunk(&mut self, services: &mut impl Services, chunk: Chunk, content: Received) -> Turn {
+        self.heard(&content);
         let answer = if chunk.last {
             let size = format!("{} bytes ", content.size);
             conclude(self, services, content, &size).await

@@ -37,8 +37,18 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
 impl Dialogue {
     /// The content of DATA was read to its end.
     pub async fn content(&mut self, services: &mut impl Services, content: Received) -> Turn {
+        self.heard(&content);
         let answer = conclude(self, services, content, "").await;
         self.settled(Verb::Data, answer)
+    }
+
+    /// What was read tells of the queue file: one that is lost has no name in the log, nor for look-ups, from here on.
+    pub(crate) fn heard(&mut self, content: &Received) {
+        if content.lost
+            && let Some(transaction) = &mut self.transaction
+        {
+            transaction.queue_id = None;
+        }
     }
 }
 
@@ -59,11 +69,6 @@ pub async fn conclude(dialogue: &mut Dialogue, services: &mut impl Services, con
 
 /// What the client is told about its message.
 async fn finish(dialogue: &mut Dialogue, services: &mut impl Services, content: Received) -> Result<(), Turn> {
-    if content.lost
-        && let Some(transaction) = &mut dialogue.transaction
-    {
-        transaction.queue_id = None;
-    }
     if content.bare_lf && dialogue.may.bare_newline == BareNewline::Note {
         dialogue.statistics.note_bare_lf();
     }
