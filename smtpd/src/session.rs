@@ -2,6 +2,9 @@
 //!
 //! Replies are gathered while the client has sent more commands, and leave together. A client that makes many mistakes
 //! is slowed down, and then left.
+//!
+//! Most sessions wait for their client, so what a command needs while it is carried out is boxed and gone afterwards:
+//! the future of a session has room for the wait alone.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -65,6 +68,19 @@ impl Session {
         remote: SocketAddr,
         local: SocketAddr,
     ) {
+        let mut session = Box::pin(Session::begin(worker, settings, stream, remote, local)).await;
+        let end = logging::library::of_peer(session.debug, session.serve()).await;
+        Box::pin(session.finish(end)).await;
+    }
+
+    /// Finds out who has come.
+    async fn begin(
+        worker: Rc<Smtpd>,
+        settings: Rc<Settings>,
+        stream: TcpStream,
+        remote: SocketAddr,
+        local: SocketAddr,
+    ) -> Session {
         // smtpd_peername_lookup
         let peer = if settings.peername_lookup {
             peer::look_up(&worker.resolver, remote, local).await
@@ -72,9 +88,7 @@ impl Session {
             Peer::nameless(remote, local)
         };
         logging::emit(&Connect { client: &peer.label });
-        let mut session = Session::new(worker, settings, stream, peer);
-        let end = logging::library::of_peer(session.debug, session.serve()).await;
-        session.finish(end).await;
+        Session::new(worker, settings, stream, peer)
     }
 
     fn new(worker: Rc<Smtpd>, settings: Rc<Settings>, stream: TcpStream, peer: Peer) -> Session {
@@ -104,7 +118,7 @@ impl Session {
     }
 
     async fn serve_to_the_end(&mut self) -> Result<std::convert::Infallible, End> {
-        self.greet().await?;
+        Box::pin(self.greet()).await?;
         loop {
             if let Some(turn) = self.dialogue.enough() {
                 self.log_end("too many errors");
@@ -112,15 +126,19 @@ impl Session {
                 return Err(End::Enough);
             }
             let line = self.command_line().await?;
-            // smtpd_soft_error_limit
-            if self.dialogue.is_slowed() {
-                self.connection.flush().await?;
-                tokio::time::sleep(self.settings.error_sleep_time).await;
-            }
-            let turn = self.dialogue.command(&mut self.backend, line, self.connection.pending()).await;
-            self.carry_out(turn).await?;
-            self.connection.flush_if_large().await?;
+            Box::pin(self.obey(line)).await?;
         }
+    }
+
+    async fn obey(&mut self, line: CommandLine) -> Result<(), End> {
+        // smtpd_soft_error_limit
+        if self.dialogue.is_slowed() {
+            self.connection.flush().await?;
+            tokio::time::sleep(self.settings.error_sleep_time).await;
+        }
+        let turn = self.dialogue.command(&mut self.backend, line, self.connection.pending()).await;
+        self.carry_out(turn).await?;
+        Ok(self.connection.flush_if_large().await?)
     }
 
     async fn greet(&mut self) -> Result<(), End> {

@@ -183,18 +183,22 @@ impl<W: Worker> House<W> {
     }
 
     fn begin(&self, client: Client) {
-        let session = self.ward.begin(&self.context);
-        let (worker, skeleton) = (self.worker.clone(), self.service.skeleton);
-        tokio::task::spawn_local(async move {
-            let session = session;
-            match (skeleton, client) {
-                (Skeleton::Trigger, Client { stream: Stream::Unix(stream), peer, context }) => {
+        let (session, worker) = (self.ward.begin(&self.context), self.worker.clone());
+        // Two tasks: one that could be either would need the memory of the larger, and room to decide.
+        match (self.service.skeleton, client) {
+            (Skeleton::Trigger, Client { stream: Stream::Unix(stream), peer, context }) => {
+                tokio::task::spawn_local(async move {
+                    let _session = session;
                     trigger_or_client(worker, stream, peer, context).await;
-                }
-                (_, client) => worker.session(client).await,
+                });
             }
-            drop(session);
-        });
+            (_, client) => {
+                tokio::task::spawn_local(async move {
+                    let _session = session;
+                    worker.session(client).await;
+                });
+            }
+        }
     }
 
     fn read_datagrams(&self, socket: &AsyncFd<OwnedFd>) {

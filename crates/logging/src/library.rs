@@ -10,7 +10,7 @@ use std::future::Future;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Instrument, Subscriber, debug_span};
+use tracing::{Event, Instrument, Span, Subscriber, debug_span};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use tracing_subscriber::{Layer, Registry};
@@ -37,8 +37,10 @@ pub fn listen(wanted: Wanted) {
 }
 
 /// Work of a session; `is_debugged` says whether its peer is in debug_peer_list.
-pub async fn of_peer<F: Future>(is_debugged: bool, work: F) -> F::Output {
-    if is_debugged { work.instrument(debug_span!(target: TARGET, PEER)).await } else { work.await }
+///
+/// No `async fn`, which would hold the work once more for each way that it can go.
+pub fn of_peer<F: Future>(is_debugged: bool, work: F) -> impl Future<Output = F::Output> {
+    work.instrument(if is_debugged { debug_span!(target: TARGET, PEER) } else { Span::none() })
 }
 
 /// The span of a session with a debugged peer.

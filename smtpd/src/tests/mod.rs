@@ -4,6 +4,7 @@ mod chunks;
 mod fakes;
 mod identity;
 mod limits;
+mod memory;
 mod messages;
 mod name_server;
 mod names;
