@@ -111,8 +111,7 @@ impl Qmgr {
         delivery: &Delivery,
         settling: &mut Settling,
     ) -> Result<(Agent, Option<Problem>), Trouble> {
-        let (request, file) = self.prepare(lane, delivery).map_err(Trouble::NoFile)?;
-        let (mut agent, mut piece) = self.ask(lane, agent, request, &file).await?;
+        let (mut agent, mut piece) = self.ask(lane, agent, delivery).await?;
         loop {
             if let Piece::End(problem) = piece {
                 settling.complete()?;
@@ -133,20 +132,16 @@ impl Qmgr {
 
     /// Sends the request and waits for the beginning of the report. An agent that ended before it read the request has
     /// done nothing, and another one is asked.
-    async fn ask(
-        &self,
-        lane: LaneId,
-        mut agent: Agent,
-        request: Request,
-        file: &File,
-    ) -> Result<(Agent, Piece), IpcError> {
-        match exchange(&mut agent, request.clone(), file).await {
+    async fn ask(&self, lane: LaneId, mut agent: Agent, delivery: &Delivery) -> Result<(Agent, Piece), Trouble> {
+        let (request, file) = self.prepare(lane, delivery).map_err(Trouble::NoFile)?;
+        match exchange(&mut agent, request, &file).await {
             Ok(piece) => return Ok((agent, piece)),
             Err(IpcError::Reset) => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         let mut agent = self.connect(&self.deliveries.name(lane)).await?;
-        let piece = exchange(&mut agent, request, file).await?;
+        let (request, file) = self.prepare(lane, delivery).map_err(Trouble::NoFile)?;
+        let piece = exchange(&mut agent, request, &file).await?;
         Ok((agent, piece))
     }
 

@@ -300,7 +300,7 @@ impl Attempt<'_> {
             return ended;
         }
         let relay = session.server.relay();
-        let (family, own) = (session.server.family(), session.own_address());
+        let family = session.server.family();
         for (index, result) in results.recipients {
             let failure = match result {
                 Ok(reply) => {
@@ -310,7 +310,7 @@ impl Attempt<'_> {
                 }
                 Err(failure) => failure,
             };
-            let refused = self.refuse(index, &failure, family, own, &connection);
+            let refused = self.refuse(index, &failure, family, session.own_address(), &connection);
             let is_final = is_last || (failure.is_permanent() && failure.subject != Subject::Ability);
             if !refused && is_final {
                 if failure.blames_host() {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected stream.
@@ -26,17 +27,13 @@ impl Stream {
         }
     }
 
-    /// Reads what has come, and waits if nothing has; 0 at the end.
-    pub async fn read(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        loop {
-            match self {
-                Self::Tcp(stream) => stream.readable().await?,
-                Self::Unix(stream) => stream.readable().await?,
-            }
-            match self.try_read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return result,
-            }
+    /// Reads what has come, and waits if nothing has; 0 at the end. A read that does not fill the buffer has emptied
+    /// the socket, and tokio takes note of that: the next one waits, and does not find out with a system call.
+    pub async fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        buffer.reserve(READ_SIZE);
+        match self {
+            Self::Tcp(stream) => stream.read_buf(buffer).await,
+            Self::Unix(stream) => stream.read_buf(buffer).await,
         }
     }
 

@@ -11,6 +11,7 @@ mod curves;
 mod dead_queue;
 mod deferred;
 mod figures;
+mod floor;
 mod guard;
 mod idle;
 mod large;
@@ -37,6 +38,7 @@ use crate::packages::{self, Tool};
 use crate::programs::{self, Profile};
 use crate::{accounts, oracle};
 use figures::{Figure, Measured};
+pub use floor::{Options as FloorOptions, run as run_floor};
 use rounds::{Side, System};
 
 #[derive(clap::Args)]
@@ -146,13 +148,16 @@ enum What {
     Start,
     /// One message to a server whose IPv6 addresses swallow everything, and whose IPv4 address works
     Racing,
+    /// What a relay costs at least: a program that does only its file and socket work
+    Floor,
     /// System calls and context switches of a message here, held to bounds (`cargo xtask test` does it)
     Guard,
 }
 
 /// Those of `all`, in the order of the page.
-const ROWS: [What; 10] = [
+const ROWS: [What; 11] = [
     What::Relay,
+    What::Floor,
     What::Connection,
     What::Large,
     What::Recipients,
@@ -210,6 +215,7 @@ impl Bench {
         let (date, load) = (machine::date()?, self.load);
         let (title, figures) = match row {
             What::Relay => relay::measure(self)?,
+            What::Floor => floor::measure(self)?,
             What::Connection => connection::measure(self)?,
             What::Large => large::measure(self)?,
             What::Recipients => recipients::measure(self)?,

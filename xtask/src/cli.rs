@@ -51,6 +51,9 @@ pub enum Command {
     Install(install::Options),
     /// Measure these programs and Debian's Postfix in turn
     Bench(bench::Options),
+    /// The program that `bench floor` measures
+    #[command(hide = true)]
+    Floor(bench::FloorOptions),
 }
 
 impl Command {
@@ -69,6 +72,7 @@ impl Command {
             Command::WithoutIpv6 { command } => porting::without_ipv6(&command),
             Command::Install(options) => install::run(&options),
             Command::Bench(options) => bench::run(&options),
+            Command::Floor(options) => bench::run_floor(&options),
         }
     }
 }

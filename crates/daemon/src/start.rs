@@ -16,6 +16,7 @@ use logging::library::{self, Wanted};
 use nix::errno::Errno;
 use sys::identity::{Identity, become_for_good, is_root};
 use sys::process::Ignored;
+use tokio::runtime::{LocalOptions, LocalRuntime};
 use wire::status::{LAST, MAIN_CF, MAIN_CF_REFUSED, SESSION_LIMIT, clients_for, descriptors};
 
 use crate::Worker;
@@ -149,7 +150,7 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     let runtime = runtime(turns)?;
     drop(ManuallyDrop::into_inner(held));
     let watchdog = context.config.get(param::DAEMON_TIMEOUT)?;
-    tokio::task::LocalSet::new().block_on(&runtime, async move {
+    runtime.block_on(async move {
         batch_log();
         tokio::task::spawn_local(feed_watchdog(watchdog));
         serve(worker, context, service, sockets, limits).await
@@ -169,11 +170,11 @@ fn listen_to_libraries(context: &Context) -> Result<(), StartError> {
 }
 
 /// One thread for all sessions; those that wait for the disk are few.
-fn runtime(turns: Counter) -> std::io::Result<tokio::runtime::Runtime> {
+fn runtime(turns: Counter) -> std::io::Result<LocalRuntime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().max_blocking_threads(BLOCKING_THREADS);
     turns.watch(&mut builder);
-    builder.build()
+    builder.build_local(LocalOptions::default())
 }
 
 /// Threads of a worker that wait for the disk at the same time; more work waits for one of them.

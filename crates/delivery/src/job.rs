@@ -1,7 +1,6 @@
 //! One delivery request in work.
 
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use dsn::{Action, Status};
@@ -9,7 +8,6 @@ use ipc::delivery::{Outcome, Problem, Report, Request, Timestamp, Verdict};
 use logging::records;
 use queue::Recipient;
 use queue::{Content, mark};
-use sys::lock;
 
 use crate::{Finding, Settings, Stages};
 
@@ -34,7 +32,8 @@ impl Job {
         &self.request
     }
 
-    /// The queue file.
+    /// The queue file. The queue manager's lock belongs to the open file, so that it lasts as long as this job,
+    /// whatever becomes of the queue manager.
     pub fn file(&self) -> &Rc<File> {
         &self.file
     }
@@ -52,26 +51,6 @@ impl Job {
     /// The recipients without an outcome, by index.
     pub fn open_recipients(&self) -> Vec<usize> {
         self.outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_none()).map(|(index, _)| index).collect()
-    }
-
-    /// Takes the shared lock that tells qmgr that the message is being delivered; tries for as long as
-    /// deliver_lock_attempts and deliver_lock_delay say. `false`: somebody else has it for himself.
-    pub async fn lock(&self) -> bool {
-        for attempt in 0..self.settings.lock_attempts.max(1) {
-            if attempt > 0 {
-                tokio::time::sleep(self.settings.lock_delay).await;
-            }
-            match lock::lock(self.file.as_fd(), lock::Kind::Shared, false) {
-                Ok(true) => return true,
-                Ok(false) => {}
-                Err(error) => {
-                    let error = text::system_error(&error);
-                    logging::warning!(id: self.request.message.queue_id, "cannot lock the queue file: {error}");
-                    return false;
-                }
-            }
-        }
-        false
     }
 
     /// What became of the recipient with this index: marks it, logs it, and keeps it for the report. The first finding

@@ -68,16 +68,3 @@ fn soft_bounce_defers_what_would_fail() {
     let report = job.into_report();
     assert_eq!((report.outcomes[0].verdict, report.outcomes[0].status), (Verdict::Deferred, Status::new(4, 1, 1)));
 }
-
-#[tokio::test(flavor = "current_thread")]
-async fn the_shared_lock_is_not_given_while_another_has_the_file_for_itself() {
-    let settings =
-        Settings { lock_attempts: 2, lock_delay: std::time::Duration::from_millis(1), ..Settings::default() };
-    let job = job(Trace::default(), settings);
-    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&**job.file()));
-    let other = File::options().read(true).open(path).unwrap();
-    assert!(lock::lock(other.as_fd(), lock::Kind::Exclusive, false).unwrap());
-    assert!(!job.lock().await);
-    drop(other);
-    assert!(job.lock().await);
-}

@@ -46,10 +46,8 @@ impl Session {
                 return None;
             };
             let mut job = Job::new(request, File::from(file), Rc::clone(&self.settings));
-            if job.lock().await {
-                let Some(name) = self.settings.withheld else { return Some(job) };
-                job.finish_rest(&not_implemented(name));
-            }
+            let Some(name) = self.settings.withheld else { return Some(job) };
+            job.finish_rest(&not_implemented(name));
             self.report(job).await?;
         }
     }

@@ -1,7 +1,5 @@
 //! The parameters that all delivery agents share.
 
-use std::time::Duration;
-
 use config::{Reader, ValueError, Withheld, param};
 
 /// How log lines show addresses (info_log_address_format).
@@ -30,14 +28,12 @@ impl AddressFormat {
 }
 
 config::settings! {
-    /// Settings of the log line, the lock and the verdict.
+    /// Settings of the log line and the verdict.
     #[derive(Clone, Debug)]
     pub struct Settings {
         addresses: AddressFormat = param::INFO_LOG_ADDRESS_FORMAT => AddressFormat::named,
         /// Digits behind the point, 0 to 6.
         delay_decimals: u8 = param::DELAY_LOGGING_RESOLUTION_LIMIT,
-        lock_attempts: u32 = param::DELIVER_LOCK_ATTEMPTS,
-        lock_delay: Duration = param::DELIVER_LOCK_DELAY,
         /// Failures are deferrals, for testing.
         soft_bounce: bool = param::SOFT_BOUNCE,
         /// A setting that asks for what the agent does not have: nothing is delivered while it is set.
@@ -48,14 +44,7 @@ config::settings! {
 impl Default for Settings {
     /// Postfix's defaults.
     fn default() -> Self {
-        Settings {
-            addresses: AddressFormat::External,
-            delay_decimals: 2,
-            lock_attempts: 20,
-            lock_delay: Duration::from_secs(1),
-            soft_bounce: false,
-            withheld: None,
-        }
+        Settings { addresses: AddressFormat::External, delay_decimals: 2, soft_bounce: false, withheld: None }
     }
 }
 

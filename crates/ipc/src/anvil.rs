@@ -91,7 +91,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an anvil that did not answer is left alone.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// The asking side. Belongs to one thread, and to a `LocalSet`: one task has the connection.
+/// The asking side. Belongs to one thread, and to a runtime of local tasks: one of them has the connection.
 pub struct Counter {
     path: PathBuf,
     tasks: RefCell<Option<mpsc::UnboundedSender<Task>>>,
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
     use crate::channel::{Channel, Server};
     use tokio::net::UnixListener;
-    use tokio::task::{LocalSet, spawn_local};
+    use tokio::task::spawn_local;
 
     type Seen = Rc<RefCell<Vec<Request>>>;
 
@@ -274,8 +274,11 @@ mod tests {
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("ipc-anvil-{}-{number}", std::process::id()));
         let _ = std::fs::remove_file(&path);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        LocalSet::new().block_on(&runtime, test(path.clone()));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(tokio::runtime::LocalOptions::default())
+            .unwrap();
+        runtime.block_on(test(path.clone()));
         let _ = std::fs::remove_file(&path);
     }
 

@@ -48,30 +48,26 @@ impl NewFile {
     ///
     /// `long` is `enable_long_queue_ids`. Errors name the file; the caller decides whether to wait and try again.
     pub fn create(spool: &Spool, queue: QueueName, mode: u32, long: bool) -> io::Result<Self> {
-        Self::named(spool, queue, create_temporary(spool, queue, mode)?, long)
+        Self::named(spool, queue, Unnamed::create(spool, queue, mode)?, long)
     }
 
     /// The same with the file of a finished message, if there is one in `slot`, with the mode [`INCOMPLETE`].
     ///
     /// Transition: as [`Self::create`]; what a crash leaves is the same.
     pub fn create_from(spool: &Spool, queue: QueueName, slot: Option<Slot>, long: bool) -> io::Result<Self> {
-        let spare = slot.and_then(|slot| {
-            let path = temporary_path(spool, queue);
-            spool.take_spare(slot, &path).map(|file| (path, file))
-        });
-        match spare {
+        match slot.and_then(|slot| spool.take_spare(slot, temporary_path(spool, queue))) {
             Some(spare) => Self::named(spool, queue, spare, long),
             None => Self::create(spool, queue, INCOMPLETE, long),
         }
     }
 
-    fn named(spool: &Spool, queue: QueueName, (temporary, file): (PathBuf, File), long: bool) -> io::Result<Self> {
-        let (id, names) = give_name(spool, queue, &temporary, &file, long).map_err(|error| {
-            let _ = fs::remove_file(&temporary);
-            named(error, &temporary)
+    fn named(spool: &Spool, queue: QueueName, unnamed: Unnamed, long: bool) -> io::Result<Self> {
+        let (id, names) = unnamed.give_name(spool, queue, long).map_err(|error| {
+            let _ = fs::remove_file(&unnamed.path);
+            named(error, &unnamed.path)
         })?;
         let guard = Guard { spool: spool.clone(), queue, id, keep: false };
-        Ok(Self { guard, unsynced: Unsynced::new(file, names), buffer: Vec::with_capacity(4096), written: 0 })
+        Ok(Self { guard, unsynced: Unsynced::new(unnamed.file, names), buffer: Vec::with_capacity(4096), written: 0 })
     }
 
     /// The identifier of the message.
@@ -155,10 +151,12 @@ impl NewFile {
 
     fn complete_with(mut self, mode: u32) -> io::Result<Complete> {
         self.flush()?;
-        // The queue manager leaves files of the future alone; the clock of a network file system is not ours.
-        let now = SystemTime::now();
         let file = &self.unsynced.file;
-        file.set_times(FileTimes::new().set_accessed(now).set_modified(now))?;
+        // The queue manager leaves files of the future alone.
+        if !self.guard.spool.storage().has_own_clock() {
+            let now = SystemTime::now();
+            file.set_times(FileTimes::new().set_accessed(now).set_modified(now))?;
+        }
         file.set_permissions(Permissions::from_mode(mode))?;
         Ok(Complete { guard: self.guard, unsynced: self.unsynced })
     }
@@ -239,35 +237,49 @@ fn temporary_path(spool: &Spool, queue: QueueName) -> PathBuf {
     spool.queue(queue).join(format!("{}.{}", since_epoch().subsec_micros(), sys::process::id()))
 }
 
-fn create_temporary(spool: &Spool, queue: QueueName, mode: u32) -> io::Result<(PathBuf, File)> {
-    let mut last = io::Error::from(Errno::EEXIST);
-    for _ in 0..ATTEMPTS {
-        let path = temporary_path(spool, queue);
-        match OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&path) {
-            Ok(file) => return Ok((path, file)),
-            Err(error) if [Some(Errno::EEXIST as i32), Some(Errno::EISDIR as i32)].contains(&error.raw_os_error()) => {
-                last = named(error, &path);
-            }
-            Err(error) => return Err(named(error, &path)),
-        }
-    }
-    Err(last)
+/// A file under a name that is no queue identifier.
+pub(crate) struct Unnamed {
+    pub(crate) path: PathBuf,
+    pub(crate) file: File,
+    pub(crate) inode: u64,
 }
 
-/// Renames to a name that tells the inode; no other file can have it at the same time.
-fn give_name(spool: &Spool, queue: QueueName, from: &PathBuf, file: &File, long: bool) -> io::Result<(QueueId, Names)> {
-    let inode = file.metadata()?.ino();
-    let mut attempt = 0;
-    loop {
-        let id = QueueId::new(since_epoch(), inode, long);
-        let target = spool.path(queue, &id);
-        attempt += 1;
-        match name_below(spool, &target, || fs::rename(from, &target)) {
-            Ok(names) => return Ok((id, names)),
-            Err(error) => match error.raw_os_error().map(Errno::from_raw) {
-                Some(Errno::EPERM | Errno::EISDIR) if attempt < ATTEMPTS => {}
-                _ => return Err(error),
-            },
+impl Unnamed {
+    /// A new one.
+    fn create(spool: &Spool, queue: QueueName, mode: u32) -> io::Result<Self> {
+        let mut last = io::Error::from(Errno::EEXIST);
+        for _ in 0..ATTEMPTS {
+            let path = temporary_path(spool, queue);
+            match OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&path) {
+                Ok(file) => {
+                    let inode = file.metadata()?.ino();
+                    return Ok(Self { path, file, inode });
+                }
+                Err(error)
+                    if [Some(Errno::EEXIST as i32), Some(Errno::EISDIR as i32)].contains(&error.raw_os_error()) =>
+                {
+                    last = named(error, &path);
+                }
+                Err(error) => return Err(named(error, &path)),
+            }
+        }
+        Err(last)
+    }
+
+    /// Renames it to a name that tells the inode; no other file can have it at the same time.
+    fn give_name(&self, spool: &Spool, queue: QueueName, long: bool) -> io::Result<(QueueId, Names)> {
+        let mut attempt = 0;
+        loop {
+            let id = QueueId::new(since_epoch(), self.inode, long);
+            let target = spool.path(queue, &id);
+            attempt += 1;
+            match name_below(spool, &target, || fs::rename(&self.path, &target)) {
+                Ok(names) => return Ok((id, names)),
+                Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+                    Some(Errno::EPERM | Errno::EISDIR) if attempt < ATTEMPTS => {}
+                    _ => return Err(error),
+                },
+            }
         }
     }
 }

@@ -16,11 +16,11 @@ use std::fs::{self, File, Permissions};
 use std::io;
 use std::num::NonZeroU8;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
 
-use crate::create::INCOMPLETE;
+use crate::create::{INCOMPLETE, Unnamed};
 use crate::{QueueId, QueueName, Spool};
 
 /// The folder.
@@ -79,20 +79,22 @@ impl Spool {
     }
 
     /// Takes the file of a slot out, to a path of the caller's; `None` when there is none that can be used.
-    pub(crate) fn take_spare(&self, slot: Slot, to: &Path) -> Option<File> {
-        fs::rename(slot.path(self), to).ok()?;
+    pub(crate) fn take_spare(&self, slot: Slot, path: PathBuf) -> Option<Unnamed> {
+        fs::rename(slot.path(self), &path).ok()?;
         // name: ours since the rename, in a folder of the mail system.
-        let opened = fs::OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(to);
-        let is_empty = |file: &File| {
-            file.metadata().is_ok_and(|found| {
-                (found.is_file(), found.len(), found.mode() & 0o7777, found.nlink()) == (true, 0, INCOMPLETE, 1)
-            })
-        };
-        let file = opened.ok().filter(is_empty);
-        if file.is_none() {
-            let _ = fs::remove_file(to);
+        let opened = fs::OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path);
+        let empty = opened.ok().and_then(|file| {
+            let found = file.metadata().ok()?;
+            let is = (found.is_file(), found.len(), found.mode() & 0o7777, found.nlink());
+            (is == (true, 0, INCOMPLETE, 1)).then(|| (file, found.ino()))
+        });
+        match empty {
+            Some((file, inode)) => Some(Unnamed { path, file, inode }),
+            None => {
+                let _ = fs::remove_file(&path);
+                None
+            }
         }
-        file
     }
 
     /// Removes what a former queue manager has kept.

@@ -24,6 +24,8 @@ pub struct Storage {
     whole: bool,
     /// A new file takes long after many were removed.
     slow_after_removal: bool,
+    /// The times of files are those of this machine's clock.
+    own_clock: bool,
 }
 
 /// File systems whose fsync(2) of a file takes its name along.
@@ -41,7 +43,7 @@ const SYNCFS_REPORTS: (u32, u32) = (5, 17);
 impl Storage {
     /// What promises nothing.
     pub(crate) const UNKNOWN: Self =
-        Self { names_follow: false, unordered: false, whole: false, slow_after_removal: false };
+        Self { names_follow: false, unordered: false, whole: false, slow_after_removal: false, own_clock: false };
 
     /// The storage of an existing directory. A list of mounts that cannot be read (it is not there on all systems, and
     /// not within a sandbox) makes it one that promises nothing.
@@ -60,7 +62,14 @@ impl Storage {
             unordered: is_one_of(&UNORDERED),
             whole: is_one_of(&WHOLE) && at_least(release, SYNCFS_REPORTS),
             slow_after_removal: is_one_of(&SLOW_AFTER_REMOVAL),
+            own_clock: is_one_of(&NAMES_FOLLOW) || is_one_of(&UNORDERED),
         }
+    }
+
+    /// Whether a file that was written just now has a time that is not in the future: on a file server it is that of
+    /// the server's clock.
+    pub(crate) fn has_own_clock(self) -> bool {
+        self.own_clock
     }
 
     /// Whether a renamed file is only safe when its new directory is on disk.
@@ -214,10 +223,13 @@ mod tests {
         assert_eq!(Storage::of_kind(b"overlay", "6.1.0"), Storage::UNKNOWN);
         assert_eq!(Storage::of_kind(b"fuse.sshfs", "6.1.0"), Storage::UNKNOWN);
         assert_eq!(Storage::of(Path::new("/proc/self/none")), Storage::UNKNOWN);
-        assert_eq!(Storage::of_kind(b"ext2", "6.1.0"), Storage { unordered: true, whole: true, ..Storage::UNKNOWN });
+        assert_eq!(
+            Storage::of_kind(b"ext2", "6.1.0"),
+            Storage { unordered: true, whole: true, own_clock: true, ..Storage::UNKNOWN }
+        );
         assert_eq!(
             Storage::of_kind(b"ext4", "5.10.0"),
-            Storage { names_follow: true, slow_after_removal: true, ..Storage::UNKNOWN }
+            Storage { names_follow: true, slow_after_removal: true, own_clock: true, ..Storage::UNKNOWN }
         );
     }
 

@@ -270,8 +270,11 @@ fn listen(path: &Path) -> std::os::unix::net::UnixListener {
 }
 
 fn in_runtime<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    tokio::task::LocalSet::new().block_on(&runtime, work)
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .unwrap();
+    runtime.block_on(work)
 }
 
 fn serve(listener: std::os::unix::net::UnixListener, play: impl Fn(tokio::net::UnixStream) -> Play) {

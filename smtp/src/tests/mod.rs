@@ -8,7 +8,6 @@ use delivery::{Job, Report, Verdict};
 use dns::Resolver;
 use dsn::{Action, Status};
 use ipc::bounce::Diagnostic;
-use tokio::task::LocalSet;
 
 use crate::deliver::Agent;
 use crate::settings::{Protocol, Settings};
@@ -22,8 +21,11 @@ use fixture::{Script, Server, job};
 const TEXT: &[&str] = &["Subject: hello", "", ".", "..two", "bye"];
 
 fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    LocalSet::new().block_on(&runtime, test);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .unwrap();
+    runtime.block_on(test);
 }
 
 fn agent(settings: Settings) -> Agent {

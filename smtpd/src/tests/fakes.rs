@@ -16,7 +16,7 @@ use net::Protocols;
 use smtp_protocol::{Reply, ReplyParser};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::spawn_local;
 
 use crate::session::Session;
 use crate::settings::Settings;
@@ -71,8 +71,11 @@ smtpd_recipient_restrictions =
 
 /// Runs `test` with a server whose main.cf ends with `settings`.
 pub fn with_server<F: Future<Output = ()>>(settings: &str, test: impl FnOnce(TestServer) -> F) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    LocalSet::new().block_on(&runtime, async {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .unwrap();
+    runtime.block_on(async {
         let server = start(settings).await;
         tokio::time::timeout(Duration::from_secs(20), test(server)).await.expect("the test takes too long");
     });

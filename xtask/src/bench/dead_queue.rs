@@ -62,7 +62,7 @@ impl DeadQueue {
         let mut deferred = Deferrals::from_now(&self.mail)?;
         let messages = size.saturating_sub(self.size);
         let load = Load::reused(messages, SESSIONS);
-        traffic::submit(&self.mail, &load, DEAD)?;
+        traffic::submit(self.mail.v4(), &load, DEAD)?;
         deferred.wait(messages)?;
         self.size += messages;
         self.rest()

@@ -1,7 +1,7 @@
 //! The deferred row: what operators do with a long queue, and what new mail notices of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use testing::Programs;
 
@@ -24,8 +24,8 @@ fn round(queue: &mut DeadQueue, programs: &Programs, load: &Load) -> Outcome<Sam
     queue.start(programs);
     let (flush, cpu) = queue.flush()?;
     let list = queue.list();
-    let quiet = quiet_rate(queue, load)?;
-    let busy = rate_beside_a_flush(queue, load)?;
+    let quiet = quiet_rate(queue, load, Duration::from_secs_f64(flush))?;
+    let busy = rate_beside(queue, load, || queue.flush_beside())?;
     queue.rest()?;
     let sample = Sample::default()
         .with("postqueue -p", "s", list)
@@ -42,25 +42,25 @@ fn round(queue: &mut DeadQueue, programs: &Programs, load: &Load) -> Outcome<Sam
     Ok(sample)
 }
 
-fn quiet_rate(queue: &DeadQueue, load: &Load) -> Outcome<f64> {
-    let (begin, before) = (Instant::now(), queue.arrived());
-    traffic::submit(&queue.mail, load, LIVE)?;
-    let seconds = begin.elapsed().as_secs_f64();
-    queue.settle(before + load.messages)?;
-    Ok(load.messages as f64 / seconds)
+/// Messages taken a second for as long as a flush takes: a short burst would be taken before it is delivered.
+fn quiet_rate(queue: &DeadQueue, load: &Load, time: Duration) -> Outcome<f64> {
+    rate_beside(queue, load, || {
+        std::thread::sleep(time);
+        Ok(())
+    })
 }
 
-/// Messages taken a second from the beginning of a flush to its end.
-fn rate_beside_a_flush(queue: &DeadQueue, load: &Load) -> Outcome<f64> {
+/// Messages taken a second from the beginning to the end of something else.
+fn rate_beside(queue: &DeadQueue, load: &Load, other: impl FnOnce() -> Outcome) -> Outcome<f64> {
     let (stop, begin, before) = (AtomicBool::new(false), Instant::now(), queue.arrived());
-    let (flushed, taken, seconds) = std::thread::scope(|scope| {
+    let (done, taken, seconds) = std::thread::scope(|scope| {
         let clients = scope.spawn(|| traffic::submit_until(&queue.mail, load.sessions, LIVE, &stop));
-        let flushed = queue.flush_beside();
+        let done = other();
         stop.store(true, Ordering::Release);
         let seconds = begin.elapsed().as_secs_f64();
-        (flushed, clients.join().unwrap_or_else(|_| Err(Failure("a client broke".to_owned()))), seconds)
+        (done, clients.join().unwrap_or_else(|_| Err(Failure("a client broke".to_owned()))), seconds)
     });
-    flushed?;
+    done?;
     let taken = taken?;
     queue.settle(before + taken)?;
     Ok(taken as f64 / seconds)

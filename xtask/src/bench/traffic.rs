@@ -1,6 +1,7 @@
 //! Messages from an SMTP client to the next hop. Client and sink are this process, the same for both mail systems, and
 //! not counted; the queue is on one disk.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use testing::wait::{PATIENCE, until_true};
@@ -54,7 +55,7 @@ impl Relay {
     /// Sends, and waits until the sink has them all.
     pub fn deliver(&self, load: &Load) -> Outcome {
         let goal = self.sink.count() + load.messages;
-        submit(&self.mail, load, "bench@other.test")?;
+        submit(self.mail.v4(), load, "bench@other.test")?;
         self.wait(|sink| sink.count(), goal)
     }
 
@@ -86,18 +87,23 @@ impl Relay {
     }
 
     fn wait(&self, count: impl Fn(&Sink) -> usize, goal: usize) -> Outcome {
-        // As long as something arrives.
-        let mut last = count(&self.sink);
-        while last < goal {
-            until_true(PATIENCE, || count(&self.sink) >= goal);
-            let now = count(&self.sink);
-            if now == last {
-                return Err(Failure(format!("{now} of {goal} came to the sink\n{}", end_of_log(&self.mail))));
-            }
-            last = now;
-        }
-        Ok(())
+        wait_for(|| count(&self.sink), goal)
+            .map_err(|Failure(text)| Failure(format!("{text}\n{}", end_of_log(&self.mail))))
     }
+}
+
+/// Waits until so many have come to the sink, as long as something arrives.
+pub fn wait_for(count: impl Fn() -> usize, goal: usize) -> Outcome {
+    let mut last = count();
+    while last < goal {
+        until_true(PATIENCE, || count() >= goal);
+        let now = count();
+        if now == last {
+            return Err(Failure(format!("{now} of {goal} came to the sink")));
+        }
+        last = now;
+    }
+    Ok(())
 }
 
 /// Commands whose replies certainly fit into the buffers of a connection.
@@ -110,12 +116,12 @@ pub fn text(size: usize) -> String {
 }
 
 /// Sends; comes back when the mail system has taken all.
-pub fn submit(mail: &Instance, load: &Load, recipient: &str) -> Outcome {
+pub fn submit(address: SocketAddr, load: &Load, recipient: &str) -> Outcome {
     let text = text(load.size);
     in_sessions(load.sessions, |number| {
         let mut left = load.messages / load.sessions + usize::from(number < load.messages % load.sessions);
         while left > 0 {
-            let mut client = Client::greet(mail.v4())?;
+            let mut client = Client::greet(address)?;
             let some = left.min(load.each_connection);
             (0..some).try_for_each(|_| send(&mut client, recipient, &text))?;
             if left > some {

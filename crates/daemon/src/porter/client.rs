@@ -169,8 +169,11 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn run<F: Future<Output = ()>>(test: impl FnOnce(Rc<Porter>) -> F) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        tokio::task::LocalSet::new().block_on(&runtime, async {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(tokio::runtime::LocalOptions::default())
+            .unwrap();
+        runtime.block_on(async {
             let porter = Rc::new(Porter::in_a_thread().unwrap());
             let listener = Rc::clone(&porter);
             tokio::task::spawn_local(async move { listener.listen().await });

@@ -79,11 +79,14 @@ fn stage(name: &str, service: &'static Service, places: usize) -> Stage {
 
 /// Serves until the end while `clients` are at the other side.
 fn play(stage: Stage, limits: Limits, clients: impl Future<Output = ()> + 'static) -> Rc<Echo> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .unwrap();
     let Stage { path, worker, context, master, sockets } = stage;
     let service = context.service;
     let served = Rc::clone(&worker);
-    tokio::task::LocalSet::new().block_on(&runtime, async move {
+    runtime.block_on(async move {
         let clients = tokio::task::spawn_local(clients);
         let end = serve(served, context, service, sockets, limits);
         tokio::time::timeout(Duration::from_secs(20), end).await.expect("an end").unwrap();
