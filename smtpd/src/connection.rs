@@ -6,10 +6,12 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
+use nix::sys::socket::{MsgFlags, recv};
 use smtp_protocol::{Input, Line, Newline, Reply};
 use smtp_server::CommandLine;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
@@ -153,11 +155,12 @@ impl Connection {
         }
     }
 
-    /// What the client has sent before it was greeted.
+    /// What the client has sent before it was greeted. The socket itself is asked: tokio knows nothing of one that it
+    /// has not waited for yet.
     pub fn early_input(&mut self) -> &[u8] {
         let (stream, input) = (&self.stream, &mut self.input);
         SHARED.with_borrow_mut(|shared| {
-            if let Ok(count) = stream.try_read(shared) {
+            if let Ok(count) = recv(stream.as_raw_fd(), shared, MsgFlags::MSG_DONTWAIT) {
                 input.push(&shared[..count]);
             }
         });

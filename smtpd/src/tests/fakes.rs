@@ -226,6 +226,14 @@ impl Client {
         (client, greeting)
     }
 
+    /// Connects, and speaks before the server has had a turn.
+    pub fn connect_talking(server: &TestServer, bytes: &[u8]) -> Client {
+        let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+        std::io::Write::write_all(&mut stream, bytes).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        Client { stream: BufReader::new(TcpStream::from_std(stream).unwrap()) }
+    }
+
     /// Sends bytes as they are.
     pub async fn send(&mut self, bytes: &[u8]) {
         // A server that has ended the session is seen by the reply that does not come.

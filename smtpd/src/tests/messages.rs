@@ -186,6 +186,16 @@ fn a_client_that_does_not_wait_where_it_must_is_left() {
 }
 
 #[test]
+fn a_client_that_speaks_before_it_is_greeted_is_left() {
+    with_server("smtpd_forbid_unauth_pipelining = yes\n", |server| async move {
+        let mut client = Client::connect_talking(&server, b"EHLO c\r\n");
+        let reply = client.reply().await.unwrap();
+        assert_eq!(reply.verbatim(), b"554 5.5.0 Error: SMTP protocol synchronization");
+        assert!(client.reply().await.is_none());
+    });
+}
+
+#[test]
 fn many_errors_end_the_session() {
     with_server("smtpd_hard_error_limit = 3\n", |server| async move {
         let (mut client, _) = Client::connect(&server).await;
