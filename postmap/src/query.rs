@@ -1,6 +1,6 @@
 //! Asking and changing a table that is there.
 
-use std::io::{BufRead, Read, Write, stdin, stdout};
+use std::io::{BufRead, BufReader, BufWriter, Read, Stdout, Write, stdin, stdout};
 use std::sync::Arc;
 
 use config::Config;
@@ -15,58 +15,83 @@ use crate::run::Program;
 /// told: who asks, by an error.
 const MAX_KEY: u64 = 1 << 20;
 
+/// How much is read or written at once, bytes.
+const BUFFER: usize = 64 << 10;
+
 /// Prints the value of a key, or for `-` every key of standard input that is there, with its value.
 pub(crate) fn query(options: &Options, config: &Config, spec: &Spec, wanted: &[u8]) -> Result<bool, String> {
     let table = table(options, config, spec)?;
-    let ask = |key: &[u8]| {
-        let value = table.lookup(key).map_err(|error| error.to_string())?;
-        if value.as_ref().is_some_and(Vec::is_empty) {
-            let key = text::printable(key);
+    let mut asked = Asked { spec, table, output: Output::new(), found: false };
+    let result = match wanted {
+        b"-" if options.message == Wanted::default() => asked.about_keys(stdin().lock()),
+        b"-" => {
+            let limit = config.mime_nesting_limit().map_err(|error| error.to_string())?;
+            asked.about_message(stdin().lock(), Reader::new(options.message, limit))
+        }
+        key => asked.about(key, b""),
+    };
+    // What was answered before an error is there to be seen.
+    asked.output.flush()?;
+    result.map(|()| asked.found)
+}
+
+/// A table that is asked, and its answers.
+struct Asked<'s> {
+    spec: &'s Spec,
+    table: Arc<dyn Table>,
+    output: Output,
+    found: bool,
+}
+
+impl Asked<'_> {
+    /// Each line is a key.
+    fn about_keys(&mut self, input: impl Read) -> Result<(), String> {
+        let mut keys = Keys::new(input);
+        while let Some(key) = keys.next(|| self.output.flush())? {
+            self.about(key, b"\t")?;
+        }
+        Ok(())
+    }
+
+    /// The keys are those of a message.
+    fn about_message(&mut self, input: impl Read, mut message: Reader) -> Result<(), String> {
+        let mut lines = Keys::new(input);
+        while let Some(line) = lines.next(|| self.output.flush())? {
+            message.line(line)?.iter().try_for_each(|key| self.about(key, b"\t"))?;
+        }
+        message.end().iter().try_for_each(|key| self.about(key, b"\t"))
+    }
+
+    /// The answer is the value; with a separator, behind the key.
+    fn about(&mut self, key: &[u8], separator: &[u8]) -> Result<(), String> {
+        let Some(value) = self.table.lookup(key).map_err(|error| error.to_string())? else { return Ok(()) };
+        if value.is_empty() {
+            let (spec, key) = (self.spec, text::printable(key));
+            self.output.flush()?;
             logging::warning!("table {spec}: key {key}: empty string result is not allowed");
             logging::warning!("table {spec} should return NO RESULT in case of NOT FOUND");
         }
-        Ok::<_, String>(value)
-    };
-    if wanted != b"-" {
-        let value = ask(wanted)?;
-        if let Some(value) = &value {
-            print(&[value, b"\n"])?;
-        }
-        return Ok(value.is_some());
+        self.found = true;
+        let shown = if separator.is_empty() { b"" } else { key };
+        self.output.print(&[shown, separator, &value, b"\n"])
     }
-    let mut found = false;
-    let mut answer = |key: &[u8]| {
-        if let Some(value) = ask(key)? {
-            found = true;
-            print(&[key, b"\t", &value, b"\n"])?;
-        }
-        Ok(())
-    };
-    if options.message == Wanted::default() {
-        keys(stdin().lock(), answer)?;
-    } else {
-        let limit = config.mime_nesting_limit().map_err(|error| error.to_string())?;
-        let mut message = Reader::new(options.message, limit);
-        keys(stdin().lock(), |line| message.line(line)?.iter().try_for_each(|key| answer(key)))?;
-        message.end().iter().try_for_each(|key| answer(key))?;
-    }
-    Ok(found)
 }
 
 /// Prints all entries.
 pub(crate) fn list(program: &Program, options: &Options, config: &Config, spec: &Spec) -> Result<bool, String> {
     let table = table(options, config, spec)?;
+    let mut output = Output::new();
     let mut result = Ok(());
     let mut any = false;
     let separator = program.separator.as_bytes();
-    table
-        .visit(&mut |key, value| {
-            any = true;
-            if result.is_ok() {
-                result = print(&[key, separator, value, b"\n"]);
-            }
-        })
-        .map_err(|error| format!("table {spec}: {}", error.reason()))?;
+    let visited = table.visit(&mut |key, value| {
+        any = true;
+        if result.is_ok() {
+            result = output.print(&[key, separator, value, b"\n"]);
+        }
+    });
+    output.flush()?;
+    visited.map_err(|error| format!("table {spec}: {}", error.reason()))?;
     result.map(|()| any)
 }
 
@@ -81,10 +106,10 @@ pub(crate) fn delete(options: &Options, config: &Config, spec: &Spec, wanted: &[
     let utf8 = options.is_utf8(config);
     let mut doomed = Vec::new();
     if wanted == b"-" {
-        keys(stdin().lock(), |one| {
+        let mut keys = Keys::new(stdin().lock());
+        while let Some(one) = keys.next(|| Ok(()))? {
             doomed.push(key(options, utf8, one));
-            Ok(())
-        })?;
+        }
     } else {
         doomed.push(key(options, utf8, wanted));
     }
@@ -98,41 +123,72 @@ fn table(options: &Options, config: &Config, spec: &Spec) -> Result<Arc<dyn Tabl
     open(&spec.to_string(), &settings, flags).map_err(|error| error.to_string())
 }
 
-/// Each line of standard input is a key, as far as its first NUL.
-fn keys(mut input: impl BufRead, mut each: impl FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
-    for number in 1.. {
-        let mut line = Vec::new();
-        let read = input.by_ref().take(MAX_KEY).read_until(b'\n', &mut line);
-        if read.map_err(|error| format!("read standard input: {error}", error = text::system_error(&error)))? == 0 {
-            break;
-        }
-        let key = line.strip_suffix(b"\n").unwrap_or(&line);
-        if key.len() as u64 == MAX_KEY {
-            return Err(format!("standard input, line {number}: a key of {MAX_KEY} bytes or more"));
-        }
-        each(key.split(|&byte| byte == 0).next().unwrap_or_default())?;
-    }
-    Ok(())
+/// The lines of standard input; each is a key, as far as its first NUL.
+struct Keys<R> {
+    input: BufReader<R>,
+    line: Vec<u8>,
+    number: usize,
 }
 
-fn print(parts: &[&[u8]]) -> Result<(), String> {
-    let line = parts.concat();
-    stdout()
-        .lock()
-        .write_all(&line)
-        .map_err(|error| format!("write standard output: {error}", error = text::system_error(&error)))
+impl<R: Read> Keys<R> {
+    fn new(input: R) -> Self {
+        Self { input: BufReader::with_capacity(BUFFER, input), line: Vec::new(), number: 0 }
+    }
+
+    /// The next key. `before_waiting` is called when there is no whole line yet: whoever writes the keys may wait for
+    /// the answers so far.
+    fn next(&mut self, before_waiting: impl FnOnce() -> Result<(), String>) -> Result<Option<&[u8]>, String> {
+        if !self.input.buffer().contains(&b'\n') {
+            before_waiting()?;
+        }
+        self.number += 1;
+        self.line.clear();
+        let read = self.input.by_ref().take(MAX_KEY).read_until(b'\n', &mut self.line);
+        if read.map_err(|error| format!("read standard input: {error}", error = text::system_error(&error)))? == 0 {
+            return Ok(None);
+        }
+        let key = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        if key.len() as u64 == MAX_KEY {
+            let number = self.number;
+            return Err(format!("standard input, line {number}: a key of {MAX_KEY} bytes or more"));
+        }
+        Ok(key.split(|&byte| byte == 0).next())
+    }
+}
+
+/// Standard output, in pieces of many lines.
+struct Output(BufWriter<Stdout>);
+
+impl Output {
+    fn new() -> Self {
+        Self(BufWriter::with_capacity(BUFFER, stdout()))
+    }
+
+    fn print(&mut self, parts: &[&[u8]]) -> Result<(), String> {
+        parts.iter().try_for_each(|part| self.0.write_all(part)).map_err(|error| Self::failed(&error))
+    }
+
+    fn flush(&mut self) -> Result<(), String> {
+        self.0.flush().map_err(|error| Self::failed(&error))
+    }
+
+    fn failed(error: &std::io::Error) -> String {
+        format!("write standard output: {error}", error = text::system_error(error))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     fn read(input: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+        let mut keys = Keys::new(input);
         let mut found = Vec::new();
-        keys(input, |key| {
+        while let Some(key) = keys.next(|| Ok(()))? {
             found.push(key.to_vec());
-            Ok(())
-        })?;
+        }
         Ok(found)
     }
 
@@ -149,13 +205,43 @@ mod tests {
         assert_eq!(read(&long[1..]).map(|found| found[0].len()), Ok(MAX_KEY as usize - 1));
     }
 
+    /// A pipe whose writer waits for the answers to all that it has written.
+    struct Partner<'k> {
+        pieces: std::slice::Iter<'k, &'k [u8]>,
+        answered: &'k Cell<usize>,
+        written: usize,
+    }
+
+    impl Read for Partner<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            assert_eq!(self.answered.get(), self.written);
+            let piece = self.pieces.next().copied().unwrap_or_default();
+            self.written += piece.iter().filter(|byte| **byte == b'\n').count();
+            buffer[..piece.len()].copy_from_slice(piece);
+            Ok(piece.len())
+        }
+    }
+
     #[test]
-    fn an_answer_that_fails_ends_the_reading() {
-        let mut asked = 0;
-        let result = keys(&b"a\nb\nc\n"[..], |key| {
-            asked += 1;
-            if key == b"b" { Err("broken".to_owned()) } else { Ok(()) }
-        });
-        assert_eq!((result, asked), (Err("broken".to_owned()), 2));
+    fn nobody_who_writes_keys_waits_for_the_answers_to_those_that_are_written() {
+        let answered = Cell::new(0);
+        let pieces = [&b"a\nb\nc"[..], b"c", b"\n", b"d\n", b"e\nf\n"];
+        let mut keys = Keys::new(Partner { pieces: pieces.iter(), answered: &answered, written: 0 });
+        let (mut waiting, mut calls) = (0, 0);
+        let mut found = Vec::new();
+        while let Some(key) = keys
+            .next(|| {
+                answered.set(answered.get() + std::mem::take(&mut waiting));
+                calls += 1;
+                Ok(())
+            })
+            .unwrap()
+        {
+            found.push(key.to_vec());
+            waiting += 1;
+        }
+        assert_eq!(found, [&b"a"[..], b"b", b"cc", b"d", b"e", b"f"]);
+        // Once for each line that was not there yet, and not for each line.
+        assert_eq!(calls, 5);
     }
 }
