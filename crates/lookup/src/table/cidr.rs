@@ -2,12 +2,16 @@
 //!
 //! `!pattern` matches the other addresses of the pattern's own family, so that a rule about IPv4 never decides about
 //! IPv6.
+//!
+//! The rules whose network contains an address are found by the network of each length around it, so that the number of
+//! rules does not matter; their order decides among them, and with `if` and `!` as if all were tried.
 
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use net::Cidr as Network;
 
-use super::pattern::{self, OnDisk, Remarks, Rule, Rules, split_keyword, split_marks, split_word};
+use super::pattern::{self, Marks, OnDisk, Remarks, Rule, Rules, split_keyword, split_marks, split_word};
 use crate::source::LogicalLine;
 use crate::{OpenError, Table, TableError};
 
@@ -15,12 +19,23 @@ use crate::{OpenError, Table, TableError};
 pub(crate) struct Cidr {
     name: String,
     rules: Rules<Pattern, Vec<u8>>,
+    index: Index,
     file: Option<OnDisk>,
 }
 
 struct Pattern {
     network: Network,
     negated: bool,
+}
+
+/// Where the rules with a network are.
+struct Index {
+    /// The rules of each network that is not negated.
+    networks: HashMap<Network, Vec<usize>>,
+    /// Whether there are such networks of IPv4, or IPv6, with a prefix of so many bits.
+    lengths: BTreeSet<(bool, u8)>,
+    /// The negated rules.
+    always: Marks,
 }
 
 impl Cidr {
@@ -35,11 +50,12 @@ impl Cidr {
 
     /// Reads a table from its text.
     pub(crate) fn parse(name: String, path: &str, text: &[u8]) -> Self {
-        let (rules, sentences) = Rules::parse("cidr", path, text, rule);
+        let (mut rules, sentences) = Rules::parse("cidr", path, text, rule);
         for sentence in sentences {
             logging::warning!("{sentence}");
         }
-        Cidr { name, rules, file: None }
+        let index = Index::of(&mut rules);
+        Cidr { name, rules, index, file: None }
     }
 }
 
@@ -50,7 +66,7 @@ impl Table for Cidr {
 
     fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
         let Some(address) = net::address::parse(key) else { return Ok(None) };
-        let found = self.rules.find(|pattern, _| pattern.matches(address).then_some(()));
+        let found = self.rules.find(&self.index.possible(address), |pattern, _| pattern.matches(address).then_some(()));
         Ok(found.map(|((), value)| value.clone()))
     }
 
@@ -81,6 +97,33 @@ impl Pattern {
     }
 }
 
+impl Index {
+    fn of(rules: &mut Rules<Pattern, Vec<u8>>) -> Self {
+        let always = Marks::of(rules.count());
+        let mut index = Index { networks: HashMap::new(), lengths: BTreeSet::new(), always };
+        for (at, Pattern { network, negated }) in rules.patterns() {
+            if *negated {
+                index.always.mark(at);
+            } else {
+                index.networks.entry(*network).or_default().push(at);
+                index.lengths.insert((network.network().is_ipv4(), network.length()));
+            }
+        }
+        index
+    }
+
+    /// The rules that may match an address.
+    fn possible(&self, address: IpAddr) -> Marks {
+        let mut possible = self.always.clone();
+        let family = address.is_ipv4();
+        for (_, length) in self.lengths.range((family, 0)..=(family, u8::MAX)) {
+            let rules = self.networks.get(&Network::around(address, *length));
+            rules.into_iter().flatten().for_each(|at| possible.mark(*at));
+        }
+        possible
+    }
+}
+
 fn rule(line: &LogicalLine, remarks: &mut Remarks<'_>) -> Result<Rule<Pattern, Vec<u8>>, String> {
     let (word, rest) = split_keyword(&line.text);
     if word.eq_ignore_ascii_case(b"if") {
@@ -105,6 +148,8 @@ fn rule(line: &LogicalLine, remarks: &mut Remarks<'_>) -> Result<Rule<Pattern, V
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn lookup(table: &Cidr, key: &str) -> Option<String> {
@@ -155,5 +200,74 @@ mod tests {
     fn a_bad_rule_is_skipped() {
         let table = table("10.0.0.1/8 x\n10/8 y\n10.0.0.0/8\n10.0.0.0/8 ok\nendif\nif 10.0.0.0/8\n");
         assert_eq!(lookup(&table, "10.9.9.9").as_deref(), Some("ok"));
+    }
+
+    /// What a table says when each of its rules is tried in turn.
+    fn by_trying(lines: &[String], address: IpAddr) -> Option<String> {
+        // How many `if` around a line do not hold.
+        let (mut open, mut failed) = (Vec::new(), 0);
+        for line in lines {
+            let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+            let holds = |pattern: &str| {
+                let network = Network::parse(pattern.trim_start_matches('!')).unwrap();
+                let negated = pattern.starts_with('!');
+                network.network().is_ipv4() == address.is_ipv4() && network.contains(address) != negated
+            };
+            match word {
+                "if" => {
+                    open.push(!holds(rest));
+                    failed += usize::from(!holds(rest));
+                }
+                "endif" => failed -= usize::from(open.pop().unwrap_or_default()),
+                pattern if failed == 0 && holds(pattern) => return Some(rest.to_owned()),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// An address of few, so that networks meet.
+    fn addresses() -> impl Strategy<Value = IpAddr> {
+        prop_oneof![
+            (0u32..4, 0u32..4).prop_map(|(high, low)| IpAddr::V4((0x0a00_0000 | high << 16 | low).into())),
+            (0u128..4, 0u128..4).prop_map(|(high, low)| IpAddr::V6((0xfd << 120 | high << 64 | low).into())),
+        ]
+    }
+
+    fn patterns() -> impl Strategy<Value = String> {
+        let length = prop_oneof![Just(0u8), Just(8), 14u8..=17, 30u8..=32, 63u8..=66, 126u8..=128];
+        (addresses(), length, prop::bool::weighted(0.2)).prop_map(|(address, length, negated)| {
+            let mark = if negated { "!" } else { "" };
+            format!("{mark}{}", Network::around(address, length))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn an_index_finds_what_trying_every_rule_finds(
+            lines in prop::collection::vec((0u8..6, patterns()), 0..40),
+            keys in prop::collection::vec(addresses(), 1..20),
+        ) {
+            let mut open = 0;
+            let mut text = Vec::new();
+            for (number, (kind, pattern)) in lines.into_iter().enumerate() {
+                text.push(match kind {
+                    0 => {
+                        open += 1;
+                        format!("if {pattern}")
+                    }
+                    1 if open > 0 => {
+                        open -= 1;
+                        "endif".to_owned()
+                    }
+                    _ => format!("{pattern} {number}"),
+                });
+            }
+            text.resize(text.len() + open, "endif".to_owned());
+            let table = table(&text.join("\n"));
+            for key in keys {
+                prop_assert_eq!(lookup(&table, &key.to_string()), by_trying(&text, key));
+            }
+        }
     }
 }

@@ -2,9 +2,11 @@
 
 pub(crate) mod cidr;
 pub(crate) mod fixed;
+mod literals;
 pub(crate) mod lmdb;
 pub(crate) mod memory;
 pub(crate) mod pattern;
+mod prefilter;
 mod program;
 pub(crate) mod regex;
 mod template;

@@ -18,6 +18,8 @@ pub(crate) enum Rule<P, V> {
 /// Rules with the lines that they stand on, and the places that `if` jumps to.
 pub(crate) struct Rules<P, V> {
     rules: Vec<Numbered<P, V>>,
+    /// The rules that are an `if`.
+    conditions: Marks,
 }
 
 struct Numbered<P, V> {
@@ -94,27 +96,86 @@ impl<P, V> Rules<P, V> {
             rules[start].end = rules.len();
             remarks.at(rules[start].line, "IF has no matching ENDIF");
         }
-        (Rules { rules }, remarks.sentences)
+        let mut conditions = Marks::of(rules.len());
+        let is_condition =
+            |(at, numbered): (usize, &Numbered<P, V>)| matches!(numbered.rule, Rule::If(_)).then_some(at);
+        rules.iter().enumerate().filter_map(is_condition).for_each(|at| conditions.mark(at));
+        (Rules { rules, conditions }, remarks.sentences)
     }
 
-    /// The first rule that matches, with what its pattern found. `matches` is given a pattern and its line.
-    pub(crate) fn find<M>(&self, mut matches: impl FnMut(&P, usize) -> Option<M>) -> Option<(M, &V)> {
-        let mut at = 0;
-        while let Some(Numbered { rule, line, end }) = self.rules.get(at) {
-            at += 1;
+    /// The patterns of all rules, each with the place of its rule, for [`Marks`].
+    pub(crate) fn patterns(&mut self) -> impl Iterator<Item = (usize, &mut P)> {
+        self.rules.iter_mut().enumerate().filter_map(|(at, numbered)| match &mut numbered.rule {
+            Rule::Match(pattern, _) | Rule::If(pattern) => Some((at, pattern)),
+            Rule::Endif => None,
+        })
+    }
+
+    /// How many rules there are.
+    pub(crate) fn count(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// The first rule that matches, with what its pattern found. `matches` is given a pattern and its line; it is not
+    /// asked about those that are not in `possible`, which do not match.
+    pub(crate) fn find<M>(&self, possible: &Marks, mut matches: impl FnMut(&P, usize) -> Option<M>) -> Option<(M, &V)> {
+        let mut from = 0;
+        while let Some(at) = possible.next_with(&self.conditions, from) {
+            let Numbered { rule, line, end } = self.rules.get(at)?;
+            from = at + 1;
             match rule {
                 Rule::Match(pattern, value) => {
                     if let Some(found) = matches(pattern, *line) {
                         return Some((found, value));
                     }
                 }
-                Rule::If(pattern) if matches(pattern, *line).is_none() => at = *end,
+                Rule::If(pattern) if !possible.has(at) || matches(pattern, *line).is_none() => from = *end,
                 Rule::If(_) | Rule::Endif => {}
             }
         }
         None
     }
 }
+
+/// A set of the rules of a table.
+#[derive(Clone)]
+pub(crate) struct Marks {
+    /// One bit for each rule.
+    words: Vec<u64>,
+}
+
+impl Marks {
+    /// None of so many rules.
+    pub(crate) fn of(count: usize) -> Self {
+        Marks { words: vec![0; count.div_ceil(BITS)] }
+    }
+
+    /// Adds a rule.
+    pub(crate) fn mark(&mut self, at: usize) {
+        if let Some(word) = self.words.get_mut(at / BITS) {
+            *word |= 1 << (at % BITS);
+        }
+    }
+
+    fn has(&self, at: usize) -> bool {
+        self.words.get(at / BITS).is_some_and(|word| word >> (at % BITS) & 1 == 1)
+    }
+
+    /// The first rule from a place on that is in this set or in the other, which is as large.
+    fn next_with(&self, other: &Marks, from: usize) -> Option<usize> {
+        let words = self.words.iter().zip(&other.words).map(|(one, other)| one | other);
+        let mut kept = u64::MAX << (from % BITS);
+        for (number, word) in words.enumerate().skip(from / BITS) {
+            if word & kept != 0 {
+                return Some(number * BITS + (word & kept).trailing_zeros() as usize);
+            }
+            kept = u64::MAX;
+        }
+        None
+    }
+}
+
+const BITS: usize = u64::BITS as usize;
 
 /// The text of a table whose rules stand in its name: `{{rule}, {rule}}`, a line for each. None for the name of a file.
 ///
@@ -164,4 +225,31 @@ pub(crate) fn split_keyword(text: &[u8]) -> (&[u8], &[u8]) {
 pub(crate) fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
     let end = text.iter().position(u8::is_ascii_whitespace).unwrap_or(text.len());
     (&text[..end], text[end..].trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn marks_are_met_in_order_from_any_place_on(
+            count in 0usize..300,
+            places in prop::collection::btree_set(0usize..300, 0..20),
+            others in prop::collection::btree_set(0usize..300, 0..20),
+            from in 0usize..320,
+        ) {
+            let among = |places: &BTreeSet<usize>| {
+                let mut marks = Marks::of(count);
+                places.iter().filter(|at| **at < count).for_each(|at| marks.mark(*at));
+                marks
+            };
+            let expected = places.union(&others).copied().find(|at| (from..count).contains(at));
+            prop_assert_eq!(among(&places).next_with(&among(&others), from), expected);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use sys::regex::{Groups, perl, posix};
 
+use super::literals::{self, Dialect, Need};
 use super::pattern::Remarks;
 use crate::Kind;
 
@@ -44,6 +45,15 @@ impl Syntax {
             }
         }
         Ok(syntax)
+    }
+
+    /// What a text must have for an expression that is read so to match it; empty if nothing is sure.
+    pub(crate) fn needs(&self, expression: &[u8]) -> Vec<Need> {
+        match self {
+            Syntax::Perl(perl) if !perl.extended => literals::needs(expression, Dialect::Perl),
+            Syntax::Posix(posix) if posix.extended => literals::needs(expression, Dialect::Posix),
+            _ => Vec::new(),
+        }
     }
 
     fn flag(&mut self, letter: u8) -> Option<&mut bool> {

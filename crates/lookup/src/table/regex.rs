@@ -1,11 +1,14 @@
 //! pcre: and regexp: `/pattern/flags result`, in order; the first pattern that matches decides.
 //!
 //! The engines have limits of their own on what a pattern may cost. One that reaches them does not match, and says so
-//! in the log: mail goes on, as it does with any other rule that has no opinion.
+//! in the log: mail goes on, as it does with any other rule that has no opinion. A pattern is not tried on a key that
+//! lacks text that its matches need, and reaches no limit then.
 
 use sys::regex::Groups;
 
+use super::literals::Need;
 use super::pattern::{self, OnDisk, Remarks, Rule, Rules, split_keyword, split_marks};
+use super::prefilter::Prefilter;
 use super::program::{Program, Syntax};
 use super::template::{Template, TemplateError};
 use crate::source::LogicalLine;
@@ -17,6 +20,7 @@ pub(crate) struct Regex {
     kind: Kind,
     path: String,
     rules: Rules<Pattern, Template>,
+    prefilter: Prefilter,
     file: Option<OnDisk>,
 }
 
@@ -32,6 +36,8 @@ struct Pattern {
 struct Condition {
     program: Program,
     negated: bool,
+    /// What a key must have for the program to match.
+    needs: Vec<Need>,
 }
 
 /// A pattern as it is written: `[!...]/expression/flags`.
@@ -69,8 +75,11 @@ impl Regex {
 
     fn parse(name: String, path: &str, text: &[u8], reading: Reading) -> (Self, Vec<String>) {
         let kind = reading.kind;
-        let rules = Rules::parse(kind.as_str(), path, text, |line, remarks| rule(line, reading, remarks));
-        (Regex { name, kind, path: path.to_owned(), rules: rules.0, file: None }, rules.1)
+        let (mut rules, sentences) =
+            Rules::parse(kind.as_str(), path, text, |line, remarks| rule(line, reading, remarks));
+        let needs: Vec<_> = rules.patterns().map(|(at, pattern)| (at, pattern.wanted.take_needs())).collect();
+        let prefilter = Prefilter::of(rules.count(), &needs);
+        (Regex { name, kind, path: path.to_owned(), rules, prefilter, file: None }, sentences)
     }
 
     /// Whether a condition holds; what its pattern found then.
@@ -101,7 +110,7 @@ impl Table for Regex {
     }
 
     fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
-        let found = self.rules.find(|pattern, line| self.matches(pattern, key, line));
+        let found = self.rules.find(&self.prefilter.possible(key), |pattern, line| self.matches(pattern, key, line));
         Ok(found.map(|(groups, template)| template.expand(|number| key.get(groups.get(number).cloned().flatten()?))))
     }
 
@@ -213,7 +222,16 @@ fn written<'t>(text: &'t [u8], kind: Kind, remarks: &mut Remarks<'_>) -> Result<
 
 impl Written<'_> {
     fn compile(&self) -> Result<Condition, String> {
-        Ok(Condition { program: Program::compile(self.expression, &self.syntax)?, negated: self.negated })
+        let program = Program::compile(self.expression, &self.syntax)?;
+        Ok(Condition { program, negated: self.negated, needs: self.syntax.needs(self.expression) })
+    }
+}
+
+impl Condition {
+    /// What a key must have for the condition to hold: for a negated one nothing is sure.
+    fn take_needs(&mut self) -> Vec<Need> {
+        let needs = std::mem::take(&mut self.needs);
+        if self.negated { Vec::new() } else { needs }
     }
 }
 
@@ -231,144 +249,4 @@ fn closing(text: &[u8], delimiter: u8) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const REGEXP: Reading = Reading { kind: Kind::Regexp, flags: OpenFlags::TRUSTED };
-
-    fn parse(kind: Kind, text: &str) -> (Regex, Vec<String>) {
-        Regex::parse("table".into(), "f", text.as_bytes(), Reading { kind, flags: OpenFlags::default() })
-    }
-
-    fn table(text: &str) -> Regex {
-        parse(Kind::Pcre, text).0
-    }
-
-    fn lookup(table: &Regex, key: &str) -> Option<String> {
-        table.lookup(key.as_bytes()).unwrap().map(|value| String::from_utf8(value).unwrap())
-    }
-
-    #[test]
-    fn the_first_pattern_that_matches_gives_the_result() {
-        let table = table("/^foo/ bar\n/Case/i sens $$ x\n/(a+)(b*)c/ $1-${2}-$(1)x\n!/^x/ notx\n");
-        for (key, expected) in
-            [("FOOx", "bar"), ("Case", "sens $ x"), ("case", "notx"), ("aabbc", "aa-bb-aax"), ("y", "notx")]
-        {
-            assert_eq!(lookup(&table, key).as_deref(), Some(expected), "{key}");
-        }
-        assert_eq!(lookup(&table, "xa"), None);
-    }
-
-    #[test]
-    fn bad_rules_are_skipped_and_the_rest_serves() {
-        let table = table(
-            "foo bar\n/unclosed bar\n/flags/q x\n/bad(/ x\n/x/ $3\n!/(y)/ $1\n/z/ $\n/z/ ${1\n/z/ $x\n/ok/ yes\n",
-        );
-        assert_eq!(lookup(&table, "ok").as_deref(), Some("yes"));
-        for key in ["foo", "unclosed", "flags", "bad(", "x", "y", "z"] {
-            assert_eq!(lookup(&table, key), None, "{key}");
-        }
-    }
-
-    #[test]
-    fn rules_between_if_and_endif_depend_on_it() {
-        let table = table("if /a/\n/abc/ in\nif !/b/\n/ac/ nested\nendif x\nendif\nendif\n/./ last\n");
-        assert_eq!(lookup(&table, "abc").as_deref(), Some("in"));
-        assert_eq!(lookup(&table, "xac").as_deref(), Some("nested"));
-        assert_eq!(lookup(&table, "ab").as_deref(), Some("last"));
-    }
-
-    #[test]
-    fn flags_delimiters_and_groups_that_took_no_part() {
-        let table = table("/^A/A anch\n|p/q| pipe\n/r\\/s/ slash\n/d.e/ dot\n/f.g/s no\n/^q$/m multi\n/t(u)?v/ [$1]\n");
-        assert_eq!(lookup(&table, "abc").as_deref(), Some("anch"));
-        assert_eq!(lookup(&table, "p/q").as_deref(), Some("pipe"));
-        assert_eq!(lookup(&table, "r/s").as_deref(), Some("slash"));
-        assert_eq!(lookup(&table, "d\ne").as_deref(), Some("dot"));
-        assert_eq!(lookup(&table, "f\ng"), None);
-        assert_eq!(lookup(&table, "x\nq\ny").as_deref(), Some("multi"));
-        assert_eq!(lookup(&table, "tv").as_deref(), Some("[]"));
-    }
-
-    #[test]
-    fn results_that_are_trusted_hold_no_part_of_the_key() {
-        let table = Regex::parse("table".into(), "f", b"/(.*)/ smtp:$1\n/./ smtp:[a]\n", REGEXP).0;
-        assert_eq!(lookup(&table, "x").as_deref(), Some("smtp:[a]"));
-    }
-
-    #[test]
-    fn a_pattern_that_its_engine_gives_up_does_not_match_whatever_it_asks() {
-        let key = format!("{}b", "a".repeat(64));
-        for text in ["/^(a+)+$/ x\n/b/ y\n", "!/^(a+)+$/ x\n/b/ y\n", "if !/^(a+)+$/\n/./ x\nendif\n/b/ y\n"] {
-            assert_eq!(lookup(&table(text), &key).as_deref(), Some("y"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_regexp_table_speaks_the_dialect_of_the_c_library() {
-        for (pattern, matching, other) in [
-            ("/\\<viagra\\>/", "buy Viagra now", "viagras"),
-            ("/^[a\\]+$/", "a\\", "]"),
-            ("/^[\\w]$/", "\\", "x"),
-            ("/^\\d$/i", "d", "1"),
-            ("/^a**$/", "aa", "b"),
-            ("/^a(b$/x", "a(b", "ab"),
-            ("/a/!/b/", "a", "ab"),
-            ("!/a/!!/b/", "b", "ab"),
-        ] {
-            let table = parse(Kind::Regexp, &format!("{pattern} yes\n")).0;
-            assert_eq!(lookup(&table, matching).as_deref(), Some("yes"), "{pattern}");
-            assert_eq!(lookup(&table, other), None, "{pattern}");
-        }
-    }
-
-    /// What is said of a line in a regexp table, and in a pcre table.
-    #[test]
-    fn what_is_wrong_with_a_rule_is_said_as_it_always_was() {
-        let bad = "bad replacement syntax: skipping this rule";
-        for (line, regexp, pcre) in [
-            ("abc x", "ignoring unrecognized request", "ignoring unrecognized request"),
-            ("!", "no regexp: skipping this rule", "no regexp: skipping this rule"),
-            (
-                "/a",
-                "no closing regexp delimiter \"/\": skipping this rule",
-                "no closing regexp delimiter \"/\": ignoring this rule",
-            ),
-            (
-                "/a/q x",
-                "unknown regexp option \"q\": skipping this rule",
-                "unknown regexp option \"q\": skipping this rule",
-            ),
-            ("/a/", "no replacement text: using empty string", "no replacement text: using empty string"),
-            ("/a(/ x", "Unmatched ( or \\(", "error in regex at offset 2: missing closing parenthesis"),
-            (
-                "/(a)/ $2",
-                "out of range replacement index \"2\": skipping this rule",
-                "out of range replacement index \"2\": skipping this rule",
-            ),
-            ("endif", "ignoring ENDIF without matching IF", "ignoring ENDIF without matching IF"),
-            ("if /a/", "IF has no matching ENDIF", "IF has no matching ENDIF"),
-        ] {
-            assert_eq!(parse(Kind::Regexp, line).1, [format!("regexp map f, line 1: {regexp}")], "{line}");
-            assert_eq!(parse(Kind::Pcre, line).1, [format!("pcre map f, line 1: {pcre}")], "{line}");
-        }
-        for (line, regexp) in [
-            ("/a/ x $ y", "empty macro name: \"x $ y\""),
-            ("/(a)/ ${1", "truncated macro reference: \"${1\""),
-            ("/(a)/ $1a", "regexp map f, line 1: non-numeric replacement index \"1a\""),
-            ("/(a)/ $0", "regexp map f, line 1: out-of-range replacement index \"0\""),
-        ] {
-            assert_eq!(parse(Kind::Regexp, line).1, [regexp.to_owned(), format!("regexp map f, line 1: {bad}")]);
-        }
-    }
-
-    #[test]
-    fn rules_may_stand_in_the_name() {
-        let name = "{ {/^a b/ x}, {/^c/ y} }";
-        let table = Regex::open("regexp:x".into(), name, Kind::Regexp, OpenFlags::default()).unwrap();
-        assert_eq!(lookup(&table, "A b").as_deref(), Some("x"));
-        for name in ["{/a/ x}", "{{/a/ x}", "{{/a/ x}}y", "{{/a/ x}, /b/ y}"] {
-            assert!(Regex::open("regexp:x".into(), name, Kind::Regexp, OpenFlags::default()).is_err(), "{name}");
-        }
-    }
-}
+mod tests;
