@@ -2,11 +2,12 @@
 
 use std::io;
 use std::sync::Once;
+use std::time::SystemTime;
 
 use address::Delimiters;
 use delivery::destination::{Destination, List};
 use logging::{LogFile, Setup};
-use lookup::btree::{Source, Tree};
+use lookup::btree::{Source, State, Tree};
 use lookup::fold::fold;
 use lookup::{Kind, OpenFlags, ParentStyle, Settings, alias, search, source};
 
@@ -132,7 +133,7 @@ pub fn lmdb_files(data: &[u8]) {
     let [key, pages] = fields(data);
     let file = index(choice, pages);
     let Ok(tree) = Tree::open(Pages(&file)) else { return };
-    let _ = tree.get(key);
+    let _ = tree.get(&[key]);
     let mut entries = Vec::new();
     let visited = tree.visit(&mut |key, value| entries.push((key, value)));
     assert!(entries.iter().map(|(key, value)| key.len() + value.len() + 1).sum::<usize>() <= 64 * file.len());
@@ -142,7 +143,7 @@ pub fn lmdb_files(data: &[u8]) {
     let is_whole = pages.len() <= PAGE && listed.is_some_and(|end| end.saturating_sub(header) / 2 == entries.len());
     if visited.is_ok() && is_whole && entries.is_sorted_by(|one, other| one.0 < other.0) {
         for (key, value) in entries {
-            assert_eq!(tree.get(&key).ok().flatten(), Some(value));
+            assert_eq!(tree.get(&[&key]).ok().flatten(), Some((0, value)));
         }
     }
 }
@@ -186,8 +187,8 @@ impl Source for Pages<'_> {
         Ok(())
     }
 
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.0.len() as u64)
+    fn state(&self) -> io::Result<State> {
+        Ok(State { length: self.0.len() as u64, written: SystemTime::UNIX_EPOCH })
     }
 }
 

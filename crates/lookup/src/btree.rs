@@ -6,14 +6,23 @@
 //! used; a file that makes no sense is an error of the look-up.
 //!
 //! No lock is taken, and nobody is waited for. LMDB never overwrites what its last two commits can see: what was read
-//! is good when no more than one commit has come in between, else it is read again.
+//! is good when no more than one commit has come in between, else it is read again. Pages near the root are kept in
+//! memory for as long as that commit is the last one ([`kept`]).
 //!
 //! The layout is that of LMDB 0.9, data version 1, in the byte order and word size of this machine.
+
+mod kept;
+mod page;
 
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use kept::{Kept, Pages};
+use page::{Node, OVERFLOW, Page, bytes_at, u16_at, u32_at, word_at};
 
 /// A number as wide as a pointer.
 const WORD: usize = size_of::<usize>();
@@ -28,11 +37,6 @@ const META: usize = DATABASES + 2 * DATABASE + 2 * WORD;
 
 const MAGIC: u32 = 0xBEEF_C0DE;
 const VERSION: u32 = 1;
-const BRANCH: u16 = 0x01;
-const LEAF: u16 = 0x02;
-const OVERFLOW: u16 = 0x04;
-/// Keys of one length, which only sorted duplicates have.
-const LEAF2: u16 = 0x20;
 /// The value is in pages of its own.
 const BIG: u16 = 0x01;
 /// The value is a database.
@@ -56,11 +60,20 @@ pub trait Source {
     /// As said, and those of reading.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// How many bytes there are.
+    /// How many bytes there are, and when one was written last.
     ///
     /// # Errors
     /// Those of asking.
-    fn length(&self) -> io::Result<u64>;
+    fn state(&self) -> io::Result<State>;
+}
+
+/// What can be known of a file without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Bytes.
+    pub length: u64,
+    /// When it was written last, by the system's clock; whoever writes it cannot set that time.
+    pub written: SystemTime,
 }
 
 impl Source for File {
@@ -68,8 +81,12 @@ impl Source for File {
         FileExt::read_exact_at(self, buffer, offset)
     }
 
-    fn length(&self) -> io::Result<u64> {
-        self.metadata().map(|data| data.len())
+    fn state(&self) -> io::Result<State> {
+        let data = self.metadata()?;
+        let seconds = u64::try_from(data.ctime()).unwrap_or_default();
+        let nanoseconds = u32::try_from(data.ctime_nsec()).unwrap_or_default();
+        let written = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds);
+        Ok(State { length: data.len(), written })
     }
 }
 
@@ -113,7 +130,14 @@ type Result<T> = std::result::Result<T, TreeError>;
 pub struct Tree<S> {
     source: S,
     page_size: usize,
+    kept: Mutex<Option<Kept>>,
 }
+
+/// Which key was found, and its value.
+type Found = (usize, Vec<u8>);
+
+/// The two meta pages, of which each commit writes one.
+type Metas = [[u8; META]; 2];
 
 /// What one commit has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,30 +155,45 @@ impl<S: Source> Tree<S> {
         let mut bytes = [0; META];
         source.read_exact_at(&mut bytes, 0)?;
         let page_size = page_size(&bytes)?;
-        let tree = Self { source, page_size };
+        let tree = Self { source, page_size, kept: Mutex::new(None) };
         tree.newest()?;
         Ok(tree)
     }
 
-    /// The value of a key.
+    /// The first of these keys that is there, as its place among them, and its value.
     ///
     /// # Errors
     /// The file cannot be read, or contradicts itself.
-    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.steadily(|meta| {
-            let Some(mut number) = meta.root else { return Ok(None) };
-            for _ in 0..DEEPEST {
-                let page = self.page(number, &meta)?;
-                if page.is_leaf {
-                    return match page.position(key)? {
-                        Ok(at) => self.value(&page.node(at)?, &meta),
-                        Err(_) => Ok(None),
-                    };
-                }
-                number = page.child(key)?;
+    pub fn get(&self, keys: &[&[u8]]) -> Result<Option<Found>> {
+        match self.find_by_kept(keys) {
+            Some(result) => result,
+            None => self.steadily(|meta| self.find(keys, &mut Pages::new(self, &meta, None))),
+        }
+    }
+
+    fn find(&self, keys: &[&[u8]], pages: &mut Pages<'_, S>) -> Result<Option<Found>> {
+        for (which, key) in keys.iter().enumerate() {
+            let Some(leaf) = self.leaf(key, pages)? else { return Ok(None) };
+            if let Ok(at) = leaf.position(key)?
+                && let Some(value) = self.value(&leaf.node(at)?, pages.meta)?
+            {
+                return Ok(Some((which, value)));
             }
-            Err(TreeError::Damaged("the tree is too deep"))
-        })
+        }
+        Ok(None)
+    }
+
+    /// The leaf that has a key if any has.
+    fn leaf(&self, key: &[u8], pages: &mut Pages<'_, S>) -> Result<Option<Arc<Page>>> {
+        let Some(mut number) = pages.meta.root else { return Ok(None) };
+        for _ in 0..DEEPEST {
+            let page = pages.page(number)?;
+            if page.is_leaf {
+                return Ok(Some(page));
+            }
+            number = page.child(key)?;
+        }
+        Err(TreeError::Damaged("the tree is too deep"))
     }
 
     /// Visits all entries in the order of their keys.
@@ -164,7 +203,7 @@ impl<S: Source> Tree<S> {
     pub fn visit(&self, visitor: &mut dyn FnMut(Vec<u8>, Vec<u8>)) -> Result<()> {
         let meta = self.newest()?;
         // A file has no more pages, whatever it says of itself: whoever finds more goes round in a circle.
-        let mut pages = self.source.length()? / self.page_size as u64;
+        let mut pages = self.source.state()?.length / self.page_size as u64;
         if let Some(root) = meta.root {
             self.visit_below(root, DEEPEST, &meta, &mut pages, visitor)?;
         }
@@ -228,13 +267,13 @@ impl<S: Source> Tree<S> {
         self.newest_of(&self.metas()?)
     }
 
-    fn newest_of(&self, [one, other]: &[[u8; META]; 2]) -> Result<Meta> {
+    fn newest_of(&self, [one, other]: &Metas) -> Result<Meta> {
         let (one, other) = (self.parse_meta(one)?, self.parse_meta(other)?);
         Ok(if other.transaction > one.transaction { other } else { one })
     }
 
     /// The meta pages as they are when nobody is writing them.
-    fn metas(&self) -> Result<[[u8; META]; 2]> {
+    fn metas(&self) -> Result<Metas> {
         let mut seen = self.both_metas()?;
         for _ in 0..ATTEMPTS {
             let again = self.both_metas()?;
@@ -248,7 +287,7 @@ impl<S: Source> Tree<S> {
     }
 
     /// They are the first two pages, and cost one call together.
-    fn both_metas(&self) -> Result<[[u8; META]; 2]> {
+    fn both_metas(&self) -> Result<Metas> {
         let mut pages = vec![0; self.page_size + META];
         self.source.read_exact_at(&mut pages, 0)?;
         Ok([bytes_at(&pages, 0)?, bytes_at(&pages, self.page_size)?])
@@ -327,108 +366,6 @@ fn page_size(meta: &[u8; META]) -> Result<usize> {
         size if size.is_power_of_two() && (512..=65536).contains(&size) => Ok(size),
         _ => Err(TreeError::Damaged("pages of an impossible size")),
     }
-}
-
-/// A page of a tree.
-struct Page {
-    bytes: Vec<u8>,
-    is_leaf: bool,
-    count: usize,
-}
-
-/// One entry of a page.
-struct Node<'p> {
-    key: &'p [u8],
-    flags: u16,
-    /// Length of the value.
-    size: usize,
-    /// The two halves of that, as they stand: in a branch they are the lower part of a page's number.
-    low: u32,
-    rest: &'p [u8],
-}
-
-impl Page {
-    fn parse(bytes: Vec<u8>, number: u64) -> Result<Self> {
-        let flags = u16_at(&bytes, WORD + 2)?;
-        let is_leaf = match flags & (BRANCH | LEAF | OVERFLOW | LEAF2) {
-            BRANCH => false,
-            LEAF => true,
-            _ => return Err(TreeError::Damaged("a page is of another kind")),
-        };
-        if word_at(&bytes, 0)? != number {
-            return Err(TreeError::Damaged("a page has another number"));
-        }
-        let lower = usize::from(u16_at(&bytes, WORD + 4)?);
-        let count = lower.checked_sub(HEADER).ok_or(TreeError::Damaged("a page has no entries"))? / 2;
-        if lower > bytes.len() || (count == 0 && !is_leaf) {
-            return Err(TreeError::Damaged("a page has no entries"));
-        }
-        Ok(Self { bytes, is_leaf, count })
-    }
-
-    fn node(&self, at: usize) -> Result<Node<'_>> {
-        let start = usize::from(u16_at(&self.bytes, HEADER + 2 * at)?);
-        let node = self.bytes.get(start..).ok_or(TreeError::Damaged("an entry has no place"))?;
-        let halves = [u16_at(node, 0)?, u16_at(node, 2)?].map(u32::from);
-        let low =
-            if cfg!(target_endian = "little") { halves[0] | halves[1] << 16 } else { halves[1] | halves[0] << 16 };
-        let length = usize::from(u16_at(node, 6)?);
-        let (Some(key), Some(rest)) = (node.get(8..8 + length), node.get(8 + length..)) else {
-            return Err(TreeError::Damaged("a key has no place"));
-        };
-        Ok(Node { key, flags: u16_at(node, 4)?, size: low as usize, low, rest })
-    }
-
-    /// Where a key is, or where it would be.
-    fn position(&self, key: &[u8]) -> Result<std::result::Result<usize, usize>> {
-        let (mut low, mut high) = (0, self.count);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.node(middle)?.key.cmp(key) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Ok(Ok(middle)),
-            }
-        }
-        Ok(Err(low))
-    }
-
-    /// The page below a branch that may have the key. The first key of a branch is empty: it stands for all lower ones.
-    fn child(&self, key: &[u8]) -> Result<u64> {
-        let at = match self.position(key)? {
-            Ok(at) => at,
-            Err(at) => at.saturating_sub(1),
-        };
-        Ok(self.node(at)?.child())
-    }
-}
-
-impl<'p> Node<'p> {
-    fn child(&self) -> u64 {
-        let high = if WORD > 4 { u64::from(self.flags) << 32 } else { 0 };
-        u64::from(self.low) | high
-    }
-
-    fn data(&self, length: usize) -> Result<&'p [u8]> {
-        self.rest.get(..length).ok_or(TreeError::Damaged("a value has no place"))
-    }
-}
-
-fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N]> {
-    let slice = at.checked_add(N).and_then(|end| bytes.get(at..end));
-    slice.and_then(|slice| slice.try_into().ok()).ok_or(TreeError::Damaged("a number has no place"))
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Result<u16> {
-    bytes_at(bytes, at).map(u16::from_ne_bytes)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Result<u32> {
-    bytes_at(bytes, at).map(u32::from_ne_bytes)
-}
-
-fn word_at(bytes: &[u8], at: usize) -> Result<u64> {
-    bytes_at(bytes, at).map(usize::from_ne_bytes).map(|word| word as u64)
 }
 
 #[cfg(test)]

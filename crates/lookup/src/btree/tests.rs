@@ -17,8 +17,8 @@ impl Source for Vec<u8> {
         Ok(())
     }
 
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.len() as u64)
+    fn state(&self) -> io::Result<State> {
+        Ok(State { length: self.len() as u64, written: SystemTime::UNIX_EPOCH })
     }
 }
 
@@ -59,10 +59,10 @@ fn a_table_of_any_size_is_read_as_it_was_written() {
         let all = many(count, |_| length);
         let tree = Tree::open(written("sizes", std::slice::from_ref(&all))).unwrap();
         for (key, value) in &all {
-            assert_eq!(tree.get(key).unwrap().as_ref(), Some(value));
+            assert_eq!(tree.get(&[key]).unwrap(), Some((0, value.clone())));
         }
         for key in [&b""[..], b"key", b"key000000x", b"zzz", &[255; 511]] {
-            assert_eq!(tree.get(key).unwrap(), None);
+            assert_eq!(tree.get(&[key]).unwrap(), None);
         }
         assert_eq!(entries(&tree).unwrap(), all);
     }
@@ -73,7 +73,7 @@ fn values_longer_than_a_page_are_read_from_pages_of_their_own() {
     let entries = many(60, |n| n * 997);
     let tree = Tree::open(written("long", std::slice::from_ref(&entries))).unwrap();
     for (key, value) in &entries {
-        assert_eq!(tree.get(key).unwrap().as_ref(), Some(value));
+        assert_eq!(tree.get(&[key]).unwrap(), Some((0, value.clone())));
     }
 }
 
@@ -99,8 +99,8 @@ fn a_file_that_is_cut_anywhere_answers_right_or_says_that_it_is_truncated() {
             }
         };
         for (key, value) in entries.iter().step_by(97) {
-            match tree.get(key) {
-                Ok(found) => assert_eq!(found.as_ref(), Some(value)),
+            match tree.get(&[key]) {
+                Ok(found) => assert_eq!(found, Some((0, value.clone()))),
                 Err(error) => assert_eq!(error.to_string(), "file is truncated"),
             }
         }
@@ -144,8 +144,8 @@ impl Source for Changing {
         self.contents[turn.min(self.contents.len() - 1)].read_exact_at(buffer, offset)
     }
 
-    fn length(&self) -> io::Result<u64> {
-        self.contents.iter().map(Source::length).next_back().expect("a file has contents")
+    fn state(&self) -> io::Result<State> {
+        self.contents.iter().map(Source::state).next_back().expect("a file has contents")
     }
 }
 
@@ -164,14 +164,99 @@ fn an_answer_is_that_of_one_commit_however_many_come_in_between() {
     for every in 1..20 {
         let changing = Changing { contents: contents.clone(), reads: RefCell::new(0), every };
         let Ok(tree) = Tree::open(changing) else { continue };
-        let value = tree.get(b"key77").unwrap().expect("every commit has the key");
+        let (_, value) = tree.get(&[b"key77"]).unwrap().expect("every commit has the key");
         assert!(value.len() == 30 && value.iter().all(|byte| *byte == value[0]));
+        let mut last = value[0];
+        for key in [&b"key0"[..], b"key399", b"key77", b"key199"].iter().cycle().take(60) {
+            // Whatever is kept in memory, an answer is that of the last commit or later ones.
+            let (which, value) = tree.get(&[b"nosuch", key]).unwrap().expect("every commit has the key");
+            assert!(which == 1 && value.len() == 30 && value.iter().all(|byte| *byte == value[0]) && value[0] >= last);
+            last = value[0];
+        }
         // One that takes too long may also say so.
         if let Ok(all) = entries(&tree) {
             assert_eq!(all.len(), 400);
             assert!(all.values().all(|value| value == &all[&b"key77"[..]]));
         }
     }
+}
+
+#[test]
+fn a_look_up_in_a_large_table_reads_the_meta_pages_and_one_leaf() {
+    let contents = vec![written("reads", &[many(20_000, |_| 30)])];
+    let tree = Tree::open(Changing { contents, reads: RefCell::new(0), every: usize::MAX }).unwrap();
+    let keys: Vec<String> = (0..20_000).step_by(17).map(|n| format!("key{n:06}")).collect();
+    let reads = |tree: &Tree<Changing>| *tree.source.reads.borrow();
+    keys.iter().for_each(|key| assert!(tree.get(&[key.as_bytes()]).unwrap().is_some()));
+    let before = reads(&tree);
+    keys.iter().for_each(|key| assert!(tree.get(&[b"nosuch", key.as_bytes()]).unwrap().is_some()));
+    assert!(reads(&tree) - before <= 3 * keys.len());
+    let kept = tree.kept.lock().unwrap();
+    assert!(kept.as_ref().is_some_and(|kept| kept.pages.len() * tree.page_size <= 1 << 20));
+}
+
+#[test]
+fn another_file_copied_over_a_table_is_seen_though_its_meta_pages_are_the_same() {
+    let path = path("copied");
+    let [one, other] = ["1", "2"].map(|value| {
+        let entries = (0..3000).map(|n| (format!("key{n}").into_bytes(), value.repeat(30).into_bytes()));
+        written("copied-from", &[entries.collect()])
+    });
+    assert_eq!(one[..META], other[..META]);
+    std::fs::write(&path, &one).unwrap();
+    let file = File::open(&path).unwrap();
+    let is_old = || SystemTime::now().duration_since(file.state().unwrap().written).is_ok_and(|age| age > kept::TICK);
+    let tree = Tree::open(file.try_clone().unwrap()).unwrap();
+    for bytes in [&other, &one, &other] {
+        while !is_old() {
+            std::thread::yield_now();
+        }
+        let before = tree.get(&[b"key77"]).unwrap().unwrap();
+        assert!(tree.kept.lock().unwrap().is_some());
+        std::fs::write(&path, bytes).unwrap();
+        assert_ne!(tree.get(&[b"key77"]).unwrap().unwrap(), before);
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn readers_beside_a_writer_have_answers_of_one_commit_and_never_of_an_older_one() {
+    let path = path("beside");
+    let writer = Writer { path: path.clone(), map_size: 1 << 22, create: Some(0o600), nul: false };
+    let commit = |n: u8| {
+        let entries: Vec<_> = (0..800).map(|key| (format!("key{key}").into_bytes(), vec![n; 40])).collect();
+        writer.put(&entries, !n.is_multiple_of(3), Existing::Replace).unwrap();
+    };
+    commit(0);
+    let tree = Tree::open(File::open(&path).unwrap()).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for reader in 0..2 {
+            let (tree, done) = (&tree, &done);
+            scope.spawn(move || {
+                let mut last = 0;
+                for turn in 0.. {
+                    let finished = done.load(std::sync::atomic::Ordering::SeqCst);
+                    let key = format!("key{}", (turn * 7 + reader) % 800);
+                    match tree.get(&[key.as_bytes()]) {
+                        Ok(value) => {
+                            let (_, value) = value.expect("every commit has the key");
+                            assert!(value.len() == 40 && value.iter().all(|byte| *byte == value[0]));
+                            assert!(value[0] >= last);
+                            last = value[0];
+                        }
+                        Err(error) => assert!(matches!(error, TreeError::Restless)),
+                    }
+                    if finished {
+                        return assert_eq!(last, 60);
+                    }
+                }
+            });
+        }
+        (1..=60).for_each(commit);
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
+    std::fs::remove_file(&path).unwrap();
 }
 
 proptest! {
@@ -197,7 +282,7 @@ proptest! {
         }
         if let Ok(tree) = Tree::open(bytes) {
             for key in [&b"key000000"[..], b"key000777", b"key001499", b"nosuch"] {
-                let _ = tree.get(key);
+                let _ = tree.get(&[key]);
             }
             let _ = entries(&tree);
         }

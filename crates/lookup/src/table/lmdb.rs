@@ -63,12 +63,9 @@ impl Table for Lmdb {
             return Ok(None);
         }
         key.push(0);
-        let found = self.tree.get(&key).map_err(|error| self.failed(error))?;
-        if let Some(value) = found {
-            return Ok(Some(without_nul(value)));
-        }
-        key.pop();
-        self.tree.get(&key).map_err(|error| self.failed(error))
+        let keys = [&key[..], &key[..key.len() - 1]];
+        let found = self.tree.get(&keys).map_err(|error| self.failed(error))?;
+        Ok(found.map(|(which, value)| if which == 0 { without_nul(value) } else { value }))
     }
 
     fn changed(&self) -> bool {
