@@ -17,12 +17,14 @@ mod page;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use kept::{Kept, Pages};
-use page::{Node, OVERFLOW, Page, bytes_at, u16_at, u32_at, word_at};
+use nix::sys::stat::fstat;
+
+use self::kept::{Kept, Pages};
+use self::page::{Node, OVERFLOW, Page, bytes_at, u16_at, u32_at, word_at};
 
 /// A number as wide as a pointer.
 const WORD: usize = size_of::<usize>();
@@ -82,11 +84,11 @@ impl Source for File {
     }
 
     fn state(&self) -> io::Result<State> {
-        let data = self.metadata()?;
-        let seconds = u64::try_from(data.ctime()).unwrap_or_default();
-        let nanoseconds = u32::try_from(data.ctime_nsec()).unwrap_or_default();
+        let data = fstat(self)?;
+        let seconds = u64::try_from(data.st_ctime).unwrap_or_default();
+        let nanoseconds = u32::try_from(data.st_ctime_nsec).unwrap_or_default();
         let written = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds);
-        Ok(State { length: data.len(), written })
+        Ok(State { length: u64::try_from(data.st_size).unwrap_or_default(), written })
     }
 }
 
@@ -144,6 +146,8 @@ type Metas = [[u8; META]; 2];
 struct Meta {
     transaction: u64,
     last_page: u64,
+    /// How many bytes of the file LMDB maps into memory.
+    map_size: u64,
     /// `None`: the table is empty.
     root: Option<u64>,
 }
@@ -167,7 +171,7 @@ impl<S: Source> Tree<S> {
     pub fn get(&self, keys: &[&[u8]]) -> Result<Option<Found>> {
         match self.find_by_kept(keys) {
             Some(result) => result,
-            None => self.steadily(|meta| self.find(keys, &mut Pages::new(self, &meta, None))),
+            None => self.steadily(|meta| self.find(keys, &mut Pages::of(self, &meta))),
         }
     }
 
@@ -225,7 +229,7 @@ impl<S: Source> Tree<S> {
             return Err(TreeError::Damaged(CIRCLE));
         }
         take(pages, 1)?;
-        let page = self.page(number, meta)?;
+        let page = self.page(number, meta, Vec::new())?;
         for at in 0..page.count {
             let node = page.node(at)?;
             if !page.is_leaf {
@@ -293,6 +297,12 @@ impl<S: Source> Tree<S> {
         Ok([bytes_at(&pages, 0)?, bytes_at(&pages, self.page_size)?])
     }
 
+    fn meta_page(&self, which: usize) -> Result<[u8; META]> {
+        let mut bytes = [0; META];
+        self.source.read_exact_at(&mut bytes, (which * self.page_size) as u64)?;
+        Ok(bytes)
+    }
+
     fn parse_meta(&self, bytes: &[u8; META]) -> Result<Meta> {
         if page_size(bytes)? != self.page_size {
             return Err(TreeError::Damaged("its meta pages differ"));
@@ -306,25 +316,26 @@ impl<S: Source> Tree<S> {
         Ok(Meta {
             transaction: word_at(bytes, end + WORD)?,
             last_page: word_at(bytes, end)?,
+            map_size: word_at(bytes, HEADER + 8 + WORD)?,
             root: (root != usize::MAX as u64).then_some(root),
         })
     }
 
-    fn page(&self, number: u64, meta: &Meta) -> Result<Page> {
-        let bytes = self.read(number, self.page_size, meta)?;
-        Page::parse(bytes, number)
+    /// A page, in memory that is used again.
+    fn page(&self, number: u64, meta: &Meta, mut memory: Vec<u8>) -> Result<Page> {
+        self.read(number, self.page_size, meta, &mut memory)?;
+        Page::parse(memory, number)
     }
 
-    /// Bytes from the beginning of a page on.
-    fn read(&self, number: u64, length: usize, meta: &Meta) -> Result<Vec<u8>> {
+    /// Bytes from the beginning of a page on, in place of what was in the buffer.
+    fn read(&self, number: u64, length: usize, meta: &Meta, bytes: &mut Vec<u8>) -> Result<()> {
         let pages = length.div_ceil(self.page_size) as u64;
         if number < 2 || number.checked_add(pages).is_none_or(|end| end > meta.last_page.saturating_add(1)) {
             return Err(TreeError::Damaged("a page has no place"));
         }
         let offset = number.checked_mul(self.page_size as u64).ok_or(TreeError::Damaged("a page has no place"))?;
-        let mut bytes = vec![0; length];
-        self.source.read_exact_at(&mut bytes, offset)?;
-        Ok(bytes)
+        bytes.resize(length, 0);
+        Ok(self.source.read_exact_at(bytes, offset)?)
     }
 
     /// Nothing for a database within the database.
@@ -339,7 +350,8 @@ impl<S: Source> Tree<S> {
             return Err(TreeError::TooLong);
         }
         let number = word_at(node.data(WORD)?, 0)?;
-        let bytes = self.read(number, HEADER + node.size, meta)?;
+        let mut bytes = Vec::new();
+        self.read(number, HEADER + node.size, meta, &mut bytes)?;
         if word_at(&bytes, 0)? != number || u16_at(&bytes, WORD + 2)? & OVERFLOW == 0 {
             return Err(TreeError::Damaged("a long value is not where it should be"));
         }

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use heed::types::Bytes;
-use heed::{Database, Env, MdbError, RwTxn, WithoutTls};
+use heed::{Database, Env, MdbError, PutFlags, RwTxn, WithoutTls};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use sys::identity::is_root;
@@ -79,10 +79,10 @@ impl Writer {
         truncate: bool,
         existing: Existing,
     ) -> Result<Vec<usize>, WriteError> {
-        self.update(|database, transaction| {
-            if truncate {
-                database.clear(transaction)?;
-            }
+        if truncate {
+            return self.replace(entries, existing);
+        }
+        self.update(0, |database, transaction| {
             let mut duplicates = Vec::new();
             for (position, (key, value)) in entries.iter().enumerate() {
                 let (key, value) = (self.ended(key), self.ended(value));
@@ -98,12 +98,37 @@ impl Writer {
         })
     }
 
+    /// Writes entries in place of all that are there, in the order of their keys: each page is filled once then.
+    fn replace(&self, entries: &[(Vec<u8>, Vec<u8>)], existing: Existing) -> Result<Vec<usize>, WriteError> {
+        // LMDB's order, which a NUL at the end of all keys does not change; those of one key stay as they came.
+        let mut order: Vec<usize> = (0..entries.len()).collect();
+        order.sort_by(|one, other| entries[*one].0.cmp(&entries[*other].0));
+        let (mut written, mut duplicates) = (Vec::with_capacity(order.len()), Vec::new());
+        for of_one_key in order.chunk_by(|one, other| entries[*one].0 == entries[*other].0) {
+            let chosen = if existing == Existing::Replace { of_one_key.len() - 1 } else { 0 };
+            written.push(of_one_key[chosen]);
+            if existing == Existing::Report {
+                duplicates.extend(&of_one_key[1..]);
+            }
+        }
+        duplicates.sort_unstable();
+        let needed = written.iter().map(|at| space(&entries[*at])).sum();
+        self.update(needed, |database, transaction| {
+            database.clear(transaction)?;
+            for (key, value) in written.iter().map(|at| &entries[*at]) {
+                database.put_with_flags(transaction, PutFlags::APPEND, &self.ended(key), &self.ended(value))?;
+            }
+            Ok(())
+        })?;
+        Ok(duplicates)
+    }
+
     /// Removes entries. Returns how many of the keys were there.
     ///
     /// # Errors
     /// See [`WriteError`]. The file then has its old entries.
     pub fn delete(&self, keys: &[Vec<u8>]) -> Result<usize, WriteError> {
-        self.update(|database, transaction| {
+        self.update(0, |database, transaction| {
             let mut found = 0;
             for key in keys.iter().filter(|key| !key.is_empty()) {
                 let ended = [key.as_slice(), &[0]].concat();
@@ -114,14 +139,21 @@ impl Writer {
         })
     }
 
-    /// Runs one transaction, anew with twice the space when it does not fit.
+    /// Runs one transaction, which adds about `needed` bytes to the file; anew with twice the space when it does not
+    /// fit.
     fn update<T>(
         &self,
+        needed: usize,
         change: impl Fn(&Database<Bytes, Bytes>, &mut RwTxn<'_>) -> heed::Result<T>,
     ) -> Result<T, WriteError> {
         let file = self.open_file().map_err(|error| self.open_error(&net::reason(&error)))?;
         lock(file.as_fd()).map_err(|error| self.open_error(error.desc()))?;
-        let mut map_size = self.map_size;
+        let there = file.metadata().ok().and_then(|data| usize::try_from(data.len()).ok());
+        let needed = needed.saturating_add(there.unwrap_or_default());
+        let mut map_size = self.map_size.max(1);
+        while map_size < needed {
+            map_size = map_size.saturating_mul(2);
+        }
         loop {
             let env = sys::lmdb::open(&self.path, map_size);
             let env = env.map_err(|error| self.open_error(&reason(&error)))?;
@@ -177,6 +209,14 @@ fn transact<T>(
     Ok(result)
 }
 
+/// About how many bytes an entry takes in a file.
+fn space((key, value): &(Vec<u8>, Vec<u8>)) -> usize {
+    const PAGE: usize = 4096;
+    // Two numbers of 8 bytes, a NUL at each end, an even length.
+    let entry = key.len() + value.len() + 12;
+    if entry > PAGE / 2 { entry.next_multiple_of(PAGE) + PAGE / 2 } else { entry }
+}
+
 /// The length of a file that has all its pages.
 fn complete_length(env: &Env<WithoutTls>) -> u64 {
     (env.info().last_page_number as u64 + 1).saturating_mul(env.stat().page_size.into())
@@ -214,123 +254,4 @@ pub fn index_path(source: &str) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{OpenFlags, Settings, open};
-
-    struct Place(PathBuf);
-
-    impl Place {
-        fn new(name: &str) -> Self {
-            let directory = std::env::temp_dir().join(format!("lookup-write-{}-{name}", std::process::id()));
-            std::fs::create_dir_all(&directory).unwrap();
-            Place(directory)
-        }
-
-        fn source(&self) -> String {
-            self.0.join("table").display().to_string()
-        }
-
-        fn writer(&self, map_size: usize) -> Writer {
-            Writer { path: index_path(&self.source()), map_size, create: Some(0o644), nul: true }
-        }
-
-        fn lookup(&self, key: &str) -> Option<String> {
-            let table = open(&format!("lmdb:{}", self.source()), &Settings::default(), OpenFlags::default()).unwrap();
-            table.lookup(key.as_bytes()).unwrap().map(|value| String::from_utf8(value).unwrap())
-        }
-    }
-
-    impl Drop for Place {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn entry(key: &str, value: &str) -> (Vec<u8>, Vec<u8>) {
-        (key.as_bytes().to_vec(), value.as_bytes().to_vec())
-    }
-
-    #[test]
-    fn what_is_written_is_found() {
-        let place = Place::new("found");
-        let entries = [entry("foo", "bar"), entry("foo", "twice"), entry("key", "value")];
-        let duplicates = place.writer(1 << 20).put(&entries, true, Existing::Report).unwrap();
-        assert_eq!(duplicates, [1]);
-        assert_eq!(place.lookup("FOO").as_deref(), Some("bar"));
-        assert_eq!(place.lookup("nosuch"), None);
-        assert_eq!(place.lookup(""), None);
-        assert_eq!(place.lookup(&"k".repeat(600)), None);
-    }
-
-    #[test]
-    fn keys_without_nul_are_found_too() {
-        let place = Place::new("nul");
-        let writer = Writer { nul: false, ..place.writer(1 << 20) };
-        writer.put(&[entry("foo", "bar")], true, Existing::Report).unwrap();
-        assert_eq!(place.lookup("foo").as_deref(), Some("bar"));
-        assert_eq!(writer.delete(&[b"foo".to_vec()]).unwrap(), 1);
-        assert_eq!(place.lookup("foo"), None);
-    }
-
-    #[test]
-    fn an_update_keeps_or_replaces_what_is_there() {
-        let place = Place::new("update");
-        let writer = place.writer(1 << 20);
-        writer.put(&[entry("a", "1"), entry("b", "1")], true, Existing::Report).unwrap();
-        writer.put(&[entry("a", "2"), entry("c", "2")], false, Existing::Keep).unwrap();
-        assert_eq!(place.lookup("a").as_deref(), Some("1"));
-        writer.put(&[entry("a", "3")], false, Existing::Replace).unwrap();
-        assert_eq!(place.lookup("a").as_deref(), Some("3"));
-        assert_eq!(writer.delete(&[b"a".to_vec(), b"nosuch".to_vec(), Vec::new()]).unwrap(), 1);
-        assert_eq!(place.lookup("a"), None);
-        assert_eq!(place.lookup("c").as_deref(), Some("2"));
-        writer.put(&[entry("z", "1")], true, Existing::Report).unwrap();
-        assert_eq!(place.lookup("c"), None);
-    }
-
-    #[test]
-    fn a_full_map_grows() {
-        let place = Place::new("grows");
-        let entries: Vec<_> = (0..5000).map(|n| entry(&format!("key{n}"), &"v".repeat(200))).collect();
-        place.writer(64 * 1024).put(&entries, true, Existing::Report).unwrap();
-        assert_eq!(place.lookup("key4999").map(|value| value.len()), Some(200));
-    }
-
-    #[test]
-    fn a_key_that_is_too_long_changes_nothing() {
-        let place = Place::new("long");
-        let writer = place.writer(1 << 20);
-        writer.put(&[entry("a", "1")], true, Existing::Report).unwrap();
-        assert!(writer.put(&[entry("b", "2"), entry(&"k".repeat(600), "v")], true, Existing::Report).is_err());
-        assert_eq!(place.lookup("a").as_deref(), Some("1"));
-    }
-
-    #[test]
-    fn a_truncated_file_is_an_error_not_the_end_of_the_process() {
-        let place = Place::new("cut");
-        let writer = place.writer(1 << 24);
-        let entries: Vec<_> = (0..2000).map(|n| entry(&format!("key{n}"), &"v".repeat(200))).collect();
-        writer.put(&entries, true, Existing::Report).unwrap();
-        std::fs::File::options().write(true).open(&writer.path).unwrap().set_len(16 * 1024).unwrap();
-        let table = open(&format!("lmdb:{}", place.source()), &Settings::default(), OpenFlags::default()).unwrap();
-        assert!(table.lookup(b"key1999").unwrap_err().to_string().ends_with("file is truncated"));
-        std::fs::File::options().write(true).open(&writer.path).unwrap().set_len(0).unwrap();
-        assert!(table.lookup(b"key1").unwrap_err().to_string().ends_with("file is truncated"));
-    }
-
-    #[test]
-    fn a_table_changes_when_its_file_is_written_again() {
-        let place = Place::new("changes");
-        let writer = place.writer(1 << 20);
-        writer.put(&[entry("a", "1")], true, Existing::Report).unwrap();
-        let table = open(&format!("lmdb:{}", place.source()), &Settings::default(), OpenFlags::default()).unwrap();
-        assert!(!table.changed());
-        drop(table);
-        let table = open(&format!("hash:{}", place.source()), &Settings::default(), OpenFlags::default()).unwrap();
-        let other = std::fs::File::options().write(true).open(&writer.path).unwrap();
-        other.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(5)).unwrap();
-        assert!(table.changed());
-        assert_eq!(table.lookup(b"a").unwrap(), Some(b"1".to_vec()));
-    }
-}
+mod tests;

@@ -1,11 +1,15 @@
 //! The pages that are kept in memory, so that a look-up reads one page and no branches.
 //!
 //! A kept page belongs to one commit, and is as it was when that commit was the last one. So it is good for a look-up
-//! at whose end the meta pages are still those of that commit: LMDB does not overwrite what its last commit can see.
+//! at whose end that still is the last commit: LMDB does not overwrite what its last commit can see.
 //!
-//! Meta pages can be the same in two files, and one file may be copied over the other. So the time of the last write
-//! must be the same too, and must be so far from the time when it was looked at that a later write would differ: clocks
-//! of file systems have ticks.
+//! No write has come in between if the time of the last write is the same, and was so far in the past when it was
+//! looked at that a later write would differ: clocks of file systems have ticks. This also finds a file that was copied
+//! over another, whose meta pages may be the same.
+//!
+//! Who writes through a mapping (MDB_WRITEMAP) may change a page long after the system has noted a time for it. LMDB
+//! makes a file as large as its mapping for that. In such a file the meta page of the last but one commit must be the
+//! same too, for the next commit writes that one first.
 
 use std::collections::HashMap;
 
@@ -21,9 +25,12 @@ pub(super) const TICK: Duration = Duration::from_millis(50);
 /// Pages of one commit.
 pub(super) struct Kept {
     state: State,
-    metas: Metas,
     meta: Meta,
+    /// Where writes may go unnoticed: the meta page that the next commit writes, 0 or 1, and what is in it until then.
+    next: Option<(usize, [u8; META])>,
     pub(super) pages: HashMap<u64, Arc<Page>>,
+    /// Memory for the next page.
+    spare: Vec<u8>,
 }
 
 /// Where a look-up has its pages from: those that are kept, those that it has read already, and the file.
@@ -32,11 +39,14 @@ pub(super) struct Pages<'t, S> {
     pub(super) meta: &'t Meta,
     kept: Option<&'t HashMap<u64, Arc<Page>>>,
     read: Vec<Arc<Page>>,
+    /// Memory for a page.
+    spare: Vec<u8>,
 }
 
 impl<'t, S: Source> Pages<'t, S> {
-    pub(super) fn new(tree: &'t Tree<S>, meta: &'t Meta, kept: Option<&'t HashMap<u64, Arc<Page>>>) -> Self {
-        Self { tree, meta, kept, read: Vec::new() }
+    /// Those of a file of which nothing is kept.
+    pub(super) fn of(tree: &'t Tree<S>, meta: &'t Meta) -> Self {
+        Self { tree, meta, kept: None, read: Vec::new(), spare: Vec::new() }
     }
 
     pub(super) fn page(&mut self, number: u64) -> Result<Arc<Page>> {
@@ -44,7 +54,7 @@ impl<'t, S: Source> Pages<'t, S> {
         if let Some(page) = known.or_else(|| self.read.iter().find(|page| page.number == number)) {
             return Ok(Arc::clone(page));
         }
-        let page = Arc::new(self.tree.page(number, self.meta)?);
+        let page = Arc::new(self.tree.page(number, self.meta, std::mem::take(&mut self.spare))?);
         self.read.push(Arc::clone(&page));
         Ok(page)
     }
@@ -59,13 +69,13 @@ impl<S: Source> Tree<S> {
             *slot = self.begin_to_keep();
         }
         let kept = slot.as_mut()?;
-        let mut pages = Pages::new(self, &kept.meta, Some(&kept.pages));
+        let spare = std::mem::take(&mut kept.spare);
+        let mut pages = Pages { kept: Some(&kept.pages), spare, ..Pages::of(self, &kept.meta) };
         let result = self.find(keys, &mut pages);
         let read = pages.read;
         // The last commit is looked at after all that was read.
-        let same = self.both_metas().is_ok_and(|metas| metas == kept.metas)
-            && self.source.state().is_ok_and(|state| state == kept.state);
-        if !same {
+        let written = |(which, seen): &(usize, _)| self.meta_page(*which).ok() != Some(*seen);
+        if kept.next.as_ref().is_some_and(written) || self.source.state().ok() != Some(kept.state) {
             *slot = None;
             return None;
         }
@@ -78,7 +88,12 @@ impl<S: Source> Tree<S> {
         SystemTime::now().duration_since(state.written).ok().filter(|age| *age > TICK)?;
         let metas = self.metas().ok()?;
         let meta = self.newest_of(&metas).ok()?;
-        Some(Kept { state, metas, meta, pages: HashMap::new() })
+        let is_mapped = state.length >= meta.map_size;
+        let is_older =
+            |which: &usize| self.parse_meta(&metas[*which]).is_ok_and(|one| one.transaction < meta.transaction);
+        let next = if is_mapped { Some((0..2).find(is_older)?) } else { None };
+        let next = next.map(|which| (which, metas[which]));
+        Some(Kept { state, meta, next, pages: HashMap::new(), spare: Vec::new() })
     }
 
     /// Branches, and all pages of a small file.
@@ -86,6 +101,8 @@ impl<S: Source> Tree<S> {
         let most = MOST_BYTES / self.page_size as u64;
         if (!page.is_leaf || kept.meta.last_page < most) && (kept.pages.len() as u64) < most {
             kept.pages.insert(page.number, page);
+        } else if let Some(page) = Arc::into_inner(page) {
+            kept.spare = page.into_bytes();
         }
     }
 }

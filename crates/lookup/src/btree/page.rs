@@ -46,6 +46,10 @@ impl Page {
         Ok(Self { number, bytes, is_leaf, count })
     }
 
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     pub(super) fn node(&self, at: usize) -> Result<Node<'_>> {
         let start = usize::from(u16_at(&self.bytes, HEADER + 2 * at)?);
         let node = self.bytes.get(start..).ok_or(TreeError::Damaged("an entry has no place"))?;

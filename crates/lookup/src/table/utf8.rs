@@ -17,15 +17,15 @@ impl Table for Utf8 {
 
     fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
         let name = self.name();
-        let shown = text::printable(key);
+        let shown = || text::printable(key);
         if std::str::from_utf8(key).is_err() {
-            logging::warning!("{name}: non-UTF-8 key \"{shown}\": {MALFORMED}");
+            logging::warning!("{name}: non-UTF-8 key \"{}\": {MALFORMED}", shown());
             return Ok(None);
         }
         let found = self.0.lookup(key)?;
         if let Some(value) = found.as_ref().filter(|value| std::str::from_utf8(value).is_err()) {
             let value = text::printable(value);
-            logging::warning!("{name}: key \"{shown}\": non-UTF-8 value \"{value}\": {MALFORMED}");
+            logging::warning!("{name}: key \"{}\": non-UTF-8 value \"{value}\": {MALFORMED}", shown());
             return Err(TableError::failed(name, ""));
         }
         Ok(found)
