@@ -1,20 +1,20 @@
 //! The connections of those who list the queue, and the settings of the list.
 
+use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use config::{Config, ValueError, param};
+use config::{Config, ValueError};
 use daemon::{Client, Context, StartError, Worker};
 use queue::Spool;
 
+use crate::source::Source;
+
 /// The daemon: what every list needs.
 pub(crate) struct Showq {
-    pub(crate) spool: Spool,
-    /// Recipients of one message that are remembered, so that none is listed twice.
-    pub(crate) remembered: usize,
-    /// What stands for the null address.
-    pub(crate) null_address: Vec<u8>,
-    /// The list has the form of Postfix 3.11.
-    pub(crate) modern: bool,
+    pub(crate) source: Arc<Source>,
+    /// How many lists were begun.
+    pub(crate) listings: Cell<u64>,
 }
 
 impl Worker for Showq {
@@ -35,10 +35,11 @@ impl Showq {
     /// # Errors
     /// A value that cannot be understood.
     pub(crate) fn new(config: &Config, spool: Spool) -> Result<Self, ValueError> {
-        // duplicate_filter_limit
-        let remembered = config.read(param::DUPLICATE_FILTER_LIMIT)?;
-        // empty_address_recipient
-        let null_address = config.get(param::EMPTY_ADDRESS_RECIPIENT)?.into_bytes();
-        Ok(Self { spool, remembered, null_address, modern: config.modern_log() })
+        Ok(Self::of(Source::new(config, spool)?))
+    }
+
+    /// The daemon that lists from there.
+    pub(crate) fn of(source: Source) -> Self {
+        Self { source: Arc::new(source), listings: Cell::new(0) }
     }
 }

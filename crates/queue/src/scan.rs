@@ -5,6 +5,7 @@
 
 use std::fs::{self, ReadDir};
 use std::io;
+use std::os::unix::fs::DirEntryExt;
 use std::path::PathBuf;
 
 use crate::{QueueId, QueueName, Spool};
@@ -19,6 +20,8 @@ pub struct Found {
     pub id: QueueId,
     /// Where it is; not where the settings say when they changed.
     pub path: PathBuf,
+    /// Its inode number: files that are read in this order are read in about the order of the disk.
+    pub inode: u64,
 }
 
 /// The files of one queue, in the order of the directory.
@@ -83,7 +86,7 @@ impl Iterator for Scan {
             let path = entry.path();
             // A subdirectory of a hashed queue has a name of one character.
             if id.as_str().len() > 1 {
-                return Some(Ok(Found { id, path }));
+                return Some(Ok(Found { id, path, inode: entry.ino() }));
             }
             let is_level = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if !is_level || self.levels.len() > MAX_DEPTH {

@@ -42,6 +42,17 @@ impl Writer {
         self
     }
 
+    /// Appends messages that another writer has made.
+    pub fn append(&mut self, encoded: &[u8]) -> &mut Self {
+        self.out.extend_from_slice(encoded);
+        self
+    }
+
+    /// The bytes so far.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.out
+    }
+
     /// Bytes that wait.
     pub fn len(&self) -> usize {
         self.out.len()

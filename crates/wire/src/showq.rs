@@ -39,7 +39,7 @@ pub struct Recipient {
     pub reason: Vec<u8>,
 }
 
-/// Writes a listing.
+/// Writes a listing, or a part of one.
 #[derive(Debug)]
 pub struct Writer {
     out: attr0::Writer,
@@ -52,6 +52,11 @@ impl Writer {
         let mut out = attr0::greeting(PROTOCOL);
         out.end();
         Self { out, in_message: false }
+    }
+
+    /// Messages alone: they have their place behind a greeting, and are whole with [`Self::end_message`].
+    pub fn part() -> Self {
+        Self { out: attr0::Writer::new(), in_message: false }
     }
 
     /// Begins a message.
@@ -79,26 +84,33 @@ impl Writer {
         self.out.put("reason", &recipient.reason);
     }
 
+    /// Ends the message, if there is one.
+    pub fn end_message(&mut self) {
+        if std::mem::take(&mut self.in_message) {
+            self.out.end();
+        }
+    }
+
+    /// Adds whole messages, as a [part](Self::part) has them.
+    pub fn append(&mut self, messages: &[u8]) {
+        self.end_message();
+        self.out.append(messages);
+    }
+
     /// Ends the listing.
     pub fn end(&mut self) {
         self.end_message();
         self.out.end();
     }
 
-    /// Bytes that wait.
-    pub fn pending(&self) -> usize {
-        self.out.len()
+    /// The bytes that wait.
+    pub fn pending(&self) -> &[u8] {
+        self.out.as_slice()
     }
 
-    /// The bytes so far.
+    /// The bytes that wait, which are the caller's from now on.
     pub fn take(&mut self) -> Vec<u8> {
         self.out.take()
-    }
-
-    fn end_message(&mut self) {
-        if std::mem::take(&mut self.in_message) {
-            self.out.end();
-        }
     }
 }
 
