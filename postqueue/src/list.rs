@@ -70,11 +70,14 @@ fn run_showq(config: &Config) -> Result<(UnixStream, Child), Failure> {
     Ok((ours, child))
 }
 
+/// Bytes that are read and written at a time.
+const BLOCK: usize = 64 * 1024;
+
 fn print(config: &Config, form: Form, stream: impl Read) -> Result<(), Failure> {
     // enable_long_queue_ids
     let layout = Layout::new(config.get(param::ENABLE_LONG_QUEUE_IDS)?);
-    let mut out = BufWriter::new(io::stdout().lock());
-    let printed = Reader::new(BufReader::with_capacity(32 * 1024, stream)).and_then(|mut listing| {
+    let mut out = BufWriter::with_capacity(BLOCK, io::stdout().lock());
+    let printed = Reader::new(BufReader::with_capacity(BLOCK, stream)).and_then(|mut listing| {
         match form {
             Form::Traditional => traditional::print(&mut listing, layout, &mut out),
             Form::Json => json::print(&mut listing, &mut out),

@@ -29,6 +29,7 @@ impl Layout {
 
 /// Column at which a reason ends, if it is short enough.
 const REASON_END: usize = 76;
+const BLANKS: [u8; REASON_END] = [b' '; REASON_END];
 
 /// Prints a listing.
 ///
@@ -49,9 +50,11 @@ pub fn print<R: BufRead>(listing: &mut Reader<R>, layout: Layout, out: &mut impl
                 print_reason(&recipient.reason, out)?;
                 last_reason.clone_from(&recipient.reason);
             }
-            writeln!(out, "{:indent$}{}", "", text::printable(&recipient.address), indent = layout.recipient)?;
+            out.write_all(&BLANKS[..layout.recipient])?;
+            out.write_all(text::printable(&recipient.address).as_bytes())?;
+            out.write_all(b"\n")?;
         }
-        writeln!(out)?;
+        out.write_all(b"\n")?;
     }
     match count {
         0 => writeln!(out, "Mail queue is empty"),
@@ -63,7 +66,8 @@ pub fn print<R: BufRead>(listing: &mut Reader<R>, layout: Layout, out: &mut impl
 fn print_reason(reason: &[u8], out: &mut impl Write) -> io::Result<()> {
     let reason = if reason.is_empty() { "reason unavailable".into() } else { text::printable(reason) };
     let padding = REASON_END.saturating_sub(reason.len());
-    writeln!(out, "{:padding$}({reason})", "")
+    out.write_all(&BLANKS[..padding])?;
+    writeln!(out, "({reason})")
 }
 
 fn print_header(header: &Header, layout: Layout, out: &mut impl Write) -> io::Result<()> {

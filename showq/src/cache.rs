@@ -1,7 +1,8 @@
 //! What was read of messages before, in the form in which it is sent.
 //!
 //! The files are the truth: what is kept of a message holds as long as its [`Identity`] does, and is no more than an
-//! answer that need not be worked out again. It is bounded in bytes; what does not fit is read from its files each time.
+//! answer that need not be worked out again. It is bounded in bytes; what does not fit is read from its files each
+//! time.
 
 use std::collections::HashMap;
 

@@ -6,8 +6,8 @@
 //! # Description
 //! Whoever connects gets a list of all messages in the queue with the recipients that still wait, and why, in the
 //! encoding that mailq, postqueue and programs of others read. The queue goes on while it is listed: a message may
-//! appear twice or not at all. What was read of a message is kept for the next list, at most 64 MiB of it, and is used as
-//! long as neither its file nor its logs have changed: the files are the truth.
+//! appear twice or not at all. What was read of a message is kept for the next list, at most 64 MiB of it, and is used
+//! as long as neither its file nor its logs have changed: the files are the truth.
 //!
 //! With `-S` it serves the one client on standard input: how postqueue lists the queue when the mail system does not
 //! run.

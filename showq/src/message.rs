@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 
 use queue::delivery_log::{Entry, LogReader};
 use queue::scan::Found;
-use queue::{Envelope, EnvelopeError, FORCE_EXPIRE, Limits, QueueId, QueueName, Spool};
+use queue::{Envelope, EnvelopeError, FORCE_EXPIRE, Limits, QueueId, QueueName, Spool, untouched};
 use wire::showq::{Header, Recipient, Writer};
 
 use crate::logs::Logs;
@@ -63,7 +63,7 @@ impl Message {
         let limits = Limits::default();
         let envelope = match queue {
             QueueName::Maildrop => Envelope::read_submitted(&file, &limits),
-            _ => Envelope::read(&file, &limits),
+            _ => Envelope::read_outline(&file, &limits),
         };
         // The message has ended meanwhile, or waits in a queue that is listed later: the file may be another's.
         if !file.metadata().is_ok_and(|now| (now.mode(), now.mtime()) == (metadata.mode(), metadata.mtime())) {
@@ -181,7 +181,7 @@ fn header(queue: QueueName, found: &Found, metadata: &Metadata, envelope: &Envel
 
 /// The open file of a complete message.
 fn open(found: &Found) -> io::Result<Option<(File, Metadata)>> {
-    let file = match File::open(&found.path) {
+    let file = match untouched::open(&found.path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         // Incomplete files of other users in maildrop cannot be opened.
@@ -194,7 +194,7 @@ fn open(found: &Found) -> io::Result<Option<(File, Metadata)>> {
 }
 
 fn open_log(spool: &Spool, log: QueueName, id: &QueueId) -> io::Result<Option<(File, Metadata)>> {
-    match File::open(spool.path(log, id)) {
+    match untouched::open(&spool.path(log, id)) {
         Ok(file) => file.metadata().map(|metadata| Some((file, metadata))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

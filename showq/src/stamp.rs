@@ -1,8 +1,8 @@
 //! Which file it is, and in which state: what has not changed need not be read again.
 //!
-//! The kernel's clock for files goes in steps, of some milliseconds on a local disk and of one or two seconds on others:
-//! a file that changes twice within a step looks as if it had changed once. So what was read of a file is kept only
-//! when its last change was two seconds ago before it was opened.
+//! The kernel's clock for files goes in steps, of some milliseconds on a local disk and of one or two seconds on
+//! others: a file that changes twice within a step looks as if it had changed once. So what was read of a file is kept
+//! only when its last change was two seconds ago before it was opened.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;

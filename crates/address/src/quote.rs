@@ -67,7 +67,9 @@ pub fn is_dot_string(local: &[u8]) -> bool {
 }
 
 fn is_atom_byte(b: u8) -> bool {
-    b > b' ' && b != 0x7f && !b"()<>@,;:\\\".[]".contains(&b)
+    let is_special =
+        matches!(b, b'(' | b')' | b'<' | b'>' | b'@' | b',' | b';' | b':' | b'\\' | b'"' | b'.' | b'[' | b']');
+    b > b' ' && b != 0x7f && !is_special
 }
 
 #[cfg(test)]

@@ -136,6 +136,8 @@ pub fn empty(spool: &Spool, queue: QueueName, id: &QueueId) -> io::Result<()> {
 /// Reads a log, entry by entry.
 pub struct LogReader<R> {
     input: BufReader<R>,
+    /// The last line.
+    line: Vec<u8>,
     status: &'static str,
     action: &'static str,
 }
@@ -153,22 +155,22 @@ impl<R: Read> LogReader<R> {
     /// A reader of the text of a log in `queue`, which decides the defaults.
     pub fn new(input: R, queue: QueueName) -> Self {
         let (status, action) = if queue == QueueName::Bounce { ("5.0.0", "failed") } else { ("4.0.0", "delayed") };
-        Self { input: BufReader::new(input), status, action }
+        Self { input: BufReader::new(input), line: Vec::new(), status, action }
     }
 
     /// The next entry; nothing at the end.
     pub fn next_entry(&mut self) -> io::Result<Option<Entry>> {
         let mut entry = Entry::default();
         let mut found = false;
-        while let Some(line) = self.line()? {
-            if line.is_empty() {
+        while self.read_line()? {
+            if self.line.is_empty() {
                 if found {
                     break;
                 }
                 continue;
             }
             found = true;
-            take_line(&mut entry, &line);
+            take_line(&mut entry, &self.line);
         }
         if !found {
             return Ok(None);
@@ -194,31 +196,31 @@ impl<R: Read> LogReader<R> {
         }
     }
 
-    /// One line without its end. One that is longer than [`MAX_LINE`] is a line without a name.
-    fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let (mut line, mut is_long) = (Vec::new(), false);
+    /// Reads one line, without its end; false when there is none. One that is longer than [`MAX_LINE`] is a line
+    /// without a name.
+    fn read_line(&mut self) -> io::Result<bool> {
+        self.line.clear();
+        let mut is_long = false;
         loop {
             let available = self.input.fill_buf()?;
-            if available.is_empty() {
-                return Ok(if line.is_empty() && !is_long { None } else { Some(kept(line, is_long)) });
-            }
-            let end = available.iter().position(|b| *b == b'\n');
+            let end = bstr::ByteSlice::find_byte(available, b'\n');
             let piece = &available[..end.unwrap_or(available.len())];
-            is_long |= line.len() + piece.len() > MAX_LINE;
+            let is_end = end.is_some() || available.is_empty();
+            let is_nothing = available.is_empty() && self.line.is_empty() && !is_long;
+            is_long |= self.line.len() + piece.len() > MAX_LINE;
             if !is_long {
-                line.extend_from_slice(piece);
+                self.line.extend_from_slice(piece);
             }
             let used = end.map_or(available.len(), |end| end + 1);
             self.input.consume(used);
-            if end.is_some() {
-                return Ok(Some(kept(line, is_long)));
+            if is_end {
+                if is_long {
+                    self.line = b"(too long)".to_vec();
+                }
+                return Ok(!is_nothing);
             }
         }
     }
-}
-
-fn kept(line: Vec<u8>, is_long: bool) -> Vec<u8> {
-    if is_long { b"(too long)".to_vec() } else { line }
 }
 
 /// Puts one line of a paragraph where it belongs.

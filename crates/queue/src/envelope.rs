@@ -154,33 +154,12 @@ impl From<RecordError> for EnvelopeError {
 impl Envelope {
     /// Reads a queue file that cleanup completed: incoming, active, deferred, hold.
     pub fn read(source: impl ReadAt, limits: &Limits) -> Result<Self, EnvelopeError> {
-        let mut reader = Reader::new(source);
-        let mut parser = Parser::new(limits);
-        let size = match reader.next_record()? {
-            Some(Record { kind: Type::SIZE, data, .. }) => {
-                SizeRecord::parse(data).ok_or_else(|| EnvelopeError::Size(data.to_vec()))?
-            }
-            Some(Record { kind, offset, .. }) => {
-                return Err(EnvelopeError::Unexpected { kind, offset });
-            }
-            None => return Err(EnvelopeError::Incomplete),
-        };
-        parser.envelope.size = Some(size);
-        parser.segment(&mut reader, Type::MESSAGE)?;
-        // cannot overflow: SizeRecord::parse checked the sum
-        let end_of_content = size.data_offset + size.data_size;
-        reader.seek(end_of_content);
-        match reader.next_record()? {
-            Some(Record { kind: Type::EXTRACTED, .. }) => {}
-            Some(Record { kind, offset, .. }) => {
-                return Err(EnvelopeError::Unexpected { kind, offset });
-            }
-            None => return Err(EnvelopeError::Incomplete),
-        }
-        parser.envelope.data_offset = size.data_offset;
-        parser.extracted = true;
-        parser.segment(&mut reader, Type::END)?;
-        parser.finish()
+        Parser::new(limits).complete(Reader::new(source))
+    }
+
+    /// The same without [`attributes`](Self::attributes): they are counted and not kept.
+    pub fn read_outline(source: impl ReadAt, limits: &Limits) -> Result<Self, EnvelopeError> {
+        Parser { outline: true, ..Parser::new(limits) }.complete(Reader::new(source))
     }
 
     /// Reads a file in maildrop: it has no size record, so that the content is read through.
@@ -270,6 +249,10 @@ struct Parser<'a> {
     sender_seen: bool,
     extracted: bool,
     recipients_only: bool,
+    /// Attributes are not kept.
+    outline: bool,
+    /// Attributes that were seen.
+    attributes: usize,
     /// Where the group of the next recipient starts.
     group: u64,
 }
@@ -284,8 +267,39 @@ impl<'a> Parser<'a> {
             sender_seen: false,
             extracted: false,
             recipients_only: false,
+            outline: false,
+            attributes: 0,
             group: 0,
         }
+    }
+
+    /// Reads a whole queue file.
+    fn complete<S: ReadAt>(mut self, mut reader: Reader<S>) -> Result<Envelope, EnvelopeError> {
+        let size = match reader.next_record()? {
+            Some(Record { kind: Type::SIZE, data, .. }) => {
+                SizeRecord::parse(data).ok_or_else(|| EnvelopeError::Size(data.to_vec()))?
+            }
+            Some(Record { kind, offset, .. }) => {
+                return Err(EnvelopeError::Unexpected { kind, offset });
+            }
+            None => return Err(EnvelopeError::Incomplete),
+        };
+        self.envelope.size = Some(size);
+        self.segment(&mut reader, Type::MESSAGE)?;
+        // cannot overflow: SizeRecord::parse checked the sum
+        let end_of_content = size.data_offset + size.data_size;
+        reader.seek(end_of_content);
+        match reader.next_record()? {
+            Some(Record { kind: Type::EXTRACTED, .. }) => {}
+            Some(Record { kind, offset, .. }) => {
+                return Err(EnvelopeError::Unexpected { kind, offset });
+            }
+            None => return Err(EnvelopeError::Incomplete),
+        }
+        self.envelope.data_offset = size.data_offset;
+        self.extracted = true;
+        self.segment(&mut reader, Type::END)?;
+        self.finish()
     }
 
     /// True when a second pass has nothing more to do.
@@ -400,10 +414,13 @@ impl<'a> Parser<'a> {
 
     fn store(&mut self, name: &[u8], value: &[u8]) -> Result<(), EnvelopeError> {
         // queue_file_attribute_count_limit
-        if self.envelope.attributes.len() >= self.limits.attributes {
+        if self.attributes >= self.limits.attributes {
             return Err(EnvelopeError::Attributes);
         }
-        self.envelope.attributes.push((name.to_vec(), value.to_vec()));
+        self.attributes += 1;
+        if !self.outline {
+            self.envelope.attributes.push((name.to_vec(), value.to_vec()));
+        }
         Ok(())
     }
 

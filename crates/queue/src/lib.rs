@@ -56,6 +56,7 @@ pub mod storage;
 pub mod stream;
 mod trace;
 mod transition;
+pub mod untouched;
 
 pub use commit::Committer;
 pub use content::Content;

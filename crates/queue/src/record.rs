@@ -20,8 +20,12 @@ const MAX_BACKWARD_JUMPS: u32 = 10_000;
 /// Bytes of a length field: 28 bits.
 /// told: the reader: the file is damaged.
 const MAX_LENGTH_BYTES: usize = 4;
-/// Bytes read from the file at a time.
+/// Bytes that are read first: a small message as a whole, or the envelope of a large one.
+const FIRST_WINDOW: usize = 4 * 1024;
+/// Bytes that are read at a time after that.
 const WINDOW: usize = 16 * 1024;
+/// Room for a payload, to begin with: most are shorter.
+const PAYLOAD: usize = 128;
 
 /// The first byte of a record. Any byte can stand there; the ones with a meaning have a name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -275,7 +279,7 @@ impl<S: ReadAt> Reader<S> {
             position: 0,
             window: Vec::new(),
             window_start: 0,
-            payload: Vec::new(),
+            payload: Vec::with_capacity(PAYLOAD),
             backward_jumps: 0,
             limit: MAX_PAYLOAD,
             raw: false,
@@ -386,7 +390,7 @@ impl<S: ReadAt> Reader<S> {
         if !self.available().is_empty() {
             return Ok(());
         }
-        self.window.resize(WINDOW, 0);
+        self.window.resize(if self.window.capacity() == 0 { FIRST_WINDOW } else { WINDOW }, 0);
         let length = self.source.read_some(&mut self.window, self.position);
         // told: nobody; so much was read.
         self.window.truncate(*length.as_ref().unwrap_or(&0));

@@ -180,3 +180,17 @@ fn print(records: &[(Type, u64, u64, Vec<u8>)]) -> Vec<Vec<u8>> {
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+#[test]
+fn an_outline_is_the_envelope_without_its_attributes() {
+    let limits = Limits::default();
+    let messages = fixtures().into_iter().filter(|path| path.to_string_lossy().contains("/deferred-"));
+    for file in messages.map(|path| std::fs::read(path).unwrap()) {
+        let mut whole = Envelope::read(&file, &limits).unwrap();
+        let attributes = std::mem::take(&mut whole.attributes);
+        assert_eq!(Envelope::read_outline(&file, &limits).unwrap(), whole);
+        // They are counted all the same.
+        let fewer = Limits { attributes: attributes.len() - 1, ..limits };
+        assert!(matches!(Envelope::read_outline(&file, &fewer), Err(queue::EnvelopeError::Attributes)));
+    }
+}

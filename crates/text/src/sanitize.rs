@@ -11,6 +11,12 @@ pub fn printable(bytes: &[u8]) -> String {
 
 /// [`printable`], appended to a buffer that the caller keeps.
 pub fn printable_into(bytes: &[u8], out: &mut String) {
+    // Nearly everything is plain ASCII.
+    if bytes.iter().all(|b| (0x20..0x7f).contains(b))
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        return out.push_str(text);
+    }
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             out.push(if c.is_control() { '?' } else { c });

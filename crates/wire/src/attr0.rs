@@ -6,6 +6,8 @@
 use std::fmt;
 use std::io::{self, BufRead};
 
+use bstr::ByteSlice;
+
 /// Longest name or value that is accepted: more than a record of a queue file or a line of a delivery log holds, so
 /// that no message keeps a listing from being read. told: the caller, by the error.
 const MAX_STRING: usize = 2 << 20;
@@ -26,7 +28,11 @@ impl Writer {
     pub fn put(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
         self.out.extend_from_slice(name.as_bytes());
         self.out.push(0);
-        self.out.extend(value.as_ref().iter().map(|b| if *b == 0 { b'?' } else { *b }));
+        let value = value.as_ref();
+        match value.find_byte(0) {
+            None => self.out.extend_from_slice(value),
+            Some(_) => self.out.extend(value.iter().map(|b| if *b == 0 { b'?' } else { *b })),
+        }
         self.out.push(0);
         self
     }
@@ -88,12 +94,14 @@ pub struct Pair {
 /// Reads messages.
 pub struct Reader<R> {
     input: R,
+    /// The last name.
+    name: Vec<u8>,
 }
 
 impl<R: BufRead> Reader<R> {
     /// A reader at the start of a message.
     pub fn new(input: R) -> Self {
-        Self { input }
+        Self { input, name: Vec::new() }
     }
 
     /// What is read from.
@@ -106,11 +114,28 @@ impl<R: BufRead> Reader<R> {
     /// # Errors
     /// The stream ends within a message, a string is too long, or the stream cannot be read.
     pub fn pair(&mut self) -> io::Result<Option<Pair>> {
-        let name = self.string()?;
-        if name.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Pair { name, value: self.string()? }))
+        let Some(name) = self.name()?.map(<[u8]>::to_vec) else { return Ok(None) };
+        Ok(Some(Pair { name, value: self.value()? }))
+    }
+
+    /// The name of the next pair, whose [`value`](Self::value) is to be read next; nothing at the end of the message.
+    ///
+    /// # Errors
+    /// As [`Self::pair`].
+    pub fn name(&mut self) -> io::Result<Option<&[u8]>> {
+        self.name.clear();
+        read_string(&mut self.input, &mut self.name)?;
+        Ok(if self.name.is_empty() { None } else { Some(&self.name) })
+    }
+
+    /// The value that belongs to the last name.
+    ///
+    /// # Errors
+    /// As [`Self::pair`].
+    pub fn value(&mut self) -> io::Result<Vec<u8>> {
+        let mut value = Vec::new();
+        read_string(&mut self.input, &mut value)?;
+        Ok(value)
     }
 
     /// The value of the next pair, which must have this name.
@@ -118,10 +143,9 @@ impl<R: BufRead> Reader<R> {
     /// # Errors
     /// As [`Self::pair`]; another name, or none.
     pub fn value_of(&mut self, name: &str) -> io::Result<Vec<u8>> {
-        match self.pair()? {
-            Some(pair) if pair.name == name.as_bytes() => Ok(pair.value),
-            Some(pair) => Err(unexpected(&pair.name, name)),
-            None => Err(unexpected(b"", name)),
+        match self.name()? {
+            Some(found) if found == name.as_bytes() => self.value(),
+            found => Err(unexpected(found.unwrap_or_default(), name)),
         }
     }
 
@@ -130,29 +154,29 @@ impl<R: BufRead> Reader<R> {
     /// # Errors
     /// As [`Self::pair`]; another pair.
     pub fn end(&mut self) -> io::Result<()> {
-        match self.pair()? {
+        match self.name()? {
             None => Ok(()),
-            Some(pair) => Err(unexpected(&pair.name, "(list terminator)")),
+            Some(name) => Err(unexpected(name, "(list terminator)")),
         }
     }
+}
 
-    fn string(&mut self) -> io::Result<Vec<u8>> {
-        let mut text = Vec::new();
-        loop {
-            let available = self.input.fill_buf()?;
-            if available.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "premature end of input"));
-            }
-            let end = available.iter().position(|b| *b == 0);
-            text.extend_from_slice(&available[..end.unwrap_or(available.len())]);
-            let used = end.map_or(available.len(), |end| end + 1);
-            self.input.consume(used);
-            if text.len() > MAX_STRING {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "attribute is too long"));
-            }
-            if end.is_some() {
-                return Ok(text);
-            }
+/// Appends the next string to `text`.
+fn read_string(input: &mut impl BufRead, text: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        let available = input.fill_buf()?;
+        if available.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "premature end of input"));
+        }
+        let end = available.find_byte(0);
+        text.extend_from_slice(&available[..end.unwrap_or(available.len())]);
+        let used = end.map_or(available.len(), |end| end + 1);
+        input.consume(used);
+        if text.len() > MAX_STRING {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "attribute is too long"));
+        }
+        if end.is_some() {
+            return Ok(());
         }
     }
 }

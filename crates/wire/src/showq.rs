@@ -144,12 +144,13 @@ impl<R: BufRead> Reader<R> {
     /// The listing is malformed or cut.
     pub fn next_message(&mut self) -> io::Result<Option<Header>> {
         while self.next_recipient()?.is_some() {}
-        let Some(first) = self.input.pair()? else { return Ok(None) };
-        if first.name != b"queue_name" {
-            return Err(malformed());
+        match self.input.name()? {
+            None => return Ok(None),
+            Some(b"queue_name") => {}
+            Some(_) => return Err(malformed()),
         }
         let header = Header {
-            queue_name: first.value,
+            queue_name: self.input.value()?,
             queue_id: self.input.value_of("queue_id")?,
             time: number(&self.input.value_of("time")?)?,
             size: number(&self.input.value_of("size")?)?,
@@ -168,22 +169,24 @@ impl<R: BufRead> Reader<R> {
         if !self.in_message {
             return Ok(None);
         }
-        let Some(first) = self.input.pair()? else {
-            self.in_message = false;
-            return Ok(None);
-        };
-        match first.name.as_slice() {
-            b"recipient" => {
-                let reason = self.input.value_of("reason")?;
-                Ok(Some(Recipient { modern: None, address: first.value, reason }))
+        match self.input.name()? {
+            None => {
+                self.in_message = false;
+                Ok(None)
             }
-            b"original_recipient" => {
+            Some(b"recipient") => {
+                let address = self.input.value()?;
+                let reason = self.input.value_of("reason")?;
+                Ok(Some(Recipient { modern: None, address, reason }))
+            }
+            Some(b"original_recipient") => {
+                let original = self.input.value()?;
                 let address = self.input.value_of("recipient")?;
                 let log_class = self.input.value_of("log_class")?;
                 let reason = self.input.value_of("reason")?;
-                Ok(Some(Recipient { modern: Some((first.value, log_class)), address, reason }))
+                Ok(Some(Recipient { modern: Some((original, log_class)), address, reason }))
             }
-            _ => Err(malformed()),
+            Some(_) => Err(malformed()),
         }
     }
 }
@@ -218,6 +221,25 @@ mod tests {
         writer.end();
         assert_eq!(messages, 5);
         assert_eq!(writer.take(), CAPTURED);
+    }
+
+    #[test]
+    fn parts_make_the_same_listing() {
+        let mut reader = Reader::new(CAPTURED).unwrap();
+        let mut whole = Writer::new();
+        while let Some(header) = reader.next_message().unwrap() {
+            let mut part = Writer::part();
+            part.message(&header);
+            while let Some(recipient) = reader.next_recipient().unwrap() {
+                part.recipient(&recipient);
+            }
+            part.end_message();
+            part.end_message();
+            whole.append(part.pending());
+            assert!(!part.take().is_empty() && part.pending().is_empty());
+        }
+        whole.end();
+        assert_eq!(whole.take(), CAPTURED);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::Config;
 use queue::delivery_log::{self, Entry};
@@ -179,6 +179,12 @@ fn submissions_are_listed_and_what_is_incomplete_or_damaged_is_not() {
     assert_eq!(list[1].1[0].modern, Some((b"x@defer.test".to_vec(), b"".to_vec())));
 }
 
+/// When the file was read the last time, as far as the system says.
+fn accessed(path: &Path) -> (i64, i64) {
+    let metadata = fs::metadata(path).unwrap();
+    (metadata.atime(), metadata.atime_nsec())
+}
+
 const ID: &str = "5768855217D";
 const REFUSED: &str = "connect to 127.0.0.1[127.0.0.1]:1: Connection refused";
 
@@ -261,6 +267,18 @@ fn what_deliveries_do_between_two_lists_is_in_the_second() {
     assert_eq!(recipients(&queue), [("later@defer.test".to_owned(), REFUSED.to_owned()), waits(1, "")]);
     delivery_log::remove(&spool, QueueName::Bounce, &name(ID)).unwrap();
     assert_eq!(recipients(&queue), [waits(1, "")]);
+}
+
+#[test]
+fn a_list_leaves_no_trace_at_the_files() {
+    let queue = Queue::settled("traces");
+    queue.put_deferred(ID);
+    let message = queue.path(QueueName::Deferred, ID);
+    let (read, next) = (UNIX_EPOCH + Duration::from_secs(1_000_000), SystemTime::now() + Duration::from_secs(4000));
+    let times = fs::FileTimes::new().set_accessed(read).set_modified(next);
+    fs::File::options().write(true).open(&message).unwrap().set_times(times).unwrap();
+    let listed = queue.list().len();
+    assert_eq!((listed, accessed(&message)), (1, (1_000_000, 0)));
 }
 
 #[test]

@@ -81,12 +81,13 @@ fn queue(bench: &Bench, figures: &mut Vec<Figure>) -> Outcome {
         each(&bench.systems, figures, |system| {
             queue.start(&system.programs);
             let (flush, _) = queue.flush()?;
-            let list = queue.list();
+            let list = queue.list("-p");
             let peak = queue.mail.processes_of("qmgr").iter().filter_map(Process::peak).max();
             queue.rest()?;
             Ok(Sample::default()
                 .at(queue.size(), "flush, by deferred", "s", flush)
-                .at(queue.size(), "postqueue -p, by deferred", "s", list)
+                .at(queue.size(), "postqueue -p first, by deferred", "s", list.first)
+                .at(queue.size(), "postqueue -p again, by deferred", "s", list.again)
                 .at(queue.size(), MEMORY, "MiB", peak.unwrap_or_default() as f64 / f64::from(1 << 20)))
         })?;
     }

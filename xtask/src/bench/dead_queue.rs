@@ -28,6 +28,17 @@ const LISTINGS: usize = 3;
 /// Until the next attempt, if nobody flushes: longer than any measurement.
 const LATER: Duration = Duration::from_secs(20_000);
 
+/// Until files that have changed are no longer looked at as if they could change unseen.
+const REST: Duration = Duration::from_secs(3);
+
+/// Seconds of listings.
+pub struct Listings {
+    /// By a process that may have read nothing before.
+    pub first: f64,
+    /// The same once more, median of some.
+    pub again: f64,
+}
+
 /// The queue, with the mail system that works on it.
 pub struct DeadQueue {
     pub mail: Instance,
@@ -110,10 +121,12 @@ impl DeadQueue {
         self.sink.count()
     }
 
-    /// Seconds of a listing, median of some.
-    pub fn list(&self) -> f64 {
-        let times: Vec<f64> = (0..LISTINGS).map(|_| self.seconds("postqueue", &["-p"])).collect();
-        median(&times).unwrap_or(f64::NAN)
+    /// Lists the queue some times, once it has been at rest for a while.
+    pub fn list(&self, option: &str) -> Listings {
+        std::thread::sleep(REST);
+        let first = self.seconds("postqueue", &[option]);
+        let times: Vec<f64> = (0..LISTINGS).map(|_| self.seconds("postqueue", &[option])).collect();
+        Listings { first, again: median(&times).unwrap_or(f64::NAN) }
     }
 
     /// Seconds of a command that must succeed.

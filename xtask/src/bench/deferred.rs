@@ -23,12 +23,15 @@ pub fn measure(bench: &Bench) -> Outcome<Row> {
 fn round(queue: &mut DeadQueue, programs: &Programs, load: &Load) -> Outcome<Sample> {
     queue.start(programs);
     let (flush, cpu) = queue.flush()?;
-    let list = queue.list();
     let quiet = quiet_rate(queue, load, Duration::from_secs_f64(flush))?;
+    let list = queue.list("-p");
+    let json = queue.list("-j");
     let busy = rate_beside(queue, load, || queue.flush_beside())?;
     queue.rest()?;
     let sample = Sample::default()
-        .with("postqueue -p", "s", list)
+        .with("postqueue -p, first", "s", list.first)
+        .with("postqueue -p, again", "s", list.again)
+        .with("postqueue -j, again", "s", json.again)
         .with("flush", "s", flush)
         .with("flush", "CPU s", cpu)
         .with("new mail, quiet", "/ s", quiet)

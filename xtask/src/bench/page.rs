@@ -26,7 +26,7 @@ const SHOWN: [(&str, &str, &str); 14] = [
     ("recipients", "all delivered", "s"),
     ("idle", "after one message", "KiB / session"),
     ("accept", "all greeted", "s"),
-    ("deferred", "postqueue -p", "s"),
+    ("deferred", "postqueue -p, first", "s"),
     ("deferred", "flush", "s"),
     ("deferred", "new mail during a flush", "/ s"),
     ("deferred", "postsuper -r ALL", "s"),
@@ -122,8 +122,8 @@ mod tests {
 
     #[test]
     fn a_curve_has_a_picture_with_a_plain_name() {
-        let curve = Curve { name: "postqueue -p, by deferred", unit: "s", ours: Vec::new(), postfix: Vec::new() };
-        assert_eq!(picture_of(&curve), "postqueue-p-by-deferred.svg");
+        let curve = Curve { name: "postqueue -p again, by deferred", unit: "s", ours: Vec::new(), postfix: Vec::new() };
+        assert_eq!(picture_of(&curve), "postqueue-p-again-by-deferred.svg");
     }
 
     #[test]
