@@ -9,7 +9,7 @@ use std::time::Duration;
 use daemon::Flow;
 use ipc::qmgr::Notifier;
 use queue::create::Complete;
-use queue::{Committer, QueueId, Slot, Spool};
+use queue::{Committer, QueueId, Spool};
 use tokio::sync::{Mutex, Notify};
 
 /// What all messages share when they leave.
@@ -41,14 +41,14 @@ impl Handover {
 
     /// in_flow_delay: when mail comes in faster than it goes out, each message waits a moment.
     pub async fn token(&self) -> Token<'_> {
-        let Some(flow) = &self.flow else { return Token { handover: self, flow: None, spare: None } };
-        if let Some(number) = flow.take() {
-            return Token { handover: self, flow: Some(flow), spare: Slot::new(number) };
+        let Some(flow) = &self.flow else { return Token { handover: self, flow: None } };
+        if flow.take() {
+            return Token { handover: self, flow: Some(flow) };
         }
         if !self.flow_delay.is_zero() {
             tokio::time::sleep(self.flow_delay).await;
         }
-        Token { handover: self, flow: None, spare: None }
+        Token { handover: self, flow: None }
     }
 
     /// Tells qmgr of messages, those of one turn of the loop together. A notification that is lost costs time, no mail:
@@ -88,8 +88,6 @@ impl Handover {
 pub struct Token<'w> {
     handover: &'w Handover,
     flow: Option<&'w Flow>,
-    /// Where the file of a finished message is.
-    pub spare: Option<Slot>,
 }
 
 impl Token<'_> {
@@ -112,7 +110,7 @@ impl Token<'_> {
 impl Drop for Token<'_> {
     fn drop(&mut self) {
         if let Some(flow) = self.flow {
-            flow.put(&[0]);
+            flow.put(1);
         }
     }
 }

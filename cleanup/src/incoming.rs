@@ -55,7 +55,7 @@ impl<'w> Incoming<'w> {
     /// # Errors
     /// It cannot be made; the error names it.
     pub fn open(site: &'w Site, token: Token<'w>, flags: Flags) -> io::Result<Self> {
-        let writer = Writer::create(&site.settings, token.spare, flags)?;
+        let writer = Writer::create(site, flags)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let created = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         Ok(Incoming {

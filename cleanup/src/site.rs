@@ -1,5 +1,6 @@
 //! What all messages share: the settings, tables and services of this site.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use config::Config;
@@ -7,6 +8,7 @@ use daemon::{Sibling, StartError};
 use ipc::Pool;
 use ipc::bounce::Bounce;
 use ipc::rewrite::Rewriter;
+use queue::Spares;
 
 use crate::SERVICE;
 use crate::domains::OwnDomains;
@@ -14,7 +16,7 @@ use crate::settings::Settings;
 use crate::tables::Tables;
 use crate::withheld::Missing;
 
-/// Read once, and never changed.
+/// Read once, and never changed but for what is remembered.
 pub struct Site {
     /// main.cf.
     pub settings: Settings,
@@ -30,6 +32,8 @@ pub struct Site {
     pub bounce: Pool<Bounce>,
     /// trace, for aliases whose senders want to hear of success.
     pub trace: Pool<Bounce>,
+    /// Files of finished messages.
+    pub spares: RefCell<Spares>,
 }
 
 impl Site {
@@ -44,6 +48,7 @@ impl Site {
             rewriter: Rewriter::new(socket(Sibling::Rewrite)?, timeout),
             bounce: Pool::new(socket(Sibling::Bounce)?, timeout),
             trace: Pool::new(socket(Sibling::Trace)?, timeout),
+            spares: RefCell::default(),
         })
     }
 }

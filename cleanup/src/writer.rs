@@ -10,10 +10,10 @@ use dsn::Notify;
 use ipc::cleanup::{Cause, Flags};
 use queue::create::Complete;
 use queue::size::FLAG_MIXED;
-use queue::{NewFile, QueueId, QueueName, SendOptions, SizeRecord, Slot, Type};
+use queue::{NewFile, QueueId, QueueName, SendOptions, SizeRecord, Type};
 
 use crate::failure::Failure;
-use crate::settings::Settings;
+use crate::site::Site;
 use crate::verdict::Verdict;
 
 /// The file of one message.
@@ -35,8 +35,9 @@ impl Writer {
     ///
     /// # Errors
     /// It cannot be made; the error names it.
-    pub fn create(settings: &Settings, spare: Option<Slot>, flags: Flags) -> io::Result<Self> {
-        let mut file = NewFile::create_from(&settings.spool, QueueName::Incoming, spare, settings.long_ids)?;
+    pub fn create(site: &Site, flags: Flags) -> io::Result<Self> {
+        let (settings, spares) = (&site.settings, &mut *site.spares.borrow_mut());
+        let mut file = NewFile::create_from(&settings.spool, QueueName::Incoming, spares, settings.long_ids)?;
         let size = SizeRecord::default();
         file.push_encoded(&size.encode())?;
         // The system's own notifications have bounce_size_limit.

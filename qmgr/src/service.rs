@@ -132,7 +132,7 @@ impl Qmgr {
             if tokens > 0
                 && let Some(flow) = &self.flow
             {
-                flow.put(&self.ledger.spares.tokens(tokens)); // in_flow_delay
+                flow.put(tokens); // in_flow_delay
             }
         }
     }
@@ -142,15 +142,15 @@ impl Qmgr {
         let Some((flow, count)) = self.flow.as_ref().and_then(|flow| Some((flow, flow.count()?))) else { return };
         let wanted = self.settings.flow_tokens;
         if count > wanted {
-            self.ledger.spares.not_told(&flow.take_back(count - wanted));
+            flow.take_back(count - wanted);
         } else if count < wanted {
-            flow.put(&self.ledger.spares.tokens(wanted - count));
+            flow.put(wanted - count);
         }
     }
 
     /// Looks into the queues, and does from then on what is due.
     pub async fn main_loop(self: Rc<Self>) {
-        self.settings.spool.clear_spares();
+        self.settings.spool.sort_out_spares();
         self.intake.take_over().await;
         self.intake.scan_incoming().await;
         self.turn();

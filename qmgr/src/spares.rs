@@ -1,30 +1,31 @@
-//! Files of finished messages, which cleanup uses again: filled here, told of in the tokens of the flow-control pipe.
+//! Files of finished messages, which cleanup uses again.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::Cell;
 use std::io;
+use std::time::{Duration, Instant};
 
-use queue::{QueueName, Slot, Spool};
+use queue::{QueueName, Spool};
 
 use crate::active::Active;
 
-/// Slots that nobody was told of: so few that a slot whose number lies in the pipe is not filled again before it is
-/// read.
+/// Spare files that are kept: as many as may be in the queue at the same time without one having to be made.
 /// told: nobody; a file more is removed.
-const MAX_FILLED: usize = 80;
+const MOST: usize = 2000;
+/// How often they are counted, at most: cleanup does not tell what it takes.
+const COUNT_AGAIN: Duration = Duration::from_secs(1);
 
-/// The slots.
+/// How many there are.
 pub struct Spares {
     enabled: bool,
-    next: Cell<Slot>,
-    /// Filled, and not told.
-    filled: RefCell<VecDeque<u8>>,
+    /// At the last count, and those that have come since.
+    most: Cell<usize>,
+    counted: Cell<Option<Instant>>,
 }
 
 impl Spares {
-    /// None are filled.
+    /// They were not counted yet.
     pub fn new(spool: &Spool) -> Self {
-        Self { enabled: spool.keeps_spares(), next: Cell::new(Slot::FIRST), filled: RefCell::default() }
+        Self { enabled: spool.keeps_spares(), most: Cell::new(MOST), counted: Cell::default() }
     }
 
     /// Removes a finished message; its file is kept if nobody can have it open any more.
@@ -32,31 +33,21 @@ impl Spares {
     /// # Errors
     /// It is still in the active queue.
     pub fn retire(&self, message: &Active, spool: &Spool) -> io::Result<()> {
-        let mut filled = self.filled.borrow_mut();
-        let wanted = self.enabled && filled.len() < MAX_FILLED && message.is_known_to_agents_that_are_done();
+        let wanted = self.enabled && message.is_known_to_agents_that_are_done() && self.has_room(spool);
         let Some(file) = message.file.as_deref().filter(|_| wanted) else {
             return spool.remove(&message.id, QueueName::Active);
         };
-        let slot = self.next.replace(self.next.get().next());
-        if spool.retire(&message.id, file, slot)? {
-            filled.push_back(slot.number());
+        if spool.retire(&message.id, file)? {
+            self.most.set(self.most.get() + 1);
         }
         Ok(())
     }
 
-    /// So many tokens; those that there are slots for have their numbers, in the order in which they were filled.
-    pub fn tokens(&self, count: usize) -> Vec<u8> {
-        let mut filled = self.filled.borrow_mut();
-        // told: nobody; the others are told later.
-        let told = filled.len().min(count);
-        let mut tokens: Vec<u8> = filled.drain(..told).collect();
-        tokens.resize(count, 0);
-        tokens
-    }
-
-    /// Tokens that nobody has taken.
-    pub fn not_told(&self, tokens: &[u8]) {
-        let mut filled = self.filled.borrow_mut();
-        tokens.iter().rev().filter(|number| **number != 0).for_each(|number| filled.push_front(*number));
+    fn has_room(&self, spool: &Spool) -> bool {
+        if self.most.get() >= MOST && self.counted.get().is_none_or(|last| last.elapsed() >= COUNT_AGAIN) {
+            self.counted.set(Some(Instant::now()));
+            self.most.set(spool.count_spares());
+        }
+        self.most.get() < MOST
     }
 }

@@ -16,7 +16,7 @@ use crate::commit::{Committer, Pending, Unsynced};
 use crate::record::{self, Type};
 use crate::storage::Names;
 use crate::transition::name_below;
-use crate::{QueueId, QueueName, SizeRecord, Slot, Spool};
+use crate::{QueueId, QueueName, SizeRecord, Spares, Spool};
 
 /// Mode of a file that cleanup is writing.
 pub const INCOMPLETE: u32 = 0o600;
@@ -51,11 +51,11 @@ impl NewFile {
         Self::named(spool, queue, Unnamed::create(spool, queue, mode)?, long)
     }
 
-    /// The same with the file of a finished message, if there is one in `slot`, with the mode [`INCOMPLETE`].
+    /// The same with the file of a finished message, if there is one, with the mode [`INCOMPLETE`].
     ///
     /// Transition: as [`Self::create`]; what a crash leaves is the same.
-    pub fn create_from(spool: &Spool, queue: QueueName, slot: Option<Slot>, long: bool) -> io::Result<Self> {
-        match slot.and_then(|slot| spool.take_spare(slot, temporary_path(spool, queue))) {
+    pub fn create_from(spool: &Spool, queue: QueueName, spares: &mut Spares, long: bool) -> io::Result<Self> {
+        match spares.take(spool, || temporary_path(spool, queue)) {
             Some(spare) => Self::named(spool, queue, spare, long),
             None => Self::create(spool, queue, INCOMPLETE, long),
         }

@@ -67,7 +67,7 @@ pub use envelope::{Envelope, EnvelopeError, Limits, Recipient};
 pub use id::QueueId;
 pub use record::{Reader, RecordError, Type};
 pub use size::{SendOptions, SizeRecord};
-pub use spare::Slot;
+pub use spare::Spares;
 pub use stream::Stream;
 pub use trace::Trace;
 pub use transition::{FORCE_EXPIRE, UNTHROTTLE};

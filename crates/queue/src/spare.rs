@@ -2,21 +2,21 @@
 //!
 //! A file system may take long to make a file where many were removed a moment ago: ext4 gives no inode away that was
 //! freed within the last seconds, and looks at each of them again for every new file; of a busy relay that was a third
-//! of the time. So a finished file is not removed: it goes to a slot, `spare/1` to `spare/255`, and is emptied; a new
-//! message takes it from there under a name and an identifier of its own.
+//! of the time. So a finished file is not removed: it goes to `spare/ID`, under the name that it had, and is emptied; a
+//! new message takes it from there under a name and an identifier of its own.
 //!
-//! No slot belongs to anybody. Who fills one may replace what is there; who empties one does it by a rename to a name
-//! of its own, so that of two only one gets the file. The queue manager tells the numbers of slots that it has filled,
-//! each to one process, and it does no harm when a number is told twice, late, or of a slot that has been emptied.
+//! A spare file belongs to nobody. Who takes one does so by a rename to a name of its own, so that of two only one gets
+//! it, and looks at it afterwards: a file that is not empty yet, or has another name, is no spare file. So names may be
+//! remembered for as long as anybody likes.
 //!
-//! What is in a slot is no mail: nothing reads it, and the queue manager empties the folder when it starts. A queue
-//! directory without this folder is as good; each message has a new file then.
+//! What is there is no mail: nothing reads it. A queue directory without this folder is as good; each message has a new
+//! file then.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io;
-use std::num::NonZeroU8;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 
@@ -25,34 +25,11 @@ use crate::{QueueId, QueueName, Spool};
 
 /// The folder.
 const SPARE: &str = "spare";
-
-/// A place for one file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot(NonZeroU8);
-
-impl Slot {
-    /// The first of them.
-    pub const FIRST: Self = Self(NonZeroU8::MIN);
-
-    /// The slot of this number; 0 is none.
-    pub fn new(number: u8) -> Option<Self> {
-        NonZeroU8::new(number).map(Self)
-    }
-
-    /// Its number.
-    pub fn number(self) -> u8 {
-        self.0.get()
-    }
-
-    /// The one after it; after the last the first.
-    pub fn next(self) -> Self {
-        self.0.checked_add(1).map_or(Self::FIRST, Self)
-    }
-
-    fn path(self, spool: &Spool) -> PathBuf {
-        spool.root().join(SPARE).join(self.number().to_string())
-    }
-}
+/// Names that are remembered at a time: others take from the same files.
+/// told: nobody; the others are read next time.
+const REMEMBERED: usize = 64;
+/// How long a folder that had nothing is left alone.
+const PAUSE: Duration = Duration::from_millis(20);
 
 impl Spool {
     /// Whether finished files are worth keeping here.
@@ -64,12 +41,12 @@ impl Spool {
     ///
     /// Transition: active -> nothing. A crash before: its recipients are marked done, and the next reader removes it.
     /// After the rename: a file that is no mail, with its content or without. The mode is changed last: whoever finds
-    /// it in the slot before takes it for what it is, a file that is not empty yet, and removes it.
+    /// it before takes it for what it is, a file that is not empty yet, and removes it.
     ///
     /// # Errors
     /// As [`Spool::remove`]; where there is no folder for it, the file is removed.
-    pub fn retire(&self, id: &QueueId, file: &File, slot: Slot) -> io::Result<bool> {
-        match fs::rename(self.path(QueueName::Active, id), slot.path(self)) {
+    pub fn retire(&self, id: &QueueId, file: &File) -> io::Result<bool> {
+        match fs::rename(self.path(QueueName::Active, id), self.spare(id.as_str())) {
             Ok(()) => {}
             // The message is where it was, or gone: removing it says which.
             Err(_) => return self.remove(id, QueueName::Active).map(|()| false),
@@ -78,31 +55,88 @@ impl Spool {
         Ok(emptied.is_ok())
     }
 
-    /// Takes the file of a slot out, to a path of the caller's; `None` when there is none that can be used.
-    pub(crate) fn take_spare(&self, slot: Slot, path: PathBuf) -> Option<Unnamed> {
-        fs::rename(slot.path(self), &path).ok()?;
-        // name: ours since the rename, in a folder of the mail system.
-        let opened = fs::OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path);
-        let empty = opened.ok().and_then(|file| {
-            let found = file.metadata().ok()?;
-            let is = (found.is_file(), found.len(), found.mode() & 0o7777, found.nlink());
-            (is == (true, 0, INCOMPLETE, 1)).then(|| (file, found.ino()))
-        });
-        match empty {
-            Some((file, inode)) => Some(Unnamed { path, file, inode }),
-            None => {
-                let _ = fs::remove_file(&path);
-                None
+    /// How many spare files there are.
+    pub fn count_spares(&self) -> usize {
+        fs::read_dir(self.root().join(SPARE)).map_or(0, Iterator::count)
+    }
+
+    /// Removes what was to become a spare file when the system or the queue manager stopped, and was not emptied.
+    pub fn sort_out_spares(&self) {
+        for entry in fs::read_dir(self.root().join(SPARE)).into_iter().flatten().flatten() {
+            if !entry.metadata().is_ok_and(|found| is_spare(&found)) {
+                // What cannot be removed is found again by the next one.
+                let _ = fs::remove_file(entry.path());
             }
         }
     }
 
-    /// Removes what a former queue manager has kept.
-    pub fn clear_spares(&self) {
-        let folder = fs::read_dir(self.root().join(SPARE));
-        for entry in folder.into_iter().flatten().flatten() {
-            // What cannot be removed is found again by the next one.
-            let _ = fs::remove_file(entry.path());
+    fn spare(&self, name: &str) -> PathBuf {
+        self.root().join(SPARE).join(name)
+    }
+}
+
+/// Names of spare files, as one process remembers them.
+#[derive(Debug, Default)]
+pub struct Spares {
+    names: Vec<PathBuf>,
+    /// There was nothing.
+    empty_since: Option<Instant>,
+}
+
+impl Spares {
+    /// Takes a file, to the path that `to` gives; `None` when there is none that can be used.
+    pub(crate) fn take(&mut self, spool: &Spool, to: impl Fn() -> PathBuf) -> Option<Unnamed> {
+        let remembered = self.next(&to);
+        remembered.or_else(|| {
+            self.look(spool);
+            self.next(&to)
+        })
+    }
+
+    /// The first that nobody else has taken.
+    fn next(&mut self, to: impl Fn() -> PathBuf) -> Option<Unnamed> {
+        std::iter::from_fn(|| self.names.pop()).find_map(|name| {
+            let path = to();
+            fs::rename(name, &path).ok()?;
+            open(path)
+        })
+    }
+
+    /// Reads names: some of those that there are, each process others as far as possible.
+    fn look(&mut self, spool: &Spool) {
+        if self.empty_since.is_some_and(|since| since.elapsed() < PAUSE) {
+            return;
+        }
+        let folder = fs::read_dir(spool.root().join(SPARE)).into_iter().flatten().flatten();
+        let mut names: Vec<PathBuf> = folder.map(|entry| entry.path()).collect();
+        if names.len() > REMEMBERED {
+            let first = sys::process::id() as usize * REMEMBERED % names.len();
+            names.rotate_left(first);
+            // told: see there
+            names.truncate(REMEMBERED);
+        }
+        self.empty_since = names.is_empty().then(Instant::now);
+        self.names = names;
+    }
+}
+
+/// Opens what was taken; what is no spare file is removed.
+fn open(path: PathBuf) -> Option<Unnamed> {
+    // name: ours since the rename, in a folder of the mail system.
+    let opened = fs::OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path);
+    let empty = opened.ok().and_then(|file| {
+        let found = file.metadata().ok()?;
+        is_spare(&found).then(|| (file, found.ino()))
+    });
+    match empty {
+        Some((file, inode)) => Some(Unnamed { path, file, inode }),
+        None => {
+            let _ = fs::remove_file(&path);
+            None
         }
     }
+}
+
+fn is_spare(found: &Metadata) -> bool {
+    (found.is_file(), found.len(), found.mode() & 0o7777, found.nlink()) == (true, 0, INCOMPLETE, 1)
 }

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use queue::create::{INCOMPLETE, INCOMPLETE_MAILDROP};
 use queue::delivery_log::{self, Entry};
-use queue::{Committer, Hashing, NewFile, QueueId, QueueName, SizeRecord, Slot, Spool, Type};
+use queue::{Committer, Hashing, NewFile, QueueId, QueueName, SizeRecord, Spares, Spool, Type};
 use testing::Disk;
 
 /// Runs a test on a queue on a new disk.
@@ -208,9 +208,9 @@ fn a_message_in_the_file_of_another_is_there_after_a_crash_and_the_other_is_not(
                 }
             };
             sync(old_is_on_disk);
-            assert!(spool.retire(&old, &file, Slot::FIRST).unwrap());
+            assert!(spool.retire(&old, &file).unwrap());
             sync(spare_is_on_disk);
-            let mut new = NewFile::create_from(spool, QueueName::Incoming, Some(Slot::FIRST), false).unwrap();
+            let mut new = NewFile::create_from(spool, QueueName::Incoming, &mut Spares::default(), false).unwrap();
             assert_eq!(new.id().inode(), Some(file.metadata().unwrap().ino()));
             new.push_encoded(&SizeRecord::default().encode()).unwrap();
             write(&mut new, 300);
@@ -230,8 +230,8 @@ fn a_message_that_was_not_acknowledged_does_not_come_back_as_another() {
         fs::create_dir(spool.root().join("spare")).unwrap();
         let (old, file) = finished(spool);
         disk.sync_by_somebody().unwrap();
-        assert!(spool.retire(&old, &file, Slot::FIRST).unwrap());
-        let mut new = NewFile::create_from(spool, QueueName::Incoming, Some(Slot::FIRST), false).unwrap();
+        assert!(spool.retire(&old, &file).unwrap());
+        let mut new = NewFile::create_from(spool, QueueName::Incoming, &mut Spares::default(), false).unwrap();
         new.push_encoded(&SizeRecord::default().encode()).unwrap();
         write(&mut new, 300);
         let unacknowledged = complete(new);

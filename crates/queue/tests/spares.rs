@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use queue::create::INCOMPLETE;
-use queue::{Hashing, NewFile, QueueId, QueueName, Slot, Spool, Type};
+use queue::{Hashing, NewFile, QueueId, QueueName, Spares, Spool, Type};
 
 struct Scratch {
     root: PathBuf,
@@ -37,12 +37,22 @@ impl Scratch {
         file.complete_submission().unwrap().sync().unwrap()
     }
 
-    fn slot(&self, slot: Slot) -> PathBuf {
-        self.root.join("spare").join(slot.number().to_string())
+    /// The names of spare files.
+    fn spares(&self) -> Vec<PathBuf> {
+        fs::read_dir(self.root.join("spare")).unwrap().map(|entry| entry.unwrap().path()).collect()
     }
 
-    fn take(&self, slot: Slot) -> NewFile {
-        NewFile::create_from(&self.spool, QueueName::Incoming, Some(slot), false).unwrap()
+    fn spare(&self, id: &QueueId) -> PathBuf {
+        self.root.join("spare").join(id.as_str())
+    }
+
+    /// As a process that remembers nothing.
+    fn take(&self) -> NewFile {
+        self.take_as(&mut Spares::default())
+    }
+
+    fn take_as(&self, spares: &mut Spares) -> NewFile {
+        NewFile::create_from(&self.spool, QueueName::Incoming, spares, false).unwrap()
     }
 }
 
@@ -60,28 +70,26 @@ fn inode(path: PathBuf) -> Option<u64> {
 fn a_new_message_takes_the_file_of_a_finished_one_and_nothing_that_was_in_it() {
     let scratch = Scratch::new();
     let (old, file) = scratch.finished();
-    assert!(scratch.spool.retire(&old, &file, Slot::FIRST).unwrap());
+    assert!(scratch.spool.retire(&old, &file).unwrap());
     assert!(!scratch.spool.path(QueueName::Active, &old).exists());
-    let spare = inode(scratch.slot(Slot::FIRST));
-    let new = scratch.take(Slot::FIRST);
+    let spare = inode(scratch.spare(&old));
+    let new = scratch.take();
     assert_eq!((inode(new.path()), new.id().inode()), (spare, spare));
     assert_ne!(*new.id(), old);
     let found = fs::metadata(new.path()).unwrap();
     assert_eq!((found.len(), found.permissions().mode() & 0o7777), (0, 0o600));
-    assert!(!scratch.slot(Slot::FIRST).exists());
+    assert!(scratch.spares().is_empty());
     drop(new);
     assert_eq!(fs::read_dir(scratch.spool.queue(QueueName::Incoming)).unwrap().count(), 0);
 }
 
 #[test]
-fn a_slot_that_is_empty_or_whose_file_is_not_empty_yet_gives_a_new_file() {
+fn a_file_that_is_not_empty_yet_is_taken_by_nobody() {
     let scratch = Scratch::new();
-    assert_eq!(fs::metadata(scratch.take(Slot::FIRST).path()).unwrap().len(), 0);
-
     // The queue manager has come no further than the rename.
     let (old, file) = scratch.finished();
-    fs::rename(scratch.spool.path(QueueName::Active, &old), scratch.slot(Slot::FIRST)).unwrap();
-    let new = scratch.take(Slot::FIRST);
+    fs::rename(scratch.spool.path(QueueName::Active, &old), scratch.spare(&old)).unwrap();
+    let new = scratch.take();
     assert_ne!(new.id().inode(), Some(file.metadata().unwrap().ino()));
     // And goes on after that: nothing of the new message is touched.
     let id = scratch.store(new);
@@ -90,13 +98,13 @@ fn a_slot_that_is_empty_or_whose_file_is_not_empty_yet_gives_a_new_file() {
 
     // No longer than it was, but with a second name, or of another mode.
     for spoil in [
-        |path: PathBuf| fs::hard_link(&path, path.with_extension("second")).unwrap(),
+        |path: PathBuf| fs::hard_link(&path, path.with_file_name("../second")).unwrap(),
         |path: PathBuf| fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap(),
     ] {
         let (old, file) = scratch.finished();
-        assert!(scratch.spool.retire(&old, &file, Slot::FIRST).unwrap());
-        spoil(scratch.slot(Slot::FIRST));
-        assert_ne!(scratch.take(Slot::FIRST).id().inode(), Some(file.metadata().unwrap().ino()));
+        assert!(scratch.spool.retire(&old, &file).unwrap());
+        spoil(scratch.spare(&old));
+        assert_ne!(scratch.take().id().inode(), Some(file.metadata().unwrap().ino()));
     }
 }
 
@@ -106,7 +114,7 @@ fn a_message_that_an_operator_has_taken_away_meanwhile_keeps_its_content() {
     let (id, file) = scratch.finished();
     let held = scratch.root.join("held");
     fs::rename(scratch.spool.path(QueueName::Active, &id), &held).unwrap();
-    assert!(scratch.spool.retire(&id, &file, Slot::FIRST).is_err());
+    assert!(scratch.spool.retire(&id, &file).is_err());
     assert!(fs::metadata(held).unwrap().len() > 0);
 }
 
@@ -115,31 +123,37 @@ fn without_the_folder_a_finished_message_is_removed_and_a_new_one_has_a_new_file
     let scratch = Scratch::new();
     fs::remove_dir(scratch.root.join("spare")).unwrap();
     let (id, file) = scratch.finished();
-    assert!(!scratch.spool.retire(&id, &file, Slot::FIRST).unwrap());
+    assert!(!scratch.spool.retire(&id, &file).unwrap());
     assert_eq!(file.metadata().unwrap().nlink(), 0);
-    assert_eq!(fs::metadata(scratch.take(Slot::FIRST).path()).unwrap().len(), 0);
+    assert_eq!(fs::metadata(scratch.take().path()).unwrap().len(), 0);
 }
 
 #[test]
-fn a_slot_is_filled_again_and_what_a_former_queue_manager_left_is_removed() {
+fn what_was_not_emptied_when_the_system_stopped_is_removed_and_the_rest_is_kept() {
     let scratch = Scratch::new();
-    let last = (0..256).fold(Slot::FIRST, |slot, _| {
+    let (left, _file) = scratch.finished();
+    fs::rename(scratch.spool.path(QueueName::Active, &left), scratch.spare(&left)).unwrap();
+    let (good, file) = scratch.finished();
+    assert!(scratch.spool.retire(&good, &file).unwrap());
+    assert_eq!(scratch.spool.count_spares(), 2);
+    scratch.spool.sort_out_spares();
+    assert_eq!(scratch.spares(), [scratch.spare(&good)]);
+}
+
+#[test]
+fn of_two_that_know_the_same_names_each_file_goes_to_one() {
+    let scratch = Scratch::new();
+    let mut files = Vec::new();
+    for _ in 0..100 {
         let (id, file) = scratch.finished();
-        assert!(scratch.spool.retire(&id, &file, slot).unwrap());
-        slot.next()
-    });
-    assert_eq!(last.number(), 2);
-    assert_eq!(fs::read_dir(scratch.root.join("spare")).unwrap().count(), 255);
-    scratch.spool.clear_spares();
-    assert_eq!(fs::read_dir(scratch.root.join("spare")).unwrap().count(), 0);
-}
-
-#[test]
-fn a_number_that_is_told_twice_gives_the_file_to_the_first() {
-    let scratch = Scratch::new();
-    let (id, file) = scratch.finished();
-    assert!(scratch.spool.retire(&id, &file, Slot::FIRST).unwrap());
-    let (first, second) = (scratch.take(Slot::FIRST), scratch.take(Slot::FIRST));
-    assert_eq!(first.id().inode(), Some(file.metadata().unwrap().ino()));
-    assert_ne!(second.id().inode(), first.id().inode());
+        assert!(scratch.spool.retire(&id, &file).unwrap());
+        files.push(file.metadata().unwrap().ino());
+    }
+    let (mut one, mut other) = (Spares::default(), Spares::default());
+    let taken: Vec<NewFile> = (0..50).flat_map(|_| [scratch.take_as(&mut one), scratch.take_as(&mut other)]).collect();
+    let mut inodes: Vec<u64> = taken.iter().filter_map(|file| file.id().inode()).collect();
+    files.sort_unstable();
+    inodes.sort_unstable();
+    assert_eq!(inodes, files);
+    assert!(scratch.spares().is_empty());
 }
