@@ -14,6 +14,9 @@ use crate::route::{RETRY, Route};
 use crate::scheduler::{HostFailure, MessageKey};
 use crate::service::Qmgr;
 
+/// Recipients that trivial-rewrite is asked about together.
+const AT_ONCE: usize = 200;
+
 /// Where some recipients of one message go together.
 type Group = (Vec<u8>, Vec<u8>);
 
@@ -21,12 +24,18 @@ impl Qmgr {
     /// Finds the way of recipients that were just read, and puts them before the scheduler.
     pub async fn assign(self: Rc<Self>, key: MessageKey, recipients: Vec<Recipient>) {
         let mut groups: BTreeMap<Group, Vec<Recipient>> = BTreeMap::new();
-        for recipient in recipients {
-            match self.route(key, recipient).await {
-                Route::To { transport, nexthop, recipient } => {
-                    groups.entry((transport, nexthop)).or_default().push(recipient);
+        let mut recipients = recipients.into_iter();
+        while !recipients.as_slice().is_empty() {
+            // told: nobody; the loop takes the rest.
+            let next = recipients.as_slice().iter().take(AT_ONCE);
+            self.resolve_ahead(key, next.map(|recipient| recipient.address.as_slice())).await;
+            for recipient in recipients.by_ref().take(AT_ONCE) {
+                match self.route(key, recipient).await {
+                    Route::To { transport, nexthop, recipient } => {
+                        groups.entry((transport, nexthop)).or_default().push(recipient);
+                    }
+                    Route::Done => {}
                 }
-                Route::Done => {}
             }
         }
         for ((transport, nexthop), recipients) in groups {

@@ -82,6 +82,13 @@ impl Qmgr {
         Route::To { transport, nexthop, recipient }
     }
 
+    /// Asks trivial-rewrite about addresses that [`Qmgr::route`] will ask about.
+    pub async fn resolve_ahead(&self, key: MessageKey, addresses: impl Iterator<Item = &[u8]>) {
+        if let Some(Common { filter: None, sender, .. }) = self.ledger.look(key, Common::of) {
+            self.rewriter.resolve_ahead(&sender, addresses).await;
+        }
+    }
+
     /// Asks trivial-rewrite, more than once: while it restarts, mail should wait for seconds and not for the next queue
     /// run.
     async fn resolve(&self, sender: &[u8], address: &[u8]) -> Option<Resolved> {

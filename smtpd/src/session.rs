@@ -136,9 +136,24 @@ impl Session {
             self.connection.flush().await?;
             tokio::time::sleep(self.settings.error_sleep_time).await;
         }
+        self.ask_ahead(&line).await;
         let turn = self.dialogue.command(&mut self.backend, line, self.connection.pending()).await;
         self.carry_out(turn).await?;
         Ok(self.connection.flush_if_large().await?)
+    }
+
+    /// Asks trivial-rewrite in one go about the recipients that the client has sent in one go.
+    async fn ask_ahead(&self, line: &CommandLine) {
+        let lines = self.connection.pending().split(|byte| *byte == b'\n');
+        let mut others = lines.map_while(plain_recipient).peekable();
+        let rewriter = &self.worker.rewriter;
+        if others.peek().is_some()
+            && let Some(first) = plain_recipient(&line.bytes)
+            && let Some(sender) = self.dialogue.facts(None, None).sender
+            && !rewriter.knows(sender, first)
+        {
+            rewriter.resolve_ahead(sender, std::iter::once(first).chain(others)).await;
+        }
     }
 
     async fn greet(&mut self) -> Result<(), End> {
@@ -319,4 +334,11 @@ fn softened(reply: &Reply) -> Reply {
         None => line.to_vec(),
     });
     Reply::lines_of(reply.code() - 100, lines.collect())
+}
+
+/// The address of `RCPT TO:<address>` as most clients send it; others are asked about when their turn comes.
+fn plain_recipient(line: &[u8]) -> Option<&[u8]> {
+    let (start, rest) = line.split_at_checked(b"RCPT TO:<".len())?;
+    let address = rest.split(|byte| *byte == b'>').next()?;
+    (start.eq_ignore_ascii_case(b"RCPT TO:<") && address::is_standard(address)).then_some(address)
 }

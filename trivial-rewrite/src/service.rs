@@ -9,6 +9,9 @@ use ipc::rewrite::{Reply, Request, Rewrite};
 use crate::resolve::Resolver;
 use crate::standard::Standard;
 
+/// Bytes of answers that are gathered before they are sent.
+const GATHERED: usize = 32 << 10;
+
 /// The daemon: what main.cf says about addresses.
 pub(crate) struct TrivialRewrite {
     standard: Standard,
@@ -27,7 +30,10 @@ impl Worker for TrivialRewrite {
         let Some(stream) = client.into_unix() else { return };
         let mut channel: Server<Rewrite> = Server::<Rewrite>::new(stream);
         while let Some(request) = context.next_fresh_request(&mut channel).await {
-            if channel.send(&self.answer(&request)).await.is_err() {
+            let answered = channel.queue(&self.answer(&request));
+            // Who asks many questions at once gets the answers together.
+            let wait = channel.has_next() && channel.queued_bytes() < GATHERED;
+            if answered.is_err() || (!wait && channel.flush().await.is_err()) {
                 return;
             }
         }

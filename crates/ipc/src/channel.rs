@@ -154,6 +154,12 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
         self.output.len()
     }
 
+    /// Whether the next message is here as a whole: an answer may wait for those that follow it.
+    pub fn has_next(&self) -> bool {
+        let rest = &self.input[self.consumed..];
+        matches!(codec::frame_length(rest), Some(Ok(length)) if rest.len() >= length)
+    }
+
     /// Sends what was queued.
     ///
     /// # Errors

@@ -99,6 +99,23 @@ impl<P: Service> Pool<P> {
         Ok(reply)
     }
 
+    /// Some requests and their replies, in one go. They are sent before any reply is read, so together they must be
+    /// small enough for the buffers of a socket.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call), but nothing is repeated; and [`IpcError::TooLarge`].
+    pub async fn call_all(&self, requests: &[P::Request]) -> Result<Vec<P::Reply>, IpcError> {
+        let (mut client, _) = self.take().await?;
+        requests.iter().try_for_each(|request| client.queue(request))?;
+        client.flush().await?;
+        let mut replies = Vec::with_capacity(requests.len());
+        while replies.len() < requests.len() {
+            replies.push(client.must_receive().await?);
+        }
+        self.give_back(client);
+        Ok(replies)
+    }
+
     /// One request and its reply, with the connection that carried them. The request is repeated on a new connection
     /// when the server closes one without an answer: a worker may end between accepting a client and hearing it.
     ///
