@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use sys::lock::{Kind, lock};
+use sys::lock::lock;
 use sys::open::{SYSTEM, open_or_create};
 
 /// A lock that is held while the value lives.
@@ -24,7 +24,7 @@ impl LockFile {
         // name: looked at by sys::open.
         let opened = open_or_create(path, OpenOptions::new().read(true).write(true), 0o600, &SYSTEM);
         let (file, _) = opened.map_err(|refusal| failed(text::system_error(&refusal.into_error())))?;
-        match lock(file.as_fd(), Kind::Exclusive, false) {
+        match lock(file.as_fd()) {
             Ok(true) => Ok(Self { file }),
             Ok(false) => Err(failed("unable to set exclusive lock: Resource temporarily unavailable".to_owned())),
             Err(error) => Err(failed(format!("unable to set exclusive lock: {}", net::reason(&error)))),

@@ -171,7 +171,7 @@ fn verp_sender(delimiters: &[u8], sender: &[u8], recipient: &[u8]) -> Vec<u8> {
 pub fn open_locked(spool: &Spool, id: &QueueId) -> io::Result<Option<File>> {
     let path = spool.path(QueueName::Active, id);
     let file = File::options().read(true).write(true).open(path)?;
-    let locked = sys::lock::lock(file.as_fd(), sys::lock::Kind::Exclusive, false)?;
+    let locked = sys::lock::lock(file.as_fd())?;
     Ok(locked.then_some(file))
 }
 

@@ -342,3 +342,21 @@ fn plain_recipient(line: &[u8]) -> Option<&[u8]> {
     let address = rest.split(|byte| *byte == b'>').next()?;
     (start.eq_ignore_ascii_case(b"RCPT TO:<") && address::is_standard(address)).then_some(address)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_address_that_needs_no_reading_is_asked_about_ahead() {
+        let plain =
+            |line: &str| plain_recipient(line.as_bytes()).map(|address| String::from_utf8_lossy(address).into());
+        assert_eq!(plain("RCPT TO:<a@b.test>\r"), Some("a@b.test".to_owned()));
+        assert_eq!(plain("rcpt to:<a@b.test> NOTIFY=NEVER"), Some("a@b.test".to_owned()));
+        for other in
+            ["RCPT TO: <a@b.test>", "RCPT TO:<\"a\"@b.test>", "RCPT TO:<@c.test:a@b.test>", "RCPT TO:<a", "DATA", ""]
+        {
+            assert_eq!(plain(other), None::<String>, "{other}");
+        }
+    }
+}

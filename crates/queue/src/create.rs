@@ -252,8 +252,8 @@ impl Unnamed {
             let path = temporary_path(spool, queue);
             match OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&path) {
                 Ok(file) => {
-                    let inode = file.metadata()?.ino();
-                    return Ok(Self { path, file, inode });
+                    let found = file.metadata().inspect_err(|_| drop(fs::remove_file(&path)))?;
+                    return Ok(Self { path, file, inode: found.ino() });
                 }
                 Err(error)
                     if [Some(Errno::EEXIST as i32), Some(Errno::EISDIR as i32)].contains(&error.raw_os_error()) =>

@@ -7,31 +7,15 @@ use std::path::Path;
 
 use crate::open::{Refusal, SYSTEM};
 
-/// Shared locks are held together, an exclusive lock is held alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Readers and delivery agents.
-    Shared,
-    /// Writers.
-    Exclusive,
-}
-
-/// Locks the open file; the lock goes away when every copy of the descriptor is closed. With `wait` false, `Ok(false)`
-/// says that somebody else holds it.
+/// Locks the open file for oneself, without waiting; the lock goes away when every copy of the descriptor is closed.
+/// `Ok(false)`: somebody else holds one.
 ///
 /// # Errors
 /// Those of flock(2) other than "would block".
-pub fn lock(fd: BorrowedFd<'_>, kind: Kind, wait: bool) -> io::Result<bool> {
-    let mut operation = match kind {
-        Kind::Shared => libc::LOCK_SH,
-        Kind::Exclusive => libc::LOCK_EX,
-    };
-    if !wait {
-        operation |= libc::LOCK_NB;
-    }
+pub fn lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
     loop {
         // SAFETY: flock takes a descriptor, which the borrow keeps open, and an integer.
-        if unsafe { libc::flock(fd.as_raw_fd(), operation) } == 0 {
+        if unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
             return Ok(true);
         }
         let error = io::Error::last_os_error();
@@ -49,7 +33,7 @@ pub fn lock(fd: BorrowedFd<'_>, kind: Kind, wait: bool) -> io::Result<bool> {
 /// The file cannot be opened, or its lock cannot be asked for.
 pub fn is_held(path: &Path) -> io::Result<bool> {
     match crate::open::open(path, OpenOptions::new().read(true).write(true), &SYSTEM) {
-        Ok(file) => Ok(!lock(file.as_fd(), Kind::Exclusive, false)?),
+        Ok(file) => Ok(!lock(file.as_fd())?),
         Err(Refusal::System(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(refusal) => Err(refusal.into_error()),
     }
@@ -59,15 +43,18 @@ pub fn is_held(path: &Path) -> io::Result<bool> {
 mod tests {
     use super::*;
 
+    /// A delivery agent relies on it: the queue manager has locked the descriptor that it gets.
     #[test]
-    fn an_exclusive_lock_keeps_others_out_until_it_is_dropped() {
+    fn a_lock_keeps_others_out_until_the_last_copy_of_its_descriptor_is_dropped() {
         let path = std::env::temp_dir().join(format!("lock-test-{}", std::process::id()));
         let first = std::fs::File::create(&path).unwrap();
-        let second = std::fs::File::open(&path).unwrap();
-        assert!(lock(first.as_fd(), Kind::Exclusive, false).unwrap());
-        assert!(!lock(second.as_fd(), Kind::Shared, false).unwrap());
+        let (copy, second) = (first.try_clone().unwrap(), std::fs::File::open(&path).unwrap());
+        assert!(lock(first.as_fd()).unwrap());
+        assert!(!lock(second.as_fd()).unwrap());
         drop(first);
-        assert!(lock(second.as_fd(), Kind::Shared, false).unwrap());
+        assert!(!lock(second.as_fd()).unwrap());
+        drop(copy);
+        assert!(lock(second.as_fd()).unwrap());
         std::fs::remove_file(path).unwrap();
     }
 }

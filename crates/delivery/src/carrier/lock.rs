@@ -55,7 +55,7 @@ pub(crate) async fn open_file(file: &File, target: &Mailbox) -> io::Result<()> {
                 pause(target).await;
             }
             held = match lock {
-                Lock::Flock => sys::lock::lock(file.as_fd(), sys::lock::Kind::Exclusive, false)?,
+                Lock::Flock => sys::lock::lock(file.as_fd())?,
                 _ => range(file)?,
             };
         }

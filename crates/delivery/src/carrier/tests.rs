@@ -199,7 +199,7 @@ async fn a_lock_is_refused_with_the_reason_of_the_system() {
     assert_eq!(code, nix::libc::EEXIST);
     std::fs::remove_file(scratch.0.join("box.lock")).unwrap();
     let held = std::fs::File::create(scratch.0.join("box")).unwrap();
-    assert!(sys::lock::lock(std::os::fd::AsFd::as_fd(&held), sys::lock::Kind::Exclusive, false).unwrap());
+    assert!(sys::lock::lock(std::os::fd::AsFd::as_fd(&held)).unwrap());
     let done = run(mailbox(scratch.path("box"), true), true).await.unwrap();
     let Done::NotWritten(WriteProblem::System { code, what }) = done else { panic!("{done:?}") };
     assert_eq!((code, what.as_str()), (nix::libc::EAGAIN, "unable to lock for exclusive access"));
