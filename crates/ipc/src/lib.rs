@@ -22,6 +22,7 @@ pub mod delivery;
 pub mod qmgr;
 pub mod recipient;
 pub mod rewrite;
+pub mod tlsmgr;
 pub mod word;
 
 pub use bounds::{Chunk, chunks, cut};

@@ -12,7 +12,7 @@ use ipc::bounds::{FULL, MAX_BLOCK, MAX_BYTES, MAX_ITEMS, MAX_TEXT, Weigh};
 use ipc::recipient::Traveling;
 use ipc::word::Named;
 use ipc::{Channel, Chunk, Client, IpcError, Server, Service, chunks};
-use ipc::{anvil, bounce, carrier, cleanup, delivery, qmgr, rewrite};
+use ipc::{anvil, bounce, carrier, cleanup, delivery, qmgr, rewrite, tlsmgr};
 use queue::{Encoding, QueueId, QueueName, Recipient, SendOptions};
 
 fn text() -> String {
@@ -322,6 +322,46 @@ fn every_message_of_rewrite_arrives_at_its_largest() {
         rewrite::Reply::Rewritten(_) | rewrite::Reply::Resolved(_) => {}
     });
     go_through::<rewrite::Rewrite>(requests, replies);
+}
+
+fn certificates() -> tlsmgr::Certificates {
+    let pair = tlsmgr::Pair { key: tlsmgr::KeyId([255; 32]), chain: vec![tlsmgr::Der(bytes()), tlsmgr::Der(vec![1])] };
+    tlsmgr::Certificates { serial: u64::MAX, pairs: vec![pair], warnings: vec![text(); FULL / MAX_TEXT] }
+}
+
+fn ticket_keys() -> tlsmgr::TicketKeys {
+    let key = tlsmgr::TicketKey { name: [255; 16], secret: [255; 32], expires: u64::MAX };
+    tlsmgr::TicketKeys { current: key.clone(), previous: Some(key), seconds: u32::MAX }
+}
+
+#[test]
+fn every_message_of_tlsmgr_arrives_at_its_largest() {
+    use tlsmgr::{Reply, Request};
+    let legacy = tlsmgr::Legacy { kind: text(), certificate: text(), key: text() };
+    let requests = vec![
+        Request::Certificates { files: tlsmgr::Files::Chains(vec![text(); FULL / MAX_TEXT]), known: u64::MAX },
+        Request::Certificates { files: tlsmgr::Files::Legacy(vec![legacy; FULL / MAX_TEXT / 3]), known: 0 },
+        Request::ServerName { name: text() },
+        Request::Sign { key: tlsmgr::KeyId([255; 32]), scheme: u16::MAX, message: block() },
+        Request::TicketKeys,
+    ];
+    requests.iter().for_each(|request| match request {
+        Request::Certificates { .. } | Request::ServerName { .. } | Request::Sign { .. } | Request::TicketKeys => {}
+    });
+    let replies = vec![
+        Reply::Certificates(certificates()),
+        Reply::Unchanged,
+        Reply::NoSuchName,
+        Reply::Unusable(vec![text(); FULL / MAX_TEXT]),
+        Reply::Signature(bytes()),
+        Reply::Unsigned(text()),
+        Reply::TicketKeys(ticket_keys()),
+    ];
+    replies.iter().for_each(|reply| match reply {
+        Reply::Certificates(_) | Reply::Unchanged | Reply::NoSuchName | Reply::Unusable(_) => {}
+        Reply::Signature(_) | Reply::Unsigned(_) | Reply::TicketKeys(_) => {}
+    });
+    go_through::<tlsmgr::Tlsmgr>(requests, replies);
 }
 
 #[test]

@@ -1,3 +1,17 @@
 //! TLS sessions with mail servers and clients: what is asked for, what came of it, and Postfix's words for it.
 //!
 //! The library below (rustls) does the cryptography; all policy is here. Nothing outside of this crate names it.
+
+mod certificate;
+mod facts;
+mod fingerprint;
+mod loglevel;
+mod suites;
+mod versions;
+
+pub use certificate::{Certificate, Key};
+pub use facts::{Facts, Signature};
+pub use fingerprint::Digest;
+pub use loglevel::LogLevel;
+pub use suites::{BadCiphers, Suites};
+pub use versions::{BadProtocolList, Versions};

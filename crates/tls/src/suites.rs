@@ -1,0 +1,179 @@
+//! Cipher suites: their names in OpenSSL, and what grades and exclusions leave of them.
+//!
+//! Suites of TLS 1.3 are never left out: no parameter of Postfix reaches them.
+
+use std::fmt;
+
+use rustls::crypto::aws_lc_rs::ALL_CIPHER_SUITES;
+use rustls::{CipherSuite, SupportedCipherSuite};
+
+/// What is known of a suite.
+#[derive(Debug)]
+pub(crate) struct Suite {
+    suite: CipherSuite,
+    /// OpenSSL's name.
+    pub(crate) name: &'static str,
+    /// Bits of its key.
+    pub(crate) bits: u16,
+    /// Words that stand for it, beside its name, in lists of OpenSSL.
+    aliases: &'static [&'static str],
+}
+
+const ECDHE: [&str; 8] = ["ALL", "HIGH", "TLSv1.2", "ECDHE", "EECDH", "kECDHE", "kEECDH", "COMPLEMENTOFDEFAULT"];
+
+const SUITES: [Suite; 9] = [
+    suite(CipherSuite::TLS13_AES_256_GCM_SHA384, "TLS_AES_256_GCM_SHA384", 256, &[]),
+    suite(CipherSuite::TLS13_CHACHA20_POLY1305_SHA256, "TLS_CHACHA20_POLY1305_SHA256", 256, &[]),
+    suite(CipherSuite::TLS13_AES_128_GCM_SHA256, "TLS_AES_128_GCM_SHA256", 128, &[]),
+    suite(
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        256,
+        &["ECDSA", "aECDSA", "AES", "AES256", "AESGCM", "FIPS"],
+    ),
+    suite(
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        256,
+        &["aRSA", "AES", "AES256", "AESGCM", "FIPS"],
+    ),
+    suite(
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        256,
+        &["ECDSA", "aECDSA", "CHACHA20"],
+    ),
+    suite(
+        CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        256,
+        &["aRSA", "CHACHA20"],
+    ),
+    suite(
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        128,
+        &["ECDSA", "aECDSA", "AES", "AES128", "AESGCM", "FIPS"],
+    ),
+    suite(
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        128,
+        &["aRSA", "AES", "AES128", "AESGCM", "FIPS"],
+    ),
+];
+
+const fn suite(suite: CipherSuite, name: &'static str, bits: u16, aliases: &'static [&'static str]) -> Suite {
+    Suite { suite, name, bits, aliases }
+}
+
+impl Suite {
+    /// What is known of a suite that this crate may negotiate.
+    pub(crate) fn of(suite: CipherSuite) -> Option<&'static Suite> {
+        SUITES.iter().find(|known| known.suite == suite)
+    }
+
+    fn is_of_tls13(&self) -> bool {
+        self.aliases.is_empty()
+    }
+
+    /// Whether a word of a list means this suite, among others.
+    fn is_meant(&self, word: &str) -> bool {
+        self.name == word || self.aliases.contains(&word) || ECDHE.contains(&word)
+    }
+}
+
+/// Why the cipher parameters of a session cannot be used. Display is the text of a warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadCiphers {
+    /// No such grade.
+    Grade(String),
+    /// An item of the exclusions begins with what only lists of OpenSSL may have.
+    Exclusion(String),
+    /// Nothing is left.
+    Nothing(String),
+}
+
+impl fmt::Display for BadCiphers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (before, word, after) = match self {
+            Self::Grade(grade) => ("invalid cipher grade: \"", grade, "\""),
+            Self::Exclusion(item) => ("invalid unary '!+-@' in cipher exclusion: ", item, ""),
+            Self::Nothing(grade) => ("error setting cipher grade: \"", grade, "\""),
+        };
+        write!(f, "{before}{}{after}", text::printable(word.as_bytes()))
+    }
+}
+
+impl std::error::Error for BadCiphers {}
+
+/// The suites of a session, in our order of preference.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suites(pub(crate) Vec<SupportedCipherSuite>);
+
+impl Suites {
+    /// What a grade (smtpd_tls_ciphers and its like) and exclusions leave. `high`, `medium`, `low` and `export` are the
+    /// same here: nothing weak is there. `null` leaves nothing of TLS 1.2. `tls13`: the session may use TLS 1.3, which
+    /// neither of them touches.
+    ///
+    /// # Errors
+    /// A word that makes no sense, or nothing is left.
+    pub fn select(grade: &str, exclusions: &str, tls13: bool) -> Result<Suites, BadCiphers> {
+        let lower = grade.to_ascii_lowercase();
+        if !["high", "medium", "low", "export", "null"].contains(&lower.as_str()) {
+            return Err(BadCiphers::Grade(grade.to_owned()));
+        }
+        let items: Vec<&str> =
+            exclusions.split([',', ':', ' ', '\t', '\r', '\n']).filter(|it| !it.is_empty()).collect();
+        if let Some(item) = items.iter().find(|item| item.starts_with(['!', '+', '-', '@'])) {
+            return Err(BadCiphers::Exclusion((*item).to_owned()));
+        }
+        let is_excluded = |suite: &Suite| items.iter().any(|item| item.split('+').all(|word| suite.is_meant(word)));
+        let stays = |suite: &Suite| suite.is_of_tls13() || lower != "null" && !is_excluded(suite);
+        let known = |one: &SupportedCipherSuite| Suite::of(one.suite());
+        let left: Vec<_> = ALL_CIPHER_SUITES.iter().copied().filter(|one| known(one).is_some_and(stays)).collect();
+        let usable = |one: &SupportedCipherSuite| known(one).is_some_and(|suite| tls13 || !suite.is_of_tls13());
+        if left.iter().any(usable) { Ok(Suites(left)) } else { Err(BadCiphers::Nothing(grade.to_owned())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(grade: &str, exclusions: &str) -> Vec<&'static str> {
+        let suites = Suites::select(grade, exclusions, true).unwrap();
+        let names = suites.0.iter().map(|one| Suite::of(one.suite()).unwrap());
+        names.filter(|suite| !suite.is_of_tls13()).map(|suite| suite.name).collect()
+    }
+
+    #[test]
+    fn everything_that_the_library_has_is_known() {
+        for suite in ALL_CIPHER_SUITES {
+            assert!(Suite::of(suite.suite()).is_some(), "{suite:?}");
+        }
+        assert_eq!(names("medium", "").len(), 6);
+        assert_eq!(names("EXPORT", "RC4, 3DES aNULL:MD5").len(), 6);
+        assert!(names("null", "").is_empty());
+    }
+
+    #[test]
+    fn an_exclusion_takes_what_its_words_have_in_common() {
+        assert_eq!(names("high", "AES256, aECDSA"), ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-CHACHA20-POLY1305"]);
+        assert_eq!(names("high", "aRSA+CHACHA20").len(), 5);
+        assert_eq!(names("high", "ECDHE-RSA-AES128-GCM-SHA256").len(), 5);
+        // As in OpenSSL these are about other suites.
+        assert_eq!(names("high", "kRSA RSA SHA256 SHA384 AEAD MEDIUM DHE").len(), 6);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_an_error() {
+        let failed = |grade: &str, exclusions: &str, tls13| {
+            Suites::select(grade, exclusions, tls13).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(failed("bogus", "", true), "invalid cipher grade: \"bogus\"");
+        assert_eq!(failed("medium", "!AES", true), "invalid unary '!+-@' in cipher exclusion: !AES");
+        assert_eq!(failed("medium", "ALL", false), "error setting cipher grade: \"medium\"");
+        assert_eq!(failed("medium", "ALL", true), "");
+    }
+}
