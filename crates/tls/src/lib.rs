@@ -5,13 +5,22 @@
 mod certificate;
 mod facts;
 mod fingerprint;
+mod handshake;
+mod keys;
 mod loglevel;
+mod session;
 mod suites;
+mod tickets;
 mod versions;
+mod witness;
+mod words;
 
 pub use certificate::{Certificate, Key};
 pub use facts::{Facts, Signature};
 pub use fingerprint::Digest;
+pub use handshake::{Carrier, HandshakeError};
+pub use keys::{Found, Identity, Keys};
 pub use loglevel::LogLevel;
+pub use session::{Broken, Session};
 pub use suites::{BadCiphers, Suites};
 pub use versions::{BadProtocolList, Versions};

@@ -30,8 +30,6 @@ impl LogLevel {
                 return LogLevel::default();
             }
         }
-        // A match is of little use without what was matched.
-        level.peercert |= level.certmatch;
         level
     }
 
@@ -78,7 +76,7 @@ mod tests {
         assert_eq!(parse("1"), parse("Summary"));
         assert_eq!(parse("2"), parse("debug"));
         assert!(parse("4").verbose && parse("2").dane && !parse("2").untrusted);
-        assert!(parse("routine,certmatch").peercert);
+        assert!(parse("routine,certmatch").certmatch);
         assert_eq!(parse("1 bogus"), LogLevel::default());
     }
 }

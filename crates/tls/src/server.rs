@@ -1,0 +1,292 @@
+//! The server's end: a handshake with one client, by smtpd's parameters, and what came of it.
+
+mod settings;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Config, ConfigError};
+use rustls::crypto::CryptoProvider;
+use rustls::server::{Accepted as Hello, Acceptor, ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{Connection, DistinguishedName, ServerConfig, SupportedProtocolVersion, version};
+
+use crate::certificate::Certificate;
+use crate::facts::{Facts, Signature};
+use crate::fingerprint::Digest;
+use crate::handshake::{self, Carrier, HandshakeError};
+use crate::keys::{Found, Identity, Keys};
+use crate::session::Session;
+use crate::tickets::Tickets;
+use crate::witness::{Observer, Witness, noted, watched};
+
+pub use settings::{Settings, level_of};
+
+/// TLS of one server process.
+pub struct Server {
+    settings: Settings,
+    keys: Keys,
+    tickets: Arc<Tickets>,
+    /// How sessions may be protected; the suites, or why there are none.
+    provider: Result<Arc<CryptoProvider>, String>,
+    hints: Arc<[DistinguishedName]>,
+}
+
+/// A session that has begun.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The session.
+    pub session: Session,
+    /// What it is.
+    pub facts: Facts,
+    /// The client's certificate, if it has sent one.
+    pub certificate: Option<Certificate>,
+    /// The certificate leads to an authority that is trusted.
+    pub trusted: bool,
+}
+
+impl Server {
+    /// Reads the parameters; what is wrong with them is logged, and TLS is not to be had then. `mandatory`: the level is
+    /// encrypt, or TLS begins before the greeting. `socket` is that of tlsmgr.
+    ///
+    /// # Errors
+    /// A value that no server could start with.
+    pub fn read(config: &Config, mandatory: bool, socket: PathBuf, timeout: Duration) -> Result<Server, ConfigError> {
+        let settings = Settings::read(config, mandatory)?;
+        if settings.log.verbose {
+            logging::info!("initializing the server-side TLS engine");
+        }
+        let provider = settings.suites.clone().map(|suites| {
+            let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+            provider.cipher_suites = suites.0;
+            Arc::new(provider)
+        });
+        let keys = Keys::new(socket, timeout, settings.files.clone());
+        let tickets = Arc::new(Tickets::new(settings.session_lifetime));
+        let hints = settings.anchors.subjects().into_iter().map(DistinguishedName::from).collect();
+        Ok(Server { keys, tickets, provider, hints, settings })
+    }
+
+    /// Whether sessions can begin: the parameters make sense, and there is a certificate.
+    pub async fn is_ready(&self) -> bool {
+        !self.settings.disabled && !matches!(self.keys.current().await, Found::Unusable)
+    }
+
+    /// Whether clients are asked for certificates. smtpd_tls_ask_ccert, smtpd_tls_req_ccert
+    pub fn asks_for_certificates(&self) -> bool {
+        self.settings.asks
+    }
+
+    /// Whether clients without a certificate that is trusted are turned down. smtpd_tls_req_ccert
+    pub fn requires_certificates(&self) -> bool {
+        self.settings.requires
+    }
+
+    /// The digest of fingerprints. smtpd_tls_fingerprint_digest
+    pub fn digest(&self) -> Digest {
+        self.settings.digest
+    }
+
+    /// Takes a client through the handshake; the reason why not is logged. `client`: what log lines call it.
+    ///
+    /// # Errors
+    /// There is no session.
+    pub async fn accept(&self, stream: &mut impl Carrier, client: &str) -> Result<Accepted, HandshakeError> {
+        if self.settings.log.verbose {
+            logging::info!("setting up TLS connection from {client}");
+        }
+        let result = self.handshake(stream, client).await;
+        if let Err(error) = &result {
+            error.log("SSL_accept error from", client);
+        }
+        result
+    }
+
+    async fn handshake(&self, stream: &mut impl Carrier, client: &str) -> Result<Accepted, HandshakeError> {
+        let provider = self.provider.clone().map_err(|why| HandshakeError::Refused(format!("{client}: {why}")))?;
+        self.renew_tickets().await;
+        let Found::Usable(default) = self.keys.current().await else {
+            return Err(HandshakeError::Refused(format!("{client}: no certificate")));
+        };
+        let hello = hello(stream).await?;
+        let name = hello.client_hello().server_name().map(str::to_owned);
+        let (identity, matched) = match name {
+            Some(name) if self.settings.by_name => self.by_name(&name, default, client).await?,
+            _ => (default, None),
+        };
+        let witness = Arc::new(Witness::default());
+        let config = self.config(provider, identity, &witness)?;
+        // Key exchange and signature.
+        let begun = handshake::aside(move || hello.into_connection(Arc::new(config))).await?;
+        let connection = match begun {
+            Ok(connection) => Connection::Server(connection),
+            Err((error, mut alert)) => {
+                let mut wire = Vec::new();
+                let _ = alert.write_all(&mut wire);
+                let _ = handshake::write(stream, &wire).await;
+                return Err(HandshakeError::of(&error));
+            }
+        };
+        let connection = handshake::complete(stream, connection, false).await?;
+        Ok(self.report(connection, &witness, matched.as_deref(), client))
+    }
+
+    async fn renew_tickets(&self) {
+        if self.settings.tickets
+            && self.tickets.are_due()
+            && let Some(keys) = self.keys.ticket_keys().await
+        {
+            self.tickets.renew(keys);
+        }
+    }
+
+    /// The certificates for the name that a client asks for, and the name if it is known. tls_server_sni_maps
+    async fn by_name(
+        &self,
+        name: &str,
+        default: Identity,
+        client: &str,
+    ) -> Result<(Identity, Option<String>), HandshakeError> {
+        match self.keys.of_server_name(&name.to_ascii_lowercase()).await {
+            Found::Usable(identity) => Ok((identity, Some(name.to_owned()))),
+            Found::NoSuchName => {
+                if self.settings.log.summary {
+                    let name = text::printable(name.as_bytes());
+                    logging::info!("TLS SNI {name} from {client} not matched, using default chain");
+                }
+                Ok((default, None))
+            }
+            Found::Unusable => Err(HandshakeError::Protocol("no certificate for the server name".to_owned())),
+        }
+    }
+
+    fn config(
+        &self,
+        provider: Arc<CryptoProvider>,
+        identity: Identity,
+        witness: &Arc<Witness>,
+    ) -> Result<ServerConfig, HandshakeError> {
+        let observer = Observer {
+            provider: Arc::clone(&provider),
+            witness: Arc::clone(witness),
+            asks: self.settings.asks,
+            hints: Arc::clone(&self.hints),
+        };
+        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&self.versions());
+        let builder = builder.map_err(|error| HandshakeError::of(&error))?;
+        let pairs = identity.iter().map(|pair| watched(pair, witness)).collect();
+        let mut config =
+            builder.with_client_cert_verifier(Arc::new(observer)).with_cert_resolver(Arc::new(Chooser { pairs }));
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = usize::from(self.settings.tickets);
+        if self.settings.tickets {
+            config.ticketer = Arc::clone(&self.tickets) as _;
+        }
+        // tls_preempt_cipherlist
+        config.ignore_client_order = self.settings.own_order;
+        Ok(config)
+    }
+
+    fn versions(&self) -> Vec<&'static SupportedProtocolVersion> {
+        let allowed = self.settings.versions;
+        let known = [(allowed.tls13, &version::TLS13), (allowed.tls12, &version::TLS12)];
+        let mut versions: Vec<_> = known.iter().filter(|(allowed, _)| *allowed).map(|(_, version)| *version).collect();
+        if versions.is_empty() {
+            // Only older ones are asked for: no client can have what is left, and it hears why.
+            versions.push(&version::TLS13);
+        }
+        versions
+    }
+
+    fn report(&self, connection: Connection, witness: &Witness, name: Option<&str>, client: &str) -> Accepted {
+        let ours = noted(&witness.ours).and_then(|(scheme, der)| {
+            Certificate::read(&der).map(|certificate| Signature::of(scheme, &certificate.key))
+        });
+        let chain = connection.peer_certificates().unwrap_or_default();
+        let certificate = chain.first().and_then(|der| Certificate::read(der));
+        let theirs = noted(&witness.theirs)
+            .and_then(|scheme| certificate.as_ref().map(|certificate| Signature::of(scheme, &certificate.key)));
+        let facts = Facts::of(&connection, ours, theirs);
+        let trusted = certificate.is_some() && self.judge(chain, &facts, client);
+        if let Some(certificate) = &certificate {
+            self.log_certificate(certificate, client);
+        }
+        let trust = match (&certificate, trusted) {
+            (None, _) => "Anonymous",
+            (Some(_), true) => "Trusted",
+            (Some(_), false) => "Untrusted",
+        };
+        if facts.resumed && self.settings.log.cache {
+            logging::info!("{client}: Reusing old session (RFC 5077 session ticket)");
+        }
+        if self.settings.log.summary {
+            let to = name.map_or_else(String::new, |name| format!(" to {}", text::printable(name.as_bytes())));
+            logging::info!("{trust} TLS connection established from {client}{to}: {facts}");
+        }
+        Accepted { facts, certificate, trusted, session: Session::new(connection) }
+    }
+
+    /// Whether a chain leads to an authority that is trusted; says why not where it is to be said.
+    fn judge(&self, chain: &[rustls::pki_types::CertificateDer<'static>], facts: &Facts, client: &str) -> bool {
+        let verdict = self.settings.anchors.judge_client(chain, self.settings.depth);
+        let Err(fault) = verdict else { return true };
+        if self.settings.log.untrusted || self.settings.requires {
+            if facts.resumed {
+                let what = "re-using session with untrusted certificate, look for details earlier in the log";
+                logging::info!("{client}: {what}");
+            } else {
+                logging::info!("{}", fault.line(client));
+            }
+        }
+        false
+    }
+
+    fn log_certificate(&self, certificate: &Certificate, client: &str) {
+        let shown = |text: &str| text::printable(text.as_bytes());
+        if self.settings.log.verbose {
+            logging::info!("subject={}", shown(&certificate.subject));
+            logging::info!("issuer={}", shown(&certificate.issuer));
+        }
+        if self.settings.log.peercert {
+            logging::info!("{}", certificate.peer_line(client, self.settings.digest));
+        }
+    }
+}
+
+/// The first word of a client.
+async fn hello(stream: &mut impl Carrier) -> Result<Hello, HandshakeError> {
+    let mut acceptor = Acceptor::default();
+    let mut buffer = Vec::new();
+    loop {
+        match acceptor.accept() {
+            Ok(Some(hello)) => return Ok(hello),
+            Ok(None) => {}
+            Err((error, mut alert)) => {
+                let mut wire = Vec::new();
+                let _ = alert.write_all(&mut wire);
+                let _ = handshake::write(stream, &wire).await;
+                return Err(HandshakeError::of(&error));
+            }
+        }
+        buffer.clear();
+        handshake::read(stream, &mut buffer).await?;
+        let mut rest = buffer.as_slice();
+        while !rest.is_empty() {
+            acceptor.read_tls(&mut rest)?;
+        }
+    }
+}
+
+/// Which of our certificates a client gets: the first one that fits what it likes best.
+#[derive(Debug)]
+struct Chooser {
+    pairs: Vec<Arc<CertifiedKey>>,
+}
+
+impl ResolvesServerCert for Chooser {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let fits = |scheme| self.pairs.iter().find(|pair| pair.key.choose_scheme(&[scheme]).is_some());
+        hello.signature_schemes().iter().find_map(|scheme| fits(*scheme)).cloned()
+    }
+}

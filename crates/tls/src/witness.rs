@@ -1,0 +1,171 @@
+//! What the library does not tell of a handshake: with which schemes the two ends have signed.
+//!
+//! Certificates are never refused here. Whether a peer is who it is to be is judged when the handshake is complete, in
+//! words that say why not; that it has the key of its certificate is checked here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::{CertifiedKey, Signer, SigningKey};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureAlgorithm, SignatureScheme};
+
+/// What was seen of one handshake.
+#[derive(Debug, Default)]
+pub(crate) struct Witness {
+    /// The peer's scheme.
+    pub(crate) theirs: Mutex<Option<SignatureScheme>>,
+    /// Our scheme, and the DER of our certificate.
+    pub(crate) ours: Mutex<Option<(SignatureScheme, Vec<u8>)>>,
+}
+
+fn note<T>(place: &Mutex<Option<T>>, value: T) {
+    *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+}
+
+/// What was noted.
+pub(crate) fn noted<T: Clone>(place: &Mutex<Option<T>>) -> Option<T> {
+    place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Takes any certificate, and checks that the peer has its key.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    pub(crate) provider: Arc<CryptoProvider>,
+    pub(crate) witness: Arc<Witness>,
+    /// Servers: a certificate is asked for.
+    pub(crate) asks: bool,
+    /// Servers: names of authorities that are hinted to clients.
+    pub(crate) hints: Arc<[DistinguishedName]>,
+}
+
+impl Observer {
+    fn schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+
+    fn check(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+        is_tls13: bool,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        note(&self.witness.theirs, signed.scheme);
+        let algorithms = &self.provider.signature_verification_algorithms;
+        if is_tls13 {
+            verify_tls13_signature(message, certificate, signed, algorithms)
+        } else {
+            verify_tls12_signature(message, certificate, signed, algorithms)
+        }
+    }
+}
+
+impl ServerCertVerifier for Observer {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check(message, certificate, signed, false)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check(message, certificate, signed, true)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes()
+    }
+}
+
+impl ClientCertVerifier for Observer {
+    fn offer_client_auth(&self) -> bool {
+        self.asks
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check(message, certificate, signed, false)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.check(message, certificate, signed, true)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes()
+    }
+}
+
+/// A key of ours whose scheme is noted.
+#[derive(Debug)]
+struct WatchedKey {
+    key: Arc<dyn SigningKey>,
+    certificate: Vec<u8>,
+    witness: Arc<Witness>,
+}
+
+impl SigningKey for WatchedKey {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        let signer = self.key.choose_scheme(offered)?;
+        note(&self.witness.ours, (signer.scheme(), self.certificate.clone()));
+        Some(signer)
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.key.algorithm()
+    }
+}
+
+/// The same certificate, with a key whose use is noted.
+pub(crate) fn watched(pair: &CertifiedKey, witness: &Arc<Witness>) -> Arc<CertifiedKey> {
+    let certificate = pair.cert.first().map(|der| der.to_vec()).unwrap_or_default();
+    let key = WatchedKey { key: Arc::clone(&pair.key), certificate, witness: Arc::clone(witness) };
+    Arc::new(CertifiedKey::new(pair.cert.clone(), Arc::new(key)))
+}
