@@ -106,7 +106,8 @@ impl Certificate {
 
     /// What logs say of the certificate of a peer.
     pub(crate) fn peer_line(&self, peer: &str, digest: Digest) -> String {
-        let (subject, issuer) = (text::printable(self.common_name.as_bytes()), text::printable(self.issuer_name.as_bytes()));
+        let (subject, issuer) =
+            (text::printable(self.common_name.as_bytes()), text::printable(self.issuer_name.as_bytes()));
         let (whole, key) = (self.fingerprint(digest), self.key_fingerprint(digest));
         format!("{peer}: subject_CN={subject}, issuer={issuer}, cert fingerprint={whole}, pkey fingerprint={key}")
     }

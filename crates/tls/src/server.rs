@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use config::{Config, ConfigError};
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::{Accepted as Hello, Acceptor, ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{Connection, DistinguishedName, ServerConfig, SupportedProtocolVersion, version};
@@ -19,9 +20,11 @@ use crate::handshake::{self, Carrier, HandshakeError};
 use crate::keys::{Found, Identity, Keys};
 use crate::session::Session;
 use crate::tickets::Tickets;
+use crate::trust::Role;
 use crate::witness::{Observer, Witness, noted, watched};
 
-pub use settings::{Settings, level_of};
+use settings::Settings;
+pub use settings::level_of;
 
 /// TLS of one server process.
 pub struct Server {
@@ -64,7 +67,7 @@ impl Server {
         });
         let keys = Keys::new(socket, timeout, settings.files.clone());
         let tickets = Arc::new(Tickets::new(settings.session_lifetime));
-        let hints = settings.anchors.subjects().into_iter().map(DistinguishedName::from).collect();
+        let hints = settings.anchors.subjects().map(DistinguishedName::in_sequence).collect();
         Ok(Server { keys, tickets, provider, hints, settings })
     }
 
@@ -228,15 +231,15 @@ impl Server {
     }
 
     /// Whether a chain leads to an authority that is trusted; says why not where it is to be said.
-    fn judge(&self, chain: &[rustls::pki_types::CertificateDer<'static>], facts: &Facts, client: &str) -> bool {
-        let verdict = self.settings.anchors.judge_client(chain, self.settings.depth);
+    fn judge(&self, chain: &[CertificateDer<'static>], facts: &Facts, client: &str) -> bool {
+        let verdict = self.settings.anchors.verify(chain, Role::Client, self.settings.depth, UnixTime::now());
         let Err(fault) = verdict else { return true };
         if self.settings.log.untrusted || self.settings.requires {
             if facts.resumed {
                 let what = "re-using session with untrusted certificate, look for details earlier in the log";
                 logging::info!("{client}: {what}");
             } else {
-                logging::info!("{}", fault.line(client));
+                logging::info!("{}", fault.line(client, Role::Client));
             }
         }
         false

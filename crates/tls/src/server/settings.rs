@@ -13,7 +13,7 @@ use crate::trust::Anchors;
 use crate::versions::Versions;
 
 /// What main.cf says.
-pub struct Settings {
+pub(crate) struct Settings {
     /// What is wrong with it was logged: TLS is not to be had.
     pub(crate) disabled: bool,
     /// What is logged. smtpd_tls_loglevel
@@ -195,7 +195,9 @@ impl Problems {
         });
         if parsed.is_empty() {
             let list = text::printable(list.as_bytes());
-            logging::warning!("TLS protocol list \"{list}\" leaves nothing of TLS 1.2 and 1.3: no handshake can succeed");
+            logging::warning!(
+                "TLS protocol list \"{list}\" leaves nothing of TLS 1.2 and 1.3: no handshake can succeed"
+            );
         }
         Ok(parsed)
     }
@@ -218,10 +220,24 @@ impl Problems {
     fn anchors(&mut self, config: &Config) -> Result<Anchors, ConfigError> {
         let (file, path) = (config.get(param::SMTPD_TLS_CAFILE)?, config.get(param::SMTPD_TLS_CAPATH)?);
         let system = config.get(param::TLS_APPEND_DEFAULT_CA)?;
-        Ok(Anchors::configured(&file, &path, system).unwrap_or_else(|| {
+        let mut anchors = Anchors::default();
+        if !file.is_empty()
+            && let Err(error) = anchors.add_file(Path::new(&file))
+        {
+            let also = if path.is_empty() { String::new() } else { format!(", CApath=\"{path}\"") };
+            let line =
+                format!("cannot load Certification Authority data, CAfile=\"{file}\"{also}: disabling TLS support");
+            logging::info!("{}", text::printable(line.as_bytes()));
+            logging::warning!("TLS library problem: {}", text::printable(error.to_string().as_bytes()));
             self.disabled = true;
-            Anchors::default()
-        }))
+        }
+        if !path.is_empty() {
+            anchors.add_directory(Path::new(&path));
+        }
+        if system && !(file.is_empty() && path.is_empty()) {
+            anchors.add_system();
+        }
+        Ok(anchors)
     }
 
     /// Which files have our certificates.
