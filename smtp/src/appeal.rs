@@ -56,7 +56,8 @@ pub fn is_worth_it(failure: &Failure, own: Option<IpAddr>) -> bool {
     if !failure.is_permanent() || failure.status.subject() != 7 {
         return false;
     }
-    let Some(reply) = &failure.reply else { return false };
+    // A login is the same from any address.
+    let Some(reply) = failure.reply.as_ref().filter(|_| failure.subject != Subject::Login) else { return false };
     // Who is refused at the greeting has said nothing yet but where he comes from.
     if failure.subject == Subject::Host || DETAILS.contains(&failure.status.detail()) {
         return true;
@@ -112,6 +113,9 @@ mod tests {
             assert!(!worth(550, text), "{text}");
         }
         assert!(!worth(450, "4.7.25 no PTR record"));
+        let refused = Failure::of_host(Status::new(5, 7, 8), "x");
+        let login = Failure { reply: Some("535 5.7.8 client, go away".to_owned()), subject: Subject::Login, ..refused };
+        assert!(!is_worth_it(&login, None));
         let ours = Failure::of_host(Status::new(5, 7, 4), "TLS is required, and your host has none");
         assert!(!is_worth_it(&ours, None));
     }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::sasl::Purpose;
 use crate::server::Endpoint;
 use crate::session::Session;
 use crate::settings::Settings;
@@ -59,14 +60,20 @@ impl Cache {
         false
     }
 
-    /// A session that carried mail for this nexthop.
-    pub fn take(&self, nexthop: &str) -> Option<Session> {
-        self.take_where(|idle| idle.nexthop == nexthop)
+    /// A session that carried mail for the nexthop, with the login that this mail needs.
+    pub fn take(&self, purpose: &Purpose<'_>) -> Option<Session> {
+        self.take_where(|idle| idle.nexthop == purpose.nexthop && self.is_right(idle, purpose))
     }
 
     /// A session with this server, whatever nexthop it was opened for.
-    pub fn take_from(&self, endpoint: &Endpoint) -> Option<Session> {
-        self.take_where(|idle| idle.session.server.endpoint == *endpoint)
+    pub fn take_from(&self, endpoint: &Endpoint, purpose: &Purpose<'_>) -> Option<Session> {
+        self.take_where(|idle| idle.session.server.endpoint == *endpoint && self.is_right(idle, purpose))
+    }
+
+    /// Nobody's mail goes over a session with the login of somebody else.
+    fn is_right(&self, idle: &Idle, purpose: &Purpose<'_>) -> bool {
+        let Idle { session, .. } = idle;
+        self.settings.sasl.as_ref().is_none_or(|sasl| sasl.owns(&session.owner, purpose, &session.server))
     }
 
     /// Keeps a session, or ends it when it has done enough.

@@ -10,6 +10,7 @@ use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 
 use crate::order::Order;
 use crate::protection::{Level, Protection};
+use crate::sasl::Sasl;
 use crate::settings::{BindRules, Dialogue, FamilyRules, Limits, LookupRules, Protocol, Reuse, Services, Settings};
 
 /// Reads everything. `protocol` decides between `smtp_NAME` and `lmtp_NAME`.
@@ -42,6 +43,7 @@ pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, Start
         limits: Limits::read(from)?,
         reuse: Reuse::read(from)?,
         protection: protection(from, protocol)?,
+        sasl: Sasl::read(from)?,
         notices: Rc::default(),
     })
 }
@@ -50,7 +52,7 @@ pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, Start
 pub fn withheld(context: &Context, protocol: Protocol) -> Vec<Withheld> {
     let answered = |setting: &str| {
         let rest = setting.split_once('_').map_or("", |(_, rest)| rest);
-        rest.starts_with("tls_") || rest.starts_with("sasl_") || rest == "enforce_tls"
+        rest.starts_with("tls_") || rest == "enforce_tls"
     };
     // What both have is named for each; the rest is about mail to other hosts.
     let of_protocol = |setting: &str| setting.starts_with("lmtp_") == (protocol == Protocol::Lmtp);
@@ -123,22 +125,27 @@ fn protection(from: &Reader<'_>, protocol: Protocol) -> Result<Protection, Start
         })?,
     };
     let policies = maps(from, twin::TLS_POLICY_MAPS)?;
-    let passwords =
-        if from.get(twin::SASL_AUTH_ENABLE)? { maps(from, twin::SASL_PASSWORD_MAPS)? } else { Maps::none("") };
     let log_feature = from.config.modern_log() && from.get(twin::LOG_TLS_FEATURE_STATUS)?;
     let name = from.name(&twin::TLS_SECURITY_LEVEL);
     let is_old = from.config.backwards_compatible_default(&name).is_some();
     let old_default = is_old.then(|| format!("{OLD_DEFAULT} {name}=(empty)"));
-    Ok(Protection { level, policies, passwords, old_default, log_feature })
+    Ok(Protection { level, policies, old_default, log_feature })
 }
 
-fn maps(from: &Reader<'_>, param: impl Parameter) -> Result<Maps, StartError> {
+/// The tables of a parameter.
+///
+/// # Errors
+/// What is listed is no table.
+pub fn maps(from: &Reader<'_>, param: impl Parameter) -> Result<Maps, StartError> {
     let (name, listed) = list(from, param)?;
     Ok(Maps::open(from.config, &name, &listed, OpenFlags::default())?)
 }
 
 /// The name of a parameter, and its expanded text: lists hold more than words.
-fn list(from: &Reader<'_>, param: impl Parameter) -> Result<(String, String), StartError> {
+///
+/// # Errors
+/// It cannot be expanded.
+pub fn list(from: &Reader<'_>, param: impl Parameter) -> Result<(String, String), StartError> {
     let name = from.name(&param).into_owned();
     let listed = from.config.lookup(&name)?.unwrap_or_default();
     Ok((name, listed))

@@ -23,6 +23,7 @@ use crate::failure::{Failure, Subject, status_of, text_of};
 use crate::find;
 use crate::nexthop::Nexthop;
 use crate::race;
+use crate::sasl::Purpose;
 use crate::server::{Endpoint, Server};
 use crate::session::Session;
 use crate::settings::{Protocol, Settings};
@@ -163,6 +164,11 @@ impl Attempt<'_> {
         Tried::Continue(self.servers(candidates, job).await?.or(last))
     }
 
+    fn purpose<'a>(&'a self, job: &'a Job) -> Purpose<'a> {
+        let message = &job.request().message;
+        Purpose { sender: &message.sender, nexthop: &self.nexthop.name, queue_id: &message.queue_id }
+    }
+
     fn judge(&self, failure: Failure) -> Failure {
         self.nexthop.judge(failure, self.agent.settings.protocol)
     }
@@ -171,7 +177,7 @@ impl Attempt<'_> {
     async fn over_kept_sessions(&self, job: &mut Job) -> (Option<Failure>, Vec<Endpoint>) {
         let mut last = None;
         while self.may_reuse()
-            && let Some(session) = self.agent.cache.take(&self.nexthop.name)
+            && let Some(session) = self.agent.cache.take(&self.purpose(job))
         {
             let endpoint = session.server.endpoint.clone();
             let ended = self.over(session, job, false).await;
@@ -222,7 +228,7 @@ impl Attempt<'_> {
         if !ended.stale || !reused {
             return Tried::Continue(ended.failure);
         }
-        match Session::open(&server, &self.agent.settings).await {
+        match Session::open(&server, &self.agent.settings, &self.purpose(job)).await {
             Ok(session) => Tried::Continue(self.over(session, job, is_last).await.failure),
             Err(failure) => self.no_session(self.of_own_hello(failure, &server, candidates, job), candidates, job),
         }
@@ -248,7 +254,7 @@ impl Attempt<'_> {
     /// A session with this server, or with one of its equals that answers sooner.
     async fn session(&self, server: Server, candidates: &mut Candidates, job: &Job) -> Result<Session, Failure> {
         if self.may_reuse()
-            && let Some(session) = self.agent.cache.take_from(&server.endpoint)
+            && let Some(session) = self.agent.cache.take_from(&server.endpoint, &self.purpose(job))
         {
             return Ok(session);
         }
@@ -258,7 +264,7 @@ impl Attempt<'_> {
         race.slow.drain(..).for_each(|server| candidates.give_back(server));
         match (race.winner, race.failed.into_iter().next_back()) {
             (Some((stream, winner)), _) => {
-                let session = Session::begin(stream, &winner, settings).await;
+                let session = Session::begin(stream, &winner, settings, &self.purpose(job)).await;
                 session.map_err(|failure| {
                     let connection = Connection { tls: settings.protection.feature(false), ..Connection::default() };
                     for index in job.open_recipients() {
@@ -352,7 +358,7 @@ impl Attempt<'_> {
         let family = self.refused_over.take()?;
         self.may_appeal.set(false);
         while let Some(server) = candidates.of_other_family(family).await {
-            let session = match Session::open(&server, &self.agent.settings).await {
+            let session = match Session::open(&server, &self.agent.settings, &self.purpose(job)).await {
                 Ok(session) => session,
                 // Another server that cannot be reached, or has no time, has not judged.
                 Err(failure) => {

@@ -35,6 +35,8 @@ pub enum Subject {
     Agent,
     /// The server, or the nexthop as a whole: qmgr may stop trying it for a while.
     Host,
+    /// The login at the server.
+    Login,
     /// What this server cannot do, and another one perhaps can.
     Ability,
     /// The way to the nexthop, before any server was asked: it cannot be found, or takes no mail. Whether this is final
@@ -103,7 +105,7 @@ impl Failure {
 
     /// Whether it is a problem of the nexthop that may pass.
     pub fn blames_host(&self) -> bool {
-        matches!(self.subject, Subject::Host | Subject::Way | Subject::Loop) && !self.is_permanent()
+        matches!(self.subject, Subject::Host | Subject::Login | Subject::Way | Subject::Loop) && !self.is_permanent()
     }
 
     /// The same, to be tried again.

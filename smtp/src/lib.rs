@@ -4,6 +4,7 @@
 //! that nobody uses.
 
 mod appeal;
+mod authenticate;
 mod cache;
 mod candidates;
 mod configure;
@@ -21,10 +22,13 @@ mod notices;
 mod order;
 mod protection;
 mod race;
+mod refusals;
+mod sasl;
 mod server;
 mod service;
 mod session;
 mod settings;
+mod stage;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Protection that main.cf asks for and that this program does not have yet: TLS and SASL.
+//! Protection that main.cf asks for and that this program does not have yet: TLS.
 //!
 //! Mail for which protection was asked for waits; it is never sent without.
 
@@ -15,8 +15,6 @@ pub struct Protection {
     pub level: Level,
     /// smtp_tls_policy_maps.
     pub policies: Maps,
-    /// smtp_sasl_password_maps, where smtp_sasl_auth_enable is on.
-    pub passwords: Maps,
     /// smtp_tls_security_level is empty because of an old level: the notice of each delivery.
     pub old_default: Option<String>,
     /// smtp_log_tls_feature_status.
@@ -58,19 +56,10 @@ impl Protection {
         match self.level_for(nexthop) {
             Ok(Level::Required) => {
                 let reason = "TLS is required, but our TLS engine is unavailable";
-                return Some(Failure::of_host(Status::new(4, 7, 5), reason));
+                Some(Failure::of_host(Status::new(4, 7, 5), reason))
             }
-            Ok(Level::None | Level::May) => {}
-            Err(reason) => return Some(Failure::of_message(Status::new(4, 7, 5), reason)),
-        }
-        let key = nexthop.to_ascii_lowercase();
-        match self.passwords.lookup(key.as_bytes()) {
-            Ok(None) => None,
-            Ok(Some(_)) => {
-                let reason = "SASL authentication failed; our SASL engine is unavailable";
-                Some(Failure::of_host(Status::new(4, 3, 0), reason))
-            }
-            Err(_) => Some(Failure::of_message(Status::new(4, 3, 0), "Temporary lookup error")),
+            Ok(Level::None | Level::May) => None,
+            Err(reason) => Some(Failure::of_message(Status::new(4, 7, 5), reason)),
         }
     }
 
@@ -110,9 +99,9 @@ mod tests {
     use super::*;
     use lookup::{OpenFlags, Settings};
 
-    fn protection(level: Level, policies: &str, passwords: &str) -> Protection {
+    fn protection(level: Level, policies: &str) -> Protection {
         let open = |list| Maps::open(Settings::default(), "test", list, OpenFlags::default()).unwrap();
-        Protection { level, policies: open(policies), passwords: open(passwords), old_default: None, log_feature: true }
+        Protection { level, policies: open(policies), old_default: None, log_feature: true }
     }
 
     fn obstacle(protection: &Protection, nexthop: &str) -> Option<String> {
@@ -122,28 +111,26 @@ mod tests {
     #[test]
     fn mail_that_needs_tls_waits() {
         let needs = Some("TLS is required, but our TLS engine is unavailable".to_owned());
-        assert_eq!(obstacle(&protection(Level::Required, "", ""), "d.test"), needs);
-        assert_eq!(obstacle(&protection(Level::May, "", ""), "d.test"), None);
-        let policies = protection(Level::May, "inline:{ d.test=encrypt, .e.test=secure, f.test=odd }", "");
+        assert_eq!(obstacle(&protection(Level::Required, ""), "d.test"), needs);
+        assert_eq!(obstacle(&protection(Level::May, ""), "d.test"), None);
+        let policies = protection(Level::May, "inline:{ d.test=encrypt, .e.test=secure, f.test=odd }");
         assert_eq!(obstacle(&policies, "D.test"), needs);
         assert_eq!(obstacle(&policies, "a.b.e.test"), needs);
         assert_eq!(obstacle(&policies, "e.test"), None);
         assert_eq!(obstacle(&policies, "f.test"), Some("client TLS configuration problem".to_owned()));
-        let relaxed = protection(Level::Required, "inline:{ [d.test]:25=none }", "");
+        let relaxed = protection(Level::Required, "inline:{ [d.test]:25=none }");
         assert_eq!(obstacle(&relaxed, "[d.test]:25"), None);
     }
 
     #[test]
-    fn mail_that_needs_a_password_or_tls_all_the_way_waits() {
-        let protection = protection(Level::None, "", "inline:{ [relay.test]:587=user:secret }");
-        assert!(obstacle(&protection, "[relay.test]:587").is_some_and(|text| text.starts_with("SASL")));
-        assert_eq!(obstacle(&protection, "other.test"), None);
+    fn mail_that_needs_tls_all_the_way_waits() {
+        let protection = protection(Level::None, "");
         assert!(protection.obstacle("other.test", SendOptions::REQUIRETLS).is_some());
     }
 
     #[test]
     fn the_log_says_what_became_of_the_level() {
-        let may = protection(Level::May, "", "");
+        let may = protection(Level::May, "");
         assert_eq!((may.feature(true).as_deref(), may.feature(false).as_deref()), (Some("may:none"), Some("may?")));
     }
 }

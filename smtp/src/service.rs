@@ -7,7 +7,6 @@ use delivery::postmaster::Postmaster;
 use dns::Resolver;
 use ipc::Pool;
 use ipc::cleanup::Cleanup;
-use lookup::Maps;
 
 use crate::configure;
 use crate::deliver::Agent;
@@ -58,8 +57,8 @@ impl daemon::Worker for Worker {
 
     fn changed_table(&self) -> Option<String> {
         let settings = &self.agent.settings;
-        let maps = [&settings.protection.policies, &settings.protection.passwords];
-        let changed = maps.into_iter().find_map(Maps::changed).map(str::to_owned);
+        let changed = settings.protection.policies.changed().map(str::to_owned);
+        let changed = changed.or_else(|| settings.sasl.as_ref().and_then(|sasl| sasl.changed()));
         changed.or_else(|| settings.reuse.destinations.changed()).or_else(|| self.agent.resolver.changed())
     }
 

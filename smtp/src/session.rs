@@ -3,7 +3,6 @@
 //! What is written is collected in [`Session::output`] and leaves in one piece; replies come one by one. After any
 //! [`Broken`] the session must not be used for anything else: nobody knows what the server has seen.
 
-use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -17,8 +16,10 @@ use smtp_protocol::{Extensions, Input, Malformed, Newline, Reply, ReplyParser};
 use crate::connect::connect;
 use crate::failure::Failure;
 use crate::notices::Notices;
+use crate::sasl::{Owner, Purpose};
 use crate::server::Server;
 use crate::settings::{Protocol, Settings};
+use crate::stage::Stage;
 use crate::stream::Stream;
 
 /// The longest reply line that is waited for to its end.
@@ -53,6 +54,12 @@ pub struct Session {
     pub queue_id: Option<QueueId>,
     /// What was said, for the postmaster.
     pub transcript: Transcript,
+    /// Whose login it has.
+    pub owner: Owner,
+    /// The login has succeeded.
+    pub authenticated: bool,
+    /// The word that it has begun with.
+    pub hello: &'static str,
     notices: Rc<Notices>,
     /// The dialogue goes to the log.
     debug: bool,
@@ -74,35 +81,17 @@ pub enum Broken {
     Malformed,
 }
 
-/// What was being done when a session broke.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Waiting for the greeting.
-    Greeting,
-    /// XFORWARD before a message.
-    Forward,
-    /// EHLO, HELO or LHLO.
-    Hello(&'static str),
-    /// RSET before another message.
-    Reset,
-    /// MAIL FROM.
-    Mail,
-    /// RCPT TO.
-    Rcpt,
-    /// DATA.
-    Data,
-    /// The content.
-    Body,
-    /// The dot, and the wait for what it brings.
-    End,
-}
-
 impl Session {
     /// Says hello on a new connection.
     ///
     /// # Errors
     /// The server does not want to talk.
-    pub async fn begin(stream: Stream, server: &Server, settings: &Settings) -> Result<Self, Failure> {
+    pub async fn begin(
+        stream: Stream,
+        server: &Server,
+        settings: &Settings,
+        purpose: &Purpose<'_>,
+    ) -> Result<Self, Failure> {
         let mut session = Self {
             host: server.host(),
             server: server.clone(),
@@ -114,6 +103,9 @@ impl Session {
             closing: false,
             queue_id: None,
             transcript: settings.notices.open(),
+            owner: Owner::default(),
+            authenticated: false,
+            hello: "EHLO",
             notices: Rc::clone(&settings.notices),
             debug: settings.verbose || server.is_in(&settings.dialogue.debug_peers),
             strays: 0,
@@ -121,7 +113,13 @@ impl Session {
             input: Input::new(),
             parser: ReplyParser::new(),
         };
-        library::of_peer(session.debug, session.greet(settings)).await?;
+        let debug = session.debug;
+        library::of_peer(debug, session.greet(settings)).await?;
+        let authenticated = library::of_peer(debug, session.authenticate(settings, purpose)).await;
+        if let Err(failure) = authenticated {
+            session.farewell();
+            return Err(failure);
+        }
         Ok(session)
     }
 
@@ -129,8 +127,8 @@ impl Session {
     ///
     /// # Errors
     /// The server is not there, or does not want to talk.
-    pub async fn open(server: &Server, settings: &Settings) -> Result<Self, Failure> {
-        Self::begin(connect(server, settings).await?, server, settings).await
+    pub async fn open(server: &Server, settings: &Settings, purpose: &Purpose<'_>) -> Result<Self, Failure> {
+        Self::begin(connect(server, settings).await?, server, settings, purpose).await
     }
 
     /// Whether the server is in debug_peer_list, or every dialogue is to be logged.
@@ -178,10 +176,20 @@ impl Session {
     /// # Errors
     /// The server is gone, or takes nothing.
     pub async fn send(&mut self, limit: Duration) -> Result<(), Broken> {
-        let written = tokio::time::timeout(limit, self.stream.write(&self.output)).await;
-        self.output.clear();
-        self.output.shrink_to(KEPT_OUTPUT);
-        match written {
+        let mut output = std::mem::take(&mut self.output);
+        let written = self.send_bytes(&output, limit).await;
+        output.clear();
+        output.shrink_to(KEPT_OUTPUT);
+        self.output = output;
+        written
+    }
+
+    /// Writes these bytes, and keeps none.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_bytes(&mut self, bytes: &[u8], limit: Duration) -> Result<(), Broken> {
+        match tokio::time::timeout(limit, self.stream.write(bytes)).await {
             Ok(result) => result.map_err(|_| Broken::Lost),
             Err(_) => Err(Broken::TimedOut),
         }
@@ -321,6 +329,7 @@ impl Session {
         let mut refusal = greeting;
         for word in words {
             self.command(&[word.as_bytes(), b" ", settings.hello_name.as_bytes()]);
+            self.hello = word;
             let stage = Stage::Hello(word);
             let reply = match self.send(limit).await {
                 Ok(()) => self.reply(limit).await,
@@ -393,53 +402,4 @@ impl Drop for Session {
 fn has_word(greeting: &Reply, word: &[u8]) -> bool {
     let mut words = greeting.lines().flat_map(|line| line.split(|byte| *byte == b' '));
     words.any(|found| found.eq_ignore_ascii_case(word))
-}
-
-impl Stage {
-    /// The command that a reply belongs to.
-    pub fn command(self) -> &'static str {
-        match self {
-            Self::Greeting => "initial server greeting",
-            Self::Hello("EHLO") => "EHLO command",
-            Self::Hello("LHLO") => "LHLO command",
-            Self::Hello(_) => "HELO command",
-            Self::Reset => "final RSET command",
-            Self::Forward => "XFORWARD command",
-            Self::Mail => "MAIL FROM command",
-            Self::Rcpt => "RCPT TO command",
-            Self::Data => "DATA command",
-            Self::Body | Self::End => "end of DATA command",
-        }
-    }
-
-    /// How long the reply may take.
-    pub fn limit(self, settings: &Settings) -> Duration {
-        let limits = &settings.limits;
-        match self {
-            Self::Greeting | Self::Hello(_) => limits.hello,
-            Self::Reset => limits.rset,
-            Self::Forward => limits.xforward,
-            Self::Mail => limits.mail,
-            Self::Rcpt => limits.rcpt,
-            Self::Data => limits.data_init,
-            Self::Body => limits.data_transfer,
-            Self::End => limits.data_done,
-        }
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Greeting => f.write_str("receiving the initial server greeting"),
-            Self::Hello(word) => write!(f, "performing the {word} handshake"),
-            Self::Reset => f.write_str("sending RSET probe"),
-            Self::Forward => f.write_str("sending XFORWARD name/address"),
-            Self::Mail => f.write_str("sending MAIL FROM"),
-            Self::Rcpt => f.write_str("sending RCPT TO"),
-            Self::Data => f.write_str("sending DATA command"),
-            Self::Body => f.write_str("sending message body"),
-            Self::End => f.write_str("sending end of data -- message may be sent more than once"),
-        }
-    }
 }

@@ -15,6 +15,7 @@ use crate::configure;
 use crate::notices::Notices;
 use crate::order::Order;
 use crate::protection::Protection;
+use crate::sasl::Sasl;
 
 /// The protocol that an agent speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,8 @@ pub struct Settings {
     pub reuse: Reuse,
     /// What must not be sent without.
     pub protection: Protection,
+    /// Logins; `None` where nobody logs in.
+    pub sasl: Option<Rc<Sasl>>,
     /// What is told of servers.
     pub notices: Rc<Notices>,
 }

@@ -12,8 +12,9 @@ use smtp_protocol::Reply;
 use crate::envelope;
 use crate::failure::{Failure, Subject};
 use crate::forward;
-use crate::session::{Broken, Session, Stage};
+use crate::session::{Broken, Session};
 use crate::settings::{Protocol, Settings};
+use crate::stage::Stage;
 use crate::writer::Writer;
 
 /// Bytes of commands that may wait for their replies: less than any socket buffer, or both sides might wait for ever.
@@ -183,7 +184,13 @@ impl<'a> Transaction<'a> {
         match step {
             Step::Reset => out.extend_from_slice(b"RSET"),
             Step::Forward(at) => out.extend_from_slice(&self.forwards[at]),
-            Step::Mail => envelope::mail(request, extensions, quote, out),
+            Step::Mail => {
+                envelope::mail(request, extensions, quote, out);
+                // smtp_send_dummy_mail_auth
+                if session.authenticated && self.settings.sasl.as_ref().is_some_and(|sasl| sasl.says_nobody) {
+                    out.extend_from_slice(b" AUTH=<>");
+                }
+            }
             Step::Rcpt(index) => {
                 if let Some(recipient) = request.recipients.get(index) {
                     envelope::rcpt(recipient, extensions, quote, out);

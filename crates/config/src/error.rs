@@ -113,6 +113,15 @@ pub enum ValueError {
         /// The shortest length allowed.
         min: i64,
     },
+    /// A text that is too long.
+    TooLong {
+        /// The parameter.
+        name: String,
+        /// Its value.
+        value: String,
+        /// The longest length allowed.
+        max: i64,
+    },
     /// A `$` expression cannot be expanded.
     Expand {
         /// The parameter.
@@ -147,6 +156,9 @@ impl fmt::Display for ValueError {
             }
             ValueError::Length { name, value, min } => {
                 write!(f, "bad string length {} < {min}: {name} = {value}", value.len())
+            }
+            ValueError::TooLong { name, value, max } => {
+                write!(f, "bad string length {} > {max}: {name} = {value}", value.len())
             }
             ValueError::Expand { name, source } => write!(f, "parameter {name}: {source}"),
             ValueError::Meaning(text) => f.write_str(text),

@@ -161,7 +161,12 @@ fn long_enough(text: &str, name: &str, entry: &Entry) -> Result<(), ValueError> 
         Some(min) if i64::try_from(text.len()).unwrap_or(i64::MAX) < min => {
             Err(ValueError::Length { name: name.to_owned(), value: text.to_owned(), min })
         }
-        _ => Ok(()),
+        _ => match entry.max {
+            Some(max) if i64::try_from(text.len()).unwrap_or(i64::MAX) > max => {
+                Err(ValueError::TooLong { name: name.to_owned(), value: text.to_owned(), max })
+            }
+            _ => Ok(()),
+        },
     }
 }
 

@@ -30,8 +30,8 @@ pub struct Extensions {
     pub xforward: Vec<String>,
     /// XCLIENT attribute names, upper case.
     pub xclient: Vec<String>,
-    /// AUTH mechanisms, upper case; the old `AUTH=` form counts too.
-    pub auth: Vec<String>,
+    /// AUTH mechanisms, upper case; the old `AUTH=` form counts too. `None` when it is not announced.
+    pub auth: Option<Vec<String>>,
 }
 
 impl Extensions {
@@ -65,9 +65,10 @@ impl Extensions {
             "XFORWARD" => self.xforward.extend(words.map(str::to_owned)),
             "XCLIENT" => self.xclient.extend(words.map(str::to_owned)),
             "AUTH" => {
+                let auth = self.auth.get_or_insert_default();
                 for word in words {
-                    if !self.auth.iter().any(|known| known == word) {
-                        self.auth.push(word.to_owned());
+                    if !auth.iter().any(|known| known == word) {
+                        auth.push(word.to_owned());
                     }
                 }
             }
@@ -90,7 +91,9 @@ mod tests {
         let found = Extensions::parse(&reply, |_| false);
         assert!(found.pipelining);
         assert_eq!(found.size, Some(Some(1000)));
-        assert_eq!(found.auth, ["PLAIN", "LOGIN"]);
+        assert_eq!(found.auth, Some(vec!["PLAIN".to_owned(), "LOGIN".to_owned()]));
+        assert_eq!(Extensions::parse(&ehlo(&["h", "AUTH"]), |_| false).auth, Some(Vec::new()));
+        assert_eq!(Extensions::parse(&ehlo(&["h", "AUTH PLAIN"]), |keyword| keyword == "AUTH").auth, None);
         assert!(!found.dsn);
     }
 

@@ -78,10 +78,15 @@ impl Reply {
     /// The reply as it was on the wire, lines separated by a blank: `550-5.1.1 a 550 5.1.1 b`. This is what log lines
     /// and reports quote.
     pub fn verbatim(&self) -> Vec<u8> {
+        self.joined(b' ')
+    }
+
+    /// The reply as it was on the wire, lines separated by this byte.
+    pub fn joined(&self, between: u8) -> Vec<u8> {
         let mut out = Vec::new();
         self.each(|code, separator, line| {
             if !out.is_empty() {
-                out.push(b' ');
+                out.push(between);
             }
             out.extend_from_slice(code);
             if separator == b'-' || !line.is_empty() {

@@ -74,11 +74,11 @@ pub fn settings() -> Settings {
             age: second * 300,
             uses: 0,
         },
+        sasl: None,
         protection: Protection {
             old_default: None,
             level: Level::None,
             policies: Maps::none("smtp_tls_policy_maps"),
-            passwords: Maps::none("smtp_sasl_password_maps"),
             log_feature: false,
         },
     }
@@ -142,6 +142,14 @@ pub fn with_nothing_behind(job: Job) -> Job {
 pub fn with_send_options(job: Job, send_options: SendOptions) -> Job {
     let mut request = job.request().clone();
     request.message.send_options = send_options;
+    let file = job.file().try_clone().unwrap();
+    Job::new(request, file, Rc::new(delivery::Settings::default()))
+}
+
+/// The same job for a message of this sender.
+pub fn with_sender(job: Job, sender: &str) -> Job {
+    let mut request = job.request().clone();
+    request.message.sender = sender.as_bytes().to_vec();
     let file = job.file().try_clone().unwrap();
     Job::new(request, file, Rc::new(delivery::Settings::default()))
 }

@@ -13,6 +13,7 @@ use crate::deliver::Agent;
 use crate::settings::{Protocol, Settings};
 
 pub mod fixture;
+mod logins;
 mod name_server;
 mod replies;
 

@@ -156,13 +156,9 @@ impl Feature {
         })
     }
 
-    /// What happens to mail where the feature is asked for in a way that cannot be passed over. `names` are the
-    /// settings that ask.
-    pub(super) fn consequence<'a>(self, mut names: impl Iterator<Item = &'a str>) -> &'static str {
+    /// What happens to mail where the feature is asked for in a way that cannot be passed over.
+    pub(super) fn consequence(self) -> &'static str {
         match self {
-            Feature::Sasl if names.all(|name| name.starts_with("smtp_") || name.starts_with("lmtp_")) => {
-                "mail to servers that it is for waits"
-            }
             Feature::Tls => "mail is refused, or waits, where they demand it",
             Feature::Sasl => "nobody can log in",
             Feature::Spawn => "what asks them gets no answer",

@@ -76,8 +76,8 @@ impl Report<'_> {
         };
         let asks = |feature| self.missing_restrictions().iter().any(|missing| missing.feature == feature);
         match feature {
-            Feature::Sasl if name.starts_with("smtp_") => self.is_on("smtp_sasl_auth_enable"),
-            Feature::Sasl if name.starts_with("lmtp_") => self.is_on("lmtp_sasl_auth_enable"),
+            // The client's way to a library means nothing to Postfix either.
+            Feature::Sasl if name.starts_with("smtp_") || name.starts_with("lmtp_") => false,
             Feature::Sasl => self.is_on("smtpd_sasl_auth_enable"),
             Feature::Milter => is_set(&["smtpd_milters", "non_smtpd_milters", "smtpd_milter_maps"]),
             Feature::ProxyFilter => is_set(&["smtpd_proxy_filter"]),
@@ -130,7 +130,7 @@ fn sentence(feature: Feature, things: &[Missing]) -> String {
     };
     if !demands.is_empty() {
         let who = if names.len() <= NAMED { String::new() } else { format!("{}: ", listed(&demands)) };
-        text.push_str(&format!("; {who}{}", feature.consequence(demands.iter().map(|(name, _)| *name))));
+        text.push_str(&format!("; {who}{}", feature.consequence()));
     }
     text
 }

@@ -121,12 +121,7 @@ fn demand(entry: &config::Entry) -> String {
         _ if entry.name.ends_with("proxy_protocol") => "haproxy",
         _ => "static:x",
     };
-    let more = match entry.name {
-        "smtp_sasl_auth_enable" => " -o smtp_sasl_password_maps=static:user:password",
-        "lmtp_sasl_auth_enable" => " -o lmtp_sasl_password_maps=static:user:password",
-        _ => "",
-    };
-    format!("-o {}={value}{more}", entry.name)
+    format!("-o {}={value}", entry.name)
 }
 
 /// The parameters that a program must not pass over. What only lets users in is refused otherwise: see AUTH.
