@@ -17,6 +17,7 @@ mod pieces;
 mod plain_text;
 mod queue_files;
 mod reports;
+mod sasl_client;
 mod smtp_client;
 mod smtp_content;
 mod smtp_dialogue;
@@ -34,6 +35,7 @@ pub use networks::*;
 pub use plain_text::*;
 pub use queue_files::*;
 pub use reports::*;
+pub use sasl_client::*;
 pub use smtp_client::*;
 pub use smtp_content::*;
 pub use smtp_dialogue::*;
@@ -77,6 +79,7 @@ targets! {
     smtp_content,
     smtp_chunks,
     smtp_reply,
+    sasl_challenges,
     queue_records,
     queue_envelope,
     size_record,

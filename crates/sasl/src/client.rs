@@ -95,6 +95,14 @@ impl Exchange {
     /// # Errors
     /// These credentials cannot be used with it.
     pub fn begin(mechanism: Mechanism, login: &Login<'_>) -> Result<(Self, Option<Secret>), Fault> {
+        Self::with_nonce(mechanism, login, nonce()?)
+    }
+
+    /// As [`begin`](Self::begin), with a nonce that the caller has chosen: for tests alone.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn with_nonce(mechanism: Mechanism, login: &Login<'_>, nonce: String) -> Result<(Self, Option<Secret>), Fault> {
         let Credentials { user, password } = login.credentials;
         if mechanism != Mechanism::Anonymous {
             if user.trim_ascii().is_empty() {
@@ -113,7 +121,7 @@ impl Exchange {
             }
             Mechanism::CramMd5 => (State::Cram(login.credentials.clone()), None),
             Mechanism::Scram(hash, binds) => {
-                let scram = Scram::new(hash, binds, login, nonce()?);
+                let scram = Scram::new(hash, binds, login, nonce);
                 let first = scram.first();
                 (State::Scram(Box::new(scram)), Some(first))
             }

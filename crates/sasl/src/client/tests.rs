@@ -39,9 +39,9 @@ fn scram(hash: Hash, binds: bool, nonce: &str, change: impl Fn(&mut Login<'_>)) 
     let credentials = credentials("user", "pencil");
     let mut login = login(&credentials);
     change(&mut login);
-    let scram = Scram::new(hash, binds, &login, nonce.to_owned());
-    let first = String::from_utf8(scram.first().to_vec()).unwrap();
-    (Exchange { state: State::Scram(Box::new(scram)) }, first)
+    let begun = Exchange::with_nonce(Mechanism::Scram(hash, binds), &login, nonce.to_owned());
+    let (exchange, first) = begun.unwrap();
+    (exchange, text(&first.unwrap()))
 }
 
 const SHA1_NONCE: &str = "fyko+d2lbbFgONRv9qkxdawL";
