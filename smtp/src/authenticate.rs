@@ -187,11 +187,15 @@ fn softened(status: Status, sasl: &Sasl) -> Status {
     if sasl.soft_bounce { status.with_class(4) } else { status }
 }
 
-/// An answer may take as many iterations as the server wants: others shall not wait for them.
+/// An answer, in a thread of its own if it takes as many iterations as the server wants.
 async fn answered(mut exchange: Exchange, challenge: Vec<u8>) -> Result<(Exchange, Result<Secret, Fault>), Fault> {
+    let is_slow = exchange.is_slow();
     let work = move || {
         let answer = exchange.answer(&challenge);
         (exchange, answer)
     };
+    if !is_slow {
+        return Ok(work());
+    }
     tokio::task::spawn_blocking(work).await.map_err(|_| Fault::Refused("the answer could not be worked out"))
 }

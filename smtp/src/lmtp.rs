@@ -30,7 +30,7 @@ static SERVICE: Service = Service {
     files: &[],
     outside: &[Outside::UnixSockets],
     network: Network::Internet,
-    threads: false,
+    threads: true,
 };
 
 fn main() -> ExitCode {

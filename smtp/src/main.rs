@@ -40,7 +40,7 @@ static SERVICE: Service = Service {
     files: &[],
     outside: &[],
     network: Network::Internet,
-    threads: false,
+    threads: true,
 };
 
 fn main() -> ExitCode {

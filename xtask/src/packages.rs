@@ -15,18 +15,21 @@ pub enum Tool {
     Program { name: &'static str, package: &'static str },
     /// A module that a Perl program loads.
     PerlModule { name: &'static str, package: &'static str },
+    /// What no path leads to: a plug-in, a program that another one starts.
+    Part { package: &'static str },
 }
 
 impl Tool {
     fn package(&self) -> &'static str {
         match self {
-            Tool::Program { package, .. } | Tool::PerlModule { package, .. } => package,
+            Tool::Program { package, .. } | Tool::PerlModule { package, .. } | Tool::Part { package } => package,
         }
     }
 
     fn is_there(&self) -> bool {
         match self {
             Tool::Program { name, .. } => on_path(name),
+            Tool::Part { package } => is_installed(package),
             Tool::PerlModule { name, .. } => succeeds(Command::new("perl").arg(format!("-M{name}")).args(["-e", "1"])),
         }
     }

@@ -27,7 +27,7 @@ pub struct Service {
     pub outside: &'static [Outside],
     /// What it does with the network.
     pub network: Network,
-    /// Whether it has threads beside the one that serves, which wait for the disk.
+    /// Whether it has threads beside the one that serves, which wait for the disk or work out what takes long.
     pub threads: bool,
 }
 

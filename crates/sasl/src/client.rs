@@ -160,6 +160,11 @@ impl Exchange {
         Ok(encoded(&response))
     }
 
+    /// Whether the next answer may take so long that others should not wait for it.
+    pub fn is_slow(&self) -> bool {
+        matches!(&self.state, State::Scram(scram) if scram.has_begun())
+    }
+
     /// The server says that the login has succeeded.
     ///
     /// # Errors

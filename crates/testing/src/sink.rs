@@ -41,6 +41,10 @@ struct State {
     takes_8bit: AtomicBool,
     /// Reply to every RCPT after this many of a message, if not 250.
     refusal: Mutex<Option<(usize, String)>>,
+    /// The mechanisms of AUTH, and what the lines of a login are answered with.
+    login: Mutex<Option<(String, Vec<String>)>>,
+    /// Lines of logins.
+    logins: Mutex<Vec<String>>,
 }
 
 impl Sink {
@@ -89,6 +93,8 @@ impl Sink {
             closed: AtomicBool::new(false),
             takes_8bit: AtomicBool::new(true),
             refusal: Mutex::default(),
+            login: Mutex::default(),
+            logins: Mutex::default(),
         });
         let serving = state.clone();
         std::thread::spawn(move || accept(&listener, &serving));
@@ -121,6 +127,18 @@ impl Sink {
     /// Takes so many recipients of a message, and answers each further RCPT with this.
     pub fn refuse_beyond(&self, count: usize, reply: &str) {
         *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some((count, reply.to_owned()));
+    }
+
+    /// Offers AUTH with these mechanisms from now on, and answers the lines of a login with these replies in turn, the
+    /// last of them as often as there are more lines.
+    pub fn offer_login(&self, mechanisms: &str, replies: &[&str]) {
+        let replies = replies.iter().map(|&reply| reply.to_owned()).collect();
+        *self.state.login.lock().unwrap_or_else(PoisonError::into_inner) = Some((mechanisms.to_owned(), replies));
+    }
+
+    /// The lines of the logins, in their order.
+    pub fn logins(&self) -> Vec<String> {
+        self.state.logins.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many messages it has acknowledged.
@@ -180,10 +198,13 @@ fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
         let (verb, rest) = line.trim_end().split_once([' ', ':']).unwrap_or((line.trim_end(), ""));
         let argument = rest.split_once(':').map_or(rest, |(_, path)| path).to_owned();
         let reply = match verb.to_ascii_uppercase().as_str() {
-            "EHLO" | "HELO" => {
+            "EHLO" | "HELO" | "LHLO" => {
                 mail.helo = rest.to_owned();
-                let eight = if state.takes_8bit.load(Ordering::Acquire) { "250-8BITMIME\r\n" } else { "" };
-                format!("250-sink.test\r\n250-PIPELINING\r\n{eight}250 ENHANCEDSTATUSCODES")
+                hello(state)
+            }
+            "AUTH" => {
+                output.write_all(&std::mem::take(&mut replies))?;
+                login(line.trim_end(), &mut input, &mut output, state)?
             }
             "MAIL" => {
                 mail = Received { helo: mail.helo.clone(), sender: argument, ..empty.clone() };
@@ -206,6 +227,34 @@ fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
         };
         replies.extend_from_slice(format!("{reply}\r\n").as_bytes());
     }
+}
+
+fn hello(state: &State) -> String {
+    let eight = if state.takes_8bit.load(Ordering::Acquire) { "250-8BITMIME\r\n" } else { "" };
+    let login = state.login.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let auth = login.map_or_else(String::new, |(mechanisms, _)| format!("250-AUTH {mechanisms}\r\n"));
+    format!("250-sink.test\r\n250-PIPELINING\r\n{eight}{auth}250 ENHANCEDSTATUSCODES")
+}
+
+/// The lines of one login; the reply that ends it.
+fn login(first: &str, input: &mut BufReader<TcpStream>, output: &mut TcpStream, state: &State) -> io::Result<String> {
+    let login = state.login.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let Some((_, replies)) = login else { return Ok("503 5.5.1 Error: authentication not enabled".to_owned()) };
+    let keep = |line: &str| state.logins.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
+    keep(first);
+    let last = replies.last().cloned().unwrap_or_default();
+    for reply in replies.into_iter().chain(std::iter::repeat(last)) {
+        if !reply.starts_with('3') {
+            return Ok(reply);
+        }
+        output.write_all(format!("{reply}\r\n").as_bytes())?;
+        let mut line = String::new();
+        if input.read_line(&mut line)? == 0 || line.trim_end() == "QUIT" {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        keep(line.trim_end());
+    }
+    Ok("451 4.3.0 no more replies".to_owned())
 }
 
 fn recipient(mail: &mut Received, path: String, state: &State) -> String {

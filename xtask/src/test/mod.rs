@@ -30,7 +30,7 @@ const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 const SCENARIOS_A_CORE: usize = 3;
 
 /// What tests call beside the mail system.
-pub const TOOLS: [Tool; 6] = [
+pub const TOOLS: [Tool; 9] = [
     Tool::Program { name: "strace", package: "strace" },
     Tool::Program { name: "swaks", package: "swaks" },
     // What swaks needs for IPv6.
@@ -38,6 +38,10 @@ pub const TOOLS: [Tool; 6] = [
     Tool::Program { name: "dnsmasq", package: "dnsmasq-base" },
     Tool::Program { name: "ip", package: "iproute2" },
     Tool::Program { name: "mkfs.ext2", package: "e2fsprogs" },
+    Tool::Program { name: "dovecot", package: "dovecot-core" },
+    Tool::Part { package: "dovecot-submissiond" },
+    // The mechanisms of C Postfix, which come as plug-ins.
+    Tool::Part { package: "libsasl2-modules" },
 ];
 
 /// Runs everything, or the tests whose names contain `filter`.

@@ -92,6 +92,11 @@ impl Scram {
         }
     }
 
+    /// Whether the iterations are still to come.
+    pub fn has_begun(&self) -> bool {
+        matches!(self.state, State::Begun)
+    }
+
     /// Whether the server has proved itself.
     pub fn is_proven(&self) -> bool {
         matches!(self.state, State::Ended { proven: true })
