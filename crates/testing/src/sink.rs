@@ -22,6 +22,8 @@ pub struct Received {
     pub client: IpAddr,
     /// Argument of HELO or EHLO.
     pub helo: String,
+    /// What the client has logged in with before: the arguments of AUTH.
+    pub login: Option<String>,
     /// Argument of MAIL, from the colon on.
     pub sender: String,
     /// Arguments of RCPT, from the colon on.
@@ -181,8 +183,14 @@ fn accept(listener: &TcpListener, state: &Arc<State>) {
 fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let client = stream.peer_addr()?.ip();
-    let empty =
-        Received { client, helo: String::new(), sender: String::new(), recipients: Vec::new(), text: String::new() };
+    let empty = Received {
+        client,
+        helo: String::new(),
+        login: None,
+        sender: String::new(),
+        recipients: Vec::new(),
+        text: String::new(),
+    };
     let (mut mail, mut input, mut output) = (empty.clone(), BufReader::new(stream.try_clone()?), stream);
     output.write_all(b"220 sink.test ESMTP\r\n")?;
     let (mut line, mut replies) = (String::new(), Vec::new());
@@ -204,10 +212,12 @@ fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
             }
             "AUTH" => {
                 output.write_all(&std::mem::take(&mut replies))?;
-                login(line.trim_end(), &mut input, &mut output, state)?
+                let reply = login(line.trim_end(), &mut input, &mut output, state)?;
+                mail.login = reply.starts_with('2').then(|| rest.to_owned());
+                reply
             }
             "MAIL" => {
-                mail = Received { helo: mail.helo.clone(), sender: argument, ..empty.clone() };
+                mail = Received { helo: mail.helo.clone(), login: mail.login, sender: argument, ..empty.clone() };
                 "250 2.1.0 Ok".to_owned()
             }
             "RCPT" => recipient(&mut mail, argument, state),
