@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use address::Delimiters;
+use config::accounts::Accounts;
 use config::param::{self, twin};
 use config::{Parameter, Reader};
 use daemon::StartError;
@@ -11,10 +12,12 @@ use lookup::search::address_keys;
 use lookup::{DomainList, Maps, ParentStyle, TableError};
 use queue::QueueId;
 use sasl::client::{Credentials, Demands, Mechanism, Secret, UnknownDemand};
+use sys::identity::is_root;
 
 use crate::configure::{list, maps};
 use crate::refusals::Refusals;
 use crate::server::Server;
+use crate::settings::Protocol;
 
 /// What main.cf says about logging in to servers.
 pub struct Sasl {
@@ -116,7 +119,7 @@ impl Sasl {
             soft_bounce: from.get(twin::SASL_AUTH_SOFT_BOUNCE)?,
             as_itself: from.get(param::SEND_CYRUS_SASL_AUTHZID)?,
             says_nobody: from.get(twin::SEND_DUMMY_MAIL_AUTH)?,
-            refusals: refusals(&from.get(twin::SASL_AUTH_CACHE_NAME)?, kept)?,
+            refusals: refusals(from, kept)?,
         })))
     }
 
@@ -195,15 +198,22 @@ fn demands(from: &Reader<'_>, param: impl Parameter) -> Result<Demands, StartErr
     })
 }
 
-fn refusals(name: &str, kept: Duration) -> Result<Option<Refusals>, StartError> {
-    match name {
-        "" => Ok(None),
-        name if name.starts_with("proxy:") => Ok(Some(Refusals::new(kept))),
-        name => {
-            let text = format!("SASL authentication cache name \"{name}\" must start with \"proxy:");
-            Err(StartError::new(text))
-        }
+/// The table that is named is not opened: refusals have a file of their own.
+fn refusals(from: &Reader<'_>, kept: Duration) -> Result<Option<Refusals>, StartError> {
+    let name = from.get(twin::SASL_AUTH_CACHE_NAME)?;
+    if name.is_empty() {
+        return Ok(None);
     }
+    if !name.starts_with("proxy:") {
+        let text = format!("SASL authentication cache name \"{name}\" must start with \"proxy:");
+        return Err(StartError::new(text));
+    }
+    let owner = is_root().then(|| Accounts::read(from.config)).transpose()?.map(|accounts| accounts.mail_owner.uid);
+    let path = from.get(param::DATA_DIRECTORY)?.join(format!("{}_sasl_refused", Protocol::from(from.agent()).name()));
+    let opened = Refusals::open(&path, owner, kept);
+    opened
+        .map(Some)
+        .map_err(|error| StartError::new(format!("open {}: {}", path.display(), text::system_error(&error))))
 }
 
 #[cfg(test)]

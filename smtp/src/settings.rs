@@ -35,6 +35,15 @@ impl From<Protocol> for config::Agent {
     }
 }
 
+impl From<config::Agent> for Protocol {
+    fn from(agent: config::Agent) -> Self {
+        match agent {
+            config::Agent::Smtp => Protocol::Smtp,
+            config::Agent::Lmtp => Protocol::Lmtp,
+        }
+    }
+}
+
 impl Protocol {
     /// That of the program with this name.
     ///

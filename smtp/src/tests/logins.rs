@@ -11,7 +11,7 @@ use delivery::postmaster::Postmaster;
 use super::fixture::{self, Script, Server, job};
 use super::{TEXT, agent, deliver, run};
 use crate::notices::Notices;
-use crate::refusals::Refusals;
+use crate::refusals::{self, Refusals};
 use crate::sasl::Sasl;
 use crate::sasl::tests::sasl;
 use crate::settings::Settings;
@@ -174,17 +174,19 @@ fn a_long_initial_response_waits_for_the_servers_challenge() {
 #[test]
 fn a_refused_password_is_not_tried_again_where_refusals_are_remembered() {
     run(async {
-        let refusals = || Some(Refusals::new(Duration::from_secs(60)));
         for (reply, tries) in [("535 5.7.8 no", 1), ("454 4.7.0 later", 2)] {
             let script: Script = Box::leak(Box::new([offer!("AUTH PLAIN"), ("AUTH", reply)]));
             let mut server = Server::v4(script).await;
-            let agent = agent(settings(|sasl| sasl.refusals = refusals()));
+            let file = refusals::tests::path(&tries.to_string());
+            let refusals = Refusals::open(&file, None, Duration::from_secs(60)).unwrap();
+            let agent = agent(settings(|sasl| sasl.refusals = Some(refusals)));
             let mut last = String::new();
             for _ in 0..2 {
                 let report = deliver(&agent, job(&server.nexthop(), &["u@d.test"], TEXT)).await;
                 last = format!("{} {}", report.outcomes[0].status, report.outcomes[0].reason);
             }
             assert_eq!(server.lines().iter().filter(|line| line.starts_with("AUTH")).count(), tries);
+            std::fs::remove_file(file).unwrap();
             if tries == 1 {
                 let text = "SASL [CACHED] authentication failed; server 127.0.0.1 said: 535 5.7.8 no";
                 assert_eq!(last, format!("4.7.8 {text}"));

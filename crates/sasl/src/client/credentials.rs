@@ -21,14 +21,6 @@ impl Secret {
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
-
-    /// SHA-256: enough to know it again.
-    pub fn digest(&self) -> [u8; 32] {
-        let mut out = [0; 32];
-        let digest = digest::digest(&digest::SHA256, &self.0);
-        out.iter_mut().zip(digest.as_ref()).for_each(|(out, byte)| *out = *byte);
-        out
-    }
 }
 
 impl std::ops::Deref for Secret {
@@ -45,6 +37,17 @@ impl Credentials {
         let at = text.iter().position(|byte| *byte == delimiter).unwrap_or(text.len());
         let (user, rest) = text.split_at(at);
         Self { user: Secret::new(user.to_vec()), password: Secret::new(rest.get(1..).unwrap_or_default().to_vec()) }
+    }
+
+    /// SHA-256 of a place, the login and the password: enough to know them again.
+    pub fn digest(&self, place: &str) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in [place.as_bytes(), b"\0", &self.user, b"\0", &self.password] {
+            context.update(part);
+        }
+        let mut out = [0; 32];
+        out.iter_mut().zip(context.finish().as_ref()).for_each(|(out, byte)| *out = *byte);
+        out
     }
 }
 

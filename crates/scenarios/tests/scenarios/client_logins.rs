@@ -267,14 +267,19 @@ fn a_refused_password_is_not_tried_again_where_refusals_are_remembered() {
     scenario(|| {
         let sink = Sink::v4();
         sink.offer_login("PLAIN", &["535 5.7.8 no"]);
-        let mail = with_login(&sink.next_hop()).set("smtp_sasl_auth_cache_name", "proxy:lmdb:/unused").start();
+        let mut mail = with_login(&sink.next_hop()).set("smtp_sasl_auth_cache_name", "proxy:lmdb:/unused").start();
         attempt(&mail, "bob@mail.test", "x@other.test");
+        // Another process knows it as well.
+        mail.stop();
+        mail.start();
         let line = attempt(&mail, "bob@mail.test", "y@other.test");
-        assert!(
-            line.contains("status=deferred (SASL [CACHED] authentication failed; server 127.0.0.1 said: 535"),
-            "{line}"
-        );
+        let text = "status=deferred (SASL [CACHED] authentication failed; server 127.0.0.1 said: 535 5.7.8 no)";
+        assert!(line.contains(text), "{line}");
         assert_eq!(sink.logins().len(), 1);
+        mail.set("smtp_sasl_password_maps", "static:us:new");
+        mail.reload();
+        attempt(&mail, "bob@mail.test", "z@other.test");
+        assert_eq!(sink.logins().len(), 2);
     });
 }
 
