@@ -1,9 +1,9 @@
 //! Logins that a server has refused for good (smtp_sasl_auth_cache_name): as long as the password is the same, the
 //! server is not asked again, which might lock the account.
 //!
-//! They stand in a file of the data directory, which every worker opens before it has clients: a line each, in the order
-//! in which they were refused, added by one write. What was refused is known by a digest of host, user and password;
-//! none of the three can be read from it. Lines whose time is over go when a worker starts.
+//! They stand in a file of the data directory, which every worker opens before it has clients: a line each, in the
+//! order in which they were refused, added by one write. What was refused is known by a digest of host, user and
+//! password; none of the three can be read from it. Lines whose time is over go when a worker starts.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

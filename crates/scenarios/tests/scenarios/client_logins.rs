@@ -217,10 +217,33 @@ fn a_password_is_found_by_host_or_nexthop_and_without_one_mail_goes_without_logi
             assert!(line.contains("status=sent"), "{line}");
             assert_eq!(sink.logins().len() > before, logs_in, "{key}");
         }
-        let mail = with_login(&hop).set("smtp_sasl_password_maps", "texthash:/proc/self/none").start();
+    });
+}
+
+#[test]
+fn passwords_that_cannot_be_looked_up_hold_up_mail_to_servers_that_offer_a_login_alone() {
+    scenario(|| {
+        let sink = Sink::v4();
+        let mail = with_login(&sink.next_hop()).set("smtp_sasl_password_maps", "texthash:/proc/self/none").start();
         let line = attempt(&mail, "bob@mail.test", "x@other.test");
+        assert!(line.contains("status=sent"), "{line}");
+        sink.offer_login("PLAIN", &["235 2.7.0 ok"]);
+        let line = attempt(&mail, "bob@mail.test", "y@other.test");
         assert_eq!(result(&line), "4.3.0 local data error while talking to HOST");
         mail.wait_log(&["smtp[", ": smtp_sasl_password_maps lookup error"]);
+        assert_eq!(sink.count(), 1);
+    });
+}
+
+#[test]
+fn that_nobody_is_known_to_have_sent_mail_stands_behind_the_other_parameters() {
+    scenario(|| {
+        let sink = Sink::v4();
+        sink.offer_login("PLAIN", &["235 2.7.0 ok"]);
+        let mail = with_login(&sink.next_hop()).set("smtp_send_dummy_mail_auth", "yes").start();
+        mail.sendmail(&["-B", "8BITMIME", "-f", "bob@mail.test", "x@other.test"], TEXT);
+        mail.wait_log(&["to=<x@other.test>", "status=sent"]);
+        assert_eq!(sink.received()[0].sender, "<bob@mail.test> BODY=8BITMIME AUTH=<>");
     });
 }
 
