@@ -3,3 +3,4 @@
 //! Secrets are wiped from memory when they are not needed any more, and have no Debug form that shows them.
 
 pub mod client;
+pub mod dovecot;
