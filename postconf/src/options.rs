@@ -24,8 +24,10 @@ pub enum Mode {
     TableTypes,
     /// `-l`
     LockTypes,
-    /// `-a`, `-A`
-    SaslTypes,
+    /// `-a`
+    ServerSaslTypes,
+    /// `-A`
+    ClientSaslTypes,
     /// `-b`: the texts of reports, expanded.
     ReportTexts,
     /// `-t`: the templates of reports.
@@ -150,7 +152,8 @@ impl Options {
             Err(_) => Err(Failure::new(USAGE)),
         };
         match letter {
-            'a' | 'A' => self.mode = Mode::SaslTypes,
+            'a' => self.mode = Mode::ServerSaslTypes,
+            'A' => self.mode = Mode::ClientSaslTypes,
             'b' => self.mode = Mode::ReportTexts,
             't' => self.mode = Mode::ReportTemplates,
             'T' => {

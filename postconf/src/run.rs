@@ -27,8 +27,10 @@ fn act(options: &Options) -> Result<(), out::Failure> {
         Mode::MasterEntries | Mode::MasterFields | Mode::MasterOptions => services::show(options),
         Mode::TableTypes => out::lines(lookup::Kind::ALL.iter().map(|kind| kind.as_str())),
         Mode::LockTypes => out::lines(["flock", "fcntl", "dotlock"]),
-        // Neither SASL nor TLS is there yet: no type is supported, and Postfix without TLS prints nothing.
-        Mode::SaslTypes | Mode::Tls => Ok(()),
+        Mode::ServerSaslTypes => out::lines([config::report::SERVER_TYPE]),
+        // Neither SASL in the client nor TLS is there yet: no type is supported, and Postfix without TLS prints
+        // nothing.
+        Mode::ClientSaslTypes | Mode::Tls => Ok(()),
         Mode::ReportTexts | Mode::ReportTemplates => templates::show(options),
         Mode::Explain => explain::show(options),
     }

@@ -8,12 +8,13 @@ use ipc::cleanup::Message;
 use logging::records::smtpd::Accepted;
 use smtp_protocol::parameters::RcptParameters;
 use smtp_server::{
-    BareNewline, Counted, Facts, Forward, Judgement, Peer, Privileges, Rejection, Services, Stage, Unanswered,
-    Unqueued, discardable,
+    Attempt, BareNewline, Counted, Facts, Forward, Judgement, Peer, Privileges, Refusal, Rejection, Services, Stage,
+    Step, Unanswered, Unqueued, discardable,
 };
 
+use crate::authentication::Login;
 use crate::client_limits::{CountedClient, Counting};
-use crate::decision::decided;
+use crate::decision::{decided, sasl_sender};
 use crate::envelope::{self, Head};
 use crate::incoming::Incoming;
 use crate::look_ups::LookUps;
@@ -34,6 +35,8 @@ pub struct Backend {
     counted: Option<CountedClient>,
     /// Headers are completed with this system's domain; decided once.
     local_rewrite: Option<bool>,
+    /// What has begun at the authentication server.
+    login: Login,
 }
 
 impl Backend {
@@ -46,6 +49,7 @@ impl Backend {
             memory: Memory::default(),
             counted: None,
             local_rewrite: None,
+            login: Login::default(),
         }
     }
 
@@ -112,7 +116,8 @@ impl Backend {
         logging::emit(&Accepted {
             queue_id: queue_id.as_str(),
             client: &facts.peer.label,
-            login: facts.login,
+            login: facts.login.map(|login| (login.method.as_str(), login.user.as_str())),
+            sasl_sender: sasl_sender(&facts).as_deref(),
             original_id: facts.forward.and_then(|forward| forward.ident.as_deref()),
             original_client: facts.forward.and_then(Forward::label),
         });
@@ -168,6 +173,33 @@ impl Services for Backend {
             Some(client) => self.counting().exceeds(counted, client, peer).await,
             None => false,
         }
+    }
+
+    async fn mechanisms(&mut self, secured: bool) -> Option<String> {
+        match &self.worker.authentication {
+            Some(authentication) => self.login.mechanisms(authentication, secured).await,
+            None => Some(String::new()),
+        }
+    }
+
+    fn is_not_for_auth(&self, peer: &Peer) -> Result<bool, Unanswered> {
+        let Some(authentication) = &self.worker.authentication else { return Ok(true) };
+        is_in(peer, &authentication.exceptions).map_err(|_| Unanswered)
+    }
+
+    async fn log_in(&mut self, attempt: Attempt<'_>) -> Step {
+        match &self.worker.authentication {
+            Some(authentication) => self.login.begin(authentication, attempt).await,
+            None => Step::Unavailable(Refusal::default()),
+        }
+    }
+
+    async fn respond(&mut self, response: &[u8]) -> Step {
+        self.login.respond(response).await
+    }
+
+    fn forget_login(&mut self) {
+        self.login.forget();
     }
 
     fn replacement(&self, line: &[u8]) -> Result<Option<Vec<u8>>, Unanswered> {

@@ -1,5 +1,5 @@
-//! How much one client may do: connections at a time, and connections, messages and recipients in a time, counted by
-//! anvil.
+//! How much one client may do: connections at a time, and connections, messages, recipients and logins in a time,
+//! counted by anvil.
 //!
 //! An anvil that is not there stops no mail: that is logged, and nothing is limited. Clients in
 //! smtpd_client_event_limit_exceptions are not counted, nor are those that may be anybody with XCLIENT.
@@ -16,6 +16,7 @@ config::settings! {
     /// The limits; 0 is none.
     #[derive(Clone, Debug)]
     pub struct ClientLimits {
+        auth_rate: u32 = param::SMTPD_CLIENT_AUTH_RATE_LIMIT,
         connection_count: u32 = param::SMTPD_CLIENT_CONNECTION_COUNT_LIMIT,
         connection_rate: u32 = param::SMTPD_CLIENT_CONNECTION_RATE_LIMIT,
         message_rate: u32 = param::SMTPD_CLIENT_MESSAGE_RATE_LIMIT,
@@ -28,7 +29,8 @@ config::settings! {
 impl ClientLimits {
     /// Nothing is limited.
     pub fn is_empty(&self) -> bool {
-        [self.connection_count, self.connection_rate, self.message_rate, self.recipient_rate] == [0; 4]
+        let Self { auth_rate, connection_count, connection_rate, message_rate, recipient_rate, .. } = *self;
+        [auth_rate, connection_count, connection_rate, message_rate, recipient_rate] == [0; 5]
     }
 
     /// What anvil knows a client by: `service:address`, `service:network/length` where many addresses are one client.
@@ -85,12 +87,13 @@ impl Counting<'_> {
         (Some(CountedClient { identity, _connection: connection }), fine)
     }
 
-    /// Counts a message or a recipient; true if it is one too many.
+    /// Counts a message, a recipient or a login; true if it is one too many.
     pub async fn exceeds(&self, what: smtp_server::Counted, client: &CountedClient, peer: &Peer) -> bool {
         let (event, limit, name) = match what {
             smtp_server::Counted::Message => {
                 (Event::Message, self.limits.message_rate, "Message delivery request rate")
             }
+            smtp_server::Counted::Login => (Event::Auth, self.limits.auth_rate, "AUTH command rate"),
             smtp_server::Counted::Recipient => (Event::Recipient, self.limits.recipient_rate, "Recipient address rate"),
         };
         if limit == 0 {

@@ -16,5 +16,13 @@ pub fn decided<'a>(facts: &Facts<'a>, addresses: AddressFormat, action: &'a str,
         to: facts.recipient.map(|address| addresses.shown(address)),
         protocol: facts.protocol.name(),
         helo: facts.helo,
+        login: facts.login.map(|login| (login.method.as_str(), login.user.as_str())),
+        sasl_sender: sasl_sender(facts),
     }
+}
+
+/// AUTH= of MAIL FROM, to be shown.
+pub fn sasl_sender(facts: &Facts<'_>) -> Option<String> {
+    let sender = facts.parameters.and_then(|parameters| parameters.auth.as_ref())?;
+    Some(text::printable(sender))
 }

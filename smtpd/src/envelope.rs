@@ -33,8 +33,11 @@ pub fn begin(out: &mut Vec<u8>, facts: &Facts<'_>, head: &Head<'_>) {
     attribute("log_ident", forward.and_then(|forward| forward.ident.as_deref()).unwrap_or(head.queue_id));
     attribute("rewrite_context", if head.local_rewrite { "local" } else { "remote" });
     if let Some(login) = facts.login {
-        attribute("sasl_method", "XCLIENT");
-        attribute("sasl_username", login);
+        attribute("sasl_method", &login.method);
+        attribute("sasl_username", &login.user);
+    }
+    if let Some(sender) = facts.parameters.and_then(|parameters| parameters.auth.as_ref()) {
+        encode_attribute(out, "sasl_sender", sender);
     }
     if let Some(envid) = facts.parameters.and_then(|parameters| parameters.envid.as_ref()) {
         encode_attribute(out, "envelope_id", envid);

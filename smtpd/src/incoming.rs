@@ -8,7 +8,7 @@ use ipc::Pool;
 use ipc::cleanup::{Cause, Cleanup, Message, Outcome};
 use message::received::FromNetwork;
 use queue::record::{Type, encode};
-use smtp_server::{Facts, Rejection};
+use smtp_server::{Facts, Protocol, Rejection};
 
 use crate::content::Chunks;
 use crate::envelope;
@@ -102,18 +102,54 @@ fn received(facts: &Facts<'_>, settings: &Settings, queue_id: &str) -> Vec<Strin
             None => vec![format!("{by};"), format!("\t{date}")],
         };
     }
+    // smtpd_sasl_authenticated_header
+    let user = facts.login.filter(|_| settings.authenticated_header).map(|login| comment(&login.user));
+    let comments: Vec<String> = user.into_iter().map(|user| format!("Authenticated sender: {user}")).collect();
     FromNetwork {
         helo: facts.helo.unwrap_or_default(),
         name: &facts.peer.name,
         address: &facts.peer.rfc_address(),
-        comments: &[],
-        protocol: facts.protocol.name(),
+        comments: &comments,
+        protocol: protocol(facts),
         hostname,
         queue_id: Some(queue_id),
         only_recipient: recipient.as_deref(),
         date: &date,
     }
     .lines()
+}
+
+/// RFC 3848. Who has never said EHLO speaks SMTP, whatever else it has done.
+fn protocol(facts: &Facts<'_>) -> &'static str {
+    match (facts.protocol, facts.secured, facts.login.is_some()) {
+        (Protocol::Smtp, ..) => "SMTP",
+        (Protocol::Esmtp, false, false) => "ESMTP",
+        (Protocol::Esmtp, false, true) => "ESMTPA",
+        (Protocol::Esmtp, true, false) => "ESMTPS",
+        (Protocol::Esmtp, true, true) => "ESMTPSA",
+    }
+}
+
+/// A text within a comment, which ends where the comment does. RFC 5322 3.2.2
+fn comment(text: &str) -> String {
+    let (mut out, mut depth) = (String::with_capacity(text.len()), 0_usize);
+    for byte in text.bytes() {
+        out.push(match byte {
+            b'(' => {
+                depth += 1;
+                '('
+            }
+            b')' if depth > 0 => {
+                depth -= 1;
+                ')'
+            }
+            b')' | b'\\' => '?',
+            b' '..=b'~' => char::from(byte),
+            _ => '?',
+        });
+    }
+    out.extend(std::iter::repeat_n(')', depth));
+    out
 }
 
 /// The message cannot be queued now.

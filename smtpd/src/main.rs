@@ -9,21 +9,26 @@
 //! may send what to whom is decided by the smtpd_*_restrictions lists. With a configuration that would relay mail for
 //! strangers the server refuses to start.
 //!
-//! Commands: HELO, EHLO, MAIL, RCPT, DATA, BDAT, RSET, NOOP, VRFY, QUIT, HELP, XCLIENT, XFORWARD (`crates/smtp-server`,
-//! which knows no socket; this program gives it one, and answers what it asks). Extensions: PIPELINING, SIZE,
-//! ENHANCEDSTATUSCODES, 8BITMIME, DSN, CHUNKING. Restrictions: see the folder `restriction`. A restriction that is not
-//! there yet turns mail down with `451 4.3.5` and a warning that names it.
+//! Commands: HELO, EHLO, AUTH, MAIL, RCPT, DATA, BDAT, RSET, NOOP, VRFY, QUIT, HELP, XCLIENT, XFORWARD
+//! (`crates/smtp-server`, which knows no socket; this program gives it one, and answers what it asks). Extensions:
+//! PIPELINING, SIZE, ENHANCEDSTATUSCODES, AUTH, 8BITMIME, DSN, CHUNKING. Restrictions: see the folder `restriction`. A
+//! restriction that is not there yet turns mail down with `451 4.3.5` and a warning that names it.
 //!
 //! # Privilege
 //! `$mail_owner`, in a sandbox: it talks to strangers. It opens no file. Whether a local user exists it asks of its
 //! porter, a process of its own that is started with it.
 //!
 //! # Peers
-//! `public/cleanup` (messages), `private/rewrite` (address classes), `private/anvil` (counts of clients), name servers.
+//! `public/cleanup` (messages), `private/rewrite` (address classes), `private/anvil` (counts of clients), name servers;
+//! an authentication server with Dovecot's protocol, where clients log in: by a socket below the queue directory, over
+//! TCP, or through the porter.
+//!
+//! What a client says to log in goes to that server, and nowhere else.
 //!
 //! # Diagnostics
 //! Sessions, rejections and problems go to the log. The client is told no more than it needs.
 
+mod authentication;
 mod backend;
 mod client_limits;
 mod connection;
@@ -57,7 +62,7 @@ static SERVICE: Service = Service {
     why: "talks to strangers",
     siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Anvil],
     files: &[],
-    outside: &[Outside::UserDatabase],
+    outside: &[Outside::UserDatabase, Outside::UnixSockets],
     network: Network::Internet,
     threads: false,
 };

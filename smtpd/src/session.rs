@@ -15,7 +15,7 @@ use delivery::transcript::{Speaker, Transcript};
 use dsn::Status;
 use logging::records::smtpd::{Broken, Connect, Disconnect};
 use smtp_protocol::{Reply, Verb};
-use smtp_server::{CommandLine, Dialogue, Next, Peer, Services, State, Turn};
+use smtp_server::{CommandLine, Dialogue, Next, Peer, Services, State, Turn, line};
 use tokio::net::TcpStream;
 
 use crate::backend::Backend;
@@ -169,13 +169,28 @@ impl Session {
         let limit = self.settings.dialogue.line_length_limit;
         let newline = self.dialogue.privileges().bare_newline.newline();
         let line = self.connection.command_line(limit, newline).await?;
+        let shown = self.shown(&line);
         if line.length > limit {
             // told: nobody; the warning shows the start.
-            let quoted = text::printable(&line.bytes[..line.bytes.len().min(30)]);
+            let quoted: String = shown.chars().take(30).collect();
             logging::warning!("{}: request longer than {limit}: {quoted}...", self.dialogue.peer().label);
         }
-        self.log_dialogue('<', &line.bytes);
-        self.note_line(&line);
+        self.log_dialogue('<', shown.as_bytes());
+        self.transcript.say(Speaker::Them, shown.as_bytes());
+        Ok(line)
+    }
+
+    /// The answer to a challenge of AUTH. smtpd_sasl_response_limit
+    async fn response_line(&mut self) -> Result<CommandLine, End> {
+        let limit = self.settings.dialogue.sasl_response_limit;
+        let newline = self.dialogue.privileges().bare_newline.newline();
+        let line = self.connection.command_line(limit, newline).await?;
+        let shown = line::withheld(line.length);
+        if line.length >= limit {
+            logging::warning!("{}: request longer than {limit}: {shown}...", self.dialogue.peer().label);
+        }
+        self.log_dialogue('<', shown.as_bytes());
+        self.transcript.say(Speaker::Them, shown.as_bytes());
         Ok(line)
     }
 
@@ -186,6 +201,10 @@ impl Session {
             let turn = match next {
                 Next::Command => return Ok(()),
                 Next::Close => return Err(End::Done),
+                Next::Response => {
+                    let response = self.response_line().await?;
+                    self.dialogue.response(&mut self.backend, response).await
+                }
                 Next::Discard(count) => return Ok(self.receiver(&mut 0).discard(count).await?),
                 Next::Content => {
                     let content = self.receiving(async |receiver| receiver.content().await).await?;
@@ -254,23 +273,12 @@ impl Session {
         }
     }
 
-    /// Takes a command into the transcript. What stands behind AUTH is a secret, and so are the lines after it that are
-    /// no commands.
-    fn note_line(&mut self, line: &CommandLine) {
-        let command = smtp_protocol::Command::parse(line.text());
-        let told = |count: usize| format!("[{count} bytes that may be secret]");
-        match command.verb {
-            Verb::Auth => {
-                self.secret = true;
-                let text = format!("AUTH {}", told(command.argument.len()));
-                self.transcript.say(Speaker::Them, text.as_bytes());
-            }
-            Verb::Unknown if self.secret => self.transcript.say(Speaker::Them, told(line.length).as_bytes()),
-            _ => {
-                self.secret = false;
-                self.transcript.say(Speaker::Them, &line.bytes);
-            }
-        }
+    /// A command as others may see it. What stands behind AUTH is a secret, and so may be the lines after it that are
+    /// no commands: a client may go on with a login that was turned down.
+    fn shown(&mut self, line: &CommandLine) -> String {
+        let verb = smtp_protocol::Command::parse(line.text()).verb;
+        self.secret = verb == Verb::Auth || self.secret && verb == Verb::Unknown;
+        if self.secret && verb == Verb::Unknown { line::withheld(line.length) } else { line::shown(&line.bytes) }
     }
 
     fn log_end(&self, label: &'static str) {

@@ -52,6 +52,8 @@ config::settings! {
     /// Everything that the server reads from main.cf, but for tables and lists of restrictions.
     #[derive(Clone, Debug)]
     pub struct Settings, error ConfigError {
+        /// The user is in the Received: field.
+        authenticated_header: bool = param::SMTPD_SASL_AUTHENTICATED_HEADER,
         allow_untrusted_routing: bool = param::ALLOW_UNTRUSTED_ROUTING,
         /// The reply codes.
         codes: Codes => Codes::read,

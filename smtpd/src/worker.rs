@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use config::{Config, param};
-use daemon::{Porter, Sibling, StartError};
+use daemon::{Porter, Sibling, StartError, UnixSockets};
 use delivery::postmaster::Postmaster;
 use dns::{LookupError, MailExchanger, Resolver};
 use ipc::Pool;
@@ -17,6 +17,7 @@ use ipc::rewrite::{Context as RewriteContext, Resolved, Rewriter};
 use net::Family;
 
 use crate::SERVICE;
+use crate::authentication::Authentication;
 use crate::look_ups::{LookUps, Unresolved};
 use crate::missing::Missing;
 use crate::restriction::Rules;
@@ -28,6 +29,8 @@ pub struct Smtpd {
     pub rules: Rules,
     /// What main.cf asks for and this server does not have.
     pub missing: Missing,
+    /// Where clients log in.
+    pub authentication: Option<Authentication>,
     /// The name service.
     pub resolver: Resolver,
     /// Who is asked which users the system has; with `unix:passwd.byname` in local_recipient_maps.
@@ -55,17 +58,25 @@ pub struct Smtpd {
 const SPACE_MAX_AGE: Duration = Duration::from_secs(1);
 
 impl Smtpd {
-    /// A server for this configuration; the sockets of other services are below `queue_directory`.
+    /// A server for this configuration; the sockets of other services are below `queue_directory`. `sockets`: how
+    /// others are reached, if there are any.
     ///
     /// # Errors
     /// A setting that the server cannot work with, or one that would make it an open relay.
-    pub fn new(config: &Config, ipc_timeout: Duration, queue_directory: &Path) -> Result<Smtpd, StartError> {
+    pub fn new(
+        config: &Config,
+        ipc_timeout: Duration,
+        queue_directory: &Path,
+        sockets: impl FnOnce() -> Result<UnixSockets, StartError>,
+    ) -> Result<Smtpd, StartError> {
         let overrides = Overrides::read(config)?;
         let socket = |sibling| SERVICE.socket(sibling, config).map(|path| queue_directory.join(path));
+        let resolver = Resolver::from_system(config.protocols()?)?;
         Ok(Smtpd {
             rules: Rules::read(config)?,
             missing: Missing::read(config, overrides.milters())?,
-            resolver: Resolver::from_system(config.protocols()?)?,
+            authentication: Authentication::read(config, queue_directory, resolver.clone(), sockets)?,
+            resolver,
             users: None,
             rewriter: Rewriter::new(socket(Sibling::Rewrite)?, ipc_timeout),
             cleanup: Pool::new(socket(Sibling::Cleanup)?, ipc_timeout),
@@ -81,7 +92,9 @@ impl Smtpd {
 
     /// A table that has changed on disk.
     pub fn changed_table(&self) -> Option<String> {
-        self.rules.changed_table().or_else(|| self.missing.milters.changed()).or_else(|| self.resolver.changed())
+        let authentication = || self.authentication.as_ref().and_then(Authentication::changed_table);
+        let milters = || self.missing.milters.changed();
+        self.rules.changed_table().or_else(milters).or_else(authentication).or_else(|| self.resolver.changed())
     }
 
     /// Bytes that are free for the queue; `None` when the system does not say.

@@ -126,11 +126,11 @@ pub const NAMES: &[Known] = &[
     of("check_recipient_access", Argument::Table),
     of("check_etrn_access", Argument::Table),
     needs("check_ccert_access", Argument::Table, Feature::Tls),
-    needs("check_sasl_access", Argument::Table, Feature::Sasl),
-    needs("reject_sender_login_mismatch", Argument::Nothing, Feature::Sasl),
-    needs("reject_authenticated_sender_login_mismatch", Argument::Nothing, Feature::Sasl),
-    needs("reject_unauthenticated_sender_login_mismatch", Argument::Nothing, Feature::Sasl),
-    needs("reject_known_sender_login_mismatch", Argument::Nothing, Feature::Sasl),
+    of("check_sasl_access", Argument::Table),
+    plain("reject_sender_login_mismatch"),
+    plain("reject_authenticated_sender_login_mismatch"),
+    plain("reject_unauthenticated_sender_login_mismatch"),
+    plain("reject_known_sender_login_mismatch"),
     needs("reject_unverified_sender", Argument::Nothing, Feature::Verify),
     needs("reject_unverified_recipient", Argument::Nothing, Feature::Verify),
     needs("check_policy_service", Argument::Server, Feature::Policy),
@@ -144,7 +144,8 @@ pub fn find(name: &str) -> Option<Known> {
         let lower = name.to_ascii_lowercase();
         let base = ["_a_access", "_mx_access", "_ns_access"].iter().find_map(|end| lower.strip_suffix(end))?;
         let known = NAMES.iter().find(|known| known.name.strip_suffix("_access") == Some(base))?;
-        (known.needs.is_none() && known.name != "check_etrn_access").then_some(*known)
+        let is_about_hosts = known.needs.is_none() && !matches!(known.name, "check_etrn_access" | "check_sasl_access");
+        is_about_hosts.then_some(*known)
     })
 }
 

@@ -10,8 +10,8 @@ use net::Protocols;
 use smtp_protocol::Reply;
 use smtp_protocol::parameters::RcptParameters;
 use smtp_server::{
-    BareNewline, CommandLine, Counted, Dialogue, Facts, Judgement, Lacking, Next, Peer, Privileges, Received,
-    Rejection, Services, Settings, Stage, Tls, Turn, Unanswered, Unqueued,
+    Attempt, BareNewline, CommandLine, Counted, Dialogue, Facts, Judgement, Lacking, Next, Peer, Privileges, Received,
+    Refusal, Rejection, Services, Settings, Stage, Step, Tls, Turn, Unanswered, Unqueued,
 };
 
 use crate::pieces::{assert_one_line, choices};
@@ -31,8 +31,14 @@ pub fn smtp_dialogue(data: &[u8]) {
     let mut dialogue = Dialogue::new(Rc::new(settings(choice)), lacking, peer, may);
     let mut next = now(dialogue.greet(&mut system, b""));
     for line in script.split(|byte| *byte == b'\n') {
-        if carried_out(&mut dialogue, &mut system, next) == Next::Close {
+        let done = carried_out(&mut dialogue, &mut system, next);
+        if done == Next::Close {
             break;
+        }
+        if done == Next::Response {
+            let line = CommandLine { bytes: line.to_vec(), bare_lf: line.ends_with(b"\x01"), length: line.len() };
+            next = now(dialogue.response(&mut system, line));
+            continue;
         }
         if let Some(turn) = dialogue.enough() {
             assert_eq!((turn.next, turn.reply.map(|reply| reply.code())), (Next::Close, Some(421)));
@@ -52,6 +58,11 @@ fn carried_out(dialogue: &mut Dialogue, system: &mut System, mut turn: Turn) -> 
         turn = match turn.next {
             Next::Command | Next::Discard(_) => return Next::Command,
             Next::Close => return Next::Close,
+            Next::Response => {
+                assert_eq!(turn.reply.map(|reply| reply.code()), Some(334));
+                assert!(system.logs_in, "a response is read that nobody asks for");
+                return Next::Response;
+            }
             Next::Content => {
                 assert_eq!(turn.reply.map(|reply| reply.code()), Some(354));
                 assert!(system.recipients > 0, "content without a recipient");
@@ -102,9 +113,11 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 
 fn settings(choice: u8) -> Settings {
     Settings {
+        auth_only: choice & 4 != 0,
         banner: "mx.test ESMTP".to_owned(),
         bare_newline: BareNewline::Normalize,
         bare_newline_code: 550,
+        broken_auth_clients: choice & 2 != 0,
         forbid_unauth_pipelining: choice & 1 != 0,
         hard_error_limit: 20,
         helo_required: choice & 2 != 0,
@@ -116,7 +129,8 @@ fn settings(choice: u8) -> Settings {
         queue_minfree: 0,
         recipient_limit: 5,
         recipient_overshoot_limit: 2,
-        sasl_enabled: false,
+        sasl_enabled: choice & 1 != 0,
+        sasl_response_limit: 30,
         smtputf8: choice & 8 != 0,
         soft_error_limit: 10,
         strict_envelopes: choice & 16 != 0,
@@ -132,6 +146,8 @@ struct System<'a> {
     begun: bool,
     /// There is a queue file.
     open: bool,
+    /// A login has begun.
+    logs_in: bool,
     /// Recipients that it has.
     recipients: usize,
     /// A message was put on stable storage since the last turn.
@@ -143,7 +159,16 @@ struct System<'a> {
 impl<'a> System<'a> {
     fn new(choice: u8, answers: &'a [u8]) -> Self {
         let answers = answers.iter().cycle();
-        System { choice, answers, begun: false, open: false, recipients: 0, stored: false, refused: None }
+        System {
+            choice,
+            answers,
+            begun: false,
+            open: false,
+            logs_in: false,
+            recipients: 0,
+            stored: false,
+            refused: None,
+        }
     }
 
     /// The next answer, 0 to 7; 0 is the friendly one.
@@ -156,6 +181,19 @@ impl<'a> System<'a> {
         let answer = self.answer();
         self.open &= answer != 7;
         Received { size: 10, too_large: answer == 5, bare_lf: answer == 6, lost: !self.open }
+    }
+
+    /// How a login goes on.
+    fn step(&mut self) -> Step {
+        let refusal = Refusal { reason: Some("\r\n no".to_owned()), user: Some("\r\n".to_owned()) };
+        let step = match self.answer() {
+            1 => Step::Refused(refusal),
+            2 => Step::Unavailable(Refusal::default()),
+            3 | 4 => Step::Done("user".to_owned()),
+            _ => Step::Challenge(b"\r\n".repeat(300)),
+        };
+        self.logs_in = matches!(step, Step::Challenge(_));
+        step
     }
 
     fn rejection(&mut self, code: u16) -> Rejection {
@@ -182,6 +220,29 @@ impl Services for System<'_> {
 
     async fn exceeds(&mut self, _: Counted, _: &Peer) -> bool {
         self.answer() == 3
+    }
+
+    async fn mechanisms(&mut self, _: bool) -> Option<String> {
+        assert!(self.choice & 1 != 0, "nobody is to log in");
+        (self.answer() != 7).then(|| "PLAIN LOGIN".to_owned())
+    }
+
+    fn is_not_for_auth(&self, _: &Peer) -> Result<bool, Unanswered> {
+        if self.choice & 16 != 0 { Err(Unanswered) } else { Ok(self.choice & 8 != 0) }
+    }
+
+    async fn log_in(&mut self, attempt: Attempt<'_>) -> Step {
+        assert!(self.choice & 5 == 1 && !self.begun && !attempt.mechanism.is_empty());
+        self.step()
+    }
+
+    async fn respond(&mut self, response: &[u8]) -> Step {
+        assert!(std::mem::take(&mut self.logs_in) && response.len() < 30);
+        self.step()
+    }
+
+    fn forget_login(&mut self) {
+        self.logs_in = false;
     }
 
     fn replacement(&self, line: &[u8]) -> Result<Option<Vec<u8>>, Unanswered> {

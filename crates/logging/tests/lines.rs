@@ -60,6 +60,8 @@ fn say(time: u32) {
         to: None,
         protocol: "SMTP",
         helo: None,
+        login: None,
+        sasl_sender: None,
     });
 }
 

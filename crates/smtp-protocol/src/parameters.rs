@@ -57,6 +57,8 @@ pub enum ParameterError {
     Notify,
     /// ORCPT that is no `type;xtext`, or twice.
     Orcpt,
+    /// AUTH, more than once.
+    MultipleAuth,
     /// A parameter that no server here knows, as it was written.
     Unsupported(Vec<u8>),
 }
@@ -67,6 +69,7 @@ impl ParameterError {
         let status = Status::new(5, 5, 4);
         match self {
             ParameterError::Unsupported(_) => (555, status),
+            ParameterError::MultipleAuth => (503, status),
             _ => (501, status),
         }
     }
@@ -80,6 +83,7 @@ impl fmt::Display for ParameterError {
             ParameterError::Envid => f.write_str("Bad ENVID parameter syntax"),
             ParameterError::Notify => f.write_str("Error: Bad NOTIFY parameter syntax"),
             ParameterError::Orcpt => f.write_str("Error: Bad ORCPT parameter syntax"),
+            ParameterError::MultipleAuth => f.write_str("Error: multiple AUTH= options"),
             ParameterError::Unsupported(word) => {
                 write!(f, "Unsupported option: {}", String::from_utf8_lossy(word))
             }
@@ -109,6 +113,7 @@ pub fn mail<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<MailParameters,
                 let envid = envid.filter(|_| found.envid.is_none());
                 found.envid = Some(envid.ok_or(ParameterError::Envid)?);
             }
+            (b"AUTH", Some(_)) if found.auth.is_some() => return Err(ParameterError::MultipleAuth),
             (b"AUTH", Some(value)) => found.auth = Some(value.to_vec()),
             (b"SMTPUTF8", None) => found.smtputf8 = true,
             (b"REQUIRETLS", None) => found.requiretls = true,

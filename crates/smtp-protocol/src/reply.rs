@@ -17,6 +17,9 @@ pub const LINE_LIMIT: usize = 510;
 /// told: the log, by [`ReplyParser::excess`].
 pub const TEXT_KEPT: usize = 2048;
 
+/// The client is to answer a challenge. RFC 4954 4
+const CHALLENGE: u16 = 334;
+
 /// One reply: a code and at least one line of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -44,6 +47,11 @@ impl Reply {
         let mut line = format!("{status} ").into_bytes();
         line.extend_from_slice(text.as_ref());
         Reply::lines_of(code, vec![line])
+    }
+
+    /// A challenge of AUTH, in base64. It is one line, however long it is: RFC 4954 4.
+    pub fn challenge(text: impl AsRef<[u8]>) -> Reply {
+        Reply::plain(CHALLENGE, text)
     }
 
     /// A reply of several lines, such as that to EHLO. No lines are one empty line.
@@ -98,12 +106,12 @@ impl Reply {
     }
 
     /// Appends the reply to `out`, each line at most [`LINE_LIMIT`] bytes and without control characters. What does not
-    /// fit a line goes on in the next one.
+    /// fit a line goes on in the next one, but for a challenge.
     pub fn write(&self, out: &mut Vec<u8>) {
         self.each(|code, separator, line| {
             let status = split_status(line).map_or(&b""[..], |(status, _)| status);
             let mut rest = clean(line);
-            while rest.len() > LINE_LIMIT - 4 {
+            while rest.len() > LINE_LIMIT - 4 && self.code != CHALLENGE {
                 let (head, tail) = broken(&rest, status.len() + 1);
                 out.extend_from_slice(code);
                 out.push(b'-');

@@ -7,9 +7,9 @@ use config::milter::Lapse;
 use dsn::Status;
 use smtp_protocol::{Reply, Verb};
 
-use crate::facts::Facts;
+use crate::facts::{Facts, Login};
 use crate::forward::Forward;
-use crate::lacking::{Lacking, milters_rejection};
+use crate::lacking::{Lacking, Tls, milters_rejection};
 use crate::peer::Peer;
 use crate::rejection::Rejection;
 use crate::services::{Judgement, Privileges, Services, Stage};
@@ -29,8 +29,12 @@ pub struct Dialogue {
     pub(crate) protocol: Protocol,
     /// The name in HELO or EHLO.
     pub(crate) helo: Option<String>,
-    /// The user that XCLIENT names.
-    pub(crate) login: Option<String>,
+    /// The user, by AUTH or as XCLIENT names him.
+    pub(crate) login: Option<Login>,
+    /// The mechanisms that are announced.
+    pub(crate) mechanisms: String,
+    /// The mechanism of a login that is on its way, to be shown.
+    pub(crate) logs_in: Option<String>,
     /// Where the next message comes from.
     pub(crate) forward: Option<Forward>,
     /// Between MAIL and the end of data.
@@ -66,6 +70,8 @@ impl Dialogue {
             protocol: Protocol::default(),
             helo: None,
             login: None,
+            mechanisms: String::new(),
+            logs_in: None,
             forward: None,
             transaction: None,
             chunking: Chunking::None,
@@ -130,12 +136,14 @@ impl Dialogue {
 
     /// Greets a client, or turns it down.
     pub(crate) async fn welcome(&mut self, services: &mut impl Services) -> Answer {
-        let hostname = &self.settings.myhostname;
+        let settings = Rc::clone(&self.settings);
+        let hostname = &settings.myhostname;
         // smtpd_client_connection_count_limit, smtpd_client_connection_rate_limit
         if !services.arrive(&self.peer, self.may.xclient).await {
             let text = format!("{hostname} Error: too many connections from {}", self.peer.address_text());
             return Err(Turn::say(Reply::with_status(421, Status::new(4, 7, 0), text)).closing());
         }
+        self.learn_mechanisms(services).await?;
         self.lapse = services.lapse(&self.peer);
         self.log_lapse(services, None);
         if self.lapse == Lapse::Shutdown {
@@ -153,8 +161,30 @@ impl Dialogue {
         }
         Ok(Turn::say(match self.lapse {
             Lapse::Reject => Reply::plain(554, format!("{hostname} ESMTP not accepting connections")),
-            _ => Reply::plain(220, &self.settings.banner),
+            _ => Reply::plain(220, &settings.banner),
         }))
+    }
+
+    /// Whether nobody can listen to the session.
+    pub(crate) fn is_under_tls(&self) -> bool {
+        false
+    }
+
+    /// Whether the client can log in. Where it cannot, nothing that has to do with it is looked at.
+    pub(crate) fn may_log_in(&self) -> bool {
+        let settings = &self.settings;
+        // smtpd_tls_auth_only
+        settings.sasl_enabled && (!settings.auth_only || self.is_under_tls()) && !self.discards("AUTH")
+    }
+
+    /// Finds out by which mechanisms clients can log in; to be called when a session begins, and anew under TLS.
+    /// Without any the session ends: the client shall come again, and not take this for a server without users.
+    async fn learn_mechanisms(&mut self, services: &mut impl Services) -> Result<(), Turn> {
+        let waits_for_tls = self.lacking.tls == Tls::Required && !self.is_under_tls();
+        if self.may_log_in() && !waits_for_tls {
+            self.mechanisms = services.mechanisms(self.is_under_tls()).await.ok_or_else(Turn::close)?;
+        }
+        Ok(())
     }
 
     /// The log line about a milter that is missed at this command.
@@ -181,7 +211,8 @@ impl Dialogue {
             peer: &self.peer,
             helo: self.helo.as_deref(),
             protocol: self.protocol,
-            login: self.login.as_deref(),
+            login: self.login.as_ref(),
+            secured: self.is_under_tls(),
             forward: self.forward.as_ref(),
             state: self.state,
             pipelined: self.pipelined,

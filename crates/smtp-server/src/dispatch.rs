@@ -9,7 +9,7 @@ use smtp_protocol::{Command, Reply, Verb};
 use crate::command;
 use crate::dialogue::Dialogue;
 use crate::lacking::milters_rejection;
-use crate::line::CommandLine;
+use crate::line::{self, CommandLine};
 use crate::rejection::Rejection;
 use crate::services::Services;
 use crate::settings::BareNewline;
@@ -23,7 +23,7 @@ const QUOTED: usize = 100;
 impl Dialogue {
     /// One command, from its line to its reply. `behind`: what the client has sent after it.
     pub async fn command(&mut self, services: &mut impl Services, line: CommandLine, behind: &[u8]) -> Turn {
-        let line = match self.taken(services, line) {
+        let mut line = match self.taken(services, line) {
             Ok(line) => line,
             Err(turn) => return turn,
         };
@@ -44,12 +44,36 @@ impl Dialogue {
         if line.length > self.settings.line_length_limit && command.verb != Verb::Unknown {
             return self.settled(command.verb, Err(too_long(command.verb)));
         }
-        let answer = self.carry_out(services, &command, &line, behind).await;
-        self.settled(command.verb, answer)
+        let (verb, answer) = (command.verb, self.carry_out(services, &command, &line, behind).await);
+        if verb == Verb::Auth {
+            line.wipe();
+        }
+        self.settled(verb, answer)
+    }
+
+    /// The client's answer to a challenge, which the last turn has asked for.
+    pub async fn response(&mut self, services: &mut impl Services, mut line: CommandLine) -> Turn {
+        let answer = command::auth::respond(self, services, &line).await;
+        line.wipe();
+        self.settled(Verb::Auth, answer)
     }
 
     /// The line, if it is one that is listened to, as smtpd_command_filter has it.
     fn taken(&mut self, services: &impl Services, line: CommandLine) -> Result<CommandLine, Turn> {
+        self.look_at_line_end(services, &line)?;
+        match services.replacement(line.text().trim_ascii_start()) {
+            Ok(None) => Ok(line),
+            Ok(Some(other)) => {
+                let (old, new) = (line::shown(&line.bytes), line::shown(&other));
+                logging::info!("{}: replacing command \"{old}\" with \"{new}\"", self.peer.label);
+                Ok(CommandLine { bytes: other, ..line })
+            }
+            Err(_) => Err(self.data_error(services)),
+        }
+    }
+
+    /// smtpd_forbid_bare_newline
+    pub(crate) fn look_at_line_end(&mut self, services: &impl Services, line: &CommandLine) -> Result<(), Turn> {
         match self.may.bare_newline {
             BareNewline::Note if line.bare_lf => self.statistics.note_bare_lf(),
             BareNewline::Reject if line.bare_lf => {
@@ -58,22 +82,14 @@ impl Dialogue {
             }
             _ => {}
         }
-        match services.replacement(line.text().trim_ascii_start()) {
-            Ok(None) => Ok(line),
-            Ok(Some(other)) => {
-                let (old, new) = (text::printable(&line.bytes), text::printable(&other));
-                logging::info!("{}: replacing command \"{old}\" with \"{new}\"", self.peer.label);
-                Ok(CommandLine { bytes: other, ..line })
-            }
-            Err(_) => Err(self.data_error(services)),
-        }
+        Ok(())
     }
 
-    /// Counts a command that has its answer. One whose content is still to come has none yet.
+    /// Counts a command that has its answer. One whose content or login goes on has none yet.
     pub(crate) fn settled(&mut self, verb: Verb, answer: Answer) -> Turn {
         let ok = answer.is_ok();
         let turn = answer.unwrap_or_else(|turn| turn);
-        if matches!(turn.next, Next::Content | Next::Chunk(_)) {
+        if matches!(turn.next, Next::Content | Next::Chunk(_) | Next::Response) {
             self.awaits_content = Some(verb);
             return turn;
         }
@@ -137,7 +153,7 @@ impl Dialogue {
             Verb::Quit => Ok(Turn::say(Reply::with_status(221, Status::new(2, 0, 0), "Bye")).closing()),
             Verb::Starttls => self.lacking.tls.start(argument),
             Verb::Help => Ok(command::help::run()),
-            Verb::Auth => Err(command::auth::run(self)),
+            Verb::Auth => command::auth::run(self, services, argument).await,
             Verb::Etrn => Err(command::etrn::run(self, argument)),
             Verb::Unknown => Err(breach(500, Status::new(5, 5, 2), "Error: command not recognized")),
         }
@@ -177,6 +193,7 @@ impl Dialogue {
     pub(crate) fn unauthorized_pipelining(&mut self, behind: &[u8]) -> Result<(), Turn> {
         if !self.pipelined {
             // told: see QUOTED.
+            let behind = line::before_secrets(behind, self.state == State::Command(Verb::Auth));
             let data = text::c_escape(&behind[..behind.len().min(QUOTED)]);
             logging::info!("improper command pipelining after {} from {}: {data}", self.state, self.peer.label);
             self.pipelined = true;

@@ -6,6 +6,15 @@ use crate::forward::Forward;
 use crate::peer::Peer;
 use crate::state::{Protocol, State};
 
+/// A client that has said who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// How: the mechanism of AUTH as the client wrote it, or `XCLIENT`.
+    pub method: String,
+    /// Who, in the words of the authentication server.
+    pub user: String,
+}
+
 /// What is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
@@ -15,8 +24,10 @@ pub struct Facts<'a> {
     pub helo: Option<&'a str>,
     /// What the client speaks.
     pub protocol: Protocol,
-    /// The user that XCLIENT names.
-    pub login: Option<&'a str>,
+    /// The user.
+    pub login: Option<&'a Login>,
+    /// Nobody can listen to the session.
+    pub secured: bool,
     /// Where the client says that its message comes from.
     pub forward: Option<&'a Forward>,
     /// What the session is at.
@@ -25,7 +36,7 @@ pub struct Facts<'a> {
     pub pipelined: bool,
     /// The sender in internal form.
     pub sender: Option<&'a [u8]>,
-    /// The parameters of MAIL.
+    /// The parameters of MAIL. AUTH is not among them where nobody can log in, nor when it names nobody.
     pub parameters: Option<&'a MailParameters>,
     /// The recipient at hand in internal form; behind the recipients, the only one, if there is one and only one.
     pub recipient: Option<&'a [u8]>,

@@ -11,15 +11,16 @@
 //! |---|---|---|
 //! | a client | [`Dialogue::greet`] | the greeting |
 //! | a line | [`Dialogue::command`] | the reply, and what follows it |
+//! | the answer to a challenge of AUTH | [`Dialogue::response`] | the next challenge, or whether the client is logged in |
 //! | the content of DATA | [`Dialogue::content`] | the reply that says whose message it is now |
 //! | a chunk of BDAT | [`Dialogue::chunk`] | the same, or that the next chunk may come |
 //!
 //! smtpd drives it over a socket. The laws of it (`crates/fuzzing`, and the tests here) drive it with any bytes and
 //! with services that say anything.
 //!
-//! What comes later has its place: STARTTLS is one more [`Next`], after which the dialogue begins anew; AUTH is a
-//! command whose further lines come in as long as an exchange is open; milters and policy services are asked where
-//! [`Services`] is; postscreen hands over a client to [`Dialogue::new`]; and standard input is one more driver.
+//! What comes later has its place: STARTTLS is one more [`Next`], after which the dialogue begins anew; milters and
+//! policy services are asked where [`Services`] is; postscreen hands over a client to [`Dialogue::new`]; and standard
+//! input is one more driver.
 
 mod command;
 mod dialogue;
@@ -27,7 +28,7 @@ mod dispatch;
 mod facts;
 mod forward;
 mod lacking;
-mod line;
+pub mod line;
 mod peer;
 mod rejection;
 mod services;
@@ -39,13 +40,15 @@ mod turn;
 
 pub use command::ehlo::discardable;
 pub use dialogue::Dialogue;
-pub use facts::Facts;
+pub use facts::{Facts, Login};
 pub use forward::Forward;
 pub use lacking::{Lacking, Tls};
 pub use line::CommandLine;
 pub use peer::{NameStatus, Peer, UNKNOWN};
 pub use rejection::Rejection;
-pub use services::{Counted, Judgement, Privileges, Received, Services, Stage, Unanswered, Unqueued};
+pub use services::{
+    Attempt, Counted, Judgement, Privileges, Received, Refusal, Services, Stage, Step, Unanswered, Unqueued,
+};
 pub use settings::{BareNewline, Settings};
 pub use state::{Protocol, State};
 pub use statistics::Statistics;

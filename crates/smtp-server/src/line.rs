@@ -1,4 +1,7 @@
-//! A command line as it was read.
+//! A command line as it was read, and what of it others may see: what stands behind AUTH is a secret.
+
+use smtp_protocol::{Command, Verb};
+use zeroize::Zeroize;
 
 /// A command line, owned: the session changes while it looks at it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,5 +20,54 @@ impl CommandLine {
     pub fn text(&self) -> &[u8] {
         let end = self.bytes.iter().position(|byte| *byte == 0).unwrap_or(self.bytes.len());
         &self.bytes[..end]
+    }
+
+    /// Wipes a line that had a secret in it.
+    pub fn wipe(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
+/// A command as a log or a transcript may have it.
+pub fn shown(line: &[u8]) -> String {
+    let text = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    match Command::parse(text).verb {
+        Verb::Auth => format!("AUTH {}", withheld(line.len())),
+        _ => text::printable(line),
+    }
+}
+
+/// What stands for a secret.
+pub fn withheld(length: usize) -> String {
+    format!("[{length} bytes that may be secret]")
+}
+
+/// Of what a client has sent in one piece, what stands before the first login. `within`: that one has begun.
+pub(crate) fn before_secrets(sent: &[u8], within: bool) -> &[u8] {
+    if within {
+        return b"";
+    }
+    let mut end = 0;
+    for line in sent.split_inclusive(|byte| *byte == b'\n') {
+        if Command::parse(line).verb == Verb::Auth {
+            break;
+        }
+        end += line.len();
+    }
+    &sent[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_behind_auth_is_not_shown() {
+        for line in [&b"auth PLAIN c2VjcmV0"[..], b" AUTH\tLOGIN c2VjcmV0", b"AUTH\0c2VjcmV0"] {
+            assert_eq!(shown(line), format!("AUTH [{} bytes that may be secret]", line.len()));
+        }
+        assert_eq!(shown(b"NOOP auth"), "NOOP auth");
+        assert_eq!(before_secrets(b"NOOP\r\n AUTH PLAIN c2VjcmV0\r\nNOOP\r\n", false), b"NOOP\r\n");
+        assert_eq!(before_secrets(b"c2VjcmV0\r\n", true), b"");
     }
 }

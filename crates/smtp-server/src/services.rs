@@ -29,6 +29,8 @@ pub enum Counted {
     Message,
     /// RCPT
     Recipient,
+    /// AUTH
+    Login,
 }
 
 /// When the site has a word about a client. smtpd_*_restrictions
@@ -85,6 +87,41 @@ pub struct Received {
     pub lost: bool,
 }
 
+/// A login that begins: AUTH.
+#[derive(Clone, Copy)]
+pub struct Attempt<'a> {
+    /// As the client wrote it.
+    pub mechanism: &'a [u8],
+    /// The response that came with the command, in base64, as far as the client keeps to it.
+    pub initial: Option<&'a [u8]>,
+    /// The client.
+    pub peer: &'a Peer,
+    /// Nobody can listen.
+    pub secured: bool,
+}
+
+/// How a login goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The client is asked for more: this challenge, in base64.
+    Challenge(Vec<u8>),
+    /// The client is this user.
+    Done(String),
+    /// No.
+    Refused(Refusal),
+    /// Nobody can say.
+    Unavailable(Refusal),
+}
+
+/// Why a login has failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// For the client and the log; `None` when nobody has said.
+    pub reason: Option<String>,
+    /// Who it would have been.
+    pub user: Option<String>,
+}
+
 /// The system around a dialogue. One value of it belongs to one dialogue, and holds the message that is on its way.
 #[allow(async_fn_in_trait, reason = "a session never leaves its thread")]
 pub trait Services {
@@ -100,6 +137,25 @@ pub trait Services {
 
     /// Counts; true when it is one too many, which was logged then.
     async fn exceeds(&mut self, counted: Counted, peer: &Peer) -> bool;
+
+    /// The mechanisms by which a client can log in, for its session, as they are announced; asked for before the
+    /// greeting and where TLS begins, if anybody can log in. `None` if there are none, and so no service; logged.
+    async fn mechanisms(&mut self, secured: bool) -> Option<String>;
+
+    /// AUTH is not announced to this client. smtpd_sasl_exceptions_networks
+    ///
+    /// # Errors
+    /// The list cannot be asked.
+    fn is_not_for_auth(&self, peer: &Peer) -> Result<bool, Unanswered>;
+
+    /// A client begins to log in.
+    async fn log_in(&mut self, attempt: Attempt<'_>) -> Step;
+
+    /// The client answers the last challenge; not yet known to be base64.
+    async fn respond(&mut self, response: &[u8]) -> Step;
+
+    /// The client has given up its login, or goes about it in a way that it cannot.
+    fn forget_login(&mut self);
 
     /// What stands in the place of a command line, if anything does. smtpd_command_filter
     ///

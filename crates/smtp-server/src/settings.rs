@@ -39,9 +39,12 @@ config::settings! {
     /// The rules for what a client says.
     #[derive(Clone, Debug)]
     pub struct Settings, error ConfigError {
+        /// No login without TLS.
+        auth_only: bool = param::SMTPD_TLS_AUTH_ONLY,
         banner: String = param::SMTPD_BANNER,
         bare_newline: BareNewline = param::SMTPD_FORBID_BARE_NEWLINE => BareNewline::named,
         bare_newline_code: u16 = param::SMTPD_FORBID_BARE_NEWLINE_REJECT_CODE,
+        broken_auth_clients: bool = param::BROKEN_SASL_AUTH_CLIENTS,
         forbid_unauth_pipelining: bool = param::SMTPD_FORBID_UNAUTH_PIPELINING,
         hard_error_limit: u32 = param::SMTPD_HARD_ERROR_LIMIT,
         helo_required: bool = param::SMTPD_HELO_REQUIRED,
@@ -55,6 +58,7 @@ config::settings! {
         recipient_limit: u32 = param::SMTPD_RECIPIENT_LIMIT,
         recipient_overshoot_limit: u32 = param::SMTPD_RECIPIENT_OVERSHOOT_LIMIT,
         sasl_enabled: bool = param::SMTPD_SASL_AUTH_ENABLE,
+        sasl_response_limit: usize = param::SMTPD_SASL_RESPONSE_LIMIT,
         smtputf8: bool = param::SMTPUTF8_ENABLE,
         soft_error_limit: u32 = param::SMTPD_SOFT_ERROR_LIMIT,
         strict_envelopes: bool = param::STRICT_RFC821_ENVELOPES,

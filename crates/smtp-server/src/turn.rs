@@ -26,6 +26,9 @@ pub enum Next {
     Content,
     /// This chunk, for [`Dialogue::chunk`](crate::Dialogue::chunk).
     Chunk(Chunk),
+    /// A line that answers a challenge, for [`Dialogue::response`](crate::Dialogue::response); what stands in it is
+    /// secret.
+    Response,
     /// So many bytes that mean nothing, and then the next command.
     Discard(u64),
     /// The end of the session.

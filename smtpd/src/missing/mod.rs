@@ -39,8 +39,6 @@ impl Missing {
         for Withheld { name, value } in config.withheld("smtpd") {
             match name {
                 "smtpd_tls_security_level" | "smtpd_enforce_tls" => {}
-                // Nobody is a user: AUTH is refused, and so are restrictions that ask for one.
-                "smtpd_sasl_auth_enable" => {}
                 "smtpd_tls_wrappermode" => missing.wrapper = config.get(param::SMTPD_TLS_WRAPPERMODE)?,
                 "smtpd_milters" | "smtpd_milter_maps" if milters => missing.milters = Milters::read(config)?,
                 "smtpd_milters" | "smtpd_milter_maps" => {}

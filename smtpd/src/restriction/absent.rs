@@ -1,7 +1,7 @@
-//! Restrictions that are known and that nothing answers yet: policy services, address verification, what needs a user
-//! or a certificate. They say what Postfix says where the service is out of order.
+//! Restrictions that are known and that nothing answers yet: policy services, address verification, what needs a
+//! certificate. They say what Postfix says where the service is out of order.
 
-use config::restrictions::{self, REMOVED};
+use config::restrictions::REMOVED;
 use dsn::Status;
 use lookup::Maps;
 use smtp_server::Rejection;
@@ -16,8 +16,6 @@ pub enum Absent {
     Policy(String, Option<String>),
     /// reject_unverified_sender, reject_unverified_recipient
     Unverified(Class),
-    /// reject_*_sender_login_mismatch, check_sasl_access: they ask who the user is.
-    User(&'static str),
     /// check_ccert_access: nobody has a certificate without TLS.
     Certificate,
 }
@@ -32,12 +30,7 @@ pub fn restriction<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>) -> 
     Some(match name {
         "reject_unverified_sender" => Restriction::Absent(Absent::Unverified(Class::Sender)),
         "reject_unverified_recipient" => Restriction::Absent(Absent::Unverified(Class::Recipient)),
-        _ if name.ends_with("_sender_login_mismatch") => {
-            let known = restrictions::find(name)?;
-            Restriction::Absent(Absent::User(known.name))
-        }
         "check_ccert_access" => with_table(name, rest, Absent::Certificate),
-        "check_sasl_access" => with_table(name, rest, Absent::User("check_sasl_access")),
         "check_policy_service" => match rest.next().map(policy) {
             Some(Ok(policy)) => Restriction::Absent(policy),
             Some(Err(why)) => Restriction::Misused(why),
@@ -89,14 +82,6 @@ impl<L: LookUps> Evaluation<'_, L> {
                 let detail = if *class == Class::Sender { 7 } else { 1 };
                 let text = self.text(*class, "unverified address: Address verification status unavailable");
                 self.defer_if_permit(Rejection::new(450, Status::new(4, 1, detail), text))
-            }
-            Absent::User(name) if self.settings.dialogue.sasl_enabled => {
-                logging::warning!("restriction `{name}' is not implemented");
-                self.server_error(Rejection::server_problem())
-            }
-            Absent::User(name) => {
-                logging::warning!("restriction `{name}' ignored: no SASL support");
-                Verdict::Dunno
             }
             Absent::Certificate => {
                 logging::warning!("check_ccert_access is requested, but TLS is not implemented");

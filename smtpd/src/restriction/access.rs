@@ -1,4 +1,5 @@
-//! check_client_access, check_helo_access, check_sender_access, check_recipient_access: a table decides.
+//! check_client_access, check_helo_access, check_sender_access, check_recipient_access, check_sasl_access: a table
+//! decides.
 //!
 //! Only the first key is whole; parts of names and addresses are not looked up in tables of patterns.
 
@@ -74,7 +75,29 @@ impl<L: LookUps> Evaluation<'_, L> {
     pub(super) async fn access(&mut self, subject: Subject, table: &AccessTable, depth: usize) -> Verdict {
         let class = subject.class();
         let Some(name) = self.name(class) else { return Verdict::Dunno };
-        match self.find(subject, name, table) {
+        let found = self.find(subject, name, table);
+        self.say(class, name, found, table, depth).await
+    }
+
+    /// check_sasl_access
+    pub(super) async fn login_access(&mut self, table: &AccessTable, depth: usize) -> Verdict {
+        if self.lacks_sasl("check_sasl_access") {
+            return Verdict::Dunno;
+        }
+        let Some(user) = self.name(Class::Login) else { return Verdict::Dunno };
+        let found = table.maps.lookup(user).map(|value| value.map(|value| Found { subject: user.to_vec(), value }));
+        self.say(Class::Login, user, found, table, depth).await
+    }
+
+    async fn say(
+        &mut self,
+        class: Class,
+        name: &[u8],
+        found: Result<Option<Found>, TableError>,
+        table: &AccessTable,
+        depth: usize,
+    ) -> Verdict {
+        match found {
             Ok(Some(found)) => self.action(class, table, &found.subject, &found.value, depth).await,
             Ok(None) => Verdict::Dunno,
             Err(error) if error.reason() == lookup::EMPTY_RESULT => {

@@ -28,6 +28,8 @@ pub enum Class {
     Sender,
     /// The recipient address.
     Recipient,
+    /// The user.
+    Login,
     /// The DATA command.
     Data,
     /// The end of the content.
@@ -42,6 +44,7 @@ impl fmt::Display for Class {
             Class::Helo => "Helo command",
             Class::Sender => "Sender address",
             Class::Recipient => "Recipient address",
+            Class::Login => "SASL login name",
             Class::Data => "Data command",
             Class::EndOfData => "End-of-data",
         })
@@ -123,6 +126,7 @@ impl<'a, L: LookUps> Evaluation<'a, L> {
             Class::Helo => self.facts.helo.map(str::as_bytes),
             Class::Sender => self.facts.sender,
             Class::Recipient => self.facts.recipient,
+            Class::Login => self.facts.login.map(|login| login.user.as_bytes()),
             Class::Data => Some(b"DATA"),
             Class::EndOfData => Some(b"END-OF-MESSAGE"),
         }

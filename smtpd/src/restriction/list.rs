@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::restriction::absent;
-use crate::restriction::{Hosts, Listed, Restriction, Subject, Tables};
+use crate::restriction::{Hosts, Listed, Mismatch, Restriction, Subject, Tables};
 
 /// Which parameter a list comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +153,8 @@ fn item<'a>(
 fn access<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>, tables: &Tables) -> Option<Restriction> {
     let open: &dyn Fn(&str) -> Restriction = if name == "check_etrn_access" {
         &|_| Restriction::EtrnAccess
+    } else if name == "check_sasl_access" {
+        &|table| tables.login_access(table)
     } else if let Some(subject) = Subject::of_restriction(name) {
         &move |table| tables.access(subject, table)
     } else {
@@ -179,9 +181,8 @@ fn simple(name: &str) -> Option<Restriction> {
         "warn_if_reject" => Restriction::WarnIfReject,
         "permit_mynetworks" => Restriction::PermitMynetworks,
         "permit_inet_interfaces" => Restriction::PermitInetInterfaces,
-        "permit_sasl_authenticated" | "permit_tls_clientcerts" | "permit_tls_all_clientcerts" => {
-            Restriction::PermitAuthenticated
-        }
+        "permit_sasl_authenticated" => Restriction::PermitSaslAuthenticated,
+        "permit_tls_clientcerts" | "permit_tls_all_clientcerts" => Restriction::PermitAuthenticated,
         "permit_auth_destination" => Restriction::PermitAuthDestination,
         "reject_unauth_destination" => Restriction::RejectUnauthDestination,
         "defer_unauth_destination" => Restriction::DeferUnauthDestination,
@@ -201,7 +202,7 @@ fn simple(name: &str) -> Option<Restriction> {
         "reject_maps_rbl" => Restriction::RejectMapsRbl,
         "reject_unlisted_sender" => Restriction::RejectUnlistedSender,
         "reject_unlisted_recipient" | "check_recipient_maps" => Restriction::RejectUnlistedRecipient,
-        _ => return None,
+        _ => return Mismatch::of_restriction(name).map(Restriction::SenderLogin),
     })
 }
 

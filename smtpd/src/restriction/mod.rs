@@ -17,6 +17,7 @@ mod evaluation;
 mod helo;
 mod hosts;
 mod list;
+mod login;
 mod old_defaults;
 mod rules;
 mod session;
@@ -34,6 +35,7 @@ pub use block_reply::BlockReplies;
 pub use evaluation::{Class, Court, Evaluation, Memory};
 pub use hosts::Hosts;
 pub use list::{List, Lists, Stage};
+pub use login::Mismatch;
 pub use rules::Rules;
 pub use tables::{AccessTable, Tables};
 pub use unlisted::AddressTables;
@@ -76,7 +78,11 @@ pub enum Restriction {
     PermitMynetworks,
     /// permit_inet_interfaces
     PermitInetInterfaces,
-    /// permit_sasl_authenticated, permit_tls_clientcerts and the like: nobody has authenticated here.
+    /// permit_sasl_authenticated
+    PermitSaslAuthenticated,
+    /// reject_*_sender_login_mismatch
+    SenderLogin(&'static [Mismatch]),
+    /// permit_tls_clientcerts and the like: nobody has a certificate here.
     PermitAuthenticated,
     /// permit_auth_destination
     PermitAuthDestination,
@@ -126,6 +132,8 @@ pub enum Restriction {
     HostAccess(Subject, Hosts, Rc<AccessTable>),
     /// check_*_access TABLE
     Access(Subject, Rc<AccessTable>),
+    /// check_sasl_access TABLE
+    LoginAccess(Rc<AccessTable>),
     /// A name of smtpd_restriction_classes.
     Class(String),
     /// A known name that nothing answers yet.
@@ -186,6 +194,8 @@ impl<L: LookUps> Evaluation<'_, L> {
                 tokio::time::sleep(*time).await;
                 Verdict::Dunno
             }
+            Restriction::PermitSaslAuthenticated => self.permit_sasl_authenticated(),
+            Restriction::SenderLogin(mismatches) => self.sender_login_mismatch(mismatches).await,
             Restriction::PermitMynetworks => self.permit_mynetworks(),
             Restriction::PermitInetInterfaces => self.permit_inet_interfaces(),
             Restriction::PermitAuthDestination => self.permit_auth_destination().await,
@@ -213,6 +223,7 @@ impl<L: LookUps> Evaluation<'_, L> {
                 Box::pin(self.host_access(*subject, *hosts, table, depth)).await
             }
             Restriction::Access(subject, table) => Box::pin(self.access(*subject, table, depth)).await,
+            Restriction::LoginAccess(table) => Box::pin(self.login_access(table, depth)).await,
             Restriction::Class(name) => Box::pin(self.class(name, depth)).await,
             Restriction::Absent(absent) => self.absent(absent, depth).await,
             Restriction::Unknown(name) => {

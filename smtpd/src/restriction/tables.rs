@@ -47,6 +47,14 @@ impl Tables {
         }
     }
 
+    /// A check of the user with the table `name`.
+    pub fn login_access(&self, name: &str) -> Restriction {
+        match self.open(name) {
+            Ok(table) => Restriction::LoginAccess(table),
+            Err(misused) => misused,
+        }
+    }
+
     /// A check of the hosts behind a name with the table `name`.
     pub fn host_access(&self, subject: Subject, hosts: Hosts, name: &str) -> Restriction {
         match self.open(name) {

@@ -159,11 +159,12 @@ fn unknown_user(settings: &Settings, table: &str) -> Vec<u8> {
 }
 
 /// Looks one address up.
-struct Lister<'a, L> {
-    rules: &'a Rules,
-    settings: &'a Settings,
-    look_ups: &'a L,
-    is_local: bool,
+pub(super) struct Lister<'a, L> {
+    pub(super) rules: &'a Rules,
+    pub(super) settings: &'a Settings,
+    pub(super) look_ups: &'a L,
+    /// The domain is this system's.
+    pub(super) is_local: bool,
 }
 
 impl<L: LookUps> Lister<'_, L> {
@@ -207,12 +208,17 @@ impl<L: LookUps> Lister<'_, L> {
         })
     }
 
-    /// The table names the address; of a local one, the local part is enough.
+    /// The table names the address.
     fn lists(&self, maps: &Maps, address: &[u8]) -> Result<bool, TableError> {
+        Ok(self.find(maps, address)?.is_some())
+    }
+
+    /// What the table says of the address; of a local one, the local part is enough.
+    pub(super) fn find(&self, maps: &Maps, address: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
         let origin = self.settings.myorigin.as_bytes();
         let is_ours = |domain: &[u8]| self.is_local || domain.eq_ignore_ascii_case(origin);
         let keys = search::address_keys(address, &self.rules.tables.access.delimiters, is_ours);
-        Ok(maps.search(&keys)?.is_some())
+        Ok(maps.search(&keys)?.map(|found| found.value))
     }
 }
 

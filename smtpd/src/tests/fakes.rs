@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use config::Config;
-use daemon::StartError;
+use daemon::{StartError, UnixSockets};
 use dns::{Hosts, ResolvConf, Resolver};
 use ipc::channel::{Channel, Server};
 use ipc::{anvil, cleanup, rewrite};
@@ -85,7 +85,9 @@ pub fn with_server<F: Future<Output = ()>>(settings: &str, test: impl FnOnce(Tes
 pub fn start_error(settings: &str) -> String {
     let config = Config::parse(format!("{MAIN_CF}{settings}").as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
     let settings = Settings::read(&config).map_err(StartError::from);
-    match settings.and_then(|_| Smtpd::new(&config, Duration::from_secs(5), Path::new(""))) {
+    match settings
+        .and_then(|_| Smtpd::new(&config, Duration::from_secs(5), Path::new(""), || Ok(UnixSockets::default())))
+    {
         Ok(_) => "it starts".to_owned(),
         Err(error) => error.to_string(),
     }
@@ -106,7 +108,7 @@ async fn start(settings: &str) -> TestServer {
         spawn_local(serve_anvil(UnixListener::bind(directory.join("private/anvil")).unwrap(), Rc::clone(&mail)));
     }
     let config = Config::parse(format!("{MAIN_CF}{settings}").as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
-    let mut worker = Smtpd::new(&config, Duration::from_secs(5), &directory).unwrap();
+    let mut worker = Smtpd::new(&config, Duration::from_secs(5), &directory, || Ok(UnixSockets::default())).unwrap();
     let conf = ResolvConf { servers: vec![name_server::serve()], attempts: 1, ..ResolvConf::default() };
     worker.resolver = Resolver::new(conf, Hosts::default(), Protocols { v4: true, v6: true });
     let (worker, settings) = (Rc::new(worker), Rc::new(Settings::read(&config).unwrap()));

@@ -135,6 +135,7 @@ fn verdict(lists: (&[&str], &[&str]), answers: Vec<u8>, recipient: &[u8]) -> Ver
         helo: Some("client.test"),
         protocol: Protocol::Esmtp,
         login: None,
+        secured: false,
         forward: None,
         state: State::Command(Verb::Rcpt),
         pipelined: false,

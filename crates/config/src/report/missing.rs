@@ -76,9 +76,8 @@ impl Report<'_> {
         };
         let asks = |feature| self.missing_restrictions().iter().any(|missing| missing.feature == feature);
         match feature {
-            // The client's way to a library means nothing to Postfix either.
-            Feature::Sasl if name.starts_with("smtp_") || name.starts_with("lmtp_") => false,
-            Feature::Sasl => self.is_on("smtpd_sasl_auth_enable"),
+            // What is left are settings of the Cyrus library, and it is not there.
+            Feature::Sasl => false,
             Feature::Milter => is_set(&["smtpd_milters", "non_smtpd_milters", "smtpd_milter_maps"]),
             Feature::ProxyFilter => is_set(&["smtpd_proxy_filter"]),
             Feature::Upstream => is_set(&["smtpd_upstream_proxy_protocol"]),

@@ -10,6 +10,7 @@ mod missing;
 mod names;
 mod places;
 mod restrictions;
+mod sasl;
 mod services;
 mod tables;
 mod ways;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 pub use feature::Feature;
 pub(crate) use level::old_chroot;
 pub(crate) use places::ranges;
+pub use sasl::SERVER_TYPE;
 pub use tables::TYPES;
 
 use crate::entry::{self, Kind};
@@ -132,6 +134,7 @@ impl<'a> Report<'a> {
         wrong.extend(self.wrong_values());
         wrong.extend(self.wrong_names());
         wrong.extend(self.wrong_restrictions());
+        wrong.extend(self.wrong_sasl());
         wrong.extend(self.wrong_tables());
         wrong.extend(self.wrong_ways());
         wrong.extend(self.wrong_services());

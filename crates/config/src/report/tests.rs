@@ -36,7 +36,7 @@ fn what_works_is_not_told() {
 
 #[test]
 fn what_is_wrong_is_told_once_with_file_and_line_and_before_what_is_missing() {
-    let main_cf = "smtpd_tls_auth_only = yes\nmydestination = one\nmydestination = two\nrelay_domains = $nosuch\n\
+    let main_cf = "smtp_tls_note_starttls_offer = yes\nmydestination = one\nmydestination = two\nrelay_domains = $nosuch\n\
         relayhost = [relay.example]:587 # mine\nmydistination = x\nhopcount_limit = 5x\n\
         smtpd_helo_restrictions = reject_nonsense,\n  check_client_access\nother_time_limit = 3600\n";
     let master = "smtp inet n - n - - smtpd\n  -o smtpd_helo_restricctions=permit -o myorigin=$mua\n\
@@ -58,9 +58,29 @@ fn what_is_wrong_is_told_once_with_file_and_line_and_before_what_is_missing() {
              smtpd_helo_restrictions?)",
             "/c/master.cf, line 12: service submission (inet) is not started: program smptd does not exist",
             "/c/master.cf, line 13: service pickup: -v has no effect on pickup",
-            "TLS is not there yet: smtpd_tls_auth_only (main.cf line 1)",
+            "TLS is not there yet: smtp_tls_note_starttls_offer (main.cf line 1)",
         ]
     );
+}
+
+#[test]
+fn a_server_that_is_to_ask_an_authentication_server_of_another_kind_is_told_what_to_set() {
+    let text = |kind: &str| {
+        format!(
+            "smtpd_sasl_type = {kind} is not there, and a server with smtpd_sasl_auth_enable = yes does not start; set \
+             smtpd_sasl_type = dovecot, and smtpd_sasl_path to the socket of an authentication server"
+        )
+    };
+    let smtp = "smtp inet n - n - - smtpd\n";
+    let submission = "submission inet n - n - - smtpd -o smtpd_sasl_auth_enable=yes\n";
+    let on = "smtpd_sasl_auth_enable = yes\n";
+    assert_eq!(told(on, smtp), [format!("/c/main.cf, line 1: {}", text("cyrus"))]);
+    assert_eq!(told(&format!("{on}smtpd_sasl_type = x\n"), smtp), [format!("/c/main.cf, line 2: {}", text("x"))]);
+    assert_eq!(told("", &format!("{smtp}{submission}")), [format!("/c/master.cf, line 11: {}", text("cyrus"))]);
+    for fine in ["smtpd_sasl_type = dovecot\n", "smtpd_sasl_type = dovecot\nsmtpd_sasl_local_domain = x.test\n"] {
+        assert!(told(&format!("{on}{fine}"), &format!("{smtp}{submission}")).is_empty());
+    }
+    assert!(told("smtpd_sasl_type = x\n", smtp).is_empty());
 }
 
 #[test]

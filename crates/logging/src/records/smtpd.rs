@@ -75,8 +75,10 @@ records! {
         queue_id: &'a str,
         /// `name[address]`
         client: &'a str,
-        /// The user.
-        login: Option<&'a str>,
+        /// How the client has logged in, and as whom.
+        login: Option<(&'a str, &'a str)>,
+        /// AUTH= of MAIL FROM.
+        sasl_sender: Option<&'a str>,
         /// The queue file at an earlier server.
         original_id: Option<&'a str>,
         /// The client of an earlier server.
@@ -86,8 +88,9 @@ records! {
         queue_id: Text, ALWAYS, "The message." = line.queue_id;
         client_name: Text, ALWAYS, "The name of the client if it is verified, else `unknown`." = name_of(line.client);
         client_address: Text, ALWAYS, "The address of the client." = address_of(line.client);
-        sasl_method: Text, "if the client is logged in", "How." = line.login.map(|_| METHOD);
-        sasl_username: Text, "if the client is logged in", "Who." = line.login;
+        sasl_method: Text, "if the client is logged in", "How." = line.login.map(|(method, _)| method);
+        sasl_username: Text, "if the client is logged in", "Who." = line.login.map(|(_, user)| user);
+        sasl_sender: Text, "if MAIL FROM has AUTH=", "Who has sent the message to the client, as it says." = line.sasl_sender;
         orig_queue_id: Text, "if XFORWARD told it", "The message at an earlier server." = line.original_id;
         orig_client_name: Text, "if XFORWARD told it", "The client of an earlier server."
             = line.original_client.as_deref().map(name_of);
@@ -96,7 +99,8 @@ records! {
     example {
         queue_id: "3F1E9552170",
         client: "mail.example.org[192.0.2.7]",
-        login: Some("alice"),
+        login: Some(("PLAIN", "alice")),
+        sasl_sender: Some("bob@example.org"),
         original_id: Some("9B2D5552119"),
         original_client: Some("laptop.example.net[198.51.100.9]".to_owned()),
     }
@@ -121,6 +125,10 @@ records! {
         protocol: &'static str,
         /// The name in HELO or EHLO.
         helo: Option<&'a str>,
+        /// How the client has logged in, and as whom.
+        login: Option<(&'a str, &'a str)>,
+        /// AUTH= of MAIL FROM.
+        sasl_sender: Option<String>,
     }
     members(line) {
         queue_id: Text, "if a recipient was accepted before", "The message." = line.queue_id;
@@ -134,6 +142,9 @@ records! {
         to: Text, "in RCPT, and after it if there is one recipient", "The recipient." = &line.to;
         proto: Text, ALWAYS, "`SMTP` or `ESMTP`." = line.protocol;
         helo: Text, "after HELO or EHLO", "The name that the client gives itself." = line.helo;
+        sasl_method: Text, "if the client is logged in", "How." = line.login.map(|(method, _)| method);
+        sasl_username: Text, "if the client is logged in", "Who." = line.login.map(|(_, user)| user);
+        sasl_sender: Text, "if MAIL FROM has AUTH=", "Who has sent the message to the client, as it says." = &line.sasl_sender;
     }
     example {
         queue_id: Some("DAD8C552116"),
@@ -145,11 +156,35 @@ records! {
         to: Some("bob@example.com".to_owned()),
         protocol: "ESMTP",
         helo: Some("mail.example.org"),
+        login: Some(("PLAIN", "alice")),
+        sasl_sender: Some("bob@example.org".to_owned()),
+    }
+
+    /// A client could not log in.
+    LoginFailed<'a>: Warning "login_failed" {
+        /// `name[address]`
+        client: &'a str,
+        /// The mechanism, as the client names it.
+        method: &'a str,
+        /// Why.
+        reason: &'a str,
+        /// Who it would have been, as far as the authentication server has said.
+        user: Option<&'a str>,
+    }
+    members(line) {
+        client_name: Text, ALWAYS, "The name of the client if it is verified, else `unknown`." = name_of(line.client);
+        client_address: Text, ALWAYS, "The address of the client." = address_of(line.client);
+        sasl_method: Text, ALWAYS, "How it tried to." = line.method;
+        sasl_username: Text, "if the authentication server has said", "Who it would have been." = line.user;
+        reason: Text, ALWAYS, "Why not, in the words of the authentication server or of Postfix." = line.reason;
+    }
+    example {
+        client: "mail.example.org[192.0.2.7]",
+        method: "LOGIN",
+        reason: "(reason unavailable)",
+        user: Some("alice"),
     }
 }
-
-/// The user of a client comes by XCLIENT.
-const METHOD: &str = "XCLIENT";
 
 impl fmt::Display for Connect<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -179,8 +214,11 @@ impl fmt::Display for Broken<'_> {
 impl fmt::Display for Accepted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: client={}", self.queue_id, self.client)?;
-        if let Some(login) = self.login {
-            write!(f, ", sasl_method={METHOD}, sasl_username={login}")?;
+        if let Some((method, user)) = self.login {
+            write!(f, ", sasl_method={method}, sasl_username={user}")?;
+        }
+        if let Some(sender) = self.sasl_sender {
+            write!(f, ", sasl_sender={sender}")?;
         }
         if let Some(id) = self.original_id {
             write!(f, ", orig_queue_id={id}")?;
@@ -206,7 +244,21 @@ impl fmt::Display for Decided<'_> {
         if let Some(helo) = self.helo {
             write!(f, " helo=<{helo}>")?;
         }
-        Ok(())
+        if let Some((method, user)) = self.login {
+            write!(f, " sasl_method={method} sasl_username={user}")?;
+        }
+        match &self.sasl_sender {
+            Some(sender) => write!(f, " sasl_sender={sender}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for LoginFailed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.user.unwrap_or("(unavailable)");
+        let LoginFailed { client, method, reason, .. } = self;
+        write!(f, "{client}: SASL {method} authentication failed: {reason}, sasl_username={user}")
     }
 }
 
@@ -241,11 +293,16 @@ mod tests {
             to: None,
             protocol: "SMTP",
             helo: None,
+            login: None,
+            sasl_sender: None,
         };
         assert_eq!(line.to_string(), "NOQUEUE: reject: CONNECT from c[::1]: 554 5.7.1 no; proto=SMTP");
         line.from = Some(String::new());
         line.to = Some("a@b".to_owned());
         line.helo = Some("h");
         assert!(line.to_string().ends_with("; from=<> to=<a@b> proto=SMTP helo=<h>"));
+        line.login = Some(("PLAIN", "alice"));
+        line.sasl_sender = Some("<bob@x>".to_owned());
+        assert!(line.to_string().ends_with(" helo=<h> sasl_method=PLAIN sasl_username=alice sasl_sender=<bob@x>"));
     }
 }

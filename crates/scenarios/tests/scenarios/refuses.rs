@@ -127,7 +127,7 @@ fn demand(entry: &config::Entry) -> String {
 /// The parameters that a program must not pass over. What only lets users in is refused otherwise: see AUTH.
 fn demands(program: &str) -> Vec<&'static config::Entry> {
     let of_program = |entry: &&config::Entry| entry.refused && entry.programs.contains(&program);
-    let told_elsewhere = ["smtpd_sasl_auth_enable", "non_smtpd_milters"];
+    let told_elsewhere = ["non_smtpd_milters"];
     config::table::TABLE.iter().filter(of_program).filter(|entry| !told_elsewhere.contains(&entry.name)).collect()
 }
 

@@ -20,10 +20,20 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
         logging::warning!("don't know what EHLO features to announce to {}", dialogue.peer.label);
         return Err(dialogue.data_error(services));
     };
+    // smtpd_sasl_exceptions_networks
+    let announces_auth = dialogue.may_log_in() && !dialogue.mechanisms.is_empty();
+    let announces_auth = match announces_auth.then(|| services.is_not_for_auth(&dialogue.peer)) {
+        Some(Err(_)) => {
+            logging::warning!("don't know if EHLO feature AUTH should be announced to {}", dialogue.peer.label);
+            return Err(dialogue.data_error(services));
+        }
+        Some(Ok(is_exception)) => !is_exception,
+        None => false,
+    };
     if !discarded.is_empty() && !dialogue.discards("SILENT-DISCARD") {
         logging::info!("discarding EHLO keywords: {}", discarded.join(", "));
     }
-    Ok(Turn::say(Reply::lines_of(250, announcement(dialogue))))
+    Ok(Turn::say(Reply::lines_of(250, announcement(dialogue, announces_auth))))
 }
 
 /// What can be kept from a client. Other words mean nothing.
@@ -52,7 +62,7 @@ pub fn discardable(words: Vec<String>) -> Vec<String> {
 }
 
 /// What is announced is what works.
-fn announcement(dialogue: &Dialogue) -> Vec<Vec<u8>> {
+fn announcement(dialogue: &Dialogue, announces_auth: bool) -> Vec<Vec<u8>> {
     let settings = &dialogue.settings;
     if dialogue.lapse == Lapse::Reject {
         return [settings.myhostname.as_str(), "ENHANCEDSTATUSCODES"].map(|line| line.as_bytes().to_vec()).into();
@@ -61,9 +71,16 @@ fn announcement(dialogue: &Dialogue) -> Vec<Vec<u8>> {
         Some(limit) => format!("SIZE {limit}"),
         None => "SIZE".to_owned(),
     };
+    let (auth, old_auth) = (format!("AUTH {}", dialogue.mechanisms), format!("AUTH={}", dialogue.mechanisms));
     let mut keywords = vec!["PIPELINING", &size];
     if !settings.vrfy_disabled {
         keywords.push("VRFY");
+    }
+    if announces_auth {
+        keywords.push(&auth);
+        if settings.broken_auth_clients {
+            keywords.push(&old_auth);
+        }
     }
     if dialogue.may.xclient {
         keywords.push(xclient::ANNOUNCEMENT);

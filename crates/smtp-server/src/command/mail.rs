@@ -41,7 +41,7 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
         Err(PathError::Unterminated) => return Err(bad_sender()),
         Err(PathError::Address) => return Err(bad_address(dialogue, argument)),
     };
-    let parameters = parameters::mail(path.parameters).map_err(|error| bad_parameter(&error))?;
+    let mut parameters = parameters::mail(path.parameters).map_err(|error| bad_parameter(&error))?;
     if parameters.smtputf8 || parameters.requiretls {
         let word = if parameters.smtputf8 { "SMTPUTF8" } else { "REQUIRETLS" };
         return Err(bad_parameter(&ParameterError::Unsupported(word.as_bytes().to_vec())));
@@ -49,6 +49,8 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     if (parameters.ret.is_some() || parameters.envid.is_some()) && dialogue.discards("DSN") {
         return Err(no_dsn());
     }
+    // RFC 4954 5: nobody is nobody, whoever says it.
+    parameters.auth = parameters.auth.filter(|sender| dialogue.may_log_in() && sender != b"<>");
     begin(dialogue, services, argument, path.address, parameters).await
 }
 

@@ -12,6 +12,7 @@ use smtp_protocol::verb::words;
 use crate::command::helo::cleaned;
 use crate::command::in_transaction;
 use crate::dialogue::Dialogue;
+use crate::facts::Login;
 use crate::peer::{NameStatus, Peer, UNKNOWN};
 use crate::rejection::Rejection;
 use crate::services::Services;
@@ -63,7 +64,7 @@ async fn become_client(dialogue: &mut Dialogue, services: &mut impl Services, id
     dialogue.peer.relabel();
     dialogue.protocol = identity.protocol;
     dialogue.helo = identity.helo;
-    dialogue.login = identity.login;
+    dialogue.login = identity.login.map(|user| Login { method: "XCLIENT".to_owned(), user });
     let may = services.privileges(&dialogue.peer);
     (dialogue.may.xclient, dialogue.may.discarded) = (may.xclient, may.discarded);
     (dialogue.errors, dialogue.junk, dialogue.forgiven) = (0, 0, true);
