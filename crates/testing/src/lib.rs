@@ -1,11 +1,12 @@
 //! What system tests and development commands run against: private instances of this mail system and of C Postfix, an
-//! SMTP client, an SMTP sink, swaks, and a DNS server.
+//! SMTP client, an SMTP sink, swaks, a DNS server, and authentication servers.
 //!
 //! Everything is private: an own directory, own ports, loopback addresses only. Nothing here ends a process that it did
 //! not start, and nothing waits for a fixed time: it waits for a log line, a file, a reply, with a deadline. Being for
 //! tests, it panics with a sentence where a program would return an error.
 
 pub mod accounts;
+pub mod auth_server;
 pub mod client;
 pub mod disk;
 pub mod dns;
@@ -29,6 +30,7 @@ pub mod trace;
 pub mod wait;
 pub mod world;
 
+pub use auth_server::{AuthServer, Dovecot};
 pub use client::Client;
 pub use disk::Disk;
 pub use instance::Instance;

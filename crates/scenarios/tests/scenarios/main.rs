@@ -19,6 +19,7 @@ mod limits;
 mod load;
 mod local;
 mod log;
+mod logins;
 mod names;
 mod notices;
 mod old_level;
