@@ -95,7 +95,8 @@ pub struct Dovecot {
 }
 
 impl Dovecot {
-    /// A server at `socket` for these users, by PLAIN, LOGIN and CRAM-MD5; its files are below `folder`.
+    /// A server at `socket` for these users, by PLAIN, LOGIN and CRAM-MD5; its files are below `folder`. It keeps nobody
+    /// waiting after a failure.
     pub fn start(folder: &Path, socket: &Path, users: &[(&str, &str)]) -> Dovecot {
         let write = |name: &str, text: &str| {
             let path = folder.join(name);
@@ -110,7 +111,8 @@ impl Dovecot {
         let configuration = format!(
             "base_dir = {}\nstate_dir = {}\nlog_path = {}\nprotocols =\nssl = no\nauth_mechanisms = plain login cram-md5\n\
              auth_failure_delay = 0\npassdb {{\n  driver = passwd-file\n  args = scheme=PLAIN username_format=%u {}\n}}\n\
-             service auth {{\n  unix_listener {} {{\n    mode = 0666\n  }}\n}}\n",
+             service auth {{\n  unix_listener {} {{\n    mode = 0666\n  }}\n}}\n\
+             service anvil {{\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\n",
             at("base"),
             at("state"),
             at("log"),

@@ -45,10 +45,10 @@ impl Mismatch {
 const ANONYMOUS: &str = "ANONYMOUS";
 
 impl<L: LookUps> Evaluation<'_, L> {
-    /// permit_sasl_authenticated
+    /// permit_sasl_authenticated: also of users that XCLIENT names, whether or not others can log in here.
     pub(super) fn permit_sasl_authenticated(&self) -> Verdict {
         let is_somebody = self.facts.login.is_some_and(|login| !login.method.eq_ignore_ascii_case(ANONYMOUS));
-        if is_somebody && self.settings.dialogue.sasl_enabled { Verdict::Permit } else { Verdict::Dunno }
+        if is_somebody { Verdict::Permit } else { Verdict::Dunno }
     }
 
     /// A restriction that asks who the client is has nothing to say where nobody can log in.

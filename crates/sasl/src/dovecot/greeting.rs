@@ -25,7 +25,7 @@ pub struct Greeting {
 /// Why this is no server for us. Display is the text behind `SASL: `.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GreetingError {
-    /// `VERSION` without a number.
+    /// `VERSION` without two numbers.
     Syntax,
     /// A version that is another protocol.
     Version(u32),
@@ -60,10 +60,10 @@ impl Greeting {
         }
         let mut fields = line.split(|byte| *byte == b'\t');
         match fields.next() {
-            Some(b"VERSION") => match fields.next().and_then(number) {
-                Some(MAJOR) => {}
-                Some(other) => return Err(GreetingError::Version(other)),
-                None => return Err(GreetingError::Syntax),
+            Some(b"VERSION") => match (fields.next().and_then(number), fields.next().and_then(number)) {
+                (Some(MAJOR), Some(_)) => {}
+                (Some(other), Some(_)) => return Err(GreetingError::Version(other)),
+                _ => return Err(GreetingError::Syntax),
             },
             Some(b"MECH") => {
                 self.has_mechanism = true;
@@ -115,6 +115,7 @@ mod tests {
         assert_eq!(error(&["VERSION\t1\t0", "SPID\t12"]), wrong);
         assert_eq!(error(&["VERSION\t2\t0"]), "Protocol version mismatch (2 vs. 1)");
         assert_eq!(error(&["VERSION\tx"]), "Protocol version error");
+        assert_eq!(error(&["VERSION\t1"]), "Protocol version error");
         assert_eq!(error(&["VERSION"]), "Protocol version error");
         assert_eq!(error(&vec!["MECH\tA"; 5000]), "the greeting of the auth server does not end");
     }

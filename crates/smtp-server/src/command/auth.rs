@@ -60,13 +60,13 @@ pub async fn respond(dialogue: &mut Dialogue, services: &mut impl Services, line
     // smtpd_sasl_response_limit
     if line.length >= dialogue.settings.sasl_response_limit {
         services.forget_login();
-        return Err(breach(500, Status::new(5, 5, 6), "SASL response limit exceeded"));
+        return Err(failed(500, Status::new(5, 5, 6), "SASL response limit exceeded"));
     }
     if line.bytes == b"*" {
         services.forget_login();
         let mechanism = dialogue.logs_in.take().unwrap_or_default();
         logging::warning!("{}: SASL {mechanism} authentication aborted", dialogue.peer.label);
-        return Err(breach(501, Status::new(5, 7, 0), "Authentication aborted"));
+        return Err(failed(501, Status::new(5, 7, 0), "Authentication aborted"));
     }
     let step = services.respond(&line.bytes).await;
     go_on(dialogue, step)
@@ -91,5 +91,10 @@ fn go_on(dialogue: &mut Dialogue, step: Step) -> Answer {
         reason,
         user: user.as_deref(),
     });
-    Err(breach(code, status, format!("{what}: {reason}")))
+    Err(failed(code, status, &format!("{what}: {reason}")))
+}
+
+/// A login that came to nothing is no error that a postmaster asks for: there are many. notify_classes
+fn failed(code: u16, status: Status, text: &str) -> Turn {
+    Rejection::new(code, status, text).quietly().into()
 }
