@@ -1,4 +1,5 @@
-//! Authentication servers: Dovecot's, and one in the test's own process that says what it is told to, by the same protocol.
+//! Authentication servers: Dovecot's, and one in the test's own process that says what it is told to, by the same
+//! protocol.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
@@ -95,8 +96,8 @@ pub struct Dovecot {
 }
 
 impl Dovecot {
-    /// A server at `socket` for these users, by PLAIN, LOGIN and CRAM-MD5; its files are below `folder`. It keeps nobody
-    /// waiting after a failure.
+    /// A server at `socket` for these users, by PLAIN, LOGIN and CRAM-MD5; its files are below `folder`. It keeps
+    /// nobody waiting after a failure.
     pub fn start(folder: &Path, socket: &Path, users: &[(&str, &str)]) -> Dovecot {
         let write = |name: &str, text: &str| {
             let path = folder.join(name);
