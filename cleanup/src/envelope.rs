@@ -139,6 +139,10 @@ impl Envelope {
 
     /// Takes an attribute of the message, and passes it on.
     pub fn attribute(&mut self, message: &Message<'_>, writer: &mut Writer, name: &[u8], value: &[u8]) {
+        if value.is_empty() {
+            let name = text::printable(name);
+            return logging::warning!(id: message.id, "spurious null attribute value for \"{name}\" -- ignored");
+        }
         match name {
             b"create_time" => return, // it was written with the arrival time
             b"rewrite_context" => self.client.remote = value == b"remote",

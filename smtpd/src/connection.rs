@@ -17,6 +17,7 @@ use smtp_server::CommandLine;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
+use zeroize::Zeroize;
 
 /// Bytes read at once.
 const READ_SIZE: usize = 64 << 10;
@@ -153,6 +154,13 @@ impl Connection {
             }
             self.more().await?;
         }
+    }
+
+    /// Wipes what was read and used: a secret was in it.
+    pub fn forget(&mut self) {
+        self.input.wipe_used();
+        SHARED.with_borrow_mut(|shared| shared.zeroize());
+        SHARED.with_borrow_mut(|shared| shared.resize(READ_SIZE, 0));
     }
 
     /// What the client has sent before it was greeted. The socket itself is asked: tokio knows nothing of one that it

@@ -6,7 +6,7 @@ use config::ErrorClass;
 use dsn::Status;
 use ipc::Pool;
 use ipc::cleanup::{Cause, Cleanup, Message, Outcome};
-use message::received::FromNetwork;
+use message::received::{FromNetwork, comment};
 use queue::record::{Type, encode};
 use smtp_server::{Facts, Protocol, Rejection};
 
@@ -103,7 +103,7 @@ fn received(facts: &Facts<'_>, settings: &Settings, queue_id: &str) -> Vec<Strin
         };
     }
     // smtpd_sasl_authenticated_header
-    let user = facts.login.filter(|_| settings.authenticated_header).map(|login| comment(&login.user));
+    let user = facts.login.filter(|_| settings.authenticated_header).map(|login| comment(login.user.as_bytes()));
     let comments: Vec<String> = user.into_iter().map(|user| format!("Authenticated sender: {user}")).collect();
     FromNetwork {
         helo: facts.helo.unwrap_or_default(),
@@ -128,28 +128,6 @@ fn protocol(facts: &Facts<'_>) -> &'static str {
         (Protocol::Esmtp, true, false) => "ESMTPS",
         (Protocol::Esmtp, true, true) => "ESMTPSA",
     }
-}
-
-/// A text within a comment, which ends where the comment does. RFC 5322 3.2.2
-fn comment(text: &str) -> String {
-    let (mut out, mut depth) = (String::with_capacity(text.len()), 0_usize);
-    for byte in text.bytes() {
-        out.push(match byte {
-            b'(' => {
-                depth += 1;
-                '('
-            }
-            b')' if depth > 0 => {
-                depth -= 1;
-                ')'
-            }
-            b')' | b'\\' => '?',
-            b' '..=b'~' => char::from(byte),
-            _ => '?',
-        });
-    }
-    out.extend(std::iter::repeat_n(')', depth));
-    out
 }
 
 /// The message cannot be queued now.

@@ -138,6 +138,9 @@ impl Session {
         }
         self.ask_ahead(&line).await;
         let turn = self.dialogue.command(&mut self.backend, line, self.connection.pending()).await;
+        if self.secret {
+            self.connection.forget();
+        }
         self.carry_out(turn).await?;
         Ok(self.connection.flush_if_large().await?)
     }
@@ -203,6 +206,7 @@ impl Session {
                 Next::Close => return Err(End::Done),
                 Next::Response => {
                     let response = self.response_line().await?;
+                    self.connection.forget();
                     self.dialogue.response(&mut self.backend, response).await
                 }
                 Next::Discard(count) => return Ok(self.receiver(&mut 0).discard(count).await?),

@@ -18,6 +18,7 @@ mod plain_text;
 mod queue_files;
 mod reports;
 mod sasl_client;
+mod sasl_server;
 mod smtp_client;
 mod smtp_content;
 mod smtp_dialogue;
@@ -36,6 +37,7 @@ pub use plain_text::*;
 pub use queue_files::*;
 pub use reports::*;
 pub use sasl_client::*;
+pub use sasl_server::*;
 pub use smtp_client::*;
 pub use smtp_content::*;
 pub use smtp_dialogue::*;
@@ -80,6 +82,7 @@ targets! {
     smtp_chunks,
     smtp_reply,
     sasl_challenges,
+    auth_server,
     queue_records,
     queue_envelope,
     size_record,

@@ -4,6 +4,8 @@
 //! an end of line is what "SMTP smuggling" lives on. The buffer has no size of its own: it is allocated with the first
 //! byte and given back when it is empty, so an idle session costs nothing.
 
+use zeroize::Zeroize;
+
 /// How the CR before an LF counts. smtpd_forbid_bare_newline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Newline {
@@ -127,6 +129,12 @@ impl Input {
         if self.is_empty() {
             *self = Input::default();
         }
+    }
+
+    /// Overwrites what was used and is still in memory, and no more than that.
+    pub fn wipe_used(&mut self) {
+        self.buffer[..self.start].zeroize();
+        self.compact();
     }
 
     fn compact(&mut self) {
