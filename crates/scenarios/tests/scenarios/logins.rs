@@ -376,6 +376,86 @@ fn a_login_that_hangs_holds_up_nobody_else() {
 }
 
 #[test]
+fn the_server_is_found_wherever_its_socket_is() {
+    scenario(|| {
+        // Outside of the queue directory, in a folder that everybody may enter.
+        let folder = std::env::temp_dir().join(format!("auth-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let far = folder.join("auth");
+        let server = AuthServer::start(&far, GREETING, one_user);
+        let relay = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = relay.local_addr().expect("its address").port();
+        pass_on(relay, far.clone());
+        let (far, inet) = (far.display().to_string(), format!("inet:127.0.0.1:{port}"));
+        for path in [far.clone(), format!("unix:{far}"), inet, format!("inet:localhost:{port}")] {
+            let mail = setup().set("smtpd_sasl_path", path.as_str()).start();
+            assert_eq!(say(&mut client(&mail), &format!("AUTH PLAIN {RIGHT}")), SUCCESS, "{path}");
+        }
+        let mail = setup().set("smtpd_sasl_path", "unix:private/auth").start();
+        let _near = AuthServer::start(&socket(&mail), GREETING, one_user);
+        assert_eq!(say(&mut client(&mail), &format!("AUTH PLAIN {RIGHT}")), SUCCESS);
+        drop(server);
+        let _ = std::fs::remove_dir_all(&folder);
+    });
+}
+
+/// Passes connections on to a socket.
+fn pass_on(listener: std::net::TcpListener, socket: PathBuf) {
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(server) = std::os::unix::net::UnixStream::connect(&socket) else { continue };
+            let (Ok(mut from_client), Ok(mut to_server)) = (client.try_clone(), server.try_clone()) else { continue };
+            std::thread::spawn(move || std::io::copy(&mut from_client, &mut to_server));
+            let (mut from_server, mut to_client) = (server, client);
+            std::thread::spawn(move || std::io::copy(&mut from_server, &mut to_client));
+        }
+    });
+}
+
+#[test]
+fn who_sent_a_message_to_the_client_is_kept_as_it_says_it() {
+    scenario(|| {
+        let mail = setup().start();
+        let _server = AuthServer::start(&socket(&mail), GREETING, one_user);
+        let cases = [
+            ("AUTH=<bob@x.test>", ", sasl_sender=<bob@x.test>"),
+            ("AUTH=e+3Dmc2@x.test", ", sasl_sender=e+3Dmc2@x.test"),
+            ("AUTH=<>", "client=unknown[127.0.0.1]"),
+            ("AUTH=", ", sasl_sender="),
+        ];
+        for (parameter, expected) in cases {
+            let mut client = client(&mail);
+            assert_eq!(say(&mut client, &format!("MAIL FROM:<a@b.test> {parameter}")), "250 2.1.0 Ok");
+            assert_eq!(say(&mut client, "RCPT TO:<bob@mail.test>"), "250 2.1.5 Ok");
+            assert_eq!(say(&mut client, "DATA").get(..3), Some("354"));
+            let taken = say(&mut client, "Subject: x\r\n\r\n.");
+            let id = taken.rsplit(' ').next().unwrap_or_default().to_owned();
+            let line = mail.wait_log(&[&format!("{id}: client=unknown[127.0.0.1]")]);
+            assert!(line.ends_with(expected), "{line}");
+        }
+        mail.wait_log(&["warning: ", ": spurious null attribute value for \"sasl_sender\" -- ignored"]);
+        let mut client = client(&mail);
+        let twice = say(&mut client, "MAIL FROM:<a@b.test> AUTH=a@b.test AUTH=d@e.test");
+        assert_eq!(twice, "503 5.5.4 Error: multiple AUTH= options");
+    });
+}
+
+#[test]
+fn a_user_cannot_leave_the_comment_that_names_him() {
+    scenario(|| {
+        let mail = setup().set("smtpd_sasl_authenticated_header", "yes").start();
+        let odd = |_: &str| Act::Say("OK\tID\tuser=al ice)(<x>\u{e9}\\\n".to_owned());
+        let _server = AuthServer::start(&socket(&mail), GREETING, odd);
+        let mut client = client(&mail);
+        assert_eq!(say(&mut client, &format!("AUTH PLAIN {RIGHT}")), SUCCESS);
+        client.send("alice@mail.test", &["bob@mail.test"], "Subject: x\n\n").expect("taken");
+        mail.wait_log(&["sasl_method=PLAIN, sasl_username=al ice)(<x>\u{e9}\\"]);
+        let field = mail.wait_mail("bob", 1).remove(0).header("Received").unwrap_or_default();
+        assert!(field.contains("(Authenticated sender: al ice?(<x>???))"), "{field}");
+    });
+}
+
+#[test]
 fn auth_is_announced_and_taken_where_the_settings_say() {
     let cases: [(&[(&str, &str)], &[&str], &str); 7] = [
         (&[], &["AUTH PLAIN LOGIN"], SUCCESS),
