@@ -47,7 +47,7 @@ fn heard(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
     let (mut lines, mut found) = (Lines::default(), Vec::new());
     for piece in pieces {
         lines.push(piece);
-        while let Ok(Some(line)) = lines.next() {
+        while let Ok(Some(line)) = lines.next_line() {
             found.push(line.to_vec());
         }
     }

@@ -196,7 +196,7 @@ async fn greeted(mut stream: Transport) -> Result<(Transport, Lines, Vec<Mechani
     stream.write_all(hello.as_bytes()).await.map_err(|_| None)?;
     let (mut lines, mut greeting, mut buffer) = (Lines::default(), Greeting::default(), [0; READ_SIZE]);
     loop {
-        while let Some(line) = lines.next().map_err(|error| Some(error.to_string()))? {
+        while let Some(line) = lines.next_line().map_err(|error| Some(error.to_string()))? {
             if greeting.line(line).map_err(|error| Some(error.to_string()))? {
                 return Ok((stream, lines, greeting.into_mechanisms()));
             }
@@ -321,7 +321,7 @@ async fn read(link: Rc<Link>, mut stream: ReadHalf<Transport>, mut lines: Lines)
     let mut buffer = Zeroizing::new([0; READ_SIZE]);
     loop {
         loop {
-            match lines.next() {
+            match lines.next_line() {
                 Ok(Some(line)) => answered(&link, line),
                 Ok(None) => break,
                 Err(error) => {

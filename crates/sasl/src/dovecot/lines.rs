@@ -40,7 +40,7 @@ impl Lines {
     ///
     /// # Errors
     /// There is more than [`LINE_LIMIT`] without an end.
-    pub fn next(&mut self) -> Result<Option<&[u8]>, TooLong> {
+    pub fn next_line(&mut self) -> Result<Option<&[u8]>, TooLong> {
         let rest = &self.bytes[self.used..];
         match rest.iter().position(|byte| *byte == b'\n') {
             Some(end) if end > LINE_LIMIT => Err(TooLong),
@@ -71,7 +71,7 @@ mod tests {
         let mut found = Vec::new();
         for piece in pieces {
             lines.push(piece);
-            while let Ok(Some(line)) = lines.next() {
+            while let Ok(Some(line)) = lines.next_line() {
                 found.push(line.to_vec());
             }
         }
@@ -82,9 +82,9 @@ mod tests {
     fn a_line_without_an_end_is_an_error_and_not_memory() {
         let mut lines = Lines::default();
         lines.push(&vec![b'x'; LINE_LIMIT]);
-        assert_eq!(lines.next(), Ok(None));
+        assert_eq!(lines.next_line(), Ok(None));
         lines.push(b"x");
-        assert_eq!(lines.next(), Err(TooLong));
+        assert_eq!(lines.next_line(), Err(TooLong));
     }
 
     proptest! {
