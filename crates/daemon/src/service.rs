@@ -65,6 +65,9 @@ pub enum Privilege {
     MailOwner,
     /// Started as root for a helper process that becomes other users; the part that serves clients is $mail_owner.
     Delivers,
+    /// Started as root for a helper process that goes on to open the files with private keys; the part that serves
+    /// clients is $mail_owner, and its memory is closed to other processes of that user.
+    KeepsKeys,
 }
 
 /// Files that a daemon opens while it serves clients. Paths are relative to the queue directory unless said.

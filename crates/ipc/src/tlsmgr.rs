@@ -32,6 +32,9 @@ pub enum Request {
     },
     /// The certificates for a server name that a client asks for. tls_server_sni_maps
     ServerName {
+        /// The value of tls_server_sni_maps.
+        #[serde(with = "crate::bounds::text")]
+        maps: String,
         /// The name, in lower case.
         #[serde(with = "crate::bounds::text")]
         name: String,
@@ -170,7 +173,14 @@ pub struct TicketKey {
     pub expires: u64,
 }
 
-/// A secret is not shown.
+/// Its secret is not shown.
+impl fmt::Debug for TicketKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TicketKey({:x?} until {})", self.name, self.expires)
+    }
+}
+
+/// Secrets are not shown.
 impl fmt::Debug for TicketKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TicketKeys(for {} s)", self.seconds)

@@ -341,7 +341,7 @@ fn every_message_of_tlsmgr_arrives_at_its_largest() {
     let requests = vec![
         Request::Certificates { files: tlsmgr::Files::Chains(vec![text(); FULL / MAX_TEXT]), known: u64::MAX },
         Request::Certificates { files: tlsmgr::Files::Legacy(vec![legacy; FULL / MAX_TEXT / 3]), known: 0 },
-        Request::ServerName { name: text() },
+        Request::ServerName { maps: text(), name: text() },
         Request::Sign { key: tlsmgr::KeyId([255; 32]), scheme: u16::MAX, message: block() },
         Request::TicketKeys,
     ];

@@ -67,10 +67,28 @@ pub fn hide_from_own_user() -> io::Result<()> {
 /// # Errors
 /// The kernel refuses; a process without capabilities succeeds.
 pub fn drop_capabilities() -> io::Result<()> {
+    keep_capabilities(0)
+}
+
+/// The same, but for the right to read any file, if the process has it (CAP_DAC_READ_SEARCH).
+///
+/// # Errors
+/// As [`drop_capabilities`].
+pub fn keep_reading_rights() -> io::Result<()> {
+    const DAC_READ_SEARCH: u32 = 2;
+    keep_capabilities(1 << DAC_READ_SEARCH)
+}
+
+/// `kept`: a bit for each of the first 32 capabilities.
+fn keep_capabilities(kept: u32) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         let mut header = Header { version: VERSION, pid: 0 };
-        let sets = [0u32; 6];
+        let mut sets = [0u32; 6];
+        // SAFETY: both pointers refer to live memory of the layout that capget(2) documents for version 3.
+        let known = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, sets.as_mut_ptr()) } == 0;
+        let left = if known { sets[1] & kept } else { 0 };
+        sets = [left, left, 0, 0, 0, 0];
         // SAFETY: prctl with these constants reads only its integer arguments.
         let ambient = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
         // SAFETY: both pointers refer to live memory of the layout that capset(2) documents for version 3.
@@ -79,6 +97,7 @@ pub fn drop_capabilities() -> io::Result<()> {
             return Err(io::Error::last_os_error());
         }
     }
+    let _ = kept;
     Ok(())
 }
 

@@ -62,6 +62,11 @@ impl Signature {
     }
 }
 
+/// Whether two keys are of one kind: a server has one certificate for each.
+pub(crate) fn same_kind(one: &Key, other: &Key) -> bool {
+    std::mem::discriminant(one) == std::mem::discriminant(other)
+}
+
 fn is_pss(scheme: SignatureScheme) -> bool {
     matches!(
         scheme,

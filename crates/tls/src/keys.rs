@@ -105,9 +105,9 @@ impl Keys {
     }
 
     /// The certificates for a server name, in lower case. tls_server_sni_maps
-    pub async fn of_server_name(&self, name: &str) -> Found {
+    pub async fn of_server_name(&self, maps: &str, name: &str) -> Found {
         self.serve();
-        match self.pool.call(&Request::ServerName { name: name.to_owned() }).await {
+        match self.pool.call(&Request::ServerName { maps: maps.to_owned(), name: name.to_owned() }).await {
             Ok(Reply::Certificates(found)) => {
                 found.warnings.iter().for_each(|warning| logging::warning!("{warning}"));
                 Found::Usable(self.identity(found))

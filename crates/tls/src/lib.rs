@@ -3,12 +3,15 @@
 //! The library below (rustls) does the cryptography; all policy is here. Nothing outside of this crate names it.
 
 mod certificate;
+pub mod chain;
 mod facts;
+pub mod files;
 mod fingerprint;
 mod handshake;
 mod keys;
 mod loglevel;
 pub mod names;
+mod pem;
 mod server;
 mod session;
 mod suites;

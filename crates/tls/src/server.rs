@@ -115,7 +115,7 @@ impl Server {
         let hello = hello(stream).await?;
         let name = hello.client_hello().server_name().map(str::to_owned);
         let (identity, matched) = match name {
-            Some(name) if self.settings.by_name => self.by_name(&name, default, client).await?,
+            Some(name) if !self.settings.name_maps.is_empty() => self.by_name(&name, default, client).await?,
             _ => (default, None),
         };
         let witness = Arc::new(Witness::default());
@@ -151,7 +151,7 @@ impl Server {
         default: Identity,
         client: &str,
     ) -> Result<(Identity, Option<String>), HandshakeError> {
-        match self.keys.of_server_name(&name.to_ascii_lowercase()).await {
+        match self.keys.of_server_name(&self.settings.name_maps, &name.to_ascii_lowercase()).await {
             Found::Usable(identity) => Ok((identity, Some(name.to_owned()))),
             Found::NoSuchName => {
                 if self.settings.log.summary {

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use config::{Config, ConfigError, param};
-use ipc::tlsmgr::{Files, Legacy};
+use ipc::tlsmgr::Files;
 
+use crate::files::{self, Configured};
 use crate::fingerprint::Digest;
 use crate::loglevel::LogLevel;
 use crate::suites::Suites;
@@ -20,8 +21,8 @@ pub(crate) struct Settings {
     pub(crate) log: LogLevel,
     /// The certificates; `None` where there are only those of tls_server_sni_maps.
     pub(crate) files: Option<Files>,
-    /// tls_server_sni_maps has something.
-    pub(crate) by_name: bool,
+    /// tls_server_sni_maps
+    pub(crate) name_maps: String,
     /// smtpd_tls_protocols, smtpd_tls_mandatory_protocols
     pub(crate) versions: Versions,
     /// The suites of TLS 1.2 and 1.3, or the warning why there are none.
@@ -77,14 +78,14 @@ impl Settings {
         }
         let requires = required && mandatory;
         let asks = asked || requires;
-        let by_name = !config.get(param::TLS_SERVER_SNI_MAPS)?.is_empty();
+        let name_maps = config.lookup(param::TLS_SERVER_SNI_MAPS.name())?.unwrap_or_default();
         let files = problems.files(config, asks)?;
         let session_lifetime = config.get(param::SMTPD_TLS_SESSION_CACHE_TIMEOUT)?;
         Ok(Settings {
             disabled: problems.disabled,
             log,
             files,
-            by_name,
+            name_maps,
             versions,
             suites: suites(config, mandatory, versions)?,
             asks,
@@ -242,38 +243,19 @@ impl Problems {
 
     /// Which files have our certificates.
     fn files(&mut self, config: &Config, asks: bool) -> Result<Option<Files>, ConfigError> {
-        let chains = config.get(param::SMTPD_TLS_CHAIN_FILES)?;
-        let pair = |kind: &str, certificate: String, key: String| Legacy { kind: kind.to_owned(), certificate, key };
-        let certificate = config.get(param::SMTPD_TLS_CERT_FILE)?;
-        let mut legacy = vec![
-            pair("RSA", certificate.clone(), config.get(param::SMTPD_TLS_KEY_FILE)?),
-            pair("DSA", config.get(param::SMTPD_TLS_DCERT_FILE)?, config.get(param::SMTPD_TLS_DKEY_FILE)?),
-            pair("ECDSA", config.get(param::SMTPD_TLS_ECCERT_FILE)?, config.get(param::SMTPD_TLS_ECKEY_FILE)?),
-        ];
-        legacy.retain(|pair| !pair.certificate.is_empty());
-        if !chains.is_empty() {
-            if !legacy.is_empty() {
-                logging::warning!(
-                    "Both smtpd_tls_chain_files and one or more of the legacy  smtpd_tls_cert_file, \
-                     smtpd_tls_eccert_file or smtpd_tls_dcert_file are non-empty; the legacy  parameters will be ignored"
-                );
-            }
-            return Ok(Some(Files::Chains(chains)));
+        let Configured { files, both, none } = files::of_server(config)?;
+        if both {
+            logging::warning!(
+                "Both smtpd_tls_chain_files and one or more of the legacy  smtpd_tls_cert_file, \
+                 smtpd_tls_eccert_file or smtpd_tls_dcert_file are non-empty; the legacy  parameters will be ignored"
+            );
+        } else if none && asks {
+            logging::warning!("Need a server cert to request client certs");
         }
-        let without = certificate.eq_ignore_ascii_case("none");
-        if without {
-            legacy.retain(|pair| pair.kind != "RSA");
-            if asks {
-                logging::warning!("Need a server cert to request client certs");
-            }
-        }
-        if !legacy.is_empty() {
-            return Ok(Some(Files::Legacy(legacy)));
-        }
-        if !without || asks {
+        if files.is_none() && (!none || asks) {
             logging::warning!("No server certs available. TLS won't be enabled");
             self.disabled = true;
         }
-        Ok(None)
+        Ok(files)
     }
 }
