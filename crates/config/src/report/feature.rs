@@ -142,7 +142,7 @@ impl Feature {
     /// What a daemon of Postfix does; None for one that is not Postfix's.
     pub fn of_program(program: &str) -> Option<Feature> {
         Some(match program {
-            "tlsmgr" | "tlsproxy" => Feature::Tls,
+            "tlsproxy" => Feature::Tls,
             "verify" => Feature::Verify,
             "pipe" => Feature::Pipe,
             "virtual" => Feature::Virtual,
