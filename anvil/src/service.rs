@@ -85,7 +85,9 @@ impl Held {
         let now = Instant::now();
         let mut table = self.worker.table.borrow_mut();
         match request {
-            Request::Count { identity, .. } | Request::Hold { identity, .. } if identity.len() > MAX_IDENTITY => {
+            Request::Count { identity, .. } | Request::Look { identity, .. } | Request::Hold { identity, .. }
+                if identity.len() > MAX_IDENTITY =>
+            {
                 Err(identity)
             }
             Request::Count { event, identity } => {
@@ -95,6 +97,7 @@ impl Held {
                 }
                 Ok(Some(counts))
             }
+            Request::Look { event, identity } => Ok(Some(table.look(event, &identity, now))),
             Request::Hold { identity, count } => {
                 table.hold(&identity, count, now);
                 let held = self.connections.entry(identity).or_default();

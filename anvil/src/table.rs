@@ -68,6 +68,13 @@ impl Table {
         Counts { connections, rate }
     }
 
+    /// How often a client has done something in its unit.
+    pub fn look(&self, event: Event, identity: &str, now: Instant) -> Counts {
+        let Some(entry) = self.clients.get(identity) else { return Counts { connections: 0, rate: 0 } };
+        let is_over = now.duration_since(entry.began) >= self.unit;
+        Counts { connections: entry.connections, rate: if is_over { 0 } else { entry.rates[event as usize] } }
+    }
+
     /// Connections that were counted before this table was made.
     pub fn hold(&mut self, identity: &str, count: u32, now: Instant) {
         if let Some(entry) = self.entry(identity, now) {
@@ -161,6 +168,9 @@ mod tests {
         assert_eq!(table.count(Event::Connection, "s:a", start), Counts { connections: 1, rate: 1 });
         assert_eq!(table.count(Event::Connection, "s:a", start), Counts { connections: 2, rate: 2 });
         assert_eq!(table.count(Event::Message, "s:a", start).rate, 1);
+        assert_eq!(table.look(Event::Message, "s:a", after(start, 59)).rate, 1);
+        assert_eq!(table.look(Event::Message, "s:a", after(start, 60)).rate, 0);
+        assert_eq!(table.look(Event::Message, "s:nobody", start).rate, 0);
         assert_eq!(table.count(Event::Connection, "s:b", start), Counts { connections: 1, rate: 1 });
         table.release("s:a", 1, start);
         assert_eq!(table.count(Event::Connection, "s:a", after(start, 59)), Counts { connections: 2, rate: 3 });

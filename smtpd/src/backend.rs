@@ -9,7 +9,7 @@ use logging::records::smtpd::Accepted;
 use smtp_protocol::parameters::RcptParameters;
 use smtp_server::{
     Attempt, BareNewline, Counted, Facts, Forward, Judgement, Peer, Privileges, Refusal, Rejection, Services, Stage,
-    Step, Unanswered, Unqueued, discardable,
+    Step, TlsStart, Unanswered, Unqueued, discardable,
 };
 
 use crate::authentication::Login;
@@ -172,6 +172,18 @@ impl Services for Backend {
         match &self.counted {
             Some(client) => self.counting().exceeds(counted, client, peer).await,
             None => false,
+        }
+    }
+
+    async fn may_start_tls(&mut self, peer: &Peer) -> TlsStart {
+        let Some(tls) = &self.worker.tls else { return TlsStart::Broken };
+        if !tls.server.is_ready().await {
+            return TlsStart::Broken;
+        }
+        // smtpd_client_new_tls_session_rate_limit
+        match &self.counted {
+            Some(client) if self.counting().has_too_many_tls_sessions(client, peer).await => TlsStart::TooMany,
+            _ => TlsStart::Ready,
         }
     }
 

@@ -17,6 +17,7 @@ config::settings! {
     #[derive(Clone, Debug)]
     pub struct ClientLimits {
         auth_rate: u32 = param::SMTPD_CLIENT_AUTH_RATE_LIMIT,
+        new_tls_rate: u32 = param::SMTPD_CLIENT_NEW_TLS_SESSION_RATE_LIMIT,
         connection_count: u32 = param::SMTPD_CLIENT_CONNECTION_COUNT_LIMIT,
         connection_rate: u32 = param::SMTPD_CLIENT_CONNECTION_RATE_LIMIT,
         message_rate: u32 = param::SMTPD_CLIENT_MESSAGE_RATE_LIMIT,
@@ -29,8 +30,8 @@ config::settings! {
 impl ClientLimits {
     /// Nothing is limited.
     pub fn is_empty(&self) -> bool {
-        let Self { auth_rate, connection_count, connection_rate, message_rate, recipient_rate, .. } = *self;
-        [auth_rate, connection_count, connection_rate, message_rate, recipient_rate] == [0; 5]
+        let rates = [self.auth_rate, self.connection_rate, self.message_rate, self.new_tls_rate, self.recipient_rate];
+        self.connection_count == 0 && rates == [0; 5]
     }
 
     /// What anvil knows a client by: `service:address`, `service:network/length` where many addresses are one client.
@@ -94,6 +95,7 @@ impl Counting<'_> {
                 (Event::Message, self.limits.message_rate, "Message delivery request rate")
             }
             smtp_server::Counted::Login => (Event::Auth, self.limits.auth_rate, "AUTH command rate"),
+            smtp_server::Counted::NewTls => (Event::NewTls, self.limits.new_tls_rate, "New TLS session rate"),
             smtp_server::Counted::Recipient => (Event::Recipient, self.limits.recipient_rate, "Recipient address rate"),
         };
         if limit == 0 {
@@ -101,6 +103,24 @@ impl Counting<'_> {
         }
         match self.anvil.count(event, &client.identity).await {
             Ok(counts) if counts.rate > limit => !self.log(name, counts.rate, peer),
+            Ok(_) => false,
+            Err(error) => {
+                self.is_lost(&error);
+                false
+            }
+        }
+    }
+
+    /// Whether the client has had as many TLS sessions as it may; logged.
+    pub async fn has_too_many_tls_sessions(&self, client: &CountedClient, peer: &Peer) -> bool {
+        if self.limits.new_tls_rate == 0 {
+            return false;
+        }
+        match self.anvil.look(Event::NewTls, &client.identity).await {
+            Ok(counts) if counts.rate > self.limits.new_tls_rate => {
+                logging::warning!("Refusing STARTTLS request from {} for service {}", peer.label, self.service);
+                true
+            }
             Ok(_) => false,
             Err(error) => {
                 self.is_lost(&error);

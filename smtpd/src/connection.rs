@@ -14,7 +14,8 @@ use std::time::Duration;
 use nix::sys::socket::{MsgFlags, recv};
 use smtp_protocol::{Input, Line, Newline, Reply};
 use smtp_server::CommandLine;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tls::{HandshakeError, Server};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 use zeroize::Zeroize;
@@ -41,6 +42,8 @@ pub enum Gone {
 /// One connection.
 pub struct Connection {
     stream: TcpStream,
+    /// What stands between the stream and the rest once nobody can listen.
+    tls: Option<Box<tls::Session>>,
     input: Input,
     output: Vec<u8>,
     limit: Duration,
@@ -87,7 +90,7 @@ impl Connection {
     pub fn new(stream: TcpStream, limit: Duration, per_request: bool) -> Connection {
         let deadline = if per_request { Deadline::Until(Instant::now() + limit) } else { Deadline::None };
         let timer = Timer::new(Instant::now() + limit);
-        Connection { stream, input: Input::new(), output: Vec::new(), limit, deadline, timer }
+        Connection { stream, tls: None, input: Input::new(), output: Vec::new(), limit, deadline, timer }
     }
 
     /// A new request begins.
@@ -175,25 +178,67 @@ impl Connection {
         self.input.pending()
     }
 
+    /// Takes the client through a TLS handshake, after the replies that wait. What it has sent before that is thrown
+    /// away: somebody else may have put it there. `limit`: smtpd_starttls_timeout. `client`: its name in log lines.
+    ///
+    /// # Errors
+    /// There is no session; logged.
+    pub async fn start_tls(
+        &mut self,
+        server: &Server,
+        client: &str,
+        limit: Duration,
+    ) -> Result<tls::Accepted, HandshakeError> {
+        if self.flush().await.is_err() {
+            return Err(HandshakeError::Lost);
+        }
+        self.input = Input::new();
+        server.accept(&mut self.stream, client, limit).await
+    }
+
+    /// From here on everything goes through a session of TLS.
+    pub fn secure(&mut self, session: tls::Session) {
+        self.tls = Some(Box::new(session));
+    }
+
     /// Sends what waits to be sent, then waits for more bytes.
     ///
     /// # Errors
     /// The client is gone.
     pub async fn more(&mut self) -> Result<(), Gone> {
-        self.flush().await?;
-        self.input.release();
+        loop {
+            self.flush().await?;
+            self.input.release();
+            if self.read().await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads once; false if what came was the business of TLS alone.
+    async fn read(&mut self) -> Result<bool, Gone> {
         let end = self.end();
-        let (stream, input, timer) = (&mut self.stream, &mut self.input, &mut self.timer);
+        let Connection { stream, tls, input, timer, .. } = self;
+        if let Some(session) = tls
+            && take(session, &[], input)?
+        {
+            return Ok(true);
+        }
         poll_fn(|cx| {
             let read = SHARED.with_borrow_mut(|shared| {
                 let mut buffer = ReadBuf::new(shared);
                 let result = std::task::ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer));
-                input.push(buffer.filled());
-                Poll::Ready(result.map(|()| buffer.filled().len()))
+                Poll::Ready(result.map_err(|_| Gone::Lost).and_then(|()| match (buffer.filled(), &mut *tls) {
+                    ([], _) => Err(Gone::Lost),
+                    (wire, Some(session)) => take(session, wire, input),
+                    (plain, None) => {
+                        input.push(plain);
+                        Ok(true)
+                    }
+                }))
             });
             match read {
-                Poll::Ready(Ok(1..)) => Poll::Ready(Ok(())),
-                Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Gone::Lost)),
+                Poll::Ready(result) => Poll::Ready(result),
                 Poll::Pending => timer.poll(end, cx).map(|()| Err(Gone::TimedOut)),
             }
         })
@@ -205,13 +250,19 @@ impl Connection {
     /// # Errors
     /// The client is gone.
     pub async fn flush(&mut self) -> Result<(), Gone> {
-        if self.output.is_empty() {
-            return Ok(());
+        let mut output = std::mem::take(&mut self.output);
+        if let Some(session) = &mut self.tls {
+            let plain = std::mem::take(&mut output);
+            session.pending(&mut output);
+            session.send(&plain, &mut output);
         }
+        if output.is_empty() { Ok(()) } else { self.write(&output).await }
+    }
+
+    async fn write(&mut self, output: &[u8]) -> Result<(), Gone> {
         let end = self.end();
-        let output = std::mem::take(&mut self.output);
         let (stream, timer) = (&mut self.stream, &mut self.timer);
-        let mut write = pin!(stream.write_all(&output));
+        let mut write = pin!(stream.write_all(output));
         poll_fn(|cx| match write.as_mut().poll(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
             Poll::Ready(Err(_)) => Poll::Ready(Err(Gone::Lost)),
@@ -228,10 +279,44 @@ impl Connection {
         if self.output.len() < OUTPUT_LIMIT { Ok(()) } else { self.flush().await }
     }
 
-    /// Ends the connection after the last reply. Errors make no difference any more.
-    pub async fn close(mut self) -> io::Result<()> {
+    /// Ends the connection after the last reply. `patience`: how long the client's last word is waited for, under TLS.
+    /// Errors make no difference any more.
+    pub async fn close(mut self, patience: Duration) -> io::Result<()> {
         let _ = self.flush().await;
+        if let Some(mut session) = self.tls.take() {
+            let mut wire = Vec::new();
+            session.close(&mut wire);
+            let _ = self.write(&wire).await;
+            if !patience.is_zero() {
+                let _ = tokio::time::timeout(patience, last_word(&mut self.stream, &mut session)).await;
+            }
+        }
         self.stream.shutdown().await
+    }
+}
+
+/// Takes bytes from the network into a session of TLS; false if there is no plain text among them.
+fn take(session: &mut tls::Session, wire: &[u8], input: &mut Input) -> Result<bool, Gone> {
+    let mut plain = Vec::new();
+    let goes_on = session.receive(wire, &mut plain).map_err(|broken| {
+        logging::warning!("TLS library problem: {broken}");
+        Gone::Lost
+    })?;
+    input.push(&plain);
+    match plain.is_empty() {
+        false => Ok(true),
+        true if goes_on => Ok(false),
+        true => Err(Gone::Lost),
+    }
+}
+
+/// Waits until the client has said that nothing follows, or has closed the connection. tls_fast_shutdown_enable
+async fn last_word(stream: &mut TcpStream, session: &mut tls::Session) {
+    let mut buffer = vec![0; 4096];
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+        if !matches!(session.receive(buffer.get(..count).unwrap_or_default(), &mut Vec::new()), Ok(true)) {
+            return;
+        }
     }
 }
 

@@ -104,7 +104,9 @@ fn received(facts: &Facts<'_>, settings: &Settings, queue_id: &str) -> Vec<Strin
     }
     // smtpd_sasl_authenticated_header
     let user = facts.login.filter(|_| settings.authenticated_header).map(|login| comment(login.user.as_bytes()));
-    let comments: Vec<String> = user.into_iter().map(|user| format!("Authenticated sender: {user}")).collect();
+    // smtpd_tls_received_header
+    let mut comments = facts.tls.map(|secured| secured.comments.clone()).unwrap_or_default();
+    comments.extend(user.into_iter().map(|user| format!("Authenticated sender: {user}")));
     FromNetwork {
         helo: facts.helo.unwrap_or_default(),
         name: &facts.peer.name,
@@ -121,7 +123,7 @@ fn received(facts: &Facts<'_>, settings: &Settings, queue_id: &str) -> Vec<Strin
 
 /// RFC 3848. Who has never said EHLO speaks SMTP, whatever else it has done.
 fn protocol(facts: &Facts<'_>) -> &'static str {
-    match (facts.protocol, facts.secured, facts.login.is_some()) {
+    match (facts.protocol, facts.tls.is_some(), facts.login.is_some()) {
         (Protocol::Smtp, ..) => "SMTP",
         (Protocol::Esmtp, false, false) => "ESMTP",
         (Protocol::Esmtp, false, true) => "ESMTPA",

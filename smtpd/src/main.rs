@@ -9,9 +9,9 @@
 //! may send what to whom is decided by the smtpd_*_restrictions lists. With a configuration that would relay mail for
 //! strangers the server refuses to start.
 //!
-//! Commands: HELO, EHLO, AUTH, MAIL, RCPT, DATA, BDAT, RSET, NOOP, VRFY, QUIT, HELP, XCLIENT, XFORWARD
+//! Commands: HELO, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BDAT, RSET, NOOP, VRFY, QUIT, HELP, XCLIENT, XFORWARD
 //! (`crates/smtp-server`, which knows no socket; this program gives it one, and answers what it asks). Extensions:
-//! PIPELINING, SIZE, ENHANCEDSTATUSCODES, AUTH, 8BITMIME, DSN, CHUNKING. Restrictions: see the folder `restriction`. A
+//! PIPELINING, SIZE, ENHANCEDSTATUSCODES, STARTTLS, AUTH, 8BITMIME, DSN, CHUNKING, REQUIRETLS. Restrictions: see the folder `restriction`. A
 //! restriction that is not there yet turns mail down with `451 4.3.5` and a warning that names it.
 //!
 //! # Privilege
@@ -19,7 +19,8 @@
 //! porter, a process of its own that is started with it.
 //!
 //! # Peers
-//! `public/cleanup` (messages), `private/rewrite` (address classes), `private/anvil` (counts of clients), name servers;
+//! `public/cleanup` (messages), `private/rewrite` (address classes), `private/anvil` (counts of clients),
+//! `private/tlsmgr` (certificates, signatures by their keys, keys of session tickets), name servers;
 //! an authentication server with Dovecot's protocol, where clients log in: by a socket below the queue directory, over
 //! TCP, or through the porter.
 //!
@@ -45,6 +46,7 @@ mod restriction;
 mod service;
 mod session;
 mod settings;
+mod tls;
 mod worker;
 
 #[cfg(test)]
@@ -60,11 +62,11 @@ static SERVICE: Service = Service {
     lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "talks to strangers",
-    siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Anvil],
+    siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Anvil, Sibling::Tlsmgr],
     files: &[],
     outside: &[Outside::UserDatabase, Outside::UnixSockets],
     network: Network::Internet,
-    threads: false,
+    threads: true,
 };
 
 fn main() -> ExitCode {

@@ -15,7 +15,7 @@ use delivery::transcript::{Speaker, Transcript};
 use dsn::Status;
 use logging::records::smtpd::{Broken, Connect, Disconnect};
 use smtp_protocol::{Reply, Verb};
-use smtp_server::{CommandLine, Dialogue, Next, Peer, Services, State, Turn, line};
+use smtp_server::{CommandLine, Counted, Dialogue, Next, Peer, Services, State, TlsStart, Turn, line};
 use tokio::net::TcpStream;
 
 use crate::backend::Backend;
@@ -160,12 +160,56 @@ impl Session {
     }
 
     async fn greet(&mut self) -> Result<(), End> {
-        let (peer, hostname) = (self.dialogue.peer(), &self.settings.dialogue.myhostname);
-        if let Some(turn) = self.worker.missing.refusal(peer, &self.worker.service_name, hostname) {
+        let hostname = &self.settings.dialogue.myhostname;
+        if let Some(turn) = self.worker.missing.refusal(hostname) {
             return self.carry_out(turn).await;
         }
-        let turn = self.dialogue.greet(&mut self.backend, self.connection.early_input()).await;
+        // smtpd_tls_wrappermode
+        let early: &[u8] = if self.settings.dialogue.tls_wrapper {
+            self.start_wrapped().await?;
+            &[]
+        } else {
+            self.connection.early_input()
+        };
+        let turn = self.dialogue.greet(&mut self.backend, early).await;
         self.carry_out(turn).await
+    }
+
+    /// TLS before the greeting.
+    async fn start_wrapped(&mut self) -> Result<(), End> {
+        let (client, service) = (&self.dialogue.peer().label, &self.worker.service_name);
+        match self.backend.may_start_tls(self.dialogue.peer()).await {
+            TlsStart::Ready => {}
+            TlsStart::Broken => {
+                logging::warning!(
+                    "Wrapper-mode request dropped from {client} for service {service}. TLS context initialization \
+                     failed. For details see earlier warnings in your logs."
+                );
+                return Err(End::Done);
+            }
+            TlsStart::TooMany => return Err(End::Done),
+        }
+        let turn = self.handshake().await?;
+        match self.answer(turn) {
+            Next::Close => Err(End::Done),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the client through the handshake; then the dialogue begins anew.
+    async fn handshake(&mut self) -> Result<Turn, End> {
+        let worker = Rc::clone(&self.worker);
+        // Nobody asks for a handshake where there is none.
+        let Some(tls) = &worker.tls else { return Err(End::Done) };
+        let limit = self.settings.starttls_timeout;
+        let client = self.dialogue.peer().label.clone();
+        let accepted = self.connection.start_tls(&tls.server, &client, limit).await;
+        let accepted = accepted.map_err(|_| End::Gone(Gone::Lost))?;
+        let is_new = !accepted.facts.resumed;
+        let too_many = is_new && self.backend.exceeds(Counted::NewTls, self.dialogue.peer()).await;
+        let secured = tls.secured(&accepted, too_many, &self.settings);
+        self.connection.secure(accepted.session);
+        Ok(self.dialogue.secured(&mut self.backend, secured).await)
     }
 
     async fn command_line(&mut self) -> Result<CommandLine, End> {
@@ -204,6 +248,7 @@ impl Session {
             let turn = match next {
                 Next::Command => return Ok(()),
                 Next::Close => return Err(End::Done),
+                Next::StartTls => Box::pin(self.handshake()).await?,
                 Next::Response => {
                     let response = self.response_line().await?;
                     self.connection.forget();
@@ -315,7 +360,10 @@ impl Session {
         let client = &self.dialogue.peer().label;
         logging::emit(&Disconnect { client, statistics: self.dialogue.statistics().to_string() });
         let notice = self.notice(end);
-        let _ = self.connection.close().await;
+        // tls_fast_shutdown_enable
+        let waits = end == End::Done && !self.settings.fast_shutdown;
+        let patience = if waits { self.settings.starttls_timeout } else { std::time::Duration::ZERO };
+        let _ = self.connection.close(patience).await;
         self.worker.postmaster.tell(&self.worker.cleanup, &notice).await;
     }
 

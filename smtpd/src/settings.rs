@@ -54,6 +54,10 @@ config::settings! {
     pub struct Settings, error ConfigError {
         /// The user is in the Received: field.
         authenticated_header: bool = param::SMTPD_SASL_AUTHENTICATED_HEADER,
+        /// smtpd_tls_ask_ccert, smtpd_tls_req_ccert
+        asks_for_certificates: bool => |from: &Reader<'_>| Ok::<_, ConfigError>(
+            from.get(param::SMTPD_TLS_ASK_CCERT)? || from.get(param::SMTPD_TLS_REQ_CCERT)?
+        ),
         allow_untrusted_routing: bool = param::ALLOW_UNTRUSTED_ROUTING,
         /// The reply codes.
         codes: Codes => Codes::read,
@@ -81,6 +85,9 @@ config::settings! {
         reject_unlisted_sender: bool = param::SMTPD_REJECT_UNLISTED_SENDER,
         relay_first: bool = param::SMTPD_RELAY_BEFORE_RECIPIENT_RESTRICTIONS,
         show_user_unknown_table_name: bool = param::SHOW_USER_UNKNOWN_TABLE_NAME,
+        starttls_timeout: Duration = param::SMTPD_STARTTLS_TIMEOUT,
+        /// The server waits for the client's last word. tls_fast_shutdown_enable
+        fast_shutdown: bool = param::TLS_FAST_SHUTDOWN_ENABLE,
         soft_bounce: bool = param::SOFT_BOUNCE,
         timeout: Duration = param::SMTPD_TIMEOUT,
         unknown_address_tempfail_action: TempfailAction = param::UNKNOWN_ADDRESS_TEMPFAIL_ACTION => TempfailAction::named,

@@ -22,6 +22,7 @@ use crate::look_ups::{LookUps, Unresolved};
 use crate::missing::Missing;
 use crate::restriction::Rules;
 use crate::settings::Overrides;
+use crate::tls::Tls;
 
 /// The server.
 pub struct Smtpd {
@@ -51,6 +52,8 @@ pub struct Smtpd {
     pub verbose: bool,
     /// Name of the service in master.cf.
     pub service_name: String,
+    /// TLS, unless its level is none.
+    pub tls: Option<Tls>,
     free_space: Cell<Option<(Instant, u64)>>,
 }
 
@@ -72,6 +75,7 @@ impl Smtpd {
         let overrides = Overrides::read(config)?;
         let socket = |sibling| SERVICE.socket(sibling, config).map(|path| queue_directory.join(path));
         let resolver = Resolver::from_system(config.protocols()?)?;
+        let level = smtp_server::Settings::read(config)?.tls;
         Ok(Smtpd {
             rules: Rules::read(config)?,
             missing: Missing::read(config, overrides.milters())?,
@@ -86,6 +90,7 @@ impl Smtpd {
             anvil: Counter::new(socket(Sibling::Anvil)?),
             verbose: false,
             service_name: config.get(param::SERVICE_NAME)?,
+            tls: Tls::read(config, level, queue_directory, ipc_timeout)?,
             free_space: Cell::new(None),
         })
     }

@@ -125,7 +125,7 @@ pub const NAMES: &[Known] = &[
     of("check_sender_access", Argument::Table),
     of("check_recipient_access", Argument::Table),
     of("check_etrn_access", Argument::Table),
-    needs("check_ccert_access", Argument::Table, Feature::Tls),
+    of("check_ccert_access", Argument::Table),
     of("check_sasl_access", Argument::Table),
     plain("reject_sender_login_mismatch"),
     plain("reject_authenticated_sender_login_mismatch"),
@@ -144,7 +144,8 @@ pub fn find(name: &str) -> Option<Known> {
         let lower = name.to_ascii_lowercase();
         let base = ["_a_access", "_mx_access", "_ns_access"].iter().find_map(|end| lower.strip_suffix(end))?;
         let known = NAMES.iter().find(|known| known.name.strip_suffix("_access") == Some(base))?;
-        let is_about_hosts = known.needs.is_none() && !matches!(known.name, "check_etrn_access" | "check_sasl_access");
+        let is_about_hosts = known.needs.is_none()
+            && !matches!(known.name, "check_etrn_access" | "check_sasl_access" | "check_ccert_access");
         is_about_hosts.then_some(*known)
     })
 }

@@ -27,6 +27,8 @@ pub enum Sibling {
     Trace,
     /// Counts clients.
     Anvil,
+    /// Holds private keys.
+    Tlsmgr,
     /// Delivery agents, by the name of their transport.
     Transports,
 }
@@ -41,6 +43,7 @@ impl Sibling {
             Sibling::Defer => ("private", config.get(param::DEFER_SERVICE_NAME)?),
             Sibling::Trace => ("private", config.get(param::TRACE_SERVICE_NAME)?),
             Sibling::Anvil => ("private", "anvil".to_owned()),
+            Sibling::Tlsmgr => ("private", "tlsmgr".to_owned()),
             Sibling::Transports => return Err(StartError::new("a transport is found by its name")),
         };
         Ok([folder, &name].iter().collect())

@@ -11,7 +11,8 @@ use smtp_protocol::Reply;
 use smtp_protocol::parameters::RcptParameters;
 use smtp_server::{
     Attempt, BareNewline, CommandLine, Counted, Dialogue, Facts, Judgement, Lacking, Next, Peer, Privileges, Received,
-    Refusal, Rejection, Services, Settings, Stage, Step, Tls, Turn, Unanswered, Unqueued,
+    Refusal, Rejection, Secured, Services, Settings, Stage, Step, TlsLevel, TlsRefusal, TlsStart, Turn, Unanswered,
+    Unqueued,
 };
 
 use crate::pieces::{assert_one_line, choices};
@@ -19,7 +20,7 @@ use crate::tables::quiet;
 
 /// A message is acknowledged only when it is on stable storage, and only with recipients that were accepted; no message
 /// is left open by the next one; content is asked for only with a recipient; who is hung up on hears nothing more; and
-/// whatever a client says, a reply is one that can be sent.
+/// whatever a client says, a reply is one that can be sent; and nothing of what was said before TLS counts under it.
 pub fn smtp_dialogue(data: &[u8]) {
     quiet();
     let (choice, data) = choices(data);
@@ -27,7 +28,7 @@ pub fn smtp_dialogue(data: &[u8]) {
     let mut system = System::new(choice, answers);
     let peer = Peer::nameless(([192, 0, 2, 1], 1025).into(), ([192, 0, 2, 2], 25).into());
     let may = system.privileges(&peer);
-    let lacking = Lacking { tls: [Tls::None, Tls::Required][usize::from(choice >> 7)], no_mail: false };
+    let lacking = Lacking { no_mail: false };
     let mut dialogue = Dialogue::new(Rc::new(settings(choice)), lacking, peer, may);
     let mut next = now(dialogue.greet(&mut system, b""));
     for line in script.split(|byte| *byte == b'\n') {
@@ -62,6 +63,19 @@ fn carried_out(dialogue: &mut Dialogue, system: &mut System, mut turn: Turn) -> 
                 assert_eq!(turn.reply.map(|reply| reply.code()), Some(334));
                 assert!(system.logs_in, "a response is read that nobody asks for");
                 return Next::Response;
+            }
+            Next::StartTls => {
+                assert_eq!(turn.reply.map(|reply| reply.code()), Some(220));
+                let refusal = (system.answer() == 5).then_some(TlsRefusal::NoCertificate);
+                let turn = now(dialogue.secured(system, Secured { refusal, ..Secured::default() }));
+                let facts = dialogue.facts(None, None);
+                assert!(facts.tls.is_some() && facts.helo.is_none() && facts.login.is_none());
+                assert!(facts.sender.is_none() && !system.open && !system.logs_in);
+                if turn.next == Next::Command {
+                    // The client speaks next.
+                    return Next::Command;
+                }
+                turn
             }
             Next::Content => {
                 assert_eq!(turn.reply.map(|reply| reply.code()), Some(354));
@@ -129,11 +143,14 @@ fn settings(choice: u8) -> Settings {
         queue_minfree: 0,
         recipient_limit: 5,
         recipient_overshoot_limit: 2,
+        requiretls: choice & 8 != 0,
         sasl_enabled: choice & 1 != 0,
         sasl_response_limit: 30,
         smtputf8: choice & 8 != 0,
         soft_error_limit: 10,
         strict_envelopes: choice & 16 != 0,
+        tls: if choice & 128 != 0 { TlsLevel::Encrypt } else { TlsLevel::May },
+        tls_wrapper: false,
         vrfy_disabled: false,
     }
 }
@@ -222,6 +239,14 @@ impl Services for System<'_> {
         self.answer() == 3
     }
 
+    async fn may_start_tls(&mut self, _: &Peer) -> TlsStart {
+        match self.answer() {
+            1 => TlsStart::Broken,
+            2 => TlsStart::TooMany,
+            _ => TlsStart::Ready,
+        }
+    }
+
     async fn mechanisms(&mut self, _: bool) -> Option<String> {
         assert!(self.choice & 1 != 0, "nobody is to log in");
         (self.answer() != 7).then(|| "PLAIN LOGIN".to_owned())
@@ -232,7 +257,9 @@ impl Services for System<'_> {
     }
 
     async fn log_in(&mut self, attempt: Attempt<'_>) -> Step {
-        assert!(self.choice & 5 == 1 && !self.begun && !attempt.mechanism.is_empty());
+        let needs_tls = self.choice & 132 != 0;
+        assert!(self.choice & 1 == 1 && (attempt.secured || !needs_tls));
+        assert!(!self.begun && !attempt.mechanism.is_empty());
         self.step()
     }
 

@@ -21,7 +21,7 @@ pub struct Anvil;
 
 impl Service for Anvil {
     const NAME: &'static str = "anvil";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
     type Request = Request;
     type Reply = Counts;
 }
@@ -30,11 +30,19 @@ impl Service for Anvil {
 /// told: the log; the client is not counted.
 pub const MAX_IDENTITY: usize = 255;
 
-/// What anvil is told or asked. Only `Count` is answered.
+/// What anvil is told or asked. Only `Count` and `Look` are answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Counts an event of a client.
     Count {
+        /// What it did.
+        event: Event,
+        /// `service:address`.
+        #[serde(with = "crate::bounds::text")]
+        identity: String,
+    },
+    /// How often a client has done something, without counting.
+    Look {
         /// What it did.
         event: Event,
         /// `service:address`.
@@ -77,7 +85,7 @@ impl Event {
     pub const ALL: [Event; 5] = [Event::Connection, Event::Message, Event::Recipient, Event::NewTls, Event::Auth];
 }
 
-/// The answer to [`Request::Count`].
+/// The answer to [`Request::Count`] and [`Request::Look`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Connections that the client has now.
@@ -105,6 +113,7 @@ pub struct Counted {
 
 enum Task {
     Count { event: Event, identity: String, answer: oneshot::Sender<Result<Counts, IpcError>> },
+    Look { event: Event, identity: String, answer: oneshot::Sender<Result<Counts, IpcError>> },
     Release(String),
 }
 
@@ -136,6 +145,16 @@ impl Counter {
         let (answer, answered) = oneshot::channel();
         // The task lives as long as there are senders.
         let _ = self.tasks().send(Task::Count { event, identity: identity.to_owned(), answer });
+        answered.await.unwrap_or(Err(IpcError::Closed))
+    }
+
+    /// How often a client has done something; nothing is counted.
+    ///
+    /// # Errors
+    /// As [`connection`](Self::connection).
+    pub async fn look(&self, event: Event, identity: &str) -> Result<Counts, IpcError> {
+        let (answer, answered) = oneshot::channel();
+        let _ = self.tasks().send(Task::Look { event, identity: identity.to_owned(), answer });
         answered.await.unwrap_or(Err(IpcError::Closed))
     }
 
@@ -175,7 +194,7 @@ impl Link {
         while let Some(task) = tasks.recv().await {
             match task {
                 Task::Count { event, identity, answer } => {
-                    let counts = self.count(event, &identity).await;
+                    let counts = self.ask(Request::Count { event, identity: identity.clone() }).await;
                     if counts.is_ok() && event == Event::Connection {
                         *self.held.entry(identity.clone()).or_default() += 1;
                     }
@@ -184,16 +203,19 @@ impl Link {
                         self.release(identity).await;
                     }
                 }
+                Task::Look { event, identity, answer } => {
+                    // Whoever asked may be gone.
+                    let _ = answer.send(self.ask(Request::Look { event, identity }).await);
+                }
                 Task::Release(identity) => self.release(identity).await,
             }
         }
     }
 
-    async fn count(&mut self, event: Event, identity: &str) -> Result<Counts, IpcError> {
+    async fn ask(&mut self, request: Request) -> Result<Counts, IpcError> {
         if self.failed.take_if(|failed| failed.elapsed() >= PAUSE).is_none() && self.failed.is_some() {
             return Err(IpcError::TimedOut);
         }
-        let request = Request::Count { event, identity: identity.to_owned() };
         if let Some(client) = &mut self.client {
             match client.exchange(&request).await {
                 Ok(counts) => return Ok(counts),

@@ -149,11 +149,13 @@ fn every_message_of_anvil_arrives_at_its_largest() {
     let (event, identity) = (anvil::Event::Auth, text);
     let requests = vec![
         anvil::Request::Count { event, identity: identity() },
+        anvil::Request::Look { event, identity: identity() },
         anvil::Request::Release { identity: identity() },
         anvil::Request::Hold { identity: identity(), count: u32::MAX },
     ];
     requests.iter().for_each(|request| match request {
-        anvil::Request::Count { .. } | anvil::Request::Release { .. } | anvil::Request::Hold { .. } => {}
+        anvil::Request::Count { .. } | anvil::Request::Look { .. } => {}
+        anvil::Request::Release { .. } | anvil::Request::Hold { .. } => {}
     });
     go_through::<anvil::Anvil>(requests, vec![anvil::Counts { connections: u32::MAX, rate: u32::MAX }]);
 }

@@ -12,7 +12,8 @@ pub struct FromNetwork<'a> {
     pub name: &'a str,
     /// The address in RFC 5321 form (`192.0.2.5`, `IPv6:2001:db8::5`).
     pub address: &'a str,
-    /// Lines of comment between `from` and `by` (TLS, authentication), each without its parentheses.
+    /// Comments between `from` and `by` (TLS, authentication), each without its parentheses; lines within one end in a
+    /// line feed, and the next begins with white space.
     pub comments: &'a [String],
     /// `SMTP`, `ESMTP`, `ESMTPSA`, ...
     pub protocol: &'a str,
@@ -31,7 +32,9 @@ impl FromNetwork<'_> {
     pub fn lines(&self) -> Vec<String> {
         let helo = if self.helo.is_empty() { self.name } else { self.helo };
         let mut lines = vec![format!("Received: from {helo} ({} [{}])", self.name, self.address)];
-        lines.extend(self.comments.iter().map(|text| format!("\t({text})")));
+        for text in self.comments {
+            lines.extend(format!("\t({text})").split('\n').map(str::to_owned));
+        }
         let mut by = format!("\tby {} ({MAIL_NAME}) with {}", self.hostname, self.protocol);
         if let Some(id) = self.queue_id {
             by.push_str(&format!(" id {id}"));

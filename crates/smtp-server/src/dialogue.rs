@@ -9,13 +9,14 @@ use smtp_protocol::{Reply, Verb};
 
 use crate::facts::{Facts, Login};
 use crate::forward::Forward;
-use crate::lacking::{Lacking, Tls, milters_rejection};
+use crate::lacking::{Lacking, milters_rejection};
 use crate::peer::Peer;
 use crate::rejection::Rejection;
 use crate::services::{Judgement, Privileges, Services, Stage};
 use crate::settings::Settings;
 use crate::state::{Protocol, State};
 use crate::statistics::Statistics;
+use crate::tls::{Secured, TlsLevel, TlsRefusal};
 use crate::transaction::{Chunking, Transaction};
 use crate::turn::{Answer, Next, Turn};
 
@@ -31,6 +32,8 @@ pub struct Dialogue {
     pub(crate) helo: Option<String>,
     /// The user, by AUTH or as XCLIENT names him.
     pub(crate) login: Option<Login>,
+    /// Nobody can listen to the session.
+    pub(crate) tls: Option<Secured>,
     /// The mechanisms that are announced.
     pub(crate) mechanisms: String,
     /// The mechanism of a login that is on its way, to be shown.
@@ -70,6 +73,7 @@ impl Dialogue {
             protocol: Protocol::default(),
             helo: None,
             login: None,
+            tls: None,
             mechanisms: String::new(),
             logs_in: None,
             forward: None,
@@ -127,6 +131,9 @@ impl Dialogue {
 
     /// The first word to a client. `early`: what it has said before, which it must not.
     pub async fn greet(&mut self, services: &mut impl Services, early: &[u8]) -> Turn {
+        if let Some(turn) = self.tls_refusal() {
+            return turn;
+        }
         let waited = if early.is_empty() { Ok(()) } else { self.unauthorized_pipelining(early) };
         match waited {
             Ok(()) => self.welcome(services).await.unwrap_or_else(|turn| turn),
@@ -167,20 +174,71 @@ impl Dialogue {
 
     /// Whether nobody can listen to the session.
     pub(crate) fn is_under_tls(&self) -> bool {
-        false
+        self.tls.is_some()
     }
 
     /// Whether the client can log in. Where it cannot, nothing that has to do with it is looked at.
     pub(crate) fn may_log_in(&self) -> bool {
         let settings = &self.settings;
         // smtpd_tls_auth_only
-        settings.sasl_enabled && (!settings.auth_only || self.is_under_tls()) && !self.discards("AUTH")
+        settings.sasl_enabled && (!self.needs_tls_to_log_in() || self.is_under_tls()) && !self.discards("AUTH")
+    }
+
+    /// smtpd_tls_auth_only, and a level that lets nothing else be done without TLS.
+    fn needs_tls_to_log_in(&self) -> bool {
+        self.settings.auth_only || self.settings.tls == TlsLevel::Encrypt
+    }
+
+    /// The handshake that STARTTLS or the beginning of the session has asked for has succeeded. What was said before it
+    /// is forgotten, for somebody else may have said it.
+    pub async fn secured(&mut self, services: &mut impl Services, secured: Secured) -> Turn {
+        if let Some(verb) = self.awaits_content.take() {
+            self.statistics.count(verb, true);
+        }
+        (self.helo, self.login) = (None, None);
+        services.forget_login();
+        self.forget_transaction(services).await;
+        let refusal = secured.refusal;
+        self.tls = Some(secured);
+        if let Some(refusal) = refusal {
+            self.log_tls_refusal(refusal);
+            return Turn::silence(Next::Command);
+        }
+        match self.learn_mechanisms(services).await {
+            // A session that begins under TLS finds out with its greeting.
+            Err(turn) if !self.settings.tls_wrapper => turn,
+            _ => Turn::silence(Next::Command),
+        }
+    }
+
+    fn log_tls_refusal(&self, refusal: TlsRefusal) {
+        let why = match refusal {
+            TlsRefusal::NoCertificate => "No client certificate presented",
+            TlsRefusal::NotTrusted => "Client certificate not trusted",
+            // Who counts has said it.
+            TlsRefusal::TooMany => return,
+        };
+        logging::info!("NOQUEUE: abort: TLS from {}: {why}", self.peer.label);
+    }
+
+    /// What a client is told that is let go after its handshake, whatever it says next.
+    pub(crate) fn tls_refusal(&self) -> Option<Turn> {
+        let refusal = self.tls.as_ref()?.refusal?;
+        let hostname = &self.settings.myhostname;
+        let (status, text) = match refusal {
+            TlsRefusal::NoCertificate => (Status::new(4, 7, 1), "No client certificate presented".to_owned()),
+            TlsRefusal::NotTrusted => (Status::new(4, 7, 1), "Client certificate not trusted".to_owned()),
+            TlsRefusal::TooMany => {
+                (Status::new(4, 7, 0), format!("too many new TLS sessions from {}", self.peer.label))
+            }
+        };
+        Some(Turn::from(Rejection::new(421, status, format!("{hostname} Error: {text}"))).closing())
     }
 
     /// Finds out by which mechanisms clients can log in; to be called when a session begins, and anew under TLS.
     /// Without any the session ends: the client shall come again, and not take this for a server without users.
     async fn learn_mechanisms(&mut self, services: &mut impl Services) -> Result<(), Turn> {
-        let waits_for_tls = self.lacking.tls == Tls::Required && !self.is_under_tls();
+        let waits_for_tls = self.settings.tls == TlsLevel::Encrypt && !self.is_under_tls();
         if self.may_log_in() && !waits_for_tls {
             self.mechanisms = services.mechanisms(self.is_under_tls()).await.ok_or_else(Turn::close)?;
         }
@@ -212,7 +270,7 @@ impl Dialogue {
             helo: self.helo.as_deref(),
             protocol: self.protocol,
             login: self.login.as_ref(),
-            secured: self.is_under_tls(),
+            tls: self.tls.as_ref(),
             forward: self.forward.as_ref(),
             state: self.state,
             pipelined: self.pipelined,

@@ -27,6 +27,9 @@ impl Dialogue {
             Ok(line) => line,
             Err(turn) => return turn,
         };
+        if let Some(turn) = self.tls_refusal() {
+            return turn;
+        }
         let text = line.text();
         let command = Command::parse(text);
         let not_text = self.settings.smtputf8 && std::str::from_utf8(text).is_err();
@@ -89,7 +92,7 @@ impl Dialogue {
     pub(crate) fn settled(&mut self, verb: Verb, answer: Answer) -> Turn {
         let ok = answer.is_ok();
         let turn = answer.unwrap_or_else(|turn| turn);
-        if matches!(turn.next, Next::Content | Next::Chunk(_) | Next::Response) {
+        if matches!(turn.next, Next::Content | Next::Chunk(_) | Next::Response | Next::StartTls) {
             self.awaits_content = Some(verb);
             return turn;
         }
@@ -151,7 +154,7 @@ impl Dialogue {
             Verb::Noop => done(Status::new(2, 0, 0), "Ok"),
             Verb::Vrfy => command::vrfy::run(self, services, argument).await,
             Verb::Quit => Ok(Turn::say(Reply::with_status(221, Status::new(2, 0, 0), "Bye")).closing()),
-            Verb::Starttls => self.lacking.tls.start(argument),
+            Verb::Starttls => command::starttls::run(self, services, argument).await,
             Verb::Help => Ok(command::help::run()),
             Verb::Auth => command::auth::run(self, services, argument).await,
             Verb::Etrn => Err(command::etrn::run(self, argument)),
@@ -162,7 +165,7 @@ impl Dialogue {
     /// Why a command is turned down whatever it says.
     pub(crate) fn refusal(&self, verb: Verb) -> Option<Turn> {
         // RFC 3207 4.
-        if self.lacking.tls.guards(verb) {
+        if self.tls.is_none() && self.settings.tls.guards(verb) {
             return Some(Rejection::new(530, Status::new(5, 7, 0), "Must issue a STARTTLS command first").into());
         }
         match verb {

@@ -5,6 +5,7 @@ use smtp_protocol::parameters::MailParameters;
 use crate::forward::Forward;
 use crate::peer::Peer;
 use crate::state::{Protocol, State};
+use crate::tls::Secured;
 
 /// A client that has said who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub struct Facts<'a> {
     pub protocol: Protocol,
     /// The user.
     pub login: Option<&'a Login>,
-    /// Nobody can listen to the session.
-    pub secured: bool,
+    /// What is known of TLS, if nobody can listen to the session.
+    pub tls: Option<&'a Secured>,
     /// Where the client says that its message comes from.
     pub forward: Option<&'a Forward>,
     /// What the session is at.

@@ -11,6 +11,7 @@
 //! |---|---|---|
 //! | a client | [`Dialogue::greet`] | the greeting |
 //! | a line | [`Dialogue::command`] | the reply, and what follows it |
+//! | a TLS session | [`Dialogue::secured`] | nothing, or the end |
 //! | the answer to a challenge of AUTH | [`Dialogue::response`] | the next challenge, or whether the client is logged in |
 //! | the content of DATA | [`Dialogue::content`] | the reply that says whose message it is now |
 //! | a chunk of BDAT | [`Dialogue::chunk`] | the same, or that the next chunk may come |
@@ -18,9 +19,8 @@
 //! smtpd drives it over a socket. The laws of it (`crates/fuzzing`, and the tests here) drive it with any bytes and
 //! with services that say anything.
 //!
-//! What comes later has its place: STARTTLS is one more [`Next`], after which the dialogue begins anew; milters and
-//! policy services are asked where [`Services`] is; postscreen hands over a client to [`Dialogue::new`]; and standard
-//! input is one more driver.
+//! What comes later has its place: milters and policy services are asked where [`Services`] is; postscreen hands over a
+//! client to [`Dialogue::new`]; and standard input is one more driver.
 
 mod command;
 mod dialogue;
@@ -35,6 +35,7 @@ mod services;
 mod settings;
 mod state;
 mod statistics;
+mod tls;
 mod transaction;
 mod turn;
 
@@ -42,7 +43,7 @@ pub use command::ehlo::discardable;
 pub use dialogue::Dialogue;
 pub use facts::{Facts, Login};
 pub use forward::Forward;
-pub use lacking::{Lacking, Tls};
+pub use lacking::Lacking;
 pub use line::CommandLine;
 pub use peer::{NameStatus, Peer, UNKNOWN};
 pub use rejection::Rejection;
@@ -52,5 +53,6 @@ pub use services::{
 pub use settings::{BareNewline, Settings};
 pub use state::{Protocol, State};
 pub use statistics::Statistics;
+pub use tls::{Certificate, Secured, TlsLevel, TlsRefusal, TlsStart};
 pub use transaction::{Chunking, Transaction};
 pub use turn::{Next, Turn};

@@ -7,6 +7,7 @@ use crate::facts::Facts;
 use crate::peer::Peer;
 use crate::rejection::Rejection;
 use crate::settings::BareNewline;
+use crate::tls::TlsStart;
 
 /// What one client may do that others may not.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub enum Counted {
     Recipient,
     /// AUTH
     Login,
+    /// A handshake that resumes no session.
+    NewTls,
 }
 
 /// When the site has a word about a client. smtpd_*_restrictions
@@ -156,6 +159,9 @@ pub trait Services {
 
     /// The client has given up its login, or goes about it in a way that it cannot.
     fn forget_login(&mut self);
+
+    /// Whether a handshake can begin.
+    async fn may_start_tls(&mut self, peer: &Peer) -> TlsStart;
 
     /// What stands in the place of a command line, if anything does. smtpd_command_filter
     ///

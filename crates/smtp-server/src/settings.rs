@@ -6,6 +6,8 @@ use config::{ConfigError, Reader, param};
 use net::Protocols;
 use smtp_protocol::Newline;
 
+use crate::tls::TlsLevel;
+
 /// smtpd_forbid_bare_newline
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BareNewline {
@@ -57,11 +59,16 @@ config::settings! {
         queue_minfree: u64 = param::QUEUE_MINFREE,
         recipient_limit: u32 = param::SMTPD_RECIPIENT_LIMIT,
         recipient_overshoot_limit: u32 = param::SMTPD_RECIPIENT_OVERSHOOT_LIMIT,
+        requiretls: bool = param::REQUIRETLS_ENABLE,
         sasl_enabled: bool = param::SMTPD_SASL_AUTH_ENABLE,
         sasl_response_limit: usize = param::SMTPD_SASL_RESPONSE_LIMIT,
         smtputf8: bool = param::SMTPUTF8_ENABLE,
         soft_error_limit: u32 = param::SMTPD_SOFT_ERROR_LIMIT,
         strict_envelopes: bool = param::STRICT_RFC821_ENVELOPES,
+        /// Whether TLS is offered or required.
+        tls: TlsLevel => TlsLevel::read,
+        /// TLS before the greeting.
+        tls_wrapper: bool = param::SMTPD_TLS_WRAPPERMODE,
         vrfy_disabled: bool = param::DISABLE_VRFY_COMMAND,
     }
 }

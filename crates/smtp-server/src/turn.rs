@@ -31,6 +31,9 @@ pub enum Next {
     Response,
     /// So many bytes that mean nothing, and then the next command.
     Discard(u64),
+    /// A handshake, for [`Dialogue::secured`](crate::Dialogue::secured); what the client has sent before it is thrown
+    /// away.
+    StartTls,
     /// The end of the session.
     Close,
 }

@@ -27,7 +27,7 @@ pub use fingerprint::Digest;
 pub use handshake::{Carrier, HandshakeError};
 pub use keys::{Found, Identity, Keys};
 pub use loglevel::LogLevel;
-pub use server::{Accepted, Server, level_of};
+pub use server::{Accepted, Server, check_server_level};
 pub use session::{Broken, Session};
 pub use suites::{BadCiphers, Suites};
 pub use versions::{BadProtocolList, Versions};

@@ -24,7 +24,7 @@ use crate::trust::Role;
 use crate::witness::{Observer, Witness, noted, watched};
 
 use settings::Settings;
-pub use settings::level_of;
+pub use settings::check_server_level;
 
 /// TLS of one server process.
 pub struct Server {
@@ -91,15 +91,22 @@ impl Server {
         self.settings.digest
     }
 
-    /// Takes a client through the handshake; the reason why not is logged. `client`: what log lines call it.
+    /// Takes a client through the handshake, which may take as long as `limit`; the reason why not is logged. `client`:
+    /// what log lines call it.
     ///
     /// # Errors
     /// There is no session.
-    pub async fn accept(&self, stream: &mut impl Carrier, client: &str) -> Result<Accepted, HandshakeError> {
+    pub async fn accept(
+        &self,
+        stream: &mut impl Carrier,
+        client: &str,
+        limit: Duration,
+    ) -> Result<Accepted, HandshakeError> {
         if self.settings.log.verbose {
             logging::info!("setting up TLS connection from {client}");
         }
-        let result = self.handshake(stream, client).await;
+        let result = tokio::time::timeout(limit, self.handshake(stream, client)).await;
+        let result = result.unwrap_or(Err(HandshakeError::TimedOut));
         if let Err(error) = &result {
             error.log("SSL_accept error from", client);
         }

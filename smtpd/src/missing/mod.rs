@@ -6,10 +6,10 @@
 
 mod milters;
 
-use config::{Config, ErrorClass, Withheld, param};
+use config::{Config, ErrorClass, Withheld};
 use daemon::StartError;
 use dsn::Status;
-use smtp_server::{Lacking, Peer, Rejection, Tls, Turn};
+use smtp_server::{Lacking, Rejection, Turn};
 
 pub use milters::Milters;
 
@@ -20,8 +20,6 @@ pub struct Missing {
     pub lacking: Lacking,
     /// smtpd_milters, smtpd_milter_maps
     pub milters: Milters,
-    /// smtpd_tls_wrappermode
-    wrapper: bool,
     /// smtpd_proxy_filter
     proxy_filter: Option<String>,
     /// smtpd_upstream_proxy_protocol: the address of the client is not known without it.
@@ -35,11 +33,8 @@ impl Missing {
     /// A setting that makes no sense.
     pub fn read(config: &Config, milters: bool) -> Result<Missing, StartError> {
         let mut missing = Missing::default();
-        missing.lacking.tls = tls(config)?;
         for Withheld { name, value } in config.withheld("smtpd") {
             match name {
-                "smtpd_tls_security_level" | "smtpd_enforce_tls" => {}
-                "smtpd_tls_wrappermode" => missing.wrapper = config.get(param::SMTPD_TLS_WRAPPERMODE)?,
                 "smtpd_milters" | "smtpd_milter_maps" if milters => missing.milters = Milters::read(config)?,
                 "smtpd_milters" | "smtpd_milter_maps" => {}
                 "smtpd_proxy_filter" => missing.proxy_filter = Some(value),
@@ -57,15 +52,7 @@ impl Missing {
     }
 
     /// Before the first word to the client: why it cannot be served at all.
-    pub fn refusal(&self, peer: &Peer, service: &str, hostname: &str) -> Option<Turn> {
-        if self.wrapper {
-            let client = &peer.label;
-            logging::warning!(
-                "Wrapper-mode request dropped from {client} for service {service}. TLS context initialization failed. \
-                 For details see earlier warnings in your logs."
-            );
-            return Some(Turn::close());
-        }
+    pub fn refusal(&self, hostname: &str) -> Option<Turn> {
         if self.upstream {
             logging::warning!("haproxy read: smtpd_upstream_proxy_protocol is not implemented");
             let text = format!("{hostname} Server local error");
@@ -81,21 +68,4 @@ impl Missing {
         logging::warning!("connect to proxy filter {}: not implemented", text::printable(filter.as_bytes()));
         true
     }
-}
-
-/// smtpd_tls_security_level; while that is empty, smtpd_enforce_tls and smtpd_use_tls. A level that is none is the
-/// strict one.
-fn tls(config: &Config) -> Result<Tls, StartError> {
-    let level = config.get(param::SMTPD_TLS_SECURITY_LEVEL)?;
-    Ok(match level.as_str() {
-        "" if config.get(param::SMTPD_ENFORCE_TLS)? => Tls::Required,
-        "" if config.get(param::SMTPD_USE_TLS)? => Tls::Offered,
-        "" | "none" => Tls::None,
-        "may" => Tls::Offered,
-        "encrypt" => Tls::Required,
-        _ => {
-            logging::warning!("smtpd_tls_security_level: unsupported TLS level \"{level}\", using \"encrypt\"");
-            Tls::Required
-        }
-    })
 }

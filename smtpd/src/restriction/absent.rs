@@ -1,5 +1,4 @@
-//! Restrictions that are known and that nothing answers yet: policy services, address verification, what needs a
-//! certificate. They say what Postfix says where the service is out of order.
+//! Restrictions that are known and that nothing answers yet: policy services, address verification. They say what Postfix says where the service is out of order.
 
 use config::restrictions::REMOVED;
 use dsn::Status;
@@ -16,8 +15,6 @@ pub enum Absent {
     Policy(String, Option<String>),
     /// reject_unverified_sender, reject_unverified_recipient
     Unverified(Class),
-    /// check_ccert_access: nobody has a certificate without TLS.
-    Certificate,
 }
 
 /// The restriction of a lower-case name; takes its argument from the list.
@@ -30,7 +27,6 @@ pub fn restriction<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>) -> 
     Some(match name {
         "reject_unverified_sender" => Restriction::Absent(Absent::Unverified(Class::Sender)),
         "reject_unverified_recipient" => Restriction::Absent(Absent::Unverified(Class::Recipient)),
-        "check_ccert_access" => with_table(name, rest, Absent::Certificate),
         "check_policy_service" => match rest.next().map(policy) {
             Some(Ok(policy)) => Restriction::Absent(policy),
             Some(Err(why)) => Restriction::Misused(why),
@@ -38,15 +34,6 @@ pub fn restriction<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>) -> 
         },
         _ => return None,
     })
-}
-
-fn with_table<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>, absent: Absent) -> Restriction {
-    let argument = rest.next().unwrap_or(name);
-    if argument.contains(':') {
-        Restriction::Absent(absent)
-    } else {
-        Restriction::Misused(super::list::bad_argument(name, argument))
-    }
 }
 
 /// `transport:endpoint`, or that and options in a group.
@@ -82,10 +69,6 @@ impl<L: LookUps> Evaluation<'_, L> {
                 let detail = if *class == Class::Sender { 7 } else { 1 };
                 let text = self.text(*class, "unverified address: Address verification status unavailable");
                 self.defer_if_permit(Rejection::new(450, Status::new(4, 1, detail), text))
-            }
-            Absent::Certificate => {
-                logging::warning!("check_ccert_access is requested, but TLS is not implemented");
-                Verdict::Dunno
             }
         }
     }

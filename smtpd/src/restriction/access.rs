@@ -63,11 +63,11 @@ impl Subject {
 }
 
 /// What a table says.
-struct Found {
+pub(super) struct Found {
     /// What was looked up, whole.
-    subject: Vec<u8>,
+    pub(super) subject: Vec<u8>,
     /// The action.
-    value: Vec<u8>,
+    pub(super) value: Vec<u8>,
 }
 
 impl<L: LookUps> Evaluation<'_, L> {
@@ -89,7 +89,8 @@ impl<L: LookUps> Evaluation<'_, L> {
         self.say(Class::Login, user, found, table, depth).await
     }
 
-    async fn say(
+    /// Does what a table says.
+    pub(super) async fn say(
         &mut self,
         class: Class,
         name: &[u8],

@@ -167,7 +167,7 @@ impl<L: LookUps> Evaluation<'_, L> {
             Class::Helo => Stage::Helo,
             Class::Sender => Stage::Sender,
             Class::Recipient => Stage::Recipient,
-            Class::Login | Class::Data | Class::EndOfData => Stage::Data,
+            Class::Login | Class::Certificate | Class::Data | Class::EndOfData => Stage::Data,
         };
         let items = text::split_list(&value);
         let list = List::parse(&items, stage, &self.rules.tables.access, &self.settings.classes);

@@ -30,6 +30,8 @@ pub enum Class {
     Recipient,
     /// The user.
     Login,
+    /// The client's certificate.
+    Certificate,
     /// The DATA command.
     Data,
     /// The end of the content.
@@ -45,6 +47,7 @@ impl fmt::Display for Class {
             Class::Sender => "Sender address",
             Class::Recipient => "Recipient address",
             Class::Login => "SASL login name",
+            Class::Certificate => "Client certificate",
             Class::Data => "Data command",
             Class::EndOfData => "End-of-data",
         })
@@ -126,6 +129,11 @@ impl<'a, L: LookUps> Evaluation<'a, L> {
             Class::Helo => self.facts.helo.map(str::as_bytes),
             Class::Sender => self.facts.sender,
             Class::Recipient => self.facts.recipient,
+            Class::Certificate => self
+                .facts
+                .tls
+                .and_then(|secured| secured.certificate.as_ref())
+                .map(|certificate| certificate.common_name.as_bytes()),
             Class::Login => self.facts.login.map(|login| login.user.as_bytes()),
             Class::Data => Some(b"DATA"),
             Class::EndOfData => Some(b"END-OF-MESSAGE"),

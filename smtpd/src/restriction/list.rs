@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::restriction::absent;
+use crate::restriction::certificate;
 use crate::restriction::{Hosts, Listed, Mismatch, Restriction, Subject, Tables};
 
 /// Which parameter a list comes from.
@@ -155,6 +156,8 @@ fn access<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>, tables: &Tab
         &|_| Restriction::EtrnAccess
     } else if name == "check_sasl_access" {
         &|table| tables.login_access(table)
+    } else if name == "check_ccert_access" {
+        &|argument| certificate::restriction(argument, tables)
     } else if let Some(subject) = Subject::of_restriction(name) {
         &move |table| tables.access(subject, table)
     } else {
@@ -182,7 +185,8 @@ fn simple(name: &str) -> Option<Restriction> {
         "permit_mynetworks" => Restriction::PermitMynetworks,
         "permit_inet_interfaces" => Restriction::PermitInetInterfaces,
         "permit_sasl_authenticated" => Restriction::PermitSaslAuthenticated,
-        "permit_tls_clientcerts" | "permit_tls_all_clientcerts" => Restriction::PermitAuthenticated,
+        "permit_tls_clientcerts" => Restriction::PermitCertificate(false),
+        "permit_tls_all_clientcerts" => Restriction::PermitCertificate(true),
         "permit_auth_destination" => Restriction::PermitAuthDestination,
         "reject_unauth_destination" => Restriction::RejectUnauthDestination,
         "defer_unauth_destination" => Restriction::DeferUnauthDestination,

@@ -10,6 +10,7 @@ mod action;
 mod backup;
 mod block_list;
 mod block_reply;
+mod certificate;
 mod client;
 mod destination;
 mod domain;
@@ -32,6 +33,7 @@ pub use access::Subject;
 pub use action::Effects;
 pub use block_list::{Answers, BlockList, Listed};
 pub use block_reply::BlockReplies;
+pub use certificate::Fingerprint;
 pub use evaluation::{Class, Court, Evaluation, Memory};
 pub use hosts::Hosts;
 pub use list::{List, Lists, Stage};
@@ -82,8 +84,8 @@ pub enum Restriction {
     PermitSaslAuthenticated,
     /// reject_*_sender_login_mismatch
     SenderLogin(&'static [Mismatch]),
-    /// permit_tls_clientcerts and the like: nobody has a certificate here.
-    PermitAuthenticated,
+    /// permit_tls_clientcerts; permit_tls_all_clientcerts, if true.
+    PermitCertificate(bool),
     /// permit_auth_destination
     PermitAuthDestination,
     /// reject_unauth_destination
@@ -134,6 +136,8 @@ pub enum Restriction {
     Access(Subject, Rc<AccessTable>),
     /// check_sasl_access TABLE
     LoginAccess(Rc<AccessTable>),
+    /// check_ccert_access TABLE
+    CertificateAccess(Rc<AccessTable>, Vec<Fingerprint>),
     /// A name of smtpd_restriction_classes.
     Class(String),
     /// A known name that nothing answers yet.
@@ -189,13 +193,14 @@ impl<L: LookUps> Evaluation<'_, L> {
             Restriction::Defer => self.defer_here(),
             Restriction::DeferIfPermit => self.remember_defer_if_permit(),
             Restriction::DeferIfReject => self.remember_defer_if_reject(),
-            Restriction::WarnIfReject | Restriction::PermitAuthenticated | Restriction::EtrnAccess => Verdict::Dunno,
+            Restriction::WarnIfReject | Restriction::EtrnAccess => Verdict::Dunno,
             Restriction::Sleep(time) => {
                 tokio::time::sleep(*time).await;
                 Verdict::Dunno
             }
             Restriction::PermitSaslAuthenticated => self.permit_sasl_authenticated(),
             Restriction::SenderLogin(mismatches) => self.sender_login_mismatch(mismatches).await,
+            Restriction::PermitCertificate(all) => self.permit_certificate(*all),
             Restriction::PermitMynetworks => self.permit_mynetworks(),
             Restriction::PermitInetInterfaces => self.permit_inet_interfaces(),
             Restriction::PermitAuthDestination => self.permit_auth_destination().await,
@@ -224,6 +229,9 @@ impl<L: LookUps> Evaluation<'_, L> {
             }
             Restriction::Access(subject, table) => Box::pin(self.access(*subject, table, depth)).await,
             Restriction::LoginAccess(table) => Box::pin(self.login_access(table, depth)).await,
+            Restriction::CertificateAccess(table, order) => {
+                Box::pin(self.certificate_access(table, order, depth)).await
+            }
             Restriction::Class(name) => Box::pin(self.class(name, depth)).await,
             Restriction::Absent(absent) => self.absent(absent, depth).await,
             Restriction::Unknown(name) => {

@@ -44,6 +44,8 @@ pub struct AllTables {
     pub command_filter: Maps,
     /// smtpd_discard_ehlo_keyword_address_maps
     pub discard_keywords: Maps,
+    /// relay_clientcerts
+    pub client_certificates: Maps,
     /// smtpd_sender_login_maps
     pub sender_logins: Maps,
     /// smtpd_client_event_limit_exceptions
@@ -89,7 +91,8 @@ impl Rules {
         ];
         let words = [&tables.forbidden_commands, &tables.noop_commands];
         let words = || words.into_iter().find_map(DomainList::changed);
-        let maps = [&tables.command_filter, &tables.discard_keywords, &tables.sender_logins];
+        let maps =
+            [&tables.command_filter, &tables.discard_keywords, &tables.sender_logins, &tables.client_certificates];
         let maps = || maps.into_iter().find_map(Maps::changed).map(str::to_owned);
         let changed = || lists.into_iter().find_map(MatchList::changed);
         let replies = || tables.block_replies.changed();
@@ -147,6 +150,7 @@ impl AllTables {
         Ok(AllTables {
             command_filter: open_maps(config, "smtpd_command_filter")?,
             discard_keywords: open_maps(config, "smtpd_discard_ehlo_keyword_address_maps")?,
+            client_certificates: open_maps(config, "relay_clientcerts")?,
             sender_logins: open_maps(config, "smtpd_sender_login_maps")?,
             forbidden_commands: words("smtpd_forbidden_commands")?,
             noop_commands: words("smtpd_noop_commands")?,

@@ -9,8 +9,11 @@ use crate::look_ups::LookUps;
 use crate::restriction::{Evaluation, Verdict};
 
 impl<L: LookUps> Evaluation<'_, L> {
-    /// reject_plaintext_session. Every session is in plain text here.
+    /// reject_plaintext_session
     pub(super) fn reject_plaintext_session(&mut self) -> Verdict {
+        if self.facts.tls.is_some() {
+            return Verdict::Dunno;
+        }
         let code = self.settings.codes.plaintext;
         self.reject(Rejection::new(code, Status::new(4, 7, 1), "Session encryption is required"))
     }

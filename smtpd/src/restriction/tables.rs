@@ -7,7 +7,7 @@ use std::rc::Rc;
 use address::Delimiters;
 use lookup::{Maps, OpenFlags, ParentStyle};
 
-use crate::restriction::{Hosts, Restriction, Subject};
+use crate::restriction::{Fingerprint, Hosts, Restriction, Subject};
 
 /// One table of an access check.
 pub struct AccessTable {
@@ -51,6 +51,14 @@ impl Tables {
     pub fn login_access(&self, name: &str) -> Restriction {
         match self.open(name) {
             Ok(table) => Restriction::LoginAccess(table),
+            Err(misused) => misused,
+        }
+    }
+
+    /// A check of the client's certificate with the table `name`.
+    pub fn certificate_access(&self, name: &str, order: Vec<Fingerprint>) -> Restriction {
+        match self.open(name) {
+            Ok(table) => Restriction::CertificateAccess(table, order),
             Err(misused) => misused,
         }
     }

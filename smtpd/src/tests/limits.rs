@@ -13,9 +13,10 @@ fn with_limits<F: Future<Output = ()>>(settings: &str, test: impl FnOnce(TestSer
 
 fn identities(server: &TestServer) -> Vec<String> {
     let identity = |request: &Request| match request {
-        Request::Count { identity, .. } | Request::Release { identity } | Request::Hold { identity, .. } => {
-            identity.clone()
-        }
+        Request::Count { identity, .. }
+        | Request::Look { identity, .. }
+        | Request::Release { identity }
+        | Request::Hold { identity, .. } => identity.clone(),
     };
     server.mail.borrow().counted.iter().map(identity).collect()
 }

@@ -135,7 +135,7 @@ fn verdict(lists: (&[&str], &[&str]), answers: Vec<u8>, recipient: &[u8]) -> Ver
         helo: Some("client.test"),
         protocol: Protocol::Esmtp,
         login: None,
-        secured: false,
+        tls: None,
         forward: None,
         state: State::Command(Verb::Rcpt),
         pipelined: false,

@@ -6,7 +6,7 @@ fn sentences(main_cf: &str, master_cf: &str) -> Vec<String> {
     let config = Config::parse(main_cf.as_bytes(), Path::new("/c"), &[]).unwrap();
     let file = Path::new("/c/master.cf");
     let master = MasterCf::parse(master_cf.as_bytes(), file, &config).unwrap();
-    let absent = ["pipe", "virtual", "verify", "tlsmgr", "flush", "proxymap", "scache", "spawn", "smptd"];
+    let absent = ["pipe", "virtual", "verify", "flush", "proxymap", "scache", "spawn", "smptd"];
     let has_program = |program: &str| !absent.contains(&program);
     Report::new(&config, (file, master_cf.as_bytes()), &master, &has_program).sentences()
 }
@@ -85,13 +85,14 @@ fn a_server_that_is_to_ask_an_authentication_server_of_another_kind_is_told_what
 
 #[test]
 fn what_is_missing_is_one_sentence_a_feature() {
-    let main_cf = "smtpd_tls_cert_file = /x\nsmtpd_tls_key_file = /y\nsmtpd_tls_loglevel = 1\nx = 1\n\
-        smtpd_tls_security_level = may\nsmtp_tls_security_level = encrypt\nmyorigin = $x\n";
-    let master = "smtps inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\ntlsmgr unix - - n 1000? 1 tlsmgr\n";
+    let main_cf = "milter_connect_timeout = 3s\nmilter_command_timeout = 4s\nmilter_content_timeout = 5s\nx = 1\n\
+        milter_macro_v = v\nnon_smtpd_milters = inet:[::1]:9\nmyorigin = $x\n";
+    let master = "smtps inet n - n - - smtpd -o smtpd_milters=inet:[::1]:8\n";
     assert_eq!(
         told(main_cf, master),
-        ["TLS is not there yet: 6 settings, main.cf lines 1-3, 5, 6; master.cf line 10; smtp_tls_security_level \
-             (main.cf line 6), smtpd_tls_wrappermode (master.cf line 10): mail is refused, or waits, where they demand it",]
+        ["The Milter protocol is not there yet: 6 settings, main.cf lines 1-3, 5, 6; master.cf line 10; \
+             non_smtpd_milters (main.cf line 6), smtpd_milters (master.cf line 10): mail is treated as if they did not \
+             answer",]
     );
 }
 
@@ -130,7 +131,7 @@ fn tables_and_restrictions_that_are_not_there_are_named() {
         [
             "/c/main.cf, line 5: transport_maps: hash:/no/such: there is neither /no/such.lmdb nor /no/such",
             "/c/main.cf, line 5: transport_maps: hassh:/d: unsupported dictionary type: hassh",
-            "TLS is not there yet: check_ccert_access hash:/e (main.cf line 6)",
+            "/c/main.cf, line 6: smtpd_recipient_restrictions: hash:/e: there is neither /e.lmdb nor /e",
             "Access policy delegation is not there yet: check_policy_service inet:127.0.0.1:10023 (main.cf line 6); \
              their default_action is what they answer",
             "ldap: tables are not there yet: alias_maps (main.cf line 3); every look-up fails, and mail that needs it \

@@ -8,6 +8,7 @@ use crate::command::{xclient, xforward};
 use crate::dialogue::Dialogue;
 use crate::services::Services;
 use crate::state::Protocol;
+use crate::tls::TlsLevel;
 use crate::turn::{Answer, Turn};
 
 /// `EHLO hostname`
@@ -76,6 +77,9 @@ fn announcement(dialogue: &Dialogue, announces_auth: bool) -> Vec<Vec<u8>> {
     if !settings.vrfy_disabled {
         keywords.push("VRFY");
     }
+    if settings.tls != TlsLevel::None && !dialogue.is_under_tls() {
+        keywords.push("STARTTLS");
+    }
     if announces_auth {
         keywords.push(&auth);
         if settings.broken_auth_clients {
@@ -89,6 +93,10 @@ fn announcement(dialogue: &Dialogue, announces_auth: bool) -> Vec<Vec<u8>> {
         keywords.push(xforward::ANNOUNCEMENT);
     }
     keywords.extend(["ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "CHUNKING"]);
+    // RFC 8689 2.1
+    if dialogue.is_under_tls() && settings.requiretls {
+        keywords.push("REQUIRETLS");
+    }
     let kept = keywords.into_iter().filter(|line| {
         let keyword = line.split(' ').next().unwrap_or(line);
         !dialogue.discards(keyword)

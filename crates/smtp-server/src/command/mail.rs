@@ -42,7 +42,8 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
         Err(PathError::Address) => return Err(bad_address(dialogue, argument)),
     };
     let mut parameters = parameters::mail(path.parameters).map_err(|error| bad_parameter(&error))?;
-    if parameters.smtputf8 || parameters.requiretls {
+    let takes_requiretls = dialogue.is_under_tls() && dialogue.settings.requiretls && !dialogue.discards("REQUIRETLS");
+    if parameters.smtputf8 || parameters.requiretls && !takes_requiretls {
         let word = if parameters.smtputf8 { "SMTPUTF8" } else { "REQUIRETLS" };
         return Err(bad_parameter(&ParameterError::Unsupported(word.as_bytes().to_vec())));
     }

@@ -10,6 +10,7 @@ pub mod help;
 pub mod mail;
 pub mod rcpt;
 pub mod rset;
+pub mod starttls;
 pub mod vrfy;
 pub mod xclient;
 pub mod xforward;

@@ -45,22 +45,16 @@ pub(crate) struct Settings {
     pub(crate) own_order: bool,
 }
 
-/// Whether TLS is offered and whether it is required, as a value of smtpd_tls_security_level says it.
+/// Whether a value of smtpd_tls_security_level is one.
 ///
 /// # Errors
 /// The text of the fatal error.
-pub fn level_of(value: &str) -> Result<(bool, bool), String> {
-    let lower = value.to_ascii_lowercase();
-    match lower.as_str() {
-        "none" => Ok((false, false)),
-        "may" => Ok((true, false)),
-        "encrypt" => Ok((true, true)),
-        "verify" | "secure" | "fingerprint" => {
-            logging::warning!("smtpd_tls_security_level: unsupported TLS level \"{lower}\", using \"encrypt\"");
-            Ok((true, true))
-        }
-        _ => Err(format!("Invalid TLS level \"{}\"", text::printable(value.as_bytes()))),
+pub fn check_server_level(value: &str) -> Result<(), String> {
+    let known = ["none", "may", "encrypt", "verify", "secure", "fingerprint"];
+    if known.contains(&value.to_ascii_lowercase().as_str()) {
+        return Ok(());
     }
+    Err(format!("Invalid TLS level \"{}\"", text::printable(value.as_bytes())))
 }
 
 impl Settings {

@@ -1,0 +1,133 @@
+//! Restrictions about the client's certificate: permit_tls_clientcerts, permit_tls_all_clientcerts, check_ccert_access.
+
+use lookup::TableError;
+use smtp_server::Certificate;
+
+use crate::look_ups::LookUps;
+use crate::restriction::access::Found;
+use crate::restriction::{AccessTable, Class, Evaluation, Restriction, Tables, Verdict};
+
+/// What of a certificate is looked up in a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fingerprint {
+    /// That of the whole.
+    Certificate,
+    /// That of its public key.
+    Key,
+}
+
+/// What is looked up, unless the list says something else.
+const ORDER: [Fingerprint; 2] = [Fingerprint::Certificate, Fingerprint::Key];
+
+/// `check_ccert_access TABLE`, and `{ TABLE { search_order = ... } }`.
+pub fn restriction(argument: &str, tables: &Tables) -> Restriction {
+    let mut words = text::split_list(argument).into_iter();
+    let table = words.next().unwrap_or_default();
+    let mut order = ORDER.to_vec();
+    for word in words {
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        if name.trim() != "search_order" {
+            return Restriction::Misused(format!("unknown option: \"{}\"", name.trim()));
+        }
+        match self::order(value) {
+            Ok(found) => order = found,
+            Err(bad) => return Restriction::Misused(format!("unknown search type '{bad}' in '{}'", value.trim())),
+        }
+    }
+    tables.certificate_access(table, order)
+}
+
+fn order(value: &str) -> Result<Vec<Fingerprint>, String> {
+    let named = |word: &str| match word {
+        "cert_fingerprint" => Ok(Fingerprint::Certificate),
+        "pubkey_fingerprint" => Ok(Fingerprint::Key),
+        other => Err(other.to_owned()),
+    };
+    text::split_list(value).into_iter().map(named).collect()
+}
+
+impl<L: LookUps> Evaluation<'_, L> {
+    fn certificate(&self) -> Option<&Certificate> {
+        self.facts.tls.and_then(|secured| secured.certificate.as_ref())
+    }
+
+    /// Nobody has a certificate where none is asked for.
+    fn asks_for_none(&self, restriction: &str) -> bool {
+        let asks = self.settings.asks_for_certificates;
+        if !asks {
+            logging::warning!("{restriction} is requested, but \"smtpd_tls_ask_ccert = no\"");
+        }
+        !asks
+    }
+
+    /// permit_tls_all_clientcerts: a certificate that somebody vouches for; and permit_tls_clientcerts, whatever it is,
+    /// one of relay_clientcerts.
+    pub(super) fn permit_certificate(&mut self, all: bool) -> Verdict {
+        let name = if all { "permit_tls_all_clientcerts" } else { "permit_tls_clientcerts" };
+        if self.asks_for_none(name) {
+            return Verdict::Dunno;
+        }
+        let Some(certificate) = self.certificate() else { return Verdict::Dunno };
+        if all && certificate.trusted {
+            return Verdict::Permit;
+        }
+        for fingerprint in [certificate.key_fingerprint.clone(), certificate.fingerprint.clone()] {
+            match self.rules.tables.client_certificates.lookup(fingerprint.as_bytes()) {
+                Ok(Some(_)) => return Verdict::Permit,
+                Ok(None) => {}
+                // Logged. Somebody else may let the client in later, and nobody may turn it away for good.
+                Err(_) => {
+                    let rejection = smtp_server::Rejection::temporary_lookup(fingerprint.as_bytes());
+                    return self.defer_if_permit(rejection);
+                }
+            }
+        }
+        Verdict::Dunno
+    }
+
+    /// check_ccert_access
+    pub(super) async fn certificate_access(
+        &mut self,
+        table: &AccessTable,
+        order: &[Fingerprint],
+        depth: usize,
+    ) -> Verdict {
+        if self.asks_for_none("check_ccert_access") {
+            return Verdict::Dunno;
+        }
+        let Some(certificate) = self.certificate() else { return Verdict::Dunno };
+        let name = certificate.common_name.clone().into_bytes();
+        let keys: Vec<String> = order
+            .iter()
+            .map(|fingerprint| match fingerprint {
+                Fingerprint::Certificate => certificate.fingerprint.clone(),
+                Fingerprint::Key => certificate.key_fingerprint.clone(),
+            })
+            .collect();
+        for key in keys {
+            let found: Result<Option<Found>, TableError> = table
+                .maps
+                .lookup(key.as_bytes())
+                .map(|value| value.map(|value| Found { subject: name.clone(), value }));
+            let verdict = self.say(Class::Certificate, &name, found, table, depth).await;
+            if verdict != Verdict::Dunno || self.is_decided() {
+                return verdict;
+            }
+        }
+        Verdict::Dunno
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_a_list_of_fingerprints() {
+        assert_eq!(
+            order(" pubkey_fingerprint, cert_fingerprint"),
+            Ok(vec![Fingerprint::Key, Fingerprint::Certificate])
+        );
+        assert_eq!(order("foo"), Err("foo".to_owned()));
+    }
+}
