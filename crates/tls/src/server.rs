@@ -267,7 +267,7 @@ impl Server {
 /// The first word of a client.
 async fn hello(stream: &mut impl Carrier) -> Result<Hello, HandshakeError> {
     let mut acceptor = Acceptor::default();
-    let mut buffer = Vec::new();
+    let (mut buffer, mut is_first) = (Vec::new(), true);
     loop {
         match acceptor.accept() {
             Ok(Some(hello)) => return Ok(hello),
@@ -281,10 +281,31 @@ async fn hello(stream: &mut impl Carrier) -> Result<Hello, HandshakeError> {
         }
         buffer.clear();
         handshake::read(stream, &mut buffer).await?;
+        if is_first && let Some(version) = too_old(&buffer) {
+            let _ = handshake::write(stream, &PROTOCOL_VERSION).await;
+            return Err(HandshakeError::Protocol(format!("unsupported protocol: the client offers {version} at most")));
+        }
+        is_first = false;
         let mut rest = buffer.as_slice();
         while !rest.is_empty() {
             acceptor.read_tls(&mut rest)?;
         }
+    }
+}
+
+/// The fatal alert protocol_version, in a record. RFC 8446 6, RFC 5246 7.2.2
+const PROTOCOL_VERSION: [u8; 7] = [21, 3, 1, 0, 2, 2, 70];
+
+/// What a client offers that has nothing newer than TLS 1.1: it is told so in the one word that it understands. Newer
+/// ones call themselves 1.2 here, whatever they offer. RFC 8446 4.1.2
+fn too_old(record: &[u8]) -> Option<&'static str> {
+    match record {
+        [22, 3, _, _, _, 1, _, _, _, 3, minor, ..] if *minor < 3 => Some(match minor {
+            0 => "SSLv3",
+            1 => "TLSv1",
+            _ => "TLSv1.1",
+        }),
+        _ => None,
     }
 }
 

@@ -23,6 +23,7 @@ fn incompatible(why: &PeerIncompatible) -> String {
         Tls12NotOffered
         | Tls12NotOfferedOrEnabled
         | ServerDoesNotSupportTls12Or13
+        | SignatureAlgorithmsExtensionRequired
         | SupportedVersionsExtensionRequired => {
             "unsupported protocol: the peer has no version of TLS that is enabled here (TLS 1.2 and 1.3 at most)"
                 .to_owned()
