@@ -11,8 +11,9 @@
 //!
 //! Commands: HELO, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BDAT, RSET, NOOP, VRFY, QUIT, HELP, XCLIENT, XFORWARD
 //! (`crates/smtp-server`, which knows no socket; this program gives it one, and answers what it asks). Extensions:
-//! PIPELINING, SIZE, ENHANCEDSTATUSCODES, STARTTLS, AUTH, 8BITMIME, DSN, CHUNKING, REQUIRETLS. Restrictions: see the folder `restriction`. A
-//! restriction that is not there yet turns mail down with `451 4.3.5` and a warning that names it.
+//! PIPELINING, SIZE, ENHANCEDSTATUSCODES, STARTTLS, AUTH, 8BITMIME, DSN, CHUNKING, REQUIRETLS. Restrictions: see the
+//! folder `restriction`. A restriction that is not there yet turns mail down with `451 4.3.5` and a warning that names
+//! it.
 //!
 //! # Privilege
 //! `$mail_owner`, in a sandbox: it talks to strangers. It opens no file. Whether a local user exists it asks of its

@@ -194,8 +194,9 @@ fn open(path: &str) -> io::Result<File> {
 
 fn read(file: File) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
+    // told: the service that asked, by the error.
     file.take(LARGEST as u64 + 1).read_to_end(&mut content)?;
-    if content.len() > LARGEST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(content) }
+    if content.len() > LARGEST { Err(nix::errno::Errno::EFBIG.into()) } else { Ok(content) }
 }
 
 /// Serves until tlsmgr is gone.

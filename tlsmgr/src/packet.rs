@@ -1,4 +1,5 @@
-//! What tlsmgr asks its keeper, and what it is told: numbered packets; files, and what tables say, come as a descriptor.
+//! What tlsmgr asks its keeper, and what it is told: numbered packets; files, and what tables say, come as
+//! a descriptor.
 
 use std::io;
 

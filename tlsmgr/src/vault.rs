@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ipc::Questions;
 use ipc::tlsmgr::{Certificates, Der, Files, KeyId, Pair as Sent, Reply};
+use nix::errno::Errno;
 use tls::chain::{self, Loaded, Pair, PrivateKey, Source};
 use tokio::io::AsyncReadExt;
 use zeroize::Zeroizing;
@@ -223,8 +224,8 @@ impl Vault {
 
     async fn ask(&self, request: &Request) -> io::Result<(packet::Reply, Option<OwnedFd>)> {
         let question = self.keeper.ask(|number| request.encode(number), None);
-        let answer = tokio::time::timeout(PATIENCE, question).await.map_err(|_| io::ErrorKind::TimedOut)??;
-        let reply = packet::Reply::decode(&answer.packet).ok_or(io::ErrorKind::InvalidData)?;
+        let answer = tokio::time::timeout(PATIENCE, question).await.map_err(|_| Errno::ETIMEDOUT)??;
+        let reply = packet::Reply::decode(&answer.packet).ok_or(Errno::EBADMSG)?;
         Ok((reply, answer.descriptor))
     }
 }
@@ -287,8 +288,9 @@ fn load(files: &Files, opened: Vec<(String, Opened)>) -> Loaded {
 
 fn content(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut content = Zeroizing::new(Vec::with_capacity(64 << 10));
+    // told: the service that asked, by the error.
     file.take(LARGEST as u64 + 1).read_to_end(&mut content)?;
-    if content.len() > LARGEST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(content) }
+    if content.len() > LARGEST { Err(Errno::EFBIG.into()) } else { Ok(content) }
 }
 
 /// New certificates that are not valid now replace no others.
@@ -315,6 +317,7 @@ async fn all(descriptor: OwnedFd) -> io::Result<Zeroizing<Vec<u8>>> {
     stream.set_nonblocking(true)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(64 << 10));
     let limit = 2 * LARGEST as u64;
+    // told: the service that asked, by the error.
     tokio::net::UnixStream::from_std(stream)?.take(limit + 1).read_to_end(&mut bytes).await?;
-    if bytes.len() as u64 > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    if bytes.len() as u64 > limit { Err(Errno::EFBIG.into()) } else { Ok(bytes) }
 }

@@ -1,5 +1,5 @@
-//! Which files hold our certificates and keys, by the parameters of main.cf: the same for the process that uses them and
-//! for tlsmgr, which alone reads them.
+//! Which files hold our certificates and keys, by the parameters of main.cf: the same for a process that uses them
+//! and for tlsmgr, which alone reads them.
 
 use config::param::{self, twin};
 use config::{Config, Parameter, Reader, ValueError};

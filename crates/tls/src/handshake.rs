@@ -1,7 +1,7 @@
 //! A handshake over a stream.
 //!
-//! What takes long in it - key exchange, signatures, and the wait for a signature by tlsmgr - takes a thread, and none of
-//! the loop that serves other sessions.
+//! What takes long in it - key exchange, signatures, and the wait for a signature by tlsmgr - takes a thread, and none
+//! of the loop that serves other sessions.
 
 use std::fmt;
 use std::io;
@@ -114,7 +114,9 @@ pub(crate) async fn write(stream: &mut impl Carrier, wire: &[u8]) -> io::Result<
 /// Reads once; the end is an error.
 pub(crate) async fn read(stream: &mut impl Carrier, buffer: &mut Vec<u8>) -> io::Result<()> {
     buffer.reserve(READ_SIZE);
-    if stream.read_buf(buffer).await? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    // The one error that is no error of the system.
+    let end = io::Error::new(io::ErrorKind::UnexpectedEof, "the end");
+    if stream.read_buf(buffer).await? == 0 { Err(end) } else { Ok(()) }
 }
 
 async fn step(

@@ -22,8 +22,8 @@ use crate::session::Session;
 use crate::tickets::Tickets;
 use crate::trust::Role;
 use crate::witness::{Observer, Witness, noted, watched};
-
 use settings::Settings;
+
 pub use settings::check_server_level;
 
 /// TLS of one server process.
@@ -50,8 +50,8 @@ pub struct Accepted {
 }
 
 impl Server {
-    /// Reads the parameters; what is wrong with them is logged, and TLS is not to be had then. `mandatory`: the level is
-    /// encrypt, or TLS begins before the greeting. `socket` is that of tlsmgr.
+    /// Reads the parameters; what is wrong with them is logged, and TLS is not to be had then. `mandatory`: the level
+    /// is encrypt, or TLS begins before the greeting. `socket` is that of tlsmgr.
     ///
     /// # Errors
     /// A value that no server could start with.

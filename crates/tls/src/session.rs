@@ -82,7 +82,7 @@ impl Session {
         }
     }
 
-    /// Appends the word that nothing follows (close_notify).
+    /// Appends the alert that nothing follows.
     pub fn close(&mut self, wire: &mut Vec<u8>) {
         self.0.send_close_notify();
         self.pending(wire);

@@ -26,7 +26,8 @@ pub struct Anchors {
     anchors: Vec<TrustAnchor<'static>>,
     /// The certificates behind `anchors`, in the same order.
     certificates: Vec<CertificateDer<'static>>,
-    /// Certificates between that need not come with the chain: only what signs itself is the end of one, as for OpenSSL.
+    /// Certificates between that need not come with the chain: only what signs itself is the end of one, as for
+    /// OpenSSL.
     between: Vec<CertificateDer<'static>>,
     /// Trusted whatever name they go by: a trust anchor file may hold bare keys.
     keys: Vec<SubjectPublicKeyInfoDer<'static>>,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The versions that lists can name, oldest first, with their numbers on the wire. SSLv2 can be named and means nothing.
+/// The versions that lists can name, oldest first, with their numbers on the wire. SSLv2 means nothing.
 const NAMES: [(&str, u16); 5] =
     [("SSLv3", 0x300), ("TLSv1", 0x301), ("TLSv1.1", 0x302), ("TLSv1.2", 0x303), ("TLSv1.3", 0x304)];
 

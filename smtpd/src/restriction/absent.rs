@@ -1,4 +1,5 @@
-//! Restrictions that are known and that nothing answers yet: policy services, address verification. They say what Postfix says where the service is out of order.
+//! Restrictions that are known and that nothing answers yet: policy services, address verification. They say what
+//! Postfix says where the service is out of order.
 
 use config::restrictions::REMOVED;
 use dsn::Status;

@@ -186,6 +186,7 @@ impl<L: LookUps> Evaluation<'_, L> {
         Verdict::Dunno
     }
 
+    // long: a line for each restriction
     async fn item(&mut self, item: &Restriction, depth: usize) -> Verdict {
         match item {
             Restriction::Permit => Verdict::Permit,

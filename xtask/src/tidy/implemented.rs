@@ -66,6 +66,9 @@ pub(super) fn check(sources: &[Source], complaints: &mut Complaints) -> Outcome 
 fn wrong(entry: &toml::Value, read: &HashSet<String>, refused: &HashSet<String>) -> Option<String> {
     let flag = |key: &str| entry.get(key).and_then(toml::Value::as_bool).unwrap_or_default();
     let name = entry.get("name")?.as_str()?;
+    // As `smtpd_tls_CAfile`, whose constant is SMTPD_TLS_CAFILE.
+    let name = name.to_ascii_lowercase();
+    let name = name.as_str();
     let constant = name.strip_prefix('2').map_or(name.to_owned(), |rest| format!("double_{rest}"));
     let pair = entry.get("twin").and_then(toml::Value::as_str).unwrap_or(name);
     let pair = pair.strip_prefix("smtp_").or(pair.strip_prefix("lmtp_")).map(|rest| format!("{TWIN}{rest}"));
