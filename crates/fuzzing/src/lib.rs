@@ -25,6 +25,7 @@ mod smtp_dialogue;
 mod smtp_server;
 mod sockets;
 mod tables;
+mod tls;
 
 pub use addresses::*;
 pub use configuration::*;
@@ -44,6 +45,7 @@ pub use smtp_dialogue::*;
 pub use smtp_server::*;
 pub use sockets::*;
 pub use tables::*;
+pub use tls::*;
 
 /// The law of one parser: its name, as the folders of inputs and the files of `fuzz/` have it, and the law itself,
 /// which panics where it is broken.
@@ -58,6 +60,9 @@ macro_rules! targets {
 
 targets! {
     text_forms,
+    tls_lists,
+    certificates,
+    key_files,
     network_patterns,
     endpoints,
     kernel_answers,

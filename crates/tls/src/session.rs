@@ -98,3 +98,91 @@ impl Session {
         material.ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::pki_types::{PrivateKeyDer, ServerName};
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+
+    use super::*;
+
+    /// Two ends whose handshake is complete.
+    fn pair() -> (Session, Session) {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["mx.test".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.der().clone()).unwrap();
+        let secret = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+        let server = server.unwrap().with_no_client_auth().with_single_cert(vec![certificate.der().clone()], secret);
+        let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let client = client.unwrap().with_root_certificates(roots).with_no_client_auth();
+        let mut server = Connection::Server(ServerConnection::new(Arc::new(server.unwrap())).unwrap());
+        let name = ServerName::try_from("mx.test").unwrap();
+        let mut client = Connection::Client(ClientConnection::new(Arc::new(client), name).unwrap());
+        while client.is_handshaking() || server.is_handshaking() {
+            hand_over(&mut client, &mut server);
+            hand_over(&mut server, &mut client);
+        }
+        (Session::new(client), Session::new(server))
+    }
+
+    fn hand_over(from: &mut Connection, to: &mut Connection) {
+        let mut wire = Vec::new();
+        while from.wants_write() {
+            from.write_tls(&mut wire).unwrap();
+        }
+        let mut rest = wire.as_slice();
+        while !rest.is_empty() {
+            to.read_tls(&mut rest).unwrap();
+            to.process_new_packets().unwrap();
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(30))]
+
+        /// What is sent is received, however the network cuts it; and nothing of it if a byte is another.
+        #[test]
+        fn text_comes_through_whole_or_not_at_all(text in prop::collection::vec(any::<u8>(), 1..70_000), size in 1usize..40_000, bad: bool) {
+            let (mut client, mut server) = pair();
+            let (mut wire, mut plain) = (Vec::new(), Vec::new());
+            client.send(&text, &mut wire);
+            client.close(&mut wire);
+            if bad {
+                // Within the first record.
+                wire[20] ^= 1;
+            }
+            let mut goes_on = Ok(true);
+            for piece in wire.chunks(size) {
+                goes_on = server.receive(piece, &mut plain);
+                if goes_on != Ok(true) {
+                    break;
+                }
+            }
+            if bad {
+                prop_assert!(goes_on.is_err() && plain.is_empty());
+                let mut alert = Vec::new();
+                server.pending(&mut alert);
+                prop_assert!(!alert.is_empty());
+            } else {
+                prop_assert_eq!(goes_on, Ok(false));
+                prop_assert_eq!(plain, text);
+            }
+        }
+
+        /// Who has not the secrets says nothing.
+        #[test]
+        fn strangers_say_nothing(wire: Vec<u8>) {
+            let (_, mut server) = pair();
+            let mut plain = Vec::new();
+            let _ = server.receive(&wire, &mut plain);
+            prop_assert!(plain.is_empty());
+        }
+    }
+}

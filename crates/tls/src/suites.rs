@@ -112,6 +112,12 @@ impl std::error::Error for BadCiphers {}
 pub struct Suites(pub(crate) Vec<SupportedCipherSuite>);
 
 impl Suites {
+    /// How many there are.
+    // tests: the laws of crates/fuzzing
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// What a grade (smtpd_tls_ciphers and its like) and exclusions leave. `high`, `medium`, `low` and `export` are the
     /// same here: nothing weak is there. `null` leaves nothing of TLS 1.2. `tls13`: the session may use TLS 1.3, which
     /// neither of them touches.
