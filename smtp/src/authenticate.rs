@@ -17,6 +17,7 @@ use crate::server::Endpoint;
 use crate::session::{Broken, Session};
 use crate::settings::Settings;
 use crate::stage::Stage;
+use crate::tls::Shield;
 
 /// Challenges of one login.
 /// told: the log and the report: an authentication protocol loop.
@@ -58,12 +59,15 @@ impl Session {
 
     /// What protects the session.
     fn protected(&self) -> Protected {
-        Protected { tls: false, verified: false }
+        match &self.shield {
+            Shield::Tls(known) => Protected { tls: true, verified: known.matched },
+            Shield::Open | Shield::Plain => Protected { tls: false, verified: false },
+        }
     }
 
     /// What ties a login to the TLS session.
     fn binding(&self) -> Option<Binding> {
-        None
+        self.stream.binding().map(|data| Binding { kind: "tls-exporter", data: data.to_vec() })
     }
 
     fn mechanism(&self, sasl: &Sasl, offered: &[String]) -> Result<Mechanism, Failure> {

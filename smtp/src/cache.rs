@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::sasl::Purpose;
+use crate::sasl::{Purpose, Sasl};
 use crate::server::Endpoint;
 use crate::session::Session;
 use crate::settings::Settings;
+use crate::tls::Way;
 
 /// Sessions that may wait; more are ended at once.
 /// told: nobody; other connections are closed.
@@ -73,7 +74,14 @@ impl Cache {
     /// Nobody's mail goes over a session with the login of somebody else.
     fn is_right(&self, idle: &Idle, purpose: &Purpose<'_>) -> bool {
         let Idle { session, .. } = idle;
-        self.settings.sasl.as_ref().is_none_or(|sasl| sasl.owns(&session.owner, purpose, &session.server))
+        let is_owned = |sasl: &Rc<Sasl>| sasl.owns(&session.owner, purpose, &session.server);
+        self.settings.sasl.as_ref().is_none_or(is_owned) && self.is_protected(session, purpose)
+    }
+
+    /// A session that is protected as this mail has to be, and no other way.
+    fn is_protected(&self, session: &Session, purpose: &Purpose<'_>) -> bool {
+        let way = Way::of(purpose, &session.server, &self.settings.hostname);
+        self.settings.tls.policy(&way).is_ok_and(|policy| session.policy.is_like(&policy))
     }
 
     /// Keeps a session, or ends it when it has done enough.

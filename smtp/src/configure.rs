@@ -3,15 +3,15 @@
 use std::rc::Rc;
 
 use config::param::{self, twin};
-use config::{OLD_DEFAULT, Parameter, Reader, ValueError, Withheld};
-use daemon::{Context, StartError, UnixSockets};
+use config::{Parameter, Reader, ValueError, Withheld};
+use daemon::{Context, Sibling, StartError, UnixSockets};
 use dns::Searching;
 use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 
 use crate::order::Order;
-use crate::protection::{Level, Protection};
 use crate::sasl::Sasl;
 use crate::settings::{BindRules, Dialogue, FamilyRules, Limits, LookupRules, Protocol, Reuse, Services, Settings};
+use crate::tls;
 
 /// Reads everything. `protocol` decides between `smtp_NAME` and `lmtp_NAME`.
 ///
@@ -19,6 +19,8 @@ use crate::settings::{BindRules, Dialogue, FamilyRules, Limits, LookupRules, Pro
 /// A value that makes no sense.
 pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, StartError> {
     let from = &Reader::of(&context.config, protocol.into());
+    let certificates = tls::certificate_files(from)?;
+    let client = ::tls::Client::new(context.socket(Sibling::Tlsmgr)?, context.ipc_timeout(), certificates);
     Ok(Settings {
         protocol,
         hostname: from.get(param::MYHOSTNAME)?,
@@ -42,22 +44,19 @@ pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, Start
         verbose: context.verbose > 0,
         limits: Limits::read(from)?,
         reuse: Reuse::read(from)?,
-        protection: protection(from, protocol)?,
+        tls: tls::rules(from)?,
+        tls_client: Rc::new(client),
         sasl: Sasl::read(from)?,
         notices: Rc::default(),
     })
 }
 
-/// What is asked of an agent and what [`Protection`] does not answer for each delivery.
+/// What is asked of an agent and is not there.
 pub fn withheld(context: &Context, protocol: Protocol) -> Vec<Withheld> {
-    let answered = |setting: &str| {
-        let rest = setting.split_once('_').map_or("", |(_, rest)| rest);
-        rest.starts_with("tls_") || rest == "enforce_tls"
-    };
     // What both have is named for each; the rest is about mail to other hosts.
     let of_protocol = |setting: &str| setting.starts_with("lmtp_") == (protocol == Protocol::Lmtp);
     let all = context.config.withheld("smtp").into_iter();
-    all.filter(|setting| !answered(setting.name) && of_protocol(setting.name)).collect()
+    all.filter(|setting| of_protocol(setting.name)).collect()
 }
 
 fn services(from: &Reader<'_>, protocol: Protocol) -> Result<Services, StartError> {
@@ -107,29 +106,6 @@ pub fn kept_destinations(from: &Reader<'_>) -> Result<DomainList, StartError> {
 /// EHLO keywords as they are compared.
 pub fn upper(words: Vec<String>) -> Vec<String> {
     words.into_iter().map(|word| word.to_ascii_uppercase()).collect()
-}
-
-fn protection(from: &Reader<'_>, protocol: Protocol) -> Result<Protection, StartError> {
-    let wrapper = from.get(twin::TLS_WRAPPERMODE)?;
-    let per_site = from.get(twin::TLS_PER_SITE)?;
-    let enforce = from.get(twin::ENFORCE_TLS)?;
-    let level = match from.get(twin::TLS_SECURITY_LEVEL)?.as_str() {
-        // What cannot be known or is not there must not be sent in the clear.
-        _ if wrapper || !per_site.is_empty() => Level::Required,
-        "" if enforce => Level::Required,
-        "" if from.get(twin::USE_TLS)? => Level::May,
-        "" => Level::None,
-        word => Level::parse(word).ok_or_else(|| {
-            let name = protocol.name();
-            StartError::new(format!("invalid TLS level \"{word}\" in parameter {name}_tls_security_level"))
-        })?,
-    };
-    let policies = maps(from, twin::TLS_POLICY_MAPS)?;
-    let log_feature = from.config.modern_log() && from.get(twin::LOG_TLS_FEATURE_STATUS)?;
-    let name = from.name(&twin::TLS_SECURITY_LEVEL);
-    let is_old = from.config.backwards_compatible_default(&name).is_some();
-    let old_default = is_old.then(|| format!("{OLD_DEFAULT} {name}=(empty)"));
-    Ok(Protection { level, policies, old_default, log_feature })
 }
 
 /// The tables of a parameter.

@@ -21,7 +21,7 @@ pub async fn connect(server: &Server, settings: &Settings) -> Result<Stream, Fai
     let attempt = async {
         match &server.endpoint {
             Endpoint::Internet(address) => internet(*address, settings).await,
-            Endpoint::Unix(path) => Ok(Stream::Unix(settings.unix_sockets.connect(path).await?)),
+            Endpoint::Unix(path) => Ok(settings.unix_sockets.connect(path).await?.into()),
         }
     };
     // smtp_connect_timeout
@@ -94,7 +94,7 @@ async fn internet(address: SocketAddr, settings: &Settings) -> Result<Stream, Re
     let stream = socket.connect(address).await?;
     // Commands and contents are written whole: there is nothing to wait for.
     stream.set_nodelay(true)?;
-    Ok(Stream::Tcp(stream))
+    Ok(stream.into())
 }
 
 fn bind(socket: &TcpSocket, family: Family, settings: &Settings) -> Result<(), Refusal> {

@@ -18,16 +18,19 @@ use smtp_protocol::Reply;
 use crate::appeal::{self, Refused};
 use crate::cache::Cache;
 use crate::candidates::Candidates;
+use crate::connect::connect;
 use crate::destination::Destination;
 use crate::failure::{Failure, Subject, status_of, text_of};
 use crate::find;
 use crate::nexthop::Nexthop;
 use crate::race;
 use crate::sasl::Purpose;
-use crate::server::{Endpoint, Server};
+use crate::server::Endpoint;
 use crate::session::Session;
 use crate::settings::{Protocol, Settings};
 use crate::transaction::transact;
+
+mod opening;
 
 /// What deliveries share in one worker.
 #[derive(Clone)]
@@ -55,7 +58,7 @@ impl Agent {
     /// # Errors
     /// What this agent is told to do makes no sense: nothing is to be said about the recipients.
     pub async fn deliver(&self, job: &mut Job) -> Result<(), String> {
-        if let Some(notice) = &self.settings.protection.old_default {
+        if let Some(notice) = &self.settings.tls.old_default {
             logging::info!("{notice}");
         }
         let nexthops = Nexthop::list(job.request(), &self.settings);
@@ -96,8 +99,13 @@ impl Agent {
         if failure.blames_host() {
             job.blame_host(failure.status, &failure.reason);
         }
-        let tls = self.settings.protection.feature(false);
-        job.finish_rest(&finding_of(failure, Connection { tls, ..Connection::default() }));
+        job.finish_rest(&self.finding(failure, Connection::default()));
+    }
+
+    /// A failure as the recipients have it, with what became of TLS.
+    fn finding(&self, failure: &Failure, mut connection: Connection) -> Finding {
+        connection.tls = connection.tls.or_else(|| self.settings.tls.shown(failure.tls.as_deref()));
+        finding_of(failure, connection)
     }
 }
 
@@ -128,15 +136,14 @@ struct Ended {
     stale: bool,
     /// Somebody has got the message.
     sent: bool,
+    /// It was lost under TLS, and may be tried without.
+    without_tls: bool,
 }
 
 impl Attempt<'_> {
     /// Tries the servers of the nexthop; gives the failure that remains for recipients that are still open.
     async fn run(&self, job: &mut Job) -> Tried {
         let settings = &self.agent.settings;
-        if let Some(failure) = settings.protection.obstacle(&self.nexthop.name, job.request().message.send_options) {
-            return Tried::Continue(Some(failure));
-        }
         let destination = match Destination::parse(&self.nexthop.name, settings.protocol, &settings.services) {
             Ok(destination) => destination,
             Err(error) => {
@@ -166,7 +173,8 @@ impl Attempt<'_> {
 
     fn purpose<'a>(&'a self, job: &'a Job) -> Purpose<'a> {
         let message = &job.request().message;
-        Purpose { sender: &message.sender, nexthop: &self.nexthop.name, queue_id: &message.queue_id }
+        let options = message.send_options;
+        Purpose { sender: &message.sender, nexthop: &self.nexthop.name, queue_id: &message.queue_id, options }
     }
 
     fn judge(&self, failure: Failure) -> Failure {
@@ -220,15 +228,27 @@ impl Attempt<'_> {
         }
     }
 
-    /// One transaction over a session, or over a new one with the same server if a kept one was found dead.
+    /// One transaction over a session, or over a new one with the same server if a kept one was found dead, or if TLS
+    /// is what it was lost by.
     async fn transaction(&self, session: Session, candidates: &Candidates, job: &mut Job, is_last: bool) -> Tried {
         let is_last = is_last && self.is_last_nexthop;
-        let (server, reused) = (session.server.clone(), session.uses > 0);
+        let (server, policy, reused) = (session.server.clone(), session.policy.clone(), session.uses > 0);
         let ended = self.over(session, job, is_last).await;
-        if !ended.stale || !reused {
-            return Tried::Continue(ended.failure);
-        }
-        match Session::open(&server, &self.agent.settings, &self.purpose(job)).await {
+        let policy = match &ended.failure {
+            _ if ended.stale && reused => policy,
+            Some(failure) if ended.without_tls => {
+                failure.log(job);
+                policy.in_the_clear()
+            }
+            _ => return Tried::Continue(ended.failure),
+        };
+        let connected = connect(&server, &self.agent.settings).await;
+        let connected = connected.map_err(|failure| failure.with_tls(policy.open()));
+        let session = match connected {
+            Ok(stream) => self.begin(stream, &server, policy, job).await,
+            Err(failure) => Err(failure),
+        };
+        match session {
             Ok(session) => Tried::Continue(self.over(session, job, is_last).await.failure),
             Err(failure) => self.no_session(self.of_own_hello(failure, &server, candidates, job), candidates, job),
         }
@@ -237,7 +257,8 @@ impl Attempt<'_> {
     /// There is no session with a server. One that will have nothing to do with us speaks for its domain; any other
     /// reason is logged, because the next server may hide it from the status line.
     fn no_session(&self, failure: Failure, candidates: &Candidates, job: &Job) -> Tried {
-        if failure.is_permanent() && self.refused.borrow().is_empty() {
+        let speaks_for_all = failure.is_permanent() && failure.subject != Subject::Ability;
+        if speaks_for_all && self.refused.borrow().is_empty() {
             return Tried::Break(self.judge(failure));
         }
         let is_last = candidates.is_empty() && self.is_last_nexthop;
@@ -251,54 +272,20 @@ impl Attempt<'_> {
         Tried::Continue(Some(failure))
     }
 
-    /// A session with this server, or with one of its equals that answers sooner.
-    async fn session(&self, server: Server, candidates: &mut Candidates, job: &Job) -> Result<Session, Failure> {
-        if self.may_reuse()
-            && let Some(session) = self.agent.cache.take_from(&server.endpoint, &self.purpose(job))
-        {
-            return Ok(session);
-        }
-        let settings = &self.agent.settings;
-        let mut race = race::connect_first(server, candidates, settings).await;
-        self.agent.memory.learn(&self.nexthop.name, &race);
-        race.slow.drain(..).for_each(|server| candidates.give_back(server));
-        match (race.winner, race.failed.into_iter().next_back()) {
-            (Some((stream, winner)), _) => {
-                let session = Session::begin(stream, &winner, settings, &self.purpose(job)).await;
-                session.map_err(|failure| {
-                    let connection = Connection { tls: settings.protection.feature(false), ..Connection::default() };
-                    for index in job.open_recipients() {
-                        self.refuse(index, &failure, winner.family(), None, &connection);
-                    }
-                    self.of_own_hello(failure, &winner, candidates, job)
-                })
-            }
-            (None, Some((failure, _))) => Err(failure),
-            (None, None) => Err(candidates.loop_failure().unwrap_or_else(|| {
-                Failure::of_host(Status::new(4, 4, 1), "server unavailable or unable to receive mail")
-            })),
-        }
-    }
-
-    /// A server that has our own name is a loop of the request's nexthop, and no final one where a better server is
-    /// only away.
-    fn of_own_hello(&self, failure: Failure, server: &Server, candidates: &Candidates, job: &Job) -> Failure {
-        if failure.subject != Subject::Loop {
-            return failure;
-        }
-        let nexthop = text::printable(&job.request().nexthop);
-        Failure::of_loop(&nexthop, candidates.is_best(server)).by(server)
-    }
-
     /// One transaction over one session.
     async fn over(&self, mut session: Session, job: &mut Job, is_last: bool) -> Ended {
         session.uses += 1;
         session.queue_id = Some(job.request().message.queue_id.clone());
+        if session.uses > 1 {
+            session.log_reuse(&self.agent.settings);
+        }
+        let features = session.features();
         let connection = Connection {
             ready: Some(Timestamp::now()),
             uses: session.uses,
-            tls: self.agent.settings.protection.feature(true),
+            tls: self.agent.settings.tls.shown(Some(&features)),
         };
+        let plain = session.policy.in_the_clear();
         let (is_debugged, open) = (session.is_debugged(), job.open_recipients());
         let results = library::of_peer(is_debugged, transact(&mut session, &self.agent.settings, job, &open)).await;
         let mut ended = Ended { stale: results.stale, ..Ended::default() };
@@ -317,7 +304,10 @@ impl Attempt<'_> {
                 Err(failure) => failure,
             };
             let refused = self.refuse(index, &failure, family, session.own_address(), &connection);
+            let without_tls = self.may_fall_back(&failure, &plain, &session.server, job);
+            ended.without_tls |= without_tls;
             let is_final = is_last || (failure.is_permanent() && failure.subject != Subject::Ability);
+            let is_final = is_final && !without_tls;
             if !refused && is_final {
                 if failure.blames_host() {
                     job.blame_host(failure.status, &failure.reason);
@@ -325,8 +315,9 @@ impl Attempt<'_> {
                 job.finish(index, &finding_of(&failure, connection.clone()));
                 continue;
             }
+            let failure = failure.with_tls(features);
             let known = ended.failure.as_ref().is_some_and(|known| known.reason == failure.reason);
-            if !known || failure.subject == Subject::Recipient {
+            if !without_tls && (!known || failure.subject == Subject::Recipient) {
                 failure.log(job);
             }
             ended.failure = Some(failure);
@@ -348,7 +339,7 @@ impl Attempt<'_> {
             return false;
         }
         self.refused_over.set(family);
-        self.refused.borrow_mut().push(Refused { index, finding: finding_of(failure, connection.clone()) });
+        self.refused.borrow_mut().push(Refused { index, finding: self.agent.finding(failure, connection.clone()) });
         true
     }
 
@@ -358,7 +349,11 @@ impl Attempt<'_> {
         let family = self.refused_over.take()?;
         self.may_appeal.set(false);
         while let Some(server) = candidates.of_other_family(family).await {
-            let session = match Session::open(&server, &self.agent.settings, &self.purpose(job)).await {
+            let session = match self.policy(&server, job) {
+                Ok(policy) => Session::open(&server, &self.agent.settings, &self.purpose(job), policy).await,
+                Err(failure) => Err(failure),
+            };
+            let session = match session {
                 Ok(session) => session,
                 // Another server that cannot be reached, or has no time, has not judged.
                 Err(failure) => {
@@ -412,12 +407,13 @@ impl Attempt<'_> {
         // smtp_connection_cache_on_demand, smtp_connection_cache_destinations
         let demanded = self.is_busy || job.request().more_follows;
         let wanted = (reuse.on_demand && demanded) || self.is_listed();
+        let may_be_kept = session.may_be_kept();
         if !usable {
             drop(session);
         } else if session.transcript.is_due() {
             // Told of with this delivery: nobody waits for another one.
             session.quit(&self.agent.settings).await;
-        } else if wanted {
+        } else if wanted && may_be_kept {
             self.agent.cache.put(&self.nexthop.name, session);
         } else {
             self.agent.cache.end(session);

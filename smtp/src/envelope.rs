@@ -1,7 +1,7 @@
 //! MAIL and RCPT with the extensions that the server takes.
 
 use delivery::{Recipient, Request};
-use dsn::{OriginalRecipient, Status};
+use dsn::{OriginalRecipient, Return, Status};
 use queue::{Encoding, SendOptions};
 use smtp_protocol::Extensions;
 
@@ -30,7 +30,8 @@ pub fn obstacle(request: &Request, extensions: &Extensions, server: &Server) -> 
 }
 
 /// Appends the MAIL command without its line end.
-pub fn mail(request: &Request, extensions: &Extensions, quote: bool, out: &mut Vec<u8>) {
+/// `requires_tls`: REQUIRETLS is looked at.
+pub fn mail(request: &Request, extensions: &Extensions, quote: bool, requires_tls: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(b"MAIL FROM:<");
     push_address(&request.message.sender, quote, out);
     out.push(b'>');
@@ -52,10 +53,16 @@ pub fn mail(request: &Request, extensions: &Extensions, quote: bool, out: &mut V
             out.extend_from_slice(b" ENVID=");
             out.extend_from_slice(request.message.envelope_id.as_bytes());
         }
-        if let Some(value) = request.message.returned.parameter() {
+        // RFC 8689 4.1: what goes on without REQUIRETLS must not come back whole.
+        let redacted = requires_tls && !extensions.requiretls && request.message.returned == Return::Unset;
+        let returned = if redacted { Return::Headers } else { request.message.returned };
+        if let Some(value) = returned.parameter() {
             out.extend_from_slice(b" RET=");
             out.extend_from_slice(value.as_bytes());
         }
+    }
+    if requires_tls && extensions.requiretls {
+        out.extend_from_slice(b" REQUIRETLS");
     }
     if extensions.smtputf8 && (needs_utf8(request) || request.message.send_options.has(SendOptions::SMTPUTF8_REQUESTED))
     {
@@ -156,7 +163,7 @@ mod tests {
     fn commands_carry_what_the_server_offers() {
         let extensions = everything();
         assert_eq!(
-            line(|out| mail(&request(), &extensions, true, out)),
+            line(|out| mail(&request(), &extensions, true, false, out)),
             "MAIL FROM:<\"a b\"@c.test> SIZE=260 BODY=8BITMIME ENVID=x+3D1 RET=HDRS"
         );
         assert_eq!(
@@ -168,7 +175,7 @@ mod tests {
     #[test]
     fn commands_are_bare_for_a_server_without_extensions() {
         let none = Extensions::default();
-        assert_eq!(line(|out| mail(&request(), &none, true, out)), "MAIL FROM:<\"a b\"@c.test>");
+        assert_eq!(line(|out| mail(&request(), &none, true, false, out)), "MAIL FROM:<\"a b\"@c.test>");
         assert_eq!(line(|out| rcpt(&recipient(), &none, true, out)), "RCPT TO:<u@d.test>");
     }
 

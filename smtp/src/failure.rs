@@ -6,6 +6,7 @@ use logging::records::smtp::AttemptFailed;
 use smtp_protocol::Reply;
 
 use crate::server::Server;
+use crate::tls::Features;
 
 /// One failure, of a recipient, a server or the whole nexthop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Failure {
     pub relay: String,
     /// What it is about.
     pub subject: Subject,
+    /// What had become of TLS, if that was looked at.
+    pub tls: Option<Box<Features>>,
 }
 
 /// What a failure is about.
@@ -35,6 +38,8 @@ pub enum Subject {
     Agent,
     /// The server, or the nexthop as a whole: qmgr may stop trying it for a while.
     Host,
+    /// TLS with the server, or a session under TLS: without it there may be another result.
+    Tls,
     /// The login at the server.
     Login,
     /// What this server cannot do, and another one perhaps can.
@@ -50,7 +55,7 @@ impl Failure {
     /// A failure of the message, not of a server.
     pub fn of_message(status: Status, reason: impl Into<String>) -> Self {
         let (server, relay) = (String::new(), "none".to_owned());
-        Self { status, reason: reason.into(), reply: None, server, relay, subject: Subject::Message }
+        Self { status, reason: reason.into(), reply: None, server, relay, subject: Subject::Message, tls: None }
     }
 
     /// A failure of a server or the way to it.
@@ -98,6 +103,11 @@ impl Failure {
         Self { server: server.name.clone(), relay: server.relay(), ..self }
     }
 
+    /// The same, with what had become of TLS.
+    pub fn with_tls(self, features: Features) -> Self {
+        Self { tls: Some(Box::new(features)), ..self }
+    }
+
     /// The same, about one recipient.
     pub fn of_recipient(self) -> Self {
         Self { subject: Subject::Recipient, ..self }
@@ -105,7 +115,9 @@ impl Failure {
 
     /// Whether it is a problem of the nexthop that may pass.
     pub fn blames_host(&self) -> bool {
-        matches!(self.subject, Subject::Host | Subject::Login | Subject::Way | Subject::Loop) && !self.is_permanent()
+        let blames =
+            matches!(self.subject, Subject::Host | Subject::Tls | Subject::Login | Subject::Way | Subject::Loop);
+        blames && !self.is_permanent()
     }
 
     /// The same, to be tried again.

@@ -20,7 +20,6 @@ mod lookups;
 mod nexthop;
 mod notices;
 mod order;
-mod protection;
 mod race;
 mod refusals;
 mod sasl;
@@ -32,6 +31,7 @@ mod stage;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod transaction;
 mod writer;
 

@@ -36,7 +36,7 @@ static SERVICE: Service = Service {
     lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "reads a message through the descriptor that comes with the request",
-    siblings: &[Sibling::Cleanup],
+    siblings: &[Sibling::Cleanup, Sibling::Tlsmgr],
     files: &[],
     outside: &[],
     network: Network::Internet,

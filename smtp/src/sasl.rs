@@ -10,7 +10,7 @@ use config::{Parameter, Reader};
 use daemon::StartError;
 use lookup::search::address_keys;
 use lookup::{DomainList, Maps, ParentStyle, TableError};
-use queue::QueueId;
+use queue::{QueueId, SendOptions};
 use sasl::client::{Credentials, Demands, Mechanism, Secret, UnknownDemand};
 use sys::identity::is_root;
 
@@ -50,6 +50,8 @@ pub struct Purpose<'a> {
     pub nexthop: &'a str,
     /// The message.
     pub queue_id: &'a QueueId,
+    /// What it asks of the way.
+    pub options: SendOptions,
 }
 
 /// Whose session one is: mail that needs another login, or none, must not go over it.
@@ -248,7 +250,8 @@ pub mod tests {
         let endpoint = Endpoint::Internet("192.0.2.1:587".parse().unwrap());
         let server = Server { name: "mx1.dest.test".to_owned(), endpoint, preference: 0 };
         let queue_id = QueueId::parse(b"4CCEE552165").unwrap();
-        let purpose = Purpose { sender: sender.as_bytes(), nexthop, queue_id: &queue_id };
+        let purpose =
+            Purpose { sender: sender.as_bytes(), nexthop, queue_id: &queue_id, options: SendOptions::default() };
         let login = sasl(passwords).login(&purpose, &server)?;
         Ok(login.map(|login| String::from_utf8(login.user.to_vec()).unwrap()))
     }

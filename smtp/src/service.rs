@@ -57,7 +57,7 @@ impl daemon::Worker for Worker {
 
     fn changed_table(&self) -> Option<String> {
         let settings = &self.agent.settings;
-        let changed = settings.protection.policies.changed().map(str::to_owned);
+        let changed = settings.tls.changed().map(str::to_owned);
         let changed = changed.or_else(|| settings.sasl.as_ref().and_then(|sasl| sasl.changed()));
         changed.or_else(|| settings.reuse.destinations.changed()).or_else(|| self.agent.resolver.changed())
     }

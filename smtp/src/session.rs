@@ -18,9 +18,12 @@ use crate::failure::Failure;
 use crate::notices::Notices;
 use crate::sasl::{Owner, Purpose};
 use crate::server::Server;
-use crate::settings::{Protocol, Settings};
+use crate::settings::Settings;
 use crate::stage::Stage;
 use crate::stream::Stream;
+use crate::tls::{Policy, Shield, subject_of};
+
+mod hello;
 
 /// The longest reply line that is waited for to its end.
 /// told: the log and the report: a protocol error.
@@ -60,12 +63,16 @@ pub struct Session {
     pub authenticated: bool,
     /// The word that it has begun with.
     pub hello: &'static str,
+    /// What it has to be.
+    pub policy: Policy,
+    /// What protects it.
+    pub shield: Shield,
     notices: Rc<Notices>,
     /// The dialogue goes to the log.
     debug: bool,
     /// Lines that were no replies.
     strays: u32,
-    stream: Stream,
+    pub(crate) stream: Stream,
     input: Input,
     parser: ReplyParser,
 }
@@ -91,6 +98,7 @@ impl Session {
         server: &Server,
         settings: &Settings,
         purpose: &Purpose<'_>,
+        policy: Policy,
     ) -> Result<Self, Failure> {
         let mut session = Self {
             host: server.host(),
@@ -106,6 +114,8 @@ impl Session {
             owner: Owner::default(),
             authenticated: false,
             hello: "EHLO",
+            policy,
+            shield: Shield::Open,
             notices: Rc::clone(&settings.notices),
             debug: settings.verbose || server.is_in(&settings.dialogue.debug_peers),
             strays: 0,
@@ -114,21 +124,49 @@ impl Session {
             parser: ReplyParser::new(),
         };
         let debug = session.debug;
-        library::of_peer(debug, session.greet(settings)).await?;
-        let authenticated = library::of_peer(debug, session.authenticate(settings, purpose)).await;
-        if let Err(failure) = authenticated {
-            session.farewell();
-            return Err(failure);
+        match library::of_peer(debug, session.rise(settings, purpose)).await {
+            Ok(()) => Ok(session),
+            Err(failure) => {
+                let is_told = failure.tls.is_some();
+                Err(if is_told { failure } else { failure.with_tls(session.features()) })
+            }
         }
-        Ok(session)
     }
 
     /// Connects and says hello.
     ///
     /// # Errors
     /// The server is not there, or does not want to talk.
-    pub async fn open(server: &Server, settings: &Settings, purpose: &Purpose<'_>) -> Result<Self, Failure> {
-        Self::begin(connect(server, settings).await?, server, settings, purpose).await
+    pub async fn open(
+        server: &Server,
+        settings: &Settings,
+        purpose: &Purpose<'_>,
+        policy: Policy,
+    ) -> Result<Self, Failure> {
+        let connected = connect(server, settings).await;
+        let stream = connected.map_err(|failure| failure.with_tls(policy.open()))?;
+        Self::begin(stream, server, settings, purpose, policy).await
+    }
+
+    /// Everything before the first message.
+    async fn rise(&mut self, settings: &Settings, purpose: &Purpose<'_>) -> Result<(), Failure> {
+        let wrapped = self.wrap(settings, purpose).await;
+        self.or_farewell(wrapped)?;
+        self.greet(settings).await?;
+        let protected = self.protect(settings, purpose).await;
+        self.or_farewell(protected)?;
+        let authenticated = self.authenticate(settings, purpose).await;
+        self.or_farewell(authenticated)
+    }
+
+    fn or_farewell(&mut self, result: Result<(), Failure>) -> Result<(), Failure> {
+        result.inspect_err(|_| self.farewell())
+    }
+
+    /// Forgets what has come and was not read.
+    pub fn forget(&mut self) {
+        self.input = Input::new();
+        self.parser = ReplyParser::new();
     }
 
     /// Whether the server is in debug_peer_list, or every dialogue is to be logged.
@@ -228,6 +266,11 @@ impl Session {
         matches!(quiet, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
     }
 
+    /// Whether the server has said something that nobody has read.
+    pub fn has_unread(&mut self) -> bool {
+        !self.input.is_empty() || self.stream.try_read(self.input.room()).is_ok_and(|count| count > 0)
+    }
+
     /// Our address, as the server sees it unless somebody translates it.
     pub fn own_address(&self) -> Option<std::net::IpAddr> {
         self.stream.own_address()
@@ -263,7 +306,8 @@ impl Session {
                 (Status::new(4, 5, 0), format!("remote protocol error in reply from {host} while {stage}"))
             }
         };
-        Failure::of_host(status, reason).by(&self.server)
+        let failure = Failure { subject: subject_of(broken, self), ..Failure::of_host(status, reason) };
+        failure.by(&self.server).with_tls(self.features())
     }
 
     fn parse(&mut self) -> Result<Option<Reply>, Broken> {
@@ -304,88 +348,10 @@ impl Session {
         if self.strays > MOST_STRAYS { Err(Broken::Malformed) } else { Ok(()) }
     }
 
-    async fn greet(&mut self, settings: &Settings) -> Result<(), Failure> {
-        let limit = settings.limits.hello;
-        let greeting = self.reply(limit).await.map_err(|broken| self.failure(&broken, Stage::Greeting))?;
-        self.note_strange(&greeting, 2);
-        if greeting.class() != 2 {
-            let failure = Failure::unwelcome(&self.server, &greeting);
-            // smtp_skip_5xx_greeting
-            let soften = settings.dialogue.skip_5xx_greeting && greeting.class() == 5;
-            return Err(if soften { failure.softened() } else { failure });
-        }
-        if self.is_named_as_this_machine(&greeting, settings) {
-            let (host, own) = (self.server.relay(), &settings.hostname);
-            logging::warning!("host {host} greeted me with my own hostname {own}");
-        }
-        let words: &[&'static str] = match settings.protocol {
-            Protocol::Lmtp => &["LHLO"],
-            // smtp_never_send_ehlo
-            Protocol::Smtp if settings.dialogue.never_ehlo => &["HELO"],
-            // smtp_always_send_ehlo
-            Protocol::Smtp if !settings.dialogue.always_ehlo && !has_word(&greeting, b"ESMTP") => &["HELO"],
-            Protocol::Smtp => &["EHLO", "HELO"],
-        };
-        let mut refusal = greeting;
-        for word in words {
-            self.command(&[word.as_bytes(), b" ", settings.hello_name.as_bytes()]);
-            self.hello = word;
-            let stage = Stage::Hello(word);
-            let reply = match self.send(limit).await {
-                Ok(()) => self.reply(limit).await,
-                Err(broken) => Err(broken),
-            };
-            let reply = reply.map_err(|broken| self.failure(&broken, stage))?;
-            if reply.class() == 2 {
-                return self.welcome(&reply, *word != "HELO", settings);
-            }
-            refusal = reply;
-            if self.closing {
-                break;
-            }
-        }
-        // RFC 5321 4.1.1.1: a server that has greeted takes EHLO or HELO.
-        if !self.closing {
-            self.transcript.note(ErrorClass::Protocol);
-        }
-        Err(Failure::unwelcome(&self.server, &refusal))
-    }
-
     /// Takes note of a reply that is neither of the class that the command asks for nor a refusal.
     pub fn note_strange(&mut self, reply: &Reply, class: u16) {
         if reply.class() != class && !matches!(reply.class(), 4 | 5) {
             self.transcript.note(ErrorClass::Protocol);
-        }
-    }
-
-    fn welcome(&mut self, reply: &Reply, extended: bool, settings: &Settings) -> Result<(), Failure> {
-        if extended {
-            // smtp_discard_ehlo_keywords
-            let discard = |keyword: &str| settings.dialogue.discard_keywords.iter().any(|it| it == keyword);
-            self.extensions = Extensions::parse(reply, discard);
-        }
-        if self.is_named_as_this_machine(reply, settings) {
-            let (host, own) = (self.server.relay(), &settings.hostname);
-            logging::warning!("host {host} replied to HELO/EHLO with my own hostname {own}");
-            return Err(Failure::of_loop(&self.server.name, true).by(&self.server));
-        }
-        Ok(())
-    }
-
-    /// Whether a greeting or hello begins with the name of this machine.
-    fn is_named_as_this_machine(&self, reply: &Reply, settings: &Settings) -> bool {
-        let first = reply.lines().next().unwrap_or_default();
-        let name = first.split(|byte| *byte == b' ').next().unwrap_or_default();
-        self.may_loop(settings) && name.eq_ignore_ascii_case(settings.hostname.as_bytes())
-    }
-
-    /// A mail system listens on its own port: only there can the server be this one.
-    fn may_loop(&self, settings: &Settings) -> bool {
-        match &self.server.endpoint {
-            crate::server::Endpoint::Internet(address) => {
-                settings.protocol == Protocol::Smtp && address.port() == settings.services.default_port(Protocol::Smtp)
-            }
-            crate::server::Endpoint::Unix(_) => false,
         }
     }
 }
@@ -397,9 +363,4 @@ impl Drop for Session {
             self.notices.add(self.server.relay(), std::mem::take(&mut self.transcript));
         }
     }
-}
-
-fn has_word(greeting: &Reply, word: &[u8]) -> bool {
-    let mut words = greeting.lines().flat_map(|line| line.split(|byte| *byte == b' '));
-    words.any(|found| found.eq_ignore_ascii_case(word))
 }

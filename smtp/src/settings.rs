@@ -14,8 +14,8 @@ use net::{Family, Interface, Protocols};
 use crate::configure;
 use crate::notices::Notices;
 use crate::order::Order;
-use crate::protection::Protection;
 use crate::sasl::Sasl;
+use crate::tls;
 
 /// The protocol that an agent speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +112,10 @@ pub struct Settings {
     pub limits: Limits,
     /// Connections that are kept.
     pub reuse: Reuse,
-    /// What must not be sent without.
-    pub protection: Protection,
+    /// What is asked of connections.
+    pub tls: tls::Rules,
+    /// How TLS sessions are made.
+    pub tls_client: Rc<::tls::Client>,
     /// Logins; `None` where nobody logs in.
     pub sasl: Option<Rc<Sasl>>,
     /// What is told of servers.
@@ -199,6 +201,8 @@ config::settings! {
         xforward: Duration = twin::XFORWARD_TIMEOUT,
         rset: Duration = twin::RSET_TIMEOUT,
         quit: Duration = twin::QUIT_TIMEOUT,
+        /// A TLS handshake.
+        starttls: Duration = twin::STARTTLS_TIMEOUT,
     }
 }
 

@@ -40,6 +40,12 @@ pub async fn transact(session: &mut Session, settings: &Settings, job: &Job, rec
         let refused = |index: &usize| (*index, Err(failure.clone()));
         return Results { recipients: recipients.iter().map(refused).collect(), usable: true, stale: false };
     }
+    if settings.tls.engine.block_early
+        && let Some(failure) = session.early_reply(settings)
+    {
+        let refused = |index: &usize| (*index, Err(failure.clone()));
+        return Results { recipients: recipients.iter().map(refused).collect(), usable: false, stale: false };
+    }
     let mut transaction = Transaction::new(settings, job);
     let mut steps = Vec::with_capacity(recipients.len() + 3);
     if session.unfinished {
@@ -185,7 +191,7 @@ impl<'a> Transaction<'a> {
             Step::Reset => out.extend_from_slice(b"RSET"),
             Step::Forward(at) => out.extend_from_slice(&self.forwards[at]),
             Step::Mail => {
-                envelope::mail(request, extensions, quote, out);
+                envelope::mail(request, extensions, quote, session.policy.requiretls.is_some(), out);
                 // smtp_send_dummy_mail_auth
                 if session.authenticated && self.settings.sasl.as_ref().is_some_and(|sasl| sasl.says_nobody) {
                     out.extend_from_slice(b" AUTH=<>");

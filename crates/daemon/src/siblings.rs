@@ -43,7 +43,7 @@ impl Sibling {
             Sibling::Defer => ("private", config.get(param::DEFER_SERVICE_NAME)?),
             Sibling::Trace => ("private", config.get(param::TRACE_SERVICE_NAME)?),
             Sibling::Anvil => ("private", "anvil".to_owned()),
-            Sibling::Tlsmgr => ("private", "tlsmgr".to_owned()),
+            Sibling::Tlsmgr => ("private", config.get(param::TLSMGR_SERVICE_NAME)?),
             Sibling::Transports => return Err(StartError::new("a transport is found by its name")),
         };
         Ok([folder, &name].iter().collect())

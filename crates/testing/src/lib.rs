@@ -7,6 +7,7 @@
 
 pub mod accounts;
 pub mod auth_server;
+pub mod certificates;
 pub mod client;
 pub mod disk;
 pub mod dns;
@@ -26,6 +27,7 @@ pub mod submission;
 pub mod swaks;
 pub mod system_log;
 pub mod terminal;
+pub mod tls_server;
 pub mod trace;
 pub mod wait;
 pub mod world;

@@ -183,7 +183,7 @@ fn value(attribute: &AttributeTypeAndValue<'_>) -> String {
 }
 
 /// `/C=DE/O=Lab/CN=name`; bytes that are not printable ASCII as `\xNN`.
-fn one_line(name: &X509Name<'_>) -> String {
+pub(crate) fn one_line(name: &X509Name<'_>) -> String {
     let mut line = String::new();
     for attribute in name.iter_attributes() {
         let oid = attribute.attr_type().to_id_string();

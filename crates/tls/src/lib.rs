@@ -4,30 +4,36 @@
 
 mod certificate;
 pub mod chain;
+mod client;
 mod facts;
 pub mod files;
 mod fingerprint;
 mod handshake;
+mod judge;
 mod keys;
 mod loglevel;
-pub mod names;
+mod names;
 mod pem;
 mod server;
 mod session;
 mod suites;
 mod tickets;
-pub mod trust;
+mod trust;
 mod versions;
 mod witness;
 mod words;
 
 pub use certificate::{Certificate, Key};
+pub use client::{Client, Connected, Demand};
 pub use facts::{Facts, Signature};
 pub use fingerprint::Digest;
 pub use handshake::{Carrier, HandshakeError};
+pub use judge::{Matching, Standard, Trust, Verdict, hex, unhex};
 pub use keys::{Found, Identity, Keys};
 pub use loglevel::LogLevel;
+pub use names::{NameRule, Wanted};
 pub use server::{Accepted, Server, check_server_level};
 pub use session::{Broken, Session};
 pub use suites::{BadCiphers, Suites};
+pub use trust::{Anchors, Fault, LoadError, Place, Role};
 pub use versions::{BadProtocolList, Versions};

@@ -2,9 +2,7 @@
 
 use std::net::IpAddr;
 
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
-
+use crate::certificate::Certificate;
 use crate::trust::Fault;
 
 /// A name that a certificate should have.
@@ -93,24 +91,13 @@ pub struct Names {
 }
 
 impl Names {
-    /// Those of a certificate; none if it makes no sense.
-    pub fn of(der: &[u8]) -> Self {
-        let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Self::default() };
-        let mut found = Self::default();
-        if let Ok(Some(names)) = certificate.subject_alternative_name() {
-            for name in &names.value.general_names {
-                match name {
-                    GeneralName::DNSName(name) => found.hosts.push((*name).to_owned()),
-                    GeneralName::IPAddress(bytes) => found.addresses.extend(address(bytes)),
-                    _ => {}
-                }
-            }
+    /// Those of a certificate.
+    pub fn of(certificate: &Certificate) -> Self {
+        let mut hosts = certificate.dns_names.clone();
+        if hosts.is_empty() && !certificate.common_name.is_empty() {
+            hosts.push(certificate.common_name.clone());
         }
-        if found.hosts.is_empty() {
-            let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
-            found.hosts.extend(common.map(str::to_owned));
-        }
-        found
+        Self { hosts, addresses: certificate.addresses.clone() }
     }
 
     /// The name that is one of those wanted.
@@ -142,14 +129,6 @@ fn ascii(name: &str) -> String {
     let name = name.trim_end_matches('.');
     let form = if name.is_ascii() { None } else { net::idna::to_ascii(name) };
     form.unwrap_or_else(|| name.to_ascii_lowercase())
-}
-
-fn address(bytes: &[u8]) -> Option<IpAddr> {
-    match bytes.len() {
-        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
-        16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -212,11 +191,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn no_certificate_panics_and_none_that_is_garbage_has_names(der in prop::collection::vec(any::<u8>(), 0..200)) {
-            prop_assert_eq!(Names::of(&der), Names::default());
-        }
-
         #[test]
         fn a_wildcard_stands_for_one_label(label in "[a-z]{1,8}", other in "[a-z]{1,8}") {
             let certificate = names(&["*.dest.test"], &[]);

@@ -13,6 +13,8 @@ use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, TrustAnchor, Uni
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
+use crate::certificate::one_line;
+
 /// Files of one directory that are read.
 /// told: the log.
 const MOST_FILES: usize = 20_000;
@@ -26,8 +28,7 @@ pub struct Anchors {
     anchors: Vec<TrustAnchor<'static>>,
     /// The certificates behind `anchors`, in the same order.
     certificates: Vec<CertificateDer<'static>>,
-    /// Certificates between that need not come with the chain: only what signs itself is the end of one, as for
-    /// OpenSSL.
+    /// Certificates between, which need not come with the chain: only what signs itself ends one, as for OpenSSL.
     between: Vec<CertificateDer<'static>>,
     /// Trusted whatever name they go by: a trust anchor file may hold bare keys.
     keys: Vec<SubjectPublicKeyInfoDer<'static>>,
@@ -110,13 +111,9 @@ impl Anchors {
         self.anchors.is_empty() && self.keys.is_empty()
     }
 
-    /// The names of those that are trusted, as DER without the outermost header.
-    pub(crate) fn subjects(&self) -> impl Iterator<Item = &[u8]> {
-        self.anchors.iter().map(|anchor| anchor.subject.as_ref())
-    }
-
-    /// Trusts one certificate; false if it makes no sense.
-    pub fn add(&mut self, certificate: CertificateDer<'_>) -> bool {
+    /// Trusts one certificate, as DER; false if it makes no sense.
+    pub fn add<'a>(&mut self, certificate: impl Into<CertificateDer<'a>>) -> bool {
+        let certificate = certificate.into();
         let Ok((_, parsed)) = X509Certificate::from_der(&certificate) else { return false };
         if !self.pinned && parsed.subject() != parsed.issuer() {
             self.between.push(certificate.into_owned());
@@ -128,6 +125,11 @@ impl Anchors {
         self.anchors.push(anchor);
         self.certificates.push(certificate.into_owned());
         true
+    }
+
+    /// The names of those that are trusted, as DER without the outermost header.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = &[u8]> {
+        self.anchors.iter().map(|anchor| anchor.subject.as_ref())
     }
 
     /// Trusts what smtp_tls_CAfile or smtpd_tls_CAfile names.
@@ -187,6 +189,11 @@ impl Anchors {
             }
         }
         Ok(anchors)
+    }
+
+    /// Whether they come from a trust anchor file.
+    pub fn is_pinned(&self) -> bool {
+        self.pinned
     }
 
     fn add_pem(&mut self, content: &[u8]) -> usize {
@@ -309,7 +316,7 @@ impl Anchors {
             [_, .., last] if self.between.iter().any(|known| known.as_ref() == last.as_raw()) => Fault::NoIssuer,
             [.., last] => {
                 let sent = last.subject() == last.issuer();
-                Fault::UntrustedIssuer { issuer: slashes(last.issuer()), sent }
+                Fault::UntrustedIssuer { issuer: one_line(last.issuer()), sent }
             }
             [] => Fault::Unspecified,
         }
@@ -383,27 +390,6 @@ impl Fault {
             Self::Unspecified => format!("{peers} {failed}: num=1:unspecified certificate verification error"),
         }
     }
-
-    /// Whether the chain is good all the same, and only the name is another.
-    pub fn is_about_names(&self) -> bool {
-        *self == Self::HostMismatch
-    }
-}
-
-/// A name as OpenSSL writes it in one line: `/O=Lab/CN=Root`.
-pub fn slashes(name: &X509Name<'_>) -> String {
-    let mut text = String::new();
-    for attribute in name.iter_attributes() {
-        let oid = attribute.attr_type();
-        let known = x509_parser::objects::oid2abbrev(oid, x509_parser::objects::oid_registry());
-        let key = known.map_or_else(|_| oid.to_id_string(), str::to_owned);
-        let value = attribute.as_str().map_or_else(|_| String::from_utf8_lossy(attribute.as_slice()), Into::into);
-        text.push('/');
-        text.push_str(&key);
-        text.push('=');
-        text.push_str(&value);
-    }
-    text
 }
 
 /// `0123abcd.0`

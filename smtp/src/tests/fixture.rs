@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::order::{Order, Preference};
-use crate::protection::{Level, Protection};
 use crate::settings::{BindRules, Dialogue, FamilyRules, Limits, LookupRules, Protocol, Reuse, Services, Settings};
+use crate::tls::{Engine, Level, Offer, Rules};
 
 /// [`settings`], as several share them.
 pub fn shared() -> Rc<Settings> {
@@ -75,12 +75,44 @@ pub fn settings() -> Settings {
             uses: 0,
         },
         sasl: None,
-        protection: Protection {
-            old_default: None,
-            level: Level::None,
-            policies: Maps::none("smtp_tls_policy_maps"),
-            log_feature: false,
+        tls: rules(),
+        tls_client: Rc::new(::tls::Client::new("nowhere", second, None)),
+    }
+}
+
+/// No TLS.
+fn rules() -> Rules {
+    let offer = || Offer { protocols: ">=TLSv1".to_owned(), grade: "medium".to_owned(), exclude: String::new() };
+    Rules {
+        agent: "smtp",
+        level: Level::None,
+        old_default: None,
+        policies: Maps::none("smtp_tls_policy_maps"),
+        per_site: Maps::none("smtp_tls_per_site"),
+        optional: offer(),
+        mandatory: offer(),
+        verify_match: vec!["hostname".to_owned()],
+        secure_match: vec!["nexthop".to_owned(), "dot-nexthop".to_owned()],
+        fingerprints: Vec::new(),
+        servername: String::new(),
+        anchors: Rc::default(),
+        trust_anchors: None,
+        reuse: false,
+        requiretls: None,
+        may_be_waived: true,
+        sts_patterns: true,
+        engine: Engine {
+            works: true,
+            wrapper: false,
+            note_offer: false,
+            block_early: false,
+            depth: 9,
+            digest: ::tls::Digest::Sha256,
+            log: ::tls::LogLevel::default(),
+            resumable: None,
         },
+        minimal_backoff: Duration::from_secs(300),
+        log_feature: false,
     }
 }
 
@@ -96,6 +128,7 @@ fn limits(each: Duration) -> Limits {
         data_done: each,
         rset: each,
         quit: each,
+        starttls: each,
     }
 }
 

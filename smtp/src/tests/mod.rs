@@ -16,6 +16,7 @@ pub mod fixture;
 mod logins;
 mod name_server;
 mod replies;
+mod sessions;
 
 use fixture::{Script, Server, job};
 

@@ -12,7 +12,7 @@ const TABLE: &str = "crates/config/parameters";
 
 /// Where parameters that are not there yet are read all the same: to refuse what they ask for, to judge their values,
 /// or to hand them to a service that is not there.
-const REFUSES: [&str; 12] = [
+const REFUSES: [&str; 11] = [
     "cleanup/src/withheld",
     "crates/command/src/start.rs",
     "crates/config/src/",
@@ -21,7 +21,6 @@ const REFUSES: [&str; 12] = [
     "postqueue/src/flush.rs",
     "sendmail/src/submit.rs",
     "smtp/src/configure.rs",
-    "smtp/src/protection.rs",
     "smtpd/src/old_defaults.rs",
     "smtpd/src/settings.rs",
     "smtpd/src/missing/",
@@ -78,7 +77,7 @@ fn wrong(entry: &toml::Value, read: &HashSet<String>, refused: &HashSet<String>)
     // `local_destination_recipient_limit` is read by its end.
     let of_transport =
         name.ends_with("_destination_recipient_limit") || name.ends_with("_destination_concurrency_limit");
-    let may_be_unread = of_transport || UNREAD.iter().any(|(known, _)| *known == name);
+    let may_be_unread = of_transport || UNREAD.iter().any(|(known, _)| known == name);
     match flag("implemented") {
         true if !(is_in(read) || is_in(refused) || may_be_unread) => {
             Some(format!("`{name}` is said to be implemented, and no program reads it"))

@@ -1,10 +1,12 @@
-use super::*;
+//! Chains of certificates that were made for the purpose, good ones and others.
 
 use proptest::prelude::*;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
+
+use super::*;
 
 /// An authority.
 struct Authority {
