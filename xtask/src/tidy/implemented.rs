@@ -77,7 +77,7 @@ fn wrong(entry: &toml::Value, read: &HashSet<String>, refused: &HashSet<String>)
     // `local_destination_recipient_limit` is read by its end.
     let of_transport =
         name.ends_with("_destination_recipient_limit") || name.ends_with("_destination_concurrency_limit");
-    let may_be_unread = of_transport || UNREAD.iter().any(|(known, _)| known == name);
+    let may_be_unread = of_transport || UNREAD.iter().any(|(known, _)| *known == name);
     match flag("implemented") {
         true if !(is_in(read) || is_in(refused) || may_be_unread) => {
             Some(format!("`{name}` is said to be implemented, and no program reads it"))

@@ -39,6 +39,7 @@ mod stock;
 mod submitted;
 mod swap;
 mod tables;
+mod tls_client;
 mod users;
 #[cfg(target_arch = "x86_64")]
 mod walls;

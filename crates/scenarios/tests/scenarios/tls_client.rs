@@ -1,0 +1,319 @@
+//! TLS of the SMTP client: what each level makes of servers of all kinds, in the log and for the mail.
+
+use scenarios::scenario;
+use testing::certificates::{Authority, Identity, Period};
+use testing::programs::{Implementation, Programs};
+use testing::setup::write_old;
+use testing::tls_server::{Script, Starttls, TlsServer};
+use testing::{Instance, Setup};
+
+const TEXT: &str = "From: a@client.test\nSubject: onward\nMessage-Id: <4@client.test>\n\nbody\n";
+
+/// A mail system with a destination for each server, `NAME.test`, and what tables say of them.
+struct Lab {
+    mail: Instance,
+    servers: Vec<(&'static str, TlsServer)>,
+}
+
+impl Lab {
+    /// `policies` by the name of a destination and the number of the policy: mail to `NAME-NUMBER.test` has it.
+    fn start(setup: Setup, ca: &Authority, scripts: Vec<(&'static str, Script)>, policies: &[&str]) -> Lab {
+        let servers: Vec<_> = scripts.into_iter().map(|(name, script)| (name, script.start())).collect();
+        let mut setup = setup
+            .set("compatibility_level", "3.11")
+            .set("smtp_tls_loglevel", "1")
+            .set("smtp_tls_security_level", "may")
+            .set("smtp_tls_fingerprint_digest", "sha256")
+            .set("smtp_starttls_timeout", "5s");
+        if Programs::under_test().implementation == Implementation::Oracle {
+            setup = setup.service("tlsmgr unix - - n 1000? 1 tlsmgr");
+        }
+        for number in 0..policies.len() {
+            setup = setup.service(&format!(
+                "p{number} unix - - n - - smtp -o smtp_tls_policy_maps=texthash:$config_directory/policy{number}"
+            ));
+        }
+        let mut mail = setup.build();
+        let (mut transports, mut tables) = (String::new(), vec![String::new(); policies.len()]);
+        for (name, server) in &servers {
+            for (number, policy) in policies.iter().enumerate() {
+                transports.push_str(&format!("{name}-{number}.test p{number}:{}\n", server.next_hop()));
+                tables[number].push_str(&format!("{} {policy}\n", server.next_hop()));
+            }
+        }
+        write_old(&mail.etc().join("transport"), &transports);
+        write_old(&mail.etc().join("ca.pem"), &ca.certificate().pem);
+        for (number, table) in tables.iter().enumerate() {
+            write_old(&mail.etc().join(format!("policy{number}")), table);
+        }
+        let etc = mail.etc().display().to_string();
+        mail.set("transport_maps", &format!("texthash:{etc}/transport"));
+        mail.set("smtp_tls_CAfile", &format!("{etc}/ca.pem"));
+        mail.start();
+        Lab { mail, servers }
+    }
+
+    /// `tls=` and status of the first attempt to a destination, with its text.
+    fn attempt(&self, name: &str, number: usize) -> String {
+        let recipient = format!("u@{name}-{number}.test");
+        self.mail.sendmail(&["-f", "bob@mail.test", &recipient], TEXT);
+        self.told(&self.mail.wait_log(&[&format!("to=<{recipient}>"), "status="]))
+    }
+
+    fn told(&self, line: &str) -> String {
+        let from = line.find("tls=").or_else(|| line.find("dsn=")).unwrap_or_default();
+        line[from..].replace("127.0.0.1[127.0.0.1]", "HOST")
+    }
+
+    fn server(&self, name: &str) -> &TlsServer {
+        let found = self.servers.iter().find(|(known, _)| *known == name);
+        found.map(|(_, server)| server).unwrap_or_else(|| panic!("no server {name}"))
+    }
+
+    /// Waits for a line about a server: `PEER` is its name and port.
+    fn wait(&self, server: &str, text: &str) {
+        let peer = format!("127.0.0.1[127.0.0.1]:{}", self.server(server).address().port());
+        self.mail.wait_log(&[&text.replace("PEER", &peer)]);
+    }
+}
+
+fn good(authority: &Authority) -> Identity {
+    authority.issue(&["mx1.dest.test"], Period::Current)
+}
+
+#[test]
+fn each_level_takes_what_it_asks_for_and_the_log_says_what_became_of_it() {
+    scenario(|| {
+        let (root, other) = (Authority::root("Lab Root CA"), Authority::root("Other Root CA"));
+        let ours = root.below("Lab CA");
+        let refuses = Starttls::Refused("454 4.7.0 not now");
+        let scripts = vec![
+            ("good", Script::new(&good(&ours))),
+            ("plain", Script::plain()),
+            ("old", Script { old: true, ..Script::new(&good(&ours)) }),
+            ("unknown", Script::new(&good(&other))),
+            ("self", Script::new(&Identity::self_signed(&["mx1.dest.test"], Period::Current))),
+            ("expired", Script::new(&ours.issue(&["mx1.dest.test"], Period::Over))),
+            ("name", Script::new(&ours.issue(&["mx.other.test"], Period::Current))),
+            ("wild", Script::new(&ours.issue(&["*.dest.test"], Period::Current))),
+            ("refuses", Script::new(&good(&ours)).with(refuses)),
+            ("closes", Script::new(&good(&ours)).with(Starttls::Closes)),
+            ("after", Script::new(&good(&ours)).with(Starttls::ClosesAfter)),
+            ("old-tls", Script { only_12: true, ..Script::new(&good(&ours)) }),
+        ];
+        let policies = ["may", "encrypt", "secure match=mx1.dest.test", "none"];
+        let lab = Lab::start(Setup::new(), &root, scripts, &policies);
+        let sent = |level: &str| format!("tls={level}, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as FAKE)");
+        let deferred = |level: &str, dsn: &str, text: &str| format!("tls={level}, dsn={dsn}, status=deferred ({text})");
+        let not_offered = "TLS is required, but was not offered by host HOST";
+        let refused = "TLS is required, but host HOST refused to start TLS: 454 4.7.0 not now";
+        let lost = "lost connection with HOST while performing the EHLO handshake";
+        let (failed, unverified) = ("Cannot start TLS: handshake failure", "Server certificate not verified");
+        let four = |each: [String; 4]| each;
+        let not_secure = || deferred("!secure", "4.7.5", unverified);
+        let expected = [
+            ("good", four([sent("may"), sent("encrypt"), sent("secure"), sent("none")])),
+            ("wild", four([sent("may"), sent("encrypt"), sent("secure"), sent("none")])),
+            ("old-tls", four([sent("may"), sent("encrypt"), sent("secure"), sent("none")])),
+            ("unknown", four([sent("may"), sent("encrypt"), not_secure(), sent("none")])),
+            ("self", four([sent("may"), sent("encrypt"), not_secure(), sent("none")])),
+            ("expired", four([sent("may"), sent("encrypt"), not_secure(), sent("none")])),
+            ("name", four([sent("may"), sent("encrypt"), not_secure(), sent("none")])),
+        ];
+        let without = |text: &str, dsn: &str| {
+            four([sent("may:none"), deferred("!encrypt", dsn, text), deferred("!secure", dsn, text), sent("none")])
+        };
+        let broken = |mark: &str, text: &str, dsn: &str| {
+            let each = |level: &str| deferred(&format!("{level}{mark}"), dsn, text);
+            four([each("may"), each("encrypt"), each("secure"), sent("none")])
+        };
+        let expected = expected.into_iter().chain([
+            ("plain", without(not_offered, "4.7.4")),
+            ("old", without(not_offered, "4.7.4")),
+            ("refuses", without(refused, "4.7.0")),
+            ("closes", broken("?", failed, "4.7.5")),
+            ("after", broken("", lost, "4.4.2")),
+        ]);
+        for (name, outcomes) in expected {
+            for (number, expected) in outcomes.into_iter().enumerate() {
+                assert_eq!(lab.attempt(name, number), expected, "{name} {}\n{}", policies[number], lab.mail.log());
+            }
+        }
+        let tls13 = "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange ";
+        lab.wait("good", &format!("Trusted TLS connection established to PEER: {tls13}"));
+        lab.wait("good", &format!("Verified TLS connection established to PEER: {tls13}"));
+        lab.wait(
+            "old-tls",
+            "TLS connection established to PEER: TLSv1.2 with cipher ECDHE-ECDSA-AES256-GCM-SHA384 (256/256 bits)",
+        );
+        lab.wait("unknown", "certificate verification failed for PEER: untrusted issuer /O=Lab/CN=Other Root CA");
+        lab.wait("self", "certificate verification failed for PEER: self-signed certificate");
+        lab.wait("expired", "server certificate verification failed for PEER: certificate has expired");
+        lab.wait("name", "server certificate verification failed for PEER: num=62:hostname mismatch");
+        lab.wait("name", "Trusted TLS connection established to PEER: ");
+        lab.wait("unknown", "Untrusted TLS connection established to PEER: ");
+        lab.wait("closes", "SSL_connect error to PEER: ");
+    });
+}
+
+#[test]
+fn fingerprints_are_those_of_certificate_and_key_and_nothing_else_is_asked() {
+    scenario(|| {
+        let root = Authority::root("Lab Root CA");
+        let own = Identity::self_signed(&["any.test"], Period::Over);
+        let print = |der: &[u8]| tls::Digest::Sha256.fingerprint(der);
+        let (certificate, key) = (print(&own.certificate().der), print(&own.certificate().public_key));
+        let policies = [
+            format!("fingerprint match={certificate}"),
+            format!("fingerprint match=00:11|{}", key.to_lowercase().replace(':', "")),
+            format!("fingerprint match={}", print(b"other")),
+            "fingerprint match=zz:zz".to_owned(),
+            "fingerprint match=0011".to_owned(),
+        ];
+        let policies: Vec<&str> = policies.iter().map(String::as_str).collect();
+        let lab = Lab::start(Setup::new(), &root, vec![("own", Script::new(&own))], &policies);
+        let unverified = "tls=!fingerprint, dsn=4.7.5, status=deferred (Server certificate not verified)";
+        let misconfigured = "tls=unknown?, dsn=4.7.5, status=deferred (client TLS configuration problem)";
+        let sent = "tls=fingerprint, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as FAKE)";
+        for (number, expected) in [sent, sent, unverified, misconfigured, unverified].into_iter().enumerate() {
+            assert_eq!(lab.attempt("own", number), expected, "{}\n{}", policies[number], lab.mail.log());
+        }
+        lab.wait("own", "warning: PEER: unusable TLSA RR: 3 1 255 0011");
+        lab.wait("own", "warning: PEER: all fingerprints unusable");
+        lab.wait("own", "server certificate verification failed for PEER: num=65:no matching DANE TLSA records");
+        lab.wait(
+            "own",
+            "server certificate verification failed for PEER: num=1:unspecified certificate verification error",
+        );
+        lab.mail.wait_log(&["warning: malformed fingerprint value: zz:zz"]);
+        lab.mail.wait_log(&["configured at fingerprint security level, but with no fingerprints to match."]);
+    });
+}
+
+#[test]
+fn a_policy_that_makes_no_sense_is_told_and_its_mail_waits() {
+    scenario(|| {
+        let root = Authority::root("Lab Root CA");
+        let policies = [
+            ("bogus", "invalid security level \"bogus\""),
+            ("encrypt foo", "malformed attribute/value pair \"foo\": missing '=' after attribute name"),
+            ("encrypt foo=bar", "invalid attribute name: \"foo\""),
+            ("encrypt match=x", "attribute \"match\" invalid at security level \"encrypt\""),
+            ("encrypt servername=-x-", "\"servername=-x-\" specifies an invalid hostname"),
+            ("secure ciphers=high ciphers=low", "attribute \"ciphers\" is specified multiple times"),
+        ];
+        let texts: Vec<&str> = policies.iter().map(|(policy, _)| *policy).collect();
+        let lab = Lab::start(Setup::new(), &root, vec![("good", Script::new(&good(&root)))], &texts);
+        let next_hop = lab.server("good").next_hop();
+        for (number, (policy, what)) in policies.iter().enumerate() {
+            let told = lab.attempt("good", number);
+            assert_eq!(told, "tls=unknown?, dsn=4.7.5, status=deferred (client TLS configuration problem)", "{policy}");
+            let warning = format!("warning: smtp_tls_policy_maps, next-hop destination \"{next_hop}\": {what}");
+            lab.mail.wait_log(&[&warning]);
+        }
+        lab.mail.wait_log(&[&format!(
+            "warning: TLS policy lookup for {next_hop}/127.0.0.1: client TLS configuration problem"
+        )]);
+        assert!(lab.server("good").heard().is_empty());
+    });
+}
+
+#[test]
+fn versions_ciphers_and_the_name_that_is_asked_for_are_those_of_the_policy() {
+    scenario(|| {
+        let root = Authority::root("Lab Root CA");
+        let policies = [
+            "encrypt protocols=TLSv1.2 exclude=AES256:CHACHA20",
+            "encrypt servername=sni.example",
+            "encrypt protocols=foo",
+            "encrypt ciphers=bogus",
+            "encrypt exclude=!AES",
+        ];
+        let lab = Lab::start(Setup::new(), &root, vec![("good", Script::new(&good(&root)))], &policies);
+        let sent = "tls=encrypt, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as FAKE)";
+        let failed = "tls=encrypt?, dsn=4.7.5, status=deferred (Cannot start TLS: handshake failure)";
+        for (number, expected) in [sent, sent, failed, failed, failed].into_iter().enumerate() {
+            assert_eq!(lab.attempt("good", number), expected, "{}\n{}", policies[number], lab.mail.log());
+        }
+        lab.wait("good", "established to PEER: TLSv1.2 with cipher ECDHE-ECDSA-AES128-GCM-SHA256 (128/128 bits)");
+        lab.wait("good", "warning: PEER: Invalid TLS protocol list \"foo\": aborting TLS session");
+        lab.wait("good", "warning: PEER: invalid cipher grade: \"bogus\"");
+        lab.wait("good", "warning: PEER: invalid unary '!+-@' in cipher exclusion: !AES");
+        assert!(lab.server("good").heard().contains(&"# TLS TLSv1_3 sni.example".to_owned()));
+    });
+}
+
+#[test]
+fn a_probe_goes_in_the_clear_where_optional_tls_fails() {
+    scenario(|| {
+        let root = Authority::root("Lab Root CA");
+        let script = Script::new(&good(&root)).with(Starttls::Closes);
+        let lab = Lab::start(Setup::new(), &root, vec![("closes", script)], &["may"]);
+        lab.mail.sendmail(&["-f", "bob@mail.test", "-bv", "u@closes-0.test"], "");
+        let line = lab.mail.wait_log(&["to=<u@closes-0.test>", "status="]);
+        assert!(lab.told(&line).starts_with("tls=may:none, dsn=2.1.0, status=deliverable"), "{line}");
+        lab.mail.wait_log(&[": Cannot start TLS: handshake failure"]);
+    });
+}
+
+#[test]
+fn tls_before_the_greeting_is_there_for_servers_that_want_it_and_never_optional() {
+    scenario(|| {
+        let root = Authority::root("Lab Root CA");
+        let wrapped = Script { wrapped: true, ..Script::new(&good(&root)) };
+        let setup = Setup::new().set("smtp_tls_wrappermode", "yes");
+        let policies = ["secure match=mx1.dest.test", "may"];
+        let lab = Lab::start(setup, &root, vec![("wrapped", wrapped)], &policies);
+        let sent = "tls=secure, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as FAKE)";
+        assert_eq!(lab.attempt("wrapped", 0), sent);
+        let unavailable = "tls=may?, dsn=4.3.0, status=deferred (server unavailable or unable to receive mail)";
+        assert_eq!(lab.attempt("wrapped", 1), unavailable);
+        lab.mail
+            .wait_log(&["warning: smtp_tls_wrappermode requires \"smtp_tls_security_level = encrypt\" (or stronger)"]);
+    });
+}
+
+#[test]
+fn what_a_server_says_before_the_handshake_does_not_count_after_it() {
+    scenario(|| {
+        let root = Authority::root("Lab Root CA");
+        let stuffed = Starttls::Stuffed("250-fake|250 SIZE 1|250 2.1.0 Ok|550 5.7.1 no");
+        let script = Script::new(&good(&root)).with(stuffed);
+        let lab = Lab::start(Setup::new(), &root, vec![("stuffed", script)], &["encrypt"]);
+        let sent = "tls=encrypt, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as FAKE)";
+        assert_eq!(lab.attempt("stuffed", 0), sent);
+    });
+}
+
+#[test]
+fn a_sender_who_does_without_tls_gets_no_more_than_the_server_offers() {
+    scenario(|| {
+        let root = Authority::root("Lab Root CA");
+        let lab = Lab::start(Setup::new(), &root, vec![("plain", Script::plain())], &["secure"]);
+        let required = "tls=!secure, dsn=4.7.4, status=deferred (TLS is required, but was not offered by host HOST)";
+        assert_eq!(lab.attempt("plain", 0), required);
+        let text = format!("TLS-Required: no\n{TEXT}");
+        lab.mail.sendmail(&["-f", "bob@mail.test", "v@plain-0.test"], &text);
+        let line = lab.mail.wait_log(&["to=<v@plain-0.test>", "status="]);
+        assert!(lab.told(&line).starts_with("tls=may:none, dsn=2.0.0, status=sent"), "{line}");
+    });
+}
+
+#[test]
+fn trust_anchor_files_take_the_place_of_authorities() {
+    scenario(|| {
+        let (root, other) = (Authority::root("Lab Root CA"), Authority::root("Other Root CA"));
+        for (anchor, expected) in [
+            (&root, "tls=verify, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as FAKE)"),
+            (&other, "tls=!verify, dsn=4.7.5, status=deferred (Server certificate not verified)"),
+        ] {
+            let file = std::env::temp_dir().join(format!("anchor-{}-{}.pem", std::process::id(), expected.len()));
+            write_old(&file, &anchor.certificate().pem);
+            let setup = Setup::new().set("smtp_tls_trust_anchor_file", file.display().to_string());
+            let script = Script::new(&good(&root));
+            let lab = Lab::start(setup, &other, vec![("good", script)], &["verify match=mx1.dest.test"]);
+            assert_eq!(lab.attempt("good", 0), expected, "{}", lab.mail.log());
+            let _ = std::fs::remove_file(file);
+        }
+    });
+}
