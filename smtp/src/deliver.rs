@@ -28,6 +28,7 @@ use crate::sasl::Purpose;
 use crate::server::Endpoint;
 use crate::session::Session;
 use crate::settings::{Protocol, Settings};
+use crate::tls::Audience;
 use crate::transaction::transact;
 
 mod opening;
@@ -71,6 +72,7 @@ impl Agent {
                 is_busy,
                 is_last_nexthop,
                 may_appeal: Cell::new(self.settings.families.appeal),
+                audience: RefCell::default(),
                 refused: RefCell::default(),
                 refused_over: Cell::default(),
             };
@@ -119,6 +121,8 @@ struct Attempt<'a> {
     /// smtp_retry_other_family_on_policy_reject: whether a refusal because of our address may be appealed against
     /// still.
     may_appeal: Cell<bool>,
+    /// Who hears what becomes of TLS with the servers of the nexthop.
+    audience: RefCell<Option<Rc<Audience>>>,
     /// Who was refused because of our address, and of which family that is.
     refused: RefCell<Vec<Refused>>,
     refused_over: Cell<Option<Family>>,
@@ -166,6 +170,7 @@ impl Attempt<'_> {
             }
         };
         candidates.without(&tried);
+        self.find_audience(&destination, job).await;
         self.agent.memory.apply(&self.nexthop.name, &mut candidates);
         last = self.appeal(&mut candidates, job).await.or(last);
         Tried::Continue(self.servers(candidates, job).await?.or(last))

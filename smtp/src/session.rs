@@ -67,6 +67,8 @@ pub struct Session {
     pub policy: Policy,
     /// What protects it.
     pub shield: Shield,
+    /// What the server has said to the hello before TLS, if somebody wants to hear of it.
+    pub said: Vec<u8>,
     notices: Rc<Notices>,
     /// The dialogue goes to the log.
     debug: bool,
@@ -116,6 +118,7 @@ impl Session {
             hello: "EHLO",
             policy,
             shield: Shield::Open,
+            said: Vec::new(),
             notices: Rc::clone(&settings.notices),
             debug: settings.verbose || server.is_in(&settings.dialogue.debug_peers),
             strays: 0,

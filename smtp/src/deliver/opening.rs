@@ -5,6 +5,7 @@ use dsn::Status;
 
 use super::Attempt;
 use crate::candidates::Candidates;
+use crate::destination::{Destination, Lookup};
 use crate::failure::{Failure, Subject};
 use crate::race;
 use crate::server::Server;
@@ -16,7 +17,23 @@ impl Attempt<'_> {
     /// What a session with a server has to be.
     pub(super) fn policy(&self, server: &Server, job: &Job) -> Result<Policy, Failure> {
         let settings = &self.agent.settings;
-        settings.tls.policy(&Way::of(&self.purpose(job), server, &settings.hostname))
+        let policy = settings.tls.policy(&Way::of(&self.purpose(job), server, &settings.hostname))?;
+        Ok(Policy { audience: self.audience.borrow().clone(), ..policy })
+    }
+
+    /// Finds out whether the domain wants to hear what becomes of TLS. smtp_tlsrpt_enable
+    pub(super) async fn find_audience(&self, destination: &Destination, job: &Job) {
+        let rules = &self.agent.settings.tls;
+        let Some(reporting) = rules.reporting.as_ref().filter(|_| !rules.is_waived(job.request().message.send_options))
+        else {
+            return;
+        };
+        if let Destination::Internet { host, lookup, .. } = destination
+            && !matches!(lookup, Lookup::Literal(_))
+        {
+            let audience = reporting.audience(&self.agent.resolver, host).await;
+            *self.audience.borrow_mut() = audience;
+        }
     }
 
     /// A session over a new connection; where TLS is as good as nothing and fails, one without it.

@@ -81,6 +81,9 @@ impl Session {
     }
 
     fn welcome(&mut self, reply: &Reply, extended: bool, settings: &Settings) -> Result<(), Failure> {
+        if self.policy.audience.is_some() {
+            self.said = reply.joined(b'\n').split(|byte| *byte == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..]);
+        }
         if extended {
             // smtp_discard_ehlo_keywords
             let discard = |keyword: &str| settings.dialogue.discard_keywords.iter().any(|it| it == keyword);

@@ -111,6 +111,7 @@ fn rules() -> Rules {
             log: ::tls::LogLevel::default(),
             resumable: None,
         },
+        reporting: None,
         minimal_backoff: Duration::from_secs(300),
         log_feature: false,
     }

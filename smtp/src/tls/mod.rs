@@ -4,6 +4,7 @@ mod level;
 mod per_site;
 mod policy;
 mod read;
+mod report;
 mod requiretls;
 mod rules;
 mod secure;
@@ -14,6 +15,7 @@ pub use level::Features;
 #[cfg(test)]
 pub use level::Level;
 pub use read::{certificate_files, rules};
+pub use report::Audience;
 pub use rules::Rules;
 pub use secure::{Shield, subject_of};
 pub use terms::Policy;

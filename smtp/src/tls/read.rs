@@ -13,6 +13,7 @@ use lookup::Maps;
 use tls::{Anchors, Digest, LogLevel};
 
 use super::level::Level;
+use super::report::Reporting;
 use super::requiretls;
 use super::rules::{Rules, trust_anchors};
 use super::terms::{Engine, Offer};
@@ -57,6 +58,7 @@ pub fn rules(from: &Reader<'_>) -> Result<Rules, StartError> {
         may_be_waived: from.get(param::TLS_REQUIRED_ENABLE)?,
         sts_patterns: from.get(twin::TLS_ENFORCE_STS_MX_PATTERNS)?,
         engine: engine(from)?,
+        reporting: reporting(from)?,
         minimal_backoff: from.get(param::MINIMAL_BACKOFF_TIME)?,
         log_feature: from.config.modern_log() && from.get(twin::LOG_TLS_FEATURE_STATUS)?,
     };
@@ -135,6 +137,27 @@ fn engine(from: &Reader<'_>) -> Result<Engine, ValueError> {
         log: LogLevel::parse(&from.get(twin::TLS_LOGLEVEL)?, &from.name(&twin::TLS_LOGLEVEL)),
         resumable: is_on.then_some(lifetime.max(SHORTEST_LIFETIME)),
     })
+}
+
+/// smtp_tlsrpt_enable
+fn reporting(from: &Reader<'_>) -> Result<Option<Reporting>, ValueError> {
+    if !from.get(twin::TLSRPT_ENABLE)? {
+        return Ok(None);
+    }
+    let socket = from.get(twin::TLSRPT_SOCKET_NAME)?;
+    if socket.is_empty() {
+        let name = from.name(&twin::TLSRPT_SOCKET_NAME);
+        logging::warning!("TLSRPT support: parameter {name} has empty value -- TLSRPT support will be disabled");
+        return Ok(None);
+    }
+    let level = from.get(twin::DNS_SUPPORT_LEVEL)?;
+    if level == "disabled" || level.is_empty() && from.get(param::DISABLE_DNS_LOOKUPS)? {
+        logging::warning!("Cannot enable TLSRPT support: DNS is disabled");
+        return Ok(None);
+    }
+    let log = LogLevel::parse(&from.get(twin::TLS_LOGLEVEL)?, &from.name(&twin::TLS_LOGLEVEL));
+    let skip_resumed = from.get(twin::TLSRPT_SKIP_REUSED_HANDSHAKES)?;
+    Ok(Some(Reporting { socket: socket.into(), skip_resumed, shown: log.summary }))
 }
 
 fn look_at_digest(from: &Reader<'_>, engine: &mut Engine) -> Result<(), ValueError> {

@@ -14,6 +14,7 @@ use tls::{Anchors, Matching, NameRule, Wanted, unhex};
 use super::level::{Feature, Features, Level, Outcome};
 use super::per_site::Site;
 use super::policy::{Entry, External, ServerName, is_server_name};
+use super::report::Reporting;
 use super::requiretls::{self, Strictness};
 use super::terms::{Engine, Offer, Policy, REQUIRETLS};
 use super::way::Way;
@@ -60,6 +61,8 @@ pub struct Rules {
     pub sts_patterns: bool,
     /// How sessions are made.
     pub engine: Engine,
+    /// smtp_tlsrpt_enable
+    pub reporting: Option<Reporting>,
     /// minimal_backoff_time: mail that has waited for so long has failed before.
     pub minimal_backoff: Duration,
     /// smtp_log_tls_feature_status.
@@ -89,15 +92,19 @@ impl Rules {
     /// That cannot be found out, or the message must not go this way.
     pub fn policy(&self, way: &Way<'_>) -> Result<Policy, Failure> {
         let needs_tls = way.options.has(SendOptions::REQUIRETLS);
-        // TLS-Required: no (RFC 8689 4), which REQUIRETLS makes void.
-        let waived = self.may_be_waived && way.options.has(SendOptions::TLS_REQUIRED_NO) && !needs_tls;
-        let entry = if waived { self.waived() } else { self.entry(way)? };
+        let entry = if self.is_waived(way.options) { self.waived() } else { self.entry(way)? };
         let mut policy = self.resolve(entry, way)?;
         if let Some(rules) = self.requiretls.as_ref().filter(|_| needs_tls) {
             self.require(&mut policy, rules, way)?;
         }
         self.check_wrapper(&policy)?;
         Ok(policy)
+    }
+
+    /// `TLS-Required: no` (RFC 8689 4), which REQUIRETLS makes void.
+    pub fn is_waived(&self, options: SendOptions) -> bool {
+        let waived = options.has(SendOptions::TLS_REQUIRED_NO) && !options.has(SendOptions::REQUIRETLS);
+        self.may_be_waived && waived
     }
 
     /// No more than TLS if the server can.
@@ -181,6 +188,7 @@ impl Rules {
             reuse: entry.reuse.unwrap_or(self.reuse),
             requiretls: None,
             external: entry.external.clone(),
+            audience: None,
             in_the_clear,
         };
         if level == Level::None {

@@ -8,6 +8,7 @@ use dsn::Status;
 use tls::{Demand, Digest, Facts, Matching, Standard, Trust, Verdict, hex};
 
 use super::level::{Feature, Features, Outcome};
+use super::report::{Event, Meeting, of_verdict};
 use super::requiretls::{self, Strictness};
 use super::terms::{Policy, REQUIRETLS};
 use crate::failure::{Failure, Subject, status_of, text_of};
@@ -152,6 +153,9 @@ impl Session {
         missing: impl FnOnce() -> Failure,
     ) -> Result<bool, Failure> {
         let level = self.policy.level;
+        if level.is_mandatory() || required.is_some() {
+            self.tell(Event::NotOffered);
+        }
         let outcome = if level.is_mandatory() { Outcome::Missed(None) } else { Outcome::Open };
         let mut features = Features { level: Feature { wanted: level.name(), outcome }, ..self.policy.open() };
         if let Some(reason) = required {
@@ -196,15 +200,31 @@ impl Session {
         let Ok(connected) = secured else {
             // The connection is of no use, not even for a farewell.
             self.closing = true;
+            self.tell(Event::Handshake);
             let failure = Failure { subject: Subject::Tls, ..Failure::of_host(Status::new(4, 7, 5), HANDSHAKE) };
             return Err(self.protected_failure(failure, self.policy.open()));
         };
         self.stream.seal(connected.session);
-        let Verdict { trust, fault, .. } = connected.verdict;
         let is_matching = self.policy.level.is_matching();
+        if !connected.facts.resumed || !self.policy.audience.as_ref().is_some_and(|it| it.skips_resumed()) {
+            self.tell(of_verdict(&connected.verdict, is_matching));
+        }
+        let Verdict { trust, fault, .. } = connected.verdict;
         let matched = is_matching && fault.is_none();
         self.shield = Shield::Tls(Box::new(Known { facts: connected.facts, trust, matched }));
         if is_matching && !matched { Err(self.mismatch(trust)) } else { Ok(()) }
+    }
+
+    /// Tells the domain what has become of TLS, if it wants to hear.
+    fn tell(&self, event: Event<'_>) {
+        let Some(audience) = &self.policy.audience else { return };
+        let address = match &self.server.endpoint {
+            Endpoint::Internet(address) => Some(address.ip()),
+            Endpoint::Unix(_) => None,
+        };
+        let (own, external) = (self.own_address(), self.policy.external.as_ref());
+        let (host, hello) = (self.server.name.as_str(), self.said.as_slice());
+        audience.tell(event, &Meeting { host, shown: &self.host, address, own, hello, external });
     }
 
     /// Somebody else has answered.

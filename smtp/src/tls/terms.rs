@@ -8,6 +8,7 @@ use tls::{Anchors, Digest, LogLevel, Matching};
 
 use super::level::{Feature, Features, Level};
 use super::policy::External;
+use super::report::Audience;
 use super::requiretls::Strictness;
 
 /// How TLS sessions are made, whatever the destination.
@@ -63,6 +64,8 @@ pub struct Policy {
     pub requiretls: Option<Strictness>,
     /// What a plug-in found.
     pub external: Option<External>,
+    /// Who hears what becomes of TLS.
+    pub audience: Option<Rc<Audience>>,
     /// TLS was tried and has failed, or is of no use here.
     pub in_the_clear: bool,
 }
