@@ -5,7 +5,8 @@ use tls::{Certificate, Digest, Suites, Versions};
 
 use crate::pieces::choices;
 
-/// Lists of versions and suites are read or refused, and refused in one line; a longer list of exclusions leaves no more.
+/// Lists of versions and suites are read or refused, and refused in one line; a longer list of exclusions leaves no
+/// more.
 pub fn tls_lists(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (one, other) = text.split_once('\n').unwrap_or((&text, ""));

@@ -1,5 +1,5 @@
-//! TLSRPT (RFC 8460): what became of TLS with the servers of a domain that wants to hear of it, as one datagram a session
-//! for a collector on this machine.
+//! TLSRPT (RFC 8460): what became of TLS with the servers of a domain that wants to hear of it, as one datagram a
+//! session for a collector on this machine.
 //!
 //! Reporting never changes what becomes of mail.
 
