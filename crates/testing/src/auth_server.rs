@@ -1,15 +1,11 @@
-//! Authentication servers: Dovecot's, and one in the test's own process that says what it is told to, by the same
-//! protocol.
+//! An authentication server in the test's own process that says what it is told to, by Dovecot's protocol.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-
-use crate::wait::{PATIENCE, until_true};
 
 /// What a scripted server does about a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,62 +83,4 @@ fn serve(stream: UnixStream, greeting: &str, heard: &Lines, act: &dyn Fn(&str) -
             Act::Nothing => {}
         }
     }
-}
-
-/// Dovecot with its authentication server alone; dropped, it ends. Needs root.
-#[derive(Debug)]
-pub struct Dovecot {
-    process: Child,
-}
-
-impl Dovecot {
-    /// A server at `socket` for these users, by PLAIN, LOGIN and CRAM-MD5; its files are below `folder`. It keeps
-    /// nobody waiting after a failure.
-    pub fn start(folder: &Path, socket: &Path, users: &[(&str, &str)]) -> Dovecot {
-        let write = |name: &str, text: &str| {
-            let path = folder.join(name);
-            std::fs::create_dir_all(folder)
-                .and_then(|()| std::fs::write(&path, text))
-                .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-            path
-        };
-        let lines = users.iter().map(|(user, password)| format!("{user}:{{PLAIN}}{password}\n"));
-        let users = write("users", &lines.collect::<String>());
-        let at = |name: &str| folder.join(name).display().to_string();
-        let configuration = format!(
-            "base_dir = {}\nstate_dir = {}\nlog_path = {}\nprotocols =\nssl = no\nauth_mechanisms = plain login cram-md5\n\
-             auth_failure_delay = 0\npassdb {{\n  driver = passwd-file\n  args = scheme=PLAIN username_format=%u {}\n}}\n\
-             service auth {{\n  unix_listener {} {{\n    mode = 0666\n  }}\n}}\n\
-             service anvil {{\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\n",
-            at("base"),
-            at("state"),
-            at("log"),
-            users.display(),
-            socket.display()
-        );
-        let configuration = write("dovecot.conf", &configuration);
-        let mut command = Command::new("dovecot");
-        command.arg("-F").arg("-c").arg(&configuration);
-        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let server = Dovecot { process: process.unwrap_or_else(|e| panic!("dovecot: {e}")) };
-        let log = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-        assert!(until_true(PATIENCE, || greets(socket)), "dovecot does not answer: {}", log());
-        server
-    }
-}
-
-impl Drop for Dovecot {
-    fn drop(&mut self) {
-        // Told to end, it ends its own processes.
-        let pid = i32::try_from(self.process.id()).map(nix::unistd::Pid::from_raw);
-        let _ = pid.map(|pid| nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM));
-        let _ = self.process.wait();
-    }
-}
-
-/// Whether a server at this socket says that it is ready.
-fn greets(socket: &Path) -> bool {
-    let Ok(mut stream) = UnixStream::connect(socket) else { return false };
-    let asked = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.write_all(b"VERSION\t1\t0\nCPID\t1\n"));
-    asked.is_ok() && BufReader::new(stream).lines().map_while(Result::ok).any(|line| line == "DONE")
 }

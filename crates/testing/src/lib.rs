@@ -11,6 +11,7 @@ pub mod certificates;
 pub mod client;
 pub mod disk;
 pub mod dns;
+pub mod dovecot;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod inject;
 pub mod instance;
@@ -32,9 +33,10 @@ pub mod trace;
 pub mod wait;
 pub mod world;
 
-pub use auth_server::{AuthServer, Dovecot};
+pub use auth_server::AuthServer;
 pub use client::Client;
 pub use disk::Disk;
+pub use dovecot::Dovecot;
 pub use instance::Instance;
 pub use link::Link;
 pub use name_server::NameServer;

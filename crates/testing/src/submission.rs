@@ -1,11 +1,10 @@
 //! Dovecot's submission server: a peer that asks for a login with any mechanism, and gives the mail on to a [`Sink`].
 
 use std::fs;
-use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
+use crate::dovecot::Dovecot;
 use crate::port::Port;
 use crate::sink::Sink;
 use crate::wait::{PATIENCE, until_true};
@@ -13,7 +12,8 @@ use crate::wait::{PATIENCE, until_true};
 /// A running server; dropped, it ends.
 #[derive(Debug)]
 pub struct Submission {
-    process: Child,
+    /// Until the end, before which its files have to stay.
+    dovecot: Option<Dovecot>,
     folder: PathBuf,
     port: Port,
 }
@@ -22,13 +22,8 @@ impl Submission {
     /// On 127.0.0.1, where every user has this password; mail goes on to the sink. It needs root.
     pub fn start(mechanisms: &str, password: &str, sink: &Sink) -> Submission {
         let (folder, port) = (folder(), Port::reserve());
-        let file = folder.join("dovecot.conf");
-        fs::write(&file, configuration(&folder, mechanisms, password, port.number(), sink))
-            .unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        let mut command = Command::new("dovecot");
-        command.args(["-F", "-c"]).arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn().unwrap_or_else(|e| panic!("dovecot: {e}"));
-        let server = Submission { process, folder, port };
+        let dovecot = Dovecot::run(&folder, &configuration(&folder, mechanisms, password, port.number(), sink));
+        let server = Submission { dovecot: Some(dovecot), folder, port };
         let address = server.address();
         assert!(until_true(PATIENCE, || TcpStream::connect(address).is_ok()), "dovecot: {}", server.log());
         server
@@ -46,19 +41,13 @@ impl Submission {
 
     /// What it has logged.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        self.dovecot.as_ref().map(Dovecot::log).unwrap_or_default()
     }
 }
 
 impl Drop for Submission {
     fn drop(&mut self) {
-        // It ends its own processes when it is asked to.
-        let pid = nix::unistd::Pid::from_raw(self.process.id().cast_signed());
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
-        let _ = self.process.wait();
-        if std::thread::panicking() {
-            let _ = writeln!(std::io::stderr(), "{}", self.log());
-        }
+        drop(self.dovecot.take());
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -76,9 +65,8 @@ fn folder() -> PathBuf {
 fn configuration(folder: &Path, mechanisms: &str, password: &str, port: u16, sink: &Sink) -> String {
     let (folder, sink) = (folder.display(), sink.address());
     format!(
-        "protocols = submission\nbase_dir = {folder}/run\nstate_dir = {folder}/state\nlog_path = {folder}/log\n\
-         ssl = no\ndisable_plaintext_auth = no\nauth_mechanisms = {mechanisms}\nauth_anonymous_username = nobody\n\
-         auth_failure_delay = 0\nhostname = submission.test\nlisten = 127.0.0.1\ndefault_vsz_limit = 0\n\
+        "protocols = submission\ndisable_plaintext_auth = no\nauth_mechanisms = {mechanisms}\nauth_anonymous_username = nobody\n\
+         hostname = submission.test\nlisten = 127.0.0.1\ndefault_vsz_limit = 0\n\
          mail_location = maildir:{folder}/mail\nfirst_valid_uid = 1\n\
          passdb {{\n  driver = static\n  args = password={password}\n}}\n\
          userdb {{\n  driver = static\n  args = uid=mail gid=mail home={folder}\n}}\n\

@@ -59,7 +59,7 @@ fn users_of_dovecot_log_in_by_its_mechanisms_and_their_mail_says_so() {
             return;
         }
         let mail = setup().set("smtpd_sasl_authenticated_header", "yes").start();
-        let _dovecot = Dovecot::start(&mail.folder().join("dovecot"), &socket(&mail), &USERS);
+        let _dovecot = Dovecot::authenticates(&mail.folder().join("dovecot"), &socket(&mail), &USERS);
         let offered = client(&mail).command("EHLO client.test").expect("a reply");
         assert!(offered.lines.contains(&"AUTH PLAIN LOGIN CRAM-MD5".to_owned()), "{offered:?}");
         for (number, mechanism) in ["PLAIN", "LOGIN", "CRAM-MD5"].into_iter().enumerate() {
@@ -90,7 +90,7 @@ fn who_cannot_log_in_is_told_so_and_is_in_the_log_as_programs_look_for_it() {
             return;
         }
         let mail = setup().start();
-        let _dovecot = Dovecot::start(&mail.folder().join("dovecot"), &socket(&mail), &USERS);
+        let _dovecot = Dovecot::authenticates(&mail.folder().join("dovecot"), &socket(&mail), &USERS);
         let mut client = client(&mail);
         let dialogue = [
             ("AUTH", "501 5.5.4 Syntax: AUTH mechanism"),

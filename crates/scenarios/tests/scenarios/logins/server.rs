@@ -12,7 +12,7 @@ fn a_server_that_is_started_again_between_sessions_is_asked_anew() {
         let mail = setup().start();
         let folder = mail.folder().join("dovecot");
         for _ in 0..2 {
-            let _dovecot = Dovecot::start(&folder, &socket(&mail), &USERS);
+            let _dovecot = Dovecot::authenticates(&folder, &socket(&mail), &USERS);
             let mut client = client(&mail);
             assert_eq!(say(&mut client, &format!("AUTH PLAIN {RIGHT}")), SUCCESS);
             assert_eq!(say(&mut client, "QUIT"), "221 2.0.0 Bye");
