@@ -9,8 +9,8 @@ pub(crate) const LONGEST_CHAIN: usize = 10;
 
 /// The result of following a name through one answer.
 pub(crate) enum Answer<T> {
-    /// Records of the type asked for.
-    Found(Vec<T>),
+    /// Records of the type asked for, and whose they are: the end of the chain.
+    Found(Vec<T>, Name),
     /// A chain that leads to a name without records in this answer; ask for that one.
     Alias(Name),
     /// Nothing about the name.
@@ -26,7 +26,7 @@ pub(crate) fn follow<T>(name: &Name, records: &[Record], pick: impl Fn(&Data) ->
         let of_name = || records.iter().filter(|record| record.owner == *name);
         let found: Vec<T> = of_name().filter_map(|record| pick(&record.data)).collect();
         if !found.is_empty() {
-            return Answer::Found(found);
+            return Answer::Found(found, name.clone());
         }
         let alias = of_name().find_map(|record| match &record.data {
             Data::Alias(target) => Some(target),
@@ -65,7 +65,8 @@ mod tests {
     fn records_at_the_end_of_a_chain_are_found_in_any_case_of_letters() {
         let address = Record { owner: name("C.test"), data: Data::Address([127, 0, 0, 1].into()) };
         let records = [alias("a.test", "b.test"), alias("B.test", "c.test"), address];
-        assert!(matches!(follow(&name("A.test"), &records, pick), Answer::Found(found) if found.len() == 1));
+        assert!(matches!(follow(&name("A.test"), &records, pick), Answer::Found(found, owner)
+            if found.len() == 1 && owner.to_string() == "c.test"));
     }
 
     #[test]

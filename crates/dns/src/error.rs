@@ -9,14 +9,34 @@ pub enum RecordType {
     A,
     /// IPv6 address.
     Aaaa,
+    /// Another name of the same host.
+    Cname,
     /// Mail exchanger.
     Mx,
     /// Name server.
     Ns,
     /// Name of an address.
     Ptr,
+    /// Certificates and keys of a TLS server (RFC 6698).
+    Tlsa,
     /// Text.
     Txt,
+}
+
+impl RecordType {
+    /// Its number.
+    pub(crate) fn code(self) -> u16 {
+        match self {
+            Self::A => 1,
+            Self::Ns => 2,
+            Self::Cname => 5,
+            Self::Ptr => 12,
+            Self::Mx => 15,
+            Self::Txt => 16,
+            Self::Aaaa => 28,
+            Self::Tlsa => 52,
+        }
+    }
 }
 
 impl From<net::Family> for RecordType {
@@ -33,9 +53,11 @@ impl fmt::Display for RecordType {
         out.write_str(match self {
             Self::A => "A",
             Self::Aaaa => "AAAA",
+            Self::Cname => "CNAME",
             Self::Mx => "MX",
             Self::Ns => "NS",
             Self::Ptr => "PTR",
+            Self::Tlsa => "TLSA",
             Self::Txt => "TXT",
         })
     }

@@ -1,12 +1,17 @@
-//! MX, A, AAAA, PTR, NS and TXT look-ups as resolv.conf(5) says, with Postfix's error texts.
+//! MX, A, AAAA, PTR, NS, TXT and TLSA look-ups as resolv.conf(5) says, with Postfix's error texts.
 //!
 //! resolv.conf, nsswitch.conf and the hosts file are opened when a [`Resolver`] is made, before the program enters its
 //! sandbox; a look-up opens sockets and nothing else. [`Resolver::changed`] tells when they are not what they were.
 //!
 //! Names are looked up as they are written, unless [`Resolver::searching`] says otherwise. Only the `native` look-ups,
 //! which stand for the system's resolver, know the hosts file, and always the search list.
+//!
+//! The look-ups of [`Resolver::dnssec`] ask for validated answers and tell whether they were ([`Signed`]). Nothing is
+//! validated here: the AD bit of the servers in resolv.conf is believed, so these, and the way to them, have to be
+//! trusted.
 
 mod answer;
+mod dnssec;
 mod error;
 mod exchange;
 mod hosts;
@@ -16,10 +21,13 @@ mod resolv_conf;
 mod resolver;
 mod servers;
 mod system;
+mod tlsa;
 
+pub use dnssec::{Dnssec, Probe, ProbeError, Signed};
 pub use error::{LookupError, LookupFault, RecordType};
 pub use hosts::Hosts;
 pub use message::understood;
 pub use resolv_conf::{ResolvConf, ResolvConfError, Surroundings};
 pub use resolver::{MailExchanger, MailExchangers, Resolver};
 pub use system::{Places, Searching};
+pub use tlsa::Association;

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::RecordType;
 use crate::answer::{Answer as Follow, follow};
 use crate::name::Name;
+use crate::tlsa::Association;
 
 const HEADER: usize = 12;
 const CLASS_IN: u16 = 1;
@@ -15,6 +16,8 @@ const CNAME: u16 = 5;
 const OPT: u16 = 41;
 /// The size of answers that EDNS asks for: no fragments on any path (RFC 9715).
 const EDNS_SIZE: u16 = 1232;
+/// DO of the EDNS flags: the asker understands DNSSEC (RFC 3225).
+const DNSSEC_OK: u16 = 0x8000;
 
 /// Bits of the header's second word.
 mod flag {
@@ -39,6 +42,8 @@ pub(crate) struct Question {
     pub(crate) edns: bool,
     /// AD: the answer's AD bit is wanted (RFC 6840 5.7).
     pub(crate) trust_ad: bool,
+    /// The answer is to be one that was validated: the AD bit, and in the OPT record DO.
+    pub(crate) dnssec: bool,
 }
 
 impl fmt::Display for Question {
@@ -50,18 +55,19 @@ impl fmt::Display for Question {
 impl Question {
     /// It on the wire.
     pub(crate) fn wire(&self) -> Vec<u8> {
-        let ad = if self.trust_ad { flag::AUTHENTIC_DATA } else { 0 };
+        let ad = if self.trust_ad || self.dnssec { flag::AUTHENTIC_DATA } else { 0 };
         let words = [self.id, flag::RECURSION_DESIRED | ad, 1, 0, 0, u16::from(self.edns)];
         let mut wire: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
         wire.extend_from_slice(self.name.wire());
-        wire.extend_from_slice(&code(self.record_type).to_be_bytes());
+        wire.extend_from_slice(&self.record_type.code().to_be_bytes());
         wire.extend_from_slice(&CLASS_IN.to_be_bytes());
         if self.edns {
             wire.push(0);
             wire.extend_from_slice(&OPT.to_be_bytes());
             wire.extend_from_slice(&EDNS_SIZE.to_be_bytes());
-            // Extended code, version, flags; no options.
-            wire.extend_from_slice(&[0; 6]);
+            // Extended code and version; flags; no options.
+            let flags = if self.dnssec { DNSSEC_OK } else { 0 };
+            wire.extend_from_slice(&[0, flags, 0].map(u16::to_be_bytes).concat());
         }
         wire
     }
@@ -151,6 +157,11 @@ impl Answer {
         self.flags & flag::TRUNCATED != 0
     }
 
+    /// The server says that it has validated what it answers (RFC 4035 3.2.3).
+    pub(crate) fn is_authentic(&self) -> bool {
+        self.flags & flag::AUTHENTIC_DATA != 0
+    }
+
     /// No answer, from a server that neither knows nor looks further: it only says who else could be asked, or nothing.
     pub(crate) fn is_referral(&self) -> bool {
         let knows = flag::AUTHORITATIVE | flag::RECURSION_AVAILABLE;
@@ -180,18 +191,21 @@ impl Answer {
 #[must_use]
 pub fn understood(message: &[u8], name: &str, record_type: RecordType) -> Option<Vec<String>> {
     let [id] = words(message, 0)?;
-    let question = Question { id, name: Name::parse(name)?, record_type, edns: false, trust_ad: false };
+    let question = Question { id, name: Name::parse(name)?, record_type, edns: false, trust_ad: false, dnssec: false };
     let Heard::Answer(answer) = Answer::read(message.to_vec(), &question) else { return None };
     let records = answer.records().ok()?;
     let pick = |data: &Data| match (record_type, data) {
         (RecordType::A | RecordType::Aaaa, Data::Address(address)) => Some(address.to_string()),
         (RecordType::Mx, Data::Exchanger(preference, name)) => Some(format!("{preference} {name}")),
-        (RecordType::Ns, Data::NameServer(name)) | (RecordType::Ptr, Data::Pointer(name)) => Some(name.to_string()),
+        (RecordType::Ns, Data::NameServer(name))
+        | (RecordType::Ptr, Data::Pointer(name))
+        | (RecordType::Cname, Data::Alias(name)) => Some(name.to_string()),
         (RecordType::Txt, Data::Text(text)) => Some(text.escape_ascii().to_string()),
+        (RecordType::Tlsa, Data::Association(association)) => Some(association.to_string()),
         _ => None,
     };
     match follow(&question.name, &records, pick) {
-        Follow::Found(found) => Some(found),
+        Follow::Found(found, _) => Some(found),
         Follow::Alias(name) => Some(vec![format!("see {name}")]),
         Follow::Nothing | Follow::Loop => Some(Vec::new()),
     }
@@ -205,7 +219,7 @@ pub(crate) struct Broken;
 fn asked(bytes: &[u8], question: &Question) -> Option<usize> {
     let (name, end) = Name::read(bytes, HEADER)?;
     let [kind, class] = words(bytes, end)?;
-    (name == question.name && kind == code(question.record_type) && class == CLASS_IN).then_some(end + 4)
+    (name == question.name && kind == question.record_type.code() && class == CLASS_IN).then_some(end + 4)
 }
 
 /// One record.
@@ -232,6 +246,8 @@ pub(crate) enum Data {
     Alias(Name),
     /// TXT: its strings, joined (RFC 7208 3.3).
     Text(Vec<u8>),
+    /// TLSA.
+    Association(Association),
     /// A type that nobody here asks for.
     Other,
 }
@@ -267,6 +283,7 @@ impl Data {
                 Self::Exchanger(preference, name(start + 2)?)
             }
             16 => Self::Text(strings(content)?),
+            52 => Self::Association(Association::read(content)),
             _ => Self::Other,
         })
     }
@@ -287,17 +304,6 @@ fn code_of(flags: u16) -> Code {
     Code((flags & 15) as u8)
 }
 
-fn code(record_type: RecordType) -> u16 {
-    match record_type {
-        RecordType::A => 1,
-        RecordType::Ns => 2,
-        RecordType::Ptr => 12,
-        RecordType::Mx => 15,
-        RecordType::Txt => 16,
-        RecordType::Aaaa => 28,
-    }
-}
-
 /// Numbers of 16 bits from a place on.
 fn words<const COUNT: usize>(bytes: &[u8], at: usize) -> Option<[u16; COUNT]> {
     let bytes = bytes.get(at..at.checked_add(2 * COUNT)?)?;
@@ -315,7 +321,7 @@ mod tests {
 
     fn question() -> Question {
         let name = Name::parse("n.test").unwrap();
-        Question { id: 0x1234, name, record_type: RecordType::Mx, edns: false, trust_ad: false }
+        Question { id: 0x1234, name, record_type: RecordType::Mx, edns: false, trust_ad: false, dnssec: false }
     }
 
     /// An answer with these flags and records, each with the question's name as owner.
@@ -413,6 +419,15 @@ mod tests {
         let plain = question().wire();
         let with = Question { edns: true, trust_ad: true, ..question() }.wire();
         assert_eq!((with.len() - plain.len(), with[11], with[3] & 0x20), (11, 1, 0x20));
+        assert_eq!(with[with.len() - 4] & 0x80, 0);
+    }
+
+    #[test]
+    fn who_wants_a_validated_answer_says_so_in_the_header_and_in_the_opt_record() {
+        let wire = Question { edns: true, dnssec: true, ..question() }.wire();
+        assert_eq!((wire[3] & 0x20, wire[wire.len() - 4] & 0x80), (0x20, 0x80));
+        assert!(read(answer(0x81a0, &[])).is_authentic());
+        assert!(!read(answer(0x8180, &[])).is_authentic());
     }
 
     proptest! {

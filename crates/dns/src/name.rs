@@ -34,6 +34,11 @@ impl Name {
         (wire.len() <= LONGEST).then_some(Self(wire))
     }
 
+    /// The root.
+    pub(crate) fn root() -> Self {
+        Self(vec![0])
+    }
+
     /// Reads the name that begins at `start` of a message, and gives the place after it. `None`: it runs out of the
     /// message, is too long, or its pointers lead nowhere.
     pub(crate) fn read(message: &[u8], start: usize) -> Option<(Self, usize)> {

@@ -8,11 +8,13 @@ use net::{Family, Protocols};
 use sys::watch::Stamp;
 
 use crate::answer::{self, LONGEST_CHAIN, follow};
+use crate::dnssec::Validation;
 use crate::message::Data;
 use crate::name::Name;
 use crate::servers::Servers;
 use crate::{
-    Hosts, LookupError, LookupFault, Places, RecordType, ResolvConf, ResolvConfError, Searching, Surroundings,
+    Dnssec, Hosts, LookupError, LookupFault, Places, Probe, RecordType, ResolvConf, ResolvConfError, Searching, Signed,
+    Surroundings,
 };
 
 /// Asks name servers. Cheap to clone; must be used inside a tokio runtime.
@@ -24,6 +26,7 @@ pub struct Resolver {
     protocols: Protocols,
     searching: Searching,
     stamps: Arc<Vec<Stamp>>,
+    validation: Arc<Validation>,
 }
 
 /// One mail exchanger of a domain.
@@ -91,6 +94,7 @@ impl Resolver {
             protocols,
             searching: Searching::default(),
             stamps: Arc::default(),
+            validation: Arc::default(),
         }
     }
 
@@ -98,6 +102,18 @@ impl Resolver {
     #[must_use]
     pub fn searching(self, searching: Searching) -> Self {
         Self { searching, ..self }
+    }
+
+    /// The same resolver, which asks this to find out whether there are validated answers at all.
+    #[must_use]
+    pub fn probing(self, probe: Probe) -> Self {
+        Self { validation: Arc::new(Validation::with(probe)), ..self }
+    }
+
+    /// Look-ups that ask for validated answers.
+    #[must_use]
+    pub fn dnssec(&self) -> Dnssec<'_> {
+        Dnssec::of(self)
     }
 
     /// The protocol set that look-ups of addresses are limited to.
@@ -122,6 +138,10 @@ impl Resolver {
         &self.hosts
     }
 
+    pub(crate) fn validation(&self) -> &Validation {
+        &self.validation
+    }
+
     pub(crate) fn places(&self) -> &Places {
         &self.places
     }
@@ -131,17 +151,22 @@ impl Resolver {
     /// # Errors
     /// See [`LookupFault`].
     pub async fn mx(&self, domain: &str) -> Result<MailExchangers, LookupError> {
-        let found = self
-            .lookup(domain, RecordType::Mx, |data| match data {
-                Data::Exchanger(preference, host) => Some((*preference, host.clone())),
-                _ => None,
-            })
-            .await?;
-        if found.iter().any(|(_, host)| host.is_root()) {
+        Ok(self.exchangers(domain, false).await?.found)
+    }
+
+    pub(crate) async fn exchangers(&self, domain: &str, dnssec: bool) -> Result<Signed<MailExchangers>, LookupError> {
+        let pick = |data: &Data| match data {
+            Data::Exchanger(preference, host) => Some((*preference, host.clone())),
+            _ => None,
+        };
+        let answer = self.followed(domain, RecordType::Mx, dnssec, pick).await.map_err(Lost::told)?;
+        if answer.found.iter().any(|(_, host)| host.is_root()) {
             return Err(LookupError::new(domain, RecordType::Mx, LookupFault::NullMx));
         }
-        let hosts = self.host_names(domain, RecordType::Mx, found)?;
-        Ok(hosts.into_iter().map(|(preference, host)| MailExchanger { preference, host }).collect())
+        answer.try_map(|found| {
+            let hosts = self.host_names(domain, RecordType::Mx, found)?;
+            Ok(hosts.into_iter().map(|(preference, host)| MailExchanger { preference, host }).collect())
+        })
     }
 
     /// The addresses of a name in one family, from DNS alone.
@@ -149,9 +174,18 @@ impl Resolver {
     /// # Errors
     /// See [`LookupFault`].
     pub async fn addresses(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
+        Ok(self.of_family(name, family, false).await?.found)
+    }
+
+    pub(crate) async fn of_family(
+        &self,
+        name: &str,
+        family: Family,
+        dnssec: bool,
+    ) -> Result<Signed<Vec<IpAddr>>, LookupError> {
         let mut missing: Option<LookupError> = None;
         for candidate in self.searching.candidates(name, self.conf()) {
-            match self.of_one_family(&candidate, family).await.map_err(Lost::told) {
+            match self.of_one_family(&candidate, family, dnssec).await.map_err(Lost::told) {
                 Err(error) if matches!(error.fault, LookupFault::NotFound | LookupFault::NoData) => {
                     // A name that is there counts more than one that is not.
                     if missing.as_ref().is_none_or(|known| known.fault == LookupFault::NotFound) {
@@ -236,54 +270,89 @@ impl Resolver {
         record_type: RecordType,
         pick: impl Fn(&Data) -> Option<T>,
     ) -> Result<Vec<T>, LookupError> {
-        self.followed(name, record_type, pick).await.map_err(Lost::told)
+        Ok(self.followed(name, record_type, false, pick).await.map_err(Lost::told)?.found)
+    }
+
+    /// The same for an answer that is to be a validated one.
+    pub(crate) async fn validated<T>(
+        &self,
+        name: &str,
+        record_type: RecordType,
+        pick: impl Fn(&Data) -> Option<T>,
+    ) -> Result<Signed<Vec<T>>, LookupError> {
+        self.followed(name, record_type, true, pick).await.map_err(Lost::told)
+    }
+
+    /// The same for the root.
+    pub(crate) async fn validated_of_root<T>(
+        &self,
+        record_type: RecordType,
+        pick: impl Fn(&Data) -> Option<T>,
+    ) -> Result<Signed<Vec<T>>, LookupError> {
+        self.chain(".", Name::root(), record_type, true, pick).await.map_err(Lost::told)
     }
 
     /// The addresses of a name in one family for the system's resolver, which says nothing of what is wrong with
     /// answers.
     pub(crate) async fn addresses_untold(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
-        self.of_one_family(name, family).await.map_err(|lost| lost.error)
+        Ok(self.of_one_family(name, family, false).await.map_err(|lost| lost.error)?.found)
     }
 
     /// The same for the names of an address, by its name in DNS.
     pub(crate) async fn reverse_untold(&self, name: &str) -> Result<Vec<Name>, LookupError> {
-        self.followed(name, RecordType::Ptr, of_pointer).await.map_err(|lost| lost.error)
+        Ok(self.followed(name, RecordType::Ptr, false, of_pointer).await.map_err(|lost| lost.error)?.found)
     }
 
-    async fn of_one_family(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, Lost> {
+    async fn of_one_family(&self, name: &str, family: Family, dnssec: bool) -> Result<Signed<Vec<IpAddr>>, Lost> {
         if !self.protocols.has(family) {
             return Err(Lost::silently(LookupError::new(name, family.into(), LookupFault::NoData)));
         }
         // no-aaaa: whether the name exists is still to be known.
         if family == Family::V6 && self.conf().no_aaaa {
-            let known = self.followed(name, RecordType::A, |data| of_family(data, Family::V4)).await;
+            let known = self.followed(name, RecordType::A, false, |data| of_family(data, Family::V4)).await;
             let fault = known.err().map_or(LookupFault::NoData, |lost| lost.error.fault);
             return Err(Lost::silently(LookupError::new(name, RecordType::Aaaa, fault)));
         }
-        self.followed(name, family.into(), |data| of_family(data, family)).await
+        self.followed(name, family.into(), dnssec, |data| of_family(data, family)).await
     }
 
     async fn followed<T>(
         &self,
         name: &str,
         record_type: RecordType,
+        dnssec: bool,
         pick: impl Fn(&Data) -> Option<T>,
-    ) -> Result<Vec<T>, Lost> {
+    ) -> Result<Signed<Vec<T>>, Lost> {
+        let target = if net::hostname::is_valid(name.as_bytes()) { Name::parse(name) } else { None };
+        let invalid = || Lost::silently(LookupError::new(name, record_type, LookupFault::InvalidName));
+        self.chain(name, target.ok_or_else(invalid)?, record_type, dnssec, pick).await
+    }
+
+    /// From `target`, which is `name`, to the end of its aliases. All answers on the way together are validated if each
+    /// of them is.
+    async fn chain<T>(
+        &self,
+        name: &str,
+        mut target: Name,
+        record_type: RecordType,
+        dnssec: bool,
+        pick: impl Fn(&Data) -> Option<T>,
+    ) -> Result<Signed<Vec<T>>, Lost> {
         let failed = |kind| Lost::silently(LookupError::new(name, record_type, kind));
-        if !net::hostname::is_valid(name.as_bytes()) {
-            return Err(failed(LookupFault::InvalidName));
-        }
-        let mut target = Name::parse(name).ok_or_else(|| failed(LookupFault::InvalidName))?;
+        let mut secure = dnssec;
         for step in 0..LONGEST_CHAIN {
             let of_target = |kind| match step {
                 0 => failed(kind),
                 // What the alias leads to is what is not there.
                 _ => Lost::silently(LookupError::new(&target.to_string(), record_type, kind)),
             };
-            let answer = self.servers.ask(&target, record_type).await.map_err(of_target)?;
+            let answer = self.servers.ask(&target, record_type, dnssec).await.map_err(of_target)?;
             let records = answer.records().map_err(|_| of_target(LookupFault::Malformed))?;
+            secure &= answer.is_authentic();
             match follow(&target, &records, &pick) {
-                answer::Answer::Found(found) => return Ok(found),
+                answer::Answer::Found(found, owner) => {
+                    return Ok(Signed { found, owner: owner.to_string(), secure });
+                }
                 answer::Answer::Nothing => return Err(of_target(LookupFault::NoData)),
                 answer::Answer::Loop => break,
                 answer::Answer::Alias(next) => {

@@ -37,11 +37,11 @@ impl Servers {
         &self.conf
     }
 
-    /// Asks until one server has answered.
+    /// Asks until one server has answered; with `dnssec` for an answer that was validated.
     ///
     /// # Errors
     /// The name does not exist, no server has answered, or one has answered that the question makes no sense.
-    pub(crate) async fn ask(&self, name: &Name, record_type: RecordType) -> Result<Answer, LookupFault> {
+    pub(crate) async fn ask(&self, name: &Name, record_type: RecordType, dnssec: bool) -> Result<Answer, LookupFault> {
         let conf = &self.conf;
         let count = conf.servers.len();
         // rotate
@@ -53,9 +53,10 @@ impl Servers {
                     id: random(),
                     name: name.clone(),
                     record_type,
-                    // Who drops what he does not know may answer the plain question.
-                    edns: conf.edns0 && attempt == 0,
+                    // Who drops what he does not know may answer the plain question, but cannot have validated it.
+                    edns: dnssec || (conf.edns0 && attempt == 0),
                     trust_ad: conf.trust_ad,
+                    dnssec,
                 };
                 if let Some(answer) = self.ask_one(*server, question, patience(conf.timeout, at, count)).await {
                     return judge(answer);

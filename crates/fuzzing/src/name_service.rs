@@ -5,8 +5,16 @@ use net::Family;
 
 use crate::pieces::{assert_harmless, choices, fields};
 
-const TYPES: [RecordType; 6] =
-    [RecordType::A, RecordType::Aaaa, RecordType::Mx, RecordType::Ns, RecordType::Ptr, RecordType::Txt];
+const TYPES: [RecordType; 8] = [
+    RecordType::A,
+    RecordType::Aaaa,
+    RecordType::Mx,
+    RecordType::Ns,
+    RecordType::Ptr,
+    RecordType::Txt,
+    RecordType::Tlsa,
+    RecordType::Cname,
+];
 
 /// An answer is understood or it is not; what is understood has no more records than room for them, and can be shown.
 pub fn dns_answers(data: &[u8]) {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::port::Port;
 
 /// Types of records that can be served and that questions are noted by.
-const TYPES: [(&str, u16); 7] =
-    [("A", 1), ("NS", 2), ("CNAME", CNAME), ("PTR", 12), ("MX", 15), ("TXT", 16), ("AAAA", 28)];
+const TYPES: [(&str, u16); 8] =
+    [("A", 1), ("NS", 2), ("CNAME", CNAME), ("PTR", 12), ("MX", 15), ("TXT", 16), ("AAAA", 28), ("TLSA", 52)];
 
 /// The type of an alias.
 const CNAME: u16 = 5;
@@ -42,6 +42,8 @@ pub struct Question {
     pub edns: bool,
     /// It has the AD bit.
     pub ad: bool,
+    /// It has the DO bit.
+    pub dnssec: bool,
     /// It came over TCP.
     pub tcp: bool,
     /// How many came before it.
@@ -53,6 +55,8 @@ pub struct Question {
 pub enum Verdict {
     /// The zone has the answer.
     Zone,
+    /// The zone has the answer, and the server says that it is validated.
+    Signed,
     /// The zone has the answer, and those that its aliases lead to, as from a server that asks others.
     Recursive,
     /// No records, and this response code (RFC 1035 4.1.1).
@@ -189,7 +193,9 @@ impl NameServer {
             asked.len() - 1
         };
         let (edns, ad) = (question.get(11) == Some(&1), question.get(3).is_some_and(|flags| flags & 0x20 != 0));
-        let verdict = (self.judge)(&Question { text, edns, ad, tcp, earlier });
+        // After type and class: the root, the type of the OPT record, its size, extended code and version, flags.
+        let dnssec = edns && question.get(end + 11).is_some_and(|flags| flags & 0x80 != 0);
+        let verdict = (self.judge)(&Question { text, edns, ad, dnssec, tcp, earlier });
         let follows = verdict == Verdict::Recursive;
         let zone = from_zone(question, &name, kind, end, records, follows)?;
         let empty = |flags: u16| {
@@ -206,6 +212,7 @@ impl NameServer {
             Verdict::Code(code) => vec![empty(0x8180 | u16::from(code))],
             Verdict::Truncated if !tcp => vec![empty(0x8380)],
             Verdict::Zone | Verdict::Recursive | Verdict::Truncated => vec![zone],
+            Verdict::Signed => vec![changed(|answer| answer[3] |= 0x20)],
             Verdict::Referral => vec![empty(0x8100)],
             Verdict::OtherNumber => vec![changed(|answer| answer[0] ^= 1)],
             Verdict::ForgedFirst => {
@@ -290,10 +297,24 @@ fn record(line: &str) -> Record {
             [preference.to_be_bytes().to_vec(), wire_name(host)].concat()
         }
         "FAIL" => Vec::new(),
+        "TLSA" => association(line, data),
         "TXT" => [&[u8::try_from(data.len()).unwrap_or(u8::MAX)], data.as_bytes()].concat(),
         _ => wire_name(data),
     };
     (name, number, bytes)
+}
+
+/// `3 1 1 HEX`
+fn association(line: &str, data: &str) -> Vec<u8> {
+    let words: Vec<&str> = data.split(' ').collect();
+    let (numbers, hex) = words.split_at(words.len().min(3));
+    let mut bytes: Vec<u8> =
+        numbers.iter().map(|word| word.parse().unwrap_or_else(|e| panic!("{line}: {e}"))).collect();
+    for pair in hex.concat().as_bytes().chunks(2) {
+        let digits = String::from_utf8_lossy(pair);
+        bytes.push(u8::from_str_radix(&digits, 16).unwrap_or_else(|e| panic!("{line}: {e}")));
+    }
+    bytes
 }
 
 fn wire_name(name: &str) -> Vec<u8> {
