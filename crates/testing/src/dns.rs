@@ -1,6 +1,6 @@
 //! A real DNS server with the records of one test: dnsmasq on port 53 of the thread's own network (`World`).
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -51,7 +51,10 @@ impl Zone {
         let process =
             command.args(self.options).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let server = DnsServer { process: process.unwrap_or_else(|e| panic!("dnsmasq: {e}")) };
-        assert!(until_true(PATIENCE, answers), "dnsmasq does not answer");
+        // About `a.test`.
+        let question = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\x04test\0\0\x01\0\x01";
+        let port = SocketAddr::from((Ipv4Addr::LOCALHOST, 53));
+        assert!(until_true(PATIENCE, || answers(question, port)), "dnsmasq does not answer");
         server
     }
 }
@@ -63,11 +66,10 @@ impl Drop for DnsServer {
     }
 }
 
-/// Whether anything comes back from a question for `a.test` (RFC 1035 4.1).
-fn answers() -> bool {
-    const QUESTION: &[u8] = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\x04test\0\0\x01\0\x01";
+/// Whether anything comes back from a question (RFC 1035 4.1).
+pub(crate) fn answers(question: &[u8], server: SocketAddr) -> bool {
     let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)) else { return false };
-    let asked = socket.set_read_timeout(Some(Duration::from_millis(100))).is_ok()
-        && socket.send_to(QUESTION, (Ipv4Addr::LOCALHOST, 53)).is_ok();
+    let asked =
+        socket.set_read_timeout(Some(Duration::from_millis(100))).is_ok() && socket.send_to(question, server).is_ok();
     asked && socket.recv(&mut [0; 512]).is_ok()
 }

@@ -23,6 +23,7 @@ pub mod port;
 pub mod process;
 pub mod programs;
 pub mod setup;
+pub mod signed;
 pub mod sink;
 pub mod submission;
 pub mod swaks;

@@ -5,6 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::certificates::Identity;
 use crate::port::Port;
 
 /// A running sink. It ends with the process; dropped, it takes no further connection.
@@ -28,6 +31,8 @@ pub struct Received {
     pub sender: String,
     /// Arguments of RCPT, from the colon on.
     pub recipients: Vec<String>,
+    /// It came by TLS: the name that the client asked for, if it asked for one.
+    pub tls: Option<Option<String>>,
     /// Header and body with `\n` line ends, dots undone; empty when the sink only counts.
     pub text: String,
 }
@@ -47,6 +52,8 @@ struct State {
     login: Mutex<Option<(String, Vec<String>)>>,
     /// Lines of logins.
     logins: Mutex<Vec<String>>,
+    /// It announces STARTTLS.
+    tls: Mutex<Option<Arc<ServerConfig>>>,
 }
 
 impl Sink {
@@ -97,6 +104,7 @@ impl Sink {
             refusal: Mutex::default(),
             login: Mutex::default(),
             logins: Mutex::default(),
+            tls: Mutex::default(),
         });
         let serving = state.clone();
         std::thread::spawn(move || accept(&listener, &serving));
@@ -119,6 +127,15 @@ impl Sink {
     /// Answers every RCPT with this from now on; None: accepts again.
     pub fn refuse(&self, reply: Option<&str>) {
         *self.state.refusal.lock().unwrap_or_else(PoisonError::into_inner) = reply.map(|text| (0, text.to_owned()));
+    }
+
+    /// Announces STARTTLS from now on, and has this certificate.
+    pub fn offer_tls(self, identity: &Identity) -> Sink {
+        let (chain, key) = identity.for_rustls();
+        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
+        let config = config.unwrap_or_else(|e| panic!("sink: {e}"));
+        *self.state.tls.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(config));
+        self
     }
 
     /// Announces 8BITMIME no longer.
@@ -180,24 +197,51 @@ fn accept(listener: &TcpListener, state: &Arc<State>) {
     }
 }
 
+/// A connection, in the clear or not.
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
+}
+
+impl io::Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Wire::Plain(stream) => stream.read(buffer),
+            Wire::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Wire {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Wire::Plain(stream) => stream.write_all(bytes),
+            Wire::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+        }
+    }
+
+    /// The rest of it by TLS, and the name that the client asks for.
+    fn secured(self, config: Arc<ServerConfig>) -> io::Result<(Wire, Option<String>)> {
+        let Wire::Plain(mut stream) = self else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let mut session = ServerConnection::new(config).map_err(io::Error::other)?;
+        session.complete_io(&mut stream)?;
+        let name = session.server_name().map(str::to_owned);
+        Ok((Wire::Tls(Box::new(StreamOwned::new(session, stream))), name))
+    }
+}
+
 fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let client = stream.peer_addr()?.ip();
-    let empty = Received {
-        client,
-        helo: String::new(),
-        login: None,
-        sender: String::new(),
-        recipients: Vec::new(),
-        text: String::new(),
-    };
-    let (mut mail, mut input, mut output) = (empty.clone(), BufReader::new(stream.try_clone()?), stream);
-    output.write_all(b"220 sink.test ESMTP\r\n")?;
+    let (helo, sender, text) = (String::new(), String::new(), String::new());
+    let mut empty = Received { client, helo, login: None, sender, recipients: Vec::new(), tls: None, text };
+    let (mut mail, mut input) = (empty.clone(), BufReader::new(Wire::Plain(stream)));
+    input.get_mut().send(b"220 sink.test ESMTP\r\n")?;
     let (mut line, mut replies) = (String::new(), Vec::new());
     loop {
         // Replies to pipelined commands leave together.
         if !replies.is_empty() && input.buffer().is_empty() {
-            output.write_all(&std::mem::take(&mut replies))?;
+            input.get_mut().send(&std::mem::take(&mut replies))?;
         }
         line.clear();
         if input.read_line(&mut line)? == 0 {
@@ -205,33 +249,40 @@ fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
         }
         let (verb, rest) = line.trim_end().split_once([' ', ':']).unwrap_or((line.trim_end(), ""));
         let argument = rest.split_once(':').map_or(rest, |(_, path)| path).to_owned();
-        let reply = match verb.to_ascii_uppercase().as_str() {
-            "EHLO" | "HELO" | "LHLO" => {
+        let config = state.tls.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let reply = match (verb.to_ascii_uppercase().as_str(), config.filter(|_| empty.tls.is_none())) {
+            ("EHLO" | "HELO" | "LHLO", config) => {
                 mail.helo = rest.to_owned();
-                hello(state)
+                hello(state, config.is_some())
             }
-            "AUTH" => {
-                output.write_all(&std::mem::take(&mut replies))?;
-                let reply = login(line.trim_end(), &mut input, &mut output, state)?;
+            ("STARTTLS", Some(config)) => {
+                input.get_mut().send(b"220 2.0.0 Ready to start TLS\r\n")?;
+                let (wire, name) = input.into_inner().secured(config)?;
+                (input, empty.tls) = (BufReader::new(wire), Some(name));
+                continue;
+            }
+            ("AUTH", _) => {
+                input.get_mut().send(&std::mem::take(&mut replies))?;
+                let reply = login(line.trim_end(), &mut input, state)?;
                 mail.login = reply.starts_with('2').then(|| rest.to_owned());
                 reply
             }
-            "MAIL" => {
+            ("MAIL", _) => {
                 mail = Received { helo: mail.helo.clone(), login: mail.login, sender: argument, ..empty.clone() };
                 "250 2.1.0 Ok".to_owned()
             }
-            "RCPT" => recipient(&mut mail, argument, state),
-            "DATA" if mail.recipients.is_empty() => "554 5.5.1 Error: no valid recipients".to_owned(),
-            "DATA" => {
+            ("RCPT", _) => recipient(&mut mail, argument, state),
+            ("DATA", _) if mail.recipients.is_empty() => "554 5.5.1 Error: no valid recipients".to_owned(),
+            ("DATA", _) => {
                 replies.extend_from_slice(b"354 End data with <CR><LF>.<CR><LF>\r\n");
-                output.write_all(&std::mem::take(&mut replies))?;
+                input.get_mut().send(&std::mem::take(&mut replies))?;
                 mail.text = read_data(&mut input, state.keep)?;
                 keep(&mail, state);
                 "250 2.0.0 Ok".to_owned()
             }
-            "QUIT" => {
+            ("QUIT", _) => {
                 replies.extend_from_slice(b"221 2.0.0 Bye\r\n");
-                return output.write_all(&replies);
+                return input.get_mut().send(&replies);
             }
             _ => "250 2.0.0 Ok".to_owned(),
         };
@@ -239,15 +290,16 @@ fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
     }
 }
 
-fn hello(state: &State) -> String {
+fn hello(state: &State, offers_tls: bool) -> String {
     let eight = if state.takes_8bit.load(Ordering::Acquire) { "250-8BITMIME\r\n" } else { "" };
     let login = state.login.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let auth = login.map_or_else(String::new, |(mechanisms, _)| format!("250-AUTH {mechanisms}\r\n"));
-    format!("250-sink.test\r\n250-PIPELINING\r\n{eight}{auth}250 ENHANCEDSTATUSCODES")
+    let tls = if offers_tls { "250-STARTTLS\r\n" } else { "" };
+    format!("250-sink.test\r\n250-PIPELINING\r\n{tls}{eight}{auth}250 ENHANCEDSTATUSCODES")
 }
 
 /// The lines of one login; the reply that ends it.
-fn login(first: &str, input: &mut BufReader<TcpStream>, output: &mut TcpStream, state: &State) -> io::Result<String> {
+fn login(first: &str, input: &mut BufReader<Wire>, state: &State) -> io::Result<String> {
     let login = state.login.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Some((_, replies)) = login else { return Ok("503 5.5.1 Error: authentication not enabled".to_owned()) };
     let keep = |line: &str| state.logins.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
@@ -257,7 +309,7 @@ fn login(first: &str, input: &mut BufReader<TcpStream>, output: &mut TcpStream, 
         if !reply.starts_with('3') {
             return Ok(reply);
         }
-        output.write_all(format!("{reply}\r\n").as_bytes())?;
+        input.get_mut().send(format!("{reply}\r\n").as_bytes())?;
         let mut line = String::new();
         if input.read_line(&mut line)? == 0 || line.trim_end() == "QUIT" {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -284,7 +336,7 @@ fn keep(mail: &Received, state: &State) {
     state.count.fetch_add(1, Ordering::AcqRel);
 }
 
-fn read_data(input: &mut BufReader<TcpStream>, keep: bool) -> io::Result<String> {
+fn read_data(input: &mut impl BufRead, keep: bool) -> io::Result<String> {
     let (mut text, mut line) = (Vec::new(), Vec::new());
     loop {
         line.clear();

@@ -30,12 +30,15 @@ const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 const SCENARIOS_A_CORE: usize = 3;
 
 /// What tests call beside the mail system.
-pub const TOOLS: [Tool; 9] = [
+pub const TOOLS: [Tool; 12] = [
     Tool::Program { name: "strace", package: "strace" },
     Tool::Program { name: "swaks", package: "swaks" },
     // What swaks needs for IPv6.
     Tool::PerlModule { name: "IO::Socket::INET6", package: "libio-socket-inet6-perl" },
     Tool::Program { name: "dnsmasq", package: "dnsmasq-base" },
+    Tool::Program { name: "ldns-signzone", package: "ldnsutils" },
+    Tool::Program { name: "nsd", package: "nsd" },
+    Tool::Program { name: "unbound", package: "unbound" },
     Tool::Program { name: "ip", package: "iproute2" },
     Tool::Program { name: "mkfs.ext2", package: "e2fsprogs" },
     Tool::Program { name: "dovecot", package: "dovecot-core" },
