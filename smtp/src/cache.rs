@@ -73,9 +73,11 @@ impl Cache {
 
     /// Nobody's mail goes over a session with the login of somebody else.
     fn is_right(&self, idle: &Idle, purpose: &Purpose<'_>) -> bool {
-        let Idle { session, .. } = idle;
+        let Idle { session, nexthop, .. } = idle;
         let is_owned = |sasl: &Rc<Sasl>| sasl.owns(&session.owner, purpose, &session.server);
-        self.settings.sasl.as_ref().is_none_or(is_owned) && self.is_protected(session, purpose)
+        self.settings.sasl.as_ref().is_none_or(is_owned)
+            && (!session.policy.is_of_dane() || nexthop == purpose.nexthop)
+            && self.is_protected(session, purpose)
     }
 
     /// A session that is protected as this mail has to be, and no other way.

@@ -178,7 +178,7 @@ mod tests {
 
     fn server(address: &str, preference: u16) -> Server {
         let endpoint = Endpoint::Internet(format!("{address}:25").parse().unwrap());
-        Server { name: "m.test".to_owned(), endpoint, preference }
+        Server::new("m.test", endpoint, preference)
     }
 
     fn candidates(waiting: &[(&str, u16)], beyond: &[(&str, u16)]) -> Candidates {

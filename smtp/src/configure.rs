@@ -5,7 +5,7 @@ use std::rc::Rc;
 use config::param::{self, twin};
 use config::{Parameter, Reader, ValueError, Withheld};
 use daemon::{Context, Sibling, StartError, UnixSockets};
-use dns::Searching;
+use dns::{Probe, Searching};
 use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 
 use crate::order::Order;
@@ -20,6 +20,7 @@ use crate::tls;
 pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, StartError> {
     let from = &Reader::of(&context.config, protocol.into());
     let certificates = tls::certificate_files(from)?;
+    let lookup = lookup(from)?;
     let client = ::tls::Client::new(context.socket(Sibling::Tlsmgr)?, context.ipc_timeout(), certificates);
     Ok(Settings {
         protocol,
@@ -34,7 +35,7 @@ pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, Start
         order: Order::read(from)?,
         session_limit: from.read(twin::MX_SESSION_LIMIT)?,
         families: FamilyRules::read(from)?,
-        lookup: lookup(from)?,
+        lookup,
         bind: BindRules::read(from)?,
         unix_sockets: match protocol {
             Protocol::Lmtp => context.unix_sockets()?,
@@ -44,7 +45,7 @@ pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, Start
         verbose: context.verbose > 0,
         limits: Limits::read(from)?,
         reuse: Reuse::read(from)?,
-        tls: tls::rules(from)?,
+        tls: tls::rules(from, lookup)?,
         tls_client: Rc::new(client),
         sasl: Sasl::read(from)?,
         notices: Rc::default(),
@@ -65,6 +66,18 @@ fn services(from: &Reader<'_>, protocol: Protocol) -> Result<Services, StartErro
     known.with_default(protocol, &default).ok_or_else(|| StartError::new(format!("unknown service: {default}/tcp")))
 }
 
+/// dnssec_probe, where validated answers are asked for at all.
+///
+/// # Errors
+/// It is no question.
+pub fn probe(context: &Context, rules: LookupRules) -> Result<Option<Probe>, StartError> {
+    if !rules.dnssec {
+        return Ok(None);
+    }
+    let text: String = context.config.get(param::DNSSEC_PROBE)?;
+    Probe::parse(&text).map_err(|error| StartError::new(error.to_string()))
+}
+
 /// SMTP alone has it.
 pub fn appeal(from: &Reader<'_>) -> Result<bool, ValueError> {
     Ok(from.agent() == config::Agent::Smtp && from.get(param::SMTP_RETRY_OTHER_FAMILY_ON_POLICY_REJECT)?)
@@ -72,7 +85,8 @@ pub fn appeal(from: &Reader<'_>) -> Result<bool, ValueError> {
 
 fn lookup(from: &Reader<'_>) -> Result<LookupRules, StartError> {
     let methods = from.get(twin::HOST_LOOKUP)?;
-    let exchangers = match from.get(twin::DNS_SUPPORT_LEVEL)?.as_str() {
+    let level = from.get(twin::DNS_SUPPORT_LEVEL)?;
+    let exchangers = match level.as_str() {
         // disable_dns_lookups
         "" => !from.get(param::DISABLE_DNS_LOOKUPS)?,
         "disabled" => false,
@@ -85,6 +99,7 @@ fn lookup(from: &Reader<'_>) -> Result<LookupRules, StartError> {
         searching: Searching { short: option("res_defnames"), all: option("res_dnsrch") },
         exchangers,
         dns: exchangers && has("dns"),
+        dnssec: level == "dnssec",
         native: !exchangers || has("native"),
         ignore_mx_error: from.get(param::IGNORE_MX_LOOKUP_ERROR)?,
         defer_without_address: from.get(twin::DEFER_IF_NO_MX_ADDRESS_FOUND)?,

@@ -181,7 +181,7 @@ mod tests {
     #[tokio::test]
     async fn a_closed_port_is_refused_with_the_systems_words() {
         let free = std::net::TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap();
-        let server = Server { name: "h.test".to_owned(), endpoint: Endpoint::Internet(free), preference: 0 };
+        let server = Server::new("h.test", Endpoint::Internet(free), 0);
         let failure = connect(&server, &fixture::settings()).await.err().unwrap();
         assert_eq!(failure.reason, format!("connect to h.test[::1]:{}: Connection refused", free.port()));
         assert_eq!(failure.status, Status::new(4, 4, 1));
@@ -194,7 +194,7 @@ mod tests {
         settings.bind.enforce = true;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = Endpoint::Internet(listener.local_addr().unwrap());
-        let server = Server { name: "h.test".to_owned(), endpoint, preference: 0 };
+        let server = Server::new("h.test", endpoint, 0);
         let failure = connect(&server, &settings).await.err().unwrap();
         assert_eq!((failure.reason.as_str(), failure.status), ("server configuration error", Status::new(4, 4, 0)));
         settings.bind.enforce = false;

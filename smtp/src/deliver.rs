@@ -354,7 +354,7 @@ impl Attempt<'_> {
         let family = self.refused_over.take()?;
         self.may_appeal.set(false);
         while let Some(server) = candidates.of_other_family(family).await {
-            let session = match self.policy(&server, job) {
+            let session = match self.policy(&server, job).await {
                 Ok(policy) => Session::open(&server, &self.agent.settings, &self.purpose(job), policy).await,
                 Err(failure) => Err(failure),
             };

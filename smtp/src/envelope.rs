@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn what_the_server_cannot_take_is_known_before_it_is_asked() {
         let endpoint = crate::server::Endpoint::Internet("192.0.2.1:25".parse().unwrap());
-        let server = Server { name: "m.test".to_owned(), endpoint, preference: 0 };
+        let server = Server::new("m.test", endpoint, 0);
         let obstacle = |request: &Request, extensions: &Extensions| {
             obstacle(request, extensions, &server).map(|failure| failure.reason)
         };

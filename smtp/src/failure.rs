@@ -171,7 +171,7 @@ mod tests {
     fn a_refusal_quotes_the_reply_and_names_the_command() {
         let reply = Reply::plain(550, "5.1.1 <rej@sink.test> no such user");
         let endpoint = Endpoint::Internet("127.0.0.1:2600".parse().unwrap());
-        let server = Server { name: "127.0.0.1".to_owned(), endpoint, preference: 0 };
+        let server = Server::new("127.0.0.1", endpoint, 0);
         let failure = Failure::refused(&server, &reply, "RCPT TO command");
         assert_eq!(
             failure.reason,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
-use dns::{LookupError, LookupFault, MailExchanger, RecordType, Resolver};
+use dns::{LookupError, LookupFault, MailExchanger, MailExchangers, RecordType, Resolver};
 use dsn::Status;
 use net::Family;
 
@@ -11,7 +11,7 @@ use crate::candidates::Candidates;
 use crate::destination::{Destination, Lookup};
 use crate::failure::Failure;
 use crate::home::Home;
-use crate::lookups::{self, Late};
+use crate::lookups::{self, Exchanger, Late};
 use crate::server::{Endpoint, Server};
 use crate::settings::Settings;
 
@@ -31,7 +31,7 @@ pub async fn servers(
     let (host, lookup, port) = match destination {
         Destination::Unix(path) => {
             let endpoint = Endpoint::Unix(path.clone());
-            let server = Server { name: settings.hostname.clone(), endpoint, preference: 0 };
+            let server = Server::new(&settings.hostname, endpoint, 0);
             return Ok(Candidates::new(vec![server], Vec::new(), Late::default(), 0, Home::elsewhere()));
         }
         Destination::Internet { host, lookup, port } => (host.as_str(), *lookup, *port),
@@ -43,7 +43,9 @@ pub async fn servers(
     let found = match lookup {
         Lookup::Literal(address) => finder.literal(host, address)?,
         Lookup::MailExchanger if settings.lookup.exchangers => finder.exchangers(host).await?,
-        Lookup::MailExchanger | Lookup::Address => finder.of_host(host, 0).await.map_err(|it| it.failure)?,
+        Lookup::MailExchanger | Lookup::Address => {
+            finder.of_host(host, Exchanger::default()).await.map_err(|it| it.failure)?
+        }
     };
     let home = Home::of(settings, host, port, found.best);
     let servers = without_home(&home, found.servers)?;
@@ -87,8 +89,8 @@ impl Finder<'_> {
 
     /// RFC 5321 5.1: mail exchangers, or the domain itself when it has none.
     async fn exchangers(&self, domain: &str) -> Result<Found, Failure> {
-        let mut exchangers = match self.resolver.mx(domain).await {
-            Ok(exchangers) => exchangers,
+        let (mut exchangers, secure) = match self.mx(domain).await {
+            Ok(answer) => answer,
             Err(error) => match error.fault {
                 LookupFault::NotFound | LookupFault::NoData | LookupFault::Loop => return self.implicit(domain).await,
                 // ignore_mx_lookup_error
@@ -108,7 +110,7 @@ impl Finder<'_> {
         let (mut servers, mut late) = (Vec::new(), Late::default());
         let mut last = None;
         for MailExchanger { preference, host } in exchangers {
-            match self.of_host(&host, preference).await {
+            match self.of_host(&host, Exchanger { preference, secure: Some(secure) }).await {
                 Ok(found) => {
                     servers.extend(found.servers);
                     late.extend(found.late);
@@ -131,22 +133,31 @@ impl Finder<'_> {
         }
     }
 
+    /// The mail exchangers, and whether they were validated.
+    async fn mx(&self, domain: &str) -> Result<(MailExchangers, bool), LookupError> {
+        if self.settings.lookup.dnssec {
+            let answer = self.resolver.dnssec().mx(domain).await?;
+            return Ok((answer.found, answer.secure));
+        }
+        Ok((self.resolver.mx(domain).await?, false))
+    }
+
     async fn implicit(&self, domain: &str) -> Result<Found, Failure> {
-        self.of_host(domain, 0).await.map_err(|it| it.failure)
+        self.of_host(domain, Exchanger::default()).await.map_err(|it| it.failure)
     }
 
     /// The addresses of one host, IPv4 first.
-    async fn of_host(&self, host: &str, preference: u16) -> Result<Found, NoAddress> {
+    async fn of_host(&self, host: &str, exchanger: Exchanger) -> Result<Found, NoAddress> {
         if let Some(address) = net::address::parse(host.as_bytes()) {
             let found = self.literal(host, address);
             return found.map_err(|failure| NoAddress { failure, temporary: false });
         }
-        let found = lookups::addresses(self.resolver, self.settings, host, self.port, preference).await;
+        let found = lookups::addresses(self.resolver, self.settings, host, self.port, exchanger).await;
         match found.error {
             Some(error) if found.servers.is_empty() => {
                 Err(NoAddress { failure: self.failure(&error), temporary: error.is_temporary() })
             }
-            _ => Ok(Found { servers: found.servers, best: preference, late: found.late }),
+            _ => Ok(Found { servers: found.servers, best: exchanger.preference, late: found.late }),
         }
     }
 
@@ -166,7 +177,7 @@ impl Finder<'_> {
 
     fn server(&self, name: &str, address: IpAddr, preference: u16) -> Server {
         let endpoint = Endpoint::Internet(SocketAddr::new(address, self.port));
-        Server { name: name.to_owned(), endpoint, preference }
+        Server::new(name, endpoint, preference)
     }
 }
 
@@ -191,10 +202,8 @@ mod tests {
     use crate::tests::fixture;
 
     fn found(list: &[(u16, &str)]) -> Vec<Server> {
-        let server = |(preference, address): &(u16, &str)| Server {
-            name: "m.test".to_owned(),
-            endpoint: Endpoint::Internet(format!("{address}:25").parse().unwrap()),
-            preference: *preference,
+        let server = |(preference, address): &(u16, &str)| {
+            Server::new("m.test", Endpoint::Internet(format!("{address}:25").parse().unwrap()), *preference)
         };
         list.iter().map(server).collect()
     }

@@ -9,16 +9,16 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use dns::{LookupError, Resolver};
+use dns::{LookupError, Resolver, Signed};
 use net::Family;
 
-use crate::server::{Endpoint, Server};
+use crate::server::{Endpoint, Origin, Server};
 use crate::settings::{LookupRules, Settings};
 
 /// RFC 8305 section 3, "Resolution Delay".
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 
-type Answer = Result<Vec<IpAddr>, LookupError>;
+type Answer = Result<Signed<Vec<IpAddr>>, LookupError>;
 
 /// What a host has, IPv4 first, and what is not known yet.
 pub struct Addresses {
@@ -36,11 +36,20 @@ pub struct Late {
     lookups: Vec<Lookup>,
 }
 
+/// The record that names a host.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Exchanger {
+    /// Mail exchanger preference; 0 when there is none.
+    pub preference: u16,
+    /// See [`Origin::exchanger`].
+    pub secure: Option<bool>,
+}
+
 struct Lookup {
     family: Family,
     host: String,
     port: u16,
-    preference: u16,
+    exchanger: Exchanger,
     answer: Pin<Box<dyn Future<Output = Answer>>>,
 }
 
@@ -52,7 +61,7 @@ impl Late {
 
     /// Whether one may bring a server of this preference or a better one, in a family of which `is_wanted` says yes.
     pub fn may_bring(&self, preference: u16, is_wanted: impl Fn(Family) -> bool) -> bool {
-        self.lookups.iter().any(|lookup| lookup.preference <= preference && is_wanted(lookup.family))
+        self.lookups.iter().any(|lookup| lookup.exchanger.preference <= preference && is_wanted(lookup.family))
     }
 
     /// Adds those of another host.
@@ -66,7 +75,7 @@ impl Late {
             return pending().await;
         }
         let (lookup, answer) = self.first().await;
-        lookup.servers(answer.unwrap_or_default())
+        answer.map_or_else(|_| Vec::new(), |answer| lookup.servers(answer))
     }
 
     /// The one that ends first; it leaves the list.
@@ -84,23 +93,36 @@ impl Late {
 }
 
 impl Lookup {
-    fn servers(&self, addresses: Vec<IpAddr>) -> Vec<Server> {
+    fn servers(&self, answer: Signed<Vec<IpAddr>>) -> Vec<Server> {
+        let is_alias = !answer.owner.eq_ignore_ascii_case(&self.host);
+        let origin = Origin {
+            exchanger: self.exchanger.secure,
+            address: answer.secure,
+            canonical: is_alias.then_some(answer.owner),
+        };
         let server = |address| Server {
             name: self.host.clone(),
             endpoint: Endpoint::Internet(SocketAddr::new(address, self.port)),
-            preference: self.preference,
+            preference: self.exchanger.preference,
+            origin: origin.clone(),
         };
-        addresses.into_iter().map(server).collect()
+        answer.found.into_iter().map(server).collect()
     }
 }
 
 /// Looks a host up.
-pub async fn addresses(resolver: &Resolver, settings: &Settings, host: &str, port: u16, preference: u16) -> Addresses {
+pub async fn addresses(
+    resolver: &Resolver,
+    settings: &Settings,
+    host: &str,
+    port: u16,
+    exchanger: Exchanger,
+) -> Addresses {
     let lookup = |family| Lookup {
         family,
         host: host.to_owned(),
         port,
-        preference,
+        exchanger,
         answer: Box::pin(ask(resolver.clone(), settings.lookup, host.to_owned(), family)),
     };
     // A is asked for before AAAA, and with single-request of resolv.conf is answered before.
@@ -139,14 +161,18 @@ pub async fn addresses(resolver: &Resolver, settings: &Settings, host: &str, por
 
 /// smtp_host_lookup: DNS, the system's way, or that when DNS does not know the host.
 async fn ask(resolver: Resolver, rules: LookupRules, host: String, family: Family) -> Answer {
+    let unsigned = |found| Signed { found, owner: host.clone(), secure: false };
     if rules.dns {
-        let answer = resolver.addresses(&host, family).await;
+        let answer = match rules.dnssec {
+            true => resolver.dnssec().addresses(&host, family).await,
+            false => resolver.addresses(&host, family).await.map(unsigned),
+        };
         // A name server that fails may know the host: another answer in its place would be a guess.
-        let is_final = answer.as_ref().is_ok_and(|found| !found.is_empty())
+        let is_final = answer.as_ref().is_ok_and(|answer| !answer.found.is_empty())
             || answer.as_ref().is_err_and(LookupError::is_temporary);
         if is_final || !rules.native {
             return answer;
         }
     }
-    resolver.native_addresses(&host, family).await
+    resolver.native_addresses(&host, family).await.map(unsigned)
 }

@@ -115,11 +115,7 @@ mod tests {
     use super::*;
 
     fn server(preference: u16, address: &str) -> Server {
-        Server {
-            name: "m.test".to_owned(),
-            endpoint: Endpoint::Internet(format!("{address}:25").parse().unwrap()),
-            preference,
-        }
+        Server::new("m.test", Endpoint::Internet(format!("{address}:25").parse().unwrap()), preference)
     }
 
     /// Six IPv6 and three IPv4 addresses of one preference, in the order of the look-up.

@@ -179,7 +179,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
     fn server(address: std::net::SocketAddr, preference: u16) -> Server {
-        Server { name: "m.test".to_owned(), endpoint: Endpoint::Internet(address), preference }
+        Server::new("m.test", Endpoint::Internet(address), preference)
     }
 
     /// A server that never takes connections: its queue is full.

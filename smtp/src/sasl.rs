@@ -248,7 +248,7 @@ pub mod tests {
 
     fn user(passwords: &str, sender: &str, nexthop: &str) -> Result<Option<String>, Unknown> {
         let endpoint = Endpoint::Internet("192.0.2.1:587".parse().unwrap());
-        let server = Server { name: "mx1.dest.test".to_owned(), endpoint, preference: 0 };
+        let server = Server::new("mx1.dest.test", endpoint, 0);
         let queue_id = QueueId::parse(b"4CCEE552165").unwrap();
         let purpose =
             Purpose { sender: sender.as_bytes(), nexthop, queue_id: &queue_id, options: SendOptions::default() };

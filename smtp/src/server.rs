@@ -16,6 +16,19 @@ pub struct Server {
     pub endpoint: Endpoint,
     /// Mail exchanger preference; 0 when there is none.
     pub preference: u16,
+    /// What is known of the way to it.
+    pub origin: Origin,
+}
+
+/// What DNS says of a server beside its address: whether that is true, which DANE is built on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Whether the MX records that name it were validated; `None` when there are none, as the destination is the host.
+    pub exchanger: Option<bool>,
+    /// Whether its address was validated, with all aliases that led there.
+    pub address: bool,
+    /// The name that its own is an alias for.
+    pub canonical: Option<String>,
 }
 
 /// Where a server listens.
@@ -28,6 +41,11 @@ pub enum Endpoint {
 }
 
 impl Server {
+    /// A server that no answer of DNS has led to.
+    pub fn new(name: &str, endpoint: Endpoint, preference: u16) -> Self {
+        Self { name: name.to_owned(), endpoint, preference, origin: Origin::default() }
+    }
+
     /// `NAME[ADDRESS]`, as texts about what a server said have it.
     pub fn host(&self) -> String {
         match &self.endpoint {
@@ -75,7 +93,7 @@ mod tests {
 
     #[test]
     fn servers_are_named_with_bare_addresses_in_brackets() {
-        let server = |endpoint| Server { name: "m.test".to_owned(), endpoint, preference: 0 };
+        let server = |endpoint| Server::new("m.test", endpoint, 0);
         let v6 = server(Endpoint::Internet("[2001:db8:1::11]:25".parse().unwrap()));
         assert_eq!(v6.host(), "m.test[2001:db8:1::11]");
         assert_eq!(v6.relay(), "m.test[2001:db8:1::11]:25");

@@ -30,8 +30,11 @@ impl daemon::Worker for Worker {
         let postmaster = Postmaster::read(&context.config, protocol.client())?;
         settings.notices = Rc::new(Notices::of(&postmaster));
         let cleanup = Pool::new(context.socket(Sibling::Cleanup)?, context.ipc_timeout());
-        let resolver =
+        let mut resolver =
             Resolver::of_instance(context.config.directory(), context.protocols)?.searching(settings.lookup.searching);
+        if let Some(probe) = configure::probe(context, settings.lookup)? {
+            resolver = resolver.probing(probe);
+        }
         let delivery =
             Rc::new(delivery::Settings::read(&context.config)?.without(configure::withheld(context, protocol)));
         Ok(Self { agent: Agent::new(settings, resolver), delivery, cleanup, postmaster })

@@ -141,6 +141,8 @@ pub struct LookupRules {
     pub exchangers: bool,
     /// Hosts are looked for in DNS: smtp_host_lookup has dns, and DNS is on.
     pub dns: bool,
+    /// smtp_dns_support_level=dnssec: answers are to be validated ones, where there are any.
+    pub dnssec: bool,
     /// Hosts are looked for as the system does it: smtp_host_lookup has native, or DNS is off.
     pub native: bool,
     /// smtp_dns_resolver_options.

@@ -26,6 +26,7 @@ mod smtp_server;
 mod sockets;
 mod tables;
 mod tls;
+mod tlsa;
 
 pub use addresses::*;
 pub use configuration::*;
@@ -46,6 +47,7 @@ pub use smtp_server::*;
 pub use sockets::*;
 pub use tables::*;
 pub use tls::*;
+pub use tlsa::*;
 
 /// The law of one parser: its name, as the folders of inputs and the files of `fuzz/` have it, and the law itself,
 /// which panics where it is broken.
@@ -109,6 +111,7 @@ targets! {
     frame_streams,
     helper_packets,
     dns_answers,
+    tlsa_records,
     resolver_files,
     long_text,
 }

@@ -18,7 +18,7 @@ use rustls::{ClientConfig, ClientConnection, Connection, SignatureScheme, Suppor
 use crate::certificate::Certificate;
 use crate::facts::{Facts, Signature};
 use crate::handshake::{self, Carrier, HandshakeError};
-use crate::judge::{Standard, Trust, Verdict};
+use crate::judge::{Matching, Standard, Trust, Verdict};
 use crate::keys::{Found, Identity, Keys};
 use crate::loglevel::LogLevel;
 use crate::session::Session;
@@ -133,6 +133,9 @@ impl Client {
         demand: &Demand<'_>,
         limit: Duration,
     ) -> Result<Connected, HandshakeError> {
+        if let Matching::Dane(proof) = demand.standard.matching {
+            proof.matcher(demand.peer).1.iter().for_each(|warning| logging::warning!("{warning}"));
+        }
         if demand.log.verbose {
             logging::info!("setting up TLS connection to {}", demand.peer);
         }

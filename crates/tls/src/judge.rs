@@ -6,6 +6,7 @@ use std::rc::Rc;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::certificate::Certificate;
+use crate::dane::{Proof, Worth};
 use crate::fingerprint::Digest;
 use crate::names::{Names, Wanted};
 use crate::trust::{Anchors, Fault, Place, Role};
@@ -19,6 +20,8 @@ pub enum Matching {
     Names(Vec<Wanted>),
     /// A certificate or key with one of these fingerprints.
     Fingerprints(Rc<[Vec<u8>]>),
+    /// What TLSA records ask for.
+    Dane(Rc<Proof>),
 }
 
 /// How the judge is to look at a server.
@@ -66,11 +69,17 @@ pub struct Verdict {
     pub fault: Option<Fault>,
     /// What matched, for the log.
     pub matched: Vec<String>,
+    /// Nothing could be compared, and that is no reason to keep mail back.
+    pub excused: bool,
 }
 
 impl Verdict {
+    fn good(trust: Trust, matched: Vec<String>) -> Self {
+        Self { trust, fault: None, matched, excused: false }
+    }
+
     fn bad(trust: Trust, fault: Fault) -> Self {
-        Self { trust, fault: Some(fault), matched: Vec::new() }
+        Self { trust, fault: Some(fault), matched: Vec::new(), excused: false }
     }
 }
 
@@ -82,8 +91,9 @@ impl Standard<'_> {
         }
         match self.matching {
             Matching::Fingerprints(known) => self.by_fingerprint(chain, known),
+            Matching::Dane(proof) => self.by_records(chain, proof, now),
             Matching::Anything => match self.verify(chain, now) {
-                Ok(_) => Verdict { trust: Trust::Trusted, fault: None, matched: Vec::new() },
+                Ok(_) => Verdict::good(Trust::Trusted, Vec::new()),
                 Err(fault) => Verdict::bad(Trust::Untrusted, fault),
             },
             Matching::Names(wanted) => match self.verify(chain, now) {
@@ -103,8 +113,22 @@ impl Standard<'_> {
             Ok(name) => {
                 let anchor = self.anchors.is_pinned().then(|| format!("Matched trust anchor at depth {depth}"));
                 let matched = [Some(format!("matched peername: {}", text::printable(name.as_bytes()))), anchor];
-                Verdict { trust: Trust::Verified, fault: None, matched: matched.into_iter().flatten().collect() }
+                Verdict::good(Trust::Verified, matched.into_iter().flatten().collect())
             }
+            Err(Fault::HostMismatch) => Verdict::bad(Trust::Trusted, Fault::HostMismatch),
+            Err(fault) => Verdict::bad(Trust::Untrusted, fault),
+        }
+    }
+
+    fn by_records(&self, chain: &[CertificateDer<'_>], proof: &Proof, now: UnixTime) -> Verdict {
+        let (matcher, _) = proof.matcher("");
+        if matcher.is_unusable() && proof.worth != Worth::Only {
+            let any = Standard { matching: &Matching::Anything, ..*self };
+            return Verdict { excused: true, ..any.judge(chain, now) };
+        }
+        let trust = if proof.worth == Worth::Half { Trust::Trusted } else { Trust::Verified };
+        match matcher.judge(chain, &proof.wanted, self.limit, now) {
+            Ok(found) => Verdict::good(trust, found.told()),
             Err(Fault::HostMismatch) => Verdict::bad(Trust::Trusted, Fault::HostMismatch),
             Err(fault) => Verdict::bad(Trust::Untrusted, fault),
         }
@@ -122,7 +146,7 @@ impl Standard<'_> {
         match has.iter().find(|digest| known.contains(digest)) {
             Some(digest) => {
                 let matched = vec![format!("Matched fingerprint: {}", hex(digest))];
-                Verdict { trust: Trust::Verified, fault: None, matched }
+                Verdict::good(Trust::Verified, matched)
             }
             None => Verdict::bad(Trust::Untrusted, Fault::NoMatch(Place::Leaf)),
         }

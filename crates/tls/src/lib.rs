@@ -5,6 +5,7 @@
 mod certificate;
 pub mod chain;
 mod client;
+pub mod dane;
 mod facts;
 pub mod files;
 mod fingerprint;

@@ -111,6 +111,16 @@ impl Anchors {
         self.anchors.is_empty() && self.keys.is_empty()
     }
 
+    /// Trusts nothing yet, and then only what is added, whether or not it has signed itself.
+    pub(crate) fn pinned() -> Self {
+        Self { pinned: true, ..Self::default() }
+    }
+
+    /// Trusts a public key, whatever name it goes by.
+    pub(crate) fn add_key(&mut self, key: &[u8]) {
+        self.keys.push(key.to_vec().into());
+    }
+
     /// Trusts one certificate, as DER; false if it makes no sense.
     pub fn add<'a>(&mut self, certificate: impl Into<CertificateDer<'a>>) -> bool {
         let certificate = certificate.into();
@@ -180,7 +190,7 @@ impl Anchors {
     /// # Errors
     /// One cannot be read, or holds neither.
     pub fn of_trust_anchor_files<'a>(files: impl IntoIterator<Item = &'a Path>) -> Result<Self, LoadError> {
-        let mut anchors = Self { pinned: true, ..Self::default() };
+        let mut anchors = Self::pinned();
         for path in files {
             let failed = |error| LoadError { path: path.to_owned(), error };
             let content = read(path).map_err(failed)?;

@@ -15,9 +15,11 @@ use crate::tls::{Policy, Way};
 
 impl Attempt<'_> {
     /// What a session with a server has to be.
-    pub(super) fn policy(&self, server: &Server, job: &Job) -> Result<Policy, Failure> {
-        let settings = &self.agent.settings;
-        let policy = settings.tls.policy(&Way::of(&self.purpose(job), server, &settings.hostname))?;
+    pub(super) async fn policy(&self, server: &Server, job: &Job) -> Result<Policy, Failure> {
+        let (settings, resolver) = (&self.agent.settings, &self.agent.resolver);
+        let purpose = self.purpose(job);
+        let way = Way::of(&purpose, server, &settings.hostname);
+        let policy = settings.tls.policy_by_dns(&way, resolver).await?;
         Ok(Policy { audience: self.audience.borrow().clone(), ..policy })
     }
 
@@ -82,7 +84,7 @@ impl Attempt<'_> {
             return Ok(session);
         }
         let settings = &self.agent.settings;
-        let policy = self.policy(&server, job)?;
+        let policy = self.policy(&server, job).await?;
         let first = server.endpoint.clone();
         let mut race = race::connect_first(server, candidates, settings).await;
         self.agent.memory.learn(&self.nexthop.name, &race);
@@ -91,7 +93,7 @@ impl Attempt<'_> {
             (Some((stream, winner)), _) => {
                 let policy = match winner.endpoint == first {
                     true => policy,
-                    false => self.policy(&winner, job)?,
+                    false => self.policy(&winner, job).await?,
                 };
                 let session = self.begin(stream, &winner, policy, job).await;
                 session.map_err(|failure| {

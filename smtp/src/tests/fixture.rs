@@ -45,6 +45,7 @@ pub fn settings() -> Settings {
         lookup: LookupRules {
             exchangers: true,
             dns: true,
+            dnssec: false,
             native: false,
             searching: dns::Searching::default(),
             ignore_mx_error: false,
@@ -87,6 +88,7 @@ fn rules() -> Rules {
         agent: "smtp",
         level: Level::None,
         old_default: None,
+        dane: crate::tls::dane::Rules::default(),
         policies: Maps::none("smtp_tls_policy_maps"),
         per_site: Maps::none("smtp_tls_per_site"),
         optional: offer(),

@@ -12,6 +12,7 @@ use ipc::bounce::Diagnostic;
 use crate::deliver::Agent;
 use crate::settings::{Protocol, Settings};
 
+mod dane;
 pub mod fixture;
 mod logins;
 mod name_server;

@@ -223,3 +223,56 @@ async fn the_best_server_being_this_machine_is_a_loop_however_late_it_is_known()
     })
     .await;
 }
+
+/// What DNS says of each server: MX records, address, and what the name is an alias for.
+async fn origins(nexthop: &str, dnssec: bool) -> Vec<(String, Option<bool>, bool, Option<String>)> {
+    const ZONE: &[&str] = &[
+        "d.test MX 10 mx.test",
+        "d.test MX 20 alias.test",
+        "d.test MX 30 out.test",
+        "mx.test A 192.0.2.1",
+        "mx.test AAAA 2001:db8::1",
+        "alias.test CNAME MX.test",
+        "out.test CNAME mx.open.test",
+        "open.test MX 10 mx.test",
+        "mx.open.test A 192.0.2.2",
+    ];
+    let server = NameServer::judged_on_loopback(ZONE, |question| match question.text.ends_with("open.test") {
+        true => testing::name_server::Verdict::Zone,
+        false => testing::name_server::Verdict::Signed,
+    });
+    let mut settings = fixture::settings();
+    settings.lookup.dnssec = dnssec;
+    let settings = Rc::new(settings);
+    let conf = ResolvConf { servers: vec![server.address()], attempts: 1, ..ResolvConf::default() };
+    let resolver = Resolver::new(conf, Hosts::default(), settings.protocols);
+    let destination = Destination::parse(nexthop, Protocol::Smtp, &settings.services).unwrap();
+    let mut candidates = find::servers(&resolver, &settings, &destination).await.ok().unwrap();
+    let mut found = Vec::new();
+    while let Some(server) = candidates.next().await {
+        found.push((server.name, server.origin.exchanger, server.origin.address, server.origin.canonical));
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_server_knows_which_of_the_answers_that_led_to_it_were_validated() {
+    let of = |name: &str, exchanger, address, canonical: Option<&str>| {
+        (name.to_owned(), exchanger, address, canonical.map(str::to_owned))
+    };
+    let mx = of("mx.test", Some(true), true, None);
+    let alias = of("alias.test", Some(true), true, Some("MX.test"));
+    let out = of("out.test", Some(true), false, Some("mx.open.test"));
+    assert_eq!(origins("d.test", true).await, [mx.clone(), mx, alias.clone(), alias, out]);
+    let insecure = of("mx.test", Some(false), true, None);
+    assert_eq!(origins("open.test", true).await, [insecure.clone(), insecure]);
+    let host = of("mx.open.test", None, false, None);
+    assert_eq!(origins("[mx.open.test]", true).await, [host]);
+    // smtp_dns_support_level other than dnssec.
+    assert!(
+        origins("d.test", false)
+            .await
+            .iter()
+            .all(|(_, exchanger, address, _)| { *exchanger == Some(false) && !address })
+    );
+}

@@ -15,6 +15,8 @@ pub enum Level {
     Dane,
     /// The same, and no mail where it does not.
     DaneOnly,
+    /// What dane comes to where somebody may have put a wrong host into the DNS.
+    HalfDane,
     /// TLS with a certificate or key that is known.
     Fingerprint,
     /// TLS with a server that an authority vouches for.
@@ -47,6 +49,7 @@ impl Level {
             Self::Encrypt => "encrypt",
             Self::Dane => "dane",
             Self::DaneOnly => "dane-only",
+            Self::HalfDane => "halfdane",
             Self::Fingerprint => "fingerprint",
             Self::Verify => "verify",
             Self::Secure => "secure",

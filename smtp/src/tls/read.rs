@@ -8,16 +8,20 @@ use std::time::Duration;
 use config::param::{self, twin};
 use config::{Agent, Reader, ValueError};
 use daemon::StartError;
+use dns::Searching;
 use ipc::tlsmgr::{Files, Legacy};
 use lookup::Maps;
+use tls::dane::Digests;
 use tls::{Anchors, Digest, LogLevel};
 
+use super::dane::{self, InsecureExchanger, Obstacle};
 use super::level::Level;
 use super::report::Reporting;
 use super::requiretls;
 use super::rules::{Rules, trust_anchors};
 use super::terms::{Engine, Offer};
 use crate::configure::{list, maps};
+use crate::settings::LookupRules;
 
 /// What is shorter counts as this.
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(120);
@@ -26,7 +30,7 @@ const SHORTEST_LIFETIME: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// A value that makes no sense.
-pub fn rules(from: &Reader<'_>) -> Result<Rules, StartError> {
+pub fn rules(from: &Reader<'_>, lookup: LookupRules) -> Result<Rules, StartError> {
     let agent = if from.agent() == Agent::Lmtp { "lmtp" } else { "smtp" };
     let policies = maps(from, twin::TLS_POLICY_MAPS)?;
     let mut per_site = maps(from, twin::TLS_PER_SITE)?;
@@ -43,6 +47,7 @@ pub fn rules(from: &Reader<'_>) -> Result<Rules, StartError> {
         agent,
         level: level(from)?,
         old_default: is_old.then(|| format!("{} {level_name}=(empty)", config::OLD_DEFAULT)),
+        dane: dane::Rules { obstacle: obstacle(lookup), ..dane::Rules::default() },
         policies,
         per_site,
         optional: optional(from)?,
@@ -65,6 +70,7 @@ pub fn rules(from: &Reader<'_>) -> Result<Rules, StartError> {
     // Nothing is looked at, and nothing can be wrong, where nobody asks for it.
     if rules.may_need_tls() {
         look_at_digest(from, &mut rules.engine)?;
+        look_at_dane(from, &mut rules)?;
         rules.anchors = Rc::new(anchors(from, &mut rules.engine)?);
         rules.trust_anchors = (!files.is_empty()).then(|| trust_anchors(&files).map(Rc::new));
         if rules.engine.log.verbose {
@@ -158,6 +164,32 @@ fn reporting(from: &Reader<'_>) -> Result<Option<Reporting>, ValueError> {
     let log = LogLevel::parse(&from.get(twin::TLS_LOGLEVEL)?, &from.name(&twin::TLS_LOGLEVEL));
     let skip_resumed = from.get(twin::TLSRPT_SKIP_REUSED_HANDSHAKES)?;
     Ok(Some(Reporting { socket: socket.into(), skip_resumed, shown: log.summary }))
+}
+
+/// Why DANE cannot be, if so.
+fn obstacle(lookup: LookupRules) -> Option<Obstacle> {
+    match lookup {
+        _ if !lookup.dnssec || !lookup.dns => Some(Obstacle::NoDnssec),
+        _ if lookup.ignore_mx_error => Some(Obstacle::IgnoredErrors),
+        _ if lookup.searching != Searching::default() => Some(Obstacle::Searching),
+        _ => None,
+    }
+}
+
+fn look_at_dane(from: &Reader<'_>, rules: &mut Rules) -> Result<(), StartError> {
+    let word = from.get(param::SMTP_TLS_DANE_INSECURE_MX_POLICY)?;
+    let policy = InsecureExchanger::parse(&word).ok_or_else(|| {
+        let word = text::printable(word.as_bytes());
+        StartError::new(format!("invalid smtp_tls_dane_insecure_mx_policy: \"{word}\""))
+    })?;
+    let listed = from.get(param::TLS_DANE_DIGESTS)?;
+    let (digests, warnings) = Digests::parse(listed.iter().map(String::as_str));
+    warnings.iter().for_each(|warning| logging::warning!("{}", text::printable(warning.as_bytes())));
+    rules.dane.insecure_exchanger = policy;
+    rules.dane.insecure_host = from.get(twin::TLS_FORCE_INSECURE_HOST_TLSA_LOOKUP)?;
+    rules.dane.shown = rules.engine.log.dane;
+    rules.dane.digests = Rc::new(digests);
+    Ok(())
 }
 
 fn look_at_digest(from: &Reader<'_>, engine: &mut Engine) -> Result<(), ValueError> {

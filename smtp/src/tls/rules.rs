@@ -11,6 +11,7 @@ use lookup::Maps;
 use queue::SendOptions;
 use tls::{Anchors, Matching, NameRule, Wanted, unhex};
 
+use super::dane;
 use super::level::{Feature, Features, Level, Outcome};
 use super::per_site::Site;
 use super::policy::{Entry, External, ServerName, is_server_name};
@@ -31,6 +32,8 @@ pub struct Rules {
     pub level: Level,
     /// smtp_tls_security_level is empty because of an old level: the notice of each delivery.
     pub old_default: Option<String>,
+    /// What is asked of servers with TLSA records.
+    pub dane: dane::Rules,
     /// smtp_tls_policy_maps.
     pub policies: Maps,
     /// smtp_tls_per_site.
@@ -86,15 +89,24 @@ impl Rules {
         features.filter(|_| self.log_feature).map(|features| features.to_string())
     }
 
-    /// What the connection has to be.
+    /// What the connection has to be, as far as main.cf and its tables know it. Where they ask for DANE, nothing that
+    /// a server can show will do: see `policy_by_dns`.
     ///
     /// # Errors
     /// That cannot be found out, or the message must not go this way.
     pub fn policy(&self, way: &Way<'_>) -> Result<Policy, Failure> {
-        let needs_tls = way.options.has(SendOptions::REQUIRETLS);
-        let entry = if self.is_waived(way.options) { self.waived() } else { self.entry(way)? };
+        self.complete(self.asked(way)?, way)
+    }
+
+    /// What is asked for.
+    pub(super) fn asked(&self, way: &Way<'_>) -> Result<Entry, Failure> {
+        if self.is_waived(way.options) { Ok(self.waived()) } else { self.entry(way) }
+    }
+
+    /// What that comes to.
+    pub(super) fn complete(&self, entry: Entry, way: &Way<'_>) -> Result<Policy, Failure> {
         let mut policy = self.resolve(entry, way)?;
-        if let Some(rules) = self.requiretls.as_ref().filter(|_| needs_tls) {
+        if let Some(rules) = self.requiretls.as_ref().filter(|_| way.options.has(SendOptions::REQUIRETLS)) {
             self.require(&mut policy, rules, way)?;
         }
         self.check_wrapper(&policy)?;
@@ -190,6 +202,7 @@ impl Rules {
             external: entry.external.clone(),
             audience: None,
             in_the_clear,
+            before: None,
         };
         if level == Level::None {
             return Ok(policy);
@@ -201,12 +214,8 @@ impl Rules {
                 let listed = if entry.matches.is_empty() { &self.fingerprints } else { &entry.matches };
                 policy.matching = Matching::Fingerprints(fingerprints(listed, way)?);
             }
-            // Without what the DNS says of the server there is nothing to compare with.
-            Level::Dane | Level::DaneOnly => {
-                let features = Features::open(level);
-                let reason = "TLS is required, but our TLS engine is unavailable".to_owned();
-                return Err(way.refused(Status::new(4, 7, 5), reason, features));
-            }
+            // Until it is known what DNS says of the server nothing will do.
+            Level::Dane | Level::DaneOnly | Level::HalfDane => policy.matching = Matching::Names(Vec::new()),
             Level::None | Level::May | Level::Encrypt => {}
         }
         Ok(policy)

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use dsn::Status;
 use tls::{Demand, Digest, Facts, Matching, Standard, Trust, Verdict, hex};
 
-use super::level::{Feature, Features, Outcome};
+use super::level::{Feature, Features, Level, Outcome};
 use super::report::{Event, Meeting, of_verdict};
 use super::requiretls::{self, Strictness};
 use super::terms::{Policy, REQUIRETLS};
@@ -37,6 +37,8 @@ pub struct Known {
     trust: Trust,
     /// The server is what the policy asks for, and the policy asks for more than any.
     pub matched: bool,
+    /// The policy asks for more than any, and any will do all the same.
+    excused: bool,
 }
 
 const HANDSHAKE: &str = "Cannot start TLS: handshake failure";
@@ -50,6 +52,7 @@ impl Session {
             _ if self.uses > 1 && level.may_have_tls() => Outcome::Open,
             Shield::Open => Outcome::Open,
             Shield::Plain if level.may_have_tls() => Outcome::Less("none"),
+            Shield::Tls(known) if known.excused => Outcome::Less(Level::Encrypt.name()),
             Shield::Plain | Shield::Tls(_) => Outcome::Met,
         };
         let wanted = self.policy.requiretls.map(|_| match &self.shield {
@@ -209,10 +212,12 @@ impl Session {
         if !connected.facts.resumed || !self.policy.audience.as_ref().is_some_and(|it| it.skips_resumed()) {
             self.tell(of_verdict(&connected.verdict, is_matching));
         }
-        let Verdict { trust, fault, .. } = connected.verdict;
-        let matched = is_matching && fault.is_none();
-        self.shield = Shield::Tls(Box::new(Known { facts: connected.facts, trust, matched }));
-        if is_matching && !matched { Err(self.mismatch(trust)) } else { Ok(()) }
+        let Verdict { trust, fault, excused, .. } = connected.verdict;
+        let matched = is_matching && fault.is_none() && !excused;
+        self.shield = Shield::Tls(Box::new(Known { facts: connected.facts, trust, matched, excused }));
+        // REQUIRETLS wants to know who it is, whatever the zone has.
+        let is_excused = excused && self.policy.requiretls != Some(Strictness::Enforce);
+        if is_matching && !matched && !is_excused { Err(self.mismatch(trust)) } else { Ok(()) }
     }
 
     /// Tells the domain what has become of TLS, if it wants to hear.
@@ -300,6 +305,7 @@ impl Session {
             Matching::Anything => Ok(()),
             Matching::Names(names) => write!(terms, " {names:?} {:p}", std::rc::Rc::as_ptr(&policy.anchors)),
             Matching::Fingerprints(known) => write!(terms, " {known:?}"),
+            Matching::Dane(proof) => write!(terms, " {proof:?}"),
         };
         let digest = hex(&Digest::Sha256.of(terms.as_bytes()));
         let (agent, nexthop, server) = (settings.tls.agent, purpose.nexthop, &self.server);

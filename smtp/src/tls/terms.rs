@@ -68,6 +68,8 @@ pub struct Policy {
     pub audience: Option<Rc<Audience>>,
     /// TLS was tried and has failed, or is of no use here.
     pub in_the_clear: bool,
+    /// What it was before DNS was asked about the server, if it was.
+    pub before: Option<Rc<Policy>>,
 }
 
 /// What `tls=` calls REQUIRETLS.
@@ -95,9 +97,21 @@ impl Policy {
         Features { requiretls: self.requiretls.map(|_| Feature::open(REQUIRETLS)), ..Features::open(self.level) }
     }
 
+    /// DNS was asked about the server, for one next-hop destination.
+    pub fn is_of_dane(&self) -> bool {
+        self.before.is_some()
+    }
+
     /// Whether a connection that was made for another delivery will do for this one: what it has to be must be the
-    /// same to the last letter.
+    /// same to the last letter. DNS has not been asked for `other`.
     pub fn is_like(&self, other: &Self) -> bool {
+        match &self.before {
+            Some(before) => self.in_the_clear == other.in_the_clear && before.is_same(other),
+            None => self.is_same(other),
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
         let names = match (&self.matching, &other.matching) {
             (Matching::Anything, Matching::Anything) => true,
             (Matching::Names(one), Matching::Names(other)) => one == other,

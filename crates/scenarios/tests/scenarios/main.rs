@@ -9,6 +9,7 @@ mod clients;
 mod configuration;
 mod container;
 mod damage;
+mod dane;
 mod descriptors;
 mod durable;
 mod installed;

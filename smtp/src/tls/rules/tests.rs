@@ -13,7 +13,7 @@ fn maps(list: &str) -> Maps {
 }
 
 fn host(name: &str) -> Server {
-    Server { name: name.to_owned(), endpoint: Endpoint::Internet("192.0.2.1:25".parse().unwrap()), preference: 0 }
+    Server::new(name, Endpoint::Internet("192.0.2.1:25".parse().unwrap()), 0)
 }
 
 fn socket() -> Server {
