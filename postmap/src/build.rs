@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use config::{Config, param};
 use lookup::source::{Entry, Problem};
 use lookup::write::{WriteError, Writer};
-use lookup::{Kind, Spec, alias, fold, source};
+use lookup::{Kind, Spec, alias, contents, fold, source};
 
 use crate::options::Options;
 use crate::run::Program;
@@ -26,7 +26,10 @@ pub(crate) fn build(program: &Program, options: &Options, config: &Config, spec:
     }
     let utf8 = options.is_utf8(config);
     let parse = if program.aliases { alias::entries } else { source::entries };
-    let (entries, problems) = parse(&source.text, utf8);
+    let (mut entries, mut problems) = parse(&source.text, utf8);
+    if options.files {
+        read_contents(&mut entries, &mut problems);
+    }
     let mut pairs = Vec::with_capacity(entries.len() + 3);
     if program.aliases {
         pairs.extend(marks_of_an_alias_database(config));
@@ -70,6 +73,20 @@ impl Source {
         let mode = if options.inherit_mode { metadata.mode() } else { 0o644 };
         Ok(Self { name: spec.name.clone(), text, mode })
     }
+}
+
+/// Puts what is in files in the place of their names. An entry whose files cannot be read goes, with a problem.
+fn read_contents(entries: &mut Vec<Entry>, problems: &mut Vec<Problem>) {
+    entries.retain_mut(|entry| match contents::of_files(&entry.value) {
+        Ok(content) => {
+            entry.value = contents::encode(&content);
+            true
+        }
+        Err(why) => {
+            problems.push(Problem { line: Some(entry.line), last: None, text: format!("{why}: skipping this entry") });
+            false
+        }
+    });
 }
 
 /// The writer of an lmdb file.

@@ -1,7 +1,7 @@
 //! postmap - lookup tables: make, query, change
 //!
 //! # Synopsis
-//! `postmap [-bfhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [file_type:]file...`
+//! `postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [file_type:]file...`
 //!
 //! # Description
 //! Without a query, reads the source text `file` and writes the table beside it (`file.lmdb`; `hash:` and `btree:`
@@ -12,6 +12,10 @@
 //! `-f` keeps the case of keys, `-n` and `-N` write keys and values without and with a NUL at their end, `-p` gives a
 //! new file mode 0644 at most by umask instead of the source's, `-o` keeps root's rights for a source that is not
 //! root's.
+//!
+//! With `-F` the value of a key is a list of files, and what is stored is what is in them, in base64, as
+//! tls_server_sni_maps needs its keys and certificates; `-q` and `-s` show it as it is stored, and as the text that it
+//! was with `-F`. An entry whose files cannot be read is left out, with a warning.
 //!
 //! With `-q -`, `-h` and `-b` read standard input as a message: its header fields, or the lines of its body, are the
 //! keys, as header_checks(5) and body_checks(5) see them; with `-m` headers of parts and of attached messages are

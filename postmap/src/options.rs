@@ -36,6 +36,8 @@ pub(crate) struct Options {
     pub bytes: bool,
     /// The lines of a message are the keys.
     pub message: Wanted,
+    /// Values name files, and stand for what is in them.
+    pub files: bool,
     pub tables: Vec<String>,
 }
 
@@ -56,6 +58,7 @@ impl Options {
             keep_root: false,
             bytes: false,
             message: Wanted::default(),
+            files: false,
             tables: Vec::new(),
         };
         let mut walk = text::Options::new(program.letters, arguments);
@@ -80,6 +83,7 @@ impl Options {
             b'q' => self.act(Action::Query(value))?,
             b's' => self.act(Action::List)?,
             b'f' => self.keep_case = true,
+            b'F' => self.files = true,
             b'i' => self.incremental = true,
             b'n' => self.nul = false,
             b'N' => self.nul = true,
@@ -93,7 +97,7 @@ impl Options {
             b'm' => self.message.parts = true,
             // Keys of messages are bytes or UTF-8 as other keys are; and debugging.
             b'U' | b'v' => {}
-            other => return Err(format!("{}: option -{} is not implemented yet", program.name, char::from(other))),
+            _ => return Err(program.usage.to_owned()),
         }
         Ok(())
     }
@@ -160,7 +164,8 @@ mod tests {
     fn letters_are_those_of_the_program() {
         assert_eq!(refusal(&["-Z"]), POSTMAP.usage);
         assert_eq!(parse(&POSTALIAS, &["-b", "x"]).err().as_deref(), Some(POSTALIAS.usage));
-        assert_eq!(refusal(&["-F", "x"]), "postmap: option -F is not implemented yet");
+        assert!(parse(&POSTMAP, &["-F", "x"]).unwrap().files);
+        assert_eq!(parse(&POSTALIAS, &["-F", "x"]).err().as_deref(), Some(POSTALIAS.usage));
         assert_eq!(parse(&POSTMAP, &["-i", "hash:a", "b"]).unwrap().tables, ["hash:a", "b"]);
     }
 }

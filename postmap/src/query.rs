@@ -118,7 +118,7 @@ pub(crate) fn delete(options: &Options, config: &Config, spec: &Spec, wanted: &[
 }
 
 fn table(options: &Options, config: &Config, spec: &Spec) -> Result<Arc<dyn Table>, String> {
-    let flags = OpenFlags { keep_case: options.keep_case, ..OpenFlags::default() };
+    let flags = OpenFlags { keep_case: options.keep_case, files: options.files, ..OpenFlags::default() };
     let settings = Settings { utf8: options.is_utf8(config), ..Settings::from(config) };
     open(&spec.to_string(), &settings, flags).map_err(|error| error.to_string())
 }

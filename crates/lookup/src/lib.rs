@@ -9,6 +9,7 @@
 //! | `spec`, `open` | `type:name`, and from there to an open table |
 //! | `table/` | one file a table type; `btree` the file of an lmdb table |
 //! | `source` | the lines of postmap source files; `alias` the lines of alias files |
+//! | `contents` | values that name files |
 //! | `write` | what postmap and postalias do to an lmdb file |
 //! | `maps` | the ordered tables of one parameter |
 //! | `search` | which keys an address is looked up by, in which order |
@@ -18,6 +19,7 @@
 
 pub mod alias;
 pub mod btree;
+pub mod contents;
 mod domain_list;
 mod error;
 mod file;

@@ -54,16 +54,17 @@ pub struct OpenFlags {
     pub alias_syntax: bool,
     /// Results of patterns must not contain parts of the key ($1), because they are trusted.
     pub no_substitution: bool,
+    /// Values are names of files, and results what is in them ([`crate::contents`]).
+    pub files: bool,
 }
 
 impl OpenFlags {
     /// For alias_maps and alias_database.
     pub const ALIASES: OpenFlags =
-        OpenFlags { keep_case: false, bytes: false, alias_syntax: true, no_substitution: true };
+        OpenFlags { keep_case: false, bytes: false, alias_syntax: true, no_substitution: true, files: false };
 
     /// For tables whose results name transports, commands or files.
-    pub const TRUSTED: OpenFlags =
-        OpenFlags { keep_case: false, bytes: false, alias_syntax: false, no_substitution: true };
+    pub const TRUSTED: OpenFlags = OpenFlags { alias_syntax: false, ..OpenFlags::ALIASES };
 }
 
 /// Opens a table.
@@ -73,7 +74,7 @@ impl OpenFlags {
 /// sentence for the log.
 pub fn open(text: &str, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn Table>, OpenError> {
     let table = unguarded(&Spec::parse(text)?, settings, flags)?;
-    Ok(if settings.utf8 && !flags.bytes { Arc::new(Utf8(table)) } else { table })
+    Ok(if settings.utf8 && !flags.bytes { Arc::new(Utf8 { table, values: !flags.files }) } else { table })
 }
 
 fn unguarded(spec: &Spec, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn Table>, OpenError> {
@@ -87,8 +88,8 @@ fn unguarded(spec: &Spec, settings: &Settings, flags: OpenFlags) -> Result<Arc<d
             Arc::new(Memory::from_file(name, path, None, settings, flags)?)
         }
         Kind::Inline => Arc::new(Memory::inline(name, path, settings, flags)?),
-        Kind::Static => Arc::new(Static::new(name, path)?),
-        Kind::Cidr => Arc::new(Cidr::open(name, path)?),
+        Kind::Static => Arc::new(Static::new(name, path, flags)?),
+        Kind::Cidr => Arc::new(Cidr::open(name, path, flags)?),
         Kind::Environ => Arc::new(Environ { name }),
         Kind::Fail => Arc::new(Fail { name }),
         Kind::Pcre | Kind::Regexp => Arc::new(Regex::open(name, path, spec.kind, flags)?),
@@ -103,7 +104,7 @@ pub fn of_text(kind: Kind, text: &[u8], settings: &Settings, flags: OpenFlags) -
     let name = format!("{}:(text)", kind.as_str());
     Ok(match kind {
         Kind::Texthash => Arc::new(Memory::of_text(name, text, settings, flags)),
-        Kind::Cidr => Arc::new(Cidr::parse(name, "(text)", text)),
+        Kind::Cidr => Arc::new(Cidr::parse(name, "(text)", text, flags)),
         Kind::Pcre | Kind::Regexp => Arc::new(Regex::of_text(name, "(text)", text, kind, flags)),
         other => return Err(OpenError::UnsupportedType(other.as_str().to_owned())),
     })

@@ -13,7 +13,7 @@ use net::Cidr as Network;
 
 use super::pattern::{self, Marks, OnDisk, Remarks, Rule, Rules, split_keyword, split_marks, split_word};
 use crate::source::LogicalLine;
-use crate::{OpenError, Table, TableError};
+use crate::{OpenError, OpenFlags, Table, TableError};
 
 /// An open cidr table.
 pub(crate) struct Cidr {
@@ -43,14 +43,14 @@ impl Cidr {
     ///
     /// # Errors
     /// The file cannot be read, or the rules in the name are not in braces.
-    pub(crate) fn open(name: String, path: &str) -> Result<Self, OpenError> {
+    pub(crate) fn open(name: String, path: &str, flags: OpenFlags) -> Result<Self, OpenError> {
         let (text, file) = pattern::read("cidr", path)?;
-        Ok(Cidr { file, ..Cidr::parse(name, path, &text) })
+        Ok(Cidr { file, ..Cidr::parse(name, path, &text, flags) })
     }
 
     /// Reads a table from its text.
-    pub(crate) fn parse(name: String, path: &str, text: &[u8]) -> Self {
-        let (mut rules, sentences) = Rules::parse("cidr", path, text, rule);
+    pub(crate) fn parse(name: String, path: &str, text: &[u8], flags: OpenFlags) -> Self {
+        let (mut rules, sentences) = Rules::parse("cidr", path, text, |line, remarks| rule(line, flags, remarks));
         for sentence in sentences {
             logging::warning!("{sentence}");
         }
@@ -124,7 +124,7 @@ impl Index {
     }
 }
 
-fn rule(line: &LogicalLine, remarks: &mut Remarks<'_>) -> Result<Rule<Pattern, Vec<u8>>, String> {
+fn rule(line: &LogicalLine, flags: OpenFlags, remarks: &mut Remarks<'_>) -> Result<Rule<Pattern, Vec<u8>>, String> {
     let (word, rest) = split_keyword(&line.text);
     if word.eq_ignore_ascii_case(b"if") {
         let (negated, network) = split_marks(rest);
@@ -143,7 +143,8 @@ fn rule(line: &LogicalLine, remarks: &mut Remarks<'_>) -> Result<Rule<Pattern, V
     if value.is_empty() {
         return Err("no lookup result: skipping this rule".to_owned());
     }
-    Ok(Rule::Match(pattern, value.to_vec()))
+    let value = if flags.files { pattern::content(value)? } else { value.to_vec() };
+    Ok(Rule::Match(pattern, value))
 }
 
 #[cfg(test)]
@@ -157,7 +158,7 @@ mod tests {
     }
 
     fn table(text: &str) -> Cidr {
-        Cidr::parse("cidr:f".into(), "f", text.as_bytes())
+        Cidr::parse("cidr:f".into(), "f", text.as_bytes(), OpenFlags::default())
     }
 
     #[test]
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn rules_may_stand_in_the_name() {
-        let table = Cidr::open("cidr:x".into(), "{ {10.0.0.0/8 a b}, {::/0 c} }").unwrap();
+        let table = Cidr::open("cidr:x".into(), "{ {10.0.0.0/8 a b}, {::/0 c} }", OpenFlags::default()).unwrap();
         assert_eq!(lookup(&table, "10.0.0.1").as_deref(), Some("a b"));
         assert_eq!(lookup(&table, "::1").as_deref(), Some("c"));
     }

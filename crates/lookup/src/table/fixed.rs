@@ -1,6 +1,6 @@
 //! Tables without a file: static, environ, fail, and what stands in for a table that could not be opened.
 
-use crate::{OpenError, Table, TableError};
+use crate::{OpenError, OpenFlags, Table, TableError, contents};
 
 /// `static:VALUE`: the same value for every key, whole keys only.
 pub(crate) struct Static {
@@ -12,11 +12,13 @@ impl Static {
     /// The value may stand in braces, then it may hold blanks.
     ///
     /// # Errors
-    /// A brace that is not closed, or something behind it.
-    pub(crate) fn new(name: String, text: &str) -> Result<Self, OpenError> {
+    /// A brace that is not closed, or something behind it; a file that cannot be read.
+    pub(crate) fn new(name: String, text: &str, flags: OpenFlags) -> Result<Self, OpenError> {
         let value = if text.starts_with('{') { text::braced(text) } else { Ok(text) };
         let value = value.map_err(|error| OpenError::Syntax(format!("bad static:name syntax: {error}")))?;
-        Ok(Static { name, value: value.as_bytes().to_vec() })
+        let value = value.as_bytes();
+        let value = if flags.files { contents::of_files(value).map_err(OpenError::Syntax)? } else { value.to_vec() };
+        Ok(Static { name, value })
     }
 }
 

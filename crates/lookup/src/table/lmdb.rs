@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::btree::{Tree, TreeError};
 use crate::fold::fold;
-use crate::{OpenError, OpenFlags, Settings, Stamp, Table, TableError, Visitor};
+use crate::{OpenError, OpenFlags, Settings, Stamp, Table, TableError, Visitor, contents};
 
 /// LMDB's longest key.
 /// told: who makes the table; no table has a longer key.
@@ -19,6 +19,7 @@ pub(crate) struct Lmdb {
     name: String,
     tree: Tree<File>,
     fold: bool,
+    files: bool,
     utf8: bool,
     stamp: Stamp,
     owner: u32,
@@ -43,7 +44,12 @@ impl Lmdb {
         let tree = Tree::open(file)
             .map_err(|error: TreeError| OpenError::File { action: action(), reason: error.to_string() })?;
         warn_if_outdated(path, source);
-        Ok(Lmdb { name, tree, fold: !flags.keep_case, utf8: settings.utf8, stamp, owner })
+        Ok(Lmdb { name, tree, fold: !flags.keep_case, files: flags.files, utf8: settings.utf8, stamp, owner })
+    }
+
+    /// The value of a key as it is stored, or the content that it stands for.
+    fn content(&self, key: &[u8], stored: Vec<u8>) -> Result<Vec<u8>, String> {
+        if self.files { contents::decode(&self.name, key, &stored) } else { Ok(stored) }
     }
 
     fn failed(&self, error: impl std::fmt::Display) -> TableError {
@@ -65,7 +71,12 @@ impl Table for Lmdb {
         key.push(0);
         let keys = [&key[..], &key[..key.len() - 1]];
         let found = self.tree.get(&keys).map_err(|error| self.failed(error))?;
-        Ok(found.map(|(which, value)| if which == 0 { without_nul(value) } else { value }))
+        let Some((which, value)) = found else { return Ok(None) };
+        let value = if which == 0 { without_nul(value) } else { value };
+        self.content(&key[..key.len() - 1], value).map(Some).map_err(|why| {
+            logging::warning!("{why}");
+            self.failed("")
+        })
     }
 
     fn changed(&self) -> bool {
@@ -77,7 +88,13 @@ impl Table for Lmdb {
     }
 
     fn visit(&self, visitor: &mut Visitor<'_>) -> Result<(), TableError> {
-        let mut entry = |key, value| visitor(&without_nul(key), &without_nul(value));
+        let mut entry = |key, value| {
+            let key = without_nul(key);
+            match self.content(&key, without_nul(value)) {
+                Ok(value) => visitor(&key, &value),
+                Err(why) => logging::warning!("{why}"),
+            }
+        };
         self.tree.visit(&mut entry).map_err(|error| self.failed(error))
     }
 }

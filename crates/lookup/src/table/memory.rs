@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::fold::fold;
 use crate::source::{self, Entry, Problem};
-use crate::{OpenError, OpenFlags, Settings, Stamp, Table, TableError, Visitor, alias, file};
+use crate::{OpenError, OpenFlags, Settings, Stamp, Table, TableError, Visitor, alias, contents, file};
 
 /// A table whose entries are all in memory.
 pub(crate) struct Memory {
@@ -13,6 +13,7 @@ pub(crate) struct Memory {
     order: Vec<Vec<u8>>,
     fold: bool,
     utf8: bool,
+    files: bool,
     stamps: Vec<Stamp>,
     owner: Option<u32>,
 }
@@ -25,6 +26,7 @@ impl Memory {
             order: Vec::new(),
             fold: !flags.keep_case,
             utf8: settings.utf8,
+            files: flags.files,
             stamps: Vec::new(),
             owner: None,
         }
@@ -70,8 +72,9 @@ impl Memory {
     /// # Errors
     /// No braces around the entries, or an entry without `=`.
     pub(crate) fn inline(name: String, text: &str, settings: &Settings, flags: OpenFlags) -> Result<Self, OpenError> {
+        let what = if flags.files { "filename" } else { "value" };
         let syntax = |reason: &dyn std::fmt::Display| {
-            OpenError::Syntax(format!("{reason}: \"{name}\"; need \"inline:{{name=value...}}\""))
+            OpenError::Syntax(format!("{reason}: \"{name}\"; need \"inline:{{name={what}...}}\""))
         };
         let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).filter(|inner| !inner.is_empty());
         let inner = inner.ok_or_else(|| syntax(&"bad syntax"))?;
@@ -86,7 +89,8 @@ impl Memory {
                 false => item,
             };
             let entry = item.split_once('=').ok_or_else(|| syntax(&"missing '=' after attribute name"))?;
-            table.set(entry.0.trim().as_bytes(), entry.1.trim().as_bytes());
+            let value = table.value(entry.1.trim().as_bytes()).map_err(|why| syntax(&why))?;
+            table.set(entry.0.trim().as_bytes(), &value);
         }
         Ok(table)
     }
@@ -99,7 +103,14 @@ impl Memory {
             }
         }
         for entry in entries {
-            if !self.insert(&entry.key, &entry.value) {
+            let value = match self.value(&entry.value) {
+                Ok(value) => value,
+                Err(why) => {
+                    problems.push(Problem::at(entry.line, format!("{why}: skipping this entry")));
+                    continue;
+                }
+            };
+            if !self.insert(&entry.key, &value) {
                 let key = String::from_utf8_lossy(&entry.key).into_owned();
                 problems.push(Problem::at(entry.line, format!("duplicate entry: \"{key}\"")));
             }
@@ -108,6 +119,11 @@ impl Memory {
         for problem in problems {
             logging::warning!("{}", problem.in_file(file));
         }
+    }
+
+    /// The value that a text stands for.
+    fn value(&self, text: &[u8]) -> Result<Vec<u8>, String> {
+        if self.files { contents::of_files(text) } else { Ok(text.to_vec()) }
     }
 
     /// False if the key is there already: the first entry stays.

@@ -3,7 +3,7 @@
 //! A bad rule is a warning and is skipped; the table stays usable. Patterns are given complete keys only.
 
 use crate::source::{LogicalLine, Problem, logical_lines};
-use crate::{OpenError, Stamp, file};
+use crate::{OpenError, Stamp, contents, file};
 
 /// What a line of a pattern table is, once its pattern is understood.
 pub(crate) enum Rule<P, V> {
@@ -207,6 +207,14 @@ pub(crate) fn read(kind: &str, path: &str) -> Result<(Vec<u8>, Option<OnDisk>), 
     let stamp = Stamp::of(path);
     let read = file::read_owned(path).map_err(|error| OpenError::file(format!("open {path}"), &error))?;
     Ok((read.text, Some(OnDisk { stamp, owner: read.owner })))
+}
+
+/// What is in the files that a result names.
+///
+/// # Errors
+/// Why its rule is skipped.
+pub(crate) fn content(result: &[u8]) -> Result<Vec<u8>, String> {
+    contents::of_files(result).map_err(|why| format!("{why}: skipping this rule"))
 }
 
 /// Splits the `!` in front of a pattern off, with blanks between them: whether they negate it, and the rest.

@@ -174,7 +174,10 @@ fn choice(text: &[u8], reading: Reading, remarks: &mut Remarks<'_>) -> Result<Ru
     if result.is_empty() {
         remarks.here("no replacement text: using empty string");
     }
-    let template = Template::parse(result).map_err(|error| bad_replacement(error, kind, remarks))?;
+    let template = match reading.flags.files {
+        true => Template::literal(pattern::content(result)?),
+        false => Template::parse(result).map_err(|error| bad_replacement(error, kind, remarks))?,
+    };
     let groups = template.last_group();
     if groups > 0 && first.negated {
         return Err("$number found in negative match replacement text: skipping this rule".to_owned());

@@ -30,6 +30,11 @@ impl TemplateError {
 }
 
 impl Template {
+    /// A result that stands for itself.
+    pub(crate) fn literal(text: Vec<u8>) -> Self {
+        Template { parts: vec![Part::Text(text)] }
+    }
+
     /// Parses a result.
     ///
     /// # Errors

@@ -7,12 +7,15 @@ use crate::{Table, TableError, Visitor};
 
 const MALFORMED: &str = "malformed UTF-8 or invalid codepoint";
 
-/// A table whose keys and values are UTF-8.
-pub(crate) struct Utf8(pub(crate) Arc<dyn Table>);
+/// A table whose keys are UTF-8, and its values unless they are contents of files.
+pub(crate) struct Utf8 {
+    pub(crate) table: Arc<dyn Table>,
+    pub(crate) values: bool,
+}
 
 impl Table for Utf8 {
     fn name(&self) -> &str {
-        self.0.name()
+        self.table.name()
     }
 
     fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
@@ -22,8 +25,8 @@ impl Table for Utf8 {
             logging::warning!("{name}: non-UTF-8 key \"{}\": {MALFORMED}", shown());
             return Ok(None);
         }
-        let found = self.0.lookup(key)?;
-        if let Some(value) = found.as_ref().filter(|value| std::str::from_utf8(value).is_err()) {
+        let found = self.table.lookup(key)?;
+        if let Some(value) = found.as_ref().filter(|value| self.values && std::str::from_utf8(value).is_err()) {
             let value = text::printable(value);
             logging::warning!("{name}: key \"{}\": non-UTF-8 value \"{value}\": {MALFORMED}", shown());
             return Err(TableError::failed(name, ""));
@@ -32,19 +35,19 @@ impl Table for Utf8 {
     }
 
     fn partial_keys(&self) -> bool {
-        self.0.partial_keys()
+        self.table.partial_keys()
     }
 
     fn changed(&self) -> bool {
-        self.0.changed()
+        self.table.changed()
     }
 
     fn owner(&self) -> Option<u32> {
-        self.0.owner()
+        self.table.owner()
     }
 
     fn visit(&self, visitor: &mut Visitor<'_>) -> Result<(), TableError> {
-        self.0.visit(visitor)
+        self.table.visit(visitor)
     }
 }
 

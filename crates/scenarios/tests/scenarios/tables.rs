@@ -195,3 +195,43 @@ fn a_table_that_somebody_has_locked_is_read_all_the_same() {
         assert_eq!(client.command("RCPT TO:<nobody@mail.test>").expect("reply").code, 550);
     });
 }
+
+#[test]
+fn a_table_of_file_names_holds_what_is_in_the_files() {
+    scenario(|| {
+        let mail = Setup::new().build();
+        let file = |name: &str, text: &str| {
+            let path = mail.etc().join(name);
+            std::fs::write(&path, text).expect("written");
+            path.display().to_string()
+        };
+        let (key, certificate, none) = (file("k", "KEY\n"), file("c", "CERT\n"), mail.etc().join("none"));
+        let source = format!("A.test {key}, {certificate}\nb.test {key} {}\nc.test ,\n", none.display());
+        let table = table(&mail, "source", &source);
+        let built = mail.run("postmap", &["-F", &table]);
+        let said = String::from_utf8_lossy(&built.stderr).into_owned();
+        assert_eq!(built.status.code(), Some(0), "{said}");
+        let missing = format!(", line 2: open {}: No such file or directory: skipping this entry", none.display());
+        assert!(said.contains(&missing) && said.contains(", line 3: empty pathname list: >>,<<': skipping"), "{said}");
+        assert_eq!(mail.output("postmap", &["-s", &table]), "a.test\tS0VZCgpDRVJUCg==\n");
+        assert_eq!(mail.output("postmap", &["-F", "-s", &table]), "a.test\tKEY\n\nCERT\n\n");
+        assert_eq!(mail.output("postmap", &["-F", "-q", "a.test", &table]), "KEY\n\nCERT\n\n");
+        let text = format!("texthash:{}", mail.etc().join("source").display());
+        assert_eq!(mail.output("postmap", &["-F", "-q", "a.test", &text]), "KEY\n\nCERT\n\n");
+    });
+}
+
+#[test]
+fn a_table_that_was_made_without_the_contents_of_files_does_not_answer_with_them() {
+    scenario(|| {
+        let mail = Setup::new().build();
+        let table = table(&mail, "source", "a.test /etc/passwd\n");
+        mail.output("postmap", &[&table]);
+        let asked = mail.run("postmap", &["-F", "-q", "a.test", &table]);
+        let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+        assert_eq!((asked.status.code(), asked.stdout.len()), (Some(1), 0), "{said}");
+        let malformed = format!("warning: table {table}: key a.test: malformed BASE64 value: /etc/passwd");
+        assert!(said.contains(&malformed) && said.contains(&format!("fatal: table {table}: query error")), "{said}");
+        assert!(!mail.run("postalias", &["-F", &table]).status.success());
+    });
+}
