@@ -28,9 +28,9 @@ fn act(options: &Options) -> Result<(), out::Failure> {
         Mode::TableTypes => out::lines(lookup::Kind::ALL.iter().map(|kind| kind.as_str())),
         Mode::LockTypes => out::lines(["flock", "fcntl", "dotlock"]),
         Mode::ServerSaslTypes => out::lines([config::report::SERVER_TYPE]),
-        // Neither SASL in the client nor TLS is there yet: no type is supported, and Postfix without TLS prints
-        // nothing.
-        Mode::ClientSaslTypes | Mode::Tls => Ok(()),
+        Mode::ClientSaslTypes => out::lines([config::report::CLIENT_TYPE]),
+        // TLS is not there yet, and Postfix without TLS prints nothing.
+        Mode::Tls => Ok(()),
         Mode::ReportTexts | Mode::ReportTemplates => templates::show(options),
         Mode::Explain => explain::show(options),
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use address::Delimiters;
 use config::accounts::Accounts;
 use config::param::{self, twin};
+use config::report::CLIENT_TYPE;
 use config::{Parameter, Reader};
 use daemon::StartError;
 use lookup::search::address_keys;
@@ -96,7 +97,7 @@ impl Sasl {
         }
         // The mechanisms are our own, under the name that configurations have.
         let kind = from.get(twin::SASL_TYPE)?;
-        if kind != "cyrus" {
+        if kind != CLIENT_TYPE {
             logging::warning!("unsupported SASL client implementation: {kind}");
             return Err(StartError::new("SASL library initialization"));
         }

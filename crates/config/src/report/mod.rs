@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 pub use feature::Feature;
 pub(crate) use level::old_chroot;
 pub(crate) use places::ranges;
-pub use sasl::SERVER_TYPE;
+pub use sasl::{CLIENT_TYPE, SERVER_TYPE};
 pub use tables::TYPES;
 
 use crate::entry::{self, Kind};

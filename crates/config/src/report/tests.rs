@@ -84,6 +84,16 @@ fn a_server_that_is_to_ask_an_authentication_server_of_another_kind_is_told_what
 }
 
 #[test]
+fn a_client_that_is_to_have_another_kind_of_sasl_is_told_once() {
+    let wrong = "smtp_sasl_auth_enable = yes\nsmtp_sasl_type = gnu\n";
+    let text = "smtp_sasl_type = gnu is not there, and a client with smtp_sasl_auth_enable = yes does not start; set \
+        smtp_sasl_type = cyrus";
+    assert_eq!(told(wrong, ""), [format!("/c/main.cf, line 2: {text}")]);
+    let fine = "smtp_sasl_auth_enable = yes\nsmtp_sasl_path = x\nlmtp_sasl_type = gnu\nsmtp_sasl_auth_cache_name = proxy:x:y\n";
+    assert!(told(fine, "").is_empty());
+}
+
+#[test]
 fn what_is_missing_is_one_sentence_a_feature() {
     let main_cf = "milter_connect_timeout = 3s\nmilter_command_timeout = 4s\nmilter_content_timeout = 5s\nx = 1\n\
         milter_macro_v = v\nnon_smtpd_milters = inet:[::1]:9\nmyorigin = $x\n";

@@ -2,7 +2,7 @@
 
 use scenarios::scenario;
 use testing::wait::{PATIENCE, until_true};
-use testing::{Instance, Setup, Sink, Submission};
+use testing::{Dovecot, Instance, Setup, Sink, Submission};
 
 const TEXT: &str = "From: a@client.test\nSubject: onward\nMessage-Id: <3@client.test>\n\nbody\n";
 
@@ -59,6 +59,34 @@ fn every_mechanism_logs_in_to_dovecot_and_mail_goes_on() {
             assert!(until_true(PATIENCE, logged), "{mechanism}: {}", server.log());
         }
         assert_eq!(sink.count(), mechanisms.len());
+    });
+}
+
+#[test]
+fn one_mail_system_logs_in_at_another_as_users_do() {
+    if !testing::accounts::is_root() {
+        return;
+    }
+    scenario(|| {
+        let other = Setup::new()
+            .set("smtpd_sasl_auth_enable", "yes")
+            .set("smtpd_sasl_type", "dovecot")
+            .set("smtpd_sasl_path", "private/auth")
+            .set("mynetworks", "")
+            .set("smtpd_relay_restrictions", "permit_sasl_authenticated, reject")
+            .start();
+        let users = [("us", "secret")];
+        let _dovecot =
+            Dovecot::authenticates(&other.folder().join("dovecot"), &other.queue().join("private/auth"), &users);
+        let mail = with_login(&format!("[127.0.0.1]:{}", other.port()))
+            .set("smtp_sasl_password_maps", "static:us:secret")
+            .set("mydestination", "")
+            .set("myhostname", "relay.test")
+            .start();
+        let line = attempt(&mail, "bob@mail.test", "alice@mail.test");
+        assert!(line.contains("status=sent"), "{line}");
+        other.wait_log(&["client=unknown[127.0.0.1], sasl_method=CRAM-MD5, sasl_username=us"]);
+        assert!(other.wait_mail("alice", 1)[0].0.contains("with ESMTPA id"));
     });
 }
 
@@ -302,7 +330,9 @@ fn a_refused_password_is_not_tried_again_where_refusals_are_remembered() {
         mail.set("smtp_sasl_password_maps", "static:us:new");
         mail.reload();
         attempt(&mail, "bob@mail.test", "z@other.test");
-        assert_eq!(sink.logins().len(), 2);
+        // What was deferred may be tried with it as well.
+        let later = sink.logins().split_off(1);
+        assert!(!later.is_empty() && later.iter().all(|line| line == "AUTH PLAIN AHVzAG5ldw=="), "{later:?}");
     });
 }
 
