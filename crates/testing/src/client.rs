@@ -1,16 +1,64 @@
 //! An SMTP client that says what it is told and shows every reply.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::tls_client::{Tls, TlsClient};
 use crate::wait::PATIENCE;
 
 /// One session.
 #[derive(Debug)]
 pub struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Transport>,
     greeting: Reply,
+}
+
+/// What carries a session.
+#[derive(Debug)]
+enum Transport {
+    Plain(TcpStream),
+    Tls(Box<Tls>),
+    /// Between the one and the other.
+    Nothing,
+}
+
+impl Transport {
+    fn socket(&self) -> io::Result<&TcpStream> {
+        match self {
+            Transport::Plain(stream) => Ok(stream),
+            Transport::Tls(stream) => Ok(&stream.sock),
+            Transport::Nothing => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl Read for Transport {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Transport::Plain(stream) => stream.read(buffer),
+            Transport::Tls(stream) => stream.read(buffer),
+            Transport::Nothing => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl Write for Transport {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Transport::Plain(stream) => stream.write(bytes),
+            Transport::Tls(stream) => stream.write(bytes),
+            Transport::Nothing => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Transport::Plain(stream) => stream.flush(),
+            Transport::Tls(stream) => stream.flush(),
+            Transport::Nothing => Ok(()),
+        }
+    }
 }
 
 /// One reply, all its lines.
@@ -37,13 +85,46 @@ impl Reply {
 impl Client {
     /// Connects and reads the greeting.
     pub fn connect(address: SocketAddr) -> io::Result<Client> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
-        let mut stream = BufReader::new(stream);
+        Client::over(Transport::Plain(dial(address)?))
+    }
+
+    /// Connects, makes a handshake and reads the greeting.
+    pub fn connect_tls(address: SocketAddr, tls: &TlsClient) -> io::Result<Client> {
+        Client::over(Transport::Tls(Box::new(tls.handshake(dial(address)?)?)))
+    }
+
+    fn over(transport: Transport) -> io::Result<Client> {
+        let mut stream = BufReader::new(transport);
         let greeting = read_reply(&mut stream)?;
         Ok(Client { stream, greeting })
+    }
+
+    /// STARTTLS, and the handshake; the reply, if it is another one.
+    pub fn starttls(&mut self, tls: &TlsClient) -> io::Result<Result<(), Reply>> {
+        let reply = self.command("STARTTLS")?;
+        if reply.code != 220 {
+            return Ok(Err(reply));
+        }
+        self.handshake(tls).map(Ok)
+    }
+
+    /// A handshake: the server has said that it may begin.
+    pub fn handshake(&mut self, tls: &TlsClient) -> io::Result<()> {
+        match std::mem::replace(self.stream.get_mut(), Transport::Nothing) {
+            Transport::Plain(stream) => {
+                self.stream = BufReader::new(Transport::Tls(Box::new(tls.handshake(stream)?)));
+                Ok(())
+            }
+            _ => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    /// What is known of the session under TLS.
+    pub fn tls(&self) -> Option<&rustls::ClientConnection> {
+        match self.stream.get_ref() {
+            Transport::Tls(stream) => Some(&stream.conn),
+            _ => None,
+        }
     }
 
     /// Connects and says EHLO.
@@ -76,7 +157,7 @@ impl Client {
 
     /// Waits longer, or not as long, for replies.
     pub fn patience(&self, patience: Duration) -> io::Result<()> {
-        self.stream.get_ref().set_read_timeout(Some(patience))
+        self.stream.get_ref().socket()?.set_read_timeout(Some(patience))
     }
 
     /// One message in one pipelined envelope: the reply to end-of-data, or the first refusal before it.
@@ -119,7 +200,15 @@ pub fn wire_form(text: &str) -> String {
     wire
 }
 
-fn read_reply(stream: &mut BufReader<TcpStream>) -> io::Result<Reply> {
+fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn read_reply(stream: &mut BufReader<Transport>) -> io::Result<Reply> {
     let mut lines = Vec::new();
     loop {
         let mut line = Vec::new();

@@ -34,6 +34,7 @@ mod refused;
 mod refuses;
 mod relay;
 mod reload;
+mod secured;
 mod source_address;
 mod spares;
 mod stock;

@@ -1,0 +1,515 @@
+//! Clients under TLS: what the server says, what the log and the header tell, who shows a certificate, and where the keys
+//! are.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use scenarios::scenario;
+use testing::certificates::{Authority, Identity, Period};
+use testing::port::Port;
+use testing::wait::until_true;
+use testing::{Client, Instance, Setup, TlsClient};
+
+/// A server with this certificate, and further settings. It runs.
+fn server(identity: &Identity, settings: &[(&str, &str)]) -> Instance {
+    server_with(identity, settings, |_| {})
+}
+
+/// The same, with something to be done before it starts.
+fn server_with(identity: &Identity, settings: &[(&str, &str)], prepare: impl FnOnce(&mut Instance)) -> Instance {
+    let mut mail = Setup::new().build();
+    let chain = put(&mail, "chain.pem", &format!("{}{}", identity.key_pem(), identity.certificates_pem()));
+    let common = [("smtpd_tls_security_level", "may"), ("smtpd_tls_loglevel", "1"), ("smtpd_tls_chain_files", &chain)];
+    for (name, value) in common.iter().chain(settings) {
+        mail.set(name, value);
+    }
+    prepare(&mut mail);
+    mail.start();
+    mail
+}
+
+/// A file of the configuration.
+fn put(mail: &Instance, name: &str, content: &str) -> String {
+    let path = mail.etc().join(name);
+    replace(&path, content);
+    path.to_str().expect("a path").to_owned()
+}
+
+/// Puts a file in the place of another, as programs that renew certificates do.
+fn replace(path: &Path, content: &str) {
+    let new = path.with_extension("new");
+    std::fs::write(&new, content).expect("a file");
+    std::fs::rename(&new, path).expect("a file");
+}
+
+fn mx() -> Identity {
+    Identity::self_signed(&["mx.mail.test"], Period::Current)
+}
+
+fn client(mail: &Instance) -> Client {
+    Client::greet(mail.v4()).expect("connected")
+}
+
+fn secured(mail: &Instance, tls: &TlsClient) -> Client {
+    let mut client = client(mail);
+    client.starttls(tls).expect("a handshake").expect("a session");
+    client
+}
+
+fn say(client: &mut Client, line: &str) -> String {
+    client.command(line).map_or_else(|error| error.to_string(), |reply| reply.last())
+}
+
+const MESSAGE: &str = "Subject: x\n\nbody\n";
+
+#[test]
+fn mail_comes_under_tls_and_the_log_and_the_header_say_how() {
+    scenario(|| {
+        let mail = server(&mx(), &[("smtpd_tls_received_header", "yes")]);
+        let offered = client(&mail).command("EHLO client.test").expect("a reply").lines;
+        assert!(offered.contains(&"STARTTLS".to_owned()), "{offered:?}");
+        let mut session = secured(&mail, &TlsClient::new());
+        let offered = session.command("EHLO client.test").expect("a reply").lines;
+        assert!(!offered.contains(&"STARTTLS".to_owned()), "{offered:?}");
+        assert_eq!(say(&mut session, "STARTTLS"), "554 5.5.1 Error: TLS already active");
+        assert_eq!(session.send("a@client.test", &["alice@mail.test"], MESSAGE).expect("sent").code, 250);
+        say(&mut session, "QUIT");
+        let line =
+            mail.wait_log(&["Anonymous TLS connection established from unknown[127.0.0.1]: TLSv1.3 with cipher"]);
+        assert!(line.contains(" (256/256 bits) key-exchange ") || line.contains(" (128/128 bits) key-exchange "));
+        assert!(line.contains(" server-signature ECDSA (prime256v1) server-digest SHA256"), "{line}");
+        mail.wait_log(&["disconnect from unknown[127.0.0.1] ehlo=2 starttls=1/2 mail=1 rcpt=1 data=1 quit=1"]);
+        let field = mail.wait_mail("alice", 1).remove(0).header("Received").expect("a header");
+        assert!(field.contains("(using TLSv1.3 with cipher "), "{field}");
+        assert!(field.contains("server-signature ECDSA (prime256v1) server-digest SHA256)"), "{field}");
+        assert!(field.contains("(No client certificate requested)") && field.contains(" with ESMTPS id "), "{field}");
+
+        let mut session = secured(&mail, &TlsClient::only_12());
+        say(&mut session, "EHLO client.test");
+        assert_eq!(session.send("a@client.test", &["bob@mail.test"], MESSAGE).expect("sent").code, 250);
+        let line = mail.wait_log(&["TLSv1.2 with cipher ECDHE-ECDSA-"]);
+        assert!(line.ends_with(" bits)"), "{line}");
+    });
+}
+
+#[test]
+fn what_was_said_before_the_handshake_counts_for_nothing_after_it() {
+    scenario(|| {
+        let mail = server(&mx(), &[("smtpd_helo_required", "yes")]);
+        let mut session = client(&mail);
+        assert_eq!(say(&mut session, "MAIL FROM:<a@client.test>"), "250 2.1.0 Ok");
+        // Whoever sits in between puts something behind the command.
+        session.write(b"STARTTLS\r\nRCPT TO:<alice@mail.test>\r\n").expect("sent");
+        assert_eq!(session.reply().expect("a reply").last(), "220 2.0.0 Ready to start TLS");
+        session.handshake(&TlsClient::new()).expect("a handshake");
+        assert_eq!(say(&mut session, "RCPT TO:<alice@mail.test>"), "503 5.5.1 Error: need MAIL command");
+        assert_eq!(say(&mut session, "MAIL FROM:<a@client.test>"), "503 5.5.1 Error: send HELO/EHLO first");
+        assert_eq!(say(&mut session, "QUIT"), "221 2.0.0 Bye");
+    });
+}
+
+#[test]
+fn where_tls_is_required_nothing_is_done_without() {
+    scenario(|| {
+        let mail = server(&mx(), &[("smtpd_tls_security_level", "encrypt")]);
+        let mut session = client(&mail);
+        let needed = "530 5.7.0 Must issue a STARTTLS command first";
+        for (line, expected) in [
+            ("MAIL FROM:<a@client.test>", needed),
+            ("AUTH PLAIN x", needed),
+            ("RSET", needed),
+            ("NOOP", "250 2.0.0 Ok"),
+            ("STARTTLS now", "501 5.5.4 Syntax: STARTTLS"),
+        ] {
+            assert_eq!(say(&mut session, line), expected, "{line}");
+        }
+        session.starttls(&TlsClient::new()).expect("a handshake").expect("a session");
+        say(&mut session, "EHLO client.test");
+        assert_eq!(say(&mut session, "MAIL FROM:<a@client.test>"), "250 2.1.0 Ok");
+    });
+}
+
+/// A service with TLS before the greeting, on a port of its own.
+fn wrapped(mail: &mut Instance) -> (Port, SocketAddr) {
+    let port = Port::reserve();
+    let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
+    mail.add_service(&format!(
+        "{address} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes -o smtpd_starttls_timeout=2s"
+    ));
+    (port, address)
+}
+
+#[test]
+fn tls_before_the_greeting_is_for_those_who_begin_with_it() {
+    scenario(|| {
+        let mut place = None;
+        let mail = server_with(&mx(), &[], |mail| place = Some(wrapped(mail)));
+        let (_port, address) = place.expect("a port");
+        let mut session = Client::connect_tls(address, &TlsClient::new()).expect("a session");
+        assert_eq!(session.greeting().code, 220);
+        let offered = session.command("EHLO client.test").expect("a reply").lines;
+        assert!(!offered.contains(&"STARTTLS".to_owned()), "{offered:?}");
+        assert_eq!(say(&mut session, "MAIL FROM:<a@client.test>"), "250 2.1.0 Ok");
+        // Who speaks in the clear hears nothing that he could take for a server.
+        let mut stream = TcpStream::connect(address).expect("connected");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a limit");
+        stream.write_all(b"EHLO client.test\r\n").expect("sent");
+        let mut heard = Vec::new();
+        let _ = stream.read_to_end(&mut heard);
+        assert!(!heard.starts_with(b"2"), "{heard:?}");
+        mail.wait_log(&["SSL_accept error from unknown[127.0.0.1]: "]);
+        mail.wait_log(&["lost connection after CONNECT from unknown[127.0.0.1]"]);
+        // And who says nothing is not waited for.
+        let mut silent = TcpStream::connect(address).expect("connected");
+        silent.set_read_timeout(Some(Duration::from_secs(30))).expect("a limit");
+        assert_eq!(silent.read(&mut [0; 10]).expect("the end"), 0);
+    });
+}
+
+#[test]
+fn a_handshake_that_is_none_ends_its_session_and_nothing_else() {
+    scenario(|| {
+        let mail = server(&mx(), &[]);
+        let mut other = client(&mail);
+        for garbage in [&b"EHLO client.test\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", &[0xff; 40_000]]
+        {
+            let mut session = client(&mail);
+            assert_eq!(say(&mut session, "STARTTLS"), "220 2.0.0 Ready to start TLS");
+            session.write(garbage).expect("sent");
+            drop(session);
+        }
+        mail.wait_log(&["lost connection after STARTTLS from unknown[127.0.0.1]"]);
+        mail.wait_log(&["disconnect from unknown[127.0.0.1] ehlo=1 starttls=0/1 commands=1/2"]);
+        assert_eq!(say(&mut other, "NOOP"), "250 2.0.0 Ok");
+        secured(&mail, &TlsClient::new());
+    });
+}
+
+#[test]
+fn handshakes_that_stall_hold_up_nobody() {
+    scenario(|| {
+        let mail = server(&mx(), &[]);
+        let stalled: Vec<Client> = (0..80)
+            .map(|_| {
+                let mut session = client(&mail);
+                assert_eq!(say(&mut session, "STARTTLS"), "220 2.0.0 Ready to start TLS");
+                session.write(b"\x16\x03\x01").expect("sent");
+                session
+            })
+            .collect();
+        let mut session = secured(&mail, &TlsClient::new());
+        assert_eq!(say(&mut session, "NOOP"), "250 2.0.0 Ok");
+        drop(stalled);
+    });
+}
+
+#[test]
+fn two_hundred_handshakes_at_once_all_end_well() {
+    scenario(|| {
+        let mail = server(&mx(), &[("smtpd_client_connection_count_limit", "0"), ("default_process_limit", "250")]);
+        let address = mail.v4();
+        let clients: Vec<_> = (0..200)
+            .map(|_| {
+                std::thread::spawn(move || {
+                    let mut session = Client::greet(address)?;
+                    session.starttls(&TlsClient::new())?.map_err(|reply| std::io::Error::other(reply.last()))?;
+                    session.command("NOOP").map(|reply| reply.code)
+                })
+            })
+            .collect();
+        for client in clients {
+            assert_eq!(client.join().expect("a thread").expect("a session"), 250);
+        }
+    });
+}
+
+#[test]
+fn a_session_is_resumed_by_whichever_process_gets_the_client() {
+    scenario(|| {
+        let mut place = None;
+        let mail = server_with(&mx(), &[], |mail| place = Some(wrapped(mail)));
+        let (_port, address) = place.expect("a port");
+        for tls in [TlsClient::new(), TlsClient::only_12()] {
+            let mut first = secured(&mail, &tls);
+            say(&mut first, "QUIT");
+            let again = Client::connect_tls(address, &tls).expect("a session");
+            let kind = again.tls().and_then(|session| session.handshake_kind());
+            assert_eq!(format!("{kind:?}"), "Some(Resumed)");
+        }
+    });
+}
+
+#[test]
+fn certificates_of_clients_open_doors_and_are_described() {
+    scenario(|| {
+        let (known, stranger) = (Authority::root("Lab CA"), Authority::root("Other CA"));
+        let friend = known.issue(&["friend.test"], Period::Current);
+        let enemy = stranger.issue(&["enemy.test"], Period::Current);
+        let expired = known.issue(&["late.test"], Period::Over);
+        let ours = known.issue(&["mx.mail.test"], Period::Current);
+        let mail = server_with(&ours, &[("smtpd_tls_ask_ccert", "yes"), ("mynetworks", "")], |mail| {
+            let authorities = put(mail, "ca.pem", &known.certificate().pem);
+            mail.set("smtpd_tls_CAfile", &authorities);
+            mail.set("smtpd_tls_received_header", "yes");
+            mail.set("smtpd_relay_restrictions", "permit_tls_all_clientcerts, reject_unauth_destination");
+            mail.set("relay_clientcerts", &format!("inline:{{ {{ {} = enemy }} }}", fingerprint(&enemy)));
+            mail.set("relayhost", "[127.0.0.1]:1");
+        });
+        let relays = |tls: &TlsClient| {
+            let mut session = secured(&mail, tls);
+            say(&mut session, "EHLO client.test");
+            say(&mut session, "MAIL FROM:<a@client.test>");
+            say(&mut session, "RCPT TO:<b@elsewhere.test>")
+        };
+        let denied = "554 5.7.1 <b@elsewhere.test>: Relay access denied";
+        assert_eq!(relays(&TlsClient::showing(&friend)), "250 2.1.5 Ok");
+        assert_eq!(relays(&TlsClient::showing(&enemy)), "250 2.1.5 Ok");
+        assert_eq!(relays(&TlsClient::showing(&expired)), denied);
+        assert_eq!(relays(&TlsClient::new()), denied);
+        mail.wait_log(&["Trusted TLS connection established from unknown[127.0.0.1]: ", "client-signature ECDSA"]);
+        mail.wait_log(&["Untrusted TLS connection established from unknown[127.0.0.1]: "]);
+        for (tls, comment) in [
+            (TlsClient::showing(&friend), "(Client CN \"friend.test\", Issuer \"Lab CA\" (verified OK))"),
+            (TlsClient::showing(&expired), "(Client CN \"late.test\", Issuer \"Lab CA\" (not verified))"),
+            (TlsClient::new(), "(Client did not present a certificate)"),
+        ] {
+            let mut session = secured(&mail, &tls);
+            say(&mut session, "EHLO client.test");
+            assert_eq!(session.send("a@client.test", &["carol@mail.test"], MESSAGE).expect("sent").code, 250);
+            let told = || {
+                let mails = mail.wait_mail("carol", 1);
+                mails.iter().any(|mail| mail.header("Received").is_some_and(|field| field.contains(comment)))
+            };
+            assert!(until_true(Duration::from_secs(30), told), "{comment}");
+        }
+    });
+}
+
+/// The SHA-256 digest of a certificate, as tables have it.
+fn fingerprint(identity: &Identity) -> String {
+    let tlsa = identity.certificate().tlsa(3, 0, 1);
+    let hex = tlsa.rsplit(' ').next().unwrap_or_default().as_bytes().chunks(2);
+    hex.map(|pair| String::from_utf8_lossy(pair).into_owned()).collect::<Vec<_>>().join(":")
+}
+
+#[test]
+fn who_must_show_a_certificate_and_does_not_is_let_go() {
+    scenario(|| {
+        let known = Authority::root("Lab CA");
+        let ours = known.issue(&["mx.mail.test"], Period::Current);
+        let settings = [("smtpd_tls_security_level", "encrypt"), ("smtpd_tls_req_ccert", "yes")];
+        let mail = server_with(&ours, &settings, |mail| {
+            let authorities = put(mail, "ca.pem", &known.certificate().pem);
+            mail.set("smtpd_tls_CAfile", &authorities);
+        });
+        let hello = |tls: &TlsClient| say(&mut secured(&mail, tls), "EHLO client.test");
+        let name = mail.output("postconf", &["-h", "myhostname"]).trim().to_owned();
+        assert_eq!(hello(&TlsClient::new()), format!("421 4.7.1 {name} Error: No client certificate presented"));
+        let stranger = Identity::self_signed(&["enemy.test"], Period::Current);
+        let refused = format!("421 4.7.1 {name} Error: Client certificate not trusted");
+        assert_eq!(hello(&TlsClient::showing(&stranger)), refused);
+        let friend = known.issue(&["friend.test"], Period::Current);
+        assert!(hello(&TlsClient::showing(&friend)).starts_with("250 "));
+        mail.wait_log(&["NOQUEUE: abort: TLS from unknown[127.0.0.1]: No client certificate presented"]);
+        mail.wait_log(&["NOQUEUE: abort: TLS from unknown[127.0.0.1]: Client certificate not trusted"]);
+        mail.wait_log(&["certificate verification failed for unknown[127.0.0.1]: self-signed certificate"]);
+    });
+}
+
+#[test]
+fn a_name_that_a_client_asks_for_has_its_own_certificate() {
+    scenario(|| {
+        let (one, below) = (
+            Identity::self_signed(&["one.test"], Period::Current),
+            Identity::self_signed(&["*.many.test"], Period::Current),
+        );
+        let default = mx();
+        let mail = server_with(&default, &[], |mail| {
+            let files = [("one.pem", &one), ("many.pem", &below)]
+                .map(|(name, it)| put(mail, name, &format!("{}{}", it.key_pem(), it.certificates_pem())));
+            let table = put(mail, "names", &format!("one.test {}\n.many.test {}\n", files[0], files[1]));
+            mail.set("tls_server_sni_maps", &format!("texthash:{table}"));
+        });
+        let shown = |name: &str| {
+            let session = secured(&mail, &TlsClient::new().asking_for(name));
+            let chain = session.tls().and_then(|session| session.peer_certificates());
+            chain.and_then(|chain| chain.first()).map(|der| der.to_vec())
+        };
+        for (name, identity) in [
+            ("one.test", &one),
+            ("ONE.test", &one),
+            ("a.b.many.test", &below),
+            ("many.test", &default),
+            ("x.test", &default),
+        ] {
+            assert_eq!(shown(name), Some(identity.certificate().der.clone()), "{name}");
+        }
+        mail.wait_log(&["Anonymous TLS connection established from unknown[127.0.0.1] to a.b.many.test: TLSv1.3"]);
+        mail.wait_log(&["TLS SNI x.test from unknown[127.0.0.1] not matched, using default chain"]);
+    });
+}
+
+#[test]
+fn a_certificate_that_is_renewed_is_used_and_one_that_is_broken_is_not() {
+    scenario(|| {
+        let (first, second) = (mx(), mx());
+        let mail = server(&first, &[]);
+        let chain = mail.etc().join("chain.pem");
+        let shown = || {
+            let session = secured(&mail, &TlsClient::new());
+            let chain = session.tls().and_then(|session| session.peer_certificates());
+            chain.and_then(|chain| chain.first()).map(|der| der.to_vec())
+        };
+        let is = |identity: &Identity| shown() == Some(identity.certificate().der.clone());
+        assert!(is(&first));
+        replace(&chain, &format!("{}{}", second.key_pem(), first.certificates_pem()));
+        std::thread::sleep(Duration::from_millis(1500));
+        assert!(is(&first));
+        mail.wait_log(&["tlsmgr", "warning: key at index 1 in ", " does not match next certificate"]);
+        let old = Identity::self_signed(&["mx.mail.test"], Period::Over);
+        replace(&chain, &format!("{}{}", old.key_pem(), old.certificates_pem()));
+        std::thread::sleep(Duration::from_millis(1500));
+        assert!(is(&first));
+        mail.wait_log(&["tlsmgr", "certificate of ", "has expired"]);
+        replace(&chain, &format!("{}{}", second.key_pem(), second.certificates_pem()));
+        assert!(until_true(Duration::from_secs(30), || is(&second)));
+        // Without a reload, and in the same process.
+        assert_eq!(mail.processes_of("smtpd").len(), 1);
+    });
+}
+
+#[test]
+fn no_process_that_talks_to_clients_has_the_key() {
+    scenario(|| {
+        let identity = mx();
+        let mail = server(&identity, &[]);
+        let mut session = secured(&mail, &TlsClient::new());
+        say(&mut session, "EHLO client.test");
+        // As a file has it, or as a number in this machine's memory.
+        let secret = identity.secret();
+        let number: Vec<u8> = secret.iter().rev().copied().collect();
+        let has_it = |pid: i32| {
+            let memory = memory_of(pid);
+            assert!(memory.len() > 10_000, "the memory of {pid} cannot be read");
+            memory.windows(secret.len()).any(|bytes| bytes == secret || bytes == number)
+        };
+        for process in mail.processes_of("smtpd") {
+            assert!(!has_it(process.pid), "smtpd {}", process.pid);
+        }
+        assert!(!mail.processes_of("smtpd").is_empty());
+        // It is where it should be, and the look is one that finds it.
+        let holders: Vec<bool> = mail.processes_of("tlsmgr").iter().map(|process| has_it(process.pid)).collect();
+        assert!(holders.contains(&true), "{holders:?}");
+    });
+}
+
+/// What a process has in memory that can be read.
+fn memory_of(pid: i32) -> Vec<u8> {
+    use std::os::unix::fs::FileExt;
+    let Ok(memory) = std::fs::File::open(format!("/proc/{pid}/mem")) else { return Vec::new() };
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let mut all = Vec::new();
+    for line in maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw"))) {
+        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+        let Some((start, end)) = range else { continue };
+        let number = |text| u64::from_str_radix(text, 16).unwrap_or(0);
+        let mut part = vec![0; usize::try_from(number(end) - number(start)).unwrap_or(0)];
+        if memory.read_exact_at(&mut part, number(start)).is_ok() {
+            all.extend(part);
+        }
+    }
+    all
+}
+
+#[test]
+fn files_that_cannot_be_used_are_named_and_no_session_is_spoilt() {
+    scenario(|| {
+        let (one, other) = (mx(), mx());
+        let mail = server_with(&one, &[], |mail| {
+            put(mail, "chain.pem", &format!("{}{}", one.key_pem(), other.certificates_pem()));
+        });
+        let mut session = client(&mail);
+        assert_eq!(say(&mut session, "STARTTLS"), "454 4.7.0 TLS not available due to local problem");
+        assert_eq!(session.send("a@client.test", &["alice@mail.test"], MESSAGE).expect("sent").code, 250);
+        mail.wait_log(&["smtpd", "warning: key at index 1 in ", "chain.pem does not match next certificate"]);
+        mail.wait_log(&[
+            "smtpd",
+            "warning: error loading private keys and certificates from: ",
+            ": disabling TLS support",
+        ]);
+    });
+}
+
+#[test]
+fn what_makes_no_sense_in_main_cf_is_named() {
+    scenario(|| {
+        for (name, value, told) in [
+            ("smtpd_tls_protocols", "TLSv1.9", "warning: Invalid TLS protocol list \"TLSv1.9\": disabling TLS support"),
+            ("smtpd_tls_fingerprint_digest", "sha999", "warning: Digest algorithm \"sha999\" not found"),
+            (
+                "smtpd_tls_CAfile",
+                "/no/such",
+                "cannot load Certification Authority data, CAfile=\"/no/such\": disabling TLS support",
+            ),
+        ] {
+            let mail = server(&mx(), &[(name, value)]);
+            let unavailable = "454 4.7.0 TLS not available due to local problem";
+            assert_eq!(say(&mut client(&mail), "STARTTLS"), unavailable, "{name}");
+            mail.wait_log(&["smtpd", told]);
+        }
+        let mail = server(&mx(), &[("smtpd_tls_ciphers", "bogus")]);
+        let mut session = client(&mail);
+        assert_eq!(say(&mut session, "STARTTLS"), "220 2.0.0 Ready to start TLS");
+        assert!(session.handshake(&TlsClient::new()).is_err());
+        mail.wait_log(&["warning: unknown[127.0.0.1]: invalid cipher grade: \"bogus\""]);
+    });
+}
+
+#[test]
+fn a_client_that_begins_sessions_too_often_is_let_go() {
+    scenario(|| {
+        let settings = [("smtpd_client_new_tls_session_rate_limit", "2"), ("smtpd_client_event_limit_exceptions", "")];
+        let mail = server(&mx(), &settings);
+        let hello = || say(&mut secured(&mail, &TlsClient::new()), "EHLO client.test");
+        assert!(hello().starts_with("250 ") && hello().starts_with("250 "));
+        let third = hello();
+        assert!(third.ends_with(" Error: too many new TLS sessions from unknown[127.0.0.1]"), "{third}");
+        mail.wait_log(&["warning: New TLS session rate limit exceeded: 3 from unknown[127.0.0.1] for service "]);
+        let fourth = say(&mut client(&mail), "STARTTLS");
+        assert_eq!(fourth, "454 4.7.0 Error: too many new TLS sessions from unknown[127.0.0.1]");
+        mail.wait_log(&["warning: Refusing STARTTLS request from unknown[127.0.0.1] for service "]);
+    });
+}
+
+#[test]
+fn programs_of_others_come_under_tls() {
+    scenario(|| {
+        let mut place = None;
+        let mail = server_with(&mx(), &[], |mail| place = Some(wrapped(mail)));
+        let (_port, address) = place.expect("a port");
+        let envelope = ["--helo", "client.test", "--from", "a@client.test", "--to", "alice@mail.test"];
+        for (at, more) in [(mail.v4(), "--tls"), (mail.v6(), "--tls"), (address, "--tls-on-connect")] {
+            let said = testing::swaks::swaks(at, &[&envelope[..], &[more]].concat()).expect("swaks");
+            assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
+        }
+        for version in ["-tls1_2", "-tls1_3"] {
+            let text =
+                openssl(&["s_client", "-starttls", "smtp", "-connect", &mail.v4().to_string(), "-quiet", version]);
+            assert!(text.contains("221 2.0.0 Bye"), "{text}");
+        }
+        mail.wait_mail("alice", 3);
+    });
+}
+
+/// What openssl prints when QUIT is typed.
+fn openssl(arguments: &[&str]) -> String {
+    use std::process::{Command, Stdio};
+    let mut command = Command::new("openssl");
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("openssl");
+    child.stdin.take().expect("its input").write_all(b"QUIT\n").expect("typed");
+    let output = child.wait_with_output().expect("openssl");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
