@@ -1,5 +1,6 @@
-//! Clients under TLS: what the server says, what the log and the header tell, who shows a certificate, and where the keys
-//! are.
+//! Clients under TLS: what the server says, and what the log and the header tell.
+
+mod certificates;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,9 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use scenarios::scenario;
-use testing::certificates::{Authority, Identity, Period};
+use testing::certificates::{Identity, Period};
 use testing::port::Port;
-use testing::wait::until_true;
 use testing::{Client, Instance, Setup, TlsClient};
 
 /// A server with this certificate, and further settings. It runs.
@@ -239,188 +239,6 @@ fn a_session_is_resumed_by_whichever_process_gets_the_client() {
             assert_eq!(format!("{kind:?}"), "Some(Resumed)");
         }
     });
-}
-
-#[test]
-fn certificates_of_clients_open_doors_and_are_described() {
-    scenario(|| {
-        let (known, stranger) = (Authority::root("Lab CA"), Authority::root("Other CA"));
-        let friend = known.issue(&["friend.test"], Period::Current);
-        let enemy = stranger.issue(&["enemy.test"], Period::Current);
-        let expired = known.issue(&["late.test"], Period::Over);
-        let ours = known.issue(&["mx.mail.test"], Period::Current);
-        let mail = server_with(&ours, &[("smtpd_tls_ask_ccert", "yes"), ("mynetworks", "")], |mail| {
-            let authorities = put(mail, "ca.pem", &known.certificate().pem);
-            mail.set("smtpd_tls_CAfile", &authorities);
-            mail.set("smtpd_tls_received_header", "yes");
-            mail.set("smtpd_relay_restrictions", "permit_tls_all_clientcerts, reject_unauth_destination");
-            mail.set("relay_clientcerts", &format!("inline:{{ {{ {} = enemy }} }}", fingerprint(&enemy)));
-            mail.set("relayhost", "[127.0.0.1]:1");
-        });
-        let relays = |tls: &TlsClient| {
-            let mut session = secured(&mail, tls);
-            say(&mut session, "EHLO client.test");
-            say(&mut session, "MAIL FROM:<a@client.test>");
-            say(&mut session, "RCPT TO:<b@elsewhere.test>")
-        };
-        let denied = "554 5.7.1 <b@elsewhere.test>: Relay access denied";
-        assert_eq!(relays(&TlsClient::showing(&friend)), "250 2.1.5 Ok");
-        assert_eq!(relays(&TlsClient::showing(&enemy)), "250 2.1.5 Ok");
-        assert_eq!(relays(&TlsClient::showing(&expired)), denied);
-        assert_eq!(relays(&TlsClient::new()), denied);
-        mail.wait_log(&["Trusted TLS connection established from unknown[127.0.0.1]: ", "client-signature ECDSA"]);
-        mail.wait_log(&["Untrusted TLS connection established from unknown[127.0.0.1]: "]);
-        for (tls, comment) in [
-            (TlsClient::showing(&friend), "(Client CN \"friend.test\", Issuer \"Lab CA\" (verified OK))"),
-            (TlsClient::showing(&expired), "(Client CN \"late.test\", Issuer \"Lab CA\" (not verified))"),
-            (TlsClient::new(), "(Client did not present a certificate)"),
-        ] {
-            let mut session = secured(&mail, &tls);
-            say(&mut session, "EHLO client.test");
-            assert_eq!(session.send("a@client.test", &["carol@mail.test"], MESSAGE).expect("sent").code, 250);
-            let told = || {
-                let mails = mail.wait_mail("carol", 1);
-                mails.iter().any(|mail| mail.header("Received").is_some_and(|field| field.contains(comment)))
-            };
-            assert!(until_true(Duration::from_secs(30), told), "{comment}");
-        }
-    });
-}
-
-/// The SHA-256 digest of a certificate, as tables have it.
-fn fingerprint(identity: &Identity) -> String {
-    let tlsa = identity.certificate().tlsa(3, 0, 1);
-    let hex = tlsa.rsplit(' ').next().unwrap_or_default().as_bytes().chunks(2);
-    hex.map(|pair| String::from_utf8_lossy(pair).into_owned()).collect::<Vec<_>>().join(":")
-}
-
-#[test]
-fn who_must_show_a_certificate_and_does_not_is_let_go() {
-    scenario(|| {
-        let known = Authority::root("Lab CA");
-        let ours = known.issue(&["mx.mail.test"], Period::Current);
-        let settings = [("smtpd_tls_security_level", "encrypt"), ("smtpd_tls_req_ccert", "yes")];
-        let mail = server_with(&ours, &settings, |mail| {
-            let authorities = put(mail, "ca.pem", &known.certificate().pem);
-            mail.set("smtpd_tls_CAfile", &authorities);
-        });
-        let hello = |tls: &TlsClient| say(&mut secured(&mail, tls), "EHLO client.test");
-        let name = mail.output("postconf", &["-h", "myhostname"]).trim().to_owned();
-        assert_eq!(hello(&TlsClient::new()), format!("421 4.7.1 {name} Error: No client certificate presented"));
-        let stranger = Identity::self_signed(&["enemy.test"], Period::Current);
-        let refused = format!("421 4.7.1 {name} Error: Client certificate not trusted");
-        assert_eq!(hello(&TlsClient::showing(&stranger)), refused);
-        let friend = known.issue(&["friend.test"], Period::Current);
-        assert!(hello(&TlsClient::showing(&friend)).starts_with("250 "));
-        mail.wait_log(&["NOQUEUE: abort: TLS from unknown[127.0.0.1]: No client certificate presented"]);
-        mail.wait_log(&["NOQUEUE: abort: TLS from unknown[127.0.0.1]: Client certificate not trusted"]);
-        mail.wait_log(&["certificate verification failed for unknown[127.0.0.1]: self-signed certificate"]);
-    });
-}
-
-#[test]
-fn a_name_that_a_client_asks_for_has_its_own_certificate() {
-    scenario(|| {
-        let (one, below) = (
-            Identity::self_signed(&["one.test"], Period::Current),
-            Identity::self_signed(&["*.many.test"], Period::Current),
-        );
-        let default = mx();
-        let mail = server_with(&default, &[], |mail| {
-            let files = [("one.pem", &one), ("many.pem", &below)]
-                .map(|(name, it)| put(mail, name, &format!("{}{}", it.key_pem(), it.certificates_pem())));
-            let table = put(mail, "names", &format!("one.test {}\n.many.test {}\n", files[0], files[1]));
-            mail.set("tls_server_sni_maps", &format!("texthash:{table}"));
-        });
-        let shown = |name: &str| {
-            let session = secured(&mail, &TlsClient::new().asking_for(name));
-            let chain = session.tls().and_then(|session| session.peer_certificates());
-            chain.and_then(|chain| chain.first()).map(|der| der.to_vec())
-        };
-        for (name, identity) in [
-            ("one.test", &one),
-            ("ONE.test", &one),
-            ("a.b.many.test", &below),
-            ("many.test", &default),
-            ("x.test", &default),
-        ] {
-            assert_eq!(shown(name), Some(identity.certificate().der.clone()), "{name}");
-        }
-        mail.wait_log(&["Anonymous TLS connection established from unknown[127.0.0.1] to a.b.many.test: TLSv1.3"]);
-        mail.wait_log(&["TLS SNI x.test from unknown[127.0.0.1] not matched, using default chain"]);
-    });
-}
-
-#[test]
-fn a_certificate_that_is_renewed_is_used_and_one_that_is_broken_is_not() {
-    scenario(|| {
-        let (first, second) = (mx(), mx());
-        let mail = server(&first, &[]);
-        let chain = mail.etc().join("chain.pem");
-        let shown = || {
-            let session = secured(&mail, &TlsClient::new());
-            let chain = session.tls().and_then(|session| session.peer_certificates());
-            chain.and_then(|chain| chain.first()).map(|der| der.to_vec())
-        };
-        let is = |identity: &Identity| shown() == Some(identity.certificate().der.clone());
-        assert!(is(&first));
-        replace(&chain, &format!("{}{}", second.key_pem(), first.certificates_pem()));
-        std::thread::sleep(Duration::from_millis(1500));
-        assert!(is(&first));
-        mail.wait_log(&["tlsmgr", "warning: key at index 1 in ", " does not match next certificate"]);
-        let old = Identity::self_signed(&["mx.mail.test"], Period::Over);
-        replace(&chain, &format!("{}{}", old.key_pem(), old.certificates_pem()));
-        std::thread::sleep(Duration::from_millis(1500));
-        assert!(is(&first));
-        mail.wait_log(&["tlsmgr", "certificate of ", "has expired"]);
-        replace(&chain, &format!("{}{}", second.key_pem(), second.certificates_pem()));
-        assert!(until_true(Duration::from_secs(30), || is(&second)));
-        // Without a reload, and in the same process.
-        assert_eq!(mail.processes_of("smtpd").len(), 1);
-    });
-}
-
-#[test]
-fn no_process_that_talks_to_clients_has_the_key() {
-    scenario(|| {
-        let identity = mx();
-        let mail = server(&identity, &[]);
-        let mut session = secured(&mail, &TlsClient::new());
-        say(&mut session, "EHLO client.test");
-        // As a file has it, or as a number in this machine's memory.
-        let secret = identity.secret();
-        let number: Vec<u8> = secret.iter().rev().copied().collect();
-        let has_it = |pid: i32| {
-            let memory = memory_of(pid);
-            assert!(memory.len() > 10_000, "the memory of {pid} cannot be read");
-            memory.windows(secret.len()).any(|bytes| bytes == secret || bytes == number)
-        };
-        for process in mail.processes_of("smtpd") {
-            assert!(!has_it(process.pid), "smtpd {}", process.pid);
-        }
-        assert!(!mail.processes_of("smtpd").is_empty());
-        // It is where it should be, and the look is one that finds it.
-        let holders: Vec<bool> = mail.processes_of("tlsmgr").iter().map(|process| has_it(process.pid)).collect();
-        assert!(holders.contains(&true), "{holders:?}");
-    });
-}
-
-/// What a process has in memory that can be read.
-fn memory_of(pid: i32) -> Vec<u8> {
-    use std::os::unix::fs::FileExt;
-    let Ok(memory) = std::fs::File::open(format!("/proc/{pid}/mem")) else { return Vec::new() };
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-    let mut all = Vec::new();
-    for line in maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw"))) {
-        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
-        let Some((start, end)) = range else { continue };
-        let number = |text| u64::from_str_radix(text, 16).unwrap_or(0);
-        let mut part = vec![0; usize::try_from(number(end) - number(start)).unwrap_or(0)];
-        if memory.read_exact_at(&mut part, number(start)).is_ok() {
-            all.extend(part);
-        }
-    }
-    all
 }
 
 #[test]
