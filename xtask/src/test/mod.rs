@@ -30,11 +30,13 @@ const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 const SCENARIOS_A_CORE: usize = 3;
 
 /// What tests call beside the mail system.
-pub const TOOLS: [Tool; 12] = [
+pub const TOOLS: [Tool; 13] = [
     Tool::Program { name: "strace", package: "strace" },
     Tool::Program { name: "swaks", package: "swaks" },
     // What swaks needs for IPv6.
     Tool::PerlModule { name: "IO::Socket::INET6", package: "libio-socket-inet6-perl" },
+    // What swaks needs for TLS.
+    Tool::PerlModule { name: "Net::SSLeay", package: "libnet-ssleay-perl" },
     Tool::Program { name: "dnsmasq", package: "dnsmasq-base" },
     Tool::Program { name: "ldns-signzone", package: "ldnsutils" },
     Tool::Program { name: "nsd", package: "nsd" },

@@ -1,6 +1,7 @@
 //! Clients that log in: by an authentication server of Dovecot's, and by one that says anything.
 
 mod server;
+mod tls;
 
 use std::path::PathBuf;
 
