@@ -1,6 +1,8 @@
 //! Logins of the SMTP and LMTP client at servers: who logs in where and how, and what becomes of mail when that fails.
 
 use scenarios::scenario;
+use testing::certificates::{Authority, Period};
+use testing::programs::{Implementation, Programs};
 use testing::wait::{PATIENCE, until_true};
 use testing::{Dovecot, Instance, Setup, Sink, Submission};
 
@@ -168,6 +170,44 @@ fn a_login_that_is_not_possible_is_told_with_its_reason() {
                 mail.wait_log(&["smtp[", text]);
             }
             assert_eq!(sink.count(), 0);
+        }
+    });
+}
+
+#[test]
+fn what_protects_a_session_decides_which_passwords_it_may_show() {
+    scenario(|| {
+        let root = Authority::root("Lab Root CA");
+        let identity = root.issue(&["mx1.dest.test"], Period::Current);
+        let (tls, verified) = ("smtp_sasl_tls_security_options", "smtp_sasl_tls_verified_security_options");
+        for (policy, lenient, logs_in) in [
+            ("none", tls, false),
+            ("may", tls, true),
+            ("encrypt", verified, false),
+            ("secure match=mx1.dest.test", verified, true),
+        ] {
+            let sink = Sink::v4().offer_tls(&identity);
+            sink.offer_login("PLAIN", &["235 2.7.0 ok"]);
+            let hop = sink.next_hop();
+            let mut setup = with_login(&hop)
+                .set("smtp_sasl_security_options", "noplaintext, noanonymous")
+                .set(lenient, "noanonymous")
+                .set("smtp_tls_policy_maps", format!("inline:{{ {{ {hop} = {policy} }} }}"));
+            if Programs::under_test().implementation == Implementation::Oracle {
+                setup = setup.service("tlsmgr unix - - n 1000? 1 tlsmgr");
+            }
+            let mut mail = setup.build();
+            let file = mail.etc().join("ca.pem");
+            testing::setup::write_old(&file, &root.certificate().pem);
+            mail.set("smtp_tls_CAfile", &file.display().to_string());
+            mail.start();
+            let line = attempt(&mail, "bob@mail.test", "x@other.test");
+            let expected = if logs_in { "status=sent" } else { "HOST: no mechanism available)" };
+            assert!(line.replace("127.0.0.1[127.0.0.1]", "HOST").contains(expected), "{policy}: {line}");
+            let logins = sink.received().iter().filter_map(|mail| mail.login.clone()).collect::<Vec<_>>();
+            let expected: &[&str] = if logs_in { &["PLAIN AHVzAHA6dw=="] } else { &[] };
+            assert_eq!(logins, expected, "{policy}");
+            assert!(sink.received().iter().all(|mail| mail.tls.is_some()), "{policy}");
         }
     });
 }
