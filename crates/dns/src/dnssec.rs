@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use net::Family;
 
 use crate::message::Data;
+use crate::name::Name;
 use crate::tlsa::Association;
-use crate::{LookupError, MailExchangers, RecordType, Resolver};
+use crate::{LookupError, LookupFault, MailExchangers, RecordType, Resolver};
 
 /// What was found, and whether it is true.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,10 +86,14 @@ impl<'a> Dnssec<'a> {
         let Some(probe) = answer.as_ref().ok().and_then(|answer| self.resolver.validation().note(answer.secure)) else {
             return answer;
         };
-        let reason = match probe.ask(self.resolver).await {
-            Ok(true) => return answer,
-            Ok(false) => "a response that is not DNSSEC validated".to_owned(),
-            Err(error) => format!("no response: {error}"),
+        let reason = match self.resolver.is_validated(&probe.target, probe.record_type).await {
+            Some(true) => return answer,
+            Some(false) => "a response that is not DNSSEC validated".to_owned(),
+            None => {
+                let name = if probe.target.is_root() { ".".to_owned() } else { probe.target.to_string() };
+                let error = LookupError::new(&name, probe.record_type, LookupFault::TryAgain);
+                format!("no response: {error}")
+            }
         };
         logging::warning!("DNSSEC validation may be unavailable");
         logging::warning!("reason: dnssec_probe '{probe}' received {reason}");
@@ -120,7 +125,7 @@ impl Validation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
     record_type: RecordType,
-    name: String,
+    target: Name,
     text: String,
 }
 
@@ -147,20 +152,12 @@ impl Probe {
         ];
         let record_type = all.into_iter().find(|known| kind.eq_ignore_ascii_case(&known.to_string()));
         let record_type = record_type.ok_or_else(malformed)?;
-        if name != "." && !net::hostname::is_valid(name.as_bytes()) {
-            return Err(malformed());
-        }
-        Ok(Some(Self { record_type, name: name.to_owned(), text: text.to_owned() }))
-    }
-
-    /// Whether the answer is validated.
-    async fn ask(&self, resolver: &Resolver) -> Result<bool, LookupError> {
-        let any = |data: &Data| (!matches!(data, Data::Alias(_) | Data::Other)).then_some(());
-        let answer = match self.name.as_str() {
-            "." => resolver.validated_of_root(self.record_type, any).await?,
-            name => resolver.validated(name, self.record_type, any).await?,
+        let target = match name {
+            "." => Some(Name::root()),
+            name if net::hostname::is_valid(name.as_bytes()) => Name::parse(name),
+            _ => None,
         };
-        Ok(answer.secure)
+        Ok(Some(Self { record_type, target: target.ok_or_else(malformed)?, text: text.to_owned() }))
     }
 }
 

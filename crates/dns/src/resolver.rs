@@ -283,13 +283,9 @@ impl Resolver {
         self.followed(name, record_type, true, pick).await.map_err(Lost::told)
     }
 
-    /// The same for the root.
-    pub(crate) async fn validated_of_root<T>(
-        &self,
-        record_type: RecordType,
-        pick: impl Fn(&Data) -> Option<T>,
-    ) -> Result<Signed<Vec<T>>, LookupError> {
-        self.chain(".", Name::root(), record_type, true, pick).await.map_err(Lost::told)
+    /// Whether an answer was validated, that there is nothing included; `None`: there is no answer.
+    pub(crate) async fn is_validated(&self, name: &Name, record_type: RecordType) -> Option<bool> {
+        self.servers.hear(name, record_type, true).await.map(|answer| answer.is_authentic())
     }
 
     /// The addresses of a name in one family for the system's resolver, which says nothing of what is wrong with

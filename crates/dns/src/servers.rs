@@ -42,6 +42,11 @@ impl Servers {
     /// # Errors
     /// The name does not exist, no server has answered, or one has answered that the question makes no sense.
     pub(crate) async fn ask(&self, name: &Name, record_type: RecordType, dnssec: bool) -> Result<Answer, LookupFault> {
+        self.hear(name, record_type, dnssec).await.ok_or(LookupFault::TryAgain).and_then(judge)
+    }
+
+    /// The same, whatever the answer is; `None`: there is none.
+    pub(crate) async fn hear(&self, name: &Name, record_type: RecordType, dnssec: bool) -> Option<Answer> {
         let conf = &self.conf;
         let count = conf.servers.len();
         // rotate
@@ -59,11 +64,11 @@ impl Servers {
                     dnssec,
                 };
                 if let Some(answer) = self.ask_one(*server, question, patience(conf.timeout, at, count)).await {
-                    return judge(answer);
+                    return Some(answer);
                 }
             }
         }
-        Err(LookupFault::TryAgain)
+        None
     }
 
     /// The answer of one server, if it has one.

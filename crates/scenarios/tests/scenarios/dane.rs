@@ -361,3 +361,32 @@ fn what_a_resolver_has_validated_counts_and_what_it_has_not_does_not() {
         assert_eq!((sinks[0].count(), sinks[1].count()), (4, 2));
     });
 }
+
+#[test]
+fn who_gets_no_validated_answer_is_told_so_once() {
+    scenario(|| {
+        let Some(_world) = World::enter() else { return };
+        let zone = lines(&["a.test MX 10 mx.test", "b.test MX 10 mx.test", "mx.test A 127.0.0.9"]);
+        let dns = NameServer::judged(at("127.0.0.1", 53), &zone, |_| Verdict::Zone);
+        let mail = setup("dane").set("smtp_tls_loglevel", "0").start();
+        for domain in ["a.test", "b.test"] {
+            delivered(&mail, domain, &["status=deferred"]);
+        }
+        mail.wait_log(&["warning: DNSSEC validation may be unavailable"]);
+        let reason = "received a response that is not DNSSEC validated";
+        mail.wait_log(&["warning: reason: dnssec_probe 'ns:.'", reason]);
+        assert_eq!(dns.asked().iter().filter(|question| *question == "NS ").count(), 1);
+    });
+}
+
+#[test]
+fn a_table_asks_for_dane_where_main_cf_does_not() {
+    scenario(|| {
+        let Some(_lab) = Lab::open() else { return };
+        let table = "inline:{ bad.dane.test=dane, none.dane.test=dane-only }";
+        let mail = setup("may").set("smtp_tls_policy_maps", table).start();
+        delivered(&mail, "mx.dane.test", &["tls=may, dsn=2.0.0, status=sent"]);
+        delivered(&mail, "bad.dane.test", &["tls=!dane, dsn=4.7.5, status=deferred"]);
+        delivered(&mail, "none.dane.test", &["dsn=4.7.5, status=deferred (no TLSA records found)"]);
+    });
+}
