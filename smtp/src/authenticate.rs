@@ -3,8 +3,6 @@
 //!
 //! What is sent here is a secret: neither the log nor a transcript has it, whatever debug_peer_list says.
 
-use std::rc::Rc;
-
 use delivery::transcript::Speaker;
 use dsn::Status;
 use sasl::client::{Binding, Credentials, Exchange, Fault, Login, Mechanism, Secret};
@@ -34,7 +32,7 @@ impl Session {
     pub async fn authenticate(&mut self, settings: &Settings, purpose: &Purpose<'_>) -> Result<(), Failure> {
         let (Some(sasl), Some(offered)) = (settings.sasl.clone(), self.extensions.auth.clone()) else { return Ok(()) };
         let login = sasl.login(purpose, &self.server).map_err(|_| self.local_error())?;
-        self.owner = Owner::Login(login.clone());
+        self.owner = Owner::of(login.as_ref());
         let Some(credentials) = login else { return Ok(()) };
         let mechanism = self.mechanism(&sasl, &offered)?;
         if let Some((status, said)) = sasl.refusals.as_ref().and_then(|it| it.find(&self.server.name, &credentials)) {
@@ -98,7 +96,7 @@ impl Session {
         &mut self,
         settings: &Settings,
         sasl: &Sasl,
-        credentials: &Rc<Credentials>,
+        credentials: &Credentials,
         mechanism: Mechanism,
         offered: &[String],
     ) -> Result<Option<Reply>, Failure> {

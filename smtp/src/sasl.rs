@@ -61,8 +61,15 @@ pub enum Owner {
     /// The server takes no login, so that nobody's is used.
     #[default]
     Nobody,
-    /// Who has these credentials there, or has none.
-    Login(Option<Rc<Credentials>>),
+    /// Who has the credentials with this digest there, or has none. A session has no use for the password any more.
+    Login(Option<[u8; 32]>),
+}
+
+impl Owner {
+    /// Who has these credentials.
+    pub fn of(login: Option<&Credentials>) -> Self {
+        Self::Login(login.map(|login| login.digest("")))
+    }
 }
 
 /// What protects a session.
@@ -135,19 +142,19 @@ impl Sasl {
     ///
     /// # Errors
     /// A table before the hit fails; the log hears it.
-    pub fn login(&self, purpose: &Purpose<'_>, server: &Server) -> Result<Option<Rc<Credentials>>, Unknown> {
+    pub fn login(&self, purpose: &Purpose<'_>, server: &Server) -> Result<Option<Credentials>, Unknown> {
         let found = self.secret(purpose, server);
         let found = found.inspect_err(|_| {
             logging::warning!(id: purpose.queue_id, "{} lookup error", self.passwords.title());
         })?;
-        Ok(found.map(|secret| Rc::new(Credentials::split(&secret, self.delimiter))))
+        Ok(found.map(|secret| Credentials::split(&secret, self.delimiter)))
     }
 
     /// Whether a session is right for this mail.
     pub fn owns(&self, owner: &Owner, purpose: &Purpose<'_>, server: &Server) -> bool {
         match owner {
             Owner::Nobody => true,
-            Owner::Login(login) => self.login(purpose, server).is_ok_and(|wanted| wanted == *login),
+            Owner::Login(_) => self.login(purpose, server).is_ok_and(|wanted| Owner::of(wanted.as_ref()) == *owner),
         }
     }
 
