@@ -24,6 +24,7 @@ mod relay;
 mod rounds;
 mod start;
 mod tables;
+mod tls;
 mod traffic;
 mod usage;
 
@@ -144,6 +145,8 @@ enum What {
     Curves,
     /// Tables: made, and asked
     Tables,
+    /// Handshakes with clients and with the next hop
+    Tls,
     /// How long commands take to start
     Start,
     /// One message to a server whose IPv6 addresses swallow everything, and whose IPv4 address works
@@ -155,7 +158,7 @@ enum What {
 }
 
 /// Those of `all`, in the order of the page.
-const ROWS: [What; 11] = [
+const ROWS: [What; 12] = [
     What::Relay,
     What::Floor,
     What::Connection,
@@ -165,6 +168,7 @@ const ROWS: [What; 11] = [
     What::Accept,
     What::Deferred,
     What::Tables,
+    What::Tls,
     What::Start,
     What::Curves,
 ];
@@ -224,6 +228,7 @@ impl Bench {
             What::Deferred => deferred::measure(self)?,
             What::Curves => curves::measure(self)?,
             What::Tables => tables::measure(self)?,
+            What::Tls => tls::measure(self)?,
             What::Start => start::measure(self)?,
             What::Racing => racing::measure(self)?,
             What::All | What::Guard => return Err(Failure("no row".to_owned())),

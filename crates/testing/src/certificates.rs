@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{SHA256, SHA512, digest};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PublicKeyData, date_time_ymd,
+    KeyUsagePurpose, PKCS_RSA_SHA256, PublicKeyData, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -80,6 +80,15 @@ impl Identity {
     /// A certificate that its own key has signed.
     pub fn self_signed(names: &[&str], period: Period) -> Identity {
         let (parameters, key) = (of_server(names, period), new_key());
+        let certificate = parameters.self_signed(&key).unwrap_or_else(|e| panic!("{names:?}: {e}"));
+        let chain = vec![described(&certificate, &key)];
+        Identity { chain, key: key.serialize_der(), key_pem: key.serialize_pem() }
+    }
+
+    /// The same, with an RSA key of 2,048 bits.
+    pub fn self_signed_rsa(names: &[&str]) -> Identity {
+        let key = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap_or_else(|e| panic!("key: {e}"));
+        let parameters = of_server(names, Period::Current);
         let certificate = parameters.self_signed(&key).unwrap_or_else(|e| panic!("{names:?}: {e}"));
         let chain = vec![described(&certificate, &key)];
         Identity { chain, key: key.serialize_der(), key_pem: key.serialize_pem() }
