@@ -10,9 +10,10 @@ use std::path::Path;
 
 use nix::libc;
 use scenarios::scenario;
+use testing::certificates::{Identity, Period};
 use testing::inject::{Argument, Injected};
 use testing::process::Process;
-use testing::{Client, Instance, Setup, World};
+use testing::{Client, Instance, Setup, TlsClient, World};
 
 mod acts;
 
@@ -21,7 +22,7 @@ use Argument::{Bytes, Number};
 use acts::{Act, acts, files, numbers, sockets};
 
 /// Every daemon, by the name that its processes have.
-const DAEMONS: [&str; 14] = [
+const DAEMONS: [&str; 15] = [
     "smtpd",
     "pickup",
     "cleanup",
@@ -35,6 +36,7 @@ const DAEMONS: [&str; 14] = [
     "bounce",
     "showq",
     "anvil",
+    "tlsmgr",
     "postlogd",
 ];
 /// Those that speak with other hosts.
@@ -42,13 +44,21 @@ const ON_THE_NETWORK: [&str; 3] = ["smtpd", "smtp", "lmtp"];
 /// A mail system of which every daemon runs.
 fn start() -> Instance {
     let transports = "inline:{ {error.test=error:no} {discard.test=discard:} {lmtp.test=lmtp:unix:/nowhere} }";
-    let mail = Setup::new()
+    let mut mail = Setup::new()
         .set("transport_maps", transports)
         .set("smtpd_client_event_limit_exceptions", "")
+        .set("smtpd_tls_security_level", "may")
         .service("lmtp unix - - n - - lmtp")
         .service("discard unix - - n - - discard")
-        .start();
-    drop(Client::greet(mail.v4()).expect("connected"));
+        .build();
+    let identity = Identity::self_signed(&["mx.mail.test"], Period::Current);
+    let chain = mail.etc().join("chain.pem");
+    std::fs::write(&chain, format!("{}{}", identity.key_pem(), identity.certificates_pem())).expect("a file");
+    mail.set("smtpd_tls_chain_files", &chain.to_string_lossy());
+    mail.start();
+    let mut client = Client::greet(mail.v4()).expect("connected");
+    client.starttls(&TlsClient::new()).expect("a handshake").expect("a session");
+    drop(client);
     for domain in ["mail.test", "error.test", "discard.test", "lmtp.test", "elsewhere.test"] {
         let recipient = format!("alice@{domain}");
         mail.sendmail(&["-f", "bob@mail.test", &recipient], "Subject: x\n\nbody\n");
@@ -61,7 +71,7 @@ fn start() -> Instance {
 
 /// Its processes that have walls: all but master and the processes that become users.
 fn walled(mail: &Instance) -> Vec<Process> {
-    let root = ["--steward", "--carrier"];
+    let root = ["--steward", "--carrier", "--keeper"];
     let is_walled = |process: &Process| !process.arguments().iter().any(|word| root.contains(&word.as_str()));
     mail.processes().into_iter().filter(|process| process.name != "master" && is_walled(process)).collect()
 }
@@ -101,6 +111,37 @@ fn every_daemon_is_without_rights_behind_its_walls() {
         for daemon in DAEMONS {
             assert!(seen.iter().any(|name| name == daemon), "{daemon} does not run: {seen:?}");
         }
+    });
+}
+
+/// The keeper of private keys reads any file, and that is all that it can do.
+#[test]
+fn the_keeper_of_keys_can_read_and_nothing_else() {
+    scenario(|| {
+        let Some(_world) = World::enter() else { return };
+        let mail = start();
+        let is_keeper = |process: &Process| process.arguments().iter().any(|word| word == "--keeper");
+        let keepers: Vec<Process> = mail.processes().into_iter().filter(is_keeper).collect();
+        let [keeper] = keepers.as_slice() else { panic!("{keepers:?}") };
+        for set in ["CapPrm", "CapEff"] {
+            assert_eq!(keeper.status(set).as_deref(), Some("0000000000000004"), "CAP_DAC_READ_SEARCH alone");
+        }
+        for set in ["CapInh", "CapAmb"] {
+            assert_eq!(keeper.status(set).as_deref(), Some("0000000000000000"), "{set}");
+        }
+        assert_eq!(keeper.status("NoNewPrivs").as_deref(), Some("1"));
+        assert_eq!(keeper.status("Seccomp").as_deref(), Some("2"));
+        let injected = Injected::attach(keeper.pid);
+        let mut all = acts(i64::from(mail.master()));
+        all.extend(sockets(false, false));
+        let done: Vec<String> = all
+            .into_iter()
+            .filter_map(|Act(what, number, arguments)| {
+                let result = injected.call(number, &arguments);
+                (!is_refused(result)).then(|| format!("{what}: {result}"))
+            })
+            .collect();
+        assert!(done.is_empty(), "{done:#?}");
     });
 }
 
