@@ -8,9 +8,9 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use dns::Resolver;
+use dns::{Association, Resolver};
 use net::Shown;
-use tls::{Fault, Verdict};
+use tls::{Fault, Verdict, hex};
 
 use super::policy::External;
 
@@ -61,6 +61,8 @@ pub struct Meeting<'a> {
     pub hello: &'a [u8],
     /// The policy that a plug-in has found.
     pub external: Option<&'a External>,
+    /// The TLSA records that the server has to meet, and whose they are.
+    pub records: Option<(&'a str, &'a [Association])>,
 }
 
 impl Reporting {
@@ -126,10 +128,16 @@ impl Audience {
     fn datagram(&self, event: Event<'_>, meeting: &Meeting<'_>) -> String {
         let failure = Failure::of(event);
         let external = meeting.external.filter(|external| external.is_sts);
-        let domain = external.and_then(|external| external.domain.as_ref()).unwrap_or(&self.domain);
-        let mut policy =
-            format!("\"policy-type\":{},\"policy-domain\": {}", if external.is_some() { 2 } else { 9 }, quoted(domain));
-        for (name, list) in external.iter().flat_map(|it| [("policy-string", &it.lines), ("mx-host", &it.patterns)]) {
+        let (number, domain, lines, hosts) = match (meeting.records, external) {
+            (Some((base, records)), _) => (1, base, records.iter().map(presented).collect(), Vec::new()),
+            (None, Some(external)) => {
+                let domain = external.domain.as_deref().unwrap_or(&self.domain);
+                (2, domain, external.lines.clone(), external.patterns.clone())
+            }
+            (None, None) => (9, self.domain.as_str(), Vec::new(), Vec::new()),
+        };
+        let mut policy = format!("\"policy-type\":{number},\"policy-domain\": {}", quoted(domain));
+        for (name, list) in [("policy-string", lines), ("mx-host", hosts)] {
             if !list.is_empty() {
                 let items: Vec<String> = list.iter().map(|item| quoted(item)).collect();
                 policy.push_str(&format!(",\"{name}\":[{}]", items.join(",")));
@@ -205,9 +213,14 @@ impl Failure {
     }
 }
 
-/// What a verdict is in reports: where nothing has to match, whoever it is will do.
+/// A record in its whole length (RFC 6698 2.2).
+fn presented(record: &Association) -> String {
+    format!("{} {} {} {}", record.usage, record.selector, record.matching_type, hex(&record.data))
+}
+
+/// What a verdict is in reports: where nothing has to match, or nothing can, whoever it is will do.
 pub fn of_verdict(verdict: &Verdict, must_match: bool) -> Event<'_> {
-    verdict.fault.as_ref().filter(|_| must_match).map_or(Event::Success, Event::Fault)
+    verdict.fault.as_ref().filter(|_| must_match && !verdict.excused).map_or(Event::Success, Event::Fault)
 }
 
 /// The collector is not waited for: a report that it has no room for is lost, and told.
@@ -255,6 +268,7 @@ mod tests {
             own: Some([127, 0, 0, 1].into()),
             hello: b"250-mx.dane.test\r\n250 STARTTLS",
             external,
+            records: None,
         }
     }
 
@@ -284,6 +298,15 @@ mod tests {
                  \"250-mx.dane.test\\r\\n250 STARTTLS\",\"r\": \"127.0.1.20\"}}],\"t\":1,\"f\":1}}]}}"
             )
         );
+    }
+
+    #[test]
+    fn a_report_about_dane_names_the_records_and_whose_they_are() {
+        let records = [Association::read(b"\x03\x01\x01\xab\xcd")];
+        let meeting = Meeting { records: Some(("mx.dane.test", &records)), ..meeting(None) };
+        let text = audience().datagram(Event::Success, &meeting);
+        let policy = "\"policy-type\":1,\"policy-domain\": \"mx.dane.test\",\"policy-string\":[\"3 1 1 ABCD\"],";
+        assert!(text.contains(policy), "{text}");
     }
 
     #[test]

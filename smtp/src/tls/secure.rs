@@ -229,7 +229,11 @@ impl Session {
         };
         let (own, external) = (self.own_address(), self.policy.external.as_ref());
         let (host, hello) = (self.server.name.as_str(), self.said.as_slice());
-        audience.tell(event, &Meeting { host, shown: &self.host, address, own, hello, external });
+        let records = match (&self.policy.matching, &self.policy.sni) {
+            (Matching::Dane(proof), Some(base)) => Some((base.as_str(), proof.records.as_slice())),
+            _ => None,
+        };
+        audience.tell(event, &Meeting { host, shown: &self.host, address, own, hello, external, records });
     }
 
     /// Somebody else has answered.
