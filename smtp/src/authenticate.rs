@@ -6,12 +6,12 @@
 use delivery::transcript::Speaker;
 use dsn::Status;
 use sasl::client::{Binding, Credentials, Exchange, Fault, Login, Mechanism, Secret};
+use smtp_client::Endpoint;
 use smtp_protocol::Reply;
 use smtp_protocol::reply::TEXT_KEPT;
 
 use crate::failure::{Failure, Subject, status_of};
 use crate::sasl::{Owner, Protected, Purpose, Sasl};
-use crate::server::Endpoint;
 use crate::session::{Broken, Session};
 use crate::settings::Settings;
 use crate::stage::Stage;

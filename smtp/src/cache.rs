@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use smtp_client::Endpoint;
+
 use crate::sasl::{Purpose, Sasl};
-use crate::server::Endpoint;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::tls::Way;

@@ -8,12 +8,11 @@
 use std::time::Duration;
 
 use net::Family;
+use smtp_client::{Endpoint, Late, Server};
 use tokio::time::Instant;
 
 use crate::failure::Failure;
 use crate::home::Home;
-use crate::lookups::Late;
-use crate::server::{Endpoint, Server};
 
 /// How long the best servers wait for what a slow name server may say of this machine. If it is one of them, its hello
 /// tells as well, and mail is not on its way back yet.

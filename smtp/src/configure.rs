@@ -5,12 +5,12 @@ use std::rc::Rc;
 use config::param::{self, twin};
 use config::{Parameter, Reader, ValueError, Withheld};
 use daemon::{Context, Sibling, StartError, UnixSockets};
-use dns::{Probe, Searching};
+use dns::Probe;
 use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
+use smtp_client::{LookupRules, Order, Protocol, Services};
 
-use crate::order::Order;
 use crate::sasl::Sasl;
-use crate::settings::{BindRules, Dialogue, FamilyRules, Limits, LookupRules, Protocol, Reuse, Services, Settings};
+use crate::settings::{BindRules, Dialogue, FamilyRules, Limits, Reuse, Settings};
 use crate::tls;
 
 /// Reads everything. `protocol` decides between `smtp_NAME` and `lmtp_NAME`.
@@ -20,7 +20,7 @@ use crate::tls;
 pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, StartError> {
     let from = &Reader::of(&context.config, protocol.into());
     let certificates = tls::certificate_files(from)?;
-    let lookup = lookup(from)?;
+    let lookup = LookupRules::read(from)?;
     let client = ::tls::Client::new(context.socket(Sibling::Tlsmgr)?, context.ipc_timeout(), certificates);
     Ok(Settings {
         protocol,
@@ -81,29 +81,6 @@ pub fn probe(context: &Context, rules: LookupRules) -> Result<Option<Probe>, Sta
 /// SMTP alone has it.
 pub fn appeal(from: &Reader<'_>) -> Result<bool, ValueError> {
     Ok(from.agent() == config::Agent::Smtp && from.get(param::SMTP_RETRY_OTHER_FAMILY_ON_POLICY_REJECT)?)
-}
-
-fn lookup(from: &Reader<'_>) -> Result<LookupRules, StartError> {
-    let methods = from.get(twin::HOST_LOOKUP)?;
-    let level = from.get(twin::DNS_SUPPORT_LEVEL)?;
-    let exchangers = match level.as_str() {
-        // disable_dns_lookups
-        "" => !from.get(param::DISABLE_DNS_LOOKUPS)?,
-        "disabled" => false,
-        _ => true,
-    };
-    let options = from.get(twin::DNS_RESOLVER_OPTIONS)?;
-    let has = |name: &str| methods.iter().any(|method| method == name);
-    let option = |name: &str| options.iter().any(|option| option == name);
-    Ok(LookupRules {
-        searching: Searching { short: option("res_defnames"), all: option("res_dnsrch") },
-        exchangers,
-        dns: exchangers && has("dns"),
-        dnssec: level == "dnssec",
-        native: !exchangers || has("native"),
-        ignore_mx_error: from.get(param::IGNORE_MX_LOOKUP_ERROR)?,
-        defer_without_address: from.get(twin::DEFER_IF_NO_MX_ADDRESS_FOUND)?,
-    })
 }
 
 /// Servers whose dialogue goes to the log.

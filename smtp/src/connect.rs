@@ -6,12 +6,11 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use dsn::Status;
 use logging::records::smtp::ConnectFailed;
 use net::{Family, Shown};
+use smtp_client::{Endpoint, Server, Stream};
 use tokio::net::TcpSocket;
 
 use crate::failure::{Failure, Subject};
-use crate::server::{Endpoint, Server};
 use crate::settings::Settings;
-use crate::stream::Stream;
 
 /// Connects. Each failure on the network is logged here, because the next server may hide it from the status line.
 ///

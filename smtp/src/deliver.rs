@@ -13,21 +13,20 @@ use dns::Resolver;
 use dsn::{Action, Status};
 use logging::library;
 use net::{Family, HostPort};
+use smtp_client::{Destination, Endpoint, Protocol};
 use smtp_protocol::Reply;
 
 use crate::appeal::{self, Refused};
 use crate::cache::Cache;
 use crate::candidates::Candidates;
 use crate::connect::connect;
-use crate::destination::Destination;
 use crate::failure::{Failure, Subject, status_of, text_of};
 use crate::find;
 use crate::nexthop::Nexthop;
 use crate::race;
 use crate::sasl::Purpose;
-use crate::server::Endpoint;
 use crate::session::Session;
-use crate::settings::{Protocol, Settings};
+use crate::settings::Settings;
 use crate::tls::Audience;
 use crate::transaction::transact;
 

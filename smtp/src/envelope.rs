@@ -3,10 +3,10 @@
 use delivery::{Recipient, Request};
 use dsn::{OriginalRecipient, Return, Status};
 use queue::{Encoding, SendOptions};
+use smtp_client::Server;
 use smtp_protocol::Extensions;
 
 use crate::failure::{Failure, Subject};
-use crate::server::Server;
 
 /// Why the server cannot take the message at all, as far as its extensions tell.
 pub fn obstacle(request: &Request, extensions: &Extensions, server: &Server) -> Option<Failure> {
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn what_the_server_cannot_take_is_known_before_it_is_asked() {
-        let endpoint = crate::server::Endpoint::Internet("192.0.2.1:25".parse().unwrap());
+        let endpoint = smtp_client::Endpoint::Internet("192.0.2.1:25".parse().unwrap());
         let server = Server::new("m.test", endpoint, 0);
         let obstacle = |request: &Request, extensions: &Extensions| {
             obstacle(request, extensions, &server).map(|failure| failure.reason)

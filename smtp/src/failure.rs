@@ -3,9 +3,9 @@
 use delivery::Job;
 use dsn::Status;
 use logging::records::smtp::AttemptFailed;
+use smtp_client::Server;
 use smtp_protocol::Reply;
 
-use crate::server::Server;
 use crate::tls::Features;
 
 /// One failure, of a recipient, a server or the whole nexthop.
@@ -165,7 +165,7 @@ pub fn text_of(reply: &Reply) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::Endpoint;
+    use smtp_client::Endpoint;
 
     #[test]
     fn a_refusal_quotes_the_reply_and_names_the_command() {

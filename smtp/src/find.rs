@@ -1,23 +1,15 @@
-//! From a destination to its servers: mail exchangers, addresses, and the test whether one of them is this machine.
+//! From a destination to its servers, with the test whether one of them is this machine.
 
-use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
-use dns::{LookupError, LookupFault, MailExchanger, MailExchangers, RecordType, Resolver};
+use dns::Resolver;
 use dsn::Status;
-use net::Family;
+use smtp_client::{Destination, Endpoint, Finder, Late, Server};
 
 use crate::candidates::Candidates;
-use crate::destination::{Destination, Lookup};
 use crate::failure::Failure;
 use crate::home::Home;
-use crate::lookups::{self, Exchanger, Late};
-use crate::server::{Endpoint, Server};
 use crate::settings::Settings;
-
-/// The most mail exchangers of one domain whose addresses are looked up: an answer can hold thousands.
-/// told: the log.
-const MOST_EXCHANGERS: usize = 50;
 
 /// The servers of a destination, best first.
 ///
@@ -39,152 +31,13 @@ pub async fn servers(
     if settings.protocols.is_empty() {
         return Err(Failure::of_way(Status::new(4, 4, 4), "all network protocols are disabled"));
     }
-    let finder = Finder { resolver, settings, port };
-    let found = match lookup {
-        Lookup::Literal(address) => finder.literal(host, address)?,
-        Lookup::MailExchanger if settings.lookup.exchangers => finder.exchangers(host).await?,
-        Lookup::MailExchanger | Lookup::Address => {
-            finder.of_host(host, Exchanger::default()).await.map_err(|it| it.failure)?
-        }
-    };
+    let is_patient = settings.families.attempt_delay.is_none();
+    let finder = Finder { resolver, rules: settings.lookup, protocols: settings.protocols, port, is_patient };
+    let found = finder.find(host, lookup).await.map_err(|none| Failure::of_way(none.status, none.reason))?;
     let home = Home::of(settings, host, port, found.best);
     let servers = without_home(&home, found.servers)?;
     let (within, beyond) = settings.order.apply(servers);
     Ok(Candidates::new(within, beyond, found.late, settings.order.limit, home))
-}
-
-struct Finder<'a> {
-    resolver: &'a Resolver,
-    settings: &'a Settings,
-    port: u16,
-}
-
-/// The servers of a destination before the loop test.
-struct Found {
-    servers: Vec<Server>,
-    /// The best preference, addresses or not.
-    best: u16,
-    /// Look-ups that have not ended.
-    late: Late,
-}
-
-/// No address, and what the look-up itself said.
-struct NoAddress {
-    failure: Failure,
-    temporary: bool,
-}
-
-impl Finder<'_> {
-    fn literal(&self, host: &str, address: IpAddr) -> Result<Found, Failure> {
-        if !self.settings.protocols.allows(address) {
-            let error = LookupError {
-                name: host.to_owned(),
-                record_type: RecordType::from(Family::of(address)),
-                fault: LookupFault::InvalidName,
-            };
-            return Err(failure_of(&error));
-        }
-        Ok(Found { servers: vec![self.server(host, address, 0)], best: 0, late: Late::default() })
-    }
-
-    /// RFC 5321 5.1: mail exchangers, or the domain itself when it has none.
-    async fn exchangers(&self, domain: &str) -> Result<Found, Failure> {
-        let (mut exchangers, secure) = match self.mx(domain).await {
-            Ok(answer) => answer,
-            Err(error) => match error.fault {
-                LookupFault::NotFound | LookupFault::NoData | LookupFault::Loop => return self.implicit(domain).await,
-                // ignore_mx_lookup_error
-                _ if error.is_temporary() && self.settings.lookup.ignore_mx_error => {
-                    return self.implicit(domain).await;
-                }
-                _ => return Err(failure_of(&error)),
-            },
-        };
-        exchangers.sort_by_key(|exchanger| exchanger.preference);
-        if exchangers.len() > MOST_EXCHANGERS {
-            logging::warning!("{domain} has {} MX hosts: the first {MOST_EXCHANGERS} are used", exchangers.len());
-            // told: the log; mail that none of them takes stays in the queue.
-            exchangers.truncate(MOST_EXCHANGERS);
-        }
-        let best = exchangers.first().map_or(0, |exchanger| exchanger.preference);
-        let (mut servers, mut late) = (Vec::new(), Late::default());
-        let mut last = None;
-        for MailExchanger { preference, host } in exchangers {
-            match self.of_host(&host, Exchanger { preference, secure: Some(secure) }).await {
-                Ok(found) => {
-                    servers.extend(found.servers);
-                    late.extend(found.late);
-                }
-                // A temporary failure is remembered: more may be known later.
-                Err(failed) if failed.temporary || !last.as_ref().is_some_and(|it: &NoAddress| it.temporary) => {
-                    last = Some(failed);
-                }
-                Err(_) => {}
-            }
-        }
-        match last {
-            Some(last) if servers.is_empty() => {
-                logging::warning!("no MX host for {domain} has a valid address record");
-                // smtp_defer_if_no_mx_address_found
-                let defer = self.settings.lookup.defer_without_address;
-                Err(if defer { last.failure.softened() } else { last.failure })
-            }
-            _ => Ok(Found { servers, best, late }),
-        }
-    }
-
-    /// The mail exchangers, and whether they were validated.
-    async fn mx(&self, domain: &str) -> Result<(MailExchangers, bool), LookupError> {
-        if self.settings.lookup.dnssec {
-            let answer = self.resolver.dnssec().mx(domain).await?;
-            return Ok((answer.found, answer.secure));
-        }
-        Ok((self.resolver.mx(domain).await?, false))
-    }
-
-    async fn implicit(&self, domain: &str) -> Result<Found, Failure> {
-        self.of_host(domain, Exchanger::default()).await.map_err(|it| it.failure)
-    }
-
-    /// The addresses of one host, IPv4 first.
-    async fn of_host(&self, host: &str, exchanger: Exchanger) -> Result<Found, NoAddress> {
-        if let Some(address) = net::address::parse(host.as_bytes()) {
-            let found = self.literal(host, address);
-            return found.map_err(|failure| NoAddress { failure, temporary: false });
-        }
-        let found = lookups::addresses(self.resolver, self.settings, host, self.port, exchanger).await;
-        match found.error {
-            Some(error) if found.servers.is_empty() => {
-                Err(NoAddress { failure: self.failure(&error), temporary: error.is_temporary() })
-            }
-            _ => Ok(Found { servers: found.servers, best: exchanger.preference, late: found.late }),
-        }
-    }
-
-    fn failure(&self, error: &LookupError) -> Failure {
-        let rules = self.settings.lookup;
-        // What is temporary in DNS is the last word, see `lookups::ask`.
-        if !rules.native || (rules.dns && error.is_temporary()) {
-            return failure_of(error);
-        }
-        let status = match error.fault {
-            LookupFault::NoData => Status::new(5, 3, 0),
-            _ if error.is_temporary() => Status::new(4, 4, 4),
-            _ => Status::new(5, 4, 4),
-        };
-        Failure::of_way(status, format!("unable to look up host {}: {}", error.name, error.system_text()))
-    }
-
-    fn server(&self, name: &str, address: IpAddr, preference: u16) -> Server {
-        let endpoint = Endpoint::Internet(SocketAddr::new(address, self.port));
-        Server::new(name, endpoint, preference)
-    }
-}
-
-fn failure_of(error: &LookupError) -> Failure {
-    // cannot fail: the crate's codes are codes; a wrong one would only defer
-    let status = error.status().parse().unwrap_or(Status::new(4, 4, 3));
-    Failure::of_way(status, error.to_string())
 }
 
 /// The servers that are better than this machine, as far as is known.
@@ -198,8 +51,8 @@ fn without_home(home: &Home, servers: Vec<Server>) -> Result<Vec<Server>, Failur
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Protocol;
     use crate::tests::fixture;
+    use smtp_client::Protocol;
 
     fn found(list: &[(u16, &str)]) -> Vec<Server> {
         let server = |(preference, address): &(u16, &str)| {

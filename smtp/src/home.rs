@@ -8,10 +8,10 @@ use std::rc::Rc;
 
 use dsn::Status;
 use net::Family;
+use smtp_client::{Endpoint, Protocol, Server};
 
 use crate::failure::{Failure, Subject};
-use crate::server::{Endpoint, Server};
-use crate::settings::{Protocol, Settings};
+use crate::settings::Settings;
 
 /// The test for one destination.
 #[derive(Clone)]

@@ -6,9 +6,10 @@
 
 use delivery::Request;
 use dsn::Status;
+use smtp_client::Protocol;
 
 use crate::failure::{Failure, Subject};
-use crate::settings::{Protocol, Settings};
+use crate::settings::Settings;
 
 /// Who named a nexthop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,13 +13,12 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use net::Family;
+use smtp_client::{Endpoint, Server, Stream};
 
 use crate::candidates::Candidates;
 use crate::connect::connect;
 use crate::failure::Failure;
-use crate::server::{Endpoint, Server};
 use crate::settings::Settings;
-use crate::stream::Stream;
 
 /// Attempts at the same time.
 /// told: nobody; other servers wait.
@@ -174,8 +173,8 @@ impl Memory {
 mod tests {
     use super::*;
     use crate::home::Home;
-    use crate::lookups::Late;
     use crate::tests::fixture;
+    use smtp_client::Late;
     use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
     fn server(address: std::net::SocketAddr, preference: u16) -> Server {

@@ -13,12 +13,11 @@ use lookup::search::address_keys;
 use lookup::{DomainList, Maps, ParentStyle, TableError};
 use queue::{QueueId, SendOptions};
 use sasl::client::{Credentials, Demands, Mechanism, Secret, UnknownDemand};
+use smtp_client::{Protocol, Server};
 use sys::identity::is_root;
 
 use crate::configure::{list, maps};
 use crate::refusals::Refusals;
-use crate::server::Server;
-use crate::settings::Protocol;
 
 /// What main.cf says about logging in to servers.
 pub struct Sasl {
@@ -229,7 +228,7 @@ fn refusals(from: &Reader<'_>, kept: Duration) -> Result<Option<Refusals>, Start
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::server::Endpoint;
+    use smtp_client::Endpoint;
 
     /// Passwords of this list, by sender too, with the demand noanonymous alone.
     pub fn sasl(passwords: &str) -> Sasl {

@@ -7,11 +7,11 @@ use delivery::postmaster::Postmaster;
 use dns::Resolver;
 use ipc::Pool;
 use ipc::cleanup::Cleanup;
+use smtp_client::Protocol;
 
 use crate::configure;
 use crate::deliver::Agent;
 use crate::notices::Notices;
-use crate::settings::Protocol;
 
 /// An agent, and the settings that all agents share.
 pub struct Worker {
@@ -25,7 +25,8 @@ impl daemon::Worker for Worker {
     const REFUSES: bool = true;
 
     fn start(context: &Context) -> Result<Self, StartError> {
-        let protocol = Protocol::of_program(context.program)?;
+        let protocol = Protocol::of_program(context.program)
+            .ok_or_else(|| StartError::new(format!("{}: neither smtp nor lmtp", context.program)))?;
         let mut settings = configure::settings(context, protocol)?;
         let postmaster = Postmaster::read(&context.config, protocol.client())?;
         settings.notices = Rc::new(Notices::of(&postmaster));

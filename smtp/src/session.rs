@@ -11,16 +11,15 @@ use delivery::transcript::{Speaker, Transcript};
 use dsn::Status;
 use logging::library;
 use queue::QueueId;
+use smtp_client::{Server, Stream};
 use smtp_protocol::{Extensions, Input, Malformed, Newline, Reply, ReplyParser};
 
 use crate::connect::connect;
 use crate::failure::Failure;
 use crate::notices::Notices;
 use crate::sasl::{Owner, Purpose};
-use crate::server::Server;
 use crate::settings::Settings;
 use crate::stage::Stage;
-use crate::stream::Stream;
 use crate::tls::{Policy, Shield, subject_of};
 
 mod hello;

@@ -7,69 +7,14 @@ use std::time::Duration;
 use config::Reader;
 use config::param::{self, twin};
 use daemon::{StartError, UnixSockets};
-use dns::Searching;
 use lookup::{DomainList, MatchList};
 use net::{Family, Interface, Protocols};
+use smtp_client::{LookupRules, Order, Protocol, Services};
 
 use crate::configure;
 use crate::notices::Notices;
-use crate::order::Order;
 use crate::sasl::Sasl;
 use crate::tls;
-
-/// The protocol that an agent speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// RFC 5321.
-    Smtp,
-    /// RFC 2033.
-    Lmtp,
-}
-
-impl From<Protocol> for config::Agent {
-    fn from(protocol: Protocol) -> Self {
-        match protocol {
-            Protocol::Smtp => config::Agent::Smtp,
-            Protocol::Lmtp => config::Agent::Lmtp,
-        }
-    }
-}
-
-impl From<config::Agent> for Protocol {
-    fn from(agent: config::Agent) -> Self {
-        match agent {
-            config::Agent::Smtp => Protocol::Smtp,
-            config::Agent::Lmtp => Protocol::Lmtp,
-        }
-    }
-}
-
-impl Protocol {
-    /// That of the program with this name.
-    ///
-    /// # Errors
-    /// No agent is called so.
-    pub fn of_program(name: &str) -> Result<Self, StartError> {
-        let found = [Self::Smtp, Self::Lmtp].into_iter().find(|protocol| protocol.name() == name);
-        found.ok_or_else(|| StartError::new(format!("{name}: neither smtp nor lmtp")))
-    }
-
-    /// The program's name, and the first part of its parameters.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Smtp => "smtp",
-            Self::Lmtp => "lmtp",
-        }
-    }
-
-    /// What reports call the program.
-    pub fn client(self) -> &'static str {
-        match self {
-            Self::Smtp => "SMTP client",
-            Self::Lmtp => "LMTP client",
-        }
-    }
-}
 
 /// Everything that a delivery needs to know.
 #[cfg_attr(test, derive(Clone))]
@@ -131,26 +76,6 @@ config::settings! {
         /// smtp_retry_other_family_on_policy_reject.
         appeal: bool => configure::appeal,
     }
-}
-
-/// How names are looked up.
-#[derive(Clone, Copy, Debug)]
-pub struct LookupRules {
-    /// Domains have mail exchangers: smtp_dns_support_level, and without it disable_dns_lookups, leave DNS on. It is
-    /// DNS that has them, wherever hosts are looked for.
-    pub exchangers: bool,
-    /// Hosts are looked for in DNS: smtp_host_lookup has dns, and DNS is on.
-    pub dns: bool,
-    /// smtp_dns_support_level=dnssec: answers are to be validated ones, where there are any.
-    pub dnssec: bool,
-    /// Hosts are looked for as the system does it: smtp_host_lookup has native, or DNS is off.
-    pub native: bool,
-    /// smtp_dns_resolver_options.
-    pub searching: Searching,
-    /// ignore_mx_lookup_error.
-    pub ignore_mx_error: bool,
-    /// smtp_defer_if_no_mx_address_found.
-    pub defer_without_address: bool,
 }
 
 config::settings! {
@@ -237,67 +162,5 @@ impl BindRules {
             Family::V4 => ("bind_address", &self.v4),
             Family::V6 => ("bind_address6", &self.v6),
         }
-    }
-}
-
-/// Ports of nexthops.
-#[derive(Clone, Debug)]
-pub struct Services {
-    known: net::ports::Services,
-    smtp: u16,
-    lmtp: u16,
-}
-
-impl Default for Services {
-    fn default() -> Self {
-        Services::new(net::ports::Services::default())
-    }
-}
-
-impl Services {
-    /// With the default ports of both protocols.
-    pub fn new(known: net::ports::Services) -> Self {
-        Services { known, smtp: 25, lmtp: 24 }
-    }
-
-    /// With other default ports (smtp_tcp_port, lmtp_tcp_port), as a number or a name that is known.
-    pub fn with_default(mut self, protocol: Protocol, port: &str) -> Option<Self> {
-        let number = port.parse().ok().filter(|number| *number > 0).or_else(|| self.port(port))?;
-        match protocol {
-            Protocol::Smtp => self.smtp = number,
-            Protocol::Lmtp => self.lmtp = number,
-        }
-        Some(self)
-    }
-
-    /// The port of a service.
-    pub fn port(&self, name: &str) -> Option<u16> {
-        self.known.port(name)
-    }
-
-    /// The port of a nexthop that names none.
-    pub fn default_port(&self, protocol: Protocol) -> u16 {
-        match protocol {
-            Protocol::Smtp => self.smtp,
-            Protocol::Lmtp => self.lmtp,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_speaks_the_protocol_that_it_is_named_after() {
-        assert_eq!(Protocol::of_program("smtp").ok(), Some(Protocol::Smtp));
-        assert_eq!(Protocol::of_program("lmtp").ok(), Some(Protocol::Lmtp));
-        assert!(Protocol::of_program("smtpd").is_err());
-    }
-
-    #[test]
-    fn the_default_port_may_be_a_name() {
-        let services = Services::new(net::ports::Services::default().read("my-relay 2626/tcp\n"));
-        assert_eq!(services.with_default(Protocol::Smtp, "my-relay").unwrap().default_port(Protocol::Smtp), 2626);
     }
 }

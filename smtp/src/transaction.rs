@@ -7,13 +7,14 @@ use delivery::Job;
 use delivery::transcript::Speaker;
 use dsn::Status;
 use message::seven_bit::Unreadable;
+use smtp_client::Protocol;
 use smtp_protocol::Reply;
 
 use crate::envelope;
 use crate::failure::{Failure, Subject};
 use crate::forward;
 use crate::session::{Broken, Session};
-use crate::settings::{Protocol, Settings};
+use crate::settings::Settings;
 use crate::stage::Stage;
 use crate::writer::Writer;
 

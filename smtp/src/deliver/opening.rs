@@ -2,15 +2,13 @@
 
 use delivery::{Connection, Job};
 use dsn::Status;
+use smtp_client::{Destination, Lookup, Server, Stream};
 
 use super::Attempt;
 use crate::candidates::Candidates;
-use crate::destination::{Destination, Lookup};
 use crate::failure::{Failure, Subject};
 use crate::race;
-use crate::server::Server;
 use crate::session::Session;
-use crate::stream::Stream;
 use crate::tls::{Policy, Way};
 
 impl Attempt<'_> {

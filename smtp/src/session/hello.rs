@@ -1,12 +1,12 @@
 //! The greeting of a server, and ours.
 
 use config::ErrorClass;
+use smtp_client::{Endpoint, Protocol};
 use smtp_protocol::{Extensions, Reply};
 
 use super::Session;
 use crate::failure::Failure;
-use crate::server::Endpoint;
-use crate::settings::{Protocol, Settings};
+use crate::settings::Settings;
 use crate::stage::Stage;
 
 impl Session {

@@ -11,12 +11,12 @@ use lookup::{DomainList, Maps, MatchList, ParentStyle};
 use net::{Interface, Protocols};
 use queue::SendOptions;
 use queue::record::{self, Type};
+use smtp_client::{LookupRules, Order, Preference, Protocol, Services};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::order::{Order, Preference};
-use crate::settings::{BindRules, Dialogue, FamilyRules, Limits, LookupRules, Protocol, Reuse, Services, Settings};
+use crate::settings::{BindRules, Dialogue, FamilyRules, Limits, Reuse, Settings};
 use crate::tls::{Engine, Level, Offer, Rules};
 
 /// [`settings`], as several share them.
@@ -88,7 +88,7 @@ fn rules() -> Rules {
         agent: "smtp",
         level: Level::None,
         old_default: None,
-        dane: crate::tls::dane::Rules::default(),
+        dane: smtp_client::dane::Rules::default(),
         policies: Maps::none("smtp_tls_policy_maps"),
         per_site: Maps::none("smtp_tls_per_site"),
         optional: offer(),

@@ -8,11 +8,11 @@ use delivery::{Job, Report, Verdict};
 use dns::Resolver;
 use dsn::{Action, Status};
 use ipc::bounce::Diagnostic;
+use smtp_client::Protocol;
 
 use crate::deliver::Agent;
-use crate::settings::{Protocol, Settings};
+use crate::settings::Settings;
 
-mod dane;
 pub mod fixture;
 mod logins;
 mod name_server;

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use dns::{Hosts, ResolvConf, Resolver};
 use net::Protocols;
+use smtp_client::{Destination, Protocol};
 use testing::NameServer;
 
 use super::fixture;
-use crate::destination::Destination;
 use crate::find;
-use crate::settings::{Protocol, Settings};
+use crate::settings::Settings;
 
 const ZONE: &[&str] = &[
     "mx.test MX 20 b.test",
@@ -108,7 +108,7 @@ async fn the_slower_answer_is_not_waited_for_and_joins_when_it_comes() {
     let resolver = Resolver::new(conf, Hosts::default(), settings.protocols);
     let destination = Destination::parse("[slow.test]", Protocol::Smtp, &settings.services).unwrap();
     let mut candidates = find::servers(&resolver, &settings, &destination).await.ok().unwrap();
-    let relay = |server: Option<crate::server::Server>| server.map(|server| server.relay());
+    let relay = |server: Option<smtp_client::Server>| server.map(|server| server.relay());
     assert_eq!(relay(candidates.next().await), Some("slow.test[192.0.2.3]:25".to_owned()));
     assert!(candidates.may_grow());
     resolver.addresses("go.test", net::Family::V4).await.unwrap();

@@ -2,10 +2,10 @@
 
 use delivery::{Report, Verdict};
 use queue::SendOptions;
+use smtp_client::Protocol;
 
 use super::fixture::{self, Script, Server, job};
 use super::{TEXT, agent, deliver, run};
-use crate::settings::Protocol;
 
 const RECIPIENTS: [&str; 3] = ["a@d.test", "b@d.test", "c@d.test"];
 const NO_PIPELINING: (&str, &str) = ("EHLO", "250-sink.test|250 ENHANCEDSTATUSCODES");

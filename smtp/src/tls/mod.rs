@@ -1,6 +1,6 @@
 //! TLS of the client: what is asked for (main.cf, tables, the message), and how a session gets it.
 
-pub mod dane;
+mod by_dns;
 mod level;
 mod per_site;
 mod policy;
@@ -9,6 +9,7 @@ mod report;
 mod requiretls;
 mod rules;
 mod secure;
+mod tables;
 mod terms;
 mod way;
 

@@ -11,17 +11,17 @@ use daemon::StartError;
 use dns::Searching;
 use ipc::tlsmgr::{Files, Legacy};
 use lookup::Maps;
+use smtp_client::LookupRules;
+use smtp_client::dane::{self, InsecureExchanger, Obstacle};
 use tls::dane::Digests;
 use tls::{Anchors, Digest, LogLevel};
 
-use super::dane::{self, InsecureExchanger, Obstacle};
 use super::level::Level;
 use super::report::Reporting;
 use super::requiretls;
 use super::rules::{Rules, trust_anchors};
 use super::terms::{Engine, Offer};
 use crate::configure::{list, maps};
-use crate::settings::LookupRules;
 
 /// What is shorter counts as this.
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(120);

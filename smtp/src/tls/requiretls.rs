@@ -2,7 +2,7 @@
 
 use lookup::{Maps, OpenError, OpenFlags};
 
-use crate::destination;
+use super::tables;
 
 /// How strictly REQUIRETLS is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,7 +85,7 @@ impl Rules {
             match rule {
                 Rule::Word(word) => return self.read(word),
                 Rule::Table(table) => {
-                    if let Some(word) = destination::look_up(table, destination).map_err(|_| BadRules)? {
+                    if let Some(word) = tables::look_up(table, destination).map_err(|_| BadRules)? {
                         return self.read(&word);
                     }
                 }

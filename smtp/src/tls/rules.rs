@@ -9,19 +9,18 @@ use std::time::Duration;
 use dsn::Status;
 use lookup::Maps;
 use queue::SendOptions;
+use smtp_client::{Endpoint, dane};
 use tls::{Anchors, Matching, NameRule, Wanted, unhex};
 
-use super::dane;
 use super::level::{Feature, Features, Level, Outcome};
 use super::per_site::Site;
 use super::policy::{Entry, External, ServerName, is_server_name};
 use super::report::Reporting;
 use super::requiretls::{self, Strictness};
+use super::tables::look_up;
 use super::terms::{Engine, Offer, Policy, REQUIRETLS};
 use super::way::Way;
-use crate::destination::look_up;
 use crate::failure::{Failure, Subject};
-use crate::server::Endpoint;
 
 /// What main.cf says of TLS.
 #[cfg_attr(test, derive(Clone))]

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use dsn::Status;
+use smtp_client::Endpoint;
 use tls::{Demand, Digest, Facts, Matching, Standard, Trust, Verdict, hex};
 
 use super::level::{Feature, Features, Level, Outcome};
@@ -13,7 +14,6 @@ use super::requiretls::{self, Strictness};
 use super::terms::{Policy, REQUIRETLS};
 use crate::failure::{Failure, Subject, status_of, text_of};
 use crate::sasl::Purpose;
-use crate::server::Endpoint;
 use crate::session::{Broken, Session};
 use crate::settings::Settings;
 use crate::stage::Stage;

@@ -3,11 +3,11 @@
 
 use dsn::Status;
 use queue::{QueueId, SendOptions};
+use smtp_client::{Endpoint, Server};
 
 use super::level::Features;
 use crate::failure::Failure;
 use crate::sasl::Purpose;
-use crate::server::{Endpoint, Server};
 
 /// What mail is to go where.
 #[derive(Clone, Copy)]

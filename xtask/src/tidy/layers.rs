@@ -18,6 +18,7 @@ const SAME_LAYER: &[(&str, &str)] = &[
     ("smtp-protocol", "net"),
     ("wire", "dsn"),
     ("delivery", "daemon"),
+    ("smtp-client", "tls"),
 ];
 
 /// The program folders with a library, and why: what several programs are made of, to be compiled once.

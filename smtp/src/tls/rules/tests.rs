@@ -2,9 +2,9 @@
 
 use lookup::{OpenFlags, Settings};
 use queue::QueueId;
+use smtp_client::Server;
 
 use super::*;
-use crate::server::Server;
 use crate::tests::fixture;
 use crate::tls::open_requiretls;
 

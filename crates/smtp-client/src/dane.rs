@@ -7,16 +7,10 @@
 use std::rc::Rc;
 
 use dns::{Association, LookupError, LookupFault, Resolver, Signed};
-use dsn::Status;
+use tls::Wanted;
 use tls::dane::{Digests, Proof, Worth};
-use tls::{Matching, Wanted};
 
-use super::level::{Features, Level};
-use super::rules;
-use super::terms::Policy;
-use super::way::Way;
-use crate::failure::Failure;
-use crate::server::{Endpoint, Server};
+use crate::server::Server;
 
 /// The most TLSA records of one server: each is compared with each certificate.
 /// told: the log.
@@ -96,6 +90,14 @@ pub struct Secured {
     pub half: bool,
 }
 
+impl Secured {
+    /// What the certificate of the server has to show.
+    pub fn proof(self, digests: Rc<Digests>, worth: Worth) -> Proof {
+        let wanted = self.names.iter().filter_map(|name| Wanted::parse(name)).collect();
+        Proof { records: self.records, digests, wanted, worth }
+    }
+}
+
 /// Nothing is to be sent to this server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -103,42 +105,6 @@ pub enum Refusal {
     Misconfigured,
     /// The reason, for the sender and for the log.
     Because(String),
-}
-
-impl rules::Rules {
-    /// What the connection has to be. Where DANE is asked for, that is for DNS to say.
-    ///
-    /// # Errors
-    /// That cannot be found out, or the message must not go this way.
-    pub async fn policy_by_dns(&self, way: &Way<'_>, resolver: &Resolver) -> Result<Policy, Failure> {
-        let mut entry = self.asked(way)?;
-        let before = self.complete(entry.clone(), way)?;
-        let (Level::Dane | Level::DaneOnly, Endpoint::Internet(address)) = (entry.level, &way.server.endpoint) else {
-            return Ok(before);
-        };
-        let (names, only) = ((way.key(), way.domain()), entry.level == Level::DaneOnly);
-        let ruling = self.dane.judge(resolver, names, (way.server, address.port()), only).await;
-        let ruling = ruling.map_err(|refusal| match refusal {
-            Refusal::Misconfigured => way.misconfigured(),
-            Refusal::Because(reason) => way.refused(Status::new(4, 7, 5), reason, Features::unknown()),
-        })?;
-        let worth = match &ruling {
-            Ruling::Records(secured) if secured.half => Worth::Half,
-            _ if only => Worth::Only,
-            _ => Worth::Full,
-        };
-        entry.level = match &ruling {
-            Ruling::May => Level::May,
-            Ruling::Encrypt => Level::Encrypt,
-            Ruling::Records(_) if worth == Worth::Half => Level::HalfDane,
-            Ruling::Records(_) => entry.level,
-        };
-        let policy = Policy { before: Some(Rc::new(before)), ..self.complete(entry, way)? };
-        let Ruling::Records(secured) = ruling else { return Ok(policy) };
-        let wanted = secured.names.iter().filter_map(|name| Wanted::parse(name)).collect();
-        let proof = Proof { records: secured.records, digests: Rc::clone(&self.dane.digests), wanted, worth };
-        Ok(Policy { matching: Matching::Dane(Rc::new(proof)), sni: Some(secured.base), ..policy })
-    }
 }
 
 impl Rules {
@@ -266,3 +232,6 @@ fn names(base: &str, server: &Server, domain: &str) -> Vec<String> {
     }
     names
 }
+
+#[cfg(test)]
+mod tests;

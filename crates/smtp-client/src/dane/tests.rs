@@ -5,8 +5,8 @@ use net::Protocols;
 use testing::NameServer;
 use testing::name_server::{Question, Verdict};
 
+use super::{InsecureExchanger, Obstacle, Refusal, Rules, Ruling, Secured};
 use crate::server::{Endpoint, Origin, Server};
-use crate::tls::dane::{InsecureExchanger, Obstacle, Refusal, Rules, Ruling, Secured};
 
 /// What is below `open.test` is not signed, and the zone of `bogus.test` is signed wrongly.
 const ZONE: &[&str] = &[

@@ -7,11 +7,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use lookup::{Maps, TableError};
 use net::HostPort;
 use net::endpoint::EndpointError;
 
-use crate::settings::{Protocol, Services};
+use crate::protocol::{Protocol, Services};
 
 /// Where a message is to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,23 +75,6 @@ fn port(parsed: &HostPort, protocol: Protocol, services: &Services, text: &str) 
         Ok(None) => services.port(name).ok_or_else(|| BadDestination::Service(name.clone())),
         Err(_) => Err(BadDestination::Port { port: name.clone(), nexthop: text.to_owned() }),
     }
-}
-
-/// What tables say of a destination, and where it is a plain domain, of the domains above it, `.parent`.
-///
-/// # Errors
-/// A table failed.
-pub fn look_up(maps: &Maps, destination: &str) -> Result<Option<String>, TableError> {
-    let key = destination.to_ascii_lowercase();
-    let mut found = maps.lookup(key.as_bytes())?;
-    let is_domain = !key.contains(['[', ':', '/']) && net::address::parse(key.as_bytes()).is_none();
-    let mut rest = key.as_str();
-    while found.is_none() && is_domain {
-        let Some((_, parent)) = rest.split_once('.') else { break };
-        found = maps.lookup_partial(format!(".{parent}").as_bytes())?;
-        rest = parent;
-    }
-    Ok(found.map(|value| String::from_utf8_lossy(&value).into_owned()))
 }
 
 /// Why a nexthop makes no sense.

@@ -12,8 +12,9 @@ use std::time::Duration;
 use dns::{LookupError, Resolver, Signed};
 use net::Family;
 
+use crate::find::Finder;
+use crate::rules::LookupRules;
 use crate::server::{Endpoint, Origin, Server};
-use crate::settings::{LookupRules, Settings};
 
 /// RFC 8305 section 3, "Resolution Delay".
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
@@ -111,29 +112,24 @@ impl Lookup {
 }
 
 /// Looks a host up.
-pub async fn addresses(
-    resolver: &Resolver,
-    settings: &Settings,
-    host: &str,
-    port: u16,
-    exchanger: Exchanger,
-) -> Addresses {
+pub async fn addresses(finder: &Finder<'_>, host: &str, exchanger: Exchanger) -> Addresses {
+    let Finder { resolver, rules, protocols, port, is_patient } = *finder;
     let lookup = |family| Lookup {
         family,
         host: host.to_owned(),
         port,
         exchanger,
-        answer: Box::pin(ask(resolver.clone(), settings.lookup, host.to_owned(), family)),
+        answer: Box::pin(ask(resolver.clone(), rules, host.to_owned(), family)),
     };
     // A is asked for before AAAA, and with single-request of resolv.conf is answered before.
-    let mut waiting: Vec<_> = settings.protocols.families().map(lookup).collect();
+    let mut waiting: Vec<_> = protocols.families().map(lookup).collect();
     // told: nobody; the others follow, one by one.
     let together = if resolver.conf().single_request { waiting.len().min(1) } else { waiting.len() };
     let mut late = Late { lookups: waiting.drain(..together).collect() };
     let mut found = Vec::new();
     let mut errors = Vec::new();
     while !late.is_empty() {
-        let is_enough = settings.families.attempt_delay.is_some() && !found.is_empty();
+        let is_enough = !is_patient && !found.is_empty();
         let (lookup, answer) = tokio::select! {
             biased;
             ended = late.first() => ended,
