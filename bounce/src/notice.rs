@@ -11,7 +11,7 @@ use dsn::template::Kind;
 use dsn::{Action, Return, Status};
 use ipc::Pool;
 use ipc::bounce::{Log, Message};
-use ipc::cleanup::Cleanup;
+use ipc::cleanup::{Cleanup, Flags};
 use logging::records::bounce::Notification;
 use message::{date, received};
 use queue::SendOptions;
@@ -135,7 +135,7 @@ impl Notifier {
             recipients: std::slice::from_ref(&recipient),
             attributes: &[("encoding", b"8bit")],
             smtputf8: message.send_options.has(SendOptions::SMTPUTF8_REQUESTED),
-            flags: self.settings.cleanup_flags,
+            flags: notice_flags(&self.settings, message),
         };
         let mut mail = Submission::begin(&self.cleanup, &envelope).await?;
         logging::emit(&Notification {
@@ -300,11 +300,24 @@ fn names(kind: Kind) -> (&'static str, &'static str) {
     }
 }
 
+/// The sender wanted TLS all the way.
+fn is_protected(message: &Message) -> bool {
+    message.send_options.has(SendOptions::REQUIRETLS)
+}
+
+/// What cleanup does with a notification. One that has protected content travels as that did (RFC 8689 5): it has none
+/// with requiretls_redact_dsn.
+fn notice_flags(settings: &Settings, message: &Message) -> Flags {
+    let flags = settings.cleanup_flags;
+    if is_protected(message) && !settings.redact { flags.with(Flags::REQUIRETLS) } else { flags }
+}
+
 /// RFC 3461 4.3 and bounce_size_limit.
 fn returned_on_failure(settings: &Settings, message: &Message, subject: &Subject) -> Returned {
     match message.returned {
         Return::Headers => Returned::Header,
         _ if subject.size > settings.size_limit => Returned::Header,
+        _ if settings.redact && is_protected(message) => Returned::Header,
         Return::Full | Return::Unset => Returned::Message,
     }
 }

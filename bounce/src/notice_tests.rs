@@ -35,6 +35,19 @@ fn the_sender_of_failed_mail_gets_it_back_unless_it_is_large_or_he_wants_the_hea
 }
 
 #[test]
+fn what_was_sent_by_tls_all_the_way_comes_back_as_its_header_or_the_same_way() {
+    let protected = Message { send_options: SendOptions::REQUIRETLS, ..from("a@b.test") };
+    let mut subject = Subject::open(&queue::Spool::new("/proc/self/none", Default::default()), &protected, 0);
+    subject.size = 100;
+    let (redacting, open) = (settings(""), settings("requiretls_redact_dsn = no"));
+    assert_eq!(returned_on_failure(&redacting, &protected, &subject), Returned::Header);
+    assert_eq!(returned_on_failure(&open, &protected, &subject), Returned::Message);
+    assert!(!notice_flags(&redacting, &protected).has(Flags::REQUIRETLS));
+    assert!(notice_flags(&open, &protected).has(Flags::REQUIRETLS));
+    assert!(!notice_flags(&open, &from("a@b.test")).has(Flags::REQUIRETLS));
+}
+
+#[test]
 fn a_failed_notification_is_never_answered() {
     let all = settings("notify_classes = bounce, 2bounce, delay");
     assert_eq!(told(&all, Kind::Failure, "", Return::Unset), [("postmaster".into(), Returned::Message)]);

@@ -17,6 +17,8 @@ config::settings! {
         templates: Templates => templates,
         /// Larger messages are returned as their header.
         size_limit: u64 = param::BOUNCE_SIZE_LIMIT,
+        /// What travelled under REQUIRETLS comes back as its header.
+        redact: bool = param::REQUIRETLS_REDACT_DSN,
         compatible_logs: bool = param::BACKWARDS_BOUNCE_LOGFILE_COMPATIBILITY,
         /// In seconds: until when a delayed message is tried.
         lifetime: i64 = param::MAXIMAL_QUEUE_LIFETIME => |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX),

@@ -131,6 +131,10 @@ impl Envelope {
                 writer.add_send_option(SendOptions::SMTPUTF8_SENDER);
             }
         }
+        // RFC 8689 4.1
+        if message.flags.has(Flags::REQUIRETLS) {
+            writer.add_send_option(SendOptions::REQUIRETLS);
+        }
         writer.pass_on(Type::SENDER, &sender);
         writer.verdict.has_sender = true;
         self.sender = Some(sender);

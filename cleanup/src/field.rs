@@ -74,6 +74,14 @@ impl Fields {
             Kind::TlsRequired if field.trimmed().eq_ignore_ascii_case(b"no") => {
                 on.writer.add_send_option(SendOptions::TLS_REQUIRED_NO);
             }
+            Kind::TlsRequired => {
+                let shown = text::printable(&[field.name, b":", field.value].concat());
+                logging::warning!(id: on.message.id, "ignoring malformed header: '{shown}'");
+            }
+            // What a content filter gives back is still what the sender asked for.
+            Kind::RequireTlsEsmtp if field.trimmed().eq_ignore_ascii_case(b"yes") => {
+                on.writer.add_send_option(SendOptions::REQUIRETLS);
+            }
             _ => on.structure.note(field),
         }
     }

@@ -3,6 +3,7 @@
 //! Only mail of local users and of clients in local_header_rewrite_clients is completed (always_add_missing_headers for
 //! all); what strangers send stays as it is.
 
+use ipc::cleanup::Flags;
 use logging::records::cleanup::MessageId;
 use message::header::Kind;
 use message::{date, message_id};
@@ -54,6 +55,11 @@ impl Present {
             if !undisclosed.is_empty() && !visible.iter().any(|kind| self.has(*kind)) {
                 made(writer, undisclosed); // undisclosed_recipients_header
             }
+        }
+        // requiretls_esmtp_header
+        let is_required = message.flags.has(Flags::REQUIRETLS) && message.site.settings.requiretls_header;
+        if is_required && !self.has(Kind::RequireTlsEsmtp) {
+            made(writer, b"Require-TLS-ESMTP: yes");
         }
         if !self.has(Kind::MessageId) {
             logging::emit(&MessageId { queue_id: message.id.as_str(), value: "<>", resent: false });

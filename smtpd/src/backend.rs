@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use config::milter::Lapse;
-use ipc::cleanup::Message;
+use ipc::cleanup::{Flags, Message};
 use logging::records::smtpd::Accepted;
 use smtp_protocol::parameters::RcptParameters;
 use smtp_server::{
@@ -107,7 +107,11 @@ impl Backend {
         }
         let local_rewrite = self.rewrites_locally(facts).await;
         let cleanup = &self.worker.cleanup;
-        let message = Message::open(cleanup, self.worker.cleanup_flags).await.map_err(|error| {
+        let mut flags = self.worker.cleanup_flags;
+        if facts.parameters.is_some_and(|parameters| parameters.requiretls) {
+            flags = flags.with(Flags::REQUIRETLS);
+        }
+        let message = Message::open(cleanup, flags).await.map_err(|error| {
             logging::warning!("problem talking to service {}: {error}", cleanup.path().display());
             Unqueued::NotOpened
         })?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use config::Config;
 use ipc::cleanup::{Cause, Flags, Outcome};
 use proptest::prelude::*;
-use queue::{Content, Envelope, Hashing, Limits, QueueName, Spool, Type};
+use queue::{Content, Envelope, Hashing, Limits, QueueName, SendOptions, Spool, Type};
 
 use crate::incoming::Incoming;
 use crate::service::Cleanup;
@@ -90,7 +90,11 @@ fn message(recipients: &[&str], lines: &[&str]) -> Vec<u8> {
 }
 
 async fn deliver(cleanup: &Cleanup, bytes: &[u8]) -> Outcome {
-    let mut incoming = Incoming::open(&cleanup.site, cleanup.handover.token().await, Flags::EXTERNAL).unwrap();
+    deliver_with(cleanup, Flags::EXTERNAL, bytes).await
+}
+
+async fn deliver_with(cleanup: &Cleanup, flags: Flags, bytes: &[u8]) -> Outcome {
+    let mut incoming = Incoming::open(&cleanup.site, cleanup.handover.token().await, flags).unwrap();
     incoming.take(bytes).await;
     incoming.finish().await
 }
@@ -124,6 +128,30 @@ async fn an_accepted_message_is_complete_and_has_the_headers_that_it_lacked() {
     assert_eq!(envelope.recipients.len(), 1);
     let stored: usize = lines.iter().map(|line| line.len() + 2).sum();
     assert_eq!(envelope.size.unwrap().content_length, stored as u64);
+}
+
+#[tokio::test]
+async fn what_a_sender_says_of_tls_is_in_the_queue_file_and_survives_a_content_filter() {
+    const HEADER: &str = "Require-TLS-ESMTP: yes";
+    let asked = Flags::EXTERNAL.with(Flags::REQUIRETLS);
+    for (settings, flags, lines, required, waived, headers) in [
+        ("", asked, &["Subject: x", "", "hello"][..], true, false, 1),
+        ("requiretls_esmtp_header = no", asked, &["Subject: x", "", "hello"], true, false, 0),
+        ("", asked, &[HEADER, "", "hello"], true, false, 1),
+        ("", Flags::EXTERNAL, &["require-tls-esmtp:  YES", "", "hello"], true, false, 0),
+        ("", Flags::EXTERNAL, &["Require-TLS-ESMTP: no", "", HEADER], false, false, 1),
+        ("", Flags::EXTERNAL, &["TLS-Required: No", "", "hello"], false, true, 0),
+        ("", Flags::EXTERNAL, &["TLS-Required: yes", "", "hello"], false, false, 0),
+    ] {
+        let directory = Directory::new("tls");
+        let outcome = deliver_with(&cleanup(settings), flags, &message(&["bob@example.test"], lines)).await;
+        assert_eq!(cause(outcome), None);
+        let file = &directory.files(QueueName::Incoming)[0];
+        let options = envelope(file).size.unwrap().send_options;
+        assert_eq!(options.has(SendOptions::REQUIRETLS), required, "{lines:?}");
+        assert_eq!(options.has(SendOptions::TLS_REQUIRED_NO), waived, "{lines:?}");
+        assert_eq!(content(file).iter().filter(|line| *line == HEADER).count(), headers, "{settings} {lines:?}");
+    }
 }
 
 #[tokio::test]

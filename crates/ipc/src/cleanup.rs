@@ -96,6 +96,8 @@ queue::set! {
         SMTPUTF8 = 256,
         /// Detect the need for SMTPUTF8.
         AUTO_UTF8 = 512,
+        /// The client asked for TLS all the way (REQUIRETLS).
+        REQUIRETLS = 1024,
         /// A notification of this system: message_size_limit does not keep it from its reader.
         NOTICE = 1 << 16,
         /// Mail from outside (smtpd): a client is there to be told of a refusal.

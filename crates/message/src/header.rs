@@ -153,6 +153,7 @@ kinds! {
     MimeVersion "MIME-Version" Mime,
     Received "Received" Text,
     ReplyTo "Reply-To" Sender,
+    RequireTlsEsmtp "Require-TLS-ESMTP" Text,
     ResentBcc "Resent-Bcc" ResentRecipient,
     ResentCc "Resent-Cc" ResentRecipient,
     ResentDate "Resent-Date" Text,

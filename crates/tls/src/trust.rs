@@ -111,11 +111,6 @@ impl Anchors {
         self.anchors.is_empty() && self.keys.is_empty()
     }
 
-    /// Trusts nothing yet, and then only what is added, whether or not it has signed itself.
-    pub(crate) fn pinned() -> Self {
-        Self { pinned: true, ..Self::default() }
-    }
-
     /// Trusts a public key, whatever name it goes by.
     pub(crate) fn add_key(&mut self, key: &[u8]) {
         self.keys.push(key.to_vec().into());
@@ -185,20 +180,22 @@ impl Anchors {
         self.add_directory(Path::new("/etc/ssl/certs"));
     }
 
-    /// Trusts the certificates and public keys of trust anchor files, and nothing else.
+    /// Nothing yet, but what trust anchor files hold.
+    pub fn pinned() -> Self {
+        Self { pinned: true, ..Self::default() }
+    }
+
+    /// The content of a trust anchor file, or of another file of trusted certificates.
     ///
     /// # Errors
-    /// One cannot be read, or holds neither.
-    pub fn of_trust_anchor_files<'a>(files: impl IntoIterator<Item = &'a Path>) -> Result<Self, LoadError> {
-        let mut anchors = Self::pinned();
-        for path in files {
-            let failed = |error| LoadError { path: path.to_owned(), error };
-            let content = read(path).map_err(failed)?;
-            if anchors.add_pem(&content) + anchors.add_keys(&content) == 0 {
-                return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "no trust anchor found")));
-            }
-        }
-        Ok(anchors)
+    /// It cannot be read, or is too large.
+    pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+        read(path)
+    }
+
+    /// Trusts the certificates and public keys of a trust anchor file; false if there are none.
+    pub fn pin(&mut self, content: &[u8]) -> bool {
+        self.add_pem(content) + self.add_keys(content) > 0
     }
 
     /// Whether they come from a trust anchor file.

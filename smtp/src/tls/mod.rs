@@ -1,5 +1,6 @@
 //! TLS of the client: what is asked for (main.cf, tables, the message), and how a session gets it.
 
+mod anchors;
 mod by_dns;
 mod level;
 mod per_site;

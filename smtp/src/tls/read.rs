@@ -16,10 +16,11 @@ use smtp_client::dane::{self, InsecureExchanger, Obstacle};
 use tls::dane::Digests;
 use tls::{Anchors, Digest, LogLevel};
 
+use super::anchors::Shelf;
 use super::level::Level;
 use super::report::Reporting;
 use super::requiretls;
-use super::rules::{Rules, trust_anchors};
+use super::rules::Rules;
 use super::terms::{Engine, Offer};
 use crate::configure::{list, maps};
 
@@ -42,7 +43,6 @@ pub fn rules(from: &Reader<'_>, lookup: LookupRules) -> Result<Rules, StartError
     let level_name = from.name(&twin::TLS_SECURITY_LEVEL);
     let is_old = from.config.backwards_compatible_default(&level_name).is_some();
     let files = from.get(twin::TLS_TRUST_ANCHOR_FILE)?;
-    let files: Vec<_> = files.into_iter().map(Into::into).collect();
     let mut rules = Rules {
         agent,
         level: level(from)?,
@@ -57,7 +57,8 @@ pub fn rules(from: &Reader<'_>, lookup: LookupRules) -> Result<Rules, StartError
         fingerprints: from.get(twin::TLS_FINGERPRINT_CERT_MATCH)?,
         servername: from.get(twin::TLS_SERVERNAME)?,
         anchors: Rc::default(),
-        trust_anchors: None,
+        tafiles: files.into_iter().map(Into::into).collect(),
+        shelf: Rc::default(),
         reuse: from.get(twin::TLS_CONNECTION_REUSE)?,
         requiretls: requiretls(from)?,
         may_be_waived: from.get(param::TLS_REQUIRED_ENABLE)?,
@@ -72,7 +73,8 @@ pub fn rules(from: &Reader<'_>, lookup: LookupRules) -> Result<Rules, StartError
         look_at_digest(from, &mut rules.engine)?;
         look_at_dane(from, &mut rules)?;
         rules.anchors = Rc::new(anchors(from, &mut rules.engine)?);
-        rules.trust_anchors = (!files.is_empty()).then(|| trust_anchors(&files).map(Rc::new));
+        let (_, tables) = list(from, twin::TLS_POLICY_MAPS)?;
+        rules.shelf = Rc::new(Shelf::fill(&tables, &rules.tafiles));
         if rules.engine.log.verbose {
             logging::info!("initializing the client-side TLS engine");
         }

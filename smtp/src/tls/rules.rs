@@ -12,6 +12,7 @@ use queue::SendOptions;
 use smtp_client::{Endpoint, dane};
 use tls::{Anchors, Matching, NameRule, Wanted, unhex};
 
+use super::anchors::Shelf;
 use super::level::{Feature, Features, Level, Outcome};
 use super::per_site::Site;
 use super::policy::{Entry, External, ServerName, is_server_name};
@@ -51,8 +52,10 @@ pub struct Rules {
     pub servername: String,
     /// smtp_tls_CAfile, smtp_tls_CApath.
     pub anchors: Rc<Anchors>,
-    /// smtp_tls_trust_anchor_file: what it holds, or why it holds nothing.
-    pub trust_anchors: Option<Result<Rc<Anchors>, String>>,
+    /// smtp_tls_trust_anchor_file
+    pub tafiles: Vec<PathBuf>,
+    /// What trust anchor files hold.
+    pub shelf: Rc<Shelf>,
     /// smtp_tls_connection_reuse
     pub reuse: bool,
     /// requiretls_enable, smtp_requiretls_policy.
@@ -261,9 +264,9 @@ impl Rules {
         }
         policy.matching = Matching::Names(wanted);
         if !entry.tafiles.is_empty() {
-            policy.anchors = trust_anchors(&entry.tafiles).map(Rc::new).map_err(|why| way.without_anchors(&why))?;
-        } else if let Some(anchors) = &self.trust_anchors {
-            policy.anchors = anchors.clone().map_err(|why| way.without_anchors(&why))?;
+            policy.anchors = self.shelf.take(&entry.tafiles).map_err(|why| way.without_anchors(&why))?;
+        } else if !self.tafiles.is_empty() {
+            policy.anchors = self.shelf.take(&self.tafiles).map_err(|why| way.without_anchors(&why))?;
         }
         Ok(())
     }
@@ -362,16 +365,6 @@ fn fingerprints(listed: &[String], way: &Way<'_>) -> Result<Rc<[Vec<u8>]>, Failu
         return Err(way.misconfigured());
     }
     Ok(known)
-}
-
-/// What trust anchor files hold.
-///
-/// # Errors
-/// The first that cannot be used, and why.
-pub fn trust_anchors(files: &[PathBuf]) -> Result<Anchors, String> {
-    let files = files.iter().map(PathBuf::as_path);
-    Anchors::of_trust_anchor_files(files)
-        .map_err(|error| format!("{}: {}", error.path.display(), net::reason(&error.error)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use scenarios::scenario;
 use testing::certificates::{Authority, Identity, Period};
-use testing::programs::{Implementation, Programs};
 use testing::setup::write_old;
 use testing::tls_server::{Script, Starttls, TlsServer};
 use testing::{Instance, Setup};
@@ -25,9 +24,7 @@ impl Lab {
             .set("smtp_tls_security_level", "may")
             .set("smtp_tls_fingerprint_digest", "sha256")
             .set("smtp_starttls_timeout", "5s");
-        if Programs::under_test().implementation == Implementation::Oracle {
-            setup = setup.service("tlsmgr unix - - n 1000? 1 tlsmgr");
-        }
+        setup = setup.service("tlsmgr unix - - n 1000? 1 tlsmgr");
         for number in 0..policies.len() {
             setup = setup.service(&format!(
                 "p{number} unix - - n - - smtp -o smtp_tls_policy_maps=texthash:$config_directory/policy{number}"
@@ -309,6 +306,40 @@ fn a_sender_who_does_without_tls_gets_no_more_than_the_server_offers() {
 }
 
 #[test]
+fn a_message_that_requires_tls_all_the_way_goes_to_servers_that_keep_it_up_and_comes_back_from_others() {
+    scenario(|| {
+        let root = Authority::root("Lab Root CA");
+        let knows = Script::new(&good(&root)).offering_under_tls("REQUIRETLS");
+        let scripts = vec![("knows", knows), ("other", Script::new(&good(&root))), ("plain", Script::plain())];
+        let setup = Setup::new().set("smtp_requiretls_policy", "enforce").set("append_dot_mydomain", "no");
+        let lab = Lab::start(setup, &root, scripts, &["secure match=mx1.dest.test", "encrypt"]);
+        let text = format!("Require-TLS-ESMTP: yes\n{TEXT}");
+        let attempt = |name: &str, number: usize| {
+            let recipient = format!("u@{name}-{number}.test");
+            lab.mail.sendmail(&["-f", "bob@mail.test", &recipient], &text);
+            lab.told(&lab.mail.wait_log(&[&format!("to=<{recipient}>"), "status="]))
+        };
+        assert!(attempt("knows", 0).starts_with("tls=secure/requiretls, dsn=2.0.0, status=sent"));
+        let mail = |line: &String| line.starts_with("MAIL FROM:<bob@mail.test>") && line.ends_with(" REQUIRETLS");
+        assert!(lab.server("knows").heard().iter().any(mail), "{:?}", lab.server("knows").heard());
+        let unsupported = "Sender requested REQUIRETLS, but no server was found that supports REQUIRETLS. The last \
+                           attempted server was HOST";
+        let expected = format!("tls=secure/!requiretls:none, dsn=5.7.30, status=bounced ({unsupported})");
+        assert_eq!(attempt("other", 0), expected);
+        let not_offered = "Sender requested REQUIRETLS, but TLS service was not offered by host HOST";
+        let expected = format!("tls=!secure/!requiretls:nostarttls, dsn=5.7.30, status=bounced ({not_offered})");
+        assert_eq!(attempt("plain", 0), expected);
+        let no_matching = "Sender requested REQUIRETLS, but my configured TLS security level 'encrypt' disables \
+                           certificate matching. The last attempted server was 127.0.0.1";
+        let expected = format!("tls=encrypt?/!requiretls:nocertmatch, dsn=5.7.10, status=bounced ({no_matching})");
+        assert_eq!(attempt("knows", 1), expected);
+        // RFC 8689 5: what was to be protected does not come back.
+        let notices = lab.mail.wait_mail("bob", 3);
+        assert!(notices.iter().all(|notice| !notice.0.contains("\nbody\n")), "{notices:?}");
+    });
+}
+
+#[test]
 fn trust_anchor_files_take_the_place_of_authorities() {
     scenario(|| {
         let (root, other) = (Authority::root("Lab Root CA"), Authority::root("Other Root CA"));
@@ -320,8 +351,11 @@ fn trust_anchor_files_take_the_place_of_authorities() {
             write_old(&file, &anchor.certificate().pem);
             let setup = Setup::new().set("smtp_tls_trust_anchor_file", file.display().to_string());
             let script = Script::new(&good(&root));
-            let lab = Lab::start(setup, &other, vec![("good", script)], &["verify match=mx1.dest.test"]);
+            let by_table = format!("verify match=mx1.dest.test tafile={}", file.display());
+            let policies = ["verify match=mx1.dest.test", &by_table];
+            let lab = Lab::start(setup, &other, vec![("good", script)], &policies);
             assert_eq!(lab.attempt("good", 0), expected, "{}", lab.mail.log());
+            assert_eq!(lab.attempt("good", 1), expected, "{}", lab.mail.log());
             let _ = std::fs::remove_file(file);
         }
     });

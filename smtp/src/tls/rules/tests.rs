@@ -93,8 +93,7 @@ fn a_policy_that_makes_no_sense_or_cannot_be_had_makes_mail_wait() {
         assert_eq!(refusal(&rules, "dest.test"), misconfigured());
         assert!(asked(&Rules { level: Level::None, ..rules }, "d.test", &host("h"), SendOptions::default()).is_ok());
     }
-    let missing = Some(Err("/proc/self/none: No such file or directory".to_owned()));
-    let rules = Rules { trust_anchors: missing, ..rules(Level::Verify) };
+    let rules = Rules { tafiles: vec!["/proc/self/none".into()], ..rules(Level::Verify) };
     assert_eq!(refusal(&rules, "dest.test"), misconfigured());
     let site = Rules { per_site: maps("inline:{{dest.test=FOO}}"), ..fixture::settings().tls };
     assert_eq!(refusal(&site, "dest.test"), misconfigured());
