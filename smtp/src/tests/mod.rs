@@ -13,6 +13,7 @@ use smtp_client::Protocol;
 use crate::deliver::Agent;
 use crate::settings::Settings;
 
+mod dane;
 pub mod fixture;
 mod logins;
 mod name_server;
