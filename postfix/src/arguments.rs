@@ -28,7 +28,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Pa
     let words: Vec<String> = words.collect();
     match command.as_str() {
         _ if words.is_empty() => {}
-        "set-permissions" | "upgrade-configuration" => {}
+        "set-permissions" | "upgrade-configuration" | "tls" => {}
         "logrotate" => return Err("usage postfix logrotate (no arguments)".to_owned()),
         _ => return Err(USAGE.to_owned()),
     }
@@ -50,8 +50,8 @@ mod tests {
     }
 
     #[test]
-    fn only_two_commands_have_words_behind_them() {
-        for command in ["set-permissions", "upgrade-configuration"] {
+    fn only_three_commands_have_words_behind_them() {
+        for command in ["set-permissions", "upgrade-configuration", "tls"] {
             let words = parse(&[command, "mail_owner=x", "y"]).map(|(.., words)| words);
             assert_eq!(words, Ok(vec!["mail_owner=x".to_owned(), "y".to_owned()]), "{command}");
         }

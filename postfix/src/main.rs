@@ -6,7 +6,10 @@
 //! # Description
 //! `start`, `start-fg`, `stop`, `quick-stop`, `drain`, `abort`, `reload`, `flush`, `check`, `status`, `logrotate`;
 //! `set-permissions [name=value...]`: owners and modes of all files as they are installed; `upgrade-configuration
-//! [name=value...]`: what a configuration of another version lacks. The command itself starts nothing but `master` and
+//! [name=value...]`: what a configuration of another version lacks; `tls command`: TLS turned on (`enable-client`,
+//! `enable-server`), keys, certificates, requests and DANE records (`new-server-key`, `new-server-cert`,
+//! `deploy-server-cert`, `output-server-csr`, `output-server-tlsa`), and whether nobody has decided about it
+//! (`all-default-client`, `all-default-server`). The command itself starts nothing but `master` and
 //! the queue tools, and holds no state: what it knows of a running system is its lock file. What it says goes to the
 //! log and to standard error. `-v` and `-D` are accepted and do nothing.
 //!
@@ -14,7 +17,7 @@
 //! Root, or the user who owns the queue directory of a private instance.
 //!
 //! # Diagnostics
-//! Exit status 0: done (`check`: also with warnings; `status`: running). 1: not done, or not running.
+//! Exit status 0: done (`check`: also with warnings; `status`: running; `tls all-default-...`: yes). 1: not done, or not running.
 
 mod arguments;
 mod check;
@@ -26,6 +29,7 @@ mod process;
 mod rotate;
 mod run;
 mod settings;
+mod tls;
 mod upgrade;
 
 use std::process::ExitCode;

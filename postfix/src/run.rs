@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::instance::Instance;
-use crate::{arguments, check, permissions, process, rotate, settings, upgrade};
+use crate::{arguments, check, permissions, process, rotate, settings, tls, upgrade};
 
 /// Carries out the command.
 ///
@@ -11,7 +11,7 @@ use crate::{arguments, check, permissions, process, rotate, settings, upgrade};
 /// A sentence: it is not done.
 pub(crate) fn run() -> Result<ExitCode, String> {
     let (directory, command, words) = arguments::parse(std::env::args_os().skip(1))?;
-    let settings = settings::parse(&command, &words)?;
+    let settings = if command == "tls" { Vec::new() } else { settings::parse(&command, &words)? };
     let instance = Instance::open(&directory, &command)?;
     match command.as_str() {
         "start" => process::start(&instance, false),
@@ -29,6 +29,7 @@ pub(crate) fn run() -> Result<ExitCode, String> {
             check::warn(&instance);
             Ok(ExitCode::SUCCESS)
         }
+        "tls" => tls::run(&instance, &words),
         "logrotate" => rotate::rotate(&instance),
         "set-permissions" => {
             settings::store(&instance.config, &settings)?;

@@ -14,7 +14,7 @@ mod judge;
 mod keys;
 mod loglevel;
 mod names;
-mod pem;
+pub mod pem;
 mod server;
 mod session;
 mod suites;

@@ -7,16 +7,16 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 /// One object.
-pub(crate) struct Object {
+pub struct Object {
     /// What stands behind BEGIN: `CERTIFICATE`.
-    pub(crate) kind: String,
+    pub kind: String,
     /// What it encodes; nothing if it is encrypted in the old way, or is no base64.
-    pub(crate) der: Result<Zeroizing<Vec<u8>>, Unreadable>,
+    pub der: Result<Zeroizing<Vec<u8>>, Unreadable>,
 }
 
 /// Why an object has no content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
+pub enum Unreadable {
     /// It has headers: a key under a passphrase.
     Encrypted,
     /// Its text is no base64, or has no end.
@@ -24,7 +24,7 @@ pub(crate) enum Unreadable {
 }
 
 /// The objects of a text.
-pub(crate) fn objects(text: &[u8]) -> Vec<Object> {
+pub fn objects(text: &[u8]) -> Vec<Object> {
     let mut found = Vec::new();
     let mut lines = text.split(|byte| *byte == b'\n').map(|line| line.trim_ascii());
     while let Some(line) = lines.next() {
