@@ -2,6 +2,7 @@
 
 mod jail;
 mod ownership;
+mod tls;
 mod walk;
 
 use std::fs;
@@ -77,6 +78,9 @@ pub(crate) fn report(instance: &Instance) {
     let Ok(master_cf) = MasterCf::parse(&content, &path, &instance.config) else { return };
     let has_program = |command: &str| instance.daemons.join(command).is_file();
     for sentence in Report::new(&instance.config, (&path, &content), &master_cf, &has_program).sentences() {
+        logging::warning!("{sentence}");
+    }
+    for sentence in tls::sentences(&instance.config, &path, &master_cf) {
         logging::warning!("{sentence}");
     }
 }

@@ -61,6 +61,7 @@ fn fill(path: &Path, mode: u32, content: &str) -> io::Result<()> {
 
 /// The entry of a file is on disk.
 fn sync(path: &Path) -> io::Result<()> {
+    // name: root's directory.
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 

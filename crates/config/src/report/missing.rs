@@ -22,6 +22,7 @@ impl Report<'_> {
     /// The sentences, one for each feature.
     pub(super) fn missing(&self) -> Vec<String> {
         let mut all = self.missing_settings();
+        let idle_tls = self.idle_tls(&mut all);
         all.extend(self.missing_restrictions().into_iter().filter(|missing| self.is_in_use(missing.feature, "")));
         all.extend(self.missing_tables());
         all.extend(self.missing_services());
@@ -38,6 +39,7 @@ impl Report<'_> {
             waited_for,
         ));
         sentences.extend(others("these settings have no effect yet", idle));
+        sentences.extend(idle_tls);
         sentences.extend(self.idle_services(features.contains_key(&Feature::Tls)));
         sentences
     }
@@ -135,7 +137,7 @@ fn sentence(feature: Feature, things: &[Missing]) -> String {
 }
 
 /// Names in the order of their places, each with all of them.
-fn by_name<'a>(things: impl Iterator<Item = &'a Missing>) -> Vec<(&'a str, Vec<&'a Place>)> {
+pub(super) fn by_name<'a>(things: impl Iterator<Item = &'a Missing>) -> Vec<(&'a str, Vec<&'a Place>)> {
     let mut things: Vec<&Missing> = things.collect();
     things.sort_by_key(|missing| &missing.place);
     let mut names: Vec<(&str, Vec<&Place>)> = Vec::new();
@@ -148,7 +150,7 @@ fn by_name<'a>(things: impl Iterator<Item = &'a Missing>) -> Vec<(&'a str, Vec<&
     names
 }
 
-fn listed(names: &[(&str, Vec<&Place>)]) -> String {
+pub(super) fn listed(names: &[(&str, Vec<&Place>)]) -> String {
     let texts = names.iter().map(|(what, places)| match places.as_slice() {
         [place] => format!("{what} ({})", places::short(place)),
         places => format!("{what} ({})", places::all(places.iter().copied())),

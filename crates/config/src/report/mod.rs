@@ -13,6 +13,7 @@ mod restrictions;
 mod sasl;
 mod services;
 mod tables;
+mod tls;
 mod ways;
 
 use std::fmt;

@@ -58,7 +58,7 @@ fn what_is_wrong_is_told_once_with_file_and_line_and_before_what_is_missing() {
              smtpd_helo_restrictions?)",
             "/c/master.cf, line 12: service submission (inet) is not started: program smptd does not exist",
             "/c/master.cf, line 13: service pickup: -v has no effect on pickup",
-            "TLS is not there yet: smtp_tls_enable_rpk (main.cf line 1)",
+            "smtp_tls_enable_rpk (main.cf line 1) has no effect: certificates are shown and asked for, never bare keys",
         ]
     );
 }
@@ -103,6 +103,23 @@ fn what_is_missing_is_one_sentence_a_feature() {
         ["The Milter protocol is not there yet: 6 settings, main.cf lines 1-3, 5, 6; master.cf line 10; \
              non_smtpd_milters (main.cf line 6), smtpd_milters (master.cf line 10): mail is treated as if they did not \
              answer",]
+    );
+}
+
+#[test]
+fn settings_of_another_tls_library_are_one_sentence_for_what_happens_instead() {
+    let main_cf = "tls_eecdh_auto_curves = X448\ntls_ffdhe_auto_groups = ffdhe2048\ntls_high_cipherlist = HIGH\n\
+        smtpd_tls_session_cache_database = lmdb:/s\nsmtpd_tls_security_level = may\nsmtpd_tls_chain_files = /c\n";
+    assert_eq!(
+        told(main_cf, ""),
+        [
+            "tls_high_cipherlist (main.cf line 3) has no effect: a grade of ciphers is what the TLS library has, with none \
+             but authenticated encryption",
+            "smtpd_tls_session_cache_database (main.cf line 4) has no effect: clients keep their TLS sessions themselves, as \
+             tickets",
+            "tls_eecdh_auto_curves (main.cf line 1), tls_ffdhe_auto_groups (main.cf line 2) have no effect: the TLS \
+             library chooses the groups of the key exchange",
+        ]
     );
 }
 

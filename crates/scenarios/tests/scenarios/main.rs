@@ -42,6 +42,7 @@ mod submitted;
 mod swap;
 mod tables;
 mod tls_client;
+mod tls_command;
 mod users;
 #[cfg(target_arch = "x86_64")]
 mod walls;

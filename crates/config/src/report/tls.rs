@@ -1,0 +1,63 @@
+//! Settings of TLS that have no effect, because the TLS library is another one than Postfix's: what happens instead.
+
+use std::collections::BTreeMap;
+
+use crate::report::missing::{Missing, by_name, listed};
+use crate::report::{Feature, Report};
+
+/// Parts of names, and what happens whatever these parameters say; the first that is in a name counts.
+const INSTEAD: &[(&str, &str)] = &[
+    ("tlsproxy", "each process speaks TLS itself, without tlsproxy(8)"),
+    ("openssl", "OpenSSL is not used"),
+    ("config_name", "OpenSSL is not used"),
+    ("disable_workarounds", "OpenSSL is not used"),
+    ("eecdh", "the TLS library chooses the groups of the key exchange"),
+    ("ffdhe", "the TLS library chooses the groups of the key exchange"),
+    ("_dh1024_", "the TLS library chooses the groups of the key exchange"),
+    ("_dh512_", "the TLS library chooses the groups of the key exchange"),
+    ("_cipherlist", "a grade of ciphers is what the TLS library has, with none but authenticated encryption"),
+    ("session_cache", "clients keep their TLS sessions themselves, as tickets"),
+    ("session_ids", "clients keep their TLS sessions themselves, as tickets"),
+    ("random", "random numbers come from the kernel"),
+    ("enable_rpk", "certificates are shown and asked for, never bare keys"),
+    ("wildcard", "* in a certificate stands for one label of a name"),
+];
+
+/// What happens instead of what a parameter without effect says.
+pub(super) fn instead(name: &str) -> Option<&'static str> {
+    INSTEAD.iter().find(|(part, _)| name.contains(part)).map(|(_, instead)| *instead)
+}
+
+impl Report<'_> {
+    /// One sentence for each thing that happens instead, from settings that are about TLS; the other ones stay.
+    pub(super) fn idle_tls(&self, missing: &mut Vec<Missing>) -> Vec<String> {
+        let mut reasons: BTreeMap<&str, Vec<Missing>> = BTreeMap::new();
+        missing.retain(|it| match instead(&it.what).filter(|_| it.feature == Feature::Tls && !it.demands) {
+            Some(reason) => {
+                reasons.entry(reason).or_default().push(it.clone());
+                false
+            }
+            None => true,
+        });
+        let sentence = |(reason, things): (&str, Vec<Missing>)| {
+            let names = by_name(things.iter());
+            let verb = if names.len() == 1 { "has" } else { "have" };
+            format!("{} {verb} no effect: {reason}", listed(&names))
+        };
+        reasons.into_iter().map(sentence).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_about_tls_that_has_no_effect_has_something_that_happens_instead() {
+        for entry in crate::table::TABLE.iter().filter(|entry| !entry.implemented && !entry.legacy) {
+            if Feature::of_parameter(entry) == Feature::Tls && !entry.refused {
+                assert!(instead(entry.name).is_some(), "{}", entry.name);
+            }
+        }
+    }
+}
