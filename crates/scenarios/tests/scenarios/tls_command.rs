@@ -146,7 +146,7 @@ fn a_new_certificate_keeps_the_key_and_what_does_not_fit_is_not_deployed() {
 fn what_cannot_be_done_is_said_in_a_sentence() {
     scenario(|| {
         let mail = plain();
-        std::fs::write(mail.etc().join("ca.pem"), Authority::new("CA").certificate().pem).expect("written");
+        std::fs::write(mail.etc().join("ca.pem"), &Authority::root("CA").certificate().pem).expect("written");
         for (words, said) in [
             ("enable-client x", "usage: postfix tls enable-client [-r devrandom]"),
             ("new-server-key -a dsa", "Unsupported public key algorithm: dsa"),
