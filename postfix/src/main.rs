@@ -17,8 +17,8 @@
 //! Root, or the user who owns the queue directory of a private instance.
 //!
 //! # Diagnostics
-//! Exit status 0: done (`check`: also with warnings; `status`: running; `tls all-default-...`: yes). 1: not done, or not
-//! running.
+//! Exit status 0: done (`check`: also with warnings; `status`: running; `tls all-default-...`: yes). 1: not done, or
+//! not running.
 
 mod arguments;
 mod check;

@@ -107,8 +107,8 @@ impl Key {
         let mut text = Zeroizing::new(String::with_capacity(encoded.len() + encoded.len() / 64 + 80));
         text.push_str(&format!("-----BEGIN {}-----\n", self.label));
         let mut rest = encoded.as_str();
-        // told: nobody; what is cut off is the next line
         while !rest.is_empty() {
+            // told: nobody; what is cut off is the next line
             let (line, after) = rest.split_at(rest.len().min(64));
             text.push_str(line);
             text.push('\n');
