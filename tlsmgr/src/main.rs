@@ -40,7 +40,7 @@ static SERVICE: Service = Service {
     skeleton: Skeleton::Trigger,
     lifetime: Lifetime::Endless,
     privilege: Privilege::KeepsKeys,
-    why: "reads private keys, through a keeper that stays root",
+    why: "reads private keys through it",
     siblings: &[],
     files: &[],
     outside: &[],

@@ -56,6 +56,7 @@ fn daemon(name: &str, what: &str, constant: String) -> String {
     };
     let rights = match value(&constant, "privilege").rsplit(':').next() {
         Some("MailOwner") => "`$mail_owner`",
+        Some("KeepsKeys") => "root, for its keeper",
         _ => "root, to become the recipient",
     };
     let why = value(&constant, "why").trim_matches('"').to_owned();
