@@ -25,6 +25,15 @@ pub enum Destination {
     Postlog(PathBuf, Format),
     /// Standard error, as `PROGRAM: severity: text`.
     Terminal,
+    /// Standard output, in the same form: of a command whose lines are what it is called for.
+    Output,
+}
+
+impl Destination {
+    /// Whoever reads it is not who reads the log.
+    pub(crate) fn is_terminal(&self) -> bool {
+        matches!(self, Destination::Terminal | Destination::Output)
+    }
 }
 
 /// Everything that lines need besides their text.

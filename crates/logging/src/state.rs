@@ -125,7 +125,7 @@ impl State {
         match destination {
             Destination::Syslog(_) => Socket::connect(&self.system_log, self.held.is_some()),
             Destination::Postlog(path, _) => Socket::connect(path, self.held.is_some()),
-            Destination::Terminal => Err(io::Error::other("a terminal is no service")),
+            Destination::Terminal | Destination::Output => Err(io::Error::other("a terminal is no service")),
         }
     }
 
@@ -252,7 +252,7 @@ impl State {
         for at in 0..self.setup.destinations.len() {
             match self.send(at, lines) {
                 Ok(()) => seen = true,
-                Err(_) => lost |= self.setup.destinations[at] != Destination::Terminal,
+                Err(_) => lost |= !self.setup.destinations[at].is_terminal(),
             }
         }
         // Whoever reads the terminal is not who reads the log.
@@ -295,8 +295,10 @@ impl State {
 
     fn send(&mut self, at: usize, lines: &[Pending]) -> io::Result<()> {
         let destination = self.setup.destinations[at].clone();
-        if destination == Destination::Terminal {
-            return lines.iter().try_for_each(|line| self.to_terminal(line));
+        match destination {
+            Destination::Terminal => return lines.iter().try_for_each(|line| self.to_terminal(line)),
+            Destination::Output => return lines.iter().try_for_each(|line| self.to(io::stdout(), line)),
+            Destination::Syslog(_) | Destination::Postlog(..) => {}
         }
         let datagram = self.datagram(&destination, lines).ok_or_else(|| io::Error::other("no datagram service"))?;
         if let Some(Some(socket)) = self.sockets.get_mut(at) {
@@ -321,6 +323,10 @@ impl State {
     }
 
     fn to_terminal(&self, line: &Pending) -> io::Result<()> {
+        self.to(io::stderr(), line)
+    }
+
+    fn to(&self, mut terminal: impl Write, line: &Pending) -> io::Result<()> {
         let mut out = String::new();
         match line {
             Pending::Line(line) => {
@@ -330,7 +336,7 @@ impl State {
             Pending::Ready(datagram) => out.push_str(datagram),
         }
         out.push('\n');
-        io::stderr().write_all(out.as_bytes())
+        terminal.write_all(out.as_bytes())
     }
 }
 

@@ -10,15 +10,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipc::tlsmgr::Files;
-use rustls::client::{ClientSessionMemoryCache, ResolvesClientCert, Resumption, Tls12Resumption};
+use rustls::client::{ResolvesClientCert, Resumption, Tls12Resumption};
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, Connection, SignatureScheme, SupportedProtocolVersion, version};
 
 use crate::certificate::Certificate;
+use crate::chain::Pair;
 use crate::facts::{Facts, Signature};
 use crate::handshake::{self, Carrier, HandshakeError};
-use crate::judge::{Matching, Standard, Trust, Verdict};
+use crate::judge::{Standard, Trust, Verdict};
 use crate::keys::{Found, Identity, Keys};
 use crate::loglevel::LogLevel;
 use crate::session::Session;
@@ -26,6 +27,7 @@ use crate::suites::Suites;
 use crate::trust::Role;
 use crate::versions::Versions;
 use crate::witness::{Observer, Witness, noted, watched};
+use store::Store;
 
 /// Policies whose sessions are remembered.
 /// told: nobody; others begin with a whole handshake.
@@ -36,10 +38,18 @@ const MOST_TICKETS: usize = 8;
 
 /// TLS of one client process.
 pub struct Client {
-    keys: Keys,
+    certificates: Certificates,
     /// Without its certificates there is no TLS at all: they are named in the old way.
     needs_certificates: bool,
     remembered: RefCell<HashMap<String, Remembered>>,
+}
+
+/// Where our certificates are.
+enum Certificates {
+    /// With tlsmgr.
+    OfTlsmgr(Keys),
+    /// Here.
+    Held(Identity),
 }
 
 /// Sessions that may be resumed: the library keeps them with the configuration that they began with.
@@ -47,6 +57,7 @@ struct Remembered {
     plan: Plan,
     identity: Identity,
     since: Instant,
+    store: Arc<Store>,
 }
 
 /// How a handshake is to go, and who watches it. Where sessions may be resumed, handshakes share both; what is watched
@@ -105,12 +116,32 @@ impl Client {
     /// With the certificates in `files`; `socket` is that of tlsmgr.
     pub fn new(socket: impl Into<PathBuf>, timeout: Duration, files: Option<Files>) -> Client {
         let needs_certificates = matches!(files, Some(Files::Legacy(_)));
-        Client { keys: Keys::new(socket, timeout, files), needs_certificates, remembered: RefCell::default() }
+        let certificates = Certificates::OfTlsmgr(Keys::new(socket, timeout, files));
+        Client { certificates, needs_certificates, remembered: RefCell::default() }
+    }
+
+    /// With certificates whose keys are in this process.
+    pub fn with_pairs(pairs: Vec<Pair>) -> Client {
+        let certified = |pair: Pair| {
+            let chain = pair.chain.into_iter().map(|certificate| certificate.der.into()).collect();
+            Arc::new(CertifiedKey::new(chain, pair.key.0))
+        };
+        let certificates = Certificates::Held(pairs.into_iter().map(certified).collect());
+        Client { certificates, needs_certificates: false, remembered: RefCell::default() }
+    }
+
+    /// Whether a session under this key could be resumed, as far as servers have said so.
+    pub fn may_resume(&self, key: &str) -> bool {
+        self.remembered.borrow().get(key).is_some_and(|known| known.store.was_used())
     }
 
     /// Our certificates, if there are any; `None` if there is no TLS without them.
     async fn identity(&self) -> Option<Identity> {
-        match self.keys.current().await {
+        let keys = match &self.certificates {
+            Certificates::OfTlsmgr(keys) => keys,
+            Certificates::Held(identity) => return Some(Arc::clone(identity)),
+        };
+        match keys.current().await {
             Found::Usable(identity) => Some(identity),
             _ if self.needs_certificates => None,
             // A session without our certificate is better than none; the server may see it otherwise.
@@ -133,9 +164,8 @@ impl Client {
         demand: &Demand<'_>,
         limit: Duration,
     ) -> Result<Connected, HandshakeError> {
-        if let Matching::Dane(proof) = demand.standard.matching {
-            proof.matcher(demand.peer).1.iter().for_each(|warning| logging::warning!("{warning}"));
-        }
+        let warnings = demand.standard.matching.warnings(demand.peer, demand.standard.digest);
+        warnings.iter().for_each(|warning| logging::warning!("{warning}"));
         if demand.log.verbose {
             logging::info!("setting up TLS connection to {}", demand.peer);
         }
@@ -170,14 +200,16 @@ impl Client {
         if let Some(known) = remembered.get(key).filter(|known| is_fresh(known)) {
             return Ok(known.plan.clone());
         }
-        let tickets = Arc::new(ClientSessionMemoryCache::new(MOST_TICKETS));
-        let resumption = Resumption::store(tickets).tls12_resumption(Tls12Resumption::SessionIdOrTickets);
+        let store = Store::new(MOST_TICKETS);
+        let resumption =
+            Resumption::store(Arc::clone(&store) as Arc<_>).tls12_resumption(Tls12Resumption::SessionIdOrTickets);
         let plan = demand.plan(&identity, resumption)?;
         if remembered.len() >= MOST_REMEMBERED {
             remembered.retain(|_, entry| entry.since.elapsed() < lifetime);
         }
         if remembered.len() < MOST_REMEMBERED || remembered.contains_key(key) {
-            remembered.insert(key.to_owned(), Remembered { plan: plan.clone(), identity, since: Instant::now() });
+            remembered
+                .insert(key.to_owned(), Remembered { plan: plan.clone(), identity, since: Instant::now(), store });
         }
         Ok(plan)
     }
@@ -193,7 +225,8 @@ impl Client {
         let facts = Facts::of(&connection, theirs, ours);
         let verdict = demand.standard.judge(chain, UnixTime::now());
         demand.log_verdict(&verdict, &facts);
-        if let Some(certificate) = certificate.as_ref().filter(|_| demand.log.peercert) {
+        let is_told = demand.log.peercert || demand.log.certmatch || demand.log.verbose;
+        if let Some(certificate) = certificate.as_ref().filter(|_| is_told) {
             logging::info!("{}", certificate.peer_line(demand.peer, demand.standard.digest));
         }
         self.remember(&verdict, &facts, demand);
@@ -301,5 +334,6 @@ impl ResolvesClientCert for Chooser {
     }
 }
 
+mod store;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,29 @@ pub enum Matching {
     Dane(Rc<Proof>),
 }
 
+impl Matching {
+    /// What of it can never be shown.
+    pub fn warnings(&self, peer: &str, digest: Digest) -> Vec<String> {
+        match self {
+            Self::Names(names) if names.is_empty() => vec![format!("{peer}: could not configure peer name checks")],
+            Self::Fingerprints(known) => {
+                let length = digest.of(b"").len();
+                let unusable = |one: &Vec<u8>| {
+                    let one = hex(one);
+                    [1, 0].map(|selector| format!("{peer}: unusable TLSA RR: 3 {selector} 255 {one}"))
+                };
+                let mut told: Vec<String> = known.iter().filter(|one| one.len() != length).flat_map(unusable).collect();
+                if known.iter().all(|one| one.len() != length) {
+                    told.push(format!("{peer}: all fingerprints unusable"));
+                }
+                told
+            }
+            Self::Dane(proof) => proof.matcher(peer).1,
+            Self::Anything | Self::Names(_) => Vec::new(),
+        }
+    }
+}
+
 /// How the judge is to look at a server.
 pub struct Standard<'a> {
     /// What it has to show.

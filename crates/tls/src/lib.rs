@@ -6,6 +6,7 @@ mod certificate;
 pub mod chain;
 mod client;
 pub mod dane;
+pub mod engine;
 mod facts;
 pub mod files;
 mod fingerprint;

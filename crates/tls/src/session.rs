@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 
 use rustls::Connection;
 
+use crate::certificate::Certificate;
 use crate::words::describe;
 
 /// A session whose handshake is complete.
@@ -86,6 +87,12 @@ impl Session {
     pub fn close(&mut self, wire: &mut Vec<u8>) {
         self.0.send_close_notify();
         self.pending(wire);
+    }
+
+    /// The certificates that the other end has sent, its own first; what cannot be read is left out.
+    pub fn peer_chain(&self) -> Vec<Certificate> {
+        let sent = self.0.peer_certificates().unwrap_or_default();
+        sent.iter().filter_map(|der| Certificate::read(der)).collect()
     }
 
     /// Bytes that only the two ends of this session know: channel binding `tls-exporter` (RFC 9266). None before

@@ -1,7 +1,6 @@
 //! From main.cf to [`Rules`], and what is wrong with it: a mistake there takes TLS away, and the mail that needs it
 //! waits.
 
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -196,13 +195,9 @@ fn look_at_dane(from: &Reader<'_>, rules: &mut Rules) -> Result<(), StartError> 
 
 fn look_at_digest(from: &Reader<'_>, engine: &mut Engine) -> Result<(), ValueError> {
     let (name, value) = (from.name(&twin::TLS_FINGERPRINT_DIGEST), from.get(twin::TLS_FINGERPRINT_DIGEST)?);
-    match Digest::named(&value) {
+    match tls::engine::digest(&value) {
         Some(digest) => engine.digest = digest,
-        None => {
-            logging::warning!("Digest algorithm \"{}\" not found", text::printable(value.as_bytes()));
-            logging::warning!("disabling TLS support");
-            engine.works = false;
-        }
+        None => engine.works = false,
     }
     // A default of an old level; it is used where fingerprints are.
     if from.config.backwards_compatible_default(&name).is_some() {
@@ -213,23 +208,10 @@ fn look_at_digest(from: &Reader<'_>, engine: &mut Engine) -> Result<(), ValueErr
 
 fn anchors(from: &Reader<'_>, engine: &mut Engine) -> Result<Anchors, ValueError> {
     let (file, directory) = (from.get(twin::TLS_CAFILE)?, from.get(twin::TLS_CAPATH)?);
-    let mut anchors = Anchors::default();
-    if !file.is_empty()
-        && let Err(error) = anchors.add_file(Path::new(&file))
-    {
-        let also = if directory.is_empty() { String::new() } else { format!(", CApath=\"{directory}\"") };
-        let line = format!("cannot load Certification Authority data, CAfile=\"{file}\"{also}: disabling TLS support");
-        logging::info!("{}", text::printable(line.as_bytes()));
-        logging::warning!("TLS library problem: {}", text::printable(error.to_string().as_bytes()));
+    Ok(tls::engine::anchors(&file, &directory, from.get(param::TLS_APPEND_DEFAULT_CA)?).unwrap_or_else(|some| {
         engine.works = false;
-    }
-    if !directory.is_empty() {
-        anchors.add_directory(Path::new(&directory));
-    }
-    if from.get(param::TLS_APPEND_DEFAULT_CA)? && !(file.is_empty() && directory.is_empty()) {
-        anchors.add_system();
-    }
-    Ok(anchors)
+        some
+    }))
 }
 
 /// The files of our certificates, if any.

@@ -11,7 +11,7 @@ use tls::{Demand, Digest, Facts, Matching, Standard, Trust, Verdict, hex};
 use super::level::{Feature, Features, Level, Outcome};
 use super::report::{Event, Meeting, of_verdict};
 use super::requiretls::{self, Strictness};
-use super::terms::{Policy, REQUIRETLS};
+use super::terms::REQUIRETLS;
 use crate::failure::{Failure, Subject, status_of, text_of};
 use crate::sasl::Purpose;
 use crate::session::{Broken, Session};
@@ -180,7 +180,9 @@ impl Session {
         let peer = self.server.relay();
         let key = self.key(settings, purpose);
         let policy = &self.policy;
-        warn_of_words(policy, &peer, engine.digest);
+        for word in &policy.misnamed {
+            logging::warning!("{peer}: ignoring invalid match name: \"{}\"", text::printable(word.as_bytes()));
+        }
         let demand = Demand {
             peer: &peer,
             protocols: &policy.offer.protocols,
@@ -314,30 +316,6 @@ impl Session {
         let digest = hex(&Digest::Sha256.of(terms.as_bytes()));
         let (agent, nexthop, server) = (settings.tls.agent, purpose.nexthop, &self.server);
         format!("{agent}&{nexthop}&{}&{}&{}&&&{digest}", server.name, server.endpoint, policy.level.name())
-    }
-}
-
-/// Words of a policy that can match nothing.
-fn warn_of_words(policy: &Policy, peer: &str, digest: Digest) {
-    for word in &policy.misnamed {
-        logging::warning!("{peer}: ignoring invalid match name: \"{}\"", text::printable(word.as_bytes()));
-    }
-    match &policy.matching {
-        Matching::Names(names) if names.is_empty() => {
-            logging::warning!("{peer}: could not configure peer name checks");
-        }
-        Matching::Fingerprints(known) => {
-            let length = digest.of(b"").len();
-            for short in known.iter().filter(|one| one.len() != length) {
-                for selector in [1, 0] {
-                    logging::warning!("{peer}: unusable TLSA RR: 3 {selector} 255 {}", hex(short));
-                }
-            }
-            if known.iter().all(|one| one.len() != length) {
-                logging::warning!("{peer}: all fingerprints unusable");
-            }
-        }
-        _ => {}
     }
 }
 
