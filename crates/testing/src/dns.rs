@@ -36,6 +36,12 @@ impl Zone {
         self
     }
 
+    /// A text.
+    pub fn txt(mut self, name: &str, text: &str) -> Zone {
+        self.options.push(format!("--txt-record={name},{text}"));
+        self
+    }
+
     /// Starts the server and waits until it answers.
     pub fn start(self) -> DnsServer {
         let mut command = Command::new("dnsmasq");

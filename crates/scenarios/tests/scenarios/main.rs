@@ -43,6 +43,7 @@ mod swap;
 mod tables;
 mod tls_client;
 mod tls_command;
+mod tls_peers;
 mod users;
 #[cfg(target_arch = "x86_64")]
 mod walls;
