@@ -120,6 +120,27 @@ fn a_name_that_a_client_asks_for_has_its_own_certificate() {
 }
 
 #[test]
+fn a_table_that_postmap_has_filled_with_keys_and_certificates_needs_no_files() {
+    scenario(|| {
+        let (one, default) = (Identity::self_signed(&["one.test"], Period::Current), mx());
+        let mail = server_with(&default, &[], |mail| {
+            let key = put(mail, "one-key.pem", one.key_pem());
+            let certificates = put(mail, "one.pem", &one.certificates_pem());
+            let table = format!("lmdb:{}", put(mail, "names", &format!("one.test {key}, {certificates}\n")));
+            mail.output("postmap", &["-F", &table]);
+            [key, certificates].iter().for_each(|file| std::fs::remove_file(file).expect("removed"));
+            mail.set("tls_server_sni_maps", &table);
+        });
+        for (name, identity) in [("one.test", &one), ("x.test", &default)] {
+            let session = secured(&mail, &TlsClient::new().asking_for(name));
+            let chain = session.tls().and_then(|session| session.peer_certificates());
+            let shown = chain.and_then(|chain| chain.first()).map(|der| der.to_vec());
+            assert_eq!(shown, Some(identity.certificate().der.clone()), "{name}");
+        }
+    });
+}
+
+#[test]
 fn a_certificate_that_is_renewed_is_used_and_one_that_is_broken_is_not() {
     scenario(|| {
         let (first, second) = (mx(), mx());
