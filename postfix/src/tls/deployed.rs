@@ -77,9 +77,9 @@ pub(super) fn deploy(instance: &Instance, words: &[String]) -> Result<(), String
         return Err(format!("usage: postfix tls {USAGE}"));
     };
     let (certificate, key) = (place(instance, certificate), place(instance, key));
-    let public = public_key(&certificate).ok_or("error computing certificate public key digest")?;
     let found = read(&key).ok_or_else(|| no_key(&key))?;
     let kind = found.kind().ok_or_else(|| no_key(&key))?;
+    let public = public_key(&certificate).ok_or("error computing certificate public key digest")?;
     if public != found.public() {
         let (certificate, key) = (certificate.display(), key.display());
         return Err(format!("Certificate in {certificate} does not match key in {key}"));

@@ -30,7 +30,7 @@ const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 const SCENARIOS_A_CORE: usize = 3;
 
 /// What tests call beside the mail system.
-pub const TOOLS: [Tool; 13] = [
+pub const TOOLS: [Tool; 14] = [
     Tool::Program { name: "strace", package: "strace" },
     Tool::Program { name: "swaks", package: "swaks" },
     // What swaks needs for IPv6.
@@ -40,6 +40,8 @@ pub const TOOLS: [Tool; 13] = [
     Tool::Program { name: "dnsmasq", package: "dnsmasq-base" },
     Tool::Program { name: "ldns-signzone", package: "ldnsutils" },
     Tool::Program { name: "nsd", package: "nsd" },
+    // What the script behind `postfix tls` of C Postfix runs.
+    Tool::Program { name: "openssl", package: "openssl" },
     Tool::Program { name: "unbound", package: "unbound" },
     Tool::Program { name: "ip", package: "iproute2" },
     Tool::Program { name: "mkfs.ext2", package: "e2fsprogs" },
