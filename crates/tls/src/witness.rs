@@ -12,6 +12,8 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureAlgorithm, SignatureScheme};
 
+use crate::certificate::{Certificate, Key};
+
 /// What was seen of one handshake.
 #[derive(Debug, Default)]
 pub(crate) struct Witness {
@@ -55,11 +57,12 @@ impl Observer {
     ) -> Result<HandshakeSignatureValid, Error> {
         note(&self.witness.theirs, signed.scheme);
         let algorithms = &self.provider.signature_verification_algorithms;
-        if is_tls13 {
+        let checked = if is_tls13 {
             verify_tls13_signature(message, certificate, signed, algorithms)
         } else {
             verify_tls12_signature(message, certificate, signed, algorithms)
-        }
+        };
+        checked.map_err(|error| shortness(certificate).map_or(error, Error::General))
     }
 }
 
@@ -143,6 +146,17 @@ impl ClientCertVerifier for Observer {
     }
 }
 
+/// A key that is too short for the library, in words: it only says that the signature is not good.
+fn shortness(certificate: &[u8]) -> Option<String> {
+    const LEAST: usize = 2048;
+    match Certificate::read(certificate)?.key {
+        Key::Rsa(bits) if bits < LEAST => {
+            Some(format!("the RSA key of the peer's certificate has {bits} bits, and {LEAST} are the least"))
+        }
+        _ => None,
+    }
+}
+
 /// A key of ours whose scheme is noted.
 #[derive(Debug)]
 struct WatchedKey {
@@ -168,4 +182,16 @@ pub(crate) fn watched(pair: &CertifiedKey, witness: &Arc<Witness>) -> Arc<Certif
     let certificate = pair.cert.first().map(|der| der.to_vec()).unwrap_or_default();
     let key = WatchedKey { key: Arc::clone(&pair.key), certificate, witness: Arc::clone(witness) };
     Arc::new(CertifiedKey::new(pair.cert.clone(), Arc::new(key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_too_short_is_named_with_its_size() {
+        let told = shortness(include_bytes!("rsa-1024.der")).unwrap();
+        assert_eq!(told, "the RSA key of the peer's certificate has 1024 bits, and 2048 are the least");
+        assert_eq!(shortness(b"no certificate"), None);
+    }
 }
