@@ -29,14 +29,23 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// told: nobody; the oldest ones go, and a handshake that wants one fails.
 const MOST_OLD: usize = 1000;
 
+/// Server names whose certificates are at hand.
+/// told: nobody; those of others are read anew.
+const MOST_NAMES: usize = 1000;
+
 /// Everything that is known of keys.
 pub(crate) struct Vault {
     keeper: Questions,
     rights: Rights,
     loaded: RefCell<HashMap<Files, State>>,
     keys: RefCell<HashMap<KeyId, Held>>,
+    /// What server names led to, by list and name.
+    names: RefCell<HashMap<(usize, String), Named>>,
     serial: Cell<u64>,
 }
+
+/// The digest of what a server name led to, and what came of it.
+type Named = ([u8; 32], Certificates);
 
 struct Held {
     key: PrivateKey,
@@ -73,6 +82,7 @@ impl Vault {
             rights,
             loaded: RefCell::default(),
             keys: RefCell::default(),
+            names: RefCell::default(),
             serial: Cell::new(1),
         }
     }
@@ -123,10 +133,18 @@ impl Vault {
             }
             Err(error) => return unusable(format!("tlsmgr: keeper: {}", text::system_error(&error))),
         };
-        let sources = match all(stream).await.and_then(|bytes| read_sources(&bytes)) {
-            Ok(sources) => sources,
+        let read = all(stream).await.and_then(|bytes| read_sources(&bytes).map(|sources| (digest_of(&bytes), sources)));
+        let (digest, sources) = match read {
+            Ok(read) => read,
             Err(error) => return unusable(format!("tlsmgr: keeper: {}", text::system_error(&error))),
         };
+        // The files are read each time, and taken apart when they are others.
+        let place = (list, name.to_owned());
+        if let Some((_, known)) = self.names.borrow().get(&place).filter(|(known, _)| *known == digest)
+            && known.pairs.iter().all(|pair| self.keys.borrow().contains_key(&pair.key))
+        {
+            return Reply::Certificates(known.clone());
+        }
         let borrowed: Vec<Source<'_>> =
             sources.iter().map(|(name, content)| (name.as_str(), content.as_deref().map_err(String::as_str))).collect();
         let label = format!("SNI data for {name}");
@@ -134,7 +152,13 @@ impl Vault {
         if loaded.failed {
             return Reply::Unusable(loaded.warnings);
         }
-        Reply::Certificates(self.take(loaded))
+        let found = self.take(loaded);
+        let mut names = self.names.borrow_mut();
+        if names.len() >= MOST_NAMES {
+            names.clear();
+        }
+        names.insert(place, (digest, found.clone()));
+        Reply::Certificates(found)
     }
 
     /// Takes note of what files are now.
@@ -228,6 +252,12 @@ impl Vault {
         let reply = packet::Reply::decode(&answer.packet).ok_or(Errno::EBADMSG)?;
         Ok((reply, answer.descriptor))
     }
+}
+
+fn digest_of(bytes: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
+    digest
 }
 
 fn named(files: &Files) -> String {

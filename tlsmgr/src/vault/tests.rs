@@ -142,7 +142,11 @@ fn server_names_lead_to_files_or_to_what_the_table_holds() {
     let path = folder.path("a.pem");
     let maps = format!("inline:{{ {{a.test={path}}}, {{.b.test={path}}}, {{c.test=/nonexistent}} }}");
     run(Rights { names: vec![maps.clone()], ..Rights::default() }, async |vault| {
-        assert_eq!(used(vault.of_name(&maps, "a.test").await).pairs.len(), 1);
+        let first = used(vault.of_name(&maps, "a.test").await);
+        assert_eq!((first.pairs.len(), used(vault.of_name(&maps, "a.test").await).serial), (1, first.serial));
+        let (other, fresh) = key_and_certificate(false);
+        folder.replace("a.pem", &format!("{other}{fresh}"));
+        assert_ne!(used(vault.of_name(&maps, "a.test").await).pairs[0].key, first.pairs[0].key);
         assert_eq!(used(vault.of_name(&maps, "x.y.b.test").await).pairs.len(), 1);
         assert_eq!(vault.of_name(&maps, "b.test").await, Reply::NoSuchName);
         let missing = Reply::Unusable(vec!["open /nonexistent: No such file or directory".to_owned()]);
