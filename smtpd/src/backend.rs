@@ -33,8 +33,8 @@ pub struct Backend {
     memory: Memory,
     /// The client as anvil counts it.
     counted: Option<CountedClient>,
-    /// Headers are completed with this system's domain; decided once.
-    local_rewrite: Option<bool>,
+    /// Headers of the message are completed with this system's domain.
+    local_rewrite: bool,
     /// What has begun at the authentication server.
     login: Login,
 }
@@ -48,7 +48,7 @@ impl Backend {
             incoming: Incoming::default(),
             memory: Memory::default(),
             counted: None,
-            local_rewrite: None,
+            local_rewrite: false,
             login: Login::default(),
         }
     }
@@ -86,18 +86,21 @@ impl Backend {
         }
     }
 
-    /// Whether headers of the client's mail are completed with this system's domain; decided once a session.
-    /// local_header_rewrite_clients
-    async fn rewrites_locally(&mut self, facts: Facts<'_>) -> bool {
-        if let Some(local) = facts.forward.and_then(|forward| forward.local).or(self.local_rewrite) {
-            return local;
+    /// Decides whether headers of the message are completed with this system's domain; who has logged in, or has
+    /// another address by XCLIENT, may be somebody else than for the message before. local_header_rewrite_clients
+    async fn decide_rewriting(&mut self, facts: Facts<'_>) -> Verdict {
+        if let Some(local) = facts.forward.and_then(|forward| forward.local) {
+            self.local_rewrite = local;
+            return Verdict::Dunno;
         }
-        let facts = Facts { recipient: None, ..facts };
         let mut effects = Effects::default();
         let mut evaluation = Evaluation::new(self.court(), facts, Class::Client, &mut effects);
-        let local = evaluation.list(&self.worker.rules.lists.local_rewrite).await == Verdict::Permit;
-        self.local_rewrite = Some(local);
-        local
+        let verdict = evaluation.list(&self.worker.rules.lists.local_rewrite).await;
+        self.local_rewrite = verdict == Verdict::Permit;
+        match verdict {
+            Verdict::Permit => Verdict::Dunno,
+            other => other,
+        }
     }
 
     /// The first recipient is good: now there is a queue file.
@@ -105,7 +108,7 @@ impl Backend {
         if self.worker.missing.proxy_filter() {
             return Err(Unqueued::NotOpened);
         }
-        let local_rewrite = self.rewrites_locally(facts).await;
+        let local_rewrite = self.local_rewrite;
         let cleanup = &self.worker.cleanup;
         let mut flags = self.worker.cleanup_flags;
         if facts.parameters.is_some_and(|parameters| parameters.requiretls) {
@@ -161,7 +164,7 @@ impl Services for Backend {
     }
 
     async fn arrive(&mut self, peer: &Peer, exempt: bool) -> bool {
-        (self.counted, self.local_rewrite) = (None, None);
+        self.counted = None;
         // smtpd_client_event_limit_exceptions; what cannot be looked up is no reason to slow a client down.
         let exceptions = &self.worker.rules.tables.limit_exceptions;
         if exempt || self.settings.limits.is_empty() || is_in(peer, exceptions).unwrap_or(true) {
@@ -256,6 +259,10 @@ impl Services for Backend {
                 Stage::Data => evaluation(Class::Data, &mut effects).data().await,
                 Stage::EndOfData => evaluation(Class::EndOfData, &mut effects).end_of_data().await,
             }
+        };
+        let verdict = match verdict {
+            Verdict::Permit | Verdict::Dunno if stage == Stage::Mail => self.decide_rewriting(facts).await,
+            other => other,
         };
         match stage {
             _ if of_message || stage == Stage::Mail => self.incoming.effects = effects,

@@ -3,6 +3,7 @@
 //! What takes long in it - key exchange, signatures, and the wait for a signature by tlsmgr - takes a thread, and none
 //! of the loop that serves other sessions.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 
@@ -139,9 +140,22 @@ async fn step(
     if heavy { aside(take).await } else { Ok(take()) }
 }
 
+thread_local! {
+    static IS_ASIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread may wait: the loop would wait for itself.
+pub(crate) fn is_aside() -> bool {
+    IS_ASIDE.get()
+}
+
 /// Does something in a thread.
 pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, HandshakeError> {
     // A panic was logged, and ends this handshake alone.
     let failed = |_| HandshakeError::Protocol("internal error".to_owned());
+    let work = move || {
+        IS_ASIDE.set(true);
+        work()
+    };
     tokio::task::spawn_blocking(work).await.map_err(failed)
 }

@@ -17,6 +17,7 @@ use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 use tokio::sync::mpsc;
 
 use crate::certificate::{Certificate, Key};
+use crate::handshake::is_aside;
 
 /// How long what is known of certificates is believed: then tlsmgr is asked whether they have changed.
 const FRESH: Duration = Duration::from_secs(1);
@@ -59,6 +60,7 @@ struct Known {
 /// Something to be signed.
 struct Wish {
     key: KeyId,
+    origin: Arc<Request>,
     scheme: SignatureScheme,
     message: Vec<u8>,
     answer: std::sync::mpsc::SyncSender<Result<Vec<u8>, String>>,
@@ -91,7 +93,8 @@ impl Keys {
             Ok(Reply::Certificates(found)) => {
                 known.warn(found.warnings.clone());
                 known.serial = found.serial;
-                known.identity = Some(self.identity(found));
+                let origin = Request::Certificates { files: files.clone(), known: 0 };
+                known.identity = Some(self.identity(found, origin));
             }
             Ok(Reply::Unusable(warnings)) => {
                 known.warn(warnings);
@@ -107,10 +110,11 @@ impl Keys {
     /// The certificates for a server name, in lower case. tls_server_sni_maps
     pub async fn of_server_name(&self, maps: &str, name: &str) -> Found {
         self.serve();
-        match self.pool.call(&Request::ServerName { maps: maps.to_owned(), name: name.to_owned() }).await {
+        let request = Request::ServerName { maps: maps.to_owned(), name: name.to_owned() };
+        match self.pool.call(&request).await {
             Ok(Reply::Certificates(found)) => {
                 found.warnings.iter().for_each(|warning| logging::warning!("{warning}"));
-                Found::Usable(self.identity(found))
+                Found::Usable(self.identity(found, request))
             }
             Ok(Reply::NoSuchName) => Found::NoSuchName,
             Ok(Reply::Unusable(warnings)) => {
@@ -140,15 +144,16 @@ impl Keys {
         }
     }
 
-    /// Keys that were sent as public halves only.
-    fn identity(&self, found: Certificates) -> Identity {
-        found.pairs.into_iter().filter_map(|pair| self.certified(pair)).collect()
+    /// Keys that were sent as public halves only. `origin`: by what they were asked for.
+    fn identity(&self, found: Certificates, origin: Request) -> Identity {
+        let origin = Arc::new(origin);
+        found.pairs.into_iter().filter_map(|pair| self.certified(pair, &origin)).collect()
     }
 
-    fn certified(&self, pair: ipc::tlsmgr::Pair) -> Option<Arc<CertifiedKey>> {
+    fn certified(&self, pair: ipc::tlsmgr::Pair, origin: &Arc<Request>) -> Option<Arc<CertifiedKey>> {
         let chain: Vec<CertificateDer<'static>> = pair.chain.into_iter().map(|der| der.0.into()).collect();
         let schemes = schemes(&Certificate::read(chain.first()?)?.key)?;
-        let key = RemoteKey { key: pair.key, schemes, desk: self.desk.clone() };
+        let key = RemoteKey { key: pair.key, origin: Arc::clone(origin), schemes, desk: self.desk.clone() };
         Some(Arc::new(CertifiedKey::new(chain, Arc::new(key))))
     }
 
@@ -176,15 +181,24 @@ impl Known {
 }
 
 async fn sign(pool: &Pool<Tlsmgr>, wish: Wish) {
-    let Wish { key, scheme, message, answer } = wish;
-    let signature = match pool.call(&Request::Sign { key, scheme: scheme.into(), message }).await {
+    let Wish { key, origin, scheme, message, answer } = wish;
+    let request = Request::Sign { key, scheme: scheme.into(), message };
+    let mut signature = signed(pool.call(&request).await);
+    // A tlsmgr that has come since, by a reload or after a crash, has read no keys yet: they are asked for again.
+    if signature.is_err() && pool.call(&origin).await.is_ok() {
+        signature = signed(pool.call(&request).await);
+    }
+    // Whoever has waited too long is gone.
+    let _ = answer.send(signature);
+}
+
+fn signed(reply: Result<Reply, impl std::fmt::Display>) -> Result<Vec<u8>, String> {
+    match reply {
         Ok(Reply::Signature(signature)) => Ok(signature),
         Ok(Reply::Unsigned(why)) => Err(why),
         Ok(_) => Err("unexpected answer".to_owned()),
         Err(error) => Err(error.to_string()),
-    };
-    // Whoever has waited too long is gone.
-    let _ = answer.send(signature);
+    }
 }
 
 /// The schemes by which a kind of key can sign.
@@ -208,6 +222,8 @@ fn schemes(key: &Key) -> Option<&'static [SignatureScheme]> {
 /// A key that is somewhere else.
 struct RemoteKey {
     key: KeyId,
+    /// By what it is asked for.
+    origin: Arc<Request>,
     schemes: &'static [SignatureScheme],
     desk: mpsc::UnboundedSender<Wish>,
 }
@@ -221,7 +237,8 @@ impl std::fmt::Debug for RemoteKey {
 impl SigningKey for RemoteKey {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
         let scheme = *offered.iter().find(|scheme| self.schemes.contains(scheme))?;
-        Some(Box::new(RemoteSigner { key: self.key, scheme, desk: self.desk.clone() }))
+        let origin = Arc::clone(&self.origin);
+        Some(Box::new(RemoteSigner { key: self.key, origin, scheme, desk: self.desk.clone() }))
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {
@@ -235,6 +252,7 @@ impl SigningKey for RemoteKey {
 
 struct RemoteSigner {
     key: KeyId,
+    origin: Arc<Request>,
     scheme: SignatureScheme,
     desk: mpsc::UnboundedSender<Wish>,
 }
@@ -249,7 +267,11 @@ impl Signer for RemoteSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
         let failed = |why: &str| Error::General(format!("no signature by tlsmgr: {why}"));
-        let wish = Wish { key: self.key, scheme: self.scheme, message: message.to_vec(), answer };
+        if !is_aside() {
+            return Err(failed("the handshake is not in a thread of its own"));
+        }
+        let (origin, message) = (Arc::clone(&self.origin), message.to_vec());
+        let wish = Wish { key: self.key, origin, scheme: self.scheme, message, answer };
         self.desk.send(wish).map_err(|_| failed("the process ends"))?;
         // waits: in a thread of its own
         match answered.recv_timeout(PATIENCE) {

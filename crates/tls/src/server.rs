@@ -11,7 +11,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::{Accepted as Hello, Acceptor, ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{Connection, DistinguishedName, ServerConfig, SupportedProtocolVersion, version};
+use rustls::{Connection, DistinguishedName, HandshakeKind, ServerConfig, SupportedProtocolVersion, version};
 
 use crate::certificate::Certificate;
 use crate::facts::{Facts, Signature};
@@ -22,6 +22,7 @@ use crate::session::Session;
 use crate::tickets::Tickets;
 use crate::trust::Role;
 use crate::witness::{Observer, Witness, noted, watched};
+use crate::words::NO_CERTIFICATE;
 use settings::Settings;
 
 pub use settings::check_server_level;
@@ -134,11 +135,19 @@ impl Server {
             Err((error, mut alert)) => {
                 let mut wire = Vec::new();
                 let _ = alert.write_all(&mut wire);
+                match &error {
+                    // The library sends that access is denied.
+                    rustls::Error::General(text) if text == NO_CERTIFICATE => wire = HANDSHAKE_FAILURE.to_vec(),
+                    _ if wire.is_empty() => wire = INTERNAL_ERROR.to_vec(),
+                    _ => {}
+                }
                 let _ = handshake::write(stream, &wire).await;
                 return Err(HandshakeError::of(&error));
             }
         };
-        let connection = handshake::complete(stream, connection, false).await?;
+        // A client that has to say its hello again has no signature yet.
+        let heavy = connection.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest);
+        let connection = handshake::complete(stream, connection, heavy).await?;
         Ok(self.report(connection, &witness, matched.as_deref(), client))
     }
 
@@ -295,6 +304,10 @@ async fn hello(stream: &mut impl Carrier) -> Result<Hello, HandshakeError> {
 
 /// The fatal alert protocol_version, in a record. RFC 8446 6, RFC 5246 7.2.2
 const PROTOCOL_VERSION: [u8; 7] = [21, 3, 1, 0, 2, 2, 70];
+/// The alert that there is nothing in common, as the first word of the server.
+const HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
+/// The alert that the fault is ours, as the first word of the server.
+const INTERNAL_ERROR: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
 
 /// What a client offers that has nothing newer than TLS 1.1: it is told so in the one word that it understands. Newer
 /// ones call themselves 1.2 here, whatever they offer. RFC 8446 4.1.2

@@ -28,7 +28,7 @@ pub enum Stage {
 
 /// A parsed list.
 #[derive(Clone, Debug, Default)]
-pub struct List(Vec<Restriction>);
+pub struct List(pub(super) Vec<Restriction>);
 
 /// All lists of the configuration.
 #[derive(Debug, Default)]
@@ -174,7 +174,7 @@ pub(super) fn bad_argument(name: &str, argument: &str) -> String {
 }
 
 /// Restrictions without an argument.
-fn simple(name: &str) -> Option<Restriction> {
+pub(super) fn simple(name: &str) -> Option<Restriction> {
     Some(match name {
         "permit" => Restriction::Permit,
         "reject" => Restriction::Reject,

@@ -20,6 +20,7 @@ mod hosts;
 mod list;
 mod login;
 mod old_defaults;
+mod rewrite;
 mod rules;
 mod session;
 mod stages;
@@ -134,6 +135,8 @@ pub enum Restriction {
     HostAccess(Subject, Hosts, Rc<AccessTable>),
     /// check_*_access TABLE
     Access(Subject, Rc<AccessTable>),
+    /// check_address_map TABLE
+    AddressMap(Rc<AccessTable>),
     /// check_sasl_access TABLE
     LoginAccess(Rc<AccessTable>),
     /// check_ccert_access TABLE
@@ -229,6 +232,7 @@ impl<L: LookUps> Evaluation<'_, L> {
                 Box::pin(self.host_access(*subject, *hosts, table, depth)).await
             }
             Restriction::Access(subject, table) => Box::pin(self.access(*subject, table, depth)).await,
+            Restriction::AddressMap(table) => self.address_map(table),
             Restriction::LoginAccess(table) => Box::pin(self.login_access(table, depth)).await,
             Restriction::CertificateAccess(table, order) => {
                 Box::pin(self.certificate_access(table, order, depth)).await

@@ -123,7 +123,7 @@ fn read_lists(config: &Config, tables: &Tables) -> Result<Lists, StartError> {
         recipient: parse(&recipient, Stage::Recipient),
         data: parse(&config.get(param::SMTPD_DATA_RESTRICTIONS)?, Stage::Data),
         end_of_data: parse(&config.get(param::SMTPD_END_OF_DATA_RESTRICTIONS)?, Stage::Data),
-        local_rewrite: parse(&config.get(param::LOCAL_HEADER_REWRITE_CLIENTS)?, Stage::Client),
+        local_rewrite: List::of_rewrite_clients(&config.get(param::LOCAL_HEADER_REWRITE_CLIENTS)?, tables),
         ..Lists::default()
     };
     for class in &classes {

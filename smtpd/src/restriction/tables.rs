@@ -47,6 +47,14 @@ impl Tables {
         }
     }
 
+    /// A check whether the table `name` has the client's address.
+    pub fn address_map(&self, name: &str) -> Restriction {
+        match self.open(name) {
+            Ok(table) => Restriction::AddressMap(table),
+            Err(misused) => misused,
+        }
+    }
+
     /// A check of the user with the table `name`.
     pub fn login_access(&self, name: &str) -> Restriction {
         match self.open(name) {

@@ -30,7 +30,7 @@ const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 const SCENARIOS_A_CORE: usize = 3;
 
 /// What tests call beside the mail system.
-pub const TOOLS: [Tool; 14] = [
+pub const TOOLS: [Tool; 17] = [
     Tool::Program { name: "strace", package: "strace" },
     Tool::Program { name: "swaks", package: "swaks" },
     // What swaks needs for IPv6.
@@ -47,6 +47,10 @@ pub const TOOLS: [Tool; 14] = [
     Tool::Program { name: "mkfs.ext2", package: "e2fsprogs" },
     Tool::Program { name: "dovecot", package: "dovecot-core" },
     Tool::Part { package: "dovecot-submissiond" },
+    // Programs of users.
+    Tool::Program { name: "curl", package: "curl" },
+    Tool::Program { name: "msmtp", package: "msmtp" },
+    Tool::Program { name: "python3", package: "python3" },
     // The mechanisms of C Postfix, which come as plug-ins.
     Tool::Part { package: "libsasl2-modules" },
 ];

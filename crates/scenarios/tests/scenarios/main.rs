@@ -2,6 +2,7 @@
 
 mod accept;
 mod alias;
+mod attacked;
 mod bounce;
 mod check;
 mod client_logins;
@@ -38,6 +39,7 @@ mod secured;
 mod source_address;
 mod spares;
 mod stock;
+mod submission;
 mod submitted;
 mod swap;
 mod tables;
