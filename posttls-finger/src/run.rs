@@ -6,7 +6,7 @@ use std::rc::Rc;
 use config::{Accounts, Config, param};
 use dns::{Probe as DnssecProbe, Resolver, Searching};
 use logging::{Destination as Lines, Setup};
-use smtp_client::dane::{self, Obstacle};
+use smtp_client::dane;
 use smtp_client::{Destination, LookupRules, Protocol, Services};
 use sys::identity::{self, Identity};
 use tls::dane::Digests;
@@ -82,7 +82,8 @@ fn dane_rules(options: &Options, config: &Config, engine: &Engine) -> Result<dan
     let (digests, warnings) = Digests::parse(listed.iter().map(String::as_str));
     warnings.iter().for_each(|warning| logging::warning!("{}", text::printable(warning.as_bytes())));
     Ok(dane::Rules {
-        obstacle: (!options.dns).then_some(Obstacle::NoDnssec),
+        // Without DNS no address was validated, and so no record is looked for.
+        obstacle: None,
         insecure_exchanger: options.insecure_exchanger,
         insecure_host: options.insecure_host,
         shown: engine.log.dane,

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use dns::Resolver;
-use smtp_client::dane::{self, Refusal, Ruling};
+use smtp_client::dane::{self, InsecureExchanger, Refusal, Ruling};
 use smtp_client::{Destination, Endpoint, Level, Server};
 use tls::dane::Worth;
 use tls::{LogLevel, Matching, NameRule, Standard, unhex};
@@ -60,32 +60,48 @@ impl<'a> Demands<'a> {
         if !matches!(level, Level::Dane | Level::DaneOnly) {
             return Ok(Terms { level, matching: self.matching(level, server), sni });
         }
-        match self.ruling(resolver, server).await? {
-            Some(Ruling::Records(secured)) => {
-                let worth = if secured.half { Worth::Half } else { Worth::Only };
+        let only = level == Level::DaneOnly;
+        let ruling = match self.ruling(resolver, server).await? {
+            Ruling::Records(secured) => {
                 if secured.half {
                     logging::info!("MX RRset insecure: log verified as trusted");
                 }
+                let worth = match secured.half {
+                    true => Worth::Half,
+                    false if only => Worth::Only,
+                    false => Worth::Full,
+                };
                 let sni = Some(secured.base.clone());
                 let proof = secured.proof(Rc::clone(&self.dane.digests), worth);
-                Ok(Terms { level, matching: Matching::Dane(Rc::new(proof)), sni })
+                return Ok(Terms { level, matching: Matching::Dane(Rc::new(proof)), sni });
             }
-            _ => Ok(Terms { level: Level::Secure, matching: self.matching(Level::Secure, server), sni }),
+            other => other,
+        };
+        let is_insecure = server.origin.exchanger == Some(false);
+        let (level, line) = match (ruling, self.options.insecure_exchanger) {
+            // -M: less will do where the server may be anybody's.
+            (Ruling::Encrypt, InsecureExchanger::Encrypt) if is_insecure => {
+                (Level::Encrypt, "TLSA RRs found, MX RRset insecure: just encrypt")
+            }
+            (_, InsecureExchanger::May) if is_insecure => (Level::May, "MX RRset is insecure: try to encrypt"),
+            (Ruling::Encrypt, _) => (Level::Secure, "no usable TLSA records found, resorting to \"secure\""),
+            _ => (Level::Secure, "no TLSA records found, resorting to \"secure\""),
+        };
+        // With dane it is no surprise.
+        if only || level != Level::Secure {
+            logging::info!("{line}");
         }
+        Ok(Terms { level, matching: self.matching(level, server), sni })
     }
 
-    async fn ruling(&self, resolver: &Resolver, server: &Server) -> Result<Option<Ruling>, String> {
-        let Endpoint::Internet(address) = &server.endpoint else { return Ok(None) };
+    async fn ruling(&self, resolver: &Resolver, server: &Server) -> Result<Ruling, String> {
+        let Endpoint::Internet(address) = &server.endpoint else { return Ok(Ruling::May) };
         let names = (self.options.destination.as_str(), self.domain.as_str());
-        let only = self.options.level == Level::DaneOnly;
-        match self.dane.judge(resolver, names, (server, address.port()), only).await {
-            Ok(ruling) => Ok(Some(ruling)),
-            Err(Refusal::Unknown(reason)) => Err(reason),
-            Err(Refusal::Because(reason)) => {
-                logging::info!("{reason}, resorting to \"secure\"");
-                Ok(None)
-            }
-            Err(Refusal::Misconfigured) => Ok(None),
+        // Whoever asks for records alone is shown what the server has all the same.
+        match self.dane.judge(resolver, names, (server, address.port()), false).await {
+            Ok(ruling) => Ok(ruling),
+            Err(Refusal::Because(reason)) => Err(reason),
+            Err(Refusal::Misconfigured) => Ok(Ruling::May),
         }
     }
 
@@ -97,10 +113,10 @@ impl<'a> Demands<'a> {
             Level::Fingerprint => return Matching::Fingerprints(Rc::clone(&self.fingerprints)),
             Level::Verify => vec![NameRule::Hostname],
             Level::Secure => vec![NameRule::Nexthop, NameRule::DotNexthop],
-            Level::Dane | Level::DaneOnly | Level::HalfDane => vec![NameRule::Hostname, NameRule::Nexthop],
+            // DNS has the names.
+            Level::Dane | Level::DaneOnly | Level::HalfDane => return Matching::Anything,
         };
-        let is_of_dane = matches!(self.options.level, Level::Dane | Level::DaneOnly);
-        let rules = if self.rules.is_empty() || is_of_dane { &by_default } else { &self.rules };
+        let rules = if self.rules.is_empty() { &by_default } else { &self.rules };
         let domain = if self.domain.is_empty() { &server.name } else { &self.domain };
         Matching::Names(rules.iter().filter_map(|rule| rule.wanted(&server.name, domain)).collect())
     }

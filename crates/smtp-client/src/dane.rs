@@ -103,9 +103,7 @@ impl Secured {
 pub enum Refusal {
     /// Settings make DANE impossible, which was logged.
     Misconfigured,
-    /// DNS does not say; the reason, for the sender and for the log.
-    Unknown(String),
-    /// Records are asked for that the server has not; the reason.
+    /// The reason, for the sender and for the log.
     Because(String),
 }
 
@@ -140,7 +138,7 @@ impl Rules {
             Ok(None) => return Ok(Ruling::May),
             Err(error) => {
                 logging::warning!("DANE TLSA lookup problem: {error}");
-                return Err(Refusal::Unknown(format!("TLSA lookup error for {}:{port}", server.name)));
+                return because(&format!("TLSA lookup error for {}:{port}", server.name));
             }
         };
         let Signed { found: mut records, owner, .. } = found;

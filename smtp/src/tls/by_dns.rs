@@ -30,9 +30,7 @@ impl Rules {
         let ruling = self.dane.judge(resolver, names, (way.server, address.port()), only).await;
         let ruling = ruling.map_err(|refusal| match refusal {
             Refusal::Misconfigured => way.misconfigured(),
-            Refusal::Because(reason) | Refusal::Unknown(reason) => {
-                way.refused(Status::new(4, 7, 5), reason, Features::unknown())
-            }
+            Refusal::Because(reason) => way.refused(Status::new(4, 7, 5), reason, Features::unknown()),
         })?;
         let worth = match &ruling {
             Ruling::Records(secured) if secured.half => Worth::Half,

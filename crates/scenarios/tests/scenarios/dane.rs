@@ -20,9 +20,11 @@ const V4_25: usize = 0;
 const PLAIN_25: usize = 4;
 
 /// Servers, and a name server that says of all but `insec.test` that it has validated it.
-struct Lab {
+pub(crate) struct Lab {
     _world: World,
     sinks: Vec<Sink>,
+    /// The authority at the top, as PEM.
+    pub(crate) authority: String,
     _dns: NameServer,
 }
 
@@ -41,12 +43,14 @@ fn judge(question: &Question) -> Verdict {
 
 impl Lab {
     /// None if this needs another user.
-    fn open() -> Option<Lab> {
+    // long: a table of records
+    pub(crate) fn open() -> Option<Lab> {
         let world = World::enter()?;
         for address in [V4, V6, ODD, PLAIN] {
             world.address(address.parse().expect("address"));
         }
         let root = Authority::root("Root");
+        let authority = root.certificate().pem.clone();
         let between = root.below("Between");
         let good = between.issue(&["mx.dane.test", "dest.test"], Period::Current);
         let odd = Identity::self_signed(&["other.test"], Period::Over);
@@ -100,7 +104,7 @@ impl Lab {
             Sink::at(at(ODD, 25)).offer_tls(&odd),
             Sink::at(at(PLAIN, 25)),
         ];
-        Some(Lab { _world: world, sinks, _dns: dns })
+        Some(Lab { _world: world, sinks, authority, _dns: dns })
     }
 
     /// What the client of the last message asked for by TLS; `None` if it came in the clear.

@@ -56,7 +56,7 @@ async fn both(rules: &Rules, server: &Server) -> (String, String) {
         Ok(Ruling::Encrypt) => "encrypt".to_owned(),
         Ok(Ruling::May) => "may".to_owned(),
         Err(Refusal::Misconfigured) => "misconfigured".to_owned(),
-        Err(Refusal::Because(reason) | Refusal::Unknown(reason)) => reason,
+        Err(Refusal::Because(reason)) => reason,
     };
     (text(on_port(rules, server, 25, false).await), text(on_port(rules, server, 25, true).await))
 }
