@@ -1,6 +1,7 @@
 //! From a destination to what its server shows: look-ups, connections one after the other, and the dialogue.
 
 use std::collections::HashSet;
+use std::io::Write;
 use std::time::Duration;
 
 use dns::Resolver;
@@ -60,7 +61,9 @@ impl Probe<'_> {
         loop {
             let Some(seen) = self.session(stream, &target, again).await? else { return Ok(()) };
             if options.certificates && !again && !seen.certificates.is_empty() {
-                print!("{}", shown::chain(&seen.certificates, self.engine.digest));
+                let chain = shown::chain(&seen.certificates, self.engine.digest);
+                // Whoever reads no more needs no more.
+                let _ = std::io::stdout().write_all(chain.as_bytes());
             }
             if options.delay.is_zero() {
                 return Ok(());

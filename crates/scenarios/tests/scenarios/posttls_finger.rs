@@ -305,6 +305,45 @@ fn a_second_connection_shows_whether_sessions_are_resumed() {
 }
 
 #[test]
+fn a_server_that_asks_is_shown_our_certificate() {
+    scenario(|| {
+        let mut mail = system();
+        let pair = |mail: &Instance, name: &str| {
+            let identity = Identity::self_signed(&[name], Period::Current);
+            let (key, certificate) = (identity.key_pem(), identity.certificates_pem());
+            let of = |kind: &str, content: &str| file(mail, &format!("{name}-{kind}.pem"), content);
+            [of("key", key), of("certificate", &certificate), of("chain", &format!("{key}{certificate}"))]
+        };
+        let ([_, _, ours], [key, certificate, chain]) = (pair(&mail, "mx.mail.test"), pair(&mail, "client.test"));
+        for (name, value) in [
+            ("smtpd_tls_chain_files", ours.as_str()),
+            ("smtpd_tls_security_level", "may"),
+            ("smtpd_tls_ask_ccert", "yes"),
+            ("smtpd_tls_loglevel", "1"),
+        ] {
+            mail.set(name, value);
+        }
+        mail.start();
+        let to = format!("[127.0.0.1]:{}", mail.port());
+        let signed = |options: &[&str]| {
+            let shown = mail.output("posttls-finger", &[&["-c", "-l", "may"], options, &[&to]].concat());
+            assert!(shown.contains("TLS connection established"), "{shown}");
+            shown.contains(" client-signature ECDSA (prime256v1) client-digest SHA256")
+        };
+        assert!(!signed(&[]));
+        for options in [&["-H", &chain][..], &["-k", &certificate, "-K", &key], &["-K", &chain], &["-k", &chain]] {
+            assert!(signed(options), "{options:?}");
+        }
+        mail.wait_log(&["Untrusted TLS connection established from "]);
+        // In the old way there is no TLS without the certificate, in the new way there is.
+        let shown = finger(&mail, &["-l", "may", "-k", "/nowhere", &to]);
+        assert!(shown.contains(&"warning: error opening chain file: /nowhere: No such file or directory".to_owned()));
+        assert!(!shown.contains(&"> STARTTLS".to_owned()), "{shown:#?}");
+        assert!(!signed(&["-H", "/nowhere"]));
+    });
+}
+
+#[test]
 fn tls_may_come_first_and_lmtp_has_its_own_hello() {
     scenario(|| {
         let identity = Identity::self_signed(&["mx.test"], Period::Current);

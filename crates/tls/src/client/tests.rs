@@ -134,6 +134,7 @@ fn a_session_is_resumed_under_its_own_policy_alone_and_judged_again() {
             let fault = Some(Fault::SelfSigned);
             assert_eq!(resumed("a", &Matching::Anything, false).await, (false, fault.clone()));
             assert_eq!(resumed("a", &Matching::Anything, false).await, (true, fault.clone()));
+            assert!(client.may_resume("a") && !client.may_resume("b"));
             assert_eq!(resumed("b", &Matching::Anything, false).await, (false, fault.clone()));
             let names = Matching::Names(Wanted::parse("mx1.dest.test").into_iter().collect());
             assert_eq!(resumed("a", &names, true).await, (true, fault.clone()));
