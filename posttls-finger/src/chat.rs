@@ -22,7 +22,7 @@ pub(crate) struct Chat {
 pub(crate) struct Answer {
     /// Nothing where the line is no reply.
     pub reply: Option<Reply>,
-    /// The reply on one line, its code first; 0 where it is none.
+    /// The lines of the reply on one line, its code first; 0 where it is none.
     pub text: String,
 }
 
@@ -100,7 +100,8 @@ impl Chat {
             }
             match parsed {
                 Ok(Some(reply)) => {
-                    let text = text::printable(&reply.joined(b'\n'));
+                    let lines: Vec<_> = reply.lines().collect();
+                    let text = format!("{} {}", reply.code(), text::printable(&lines.join(&b'\n')));
                     return Ok(Some(Answer { reply: Some(reply), text }));
                 }
                 Ok(None) => {}

@@ -237,6 +237,7 @@ fn what_goes_wrong_is_told_in_one_line_and_is_no_failure() {
         for (script, expected) in [
             (good().with(Starttls::Refused("454 4.7.0 not now")), "STARTTLS rejected: 454 4.7.0 not now"),
             (reply("EHLO", "502 5.5.2 no"), "EHLO rejected: 502 5.5.2 no"),
+            (reply("EHLO", "502-5.5.2 no\r\n502 5.5.2 never"), "EHLO rejected: 502 5.5.2 no?5.5.2 never"),
             (good().with(Starttls::ClosesAfter), "lost connection while sending EHLO"),
             (good().with(Starttls::Garbage), "SSL_connect error to PEER: "),
         ] {
