@@ -249,6 +249,7 @@ impl Probe<'_> {
             protocols: &options.protocols,
             grade: &options.grade,
             exclude: "",
+            mandatory: terms.level.is_mandatory(),
             sni: terms.sni.as_deref(),
             standard: terms.standard(&self.engine),
             must_match: false,

@@ -23,7 +23,7 @@ use crate::judge::{Standard, Trust, Verdict};
 use crate::keys::{Found, Identity, Keys};
 use crate::loglevel::LogLevel;
 use crate::session::Session;
-use crate::suites::Suites;
+use crate::suites::{BadCiphers, Suites};
 use crate::trust::Role;
 use crate::versions::Versions;
 use crate::witness::{Observer, Witness, noted, watched};
@@ -78,6 +78,8 @@ pub struct Demand<'a> {
     pub grade: &'a str,
     /// smtp_tls_exclude_ciphers and its like.
     pub exclude: &'a str,
+    /// There is no mail without TLS: a grade that protects nothing is none then.
+    pub mandatory: bool,
     /// The name that the server is asked for.
     pub sni: Option<&'a str>,
     /// What it has to show.
@@ -264,6 +266,12 @@ impl Demand<'_> {
             return Err(HandshakeError::Protocol(why.to_owned()));
         }
         let suites = Suites::select(self.grade, self.exclude, versions.tls13);
+        let suites = match suites {
+            Ok(_) if self.mandatory && self.grade.eq_ignore_ascii_case("null") => {
+                Err(BadCiphers::Nothing(self.grade.to_owned()))
+            }
+            other => other,
+        };
         let suites = suites.map_err(|bad| refused(bad.to_string()))?;
         if self.log.verbose {
             logging::info!("{}: TLS cipher grade \"{}\"", self.peer, text::printable(self.grade.as_bytes()));

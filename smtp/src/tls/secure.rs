@@ -188,6 +188,7 @@ impl Session {
             protocols: &policy.offer.protocols,
             grade: &policy.offer.grade,
             exclude: &policy.offer.exclude,
+            mandatory: policy.level.is_mandatory(),
             sni: policy.sni.as_deref(),
             standard: Standard {
                 matching: &policy.matching,

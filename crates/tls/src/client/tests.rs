@@ -64,6 +64,7 @@ fn demand<'a>(matching: &'a Matching, anchors: &'a Anchors) -> Demand<'a> {
         protocols: ">=TLSv1",
         grade: "medium",
         exclude: "",
+        mandatory: false,
         sni: None,
         standard: Standard { matching, anchors, limit: 9, digest: Digest::Sha256, failure: None },
         must_match: false,
@@ -192,4 +193,16 @@ fn without_its_old_certificates_there_is_no_tls_and_without_new_ones_there_is() 
         let chains = Client::new("nowhere", LIMIT, Some(Files::Chains(vec!["/proc/self/none".to_owned()])));
         assert!(chains.is_ready().await && client().is_ready().await);
     });
+}
+
+#[test]
+fn a_grade_that_protects_nothing_is_none_where_tls_is_demanded() {
+    let (matching, known) = (Matching::Anything, Anchors::default());
+    let planned = |mandatory| {
+        let demand = Demand { grade: "NULL", mandatory, ..demand(&matching, &known) };
+        demand.plan(&Identity::default(), Resumption::disabled()).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(planned(false), Ok(()));
+    let why = "mx1.dest.test[127.0.0.1]:25: error setting cipher grade: \"NULL\"";
+    assert_eq!(planned(true), Err(why.to_owned()));
 }
