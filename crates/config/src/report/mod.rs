@@ -139,6 +139,7 @@ impl<'a> Report<'a> {
         wrong.extend(self.wrong_tables());
         wrong.extend(self.wrong_ways());
         wrong.extend(self.wrong_services());
+        wrong.extend(self.keys_without_keeper());
         wrong.extend(self.brackets());
         wrong.sort();
         wrong.dedup();

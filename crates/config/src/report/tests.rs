@@ -64,6 +64,16 @@ fn what_is_wrong_is_told_once_with_file_and_line_and_before_what_is_missing() {
 }
 
 #[test]
+fn keys_that_nobody_reads_are_told_once() {
+    let keys = "smtpd_tls_chain_files = /k\nsmtp_tls_cert_file = /c\n";
+    let text = "smtpd_tls_chain_files: its keys are read by tlsmgr alone, and /c/master.cf has no service tlsmgr (unix): \
+                there is no TLS with them";
+    assert_eq!(told(keys, ""), [format!("/c/main.cf, line 1: {text}")]);
+    assert_eq!(told(keys, "tlsmgr unix - - n 1000? 1 tlsmgr\n"), Vec::<String>::new());
+    assert_eq!(told("smtpd_tls_cert_file = none\nsmtpd_tls_key_file =\n", ""), Vec::<String>::new());
+}
+
+#[test]
 fn a_server_that_is_to_ask_an_authentication_server_of_another_kind_is_told_what_to_set() {
     let text = |kind: &str| {
         format!(
@@ -111,7 +121,7 @@ fn settings_of_another_tls_library_are_one_sentence_for_what_happens_instead() {
     let main_cf = "tls_eecdh_auto_curves = X448\ntls_ffdhe_auto_groups = ffdhe2048\ntls_high_cipherlist = HIGH\n\
         smtpd_tls_session_cache_database = lmdb:/s\nsmtpd_tls_security_level = may\nsmtpd_tls_chain_files = /c\n";
     assert_eq!(
-        told(main_cf, ""),
+        told(main_cf, "tlsmgr unix - - n 1000? 1 tlsmgr\n"),
         [
             "tls_high_cipherlist (main.cf line 3) has no effect: a grade of ciphers is what the TLS library has, with none \
              but authenticated encryption",
