@@ -14,6 +14,8 @@ pub enum Stage {
     Forward,
     /// EHLO, HELO or LHLO.
     Hello(&'static str),
+    /// STARTTLS.
+    StartTls,
     /// RSET before another message.
     Reset,
     /// MAIL FROM.
@@ -36,6 +38,7 @@ impl Stage {
             Self::Hello("EHLO") => "EHLO command",
             Self::Hello("LHLO") => "LHLO command",
             Self::Hello(_) => "HELO command",
+            Self::StartTls => "STARTTLS command",
             Self::Reset => "final RSET command",
             Self::Forward => "XFORWARD command",
             Self::Mail => "MAIL FROM command",
@@ -50,6 +53,7 @@ impl Stage {
         let limits = &settings.limits;
         match self {
             Self::Greeting | Self::Hello(_) => limits.hello,
+            Self::StartTls => limits.starttls,
             Self::Reset => limits.rset,
             Self::Forward => limits.xforward,
             Self::Mail => limits.mail,
@@ -66,6 +70,7 @@ impl fmt::Display for Stage {
         match self {
             Self::Greeting => f.write_str("receiving the initial server greeting"),
             Self::Hello(word) => write!(f, "performing the {word} handshake"),
+            Self::StartTls => f.write_str("receiving the STARTTLS response"),
             Self::Reset => f.write_str("sending RSET probe"),
             Self::Forward => f.write_str("sending XFORWARD name/address"),
             Self::Mail => f.write_str("sending MAIL FROM"),

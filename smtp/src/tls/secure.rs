@@ -132,7 +132,7 @@ impl Session {
             Ok(()) => self.reply(limit).await,
             Err(broken) => Err(broken),
         };
-        let reply = reply.map_err(|broken| self.failure(&broken, Stage::Hello(self.hello)))?;
+        let reply = reply.map_err(|broken| self.failure(&broken, Stage::StartTls))?;
         if reply.class() != 2 {
             let said = text_of(&reply);
             let reason = format!("TLS is required, but host {} refused to start TLS: {said}", self.host);

@@ -1,7 +1,7 @@
 //! TLS under attack: clients that stall, break off and say anything, processes that die, and what of it others notice.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,7 +67,7 @@ fn begun(address: SocketAddr) -> TcpStream {
 
 /// The first message of a client, as it is on the wire.
 fn hello() -> Vec<u8> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let client = std::thread::spawn(move || Client::connect_tls(address, &TlsClient::new()).map(drop));
     let (mut stream, _) = listener.accept().expect("a client");
@@ -273,6 +273,28 @@ fn typing(mail: &Instance, options: &[&str]) -> (Child, ChildStdin) {
     let mut child = command.spawn().expect("openssl");
     let typed = child.stdin.take().expect("its input");
     (child, typed)
+}
+
+#[test]
+fn a_server_that_says_nothing_to_starttls_is_told_so() {
+    scenario(|| {
+        let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let place = server.local_addr().expect("an address");
+        let served = std::thread::spawn(move || {
+            let (mut stream, _) = server.accept().expect("a client");
+            let mut line = [0; 512];
+            for reply in ["220 mx.test ESMTP\r\n", "250-mx.test\r\n250 STARTTLS\r\n"] {
+                stream.write_all(reply.as_bytes()).expect("sent");
+                assert!(stream.read(&mut line).expect("a command") > 0);
+            }
+        });
+        let next = format!("[{}]:{}", place.ip(), place.port());
+        let mail = Setup::new().set("smtp_tls_security_level", "encrypt").set("relayhost", next).start();
+        mail.sendmail(&["-f", "alice@mail.test", "x@elsewhere.test"], "Subject: x\n\nbody\n");
+        let reason = "(lost connection with 127.0.0.1[127.0.0.1] while receiving the STARTTLS response)";
+        mail.wait_log(&["to=<x@elsewhere.test>", "dsn=4.4.2", "status=deferred", reason]);
+        served.join().expect("a thread");
+    });
 }
 
 #[test]
