@@ -71,9 +71,14 @@ impl Tlsmgr {
     }
 }
 
-/// Signs in a thread: an RSA key takes its time, and there are other cores.
+/// Signs: an RSA key takes its time and so a thread, for there are other cores; others are done at once.
 async fn sign(key: PrivateKey, scheme: u16, message: Vec<u8>) -> Reply {
-    match tokio::task::spawn_blocking(move || key.sign(scheme, &message)).await {
+    let signed = if key.is_slow() {
+        tokio::task::spawn_blocking(move || key.sign(scheme, &message)).await
+    } else {
+        Ok(key.sign(scheme, &message))
+    };
+    match signed {
         Ok(Ok(signature)) => Reply::Signature(signature),
         Ok(Err(why)) => Reply::Unsigned(ipc::cut(why)),
         Err(_) => Reply::Unsigned("internal error".to_owned()),

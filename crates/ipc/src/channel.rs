@@ -84,9 +84,24 @@ impl From<io::Error> for IpcError {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Greeting {
+pub(crate) struct Greeting {
     service: String,
     version: u16,
+}
+
+impl Greeting {
+    /// What both ends of a service say first.
+    pub(crate) fn of<P: Service>() -> Greeting {
+        Greeting { service: P::NAME.to_owned(), version: P::VERSION }
+    }
+
+    /// Whether the other end is of this service.
+    pub(crate) fn check<P: Service>(&self) -> Result<(), IpcError> {
+        if self.service == P::NAME && self.version == P::VERSION {
+            return Ok(());
+        }
+        Err(IpcError::WrongService(format!("{} version {}", self.service, self.version)))
+    }
 }
 
 /// One end of a connection: sends `S`, receives `R`, on behalf of service `P`.
@@ -130,9 +145,8 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
             timeout: DEFAULT_TIMEOUT,
             types: PhantomData,
         };
-        let greeting = Greeting { service: P::NAME.to_owned(), version: P::VERSION };
         // cannot fail: a short string and a number fit any frame
-        codec::encode(&greeting, &mut channel.output).expect("cannot fail: a greeting fits a frame");
+        codec::encode(&Greeting::of::<P>(), &mut channel.output).expect("cannot fail: a greeting fits a frame");
         channel
     }
 
@@ -338,9 +352,7 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
             return Ok(false);
         };
         let greeting: Greeting = codec::decode(&self.input[frame]).map_err(IpcError::Malformed)?;
-        if greeting.service != P::NAME || greeting.version != P::VERSION {
-            return Err(IpcError::WrongService(format!("{} version {}", greeting.service, greeting.version)));
-        }
+        greeting.check::<P>()?;
         Ok(true)
     }
 

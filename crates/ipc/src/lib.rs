@@ -9,6 +9,7 @@
 
 mod bits;
 pub mod bounds;
+mod caller;
 pub mod channel;
 mod codec;
 pub mod pool;
@@ -26,6 +27,7 @@ pub mod tlsmgr;
 pub mod word;
 
 pub use bounds::{Chunk, chunks, cut};
+pub use caller::Caller;
 pub use channel::{Channel, Client, IpcError, Server, Service};
 pub use codec::read_and_written;
 pub use pool::Pool;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use ipc::tlsmgr::KeyId;
-use rustls::SignatureScheme;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
+use rustls::{SignatureAlgorithm, SignatureScheme};
 
 use crate::certificate::Certificate;
 use crate::facts::same_kind;
@@ -37,6 +37,11 @@ impl PrivateKey {
         let scheme = SignatureScheme::from(scheme);
         let signer = self.0.choose_scheme(&[scheme]).ok_or_else(|| format!("the key cannot sign by {scheme:?}"))?;
         signer.sign(message).map_err(|error| error.to_string())
+    }
+
+    /// A signature takes a good part of a millisecond.
+    pub fn is_slow(&self) -> bool {
+        self.0.algorithm() == SignatureAlgorithm::RSA
     }
 
     /// SubjectPublicKeyInfo.

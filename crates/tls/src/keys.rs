@@ -1,20 +1,18 @@
 //! Our certificates, and signatures by their keys, which are tlsmgr's alone.
 //!
-//! A handshake runs in a thread while it is heavy; a signature is asked for there, and waited for there. The asking is
-//! done by a task of the loop, over the same connections as everything else that is asked of tlsmgr.
+//! A handshake runs in a thread while it is heavy; a signature is asked for there, and waited for there, over a
+//! connection that the thread keeps.
 
-use std::cell::{Cell, RefCell};
-use std::path::PathBuf;
-use std::rc::Rc;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ipc::Pool;
 use ipc::tlsmgr::{Certificates, Files, KeyId, Reply, Request, TicketKeys, Tlsmgr};
+use ipc::{Caller, IpcError, Pool};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
-use tokio::sync::mpsc;
 
 use crate::certificate::{Certificate, Key};
 use crate::handshake::is_aside;
@@ -40,9 +38,9 @@ pub enum Found {
 
 /// The certificates of one end of TLS in one process.
 pub struct Keys {
-    pool: Rc<Pool<Tlsmgr>>,
-    desk: mpsc::UnboundedSender<Wish>,
-    wishes: Cell<Option<mpsc::UnboundedReceiver<Wish>>>,
+    pool: Pool<Tlsmgr>,
+    /// Where threads ask for signatures.
+    path: Arc<Path>,
     /// None: this end needs no certificates.
     files: Option<Files>,
     known: RefCell<Known>,
@@ -57,26 +55,35 @@ struct Known {
     warned: Vec<String>,
 }
 
-/// Something to be signed.
-struct Wish {
-    key: KeyId,
-    origin: Arc<Request>,
-    scheme: SignatureScheme,
-    message: Vec<u8>,
-    answer: std::sync::mpsc::SyncSender<Result<Vec<u8>, String>>,
+thread_local! {
+    /// The connection of a thread, and where it leads.
+    static CALLER: RefCell<Option<(Arc<Path>, Caller<Tlsmgr>)>> = const { RefCell::new(None) };
+}
+
+/// Asks tlsmgr, from a thread that may wait.
+fn ask(path: &Arc<Path>, request: &Request) -> Result<Reply, IpcError> {
+    CALLER.with_borrow_mut(|caller| {
+        let fits = caller.as_ref().is_some_and(|(known, _)| known == path);
+        if !fits {
+            *caller = Some((Arc::clone(path), Caller::new(path, PATIENCE)));
+        }
+        match caller {
+            Some((_, caller)) => caller.call(request),
+            None => Err(IpcError::Closed),
+        }
+    })
 }
 
 impl Keys {
     /// The certificates in `files`; the service's socket is at `path`, normally `private/tlsmgr`.
     pub fn new(path: impl Into<PathBuf>, timeout: Duration, files: Option<Files>) -> Keys {
-        let (desk, wishes) = mpsc::unbounded_channel();
-        let pool = Rc::new(Pool::new(path, timeout.min(PATIENCE)));
-        Keys { pool, desk, wishes: Cell::new(Some(wishes)), files, known: RefCell::default() }
+        let path = path.into();
+        let pool = Pool::new(&path, timeout.min(PATIENCE));
+        Keys { pool, path: path.into(), files, known: RefCell::default() }
     }
 
     /// The certificates as they are now; an empty list where no files are named.
     pub async fn current(&self) -> Found {
-        self.serve();
         let Some(files) = &self.files else { return Found::Usable(Identity::default()) };
         let known = {
             let known = self.known.borrow();
@@ -109,7 +116,6 @@ impl Keys {
 
     /// The certificates for a server name, in lower case. tls_server_sni_maps
     pub async fn of_server_name(&self, maps: &str, name: &str) -> Found {
-        self.serve();
         let request = Request::ServerName { maps: maps.to_owned(), name: name.to_owned() };
         match self.pool.call(&request).await {
             Ok(Reply::Certificates(found)) => {
@@ -153,20 +159,8 @@ impl Keys {
     fn certified(&self, pair: ipc::tlsmgr::Pair, origin: &Arc<Request>) -> Option<Arc<CertifiedKey>> {
         let chain: Vec<CertificateDer<'static>> = pair.chain.into_iter().map(|der| der.0.into()).collect();
         let schemes = schemes(&Certificate::read(chain.first()?)?.key)?;
-        let key = RemoteKey { key: pair.key, origin: Arc::clone(origin), schemes, desk: self.desk.clone() };
+        let key = RemoteKey { key: pair.key, origin: Arc::clone(origin), schemes, path: Arc::clone(&self.path) };
         Some(Arc::new(CertifiedKey::new(chain, Arc::new(key))))
-    }
-
-    /// Starts the task that asks for signatures; it ends with this.
-    fn serve(&self) {
-        let Some(mut wishes) = self.wishes.take() else { return };
-        let pool = Rc::clone(&self.pool);
-        tokio::task::spawn_local(async move {
-            while let Some(wish) = wishes.recv().await {
-                let pool = Rc::clone(&pool);
-                tokio::task::spawn_local(async move { sign(&pool, wish).await });
-            }
-        });
     }
 }
 
@@ -178,18 +172,6 @@ impl Known {
             self.warned = warnings;
         }
     }
-}
-
-async fn sign(pool: &Pool<Tlsmgr>, wish: Wish) {
-    let Wish { key, origin, scheme, message, answer } = wish;
-    let request = Request::Sign { key, scheme: scheme.into(), message };
-    let mut signature = signed(pool.call(&request).await);
-    // A tlsmgr that has come since, by a reload or after a crash, has read no keys yet: they are asked for again.
-    if signature.is_err() && pool.call(&origin).await.is_ok() {
-        signature = signed(pool.call(&request).await);
-    }
-    // Whoever has waited too long is gone.
-    let _ = answer.send(signature);
 }
 
 fn signed(reply: Result<Reply, impl std::fmt::Display>) -> Result<Vec<u8>, String> {
@@ -225,7 +207,7 @@ struct RemoteKey {
     /// By what it is asked for.
     origin: Arc<Request>,
     schemes: &'static [SignatureScheme],
-    desk: mpsc::UnboundedSender<Wish>,
+    path: Arc<Path>,
 }
 
 impl std::fmt::Debug for RemoteKey {
@@ -238,7 +220,7 @@ impl SigningKey for RemoteKey {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
         let scheme = *offered.iter().find(|scheme| self.schemes.contains(scheme))?;
         let origin = Arc::clone(&self.origin);
-        Some(Box::new(RemoteSigner { key: self.key, origin, scheme, desk: self.desk.clone() }))
+        Some(Box::new(RemoteSigner { key: self.key, origin, scheme, path: Arc::clone(&self.path) }))
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {
@@ -254,7 +236,7 @@ struct RemoteSigner {
     key: KeyId,
     origin: Arc<Request>,
     scheme: SignatureScheme,
-    desk: mpsc::UnboundedSender<Wish>,
+    path: Arc<Path>,
 }
 
 impl std::fmt::Debug for RemoteSigner {
@@ -265,20 +247,18 @@ impl std::fmt::Debug for RemoteSigner {
 
 impl Signer for RemoteSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let (answer, answered) = std::sync::mpsc::sync_channel(1);
         let failed = |why: &str| Error::General(format!("no signature by tlsmgr: {why}"));
         if !is_aside() {
             return Err(failed("the handshake is not in a thread of its own"));
         }
-        let (origin, message) = (Arc::clone(&self.origin), message.to_vec());
-        let wish = Wish { key: self.key, origin, scheme: self.scheme, message, answer };
-        self.desk.send(wish).map_err(|_| failed("the process ends"))?;
+        let request = Request::Sign { key: self.key, scheme: self.scheme.into(), message: message.to_vec() };
         // waits: in a thread of its own
-        match answered.recv_timeout(PATIENCE) {
-            Ok(Ok(signature)) => Ok(signature),
-            Ok(Err(why)) => Err(failed(&why)),
-            Err(_) => Err(failed("it does not answer")),
+        let mut signature = signed(ask(&self.path, &request));
+        // A tlsmgr that has come since, by a reload or after a crash, has read no keys yet: they are asked for again.
+        if signature.is_err() && ask(&self.path, &self.origin).is_ok() {
+            signature = signed(ask(&self.path, &request));
         }
+        signature.map_err(|why| failed(&why))
     }
 
     fn scheme(&self) -> SignatureScheme {
