@@ -66,8 +66,7 @@ fn a_stock_debian_configuration_starts_and_delivers() {
         mail.sendmail(&["alice"], "Subject: by command\n\nbody\n");
         mail.wait_mail("alice", 2);
         if mail.programs().implementation == Implementation::Ours {
-            mail.wait_log(&["warning: ", "smtpd_tls_cert_file"]);
-            mail.wait_log(&["services that are not here: ", "tlsmgr"]);
+            mail.wait_log(&["services that are not here: ", "flush"]);
         }
     });
 }
