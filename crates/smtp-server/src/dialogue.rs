@@ -193,16 +193,23 @@ impl Dialogue {
     /// is forgotten, for somebody else may have said it.
     pub async fn secured(&mut self, services: &mut impl Services, secured: Secured) -> Turn {
         if let Some(verb) = self.awaits_content.take() {
-            self.statistics.count(verb, true);
+            self.statistics.count(verb, secured.refusal.is_none());
         }
         (self.helo, self.login) = (None, None);
         services.forget_login();
         self.forget_transaction(services).await;
         let refusal = secured.refusal;
         self.tls = Some(secured);
-        if let Some(refusal) = refusal {
-            self.log_tls_refusal(refusal);
-            return Turn::silence(Next::Command);
+        match refusal {
+            // As in Postfix, who comes too often is told at once, and who has no certificate at its next command.
+            Some(TlsRefusal::TooMany) if !self.settings.tls_wrapper => {
+                return self.tls_refusal().unwrap_or_else(Turn::close);
+            }
+            Some(refusal) => {
+                self.log_tls_refusal(refusal);
+                return Turn::silence(Next::Command);
+            }
+            None => {}
         }
         match self.learn_mechanisms(services).await {
             // A session that begins under TLS finds out with its greeting.

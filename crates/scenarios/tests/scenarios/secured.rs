@@ -292,9 +292,10 @@ fn a_client_that_begins_sessions_too_often_is_let_go() {
         let mail = server(&mx(), &settings);
         let hello = || say(&mut secured(&mail, &TlsClient::new()), "EHLO client.test");
         assert!(hello().starts_with("250 ") && hello().starts_with("250 "));
-        let third = hello();
+        let third = secured(&mail, &TlsClient::new()).reply().expect("a reply that nothing asked for").last();
         assert!(third.ends_with(" Error: too many new TLS sessions from unknown[127.0.0.1]"), "{third}");
         mail.wait_log(&["warning: New TLS session rate limit exceeded: 3 from unknown[127.0.0.1] for service "]);
+        mail.wait_log(&["disconnect from unknown[127.0.0.1] ehlo=1 starttls=0/1 commands=1/2"]);
         let fourth = say(&mut client(&mail), "STARTTLS");
         assert_eq!(fourth, "454 4.7.0 Error: too many new TLS sessions from unknown[127.0.0.1]");
         mail.wait_log(&["warning: Refusing STARTTLS request from unknown[127.0.0.1] for service "]);
