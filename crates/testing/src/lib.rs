@@ -1,5 +1,5 @@
 //! What system tests and development commands run against: private instances of this mail system and of C Postfix, an
-//! SMTP client, an SMTP sink, swaks, a DNS server, and authentication servers.
+//! SMTP client, an SMTP sink, swaks, Exim, a DNS server, and authentication servers.
 //!
 //! Everything is private: an own directory, own ports, loopback addresses only. Nothing here ends a process that it did
 //! not start, and nothing waits for a fixed time: it waits for a log line, a file, a reply, with a deadline. Being for
@@ -12,6 +12,7 @@ pub mod client;
 pub mod disk;
 pub mod dns;
 pub mod dovecot;
+pub mod exim;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod inject;
 pub mod instance;
@@ -39,6 +40,7 @@ pub use auth_server::AuthServer;
 pub use client::Client;
 pub use disk::Disk;
 pub use dovecot::Dovecot;
+pub use exim::Exim;
 pub use instance::Instance;
 pub use link::Link;
 pub use name_server::NameServer;

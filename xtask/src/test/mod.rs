@@ -7,12 +7,14 @@ mod leftover;
 mod report;
 mod runner;
 mod scratch;
+mod strangers;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
 use testing::accounts::is_root;
+use testing::exim::EXIM;
 use testing::programs::{ORACLE, OURS, SCENARIOS_ON};
 
 use crate::failure::Outcome;
@@ -30,7 +32,7 @@ const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 const SCENARIOS_A_CORE: usize = 3;
 
 /// What tests call beside the mail system.
-pub const TOOLS: [Tool; 17] = [
+pub const TOOLS: [Tool; 20] = [
     Tool::Program { name: "strace", package: "strace" },
     Tool::Program { name: "swaks", package: "swaks" },
     // What swaks needs for IPv6.
@@ -51,6 +53,9 @@ pub const TOOLS: [Tool; 17] = [
     Tool::Program { name: "curl", package: "curl" },
     Tool::Program { name: "msmtp", package: "msmtp" },
     Tool::Program { name: "python3", package: "python3" },
+    Tool::Program { name: "gnutls-cli", package: "gnutls-bin" },
+    Tool::Program { name: "node", package: "nodejs" },
+    Tool::Part { package: "node-nodemailer" },
     // The mechanisms of C Postfix, which come as plug-ins.
     Tool::Part { package: "libsasl2-modules" },
 ];
@@ -126,7 +131,11 @@ impl Suite<'_> {
     fn run_scenarios(&self, environment: &[(&str, OsString)]) -> Outcome<Vec<String>> {
         let threads: OsString = (cores() * SCENARIOS_A_CORE).to_string().into();
         let threads = ["NEXTEST_TEST_THREADS", "RUST_TEST_THREADS"].map(|name| (name, threads.clone()));
-        self.run(&["--package", "scenarios"], &[environment, &threads].concat())
+        let mut more = threads.to_vec();
+        if is_root() {
+            more.push((EXIM, strangers::exim()?.into_os_string()));
+        }
+        self.run(&["--package", "scenarios"], &[environment, &more].concat())
     }
 
     fn on_ours(&self, reference: Option<&Unpacked>) -> Outcome<Vec<String>> {

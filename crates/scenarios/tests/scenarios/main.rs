@@ -40,6 +40,7 @@ mod secured;
 mod source_address;
 mod spares;
 mod stock;
+mod strangers;
 mod submission;
 mod submitted;
 mod swap;

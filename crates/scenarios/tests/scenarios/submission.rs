@@ -1,7 +1,7 @@
 //! The submission and submissions services as they stand in the usual master.cf, and programs that hand in mail there.
 
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 
 use scenarios::scenario;
 use testing::accounts::is_root;
@@ -69,17 +69,23 @@ fn provider() -> Provider {
 }
 
 impl Provider {
-    /// Runs a program that reads `input` and does its work.
-    fn runs(&self, program: &str, arguments: &[&str], input: &str) -> Output {
+    /// Runs a program that reads `input`, all of it, and does its work.
+    fn succeeds(&self, program: &str, arguments: &[&str], input: &str) {
+        self.ends_well(program, arguments, |pipe| drop(typed(pipe, input)));
+    }
+
+    /// Runs a program that ends its session when it has read all, and shall wait for the replies.
+    fn talks(&self, program: &str, arguments: &[&str], input: &str) {
+        self.ends_well(program, arguments, |pipe| typed(pipe, input));
+    }
+
+    /// What `types` gives back is kept while the program runs.
+    fn ends_well<T>(&self, program: &str, arguments: &[&str], types: impl FnOnce(ChildStdin) -> T) {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("{program}: {e}"));
-        std::io::Write::write_all(&mut child.stdin.take().expect("its input"), input.as_bytes()).expect("typed");
-        child.wait_with_output().unwrap_or_else(|e| panic!("{program}: {e}"))
-    }
-
-    fn succeeds(&self, program: &str, arguments: &[&str], input: &str) {
-        let output = self.runs(program, arguments, input);
+        let _kept = types(child.stdin.take().expect("its input"));
+        let output = child.wait_with_output().unwrap_or_else(|e| panic!("{program}: {e}"));
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{program} {arguments:?}: {said}\n{}", self.mail.log());
     }
@@ -92,6 +98,11 @@ impl Provider {
         let said = swaks(place, &[&[tls], &envelope[..], more].concat()).expect("swaks");
         String::from_utf8_lossy(&said.stdout).into_owned()
     }
+}
+
+fn typed(mut pipe: ChildStdin, input: &str) -> ChildStdin {
+    std::io::Write::write_all(&mut pipe, input.as_bytes()).expect("typed");
+    pipe
 }
 
 /// Leaves a test out for which Dovecot, and so root, is needed.
@@ -177,13 +188,54 @@ fn programs_of_users_hand_in_mail() {
                 ];
                 provider.succeeds("msmtp", &options, &text);
             }
-            let received = mail.wait_mail("bob", 8);
-            assert_eq!(received.len(), 8);
+            let ports = [starttls.to_string(), wrapped.to_string()];
+            provider.succeeds("node", &["-e", NODE, &authority, &ports[0], &ports[1]], "");
+            for (port, begins) in ports.iter().zip([&["--starttls-proto=smtp"][..], &[]]) {
+                let options = ["--x509cafile", &authority, "--port", port];
+                provider.talks(
+                    "gnutls-cli",
+                    &[begins, &options, &["localhost"]].concat(),
+                    &TYPED.replace('\n', "\r\n"),
+                );
+            }
+            let received = mail.wait_mail("bob", 14);
+            assert_eq!(received.len(), 14);
             let whole = received.iter().filter(|mail| mail.0.contains(&body)).count();
             assert_eq!(whole, 4);
         });
     });
 }
+
+/// What somebody types who knows SMTP.
+const TYPED: &str = "EHLO client.test
+AUTH PLAIN AGFsaWNlQG1haWwudGVzdABzZWNyZXQ=
+MAIL FROM:<alice@mail.test>
+RCPT TO:<bob@mail.test>
+DATA
+Subject: typed
+
+text
+.
+QUIT
+";
+
+/// Each way twice, for another version of TLS.
+const NODE: &str = "
+module.paths.push('/usr/share/nodejs')
+const { createTransport } = require('nodemailer')
+const [authority, starttls, wrapped] = process.argv.slice(1)
+async function all() {
+    for (const version of ['TLSv1.2', 'TLSv1.3']) {
+        for (const [secure, port] of [[false, starttls], [true, wrapped]]) {
+            const tls = { ca: require('fs').readFileSync(authority), minVersion: version, maxVersion: version }
+            const auth = { user: 'alice@mail.test', pass: 'secret' }
+            const server = createTransport({ host: 'localhost', port, secure, requireTLS: true, tls, auth })
+            await server.sendMail({ from: 'alice@mail.test', to: 'bob@mail.test', subject: 'x', text: 'text' })
+        }
+    }
+}
+all().catch(error => { console.error(error); process.exit(1) })
+";
 
 /// Each way twice, for another version of TLS.
 const PYTHON: &str = "
