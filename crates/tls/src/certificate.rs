@@ -58,13 +58,15 @@ pub enum Key {
     Other,
 }
 
+/// The one way to read DER: what has something behind it is no certificate.
+pub(crate) fn parsed(der: &[u8]) -> Option<X509Certificate<'_>> {
+    X509Certificate::from_der(der).ok().filter(|(rest, _)| rest.is_empty()).map(|(_, parsed)| parsed)
+}
+
 impl Certificate {
     /// Reads DER; `None` for what is no certificate, or has something behind it.
     pub fn read(der: &[u8]) -> Option<Certificate> {
-        let (rest, parsed) = X509Certificate::from_der(der).ok()?;
-        if !rest.is_empty() {
-            return None;
-        }
+        let parsed = parsed(der)?;
         let mut certificate = Certificate {
             der: der.to_vec(),
             public_key: parsed.public_key().raw.to_vec(),

@@ -8,10 +8,10 @@ use std::rc::Rc;
 
 use dns::Association;
 use rustls_pki_types::{CertificateDer, UnixTime};
-use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
+use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo};
 
 use crate::Digest;
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, parsed};
 use crate::names::{Names, Wanted};
 use crate::trust::{Anchors, Fault, Place, Role};
 
@@ -263,8 +263,11 @@ type Rank = Option<(usize, Digest)>;
 fn rank(record: &Association, digests: &Digests) -> Option<Rank> {
     let data = record.data.as_slice();
     match (record.selector, record.matching_type) {
-        (CERTIFICATE, FULL) => is_whole(X509Certificate::from_der(data)).then_some(None),
-        (PUBLIC_KEY, FULL) => is_whole(SubjectPublicKeyInfo::from_der(data)).then_some(None),
+        (CERTIFICATE, FULL) => parsed(data).map(|_| None),
+        (PUBLIC_KEY, FULL) => {
+            let whole = SubjectPublicKeyInfo::from_der(data).is_ok_and(|(rest, _)| rest.is_empty());
+            whole.then_some(None)
+        }
         (CERTIFICATE | PUBLIC_KEY, number) => {
             let (rank, digest) = digests.of(number)?;
             (data.len() == digest.of(b"").len()).then_some(Some((rank, digest)))
@@ -273,23 +276,17 @@ fn rank(record: &Association, digests: &Digests) -> Option<Rank> {
     }
 }
 
-/// It could be read, and nothing stands behind it.
-fn is_whole<T, E>(read: Result<(&[u8], T), E>) -> bool {
-    read.is_ok_and(|(rest, _)| rest.is_empty())
-}
-
 /// What a selector means of a certificate.
 fn selected<'a>(selector: u8, certificate: &'a CertificateDer<'_>) -> Option<&'a [u8]> {
     if selector == CERTIFICATE {
         return Some(certificate);
     }
-    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-    Some(parsed.tbs_certificate.subject_pki.raw)
+    Some(parsed(certificate)?.tbs_certificate.subject_pki.raw)
 }
 
 /// Whether a certificate is that of an authority (RFC 5280 4.2.1.9); those without extensions do not say.
 fn may_sign(certificate: &CertificateDer<'_>) -> bool {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return false };
+    let Some(parsed) = parsed(certificate) else { return false };
     match parsed.basic_constraints() {
         Ok(Some(constraints)) => constraints.value.ca,
         Ok(None) => parsed.extensions().is_empty(),

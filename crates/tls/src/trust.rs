@@ -13,7 +13,7 @@ use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, TrustAnchor, Uni
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
-use crate::certificate::one_line;
+use crate::certificate::{one_line, parsed};
 
 /// Files of one directory that are read.
 /// told: the log.
@@ -119,7 +119,7 @@ impl Anchors {
     /// Trusts one certificate, as DER; false if it makes no sense.
     pub fn add<'a>(&mut self, certificate: impl Into<CertificateDer<'a>>) -> bool {
         let certificate = certificate.into();
-        let Ok((_, parsed)) = X509Certificate::from_der(&certificate) else { return false };
+        let Some(parsed) = parsed(&certificate) else { return false };
         if !self.pinned && parsed.subject() != parsed.issuer() {
             self.between.push(certificate.into_owned());
             return true;
@@ -259,7 +259,7 @@ impl Anchors {
     fn for_chain(&self, chain: &[CertificateDer<'_>]) -> Vec<TrustAnchor<'static>> {
         let mut anchors = self.anchors.clone();
         for certificate in chain.iter().filter(|_| !self.keys.is_empty()) {
-            let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { continue };
+            let Some(parsed) = parsed(certificate) else { continue };
             let Some(subject) = inside(parsed.issuer().as_raw()) else { continue };
             for key in &self.keys {
                 let Some(key) = inside(key) else { continue };
@@ -284,7 +284,7 @@ impl Anchors {
     /// Why a chain that is not good is not.
     fn diagnose(&self, chain: &[CertificateDer<'_>], role: Role, limit: usize, now: UnixTime) -> Fault {
         let known = chain.iter().chain(&self.between);
-        let parsed: Vec<_> = known.filter_map(|der| X509Certificate::from_der(der).ok()).map(|(_, it)| it).collect();
+        let parsed: Vec<_> = known.filter_map(|der| parsed(der)).collect();
         let Some(leaf) = parsed.first() else { return Fault::Unspecified };
         let mut path = vec![leaf];
         let trusted = loop {
@@ -338,7 +338,7 @@ impl Anchors {
 
 /// What a certificate says about itself.
 fn inspect(der: &CertificateDer<'_>, place: Place, role: Option<Role>, now: UnixTime) -> Result<(), Fault> {
-    let (_, certificate) = X509Certificate::from_der(der).map_err(|_| Fault::Unspecified)?;
+    let certificate = parsed(der).ok_or(Fault::Unspecified)?;
     if let Some(role) = role {
         purpose(&certificate, role)?;
     }
