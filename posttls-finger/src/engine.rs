@@ -1,14 +1,12 @@
 //! How TLS sessions are made: what the command line and main.cf say of it, and the files that they name.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use config::param::{self, twin};
 use config::{Agent, Config, Reader};
-use nix::errno::Errno;
 use tls::chain::{self, Loaded, Pair};
 use tls::{Anchors, Client, Digest, LogLevel};
 use zeroize::Zeroizing;
@@ -111,12 +109,10 @@ fn borrowed(content: &Result<Zeroizing<Vec<u8>>, String>) -> Result<&[u8], &str>
 /// The content of a file, which is wiped after use: it may be a key.
 fn content(path: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     let read = || -> io::Result<_> {
-        let file = File::open(Path::new(path))?;
         // No copy is left behind where the buffer grows.
         let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(LARGEST).unwrap_or(0) + 1));
-        file.take(LARGEST + 1).read_to_end(&mut content)?;
-        let is_too_large = content.len() as u64 > LARGEST;
-        if is_too_large { Err(Errno::EFBIG.into()) } else { Ok(content) }
+        sys::content::append(sys::content::open(Path::new(path))?, LARGEST, &mut content)?;
+        Ok(content)
     };
     read().map_err(|error| text::system_error(&error))
 }

@@ -18,7 +18,7 @@ use tls::{HandshakeError, Server};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes read at once.
 const READ_SIZE: usize = 64 << 10;
@@ -297,7 +297,8 @@ impl Connection {
 
 /// Takes bytes from the network into a session of TLS; false if there is no plain text among them.
 fn take(session: &mut tls::Session, wire: &[u8], input: &mut Input) -> Result<bool, Gone> {
-    let mut plain = Vec::new();
+    // It may be a password.
+    let mut plain = Zeroizing::new(Vec::new());
     let goes_on = session.receive(wire, &mut plain).map_err(|broken| {
         logging::warning!("TLS library problem: {broken}");
         Gone::Lost

@@ -8,7 +8,7 @@
 //! but tlsmgr.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -72,8 +72,10 @@ pub(crate) fn run_as_keeper(program: &str) -> Option<ExitCode> {
 
 fn serve_alone() -> io::Result<()> {
     let socket = sys::descriptor::inherit(SOCKET)?;
-    let mut duties = String::new();
-    File::from(sys::descriptor::inherit(DUTIES)?).take(LONGEST).read_to_string(&mut duties)?;
+    let duties = File::from(sys::descriptor::inherit(DUTIES)?);
+    let mut words = Vec::new();
+    sys::content::append(duties, LONGEST, &mut words)?;
+    let duties = String::from_utf8(words).map_err(|_| nix::errno::Errno::EILSEQ)?;
     let store = Store::read(&duties);
     let needs = Needs { paths: vec![("/".into(), Reach::Read)], threads: true, ..Needs::default() };
     let walls = Walls::prepare(&needs).map_err(io::Error::other)?;
@@ -187,16 +189,15 @@ fn opening(file: &str, error: &io::Error) -> String {
 }
 
 fn open(path: &str) -> io::Result<File> {
-    let file = File::open(path)?;
-    // Whatever else it is, it is not to be waited for.
+    let file = sys::content::open(path.as_ref())?;
+    // What else there may be has no end.
     if file.metadata()?.is_file() { Ok(file) } else { Err(nix::errno::Errno::EINVAL.into()) }
 }
 
 fn read(file: File) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    // told: the service that asked, by the error.
-    file.take(LARGEST as u64 + 1).read_to_end(&mut content)?;
-    if content.len() > LARGEST { Err(nix::errno::Errno::EFBIG.into()) } else { Ok(content) }
+    sys::content::append(file, LARGEST as u64, &mut content)?;
+    Ok(content)
 }
 
 /// Serves until tlsmgr is gone.

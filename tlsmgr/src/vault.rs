@@ -1,9 +1,9 @@
 //! The keys: read through the keeper, and used for signatures.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -164,16 +164,14 @@ impl Vault {
     /// Takes note of what files are now.
     fn look(&self, files: &Files, opened: Vec<(String, Opened)>) {
         let stamps: Vec<Stamp> = opened.iter().map(|(_, opened)| stamp(opened)).collect();
-        let mut loaded = self.loaded.borrow_mut();
-        if let Some(state) = loaded.get_mut(files)
+        if let Some(state) = self.loaded.borrow_mut().get_mut(files)
             && state.stamps == stamps
         {
             state.looked = Instant::now();
             return;
         }
-        let before = loaded.remove(files);
         let mut found = load(files, opened);
-        let used = before.and_then(|state| state.used);
+        let used = self.loaded.borrow_mut().remove(files).and_then(|state| state.used);
         if used.is_some() && !found.failed {
             expired(&mut found);
         }
@@ -192,7 +190,7 @@ impl Vault {
                 State { stamps, looked: Instant::now(), used, warnings }
             }
         };
-        loaded.insert(files.clone(), state);
+        self.loaded.borrow_mut().insert(files.clone(), state);
     }
 
     /// Keeps keys, and makes of their certificates what others may have.
@@ -215,16 +213,11 @@ impl Vault {
 
     /// Old keys go when there are too many; those that are in use stay.
     fn forget(&self, keys: &mut HashMap<KeyId, Held>) {
+        let loaded = self.loaded.borrow();
+        let used = loaded.values().filter_map(|state| state.used.as_ref());
+        let used: HashSet<KeyId> = used.flat_map(|used| used.pairs.iter().map(|pair| pair.key)).collect();
         while keys.len() > MOST_OLD {
-            let loaded = self.loaded.try_borrow();
-            let in_use = |id: &KeyId| {
-                let used = loaded.as_ref().map(|loaded| {
-                    let all = loaded.values().filter_map(|state| state.used.as_ref()).flat_map(|used| &used.pairs);
-                    all.into_iter().any(|pair| pair.key == *id)
-                });
-                used.unwrap_or(false)
-            };
-            let oldest = keys.iter().filter(|(id, _)| !in_use(id)).min_by_key(|(_, held)| held.since);
+            let oldest = keys.iter().filter(|(id, _)| !used.contains(id)).min_by_key(|(_, held)| held.since);
             let Some(id) = oldest.map(|(id, _)| *id) else { return };
             keys.remove(&id);
         }
@@ -318,9 +311,8 @@ fn load(files: &Files, opened: Vec<(String, Opened)>) -> Loaded {
 
 fn content(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut content = Zeroizing::new(Vec::with_capacity(64 << 10));
-    // told: the service that asked, by the error.
-    file.take(LARGEST as u64 + 1).read_to_end(&mut content)?;
-    if content.len() > LARGEST { Err(Errno::EFBIG.into()) } else { Ok(content) }
+    sys::content::append(file, LARGEST as u64, &mut content)?;
+    Ok(content)
 }
 
 /// New certificates that are not valid now replace no others.

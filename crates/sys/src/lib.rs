@@ -4,6 +4,7 @@
 //! function here knows about mail, configuration or the log.
 #![allow(unsafe_code)]
 
+pub mod content;
 pub mod descriptor;
 pub mod identity;
 pub mod interfaces;

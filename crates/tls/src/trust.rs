@@ -143,7 +143,7 @@ impl Anchors {
     /// It cannot be read, or there is no certificate in it.
     pub fn add_file(&mut self, path: &Path) -> Result<(), LoadError> {
         let failed = |error| LoadError { path: path.to_owned(), error };
-        let content = read(path).map_err(failed)?;
+        let content = Self::read(path).map_err(failed)?;
         if self.add_pem(&content) == 0 {
             return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "no certificate found")));
         }
@@ -163,7 +163,7 @@ impl Anchors {
         }
         files.sort();
         for file in files {
-            if let Ok(content) = read(&file) {
+            if let Ok(content) = sys::content::read(&file, LARGEST_FILE) {
                 self.add_pem(&content);
             }
         }
@@ -190,7 +190,7 @@ impl Anchors {
     /// # Errors
     /// It cannot be read, or is too large.
     pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-        read(path)
+        sys::content::read(path, LARGEST_FILE)
     }
 
     /// Trusts the certificates and public keys of a trust anchor file; false if there are none.
@@ -407,14 +407,6 @@ fn is_hashed(path: &Path) -> bool {
     };
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) && is_number
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let length = fs::metadata(path)?.len();
-    if length > LARGEST_FILE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "file too large"));
-    }
-    fs::read(path)
 }
 
 /// The contents of a DER value, without its tag and length.

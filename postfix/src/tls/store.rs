@@ -2,7 +2,7 @@
 //! else's to read before it is, and takes the place of none.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -72,11 +72,8 @@ fn sync(path: &Path) -> io::Result<()> {
 pub(super) fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     // Room for the usual key, which is not copied then.
     let mut text = Zeroizing::new(Vec::with_capacity(1 << 16));
-    // name: the administrator's.
-    let file = OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path)?;
-    // told: as an error of the file
-    let length = file.take(MAX_FILE + 1).read_to_end(&mut text)? as u64;
-    if length > MAX_FILE { Err(nix::errno::Errno::EFBIG.into()) } else { Ok(text) }
+    sys::content::append(sys::content::open(path)?, MAX_FILE, &mut text)?;
+    Ok(text)
 }
 
 #[cfg(test)]

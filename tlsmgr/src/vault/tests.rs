@@ -1,6 +1,6 @@
 //! Files with keys, through a keeper in a thread: what is used, and what is refused.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ipc::tlsmgr::{Files, Reply};
@@ -152,5 +152,40 @@ fn server_names_lead_to_files_or_to_what_the_table_holds() {
         let missing = Reply::Unusable(vec!["open /nonexistent: No such file or directory".to_owned()]);
         assert_eq!(vault.of_name(&maps, "c.test").await, missing);
         assert!(matches!(vault.of_name("inline:{x=y}", "a.test").await, Reply::Unusable(_)));
+    });
+}
+
+#[test]
+fn a_key_that_is_in_use_is_never_one_of_those_that_are_too_many() {
+    let folder = Folder::new("many");
+    let files = |name: &str| Files::Chains(vec![folder.path(name)]);
+    for name in ["first.pem", "second.pem"] {
+        let (key, certificate) = key_and_certificate(false);
+        folder.replace(name, &format!("{key}{certificate}"));
+    }
+    let sets = vec![files("first.pem"), files("second.pem")];
+    let rights = Rights { sets, paths: vec![folder.path("first.pem"), folder.path("second.pem")], names: Vec::new() };
+    run(rights, async |vault| {
+        let first = used(vault.certificates(&files("first.pem"), 0).await).pairs[0].key;
+        let key = vault.key(first).unwrap();
+        for number in 0..MOST_OLD {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&(number as u64).to_le_bytes());
+            vault.keys.borrow_mut().insert(KeyId(id), Held { key: key.clone(), since: Instant::now() });
+        }
+        let second = used(vault.certificates(&files("second.pem"), 0).await).pairs[0].key;
+        assert_eq!(vault.keys.borrow().len(), MOST_OLD);
+        assert!(vault.key(first).is_some() && vault.key(second).is_some());
+    });
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_key_file_is_refused_at_once() {
+    let folder = Folder::new("pipe");
+    nix::unistd::mkfifo(Path::new(&folder.path("chain.pem")), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let files = Files::Chains(vec![folder.path("chain.pem")]);
+    let rights = Rights { sets: vec![files.clone()], paths: vec![folder.path("chain.pem")], names: Vec::new() };
+    run(rights, async |vault| {
+        assert!(matches!(vault.certificates(&files, 0).await, Reply::Unusable(_)));
     });
 }
