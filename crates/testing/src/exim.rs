@@ -71,6 +71,12 @@ impl Exim {
         Mail::in_maildir(&self.folder.join("box"))
     }
 
+    /// Waits until it has logged these texts: it does so after its client, or the next hop, knows.
+    pub fn wait_log(&self, texts: &[&str]) {
+        let logged = || texts.iter().all(|text| self.log().contains(text));
+        assert!(until_true(PATIENCE, logged), "{texts:?} are not in the log of Exim:\n{}", self.log());
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         ["mainlog", "paniclog"]
