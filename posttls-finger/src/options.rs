@@ -9,7 +9,7 @@ use smtp_client::dane::InsecureExchanger;
 use smtp_client::{Level, Preference, Protocol};
 
 /// What stands on standard error where the command line cannot be understood.
-pub(crate) const USAGE: &str = "usage: posttls-finger [-cCfSvw] [-a family] [-t conn_tmout] [-T cmd_tmout] [-L logopts] \\
+pub(crate) const USAGE: &str = "usage: posttls-finger [-cCfRSvw] [-a family] [-t conn_tmout] [-T cmd_tmout] [-L logopts] \\
 \t[-h host_lookup] [-l level] [-M insecure_mx_policy] [-d mdalg] [-g grade] [-p protocols] \\
 \t[-A tafile] [-F CAfile.pem] [-P CApath/] [-s servername] \\
 \t[ [-H chainfiles] | [-k certfile [-K keyfile]] ] \\
@@ -41,6 +41,8 @@ pub(crate) struct Options {
     pub log: String,
     pub reconnects: u32,
     pub insecure_exchanger: InsecureExchanger,
+    /// Servers are those of SRV records.
+    pub by_records: bool,
     pub overrides: Vec<(String, String)>,
     pub protocols: String,
     /// Zero: no second connection.
@@ -85,6 +87,7 @@ impl Default for Options {
             log: "routine,certmatch".to_owned(),
             reconnects: 5,
             insecure_exchanger: InsecureExchanger::Dane,
+            by_records: false,
             overrides: Vec::new(),
             protocols: ">=TLSv1".to_owned(),
             delay: Duration::ZERO,
@@ -157,7 +160,7 @@ impl Options {
             b'T' => self.command_limit = limit(&value).ok_or_else(|| bad(letter, &value))?,
             b'v' => self.verbose = true,
             b'w' => self.wrapper = true,
-            b'R' => return Err(missing(letter, "SRV records are not looked up")),
+            b'R' => self.by_records = true,
             b'x' => return Err(missing(letter, "public keys without a certificate are not asked for")),
             b'X' => return Err(missing(letter, "there is no tlsproxy")),
             _ => return Err(Refusal::Usage),
@@ -248,7 +251,6 @@ mod tests {
             (&["-T", "-1", "x"], "bad '-T' option value: -1"),
             (&["-r", "99999999999", "x"], "bad '-r' option value: 99999999999"),
             (&["-w", "-l", "none", "x"], "SSL wrapper mode requires that TLS not be disabled"),
-            (&["-R", "x"], "option -R is not implemented: SRV records are not looked up"),
             (&["-o", "foo", "x"], "usage"),
             (&["-Z", "x"], "usage"),
             (&["-c"], "usage"),

@@ -116,13 +116,13 @@ impl Probe<'_> {
     }
 
     async fn servers(&self) -> Option<Vec<Server>> {
-        let (host, lookup, port) = match &self.destination {
-            Destination::Internet { host, lookup, port } => (host, *lookup, *port),
+        let (host, lookup, port, service) = match &self.destination {
+            Destination::Internet { host, lookup, port, service } => (host, *lookup, *port, service.as_deref()),
             Destination::Unix(path) => return Some(vec![Server::new(&self.hostname, Endpoint::Unix(path.clone()), 0)]),
         };
         let (rules, protocols) = (self.lookup, self.protocols);
         let finder = Finder { resolver: &self.resolver, rules, protocols, port, is_patient: true };
-        match finder.find(host, lookup).await {
+        match finder.find(host, lookup, service).await {
             Ok(found) => {
                 let order = Order { preference: self.options.preference, randomize: true, limit: 0, balance: false };
                 Some(order.apply(found.servers).0)

@@ -7,7 +7,7 @@ use config::{Accounts, Config, param};
 use dns::{Probe as DnssecProbe, Resolver, Searching};
 use logging::{Destination as Lines, Setup};
 use smtp_client::dane;
-use smtp_client::{Destination, LookupRules, Protocol, Services};
+use smtp_client::{ByRecords, Destination, LookupRules, Protocol, Services};
 use sys::identity::{self, Identity};
 use tls::dane::Digests;
 
@@ -43,6 +43,8 @@ fn show(options: &Options) -> Result<(), String> {
     let services = Services::new(known);
     // The name, whatever smtp_tcp_port says: this asks servers of all the world.
     let services = services.clone().with_default(Protocol::Smtp, "smtp").unwrap_or(services);
+    let by_records = options.by_records && options.protocol == Protocol::Smtp;
+    let services = if by_records { services.with_records(ByRecords::All) } else { services };
     let destination = Destination::parse(&options.destination, options.protocol, &services);
     let destination = destination.map_err(|error| text::printable(error.to_string().as_bytes()))?;
     let engine = Engine::load(options, &config)?;
@@ -71,6 +73,8 @@ fn lookup(options: &Options) -> LookupRules {
         dnssec: true,
         native: options.native,
         searching: Searching::default(),
+        srv_fallback: false,
+        ignore_srv_error: false,
         ignore_mx_error: false,
         defer_without_address: false,
     }

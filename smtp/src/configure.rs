@@ -7,7 +7,7 @@ use config::{Parameter, Reader, ValueError, Withheld};
 use daemon::{Context, Sibling, StartError, UnixSockets};
 use dns::Probe;
 use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
-use smtp_client::{LookupRules, Order, Protocol, Services};
+use smtp_client::{ByRecords, LookupRules, Order, Protocol, Services};
 
 use crate::sasl::Sasl;
 use crate::settings::{BindRules, Dialogue, FamilyRules, Limits, Reuse, Settings};
@@ -63,7 +63,9 @@ pub fn withheld(context: &Context, protocol: Protocol) -> Vec<Withheld> {
 fn services(from: &Reader<'_>, protocol: Protocol) -> Result<Services, StartError> {
     let known = Services::new(net::ports::Services::of_machine());
     let default = from.get(twin::TCP_PORT)?;
-    known.with_default(protocol, &default).ok_or_else(|| StartError::new(format!("unknown service: {default}/tcp")))
+    let services = known.with_default(protocol, &default);
+    let services = services.ok_or_else(|| StartError::new(format!("unknown service: {default}/tcp")))?;
+    Ok(services.with_records(ByRecords::These(from.get(param::USE_SRV_LOOKUP)?)))
 }
 
 /// dnssec_probe, where validated answers are asked for at all.

@@ -20,21 +20,21 @@ pub async fn servers(
     settings: &Rc<Settings>,
     destination: &Destination,
 ) -> Result<Candidates, Failure> {
-    let (host, lookup, port) = match destination {
+    let (host, lookup, port, service) = match destination {
         Destination::Unix(path) => {
             let endpoint = Endpoint::Unix(path.clone());
             let server = Server::new(&settings.hostname, endpoint, 0);
             return Ok(Candidates::new(vec![server], Vec::new(), Late::default(), 0, Home::elsewhere()));
         }
-        Destination::Internet { host, lookup, port } => (host.as_str(), *lookup, *port),
+        Destination::Internet { host, lookup, port, service } => (host.as_str(), *lookup, *port, service.as_deref()),
     };
     if settings.protocols.is_empty() {
         return Err(Failure::of_way(Status::new(4, 4, 4), "all network protocols are disabled"));
     }
     let is_patient = settings.families.attempt_delay.is_none();
     let finder = Finder { resolver, rules: settings.lookup, protocols: settings.protocols, port, is_patient };
-    let found = finder.find(host, lookup).await.map_err(|none| Failure::of_way(none.status, none.reason))?;
-    let home = Home::of(settings, host, port, found.best);
+    let found = finder.find(host, lookup, service).await.map_err(|none| Failure::of_way(none.status, none.reason))?;
+    let home = Home::of(settings, &found.domain, port, found.best);
     let servers = without_home(&home, found.servers)?;
     let (within, beyond) = settings.order.apply(servers);
     Ok(Candidates::new(within, beyond, found.late, settings.order.limit, home))

@@ -13,7 +13,7 @@ use net::Family;
 use crate::message::Data;
 use crate::name::Name;
 use crate::tlsa::Association;
-use crate::{LookupError, LookupFault, MailExchangers, RecordType, Resolver};
+use crate::{LookupError, LookupFault, MailExchangers, Offers, RecordType, Resolver};
 
 /// What was found, and whether it is true.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,14 @@ impl<'a> Dnssec<'a> {
     /// See [`crate::LookupFault`].
     pub async fn mx(self, domain: &str) -> Result<Signed<MailExchangers>, LookupError> {
         self.noted(self.resolver.exchangers(domain, true).await).await
+    }
+
+    /// As [`Resolver::srv`].
+    ///
+    /// # Errors
+    /// See [`crate::LookupFault`].
+    pub async fn srv(self, service: &str) -> Result<Signed<Offers>, LookupError> {
+        self.noted(self.resolver.offers(service, true).await).await
     }
 
     /// As [`Resolver::addresses`].

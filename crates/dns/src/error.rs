@@ -17,6 +17,8 @@ pub enum RecordType {
     Ns,
     /// Name of an address.
     Ptr,
+    /// Hosts and ports of a service (RFC 2782).
+    Srv,
     /// Certificates and keys of a TLS server (RFC 6698).
     Tlsa,
     /// Text.
@@ -34,6 +36,7 @@ impl RecordType {
             Self::Mx => 15,
             Self::Txt => 16,
             Self::Aaaa => 28,
+            Self::Srv => 33,
             Self::Tlsa => 52,
         }
     }
@@ -57,6 +60,7 @@ impl fmt::Display for RecordType {
             Self::Mx => "MX",
             Self::Ns => "NS",
             Self::Ptr => "PTR",
+            Self::Srv => "SRV",
             Self::Tlsa => "TLSA",
             Self::Txt => "TXT",
         })
@@ -84,6 +88,8 @@ pub enum LookupFault {
     InvalidName,
     /// The domain has a null MX (RFC 7505).
     NullMx,
+    /// The domain says that it does not have the service (RFC 2782).
+    NoService,
 }
 
 impl LookupFault {
@@ -99,6 +105,7 @@ impl LookupFault {
             Self::Loop => "Name server loop",
             Self::InvalidName => "invalid host or domain name",
             Self::NullMx => "Domain does not accept mail (nullMX)",
+            Self::NoService => "Domain does not support SRV requests",
         }
     }
 }
@@ -131,7 +138,7 @@ impl LookupError {
     #[must_use]
     pub fn status(&self) -> &'static str {
         match self.fault {
-            LookupFault::NullMx => "5.1.0",
+            LookupFault::NullMx | LookupFault::NoService => "5.1.0",
             _ if self.is_temporary() => "4.4.3",
             _ => "5.4.4",
         }
@@ -147,7 +154,9 @@ impl LookupError {
     #[must_use]
     pub fn system_text(&self) -> &'static str {
         match self.fault {
-            LookupFault::NotFound | LookupFault::InvalidName | LookupFault::NullMx => "Name or service not known",
+            LookupFault::NotFound | LookupFault::InvalidName | LookupFault::NullMx | LookupFault::NoService => {
+                "Name or service not known"
+            }
             LookupFault::NoData => "No address associated with hostname",
             LookupFault::TryAgain => "Temporary failure in name resolution",
             LookupFault::NonRecoverable | LookupFault::Malformed | LookupFault::InvalidData | LookupFault::Loop => {
@@ -168,6 +177,7 @@ impl fmt::Display for LookupError {
             LookupFault::Loop => write!(out, "Name server loop for {name}"),
             LookupFault::InvalidName => write!(out, "Name service error for {name}: {reason}"),
             LookupFault::NullMx => write!(out, "Domain {name} does not accept mail (nullMX)"),
+            LookupFault::NoService => write!(out, "Domain {name} does not support SRV requests"),
             _ => write!(
                 out,
                 "Host or domain name not found. Name service error for name={name} type={record_type}: {reason}"
@@ -207,6 +217,7 @@ mod tests {
             ),
             (LookupFault::Loop, "Name server loop for d.test".to_owned(), "5.4.4"),
             (LookupFault::NullMx, "Domain d.test does not accept mail (nullMX)".to_owned(), "5.1.0"),
+            (LookupFault::NoService, "Domain d.test does not support SRV requests".to_owned(), "5.1.0"),
         ] {
             assert_eq!(error(fault).to_string(), text);
             assert_eq!(error(fault).status(), status);

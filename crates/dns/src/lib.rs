@@ -1,4 +1,4 @@
-//! MX, A, AAAA, PTR, NS, TXT and TLSA look-ups as resolv.conf(5) says, with Postfix's error texts.
+//! MX, SRV, A, AAAA, PTR, NS, TXT and TLSA look-ups as resolv.conf(5) says, with Postfix's error texts.
 //!
 //! resolv.conf, nsswitch.conf and the hosts file are opened when a [`Resolver`] is made, before the program enters its
 //! sandbox; a look-up opens sockets and nothing else. [`Resolver::changed`] tells when they are not what they were.
@@ -17,17 +17,20 @@ mod exchange;
 mod hosts;
 mod message;
 mod name;
+mod records;
 mod resolv_conf;
 mod resolver;
 mod servers;
 mod system;
 mod tlsa;
+mod understood;
 
 pub use dnssec::{Dnssec, Probe, ProbeError, Signed};
 pub use error::{LookupError, LookupFault, RecordType};
 pub use hosts::Hosts;
-pub use message::understood;
+pub use records::{MailExchanger, MailExchangers, Offer, Offers};
 pub use resolv_conf::{ResolvConf, ResolvConfError, Surroundings};
-pub use resolver::{MailExchanger, MailExchangers, Resolver};
+pub use resolver::Resolver;
 pub use system::{Places, Searching};
 pub use tlsa::Association;
+pub use understood::understood;

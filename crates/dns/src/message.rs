@@ -5,10 +5,9 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::RecordType;
-use crate::answer::{Answer as Follow, follow};
 use crate::name::Name;
 use crate::tlsa::Association;
+use crate::{Offer, RecordType};
 
 const HEADER: usize = 12;
 const CLASS_IN: u16 = 1;
@@ -186,31 +185,6 @@ impl Answer {
     }
 }
 
-/// What a message says, in words, as an answer to the question of its own number about this name and type: what is
-/// understood of a stranger's bytes. `None`: it is no answer to that, or a broken one.
-#[must_use]
-pub fn understood(message: &[u8], name: &str, record_type: RecordType) -> Option<Vec<String>> {
-    let [id] = words(message, 0)?;
-    let question = Question { id, name: Name::parse(name)?, record_type, edns: false, trust_ad: false, dnssec: false };
-    let Heard::Answer(answer) = Answer::read(message.to_vec(), &question) else { return None };
-    let records = answer.records().ok()?;
-    let pick = |data: &Data| match (record_type, data) {
-        (RecordType::A | RecordType::Aaaa, Data::Address(address)) => Some(address.to_string()),
-        (RecordType::Mx, Data::Exchanger(preference, name)) => Some(format!("{preference} {name}")),
-        (RecordType::Ns, Data::NameServer(name))
-        | (RecordType::Ptr, Data::Pointer(name))
-        | (RecordType::Cname, Data::Alias(name)) => Some(name.to_string()),
-        (RecordType::Txt, Data::Text(text)) => Some(text.escape_ascii().to_string()),
-        (RecordType::Tlsa, Data::Association(association)) => Some(association.to_string()),
-        _ => None,
-    };
-    match follow(&question.name, &records, pick) {
-        Follow::Found(found, _) => Some(found),
-        Follow::Alias(name) => Some(vec![format!("see {name}")]),
-        Follow::Nothing | Follow::Loop => Some(Vec::new()),
-    }
-}
-
 /// A message that contradicts itself.
 #[derive(Debug)]
 pub(crate) struct Broken;
@@ -238,6 +212,8 @@ pub(crate) enum Data {
     Address(IpAddr),
     /// MX: preference and exchanger.
     Exchanger(u16, Name),
+    /// SRV: priority, weight and port, and the host.
+    Service(Offer, Name),
     /// NS.
     NameServer(Name),
     /// PTR.
@@ -281,6 +257,10 @@ impl Data {
             15 => {
                 let [preference] = words(content, 0)?;
                 Self::Exchanger(preference, name(start + 2)?)
+            }
+            33 => {
+                let [priority, weight, port] = words(content, 0)?;
+                Self::Service(Offer { priority, weight, port }, name(start + 6)?)
             }
             16 => Self::Text(strings(content)?),
             52 => Self::Association(Association::read(content)),
@@ -355,10 +335,17 @@ mod tests {
     fn records_are_read_with_their_names() {
         let host = Name::parse("mx.n.test").unwrap();
         assert_eq!(
-            data(&[(15, b"\0\x0a\x02mx\xc0\x0c"), (99, b"?"), (1, &[192, 0, 2, 1]), (16, b"\x01a\x02bc")]),
+            data(&[
+                (15, b"\0\x0a\x02mx\xc0\x0c"),
+                (99, b"?"),
+                (33, b"\0\x01\0\x02\x02\x4b\x02mx\xc0\x0c"),
+                (1, &[192, 0, 2, 1]),
+                (16, b"\x01a\x02bc")
+            ]),
             Some(vec![
-                Data::Exchanger(10, host),
+                Data::Exchanger(10, host.clone()),
                 Data::Other,
+                Data::Service(Offer { priority: 1, weight: 2, port: 587 }, host),
                 Data::Address("192.0.2.1".parse().unwrap()),
                 Data::Text(b"abc".to_vec())
             ])
@@ -367,12 +354,14 @@ mod tests {
 
     #[test]
     fn a_record_that_cannot_be_what_it_says_breaks_the_answer() {
-        let broken: [(u16, &[u8]); 7] = [
+        let broken: [(u16, &[u8]); 9] = [
             (1, &[127, 0, 0]),
             (15, b"\0"),
             (15, b""),
             (15, b"\0\x0a\xff\xff"),
             (15, b"\0\x0a\x02mx\xc0\x0c!"),
+            (33, b"\0\x01\0\x02\x02"),
+            (33, b"\0\x01\0\x02\x02\x4b\x02mx\xc0\x0c!"),
             (16, b"\x05abc"),
             (5, b"\x02a"),
         ];

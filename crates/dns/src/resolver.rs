@@ -13,8 +13,8 @@ use crate::message::Data;
 use crate::name::Name;
 use crate::servers::Servers;
 use crate::{
-    Dnssec, Hosts, LookupError, LookupFault, Places, Probe, RecordType, ResolvConf, ResolvConfError, Searching, Signed,
-    Surroundings,
+    Dnssec, Hosts, LookupError, LookupFault, MailExchanger, MailExchangers, Offers, Places, Probe, RecordType,
+    ResolvConf, ResolvConfError, Searching, Signed, Surroundings,
 };
 
 /// Asks name servers. Cheap to clone; must be used inside a tokio runtime.
@@ -28,18 +28,6 @@ pub struct Resolver {
     stamps: Arc<Vec<Stamp>>,
     validation: Arc<Validation>,
 }
-
-/// One mail exchanger of a domain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MailExchanger {
-    /// Lower is better.
-    pub preference: u16,
-    /// Its name, without final dot, or what stands in the place of one: an address.
-    pub host: String,
-}
-
-/// The mail exchangers of a domain, in the order of the answer.
-pub type MailExchangers = Vec<MailExchanger>;
 
 impl Resolver {
     /// A resolver for the servers of /etc/resolv.conf, with /etc/hosts.
@@ -159,14 +147,42 @@ impl Resolver {
             Data::Exchanger(preference, host) => Some((*preference, host.clone())),
             _ => None,
         };
-        let answer = self.followed(domain, RecordType::Mx, dnssec, pick).await.map_err(Lost::told)?;
+        let answer = self.hosts_of(domain, RecordType::Mx, LookupFault::NullMx, dnssec, pick).await?;
+        let exchanger = |(preference, host)| MailExchanger { preference, host };
+        answer.try_map(|hosts| Ok(hosts.into_iter().map(exchanger).collect()))
+    }
+
+    /// The hosts of a service, `_submission._tcp.example.com`. A domain that says that it has none is an error,
+    /// whatever stands beside that.
+    ///
+    /// # Errors
+    /// See [`LookupFault`].
+    pub async fn srv(&self, service: &str) -> Result<Offers, LookupError> {
+        Ok(self.offers(service, false).await?.found)
+    }
+
+    pub(crate) async fn offers(&self, service: &str, dnssec: bool) -> Result<Signed<Offers>, LookupError> {
+        let pick = |data: &Data| match data {
+            Data::Service(offer, host) => Some((*offer, host.clone())),
+            _ => None,
+        };
+        self.hosts_of(service, RecordType::Srv, LookupFault::NoService, dnssec, pick).await
+    }
+
+    /// Records that name hosts; the root among them is the fault `none`.
+    async fn hosts_of<T>(
+        &self,
+        domain: &str,
+        record_type: RecordType,
+        none: LookupFault,
+        dnssec: bool,
+        pick: impl Fn(&Data) -> Option<(T, Name)>,
+    ) -> Result<Signed<Vec<(T, String)>>, LookupError> {
+        let answer = self.followed(domain, record_type, dnssec, pick).await.map_err(Lost::told)?;
         if answer.found.iter().any(|(_, host)| host.is_root()) {
-            return Err(LookupError::new(domain, RecordType::Mx, LookupFault::NullMx));
+            return Err(LookupError::new(domain, record_type, none));
         }
-        answer.try_map(|found| {
-            let hosts = self.host_names(domain, RecordType::Mx, found)?;
-            Ok(hosts.into_iter().map(|(preference, host)| MailExchanger { preference, host }).collect())
-        })
+        answer.try_map(|found| self.host_names(domain, record_type, found))
     }
 
     /// The addresses of a name in one family, from DNS alone.

@@ -182,7 +182,8 @@ impl Missing {
             | LookupFault::NonRecoverable
             | LookupFault::InvalidData
             | LookupFault::InvalidName
-            | LookupFault::NullMx => Missing::Name,
+            | LookupFault::NullMx
+            | LookupFault::NoService => Missing::Name,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use dns::{Hosts, LookupFault, MailExchanger, ResolvConf, Resolver};
+use dns::{Hosts, LookupFault, MailExchanger, Offer, ResolvConf, Resolver};
 use net::{Family, Protocols};
 use testing::NameServer;
 
@@ -34,6 +34,10 @@ const ZONE: &[&str] = &[
     "zone.test NS a.test",
     "zone.test NS a b.test",
     "oddalias.test CNAME a b.test",
+    "_smtp._tcp.a.test SRV 10 5 2525 a.test",
+    "_smtp._tcp.a.test SRV 20 0 2526 -a.test",
+    "_smtp._tcp.b.test SRV 10 5 2525 a.test",
+    "_smtp._tcp.b.test SRV 0 0 0 .",
 ];
 
 fn resolver(protocols: Protocols) -> Resolver {
@@ -46,6 +50,16 @@ async fn mail_exchangers_come_with_preference_and_without_final_dot() {
     let expected =
         [(10, "a.test"), (20, "b.test")].map(|(preference, host)| MailExchanger { preference, host: host.to_owned() });
     assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn hosts_of_a_service_come_with_ports_and_a_service_that_is_not_there_is_a_fault() {
+    let resolver = resolver(Protocols::BOTH);
+    let offer = Offer { priority: 10, weight: 5, port: 2525 };
+    assert_eq!(resolver.srv("_smtp._tcp.a.test").await.unwrap(), [(offer, "a.test".to_owned())]);
+    for (name, fault) in [("_smtp._tcp.b.test", LookupFault::NoService), ("_smtp._tcp.c.test", LookupFault::NotFound)] {
+        assert_eq!(resolver.srv(name).await.unwrap_err().fault, fault);
+    }
 }
 
 #[tokio::test]

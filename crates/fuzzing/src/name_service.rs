@@ -5,7 +5,7 @@ use net::Family;
 
 use crate::pieces::{assert_harmless, choices, fields};
 
-const TYPES: [RecordType; 8] = [
+const TYPES: [RecordType; 9] = [
     RecordType::A,
     RecordType::Aaaa,
     RecordType::Mx,
@@ -14,6 +14,7 @@ const TYPES: [RecordType; 8] = [
     RecordType::Txt,
     RecordType::Tlsa,
     RecordType::Cname,
+    RecordType::Srv,
 ];
 
 /// An answer is understood or it is not; what is understood has no more records than room for them, and can be shown.
@@ -25,8 +26,8 @@ pub fn dns_answers(data: &[u8]) {
     assert!(found.len() <= message.len() / 11 + 1);
     for text in found {
         assert_harmless(&text);
-        // Four characters for each byte of a name, or the text of a record.
-        assert!(text.len() <= 4 * 255 + 8 || record_type == RecordType::Txt);
+        // Four characters for each byte of a name and three numbers before it, or the text of a record.
+        assert!(text.len() <= 4 * 255 + 18 || record_type == RecordType::Txt);
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Destination {
         lookup: Lookup,
         /// The port.
         port: u16,
+        /// Before that: the service of the host whose SRV records name servers and ports, `submission`.
+        service: Option<String>,
     },
     /// A socket on this machine (LMTP).
     Unix(PathBuf),
@@ -62,7 +64,9 @@ impl Destination {
             None if parsed.bracketed || protocol == Protocol::Lmtp => Lookup::Address,
             None => Lookup::MailExchanger,
         };
-        Ok(Self::Internet { host, lookup, port })
+        let name = parsed.port.as_deref().unwrap_or_else(|| services.default_name(protocol));
+        let by_records = !parsed.bracketed && !matches!(lookup, Lookup::Literal(_)) && services.is_by_records(name);
+        Ok(Self::Internet { host, lookup, port, service: by_records.then(|| name.to_owned()) })
     }
 }
 
@@ -119,6 +123,7 @@ impl std::error::Error for BadDestination {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::ByRecords;
 
     fn parse(nexthop: &str, protocol: Protocol) -> Result<Destination, String> {
         Destination::parse(nexthop, protocol, &Services::default()).map_err(|error| error.to_string())
@@ -126,7 +131,7 @@ mod tests {
 
     fn smtp(nexthop: &str) -> (String, Lookup, u16) {
         match parse(nexthop, Protocol::Smtp).unwrap() {
-            Destination::Internet { host, lookup, port } => (host, lookup, port),
+            Destination::Internet { host, lookup, port, .. } => (host, lookup, port),
             Destination::Unix(_) => panic!("a Unix socket"),
         }
     }
@@ -145,6 +150,26 @@ mod tests {
             ("2001:db8:1::11:2525", "2001:db8:1::11", literal("2001:db8:1::11"), 2525),
         ] {
             assert_eq!(smtp(nexthop), (host.to_owned(), lookup, port), "{nexthop}");
+        }
+    }
+
+    #[test]
+    fn a_service_has_records_where_it_is_listed_and_no_brackets_forbid_it() {
+        let listed = Services::default().with_records(ByRecords::These(vec!["smtp".into(), "submission".into()]));
+        let all = Services::default().with_records(ByRecords::All);
+        let service = |nexthop: &str, services: &Services| match Destination::parse(nexthop, Protocol::Smtp, services) {
+            Ok(Destination::Internet { service, .. }) => service,
+            other => panic!("{other:?}"),
+        };
+        for (nexthop, of_list, of_all) in [
+            ("d.test", Some("smtp"), Some("smtp")),
+            ("d.test:submission", Some("submission"), Some("submission")),
+            ("d.test:587", None, Some("587")),
+            ("[d.test]:submission", None, None),
+            ("192.0.2.1:submission", None, None),
+        ] {
+            assert_eq!(service(nexthop, &listed).as_deref(), of_list, "{nexthop}");
+            assert_eq!(service(nexthop, &all).as_deref(), of_all, "{nexthop}");
         }
     }
 
@@ -168,7 +193,8 @@ mod tests {
     #[test]
     fn lmtp_has_unix_sockets_and_never_mail_exchangers() {
         assert_eq!(parse("unix:private/x", Protocol::Lmtp), Ok(Destination::Unix("private/x".into())));
-        let expected = Destination::Internet { host: "h.test".into(), lookup: Lookup::Address, port: 24 };
+        let expected =
+            Destination::Internet { host: "h.test".into(), lookup: Lookup::Address, port: 24, service: None };
         assert_eq!(parse("inet:h.test", Protocol::Lmtp), Ok(expected.clone()));
         assert_eq!(parse("h.test", Protocol::Lmtp), Ok(expected));
     }

@@ -3,6 +3,7 @@
 //!
 //! What is said to a server, and what follows from its answers, is for the programs.
 
+mod chance;
 pub mod dane;
 mod destination;
 mod find;
@@ -19,7 +20,7 @@ pub use find::{Finder, Found, NoServer};
 pub use level::Level;
 pub use lookups::Late;
 pub use order::{Order, Preference};
-pub use protocol::{Protocol, Services};
+pub use protocol::{ByRecords, Protocol, Services};
 pub use rules::LookupRules;
 pub use server::{Endpoint, Origin, Server};
 pub use stream::Stream;

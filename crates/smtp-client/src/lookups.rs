@@ -37,20 +37,30 @@ pub struct Late {
     lookups: Vec<Lookup>,
 }
 
-/// The record that names a host.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Exchanger {
-    /// Mail exchanger preference; 0 when there is none.
+/// What is known of the servers of a host before it is looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// See [`Server::preference`].
     pub preference: u16,
+    /// See [`Server::turn`].
+    pub turn: u16,
+    /// The port.
+    pub port: u16,
     /// See [`Origin::exchanger`].
     pub secure: Option<bool>,
+}
+
+impl Place {
+    /// Of a host that no record names.
+    pub fn alone(port: u16) -> Self {
+        Self { preference: 0, turn: 0, port, secure: None }
+    }
 }
 
 struct Lookup {
     family: Family,
     host: String,
-    port: u16,
-    exchanger: Exchanger,
+    place: Place,
     answer: Pin<Box<dyn Future<Output = Answer>>>,
 }
 
@@ -62,7 +72,7 @@ impl Late {
 
     /// Whether one may bring a server of this preference or a better one, in a family of which `is_wanted` says yes.
     pub fn may_bring(&self, preference: u16, is_wanted: impl Fn(Family) -> bool) -> bool {
-        self.lookups.iter().any(|lookup| lookup.exchanger.preference <= preference && is_wanted(lookup.family))
+        self.lookups.iter().any(|lookup| lookup.place.preference <= preference && is_wanted(lookup.family))
     }
 
     /// Adds those of another host.
@@ -97,14 +107,15 @@ impl Lookup {
     fn servers(&self, answer: Signed<Vec<IpAddr>>) -> Vec<Server> {
         let is_alias = !answer.owner.eq_ignore_ascii_case(&self.host);
         let origin = Origin {
-            exchanger: self.exchanger.secure,
+            exchanger: self.place.secure,
             address: answer.secure,
             canonical: is_alias.then_some(answer.owner),
         };
         let server = |address| Server {
             name: self.host.clone(),
-            endpoint: Endpoint::Internet(SocketAddr::new(address, self.port)),
-            preference: self.exchanger.preference,
+            endpoint: Endpoint::Internet(SocketAddr::new(address, self.place.port)),
+            preference: self.place.preference,
+            turn: self.place.turn,
             origin: origin.clone(),
         };
         answer.found.into_iter().map(server).collect()
@@ -112,13 +123,12 @@ impl Lookup {
 }
 
 /// Looks a host up.
-pub async fn addresses(finder: &Finder<'_>, host: &str, exchanger: Exchanger) -> Addresses {
-    let Finder { resolver, rules, protocols, port, is_patient } = *finder;
+pub async fn addresses(finder: &Finder<'_>, host: &str, place: Place) -> Addresses {
+    let Finder { resolver, rules, protocols, is_patient, .. } = *finder;
     let lookup = |family| Lookup {
         family,
         host: host.to_owned(),
-        port,
-        exchanger,
+        place,
         answer: Box::pin(ask(resolver.clone(), rules, host.to_owned(), family)),
     };
     // A is asked for before AAAA, and with single-request of resolv.conf is answered before.

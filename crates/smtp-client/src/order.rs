@@ -3,11 +3,10 @@
 //! The mail exchanger preference always counts more than the address family: family and chance decide only among
 //! equals.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
 use config::param::twin;
 use net::Family;
 
+use crate::chance::Chance;
 use crate::server::{Endpoint, Server};
 
 /// Which family is tried first among equals (smtp_address_preference).
@@ -45,9 +44,9 @@ impl Order {
     /// Sorts the servers; those beyond the limit come second, in the same order.
     pub fn apply(&self, mut servers: Vec<Server>) -> (Vec<Server>, Vec<Server>) {
         if self.randomize {
-            shuffle(&mut servers);
+            Chance::new().shuffle(&mut servers);
         }
-        servers.sort_by_key(|server| (server.preference, self.rank(server)));
+        servers.sort_by_key(|server| (server.preference, server.turn, self.rank(server)));
         let mut beyond = Vec::new();
         if self.limit > 0 && servers.len() > self.limit {
             if self.balance {
@@ -96,18 +95,6 @@ fn balance(servers: &mut Vec<Server>, limit: usize) -> Vec<Server> {
         !keep
     });
     surplus.collect()
-}
-
-/// Fisher-Yates; the standard library's hash keys are random enough to spread load.
-fn shuffle(servers: &mut [Server]) {
-    let mut state = RandomState::new().build_hasher().finish() | 1;
-    for at in (1..servers.len()).rev() {
-        // xorshift
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        servers.swap(at, (state % (at as u64 + 1)) as usize);
-    }
 }
 
 #[cfg(test)]

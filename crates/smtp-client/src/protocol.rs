@@ -50,12 +50,29 @@ impl Protocol {
     }
 }
 
-/// Ports of nexthops.
+/// Ports of nexthops, and which of them are only where SRV records are missing.
 #[derive(Clone, Debug)]
 pub struct Services {
     known: net::ports::Services,
-    smtp: u16,
-    lmtp: u16,
+    smtp: Service,
+    lmtp: Service,
+    by_records: ByRecords,
+}
+
+/// A port, and how it was written.
+#[derive(Clone, Debug)]
+struct Service {
+    name: String,
+    port: u16,
+}
+
+/// The services whose servers are those of their SRV records.
+#[derive(Clone, Debug)]
+pub enum ByRecords {
+    /// These (use_srv_lookup).
+    These(Vec<String>),
+    /// All, ports without a name included.
+    All,
 }
 
 impl Default for Services {
@@ -67,15 +84,32 @@ impl Default for Services {
 impl Services {
     /// With the default ports of both protocols.
     pub fn new(known: net::ports::Services) -> Self {
-        Services { known, smtp: 25, lmtp: 24 }
+        let service = |name: &str, port| Service { name: name.to_owned(), port };
+        let by_records = ByRecords::These(Vec::new());
+        Services { known, smtp: service("smtp", 25), lmtp: service("24", 24), by_records }
+    }
+
+    /// With services that are found by their SRV records.
+    #[must_use]
+    pub fn with_records(self, by_records: ByRecords) -> Self {
+        Services { by_records, ..self }
+    }
+
+    /// Whether a service, by its name or as a port is written, is found by SRV records.
+    pub fn is_by_records(&self, name: &str) -> bool {
+        match &self.by_records {
+            ByRecords::These(names) => names.iter().any(|other| other == name),
+            ByRecords::All => true,
+        }
     }
 
     /// With other default ports (smtp_tcp_port, lmtp_tcp_port), as a number or a name that is known.
     pub fn with_default(mut self, protocol: Protocol, port: &str) -> Option<Self> {
         let number = port.parse().ok().filter(|number| *number > 0).or_else(|| self.port(port))?;
+        let service = Service { name: port.to_owned(), port: number };
         match protocol {
-            Protocol::Smtp => self.smtp = number,
-            Protocol::Lmtp => self.lmtp = number,
+            Protocol::Smtp => self.smtp = service,
+            Protocol::Lmtp => self.lmtp = service,
         }
         Some(self)
     }
@@ -87,9 +121,18 @@ impl Services {
 
     /// The port of a nexthop that names none.
     pub fn default_port(&self, protocol: Protocol) -> u16 {
+        self.default(protocol).port
+    }
+
+    /// The name of that service, or how its port is written.
+    pub fn default_name(&self, protocol: Protocol) -> &str {
+        &self.default(protocol).name
+    }
+
+    fn default(&self, protocol: Protocol) -> &Service {
         match protocol {
-            Protocol::Smtp => self.smtp,
-            Protocol::Lmtp => self.lmtp,
+            Protocol::Smtp => &self.smtp,
+            Protocol::Lmtp => &self.lmtp,
         }
     }
 }

@@ -20,6 +20,10 @@ pub struct LookupRules {
     pub searching: Searching,
     /// ignore_mx_lookup_error.
     pub ignore_mx_error: bool,
+    /// Where SRV records lead nowhere, mail exchangers and addresses count: allow_srv_lookup_fallback.
+    pub srv_fallback: bool,
+    /// The same where they cannot be had for now: ignore_srv_lookup_error.
+    pub ignore_srv_error: bool,
     /// smtp_defer_if_no_mx_address_found.
     pub defer_without_address: bool,
 }
@@ -47,6 +51,8 @@ impl LookupRules {
             dns: exchangers && has("dns"),
             dnssec: level == "dnssec",
             native: !exchangers || has("native"),
+            srv_fallback: from.get(param::ALLOW_SRV_LOOKUP_FALLBACK)?,
+            ignore_srv_error: from.get(param::IGNORE_SRV_LOOKUP_ERROR)?,
             ignore_mx_error: from.get(param::IGNORE_MX_LOOKUP_ERROR)?,
             defer_without_address: from.get(twin::DEFER_IF_NO_MX_ADDRESS_FOUND)?,
         })

@@ -14,8 +14,10 @@ pub struct Server {
     pub name: String,
     /// Where it listens.
     pub endpoint: Endpoint,
-    /// Mail exchanger preference; 0 when there is none.
+    /// Mail exchanger preference, or priority of an SRV record; 0 when there is neither.
     pub preference: u16,
+    /// Its place among those of its preference, drawn by the weights of SRV records; 0 where there are none.
+    pub turn: u16,
     /// What is known of the way to it.
     pub origin: Origin,
 }
@@ -23,7 +25,7 @@ pub struct Server {
 /// What DNS says of a server beside its address: whether that is true, which DANE is built on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// Whether the MX records that name it were validated; `None` when there are none, as the destination is the host.
+    /// Whether the MX or SRV records that name it were validated; `None` when there are none, as the destination is the host.
     pub exchanger: Option<bool>,
     /// Whether its address was validated, with all aliases that led there.
     pub address: bool,
@@ -43,7 +45,7 @@ pub enum Endpoint {
 impl Server {
     /// A server that no answer of DNS has led to.
     pub fn new(name: &str, endpoint: Endpoint, preference: u16) -> Self {
-        Self { name: name.to_owned(), endpoint, preference, origin: Origin::default() }
+        Self { name: name.to_owned(), endpoint, preference, turn: 0, origin: Origin::default() }
     }
 
     /// `NAME[ADDRESS]`, as texts about what a server said have it.

@@ -9,8 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::port::Port;
 
 /// Types of records that can be served and that questions are noted by.
-const TYPES: [(&str, u16); 8] =
-    [("A", 1), ("NS", 2), ("CNAME", CNAME), ("PTR", 12), ("MX", 15), ("TXT", 16), ("AAAA", 28), ("TLSA", 52)];
+const TYPES: [(&str, u16); 9] = [
+    ("A", 1),
+    ("NS", 2),
+    ("CNAME", CNAME),
+    ("PTR", 12),
+    ("MX", 15),
+    ("TXT", 16),
+    ("AAAA", 28),
+    ("SRV", 33),
+    ("TLSA", 52),
+];
 
 /// The type of an alias.
 const CNAME: u16 = 5;
@@ -291,10 +300,11 @@ fn record(line: &str) -> Record {
             IpAddr::V4(v4) => v4.octets().to_vec(),
             IpAddr::V6(v6) => v6.octets().to_vec(),
         },
-        "MX" => {
-            let (preference, host) = data.split_once(' ').unwrap_or_else(|| panic!("{line}: no host"));
-            let preference: u16 = preference.parse().unwrap_or_else(|e| panic!("{line}: {e}"));
-            [preference.to_be_bytes().to_vec(), wire_name(host)].concat()
+        // Numbers, and a host last: preference; priority, weight and port.
+        "MX" | "SRV" => {
+            let (numbers, host) = data.rsplit_once(' ').unwrap_or_else(|| panic!("{line}: no host"));
+            let number = |word: &str| word.parse::<u16>().unwrap_or_else(|e| panic!("{line}: {e}")).to_be_bytes();
+            [numbers.split(' ').flat_map(number).collect(), wire_name(host)].concat()
         }
         "FAIL" => Vec::new(),
         "TLSA" => association(line, data),

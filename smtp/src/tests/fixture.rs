@@ -48,6 +48,8 @@ pub fn settings() -> Settings {
             dnssec: false,
             native: false,
             searching: dns::Searching::default(),
+            srv_fallback: false,
+            ignore_srv_error: false,
             ignore_mx_error: false,
             defer_without_address: false,
         },

@@ -43,8 +43,6 @@ pub enum Feature {
     ClientRewriting,
     /// VERP
     Verp,
-    /// SRV records
-    Srv,
     /// Texts behind replies that refuse.
     RejectFooter,
     /// postmulti(1)
@@ -77,7 +75,6 @@ impl fmt::Display for Feature {
             RequireTls => "REQUIRETLS",
             ClientRewriting => "Rewriting and content checks in the SMTP client",
             Verp => "VERP",
-            Srv => "Look-up of SRV records",
             RejectFooter => "smtpd_reject_footer",
             Instances => "postmulti(1)",
             Shared => "Sharing of connections and tables by a process of its own",
@@ -106,7 +103,6 @@ const BY_NAME: &[(&str, Feature)] = &[
     ("flush_service", Feature::Flush),
     ("etrn", Feature::Flush),
     ("smtputf8", Feature::Utf8),
-    ("srv_lookup", Feature::Srv),
     ("verp", Feature::Verp),
     ("reject_footer", Feature::RejectFooter),
     ("multi_instance", Feature::Instances),

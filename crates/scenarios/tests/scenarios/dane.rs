@@ -89,6 +89,9 @@ impl Lab {
                 "halfbogus.insec.test MX 10 mx.bogus.test",
                 "mx.bogus.test A 192.0.2.25",
                 "bogus.test MX 10 mx.bogus.test",
+                "_submission._tcp.srv.dane.test SRV 10 5 25 mx.dane.test",
+                "_submission._tcp.wrong.dane.test SRV 10 5 587 mx.dane.test",
+                "_submission._tcp.srv.insec.test SRV 10 5 25 mx.dane.test",
                 "backup.dane.test MX 10 bad.dane.test",
                 "backup.dane.test MX 20 mx.dane.test",
             ]),
@@ -322,6 +325,20 @@ fn the_records_of_the_port_count_and_those_that_match_are_told() {
         mail.wait_log(&["mx.dane.test[192.0.2.25]:25: Matched DANE EE certificate at depth 0: 3 1 1 "]);
         delivered(&mail, "dest.test", &["tls=dane,"]);
         mail.wait_log(&["ta.dane.test[192.0.2.25]:25: Matched DANE TA certificate at depth 1: 2 0 1 "]);
+    });
+}
+
+#[test]
+fn records_that_name_a_service_have_to_be_validated_and_their_port_counts() {
+    scenario(|| {
+        let Some(_lab) = Lab::open() else { return };
+        let routes =
+            ["srv.dane.test", "wrong.dane.test", "srv.insec.test"].map(|it| format!("{it}=smtp:{it}:submission"));
+        let routes = format!("inline:{{{}}}", routes.join(", "));
+        let mail = setup("dane").set("transport_maps", &routes).set("use_srv_lookup", "submission").start();
+        delivered(&mail, "srv.dane.test", &["relay=mx.dane.test[192.0.2.25]:25", "tls=dane,"]);
+        delivered(&mail, "wrong.dane.test", &["relay=mx.dane.test[192.0.2.25]:587", "tls=!dane,"]);
+        delivered(&mail, "srv.insec.test", &["relay=mx.dane.test[192.0.2.25]:25", "tls=halfdane,"]);
     });
 }
 

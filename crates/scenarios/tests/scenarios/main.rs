@@ -37,6 +37,7 @@ mod refuses;
 mod relay;
 mod reload;
 mod secured;
+mod services;
 mod source_address;
 mod spares;
 mod stock;
