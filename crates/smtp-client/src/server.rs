@@ -25,7 +25,8 @@ pub struct Server {
 /// What DNS says of a server beside its address: whether that is true, which DANE is built on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// Whether the MX or SRV records that name it were validated; `None` when there are none, as the destination is the host.
+    /// Whether the MX or SRV records that name it were validated; `None` when there are none, as the destination is the
+    /// host.
     pub exchanger: Option<bool>,
     /// Whether its address was validated, with all aliases that led there.
     pub address: bool,

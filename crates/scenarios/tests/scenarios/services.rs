@@ -78,7 +78,7 @@ fn setup(fallback: &str, ignore: &str) -> Setup {
         .set("use_srv_lookup", "submission, smtp")
         .set("allow_srv_lookup_fallback", fallback)
         .set("ignore_srv_lookup_error", ignore)
-        .set("transport_maps", &format!("inline:{{{}, {others}}}", routes.join(", ")))
+        .set("transport_maps", format!("inline:{{{}, {others}}}", routes.join(", ")))
 }
 
 /// Sends one message to each of these, and waits for the line about it that has these words.
