@@ -225,7 +225,13 @@ impl Client {
         let theirs = noted(&witness.theirs)
             .and_then(|scheme| certificate.as_ref().map(|certificate| Signature::of(scheme, &certificate.key)));
         let facts = Facts::of(&connection, theirs, ours);
-        let verdict = demand.standard.judge(chain, UnixTime::now());
+        let now = UnixTime::now();
+        let verdict = demand.standard.judge(chain, now);
+        if demand.log.verbose && !facts.resumed {
+            for step in demand.standard.anchors.steps(chain, verdict.fault.as_ref(), now) {
+                logging::info!("{}: {step}", demand.peer);
+            }
+        }
         demand.log_verdict(&verdict, &facts);
         let is_told = demand.log.peercert || demand.log.certmatch || demand.log.verbose;
         if let Some(certificate) = certificate.as_ref().filter(|_| is_told) {

@@ -127,7 +127,7 @@ impl Server {
             _ => (default, None),
         };
         let witness = Arc::new(Witness::default());
-        let config = self.config(provider, identity, &witness)?;
+        let config = self.config(provider, identity, &witness, client)?;
         // Key exchange and signature.
         let begun = handshake::aside(move || hello.into_connection(Arc::new(config))).await?;
         let connection = match begun {
@@ -185,6 +185,7 @@ impl Server {
         provider: Arc<CryptoProvider>,
         identity: Identity,
         witness: &Arc<Witness>,
+        client: &str,
     ) -> Result<ServerConfig, HandshakeError> {
         let observer = Observer {
             provider: Arc::clone(&provider),
@@ -200,7 +201,10 @@ impl Server {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = usize::from(self.settings.tickets);
         if self.settings.tickets {
-            config.ticketer = Arc::clone(&self.tickets) as _;
+            config.ticketer = match self.settings.log.cache {
+                true => self.tickets.told(client),
+                false => Arc::clone(&self.tickets) as _,
+            };
         }
         // tls_preempt_cipherlist
         config.ignore_client_order = self.settings.own_order;
@@ -248,7 +252,13 @@ impl Server {
 
     /// Whether a chain leads to an authority that is trusted; says why not where it is to be said.
     fn judge(&self, chain: &[CertificateDer<'static>], facts: &Facts, client: &str) -> bool {
-        let verdict = self.settings.anchors.verify(chain, Role::Client, self.settings.depth, UnixTime::now());
+        let now = UnixTime::now();
+        let verdict = self.settings.anchors.verify(chain, Role::Client, self.settings.depth, now);
+        if self.settings.log.verbose && !facts.resumed {
+            for step in self.settings.anchors.steps(chain, verdict.as_ref().err(), now) {
+                logging::info!("{client}: {step}");
+            }
+        }
         let Err(fault) = verdict else { return true };
         if self.settings.log.untrusted || self.settings.requires {
             if facts.resumed {

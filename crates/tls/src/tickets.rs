@@ -3,7 +3,7 @@
 //! `name of the key, nonce, AES-256-GCM of the session`. The keys come from tlsmgr, and go after twice the lifetime of
 //! a session.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -42,6 +42,77 @@ impl Tickets {
         let until = Instant::now() + Duration::from_secs(u64::from(keys.seconds).max(1));
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Held { keys, until });
     }
+
+    /// The same for the tickets of one client, whom the log names. smtpd_tls_loglevel
+    pub(crate) fn told(self: &Arc<Self>, client: &str) -> Arc<dyn ProducesTickets> {
+        Arc::new(Told { tickets: Arc::clone(self), client: client.to_owned() })
+    }
+
+    /// A ticket, and when its key expires.
+    fn seal(&self, plain: &[u8]) -> Option<(Vec<u8>, u64)> {
+        let held = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let key = &held.as_ref()?.keys.current;
+        let mut nonce = [0; NONCE_LEN];
+        aws_lc_rs::rand::fill(&mut nonce).ok()?;
+        let mut sealed = plain.to_vec();
+        let name = Aad::from(key.name);
+        sealing(key)?.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), name, &mut sealed).ok()?;
+        Some(([&key.name[..], &nonce, &sealed].concat(), key.expires))
+    }
+
+    /// What is in a ticket, and when its key expires.
+    fn open(&self, ticket: &[u8]) -> Option<(Vec<u8>, u64)> {
+        let (name, rest) = ticket.split_at_checked(16)?;
+        let (nonce, sealed) = rest.split_at_checked(NONCE_LEN)?;
+        let held = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = &held.as_ref()?.keys;
+        let key = [Some(&keys.current), keys.previous.as_ref()].into_iter().flatten().find(|key| key.name == name)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+        if now >= key.expires {
+            return None;
+        }
+        let mut opened = sealed.to_vec();
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let plain = sealing(key)?.open_in_place(nonce, Aad::from(key.name), &mut opened).ok()?.len();
+        // told: nobody; it is the tag that goes.
+        opened.truncate(plain);
+        Some((opened, key.expires))
+    }
+}
+
+/// The same tickets, each told in the log.
+#[derive(Debug)]
+struct Told {
+    tickets: Arc<Tickets>,
+    client: String,
+}
+
+impl Told {
+    fn tell(&self, what: &str, expires: u64) {
+        logging::info!("{}: {what} session ticket, key expiration: {expires}", self.client);
+    }
+}
+
+impl ProducesTickets for Told {
+    fn enabled(&self) -> bool {
+        self.tickets.enabled()
+    }
+
+    fn lifetime(&self) -> u32 {
+        self.tickets.lifetime()
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        let (ticket, expires) = self.tickets.seal(plain)?;
+        self.tell("Issuing", expires);
+        Some(ticket)
+    }
+
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        let (plain, expires) = self.tickets.open(ticket)?;
+        self.tell("Decrypting", expires);
+        Some(plain)
+    }
 }
 
 fn sealing(key: &TicketKey) -> Option<LessSafeKey> {
@@ -58,32 +129,11 @@ impl ProducesTickets for Tickets {
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        let held = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let key = &held.as_ref()?.keys.current;
-        let mut nonce = [0; NONCE_LEN];
-        aws_lc_rs::rand::fill(&mut nonce).ok()?;
-        let mut sealed = plain.to_vec();
-        let name = Aad::from(key.name);
-        sealing(key)?.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), name, &mut sealed).ok()?;
-        Some([&key.name[..], &nonce, &sealed].concat())
+        self.seal(plain).map(|(ticket, _)| ticket)
     }
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
-        let (name, rest) = ticket.split_at_checked(16)?;
-        let (nonce, sealed) = rest.split_at_checked(NONCE_LEN)?;
-        let held = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let keys = &held.as_ref()?.keys;
-        let key = [Some(&keys.current), keys.previous.as_ref()].into_iter().flatten().find(|key| key.name == name)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
-        if now >= key.expires {
-            return None;
-        }
-        let mut opened = sealed.to_vec();
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let plain = sealing(key)?.open_in_place(nonce, Aad::from(key.name), &mut opened).ok()?.len();
-        // told: nobody; it is the tag that goes.
-        opened.truncate(plain);
-        Some(opened)
+        self.open(ticket).map(|(plain, _)| plain)
     }
 }
 

@@ -3,6 +3,8 @@
 //! Only webpki says yes. When it says no, the chain is walked once more, to tell the reason in the words that
 //! administrators know from their logs; nothing that this finds makes a chain good.
 
+mod steps;
+
 use std::fmt;
 use std::fs;
 use std::io;
@@ -283,23 +285,9 @@ impl Anchors {
 
     /// Why a chain that is not good is not.
     fn diagnose(&self, chain: &[CertificateDer<'_>], role: Role, limit: usize, now: UnixTime) -> Fault {
-        let known = chain.iter().chain(&self.between);
-        let parsed: Vec<_> = known.filter_map(|der| parsed(der)).collect();
+        let parsed = self.parsed(chain);
         let Some(leaf) = parsed.first() else { return Fault::Unspecified };
-        let mut path = vec![leaf];
-        let trusted = loop {
-            let last = path[path.len() - 1];
-            if let Some(trusted) = self.certificate_of(last.issuer()) {
-                break Some(trusted);
-            }
-            let next = parsed.iter().find(|other| {
-                other.subject() == last.issuer() && !path.iter().any(|known| known.as_raw() == other.as_raw())
-            });
-            match next {
-                Some(next) => path.push(next),
-                None => break None,
-            }
-        };
+        let (path, trusted) = self.path(leaf, &parsed);
         let Some(trusted) = trusted else {
             return self.untrusted(&path);
         };
@@ -313,6 +301,33 @@ impl Anchors {
             .chain(authorities.map(|it| validity(it, Place::Authority, now)))
             .chain([purpose(leaf, role), validity(leaf, Place::Leaf, now)]);
         checks.into_iter().find_map(Result::err).unwrap_or(Fault::Unspecified)
+    }
+
+    /// The certificates that came, and those that need not come; those that can be read.
+    fn parsed<'a>(&'a self, chain: &'a [CertificateDer<'_>]) -> Vec<X509Certificate<'a>> {
+        chain.iter().chain(&self.between).filter_map(|der| parsed(der)).collect()
+    }
+
+    /// From a certificate to its issuer's, and so on: as far as they are known, and the trusted one at the end.
+    fn path<'p, 'a>(
+        &'a self,
+        leaf: &'p X509Certificate<'a>,
+        known: &'p [X509Certificate<'a>],
+    ) -> (Vec<&'p X509Certificate<'a>>, Option<&'a CertificateDer<'static>>) {
+        let mut path = vec![leaf];
+        loop {
+            let last = path[path.len() - 1];
+            if let Some(trusted) = self.certificate_of(last.issuer()) {
+                return (path, Some(trusted));
+            }
+            let next = known.iter().find(|other| {
+                other.subject() == last.issuer() && !path.iter().any(|step| step.as_raw() == other.as_raw())
+            });
+            match next {
+                Some(next) => path.push(next),
+                None => return (path, None),
+            }
+        }
     }
 
     fn untrusted(&self, path: &[&X509Certificate<'_>]) -> Fault {

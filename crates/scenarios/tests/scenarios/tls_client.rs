@@ -20,7 +20,6 @@ impl Lab {
         let servers: Vec<_> = scripts.into_iter().map(|(name, script)| (name, script.start())).collect();
         let mut setup = setup
             .set("compatibility_level", "3.11")
-            .set("smtp_tls_loglevel", "1")
             .set("smtp_tls_security_level", "may")
             .set("smtp_tls_fingerprint_digest", "sha256")
             .set("smtp_starttls_timeout", "5s");
@@ -72,6 +71,10 @@ impl Lab {
         let peer = format!("127.0.0.1[127.0.0.1]:{}", self.server(server).address().port());
         self.mail.wait_log(&[&text.replace("PEER", &peer)]);
     }
+}
+
+fn setup() -> Setup {
+    Setup::new().set("smtp_tls_loglevel", "1")
 }
 
 fn good(authority: &Authority) -> Identity {
@@ -136,7 +139,7 @@ fn each_level_takes_what_it_asks_for_and_the_log_says_what_became_of_it() {
     scenario(|| {
         let root = Authority::root("Lab Root CA");
         let policies = ["may", "encrypt", "secure match=mx1.dest.test", "none"];
-        let lab = Lab::start(Setup::new(), &root, servers(&root.below("Lab CA")), &policies);
+        let lab = Lab::start(setup(), &root, servers(&root.below("Lab CA")), &policies);
         for (name, outcomes) in outcomes() {
             for (number, expected) in outcomes.into_iter().enumerate() {
                 assert_eq!(lab.attempt(name, number), expected, "{name} {}\n{}", policies[number], lab.mail.log());
@@ -177,7 +180,7 @@ fn fingerprints_are_those_of_certificate_and_key_and_nothing_else_is_asked() {
             "fingerprint match=0011".to_owned(),
         ];
         let policies: Vec<&str> = policies.iter().map(String::as_str).collect();
-        let lab = Lab::start(Setup::new(), &root, vec![("own", Script::new(&own))], &policies);
+        let lab = Lab::start(setup(), &root, vec![("own", Script::new(&own))], &policies);
         let unverified = "tls=!fingerprint, dsn=4.7.5, status=deferred (Server certificate not verified)";
         let misconfigured = "tls=unknown?, dsn=4.7.5, status=deferred (client TLS configuration problem)";
         let sent = "tls=fingerprint, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as FAKE)";
@@ -209,7 +212,7 @@ fn a_policy_that_makes_no_sense_is_told_and_its_mail_waits() {
             ("secure ciphers=high ciphers=low", "attribute \"ciphers\" is specified multiple times"),
         ];
         let texts: Vec<&str> = policies.iter().map(|(policy, _)| *policy).collect();
-        let lab = Lab::start(Setup::new(), &root, vec![("good", Script::new(&good(&root)))], &texts);
+        let lab = Lab::start(setup(), &root, vec![("good", Script::new(&good(&root)))], &texts);
         let next_hop = lab.server("good").next_hop();
         for (number, (policy, what)) in policies.iter().enumerate() {
             let told = lab.attempt("good", number);
@@ -235,7 +238,7 @@ fn versions_ciphers_and_the_name_that_is_asked_for_are_those_of_the_policy() {
             "encrypt ciphers=bogus",
             "encrypt exclude=!AES",
         ];
-        let lab = Lab::start(Setup::new(), &root, vec![("good", Script::new(&good(&root)))], &policies);
+        let lab = Lab::start(setup(), &root, vec![("good", Script::new(&good(&root)))], &policies);
         let sent = "tls=encrypt, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as FAKE)";
         let failed = "tls=encrypt?, dsn=4.7.5, status=deferred (Cannot start TLS: handshake failure)";
         for (number, expected) in [sent, sent, failed, failed, failed].into_iter().enumerate() {
@@ -254,7 +257,7 @@ fn a_probe_goes_in_the_clear_where_optional_tls_fails() {
     scenario(|| {
         let root = Authority::root("Lab Root CA");
         let script = Script::new(&good(&root)).with(Starttls::Closes);
-        let lab = Lab::start(Setup::new(), &root, vec![("closes", script)], &["may"]);
+        let lab = Lab::start(setup(), &root, vec![("closes", script)], &["may"]);
         lab.mail.sendmail(&["-f", "bob@mail.test", "-bv", "u@closes-0.test"], "");
         let line = lab.mail.wait_log(&["to=<u@closes-0.test>", "status="]);
         assert!(lab.told(&line).starts_with("tls=may:none, dsn=2.1.0, status=deliverable"), "{line}");
@@ -267,7 +270,7 @@ fn tls_before_the_greeting_is_there_for_servers_that_want_it_and_never_optional(
     scenario(|| {
         let root = Authority::root("Lab Root CA");
         let wrapped = Script { wrapped: true, ..Script::new(&good(&root)) };
-        let setup = Setup::new().set("smtp_tls_wrappermode", "yes");
+        let setup = setup().set("smtp_tls_wrappermode", "yes");
         let policies = ["secure match=mx1.dest.test", "may"];
         let lab = Lab::start(setup, &root, vec![("wrapped", wrapped)], &policies);
         let sent = "tls=secure, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as FAKE)";
@@ -285,7 +288,7 @@ fn what_a_server_says_before_the_handshake_does_not_count_after_it() {
         let root = Authority::root("Lab Root CA");
         let stuffed = Starttls::Stuffed("250-fake|250 SIZE 1|250 2.1.0 Ok|550 5.7.1 no");
         let script = Script::new(&good(&root)).with(stuffed);
-        let lab = Lab::start(Setup::new(), &root, vec![("stuffed", script)], &["encrypt"]);
+        let lab = Lab::start(setup(), &root, vec![("stuffed", script)], &["encrypt"]);
         let sent = "tls=encrypt, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as FAKE)";
         assert_eq!(lab.attempt("stuffed", 0), sent);
     });
@@ -295,7 +298,7 @@ fn what_a_server_says_before_the_handshake_does_not_count_after_it() {
 fn a_sender_who_does_without_tls_gets_no_more_than_the_server_offers() {
     scenario(|| {
         let root = Authority::root("Lab Root CA");
-        let lab = Lab::start(Setup::new(), &root, vec![("plain", Script::plain())], &["secure"]);
+        let lab = Lab::start(setup(), &root, vec![("plain", Script::plain())], &["secure"]);
         let required = "tls=!secure, dsn=4.7.4, status=deferred (TLS is required, but was not offered by host HOST)";
         assert_eq!(lab.attempt("plain", 0), required);
         let text = format!("TLS-Required: no\n{TEXT}");
@@ -311,7 +314,7 @@ fn a_message_that_requires_tls_all_the_way_goes_to_servers_that_keep_it_up_and_c
         let root = Authority::root("Lab Root CA");
         let knows = Script::new(&good(&root)).offering_under_tls("REQUIRETLS");
         let scripts = vec![("knows", knows), ("other", Script::new(&good(&root))), ("plain", Script::plain())];
-        let setup = Setup::new().set("smtp_requiretls_policy", "enforce").set("append_dot_mydomain", "no");
+        let setup = setup().set("smtp_requiretls_policy", "enforce").set("append_dot_mydomain", "no");
         let lab = Lab::start(setup, &root, scripts, &["secure match=mx1.dest.test", "encrypt"]);
         let text = format!("Require-TLS-ESMTP: yes\n{TEXT}");
         let attempt = |name: &str, number: usize| {
@@ -349,7 +352,7 @@ fn trust_anchor_files_take_the_place_of_authorities() {
         ] {
             let file = std::env::temp_dir().join(format!("anchor-{}-{}.pem", std::process::id(), expected.len()));
             write_old(&file, &anchor.certificate().pem);
-            let setup = Setup::new().set("smtp_tls_trust_anchor_file", file.display().to_string());
+            let setup = setup().set("smtp_tls_trust_anchor_file", file.display().to_string());
             let script = Script::new(&good(&root));
             let by_table = format!("verify match=mx1.dest.test tafile={}", file.display());
             let policies = ["verify match=mx1.dest.test", &by_table];
@@ -357,6 +360,36 @@ fn trust_anchor_files_take_the_place_of_authorities() {
             assert_eq!(lab.attempt("good", 0), expected, "{}", lab.mail.log());
             assert_eq!(lab.attempt("good", 1), expected, "{}", lab.mail.log());
             let _ = std::fs::remove_file(file);
+        }
+    });
+}
+
+#[test]
+fn level_2_shows_the_chain_of_a_server_step_by_step() {
+    scenario(|| {
+        let root = Authority::root("Lab Root CA");
+        let between = root.below("Lab CA");
+        let script = |authority: &Authority, period| Script::new(&authority.issue(&["mx1.dest.test"], period));
+        let servers = vec![
+            ("good", script(&between, Period::Current)),
+            ("unknown", script(&Authority::root("Other Root CA").below("Other CA"), Period::Current)),
+            ("expired", script(&between, Period::Over)),
+            ("self", Script::new(&Identity::self_signed(&["mx1.dest.test"], Period::Current))),
+        ];
+        let lab = Lab::start(setup().set("smtp_tls_loglevel", "2"), &root, servers, &["may"]);
+        for (name, steps) in [
+            ("good", ["2 1 CN=Lab Root CA", "1 1 CN=Lab CA", "0 1 CN=mx1.dest.test"].as_slice()),
+            ("unknown", &["1 0 CN=Other CA", "0 1 CN=mx1.dest.test"]),
+            ("expired", &["2 1 CN=Lab Root CA", "1 1 CN=Lab CA", "0 0 CN=mx1.dest.test", "0 1 CN=mx1.dest.test"]),
+            ("self", &["0 0 CN=mx1.dest.test", "0 1 CN=mx1.dest.test"]),
+        ] {
+            assert!(lab.attempt(name, 0).contains("status=sent"), "{}", lab.mail.log());
+            let peer = format!("]:{}: depth=", lab.server(name).address().port());
+            let log = lab.mail.log();
+            let told = log.lines().filter_map(|line| Some(line.split_once(&peer)?.1));
+            let told: Vec<_> =
+                told.map(|step| step.replace(" verify=", " ").replace(" subject=/O=Lab/", " ")).collect();
+            assert_eq!(told, steps, "{name}\n{log}");
         }
     });
 }

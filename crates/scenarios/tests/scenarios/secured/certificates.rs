@@ -55,6 +55,38 @@ fn certificates_of_clients_open_doors_and_are_described() {
     });
 }
 
+#[test]
+fn level_2_shows_the_chain_of_a_client_and_its_tickets() {
+    scenario(|| {
+        let known = Authority::root("Lab CA");
+        let friend = known.issue(&["friend.test"], Period::Current);
+        let enemy = Authority::root("Other CA").issue(&["enemy.test"], Period::Current);
+        let mail = server_with(&mx(), &[("smtpd_tls_ask_ccert", "yes"), ("smtpd_tls_loglevel", "2")], |mail| {
+            let authorities = put(mail, "ca.pem", &known.certificate().pem);
+            mail.set("smtpd_tls_CAfile", &authorities);
+        });
+        let told = |words: &str| mail.log().matches(&format!(": unknown[127.0.0.1]: {words}")).count();
+        for (identity, steps) in [
+            (&friend, [("1 verify=1 subject=/O=Lab/CN=Lab CA", 1), ("0 verify=1 subject=/O=Lab/CN=friend.test", 1)]),
+            (&enemy, [("0 verify=0 subject=/O=Lab/CN=enemy.test", 2), ("0 verify=1 subject=/O=Lab/CN=enemy.test", 1)]),
+        ] {
+            let tls = TlsClient::showing(identity);
+            let issued = told("Issuing session ticket, key expiration: ");
+            say(&mut secured(&mail, &tls), "QUIT");
+            let is_issued = || told("Issuing session ticket, key expiration: ") > issued;
+            assert!(until_true(Duration::from_secs(30), is_issued), "{}", mail.log());
+            for (step, count) in steps {
+                let is_told = || told(&format!("depth={step}")) == count;
+                assert!(until_true(Duration::from_secs(30), is_told), "{step}:\n{}", mail.log());
+            }
+            let decrypted = told("Decrypting session ticket, key expiration: ");
+            say(&mut secured(&mail, &tls), "QUIT");
+            let again = || told("Decrypting session ticket, key expiration: ") > decrypted;
+            assert!(until_true(Duration::from_secs(30), again), "{}", mail.log());
+        }
+    });
+}
+
 /// The SHA-256 digest of a certificate, as tables have it.
 fn fingerprint(identity: &Identity) -> String {
     let tlsa = identity.certificate().tlsa(3, 0, 1);
