@@ -306,12 +306,14 @@ fn a_user_cannot_leave_the_comment_that_names_him() {
 fn auth_is_announced_and_taken_where_the_settings_say() {
     // Settings, what EHLO announces, and what becomes of a login.
     type Case = (&'static [(&'static str, &'static str)], &'static [&'static str], &'static str);
-    let cases: [Case; 7] = [
+    let cases: [Case; 8] = [
         (&[], &["AUTH PLAIN LOGIN"], SUCCESS),
         (&[("broken_sasl_auth_clients", "yes")], &["AUTH PLAIN LOGIN", "AUTH=PLAIN LOGIN"], SUCCESS),
         (&[("smtpd_sasl_exceptions_networks", "127.0.0.0/8")], &[], SUCCESS),
         (&[("smtpd_sasl_exceptions_networks", "!127.0.0.1, 127.0.0.0/8")], &["AUTH PLAIN LOGIN"], SUCCESS),
         (&[("smtpd_sasl_mechanism_filter", "PLAIN")], &["AUTH PLAIN"], SUCCESS),
+        // As in Postfix: what is not announced is not forbidden.
+        (&[("smtpd_sasl_mechanism_filter", "LOGIN")], &["AUTH LOGIN"], SUCCESS),
         (&[("smtpd_discard_ehlo_keywords", "auth")], &[], NOBODY),
         (&[("smtpd_tls_auth_only", "yes")], &[], NOBODY),
     ];
