@@ -1,8 +1,9 @@
 //! Commands: their environment and limits.
 
+use delivery::environment::{self, variable};
 use delivery::steward::Account;
 use delivery::{Recipient as Target, Request};
-use ipc::carrier::{Command, Path};
+use ipc::carrier::{Command, Path, Words};
 use ipc::delivery::Sasl;
 
 use crate::place::{Names, Recipient, filtered};
@@ -37,7 +38,8 @@ impl Subject<'_> {
                 directory.into_path().ok_or_else(|| format!("need an absolute path: {setting}"))?
             }
         };
-        Ok(Command { line: line.to_vec(), shell: settings.shell.clone(), directory, environment: self.environment() })
+        let words = Words::Line { line: line.to_vec(), shell: settings.shell.clone() };
+        Ok(Command { words, directory, environment: self.environment() })
     }
 
     /// The variables of local(8); what has no value is not set.
@@ -67,15 +69,9 @@ impl Subject<'_> {
         ];
         let own = variables.iter().filter(|(_, value)| !value.is_empty());
         let own = own.map(|(name, value)| variable(name, &filtered(value, &self.settings.command.filter)));
-        let path = variable("PATH", "/usr/bin:/bin");
         // export_environment
-        let exported = self.settings.command.environment.iter().map(|(name, value)| variable(name, value));
-        std::iter::once(path).chain(exported).chain(own).collect()
+        environment::of_commands(&self.settings.command.environment).into_iter().chain(own).collect()
     }
-}
-
-fn variable(name: &str, value: &str) -> Path {
-    Path(format!("{name}={value}").into_bytes())
 }
 
 #[cfg(test)]

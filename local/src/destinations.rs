@@ -1,8 +1,9 @@
 //! What a list names: addresses, commands, files, further lists.
 
 use std::rc::Rc;
-use std::time::Duration;
 
+use delivery::content::{Form, Heading};
+use delivery::deposit::{self, Parcel, Reading, Trouble};
 use delivery::destination::{Destination, List};
 use delivery::steward::{StartProblem, Who};
 use ipc::carrier::{Deposit, FoundList, ListProblem, Mailbox, Path, Role, Target};
@@ -10,8 +11,6 @@ use ipc::rewrite::Context;
 use nix::errno::Errno;
 
 use crate::command::Subject;
-use crate::content::Heading;
-use crate::deposit::{self, Reading, Trouble};
 use crate::expansion::Expansion;
 use crate::place::{Place, Recipient, Rights, Via};
 use crate::settings::Sources;
@@ -113,17 +112,24 @@ impl Expansion<'_> {
                 return self.finish(address, &verdict::deferred(3, 5, "mail system configuration error"));
             }
         };
+        let directory = text::printable(&command.directory);
         let deposit = self.deposit(place, Target::Command(command), true, self.agent.settings.delivered_to.command);
         let agent = self.agent;
+        let mut ids = (0, 0);
         let done = match agent.command_carrier(rights).await {
             Ok(carrier) => {
+                ids = (carrier.account.uid, carrier.account.gid);
                 let limit = agent.settings.command.time_limit;
-                deposit::deliver(&agent.steward, carrier, self.job, deposit, limit).await
+                let parcel = Parcel { deposit, arguments: Vec::new(), form: Form::plain(), limit };
+                deposit::deliver(&agent.steward, carrier, self.job, parcel).await
             }
             Err(problem) => Err(problem.into()),
         };
         match done {
-            Ok(done) => self.finish(address, &verdict::of(&Attempt::Command { line: &shown }, &done)),
+            Ok(done) => {
+                let attempt = Attempt::Command { line: &shown, directory: &directory, ids };
+                self.finish(address, &verdict::of(&attempt, &done));
+            }
             Err(trouble) => self.trouble(address, &trouble),
         }
     }
@@ -158,7 +164,7 @@ impl Expansion<'_> {
         };
         let ids = (carrier.account.uid, carrier.account.gid);
         let attempt = if is_maildir { Attempt::Maildir { ids } } else { Attempt::File { path: &shown } };
-        match deposit::deliver(&self.agent.steward, carrier, self.job, deposit, Duration::ZERO).await {
+        match deposit::deliver(&self.agent.steward, carrier, self.job, deposit.into()).await {
             Ok(done) => self.finish(address, &verdict::of(&attempt, &done)),
             Err(trouble) => self.trouble(address, &trouble),
         }
@@ -294,6 +300,7 @@ impl Expansion<'_> {
         let settings = &self.agent.settings;
         let heading = Heading {
             sender: &place.sender,
+            return_path: true,
             // enable_original_recipient
             original: settings.original_recipient.then_some(&self.target.original[..]),
             delivered_to: delivered_to.then_some(&place.delivered_to[..]),

@@ -7,13 +7,13 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use delivery::deposit::Trouble;
 use delivery::destination::{Destination, List, MAX_DESTINATIONS};
 use delivery::{Finding, Job, Outcome, Recipient as Target, Verdict};
 use dsn::Action;
 use ipc::bounce::Record;
 use ipc::rewrite::Context;
 
-use crate::deposit::Trouble;
 use crate::place::{Place, Recipient, Rights, Via};
 use crate::resubmit::{Outgoing, ResubmitError, resubmit};
 use crate::service::Local;

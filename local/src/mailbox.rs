@@ -1,16 +1,15 @@
 //! Users: .forward, and the ways to a mailbox.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use delivery::Verdict;
+use delivery::deposit::{self, Reading, Trouble};
 use delivery::destination::{Destination, List};
 use delivery::steward::{Account, StartProblem, Started, Who};
 use ipc::Client;
 use ipc::carrier::{Carrier, Deposit, Done, ListProblem, Path, Role};
 use lookup::Maps;
 
-use crate::deposit::{self, Reading, Trouble};
 use crate::destinations::MAX_LIST;
 use crate::expansion::Expansion;
 use crate::place::{Names, Place, Recipient, Rights, Via};
@@ -203,7 +202,7 @@ impl Expansion<'_> {
             }
         };
         let ids = (carrier.account.uid, carrier.account.gid);
-        let done = deposit::deliver(&agent.steward, carrier, self.job, deposit, Duration::ZERO).await?;
+        let done = deposit::deliver(&agent.steward, carrier, self.job, deposit.into()).await?;
         Ok((done, ids))
     }
 

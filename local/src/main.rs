@@ -34,8 +34,6 @@
 
 mod alias;
 mod command;
-mod content;
-mod deposit;
 mod destinations;
 mod expansion;
 mod mailbox;

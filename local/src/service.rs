@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use config::param;
 use daemon::{Client, Context, Sibling, StartError};
+use delivery::content;
 use delivery::steward::{Policy, StartProblem, Started, Steward, Who};
 use delivery::{Job, Session};
 use ipc::Pool;
@@ -13,7 +14,6 @@ use lookup::{Maps, OpenFlags};
 
 use crate::SERVICE;
 use crate::alias::Aliases;
-use crate::content;
 use crate::expansion::Expansion;
 use crate::place::Rights;
 use crate::settings::Settings;
@@ -57,7 +57,7 @@ impl daemon::Worker for Local {
         let maps = |title: &str, list: Vec<String>| {
             Maps::open(config, title, &list.join(", "), OpenFlags::TRUSTED).map_err(StartError::from)
         };
-        let policy = Policy::read(config).map_err(StartError::new)?;
+        let policy = Policy::of_users(config).map_err(StartError::new)?;
         Ok(Local {
             aliases: Aliases::open(config)?,
             maps: UserMaps {
@@ -76,13 +76,7 @@ impl daemon::Worker for Local {
     }
 
     fn background(self: &Rc<Self>, context: &Rc<Context>) {
-        let (steward, context) = (Rc::clone(&self.steward), Rc::clone(context));
-        tokio::task::spawn_local(async move {
-            steward.listen().await;
-            // Without it nothing can be delivered: master starts a new agent, which starts a new one.
-            logging::warning!("the steward process has ended");
-            context.drain();
-        });
+        self.steward.watch(context);
     }
 
     async fn session(self: Rc<Self>, client: Client) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use address::Delimiters;
 use config::{Reader, param};
+use delivery::environment;
 use ipc::carrier::Lock;
 
 config::settings! {
@@ -64,7 +65,7 @@ pub struct Sources {
 config::settings! {
     /// Mailbox files.
     pub struct Mailboxes {
-        locks: Vec<Lock> = param::MAILBOX_DELIVERY_LOCK => locks,
+        locks: Vec<Lock> = param::MAILBOX_DELIVERY_LOCK => Lock::named,
         attempts: u32 = param::DELIVER_LOCK_ATTEMPTS,
         delay: Duration = param::DELIVER_LOCK_DELAY,
         stale: Duration = param::STALE_LOCK_TIME,
@@ -85,7 +86,7 @@ config::settings! {
         directory: String = param::COMMAND_EXECUTION_DIRECTORY,
         directory_filter: String = param::EXECUTION_DIRECTORY_EXPANSION_FILTER,
         /// With the values of this process.
-        environment: Vec<(String, String)> = param::EXPORT_ENVIRONMENT => exported,
+        environment: Vec<(String, String)> = param::EXPORT_ENVIRONMENT => environment::exported,
     }
 }
 
@@ -101,26 +102,8 @@ impl Sources {
     }
 }
 
-fn locks(names: Vec<String>) -> Vec<Lock> {
-    let lock = |name: &String| match name.as_str() {
-        "fcntl" => Lock::Fcntl,
-        "flock" => Lock::Flock,
-        // The table of words has no other.
-        _ => Lock::DotLock,
-    };
-    names.iter().map(lock).collect()
-}
-
 fn words(text: String) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
-}
-
-fn exported(entries: Vec<String>) -> Vec<(String, String)> {
-    let variable = |entry: &String| match entry.split_once('=') {
-        Some((name, value)) => Some((name.trim().to_owned(), value.trim().to_owned())),
-        None => std::env::var(entry).ok().map(|value| (entry.clone(), value)),
-    };
-    entries.iter().filter_map(variable).collect()
 }
 
 fn has(names: &[String], name: &str) -> bool {

@@ -1,8 +1,9 @@
 //! What a carrier's facts mean for the mail: the texts and codes that operators know.
 
-use delivery::{Finding, Verdict};
+use delivery::Finding;
+use delivery::ending::{Ran, with_diagnostic};
 use dsn::Status;
-use ipc::carrier::{Done, Ending, WriteProblem};
+use ipc::carrier::{Done, WriteProblem};
 use nix::errno::Errno;
 
 /// `relay=` of every line of this agent.
@@ -41,6 +42,10 @@ pub enum Attempt<'a> {
     Command {
         /// As written.
         line: &'a str,
+        /// Where it was to run.
+        directory: &'a str,
+        /// Whose rights it had: user and group.
+        ids: (u32, u32),
     },
 }
 
@@ -65,10 +70,15 @@ pub fn of(attempt: &Attempt<'_>, done: &Done) -> Finding {
         (Done::Delivered { .. }, Attempt::Mailbox { .. }) => sent("delivered to mailbox"),
         (Done::Delivered { .. }, Attempt::Maildir { .. }) => sent("delivered to maildir"),
         (Done::Delivered { .. }, Attempt::File { path }) => sent(format!("delivered to file: {path}")),
-        (Done::Delivered { .. }, Attempt::Command { line }) => sent(format!("delivered to command: {line}")),
+        (Done::Delivered { .. }, Attempt::Command { line, .. }) => sent(format!("delivered to command: {line}")),
         (Done::NotWritten(problem), attempt) => not_written(attempt, problem),
-        (Done::Command { ending, output }, Attempt::Command { line }) => command(line, *ending, output),
-        (Done::Command { ending, output }, _) => command("", *ending, output),
+        (Done::Command { ending, output }, attempt) => {
+            let (command, directory, ids) = match *attempt {
+                Attempt::Command { line, directory, ids } => (line, directory, ids),
+                _ => ("", "", (0, 0)),
+            };
+            Ran { program: crate::SERVICE.name, relay: RELAY, command, directory, ids }.finding(*ending, output)
+        }
     }
 }
 
@@ -118,99 +128,15 @@ fn advise(attempt: &Attempt<'_>, problem: &WriteProblem) {
     }
 }
 
-/// A command that did not end with status 0.
-fn command(line: &str, ending: Ending, output: &[u8]) -> Finding {
-    let output = shown(output);
-    let finding = match ending {
-        Ending::TimedOut => bounced(3, 0, with_output(&format!("Command time limit exceeded: \"{line}\""), &output)),
-        Ending::Signal(signal) => {
-            deferred(3, 0, with_output(&format!("Command died with signal {signal}: \"{line}\""), &output))
-        }
-        Ending::NotStarted => deferred(3, 0, with_output("temporary failure", &output)),
-        Ending::Status(status) => return status_finding(line, status, &output),
-    };
-    let said = if output.is_empty() { finding.reason.clone() } else { output };
-    with_diagnostic(finding, &said)
-}
-
-/// An enhanced status code at the start of the output counts more than the exit status.
-fn status_finding(line: &str, status: i32, output: &str) -> Finding {
-    let none = Status::new(2, 0, 0);
-    let (code, text) = Status::split_text(output, none);
-    if code != none && !code.is_success() {
-        return with_diagnostic(Finding::from_status(code, text, RELAY), text);
-    }
-    let known = SYSEXITS.iter().find(|(number, ..)| *number == status);
-    let (code, text) = match known {
-        Some((_, code, text)) => (*code, (*text).to_owned()),
-        None => (Status::new(5, 3, 0), format!("Command died with status {status}: \"{line}\"")),
-    };
-    let said = if output.is_empty() { text.clone() } else { output.to_owned() };
-    with_diagnostic(Finding::from_status(code, with_output(&text, output), RELAY), &said)
-}
-
-/// The exit codes of sysexits.h.
-const SYSEXITS: [(i32, Status, &str); 15] = [
-    (64, Status::new(5, 3, 0), "command line usage error"),
-    (65, Status::new(5, 6, 0), "data format error"),
-    (66, Status::new(5, 3, 0), "cannot open input"),
-    (67, Status::new(5, 1, 1), "user unknown"),
-    (68, Status::new(5, 1, 2), "host name unknown"),
-    (69, Status::new(5, 3, 0), "service unavailable"),
-    (70, Status::new(5, 3, 0), "internal software error"),
-    (71, Status::new(4, 3, 0), "system resource problem"),
-    (72, Status::new(5, 3, 0), "critical OS file missing"),
-    (73, Status::new(5, 2, 0), "can't create user output file"),
-    (74, Status::new(5, 3, 0), "input/output error"),
-    (75, Status::new(4, 3, 0), "temporary failure"),
-    (76, Status::new(5, 5, 0), "remote error in protocol"),
-    (77, Status::new(5, 7, 0), "permission denied"),
-    (78, Status::new(5, 3, 5), "local configuration error"),
-];
-
-fn with_output(text: &str, output: &str) -> String {
-    if output.is_empty() { text.to_owned() } else { format!("{text}. Command output: {output}") }
-}
-
-/// A command's output on one line: line ends are blanks, what cannot be printed is `_`.
-fn shown(output: &[u8]) -> String {
-    let one_line: Vec<u8> = output
-        .iter()
-        .map(|&b| match b {
-            b'\n' | b'\r' | b'\t' => b' ',
-            b if b < b' ' || b == 0x7f => b'_',
-            b => b,
-        })
-        .collect();
-    text::printable(&one_line)
-}
-
-fn with_diagnostic(finding: Finding, text: &str) -> Finding {
-    if finding.verdict == Verdict::Sent { finding } else { finding.with_diagnostic("x-unix", text.trim_end()) }
-}
-
 #[cfg(test)]
 mod tests {
+    use delivery::Verdict;
+
     use super::*;
 
     fn said(attempt: &Attempt<'_>, done: &Done) -> String {
         let finding = of(attempt, done);
         format!("{} {}", finding.status, finding.reason)
-    }
-
-    fn ran(status: i32, output: &str) -> String {
-        let done = Done::Command { ending: Ending::Status(status), output: output.into() };
-        said(&Attempt::Command { line: "exit 3" }, &done)
-    }
-
-    #[test]
-    fn commands_are_reported_as_postfix_does() {
-        assert_eq!(ran(3, ""), "5.3.0 Command died with status 3: \"exit 3\"");
-        assert_eq!(ran(75, "some output\n"), "4.3.0 temporary failure. Command output: some output ");
-        assert_eq!(ran(67, "5.7.7 xx\nsecond\n"), "5.7.7 xx second ");
-        assert_eq!(ran(67, ""), "5.1.1 user unknown");
-        let killed = Done::Command { ending: Ending::Signal(9), output: vec![] };
-        assert_eq!(said(&Attempt::Command { line: "x" }, &killed), "4.3.0 Command died with signal 9: \"x\"");
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Context {
     pub service_name: String,
     /// Program name.
     pub program: &'static str,
+    /// What master.cf says behind the options.
+    pub words: Vec<String>,
     /// $queue_directory, which is also the working directory: paths of queues and sockets are relative.
     pub queue_directory: PathBuf,
     /// `-v` count.

@@ -328,6 +328,7 @@ pub(crate) fn context(
         protocols: protocols(&config)?,
         service_name: arguments.name.clone().unwrap_or_else(|| service.name.to_owned()),
         program: service.name,
+        words: arguments.words.clone(),
         queue_directory,
         verbose: arguments.verbose,
         session_limit: std::cmp::max(session_limit, 1),

@@ -16,7 +16,11 @@
 //! when bounce has recorded them.
 
 pub mod carrier;
+pub mod content;
+pub mod deposit;
 pub mod destination;
+pub mod ending;
+pub mod environment;
 mod finding;
 mod job;
 pub mod postmaster;

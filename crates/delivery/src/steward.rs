@@ -19,12 +19,14 @@ mod client;
 mod lend;
 pub mod packet;
 mod policy;
+mod runner;
 mod running;
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Child, ExitCode};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -40,6 +42,8 @@ use lend::{LockFile, Mailbox};
 pub use packet::{Account, Who};
 use packet::{Order, Reply, Task};
 pub use policy::Policy;
+use policy::{Business, Users};
+pub use runner::{Runner, RunnerError};
 use running::Running;
 
 /// The argument that makes a delivery agent's program a steward.
@@ -109,6 +113,8 @@ struct Start {
     ids: Option<(u32, u32)>,
     duty: Duty,
     lent: Option<lend::Lent>,
+    /// The root directory; empty: as it is.
+    root: PathBuf,
 }
 
 /// Users that are looked up at the same time, and orders that may wait for it.
@@ -198,9 +204,9 @@ impl Desk {
     }
 
     fn start(&mut self, order: u32, start: Start, socket: BorrowedFd<'_>) -> io::Result<()> {
-        let Start { ids, duty, lent } = start;
+        let Start { ids, duty, lent, root } = start;
         let mailbox = lent.as_ref().map(|lent| lent.file.as_fd());
-        let orders = Orders { duty, ids, has_mailbox: mailbox.is_some() };
+        let orders = Orders { duty, ids, has_mailbox: mailbox.is_some(), root };
         let child = execute(self.program, &orders, socket, mailbox)?;
         self.carriers.insert(order, child, lent.and_then(|lent| lent.lock));
         Ok(())
@@ -211,31 +217,57 @@ impl Desk {
     }
 }
 
-/// Looks the user up, and for a carrier also decides whose rights it gets.
+/// Decides whose rights a carrier gets; where it is for a user of this machine, the user is looked up.
 fn prepare(policy: &Policy, task: &Task) -> Result<Found, Reply> {
+    match (&policy.business, task) {
+        (Business::Users(users), task) => prepare_user(policy, users, task),
+        (Business::Numbers { least }, Task::Numbers(uid, gid)) => {
+            let is_withheld = |ids: &policy::Ids| ids.is_withheld(*uid) || ids.group(*gid) != *gid;
+            if uid < least || *gid == 0 || policy.accounts.as_ref().is_some_and(is_withheld) {
+                return Err(Reply::Failed(format!("nobody gets the rights of uid {uid} and gid {gid}")));
+            }
+            Ok(nameless(policy, (*uid, *gid), Duty::Files, PathBuf::new()))
+        }
+        (Business::One { ids, root }, Task::Own) => Ok(nameless(policy, *ids, Duty::Command, root.into())),
+        _ => Err(Reply::Failed("no business of this steward".to_owned())),
+    }
+}
+
+/// A carrier of a user of whom only the numbers matter.
+fn nameless(policy: &Policy, (uid, gid): (u32, u32), duty: Duty, root: PathBuf) -> Found {
+    let (name, home, shell) = (String::new(), String::new(), String::new());
+    let ids = policy.accounts.map(|_| (uid, gid));
+    Found {
+        account: Account { name, uid, gid, is_withheld: false, home, shell },
+        start: Some(Start { ids, duty, lent: None, root }),
+    }
+}
+
+fn prepare_user(policy: &Policy, users: &Users, task: &Task) -> Result<Found, Reply> {
     let (who, duty) = match task {
         Task::LookUp(who) => (who, None),
         Task::Files(who) => (who, Some(Duty::Files)),
-        Task::Command(_) if !policy.commands => {
+        Task::Command(_) if !users.commands => {
             return Err(Reply::Failed("no setting allows commands".to_owned()));
         }
         Task::Command(who) => (who, Some(Duty::Command)),
-        Task::Mailbox(name) => return prepare_mailbox(policy, name),
+        Task::Mailbox(name) => return prepare_mailbox(policy, users, name),
         Task::Kill(_) | Task::Release(_) => return Err(Reply::Done),
+        Task::Numbers(..) | Task::Own => return Err(Reply::Failed("no business of this steward".to_owned())),
     };
     let user = look_up(policy, who)?;
     let account = account(policy, &user);
     let ids = policy.accounts.map(|_| (account.uid, account.gid));
     let duty = duty.filter(|_| !account.is_withheld);
-    let start = duty.map(|duty| Start { ids, duty, lent: None });
+    let start = duty.map(|duty| Start { ids, duty, lent: None, root: PathBuf::new() });
     Ok(Found { account, start })
 }
 
-fn prepare_mailbox(policy: &Policy, name: &[u8]) -> Result<Found, Reply> {
+fn prepare_mailbox(policy: &Policy, users: &Users, name: &[u8]) -> Result<Found, Reply> {
     let user = look_up(policy, &Who::Name(name.to_vec()))?;
-    let Mailbox { path, ids, lent } = lend::mailbox(policy, &user).map_err(Reply::NotWritten)?;
+    let Mailbox { path, ids, lent } = lend::mailbox(policy, users, &user).map_err(Reply::NotWritten)?;
     let account = account(policy, &user);
-    Ok(Found { account, start: Some(Start { ids, duty: Duty::Mailbox(path), lent }) })
+    Ok(Found { account, start: Some(Start { ids, duty: Duty::Mailbox(path), lent, root: PathBuf::new() }) })
 }
 
 fn look_up(policy: &Policy, who: &Who) -> Result<User, Reply> {

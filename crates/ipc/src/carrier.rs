@@ -8,10 +8,13 @@
 //! `Read` → `List`, and for a file that is found `Text`..., `TextEnd`; `Look` → `List`; any number of times. Then at
 //! most one `Deliver`, `Content`..., `End` → `Warning`..., `Done`. `Stop` ends a command that takes too long. A carrier
 //! whose agent disappears before `End` undoes what it has written.
+//!
+//! A command that serves a client gets no message: `Serve`, with the client's socket → `Done`. The arguments of a
+//! command that is not a line travel before `Deliver` or `Serve`: `Arguments`...
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounds::Weigh;
+use crate::bounds::{Chunk, Weigh};
 use crate::channel::Service;
 
 /// The private protocol between a delivery agent and its carriers.
@@ -19,7 +22,7 @@ pub struct Carrier;
 
 impl Service for Carrier {
     const NAME: &'static str = "carrier";
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
     type Request = Request;
     type Reply = Reply;
 }
@@ -37,6 +40,10 @@ pub enum Request {
     },
     /// Say who owns a list, without reading it.
     Look(Path),
+    /// Arguments of the command to come.
+    Arguments(Chunk<Path>),
+    /// Run a command for the client whose socket comes with this.
+    Serve(Box<Command>),
     /// Deliver the text that follows.
     Deliver(Box<Deposit>),
     /// A piece of the message, with line feeds.
@@ -129,6 +136,19 @@ pub enum Lock {
     DotLock,
 }
 
+impl Lock {
+    /// The locks of these names (mailbox_delivery_lock, virtual_mailbox_lock).
+    pub fn named(names: Vec<String>) -> Vec<Lock> {
+        let lock = |name: &String| match name.as_str() {
+            "fcntl" => Lock::Fcntl,
+            "flock" => Lock::Flock,
+            // The table of words has no other.
+            _ => Lock::DotLock,
+        };
+        names.iter().map(lock).collect()
+    }
+}
+
 impl Weigh for Lock {
     fn weight(&self) -> usize {
         1
@@ -138,19 +158,31 @@ impl Weigh for Lock {
 /// A command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Command {
-    /// The command line as written.
-    #[serde(with = "crate::bounds::bytes")]
-    pub line: Vec<u8>,
-    /// Program and arguments that the line is appended to (local_command_shell); empty: /bin/sh where the line needs
-    /// it.
-    #[serde(with = "crate::bounds::list")]
-    pub shell: Vec<String>,
+    /// What is run.
+    pub words: Words,
     /// Working directory; empty: the carrier's own.
     #[serde(with = "crate::bounds::bytes")]
     pub directory: Vec<u8>,
     /// The whole environment: `NAME=value`.
     #[serde(with = "crate::bounds::list")]
     pub environment: Vec<Path>,
+}
+
+/// What a command consists of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Words {
+    /// A line that its owner wrote for a shell.
+    Line {
+        /// As written.
+        #[serde(with = "crate::bounds::bytes")]
+        line: Vec<u8>,
+        /// Program and arguments that the line is appended to (local_command_shell); empty: /bin/sh where the line
+        /// needs it.
+        #[serde(with = "crate::bounds::list")]
+        shell: Vec<String>,
+    },
+    /// The program and its arguments that have come before. No shell sees them.
+    Arguments,
 }
 
 /// What the carrier says.
@@ -257,4 +289,6 @@ pub enum Ending {
     TimedOut,
     /// It could not be started; the output says why.
     NotStarted,
+    /// Its working directory could not be entered: errno.
+    NoDirectory(i32),
 }

@@ -188,16 +188,15 @@ fn carrier_requests() -> Vec<carrier::Request> {
         delay: u64::MAX,
         stale: u64::MAX,
     };
-    let command = carrier::Command {
-        line: bytes(),
-        shell: vec!["s".repeat(FULL / MAX_ITEMS); MAX_ITEMS],
-        directory: bytes(),
-        environment: paths(),
-    };
+    let line = carrier::Words::Line { line: bytes(), shell: vec!["s".repeat(FULL / MAX_ITEMS); MAX_ITEMS] };
+    let command = carrier::Command { words: line, directory: bytes(), environment: paths() };
+    let serving = carrier::Command { words: carrier::Words::Arguments, ..command.clone() };
     vec![
         carrier::Request::Read { paths: paths(), role: carrier::Role::Forward(u32::MAX) },
         carrier::Request::Look(path()),
         carrier::Request::Stop,
+        carrier::Request::Arguments(heaviest(carrier::Path(vec![b'a'; 20]), path())),
+        carrier::Request::Serve(Box::new(serving)),
         deposit(carrier::Target::Mailbox(mailbox)),
         deposit(carrier::Target::Maildir { path: path(), hostname: text() }),
         deposit(carrier::Target::Command(command)),
@@ -229,6 +228,7 @@ fn every_message_of_carrier_arrives_at_its_largest() {
     requests.iter().for_each(|request| match request {
         carrier::Request::Read { .. } | carrier::Request::Look(_) | carrier::Request::Content(_) => {}
         carrier::Request::End | carrier::Request::Stop => {}
+        carrier::Request::Arguments(_) | carrier::Request::Serve(_) => {}
         carrier::Request::Deliver(deposit) => match deposit.target {
             carrier::Target::Mailbox(_) | carrier::Target::Maildir { .. } | carrier::Target::Command(_) => {}
         },

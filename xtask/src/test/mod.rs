@@ -32,7 +32,7 @@ const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 const SCENARIOS_A_CORE: usize = 3;
 
 /// What tests call beside the mail system.
-pub const TOOLS: [Tool; 20] = [
+pub const TOOLS: [Tool; 22] = [
     Tool::Program { name: "strace", package: "strace" },
     Tool::Program { name: "swaks", package: "swaks" },
     // What swaks needs for IPv6.
@@ -48,6 +48,8 @@ pub const TOOLS: [Tool; 20] = [
     Tool::Program { name: "ip", package: "iproute2" },
     Tool::Program { name: "mkfs.ext2", package: "e2fsprogs" },
     Tool::Program { name: "dovecot", package: "dovecot-core" },
+    Tool::Program { name: "procmail", package: "procmail" },
+    Tool::Program { name: "maildrop", package: "maildrop" },
     Tool::Part { package: "dovecot-submissiond" },
     // Programs of users.
     Tool::Program { name: "curl", package: "curl" },

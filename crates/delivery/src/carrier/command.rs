@@ -1,7 +1,8 @@
-//! Delivery to a command's standard input.
+//! Commands: delivery to the standard input of one, and one that serves a client.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use ipc::IpcError;
-use ipc::carrier::{Command as Target, Done, Ending};
+use ipc::carrier::{self, Command as Target, Done, Ending, Words};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getpgid, getpgrp, getpid, getppid, setpgid};
 use sys::process::GroupHolder;
@@ -17,25 +18,35 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStdin, Command};
 
-use super::{Incoming, Piece};
+use super::{Incoming, Piece, errno};
 
-/// Bytes of a command's output that are kept; the rest is read and forgotten, which the log line shows by its length.
+/// Bytes of a command's output that are kept; the rest is read and forgotten.
 /// told: nobody; what a command prints is shown, and never more than this.
-const MAX_OUTPUT: usize = 2048;
+const MAX_OUTPUT: usize = 4096;
 /// How long output may still come from what a finished command has left behind.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// A command, with the arguments that came before it.
+pub(crate) struct Task<'a> {
+    /// What is run, and in what surroundings.
+    pub(crate) target: &'a Target,
+    /// Its words, unless it is a line.
+    pub(crate) arguments: &'a [carrier::Path],
+}
 
 /// Runs the command in a process group of its own, which is killed when the agent says that its time is over, or is
 /// gone. A command need not read its input: its exit status alone decides.
 ///
 /// The time is the agent's matter: this process belongs to the user whose command it runs, who can stop it.
-pub(crate) async fn deliver(target: &Target, message: &mut Incoming<'_>) -> Result<Done, IpcError> {
-    let (mut child, group, output) = match start(target) {
+pub(crate) async fn deliver(task: &Task<'_>, message: &mut Incoming<'_>) -> Result<Done, IpcError> {
+    let started = io::pipe().map_err(Unstarted::of_pipe).and_then(|(receiver, sender)| {
+        let output = pipe::Receiver::from_owned_fd(receiver.into()).map_err(Unstarted::of_pipe)?;
+        let streams = Streams { input: None, output: sender.into() };
+        task.start(&streams).map(|(child, group)| (child, group, output))
+    });
+    let (mut child, group, output) = match started {
         Ok(started) => started,
-        Err(error) => {
-            let output = format!("local: fatal: execvp {}: {}\n", program(target), text::system_error(&error));
-            return Ok(Done::Command { ending: Ending::NotStarted, output: output.into_bytes() });
-        }
+        Err(unstarted) => return Ok(unstarted.into_done()),
     };
     let mut collected = Vec::new();
     let ended = attend((&mut child, group), output, message, &mut collected).await;
@@ -43,6 +54,25 @@ pub(crate) async fn deliver(target: &Target, message: &mut Incoming<'_>) -> Resu
         Ending::Status(0) => Done::Delivered { output: collected },
         ending => Done::Command { ending, output: collected },
     })
+}
+
+/// Runs the command with the client as its standard input, output and error. It ends as above.
+pub(crate) async fn serve(task: &Task<'_>, client: OwnedFd, agent: &mut Incoming<'_>) -> Result<Done, IpcError> {
+    let started = task.start(&Streams { input: client.try_clone().ok(), output: client });
+    let (mut child, group) = match started {
+        Ok(started) => started,
+        Err(unstarted) => return Ok(unstarted.into_done()),
+    };
+    let ending = tokio::select! {
+        status = child.wait() => ending(status?),
+        stopped = feed(None, agent) => {
+            // A group that is gone already needs no signal.
+            let _ = killpg(group, Signal::SIGKILL);
+            stopped?;
+            Ending::TimedOut
+        }
+    };
+    Ok(Done::Command { ending, output: Vec::new() })
 }
 
 /// Feeds the command, listens to it, and waits for its end, all at once.
@@ -104,7 +134,7 @@ async fn feed(mut input: Option<ChildStdin>, message: &mut Incoming<'_>) -> Resu
 }
 
 async fn collect(output: &mut pipe::Receiver, collected: &mut Vec<u8>) {
-    let mut buffer = [0; 1024];
+    let mut buffer = vec![0; 64 << 10];
     while let Ok(count) = output.read(&mut buffer).await {
         if count == 0 {
             return;
@@ -115,41 +145,103 @@ async fn collect(output: &mut pipe::Receiver, collected: &mut Vec<u8>) {
     }
 }
 
-/// Starts the command; a program that is not found by its name alone may still mean something to a shell.
-fn start(target: &Target) -> io::Result<(Child, Pid, pipe::Receiver)> {
-    let (words, group) = (arguments(target), Group::take()?);
-    match spawn(target, &words, &group) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !has_slash(&words) => {
-            spawn(target, &by_shell(target), &group)
-        }
-        other => other,
+/// What a command has for standard input, output and error.
+struct Streams {
+    /// `None`: a pipe.
+    input: Option<OwnedFd>,
+    output: OwnedFd,
+}
+
+/// Why a command does not run.
+enum Unstarted {
+    /// The text, as the command would have said it.
+    Program(String),
+    /// Its directory: errno.
+    Directory(i32),
+}
+
+impl Unstarted {
+    fn of_pipe(error: io::Error) -> Self {
+        Unstarted::Program(format!("pipe: {}", text::system_error(&error)))
     }
+
+    fn into_done(self) -> Done {
+        match self {
+            Unstarted::Program(output) => {
+                Done::Command { ending: Ending::NotStarted, output: ipc::cut(output).into_bytes() }
+            }
+            Unstarted::Directory(code) => Done::Command { ending: Ending::NoDirectory(code), output: Vec::new() },
+        }
+    }
+}
+
+impl Task<'_> {
+    /// Starts the command; a program that is not found by its name alone may still mean something to a shell, where its
+    /// owner wrote a line for one.
+    fn start(&self, streams: &Streams) -> Result<(Child, Pid), Unstarted> {
+        if !self.target.directory.is_empty() {
+            // This process does nothing else.
+            let entered = std::env::set_current_dir(OsStr::from_bytes(&self.target.directory));
+            entered.map_err(|error| Unstarted::Directory(errno(&error)))?;
+        }
+        let words = self.words();
+        let group = Group::take().map_err(|error| unstarted(&words, &error))?;
+        match (self.spawn(&words, &group, streams), &self.target.words) {
+            (Err(error), Words::Line { line, .. }) if error.kind() == io::ErrorKind::NotFound && !has_slash(&words) => {
+                let words = by_shell(line);
+                self.spawn(&words, &group, streams).map_err(|error| unstarted(&words, &error))
+            }
+            (started, _) => started.map_err(|error| unstarted(&words, &error)),
+        }
+    }
+
+    fn spawn(&self, words: &[OsString], group: &Group, streams: &Streams) -> io::Result<(Child, Pid)> {
+        let (program, arguments) = words.split_first().ok_or(nix::errno::Errno::ENOENT)?;
+        let mut command = Command::new(program);
+        if matches!(self.target.words, Words::Line { .. }) {
+            command.arg0(Path::new(program).file_name().unwrap_or(program));
+        }
+        command.args(arguments).env_clear();
+        for entry in &self.target.environment {
+            if let Some(at) = entry.0.iter().position(|&b| b == b'=') {
+                command.env(OsStr::from_bytes(&entry.0[..at]), OsStr::from_bytes(&entry.0[at + 1..]));
+            }
+        }
+        match &streams.input {
+            Some(input) => command.stdin(input.as_fd().try_clone_to_owned()?),
+            None => command.stdin(Stdio::piped()),
+        };
+        let output = || streams.output.as_fd().try_clone_to_owned();
+        command.stdout(output()?).stderr(output()?).kill_on_drop(true);
+        let child = command.process_group(group.number.as_raw()).spawn()?;
+        let own = child.id().and_then(|id| i32::try_from(id).ok()).ok_or(nix::errno::Errno::ESRCH)?;
+        Ok((child, if group.number.as_raw() == 0 { Pid::from_raw(own) } else { group.number }))
+    }
+
+    /// Program and arguments: a line as it is where it is plain, with a shell in front where it is not.
+    fn words(&self) -> Vec<OsString> {
+        let Words::Line { line, shell } = &self.target.words else {
+            return self.arguments.iter().map(|word| OsStr::from_bytes(&word.0).to_owned()).collect();
+        };
+        if !shell.is_empty() {
+            // local_command_shell
+            return shell.iter().map(OsString::from).chain([OsStr::from_bytes(line).to_owned()]).collect();
+        }
+        if needs_shell(line) {
+            return by_shell(line);
+        }
+        let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        words.map(|word| OsStr::from_bytes(word).to_owned()).collect()
+    }
+}
+
+fn unstarted(words: &[OsString], error: &io::Error) -> Unstarted {
+    let program = words.first().map(|name| text::printable(name.as_bytes())).unwrap_or_default();
+    Unstarted::Program(format!("execvp {program}: {}", text::system_error(error)))
 }
 
 fn has_slash(words: &[OsString]) -> bool {
     words.first().is_some_and(|program| program.as_bytes().contains(&b'/'))
-}
-
-fn spawn(target: &Target, words: &[OsString], group: &Group) -> io::Result<(Child, Pid, pipe::Receiver)> {
-    let (receiver, sender) = io::pipe()?;
-    let (program, arguments) = words.split_first().ok_or(nix::errno::Errno::ENOENT)?;
-    let mut command = Command::new(program);
-    command.arg0(Path::new(program).file_name().unwrap_or(program)).args(arguments);
-    command.env_clear();
-    for entry in &target.environment {
-        if let Some(at) = entry.0.iter().position(|&b| b == b'=') {
-            command.env(OsStr::from_bytes(&entry.0[..at]), OsStr::from_bytes(&entry.0[at + 1..]));
-        }
-    }
-    if !target.directory.is_empty() {
-        command.current_dir(OsStr::from_bytes(&target.directory));
-    }
-    command.stdin(Stdio::piped()).stdout(sender.try_clone()?).stderr(sender).kill_on_drop(true);
-    let child = command.process_group(group.number.as_raw()).spawn()?;
-    drop(command);
-    let own = child.id().and_then(|id| i32::try_from(id).ok()).ok_or(nix::errno::Errno::ESRCH)?;
-    let number = if group.number.as_raw() == 0 { Pid::from_raw(own) } else { group.number };
-    Ok((child, number, pipe::Receiver::from_owned_fd(receiver.into())?))
 }
 
 /// The process group of the command.
@@ -173,23 +265,8 @@ impl Group {
     }
 }
 
-/// Program and arguments: the line itself where it is plain, with a shell in front where it is not.
-fn arguments(target: &Target) -> Vec<OsString> {
-    let line = OsStr::from_bytes(&target.line).to_owned();
-    if !target.shell.is_empty() {
-        // local_command_shell
-        return target.shell.iter().map(OsString::from).chain([line]).collect();
-    }
-    if needs_shell(&target.line) {
-        return by_shell(target);
-    }
-    let words = target.line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    words.map(|word| OsStr::from_bytes(word).to_owned()).collect()
-}
-
-fn by_shell(target: &Target) -> Vec<OsString> {
-    let line = OsStr::from_bytes(&target.line).to_owned();
-    ["/bin/sh", "-c"].iter().map(OsString::from).chain([line]).collect()
+fn by_shell(line: &[u8]) -> Vec<OsString> {
+    ["/bin/sh", "-c"].iter().map(OsString::from).chain([OsStr::from_bytes(line).to_owned()]).collect()
 }
 
 /// Characters that only a shell understands. A line without any word does nothing, which a shell can.
@@ -197,8 +274,4 @@ fn needs_shell(line: &[u8]) -> bool {
     const PLAIN: &[u8] = b"!@%-_=+:,./ \t\r\n";
     let is_plain = |b: &u8| b.is_ascii_alphanumeric() || PLAIN.contains(b);
     line.iter().all(u8::is_ascii_whitespace) || !line.iter().all(is_plain)
-}
-
-fn program(target: &Target) -> String {
-    arguments(target).first().map(|name| text::printable(name.as_bytes())).unwrap_or_default()
 }

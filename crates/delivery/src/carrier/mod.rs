@@ -17,7 +17,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-use ipc::carrier::{Carrier, Deposit, Done, Reply, Request, Target, WriteProblem};
+use ipc::carrier::{self, Carrier, Deposit, Done, Reply, Request, Target, WriteProblem};
 use ipc::{IpcError, Server};
 
 pub(crate) use orders::{Duty, Orders};
@@ -45,6 +45,7 @@ fn serve(socket: OwnedFd, orders: &Orders, lent: Option<File>) -> Result<(), Ipc
     runtime.block_on(async {
         let stream = tokio::net::UnixStream::from_std(UnixStream::from(socket))?;
         let mut agent: Server<Carrier> = Server::new(stream);
+        let mut arguments = Arguments::default();
         while let Some(request) = agent.receive_unlimited().await? {
             if !orders.allow(&request) {
                 return Err(IpcError::Malformed("a request beyond the duty of this process".to_owned()));
@@ -52,8 +53,17 @@ fn serve(socket: OwnedFd, orders: &Orders, lent: Option<File>) -> Result<(), Ipc
             match request {
                 Request::Read { paths, role } => read::answer(&mut agent, &paths, role).await?,
                 Request::Look(path) => agent.send(&Reply::List(read::look(&path))).await?,
+                Request::Arguments(words) => arguments.add(words)?,
                 Request::Deliver(deposit) => {
-                    let done = deliver(&mut agent, *deposit, lent.as_ref()).await?;
+                    let done = deliver(&mut agent, *deposit, &arguments.0, lent.as_ref()).await?;
+                    return agent.send(&Reply::Done(done)).await;
+                }
+                Request::Serve(target) => {
+                    let client = agent.take_descriptor();
+                    let client = client.ok_or_else(|| IpcError::Malformed("a client without its socket".to_owned()))?;
+                    let mut incoming = Incoming { agent: &mut agent, heading: None, ended: true };
+                    let task = command::Task { target: &target, arguments: &arguments.0 };
+                    let done = command::serve(&task, client, &mut incoming).await?;
                     return agent.send(&Reply::Done(done)).await;
                 }
                 Request::Content(_) | Request::End | Request::Stop => {
@@ -65,13 +75,37 @@ fn serve(socket: OwnedFd, orders: &Orders, lent: Option<File>) -> Result<(), Ipc
     })
 }
 
-async fn deliver(agent: &mut Server<Carrier>, deposit: Deposit, lent: Option<&File>) -> Result<Done, IpcError> {
+/// The arguments of the command to come.
+#[derive(Default)]
+struct Arguments(Vec<carrier::Path>);
+
+/// Bytes of arguments that are taken; more than systems pass to a program.
+/// told: the agent, which defers the mail and logs why.
+const MAX_ARGUMENTS: usize = 8 << 20;
+
+impl Arguments {
+    fn add(&mut self, words: impl IntoIterator<Item = carrier::Path>) -> Result<(), IpcError> {
+        self.0.extend(words);
+        let bytes: usize = self.0.iter().map(|word| word.0.len() + 1).sum();
+        if bytes > MAX_ARGUMENTS { Err(IpcError::Malformed("too many arguments".to_owned())) } else { Ok(()) }
+    }
+}
+
+async fn deliver(
+    agent: &mut Server<Carrier>,
+    deposit: Deposit,
+    arguments: &[carrier::Path],
+    lent: Option<&File>,
+) -> Result<Done, IpcError> {
     limit_file_size(deposit.size_limit);
     let mut message = Incoming { agent, heading: Some(deposit.heading), ended: false };
     let written = match deposit.target {
         Target::Mailbox(target) => mailbox::deliver(&target, lent, &mut message).await,
         Target::Maildir { path, hostname } => maildir::deliver(&path, &hostname, &mut message).await,
-        Target::Command(target) => return command::deliver(&target, &mut message).await,
+        Target::Command(target) => {
+            let task = command::Task { target: &target, arguments };
+            return command::deliver(&task, &mut message).await;
+        }
     };
     match written {
         Ok(()) => Ok(Done::Delivered { output: Vec::new() }),

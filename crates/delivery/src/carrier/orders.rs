@@ -18,6 +18,8 @@ pub(crate) struct Orders {
     pub(crate) ids: Option<(u32, u32)>,
     /// The open mailbox comes with it.
     pub(crate) has_mailbox: bool,
+    /// Its root directory, for a command; empty: it stays.
+    pub(crate) root: PathBuf,
 }
 
 /// What a carrier is for.
@@ -41,12 +43,20 @@ impl Orders {
         };
         let id = |id: Option<u32>| OsString::from(id.map(|id| id.to_string()).unwrap_or_default());
         let mailbox = if self.has_mailbox { "lent" } else { "" };
-        vec![duty.into(), id(self.ids.map(|ids| ids.0)), id(self.ids.map(|ids| ids.1)), mailbox.into(), path]
+        let ids = self.ids;
+        vec![
+            duty.into(),
+            id(ids.map(|it| it.0)),
+            id(ids.map(|it| it.1)),
+            mailbox.into(),
+            path,
+            self.root.clone().into(),
+        ]
     }
 
     /// Reads the arguments; `None` for other words.
     pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Option<Self> {
-        let [duty, uid, gid, mailbox, path] = <[OsString; 5]>::try_from(arguments.collect::<Vec<_>>()).ok()?;
+        let [duty, uid, gid, mailbox, path, root] = <[OsString; 6]>::try_from(arguments.collect::<Vec<_>>()).ok()?;
         let duty = match duty.to_str()? {
             "files" => Duty::Files,
             "command" => Duty::Command,
@@ -57,7 +67,7 @@ impl Orders {
             ("", "") => None,
             (uid, gid) => Some((uid.parse().ok()?, gid.parse().ok()?)),
         };
-        Some(Orders { duty, ids, has_mailbox: mailbox == "lent" })
+        Some(Orders { duty, ids, has_mailbox: mailbox == "lent", root: root.into() })
     }
 
     /// Becomes the user, out of reach for that user's other processes, and behind walls where nothing is to be run.
@@ -65,6 +75,10 @@ impl Orders {
     /// # Errors
     /// The process would have more rights than it is meant to have.
     pub(crate) fn obey(&self) -> io::Result<()> {
+        if !self.root.as_os_str().is_empty() {
+            nix::unistd::chroot(&self.root)?;
+            std::env::set_current_dir("/")?;
+        }
         match self.ids {
             Some((0, _) | (_, 0)) => return Err(nix::errno::Errno::EPERM.into()),
             Some((uid, gid)) => become_for_good(&Identity { uid, gid, groups: vec![gid] })?,
@@ -87,6 +101,7 @@ impl Orders {
     pub(crate) fn allow(&self, request: &Request) -> bool {
         match (&self.duty, request) {
             (Duty::Files, Request::Deliver(deposit)) => !matches!(deposit.target, Target::Command(_)),
+            (Duty::Command, Request::Arguments(_) | Request::Serve(_)) => true,
             (Duty::Command, Request::Deliver(deposit)) => matches!(deposit.target, Target::Command(_)),
             (Duty::Mailbox(path), Request::Deliver(deposit)) => match &deposit.target {
                 Target::Mailbox(mailbox) => mailbox.path.0 == path.as_os_str().as_bytes(),
@@ -106,7 +121,7 @@ mod tests {
     fn orders_arrive_as_they_were() {
         for duty in [Duty::Files, Duty::Command, Duty::Mailbox("/var/mail/bob".into())] {
             for (ids, has_mailbox) in [(None, false), (Some((7, 8)), true)] {
-                let orders = Orders { duty: duty.clone(), ids, has_mailbox };
+                let orders = Orders { duty: duty.clone(), ids, has_mailbox, root: "/jail".into() };
                 assert_eq!(Orders::parse(orders.arguments().into_iter()), Some(orders));
             }
         }
@@ -116,7 +131,7 @@ mod tests {
     #[test]
     fn root_and_its_group_are_never_obeyed() {
         for ids in [Some((0, 7)), Some((7, 0)), Some((0, 0))] {
-            assert!(Orders { duty: Duty::Command, ids, has_mailbox: false }.obey().is_err());
+            assert!(Orders { duty: Duty::Command, ids, has_mailbox: false, root: PathBuf::new() }.obey().is_err());
         }
     }
 }

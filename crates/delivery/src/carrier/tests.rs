@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use ipc::Client;
-use ipc::carrier::{Command, Ending, FoundList, ListProblem, Lock, Mailbox, Path, Role};
+use ipc::carrier::{Command, Ending, FoundList, ListProblem, Lock, Mailbox, Path, Role, Words};
 
 use super::*;
 
@@ -40,7 +40,8 @@ fn mailbox(path: Path, personal: bool) -> Target {
 
 fn command(line: &str) -> Target {
     let environment = vec![Path(b"PATH=/usr/bin:/bin".to_vec()), Path(b"WHO=bob".to_vec())];
-    Target::Command(Command { line: line.into(), shell: vec![], directory: vec![], environment })
+    let words = Words::Line { line: line.into(), shell: vec![] };
+    Target::Command(Command { words, directory: vec![], environment })
 }
 
 /// Delivers heading `H` and content `body`; without an end where the agent is to disappear.
@@ -56,7 +57,7 @@ async fn run(target: Target, end: bool) -> Result<Done, IpcError> {
     if !end {
         drop(agent);
     }
-    deliver(&mut carrier, Deposit { target, heading: b"H\n".to_vec(), size_limit: 0 }, None).await
+    deliver(&mut carrier, Deposit { target, heading: b"H\n".to_vec(), size_limit: 0 }, &[], None).await
 }
 
 fn delivered() -> Done {
@@ -138,14 +139,14 @@ async fn a_command_without_shell_characters_is_executed_directly() {
     assert_eq!(done, Done::Delivered { output: b"     1\tH\n     2\tbody\n".to_vec() });
     let done = run(command("/no/such/program x"), true).await.unwrap();
     let Done::Command { ending: Ending::NotStarted, output } = done else { panic!("{done:?}") };
-    assert_eq!(output, b"local: fatal: execvp /no/such/program: No such file or directory\n");
+    assert_eq!(output, b"execvp /no/such/program: No such file or directory");
 }
 
 /// A carrier at work, and the agent's end.
 fn at_work(target: Target) -> (Client<Carrier>, impl Future<Output = Result<Done, IpcError>>) {
     let (near, far) = tokio::net::UnixStream::pair().unwrap();
     let deposit = Deposit { target, heading: b"H\n".to_vec(), size_limit: 0 };
-    let work = async move { deliver(&mut Server::new(far), deposit, None).await };
+    let work = async move { deliver(&mut Server::new(far), deposit, &[], None).await };
     (Client::new(near), work)
 }
 

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
+use daemon::Context;
 use ipc::carrier::{Carrier, WriteProblem};
 use ipc::{Client, Questions};
 use nix::errno::Errno;
@@ -96,6 +98,22 @@ impl Steward {
         self.carrier(Task::Command(who)).await
     }
 
+    /// A carrier that writes files as the user and group of these numbers.
+    ///
+    /// # Errors
+    /// Nobody gets the rights of these numbers, or the system is in trouble.
+    pub async fn numbers(&self, uid: u32, gid: u32) -> Result<Started, StartProblem> {
+        self.carrier(Task::Numbers(uid, gid)).await
+    }
+
+    /// A carrier that runs a command as the one user that the steward is for.
+    ///
+    /// # Errors
+    /// The system is in trouble.
+    pub async fn own(&self) -> Result<Started, StartProblem> {
+        self.carrier(Task::Own).await
+    }
+
     /// A carrier for a user's mailbox in the mail spool directory. A lock file of somebody else is waited for: so many
     /// attempts (deliver_lock_attempts), so long apart (deliver_lock_delay).
     ///
@@ -174,9 +192,15 @@ impl Steward {
         }
     }
 
-    /// Receives the steward's answers for as long as it lives: to be run as a task beside the sessions.
-    pub async fn listen(&self) {
-        self.questions.listen().await;
+    /// Receives the steward's answers for as long as it lives, as a task beside the sessions. Without a steward nothing
+    /// can be delivered: the worker ends, and master starts a new one, which starts a new steward.
+    pub fn watch(self: &Rc<Self>, context: &Rc<Context>) {
+        let (steward, context) = (Rc::clone(self), Rc::clone(context));
+        tokio::task::spawn_local(async move {
+            steward.questions.listen().await;
+            logging::warning!("the steward process has ended");
+            context.drain();
+        });
     }
 }
 
@@ -185,6 +209,8 @@ impl fmt::Display for Task {
         match self {
             Task::LookUp(who) | Task::Files(who) | Task::Command(who) => who.fmt(f),
             Task::Mailbox(name) => f.write_str(&text::printable(name)),
+            Task::Numbers(uid, gid) => write!(f, "uid {uid} gid {gid}"),
+            Task::Own => f.write_str("the user of the service"),
             Task::Kill(number) | Task::Release(number) => write!(f, "order {number}"),
         }
     }

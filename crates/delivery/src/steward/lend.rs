@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::unistd::User;
 use sys::open::{APPENDED, Refusal, Rules};
 
-use super::policy::{Ids, Policy};
+use super::policy::{Ids, Policy, Users};
 
 /// What a carrier needs for a mailbox.
 pub(super) struct Mailbox {
@@ -49,14 +49,14 @@ impl Drop for LockFile {
 ///
 /// # Errors
 /// It cannot be written, by anybody.
-pub(super) fn mailbox(policy: &Policy, user: &User) -> Result<Mailbox, WriteProblem> {
-    let directory = Path::new(&policy.spool_directory);
+pub(super) fn mailbox(policy: &Policy, users: &Users, user: &User) -> Result<Mailbox, WriteProblem> {
+    let directory = Path::new(&users.spool_directory);
     let path = directory.join(&user.name);
     let Some(ids) = &policy.accounts else { return Ok(Mailbox { path, ids: None, lent: None }) };
     let spool = fs::metadata(directory).map_err(|error| system("cannot stat mail spool directory", &error))?;
     let (uid, gid) = (user.uid.as_raw(), ids.group(user.gid.as_raw()));
     if ids.is_withheld(uid) {
-        let lent = lend(policy, ids, &path, user, true)?;
+        let lent = lend(users, ids, &path, user, true)?;
         return Ok(Mailbox { path, ids: Some(ids.default), lent: Some(lent) });
     }
     let group = match spool.mode() & 0o022 {
@@ -68,14 +68,14 @@ pub(super) fn mailbox(policy: &Policy, user: &User) -> Result<Mailbox, WriteProb
         Some(group) => Ok(Mailbox { path, ids: Some((uid, group)), lent: None }),
         // Root alone may make files, or a group that has more than the spool and is not given away for it.
         None => {
-            let lent = lend(policy, ids, &path, user, policy.owned)?;
+            let lent = lend(users, ids, &path, user, users.owned)?;
             Ok(Mailbox { path, ids: Some((uid, gid)), lent: Some(lent) })
         }
     }
 }
 
-fn lend(policy: &Policy, ids: &Ids, path: &Path, user: &User, owned: bool) -> Result<Lent, WriteProblem> {
-    let lock = if policy.lock_files { Some(lock(path, policy.stale)?) } else { None };
+fn lend(users: &Users, ids: &Ids, path: &Path, user: &User, owned: bool) -> Result<Lent, WriteProblem> {
+    let lock = if users.lock_files { Some(lock(path, users.stale)?) } else { None };
     let rules = Rules { regular: true, ..APPENDED };
     let (file, is_new) = sys::open::to_append_or_create(path, 0o600, &rules).map_err(refused)?;
     if is_new {

@@ -15,6 +15,10 @@ pub enum Task {
     Command(Who),
     /// A carrier that writes the mailbox of this user in the mail spool directory.
     Mailbox(Vec<u8>),
+    /// A carrier that writes files as the user and group of these numbers, and runs nothing.
+    Numbers(u32, u32),
+    /// A carrier that runs a command as the one user that this steward is for.
+    Own,
     /// The end of the carrier of that order, and of what it has started.
     Kill(u32),
     /// The end of the lock on the mailbox of that order.
@@ -93,6 +97,8 @@ impl Order {
             Task::Files(who) => ("files", who.fields()),
             Task::Command(who) => ("command", who.fields()),
             Task::Mailbox(name) => ("mailbox", Who::Name(name.clone()).fields()),
+            Task::Numbers(uid, gid) => ("numbers", ("pair", format!("{uid}:{gid}").into_bytes())),
+            Task::Own => ("own", Who::Default.fields()),
             Task::Kill(number) => ("kill", Who::Uid(*number).fields()),
             Task::Release(number) => ("release", Who::Uid(*number).fields()),
         };
@@ -104,6 +110,11 @@ impl Order {
     /// Reads a packet.
     pub fn decode(packet: &[u8]) -> Option<Self> {
         let [number, purpose, kind, value] = split(packet)?;
+        if (purpose, kind) == (&b"numbers"[..], &b"pair"[..]) {
+            let colon = value.iter().position(|&b| b == b':')?;
+            let task = Task::Numbers(number_of(&value[..colon])?, number_of(&value[colon + 1..])?);
+            return Some(Order { number: number_of(number)?, task });
+        }
         let who = match kind {
             b"name" => Who::Name(value.to_vec()),
             b"number" => Who::Uid(number_of(value)?),
@@ -115,6 +126,7 @@ impl Order {
             (b"files", who) => Task::Files(who),
             (b"command", who) => Task::Command(who),
             (b"mailbox", Who::Name(name)) => Task::Mailbox(name),
+            (b"own", Who::Default) => Task::Own,
             (b"kill", Who::Uid(order)) => Task::Kill(order),
             (b"release", Who::Uid(order)) => Task::Release(order),
             _ => return None,
@@ -216,6 +228,8 @@ mod tests {
             who().prop_map(Task::Files),
             who().prop_map(Task::Command),
             prop::collection::vec(1u8.., 0..40).prop_map(Task::Mailbox),
+            any::<(u32, u32)>().prop_map(|(uid, gid)| Task::Numbers(uid, gid)),
+            Just(Task::Own),
             any::<u32>().prop_map(Task::Kill),
             any::<u32>().prop_map(Task::Release),
         ]

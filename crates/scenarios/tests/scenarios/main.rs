@@ -29,6 +29,7 @@ mod operate;
 mod outside;
 mod owners;
 mod patterns;
+mod pipe;
 mod posttls_finger;
 mod queue_tools;
 mod racing;

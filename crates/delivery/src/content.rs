@@ -14,41 +14,46 @@ const CHUNK: usize = 32 << 10;
 const MAX_DELIVERED_TO: usize = 1000;
 
 /// What stands in front of a message.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Heading<'a> {
     /// The envelope sender, internal form.
     pub sender: &'a [u8],
+    /// With a `From ` line, as mailbox files and commands want.
+    pub from_line: bool,
+    /// With a Return-Path: line.
+    pub return_path: bool,
     /// The recipient before aliasing; `None`: no X-Original-To: line.
     pub original: Option<&'a [u8]>,
     /// The recipient; `None`: no Delivered-To: line.
     pub delivered_to: Option<&'a [u8]>,
-    /// With a `From ` line, as mailbox files and commands want.
-    pub from_line: bool,
 }
 
 impl Heading<'_> {
     /// The lines, with line feeds.
     pub fn text(&self, now: i64) -> Vec<u8> {
+        self.lines(now).into_iter().flat_map(|line| [line, b"\n".to_vec()]).flatten().collect()
+    }
+
+    /// The lines, without their ends.
+    pub fn lines(&self, now: i64) -> Vec<Vec<u8>> {
         let sender = address::quote(self.sender);
         let mut out = Vec::new();
         if self.from_line {
             let name: &[u8] = if sender.is_empty() { b"MAILER-DAEMON" } else { &sender };
             let date = message::date::asctime(now);
-            push(&mut out, &[b"From ", &one_word(name), b"  ", date.as_bytes()]);
+            out.push([b"From ", one_word(name).as_slice(), b"  ", date.as_bytes()].concat());
         }
-        push(&mut out, &[b"Return-Path: <", &clean(&sender), b">"]);
+        if self.return_path {
+            out.push([b"Return-Path: <", clean(&sender).as_slice(), b">"].concat());
+        }
         if let Some(original) = self.original.filter(|original| !original.is_empty()) {
-            push(&mut out, &[b"X-Original-To: ", &clean(&address::quote(original))]);
+            out.push([b"X-Original-To: ", clean(&address::quote(original)).as_slice()].concat());
         }
         if let Some(address) = self.delivered_to {
-            push(&mut out, &[b"Delivered-To: ", &clean(&address::quote(address))]);
+            out.push([b"Delivered-To: ", clean(&address::quote(address)).as_slice()].concat());
         }
         out
     }
-}
-
-fn push(out: &mut Vec<u8>, pieces: &[&[u8]]) {
-    out.extend(pieces.concat());
-    out.push(b'\n');
 }
 
 /// An address never ends its line.
@@ -61,47 +66,74 @@ fn one_word(text: &[u8]) -> Vec<u8> {
     clean(text).iter().map(|&b| if b == b' ' { b'_' } else { b }).collect()
 }
 
+/// How the lines of a message are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// Lines that begin with `From ` get a `>`.
+    pub quotes_from: bool,
+    /// Lines that begin with a dot get another one.
+    pub doubles_dots: bool,
+    /// An empty line ends the message.
+    pub ends_empty: bool,
+    /// What ends a line.
+    pub line_end: Vec<u8>,
+}
+
+impl Form {
+    /// As the message is.
+    pub fn plain() -> Self {
+        Form { quotes_from: false, doubles_dots: false, ends_empty: false, line_end: b"\n".to_vec() }
+    }
+
+    /// As mailbox files want it.
+    pub fn mailbox() -> Self {
+        Form { quotes_from: true, ends_empty: true, ..Form::plain() }
+    }
+}
+
 /// The message in pieces of text.
 pub struct Pieces<'a> {
     content: Content<&'a File>,
-    /// Lines that begin with `From ` get a `>`, and an empty line ends the message.
-    mailbox: bool,
+    form: &'a Form,
     starts_line: bool,
     finished: bool,
 }
 
 impl<'a> Pieces<'a> {
-    /// The message from its start; `mailbox`: as mailbox files want it.
-    pub fn new(content: Content<&'a File>, mailbox: bool) -> Self {
-        Pieces { content, mailbox, starts_line: true, finished: false }
+    /// The message from its start.
+    pub fn new(content: Content<&'a File>, form: &'a Form) -> Self {
+        Pieces { content, form, starts_line: true, finished: false }
     }
 
     /// The next piece; `None` at the end.
     ///
     /// # Errors
     /// The queue file is damaged.
-    pub fn next(&mut self) -> Result<Option<Vec<u8>>, EnvelopeError> {
+    pub fn next_piece(&mut self) -> Result<Option<Vec<u8>>, EnvelopeError> {
         if self.finished {
             return Ok(None);
         }
-        let mut piece = Vec::new();
+        let (mut piece, form) = (Vec::new(), self.form);
         while piece.len() < CHUNK {
             let Some(text) = self.content.next_text()? else {
                 self.finished = true;
                 if !self.starts_line {
-                    piece.push(b'\n');
+                    piece.extend_from_slice(&form.line_end);
                 }
-                if self.mailbox {
-                    piece.push(b'\n');
+                if form.ends_empty {
+                    piece.extend_from_slice(&form.line_end);
                 }
                 break;
             };
-            if self.mailbox && self.starts_line && text.data.starts_with(b"From ") {
+            if form.quotes_from && self.starts_line && text.data.starts_with(b"From ") {
                 piece.push(b'>');
+            }
+            if form.doubles_dots && self.starts_line && text.data.starts_with(b".") {
+                piece.push(b'.');
             }
             piece.extend_from_slice(text.data);
             if text.ends_line {
-                piece.push(b'\n');
+                piece.extend_from_slice(&form.line_end);
             }
             self.starts_line = text.ends_line;
         }
@@ -159,10 +191,10 @@ mod tests {
         file
     }
 
-    fn text(file: &File, mailbox: bool) -> String {
-        let mut pieces = Pieces::new(Content::new(file, 0), mailbox);
+    fn text(file: &File, form: &Form) -> String {
+        let mut pieces = Pieces::new(Content::new(file, 0), form);
         let mut out = Vec::new();
-        while let Some(piece) = pieces.next().unwrap() {
+        while let Some(piece) = pieces.next_piece().unwrap() {
             out.extend(piece);
         }
         String::from_utf8(out).unwrap()
@@ -171,8 +203,15 @@ mod tests {
     #[test]
     fn a_mailbox_keeps_messages_apart() {
         let file = file(&["Subject: x", "", "From me"], "last");
-        assert_eq!(text(&file, true), "Subject: x\n\n>From me\nlast\n\n");
-        assert_eq!(text(&file, false), "Subject: x\n\nFrom me\nlast\n");
+        assert_eq!(text(&file, &Form::mailbox()), "Subject: x\n\n>From me\nlast\n\n");
+        assert_eq!(text(&file, &Form::plain()), "Subject: x\n\nFrom me\nlast\n");
+    }
+
+    #[test]
+    fn lines_end_as_the_reader_wants_and_dots_are_doubled_where_he_undoes_it() {
+        let file = file(&["Subject: x", "", ".", "a.b"], "From me");
+        let form = Form { doubles_dots: true, line_end: b"\r\n".to_vec(), ..Form::plain() };
+        assert_eq!(text(&file, &form), "Subject: x\r\n\r\n..\r\na.b\r\nFrom me\r\n");
     }
 
     #[test]
@@ -190,6 +229,7 @@ mod tests {
             original: Some(b"bob"),
             delivered_to: Some(b"bob@m.test\nX: y"),
             from_line: true,
+            return_path: true,
         };
         let text = String::from_utf8(heading.text(0)).unwrap();
         let mut lines = text.lines();

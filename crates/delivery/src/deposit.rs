@@ -3,17 +3,19 @@
 //! A carrier belongs to the user whose rights it has. What it says gives no rights but its own, and how long it takes
 //! is this side's matter.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use delivery::Job;
-use delivery::steward::{StartProblem, Started, Steward};
+use ipc::bounds::chunks;
 use ipc::carrier::{
-    Carrier, Deposit, Done, Ending, FoundList, ListProblem, Path, Reply, Request, Role, Target, WriteProblem,
+    Carrier, Command, Deposit, Done, Ending, FoundList, ListProblem, Path, Reply, Request, Role, Target, WriteProblem,
 };
 use ipc::{Client, IpcError};
 use queue::envelope::EnvelopeError;
 
-use crate::content::Pieces;
+use crate::Job;
+use crate::content::{Form, Pieces};
+use crate::steward::{StartProblem, Started, Steward};
 
 /// How long a carrier may take to end a command that has had its time, before the steward ends both.
 const GRACE: Duration = Duration::from_secs(2);
@@ -24,11 +26,27 @@ pub enum Trouble {
     /// There is no such user.
     UnknownUser,
     /// The user database does not say whether there is one; for the log.
-    NoAnswer { who: String, why: String },
+    NoAnswer {
+        /// Who was looked up.
+        who: String,
+        /// What the database says instead.
+        why: String,
+    },
     /// No carrier could be started, or it died; for the log.
     Carrier(String),
     /// The queue file is damaged.
     Damaged(EnvelopeError),
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Trouble::UnknownUser => f.write_str("unknown user"),
+            Trouble::NoAnswer { who, why } => write!(f, "error looking up passwd info for {who}: {why}"),
+            Trouble::Carrier(why) => f.write_str(why),
+            Trouble::Damaged(error) => error.fmt(f),
+        }
+    }
 }
 
 impl From<IpcError> for Trouble {
@@ -51,23 +69,44 @@ impl From<StartProblem> for Trouble {
     }
 }
 
+/// What a carrier is to deliver, and how.
+pub struct Parcel {
+    /// Where it goes.
+    pub deposit: Deposit,
+    /// The words of a command that is no line.
+    pub arguments: Vec<Path>,
+    /// How the lines of the message are written.
+    pub form: Form,
+    /// How long a command may take (command_time_limit); it means nothing elsewhere.
+    pub limit: Duration,
+}
+
+impl From<Deposit> for Parcel {
+    /// To a file, as its readers want it.
+    fn from(deposit: Deposit) -> Self {
+        let form = if matches!(deposit.target, Target::Mailbox(_)) { Form::mailbox() } else { Form::plain() };
+        Parcel { deposit, arguments: Vec::new(), form, limit: Duration::MAX }
+    }
+}
+
 /// Has a carrier deliver the message of the job; within the limit where it is a command.
-pub async fn deliver(
-    steward: &Steward,
-    mut carrier: Started,
-    job: &Job,
-    deposit: Deposit,
-    limit: Duration,
-) -> Result<Done, Trouble> {
-    let is_command = matches!(deposit.target, Target::Command(_));
-    let as_mailbox = matches!(deposit.target, Target::Mailbox(_));
-    let conversation = converse(&mut carrier.channel, job, deposit, as_mailbox);
+///
+/// # Errors
+/// It is not known what the carrier has done, if anything.
+pub async fn deliver(steward: &Steward, mut carrier: Started, job: &Job, parcel: Parcel) -> Result<Done, Trouble> {
+    let (is_command, limit) = (matches!(parcel.deposit.target, Target::Command(_)), parcel.limit);
+    let mut is_read = false;
+    let conversation = converse(&mut carrier.channel, job, parcel, &mut is_read);
     let done = match is_command {
         false => conversation.await,
         // command_time_limit
         true => match tokio::time::timeout(limit, conversation).await {
             Ok(done) => done,
-            Err(_) => Ok(stop(steward, &mut carrier).await),
+            Err(_) => {
+                let way = if is_read { "read" } else { "write" };
+                logging::warning!("pipe_command_{way}: {way} time limit exceeded");
+                Ok(stop(steward, &mut carrier).await)
+            }
         },
     };
     match &done {
@@ -78,15 +117,48 @@ pub async fn deliver(
     done
 }
 
+/// Has a carrier run a command for a client, until it ends or its time is over.
+///
+/// # Errors
+/// As [`deliver`].
+pub async fn serve(
+    steward: &Steward,
+    mut carrier: Started,
+    client: BorrowedFd<'_>,
+    (command, arguments): (Command, Vec<Path>),
+    limit: Duration,
+) -> Result<Done, Trouble> {
+    let channel = &mut carrier.channel;
+    let conversation = async {
+        queue_arguments(channel, arguments)?;
+        channel.send_with(&Request::Serve(Box::new(command)), client).await?;
+        answer(channel).await
+    };
+    let done = match tokio::time::timeout(limit, conversation).await {
+        Ok(done) => done,
+        Err(_) => Ok(stop(steward, &mut carrier).await),
+    };
+    if done.is_err() {
+        steward.kill(&carrier).await;
+    }
+    done
+}
+
+fn queue_arguments(channel: &mut Client<Carrier>, arguments: Vec<Path>) -> Result<(), IpcError> {
+    chunks(arguments).try_for_each(|chunk| channel.queue(&Request::Arguments(chunk)))
+}
+
+/// `is_read` is set when the carrier has the whole message.
 async fn converse(
     channel: &mut Client<Carrier>,
     job: &Job,
-    deposit: Deposit,
-    as_mailbox: bool,
+    parcel: Parcel,
+    is_read: &mut bool,
 ) -> Result<Done, Trouble> {
-    channel.queue(&Request::Deliver(Box::new(deposit)))?;
-    let mut pieces = Pieces::new(job.content(), as_mailbox);
-    while let Some(piece) = pieces.next().map_err(Trouble::Damaged)? {
+    queue_arguments(channel, parcel.arguments)?;
+    channel.queue(&Request::Deliver(Box::new(parcel.deposit)))?;
+    let mut pieces = Pieces::new(job.content(), &parcel.form);
+    while let Some(piece) = pieces.next_piece().map_err(Trouble::Damaged)? {
         channel.queue(&Request::Content(piece))?;
         if channel.flush().await.is_err() {
             // A carrier that does not want more has said why.
@@ -95,6 +167,7 @@ async fn converse(
     }
     // As above: the answer counts.
     let _ = channel.send(&Request::End).await;
+    *is_read = true;
     answer(channel).await
 }
 
@@ -140,6 +213,9 @@ pub enum Reading {
 }
 
 /// Has a carrier read the first list that exists, if it is no larger than the limit.
+///
+/// # Errors
+/// The carrier is gone.
 pub async fn read(
     channel: &mut Client<Carrier>,
     paths: Vec<Path>,
@@ -167,6 +243,9 @@ pub async fn read(
 }
 
 /// Has a carrier say who owns a list; whether that is so, only a carrier of the owner knows.
+///
+/// # Errors
+/// The carrier is gone.
 pub async fn look(channel: &mut Client<Carrier>, path: Path) -> Result<FoundList, Trouble> {
     channel.send(&Request::Look(path)).await?;
     list(channel).await
@@ -180,6 +259,9 @@ async fn list(channel: &mut Client<Carrier>) -> Result<FoundList, Trouble> {
 }
 
 /// A mailbox that nobody could open is a result like any other.
+///
+/// # Errors
+/// Any other problem.
 pub fn not_written(problem: StartProblem) -> Result<WriteProblem, Trouble> {
     match problem {
         StartProblem::NotWritten(problem) => Ok(problem),
