@@ -31,7 +31,6 @@ mod bounced;
 mod canonical;
 mod checks;
 mod content;
-mod domains;
 mod envelope;
 mod failure;
 mod field;

@@ -11,7 +11,6 @@ use ipc::rewrite::Rewriter;
 use queue::Spares;
 
 use crate::SERVICE;
-use crate::domains::OwnDomains;
 use crate::settings::Settings;
 use crate::tables::Tables;
 use crate::withheld::Missing;
@@ -25,7 +24,7 @@ pub struct Site {
     /// What main.cf asks for and is not there.
     pub missing: Missing,
     /// Domains that tables are also asked about without the domain.
-    pub domains: OwnDomains,
+    pub domains: lookup::OwnDomains,
     /// trivial-rewrite.
     pub rewriter: Rewriter,
     /// bounce, for messages that are returned at once.
@@ -44,7 +43,7 @@ impl Site {
             settings: Settings::read(config)?,
             tables: Tables::open(config)?,
             missing: Missing::read(config)?,
-            domains: OwnDomains::read(config)?,
+            domains: lookup::OwnDomains::read(config).map_err(StartError::new)?,
             rewriter: Rewriter::new(socket(Sibling::Rewrite)?, timeout),
             bounce: Pool::new(socket(Sibling::Bounce)?, timeout),
             trace: Pool::new(socket(Sibling::Trace)?, timeout),

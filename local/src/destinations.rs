@@ -307,7 +307,7 @@ impl Expansion<'_> {
             from_line,
         };
         let heading = heading.text(delivery::Timestamp::now().seconds);
-        Deposit { target, heading, size_limit: settings.mailbox.size_limit }
+        Deposit { target, heading }
     }
 
     /// A mailbox file or maildir by its path; `personal`: a user's own.

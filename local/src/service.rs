@@ -57,6 +57,8 @@ impl daemon::Worker for Local {
         let maps = |title: &str, list: Vec<String>| {
             Maps::open(config, title, &list.join(", "), OpenFlags::TRUSTED).map_err(StartError::from)
         };
+        let limit = param::MAILBOX_SIZE_LIMIT;
+        delivery::check_mailbox_limit(config, limit.name(), config.read(limit)?)?;
         let policy = Policy::of_users(config).map_err(StartError::new)?;
         Ok(Local {
             aliases: Aliases::open(config)?,

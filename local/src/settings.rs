@@ -69,8 +69,6 @@ config::settings! {
         attempts: u32 = param::DELIVER_LOCK_ATTEMPTS,
         delay: Duration = param::DELIVER_LOCK_DELAY,
         stale: Duration = param::STALE_LOCK_TIME,
-        /// Bytes; 0: none.
-        size_limit: u64 = param::MAILBOX_SIZE_LIMIT,
         strict: bool = param::STRICT_MAILBOX_OWNERSHIP,
     }
 }

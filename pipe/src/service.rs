@@ -179,7 +179,6 @@ impl Pipe {
             deposit: Deposit {
                 target: Target::Command(command),
                 heading: lines.flat_map(|line| [line, line_end.clone()]).flatten().collect(),
-                size_limit: 0,
             },
             arguments: arguments.into_iter().map(Path).collect(),
             form: Form {

@@ -36,6 +36,6 @@ pub use ipc::delivery::{Outcome, Problem, Report, Request, Timestamp, Verdict};
 pub use job::Job;
 pub use queue::Recipient;
 pub use session::Session;
-pub use settings::{AddressFormat, Settings};
+pub use settings::{AddressFormat, Settings, check_mailbox_limit};
 pub use stages::Stages;
 pub use submission::{Submission, SubmitError};

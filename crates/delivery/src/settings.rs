@@ -1,6 +1,7 @@
 //! The parameters that all delivery agents share.
 
-use config::{Reader, ValueError, Withheld, param};
+use config::{Config, Reader, ValueError, Withheld, param};
+use daemon::StartError;
 
 /// How log lines show addresses (info_log_address_format).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +40,22 @@ config::settings! {
         /// A setting that asks for what the agent does not have: nothing is delivered while it is set.
         withheld: Option<&'static str> => |_: &Reader<'_>| Ok::<_, ValueError>(None),
     }
+}
+
+/// Checks that a mailbox may become as large as a message: `name` is the parameter that says how large, in bytes, with 0
+/// for any size.
+///
+/// # Errors
+/// It is smaller than message_size_limit.
+pub fn check_mailbox_limit(config: &Config, name: &str, limit: u64) -> Result<(), StartError> {
+    let message: u64 = config.read(param::MESSAGE_SIZE_LIMIT)?;
+    let why = match limit {
+        0 => return Ok(()),
+        _ if message == 0 => "limited but message_size_limit is unlimited",
+        limit if limit < message => "smaller than message_size_limit",
+        _ => return Ok(()),
+    };
+    Err(StartError::new(format!("configuration error: {name} is {why}")))
 }
 
 impl Default for Settings {

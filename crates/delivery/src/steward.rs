@@ -85,6 +85,8 @@ fn name_process(program: &str) {
 /// A steward at work.
 struct Desk {
     program: &'static str,
+    /// The largest file that a carrier may write.
+    size_limit: u64,
     agent: Arc<OwnedFd>,
     carriers: Running,
     /// Look-ups that are done.
@@ -127,6 +129,7 @@ fn serve(program: &'static str, policy: Policy, agent: OwnedFd) -> io::Result<()
     bell.set_nonblocking(true)?;
     rope.set_nonblocking(true)?;
     let (done, found) = channel();
+    let size_limit = policy.size_limit;
     let threads = Threads::new(LIMITS, move |(order, socket): (Order, Option<OwnedFd>)| {
         let found = prepare(&policy, &order.task);
         // The desk is as old as this process. A bell that rings already needs no second pull.
@@ -134,7 +137,7 @@ fn serve(program: &'static str, policy: Policy, agent: OwnedFd) -> io::Result<()
             let _ = (&rope).write(&[1]);
         }
     });
-    let mut desk = Desk { program, agent: Arc::new(agent), carriers: Running::default(), found, threads, bell };
+    let mut desk = Desk { program, size_limit, agent: Arc::new(agent), carriers: Running::default(), found, threads, bell };
     while desk.turn()? {}
     Ok(())
 }
@@ -206,7 +209,7 @@ impl Desk {
     fn start(&mut self, order: u32, start: Start, socket: BorrowedFd<'_>) -> io::Result<()> {
         let Start { ids, duty, lent, root } = start;
         let mailbox = lent.as_ref().map(|lent| lent.file.as_fd());
-        let orders = Orders { duty, ids, has_mailbox: mailbox.is_some(), root };
+        let orders = Orders { duty, ids, has_mailbox: mailbox.is_some(), root, size_limit: self.size_limit };
         let child = execute(self.program, &orders, socket, mailbox)?;
         self.carriers.insert(order, child, lent.and_then(|lent| lent.lock));
         Ok(())

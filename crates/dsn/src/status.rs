@@ -46,23 +46,8 @@ impl Status {
         self.class == 5
     }
 
-    /// Whether the mail was delivered.
-    pub const fn is_success(self) -> bool {
-        self.class == 2
-    }
-
     /// Reads a code at the start of a text such as `4.3.2 come back later`; gives the code and the text after it. Where
     /// no code stands there, `default` and the whole text (blanks at its start removed).
-    pub fn split_text(text: &str, default: Status) -> (Status, &str) {
-        let text = text.trim_start();
-        match Self::prefix(text.as_bytes()) {
-            // cannot fail: a code is ASCII, so its end is a character boundary; get() says so without a panic.
-            Some((status, length)) => (status, text.get(length..).unwrap_or_default().trim_start()),
-            None => (default, text),
-        }
-    }
-
-    /// As [`Status::split_text`], for bytes from outside.
     pub fn split_bytes(text: &[u8], default: Status) -> (Status, &[u8]) {
         let text = text.trim_ascii_start();
         match Self::prefix(text) {
@@ -128,12 +113,17 @@ mod tests {
 
     #[test]
     fn a_code_before_a_text_is_split_off() {
-        assert_eq!(Status::split_text("4.3.2 come back", DEFAULT), (Status::new(4, 3, 2), "come back"));
-        assert_eq!(Status::split_text("4.3.2", DEFAULT), (Status::new(4, 3, 2), ""));
-        assert_eq!(Status::split_text(" come back", DEFAULT), (DEFAULT, "come back"));
-        assert_eq!(Status::split_text("4.3.2x come", DEFAULT), (DEFAULT, "4.3.2x come"));
-        assert_eq!(Status::split_text("3.3.2 x", DEFAULT), (DEFAULT, "3.3.2 x"));
-        assert_eq!(Status::split_text("5.1234.1 x", DEFAULT), (DEFAULT, "5.1234.1 x"));
+        let code = Status::new(4, 3, 2);
+        for (text, status, rest) in [
+            ("4.3.2 come back", code, "come back"),
+            ("4.3.2", code, ""),
+            (" come back", DEFAULT, "come back"),
+            ("4.3.2x come", DEFAULT, "4.3.2x come"),
+            ("3.3.2 x", DEFAULT, "3.3.2 x"),
+            ("5.1234.1 x", DEFAULT, "5.1234.1 x"),
+        ] {
+            assert_eq!(Status::split_bytes(text.as_bytes(), DEFAULT), (status, rest.as_bytes()));
+        }
     }
 
     proptest! {
@@ -145,13 +135,12 @@ mod tests {
 
         #[test]
         fn any_text_is_split_without_loss(text in any::<String>()) {
-            let (status, rest) = Status::split_text(&text, DEFAULT);
-            prop_assert!(text.ends_with(rest));
-            if rest.len() != text.trim_start().len() {
-                prop_assert!(text.trim_start().split('.').count() >= 3);
+            let (status, rest) = Status::split_bytes(text.as_bytes(), DEFAULT);
+            prop_assert!(text.as_bytes().ends_with(rest));
+            if rest.len() != text.as_bytes().trim_ascii_start().len() {
+                prop_assert!(text.split('.').count() >= 3);
                 prop_assert!(matches!(status.class(), 2 | 4 | 5));
             }
-            let _ = Status::split_bytes(text.as_bytes(), DEFAULT);
         }
     }
 }

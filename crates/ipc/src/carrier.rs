@@ -83,8 +83,6 @@ pub struct Deposit {
     /// What stands in front of the message: lines with line feeds.
     #[serde(with = "crate::bounds::block")]
     pub heading: Vec<u8>,
-    /// Largest file in bytes that this delivery may write, its commands included; 0: no limit.
-    pub size_limit: u64,
 }
 
 /// Where a message goes.

@@ -108,7 +108,7 @@ fn paths() -> Vec<carrier::Path> {
 }
 
 fn deposit(target: carrier::Target) -> carrier::Request {
-    carrier::Request::Deliver(Box::new(carrier::Deposit { target, heading: block(), size_limit: u64::MAX }))
+    carrier::Request::Deliver(Box::new(carrier::Deposit { target, heading: block() }))
 }
 
 fn in_runtime<F: Future>(future: F) -> F::Output {

@@ -13,6 +13,7 @@
 //! | `write` | what postmap and postalias do to an lmdb file |
 //! | `maps` | the ordered tables of one parameter |
 //! | `search` | which keys an address is looked up by, in which order |
+//! | `own_domains` | which domains are this system's |
 //! | `match_list`, `domain_list` | patterns: names, networks, files, tables, `!` |
 //! | `fold` | case folding of keys |
 //! | `watch` | has a file changed since it was opened? |
@@ -27,6 +28,7 @@ pub mod fold;
 mod maps;
 mod match_list;
 mod open;
+mod own_domains;
 mod parent_style;
 mod patterns;
 pub mod search;
@@ -40,6 +42,7 @@ pub use error::{OpenError, TableError};
 pub use maps::{EMPTY_RESULT, Found, Maps};
 pub use match_list::MatchList;
 pub use open::{OpenFlags, Settings, of_text, open, open_table};
+pub use own_domains::OwnDomains;
 pub use parent_style::ParentStyle;
 pub use patterns::ListError;
 pub use spec::{Kind, Spec};

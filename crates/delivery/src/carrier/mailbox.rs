@@ -11,7 +11,7 @@ use ipc::carrier::{Mailbox, Reply, WriteProblem};
 use sys::open::{APPENDED, Refusal};
 
 use super::names::Directory;
-use super::{Failure, Incoming, errno, lock};
+use super::{Failure, Incoming, WRITING, errno, lock};
 
 /// Appends the message, and has it on stable storage, with the name of a file that was not there before.
 ///
@@ -31,7 +31,7 @@ pub(crate) async fn deliver(target: &Mailbox, lent: Option<&File>, message: &mut
     fill(&file, target, message).await?;
     if is_new {
         // Not delivered where this fails: the message is tried again, and the file is there then.
-        directory.sync(&file).map_err(|error| Failure::system("error writing message", &error))?;
+        directory.sync(&file).map_err(|error| Failure::system(WRITING, &error))?;
     }
     Ok(())
 }
@@ -54,10 +54,10 @@ async fn fill(file: &File, target: &Mailbox, message: &mut Incoming<'_>) -> Resu
 
 async fn append(mut file: &File, message: &mut Incoming<'_>, is_regular: bool) -> Result<(), Failure> {
     while let Some(bytes) = message.next().await? {
-        file.write_all(&bytes).map_err(|error| Failure::system("error writing message", &error))?;
+        file.write_all(&bytes).map_err(|error| Failure::system(WRITING, &error))?;
     }
     if is_regular {
-        file.sync_all().map_err(|error| Failure::system("error writing message", &error))?;
+        file.sync_all().map_err(|error| Failure::system(WRITING, &error))?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::names::{Directory, make_directories};
-use super::{Failure, Incoming};
+use super::{Failure, Incoming, WRITING};
 
 /// Writes the message to `tmp/TIME.Ppid.HOST`, and when it is on stable storage gives it a name in `new`, which is on
 /// stable storage too when this returns. Readers never see a part of a message; a crash leaves at most a file in `tmp`,
@@ -26,7 +26,7 @@ pub(crate) async fn deliver(
     let unfinished = Unfinished(top.join("tmp").join(name));
     let file =
         in_directories(top, || create(&unfinished.0)).map_err(|error| failure("create", &unfinished.0, &error))?;
-    write(&file, &unfinished.0, message).await?;
+    write(&file, message).await?;
     let meta = file.metadata().map_err(|error| failure("stat", &unfinished.0, &error))?;
     let moment = self::now();
     let name = format!("{}.V{:x}I{:x}M{}.{hostname}", moment.as_secs(), meta.dev(), meta.ino(), moment.subsec_micros());
@@ -50,11 +50,11 @@ pub(crate) async fn deliver(
     })
 }
 
-async fn write(mut file: &File, path: &Path, message: &mut Incoming<'_>) -> Result<(), Failure> {
+async fn write(mut file: &File, message: &mut Incoming<'_>) -> Result<(), Failure> {
     while let Some(bytes) = message.next().await? {
-        file.write_all(&bytes).map_err(|error| failure("write", path, &error))?;
+        file.write_all(&bytes).map_err(|error| Failure::system(WRITING, &error))?;
     }
-    file.sync_all().map_err(|error| failure("write", path, &error))
+    file.sync_all().map_err(|error| Failure::system(WRITING, &error))
 }
 
 /// Removed when the delivery is over, whichever way.

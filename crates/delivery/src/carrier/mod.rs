@@ -97,7 +97,6 @@ async fn deliver(
     arguments: &[carrier::Path],
     lent: Option<&File>,
 ) -> Result<Done, IpcError> {
-    limit_file_size(deposit.size_limit);
     let mut message = Incoming { agent, heading: Some(deposit.heading), ended: false };
     let written = match deposit.target {
         Target::Mailbox(target) => mailbox::deliver(&target, lent, &mut message).await,
@@ -111,14 +110,6 @@ async fn deliver(
         Ok(()) => Ok(Done::Delivered { output: Vec::new() }),
         Err(Failure::Agent(error)) => Err(error),
         Err(Failure::Problem(problem)) => Ok(Done::NotWritten(problem)),
-    }
-}
-
-/// mailbox_size_limit, for this process and for what it runs.
-fn limit_file_size(limit: u64) {
-    if limit > 0 {
-        // A limit that cannot be set is larger than the one in force: that one holds then.
-        let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE, limit, limit);
     }
 }
 
@@ -191,6 +182,9 @@ pub(crate) enum Piece {
     /// The time is over.
     Stop,
 }
+
+/// What fails where the message itself cannot be written.
+pub(crate) const WRITING: &str = "error writing message";
 
 /// Why nothing was written.
 pub(crate) enum Failure {

@@ -20,6 +20,8 @@ pub(crate) struct Orders {
     pub(crate) has_mailbox: bool,
     /// Its root directory, for a command; empty: it stays.
     pub(crate) root: PathBuf,
+    /// The largest file in bytes that it may write, commands included; 0: no limit.
+    pub(crate) size_limit: u64,
 }
 
 /// What a carrier is for.
@@ -43,20 +45,14 @@ impl Orders {
         };
         let id = |id: Option<u32>| OsString::from(id.map(|id| id.to_string()).unwrap_or_default());
         let mailbox = if self.has_mailbox { "lent" } else { "" };
-        let ids = self.ids;
-        vec![
-            duty.into(),
-            id(ids.map(|it| it.0)),
-            id(ids.map(|it| it.1)),
-            mailbox.into(),
-            path,
-            self.root.clone().into(),
-        ]
+        let (ids, limit) = (self.ids, self.size_limit.to_string());
+        let (uid, gid) = (id(ids.map(|it| it.0)), id(ids.map(|it| it.1)));
+        vec![duty.into(), uid, gid, mailbox.into(), path, self.root.clone().into(), limit.into()]
     }
 
     /// Reads the arguments; `None` for other words.
     pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Option<Self> {
-        let [duty, uid, gid, mailbox, path, root] = <[OsString; 6]>::try_from(arguments.collect::<Vec<_>>()).ok()?;
+        let [duty, uid, gid, mailbox, path, root, limit] = <[OsString; 7]>::try_from(arguments.collect::<Vec<_>>()).ok()?;
         let duty = match duty.to_str()? {
             "files" => Duty::Files,
             "command" => Duty::Command,
@@ -67,7 +63,8 @@ impl Orders {
             ("", "") => None,
             (uid, gid) => Some((uid.parse().ok()?, gid.parse().ok()?)),
         };
-        Some(Orders { duty, ids, has_mailbox: mailbox == "lent", root: root.into() })
+        let size_limit = limit.to_str()?.parse().ok()?;
+        Some(Orders { duty, ids, has_mailbox: mailbox == "lent", root: root.into(), size_limit })
     }
 
     /// Becomes the user, out of reach for that user's other processes, and behind walls where nothing is to be run.
@@ -75,6 +72,11 @@ impl Orders {
     /// # Errors
     /// The process would have more rights than it is meant to have.
     pub(crate) fn obey(&self) -> io::Result<()> {
+        if self.size_limit > 0 {
+            // Here, for behind the walls nobody sets limits.
+            let limit = self.size_limit;
+            nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE, limit, limit)?;
+        }
         if !self.root.as_os_str().is_empty() {
             nix::unistd::chroot(&self.root)?;
             std::env::set_current_dir("/")?;
@@ -121,7 +123,7 @@ mod tests {
     fn orders_arrive_as_they_were() {
         for duty in [Duty::Files, Duty::Command, Duty::Mailbox("/var/mail/bob".into())] {
             for (ids, has_mailbox) in [(None, false), (Some((7, 8)), true)] {
-                let orders = Orders { duty: duty.clone(), ids, has_mailbox, root: "/jail".into() };
+                let orders = Orders { duty: duty.clone(), ids, has_mailbox, root: "/jail".into(), size_limit: 9 };
                 assert_eq!(Orders::parse(orders.arguments().into_iter()), Some(orders));
             }
         }
@@ -131,7 +133,7 @@ mod tests {
     #[test]
     fn root_and_its_group_are_never_obeyed() {
         for ids in [Some((0, 7)), Some((7, 0)), Some((0, 0))] {
-            assert!(Orders { duty: Duty::Command, ids, has_mailbox: false, root: PathBuf::new() }.obey().is_err());
+            assert!(Orders { duty: Duty::Command, ids, has_mailbox: false, root: PathBuf::new(), size_limit: 0 }.obey().is_err());
         }
     }
 }

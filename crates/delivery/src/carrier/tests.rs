@@ -57,7 +57,7 @@ async fn run(target: Target, end: bool) -> Result<Done, IpcError> {
     if !end {
         drop(agent);
     }
-    deliver(&mut carrier, Deposit { target, heading: b"H\n".to_vec(), size_limit: 0 }, &[], None).await
+    deliver(&mut carrier, Deposit { target, heading: b"H\n".to_vec() }, &[], None).await
 }
 
 fn delivered() -> Done {
@@ -145,7 +145,7 @@ async fn a_command_without_shell_characters_is_executed_directly() {
 /// A carrier at work, and the agent's end.
 fn at_work(target: Target) -> (Client<Carrier>, impl Future<Output = Result<Done, IpcError>>) {
     let (near, far) = tokio::net::UnixStream::pair().unwrap();
-    let deposit = Deposit { target, heading: b"H\n".to_vec(), size_limit: 0 };
+    let deposit = Deposit { target, heading: b"H\n".to_vec() };
     let work = async move { deliver(&mut Server::new(far), deposit, &[], None).await };
     (Client::new(near), work)
 }

@@ -13,6 +13,8 @@ use super::runner::Runner;
 pub struct Policy {
     /// The accounts of the mail system; `None` where this process is not root and everything is done as itself.
     pub(crate) accounts: Option<Ids>,
+    /// The largest file in bytes that carriers write, what they run included; 0: no limit.
+    pub(crate) size_limit: u64,
     /// What carriers are for.
     pub(crate) business: Business,
 }
@@ -69,15 +71,16 @@ impl Policy {
     /// A setting has no valid value, or an account is not fit for its purpose; the sentence says which.
     pub fn of_users(config: &Config) -> Result<Self, String> {
         let users = Users::of(config).map_err(|error| error.to_string())?;
-        Ok(Policy { accounts: accounts(config)?, business: Business::Users(users) })
+        let size_limit = config.read(param::MAILBOX_SIZE_LIMIT).map_err(|error| error.to_string())?;
+        Ok(Policy { accounts: accounts(config)?, size_limit, business: Business::Users(users) })
     }
 
     /// For mailboxes of users who have no name, and no smaller number than `least`.
     ///
     /// # Errors
     /// An account is not fit for its purpose; the sentence says which.
-    pub fn of_numbers(config: &Config, least: u32) -> Result<Self, String> {
-        Ok(Policy { accounts: accounts(config)?, business: Business::Numbers { least } })
+    pub fn of_numbers(config: &Config, least: u32, size_limit: u64) -> Result<Self, String> {
+        Ok(Policy { accounts: accounts(config)?, size_limit, business: Business::Numbers { least } })
     }
 
     /// For the commands of one user, in another root directory unless that is empty.
@@ -86,7 +89,7 @@ impl Policy {
     /// As [`of_numbers`](Self::of_numbers).
     pub fn of_one(config: &Config, user: &Runner, root: &str) -> Result<Self, String> {
         let business = Business::One { ids: (user.uid, user.gid), root: root.to_owned() };
-        Ok(Policy { accounts: accounts(config)?, business })
+        Ok(Policy { accounts: accounts(config)?, size_limit: 0, business })
     }
 
     /// As arguments of a steward.
@@ -110,14 +113,14 @@ impl Policy {
                 vec!["one".to_owned(), uid.to_string(), gid.to_string(), root.clone()]
             }
         };
-        std::iter::once(ids.join(",")).chain(business).map(OsString::from).collect()
+        [ids.join(","), self.size_limit.to_string()].into_iter().chain(business).map(OsString::from).collect()
     }
 
     /// Reads the arguments of a steward; `None` for other words.
     pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Option<Self> {
         let fields = arguments.map(|field| field.into_string().ok()).collect::<Option<Vec<String>>>()?;
-        let (ids, business) = fields.split_first()?;
-        let business: Vec<&str> = business.iter().map(String::as_str).collect();
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        let [ids, size_limit, business @ ..] = &fields[..] else { return None };
         let numbers =
             ids.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().ok()).collect::<Option<Vec<u32>>>()?;
         let accounts = match numbers[..] {
@@ -127,7 +130,7 @@ impl Policy {
             }
             _ => return None,
         };
-        let business = match business[..] {
+        let business = match *business {
             ["users", commands, lock_files, stale, owned, spool_directory] => Business::Users(Users {
                 commands: commands == "1",
                 spool_directory: spool_directory.to_owned(),
@@ -141,7 +144,7 @@ impl Policy {
             }
             _ => return None,
         };
-        Some(Policy { accounts, business })
+        Some(Policy { accounts, size_limit: size_limit.parse().ok()?, business })
     }
 }
 
@@ -207,12 +210,12 @@ mod tests {
                 Business::Numbers { least: 100 },
                 Business::One { ids: (7, 8), root: String::new() },
             ] {
-                let policy = Policy { accounts, business };
+                let policy = Policy { accounts, size_limit: 5, business };
                 assert_eq!(Policy::parse(policy.arguments().into_iter()), Some(policy));
             }
         }
         assert_eq!(Policy::parse(["1,2".into()].into_iter()), None);
-        assert_eq!(Policy::parse(["".into(), "numbers".into()].into_iter()), None);
+        assert_eq!(Policy::parse(["".into(), "0".into(), "numbers".into()].into_iter()), None);
     }
 
     #[test]

@@ -53,5 +53,6 @@ mod tls_peers;
 mod users;
 #[cfg(target_arch = "x86_64")]
 mod walls;
+mod virtual_mailboxes;
 mod way;
 mod whole;

@@ -1,8 +1,8 @@
 //! Which domains are this system's own, for the tables that are also asked with a bare local part.
 
 use config::Config;
-use daemon::StartError;
-use lookup::{DomainList, ParentStyle};
+
+use crate::{DomainList, ParentStyle};
 
 /// myorigin, mydestination and the addresses of this machine.
 pub struct OwnDomains {
@@ -13,12 +13,17 @@ pub struct OwnDomains {
 
 impl OwnDomains {
     /// Reads the settings.
-    pub fn read(config: &Config) -> Result<Self, StartError> {
-        let list = config.lookup("mydestination")?.unwrap_or_default();
+    ///
+    /// # Errors
+    /// One of them makes no sense; the sentence says which.
+    pub fn read(config: &Config) -> Result<Self, String> {
+        let list = config.lookup("mydestination").map_err(|error| error.to_string())?.unwrap_or_default();
         let destination = DomainList::open(config, "mydestination", &list, ParentStyle::Never);
-        let destination = destination.map_err(|error| StartError::new(error.to_string()))?;
-        let addresses = config.addresses_of_this_system().map_err(|error| StartError::new(error.to_string()))?;
-        Ok(OwnDomains { origin: config.get(config::param::MYORIGIN)?, destination, addresses })
+        Ok(OwnDomains {
+            origin: config.get(config::param::MYORIGIN).map_err(|error| error.to_string())?,
+            destination: destination.map_err(|error| error.to_string())?,
+            addresses: config.addresses_of_this_system().map_err(|error| error.to_string())?,
+        })
     }
 
     /// Whether mail for this domain is for this system. A table that cannot be read counts as no: the complete key was
