@@ -83,13 +83,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 /// What a table says of whose a mailbox is: a number, the whole of it.
-fn number(
-    maps: &Maps,
-    keys: &[Key],
-    shown: &str,
-    kind: &str,
-    is_fit: impl Fn(u32) -> bool,
-) -> Result<u32, NoMailbox> {
+fn number(maps: &Maps, keys: &[Key], shown: &str, kind: &str, is_fit: impl Fn(u32) -> bool) -> Result<u32, NoMailbox> {
     let Ok(Some(found)) = maps.search(keys) else {
         logging::warning!("recipient {shown}: not found in {}", maps.title());
         return Err(NoMailbox::Misconfigured);

@@ -5,8 +5,8 @@
 //!
 //! # Description
 //! Three tables say where mail for an address is written and as whom: `virtual_mailbox_maps` the path below
-//! `virtual_mailbox_base`, `virtual_uid_maps` and `virtual_gid_maps` the numbers of user and group. A path that ends in a
-//! slash is a maildir, any other a mailbox file, which is locked as `virtual_mailbox_lock` says. No aliases, no
+//! `virtual_mailbox_base`, `virtual_uid_maps` and `virtual_gid_maps` the numbers of user and group. A path that ends in
+//! a slash is a maildir, any other a mailbox file, which is locked as `virtual_mailbox_lock` says. No aliases, no
 //! `.forward`, no commands; nobody need be in the user database.
 //!
 //! # Privilege

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use address::Delimiters;
-use config::{Config, Reader, param};
+use config::{Config, Reader, ValueError, param};
 use daemon::StartError;
 use ipc::carrier::{Lock, Mailbox, Path};
 
@@ -14,7 +14,7 @@ config::settings! {
         delimiters: Delimiters => |from: &Reader<'_>| from.config.delimiters(),
         original_recipient: bool = param::ENABLE_ORIGINAL_RECIPIENT,
         /// Keys are folded beyond ASCII.
-        utf8: bool = param::SMTPUTF8_ENABLE,
+        utf8: bool => |from: &Reader<'_>| Ok::<_, ValueError>(lookup::Settings::from(from.config).utf8),
         /// Absolute.
         base: String = param::VIRTUAL_MAILBOX_BASE,
         minimum_uid: u32 = param::VIRTUAL_MINIMUM_UID,

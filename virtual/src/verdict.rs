@@ -105,7 +105,10 @@ mod tests {
             said("/srv/v", system("cannot open file", 21)),
             "4.2.0 delivery failed to mailbox /srv/v: cannot open file: Is a directory"
         );
-        assert_eq!(said("/srv/v", WriteProblem::Link), "4.2.0 delivery failed to mailbox /srv/v: file is a symbolic link");
+        assert_eq!(
+            said("/srv/v", WriteProblem::Link),
+            "4.2.0 delivery failed to mailbox /srv/v: file is a symbolic link"
+        );
         assert_eq!(said("/srv/v", WriteProblem::NotRegular), "5.3.5 mail system configuration error");
         assert_eq!(
             said("/srv/v/", system("create maildir file /srv/v/tmp/1", 13)),

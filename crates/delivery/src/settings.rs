@@ -42,8 +42,8 @@ config::settings! {
     }
 }
 
-/// Checks that a mailbox may become as large as a message: `name` is the parameter that says how large, in bytes, with 0
-/// for any size.
+/// Checks that a mailbox may become as large as a message: `name` is the parameter that says how large, in bytes; 0 is
+/// any size.
 ///
 /// # Errors
 /// It is smaller than message_size_limit.

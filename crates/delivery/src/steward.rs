@@ -137,7 +137,8 @@ fn serve(program: &'static str, policy: Policy, agent: OwnedFd) -> io::Result<()
             let _ = (&rope).write(&[1]);
         }
     });
-    let mut desk = Desk { program, size_limit, agent: Arc::new(agent), carriers: Running::default(), found, threads, bell };
+    let mut desk =
+        Desk { program, size_limit, agent: Arc::new(agent), carriers: Running::default(), found, threads, bell };
     while desk.turn()? {}
     Ok(())
 }

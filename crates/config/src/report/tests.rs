@@ -195,7 +195,7 @@ fn ways_that_lead_nowhere_are_told_and_those_to_absent_programs_too() {
             "/c/main.cf, line 5: default_transport = nosuch:[1.2.3.4]: mail waits, for /c/master.cf has no service nosuch",
             "Delivery to commands, pipe(8), is not there yet: virtual_transport = dovecot (main.cf line 2), service \
              dovecot (master.cf line 10); mail for them waits",
-            "The virtual(8) delivery agent is not there yet: virtual_uid_maps (main.cf line 3), local_transport = \
+            "The virtual(8) delivery agent is not there yet: local_transport = \
              virtual (main.cf line 4), service virtual (master.cf line 11); mail for them waits",
             "/c/master.cf: services that nothing here asks for are not started, for their programs are not there yet: \
              uucp, flush (master.cf lines 12, 13)",

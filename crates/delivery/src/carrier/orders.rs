@@ -52,7 +52,8 @@ impl Orders {
 
     /// Reads the arguments; `None` for other words.
     pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Option<Self> {
-        let [duty, uid, gid, mailbox, path, root, limit] = <[OsString; 7]>::try_from(arguments.collect::<Vec<_>>()).ok()?;
+        let [duty, uid, gid, mailbox, path, root, limit] =
+            <[OsString; 7]>::try_from(arguments.collect::<Vec<_>>()).ok()?;
         let duty = match duty.to_str()? {
             "files" => Duty::Files,
             "command" => Duty::Command,
@@ -133,7 +134,11 @@ mod tests {
     #[test]
     fn root_and_its_group_are_never_obeyed() {
         for ids in [Some((0, 7)), Some((7, 0)), Some((0, 0))] {
-            assert!(Orders { duty: Duty::Command, ids, has_mailbox: false, root: PathBuf::new(), size_limit: 0 }.obey().is_err());
+            assert!(
+                Orders { duty: Duty::Command, ids, has_mailbox: false, root: PathBuf::new(), size_limit: 0 }
+                    .obey()
+                    .is_err()
+            );
         }
     }
 }

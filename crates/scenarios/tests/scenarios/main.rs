@@ -51,8 +51,8 @@ mod tls_client;
 mod tls_command;
 mod tls_peers;
 mod users;
+mod virtual_mailboxes;
 #[cfg(target_arch = "x86_64")]
 mod walls;
-mod virtual_mailboxes;
 mod way;
 mod whole;

@@ -83,22 +83,29 @@ fn a_maildir_and_a_mailbox_file_are_made_and_filled_as_their_owner() {
             assert_eq!(facts(&store.store.join(folder)), (OWNER, OWNER, 0o700), "{folder}");
         }
         assert_eq!(fs::read_dir(store.store.join("v/joe/tmp")).map_or(9, Iterator::count), 0);
-        let files: Vec<PathBuf> =
-            fs::read_dir(store.store.join("v/joe/new")).expect("new mail").flatten().map(|entry| entry.path()).collect();
+        let files: Vec<PathBuf> = fs::read_dir(store.store.join("v/joe/new"))
+            .expect("new mail")
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
         assert_eq!(files.len(), 1);
         let meta = fs::metadata(&files[0]).expect("a message");
         assert_eq!(facts(&files[0]), (OWNER, OWNER, 0o600));
         let name = files[0].file_name().unwrap_or_default().to_string_lossy().into_owned();
         assert!(name.contains(&format!(".V{:x}I{:x}M", meta.dev(), meta.ino())), "{name}");
         let text = fs::read_to_string(&files[0]).expect("a message");
-        let heading = "Return-Path: <s@x.test>\nX-Original-To: Joe+Tag@V.Test\nDelivered-To: Joe+Tag@V.Test\nReceived: ";
+        let heading =
+            "Return-Path: <s@x.test>\nX-Original-To: Joe+Tag@V.Test\nDelivered-To: Joe+Tag@V.Test\nReceived: ";
         assert!(text.starts_with(heading) && text.ends_with("\n\nFrom here\n.dot\n>From q\nlast\n"), "{text}");
         for _ in 0..2 {
             assert_eq!(store.send("box@v.test"), "dsn=2.0.0, status=sent (delivered to mailbox)");
         }
         let text = store.text("box");
         assert!(text.starts_with("From s@x.test  "), "{text}");
-        assert_eq!(text.matches("\nReturn-Path: <s@x.test>\nX-Original-To: box@v.test\nDelivered-To: box@v.test\n").count(), 2);
+        assert_eq!(
+            text.matches("\nReturn-Path: <s@x.test>\nX-Original-To: box@v.test\nDelivered-To: box@v.test\n").count(),
+            2
+        );
         assert_eq!(text.matches("\n\n>From here\n.dot\n>From q\nlast\n\n").count(), 2, "{text}");
         assert_eq!(facts(&store.store.join("box")), (OWNER, OWNER, 0o600));
         assert!(!store.store.join("box.lock").exists());
