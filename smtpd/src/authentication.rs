@@ -3,18 +3,17 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::Pin;
 
 use config::report::SERVER_TYPE;
 use config::{Config, param};
-use daemon::{StartError, UnixSockets};
-use dns::Resolver;
+use daemon::StartError;
 use lookup::{DomainList, MatchList, ParentStyle};
-use sasl::dovecot::{Answer, Client, Connect, Demands, Endpoint, Exchange, Outcome, Request, Transport, is_base64};
+use net::Server;
+use sasl::dovecot::{Answer, Client, Connect, Demands, Exchange, Outcome, Request, Transport, is_base64};
 use smtp_server::{Attempt, Refusal, Step};
-use tokio::net::TcpStream;
+
+use crate::reach::Reach;
 
 /// The authentication server as the process has it. smtpd_sasl_auth_enable
 pub struct Authentication {
@@ -31,16 +30,13 @@ pub struct Authentication {
 }
 
 impl Authentication {
-    /// What main.cf says; `None` where nobody logs in. `sockets` is asked for where the server is reached by a Unix
-    /// socket with an absolute name.
+    /// What main.cf says; `None` where nobody logs in. `reach`: how a server is reached.
     ///
     /// # Errors
     /// A setting that makes no sense, or another kind of server.
     pub fn read(
         config: &Config,
-        queue_directory: &Path,
-        resolver: Resolver,
-        sockets: impl FnOnce() -> Result<UnixSockets, StartError>,
+        reach: impl FnOnce(&Server) -> Result<Reach, StartError>,
     ) -> Result<Option<Authentication>, StartError> {
         if !config.get(param::SMTPD_SASL_AUTH_ENABLE)? {
             return Ok(None);
@@ -53,13 +49,8 @@ impl Authentication {
             return Err(StartError::new(format!("SASL per-process initialization failed: {instead}")));
         }
         let path = config.get(param::SMTPD_SASL_PATH)?;
-        let endpoint = Endpoint::parse(&path).map_err(StartError::new)?;
-        let is_far = matches!(&endpoint, Endpoint::Unix(path) if path.is_absolute());
-        let sockets = if is_far { sockets()? } else { UnixSockets::default() };
-        let endpoint = match endpoint {
-            Endpoint::Unix(path) => Endpoint::Unix(queue_directory.join(path)),
-            internet @ Endpoint::Internet(..) => internet,
-        };
+        let server = Server::parse(&path).map_err(StartError::new)?;
+        let reach = reach(&server)?;
         let value = |name: &str| config.lookup(name).map(Option::unwrap_or_default);
         let demands = |name: &str| -> Result<Demands, StartError> {
             Demands::parse(&value(name)?).map_err(|error| StartError::new(error.to_string()))
@@ -68,7 +59,7 @@ impl Authentication {
         let parents = ParentStyle::of(exceptions, &config.get(param::PARENT_DOMAIN_MATCHES_SUBDOMAINS)?);
         let filter = "smtpd_sasl_mechanism_filter";
         Ok(Some(Authentication {
-            server: Client::new(path, Way { endpoint, sockets, resolver }),
+            server: Client::new(path, Way { server, reach }),
             service: config.get(param::SMTPD_SASL_SERVICE)?,
             plain: demands("smtpd_sasl_security_options")?,
             secured: demands("smtpd_sasl_tls_security_options")?,
@@ -222,41 +213,14 @@ fn name_of_user(user: &[u8]) -> Option<String> {
     std::str::from_utf8(user).ok().filter(|user| !user.chars().any(char::is_control)).map(str::to_owned)
 }
 
-/// How the server is reached.
+/// The server, and how it is reached.
 struct Way {
-    endpoint: Endpoint,
-    sockets: UnixSockets,
-    resolver: Resolver,
+    server: Server,
+    reach: Reach,
 }
 
 impl Connect for Way {
     fn connect(&self) -> Pin<Box<dyn Future<Output = io::Result<Transport>> + '_>> {
-        Box::pin(async {
-            Ok(match &self.endpoint {
-                Endpoint::Unix(path) => Box::new(self.sockets.connect(path).await?) as Transport,
-                Endpoint::Internet(host, port) => Box::new(self.internet(host, *port).await?),
-            })
-        })
-    }
-}
-
-impl Way {
-    async fn internet(&self, host: &str, port: u16) -> io::Result<TcpStream> {
-        let addresses = match net::address::parse(host.as_bytes()) {
-            Some(address) => vec![address],
-            None => self.resolver.native_hosts(host).await.map_err(|error| io::Error::other(error.to_string()))?,
-        };
-        let mut last = io::Error::other("no address");
-        for address in addresses {
-            match TcpStream::connect(SocketAddr::new(address, port)).await {
-                Ok(stream) => {
-                    // Requests are written whole.
-                    stream.set_nodelay(true)?;
-                    return Ok(stream);
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        Box::pin(async { Ok(Box::new(self.reach.connect(&self.server).await?) as Transport) })
     }
 }

@@ -281,6 +281,7 @@ impl Services for Backend {
     }
 
     fn begin(&mut self, hold: bool) {
+        self.memory.instance = self.worker.instance();
         self.incoming.effects.hold |= hold;
     }
 
@@ -311,6 +312,7 @@ impl Services for Backend {
     }
 
     async fn abort(&mut self) {
+        self.memory.instance.clear();
         self.incoming.abort(&self.worker.cleanup).await;
     }
 }

@@ -1,10 +1,11 @@
-//! What restrictions ask of others: the name service, trivial-rewrite, the user database.
+//! What restrictions ask of others: the name service, trivial-rewrite, policy services, the user database.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use dns::{LookupError, MailExchanger};
 use ipc::rewrite::Resolved;
 use net::Family;
+use policy::Service;
 
 /// Who is asked.
 #[allow(async_fn_in_trait, reason = "a session never leaves its thread")]
@@ -50,6 +51,9 @@ pub trait LookUps {
     /// # Errors
     /// There are none, or nobody can say.
     async fn texts(&self, name: &str) -> Result<Vec<Vec<u8>>, LookupError>;
+
+    /// The action that a policy service wants; `None` where it does not answer. Logged.
+    async fn policy(&self, service: &Service, request: &[u8]) -> Option<Vec<u8>>;
 
     /// The system has a user of this name.
     ///

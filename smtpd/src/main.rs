@@ -23,7 +23,7 @@
 //! `public/cleanup` (messages), `private/rewrite` (address classes), `private/anvil` (counts of clients),
 //! `private/tlsmgr` (certificates, signatures by their keys, keys of session tickets), name servers;
 //! an authentication server with Dovecot's protocol, where clients log in: by a socket below the queue directory, over
-//! TCP, or through the porter.
+//! TCP, or through the porter; policy services, in the same ways.
 //!
 //! What a client says to log in goes to that server, and nowhere else.
 //!
@@ -42,6 +42,8 @@ mod look_ups;
 mod missing;
 mod old_defaults;
 mod peer;
+mod policy;
+mod reach;
 mod receive;
 mod restriction;
 mod service;

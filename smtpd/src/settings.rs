@@ -64,6 +64,7 @@ config::settings! {
         /// What the dialogue goes by.
         dialogue: Rc<smtp_server::Settings> => |from: &Reader<'_>| smtp_server::Settings::read(*from).map(Rc::new),
         classes: Vec<String> = param::SMTPD_RESTRICTION_CLASSES,
+        compatibility_level: String = param::COMPATIBILITY_LEVEL,
         delay_reject: bool = param::SMTPD_DELAY_REJECT,
         discard_ehlo_keywords: Vec<String> = param::SMTPD_DISCARD_EHLO_KEYWORDS => upper,
         error_sleep_time: Duration = param::SMTPD_ERROR_SLEEP_TIME,
@@ -71,6 +72,7 @@ config::settings! {
         /// smtpd_client_*_limit
         limits: ClientLimits => |from: &Reader<'_>| ClientLimits::read(*from),
         log_addresses: AddressFormat = param::INFO_LOG_ADDRESS_FORMAT => AddressFormat::named,
+        mail_version: String = param::MAIL_VERSION,
         /// Log lines and replies of Postfix 3.11 (compatibility_level).
         modern: bool => |from: &Reader<'_>| Ok::<_, ConfigError>(from.config.modern_log()),
         myorigin: String = param::MYORIGIN,
@@ -79,7 +81,6 @@ config::settings! {
         per_request_deadline: bool = param::SMTPD_PER_REQUEST_DEADLINE,
         /// Bytes a second.
         min_data_rate: u64 = param::SMTPD_MIN_DATA_RATE,
-        policy_default_action: String = param::SMTPD_POLICY_SERVICE_DEFAULT_ACTION,
         /// Off as well where receive_override_options has no_unknown_recipient_checks.
         reject_unlisted_recipient: bool => unlisted_recipients,
         reject_unlisted_sender: bool = param::SMTPD_REJECT_UNLISTED_SENDER,
@@ -89,6 +90,7 @@ config::settings! {
         /// The server waits for the client's last word. tls_fast_shutdown_enable
         fast_shutdown: bool = param::TLS_FAST_SHUTDOWN_ENABLE,
         soft_bounce: bool = param::SOFT_BOUNCE,
+        stress: String = param::STRESS,
         timeout: Duration = param::SMTPD_TIMEOUT,
         unknown_address_tempfail_action: TempfailAction = param::UNKNOWN_ADDRESS_TEMPFAIL_ACTION => TempfailAction::named,
         unknown_helo_tempfail_action: TempfailAction = param::UNKNOWN_HELO_HOSTNAME_TEMPFAIL_ACTION => TempfailAction::named,

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use config::{Config, param};
 use daemon::{Porter, Sibling, StartError, UnixSockets};
@@ -14,12 +14,15 @@ use ipc::Pool;
 use ipc::anvil::Counter;
 use ipc::cleanup::{Cleanup, Flags};
 use ipc::rewrite::{Context as RewriteContext, Resolved, Rewriter};
-use net::Family;
+use net::{Family, Server};
+use policy::Service;
 
 use crate::SERVICE;
 use crate::authentication::Authentication;
 use crate::look_ups::{LookUps, Unresolved};
 use crate::missing::Missing;
+use crate::policy::Policies;
+use crate::reach::Reach;
 use crate::restriction::Rules;
 use crate::settings::Overrides;
 use crate::tls::Tls;
@@ -32,6 +35,8 @@ pub struct Smtpd {
     pub missing: Missing,
     /// Where clients log in.
     pub authentication: Option<Authentication>,
+    /// Who has a word about clients beside the site.
+    pub policies: Policies,
     /// The name service.
     pub resolver: Resolver,
     /// Who is asked which users the system has; with `unix:passwd.byname` in local_recipient_maps.
@@ -55,6 +60,8 @@ pub struct Smtpd {
     /// TLS, unless its level is none.
     pub tls: Option<Tls>,
     free_space: Cell<Option<(Instant, u64)>>,
+    /// Messages that have begun.
+    messages: Cell<u64>,
 }
 
 /// How long the free space of the queue's file system is believed.
@@ -70,16 +77,23 @@ impl Smtpd {
         config: &Config,
         ipc_timeout: Duration,
         queue_directory: &Path,
-        sockets: impl FnOnce() -> Result<UnixSockets, StartError>,
+        sockets: impl Fn() -> Result<UnixSockets, StartError>,
     ) -> Result<Smtpd, StartError> {
         let overrides = Overrides::read(config)?;
         let socket = |sibling| SERVICE.socket(sibling, config).map(|path| queue_directory.join(path));
         let resolver = Resolver::from_system(config.protocols()?)?;
+        let rules = Rules::read(config)?;
+        let reach = |is_far: bool| -> Result<Reach, StartError> {
+            let sockets = if is_far { sockets()? } else { UnixSockets::default() };
+            Ok(Reach { queue_directory: queue_directory.to_owned(), sockets, resolver: resolver.clone() })
+        };
+        let is_far = |server: &Server| matches!(server, Server::Unix(path) if path.is_absolute());
         let level = smtp_server::Settings::read(config)?.tls;
         Ok(Smtpd {
-            rules: Rules::read(config)?,
             missing: Missing::read(config, overrides.milters())?,
-            authentication: Authentication::read(config, queue_directory, resolver.clone(), sockets)?,
+            authentication: Authentication::read(config, |server| reach(is_far(server)))?,
+            policies: Policies::new(reach(rules.services.all().iter().any(|service| is_far(&service.server)))?),
+            rules,
             resolver,
             users: None,
             rewriter: Rewriter::new(socket(Sibling::Rewrite)?, ipc_timeout),
@@ -92,6 +106,7 @@ impl Smtpd {
             service_name: config.get(param::SERVICE_NAME)?,
             tls: Tls::read(config, level, queue_directory, ipc_timeout)?,
             free_space: Cell::new(None),
+            messages: Cell::new(0),
         })
     }
 
@@ -100,6 +115,13 @@ impl Smtpd {
         let authentication = || self.authentication.as_ref().and_then(Authentication::changed_table);
         let milters = || self.missing.milters.changed();
         self.rules.changed_table().or_else(milters).or_else(authentication).or_else(|| self.resolver.changed())
+    }
+
+    /// A name for the message that begins, which no other message has: process, time, number.
+    pub fn instance(&self) -> String {
+        let number = self.messages.replace(self.messages.get() + 1);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        format!("{:x}.{:x}.{:x}.{number:x}", std::process::id(), now.as_secs(), now.subsec_micros())
     }
 
     /// Bytes that are free for the queue; `None` when the system does not say.
@@ -158,6 +180,10 @@ impl LookUps for Smtpd {
 
     async fn texts(&self, name: &str) -> Result<Vec<Vec<u8>>, LookupError> {
         self.resolver.txt(name).await
+    }
+
+    async fn policy(&self, service: &Service, request: &[u8]) -> Option<Vec<u8>> {
+        self.policies.ask(service, request).await
     }
 
     async fn has_user(&self, name: &[u8]) -> Result<bool, String> {

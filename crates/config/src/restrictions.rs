@@ -133,7 +133,7 @@ pub const NAMES: &[Known] = &[
     plain("reject_known_sender_login_mismatch"),
     needs("reject_unverified_sender", Argument::Nothing, Feature::Verify),
     needs("reject_unverified_recipient", Argument::Nothing, Feature::Verify),
-    needs("check_policy_service", Argument::Server, Feature::Policy),
+    of("check_policy_service", Argument::Server),
 ];
 
 /// The restriction of a name, in any case.

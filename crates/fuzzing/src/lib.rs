@@ -15,6 +15,7 @@ mod name_service;
 mod networks;
 mod pieces;
 mod plain_text;
+mod policy_service;
 mod queue_files;
 mod reports;
 mod sasl_client;
@@ -36,6 +37,7 @@ pub use message_text::*;
 pub use name_service::*;
 pub use networks::*;
 pub use plain_text::*;
+pub use policy_service::*;
 pub use queue_files::*;
 pub use reports::*;
 pub use sasl_client::*;
@@ -90,6 +92,7 @@ targets! {
     smtp_reply,
     sasl_challenges,
     auth_server,
+    policy_answer,
     queue_records,
     queue_envelope,
     size_record,

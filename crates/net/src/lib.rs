@@ -14,6 +14,7 @@
 //! * [`octets`]: patterns of the answers of DNS lists
 //! * [`brackets`]: where an IPv6 address lacks them
 //! * [`endpoint`]: `host:port` in master.cf and in nexthops
+//! * [`server`]: where a server of others is
 //! * [`address`]: parsing, printing and unmapping
 
 pub mod address;
@@ -30,6 +31,7 @@ pub mod platform;
 pub mod ports;
 pub mod presence;
 pub mod protocols;
+pub mod server;
 
 pub use address::{Shown, reason, unmap};
 pub use cidr::{Cidr, CidrError};
@@ -38,3 +40,4 @@ pub use interfaces::Interface;
 pub use octets::{OctetError, OctetPattern};
 pub use platform::PLATFORM;
 pub use protocols::{Family, Protocols, ProtocolsError};
+pub use server::Server;

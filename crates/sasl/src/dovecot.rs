@@ -6,14 +6,12 @@
 
 mod answer;
 mod client;
-mod endpoint;
 mod greeting;
 mod lines;
 mod mechanism;
 
 pub use answer::Answer;
 pub use client::{Begun, Client, Connect, Exchange, Outcome, Request, Transport};
-pub use endpoint::Endpoint;
 pub use greeting::{Greeting, GreetingError};
 pub use lines::{Lines, TooLong};
 pub use mechanism::{Demands, Mechanism, UnknownOption};

@@ -161,8 +161,7 @@ impl Dialogue {
             Judgement::Accept => {}
             Judgement::Reject(rejection) => {
                 self.denied = true;
-                let next = if matches!(rejection.code, 421 | 521) { Next::Close } else { Next::Command };
-                return Err(Turn::from(rejection).then(next));
+                return Err(rejection.into());
             }
             Judgement::HangUp => return Err(Turn::close()),
         }
@@ -286,6 +285,8 @@ impl Dialogue {
             recipient,
             recipients: transaction.map_or(0, |transaction| transaction.recipients),
             queue_id: self.queue_id(),
+            size: transaction.and_then(|transaction| transaction.parameters.size).unwrap_or(0),
+            etrn_domain: None,
         }
     }
 

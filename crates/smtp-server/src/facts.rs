@@ -45,4 +45,8 @@ pub struct Facts<'a> {
     pub recipients: u32,
     /// The queue file, once there is one.
     pub queue_id: Option<&'a str>,
+    /// Bytes of the message: what MAIL says, and behind the content what it is; 0 where nobody has said.
+    pub size: u64,
+    /// The argument of ETRN.
+    pub etrn_domain: Option<&'a [u8]>,
 }

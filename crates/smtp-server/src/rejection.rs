@@ -71,9 +71,10 @@ impl Rejection {
         Reply::with_status(self.code, self.status, &self.text)
     }
 
-    /// `550 5.1.1 text`, as log lines quote it.
+    /// `550 5.1.1 text`, as log lines quote it: what the client reads, where a blank stands for what is no text.
     pub fn shown(&self) -> String {
-        format!("{} {} {}", self.code, self.status, text::printable(&self.text))
+        let text: Vec<u8> = self.text.iter().map(|byte| if byte.is_ascii_control() { b' ' } else { *byte }).collect();
+        format!("{} {} {}", self.code, self.status, text::printable(&text))
     }
 }
 

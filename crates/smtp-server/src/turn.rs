@@ -74,8 +74,10 @@ impl Turn {
 }
 
 impl From<Rejection> for Turn {
+    /// With 421 and 521 the server says that it is leaving. RFC 5321 3.8, RFC 7504
     fn from(rejection: Rejection) -> Turn {
-        Turn { error: rejection.class, ..Turn::say(rejection.reply()) }
+        let next = if matches!(rejection.code, 421 | 521) { Next::Close } else { Next::Command };
+        Turn { error: rejection.class, ..Turn::say(rejection.reply()).then(next) }
     }
 }
 

@@ -1,5 +1,5 @@
 //! What system tests and development commands run against: private instances of this mail system and of C Postfix, an
-//! SMTP client, an SMTP sink, swaks, Exim, a DNS server, and authentication servers.
+//! SMTP client, an SMTP sink, swaks, Exim, a DNS server, authentication servers and policy services.
 //!
 //! Everything is private: an own directory, own ports, loopback addresses only. Nothing here ends a process that it did
 //! not start, and nothing waits for a fixed time: it waits for a log line, a file, a reply, with a deadline. Being for
@@ -20,6 +20,7 @@ pub mod link;
 pub mod maildir;
 pub mod master_cf;
 pub mod name_server;
+pub mod policy_server;
 pub mod port;
 pub mod process;
 pub mod programs;
@@ -44,6 +45,7 @@ pub use exim::Exim;
 pub use instance::Instance;
 pub use link::Link;
 pub use name_server::NameServer;
+pub use policy_server::PolicyServer;
 pub use programs::Programs;
 pub use setup::Setup;
 pub use sink::Sink;

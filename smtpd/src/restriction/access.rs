@@ -9,7 +9,7 @@ use lookup::search::{self, Key};
 use smtp_server::Rejection;
 
 use crate::look_ups::LookUps;
-use crate::restriction::{AccessTable, Class, Evaluation, Stage, Verdict};
+use crate::restriction::{AccessTable, Class, Evaluation, Verdict};
 
 /// What is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,14 +39,14 @@ impl Subject {
         })
     }
 
-    /// The subject of a table that stands alone in a list.
-    pub fn of_stage(stage: Stage) -> Option<Subject> {
-        match stage {
-            Stage::Client => Some(Subject::Client),
-            Stage::Helo => Some(Subject::Helo),
-            Stage::Sender => Some(Subject::Sender),
-            Stage::Recipient => Some(Subject::Recipient),
-            Stage::Data => None,
+    /// The subject of a table that stands alone in a list about this.
+    fn of_list(class: Class) -> Option<Subject> {
+        match class {
+            Class::Client => Some(Subject::Client),
+            Class::Helo => Some(Subject::Helo),
+            Class::Sender => Some(Subject::Sender),
+            Class::Recipient => Some(Subject::Recipient),
+            _ => None,
         }
     }
 
@@ -77,6 +77,20 @@ impl<L: LookUps> Evaluation<'_, L> {
         let Some(name) = self.name(class) else { return Verdict::Dunno };
         let found = self.find(subject, name, table);
         self.say(class, name, found, table, depth).await
+    }
+
+    /// A table alone: the list says what is looked up.
+    pub(super) async fn bare_access(&mut self, table: &AccessTable, depth: usize) -> Verdict {
+        if let Some(subject) = Subject::of_list(self.class) {
+            return self.access(subject, table, depth).await;
+        }
+        logging::warning!(
+            "specify one of (check_client_access, check_reverse_client_hostname_access, check_helo_access, \
+             check_sender_access, check_recipient_access, check_etrn_access) before {} restriction \"{}\"",
+            self.class,
+            table.name
+        );
+        self.server_error(Rejection::server_configuration())
     }
 
     /// check_sasl_access

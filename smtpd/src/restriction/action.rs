@@ -4,7 +4,7 @@ use dsn::Status;
 use smtp_server::Rejection;
 
 use crate::look_ups::LookUps;
-use crate::restriction::{AccessTable, Class, Evaluation, List, Stage, Verdict};
+use crate::restriction::{AccessTable, Class, Evaluation, List, Named, Verdict};
 
 /// What a message is to suffer if it is accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl<L: LookUps> Evaluation<'_, L> {
                 let code = [first, second, third].iter().fold(0, |code, digit| code * 10 + u16::from(**digit - b'0'));
                 self.turn_down(class, code, text, "Access denied")
             }
-            _ => self.restrictions(value, depth).await,
+            _ => self.restrictions(table, value, depth).await,
         }
     }
 
@@ -89,6 +89,14 @@ impl<L: LookUps> Evaluation<'_, L> {
     }
 
     fn effect(&mut self, word: &[u8], class: Class, table: &AccessTable, key: &[u8], text: &[u8]) -> Verdict {
+        if self.facts.sender.is_none() {
+            let (table, action) = (&table.name, text::printable(word));
+            logging::warning!(
+                "access table {table}: with smtpd_delay_reject=no, action {action} is always skipped in Client host or \
+                 Helo command restrictions"
+            );
+            return Verdict::Dunno;
+        }
         let missing = |what: &str| {
             logging::warning!("access table {} entry \"{}\" requires {what}", table.name, text::printable(key));
             Verdict::Dunno
@@ -159,19 +167,28 @@ impl<L: LookUps> Evaluation<'_, L> {
         self.server_error(Rejection::server_configuration())
     }
 
-    /// The value is itself a list.
-    async fn restrictions(&mut self, value: &[u8], depth: usize) -> Verdict {
+    /// The value is itself a list. What it names is not opened at this late hour: a class has been.
+    async fn restrictions(&mut self, table: &AccessTable, value: &[u8], depth: usize) -> Verdict {
         let value = String::from_utf8_lossy(value).into_owned();
-        let stage = match self.class {
-            Class::Client | Class::ReverseClient => Stage::Client,
-            Class::Helo => Stage::Helo,
-            Class::Sender => Stage::Sender,
-            Class::Recipient => Stage::Recipient,
-            Class::Login | Class::Certificate | Class::Data | Class::EndOfData => Stage::Data,
+        if value.contains(':') {
+            let (name, shown) = (&table.name, text::printable(value.as_bytes()));
+            logging::warning!("access table {name} has entry with lookup table: {shown}");
+            logging::warning!("do not specify lookup tables inside SMTPD access maps");
+            logging::warning!("define a restriction class and specify its name instead.");
+            return self.server_error(Rejection::server_configuration());
+        }
+        let named = Named {
+            tables: &self.rules.tables.access,
+            services: &self.rules.services,
+            classes: &self.settings.classes,
         };
-        let items = text::split_list(&value);
-        let list = List::parse(&items, stage, &self.rules.tables.access, &self.settings.classes);
-        Box::pin(self.items(list.items(), depth + 1)).await
+        match List::parse(&text::split_list(&value), named) {
+            Ok(list) => Box::pin(self.items(list.items(), depth + 1)).await,
+            Err(why) => {
+                logging::warning!("{}", text::printable(why.as_bytes()));
+                self.server_error(Rejection::server_configuration())
+            }
+        }
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Memory {
     pub answers: Answers,
     /// warn_if_reject has spared the client a rejection.
     pub warned: Cell<bool>,
+    /// The message at hand, for policy services; empty between messages.
+    pub instance: String,
 }
 
 /// An evaluation in progress.

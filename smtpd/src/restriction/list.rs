@@ -7,24 +7,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::restriction::absent;
-use crate::restriction::certificate;
-use crate::restriction::{Hosts, Listed, Mismatch, Restriction, Subject, Tables};
+use config::restrictions::REMOVED;
 
-/// Which parameter a list comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// smtpd_client_restrictions
-    Client,
-    /// smtpd_helo_restrictions
-    Helo,
-    /// smtpd_sender_restrictions
-    Sender,
-    /// smtpd_relay_restrictions, smtpd_recipient_restrictions
-    Recipient,
-    /// smtpd_data_restrictions, smtpd_end_of_data_restrictions
-    Data,
-}
+use crate::restriction::certificate;
+use crate::restriction::{Class, Hosts, Listed, Mismatch, Restriction, Services, Subject, Tables};
 
 /// A parsed list.
 #[derive(Clone, Debug, Default)]
@@ -65,9 +51,23 @@ impl Lists {
     }
 }
 
+/// What the words of a list may name.
+#[derive(Clone, Copy)]
+pub struct Named<'a> {
+    /// Tables of access checks.
+    pub tables: &'a Tables,
+    /// Policy services.
+    pub services: &'a Services,
+    /// smtpd_restriction_classes
+    pub classes: &'a [String],
+}
+
 impl List {
-    /// Parses the items of a list. `classes` are the names of smtpd_restriction_classes.
-    pub fn parse(items: &[impl AsRef<str>], stage: Stage, tables: &Tables, classes: &[String]) -> List {
+    /// Parses the items of a list.
+    ///
+    /// # Errors
+    /// A policy service that makes no sense; the sentence with which the server ends.
+    pub fn parse(items: &[impl AsRef<str>], named: Named<'_>) -> Result<List, String> {
         let mut found: Vec<Restriction> = Vec::with_capacity(items.len());
         let mut rest = items.iter().map(AsRef::as_ref);
         while let Some(name) = rest.next() {
@@ -77,9 +77,9 @@ impl List {
                 logging::warning!("restriction `{name}' after `{end}' is ignored");
                 break;
             }
-            found.push(item(name, &mut rest, stage, tables, classes));
+            found.push(item(name, &mut rest, named)?);
         }
-        List(found)
+        Ok(List(found))
     }
 
     /// The items.
@@ -103,51 +103,49 @@ fn final_name(item: &Restriction) -> Option<&'static str> {
     }
 }
 
-fn item<'a>(
-    name: &str,
-    rest: &mut impl Iterator<Item = &'a str>,
-    stage: Stage,
-    tables: &Tables,
-    classes: &[String],
-) -> Restriction {
+fn item<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>, named: Named<'_>) -> Result<Restriction, String> {
+    let Named { tables, services, classes } = named;
     if classes.iter().any(|class| class == name) {
-        return Restriction::Class(name.to_owned());
+        return Ok(Restriction::Class(name.to_owned()));
     }
     let lower = name.to_ascii_lowercase();
-    if let Some(restriction) = simple(&lower) {
-        return restriction;
+    if let Some(restriction) = simple(&lower).or_else(|| removed(&lower)) {
+        return Ok(restriction);
     }
-    if lower == "sleep" {
-        let seconds = rest.next().and_then(|time| time.trim_end_matches(['s', 'S']).parse().ok());
-        return match seconds {
+    if lower == "check_policy_service" {
+        return Ok(match rest.next() {
+            Some(spec) => Restriction::PolicyService(services.open(spec)?),
+            None => Restriction::Misused(format!("restriction {name} must be followed by transport:server")),
+        });
+    }
+    Ok(with_time_or_domain(&lower, rest)
+        .or_else(|| access(&lower, rest, tables))
+        // `type:name` alone is a check of what the list is about.
+        .or_else(|| name.contains(':').then(|| tables.bare(name)))
+        .unwrap_or_else(|| Restriction::Unknown(name.to_owned())))
+}
+
+/// Names that Postfix no longer has.
+fn removed(name: &str) -> Option<Restriction> {
+    let (_, instead) = REMOVED.iter().find(|(old, _)| *old == name)?;
+    let removed = "has been removed in Postfix 3.9";
+    Some(Restriction::Misused(format!("support for restriction \"{name}\" {removed}; instead, specify {instead}")))
+}
+
+/// Restrictions whose argument is a time or a list in the name service.
+fn with_time_or_domain<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>) -> Option<Restriction> {
+    if name == "sleep" {
+        let seconds = rest.next().and_then(|time| time.parse().ok());
+        return Some(match seconds {
             Some(seconds) => Restriction::Sleep(Duration::from_secs(seconds)),
-            None => Restriction::Misused("restriction sleep requires a number of seconds".to_owned()),
-        };
+            None => Restriction::Misused("restriction sleep must be followed by number".to_owned()),
+        });
     }
-    if let Some((listed, permits)) = Listed::of_restriction(&lower) {
-        return match rest.next() {
-            Some(spec) => listed.restriction(permits, spec),
-            None => Restriction::Ignored(format!("restriction {lower} requires domain name argument")),
-        };
-    }
-    if let Some(restriction) = absent::restriction(&lower, rest) {
-        return restriction;
-    }
-    if let Some(restriction) = access(&lower, rest, tables) {
-        return restriction;
-    }
-    // `type:name` alone is a check of what the list is about.
-    if name.contains(':') {
-        return match Subject::of_stage(stage) {
-            Some(subject) => tables.access(subject, name),
-            None => Restriction::Misused(format!(
-                "specify one of (check_client_access, check_reverse_client_hostname_access, check_helo_access, \
-                 check_sender_access, check_recipient_access, check_etrn_access) before Data command restriction \
-                 \"{name}\""
-            )),
-        };
-    }
-    Restriction::Unknown(name.to_owned())
+    let (listed, permits) = Listed::of_restriction(name)?;
+    Some(match rest.next() {
+        Some(spec) => listed.restriction(permits, spec),
+        None => Restriction::Ignored(format!("restriction {name} requires domain name argument")),
+    })
 }
 
 /// Restrictions whose argument is a table.
@@ -204,6 +202,8 @@ pub(super) fn simple(name: &str) -> Option<Restriction> {
         "reject_unknown_recipient_domain" => Restriction::RejectUnknownRecipientDomain,
         "permit_mx_backup" => Restriction::PermitMxBackup,
         "reject_maps_rbl" => Restriction::RejectMapsRbl,
+        "reject_unverified_sender" => Restriction::RejectUnverified(Class::Sender),
+        "reject_unverified_recipient" => Restriction::RejectUnverified(Class::Recipient),
         "reject_unlisted_sender" => Restriction::RejectUnlistedSender,
         "reject_unlisted_recipient" | "check_recipient_maps" => Restriction::RejectUnlistedRecipient,
         _ => return Mismatch::of_restriction(name).map(Restriction::SenderLogin),
@@ -220,6 +220,9 @@ mod tests {
         use config::restrictions::{Argument, NAMES, REMOVED, find};
         let parents = lookup::ParentStyle::Bare;
         let tables = Tables::new(lookup::Settings::default(), parents, address::Delimiters::new("", false));
+        let config = config::Config::parse(b"", std::path::Path::new("/c"), &[]).unwrap();
+        let services = Services::new(policy::Options::read(&config).unwrap());
+        let named = Named { tables: &tables, services: &services, classes: &[] };
         for known in NAMES {
             let argument = match known.argument {
                 Argument::Nothing => None,
@@ -229,22 +232,20 @@ mod tests {
                 Argument::Server => Some("inet:127.0.0.1:9"),
             };
             let items: Vec<&str> = std::iter::once(known.name).chain(argument).collect();
-            let list = List::parse(&items, Stage::Recipient, &tables, &[]);
+            let list = List::parse(&items, named).unwrap();
             assert_eq!(list.items().len(), 1, "{}", known.name);
-            let is_absent = matches!(list.items()[0], Restriction::Absent(_));
+            let is_absent = matches!(list.items()[0], Restriction::RejectUnverified(_));
             assert_eq!(is_absent, known.needs.is_some(), "{}", known.name);
             let is_wrong =
                 matches!(list.items()[0], Restriction::Unknown(_) | Restriction::Misused(_) | Restriction::Ignored(_));
             assert!(!is_wrong, "{}", known.name);
         }
-        let misused = |name: &str| {
-            matches!(List::parse(&[name], Stage::Client, &tables, &[]).items()[0], Restriction::Misused(_))
-        };
+        let misused = |name: &str| matches!(List::parse(&[name], named).unwrap().items()[0], Restriction::Misused(_));
         assert!(REMOVED.iter().all(|(name, _)| misused(name)));
         for base in ["client", "reverse_client_hostname", "helo", "sender", "recipient", "etrn", "sasl", "ccert"] {
             for kind in ["a", "mx", "ns"] {
                 let name = format!("check_{base}_{kind}_access");
-                let list = List::parse(&[name.as_str(), "inline:{a=b}"], Stage::Recipient, &tables, &[]);
+                let list = List::parse(&[name.as_str(), "inline:{a=b}"], named).unwrap();
                 let is_known = !matches!(list.items()[0], Restriction::Unknown(_));
                 assert_eq!(is_known, find(&name).is_some(), "{name}");
             }

@@ -4,7 +4,6 @@
 //! known of the client, its greeting, the sender and the recipient, and says yes, no, or nothing. No restriction ever
 //! sends a reply: the command that asked does.
 
-mod absent;
 mod access;
 mod action;
 mod backup;
@@ -20,12 +19,14 @@ mod hosts;
 mod list;
 mod login;
 mod old_defaults;
+mod policy;
 mod rewrite;
 mod rules;
 mod session;
 mod stages;
 mod tables;
 mod unlisted;
+mod unverified;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -37,12 +38,14 @@ pub use block_reply::BlockReplies;
 pub use certificate::Fingerprint;
 pub use evaluation::{Class, Court, Evaluation, Memory};
 pub use hosts::Hosts;
-pub use list::{List, Lists, Stage};
+pub use list::{List, Lists, Named};
 pub use login::Mismatch;
+pub use policy::Services;
 pub use rules::Rules;
 pub use tables::{AccessTable, Tables};
 pub use unlisted::AddressTables;
 
+use ::policy::Service;
 use smtp_server::Rejection;
 
 use crate::look_ups::LookUps;
@@ -143,8 +146,12 @@ pub enum Restriction {
     CertificateAccess(Rc<AccessTable>, Vec<Fingerprint>),
     /// A name of smtpd_restriction_classes.
     Class(String),
-    /// A known name that nothing answers yet.
-    Absent(absent::Absent),
+    /// reject_unverified_sender, reject_unverified_recipient
+    RejectUnverified(Class),
+    /// check_policy_service SERVER
+    PolicyService(Rc<Service>),
+    /// A table alone.
+    Bare(Rc<AccessTable>),
     /// A name that means nothing.
     Unknown(String),
     /// A known name that is used wrongly and says nothing then; the text of the warning.
@@ -238,7 +245,9 @@ impl<L: LookUps> Evaluation<'_, L> {
                 Box::pin(self.certificate_access(table, order, depth)).await
             }
             Restriction::Class(name) => Box::pin(self.class(name, depth)).await,
-            Restriction::Absent(absent) => self.absent(absent, depth).await,
+            Restriction::RejectUnverified(class) => self.reject_unverified(*class),
+            Restriction::PolicyService(service) => Box::pin(self.policy_service(service, depth)).await,
+            Restriction::Bare(table) => Box::pin(self.bare_access(table, depth)).await,
             Restriction::Unknown(name) => {
                 logging::warning!("unknown smtpd restriction: \"{name}\"");
                 self.server_error(Rejection::server_configuration())

@@ -8,7 +8,7 @@ use daemon::StartError;
 use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 use net::interfaces::Interface;
 
-use crate::restriction::{AddressTables, BlockReplies, List, Lists, Stage, Tables};
+use crate::restriction::{AddressTables, BlockReplies, List, Lists, Named, Services, Tables};
 
 /// Lists, tables, and which addresses are this system's.
 pub struct Rules {
@@ -16,6 +16,8 @@ pub struct Rules {
     pub lists: Lists,
     /// Lookup tables.
     pub tables: AllTables,
+    /// Policy services of the lists.
+    pub services: Services,
     /// inet_interfaces, as the addresses that are there.
     pub own_addresses: Vec<Interface>,
     /// inet_interfaces and proxy_interfaces: what belongs to this system, there or not.
@@ -64,10 +66,11 @@ impl Rules {
     /// # Errors
     /// A setting that the server cannot work with, or one that would make it an open relay.
     pub fn read(config: &Config) -> Result<Rules, StartError> {
-        let tables = AllTables::open(config)?;
+        let (tables, services) = (AllTables::open(config)?, Services::new(policy::Options::read(config)?));
         Ok(Rules {
-            lists: read_lists(config, &tables.access)?,
+            lists: read_lists(config, &tables.access, &services)?,
             tables,
+            services,
             own_addresses: config.own_addresses()?,
             system_addresses: config.addresses_of_this_system().unwrap_or_else(|error| {
                 // permit_mx_backup alone needs them; it says no more often without.
@@ -107,22 +110,23 @@ impl Rules {
     }
 }
 
-fn read_lists(config: &Config, tables: &Tables) -> Result<Lists, StartError> {
+fn read_lists(config: &Config, tables: &Tables, services: &Services) -> Result<Lists, StartError> {
     let relay = config.get(param::SMTPD_RELAY_RESTRICTIONS)?;
     let recipient = config.get(param::SMTPD_RECIPIENT_RESTRICTIONS)?;
     if !restrictions::protects_relay(relay.iter().chain(&recipient).map(String::as_str)) {
         return Err(StartError::new(restrictions::no_relay_protection()));
     }
     let classes = config.get(param::SMTPD_RESTRICTION_CLASSES)?;
-    let parse = |items: &[String], stage| List::parse(items, stage, tables, &classes);
+    let named = Named { tables, services, classes: &classes };
+    let parse = |items: &[String]| List::parse(items, named).map_err(StartError::new);
     let mut lists = Lists {
-        client: parse(&config.get(param::SMTPD_CLIENT_RESTRICTIONS)?, Stage::Client),
-        helo: parse(&config.get(param::SMTPD_HELO_RESTRICTIONS)?, Stage::Helo),
-        sender: parse(&config.get(param::SMTPD_SENDER_RESTRICTIONS)?, Stage::Sender),
-        relay: parse(&relay, Stage::Recipient),
-        recipient: parse(&recipient, Stage::Recipient),
-        data: parse(&config.get(param::SMTPD_DATA_RESTRICTIONS)?, Stage::Data),
-        end_of_data: parse(&config.get(param::SMTPD_END_OF_DATA_RESTRICTIONS)?, Stage::Data),
+        client: parse(&config.get(param::SMTPD_CLIENT_RESTRICTIONS)?)?,
+        helo: parse(&config.get(param::SMTPD_HELO_RESTRICTIONS)?)?,
+        sender: parse(&config.get(param::SMTPD_SENDER_RESTRICTIONS)?)?,
+        relay: parse(&relay)?,
+        recipient: parse(&recipient)?,
+        data: parse(&config.get(param::SMTPD_DATA_RESTRICTIONS)?)?,
+        end_of_data: parse(&config.get(param::SMTPD_END_OF_DATA_RESTRICTIONS)?)?,
         local_rewrite: List::of_rewrite_clients(&config.get(param::LOCAL_HEADER_REWRITE_CLIENTS)?, tables),
         ..Lists::default()
     };
@@ -130,7 +134,7 @@ fn read_lists(config: &Config, tables: &Tables) -> Result<Lists, StartError> {
         let Some(value) = config.lookup(class)? else {
             return Err(StartError::new(format!("restriction class `{class}' needs a definition")));
         };
-        lists.add_class(class, List::parse(&text::split_list(&value), Stage::Recipient, tables, &classes));
+        lists.add_class(class, List::parse(&text::split_list(&value), named).map_err(StartError::new)?);
     }
     Ok(lists)
 }

@@ -2,7 +2,9 @@
 //!
 //! With smtpd_delay_reject the lists about client, greeting and sender wait for the recipient: some clients give up
 //! only there, and the log line can say whom the mail was for.
-use smtp_server::Judgement;
+
+use smtp_protocol::Verb;
+use smtp_server::{Judgement, State};
 
 use crate::look_ups::LookUps;
 use crate::restriction::{Class, Evaluation, List, Verdict};
@@ -48,7 +50,8 @@ impl<L: LookUps> Evaluation<'_, L> {
             return Verdict::Dunno;
         }
         match self.rcpt_lists().await {
-            Verdict::Dunno => self.remainder_verdict(),
+            // Who only asks is not put off.
+            Verdict::Dunno if self.facts.state != State::Command(Verb::Vrfy) => self.remainder_verdict(),
             verdict => verdict,
         }
     }

@@ -47,6 +47,14 @@ impl Tables {
         }
     }
 
+    /// A check with the table `name` of what the list is about.
+    pub fn bare(&self, name: &str) -> Restriction {
+        match self.open(name) {
+            Ok(table) => Restriction::Bare(table),
+            Err(misused) => misused,
+        }
+    }
+
     /// A check whether the table `name` has the client's address.
     pub fn address_map(&self, name: &str) -> Restriction {
         match self.open(name) {

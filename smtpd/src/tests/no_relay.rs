@@ -11,6 +11,7 @@ use config::Config;
 use dns::{LookupError, LookupFault, MailExchanger, RecordType};
 use ipc::rewrite::{Class as AddressClass, Resolved};
 use net::Family;
+use policy::Service;
 use proptest::prelude::*;
 use smtp_protocol::Verb;
 use smtp_server::{Facts, Peer, Protocol, State};
@@ -83,6 +84,11 @@ impl LookUps for Anything {
         self.found(name, RecordType::Txt, vec![b"listed".to_vec()])
     }
 
+    async fn policy(&self, _: &Service, _: &[u8]) -> Option<Vec<u8>> {
+        let actions = ["OK", "DUNNO", "permit", "HOLD", "REJECT", "defer_if_permit", "x", "", "PREPEND X: y", "200"];
+        actions.get(usize::from(self.answer())).map(|action| action.as_bytes().to_vec())
+    }
+
     async fn has_user(&self, _: &[u8]) -> Result<bool, String> {
         if self.answer() == 9 { Err("no".to_owned()) } else { Ok(self.answer() & 1 == 0) }
     }
@@ -144,6 +150,8 @@ fn verdict(lists: (&[&str], &[&str]), answers: Vec<u8>, recipient: &[u8]) -> Ver
         recipient: Some(recipient),
         recipients: 0,
         queue_id: None,
+        size: 0,
+        etrn_domain: None,
     };
     let look_ups = Anything { answers: RefCell::new(answers.into_iter().cycle()) };
     let (memory, mut effects) = (Memory::default(), Effects::default());

@@ -32,7 +32,7 @@ const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 const SCENARIOS_A_CORE: usize = 3;
 
 /// What tests call beside the mail system.
-pub const TOOLS: [Tool; 22] = [
+pub const TOOLS: [Tool; 24] = [
     Tool::Program { name: "strace", package: "strace" },
     Tool::Program { name: "swaks", package: "swaks" },
     // What swaks needs for IPv6.
@@ -58,6 +58,9 @@ pub const TOOLS: [Tool; 22] = [
     Tool::Program { name: "gnutls-cli", package: "gnutls-bin" },
     Tool::Program { name: "node", package: "nodejs" },
     Tool::Part { package: "node-nodemailer" },
+    // Policy services; that of the second is a part of it, for the package of the program wants Postfix installed.
+    Tool::Program { name: "postgrey", package: "postgrey" },
+    Tool::Part { package: "python3-spf-engine" },
     // The mechanisms of C Postfix, which come as plug-ins.
     Tool::Part { package: "libsasl2-modules" },
 ];

@@ -13,8 +13,6 @@ pub enum Feature {
     Sasl,
     /// Milters.
     Milter,
-    /// `check_policy_service`
-    Policy,
     /// `smtpd_proxy_filter`
     ProxyFilter,
     /// `haproxy` in front of a server.
@@ -61,7 +59,6 @@ impl fmt::Display for Feature {
             Tls => "TLS",
             Sasl => "SASL authentication",
             Milter => "The Milter protocol",
-            Policy => "Access policy delegation",
             ProxyFilter => "smtpd_proxy_filter",
             Upstream => "smtpd_upstream_proxy_protocol",
             Verify => "Address verification",
@@ -91,7 +88,6 @@ const BY_NAME: &[(&str, Feature)] = &[
     ("sender_login", Feature::Sasl),
     ("client_auth_rate", Feature::Sasl),
     ("milter", Feature::Milter),
-    ("policy_service", Feature::Policy),
     ("smtpd_proxy_", Feature::ProxyFilter),
     ("smtpd_upstream_proxy", Feature::Upstream),
     ("address_verify", Feature::Verify),
@@ -159,7 +155,6 @@ impl Feature {
             Feature::Sasl => "nobody can log in",
             Feature::Spawn => "what asks them gets no answer",
             Feature::Milter => "mail is treated as if they did not answer",
-            Feature::Policy => "their default_action is what they answer",
             Feature::Verify => "they refuse for now",
             Feature::Tables(_) => "every look-up fails, and mail that needs it is refused for now, or waits",
             Feature::Pipe | Feature::Virtual => "mail for them waits",
@@ -183,7 +178,6 @@ mod tests {
             ("smtpd_sender_login_maps", Feature::Sasl),
             ("milter_default_action", Feature::Milter),
             ("non_smtpd_milters", Feature::Milter),
-            ("smtpd_policy_service_timeout", Feature::Policy),
             ("smtpd_proxy_filter", Feature::ProxyFilter),
             ("unverified_recipient_reject_code", Feature::Verify),
             ("virtual_uid_maps", Feature::Virtual),

@@ -83,7 +83,7 @@ impl Report<'_> {
             Feature::Milter => is_set(&["smtpd_milters", "non_smtpd_milters", "smtpd_milter_maps"]),
             Feature::ProxyFilter => is_set(&["smtpd_proxy_filter"]),
             Feature::Upstream => is_set(&["smtpd_upstream_proxy_protocol"]),
-            Feature::Policy | Feature::Verify => asks(feature),
+            Feature::Verify => asks(feature),
             Feature::Postscreen => self.services.iter().any(|service| service.program() == "postscreen"),
             Feature::Qmqp => self.services.iter().any(|service| service.program() == "qmqpd"),
             Feature::Pipe => self.is_way_to(feature),

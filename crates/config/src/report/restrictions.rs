@@ -93,6 +93,17 @@ impl Report<'_> {
         found
     }
 
+    /// What check_policy_service asks, wherever it stands.
+    pub(super) fn policy_services(&self) -> Vec<String> {
+        let lists: Vec<&Said> = self.lists().collect();
+        let items = lists.into_iter().flat_map(|said| self.items(said));
+        let asked = items.filter_map(|item| match item {
+            Item::Restriction(name, service) if name.eq_ignore_ascii_case("check_policy_service") => Some(service),
+            _ => None,
+        });
+        asked.map(str::to_owned).collect()
+    }
+
     /// The lists of the server, and those that smtpd_restriction_classes gives a name.
     fn lists(&self) -> impl Iterator<Item = &Said> {
         let classes = self.classes();
@@ -167,7 +178,7 @@ fn with_argument<'a>(known: Known, name: &'a str, rest: &mut impl Iterator<Item 
         Argument::Nothing => true,
         Argument::Table | Argument::Server => argument.contains(':'),
         Argument::Domain => !argument.is_empty(),
-        Argument::Seconds => argument.trim_end_matches(['s', 'S']).parse::<u64>().is_ok(),
+        Argument::Seconds => argument.parse::<u64>().is_ok(),
     };
     if is_right {
         return Item::Restriction(name, argument);
@@ -176,6 +187,6 @@ fn with_argument<'a>(known: Known, name: &'a str, rest: &mut impl Iterator<Item 
         Argument::Table => format!("restriction {name}: bad argument \"{argument}\": need maptype:mapname"),
         Argument::Server => format!("restriction {name} must be followed by transport:server"),
         Argument::Domain => format!("restriction {name} requires domain name argument"),
-        Argument::Seconds | Argument::Nothing => format!("restriction {name} requires a number of seconds"),
+        Argument::Seconds | Argument::Nothing => format!("restriction {name} must be followed by number"),
     })
 }

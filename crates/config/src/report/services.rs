@@ -92,8 +92,8 @@ impl Report<'_> {
 
     /// Whether check_policy_service asks this service.
     fn is_policy_server(&self, name: &str) -> bool {
-        let asked = self.missing_restrictions().into_iter().filter(|missing| missing.feature == Feature::Policy);
+        let asked = self.policy_services();
         let is_end = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '.');
-        asked.into_iter().any(|missing| missing.what.split(is_end).any(|word| word == name))
+        asked.iter().any(|service| service.split(is_end).any(|word| word == name))
     }
 }

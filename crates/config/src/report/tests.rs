@@ -169,8 +169,6 @@ fn tables_and_restrictions_that_are_not_there_are_named() {
             "/c/main.cf, line 5: transport_maps: hash:/no/such: there is neither /no/such.lmdb nor /no/such",
             "/c/main.cf, line 5: transport_maps: hassh:/d: unsupported dictionary type: hassh",
             "/c/main.cf, line 6: smtpd_recipient_restrictions: hash:/e: there is neither /e.lmdb nor /e",
-            "Access policy delegation is not there yet: check_policy_service inet:127.0.0.1:10023 (main.cf line 6); \
-             their default_action is what they answer",
             "ldap: tables are not there yet: alias_maps (main.cf line 3); every look-up fails, and mail that needs it \
              is refused for now, or waits",
             "mysql: tables are not there yet: virtual_mailbox_domains (main.cf line 1), virtual_mailbox_maps (main.cf \

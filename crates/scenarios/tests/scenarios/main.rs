@@ -30,6 +30,7 @@ mod outside;
 mod owners;
 mod patterns;
 mod pipe;
+mod policy;
 mod posttls_finger;
 mod queue_tools;
 mod racing;

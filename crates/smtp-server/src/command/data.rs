@@ -7,6 +7,7 @@ use dsn::Status;
 use smtp_protocol::{Reply, Verb};
 
 use crate::dialogue::Dialogue;
+use crate::facts::Facts;
 use crate::rejection::Rejection;
 use crate::services::{Received, Services, Stage};
 use crate::settings::BareNewline;
@@ -81,7 +82,8 @@ async fn finish(dialogue: &mut Dialogue, services: &mut impl Services, content: 
         let text = "Error: message file too big";
         return Err(Rejection::new(552, Status::new(5, 3, 4), text).of(ErrorClass::Bounce).into());
     }
-    dialogue.judge(services, Stage::EndOfData, dialogue.facts_of_message()).await?;
+    let facts = Facts { size: content.size, ..dialogue.facts_of_message() };
+    dialogue.judge(services, Stage::EndOfData, facts).await?;
     Ok(services.finish().await?)
 }
 

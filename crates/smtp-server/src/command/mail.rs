@@ -8,6 +8,7 @@ use smtp_protocol::path::{self, PathError};
 
 use crate::command::needs_helo;
 use crate::dialogue::Dialogue;
+use crate::facts::Facts;
 use crate::lacking::milters_rejection;
 use crate::rejection::Rejection;
 use crate::services::{Counted, Services, Stage};
@@ -67,7 +68,8 @@ async fn begin(
         return Err(bad_address(dialogue, argument));
     }
     fits(dialogue, services, &sender, parameters.size)?;
-    dialogue.judge(services, Stage::Mail, dialogue.facts(Some(&sender), None)).await?;
+    let facts = Facts { size: parameters.size.unwrap_or(0), ..dialogue.facts(Some(&sender), None) };
+    dialogue.judge(services, Stage::Mail, facts).await?;
     dialogue.log_lapse(services, Some(&sender));
     if let Some(rejection) = milters_rejection(dialogue.lapse) {
         return Err(rejection.into());

@@ -1,0 +1,67 @@
+//! Policy services that people use.
+
+use std::process::{Child, Command, Stdio};
+
+use scenarios::scenario;
+use testing::accounts::is_root;
+use testing::policy_server::of_program;
+use testing::port::Port;
+use testing::wait::{PATIENCE, until_true};
+use testing::{Setup, Sink};
+
+use super::{greet, rcpt};
+
+/// A running postgrey.
+struct Postgrey(Child);
+
+impl Drop for Postgrey {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn postgrey_puts_a_stranger_off_and_then_lets_him_in() {
+    scenario(|| {
+        if !is_root() {
+            eprintln!("left out: postgrey is started by root");
+            return;
+        }
+        let port = Port::reserve();
+        let service = format!("check_policy_service inet:127.0.0.1:{}", port.number());
+        let mail = Setup::new().set("smtpd_recipient_restrictions", service).start();
+        let data = mail.folder().join("postgrey");
+        std::fs::create_dir(&data).expect("created");
+        let mut command = Command::new("postgrey");
+        command.arg(format!("--inet=127.0.0.1:{}", port.number())).arg(format!("--dbdir={}", data.display()));
+        command.args(["--user=root", "--group=root", "--delay=1", "--retry-window=1", "--auto-whitelist-clients=0"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let _postgrey = Postgrey(command.spawn().unwrap_or_else(|e| panic!("postgrey: {e}")));
+        assert!(until_true(PATIENCE, || std::net::TcpStream::connect(("127.0.0.1", port.number())).is_ok()));
+        let first = rcpt(mail.port());
+        assert!(first.starts_with("450 4.2.0 <alice@mail.test>: Recipient address rejected: Greylisted"), "{first}");
+        assert!(until_true(PATIENCE, || rcpt(mail.port()) == "250 2.1.5 Ok"), "{}", mail.log());
+        greet(mail.port()).send("a@b.test", &["alice@mail.test"], "Subject: x\n\nbody\n").expect("sent");
+        mail.wait_mail("alice", 1);
+    });
+}
+
+#[test]
+fn policyd_spf_marks_what_comes_from_this_machine() {
+    scenario(|| {
+        let sink = Sink::v4();
+        let name = of_program(|| {
+            let mut command = Command::new("/usr/bin/python3");
+            command.args(["-c", "import sys; from spf_engine.policyd_spf import main; sys.exit(main())"]);
+            command.stderr(Stdio::null());
+            command
+        });
+        let restrictions = format!("check_policy_service {name}");
+        let mail =
+            Setup::new().set("relayhost", sink.next_hop()).set("smtpd_recipient_restrictions", restrictions).start();
+        greet(mail.port()).send("a@b.test", &["alice@mail.test"], "Subject: x\n\nbody\n").expect("sent");
+        let message = mail.wait_mail("alice", 1).remove(0);
+        assert!(message.0.contains("X-Comment: SPF "), "{}", message.0);
+    });
+}
