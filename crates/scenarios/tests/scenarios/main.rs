@@ -53,6 +53,7 @@ mod tls_command;
 mod tls_peers;
 mod users;
 mod virtual_mailboxes;
+mod waiting;
 #[cfg(target_arch = "x86_64")]
 mod walls;
 mod way;
