@@ -174,11 +174,11 @@ impl Lists {
 
 /// Waits for the lock of a list.
 fn lock(list: &File) -> io::Result<()> {
-    // waits: for another request about the list, in a thread aside.
     for _ in 0..LOCK_ATTEMPTS {
         if sys::lock::lock(list.as_fd())? {
             return Ok(());
         }
+        // waits: for another request about the list, in a thread aside.
         std::thread::sleep(LOCK_DELAY);
     }
     Err(nix::errno::Errno::ETIMEDOUT.into())

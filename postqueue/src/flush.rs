@@ -112,5 +112,5 @@ fn ask(socket: &Path, request: &Request) -> io::Result<Status> {
     let mut answer = Vec::new();
     // told: a longer answer is none.
     stream.take(MAX_REQUEST as u64).read_to_end(&mut answer)?;
-    Status::read(&answer)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    Status::read(&answer)?.ok_or_else(|| io::Error::other("premature end of input"))
 }

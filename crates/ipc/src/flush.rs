@@ -38,7 +38,7 @@ impl Flush {
         loop {
             // told: a longer answer is none.
             if stream.read_buf(&mut answer).await? == 0 || answer.len() > MAX_REQUEST {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                return Err(io::Error::other("premature end of input"));
             }
             if let Some(status) = Status::read(&answer)? {
                 return Ok(status);

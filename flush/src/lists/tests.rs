@@ -1,5 +1,8 @@
-use super::*;
+//! Lists in a directory of their own.
+
 use std::os::unix::fs::PermissionsExt;
+
+use super::*;
 
 /// A queue directory of its own, gone at the end.
 struct Directory(PathBuf);
