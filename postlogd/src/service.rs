@@ -16,8 +16,8 @@ const MAX_LINE: usize = 4096;
 
 /// Lines that come so soon after others are a stream of them.
 const STREAM: Duration = Duration::from_millis(5);
-/// How long lines of a stream gather: the socket keeps ten datagrams at least, and a wake-up for each of them costs more
-/// than all that is done with it.
+/// How long lines of a stream gather: the socket keeps ten datagrams at least, and a wake-up for each of them costs
+/// more than all that is done with it.
 const GATHER: Duration = Duration::from_millis(1);
 
 /// The daemon.

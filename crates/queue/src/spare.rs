@@ -5,10 +5,10 @@
 //! of the time. So a finished file is not removed: it goes to `spare/ID`, under the name that it had, and is emptied; a
 //! new message takes it from there under a name and an identifier of its own.
 //!
-//! A spare file belongs to who has locked it. Who takes one opens it under a name that it remembers, locks it, and looks
-//! at that name afterwards: where there is none any more, another was faster, for a file leaves its name while it is
-//! locked, and no other file ever gets that name. A file that is not empty yet, or has another name, is no spare file.
-//! So names may be remembered for as long as anybody likes.
+//! A spare file belongs to whoever has locked it. Who takes one opens it under a name that was read before, locks it,
+//! and looks at that name afterwards: where there is none any more, another was faster, for a file leaves its name
+//! while it is locked, and no other file ever gets that name. A file that is not empty yet, or has another name, is no
+//! spare file. So names may be remembered for as long as anybody likes.
 //!
 //! What is there is no mail: nothing reads it. A queue directory without this folder is as good; each message has a new
 //! file then.
