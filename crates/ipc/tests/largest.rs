@@ -219,6 +219,7 @@ fn carrier_replies() -> Vec<carrier::Reply> {
         carrier::Reply::List(carrier::FoundList::Unusable { path: path(), why }),
         carrier::Reply::Text(block()),
         carrier::Reply::TextEnd(Err(i32::MAX)),
+        carrier::Reply::Running(u32::MAX),
         carrier::Reply::Warning(text(), i32::MAX),
         carrier::Reply::Done(carrier::Done::Delivered { output: bytes() }),
         carrier::Reply::Done(carrier::Done::NotWritten(system)),
@@ -239,6 +240,7 @@ fn every_message_of_carrier_arrives_at_its_largest() {
     });
     replies.iter().for_each(|reply| match reply {
         carrier::Reply::Text(_) | carrier::Reply::TextEnd(_) | carrier::Reply::Warning(..) => {}
+        carrier::Reply::Running(_) => {}
         carrier::Reply::List(found) => match found {
             carrier::FoundList::None | carrier::FoundList::Found { .. } | carrier::FoundList::Unusable { .. } => {}
         },

@@ -42,6 +42,7 @@ mod secured;
 mod services;
 mod source_address;
 mod spares;
+mod spawn;
 mod stock;
 mod strangers;
 mod submission;
