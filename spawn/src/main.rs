@@ -23,8 +23,8 @@
 //! Whoever connects to the socket.
 //!
 //! # Diagnostics
-//! A warning for each command that did not end with status 0, or took too long. An attribute that is missing or makes no
-//! sense ends the program.
+//! A warning for each command that did not end with status 0, or took too long. An attribute that is missing or makes
+//! no sense ends the program.
 
 mod attributes;
 mod service;

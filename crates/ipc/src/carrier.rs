@@ -9,8 +9,8 @@
 //! most one `Deliver`, `Content`..., `End` → `Warning`..., `Done`. `Stop` ends a command that takes too long. A carrier
 //! whose agent disappears before `End` undoes what it has written.
 //!
-//! A command that serves a client gets no message: `Serve`, with the client's socket → `Running`, `Done`. The arguments of a
-//! command that is not a line travel before `Deliver` or `Serve`: `Arguments`...
+//! A command that serves a client gets no message: `Serve`, with the client's socket → `Running`, `Done`. The arguments
+//! of a command that is not a line travel before `Deliver` or `Serve`: `Arguments`...
 
 use serde::{Deserialize, Serialize};
 
