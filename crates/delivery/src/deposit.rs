@@ -213,8 +213,8 @@ async fn answer(channel: &mut Client<Carrier>) -> Result<Done, Trouble> {
 pub enum Reading {
     /// There is none.
     None,
-    /// The text.
-    Text(Vec<u8>),
+    /// The text, and of which one.
+    Text(Path, Vec<u8>),
     /// It cannot be used; which one, and why.
     Unusable(Path, ListProblem),
     /// It is larger than the limit; which one.
@@ -245,7 +245,7 @@ pub async fn read(
             Reply::Text(_) => is_large = true,
             Reply::TextEnd(Err(code)) => return Ok(Reading::Unusable(path, ListProblem::System(code))),
             Reply::TextEnd(Ok(())) if is_large => return Ok(Reading::TooLarge(path)),
-            Reply::TextEnd(Ok(())) => return Ok(Reading::Text(text)),
+            Reply::TextEnd(Ok(())) => return Ok(Reading::Text(path, text)),
             Reply::List(_) | Reply::Warning(..) | Reply::Running(_) | Reply::Done(_) => return Err(unexpected()),
         }
     }

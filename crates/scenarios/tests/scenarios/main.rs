@@ -13,6 +13,7 @@ mod damage;
 mod dane;
 mod descriptors;
 mod durable;
+mod filtered;
 mod installed;
 mod judged;
 mod kill;
