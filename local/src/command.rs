@@ -96,7 +96,8 @@ mod tests {
         let text = b"recipient_delimiter = +\nexport_environment = X=1\n";
         let config = Config::parse(text, std::path::Path::new("/proc/self/none"), &[]).unwrap();
         let settings = Settings::read(&config).unwrap();
-        let request = Request::new(queue::QueueId::parse(b"Q").unwrap());
+        let mut request = Request::new(queue::QueueId::parse(b"Q").unwrap());
+        request.message.envelope_id = "E+3D1".to_owned();
         let target = Target { original: b"x;`id`".to_vec(), ..Target::default() };
         let recipient = Recipient::parse(b"Cmd+Foo@m.test", &Delimiters::new("+", true));
         let subject = Subject {
@@ -110,7 +111,7 @@ mod tests {
         let command = subject.command(b"cat").unwrap();
         let has = |entry: &str| command.environment.iter().any(|path| path.0 == entry.as_bytes());
         assert!(has("USER=cmd") && has("LOCAL=cmd+foo") && has("EXTENSION=foo") && has("RECIPIENT=Cmd+Foo@m.test"));
-        assert!(has("ORIGINAL_RECIPIENT=x__id_") && has("X=1") && has("PATH=/usr/bin:/bin"));
+        assert!(has("ENVID=E=1") && has("ORIGINAL_RECIPIENT=x__id_") && has("X=1") && has("PATH=/usr/bin:/bin"));
         assert!(!command.environment.iter().any(|path| path.0.starts_with(b"HOME=")) && has("SENDER="));
     }
 }

@@ -213,7 +213,8 @@ impl Expansion<'_> {
         let (depth, includes) = (place.depth + 1, place.includes + 1);
         // propagate_unmatched_extensions
         let unmatched = if self.agent.settings.propagates.include { place.unmatched.clone() } else { Vec::new() };
-        let inner = Place { via: Via::Include, rights, depth, includes, unmatched, by_message: true, ..(**place).clone() };
+        let inner =
+            Place { via: Via::Include, rights, depth, includes, unmatched, by_message: true, ..(**place).clone() };
         self.push(Rc::new(inner), destinations);
     }
 

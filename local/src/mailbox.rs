@@ -3,13 +3,14 @@
 use std::rc::Rc;
 
 use config::expand::Expanded;
-use delivery::{Finding, Verdict};
 use delivery::deposit::{self, Reading, Trouble};
 use delivery::destination::{Destination, List};
 use delivery::steward::{Account, StartProblem, Started, Who};
+use delivery::{Finding, Verdict};
 use ipc::Client;
 use ipc::carrier::{Carrier, Deposit, Done, ListProblem, Path, Role};
 use lookup::Maps;
+use queue::Trace;
 
 use crate::destinations::MAX_LIST;
 use crate::expansion::Expansion;
@@ -41,7 +42,8 @@ impl Expansion<'_> {
                     let Ok(destinations) = List::of_file(forward.text).parse() else {
                         return self.too_many(&recipient.address, b".forward");
                     };
-                    if self.job.is_probe() && !destinations.is_empty() {
+                    // A probe of an address is done where the user's own list begins.
+                    if self.job.request().trace.has(Trace::VERIFY) && !destinations.is_empty() {
                         let finding = verdict::sent(format!("forward via file: {}", forward.path));
                         return self.finish(&recipient.address, &finding);
                     }
@@ -303,7 +305,8 @@ impl Expansion<'_> {
             Ok(outcome) => self.keep(&recipient.address, outcome),
             Err(error) => {
                 logging::warning!("connect to transport {transport}: {error}");
-                let finding = Finding { relay: "none".to_owned(), ..verdict::deferred(3, 0, "unknown mail transport error") };
+                let finding =
+                    Finding { relay: "none".to_owned(), ..verdict::deferred(3, 0, "unknown mail transport error") };
                 self.finish(&recipient.address, &finding);
             }
         }

@@ -230,12 +230,8 @@ mod tests {
             home: "/home/bob".into(),
             shell: "/bin/sh".into(),
         };
-        let names = Names {
-            recipient: &r,
-            account: Some(&account),
-            delimiters: "+-",
-            filter: "abcdefghijklmnopqrstuvwxyz/+.",
-        };
+        let names =
+            Names { recipient: &r, account: Some(&account), delimiters: "+-", filter: "abcdefghijklmnopqrstuvwxyz/+." };
         let path = "$home/.forward${recipient_delimiter}${extension}";
         assert_eq!(names.expand(path).unwrap().as_text(), "/home/bob/.forward+__x__/..");
         let plain = recipient("bob@m.test");

@@ -96,7 +96,10 @@ impl daemon::Worker for Local {
     fn changed_table(&self) -> Option<String> {
         let maps = &self.maps;
         let named = [&maps.mailbox_transport, &maps.mailbox_command, &maps.fallback_transport];
-        self.aliases.changed().or_else(|| self.agent.filter.changed()).or_else(|| named.iter().find_map(|maps| maps.changed()).map(str::to_owned))
+        self.aliases
+            .changed()
+            .or_else(|| self.agent.filter.changed())
+            .or_else(|| named.iter().find_map(|maps| maps.changed()).map(str::to_owned))
     }
 }
 

@@ -34,9 +34,8 @@ impl StatusFilter {
         // A table that fails is logged, and the result stays.
         let answer = maps.lookup(text.as_bytes()).ok()??;
         let shown = text::printable(&answer);
-        let changed = Status::prefix(&answer).filter(|(status, _)| {
-            (status.class() == 2) == (finding.status.class() == 2)
-        });
+        let changed =
+            Status::prefix(&answer).filter(|(status, _)| (status.class() == 2) == (finding.status.class() == 2));
         let Some((status, length)) = changed else {
             logging::warning!("{}: bad result \"{shown}\" for \"{text}\"", maps.title());
             return None;

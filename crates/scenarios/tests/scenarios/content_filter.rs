@@ -25,7 +25,8 @@ fn smtp_filter(behind: u16) -> u16 {
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let Ok(server) = TcpStream::connect(("127.0.0.1", behind)) else { continue };
-            let (from_server, to_client) = (server.try_clone().expect("a socket"), client.try_clone().expect("a socket"));
+            let (from_server, to_client) =
+                (server.try_clone().expect("a socket"), client.try_clone().expect("a socket"));
             thread::spawn(move || pass(from_server, to_client, |bytes| bytes.to_vec()));
             thread::spawn(move || pass(client, server, mark));
         }
@@ -64,7 +65,9 @@ fn mail_goes_through_a_filter_that_speaks_smtp_and_its_origin_is_known_behind_it
         let filter = smtp_filter(back.number());
         let setup = Setup::new()
             .set("content_filter", format!("scan:[127.0.0.1]:{filter}"))
-            .service("scan unix - - n - 10 smtp -o smtp_send_xforward_command=yes -o disable_mime_output_conversion=yes")
+            .service(
+                "scan unix - - n - 10 smtp -o smtp_send_xforward_command=yes -o disable_mime_output_conversion=yes",
+            )
             .service(&format!("127.0.0.1:{} inet n - n - 10 smtpd {BACK}", back.number()));
         let mail = setup.start();
         let id = send(&mail, "alice@mail.test", "one");
@@ -133,7 +136,10 @@ fn only_mail_that_a_table_names_goes_through_a_filter() {
         let filter = smtp_filter(back.number());
         let action = format!("FILTER scan:[127.0.0.1]:{filter}");
         let mut mail = Setup::new()
-            .set("smtpd_recipient_restrictions", format!("check_recipient_access inline:{{ {{bob@mail.test={action}}} }}"))
+            .set(
+                "smtpd_recipient_restrictions",
+                format!("check_recipient_access inline:{{ {{bob@mail.test={action}}} }}"),
+            )
             .service("scan unix - - n - 10 smtp")
             .service(&format!("127.0.0.1:{} inet n - n - 10 smtpd {BACK}", back.number()))
             .build();
@@ -141,11 +147,9 @@ fn only_mail_that_a_table_names_goes_through_a_filter() {
         testing::setup::write_old(&checks, &format!("/^Subject: odd/ {action}\n/^Subject: wrong/ FILTER nowhere\n"));
         mail.set("header_checks", &format!("regexp:{}", checks.display()));
         mail.start();
-        for (to, subject, scanned) in [
-            ("alice", "plain", None),
-            ("bob", "plain", Some("yes")),
-            ("carol", "odd", Some("yes")),
-        ] {
+        for (to, subject, scanned) in
+            [("alice", "plain", None), ("bob", "plain", Some("yes")), ("carol", "odd", Some("yes"))]
+        {
             send(&mail, &format!("{to}@mail.test"), subject);
             let delivered = mail.wait_mail(to, 1);
             assert_eq!(delivered[0].header("X-Scanned").as_deref(), scanned, "{to}");

@@ -83,7 +83,10 @@ fn each_recipient_gets_its_own_answer_from_the_store_by_lmtp() {
         let reply = client.send("s@x.test", &["joe@v.test"], text).expect("a reply");
         let id = reply.queue_id().expect("a queue id");
         let line = mail.wait_log(&[&id, "status="]);
-        assert!(line.contains("dsn=4.") && line.contains("status=deferred (connect to mail.test[private/store]: "), "{line}");
+        assert!(
+            line.contains("dsn=4.") && line.contains("status=deferred (connect to mail.test[private/store]: "),
+            "{line}"
+        );
     });
 }
 
@@ -143,6 +146,8 @@ fn the_delivery_command_of_the_store_takes_mail_from_pipe() {
         assert!(line.contains("dsn=2.0.0, status=sent (delivered via dovecot service)"), "{line}");
         let found = messages(&home);
         assert_eq!(found.len(), 1, "{}", fs::read_to_string(home.join("log")).unwrap_or_default());
-        assert!(found[0].starts_with("Return-Path: <s@x.test>\n") && found[0].contains("Delivered-To: Joe+Tag@V.test\n"));
+        assert!(
+            found[0].starts_with("Return-Path: <s@x.test>\n") && found[0].contains("Delivered-To: Joe+Tag@V.test\n")
+        );
     });
 }

@@ -23,6 +23,7 @@ mod late;
 mod limits;
 mod load;
 mod local;
+mod local_ways;
 mod log;
 mod logins;
 mod names;
