@@ -1,5 +1,5 @@
-//! Results of deliveries that a table puts others in the place of: default_delivery_status_filter, and those that agents
-//! have for themselves.
+//! Results of deliveries that a table puts others in the place of: default_delivery_status_filter, and those that
+//! agents have for themselves.
 
 use std::fmt;
 use std::rc::Rc;
@@ -26,8 +26,8 @@ impl StatusFilter {
         Ok(StatusFilter(Some(maps).filter(|maps| !maps.is_empty()).map(Rc::new)))
     }
 
-    /// The result in the place of this one: the table is asked with its code and text, and answers with both. A delivery
-    /// stays one, and a failure stays a failure, whether for now or for good.
+    /// The result in the place of this one: the table is asked with its code and text, and answers with both. A
+    /// delivery stays one, and a failure stays a failure, whether for now or for good.
     pub(crate) fn applied(&self, finding: &Finding) -> Option<Finding> {
         let maps = self.0.as_ref()?;
         let text = format!("{} {}", finding.status, finding.reason);
