@@ -27,7 +27,6 @@ mod notice;
 mod service;
 mod settings;
 mod subject;
-mod waiting;
 
 use std::process::ExitCode;
 
@@ -39,7 +38,7 @@ static SERVICE: Service = Service {
     lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "reads messages that it returns and keeps their logs",
-    siblings: &[Sibling::Cleanup, Sibling::Flush],
+    siblings: &[Sibling::Cleanup],
     files: &[
         Access::QueueWrite("bounce"),
         Access::QueueWrite("defer"),

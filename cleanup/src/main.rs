@@ -40,7 +40,6 @@ mod handover;
 mod header;
 mod incoming;
 mod inspection;
-mod kept;
 mod masquerade;
 mod message;
 mod mime;

@@ -22,9 +22,6 @@ config::settings! {
         delivered_to: Contexts = param::PREPEND_DELIVERED_HEADER => Contexts::named,
         commands: Sources = param::ALLOW_MAIL_TO_COMMANDS => Sources::named,
         files: Sources = param::ALLOW_MAIL_TO_FILES => Sources::named,
-        /// Where extensions that were not looked up go on to.
-        propagates: Sources = param::PROPAGATE_UNMATCHED_EXTENSIONS => Sources::named,
-        recipient_delimiter: String = param::RECIPIENT_DELIMITER,
         /// Unexpanded.
         forward_path: String = param::FORWARD_PATH,
         home_mailbox: String = param::HOME_MAILBOX,
@@ -55,7 +52,7 @@ pub struct Contexts {
     pub forward: bool,
 }
 
-/// Kinds of lists: those that may name commands or files, and those that pass extensions on.
+/// Which lists may name commands or files.
 pub struct Sources {
     /// alias_maps.
     pub alias: bool,

@@ -30,6 +30,7 @@
 //! # Diagnostics
 //! Sessions, rejections and problems go to the log. The client is told no more than it needs.
 
+mod amend;
 mod authentication;
 mod backend;
 mod client_limits;
@@ -49,6 +50,7 @@ mod restriction;
 mod service;
 mod session;
 mod settings;
+mod template;
 mod tls;
 mod worker;
 

@@ -297,15 +297,17 @@ impl Session {
         if let Some(class) = turn.error {
             self.transcript.note(class);
         }
-        if let Some(reply) = turn.reply {
-            self.reply(reply);
+        match turn.reply.map(|reply| self.reply(reply)) {
+            // smtpd_reject_filter_maps may say so too.
+            Some(421 | 521) => Next::Close,
+            _ => turn.next,
         }
-        turn.next
     }
 
-    /// Queues a reply. With soft_bounce nothing is permanent.
-    fn reply(&mut self, reply: Reply) {
-        let reply = if self.settings.soft_bounce && reply.code() >= 500 { softened(&reply) } else { reply };
+    /// Queues a reply; its code as the client gets it.
+    fn reply(&mut self, reply: Reply) -> u16 {
+        let amendments = &self.worker.rules.tables.amendments;
+        let reply = amendments.amend(reply, &self.dialogue.facts_at_end());
         let text = self.connection.queue(&reply);
         self.transcript.say(Speaker::Us, text.trim_ascii_end());
         if self.debug {
@@ -314,6 +316,7 @@ impl Session {
                 self.log_dialogue('>', line.strip_suffix(b"\r").unwrap_or(line));
             }
         }
+        reply.code()
     }
 
     fn log_dialogue(&self, direction: char, line: &[u8]) {
@@ -364,7 +367,7 @@ impl Session {
         let waits = end == End::Done && !self.settings.fast_shutdown;
         let patience = if waits { self.settings.starttls_timeout } else { std::time::Duration::ZERO };
         let _ = self.connection.close(patience).await;
-        self.worker.postmaster.tell(self.worker.cleanup.pool(), &notice).await;
+        self.worker.postmaster.tell(&self.worker.cleanup, &notice).await;
     }
 
     /// What there is to tell at the end of the session.
@@ -385,15 +388,6 @@ impl Session {
             closing: Some(reason.to_owned()),
         }
     }
-}
-
-/// The same reply as one that may be tried again.
-fn softened(reply: &Reply) -> Reply {
-    let lines = reply.lines().map(|line| match line.strip_prefix(b"5.") {
-        Some(rest) => [&b"4."[..], rest].concat(),
-        None => line.to_vec(),
-    });
-    Reply::lines_of(reply.code() - 100, lines.collect())
 }
 
 /// The address of `RCPT TO:<address>` as most clients send it; others are asked about when their turn comes.

@@ -21,7 +21,6 @@ pub mod deposit;
 pub mod destination;
 pub mod ending;
 pub mod environment;
-mod filter;
 mod finding;
 mod job;
 pub mod postmaster;
@@ -32,7 +31,6 @@ pub mod steward;
 pub mod submission;
 pub mod transcript;
 
-pub use filter::StatusFilter;
 pub use finding::{Connection, Finding};
 pub use ipc::delivery::{Outcome, Problem, Report, Request, Timestamp, Verdict};
 pub use job::Job;

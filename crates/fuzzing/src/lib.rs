@@ -110,7 +110,6 @@ targets! {
     destinations,
     attribute_lists,
     queue_listing,
-    flush_requests,
     frames,
     frame_streams,
     helper_packets,

@@ -20,7 +20,6 @@ pub mod bounce;
 pub mod carrier;
 pub mod cleanup;
 pub mod delivery;
-pub mod flush;
 pub mod qmgr;
 pub mod recipient;
 pub mod rewrite;

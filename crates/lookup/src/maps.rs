@@ -105,8 +105,7 @@ impl Maps {
                 Some(value) if value.is_empty() => {
                     let error = TableError::failed(table.name(), EMPTY_RESULT);
                     let shown = text::printable(key);
-                    let name = table.name();
-                    let subject = if self.title == name { name.to_owned() } else { format!("{}: {name}", self.title) };
+                    let subject = &self.title;
                     logging::warning!("{subject} lookup of {shown} returns an empty string result");
                     logging::warning!("{subject} should return NO RESULT in case of NOT FOUND");
                     return Err(error);

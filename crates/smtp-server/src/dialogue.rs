@@ -295,6 +295,14 @@ impl Dialogue {
         self.facts(None, self.transaction.as_ref().and_then(Transaction::only_recipient))
     }
 
+    /// What is known when a command has its answer: behind the recipients, the only one is.
+    pub fn facts_at_end(&self) -> Facts<'_> {
+        match self.state {
+            State::Command(Verb::Data | Verb::Bdat) | State::EndOfMessage => self.facts_of_message(),
+            _ => self.facts(None, None),
+        }
+    }
+
     /// The site's word: nothing when it is yes.
     pub(crate) async fn judge(&self, services: &mut impl Services, stage: Stage, facts: Facts<'_>) -> Result<(), Turn> {
         match services.judge(stage, facts).await {

@@ -67,7 +67,8 @@ impl Dialogue {
         match services.replacement(line.text().trim_ascii_start()) {
             Ok(None) => Ok(line),
             Ok(Some(other)) => {
-                let (old, new) = (line::shown(&line.bytes), line::shown(&other));
+                // told: see QUOTED.
+                let [old, new] = [&line.bytes, &other].map(|line| line::shown(&line[..line.len().min(QUOTED)]));
                 logging::info!("{}: replacing command \"{old}\" with \"{new}\"", self.peer.label);
                 Ok(CommandLine { bytes: other, ..line })
             }

@@ -1,7 +1,7 @@
 //! What an access table says: OK, REJECT, `550 text`, HOLD, a list of restrictions ... access(5)
 
 use dsn::Status;
-use smtp_server::Rejection;
+use smtp_server::{Rejection, State};
 
 use crate::look_ups::LookUps;
 use crate::restriction::{AccessTable, Class, Evaluation, List, Named, Verdict};
@@ -68,7 +68,7 @@ impl<L: LookUps> Evaluation<'_, L> {
                 let code = [first, second, third].iter().fold(0, |code, digit| code * 10 + u16::from(**digit - b'0'));
                 self.turn_down(class, code, text, "Access denied")
             }
-            _ => self.restrictions(table, value, depth).await,
+            _ => self.restrictions(class, table, value, depth).await,
         }
     }
 
@@ -144,7 +144,7 @@ impl<L: LookUps> Evaluation<'_, L> {
     }
 
     fn prepend(&mut self, table: &AccessTable, text: &[u8], missing: impl Fn(&str) -> Verdict) -> Verdict {
-        if self.class == Class::EndOfData {
+        if self.facts.state == State::EndOfMessage {
             let name = &table.name;
             logging::warning!("access table {name}: action PREPEND must be used before smtpd_end_of_data_restrictions");
             return Verdict::Dunno;
@@ -168,7 +168,7 @@ impl<L: LookUps> Evaluation<'_, L> {
     }
 
     /// The value is itself a list. What it names is not opened at this late hour: a class has been.
-    async fn restrictions(&mut self, table: &AccessTable, value: &[u8], depth: usize) -> Verdict {
+    async fn restrictions(&mut self, class: Class, table: &AccessTable, value: &[u8], depth: usize) -> Verdict {
         let value = String::from_utf8_lossy(value).into_owned();
         if value.contains(':') {
             let (name, shown) = (&table.name, text::printable(value.as_bytes()));
@@ -183,7 +183,13 @@ impl<L: LookUps> Evaluation<'_, L> {
             classes: &self.settings.classes,
         };
         match List::parse(&text::split_list(&value), named) {
-            Ok(list) => Box::pin(self.items(list.items(), depth + 1)).await,
+            Ok(list) => {
+                // The list is about what was looked up.
+                let outer = std::mem::replace(&mut self.class, class);
+                let verdict = Box::pin(self.items(list.items(), depth + 1)).await;
+                self.class = outer;
+                verdict
+            }
             Err(why) => {
                 logging::warning!("{}", text::printable(why.as_bytes()));
                 self.server_error(Rejection::server_configuration())

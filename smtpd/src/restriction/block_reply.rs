@@ -1,9 +1,5 @@
 //! What a client is told that a list names: default_rbl_reply, rbl_reply_maps.
-//!
-//! A template comes from the operator, what it names comes from strangers: every byte of theirs that
-//! smtpd_expansion_filter does not have becomes an underscore.
 
-use config::expand::{self, ExpandError};
 use config::{Config, param};
 use daemon::StartError;
 use dsn::Status;
@@ -13,6 +9,7 @@ use smtp_server::Rejection;
 use crate::look_ups::LookUps;
 use crate::restriction::action::adapted;
 use crate::restriction::{BlockList, Class, Evaluation, Verdict};
+use crate::template::{self, Filling};
 
 /// Templates, and what they are filled in with.
 pub struct BlockReplies {
@@ -20,8 +17,7 @@ pub struct BlockReplies {
     maps: Maps,
     /// default_rbl_reply
     default: String,
-    /// smtpd_expansion_filter
-    allowed: Vec<u8>,
+    filling: Filling,
     /// maps_rbl_reject_code
     code: i64,
     /// maps_rbl_domains
@@ -39,7 +35,7 @@ impl BlockReplies {
         Ok(BlockReplies {
             maps: Maps::open(config, "rbl_reply_maps", &list, OpenFlags::default())?,
             default: config.get(param::DEFAULT_RBL_REPLY)?.0,
-            allowed: text::c_unescape(&config.get(param::SMTPD_EXPANSION_FILTER)?.0),
+            filling: Filling::read(config)?,
             code: config.get(param::MAPS_RBL_REJECT_CODE)?,
             maps_rbl_domains: domains.iter().map(|domain| BlockList::parse(domain)).collect(),
         })
@@ -90,59 +86,18 @@ impl<L: LookUps> Evaluation<'_, L> {
 
     /// The template with its names replaced; `None` when it makes no sense, which is logged.
     fn fill_in(&self, template: &str, names: &Names<'_>) -> Option<String> {
-        let mut unknown = None;
-        let mut scope = |name: &str| {
-            let value = self.template_value(name, names);
-            if value.is_none() {
-                unknown.get_or_insert(name.to_owned());
-            }
-            value.map(|value| self.censored(&value))
-        };
-        let filled = expand::expand(template, &mut scope);
-        if let Some(name) = unknown {
-            logging::warning!("unknown macro name \"{name}\" in expansion request");
-            return None;
-        }
-        match filled {
-            Ok(text) => Some(text.as_text().to_owned()),
-            Err(ExpandError::Truncated(_)) => {
-                logging::warning!("truncated macro reference: \"{template}\"");
-                None
-            }
-            Err(error) => {
-                logging::warning!("{error}");
-                None
-            }
-        }
-    }
-
-    fn template_value(&self, name: &str, names: &Names<'_>) -> Option<Vec<u8>> {
-        let peer = self.facts.peer;
-        Some(match name {
-            "client" => peer.label.clone().into_bytes(),
-            "client_address" => peer.address_text().into_bytes(),
-            "client_name" => peer.name.clone().into_bytes(),
-            "reverse_client_name" => peer.reverse_name.clone().into_bytes(),
-            "helo_name" => self.facts.helo.unwrap_or_default().as_bytes().to_vec(),
-            "rbl_class" => names.class.to_string().into_bytes(),
-            "rbl_code" => self.rules.tables.block_replies.code.to_string().into_bytes(),
-            "rbl_domain" => names.domain.as_bytes().to_vec(),
-            "rbl_reason" => names.reason.as_bytes().to_vec(),
-            "rbl_what" => names.what.to_vec(),
-            "recipient" => shown(self.facts.recipient),
-            "recipient_domain" => domain(self.facts.recipient),
-            "recipient_name" => local_part(self.facts.recipient),
-            "sender" => shown(self.facts.sender),
-            "sender_domain" => domain(self.facts.sender),
-            "sender_name" => local_part(self.facts.sender),
-            _ => return None,
-        })
-    }
-
-    fn censored(&self, value: &[u8]) -> String {
-        let allowed = &self.rules.tables.block_replies.allowed;
-        let kept = value.iter().map(|byte| if allowed.contains(byte) { *byte } else { b'_' }).collect::<Vec<_>>();
-        text::printable(&kept)
+        let replies = &self.rules.tables.block_replies;
+        let filled = replies.filling.fill_in(template, |name| {
+            Some(match name {
+                "rbl_class" => names.class.to_string().into_bytes(),
+                "rbl_code" => replies.code.to_string().into_bytes(),
+                "rbl_domain" => names.domain.as_bytes().to_vec(),
+                "rbl_reason" => names.reason.as_bytes().to_vec(),
+                "rbl_what" => names.what.to_vec(),
+                other => return template::value(other, &self.facts),
+            })
+        });
+        filled.text.filter(|_| !filled.unknown)
     }
 }
 
@@ -152,23 +107,4 @@ fn rejection(text: &str, class: Class) -> Option<Rejection> {
     let code = code.parse().ok().filter(|number| code.len() == 3 && (400..600).contains(number))?;
     let (status, text) = Status::split_bytes(text.as_bytes(), Status::new(5, 7, 1));
     Some(Rejection::new(code, adapted(status, class), text))
-}
-
-/// An address, or `<>` for the null one.
-fn shown(address: Option<&[u8]>) -> Vec<u8> {
-    match address {
-        Some(b"") => b"<>".to_vec(),
-        address => address.unwrap_or_default().to_vec(),
-    }
-}
-
-fn local_part(address: Option<&[u8]>) -> Vec<u8> {
-    match address {
-        Some(b"") => b"<>".to_vec(),
-        address => address.map_or_else(Vec::new, |address| address::split(address).0.to_vec()),
-    }
-}
-
-fn domain(address: Option<&[u8]>) -> Vec<u8> {
-    address.and_then(address::domain).unwrap_or_default().to_vec()
 }

@@ -3,7 +3,7 @@
 //! A "no" is logged where it is decided, once. What a later restriction may still turn around (defer_if_permit,
 //! defer_if_reject) is remembered here from the client stage to the recipient stage.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use dsn::Status;
@@ -61,8 +61,21 @@ pub struct Memory {
     pub answers: Answers,
     /// warn_if_reject has spared the client a rejection.
     pub warned: Cell<bool>,
+    /// What defer_if_permit has left for the recipients, with smtpd_delay_reject=no.
+    pub deferred: RefCell<Deferred>,
     /// The message at hand, for policy services; empty between messages.
     pub instance: String,
+}
+
+/// What turns every recipient down, by the stage that found it; each stage begins with what the one before has left.
+#[derive(Clone, Debug, Default)]
+pub struct Deferred {
+    /// When the client came.
+    pub client: Option<Rejection>,
+    /// At HELO or EHLO.
+    pub helo: Option<Rejection>,
+    /// At MAIL.
+    pub sender: Option<Rejection>,
 }
 
 /// An evaluation in progress.
@@ -236,6 +249,16 @@ impl<'a, L: LookUps> Evaluation<'a, L> {
     /// Whatever follows, the command is turned down for now.
     pub fn is_decided(&self) -> bool {
         self.if_permit.is_some() && self.if_reject.is_some()
+    }
+
+    /// Begins with what an earlier stage has remembered.
+    pub fn resume(&mut self, remembered: Option<Rejection>) {
+        self.if_permit = remembered;
+    }
+
+    /// What is remembered, for a later stage.
+    pub fn remembered(&self) -> Option<Rejection> {
+        self.if_permit.clone()
     }
 
     /// What remains of defer_if_permit when all lists have said yes.

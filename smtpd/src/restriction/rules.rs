@@ -8,6 +8,7 @@ use daemon::StartError;
 use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 use net::interfaces::Interface;
 
+use crate::amend::Amendments;
 use crate::restriction::{AddressTables, BlockReplies, List, Lists, Named, Services, Tables};
 
 /// Lists, tables, and which addresses are this system's.
@@ -58,6 +59,8 @@ pub struct AllTables {
     pub mx_backup_networks: MatchList,
     /// What is said to those whom a DNS list names.
     pub block_replies: BlockReplies,
+    /// What is done to every refusal.
+    pub amendments: Amendments,
 }
 
 impl Rules {
@@ -98,7 +101,7 @@ impl Rules {
             [&tables.command_filter, &tables.discard_keywords, &tables.sender_logins, &tables.client_certificates];
         let maps = || maps.into_iter().find_map(Maps::changed).map(str::to_owned);
         let changed = || lists.into_iter().find_map(MatchList::changed);
-        let replies = || tables.block_replies.changed();
+        let replies = || tables.block_replies.changed().or_else(|| tables.amendments.changed());
         tables
             .access
             .changed()
@@ -166,6 +169,7 @@ impl AllTables {
             debug_peers: hosts("debug_peer_list")?,
             mx_backup_networks: hosts("permit_mx_backup_networks")?,
             block_replies: BlockReplies::open(config)?,
+            amendments: Amendments::open(config)?,
             limit_exceptions: hosts("smtpd_client_event_limit_exceptions")?,
             xforward_hosts: hosts("smtpd_authorized_xforward_hosts")?,
         })

@@ -3,32 +3,46 @@
 //! With smtpd_delay_reject the lists about client, greeting and sender wait for the recipient: some clients give up
 //! only there, and the log line can say whom the mail was for.
 
-use smtp_protocol::Verb;
-use smtp_server::{Judgement, State};
+use smtp_server::Judgement;
 
 use crate::look_ups::LookUps;
+use crate::restriction::evaluation::Deferred;
 use crate::restriction::{Class, Evaluation, List, Verdict};
 
 impl<L: LookUps> Evaluation<'_, L> {
     /// At the connection, unless delayed.
     pub async fn connect(&mut self) -> Verdict {
         let rules = self.rules;
-        self.alone(Class::Client, &rules.lists.client).await
+        let verdict = self.stage(Class::Client, &rules.lists.client).await;
+        let client = self.remembered();
+        *self.memory.deferred.borrow_mut() = Deferred { helo: client.clone(), sender: client.clone(), client };
+        verdict
     }
 
     /// At HELO or EHLO, unless delayed.
     pub async fn helo(&mut self) -> Verdict {
         let rules = self.rules;
-        self.alone(Class::Helo, &rules.lists.helo).await
+        let before = self.memory.deferred.borrow().client.clone();
+        self.resume(before);
+        let verdict = self.stage(Class::Helo, &rules.lists.helo).await;
+        let helo = self.remembered();
+        let mut deferred = self.memory.deferred.borrow_mut();
+        (deferred.sender, deferred.helo) = (helo.clone(), helo);
+        verdict
     }
 
     /// At MAIL, unless delayed.
     pub async fn mail(&mut self) -> Verdict {
         let rules = self.rules;
-        match self.alone(Class::Sender, &rules.lists.sender).await {
+        let before = self.memory.deferred.borrow().helo.clone();
+        self.resume(before);
+        let verdict = match self.stage(Class::Sender, &rules.lists.sender).await {
             Verdict::Dunno if self.wants_sender_check() => self.reject_unlisted_sender().await,
             verdict => verdict,
-        }
+        };
+        let sender = self.remembered();
+        self.memory.deferred.borrow_mut().sender = sender;
+        verdict
     }
 
     /// At DATA.
@@ -49,9 +63,12 @@ impl<L: LookUps> Evaluation<'_, L> {
         if self.facts.recipient.is_some_and(|recipient| recipient.eq_ignore_ascii_case(b"postmaster")) {
             return Verdict::Dunno;
         }
+        if !self.settings.delay_reject {
+            let before = self.memory.deferred.borrow().sender.clone();
+            self.resume(before);
+        }
         match self.rcpt_lists().await {
-            // Who only asks is not put off.
-            Verdict::Dunno if self.facts.state != State::Command(Verb::Vrfy) => self.remainder_verdict(),
+            Verdict::Dunno => self.remainder_verdict(),
             verdict => verdict,
         }
     }
@@ -69,6 +86,10 @@ impl<L: LookUps> Evaluation<'_, L> {
             (true, Class::Recipient, second),
         ];
         for (now, class, list) in stages {
+            // What client and greeting are deferred for holds for senders: who only asks has none.
+            if delayed && class == Class::Sender && self.facts.sender.is_none() {
+                self.resume(None);
+            }
             if !now || self.name(class).is_none() {
                 continue;
             }

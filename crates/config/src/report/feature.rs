@@ -41,8 +41,6 @@ pub enum Feature {
     ClientRewriting,
     /// VERP
     Verp,
-    /// Texts behind replies that refuse.
-    RejectFooter,
     /// postmulti(1)
     Instances,
     /// Shared caches of connections and tables: served without a process of their own.
@@ -72,7 +70,6 @@ impl fmt::Display for Feature {
             RequireTls => "REQUIRETLS",
             ClientRewriting => "Rewriting and content checks in the SMTP client",
             Verp => "VERP",
-            RejectFooter => "smtpd_reject_footer",
             Instances => "postmulti(1)",
             Shared => "Sharing of connections and tables by a process of its own",
             Other => "this",
@@ -100,7 +97,6 @@ const BY_NAME: &[(&str, Feature)] = &[
     ("etrn", Feature::Flush),
     ("smtputf8", Feature::Utf8),
     ("verp", Feature::Verp),
-    ("reject_footer", Feature::RejectFooter),
     ("multi_instance", Feature::Instances),
     ("postmulti", Feature::Instances),
     ("connection_cache", Feature::Shared),
