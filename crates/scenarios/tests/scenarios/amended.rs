@@ -96,10 +96,7 @@ fn the_reply_decides_which_footer_it_gets_and_soft_bounce_softens_all_of_it() {
         let two = |code: &str, status: &str, text: &str, footer: &str| {
             format!("{code}-{status} {text} | {code} {status} {footer}")
         };
-        assert_eq!(
-            replies(&ports[0]),
-            [format!("500 5.5.2 {foo} five hundred"), two("503", "5.5.1", need, "default")]
-        );
+        assert_eq!(replies(&ports[0]), [format!("500 5.5.2 {foo} five hundred"), two("503", "5.5.1", need, "default")]);
         assert_eq!(replies(&ports[1]), [two("400", "4.5.2", foo, "help"), two("403", "4.5.1", need, "help")]);
         assert_eq!(replies(&ports[2]), [two("500", "5.5.2", foo, "default"), two("503", "5.5.1", need, "default")]);
     });
@@ -124,7 +121,8 @@ fn a_filter_makes_another_no_of_a_no_and_the_log_has_both() {
 #[test]
 fn a_command_is_replaced_before_anybody_looks_at_it() {
     scenario(|| {
-        let rules = "/^HELO (.*)/ EHLO $1\n/^(MAIL FROM:<[^>]*>) BADOPT/ $1\n/^XX/ QUIT\n/^AB/ RCPT TO:<a@b>\\r\\nQUIT\n";
+        let rules =
+            "/^HELO (.*)/ EHLO $1\n/^(MAIL FROM:<[^>]*>) BADOPT/ $1\n/^XX/ QUIT\n/^AB/ RCPT TO:<a@b>\\r\\nQUIT\n";
         let (mail, ports) = start(rules, &["smtpd_command_filter = TABLE"]);
         let mut client = client(&ports[0]);
         assert!(say(&mut client, "HELO x").contains("PIPELINING"));
