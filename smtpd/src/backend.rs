@@ -80,7 +80,7 @@ impl Backend {
         match stage {
             Stage::Connect | Stage::Mail => delayed,
             Stage::Helo => delayed || lists.helo.is_empty(),
-            Stage::Recipient => false,
+            Stage::Recipient | Stage::Etrn => false,
             Stage::Data => lists.data.is_empty(),
             Stage::EndOfData => lists.end_of_data.is_empty(),
         }
@@ -258,6 +258,7 @@ impl Services for Backend {
                 Stage::Recipient => evaluation(Class::Recipient, &mut effects).rcpt().await,
                 Stage::Data => evaluation(Class::Data, &mut effects).data().await,
                 Stage::EndOfData => evaluation(Class::EndOfData, &mut effects).end_of_data().await,
+                Stage::Etrn => evaluation(Class::Etrn, &mut effects).etrn().await,
             }
         };
         let verdict = match verdict {

@@ -41,6 +41,9 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
+/// The reason where there is none to tell.
+pub(crate) const FAILED: &str = "Application error";
+
 /// A lookup that gave no answer. Never the same as "not found".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableError {
@@ -62,6 +65,16 @@ impl TableError {
     pub(crate) fn log(&self, title: &str) {
         logging::warning!("{self}");
         logging::warning!("{title}: {}: table lookup problem", self.table);
+    }
+
+    /// Logs that the look-up of a key ended with it.
+    pub(crate) fn log_key(&self, key: &[u8]) {
+        if self.unavailable || !(self.reason.is_empty() || self.reason == FAILED) {
+            logging::warning!("{self}");
+        }
+        // told: nobody; the start shows which.
+        let shown = text::printable(&key[..key.len().min(100)]);
+        logging::warning!("{} lookup error for \"{shown}\"", self.table);
     }
 
     /// The `type:name` of the table.

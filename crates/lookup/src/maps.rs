@@ -100,7 +100,7 @@ impl Maps {
             if partial && !table.partial_keys() {
                 continue;
             }
-            let found = table.lookup(key).inspect_err(|error| error.log(&self.title))?;
+            let found = table.lookup(key).inspect_err(|error| error.log_key(key))?;
             match found {
                 Some(value) if value.is_empty() => {
                     let error = TableError::failed(table.name(), EMPTY_RESULT);

@@ -158,7 +158,7 @@ impl Dialogue {
             Verb::Starttls => command::starttls::run(self, services, argument).await,
             Verb::Help => Ok(command::help::run()),
             Verb::Auth => command::auth::run(self, services, argument).await,
-            Verb::Etrn => Err(command::etrn::run(self, argument)),
+            Verb::Etrn => command::etrn::run(self, services, argument).await,
             Verb::Unknown => Err(breach(500, Status::new(5, 5, 2), "Error: command not recognized")),
         }
     }

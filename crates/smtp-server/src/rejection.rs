@@ -23,7 +23,8 @@ impl Rejection {
     /// The class of `status` is adapted to `code`; a code that cannot turn down anything becomes 450.
     pub fn new(code: u16, status: Status, text: impl Into<Vec<u8>>) -> Rejection {
         if !(400..600).contains(&code) {
-            logging::warning!("bad reply code {code} in a rejection; 450 is used instead");
+            let shown = text::printable(&text.into());
+            logging::warning!("SMTP reply code configuration error: {code} {status} {shown}");
             let status = Status::new(4, 7, 1);
             let class = Some(ErrorClass::Software);
             return Rejection { code: 450, status, text: b"Service unavailable".to_vec(), class };

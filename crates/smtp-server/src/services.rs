@@ -51,6 +51,8 @@ pub enum Stage {
     Data,
     /// Behind the content.
     EndOfData,
+    /// At ETRN.
+    Etrn,
 }
 
 /// The site's word.

@@ -3,6 +3,7 @@
 //!
 //! Only the first key is whole; parts of names and addresses are not looked up in tables of patterns.
 
+use config::ErrorClass;
 use dsn::Status;
 use lookup::TableError;
 use lookup::search::{self, Key};
@@ -24,6 +25,8 @@ pub enum Subject {
     Sender,
     /// The recipient address.
     Recipient,
+    /// The domain of ETRN.
+    Etrn,
 }
 
 impl Subject {
@@ -35,6 +38,7 @@ impl Subject {
             "check_helo_access" => Subject::Helo,
             "check_sender_access" => Subject::Sender,
             "check_recipient_access" => Subject::Recipient,
+            "check_etrn_access" => Subject::Etrn,
             _ => return None,
         })
     }
@@ -46,6 +50,7 @@ impl Subject {
             Class::Helo => Some(Subject::Helo),
             Class::Sender => Some(Subject::Sender),
             Class::Recipient => Some(Subject::Recipient),
+            Class::Etrn => Some(Subject::Etrn),
             _ => None,
         }
     }
@@ -58,6 +63,7 @@ impl Subject {
             Subject::Helo => Class::Helo,
             Subject::Sender => Class::Sender,
             Subject::Recipient => Class::Recipient,
+            Subject::Etrn => Class::Etrn,
         }
     }
 }
@@ -76,7 +82,7 @@ impl<L: LookUps> Evaluation<'_, L> {
         let class = subject.class();
         let Some(name) = self.name(class) else { return Verdict::Dunno };
         let found = self.find(subject, name, table);
-        self.say(class, name, found, table, depth).await
+        self.say(class, found, table, depth).await
     }
 
     /// A table alone: the list says what is looked up.
@@ -100,14 +106,13 @@ impl<L: LookUps> Evaluation<'_, L> {
         }
         let Some(user) = self.name(Class::Login) else { return Verdict::Dunno };
         let found = table.maps.lookup(user).map(|value| value.map(|value| Found { subject: user.to_vec(), value }));
-        self.say(Class::Login, user, found, table, depth).await
+        self.say(Class::Login, found, table, depth).await
     }
 
     /// Does what a table says.
     pub(super) async fn say(
         &mut self,
         class: Class,
-        name: &[u8],
         found: Result<Option<Found>, TableError>,
         table: &AccessTable,
         depth: usize,
@@ -115,11 +120,10 @@ impl<L: LookUps> Evaluation<'_, L> {
         match found {
             Ok(Some(found)) => self.action(class, table, &found.subject, &found.value, depth).await,
             Ok(None) => Verdict::Dunno,
-            Err(error) if error.reason() == lookup::EMPTY_RESULT => {
+            Err(_) => {
                 let text = self.text(class, "Server configuration error");
-                self.server_error(Rejection::new(451, Status::new(4, 3, 5), text))
+                self.server_error(Rejection::new(451, Status::new(4, 3, 5), text).of(ErrorClass::Data))
             }
-            Err(_) => self.server_error(Rejection::temporary_lookup(name)),
         }
     }
 
@@ -141,6 +145,7 @@ impl<L: LookUps> Evaluation<'_, L> {
             },
             Subject::ReverseClient => host(&peer.reverse_name),
             Subject::Helo => host(self.facts.helo.unwrap_or_default()),
+            Subject::Etrn => host(&String::from_utf8_lossy(name)),
             Subject::Sender | Subject::Recipient => {
                 // smtpd_null_access_lookup_key
                 let null = self.settings.null_access_lookup_key.as_bytes();

@@ -1,10 +1,11 @@
 //! What an access table says: OK, REJECT, `550 text`, HOLD, a list of restrictions ... access(5)
 
 use dsn::Status;
+use smtp_protocol::Verb;
 use smtp_server::{Rejection, State};
 
 use crate::look_ups::LookUps;
-use crate::restriction::{AccessTable, Class, Evaluation, List, Named, Verdict};
+use crate::restriction::{AccessTable, Class, DEPTH_LIMIT, Evaluation, List, Named, Verdict};
 
 /// What a message is to suffer if it is accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,6 +90,11 @@ impl<L: LookUps> Evaluation<'_, L> {
     }
 
     fn effect(&mut self, word: &[u8], class: Class, table: &AccessTable, key: &[u8], text: &[u8]) -> Verdict {
+        if self.facts.state == State::Command(Verb::Etrn) {
+            let (table, action) = (&table.name, text::printable(word));
+            logging::warning!("access table {table}: action {action} is unavailable in smtpd_etrn_restrictions");
+            return Verdict::Dunno;
+        }
         if self.facts.sender.is_none() {
             let (table, action) = (&table.name, text::printable(word));
             logging::warning!(
@@ -170,8 +176,12 @@ impl<L: LookUps> Evaluation<'_, L> {
     /// The value is itself a list. What it names is not opened at this late hour: a class has been.
     async fn restrictions(&mut self, class: Class, table: &AccessTable, value: &[u8], depth: usize) -> Verdict {
         let value = String::from_utf8_lossy(value).into_owned();
+        let (name, shown) = (&table.name, text::printable(value.as_bytes()));
+        if depth + 1 >= DEPTH_LIMIT {
+            logging::warning!("access table {name} entry {shown} causes unreasonable recursion");
+            return self.server_error(Rejection::server_configuration());
+        }
         if value.contains(':') {
-            let (name, shown) = (&table.name, text::printable(value.as_bytes()));
             logging::warning!("access table {name} has entry with lookup table: {shown}");
             logging::warning!("do not specify lookup tables inside SMTPD access maps");
             logging::warning!("define a restriction class and specify its name instead.");

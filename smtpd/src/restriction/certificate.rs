@@ -109,7 +109,7 @@ impl<L: LookUps> Evaluation<'_, L> {
                 .maps
                 .lookup(key.as_bytes())
                 .map(|value| value.map(|value| Found { subject: name.clone(), value }));
-            let verdict = self.say(Class::Certificate, &name, found, table, depth).await;
+            let verdict = self.say(Class::Certificate, found, table, depth).await;
             if verdict != Verdict::Dunno || self.is_decided() {
                 return verdict;
             }

@@ -36,6 +36,8 @@ pub enum Class {
     Data,
     /// The end of the content.
     EndOfData,
+    /// The ETRN command.
+    Etrn,
 }
 
 impl fmt::Display for Class {
@@ -50,6 +52,7 @@ impl fmt::Display for Class {
             Class::Certificate => "Client certificate",
             Class::Data => "Data command",
             Class::EndOfData => "End-of-data",
+            Class::Etrn => "Etrn command",
         })
     }
 }
@@ -152,6 +155,7 @@ impl<'a, L: LookUps> Evaluation<'a, L> {
             Class::Login => self.facts.login.map(|login| login.user.as_bytes()),
             Class::Data => Some(b"DATA"),
             Class::EndOfData => Some(b"END-OF-MESSAGE"),
+            Class::Etrn => self.facts.etrn_domain,
         }
     }
 

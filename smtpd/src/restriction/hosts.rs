@@ -47,7 +47,8 @@ impl Hosts {
         let kinds =
             [("_a_access", Hosts::Itself), ("_mx_access", Hosts::MailExchangers), ("_ns_access", Hosts::NameServers)];
         let (base, hosts) = kinds.into_iter().find_map(|(suffix, hosts)| Some((name.strip_suffix(suffix)?, hosts)))?;
-        Some((Subject::of_restriction(&format!("{base}_access"))?, hosts))
+        let subject = Subject::of_restriction(&format!("{base}_access")).filter(|subject| *subject != Subject::Etrn)?;
+        Some((subject, hosts))
     }
 
     /// The name of the restriction.
@@ -58,6 +59,8 @@ impl Hosts {
             Subject::Helo => "helo",
             Subject::Sender => "sender",
             Subject::Recipient => "recipient",
+            // There is no such restriction.
+            Subject::Etrn => "etrn",
         };
         let kind = match self {
             Hosts::Itself => "a",
@@ -131,6 +134,7 @@ impl<L: LookUps> Evaluation<'_, L> {
             Subject::Helo => self.facts.helo.map(str::to_owned),
             Subject::Sender => of_address(self.facts.sender),
             Subject::Recipient => of_address(self.facts.recipient),
+            Subject::Etrn => None,
         }
     }
 
@@ -143,6 +147,7 @@ impl<L: LookUps> Evaluation<'_, L> {
             Subject::Helo => self.facts.helo.unwrap_or_default().as_bytes(),
             Subject::Sender => self.facts.sender.unwrap_or_default(),
             Subject::Recipient => self.facts.recipient.unwrap_or_default(),
+            Subject::Etrn => self.facts.etrn_domain.unwrap_or_default(),
         };
         text::printable(bytes)
     }

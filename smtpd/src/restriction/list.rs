@@ -33,6 +33,8 @@ pub struct Lists {
     pub data: List,
     /// smtpd_end_of_data_restrictions
     pub end_of_data: List,
+    /// smtpd_etrn_restrictions
+    pub etrn: List,
     /// local_header_rewrite_clients
     pub local_rewrite: List,
     /// smtpd_restriction_classes
@@ -74,7 +76,9 @@ impl List {
             if let Some(end) = found.last().and_then(final_name)
                 && !(found.len() >= 2 && matches!(found[found.len() - 2], Restriction::WarnIfReject))
             {
-                logging::warning!("restriction `{name}' after `{end}' is ignored");
+                // Told whenever the end is reached.
+                let why = format!("restriction `{name}' after `{end}' is ignored");
+                found.insert(found.len() - 1, Restriction::Ignored(why));
                 break;
             }
             found.push(item(name, &mut rest, named)?);
@@ -150,9 +154,7 @@ fn with_time_or_domain<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>)
 
 /// Restrictions whose argument is a table.
 fn access<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>, tables: &Tables) -> Option<Restriction> {
-    let open: &dyn Fn(&str) -> Restriction = if name == "check_etrn_access" {
-        &|_| Restriction::EtrnAccess
-    } else if name == "check_sasl_access" {
+    let open: &dyn Fn(&str) -> Restriction = if name == "check_sasl_access" {
         &|table| tables.login_access(table)
     } else if name == "check_ccert_access" {
         &|argument| certificate::restriction(argument, tables)

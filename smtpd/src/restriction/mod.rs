@@ -132,8 +132,6 @@ pub enum Restriction {
     RejectMapsRbl,
     /// permit_mx_backup
     PermitMxBackup,
-    /// check_etrn_access: nothing to say about other commands.
-    EtrnAccess,
     /// check_*_a_access, check_*_mx_access, check_*_ns_access TABLE
     HostAccess(Subject, Hosts, Rc<AccessTable>),
     /// check_*_access TABLE
@@ -172,7 +170,7 @@ impl<L: LookUps> Evaluation<'_, L> {
 
     async fn items(&mut self, items: &[Restriction], depth: usize) -> Verdict {
         if depth > DEPTH_LIMIT {
-            logging::warning!("smtpd restriction nesting depth exceeds {DEPTH_LIMIT}");
+            logging::warning!("restriction classes name each other more than {DEPTH_LIMIT} deep");
             return self.server_error(Rejection::server_configuration());
         }
         let outer = self.warn_only;
@@ -204,7 +202,7 @@ impl<L: LookUps> Evaluation<'_, L> {
             Restriction::Defer => self.defer_here(),
             Restriction::DeferIfPermit => self.remember_defer_if_permit(),
             Restriction::DeferIfReject => self.remember_defer_if_reject(),
-            Restriction::WarnIfReject | Restriction::EtrnAccess => Verdict::Dunno,
+            Restriction::WarnIfReject => Verdict::Dunno,
             Restriction::Sleep(time) => {
                 tokio::time::sleep(*time).await;
                 Verdict::Dunno

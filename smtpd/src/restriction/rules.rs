@@ -130,6 +130,7 @@ fn read_lists(config: &Config, tables: &Tables, services: &Services) -> Result<L
         recipient: parse(&recipient)?,
         data: parse(&config.get(param::SMTPD_DATA_RESTRICTIONS)?)?,
         end_of_data: parse(&config.get(param::SMTPD_END_OF_DATA_RESTRICTIONS)?)?,
+        etrn: parse(&config.get(param::SMTPD_ETRN_RESTRICTIONS)?)?,
         local_rewrite: List::of_rewrite_clients(&config.get(param::LOCAL_HEADER_REWRITE_CLIENTS)?, tables),
         ..Lists::default()
     };

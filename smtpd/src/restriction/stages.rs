@@ -15,7 +15,7 @@ impl<L: LookUps> Evaluation<'_, L> {
         let rules = self.rules;
         let verdict = self.stage(Class::Client, &rules.lists.client).await;
         let client = self.remembered();
-        *self.memory.deferred.borrow_mut() = Deferred { helo: client.clone(), sender: client.clone(), client };
+        *self.memory.deferred.borrow_mut() = Deferred { helo: client.clone(), sender: None, client };
         verdict
     }
 
@@ -26,8 +26,7 @@ impl<L: LookUps> Evaluation<'_, L> {
         self.resume(before);
         let verdict = self.stage(Class::Helo, &rules.lists.helo).await;
         let helo = self.remembered();
-        let mut deferred = self.memory.deferred.borrow_mut();
-        (deferred.sender, deferred.helo) = (helo.clone(), helo);
+        self.memory.deferred.borrow_mut().helo = helo;
         verdict
     }
 
@@ -55,6 +54,26 @@ impl<L: LookUps> Evaluation<'_, L> {
     pub async fn end_of_data(&mut self) -> Verdict {
         let rules = self.rules;
         self.alone(Class::EndOfData, &rules.lists.end_of_data).await
+    }
+
+    /// At ETRN: what was delayed as well.
+    pub async fn etrn(&mut self) -> Verdict {
+        let lists = &self.rules.lists;
+        let delayed = self.settings.delay_reject;
+        let stages = [
+            (delayed, Class::Client, &lists.client),
+            (delayed, Class::Helo, &lists.helo),
+            (true, Class::Etrn, &lists.etrn),
+        ];
+        for (now, class, list) in stages {
+            if now && self.name(class).is_some() {
+                match self.stage(class, list).await {
+                    Verdict::Dunno => {}
+                    verdict => return verdict,
+                }
+            }
+        }
+        self.remainder_verdict()
     }
 
     /// At RCPT and VRFY: everything that has to do with the recipient, and what was delayed.

@@ -94,7 +94,6 @@ const BY_NAME: &[(&str, Feature)] = &[
     ("qmqpd", Feature::Qmqp),
     ("fast_flush", Feature::Flush),
     ("flush_service", Feature::Flush),
-    ("etrn", Feature::Flush),
     ("smtputf8", Feature::Utf8),
     ("verp", Feature::Verp),
     ("multi_instance", Feature::Instances),

@@ -89,7 +89,7 @@ impl Report<'_> {
             Feature::Pipe => self.is_way_to(feature),
             Feature::Virtual => self.is_way_to(feature),
             Feature::Instances => self.is_on("multi_instance_enable") || is_set(&["multi_instance_directories"]),
-            Feature::Flush => is_set(&["fast_flush_domains", "smtpd_etrn_restrictions"]),
+            Feature::Flush => is_set(&["fast_flush_domains"]),
             // Tables and connections are reached without it.
             Feature::Shared => false,
             Feature::Other if name == "debugger_command" => {

@@ -19,6 +19,7 @@ mod judged;
 mod kill;
 mod late;
 mod limits;
+mod lists;
 mod load;
 mod local;
 mod log;

@@ -77,6 +77,7 @@ fn announcement(dialogue: &Dialogue, announces_auth: bool) -> Vec<Vec<u8>> {
     if !settings.vrfy_disabled {
         keywords.push("VRFY");
     }
+    keywords.push("ETRN");
     if settings.tls != TlsLevel::None && !dialogue.is_under_tls() {
         keywords.push("STARTTLS");
     }

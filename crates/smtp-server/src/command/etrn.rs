@@ -1,23 +1,55 @@
-//! ETRN, which is not offered: the replies of a server that flushes nothing. RFC 1985
+//! ETRN: what waits for a domain is to be sent now, which nobody may ask for here. RFC 1985
+//!
+//! Replies have no enhanced status codes, as in Postfix.
 
+use net::hostname;
 use smtp_protocol::Reply;
 
 use crate::dialogue::Dialogue;
-use crate::turn::Turn;
+use crate::facts::Facts;
+use crate::services::{Services, Stage};
+use crate::turn::{Answer, Turn};
 
 /// `ETRN domain`
-pub fn run(dialogue: &Dialogue, argument: &[u8]) -> Turn {
+pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument: &[u8]) -> Answer {
     if dialogue.needs_helo() {
-        return Turn::misused(503, "Error: send HELO/EHLO first");
+        return Err(Turn::misused(503, "Error: send HELO/EHLO first"));
     }
     if dialogue.transaction.is_some() {
-        return Turn::misused(503, "Error: MAIL transaction in progress");
+        return Err(Turn::misused(503, "Error: MAIL transaction in progress"));
     }
     if argument.is_empty() || argument.contains(&b' ') {
-        return Turn::misused(500, "Syntax: ETRN domain");
+        return Err(Turn::misused(500, "Syntax: ETRN domain"));
     }
-    let shown = text::printable(argument);
+    // `@domain` stands for its parts as well, `#queue` for a queue: there is one for all.
+    let domain = argument.strip_prefix(b"@").or_else(|| argument.strip_prefix(b"#")).unwrap_or(argument);
+    if !is_site(domain) {
+        return Err(Turn::misused(501, "Error: invalid parameter syntax"));
+    }
+    let facts = Facts { etrn_domain: Some(domain), ..dialogue.facts(None, None) };
+    dialogue.judge(services, Stage::Etrn, facts).await?;
+    let shown = text::printable(domain);
+    // The answer of a server that keeps account of mail for no domain: fast_flush_domains is not looked at.
     logging::warning!("reject: ETRN {shown}... from {}", dialogue.peer.label);
-    let domain = text::printable(argument.strip_prefix(b"#").unwrap_or(argument));
-    Turn::say(Reply::plain(459, format!("<{domain}>: service unavailable")))
+    Err(Turn::say(Reply::plain(459, format!("<{shown}>: service unavailable"))))
+}
+
+/// A name of a host, or an address in brackets.
+fn is_site(domain: &[u8]) -> bool {
+    if domain.starts_with(b"[") { net::literal::mailhost(domain).is_some() } else { hostname::is_valid(domain) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_site;
+
+    #[test]
+    fn a_site_is_a_host_or_an_address_in_brackets() {
+        for site in [&b"foo.test"[..], b"foo", b"[192.0.2.1]", b"[ipv6:2001:db8::1]"] {
+            assert!(is_site(site), "{}", text::printable(site));
+        }
+        for other in [&b""[..], b"-x-", b"foo..bar", b"[foo]", b"[192.0.2.1", b"a\0b"] {
+            assert!(!is_site(other), "{}", text::printable(other));
+        }
+    }
 }

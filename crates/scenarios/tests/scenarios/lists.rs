@@ -1,0 +1,203 @@
+//! Restriction lists: where they are asked, what a table and a class in them are about, and what their words lead to.
+
+use scenarios::scenario;
+use testing::port::Port;
+use testing::{Client, Instance, Setup};
+
+const CLASSES: [(&str, &str); 5] = [
+    ("smtpd_restriction_classes", "alone, outer, inner, loop"),
+    ("alone", "inline:{{c.test=REJECT helo}, {a@b.test=REJECT sender}, {foo.test=REJECT site}}"),
+    ("outer", "check_sender_access inline:{a@b.test=inner}"),
+    ("inner", "reject"),
+    ("loop", "check_recipient_access static:loop"),
+];
+
+/// A server for each of these options, `name = value; name = value`.
+fn start(options: &[&str]) -> (Instance, Vec<Port>) {
+    let setup = CLASSES.into_iter().fold(Setup::new(), |setup, (name, value)| setup.set(name, value));
+    let setup = setup.set("smtpd_error_sleep_time", "0").set("mynetworks", "");
+    let ports: Vec<Port> = options.iter().map(|_| Port::reserve()).collect();
+    let lines = ports.iter().zip(options).map(|(port, options)| {
+        let options: Vec<String> = options.split("; ").map(|option| format!("-o {{ {option} }}")).collect();
+        format!("127.0.0.1:{} inet n - n - - smtpd {}", port.number(), options.join(" "))
+    });
+    let mail = lines.fold(setup, |setup, line| setup.service(&line)).start();
+    (mail, ports)
+}
+
+fn client(port: &Port) -> Client {
+    Client::connect(([127, 0, 0, 1], port.number()).into()).expect("connected")
+}
+
+fn say(client: &mut Client, line: &str) -> String {
+    client.command(line).map_or_else(|_| "closed".to_owned(), |reply| reply.last())
+}
+
+/// The replies to these lines.
+fn play(port: &Port, lines: &[&str]) -> Vec<String> {
+    let mut client = client(port);
+    lines.iter().map(|line| say(&mut client, line)).collect()
+}
+
+const TO_DATA: [&str; 5] =
+    ["EHLO c.test", "MAIL FROM:<a@b.test>", "RCPT TO:<alice@mail.test>", "DATA", "Subject: x\r\n\r\nx\r\n."];
+
+/// What the first "no" of a session is that sends a message, and the log's words.
+const LISTS: [(&str, &str, &str); 17] = [
+    ("smtpd_helo_restrictions = alone", "554 5.7.1 <c.test>: Helo command rejected: helo", ""),
+    ("smtpd_sender_restrictions = alone", "554 5.7.1 <a@b.test>: Sender address rejected: sender", ""),
+    ("smtpd_recipient_restrictions = outer", "554 5.7.1 <a@b.test>: Sender address rejected: Access denied", ""),
+    ("smtpd_data_restrictions = reject", "554 5.7.1 <DATA>: Data command rejected: Access denied", ""),
+    ("smtpd_data_restrictions = outer", "554 5.7.1 <a@b.test>: Sender address rejected: Access denied", ""),
+    (
+        "smtpd_data_restrictions = alone",
+        "451 4.3.5 Server configuration error",
+        "check_etrn_access) before Data command restriction \"inline:{",
+    ),
+    (
+        "smtpd_data_restrictions = defer_if_permit",
+        "450 4.7.0 <DATA>: Data command rejected: defer_if_permit requested",
+        "",
+    ),
+    (
+        "smtpd_end_of_data_restrictions = reject",
+        "554 5.7.1 <END-OF-MESSAGE>: End-of-data rejected: Access denied",
+        "reject: END-OF-MESSAGE from",
+    ),
+    (
+        "smtpd_recipient_restrictions = loop",
+        "451 4.3.5 Server configuration error",
+        "access table static:loop entry loop causes unreasonable recursion",
+    ),
+    (
+        "smtpd_recipient_restrictions = check_recipient_access static:{check_sender_access static:x}",
+        "451 4.3.5 Server configuration error",
+        "warning: do not specify lookup tables inside SMTPD access maps",
+    ),
+    (
+        "smtpd_client_restrictions = check_client_access fail:x",
+        "451 4.3.5 <unknown[127.0.0.1]>: Client host rejected: Server configuration error",
+        "warning: fail:x lookup error for \"unknown\"",
+    ),
+    ("smtpd_recipient_restrictions = permit, reject", "", "restriction `reject' after `permit' is ignored"),
+    (
+        "smtpd_recipient_restrictions = sleep 1s, permit",
+        "451 4.3.5 Server configuration error",
+        "restriction sleep must be followed by number",
+    ),
+    (
+        "smtpd_recipient_restrictions = sleep 1, reject",
+        "554 5.7.1 <alice@mail.test>: Recipient address rejected: Access denied",
+        "",
+    ),
+    (
+        "smtpd_recipient_restrictions = reject; reject_code = 250",
+        "450 4.7.1 Service unavailable",
+        "SMTP reply code configuration error: 250 5.7.1 <alice@mail.test>: Recipient address rejected: Access denied",
+    ),
+    (
+        "smtpd_recipient_restrictions = defer_if_reject, reject",
+        "450 4.7.0 <alice@mail.test>: Recipient address rejected: defer_if_reject requested",
+        "",
+    ),
+    (
+        "smtpd_sender_restrictions = check_sender_access static:{421 4.7.0 bye}",
+        "421 4.7.0 <a@b.test>: Sender address rejected: bye",
+        "",
+    ),
+];
+
+#[test]
+fn a_list_is_about_its_command_and_a_table_about_what_it_is_asked_for() {
+    scenario(|| {
+        let options: Vec<&str> = LISTS.iter().map(|(options, ..)| *options).collect();
+        let (mail, ports) = start(&options);
+        for ((options, expected, line), port) in LISTS.iter().zip(&ports) {
+            let replies = play(port, &TO_DATA);
+            let first = replies.iter().find(|reply| reply.starts_with(['4', '5'])).map_or("", String::as_str);
+            assert_eq!(first, *expected, "{options}\n{}", mail.log());
+            mail.wait_log(&[line]);
+        }
+    });
+}
+
+#[test]
+fn etrn_is_judged_by_lists_of_its_own_and_those_about_the_client() {
+    scenario(|| {
+        let options = [
+            "smtpd_etrn_restrictions = check_etrn_access inline:{{foo.test=REJECT e}, {bar=450 x}, {held=HOLD}}",
+            "smtpd_etrn_restrictions = alone, reject",
+            "smtpd_client_restrictions = reject",
+            "smtpd_etrn_restrictions = defer_if_permit",
+        ];
+        let (mail, ports) = start(&options);
+        let lines =
+            ["EHLO c.test", "ETRN foo.test", "ETRN @sub.foo.test", "ETRN #bar", "ETRN held", "ETRN -x-", "ETRN a b"];
+        let rejected = |domain: &str, text: &str| format!("554 5.7.1 <{domain}>: Etrn command rejected: {text}");
+        let replies = play(&ports[0], &lines);
+        let expected = [
+            rejected("foo.test", "e"),
+            rejected("sub.foo.test", "e"),
+            "450 4.7.1 <bar>: Etrn command rejected: x".to_owned(),
+            "459 <held>: service unavailable".to_owned(),
+            "501 Error: invalid parameter syntax".to_owned(),
+            "500 Syntax: ETRN domain".to_owned(),
+        ];
+        assert_eq!(replies[1..], expected, "{}", mail.log());
+        mail.wait_log(&["action HOLD is unavailable in smtpd_etrn_restrictions"]);
+        mail.wait_log(&["warning: reject: ETRN held... from unknown[127.0.0.1]"]);
+        let replies = play(&ports[1], &lines[..3]);
+        assert_eq!(replies[1..], [rejected("foo.test", "site"), rejected("sub.foo.test", "site")]);
+        let client = "554 5.7.1 <unknown[127.0.0.1]>: Client host rejected: Access denied";
+        assert_eq!(play(&ports[2], &lines[..2])[1], client);
+        let deferred = "450 4.7.0 <foo.test>: Etrn command rejected: defer_if_permit requested";
+        assert_eq!(play(&ports[3], &lines[..2])[1], deferred);
+    });
+}
+
+#[test]
+fn what_defers_a_client_early_holds_for_its_recipients_and_not_for_who_only_asks() {
+    scenario(|| {
+        let defers = |list: &str| format!("smtpd_delay_reject = no; smtpd_{list}_restrictions = defer_if_permit");
+        let options = [defers("client"), defers("helo"), defers("sender")];
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let (mail, ports) = start(&options);
+        let names = ["<unknown[127.0.0.1]>: Client host", "<c.test>: Helo command", "<a@b.test>: Sender address"];
+        for (port, name) in ports.iter().zip(names) {
+            let replies = play(
+                port,
+                &["EHLO c.test", "VRFY alice@mail.test", "MAIL FROM:<a@b.test>", "RCPT TO:<alice@mail.test>"],
+            );
+            assert_eq!(replies[1], "252 2.0.0 alice@mail.test", "{}", mail.log());
+            assert_eq!(replies[2], "250 2.1.0 Ok");
+            assert_eq!(replies[3], format!("450 4.7.0 {name} rejected: defer_if_permit requested"));
+        }
+    });
+}
+
+#[test]
+fn what_is_to_be_done_about_a_message_is_not_done_where_there_is_none() {
+    scenario(|| {
+        let (mail, ports) = start(&["smtpd_client_restrictions = check_client_access static:{HOLD}"]);
+        assert_eq!(play(&ports[0], &["EHLO c.test", "VRFY alice@mail.test"])[1], "252 2.0.0 alice@mail.test");
+        mail.wait_log(&["with smtpd_delay_reject=no, action HOLD is always skipped in Client host or Helo command"]);
+        assert!(mail.find_log(&[" hold: VRFY"]).is_none());
+    });
+}
+
+#[test]
+fn errors_and_idle_commands_are_counted_until_a_message_is_taken() {
+    scenario(|| {
+        let limits = "smtpd_junk_command_limit = 2; smtpd_hard_error_limit = 3";
+        let (mail, ports) = start(&[limits, "smtpd_hard_error_limit = 2", "smtpd_noop_commands = foo"]);
+        // Three that are allowed, and each further one is an error.
+        let junk = play(&ports[0], &["NOOP"; 7]);
+        assert_eq!(junk.iter().filter(|reply| reply.starts_with("250")).count(), 6, "{junk:?}\n{}", mail.log());
+        assert_eq!(junk[6], "421 4.7.0 mail.test Error: too many errors");
+        let forgiven = [&["NOOP"; 3][..], &TO_DATA, &["NOOP"; 5]].concat();
+        let replies = play(&ports[0], &forgiven);
+        assert!(!replies.iter().any(|reply| reply.starts_with("421")), "{replies:?}");
+        assert_eq!(play(&ports[1], &["FOO", "FOO", "NOOP"])[2], "421 4.7.0 mail.test Error: too many errors");
+        assert_eq!(play(&ports[2], &["FOO", "BAR"]), ["250 2.0.0 Ok", "500 5.5.2 Error: command not recognized"]);
+    });
+}
