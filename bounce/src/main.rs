@@ -27,6 +27,7 @@ mod notice;
 mod service;
 mod settings;
 mod subject;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -38,7 +39,7 @@ static SERVICE: Service = Service {
     lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "reads messages that it returns and keeps their logs",
-    siblings: &[Sibling::Cleanup],
+    siblings: &[Sibling::Cleanup, Sibling::Flush],
     files: &[
         Access::QueueWrite("bounce"),
         Access::QueueWrite("defer"),

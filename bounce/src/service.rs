@@ -4,17 +4,20 @@ use std::rc::Rc;
 
 use daemon::{Client, Context, Sibling, StartError};
 use ipc::bounce::{Bounce as Protocol, Log, Message, Record, Reply, Request};
+use ipc::flush::Flush;
 use ipc::{Pool, Server};
 use queue::{QueueId, delivery_log};
 
 use crate::log;
 use crate::notice::Notifier;
 use crate::settings::Settings;
+use crate::waiting::Waiting;
 
 /// The bounce daemon.
 pub struct Bounce {
     settings: Rc<Settings>,
     notifier: Notifier,
+    waiting: Waiting,
 }
 
 impl daemon::Worker for Bounce {
@@ -23,7 +26,12 @@ impl daemon::Worker for Bounce {
         let pool = Pool::new(context.socket(Sibling::Cleanup)?, context.ipc_timeout());
         // The zone is read now: the sandbox has no /etc.
         message::date::rfc5322(0);
-        Ok(Bounce { notifier: Notifier { settings: Rc::clone(&settings), cleanup: pool }, settings })
+        let waiting = Waiting::read(&context.config, Flush::new(context.socket(Sibling::Flush)?))?;
+        Ok(Bounce { notifier: Notifier { settings: Rc::clone(&settings), cleanup: pool }, settings, waiting })
+    }
+
+    fn changed_table(&self) -> Option<String> {
+        self.waiting.changed_table()
     }
 
     async fn session(self: Rc<Self>, client: Client) {
@@ -60,7 +68,12 @@ impl Bounce {
             delivery_log::append(&spool, log::queue_of(log), &id, &entries, compatible)
         };
         match tokio::task::spawn_blocking(write).await {
-            Ok(Ok(())) => Reply::Done,
+            Ok(Ok(())) => {
+                if log == Log::Defer {
+                    self.waiting.note(&queue_id, records).await;
+                }
+                Reply::Done
+            }
             Ok(Err(error)) => failed(
                 &queue_id,
                 &format!("append to {} log: {error}", log::queue_of(log).as_str(), error = text::system_error(&error)),

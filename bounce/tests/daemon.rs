@@ -245,12 +245,13 @@ fn play_cleanup(listener: UnixListener, queued: &Mutex<Vec<String>>) {
                         channel.send(&cleanup::Reply::Opened { queue_id: id("NEW") }).await.unwrap();
                     }
                     cleanup::Request::Records(bytes) => records.extend(bytes),
-                    cleanup::Request::Finish => {
+                    cleanup::Request::Finish { .. } => {
                         queued.lock().unwrap().push(shown(std::mem::take(&mut records)));
                         let outcome = cleanup::Outcome::Accepted(id("NEW"));
-                        channel.send(&cleanup::Reply::Done(outcome)).await.unwrap();
+                        channel.send(&cleanup::Reply::Done { outcome, next: None }).await.unwrap();
                     }
                     cleanup::Request::Abort => records.clear(),
+                    cleanup::Request::Whole { .. } => panic!("no place was given"),
                 }
             }
         });

@@ -56,8 +56,8 @@ impl Handover {
     pub async fn notify(&self) {
         loop {
             self.arrival.notified().await;
-            // Others of this turn may have been committed together with the first.
-            tokio::task::yield_now().await;
+            // Others may have been committed together with the first.
+            daemon::after_others().await;
             self.announce().await;
         }
     }

@@ -19,6 +19,7 @@ use crate::content::Content;
 use crate::envelope::Envelope;
 use crate::failure::Failure;
 use crate::handover::Token;
+use crate::kept::Kept;
 use crate::message::Message;
 use crate::recipients::Recipients;
 use crate::site::Site;
@@ -50,12 +51,13 @@ pub struct Incoming<'w> {
 }
 
 impl<'w> Incoming<'w> {
-    /// Makes the file, before the first record comes: its name is the queue id that the client logs and is told.
+    /// Makes the file, before the first record comes: its name is the queue id that the client logs and is told. A
+    /// client that knows it already has had a file kept for it.
     ///
     /// # Errors
     /// It cannot be made; the error names it.
-    pub fn open(site: &'w Site, token: Token<'w>, flags: Flags) -> io::Result<Self> {
-        let writer = Writer::create(site, flags)?;
+    pub fn open(site: &'w Site, token: Token<'w>, flags: Flags, kept: Option<Kept>) -> io::Result<Self> {
+        let writer = Writer::create(site, flags, kept)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let created = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         Ok(Incoming {

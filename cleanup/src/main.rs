@@ -40,6 +40,7 @@ mod handover;
 mod header;
 mod incoming;
 mod inspection;
+mod kept;
 mod masquerade;
 mod message;
 mod mime;

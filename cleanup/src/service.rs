@@ -6,13 +6,14 @@ use std::time::Duration;
 use config::Config;
 use daemon::{Client, Context, Flow, Sibling, StartError};
 use ipc::Server;
-use ipc::cleanup::{Cleanup as Protocol, Flags, Reply, Request};
+use ipc::cleanup::{Cause, Cleanup as Protocol, Flags, Outcome, Place, Reply, Request};
 use ipc::qmgr::Notifier;
 use queue::QueueId;
 
 use crate::SERVICE;
 use crate::handover::Handover;
 use crate::incoming::Incoming;
+use crate::kept::Kept;
 use crate::site::Site;
 
 /// What all messages share.
@@ -42,12 +43,24 @@ impl daemon::Worker for Cleanup {
         let Some(stream) = client.into_unix() else { return };
         let mut channel: Server<Protocol> = Server::new(stream);
         channel.set_timeout(context.ipc_timeout());
+        let mut kept = None;
         while let Some(request) = context.next_request(&mut channel).await {
-            let Request::Open { flags } = request else {
-                logging::warning!("cleanup client: a message without a beginning");
-                break;
+            let ended = match request {
+                Request::Open { flags, place } => self.message(&mut channel, flags, place, kept.take()).await,
+                Request::Whole { flags, place, records } => {
+                    let outcome = self.whole(flags, place, kept.take(), &records).await;
+                    Some(Ended { outcome: Some(outcome), more: true })
+                }
+                Request::Records(_) | Request::Finish { .. } | Request::Abort => {
+                    logging::warning!("cleanup client: a message without a beginning");
+                    None
+                }
             };
-            if self.message(&mut channel, flags).await.is_none() {
+            let Some(Ended { outcome, more }) = ended else { break };
+            let Some(outcome) = outcome else { continue };
+            kept = if more && !context.is_draining() { Kept::new(&self.site) } else { None };
+            let next = kept.as_ref().map(|kept| kept.place().clone());
+            if channel.send(&Reply::Done { outcome, next }).await.is_err() {
                 break;
             }
         }
@@ -62,6 +75,12 @@ impl daemon::Worker for Cleanup {
     }
 }
 
+/// What became of a message, unless the client has given it up, and whether another one will follow.
+struct Ended {
+    outcome: Option<Outcome>,
+    more: bool,
+}
+
 impl Cleanup {
     /// Reads the settings and opens the tables.
     pub fn new(config: &Config, timeout: Duration, flow: Option<Flow>) -> Result<Self, StartError> {
@@ -72,25 +91,24 @@ impl Cleanup {
     }
 
     /// Takes one message. `None`: the client is gone, and its message with it.
-    async fn message(&self, channel: &mut Server<Protocol>, flags: Flags) -> Option<()> {
-        let token = self.handover.token().await;
-        let mut incoming = match Incoming::open(&self.site, token, flags) {
-            Ok(incoming) => incoming,
-            Err(error) => {
-                logging::warning!("mail_queue_enter: {error}", error = text::system_error(&error));
-                return None;
-            }
-        };
+    async fn message(
+        &self,
+        channel: &mut Server<Protocol>,
+        flags: Flags,
+        place: Option<Place>,
+        kept: Option<Kept>,
+    ) -> Option<Ended> {
+        let mut incoming = self.open(flags, place, kept).await?;
         channel.send(&Reply::Opened { queue_id: incoming.id().clone() }).await.ok()?;
-        loop {
+        let more = loop {
             match self.next(channel, incoming.id()).await {
                 Some(Request::Records(records)) => incoming.take(&records).await,
-                Some(Request::Finish) => break,
+                Some(Request::Finish { more }) => break more,
                 Some(Request::Abort) => {
                     incoming.cancel();
-                    return Some(());
+                    return Some(Ended { outcome: None, more: true });
                 }
-                Some(Request::Open { .. }) => {
+                Some(Request::Open { .. } | Request::Whole { .. }) => {
                     logging::warning!(id: incoming.id(), "cleanup client: a message within a message");
                     incoming.cancel();
                     return None;
@@ -100,9 +118,30 @@ impl Cleanup {
                     return None;
                 }
             }
+        };
+        Some(Ended { outcome: Some(incoming.finish().await), more })
+    }
+
+    /// Takes a message that comes as a whole.
+    async fn whole(&self, flags: Flags, place: Place, kept: Option<Kept>, records: &[u8]) -> Outcome {
+        let Some(mut incoming) = self.open(flags, Some(place), kept).await else {
+            return Outcome::refused(Cause::Write, "");
+        };
+        incoming.take(records).await;
+        incoming.finish().await
+    }
+
+    /// Begins a message. `None` (logged): there is no file for it.
+    async fn open(&self, flags: Flags, place: Option<Place>, kept: Option<Kept>) -> Option<Incoming<'_>> {
+        let token = self.handover.token().await;
+        let kept = place.map(|place| Kept::find(&self.site, kept, place)).transpose();
+        match kept.and_then(|kept| Incoming::open(&self.site, token, flags, kept)) {
+            Ok(incoming) => Some(incoming),
+            Err(error) => {
+                logging::warning!("mail_queue_enter: {error}", error = text::system_error(&error));
+                None
+            }
         }
-        let outcome = incoming.finish().await;
-        channel.send(&Reply::Done(outcome)).await.ok()
     }
 
     /// The next request within a message.

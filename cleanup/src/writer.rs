@@ -13,6 +13,7 @@ use queue::size::FLAG_MIXED;
 use queue::{NewFile, QueueId, QueueName, SendOptions, SizeRecord, Type};
 
 use crate::failure::Failure;
+use crate::kept::Kept;
 use crate::site::Site;
 use crate::verdict::Verdict;
 
@@ -31,13 +32,19 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Makes the file.
+    /// Makes the file, or takes the one that was kept for it.
     ///
     /// # Errors
     /// It cannot be made; the error names it.
-    pub fn create(site: &Site, flags: Flags) -> io::Result<Self> {
-        let (settings, spares) = (&site.settings, &mut *site.spares.borrow_mut());
-        let mut file = NewFile::create_from(&settings.spool, QueueName::Incoming, spares, settings.long_ids)?;
+    pub fn create(site: &Site, flags: Flags, kept: Option<Kept>) -> io::Result<Self> {
+        let settings = &site.settings;
+        let mut file = match kept {
+            Some(kept) => kept.create(site)?,
+            None => {
+                let spares = &mut site.spares.borrow_mut();
+                NewFile::create_from(&settings.spool, QueueName::Incoming, spares, settings.long_ids)?
+            }
+        };
         let size = SizeRecord::default();
         file.push_encoded(&size.encode())?;
         // The system's own notifications have bounce_size_limit.

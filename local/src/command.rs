@@ -9,6 +9,9 @@ use ipc::delivery::Sasl;
 use crate::place::{Names, Recipient, filtered};
 use crate::settings::Settings;
 
+/// Variables that are set whatever their value.
+const ALWAYS: [&str; 5] = ["SENDER", "USER", "LOGNAME", "RECIPIENT", "LOCAL"];
+
 /// Everything that a command is told about.
 pub struct Subject<'a> {
     /// What main.cf says.
@@ -29,7 +32,12 @@ impl Subject<'_> {
     /// The command as a carrier runs it; an error is a setting that cannot be expanded.
     pub fn command(&self, line: &[u8]) -> Result<Command, String> {
         let settings = &self.settings.command;
-        let names = Names { recipient: self.recipient, account: self.account, filter: &settings.directory_filter };
+        let names = Names {
+            recipient: self.recipient,
+            account: self.account,
+            delimiters: &self.settings.recipient_delimiter,
+            filter: &settings.directory_filter,
+        };
         // command_execution_directory
         let directory = match settings.directory.as_str() {
             "" => Vec::new(),
@@ -42,10 +50,12 @@ impl Subject<'_> {
         Ok(Command { words, directory, environment: self.environment() })
     }
 
-    /// The variables of local(8); what has no value is not set.
+    /// The variables of local(8); of those that may have no value only some are set then.
     fn environment(&self) -> Vec<Path> {
         let text = |bytes: &[u8]| text::printable(bytes);
         let client = &self.request.client;
+        let envelope_id = text::xtext::decode(self.request.message.envelope_id.as_bytes()).unwrap_or_default();
+        let envelope_id = text(&envelope_id);
         let Sasl { method, username: user, sender } = &client.sasl;
         let recipient = self.recipient;
         let variables = [
@@ -66,8 +76,9 @@ impl Subject<'_> {
             ("SASL_METHOD", method.clone()),
             ("SASL_SENDER", sender.clone()),
             ("SASL_USERNAME", user.clone()),
+            ("ENVID", envelope_id),
         ];
-        let own = variables.iter().filter(|(_, value)| !value.is_empty());
+        let own = variables.iter().filter(|(name, value)| !value.is_empty() || ALWAYS.contains(name));
         let own = own.map(|(name, value)| variable(name, &filtered(value, &self.settings.command.filter)));
         // export_environment
         environment::of_commands(&self.settings.command.environment).into_iter().chain(own).collect()
@@ -85,7 +96,8 @@ mod tests {
         let text = b"recipient_delimiter = +\nexport_environment = X=1\n";
         let config = Config::parse(text, std::path::Path::new("/proc/self/none"), &[]).unwrap();
         let settings = Settings::read(&config).unwrap();
-        let request = Request::new(queue::QueueId::parse(b"Q").unwrap());
+        let mut request = Request::new(queue::QueueId::parse(b"Q").unwrap());
+        request.message.envelope_id = "E+3D1".to_owned();
         let target = Target { original: b"x;`id`".to_vec(), ..Target::default() };
         let recipient = Recipient::parse(b"Cmd+Foo@m.test", &Delimiters::new("+", true));
         let subject = Subject {
@@ -99,7 +111,7 @@ mod tests {
         let command = subject.command(b"cat").unwrap();
         let has = |entry: &str| command.environment.iter().any(|path| path.0 == entry.as_bytes());
         assert!(has("USER=cmd") && has("LOCAL=cmd+foo") && has("EXTENSION=foo") && has("RECIPIENT=Cmd+Foo@m.test"));
-        assert!(has("ORIGINAL_RECIPIENT=x__id_") && has("X=1") && has("PATH=/usr/bin:/bin"));
-        assert!(!command.environment.iter().any(|path| path.0.starts_with(b"SENDER=") || path.0.starts_with(b"HOME=")));
+        assert!(has("ENVID=E=1") && has("ORIGINAL_RECIPIENT=x__id_") && has("X=1") && has("PATH=/usr/bin:/bin"));
+        assert!(!command.environment.iter().any(|path| path.0.starts_with(b"HOME=")) && has("SENDER="));
     }
 }

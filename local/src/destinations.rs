@@ -41,7 +41,7 @@ impl Expansion<'_> {
             None => (address, false),
         };
         let rewritten = match self.agent.rewriter.rewrite(Context::Local, address).await {
-            Ok(rewritten) => rewritten,
+            Ok(rewritten) => extended(&rewritten, &place.unmatched),
             Err(error) => return self.fail(place, &error),
         };
         let resolved = match self.agent.rewriter.resolve(&place.sender, &rewritten).await {
@@ -193,7 +193,7 @@ impl Expansion<'_> {
             Err(ListTrouble::Other(trouble)) => return self.trouble(address, &trouble),
         };
         let text = match reading {
-            Reading::Text(text) => text,
+            Reading::Text(_, text) => text,
             Reading::None => return self.no_list(place, &shown, Errno::ENOENT as i32),
             Reading::Unusable(_, ListProblem::System(code)) => return self.no_list(place, &shown, code),
             Reading::Unusable(_, ListProblem::NotRegular) => {
@@ -211,7 +211,10 @@ impl Expansion<'_> {
             return self.misconfigured(address, format_args!("no recipient in :include: file {shown}"));
         }
         let (depth, includes) = (place.depth + 1, place.includes + 1);
-        let inner = Place { via: Via::Include, rights, depth, includes, by_message: true, ..(**place).clone() };
+        // propagate_unmatched_extensions
+        let unmatched = if self.agent.settings.propagates.include { place.unmatched.clone() } else { Vec::new() };
+        let inner =
+            Place { via: Via::Include, rights, depth, includes, unmatched, by_message: true, ..(**place).clone() };
         self.push(Rc::new(inner), destinations);
     }
 
@@ -339,6 +342,15 @@ enum ListTrouble {
 impl<T: Into<Trouble>> From<T> for ListTrouble {
     fn from(trouble: T) -> Self {
         ListTrouble::Other(trouble.into())
+    }
+}
+
+/// The address with an extension that its alias or list has not used.
+fn extended(address: &[u8], extension: &[u8]) -> Vec<u8> {
+    let (local, domain) = address::split(address);
+    match domain {
+        Some(domain) => [local, extension, b"@", domain].concat(),
+        None => [local, extension].concat(),
     }
 }
 

@@ -17,6 +17,7 @@ use ipc::rewrite::Context;
 use crate::place::{Place, Recipient, Rights, Via};
 use crate::resubmit::{Outgoing, ResubmitError, resubmit};
 use crate::service::Local;
+use crate::settings::Sources;
 use crate::verdict;
 
 /// Steps from a recipient to the destinations of its aliases' aliases.
@@ -61,6 +62,7 @@ impl<'a> Expansion<'a> {
             aliases: Vec::new(),
             parent: None,
             delivered_to: recipient.address.as_slice().into(),
+            unmatched: Vec::new(),
             recipient: Rc::new(recipient.clone()),
         };
         let work = vec![Task::Recipient(Rc::new(place), recipient)];
@@ -151,6 +153,7 @@ impl<'a> Expansion<'a> {
             Err(finding) => return self.finish(&recipient.address, &finding),
         };
         let aliases = [place.aliases.as_slice(), &[key.to_vec()]].concat();
+        let unmatched = if key == recipient.name { self.unmatched(recipient, |by| by.alias) } else { Vec::new() };
         let inner = Place {
             via: Via::Alias,
             recipient: Rc::new(recipient.clone()),
@@ -162,6 +165,7 @@ impl<'a> Expansion<'a> {
             aliases,
             parent: Some(key.to_vec()),
             delivered_to: self.delivered_to(place, recipient),
+            unmatched,
             ..(**place).clone()
         };
         self.push(Rc::new(inner), destinations);
@@ -205,6 +209,16 @@ impl<'a> Expansion<'a> {
     /// Puts a recipient on the stack.
     pub(crate) fn push_recipient(&mut self, place: Rc<Place>, recipient: Recipient) {
         self.work.push(Task::Recipient(place, recipient));
+    }
+
+    /// The extension of a recipient, where a kind of list passes on what it has not used.
+    pub(crate) fn unmatched(&self, recipient: &Recipient, by: impl Fn(&Sources) -> bool) -> Vec<u8> {
+        // propagate_unmatched_extensions
+        if by(&self.agent.settings.propagates) {
+            [recipient.delimiter.as_slice(), &recipient.extension].concat()
+        } else {
+            Vec::new()
+        }
     }
 
     /// The Delivered-To: address below a recipient.
@@ -270,6 +284,7 @@ impl<'a> Expansion<'a> {
 
     /// Logs a result, and keeps it for the outcome.
     pub(crate) fn finish(&mut self, address: &[u8], finding: &Finding) {
+        let finding = &self.job.filtered(finding);
         self.job.log(address, &self.target.original, finding);
         self.findings.push((address.to_vec(), self.job.outcome(finding)));
     }

@@ -2,19 +2,30 @@
 
 use std::rc::Rc;
 
-use delivery::Verdict;
+use config::expand::Expanded;
 use delivery::deposit::{self, Reading, Trouble};
 use delivery::destination::{Destination, List};
 use delivery::steward::{Account, StartProblem, Started, Who};
+use delivery::{Finding, Verdict};
 use ipc::Client;
 use ipc::carrier::{Carrier, Deposit, Done, ListProblem, Path, Role};
 use lookup::Maps;
+use queue::Trace;
 
 use crate::destinations::MAX_LIST;
 use crate::expansion::Expansion;
-use crate::place::{Names, Place, Recipient, Rights, Via};
+use crate::place::{Names, Place, Recipient, Rights, Via, plain_names};
 use crate::relay;
 use crate::verdict::{self, Attempt};
+
+/// A .forward file that counts.
+struct Forward {
+    /// Which one.
+    path: String,
+    text: Vec<u8>,
+    /// Its name has the extension in it.
+    used_extension: bool,
+}
 
 impl Expansion<'_> {
     /// Serves a recipient that is no alias: .forward, mailbox, or nobody.
@@ -27,12 +38,19 @@ impl Expansion<'_> {
         if !recipient.mailbox_only {
             let found = self.read_forward(&recipient, &account, &mut carrier.channel).await;
             match found {
-                Ok(Some(bytes)) => {
-                    let Ok(destinations) = List::of_file(bytes).parse() else {
+                Ok(Some(forward)) => {
+                    let Ok(destinations) = List::of_file(forward.text).parse() else {
                         return self.too_many(&recipient.address, b".forward");
                     };
+                    // A probe of an address is done where the user's own list begins.
+                    if self.job.request().trace.has(Trace::VERIFY) && !destinations.is_empty() {
+                        let finding = verdict::sent(format!("forward via file: {}", forward.path));
+                        return self.finish(&recipient.address, &finding);
+                    }
                     if !destinations.is_empty() {
+                        let is_used = forward.used_extension;
                         let inner = Place {
+                            unmatched: self.unmatched(&recipient, |by| by.forward && !is_used),
                             via: Via::Forward,
                             delivered_to: self.delivered_to(&place, &recipient),
                             recipient: Rc::new(recipient),
@@ -59,14 +77,23 @@ impl Expansion<'_> {
         recipient: &Recipient,
         account: &Account,
         carrier: &mut Client<Carrier>,
-    ) -> Result<Option<Vec<u8>>, Trouble> {
+    ) -> Result<Option<Forward>, Trouble> {
         let settings = &self.agent.settings;
-        let names = Names { recipient, account: Some(account), filter: &settings.forward_filter };
-        let mut paths = Vec::new();
+        let names = Names {
+            recipient,
+            account: Some(account),
+            delimiters: &settings.recipient_delimiter,
+            filter: &settings.forward_filter,
+        };
+        let (mut paths, mut used) = (Vec::new(), Vec::new());
         // forward_path: split first, so that nothing in an address separates.
         for path in text::split_list(&settings.forward_path) {
-            match names.expand(path) {
-                Ok(path) => paths.extend(path.into_path().map(Path)),
+            match names.expand_known(path) {
+                Ok(expanded) => {
+                    let found = expanded.and_then(Expanded::into_path).map(Path);
+                    used.extend(found.clone().filter(|_| plain_names(path).contains(&"extension")));
+                    paths.extend(found);
+                }
                 Err(error) => logging::warning!("bad forward_path: {error}"),
             }
         }
@@ -76,7 +103,10 @@ impl Expansion<'_> {
         }
         let (path, why) = match deposit::read(carrier, paths, Role::Forward(account.uid), MAX_LIST).await? {
             Reading::None => return Ok(None),
-            Reading::Text(text) => return Ok(Some(text)),
+            Reading::Text(path, text) => {
+                let used_extension = used.contains(&path);
+                return Ok(Some(Forward { path: text::printable(&path.0), text, used_extension }));
+            }
             Reading::Unusable(path, why) => (text::printable(&path.0), why),
             Reading::TooLarge(path) => {
                 let path = text::printable(&path.0);
@@ -237,7 +267,8 @@ impl Expansion<'_> {
         if setting.is_empty() || place.via == Via::Relay {
             return false;
         }
-        let names = Names { recipient, account: None, filter: "" };
+        let names =
+            Names { recipient, account: None, delimiters: &self.agent.settings.recipient_delimiter, filter: "" };
         match names.expand(setting) {
             // One address, whatever the sender wrote in front of the @.
             Ok(relay) => {
@@ -267,11 +298,16 @@ impl Expansion<'_> {
     }
 
     async fn pass_on(&mut self, recipient: &Recipient, transport: &str) {
+        let (address, name) = (self.job.shown(&recipient.address), transport.split(':').next().unwrap_or_default());
+        let queue_id = &self.job.request().message.queue_id;
+        logging::info!(id: queue_id, "passing <{address}> to transport={name}");
         match relay::pass(self.job, self.target, &recipient.address, transport).await {
             Ok(outcome) => self.keep(&recipient.address, outcome),
             Err(error) => {
                 logging::warning!("connect to transport {transport}: {error}");
-                self.finish(&recipient.address, &verdict::deferred(3, 0, "mail transport unavailable"));
+                let finding =
+                    Finding { relay: "none".to_owned(), ..verdict::deferred(3, 0, "unknown mail transport error") };
+                self.finish(&recipient.address, &finding);
             }
         }
     }

@@ -136,6 +136,9 @@ pub struct Place {
     pub parent: Option<Vec<u8>>,
     /// What a Delivered-To: header says here.
     pub delivered_to: Rc<[u8]>,
+    /// The extension, with its delimiter, that nothing on the way has used, where it is added to what is found
+    /// (propagate_unmatched_extensions).
+    pub unmatched: Vec<u8>,
 }
 
 /// The names that forward_path, luser_relay and command_execution_directory know.
@@ -144,7 +147,9 @@ pub struct Names<'a> {
     pub recipient: &'a Recipient,
     /// The user, where there is one.
     pub account: Option<&'a Account>,
-    /// recipient_delimiter: what `$recipient_delimiter` is without an extension.
+    /// recipient_delimiter: its first character is `$recipient_delimiter` without an extension.
+    pub delimiters: &'a str,
+    /// Characters of values that stay as they are.
     pub filter: &'a str,
 }
 
@@ -152,6 +157,12 @@ impl Names<'_> {
     /// Expands a text; in what it inserts, characters that the filter does not name become `_`.
     pub fn expand(&self, text: &str) -> Result<Expanded, ExpandError> {
         expand::expand(text, &mut |name: &str| self.value(name).map(|value| filtered(&value, self.filter)))
+    }
+
+    /// The same; `None` where the text names something that there is none of, and not only as a condition.
+    pub fn expand_known(&self, text: &str) -> Result<Option<Expanded>, ExpandError> {
+        let expanded = self.expand(text)?;
+        Ok(plain_names(text).iter().all(|name| self.value(name).is_some()).then_some(expanded))
     }
 
     fn value(&self, name: &str) -> Option<String> {
@@ -163,11 +174,23 @@ impl Names<'_> {
             "recipient" => text(&self.recipient.address),
             "extension" => text(&self.recipient.extension),
             "domain" => text(&self.recipient.domain),
-            "local" => text(&self.recipient.local),
-            "recipient_delimiter" => text(&self.recipient.delimiter),
+            "local" | "mailbox" => text(&self.recipient.local),
+            "recipient_delimiter" => {
+                text(&self.recipient.delimiter).or_else(|| self.delimiters.chars().next().map(String::from))
+            }
             _ => None,
         }
     }
+}
+
+/// The names that a text has inserted, without those that only decide.
+pub fn plain_names(text: &str) -> Vec<&str> {
+    let is_name = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let after = text.split('$').skip(1).filter_map(|rest| match rest.strip_prefix(['{', '(']) {
+        Some(inner) => inner.split(['}', ')']).next(),
+        None => rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next(),
+    });
+    after.filter(is_name).collect()
 }
 
 /// Characters that a filter does not name become underscores; an empty filter names all.
@@ -207,12 +230,18 @@ mod tests {
             home: "/home/bob".into(),
             shell: "/bin/sh".into(),
         };
-        let names = Names { recipient: &r, account: Some(&account), filter: "abcdefghijklmnopqrstuvwxyz/+." };
+        let names =
+            Names { recipient: &r, account: Some(&account), delimiters: "+-", filter: "abcdefghijklmnopqrstuvwxyz/+." };
         let path = "$home/.forward${recipient_delimiter}${extension}";
         assert_eq!(names.expand(path).unwrap().as_text(), "/home/bob/.forward+__x__/..");
         let plain = recipient("bob@m.test");
-        let names = Names { recipient: &plain, account: Some(&account), filter: "" };
-        assert_eq!(names.expand(path).unwrap().as_text(), "/home/bob/.forward");
+        let names = Names { recipient: &plain, account: Some(&account), delimiters: "+-", filter: "" };
+        assert_eq!(names.expand(path).unwrap().as_text(), "/home/bob/.forward+");
+        assert_eq!(names.expand_known(path).unwrap(), None);
+        let conditional = "$home/.forward${extension?${recipient_delimiter}$(extension)}";
+        assert_eq!(names.expand_known(conditional).unwrap(), None);
+        let conditional = "$home/.forward${extension?+x}";
+        assert_eq!(names.expand_known(conditional).unwrap().unwrap().as_text(), "/home/bob/.forward");
         assert_eq!(names.expand("${extension?yes}${extension:no}").unwrap().as_text(), "no");
     }
 }

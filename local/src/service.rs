@@ -53,6 +53,8 @@ impl daemon::Worker for Local {
 
     fn start(context: &Context) -> Result<Self, StartError> {
         let config = &context.config;
+        let filter = param::LOCAL_DELIVERY_STATUS_FILTER;
+        let agent = delivery::Settings::read(config)?.filtered_by(config, filter)?;
         let settings = Settings::read(config)?;
         let maps = |title: &str, list: Vec<String>| {
             Maps::open(config, title, &list.join(", "), OpenFlags::TRUSTED).map_err(StartError::from)
@@ -69,7 +71,7 @@ impl daemon::Worker for Local {
             },
             rewriter: Rewriter::new(context.socket(Sibling::Rewrite)?, context.ipc_timeout()),
             cleanup: Pool::new(context.socket(Sibling::Cleanup)?, context.ipc_timeout()),
-            agent: Rc::new(delivery::Settings::read(config)?.without(config.withheld(SERVICE.name))),
+            agent: Rc::new(agent.without(config.withheld(SERVICE.name))),
             service_name: context.service_name.clone(),
             // The last thing with the rights that this process was started with.
             steward: Rc::new(Steward::start(SERVICE.name, &policy)?),
@@ -94,7 +96,10 @@ impl daemon::Worker for Local {
     fn changed_table(&self) -> Option<String> {
         let maps = &self.maps;
         let named = [&maps.mailbox_transport, &maps.mailbox_command, &maps.fallback_transport];
-        self.aliases.changed().or_else(|| named.iter().find_map(|maps| maps.changed()).map(str::to_owned))
+        self.aliases
+            .changed()
+            .or_else(|| self.agent.filter.changed())
+            .or_else(|| named.iter().find_map(|maps| maps.changed()).map(str::to_owned))
     }
 }
 

@@ -22,6 +22,9 @@ config::settings! {
         delivered_to: Contexts = param::PREPEND_DELIVERED_HEADER => Contexts::named,
         commands: Sources = param::ALLOW_MAIL_TO_COMMANDS => Sources::named,
         files: Sources = param::ALLOW_MAIL_TO_FILES => Sources::named,
+        /// Where extensions that were not looked up go on to.
+        propagates: Sources = param::PROPAGATE_UNMATCHED_EXTENSIONS => Sources::named,
+        recipient_delimiter: String = param::RECIPIENT_DELIMITER,
         /// Unexpanded.
         forward_path: String = param::FORWARD_PATH,
         home_mailbox: String = param::HOME_MAILBOX,
@@ -52,7 +55,7 @@ pub struct Contexts {
     pub forward: bool,
 }
 
-/// Which lists may name commands or files.
+/// Kinds of lists: those that may name commands or files, and those that pass extensions on.
 pub struct Sources {
     /// alias_maps.
     pub alias: bool,

@@ -54,6 +54,8 @@ impl Worker for Pipe {
 
     fn start(context: &Context) -> Result<Self, StartError> {
         let config = &context.config;
+        let filter = param::PIPE_DELIVERY_STATUS_FILTER;
+        let agent = delivery::Settings::read(config)?.filtered_by(config, filter)?;
         let attributes = Attributes::parse(&context.words)?;
         let runner = Runner::find(config, &attributes.user).map_err(|error| StartError::new(refusal(&error)))?;
         let policy = Policy::of_one(config, &runner, &attributes.root).map_err(StartError::new)?;
@@ -64,7 +66,7 @@ impl Worker for Pipe {
             time_limit: config.of_service(&context.service_name, param::COMMAND_TIME_LIMIT)?,
             name: context.service_name.clone(),
             file: config.directory().join("master.cf").display().to_string(),
-            agent: Rc::new(delivery::Settings::read(config)?.without(config.withheld(SERVICE.name))),
+            agent: Rc::new(agent.without(config.withheld(SERVICE.name))),
             // The last thing with the rights that this process was started with.
             steward: Rc::new(Steward::start(SERVICE.name, &policy)?),
             attributes,
@@ -73,6 +75,10 @@ impl Worker for Pipe {
 
     fn background(self: &Rc<Self>, context: &Rc<Context>) {
         self.steward.watch(context);
+    }
+
+    fn changed_table(&self) -> Option<String> {
+        self.agent.filter.changed()
     }
 
     async fn session(self: Rc<Self>, client: Client) {

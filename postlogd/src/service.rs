@@ -3,6 +3,7 @@
 //! A datagram has one line, or several with newlines between them. What waits is written at once.
 
 use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use daemon::{Context, StartError, Worker};
 
@@ -13,8 +14,21 @@ use crate::relay::{self, Refuge};
 /// told: nobody; lines of ours are shorter, of what others send the start is kept.
 const MAX_LINE: usize = 4096;
 
-/// The daemon: where lines go.
-pub(crate) enum Postlogd {
+/// Lines that come so soon after others are a stream of them.
+const STREAM: Duration = Duration::from_millis(5);
+/// How long lines of a stream gather: the socket keeps ten datagrams at least, and a wake-up for each of them costs
+/// more than all that is done with it.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// The daemon.
+pub(crate) struct Postlogd {
+    place: Place,
+    /// When lines came last.
+    last: Cell<Option<Instant>>,
+}
+
+/// Where lines go.
+enum Place {
     /// To maillog_file.
     File {
         /// The file.
@@ -31,21 +45,26 @@ pub(crate) enum Postlogd {
 impl Worker for Postlogd {
     fn start(context: &Context) -> Result<Self, StartError> {
         // maillog_file
-        Ok(match context.config.log_file()? {
-            None => Self::Syslog,
+        let place = match context.config.log_file()? {
+            None => Place::Syslog,
             Some(file) => {
                 let file = LogFile::open(&file)?;
-                Self::File { file, refuge: Refuge::new(), stuck: Cell::new(false) }
+                Place::File { file, refuge: Refuge::new(), stuck: Cell::new(false) }
             }
-        })
+        };
+        Ok(Self { place, last: Cell::default() })
     }
 
     fn datagrams(&self, waiting: &[Vec<u8>]) {
         let shown = lines(waiting);
-        match self {
-            Self::File { file, refuge, stuck } => write(file, refuge, stuck, &shown),
-            Self::Syslog => shown.iter().for_each(|line| logging::pass_on(relay::in_syslog_form(line))),
+        match &self.place {
+            Place::File { file, refuge, stuck } => write(file, refuge, stuck, &shown),
+            Place::Syslog => shown.iter().for_each(|line| logging::pass_on(relay::in_syslog_form(line))),
         }
+        if self.last.get().is_some_and(|last| last.elapsed() < STREAM) {
+            std::thread::sleep(GATHER); // waits: nobody, but for lines that are to be written together
+        }
+        self.last.set(Some(Instant::now()));
     }
 }
 

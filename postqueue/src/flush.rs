@@ -1,6 +1,6 @@
 //! Requests to deliver now.
 
-use std::io::{self, BufReader, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use config::{Config, param};
 use logging::warning;
 use lookup::{DomainList, ParentStyle};
 use queue::QueueId;
-use wire::attr0::{self, Reader, Writer};
+use wire::flush::{MAX_REQUEST, Request, Status};
 use wire::trigger;
 
 use crate::failure::Failure;
 use crate::list::is_down;
 
 const DOWN: &str = "Cannot flush mail queue - mail system is down";
-/// The flush service's name in its greeting.
-const PROTOCOL: &str = "queue_flush_protocol";
+/// The part of a destination or a name that is shown.
+const SHOWN: usize = 100;
 /// How long the flush service may take.
 const PATIENCE: Duration = Duration::from_secs(100);
 
@@ -35,13 +35,13 @@ fn wake(service: &str, letters: &[u8]) -> Result<(), Failure> {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             warning!("unable to look up {}: {}", socket.display(), text::system_error(&error));
-            Err(Failure::unavailable(DOWN))
+            Err(Failure::new(DOWN))
         }
         Err(error) => {
             if error.kind() != io::ErrorKind::ConnectionRefused {
                 warning!("connect to {}: {}", socket.display(), text::system_error(&error));
             }
-            Err(Failure::unavailable(DOWN))
+            Err(Failure::new(DOWN))
         }
     }
 }
@@ -49,65 +49,68 @@ fn wake(service: &str, letters: &[u8]) -> Result<(), Failure> {
 /// One message, by the flush service.
 pub fn message(config: &Config, id: &[u8]) -> Result<(), Failure> {
     if QueueId::parse(id).is_none() {
-        return Err(Failure::unavailable(format!("Cannot flush queue ID - invalid name: \"{}\"", text::printable(id))));
+        return Err(Failure::new(format!("Cannot flush queue ID - invalid name: \"{}\"", shown(id))));
     }
-    request(config, "send_file", "queue_id", id)
+    request(config, id, &Request::SendFile(id.to_vec()))
 }
 
 /// All that waits for a site, by the flush service.
 pub fn site(config: &Config, site: &[u8]) -> Result<(), Failure> {
-    let shown = text::printable(site);
+    let shown = shown(site);
     let valid = match site {
         [b'[', address @ .., b']'] if !address.is_empty() => net::literal::mailhost(site).is_some(),
         _ => net::hostname::is_valid(site),
     };
     if !valid {
-        return Err(Failure::unavailable(format!("Cannot flush mail queue - invalid destination: \"{shown}\"")));
+        return Err(Failure::new(format!("Cannot flush mail queue - invalid destination: \"{shown}\"")));
     }
     // fast_flush_domains
     let list = config.lookup("fast_flush_domains")?.unwrap_or_default();
     let parents = ParentStyle::in_config(config, "fast_flush_domains");
     let domains = DomainList::open(config, "fast_flush_domains", &list, parents);
-    let domains = domains.map_err(|error| Failure::unavailable(error.to_string()))?;
-    let served = domains.matches(site).map_err(|error| Failure::unavailable(error.to_string()))?;
+    let domains = domains.map_err(|error| Failure::new(error.to_string()))?;
+    let served = domains.matches(site).map_err(|error| Failure::new(error.to_string()))?;
     if !served {
-        return Err(Failure::unavailable(format!("Flush service is not configured for destination \"{shown}\"")));
+        return Err(Failure::new(format!("Flush service is not configured for destination \"{shown}\"")));
     }
-    request(config, "send_site", "site", site)
+    request(config, site, &Request::SendSite(site.to_vec()))
 }
 
 /// Asks the flush service.
-fn request(config: &Config, what: &str, name: &str, value: &[u8]) -> Result<(), Failure> {
+fn request(config: &Config, value: &[u8], request: &Request) -> Result<(), Failure> {
     // flush_service_name
     let socket = Path::new("public").join(config.get(param::FLUSH_SERVICE_NAME)?);
-    let status = ask(&socket, what, name, value).map_err(|error| {
+    let status = ask(&socket, request).map_err(|error| {
         let reason = text::system_error(&error);
         warning!("connect to {}: {reason}", socket.display());
         let sentence = if is_down(&error) { DOWN.to_owned() } else { format!("Cannot flush mail queue - {reason}") };
-        Failure::unavailable(sentence)
+        Failure::new(sentence)
     })?;
-    match status.as_slice() {
-        b"0" => Ok(()),
-        b"3" => Err(Failure::usage(format!("Invalid request: \"{}\"", text::printable(value)))),
-        b"4" => {
-            let shown = text::printable(value);
-            Err(Failure::unavailable(format!("Flush service is not configured for destination \"{shown}\"")))
-        }
-        _ => Err(Failure::unavailable("Cannot flush mail queue - mail system trouble")),
+    let shown = shown(value);
+    match status {
+        Status::Done => Ok(()),
+        Status::Bad => Err(Failure::new(format!("Invalid request: \"{shown}\""))),
+        Status::Denied => Err(Failure::new(format!("Flush service is not configured for destination \"{shown}\""))),
+        Status::Failed => Err(Failure::new("Cannot flush mail queue - mail system trouble")),
     }
 }
 
-fn ask(socket: &Path, what: &str, name: &str, value: &[u8]) -> io::Result<Vec<u8>> {
+/// What was asked for, for people.
+fn shown(value: &[u8]) -> String {
+    // told: the dots.
+    match value.split_at_checked(SHOWN) {
+        Some((start, rest)) if !rest.is_empty() => format!("{}...", text::printable(start)),
+        _ => text::printable(value),
+    }
+}
+
+fn ask(socket: &Path, request: &Request) -> io::Result<Status> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut reader = Reader::new(BufReader::new(stream.try_clone()?));
-    attr0::read_greeting(&mut reader, PROTOCOL)?;
-    reader.end()?;
-    let mut writer = Writer::new();
-    writer.put("request", what).put(name, value).end();
-    stream.write_all(&writer.take())?;
-    let status = reader.value_of("status")?;
-    reader.end()?;
-    Ok(status)
+    stream.write_all(&request.write())?;
+    let mut answer = Vec::new();
+    // told: a longer answer is none.
+    stream.take(MAX_REQUEST as u64).read_to_end(&mut answer)?;
+    Status::read(&answer)?.ok_or_else(|| io::Error::other("premature end of input"))
 }

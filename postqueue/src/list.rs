@@ -37,11 +37,11 @@ pub fn list(config: &Config, form: Form) -> Result<(), Failure> {
         Err(error) => {
             let why = format!("Connect to the Postfix showq service: {}", text::system_error(&error));
             if !is_down(&error) {
-                return Err(Failure::unavailable(why));
+                return Err(Failure::new(why));
             }
             if !Caller::current().is_root() {
                 let sentence = format!("Queue report unavailable - mail system is down ({why})");
-                return Err(Failure::unavailable(sentence));
+                return Err(Failure::new(sentence));
             }
             warning!("Mail system is down -- accessing queue directly ({why})");
             let (stream, mut child) = run_showq(config)?;
@@ -59,8 +59,7 @@ pub fn is_down(error: &io::Error) -> bool {
 
 fn run_showq(config: &Config) -> Result<(UnixStream, Child), Failure> {
     let program = config.get(param::DAEMON_DIRECTORY)?.join("showq");
-    let failed =
-        |error: io::Error| Failure::unavailable(format!("{}: {}", program.display(), text::system_error(&error)));
+    let failed = |error: io::Error| Failure::new(format!("{}: {}", program.display(), text::system_error(&error)));
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     let mut command = Command::new(&program);
     // -u: with the rights of mail_owner; -S: one client, on standard input.
@@ -90,7 +89,7 @@ fn print(config: &Config, form: Form, stream: impl Read) -> Result<(), Failure> 
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => {
             warning!("public/showq: {error}", error = text::system_error(&error));
-            Err(Failure::unavailable("malformed showq server response"))
+            Err(Failure::new("malformed showq server response"))
         }
     }
 }

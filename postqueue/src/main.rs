@@ -20,8 +20,7 @@
 //! it runs showq itself.
 //!
 //! # Diagnostics
-//! Exit status 69: the mail system is down, or the request makes no sense or cannot be met; 64: the flush service does
-//! not understand it; 77: not allowed.
+//! Exit status 69: it is not done, whatever the reason, which is on standard error and in the log.
 
 mod failure;
 mod flush;

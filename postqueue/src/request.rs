@@ -27,7 +27,7 @@ impl Request {
     pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<(Self, Option<Vec<u8>>), Failure> {
         let mut options = Options::new("c:fi:jps:v", arguments);
         let (mut request, mut directory) = (None, None);
-        while let Some((letter, value)) = options.next_or_usage("postqueue", USAGE).map_err(Failure::unavailable)? {
+        while let Some((letter, value)) = options.next_or_usage("postqueue", USAGE).map_err(Failure::new)? {
             let wanted = match letter {
                 b'c' => {
                     directory = Some(value);
@@ -54,5 +54,5 @@ impl Request {
 const USAGE: &str = "usage: postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | postqueue -s site";
 
 fn usage() -> Failure {
-    Failure::unavailable(USAGE)
+    Failure::new(USAGE)
 }

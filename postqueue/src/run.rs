@@ -15,7 +15,7 @@ use crate::{flush, list};
 /// It is not done.
 pub(crate) fn run() -> Result<ExitCode, Failure> {
     let (request, directory) = Request::parse(std::env::args_os().skip(1))?;
-    let config = command::configure("postqueue", directory.as_deref()).map_err(Failure::unavailable)?;
+    let config = command::configure("postqueue", directory.as_deref()).map_err(Failure::new)?;
     act(&config, &request)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -26,7 +26,7 @@ fn act(config: &Config, request: &Request) -> Result<(), Failure> {
         Request::List(_) => authorize(config, &caller, param::AUTHORIZED_MAILQ_USERS, "view")?,
         _ => authorize(config, &caller, param::AUTHORIZED_FLUSH_USERS, "flush")?,
     }
-    command::enter_queue(config).map_err(Failure::unavailable)?;
+    command::enter_queue(config).map_err(Failure::new)?;
     match request {
         Request::List(form) => list::list(config, *form),
         Request::FlushAll => flush::all(config),
@@ -37,10 +37,10 @@ fn act(config: &Config, request: &Request) -> Result<(), Failure> {
 
 /// authorized_mailq_users, authorized_flush_users
 fn authorize(config: &Config, caller: &Caller, list: Param<Vec<String>>, what: &str) -> Result<(), Failure> {
-    let allowed = caller.is_root() || caller.is_in(config, list).map_err(Failure::unavailable)?;
+    let allowed = caller.is_root() || caller.is_in(config, list).map_err(Failure::new)?;
     if allowed {
         return Ok(());
     }
     let sentence = format!("User {}({}) is not allowed to {what} the mail queue", caller.label(), caller.uid);
-    Err(Failure::no_permission(sentence))
+    Err(Failure::new(sentence))
 }

@@ -401,6 +401,7 @@ impl Attempt<'_> {
             job.finish(index, &finding);
             return;
         };
+        let finding = job.filtered(&finding);
         job.log(&recipient.address, &recipient.original, &finding);
         let outcome = delivery::Outcome { action: None, ..job.outcome(&finding) };
         job.settle(index, outcome);

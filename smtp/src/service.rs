@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use config::Parameter;
+use config::param::twin;
 use daemon::{Client, Context, Sibling, StartError};
 use delivery::postmaster::Postmaster;
 use dns::Resolver;
@@ -36,8 +38,9 @@ impl daemon::Worker for Worker {
         if let Some(probe) = configure::probe(context, settings.lookup)? {
             resolver = resolver.probing(probe);
         }
-        let delivery =
-            Rc::new(delivery::Settings::read(&context.config)?.without(configure::withheld(context, protocol)));
+        let filter = twin::DELIVERY_STATUS_FILTER.of(protocol.into());
+        let delivery = delivery::Settings::read(&context.config)?.filtered_by(&context.config, filter)?;
+        let delivery = Rc::new(delivery.without(configure::withheld(context, protocol)));
         Ok(Self { agent: Agent::new(settings, resolver), delivery, cleanup, postmaster })
     }
 
@@ -63,6 +66,7 @@ impl daemon::Worker for Worker {
         let settings = &self.agent.settings;
         let changed = settings.tls.changed().map(str::to_owned);
         let changed = changed.or_else(|| settings.sasl.as_ref().and_then(|sasl| sasl.changed()));
+        let changed = changed.or_else(|| self.delivery.filter.changed());
         changed.or_else(|| settings.reuse.destinations.changed()).or_else(|| self.agent.resolver.changed())
     }
 

@@ -114,8 +114,8 @@ impl Backend {
         if facts.parameters.is_some_and(|parameters| parameters.requiretls) {
             flags = flags.with(Flags::REQUIRETLS);
         }
-        let message = Message::open(cleanup, flags).await.map_err(|error| {
-            logging::warning!("problem talking to service {}: {error}", cleanup.path().display());
+        let message = cleanup.open(flags).await.map_err(|error| {
+            logging::warning!("problem talking to service {}: {error}", cleanup.pool().path().display());
             Unqueued::NotOpened
         })?;
         let message = self.incoming.message.insert(message);
@@ -314,6 +314,6 @@ impl Services for Backend {
 
     async fn abort(&mut self) {
         self.memory.instance.clear();
-        self.incoming.abort(&self.worker.cleanup).await;
+        self.incoming.abort(self.worker.cleanup.pool()).await;
     }
 }

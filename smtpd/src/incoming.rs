@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use config::ErrorClass;
 use dsn::Status;
 use ipc::Pool;
-use ipc::cleanup::{Cause, Cleanup, Message, Outcome};
+use ipc::cleanup::{Cause, Cleanup, Entrance, Message, Outcome};
 use message::received::{FromNetwork, comment};
 use queue::record::{Type, encode};
 use smtp_server::{Facts, Protocol, Rejection};
@@ -65,12 +65,12 @@ impl Incoming {
     }
 
     /// Ends the message, and waits until cleanup has said what becomes of it.
-    pub async fn finish(&mut self, cleanup: &Pool<Cleanup>, hostname: &str) -> Result<(), Rejection> {
+    pub async fn finish(&mut self, cleanup: &Entrance, hostname: &str) -> Result<(), Rejection> {
         let Some(mut message) = self.message.take() else { return Err(write_error()) };
         encode(message.records(), Type::EXTRACTED, b"");
         envelope::effects(message.records(), &self.late_effects);
         encode(message.records(), Type::END, b"");
-        match message.finish(cleanup).await {
+        match cleanup.finish(message).await {
             Ok(Outcome::Accepted(_)) => Ok(()),
             Ok(Outcome::Refused { cause, text }) => Err(rejection_of(cause, &text, hostname)),
             Err(error) => {

@@ -367,7 +367,7 @@ impl Session {
         let waits = end == End::Done && !self.settings.fast_shutdown;
         let patience = if waits { self.settings.starttls_timeout } else { std::time::Duration::ZERO };
         let _ = self.connection.close(patience).await;
-        self.worker.postmaster.tell(&self.worker.cleanup, &notice).await;
+        self.worker.postmaster.tell(self.worker.cleanup.pool(), &notice).await;
     }
 
     /// What there is to tell at the end of the session.

@@ -12,7 +12,7 @@ use delivery::postmaster::Postmaster;
 use dns::{LookupError, MailExchanger, Resolver};
 use ipc::Pool;
 use ipc::anvil::Counter;
-use ipc::cleanup::{Cleanup, Flags};
+use ipc::cleanup::{Entrance, Flags};
 use ipc::rewrite::{Context as RewriteContext, Resolved, Rewriter};
 use net::{Family, Server};
 use policy::Service;
@@ -44,7 +44,7 @@ pub struct Smtpd {
     /// Says where addresses lead.
     pub rewriter: Rewriter,
     /// Takes messages.
-    pub cleanup: Pool<Cleanup>,
+    pub cleanup: Entrance,
     /// What cleanup does with the messages. receive_override_options
     pub cleanup_flags: Flags,
     /// content_filter; empty for none.
@@ -97,7 +97,7 @@ impl Smtpd {
             resolver,
             users: None,
             rewriter: Rewriter::new(socket(Sibling::Rewrite)?, ipc_timeout),
-            cleanup: Pool::new(socket(Sibling::Cleanup)?, ipc_timeout),
+            cleanup: Entrance::new(Pool::new(socket(Sibling::Cleanup)?, ipc_timeout)),
             cleanup_flags: overrides.cleanup_flags,
             content_filter: config.get(param::CONTENT_FILTER)?.into_bytes(),
             postmaster: Postmaster::read(config, "SMTP server")?,

@@ -32,6 +32,8 @@ impl Worker for Virtual {
 
     fn start(context: &Context) -> Result<Self, StartError> {
         let config = &context.config;
+        let filter = param::VIRTUAL_DELIVERY_STATUS_FILTER;
+        let agent = delivery::Settings::read(config)?.filtered_by(config, filter)?;
         let settings = Settings::of(config)?;
         let maps = |title: &str, list: Vec<String>| {
             Maps::open(config, title, &list.join(", "), OpenFlags::TRUSTED).map_err(StartError::from)
@@ -45,7 +47,7 @@ impl Worker for Virtual {
                 domains: OwnDomains::read(config).map_err(StartError::new)?,
             },
             name: context.service_name.clone(),
-            agent: Rc::new(delivery::Settings::read(config)?.without(config.withheld(SERVICE.name))),
+            agent: Rc::new(agent.without(config.withheld(SERVICE.name))),
             // The last thing with the rights that this process was started with.
             steward: Rc::new(Steward::start(SERVICE.name, &policy)?),
             settings,
@@ -67,7 +69,7 @@ impl Worker for Virtual {
     }
 
     fn changed_table(&self) -> Option<String> {
-        self.mailboxes.changed()
+        self.mailboxes.changed().or_else(|| self.agent.filter.changed())
     }
 }
 

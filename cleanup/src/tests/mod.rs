@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use queue::{Content, Envelope, Hashing, Limits, QueueName, SendOptions, Spool, Type};
 
 use crate::incoming::Incoming;
+use crate::kept::Kept;
 use crate::service::Cleanup;
 
 mod recipients;
@@ -94,7 +95,8 @@ async fn deliver(cleanup: &Cleanup, bytes: &[u8]) -> Outcome {
 }
 
 async fn deliver_with(cleanup: &Cleanup, flags: Flags, bytes: &[u8]) -> Outcome {
-    let mut incoming = Incoming::open(&cleanup.site, cleanup.handover.token().await, flags).unwrap();
+    let token = cleanup.handover.token().await;
+    let mut incoming = Incoming::open(&cleanup.site, token, flags, None).unwrap();
     incoming.take(bytes).await;
     incoming.finish().await
 }
@@ -159,7 +161,8 @@ async fn nothing_is_left_of_a_message_that_was_not_finished() {
     let directory = Directory::new("unfinished");
     let cleanup = cleanup("");
     let bytes = message(&["bob@example.test"], &["Subject: x", "", "hello"]);
-    let mut incoming = Incoming::open(&cleanup.site, cleanup.handover.token().await, Flags::EXTERNAL).unwrap();
+    let token = cleanup.handover.token().await;
+    let mut incoming = Incoming::open(&cleanup.site, token, Flags::EXTERNAL, None).unwrap();
     incoming.take(&bytes).await;
     assert_eq!(directory.files(QueueName::Incoming).len(), 1);
     drop(incoming);
@@ -226,4 +229,29 @@ proptest! {
             content(file);
         }
     }
+}
+
+#[tokio::test]
+async fn a_message_goes_into_the_file_that_was_kept_for_it_by_whichever_worker() {
+    let directory = Directory::new("kept");
+    fs::create_dir_all(directory.0.join("spare")).unwrap();
+    let cleanup = cleanup("");
+    let path = directory.0.join("spare/OLD");
+    for other_worker in [false, true] {
+        fs::write(&path, b"").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        // None was there a moment ago.
+        cleanup.site.spares.take();
+        let kept = Kept::new(&cleanup.site).unwrap();
+        let place = kept.place().clone();
+        let kept = Some(kept).filter(|_| !other_worker);
+        let kept = Kept::find(&cleanup.site, kept, place.clone()).unwrap();
+        let token = cleanup.handover.token().await;
+        let mut incoming = Incoming::open(&cleanup.site, token, Flags::EXTERNAL, Some(kept)).unwrap();
+        incoming.take(&message(&["bob@example.test"], &["Subject: x", "", "hello"])).await;
+        assert_eq!(incoming.finish().await, Outcome::Accepted(place.queue_id.clone()));
+        assert!(!path.exists());
+        assert!(Kept::find(&cleanup.site, None, place).is_err());
+    }
+    assert_eq!(directory.files(QueueName::Incoming).len(), 2);
 }

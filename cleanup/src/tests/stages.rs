@@ -12,7 +12,7 @@ use crate::writer::Writer;
 
 /// A message without records.
 fn begun(cleanup: &Cleanup) -> (Message<'_>, Writer, Sender) {
-    let writer = Writer::create(&cleanup.site, Flags::EXTERNAL).unwrap();
+    let writer = Writer::create(&cleanup.site, Flags::EXTERNAL, None).unwrap();
     (Message { site: &cleanup.site, id: writer.id().clone(), flags: Flags::EXTERNAL }, writer, Sender::new(0))
 }
 

@@ -27,6 +27,7 @@ pub use porter::{Porter, PorterError, run_as_porter};
 pub use service::{Access, Lifetime, Network, Outside, Privilege, Service, Skeleton};
 pub use siblings::Sibling;
 pub use start::{StartError, run};
+pub use turns::after_others;
 pub use unix_sockets::UnixSockets;
 
 use std::rc::Rc;

@@ -25,6 +25,8 @@ pub enum Sibling {
     Defer,
     /// Logs of what the sender wants to know beside that.
     Trace,
+    /// Lists of messages by destination.
+    Flush,
     /// Counts clients.
     Anvil,
     /// Holds private keys.
@@ -42,6 +44,7 @@ impl Sibling {
             Sibling::Bounce => ("private", config.get(param::BOUNCE_SERVICE_NAME)?),
             Sibling::Defer => ("private", config.get(param::DEFER_SERVICE_NAME)?),
             Sibling::Trace => ("private", config.get(param::TRACE_SERVICE_NAME)?),
+            Sibling::Flush => ("public", config.get(param::FLUSH_SERVICE_NAME)?),
             Sibling::Anvil => ("private", "anvil".to_owned()),
             Sibling::Tlsmgr => ("private", config.get(param::TLSMGR_SERVICE_NAME)?),
             Sibling::Transports => return Err(StartError::new("a transport is found by its name")),

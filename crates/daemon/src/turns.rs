@@ -1,5 +1,5 @@
-//! Turns of the event loop that take too long: while one session computes or waits, all others of the worker stand
-//! still.
+//! Turns of the event loop: what the tasks of one do together, and turns that take too long. While one session computes
+//! or waits, all others of the worker stand still.
 //!
 //! Debug builds tell of every turn of more than a tenth of a second. What counts is time in which the thread ran or
 //! waited for something; time in which it was ready and others had the processor does not, so that a busy machine is no
@@ -7,11 +7,27 @@
 
 use std::cell::Cell;
 use std::fs::File;
+use std::future::poll_fn;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
+
+/// Lets all tasks go on that can do so now. What each of them has made for others (log lines, announcements) can leave
+/// together then. Unlike `tokio::task::yield_now`, it does not look for new events in between.
+pub async fn after_others() {
+    let mut had_a_turn = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut had_a_turn, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
 
 /// Turns up to this length are no news.
 const LONGEST: Duration = Duration::from_millis(100);
@@ -102,6 +118,21 @@ mod tests {
             queued: milliseconds(queued),
         };
         complaint(begun, ended)
+    }
+
+    #[test]
+    fn whoever_comes_after_others_finds_what_all_of_them_have_made() {
+        let made = std::rc::Rc::new(Cell::new(0));
+        let tasks = tokio::task::LocalSet::new();
+        for _ in 0..3 {
+            let made = std::rc::Rc::clone(&made);
+            tasks.spawn_local(async move {
+                made.set(made.get() + 1);
+                after_others().await;
+                assert_eq!(made.get(), 3);
+            });
+        }
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(tasks);
     }
 
     #[test]

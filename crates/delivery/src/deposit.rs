@@ -129,14 +129,23 @@ pub async fn serve(
     limit: Duration,
 ) -> Result<Done, Trouble> {
     let channel = &mut carrier.channel;
+    let (name, mut process) = (arguments.first().map(|word| text::printable(&word.0)).unwrap_or_default(), 0);
     let conversation = async {
         queue_arguments(channel, arguments)?;
         channel.send_with(&Request::Serve(Box::new(command)), client).await?;
+        match channel.must_receive().await? {
+            Reply::Running(number) => process = number,
+            Reply::Done(done) => return Ok(done),
+            _ => return Err(unexpected()),
+        }
         answer(channel).await
     };
     let done = match tokio::time::timeout(limit, conversation).await {
         Ok(done) => done,
-        Err(_) => Ok(stop(steward, &mut carrier).await),
+        Err(_) => {
+            logging::warning!("{name}: process id {process}: command time limit exceeded");
+            Ok(stop(steward, &mut carrier).await)
+        }
     };
     if done.is_err() {
         steward.kill(&carrier).await;
@@ -195,7 +204,7 @@ async fn answer(channel: &mut Client<Carrier>) -> Result<Done, Trouble> {
                 let error = text::system_error(&std::io::Error::from_raw_os_error(code));
                 logging::warning!("{}: {error}", text::printable(what.as_bytes()));
             }
-            Reply::List(_) | Reply::Text(_) | Reply::TextEnd(_) => return Err(unexpected()),
+            Reply::List(_) | Reply::Text(_) | Reply::TextEnd(_) | Reply::Running(_) => return Err(unexpected()),
         }
     }
 }
@@ -204,8 +213,8 @@ async fn answer(channel: &mut Client<Carrier>) -> Result<Done, Trouble> {
 pub enum Reading {
     /// There is none.
     None,
-    /// The text.
-    Text(Vec<u8>),
+    /// The text, and of which one.
+    Text(Path, Vec<u8>),
     /// It cannot be used; which one, and why.
     Unusable(Path, ListProblem),
     /// It is larger than the limit; which one.
@@ -236,8 +245,8 @@ pub async fn read(
             Reply::Text(_) => is_large = true,
             Reply::TextEnd(Err(code)) => return Ok(Reading::Unusable(path, ListProblem::System(code))),
             Reply::TextEnd(Ok(())) if is_large => return Ok(Reading::TooLarge(path)),
-            Reply::TextEnd(Ok(())) => return Ok(Reading::Text(text)),
-            Reply::List(_) | Reply::Warning(..) | Reply::Done(_) => return Err(unexpected()),
+            Reply::TextEnd(Ok(())) => return Ok(Reading::Text(path, text)),
+            Reply::List(_) | Reply::Warning(..) | Reply::Running(_) | Reply::Done(_) => return Err(unexpected()),
         }
     }
 }

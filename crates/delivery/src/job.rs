@@ -60,6 +60,7 @@ impl Job {
         if self.outcomes[index].is_some() {
             return;
         }
+        let finding = &self.filtered(finding);
         let outcome = self.outcome(finding);
         if finding.verdict == Verdict::Sent {
             self.mark(recipient);
@@ -100,6 +101,11 @@ impl Job {
     /// A problem of the nexthop as a whole: qmgr stops trying it for a while.
     pub fn blame_host(&mut self, status: Status, reason: &str) {
         self.host_problem = Some(Problem { status, reason: ipc::cut(reason.to_owned()) });
+    }
+
+    /// The finding that counts: what the table of results makes of it.
+    pub fn filtered(&self, finding: &Finding) -> Finding {
+        self.settings.filter.applied(finding).unwrap_or_else(|| finding.clone())
     }
 
     /// Logs the status line of one delivery.

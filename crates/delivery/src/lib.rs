@@ -21,6 +21,7 @@ pub mod deposit;
 pub mod destination;
 pub mod ending;
 pub mod environment;
+mod filter;
 mod finding;
 mod job;
 pub mod postmaster;
@@ -31,6 +32,7 @@ pub mod steward;
 pub mod submission;
 pub mod transcript;
 
+pub use filter::StatusFilter;
 pub use finding::{Connection, Finding};
 pub use ipc::delivery::{Outcome, Problem, Report, Request, Timestamp, Verdict};
 pub use job::Job;

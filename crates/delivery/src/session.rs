@@ -55,7 +55,9 @@ impl Session {
     /// Tells qmgr what became of the job. `None`: qmgr is gone; it will find delivered recipients marked in the queue
     /// file.
     pub async fn report(&mut self, job: Job) -> Option<()> {
-        // The status lines come before qmgr's "removed", and are there even when this worker is killed.
+        // The status lines come before qmgr's "removed", and are there even when this worker is killed. Those of
+        // deliveries that end at the same time leave together.
+        daemon::after_others().await;
         logging::flush();
         let sent = match delivery::report(&mut self.channel, job.into_report()).await {
             // The recipients that have not been told of yet wait, and the message alone.

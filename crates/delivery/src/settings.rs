@@ -1,7 +1,9 @@
 //! The parameters that all delivery agents share.
 
-use config::{Config, Reader, ValueError, Withheld, param};
+use config::{Config, Param, Reader, ValueError, Withheld, param};
 use daemon::StartError;
+
+use crate::StatusFilter;
 
 /// How log lines show addresses (info_log_address_format).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +39,8 @@ config::settings! {
         delay_decimals: u8 = param::DELAY_LOGGING_RESOLUTION_LIMIT,
         /// Failures are deferrals, for testing.
         soft_bounce: bool = param::SOFT_BOUNCE,
+        /// Results that a table puts others in the place of.
+        filter: StatusFilter => |_: &Reader<'_>| Ok::<_, ValueError>(StatusFilter::default()),
         /// A setting that asks for what the agent does not have: nothing is delivered while it is set.
         withheld: Option<&'static str> => |_: &Reader<'_>| Ok::<_, ValueError>(None),
     }
@@ -61,11 +65,25 @@ pub fn check_mailbox_limit(config: &Config, name: &str, limit: u64) -> Result<()
 impl Default for Settings {
     /// Postfix's defaults.
     fn default() -> Self {
-        Settings { addresses: AddressFormat::External, delay_decimals: 2, soft_bounce: false, withheld: None }
+        Settings {
+            addresses: AddressFormat::External,
+            delay_decimals: 2,
+            soft_bounce: false,
+            filter: StatusFilter::default(),
+            withheld: None,
+        }
     }
 }
 
 impl Settings {
+    /// The same with the table of results that this parameter names.
+    ///
+    /// # Errors
+    /// The name makes no sense.
+    pub fn filtered_by(self, config: &Config, param: Param<String>) -> Result<Self, StartError> {
+        Ok(Settings { filter: StatusFilter::open(config, param)?, ..self })
+    }
+
     /// The same for an agent that must not pass over these settings, and has no better answer to them.
     #[must_use]
     pub fn without(mut self, settings: Vec<Withheld>) -> Self {

@@ -110,6 +110,7 @@ targets! {
     destinations,
     attribute_lists,
     queue_listing,
+    flush_requests,
     frames,
     frame_streams,
     helper_packets,

@@ -3,7 +3,7 @@
 use std::io::BufReader;
 
 use wire::attr0::{Pair, Reader, Writer};
-use wire::{postdrop, showq, status};
+use wire::{flush, postdrop, showq, status};
 
 use crate::pieces::{assert_harmless, choices};
 
@@ -54,6 +54,23 @@ pub fn queue_listing(data: &[u8]) {
     let (again, _) = listing(&written).expect("what is written is a listing");
     assert_eq!(again, messages);
     assert!(messages.len() <= data.len());
+}
+
+/// A request to the flush service is the same when it is written again, and is known when its last byte is there, not
+/// before; an answer as well.
+pub fn flush_requests(data: &[u8]) {
+    if let Ok(Some(request)) = flush::Request::read(data) {
+        let written = request.write();
+        assert_eq!(flush::Request::read(&written).expect("a request"), Some(request));
+        for end in 0..written.len() {
+            assert_eq!(flush::Request::read(&written[..end]).expect("the start of a request"), None);
+        }
+    }
+    let answer = [flush::greeting(), data.to_vec()].concat();
+    if let Ok(Some(status)) = flush::Status::read(&answer) {
+        let written = [flush::greeting(), status.write()].concat();
+        assert_eq!(flush::Status::read(&written).expect("an answer"), Some(status));
+    }
 }
 
 type Message = (showq::Header, Vec<showq::Recipient>);

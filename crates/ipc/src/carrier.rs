@@ -9,8 +9,8 @@
 //! most one `Deliver`, `Content`..., `End` → `Warning`..., `Done`. `Stop` ends a command that takes too long. A carrier
 //! whose agent disappears before `End` undoes what it has written.
 //!
-//! A command that serves a client gets no message: `Serve`, with the client's socket → `Done`. The arguments of a
-//! command that is not a line travel before `Deliver` or `Serve`: `Arguments`...
+//! A command that serves a client gets no message: `Serve`, with the client's socket → `Running`, `Done`. The arguments
+//! of a command that is not a line travel before `Deliver` or `Serve`: `Arguments`...
 
 use serde::{Deserialize, Serialize};
 
@@ -192,6 +192,8 @@ pub enum Reply {
     Text(#[serde(with = "crate::bounds::block")] Vec<u8>),
     /// The end of its text, or why it cannot be read to the end.
     TextEnd(Result<(), i32>),
+    /// The command of a client runs, as this process.
+    Running(u32),
     /// Something that did not keep the delivery from going on: what was tried, and errno.
     Warning(#[serde(with = "crate::bounds::text")] String, i32),
     /// The delivery has happened and is on stable storage, or has not and left nothing.

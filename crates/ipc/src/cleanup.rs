@@ -3,6 +3,12 @@
 //! A connection carries any number of messages, one after the other: `Open` → `Opened`, then `Records`... `Finish` →
 //! `Done`, or `Abort` without an answer. A connection that ends in the middle of a message takes the message with it.
 //! Records are in the encoding of the queue file.
+//!
+//! A client that will have more messages is told with each outcome where the next one goes ([`Place`]): it knows the
+//! identifier of that message before it begins, and sends a small one as a `Whole`, which is one question and one
+//! answer.
+
+mod entrance;
 
 use queue::QueueId;
 use serde::{Deserialize, Serialize};
@@ -10,13 +16,15 @@ pub use wire::cause::Cause;
 
 use crate::channel::{Client, IpcError, Service};
 use crate::pool::Pool;
+pub use entrance::Entrance;
+use entrance::Unasked;
 
 /// The service `public/cleanup`.
 pub struct Cleanup;
 
 impl Service for Cleanup {
     const NAME: &'static str = "cleanup";
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
     type Request = Request;
     type Reply = Reply;
 }
@@ -29,11 +37,27 @@ pub enum Request {
         /// What to do with it.
         #[serde(with = "crate::bits")]
         flags: Flags,
+        /// Where it goes, if that was said before.
+        place: Option<Place>,
+    },
+    /// A message from its beginning to its end, and another one will follow: commit it.
+    Whole {
+        /// What to do with it.
+        #[serde(with = "crate::bits")]
+        flags: Flags,
+        /// Where it goes.
+        place: Place,
+        /// All of it.
+        #[serde(with = "crate::bounds::block")]
+        records: Vec<u8>,
     },
     /// Some records of the message, never part of a record.
     Records(#[serde(with = "crate::bounds::block")] Vec<u8>),
     /// The message is complete: commit it.
-    Finish,
+    Finish {
+        /// Another one will follow.
+        more: bool,
+    },
     /// The message is not wanted any more.
     Abort,
 }
@@ -48,7 +72,24 @@ pub enum Reply {
         queue_id: QueueId,
     },
     /// What became of the message.
-    Done(Outcome),
+    Done {
+        /// That.
+        outcome: Outcome,
+        /// Where the next one goes, for a client that will have one.
+        next: Option<Place>,
+    },
+}
+
+/// The file that a message will be in. cleanup keeps it for a client as long as the connection lasts; whoever of its
+/// processes gets the message knows the file by these two names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The identifier that the message will have.
+    #[serde(with = "crate::word")]
+    pub queue_id: QueueId,
+    /// The name of the file until then, among the spare files.
+    #[serde(with = "crate::word")]
+    pub spare: QueueId,
 }
 
 /// The result of a message.
@@ -127,6 +168,8 @@ pub struct Message {
     client: Client<Cleanup>,
     queue_id: QueueId,
     records: Vec<u8>,
+    /// cleanup has not heard of it yet.
+    unasked: Option<Unasked>,
 }
 
 /// Records are sent when this many bytes have gathered: a small message travels in one write.
@@ -138,10 +181,10 @@ impl Message {
     /// # Errors
     /// cleanup cannot be reached or does not answer.
     pub async fn open(pool: &Pool<Cleanup>, flags: Flags) -> Result<Self, IpcError> {
-        let (client, reply) = pool.begin(&Request::Open { flags }).await?;
+        let (client, reply) = pool.begin(&Request::Open { flags, place: None }).await?;
         match reply {
-            Reply::Opened { queue_id } => Ok(Self { client, queue_id, records: Vec::new() }),
-            Reply::Done(_) => Err(IpcError::Malformed("an outcome before the message".to_owned())),
+            Reply::Opened { queue_id } => Ok(Self { client, queue_id, records: Vec::new(), unasked: None }),
+            Reply::Done { .. } => Err(IpcError::Malformed("an outcome before the message".to_owned())),
         }
     }
 
@@ -163,6 +206,7 @@ impl Message {
         if self.records.len() < CHUNK {
             return Ok(());
         }
+        self.ask().await?;
         self.queue_records()?;
         self.client.flush().await
     }
@@ -172,21 +216,23 @@ impl Message {
     /// # Errors
     /// cleanup is gone: it is not known whether the message was queued.
     pub async fn finish(mut self, pool: &Pool<Cleanup>) -> Result<Outcome, IpcError> {
-        self.queue_records()?;
-        match self.client.exchange(&Request::Finish).await? {
-            Reply::Done(outcome) => {
-                pool.give_back(self.client);
-                Ok(outcome)
-            }
-            Reply::Opened { .. } => Err(IpcError::Malformed("a queue id instead of an outcome".to_owned())),
-        }
+        self.ask().await?;
+        let (outcome, _) = self.end(false).await?;
+        pool.give_back(self.client);
+        Ok(outcome)
     }
 
     /// Gives the message up; cleanup removes the queue file.
     pub async fn abort(mut self, pool: &Pool<Cleanup>) {
-        if self.client.send(&Request::Abort).await.is_ok() {
+        if self.ask().await.is_ok() && self.client.send(&Request::Abort).await.is_ok() {
             pool.give_back(self.client);
         }
+    }
+
+    /// Sends the rest of a message that was begun.
+    async fn end(&mut self, more: bool) -> Result<(Outcome, Option<Place>), IpcError> {
+        self.queue_records()?;
+        outcome(self.client.exchange(&Request::Finish { more }).await?)
     }
 
     fn queue_records(&mut self) -> Result<(), IpcError> {
@@ -194,5 +240,12 @@ impl Message {
             return Ok(());
         }
         self.client.queue(&Request::Records(std::mem::take(&mut self.records)))
+    }
+}
+
+fn outcome(reply: Reply) -> Result<(Outcome, Option<Place>), IpcError> {
+    match reply {
+        Reply::Done { outcome, next } => Ok((outcome, next)),
+        Reply::Opened { .. } => Err(IpcError::Malformed("a queue id instead of an outcome".to_owned())),
     }
 }

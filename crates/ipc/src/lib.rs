@@ -20,6 +20,7 @@ pub mod bounce;
 pub mod carrier;
 pub mod cleanup;
 pub mod delivery;
+pub mod flush;
 pub mod qmgr;
 pub mod recipient;
 pub mod rewrite;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::channel::{Client, IpcError, Service};
 
 /// Postfix's ipc_idle: an unused connection is closed after this time, when the pool is used next.
-const MAX_IDLE: Duration = Duration::from_secs(5);
+pub(crate) const MAX_IDLE: Duration = Duration::from_secs(5);
 /// How often, and after which pause, a full queue of waiting clients is tried again: ten seconds in all.
 const FULL_ATTEMPTS: u32 = 1000;
 /// See [`FULL_ATTEMPTS`].
@@ -17,7 +17,7 @@ const FULL_DELAY: Duration = Duration::from_millis(10);
 const CLOSED_ATTEMPTS: u32 = 3;
 /// Unused connections that are kept.
 /// told: nobody; other connections are closed after use.
-const MAX_KEPT: usize = 64;
+pub(crate) const MAX_KEPT: usize = 64;
 
 /// The connections of one process to one service. Belongs to one thread.
 pub struct Pool<P: Service> {

@@ -28,6 +28,10 @@ fn queue_id() -> QueueId {
     QueueId::parse(&[b'Q'; 255]).unwrap()
 }
 
+fn place() -> cleanup::Place {
+    cleanup::Place { queue_id: queue_id(), spare: queue_id() }
+}
+
 fn block() -> Vec<u8> {
     vec![b'B'; MAX_BLOCK]
 }
@@ -215,6 +219,7 @@ fn carrier_replies() -> Vec<carrier::Reply> {
         carrier::Reply::List(carrier::FoundList::Unusable { path: path(), why }),
         carrier::Reply::Text(block()),
         carrier::Reply::TextEnd(Err(i32::MAX)),
+        carrier::Reply::Running(u32::MAX),
         carrier::Reply::Warning(text(), i32::MAX),
         carrier::Reply::Done(carrier::Done::Delivered { output: bytes() }),
         carrier::Reply::Done(carrier::Done::NotWritten(system)),
@@ -235,6 +240,7 @@ fn every_message_of_carrier_arrives_at_its_largest() {
     });
     replies.iter().for_each(|reply| match reply {
         carrier::Reply::Text(_) | carrier::Reply::TextEnd(_) | carrier::Reply::Warning(..) => {}
+        carrier::Reply::Running(_) => {}
         carrier::Reply::List(found) => match found {
             carrier::FoundList::None | carrier::FoundList::Found { .. } | carrier::FoundList::Unusable { .. } => {}
         },
@@ -248,24 +254,25 @@ fn every_message_of_carrier_arrives_at_its_largest() {
 #[test]
 fn every_message_of_cleanup_arrives_at_its_largest() {
     let requests = vec![
-        cleanup::Request::Open { flags: cleanup::Flags::NOTICE },
+        cleanup::Request::Open { flags: cleanup::Flags::NOTICE, place: Some(place()) },
+        cleanup::Request::Whole { flags: cleanup::Flags::NOTICE, place: place(), records: block() },
         cleanup::Request::Records(block()),
-        cleanup::Request::Finish,
+        cleanup::Request::Finish { more: true },
         cleanup::Request::Abort,
     ];
     requests.iter().for_each(|request| match request {
-        cleanup::Request::Open { .. } | cleanup::Request::Records(_) => {}
-        cleanup::Request::Finish | cleanup::Request::Abort => {}
+        cleanup::Request::Open { .. } | cleanup::Request::Whole { .. } | cleanup::Request::Records(_) => {}
+        cleanup::Request::Finish { .. } | cleanup::Request::Abort => {}
     });
     let refused = cleanup::Outcome::Refused { cause: cleanup::Cause::Protocol, text: text() };
     let replies = vec![
         cleanup::Reply::Opened { queue_id: queue_id() },
-        cleanup::Reply::Done(cleanup::Outcome::Accepted(queue_id())),
-        cleanup::Reply::Done(refused),
+        cleanup::Reply::Done { outcome: cleanup::Outcome::Accepted(queue_id()), next: Some(place()) },
+        cleanup::Reply::Done { outcome: refused, next: None },
     ];
     replies.iter().for_each(|reply| match reply {
         cleanup::Reply::Opened { .. } => {}
-        cleanup::Reply::Done(cleanup::Outcome::Accepted(_) | cleanup::Outcome::Refused { .. }) => {}
+        cleanup::Reply::Done { outcome: cleanup::Outcome::Accepted(_) | cleanup::Outcome::Refused { .. }, .. } => {}
     });
     go_through::<cleanup::Cleanup>(requests, replies);
 }
@@ -424,7 +431,7 @@ fn what_is_too_large_is_told_where_it_is_made_and_the_channel_goes_on() {
 
         let (_client, mut server) = pair::<cleanup::Cleanup>();
         let outcome = cleanup::Outcome::Refused { cause: cleanup::Cause::Content, text: "q".repeat(MAX_TEXT + 1) };
-        assert_eq!(refused(server.send(&cleanup::Reply::Done(outcome)).await), "a text of 16385 bytes");
+        assert_eq!(refused(server.send(&cleanup::Reply::Done { outcome, next: None }).await), "a text of 16385 bytes");
 
         let (mut client, _server) = pair::<carrier::Carrier>();
         let many = carrier::Request::Read {

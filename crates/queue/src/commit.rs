@@ -78,11 +78,21 @@ pub struct Pending {
     state: Arc<Mutex<State>>,
 }
 
+impl Drop for Pending {
+    /// Whom it was to wake does not wait for one that is gone.
+    fn drop(&mut self) {
+        let mut state = lock(&self.state);
+        state.waker = None;
+        state.wake_next();
+    }
+}
+
 impl Future for Pending {
     type Output = io::Result<()>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = lock(&self.state);
+        state.wake_next();
         match state.result.take() {
             Some(Ok(())) => Poll::Ready(Ok(())),
             Some(Err(errno)) => Poll::Ready(Err(errno.into())),
@@ -98,6 +108,14 @@ impl Future for Pending {
 struct State {
     result: Option<Result<(), Errno>>,
     waker: Option<Waker>,
+    /// Who waits for another file of the same batch, and is woken by the waiter for this one.
+    next: Option<Waker>,
+}
+
+impl State {
+    fn wake_next(&mut self) {
+        self.next.take().into_iter().for_each(Waker::wake);
+    }
 }
 
 struct Job {
@@ -106,22 +124,32 @@ struct Job {
 }
 
 impl Job {
-    fn finish(&self, result: Result<(), Errno>) {
+    /// Notes the result. Whoever waits for it wakes `next`; returned is who has to be woken instead.
+    fn finish(&self, result: Result<(), Errno>, next: Option<Waker>) -> Option<Waker> {
         let mut state = lock(&self.state);
         state.result.get_or_insert(result);
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
+        match state.waker.take() {
+            Some(waiter) => {
+                state.next = next;
+                Some(waiter)
+            }
+            None => next,
         }
     }
+}
+
+/// Tells the results of a batch. To wake a task of another thread is a system call, so this thread wakes one waiter,
+/// that one the next, and so on.
+fn finish(batch: &[Job], result: impl Fn(&Job) -> Result<(), Errno>) {
+    let first = batch.iter().fold(None, |next, job| job.finish(result(job), next));
+    first.into_iter().for_each(Waker::wake);
 }
 
 impl Drop for Job {
     /// A job that was never done must not look like success, nor wait for ever.
     fn drop(&mut self) {
         if Arc::strong_count(&self.state) > 1 {
-            self.finish(Err(Errno::EIO));
+            self.finish(Err(Errno::EIO), None).into_iter().for_each(Waker::wake);
         }
     }
 }
@@ -144,9 +172,9 @@ fn commit(batch: &[Job], together: bool, costs: &mut Costs) {
         let oldest = batch.iter().min_by_key(|job| job.file.since);
         let all = oldest.map_or(Err(Errno::EIO), |oldest| syncfs(&oldest.file.file));
         costs.together(start.elapsed());
-        batch.iter().for_each(|job| job.finish(all.or_else(|_| job.file.sync())));
+        finish(batch, |job| all.or_else(|_| job.file.sync()));
     } else {
-        batch.iter().for_each(|job| job.finish(job.file.sync()));
+        batch.chunks(1).for_each(|job| finish(job, |job| job.file.sync()));
         costs.alone(start.elapsed(), batch.len());
     }
 }

@@ -16,7 +16,7 @@ use crate::commit::{Committer, Pending, Unsynced};
 use crate::record::{self, Type};
 use crate::storage::Names;
 use crate::transition::name_below;
-use crate::{QueueId, QueueName, SizeRecord, Spares, Spool};
+use crate::{QueueId, QueueName, SizeRecord, Spare, Spares, Spool};
 
 /// Mode of a file that cleanup is writing.
 pub const INCOMPLETE: u32 = 0o600;
@@ -55,10 +55,22 @@ impl NewFile {
     ///
     /// Transition: as [`Self::create`]; what a crash leaves is the same.
     pub fn create_from(spool: &Spool, queue: QueueName, spares: &mut Spares, long: bool) -> io::Result<Self> {
-        match spares.take(spool, || temporary_path(spool, queue)) {
-            Some(spare) => Self::named(spool, queue, spare, long),
+        match spares.take(spool) {
+            Some(spare) => {
+                let id = spare.id(since_epoch(), long);
+                Self::create_in(spool, queue, spare, id).or_else(|_| Self::create(spool, queue, INCOMPLETE, long))
+            }
             None => Self::create(spool, queue, INCOMPLETE, long),
         }
+    }
+
+    /// The same with this file, and an identifier that was made for it.
+    ///
+    /// Transition: as [`Self::create`]; a crash before the rename leaves a spare file.
+    pub fn create_in(spool: &Spool, queue: QueueName, spare: Spare, id: QueueId) -> io::Result<Self> {
+        let target = spool.path(queue, &id);
+        let (file, names) = spare.become_message(spool, queue, &id).map_err(|error| named(error, &target))?;
+        Ok(Self::of(spool, queue, id, file, names))
     }
 
     fn named(spool: &Spool, queue: QueueName, unnamed: Unnamed, long: bool) -> io::Result<Self> {
@@ -66,8 +78,12 @@ impl NewFile {
             let _ = fs::remove_file(&unnamed.path);
             named(error, &unnamed.path)
         })?;
+        Ok(Self::of(spool, queue, id, unnamed.file, names))
+    }
+
+    fn of(spool: &Spool, queue: QueueName, id: QueueId, file: File, names: Names) -> Self {
         let guard = Guard { spool: spool.clone(), queue, id, keep: false };
-        Ok(Self { guard, unsynced: Unsynced::new(unnamed.file, names), buffer: Vec::with_capacity(4096), written: 0 })
+        Self { guard, unsynced: Unsynced::new(file, names), buffer: Vec::with_capacity(4096), written: 0 }
     }
 
     /// The identifier of the message.
@@ -238,10 +254,10 @@ fn temporary_path(spool: &Spool, queue: QueueName) -> PathBuf {
 }
 
 /// A file under a name that is no queue identifier.
-pub(crate) struct Unnamed {
-    pub(crate) path: PathBuf,
-    pub(crate) file: File,
-    pub(crate) inode: u64,
+struct Unnamed {
+    path: PathBuf,
+    file: File,
+    inode: u64,
 }
 
 impl Unnamed {

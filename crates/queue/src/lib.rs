@@ -21,7 +21,7 @@
 //!
 //! | from | to | by | with | a crash of the process leaves |
 //! |---|---|---|---|---|
-//! | – | S1 | cleanup, postdrop | [`NewFile::create`] | a file that is no mail |
+//! | – | S1 | cleanup, postdrop | [`NewFile::create`], [`NewFile::create_in`] | a file that is no mail |
 //! | S1 | S2 | postdrop | [`NewFile::complete_submission`], [`create::Complete::sync`] | a file that is no mail, or a duplicate |
 //! | S1 | S3 | cleanup | [`NewFile::complete`], [`create::Complete::commit`] | a file that is no mail, or a duplicate |
 //! | S1 | S6 | cleanup | [`NewFile::move_to`], then as S1 to S3 | the same |
@@ -67,7 +67,7 @@ pub use envelope::{Envelope, EnvelopeError, Limits, Recipient};
 pub use id::QueueId;
 pub use record::{Reader, RecordError, Type};
 pub use size::{SendOptions, SizeRecord};
-pub use spare::Spares;
+pub use spare::{Spare, Spares};
 pub use stream::Stream;
 pub use trace::Trace;
 pub use transition::{FORCE_EXPIRE, UNTHROTTLE};

@@ -5,22 +5,27 @@
 //! of the time. So a finished file is not removed: it goes to `spare/ID`, under the name that it had, and is emptied; a
 //! new message takes it from there under a name and an identifier of its own.
 //!
-//! A spare file belongs to nobody. Who takes one does so by a rename to a name of its own, so that of two only one gets
-//! it, and looks at it afterwards: a file that is not empty yet, or has another name, is no spare file. So names may be
-//! remembered for as long as anybody likes.
+//! A spare file belongs to whoever has locked it. Who takes one opens it under a name that was read before, locks it,
+//! and looks at that name afterwards: where there is none any more, another was faster, for a file leaves its name
+//! while it is locked, and no other file ever gets that name. A file that is not empty yet, or has another name, is no
+//! spare file. So names may be remembered for as long as anybody likes.
 //!
 //! What is there is no mail: nothing reads it. A queue directory without this folder is as good; each message has a new
 //! file then.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 
-use crate::create::{INCOMPLETE, Unnamed};
+use crate::create::INCOMPLETE;
+use crate::storage::Names;
+use crate::transition::name_below;
 use crate::{QueueId, QueueName, Spool};
 
 /// The folder.
@@ -46,7 +51,7 @@ impl Spool {
     /// # Errors
     /// As [`Spool::remove`]; where there is no folder for it, the file is removed.
     pub fn retire(&self, id: &QueueId, file: &File) -> io::Result<bool> {
-        match fs::rename(self.path(QueueName::Active, id), self.spare(id.as_str())) {
+        match fs::rename(self.path(QueueName::Active, id), self.spare(id)) {
             Ok(()) => {}
             // The message is where it was, or gone: removing it says which.
             Err(_) => return self.remove(id, QueueName::Active).map(|()| false),
@@ -70,36 +75,81 @@ impl Spool {
         }
     }
 
-    fn spare(&self, name: &str) -> PathBuf {
-        self.root().join(SPARE).join(name)
+    fn spare(&self, name: &QueueId) -> PathBuf {
+        self.root().join(SPARE).join(name.as_str())
+    }
+}
+
+/// A spare file that is locked for its owner, and goes back when it is dropped.
+#[derive(Debug)]
+pub struct Spare {
+    name: QueueId,
+    file: File,
+    inode: u64,
+}
+
+impl Spare {
+    /// Takes the file of this name; `None` when there is no such spare file, or somebody else has it.
+    pub fn take(spool: &Spool, name: QueueId) -> Option<Self> {
+        let path = spool.spare(&name);
+        // name: nothing but the mail system writes to this folder.
+        let file = fs::OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path);
+        let file = file.ok()?;
+        if !sys::lock::lock(file.as_fd()).unwrap_or(false) {
+            return None;
+        }
+        let found = fs::symlink_metadata(&path).ok()?;
+        if is_spare(&found) {
+            return Some(Self { name, file, inode: found.ino() });
+        }
+        let _ = fs::remove_file(&path);
+        None
+    }
+
+    /// The name that it has until it becomes the file of a message.
+    pub fn name(&self) -> &QueueId {
+        &self.name
+    }
+
+    /// An identifier for the message that it will be the file of.
+    pub fn id(&self, now: Duration, long: bool) -> QueueId {
+        QueueId::new(now, self.inode, long)
+    }
+
+    /// The file under the name of a message, for which [`Self::id`] has made it.
+    pub(crate) fn become_message(self, spool: &Spool, queue: QueueName, id: &QueueId) -> io::Result<(File, Names)> {
+        if id.inode() != Some(self.inode) {
+            return Err(io::Error::other(format!("{id} is no name for the file {}", self.name)));
+        }
+        let target = spool.path(queue, id);
+        let names = name_below(spool, &target, || fs::rename(spool.spare(&self.name), &target))?;
+        // What has the name of a message is locked by the queue manager.
+        sys::lock::unlock(self.file.as_fd())?;
+        Ok((self.file, names))
     }
 }
 
 /// Names of spare files, as one process remembers them.
 #[derive(Debug, Default)]
 pub struct Spares {
-    names: Vec<PathBuf>,
+    names: Vec<QueueId>,
     /// There was nothing.
     empty_since: Option<Instant>,
 }
 
 impl Spares {
-    /// Takes a file, to the path that `to` gives; `None` when there is none that can be used.
-    pub(crate) fn take(&mut self, spool: &Spool, to: impl Fn() -> PathBuf) -> Option<Unnamed> {
-        let remembered = self.next(&to);
+    /// Takes a file; `None` when there is none.
+    pub fn take(&mut self, spool: &Spool) -> Option<Spare> {
+        let remembered = self.next(spool);
         remembered.or_else(|| {
             self.look(spool);
-            self.next(&to)
+            self.next(spool)
         })
     }
 
     /// The first that nobody else has taken.
-    fn next(&mut self, to: impl Fn() -> PathBuf) -> Option<Unnamed> {
-        std::iter::from_fn(|| self.names.pop()).find_map(|name| {
-            let path = to();
-            fs::rename(name, &path).ok()?;
-            open(path)
-        })
+    fn next(&mut self, spool: &Spool) -> Option<Spare> {
+        std::iter::from_fn(|| self.names.pop()).find_map(|name| Spare::take(spool, name))
     }
 
     /// Reads names: some of those that there are, each process others as far as possible.
@@ -108,7 +158,7 @@ impl Spares {
             return;
         }
         let folder = fs::read_dir(spool.root().join(SPARE)).into_iter().flatten().flatten();
-        let mut names: Vec<PathBuf> = folder.map(|entry| entry.path()).collect();
+        let mut names: Vec<_> = folder.filter_map(|entry| QueueId::parse(entry.file_name().as_bytes())).collect();
         if names.len() > REMEMBERED {
             let first = sys::process::id() as usize * REMEMBERED % names.len();
             names.rotate_left(first);
@@ -117,23 +167,6 @@ impl Spares {
         }
         self.empty_since = names.is_empty().then(Instant::now);
         self.names = names;
-    }
-}
-
-/// Opens what was taken; what is no spare file is removed.
-fn open(path: PathBuf) -> Option<Unnamed> {
-    // name: ours since the rename, in a folder of the mail system.
-    let opened = fs::OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path);
-    let empty = opened.ok().and_then(|file| {
-        let found = file.metadata().ok()?;
-        is_spare(&found).then(|| (file, found.ino()))
-    });
-    match empty {
-        Some((file, inode)) => Some(Unnamed { path, file, inode }),
-        None => {
-            let _ = fs::remove_file(&path);
-            None
-        }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -57,6 +57,24 @@ impl Spool {
         self.rename(id, QueueName::Active, QueueName::Deferred)
     }
 
+    /// Has a message that waits tried now; `anyway`: one attempt though its destination is known to be dead.
+    ///
+    /// Transition: deferred -> incoming, mode and time set first. A crash before the rename: it is due in deferred. A
+    /// message that is in incoming already has its time and mode changed.
+    pub fn urge(&self, id: &QueueId, anyway: bool) -> io::Result<()> {
+        let hurry = |queue| {
+            if anyway {
+                self.add_mode(id, queue, UNTHROTTLE)?;
+            }
+            self.set_time(id, queue, SystemTime::now())
+        };
+        match hurry(QueueName::Deferred) {
+            Ok(()) => self.rename(id, QueueName::Deferred, QueueName::Incoming),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => hurry(QueueName::Incoming),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Freezes a message.
     ///
     /// Transition: any message queue -> hold. A crash before: it is delivered. After: it waits for an operator.
@@ -100,9 +118,13 @@ impl Spool {
     ///
     /// Transition: mode 0700 -> 0710. A crash before: nothing happened.
     pub fn force_expire(&self, id: &QueueId, queue: QueueName) -> io::Result<()> {
-        let path = self.path(queue, id);
-        let mode = fs::symlink_metadata(&path)?.mode();
-        fs::set_permissions(&path, Permissions::from_mode(mode & 0o7777 | FORCE_EXPIRE))
+        self.add_mode(id, queue, FORCE_EXPIRE)
+    }
+
+    fn add_mode(&self, id: &QueueId, queue: QueueName, bit: u32) -> io::Result<()> {
+        let file = File::options().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(self.path(queue, id))?;
+        let mode = file.metadata()?.mode();
+        file.set_permissions(Permissions::from_mode(mode & 0o7777 | bit))
     }
 
     /// Clears a request of `postqueue -i`.

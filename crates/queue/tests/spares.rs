@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use queue::create::INCOMPLETE;
-use queue::{Hashing, NewFile, QueueId, QueueName, Spares, Spool, Type};
+use queue::{Hashing, NewFile, QueueId, QueueName, Spare, Spares, Spool, Type};
 
 struct Scratch {
     root: PathBuf,
@@ -156,4 +156,37 @@ fn of_two_that_know_the_same_names_each_file_goes_to_one() {
     inodes.sort_unstable();
     assert_eq!(inodes, files);
     assert!(scratch.spares().is_empty());
+}
+
+#[test]
+fn a_file_that_is_kept_for_a_message_is_nobody_elses_until_it_is_let_go() {
+    let scratch = Scratch::new();
+    let (old, file) = scratch.finished();
+    assert!(scratch.spool.retire(&old, &file).unwrap());
+    let inode = file.metadata().unwrap().ino();
+    drop(file);
+    let kept = Spare::take(&scratch.spool, old.clone()).unwrap();
+    let id = kept.id(std::time::Duration::from_micros(7), false);
+    assert_ne!(scratch.take().id().inode(), Some(inode));
+    assert!(Spare::take(&scratch.spool, old.clone()).is_none());
+    // Another process gets it by the two names.
+    drop(kept);
+    let kept = Spare::take(&scratch.spool, old.clone()).unwrap();
+    let new = NewFile::create_in(&scratch.spool, QueueName::Incoming, kept, id.clone()).unwrap();
+    assert_eq!((new.id().inode(), new.id()), (Some(inode), &id));
+    assert!(Spare::take(&scratch.spool, old).is_none());
+    // The queue manager locks what has the name of a message.
+    let opened = File::open(new.path()).unwrap();
+    assert!(sys::lock::lock(std::os::fd::AsFd::as_fd(&opened)).unwrap());
+}
+
+#[test]
+fn a_file_gets_no_name_that_was_made_for_another() {
+    let scratch = Scratch::new();
+    let (old, file) = scratch.finished();
+    assert!(scratch.spool.retire(&old, &file).unwrap());
+    drop(file);
+    let kept = Spare::take(&scratch.spool, old).unwrap();
+    let other = QueueId::short(std::time::Duration::ZERO, 1);
+    assert!(NewFile::create_in(&scratch.spool, QueueName::Incoming, kept, other).is_err());
 }

@@ -13,9 +13,21 @@ use crate::open::{Refusal, SYSTEM};
 /// # Errors
 /// Those of flock(2) other than "would block".
 pub fn lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    flock(fd, libc::LOCK_EX | libc::LOCK_NB)
+}
+
+/// Gives the lock away while the descriptor is still needed.
+///
+/// # Errors
+/// Those of flock(2).
+pub fn unlock(fd: BorrowedFd<'_>) -> io::Result<()> {
+    flock(fd, libc::LOCK_UN).map(drop)
+}
+
+fn flock(fd: BorrowedFd<'_>, operation: libc::c_int) -> io::Result<bool> {
     loop {
         // SAFETY: flock takes a descriptor, which the borrow keeps open, and an integer.
-        if unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+        if unsafe { libc::flock(fd.as_raw_fd(), operation) } == 0 {
             return Ok(true);
         }
         let error = io::Error::last_os_error();
@@ -55,6 +67,9 @@ mod tests {
         assert!(!lock(second.as_fd()).unwrap());
         drop(copy);
         assert!(lock(second.as_fd()).unwrap());
+        let third = std::fs::File::open(&path).unwrap();
+        unlock(second.as_fd()).unwrap();
+        assert!(lock(third.as_fd()).unwrap());
         std::fs::remove_file(path).unwrap();
     }
 }

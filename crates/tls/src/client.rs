@@ -310,7 +310,7 @@ impl Demand<'_> {
         let peer = self.peer;
         if let Some(fault) = verdict.fault.as_ref().filter(|_| self.must_match || self.log.untrusted) {
             if facts.resumed {
-                let what = "re-using session with untrusted certificate, look for details earlier in the log";
+                let what = "re-using session with untrusted peer credential, look for details earlier in the log";
                 logging::info!("{peer}: {what}");
             } else {
                 logging::info!("{}", fault.line(peer, Role::Server));

@@ -4,6 +4,7 @@
 pub mod attr0;
 pub mod cause;
 pub mod fields;
+pub mod flush;
 pub mod postdrop;
 pub mod showq;
 pub mod status;

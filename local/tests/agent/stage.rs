@@ -318,13 +318,14 @@ async fn play_cleanup(stream: tokio::net::UnixStream, queued: Arc<Mutex<Vec<Stri
                 channel.send(&cleanup::Reply::Opened { queue_id: QueueId::parse(b"NEW").unwrap() }).await.unwrap();
             }
             cleanup::Request::Records(bytes) => records.extend(bytes),
-            cleanup::Request::Finish => {
+            cleanup::Request::Finish { .. } => {
                 queued.lock().unwrap().push(shown(&records));
                 records.clear();
                 let outcome = cleanup::Outcome::Accepted(QueueId::parse(b"NEW").unwrap());
-                channel.send(&cleanup::Reply::Done(outcome)).await.unwrap();
+                channel.send(&cleanup::Reply::Done { outcome, next: None }).await.unwrap();
             }
             cleanup::Request::Abort => records.clear(),
+            cleanup::Request::Whole { .. } => panic!("no place was given"),
         }
     }
 }

@@ -136,11 +136,12 @@ async fn serve_cleanup(listener: UnixListener, mail: Rc<RefCell<Mail>>) {
                         channel.send(&cleanup::Reply::Opened { queue_id: id() }).await.unwrap();
                     }
                     cleanup::Request::Records(more) => records.extend(more),
-                    cleanup::Request::Finish => {
+                    cleanup::Request::Whole { .. } => panic!("no place was given"),
+                    cleanup::Request::Finish { .. } => {
                         mail.borrow_mut().finished.push(std::mem::take(&mut records));
                         let outcome = mail.borrow_mut().outcome.take();
                         let outcome = outcome.unwrap_or(cleanup::Outcome::Accepted(id()));
-                        channel.send(&cleanup::Reply::Done(outcome)).await.unwrap();
+                        channel.send(&cleanup::Reply::Done { outcome, next: None }).await.unwrap();
                     }
                     cleanup::Request::Abort => mail.borrow_mut().aborted += 1,
                 }

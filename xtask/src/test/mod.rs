@@ -32,7 +32,7 @@ const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 const SCENARIOS_A_CORE: usize = 3;
 
 /// What tests call beside the mail system.
-pub const TOOLS: [Tool; 24] = [
+pub const TOOLS: [Tool; 25] = [
     Tool::Program { name: "strace", package: "strace" },
     Tool::Program { name: "swaks", package: "swaks" },
     // What swaks needs for IPv6.
@@ -51,6 +51,7 @@ pub const TOOLS: [Tool; 24] = [
     Tool::Program { name: "procmail", package: "procmail" },
     Tool::Program { name: "maildrop", package: "maildrop" },
     Tool::Part { package: "dovecot-submissiond" },
+    Tool::Part { package: "dovecot-lmtpd" },
     // Programs of users.
     Tool::Program { name: "curl", package: "curl" },
     Tool::Program { name: "msmtp", package: "msmtp" },

@@ -27,10 +27,11 @@ const REFUSES: [&str; 11] = [
 ];
 
 /// Parameters that work without being read: each with the reason.
-const UNREAD: [(&str, &str); 12] = [
+const UNREAD: [(&str, &str); 13] = [
     ("berkeley_db_create_buffer_size", "there is no Berkeley DB"),
     ("berkeley_db_read_buffer_size", "there is no Berkeley DB"),
     ("debug_peer_level", "there is one level"),
+    ("default_delivery_status_filter", "other parameters refer to it"),
     ("html_directory", "for people"),
     ("mail_name", "other parameters refer to it"),
     ("mailq_path", "for installers"),

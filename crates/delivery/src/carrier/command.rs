@@ -10,7 +10,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use ipc::IpcError;
-use ipc::carrier::{self, Command as Target, Done, Ending, Words};
+use ipc::carrier::{self, Command as Target, Done, Ending, Reply, Words};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getpgid, getpgrp, getpid, getppid, setpgid};
 use sys::process::GroupHolder;
@@ -63,8 +63,12 @@ pub(crate) async fn serve(task: &Task<'_>, client: OwnedFd, agent: &mut Incoming
         Ok(started) => started,
         Err(unstarted) => return Ok(unstarted.into_done()),
     };
+    agent.tell(&Reply::Running(child.id().unwrap_or(0))).await?;
     let ending = tokio::select! {
-        status = child.wait() => ending(status?),
+        status = child.wait() => match ending(status?) {
+            Ending::Status(0) => return Ok(Done::Delivered { output: Vec::new() }),
+            ending => ending,
+        },
         stopped = feed(None, agent) => {
             // A group that is gone already needs no signal.
             let _ = killpg(group, Signal::SIGKILL);

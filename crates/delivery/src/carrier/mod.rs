@@ -126,6 +126,14 @@ impl Incoming<'_> {
         self.agent.queue(warning)
     }
 
+    /// Tells the agent something at once.
+    ///
+    /// # Errors
+    /// The agent is gone.
+    pub(crate) async fn tell(&mut self, reply: &Reply) -> Result<(), IpcError> {
+        self.agent.send(reply).await
+    }
+
     /// The next piece of text; `None` at the end of the message.
     ///
     /// # Errors

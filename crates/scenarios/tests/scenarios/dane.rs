@@ -343,6 +343,23 @@ fn records_that_name_a_service_have_to_be_validated_and_their_port_counts() {
 }
 
 #[test]
+fn records_count_for_lmtp_as_well() {
+    scenario(|| {
+        let Some(_lab) = Lab::open() else { return };
+        let routes = "inline:{l.test=lmtp:inet:mx.dane.test:25, b.test=lmtp:inet:bad.dane.test:25}";
+        let mail = setup("may")
+            .set("lmtp_dns_support_level", "dnssec")
+            .set("lmtp_tls_security_level", "dane")
+            .set("lmtp_tls_loglevel", "1")
+            .set("transport_maps", routes)
+            .service("lmtp unix - - n - - lmtp")
+            .start();
+        delivered(&mail, "l.test", &["relay=mx.dane.test[192.0.2.25]:25", "tls=dane, dsn=2.0.0, status=sent"]);
+        delivered(&mail, "b.test", &["relay=bad.dane.test[192.0.2.25]:25", "tls=!dane, dsn=4.7.5, status=deferred"]);
+    });
+}
+
+#[test]
 fn what_a_resolver_has_validated_counts_and_what_it_has_not_does_not() {
     scenario(|| {
         let Some(world) = World::enter() else { return };
