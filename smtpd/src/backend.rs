@@ -95,6 +95,7 @@ impl Backend {
         }
         let mut effects = Effects::default();
         let mut evaluation = Evaluation::new(self.court(), facts, Class::Client, &mut effects);
+        evaluation.logs_permissions = false;
         let verdict = evaluation.list(&self.worker.rules.lists.local_rewrite).await;
         self.local_rewrite = verdict == Verdict::Permit;
         match verdict {

@@ -82,11 +82,13 @@ impl Session {
         local: SocketAddr,
     ) -> Session {
         // smtpd_peername_lookup
-        let peer = if settings.peername_lookup {
+        let mut peer = if settings.peername_lookup {
             peer::look_up(&worker.resolver, remote, local).await
         } else {
             Peer::nameless(remote, local)
         };
+        peer.shows_port = settings.client_port_logging;
+        peer.relabel();
         logging::emit(&Connect { client: &peer.label });
         Session::new(worker, settings, stream, peer)
     }

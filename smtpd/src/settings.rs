@@ -64,6 +64,7 @@ config::settings! {
         /// What the dialogue goes by.
         dialogue: Rc<smtp_server::Settings> => |from: &Reader<'_>| smtp_server::Settings::read(*from).map(Rc::new),
         classes: Vec<String> = param::SMTPD_RESTRICTION_CLASSES,
+        client_port_logging: bool = param::SMTPD_CLIENT_PORT_LOGGING,
         compatibility_level: String = param::COMPATIBILITY_LEVEL,
         delay_reject: bool = param::SMTPD_DELAY_REJECT,
         discard_ehlo_keywords: Vec<String> = param::SMTPD_DISCARD_EHLO_KEYWORDS => upper,

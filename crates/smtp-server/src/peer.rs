@@ -41,6 +41,8 @@ pub struct Peer {
     pub server_port: String,
     /// `name[address]`, for log lines and replies.
     pub label: String,
+    /// The port is in the label. smtpd_client_port_logging
+    pub shows_port: bool,
 }
 
 impl Peer {
@@ -58,6 +60,7 @@ impl Peer {
             server_address: Some(local.ip()),
             server_port: local.port().to_string(),
             label: String::new(),
+            shows_port: false,
         };
         peer.relabel();
         peer
@@ -65,7 +68,8 @@ impl Peer {
 
     /// Brings the label in line with name and address.
     pub fn relabel(&mut self) {
-        self.label = format!("{}[{}]", self.name, self.address_text());
+        let port = if self.shows_port { format!(":{}", self.port) } else { String::new() };
+        self.label = format!("{}[{}]{port}", self.name, self.address_text());
     }
 
     /// The client's address as log lines, replies and tables have it: without prefix and brackets, or `unknown`.

@@ -43,7 +43,7 @@ impl<L: LookUps> Evaluation<'_, L> {
         let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
         let (word, text) = (value[..end].to_ascii_uppercase(), value[end..].trim_ascii_start());
         match word.as_slice() {
-            b"OK" | b"RELAY" => Verdict::Permit,
+            b"OK" | b"RELAY" => self.permit(class, &word, table),
             b"DUNNO" => Verdict::Dunno,
             b"REJECT" => self.turn_down(class, self.settings.codes.access_map_reject, text, "Access denied"),
             b"DEFER" => self.turn_down(class, self.settings.codes.access_map_defer, text, "Access denied"),
@@ -64,13 +64,18 @@ impl<L: LookUps> Evaluation<'_, L> {
             b"HOLD" | b"DISCARD" | b"FILTER" | b"REDIRECT" | b"BCC" | b"PREPEND" => {
                 self.effect(&word, class, table, key, text)
             }
-            digits if digits.iter().all(u8::is_ascii_digit) && text.is_empty() => Verdict::Permit,
+            digits if digits.iter().all(u8::is_ascii_digit) && text.is_empty() => self.permit(class, digits, table),
             [first @ (b'4' | b'5'), second, third] if second.is_ascii_digit() && third.is_ascii_digit() => {
                 let code = [first, second, third].iter().fold(0, |code, digit| code * 10 + u16::from(**digit - b'0'));
                 self.turn_down(class, code, text, "Access denied")
             }
             _ => self.restrictions(class, table, value, depth).await,
         }
+    }
+
+    fn permit(&self, class: Class, word: &[u8], table: &AccessTable) -> Verdict {
+        self.log_permission(class, &text::printable(word), &format!("from {}", table.name));
+        Verdict::Permit
     }
 
     fn rejection(&self, class: Class, code: u16, text: &[u8], default: &str) -> Rejection {

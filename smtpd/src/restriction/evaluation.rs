@@ -105,6 +105,8 @@ pub struct Evaluation<'a, L> {
     pub recipient_checked: bool,
     if_permit: Option<Rejection>,
     if_reject: Option<Rejection>,
+    /// smtpd_log_access_permit_actions is about this evaluation.
+    pub logs_permissions: bool,
 }
 
 /// What evaluations are made with.
@@ -136,6 +138,7 @@ impl<'a, L: LookUps> Evaluation<'a, L> {
             recipient_checked: false,
             if_permit: None,
             if_reject: None,
+            logs_permissions: true,
         }
     }
 
@@ -270,6 +273,16 @@ impl<'a, L: LookUps> Evaluation<'a, L> {
         let rejection = self.if_permit.take()?;
         self.log("reject", &rejection.shown());
         Some(rejection)
+    }
+
+    /// Logs a "yes" about `class`, which is `source`'s. smtpd_log_access_permit_actions
+    pub fn log_permission(&self, class: Class, action: &str, source: &str) {
+        // What cannot be looked up is not worth more than a line less.
+        if !self.logs_permissions || !self.rules.tables.logged_permissions.matches(action.as_bytes()).unwrap_or(false) {
+            return;
+        }
+        let name = text::printable(self.name(class).unwrap_or_default());
+        self.log("permit", &format!("action={action} for {class}={name} {source}"));
     }
 
     /// Logs a decision.

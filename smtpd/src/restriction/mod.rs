@@ -158,6 +158,25 @@ pub enum Restriction {
     Misused(String),
 }
 
+impl Restriction {
+    /// The name of a restriction that may say yes by itself, and not because a table or a list does.
+    fn name_of_permission(&self) -> Option<&'static str> {
+        Some(match self {
+            Restriction::Permit => "permit",
+            Restriction::PermitMynetworks => "permit_mynetworks",
+            Restriction::PermitInetInterfaces => "permit_inet_interfaces",
+            Restriction::PermitSaslAuthenticated => "permit_sasl_authenticated",
+            Restriction::PermitCertificate(false) => "permit_tls_clientcerts",
+            Restriction::PermitCertificate(true) => "permit_tls_all_clientcerts",
+            Restriction::PermitAuthDestination => "permit_auth_destination",
+            Restriction::PermitListed(Listed::Address, _) => "permit_dnswl_client",
+            Restriction::PermitListed(..) => "permit_rhswl_client",
+            Restriction::PermitMxBackup => "permit_mx_backup",
+            _ => return None,
+        })
+    }
+}
+
 /// Lists within lists (classes, lists in access tables) that are gone into.
 /// told: the client and the log.
 const DEPTH_LIMIT: usize = 100;
@@ -182,6 +201,11 @@ impl<L: LookUps> Evaluation<'_, L> {
             }
             self.warn_only = warn;
             let verdict = self.item(item, depth).await;
+            if verdict == Verdict::Permit
+                && let Some(name) = item.name_of_permission()
+            {
+                self.log_permission(self.class, name, "");
+            }
             warn = outer;
             self.warn_only = outer;
             if verdict != Verdict::Dunno {

@@ -39,6 +39,8 @@ pub struct AllTables {
     pub forbidden_commands: DomainList,
     /// smtpd_noop_commands
     pub noop_commands: DomainList,
+    /// smtpd_log_access_permit_actions
+    pub logged_permissions: DomainList,
     /// smtpd_authorized_xclient_hosts
     pub xclient_hosts: MatchList,
     /// smtpd_authorized_xforward_hosts
@@ -95,7 +97,7 @@ impl Rules {
             &tables.debug_peers,
             &tables.mx_backup_networks,
         ];
-        let words = [&tables.forbidden_commands, &tables.noop_commands];
+        let words = [&tables.forbidden_commands, &tables.noop_commands, &tables.logged_permissions];
         let words = || words.into_iter().find_map(DomainList::changed);
         let maps =
             [&tables.command_filter, &tables.discard_keywords, &tables.sender_logins, &tables.client_certificates];
@@ -162,6 +164,7 @@ impl AllTables {
             sender_logins: open_maps(config, "smtpd_sender_login_maps")?,
             forbidden_commands: words("smtpd_forbidden_commands")?,
             noop_commands: words("smtpd_noop_commands")?,
+            logged_permissions: words("smtpd_log_access_permit_actions")?,
             access: Tables::new(config.into(), access_style, delimiters),
             addresses: address_tables(config)?,
             mynetworks: MatchList::open(config, "mynetworks", &config.mynetworks()?, style)?,

@@ -201,3 +201,26 @@ fn errors_and_idle_commands_are_counted_until_a_message_is_taken() {
         assert_eq!(play(&ports[2], &["FOO", "BAR"]), ["250 2.0.0 Ok", "500 5.5.2 Error: command not recognized"]);
     });
 }
+
+#[test]
+fn a_yes_is_told_where_that_is_wanted_and_a_client_with_its_port() {
+    scenario(|| {
+        let options = [
+            "smtpd_log_access_permit_actions = static:all; smtpd_recipient_restrictions = \
+             check_recipient_access static:OK",
+            "smtpd_log_access_permit_actions = permit; smtpd_client_restrictions = permit",
+            "smtpd_client_port_logging = yes; smtpd_recipient_restrictions = reject",
+        ];
+        let (mail, ports) = start(&options);
+        for port in &ports {
+            play(port, &TO_DATA[..3]);
+        }
+        let found = " action=OK for Recipient address=alice@mail.test from static:OK; from=<a@b.test>";
+        mail.wait_log(&["NOQUEUE: permit: RCPT from unknown[127.0.0.1]:", found]);
+        mail.wait_log(&["permit: RCPT", "action=permit for Client host=unknown[127.0.0.1] ; from=<a@b.test>"]);
+        assert!(mail.find_log(&["action=permit_inet_interfaces"]).is_none());
+        let refused = mail.wait_log(&["NOQUEUE: reject: RCPT from unknown[127.0.0.1]:"]);
+        let port = refused.split("unknown[127.0.0.1]:").nth(1).unwrap_or_default();
+        assert!(port.starts_with(|first: char| first.is_ascii_digit()), "{refused}");
+    });
+}

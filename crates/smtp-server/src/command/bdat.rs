@@ -40,6 +40,7 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
 /// Whether the chunk is taken.
 async fn admit(dialogue: &mut Dialogue, services: &mut impl Services, chunk: Chunk) -> Result<(), Turn> {
     let before = match dialogue.chunking {
+        Chunking::Failed if chunk.length == 0 && !chunk.last => return Err(null_request(dialogue)),
         Chunking::Failed => {
             let text = format!("Discarded {} bytes after earlier error", chunk.length);
             return Err(breach(551, Status::new(5, 0, 0), text));
@@ -54,8 +55,7 @@ async fn admit(dialogue: &mut Dialogue, services: &mut impl Services, chunk: Chu
     }
     let id = dialogue.queue_id().unwrap_or(NOQUEUE);
     if chunk.length == 0 && !chunk.last {
-        logging::warning!(id: id, "null BDAT request from {}", dialogue.peer.label);
-        return Err(breach(551, Status::new(5, 7, 1), "Null BDAT request"));
+        return Err(null_request(dialogue));
     }
     // message_size_limit
     if dialogue.settings.message_size_limit.is_some_and(|limit| chunk.length > limit.saturating_sub(before)) {
@@ -68,6 +68,12 @@ async fn admit(dialogue: &mut Dialogue, services: &mut impl Services, chunk: Chu
         dialogue.chunking = Chunking::Receiving(0);
     }
     Ok(())
+}
+
+fn null_request(dialogue: &Dialogue) -> Turn {
+    let id = dialogue.queue_id().unwrap_or(NOQUEUE);
+    logging::warning!(id: id, "null BDAT request from {}", dialogue.peer.label);
+    breach(551, Status::new(5, 7, 1), "Null BDAT request")
 }
 
 /// The message is lost, and with its last chunk it is over.
