@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use config::Config;
 use daemon::StartError;
 use ipc::bounce::Record;
-use ipc::flush::Flush;
+use ipc::flush::{Flush, Request, Status};
 use lookup::{DomainList, ParentStyle};
 use queue::QueueId;
-use wire::flush::{Request, Status};
 
 /// Domains for which lists are kept, and who keeps them.
 pub struct Waiting {

@@ -14,6 +14,9 @@
 //!   `-bv`: of what would be delivered, without doing it.
 //! - `-bp` (mailq): list the queue. `-bi`, `-I` (newaliases): rebuild `$alias_database`, or `-oA`.
 //! - `-q`, `-qIid`, `-qRsite`: deliver now, by `postqueue`. `-bd`: start the mail system, by `postfix`.
+//! - `-bs`: SMTP on standard input and output, as the SMTP server speaks it, but without its restrictions, TLS and
+//!   logins: what is taken is the caller's mail, and goes to `postdrop`. The log has the session under the name of
+//!   smtpd.
 //! - `-C config_dir`. All other letters of sendmail are accepted and ignored.
 //!
 //! # Privilege
@@ -25,8 +28,10 @@
 
 mod content;
 mod options;
+mod postdrop;
 mod recipients;
 mod run;
+mod stand_alone;
 mod submit;
 
 use std::process::ExitCode;

@@ -12,7 +12,7 @@ use config::{Config, param};
 use logging::warning;
 
 use crate::options::{Mode, Request};
-use crate::submit;
+use crate::{stand_alone, submit};
 
 /// EX_TEMPFAIL of sysexits.h: the caller keeps the message.
 const TRY_AGAIN: i32 = 75;
@@ -55,7 +55,7 @@ fn act(config: &Config, request: &Request) -> Result<(), String> {
             submit::submit(config, &caller, request)
         }
         Mode::Nothing => Ok(()),
-        Mode::StandAlone => Err("-bs is not implemented yet".into()),
+        Mode::StandAlone => stand_alone::serve(config),
         Mode::Daemon => Err(become_program(config, "postfix", [OsString::from("start")])),
         Mode::ListQueue => Err(become_program(config, "postqueue", [OsString::from("-p")])),
         Mode::Flush => Err(become_program(config, "postqueue", [OsString::from("-f")])),

@@ -3,17 +3,15 @@
 //! The message is safe when postdrop has reported success, not before; anything else ends with a sentence and a status
 //! that tells the caller to keep it.
 
-use std::io::{self, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::io::{self, Read};
 
 use command::Caller;
-use config::MAIL_CONFIG;
 use config::{Config, param};
 use queue::{Trace, Type, record};
-use wire::cause::Cause;
 
 use crate::content::{Content, LineEndings, Settings};
 use crate::options::Request;
+use crate::postdrop::Postdrop;
 use crate::recipients::{self, Recipients};
 
 /// Reads a message from standard input and hands it in.
@@ -57,7 +55,7 @@ fn hand_in(config: &Config, caller: &Caller, request: &Request, sender: &[u8]) -
     push_recipients(&mut records, request, &extracted);
     record::encode(&mut records, Type::END, b"");
     postdrop.write(&records);
-    postdrop.finish()
+    postdrop.finish().map_err(|refusal| refusal.to_string())
 }
 
 /// Sends the message on standard input; what is left of its records is in `records` afterwards.
@@ -189,56 +187,6 @@ fn verp(config: &Config, delimiters: &[u8]) -> Result<Vec<u8>, String> {
         return Err(format!("-V requires two characters from {filter}"));
     }
     Ok(delimiters.to_vec())
-}
-
-/// The running postdrop.
-struct Postdrop {
-    child: Child,
-    output: BufReader<std::process::ChildStdout>,
-    /// postdrop does not read any more; it says why at the end.
-    broken: bool,
-}
-
-impl Postdrop {
-    fn start(config: &Config) -> Result<Self, String> {
-        let directory = config.get(param::COMMAND_DIRECTORY).map_err(|error| error.to_string())?;
-        let program = directory.join("postdrop");
-        let mut command = Command::new(&program);
-        command.arg("-r").env(MAIL_CONFIG, config.directory()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .map_err(|error| format!("unable to execute {}: {}", program.display(), text::system_error(&error)))?;
-        let output = child.stdout.take().ok_or("no pipe to postdrop")?;
-        let mut postdrop = Self { child, output: BufReader::new(output), broken: false };
-        if wire::postdrop::read_greeting(&mut postdrop.output).is_err() {
-            drop(postdrop.child.stdin.take());
-            let _ = postdrop.child.wait();
-            return Err("unable to submit mail: postdrop refused it".into());
-        }
-        Ok(postdrop)
-    }
-
-    fn write(&mut self, records: &[u8]) {
-        if let Some(input) = &mut self.child.stdin
-            && !self.broken
-        {
-            self.broken = input.write_all(records).is_err();
-        }
-    }
-
-    fn finish(mut self) -> Result<(), String> {
-        drop(self.child.stdin.take());
-        let result = wire::postdrop::read_result(&mut self.output);
-        let _ = self.child.wait();
-        match result {
-            Ok((0, _)) => Ok(()),
-            Ok((bits, reason)) if reason.is_empty() => {
-                Err(Cause::of_bits(bits).map_or("unknown error", Cause::sentence).into())
-            }
-            Ok((_, reason)) => Err(text::printable(&reason)),
-            Err(_) => Err(Cause::Write.sentence().into()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Amendments {
         }
         let reply = if self.filter.is_empty() { reply } else { self.filtered(reply, facts) };
         let reply = self.with_footer(reply, facts);
-        if self.soft_bounce && reply.code() >= 500 { softened(&reply) } else { reply }
+        if self.soft_bounce && reply.code() >= 500 { reply.softened() } else { reply }
     }
 
     /// smtpd_reject_filter_maps
@@ -140,15 +140,6 @@ fn extended(reply: &Reply, footer: &str) -> Reply {
     Reply::lines_of(reply.code(), lines)
 }
 
-/// The same reply as one that may be tried again.
-fn softened(reply: &Reply) -> Reply {
-    let lines = reply.lines().map(|line| match line.strip_prefix(b"5.") {
-        Some(rest) => [&b"4."[..], rest].concat(),
-        None => line.to_vec(),
-    });
-    Reply::lines_of(reply.code() - 100, lines.collect())
-}
-
 /// `Nov 02 19:44:04`
 fn localtime() -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
@@ -175,7 +166,7 @@ mod tests {
         assert_eq!(said(&extended(&reply, "\\c a\\nb")), "554-5.7.1 no a\r\n554 5.7.1 b");
         assert_eq!(said(&extended(&reply, "\\c")), "554 5.7.1 no");
         assert_eq!(said(&extended(&Reply::plain(459, "x"), "one\\ntwo")), "459-x\r\n459-one\r\n459 two");
-        assert_eq!(said(&softened(&extended(&reply, "help"))), "454-4.7.1 no\r\n454 4.7.1 help");
+        assert_eq!(said(&extended(&reply, "help").softened()), "454-4.7.1 no\r\n454 4.7.1 help");
     }
 
     #[test]

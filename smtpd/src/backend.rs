@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use config::milter::Lapse;
 use ipc::cleanup::{Flags, Message};
+use ipc::flush::{Request, Status};
 use logging::records::smtpd::Accepted;
 use smtp_protocol::parameters::RcptParameters;
 use smtp_server::{
-    Attempt, BareNewline, Counted, Facts, Forward, Judgement, Peer, Privileges, Refusal, Rejection, Services, Stage,
-    Step, TlsStart, Unanswered, Unqueued, discardable,
+    Attempt, BareNewline, Counted, Facts, Flushed, Forward, Judgement, Peer, Privileges, Refusal, Rejection, Services,
+    Stage, Step, TlsStart, Unanswered, Unqueued, discardable,
 };
 
 use crate::authentication::Login;
@@ -272,6 +273,19 @@ impl Services for Backend {
             _ => {}
         }
         verdict.into()
+    }
+
+    async fn flush(&mut self, domain: &[u8]) -> Flushed {
+        let Some(flush) = &self.worker.flush else { return Flushed::NotServed };
+        match flush.ask(&Request::SendSite(domain.to_vec())).await {
+            Ok(Status::Done) => Flushed::Begun,
+            Ok(Status::Denied) => Flushed::NotServed,
+            Ok(Status::Bad) => Flushed::Bad,
+            Ok(Status::Failed) | Err(_) => {
+                logging::warning!("unable to talk to fast flush service");
+                Flushed::Unable
+            }
+        }
     }
 
     fn log(&self, action: &str, text: &str, facts: Facts<'_>) {

@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use nix::sys::socket::{MsgFlags, recv};
-use smtp_protocol::{Input, Line, Newline, Reply};
+use smtp_protocol::{Input, Newline, Reply};
 use smtp_server::CommandLine;
 use tls::{HandshakeError, Server};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
@@ -143,16 +143,12 @@ impl Connection {
         self.begin_request();
         loop {
             if let Some(line) = self.input.line(newline) {
-                return Ok(finish_line(kept, line, limit));
+                return Ok(CommandLine::finished(kept, line, limit));
             }
             let waiting = self.input.pending();
             if waiting.len() > limit {
                 let length = waiting.len();
-                match &mut kept {
-                    Some(line) => line.length += length,
-                    // told: the client and the log, by the length.
-                    None => kept = Some(CommandLine { bytes: waiting[..limit].to_vec(), bare_lf: false, length }),
-                }
+                CommandLine::extend(&mut kept, waiting, limit);
                 self.input.consume(length);
             }
             self.more().await?;
@@ -318,22 +314,6 @@ async fn last_word(stream: &mut TcpStream, session: &mut tls::Session) {
         if !matches!(session.receive(buffer.get(..count).unwrap_or_default(), &mut Vec::new()), Ok(true)) {
             return;
         }
-    }
-}
-
-fn finish_line(kept: Option<CommandLine>, line: Line<'_>, limit: usize) -> CommandLine {
-    match kept {
-        Some(mut kept) => {
-            kept.length += line.bytes.len();
-            kept.bare_lf = line.bare_lf;
-            kept
-        }
-        None => CommandLine {
-            // told: the client and the log, by the length.
-            bytes: line.bytes[..line.bytes.len().min(limit)].to_vec(),
-            bare_lf: line.bare_lf,
-            length: line.bytes.len(),
-        },
     }
 }
 

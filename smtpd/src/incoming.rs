@@ -8,9 +8,8 @@ use ipc::Pool;
 use ipc::cleanup::{Cause, Cleanup, Entrance, Message, Outcome};
 use message::received::{FromNetwork, comment};
 use queue::record::{Type, encode};
-use smtp_server::{Facts, Protocol, Rejection};
+use smtp_server::{Chunks, Facts, Protocol, Rejection};
 
-use crate::content::Chunks;
 use crate::envelope;
 use crate::restriction::Effects;
 use crate::settings::Settings;

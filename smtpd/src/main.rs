@@ -35,7 +35,6 @@ mod authentication;
 mod backend;
 mod client_limits;
 mod connection;
-mod content;
 mod decision;
 mod envelope;
 mod incoming;
@@ -67,7 +66,7 @@ static SERVICE: Service = Service {
     lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "talks to strangers",
-    siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Anvil, Sibling::Tlsmgr],
+    siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Anvil, Sibling::Tlsmgr, Sibling::Flush],
     files: &[],
     outside: &[Outside::UserDatabase, Outside::UnixSockets],
     network: Network::Internet,

@@ -1,10 +1,9 @@
 //! The content of a message, from the connection to cleanup, while it comes.
 
-use smtp_protocol::{Chunk, ChunkDecoder, Content, Decoder};
-use smtp_server::{BareNewline, Received};
+use smtp_protocol::Chunk;
+use smtp_server::{BareNewline, Chunks, Data, Received};
 
 use crate::connection::{Connection, Gone};
-use crate::content::{Chunks, ContentWriter};
 use crate::incoming::Incoming;
 use crate::settings::Settings;
 
@@ -25,65 +24,45 @@ pub struct Receiver<'a> {
 impl Receiver<'_> {
     /// The content of DATA, to its end.
     pub async fn content(mut self) -> Result<Received, Gone> {
-        let rules = &self.settings.dialogue;
-        let mut decoder = Decoder::new(self.bare_newline.newline(), rules.line_length_limit);
-        let mut writer = ContentWriter::new(rules.message_size_limit);
+        let mut data = Data::new(&self.settings.dialogue, self.bare_newline);
         self.connection.begin_request();
         loop {
-            let ended = self.take(&mut decoder, &mut writer);
-            *self.progress = writer.size();
-            self.incoming.flow(writer.is_too_large()).await;
+            let (used, ended) = data.feed(self.connection.pending(), self.incoming.records());
+            self.used(used);
+            let received = data.received();
+            self.flow(received).await;
             if ended {
-                return Ok(self.received(&writer, decoder.saw_bare_lf()));
+                return Ok(self.known(received));
             }
             self.connection.more().await?;
         }
     }
 
-    /// Takes all the content that has arrived. True at its end.
-    fn take(&mut self, decoder: &mut Decoder, writer: &mut ContentWriter) -> bool {
-        let (out, pending) = (self.incoming.records(), self.connection.pending());
-        let mut used = 0;
-        let ended = loop {
-            let (count, content) = decoder.step(&pending[used..]);
-            used += count;
-            match content {
-                Some(Content::Text { bytes, ended }) => writer.text(bytes, ended, out),
-                Some(Content::End) => break true,
-                None => break false,
-            }
-        };
-        self.used(used);
-        ended
-    }
-
     /// A chunk of BDAT, to its end.
     pub async fn chunk(mut self, chunk: Chunk) -> Result<Received, Gone> {
-        let rules = &self.settings.dialogue;
-        let mut chunks = self.incoming.chunks.take().unwrap_or_else(|| {
-            let decoder = ChunkDecoder::new(self.bare_newline.newline(), rules.line_length_limit);
-            Box::new(Chunks { decoder, writer: ContentWriter::of_chunks(rules.message_size_limit) })
-        });
-        let Chunks { decoder, writer } = &mut *chunks;
+        let begin = || Box::new(Chunks::new(&self.settings.dialogue, self.bare_newline));
+        let mut chunks = self.incoming.chunks.take().unwrap_or_else(begin);
         self.connection.begin_request();
-        *self.progress = writer.size();
+        *self.progress = chunks.received().size;
         let mut left = chunk.length;
         while left > 0 {
             let count = self.here(left).await?;
-            let (out, pending) = (self.incoming.records(), self.connection.pending());
-            decoder.push(&pending[..count], &mut |bytes, ended| writer.text(bytes, ended, out));
+            chunks.feed(&self.connection.pending()[..count], self.incoming.records());
             self.used(count);
             left -= count as u64;
-            *self.progress = writer.size();
-            self.incoming.flow(writer.is_too_large()).await;
+            self.flow(chunks.received()).await;
         }
         if chunk.last {
-            let out = self.incoming.records();
-            decoder.finish(&mut |bytes, ended| writer.text(bytes, ended, out));
+            chunks.finish(self.incoming.records());
         }
-        let received = self.received(writer, decoder.saw_bare_lf());
+        let received = self.known(chunks.received());
         self.incoming.chunks = Some(chunks).filter(|_| !chunk.last);
         Ok(received)
+    }
+
+    async fn flow(&mut self, received: Received) {
+        *self.progress = received.size;
+        self.incoming.flow(received.too_large).await;
     }
 
     /// Bytes that mean nothing.
@@ -111,8 +90,7 @@ impl Receiver<'_> {
         self.connection.earn_time(count, self.settings.min_data_rate);
     }
 
-    fn received(&self, writer: &ContentWriter, bare_lf: bool) -> Received {
-        let lost = self.incoming.message.is_none();
-        Received { size: writer.size(), too_large: writer.is_too_large(), bare_lf, lost }
+    fn known(&self, received: Received) -> Received {
+        Received { lost: self.incoming.message.is_none(), ..received }
     }
 }

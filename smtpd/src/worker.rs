@@ -13,6 +13,7 @@ use dns::{LookupError, MailExchanger, Resolver};
 use ipc::Pool;
 use ipc::anvil::Counter;
 use ipc::cleanup::{Entrance, Flags};
+use ipc::flush::Flush;
 use ipc::rewrite::{Context as RewriteContext, Resolved, Rewriter};
 use net::{Family, Server};
 use policy::Service;
@@ -51,6 +52,8 @@ pub struct Smtpd {
     pub content_filter: Vec<u8>,
     /// Is told of errors. notify_classes
     pub postmaster: Postmaster,
+    /// Has the mail of a domain delivered now, if there are lists at all. fast_flush_domains
+    pub flush: Option<Flush>,
     /// Counts clients.
     pub anvil: Rc<Counter>,
     /// The dialogue with every client goes to the log: `-v` in master.cf.
@@ -101,6 +104,10 @@ impl Smtpd {
             cleanup_flags: overrides.cleanup_flags,
             content_filter: config.get(param::CONTENT_FILTER)?.into_bytes(),
             postmaster: Postmaster::read(config, "SMTP server")?,
+            flush: match config.lookup("fast_flush_domains")?.unwrap_or_default().trim() {
+                "" => None,
+                _ => Some(Flush::new(socket(Sibling::Flush)?)),
+            },
             anvil: Counter::new(socket(Sibling::Anvil)?),
             verbose: false,
             service_name: config.get(param::SERVICE_NAME)?,

@@ -10,5 +10,5 @@ mod user;
 
 pub use neighbour::become_neighbour;
 pub use run::{Failure, run};
-pub use start::{configure, enter_queue, load};
+pub use start::{configure, enter_queue, load, log_as};
 pub use user::Caller;

@@ -43,6 +43,14 @@ pub fn configure(program: &'static str, option: Option<&[u8]>) -> Result<Config,
     Ok(config)
 }
 
+/// Sends messages to the log alone, under another program's name: what is said there is that program's.
+///
+/// # Errors
+/// A sentence: there is no such log.
+pub fn log_as(config: &Config, program: &str) -> Result<(), String> {
+    config.set_up_log(program, Terminal::Nothing).map_err(|error| error.to_string())
+}
+
 /// Reads main.cf, and decides nothing about messages.
 ///
 /// # Errors

@@ -10,9 +10,9 @@ use net::Protocols;
 use smtp_protocol::Reply;
 use smtp_protocol::parameters::RcptParameters;
 use smtp_server::{
-    Attempt, BareNewline, CommandLine, Counted, Dialogue, Facts, Judgement, Lacking, Next, Peer, Privileges, Received,
-    Refusal, Rejection, Secured, Services, Settings, Stage, Step, TlsLevel, TlsRefusal, TlsStart, Turn, Unanswered,
-    Unqueued,
+    Attempt, BareNewline, CommandLine, Counted, Dialogue, Facts, Flushed, Judgement, Lacking, Next, Peer, Privileges,
+    Received, Refusal, Rejection, Secured, Services, Settings, Stage, Step, TlsLevel, TlsRefusal, TlsStart, Turn,
+    Unanswered, Unqueued,
 };
 
 use crate::pieces::{assert_one_line, choices};
@@ -295,6 +295,11 @@ impl Services for System<'_> {
 
     fn free_space(&self) -> Option<u64> {
         Some(1 << 30)
+    }
+
+    async fn flush(&mut self, domain: &[u8]) -> Flushed {
+        assert!(domain.iter().all(|byte| byte.is_ascii_graphic()), "a domain, or an address in brackets");
+        [Flushed::Begun, Flushed::NotServed, Flushed::Bad, Flushed::Unable][domain.len() % 4]
     }
 
     async fn judge(&mut self, stage: Stage, facts: Facts<'_>) -> Judgement {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use wire::flush::{MAX_REQUEST, Request, Status};
+use wire::flush::MAX_REQUEST;
+pub use wire::flush::{Request, Status};
 
 /// How long an answer is waited for: the lists are a convenience.
 const PATIENCE: Duration = Duration::from_secs(10);

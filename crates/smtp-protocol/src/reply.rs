@@ -42,6 +42,16 @@ impl Reply {
         Reply::lines_of(code, vec![text.as_ref().to_vec()])
     }
 
+    /// The same "no" as one that may be tried again. soft_bounce
+    #[must_use]
+    pub fn softened(&self) -> Reply {
+        let lines = self.lines().map(|line| match line.strip_prefix(b"5.") {
+            Some(rest) => [&b"4."[..], rest].concat(),
+            None => line.to_vec(),
+        });
+        Reply::lines_of(self.code() - 100, lines.collect())
+    }
+
     /// A reply of one line with its enhanced status code (`5.1.1`), RFC 2034.
     pub fn with_status(code: u16, status: Status, text: impl AsRef<[u8]>) -> Reply {
         let mut line = format!("{status} ").into_bytes();

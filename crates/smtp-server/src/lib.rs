@@ -16,13 +16,14 @@
 //! | the content of DATA | [`Dialogue::content`] | the reply that says whose message it is now |
 //! | a chunk of BDAT | [`Dialogue::chunk`] | the same, or that the next chunk may come |
 //!
-//! smtpd drives it over a socket. The laws of it (`crates/fuzzing`, and the tests here) drive it with any bytes and
-//! with services that say anything.
+//! smtpd drives it over a socket, `sendmail -bs` on standard input and output. The laws of it (`crates/fuzzing`, and the
+//! tests here) drive it with any bytes and with services that say anything.
 //!
-//! What comes later has its place: milters and policy services are asked where [`Services`] is; postscreen hands over a
-//! client to [`Dialogue::new`]; and standard input is one more driver.
+//! What comes later has its place: milters and policy services are asked where [`Services`] is, and postscreen hands
+//! over a client to [`Dialogue::new`].
 
 mod command;
+mod content;
 mod dialogue;
 mod dispatch;
 mod facts;
@@ -40,6 +41,7 @@ mod transaction;
 mod turn;
 
 pub use command::ehlo::discardable;
+pub use content::{Chunks, Data};
 pub use dialogue::Dialogue;
 pub use facts::{Facts, Login};
 pub use forward::Forward;
@@ -48,7 +50,7 @@ pub use line::CommandLine;
 pub use peer::{NameStatus, Peer, UNKNOWN};
 pub use rejection::Rejection;
 pub use services::{
-    Attempt, Counted, Judgement, Privileges, Received, Refusal, Services, Stage, Step, Unanswered, Unqueued,
+    Attempt, Counted, Flushed, Judgement, Privileges, Received, Refusal, Services, Stage, Step, Unanswered, Unqueued,
 };
 pub use settings::{BareNewline, Settings};
 pub use state::{Protocol, State};

@@ -1,6 +1,6 @@
 //! A command line as it was read, and what of it others may see: what stands behind AUTH is a secret.
 
-use smtp_protocol::{Command, Verb};
+use smtp_protocol::{Command, Line, Verb};
 use zeroize::Zeroize;
 
 /// A command line, owned: the session changes while it looks at it.
@@ -20,6 +20,33 @@ impl CommandLine {
     pub fn text(&self) -> &[u8] {
         let end = self.bytes.iter().position(|byte| *byte == 0).unwrap_or(self.bytes.len());
         &self.bytes[..end]
+    }
+
+    /// Bytes of a line whose end has not come, and that is too long already: what is kept of it is no longer than
+    /// `limit` (line_length_limit).
+    /// told: the client and the log, by the length.
+    pub fn extend(kept: &mut Option<CommandLine>, waiting: &[u8], limit: usize) {
+        match kept {
+            Some(line) => line.length += waiting.len(),
+            None => {
+                // told: the client and the log, by the length.
+                let bytes = waiting[..waiting.len().min(limit)].to_vec();
+                *kept = Some(CommandLine { bytes, bare_lf: false, length: waiting.len() });
+            }
+        }
+    }
+
+    /// The line that ends here; `kept` is what [`extend`](Self::extend) has of it.
+    pub fn finished(kept: Option<CommandLine>, end: Line<'_>, limit: usize) -> CommandLine {
+        match kept {
+            Some(kept) => CommandLine { length: kept.length + end.bytes.len(), bare_lf: end.bare_lf, ..kept },
+            None => CommandLine {
+                // told: the client and the log, by the length.
+                bytes: end.bytes[..end.bytes.len().min(limit)].to_vec(),
+                bare_lf: end.bare_lf,
+                length: end.bytes.len(),
+            },
+        }
     }
 
     /// Wipes a line that had a secret in it.

@@ -2,7 +2,7 @@
 //!
 //! What is not vouched for is `unknown`, and must never reach a decision as if it were a name.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The name of a client that has none.
 pub const UNKNOWN: &str = "unknown";
@@ -62,6 +62,15 @@ impl Peer {
             label: String::new(),
             shows_port: false,
         };
+        peer.relabel();
+        peer
+    }
+
+    /// Whoever has started the server, and talks to it without a network.
+    pub fn local() -> Peer {
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut peer = Peer { name: "localhost".to_owned(), ..Peer::nameless(nowhere, nowhere) };
+        peer.name_status = NameStatus::Known;
         peer.relabel();
         peer
     }

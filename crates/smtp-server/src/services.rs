@@ -79,6 +79,19 @@ pub enum Unqueued {
     Lost,
 }
 
+/// What becomes of the wish to have the mail of a domain now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushed {
+    /// It is on its way.
+    Begun,
+    /// There is no list of what waits for the domain. fast_flush_domains
+    NotServed,
+    /// The domain makes no sense.
+    Bad,
+    /// Nobody can say; logged.
+    Unable,
+}
+
 /// What is known of content that was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Received {
@@ -185,6 +198,9 @@ pub trait Services {
 
     /// The site's word; a "no" was logged.
     async fn judge(&mut self, stage: Stage, facts: Facts<'_>) -> Judgement;
+
+    /// What waits for a domain, or an address in brackets, is to be delivered now. ETRN
+    async fn flush(&mut self, domain: &[u8]) -> Flushed;
 
     /// Logs a decision that the site did not make.
     fn log(&self, action: &str, text: &str, facts: Facts<'_>);

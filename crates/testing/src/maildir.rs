@@ -20,13 +20,23 @@ impl Mail {
 
     /// Value of the first header field of that name, unfolded.
     pub fn header(&self, name: &str) -> Option<String> {
-        let mut lines = self.0.lines().take_while(|l| !l.is_empty());
-        let first = lines.by_ref().find_map(|l| {
-            let (field, value) = l.split_once(':')?;
-            field.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-        })?;
-        let rest = lines.take_while(|l| l.starts_with([' ', '\t']));
-        Some(rest.fold(first, |value, line| format!("{value} {}", line.trim())))
+        self.headers(name).into_iter().next()
+    }
+
+    /// Values of all header fields of that name.
+    pub fn headers(&self, name: &str) -> Vec<String> {
+        let mut fields: Vec<String> = Vec::new();
+        for line in self.0.lines().take_while(|line| !line.is_empty()) {
+            match fields.last_mut() {
+                Some(field) if line.starts_with([' ', '\t']) => field.push_str(&format!(" {}", line.trim())),
+                _ => fields.push(line.to_owned()),
+            }
+        }
+        let value = |field: &String| {
+            let (found, value) = field.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        };
+        fields.iter().filter_map(value).collect()
     }
 
     /// What follows the first empty line.

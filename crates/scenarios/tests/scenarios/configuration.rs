@@ -64,11 +64,11 @@ fn what_is_not_there_yet_is_named_in_one_line_each_and_does_not_stop_the_rest() 
         let mail = Setup::new()
             .set("smtpd_milters", "inet:127.0.0.1:9")
             .set("no_such_parameter", "x")
-            .service("flush unix n - n 1000? 0 flush")
+            .service("dnsblog unix - - n - 0 dnsblog")
             .start();
         mail.sendmail(&["-f", "root@mail.test", "alice"], "Subject: x\n\nbody\n");
         mail.wait_mail("alice", 1);
-        for named in ["warning: ", "services that are not here: flush"] {
+        for named in ["warning: ", "services that are not here: dnsblog"] {
             let lines = mail.log().lines().filter(|l| l.contains("postfix/master") && l.contains(named)).count();
             assert_eq!(lines, 1, "{named}:\n{}", mail.log());
         }

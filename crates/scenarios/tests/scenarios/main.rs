@@ -49,6 +49,7 @@ mod services;
 mod source_address;
 mod spares;
 mod spawn;
+mod stand_alone;
 mod stock;
 mod strangers;
 mod submission;

@@ -2,7 +2,7 @@
 
 use scenarios::scenario;
 use testing::wait::{PATIENCE, until_true};
-use testing::{Instance, Setup, Sink};
+use testing::{Client, Instance, Setup, Sink};
 
 const TEXT: &str = "From: a@mail.test\nSubject: x\n\nbody\n";
 
@@ -71,6 +71,35 @@ fn a_list_has_what_waits_for_a_domain_and_is_delivered_when_somebody_asks() {
         assert_eq!(sink.count(), 3);
         // Nobody knows it any more, and that is no failure.
         assert_eq!(run(&mail, "sendmail", &[&format!("-qI{}", ids[2])]), (Some(0), String::new()));
+    });
+}
+
+#[test]
+fn a_site_that_is_there_again_asks_for_its_mail_by_etrn() {
+    scenario(|| {
+        let port = testing::port::Port::reserve();
+        let mail = setup(port.number()).start();
+        deferred(&mail, &["u@r.test", "u@sub.r.test", "u@other.test"]);
+        let _sink = Sink::at(([127, 0, 0, 1], port.number()).into());
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        let mut say = |line: &str| client.command(line).expect("a reply").last();
+        for (line, reply) in [
+            ("ETRN", "500 Syntax: ETRN domain"),
+            ("ETRN a b", "500 Syntax: ETRN domain"),
+            ("ETRN -r.test", "501 Error: invalid parameter syntax"),
+            ("ETRN other.test", "459 <other.test>: service unavailable"),
+            ("ETRN r.test", "250 Queuing started"),
+            ("ETRN @sub.r.test", "250 Queuing started"),
+            ("MAIL FROM:<a@client.test>", "250 2.1.0 Ok"),
+            ("ETRN r.test", "503 Error: MAIL transaction in progress"),
+        ] {
+            assert_eq!(say(line), reply, "{line}");
+        }
+        for recipient in ["to=<u@r.test>", "to=<u@sub.r.test>"] {
+            mail.wait_log(&[recipient, "status=sent"]);
+        }
+        mail.wait_log(&["/smtpd[", "warning: reject: ETRN other.test... from unknown[127.0.0.1]"]);
+        assert!(mail.find_log(&["to=<u@other.test>", "status=sent"]).is_none());
     });
 }
 

@@ -1,4 +1,4 @@
-//! ETRN: what waits for a domain is to be sent now, which nobody may ask for here. RFC 1985
+//! ETRN: a site that was not there wants its mail. RFC 1985
 //!
 //! Replies have no enhanced status codes, as in Postfix.
 
@@ -7,7 +7,7 @@ use smtp_protocol::Reply;
 
 use crate::dialogue::Dialogue;
 use crate::facts::Facts;
-use crate::services::{Services, Stage};
+use crate::services::{Flushed, Services, Stage};
 use crate::turn::{Answer, Turn};
 
 /// `ETRN domain`
@@ -28,10 +28,19 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     }
     let facts = Facts { etrn_domain: Some(domain), ..dialogue.facts(None, None) };
     dialogue.judge(services, Stage::Etrn, facts).await?;
-    let shown = text::printable(domain);
-    // The answer of a server that keeps account of mail for no domain: fast_flush_domains is not looked at.
-    logging::warning!("reject: ETRN {shown}... from {}", dialogue.peer.label);
-    Err(Turn::say(Reply::plain(459, format!("<{shown}>: service unavailable"))))
+    let (shown, client) = (text::printable(domain), &dialogue.peer.label);
+    match services.flush(domain).await {
+        Flushed::Begun => Ok(Turn::say(Reply::plain(250, "Queuing started"))),
+        Flushed::NotServed => {
+            logging::warning!("reject: ETRN {shown}... from {client}");
+            Err(Turn::say(Reply::plain(459, format!("<{shown}>: service unavailable"))))
+        }
+        Flushed::Bad => {
+            logging::warning!("bad ETRN {shown}... from {client}");
+            Err(Turn::say(Reply::plain(458, "Unable to queue messages")))
+        }
+        Flushed::Unable => Err(Turn::say(Reply::plain(458, "Unable to queue messages"))),
+    }
 }
 
 /// A name of a host, or an address in brackets.

@@ -3,12 +3,16 @@
 //! Nothing is decided about the content here but its size; what is in it is cleanup's matter.
 
 use queue::record::{Type, encode};
-use smtp_protocol::ChunkDecoder;
+use smtp_protocol::{ChunkDecoder, Content, Decoder};
+
+use crate::services::Received;
+use crate::settings::{BareNewline, Settings};
 
 /// Turns decoded content into records.
 #[derive(Debug)]
-pub struct ContentWriter {
+struct ContentWriter {
     limit: Option<u64>,
+    /// Bytes so far, each record with two for a line end, as message_size_limit counts.
     size: u64,
     first: bool,
     within_line: bool,
@@ -16,17 +20,17 @@ pub struct ContentWriter {
 
 impl ContentWriter {
     /// `limit` is message_size_limit; `None` for no limit.
-    pub fn new(limit: Option<u64>) -> ContentWriter {
+    fn new(limit: Option<u64>) -> ContentWriter {
         ContentWriter { limit, size: 0, first: true, within_line: false }
     }
 
     /// The same for the content of BDAT, whose first line is taken as it is.
-    pub fn of_chunks(limit: Option<u64>) -> ContentWriter {
+    fn of_chunks(limit: Option<u64>) -> ContentWriter {
         ContentWriter { first: false, ..ContentWriter::new(limit) }
     }
 
     /// Appends a line, or with `ended` false a piece of one, as a record. Beyond the limit nothing is written.
-    pub fn text(&mut self, bytes: &[u8], ended: bool, out: &mut Vec<u8>) {
+    fn text(&mut self, bytes: &[u8], ended: bool, out: &mut Vec<u8>) {
         self.size += bytes.len() as u64 + 2;
         let start = !std::mem::replace(&mut self.within_line, !ended);
         if self.is_too_large() {
@@ -48,23 +52,84 @@ impl ContentWriter {
         }
     }
 
-    /// Bytes so far, each record with two for a line end, as message_size_limit counts.
-    pub fn size(&self) -> u64 {
-        self.size
+    fn received(&self, bare_lf: bool) -> Received {
+        Received { size: self.size, too_large: self.is_too_large(), bare_lf, lost: false }
     }
 
     /// message_size_limit is exceeded.
-    pub fn is_too_large(&self) -> bool {
+    fn is_too_large(&self) -> bool {
         self.limit.is_some_and(|limit| self.size > limit)
     }
 }
 
-/// The content of a message in BDAT chunks, between two of them.
+/// The content of DATA, while it comes.
+#[derive(Debug)]
+pub struct Data {
+    decoder: Decoder,
+    writer: ContentWriter,
+}
+
+impl Data {
+    /// `bare_newline`: smtpd_forbid_bare_newline, for this client.
+    pub fn new(settings: &Settings, bare_newline: BareNewline) -> Data {
+        Data {
+            decoder: Decoder::new(bare_newline.newline(), settings.line_length_limit),
+            writer: ContentWriter::new(settings.message_size_limit),
+        }
+    }
+
+    /// Takes what has arrived: how many bytes of it are used up, and whether that was the end.
+    pub fn feed(&mut self, pending: &[u8], out: &mut Vec<u8>) -> (usize, bool) {
+        let mut used = 0;
+        loop {
+            let (count, content) = self.decoder.step(&pending[used..]);
+            used += count;
+            match content {
+                Some(Content::Text { bytes, ended }) => self.writer.text(bytes, ended, out),
+                Some(Content::End) => return (used, true),
+                None => return (used, false),
+            }
+        }
+    }
+
+    /// What is known so far.
+    pub fn received(&self) -> Received {
+        self.writer.received(self.decoder.saw_bare_lf())
+    }
+}
+
+/// The content of a message in BDAT chunks.
+#[derive(Debug)]
 pub struct Chunks {
-    /// Finds the lines.
-    pub decoder: ChunkDecoder,
-    /// Writes the records.
-    pub writer: ContentWriter,
+    decoder: ChunkDecoder,
+    writer: ContentWriter,
+}
+
+impl Chunks {
+    /// As [`Data::new`].
+    pub fn new(settings: &Settings, bare_newline: BareNewline) -> Chunks {
+        Chunks {
+            decoder: ChunkDecoder::new(bare_newline.newline(), settings.line_length_limit),
+            writer: ContentWriter::of_chunks(settings.message_size_limit),
+        }
+    }
+
+    /// Takes bytes of a chunk.
+    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let writer = &mut self.writer;
+        self.decoder.push(bytes, &mut |bytes, ended| writer.text(bytes, ended, out));
+    }
+
+    /// The last chunk is over.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        let writer = &mut self.writer;
+        self.decoder.finish(&mut |bytes, ended| writer.text(bytes, ended, out));
+    }
+
+    /// What is known so far.
+    pub fn received(&self) -> Received {
+        self.writer.received(self.decoder.saw_bare_lf())
+    }
 }
 
 #[cfg(test)]
