@@ -16,8 +16,8 @@
 //! | the content of DATA | [`Dialogue::content`] | the reply that says whose message it is now |
 //! | a chunk of BDAT | [`Dialogue::chunk`] | the same, or that the next chunk may come |
 //!
-//! smtpd drives it over a socket, `sendmail -bs` on standard input and output. The laws of it (`crates/fuzzing`, and the
-//! tests here) drive it with any bytes and with services that say anything.
+//! smtpd drives it over a socket, `sendmail -bs` on standard input and output. The laws of it (`crates/fuzzing`, and
+//! the tests here) drive it with any bytes and with services that say anything.
 //!
 //! What comes later has its place: milters and policy services are asked where [`Services`] is, and postscreen hands
 //! over a client to [`Dialogue::new`].

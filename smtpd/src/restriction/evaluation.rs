@@ -74,11 +74,11 @@ pub struct Memory {
 #[derive(Clone, Debug, Default)]
 pub struct Deferred {
     /// When the client came.
-    pub client: Option<Rejection>,
+    pub client: Option<Box<Rejection>>,
     /// At HELO or EHLO.
-    pub helo: Option<Rejection>,
+    pub helo: Option<Box<Rejection>>,
     /// At MAIL.
-    pub sender: Option<Rejection>,
+    pub sender: Option<Box<Rejection>>,
 }
 
 /// An evaluation in progress.
@@ -259,13 +259,13 @@ impl<'a, L: LookUps> Evaluation<'a, L> {
     }
 
     /// Begins with what an earlier stage has remembered.
-    pub fn resume(&mut self, remembered: Option<Rejection>) {
-        self.if_permit = remembered;
+    pub fn resume(&mut self, remembered: Option<Box<Rejection>>) {
+        self.if_permit = remembered.map(|rejection| *rejection);
     }
 
     /// What is remembered, for a later stage.
-    pub fn remembered(&self) -> Option<Rejection> {
-        self.if_permit.clone()
+    pub fn remembered(&self) -> Option<Box<Rejection>> {
+        self.if_permit.clone().map(Box::new)
     }
 
     /// What remains of defer_if_permit when all lists have said yes.
