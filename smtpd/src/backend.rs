@@ -7,10 +7,11 @@ use config::milter::Lapse;
 use ipc::cleanup::{Flags, Message};
 use ipc::flush::{Request, Status};
 use logging::records::smtpd::Accepted;
+use smtp_protocol::Reply;
 use smtp_protocol::parameters::RcptParameters;
 use smtp_server::{
-    Attempt, BareNewline, Counted, Facts, Flushed, Forward, Judgement, Peer, Privileges, Refusal, Rejection, Services,
-    Stage, Step, TlsStart, Unanswered, Unqueued, discardable,
+    Attempt, BareNewline, Counted, Facts, Flushed, Forward, Judgement, Peer, Privileges, Refusal, Services, Stage,
+    Step, TlsStart, Turn, Unanswered, Unqueued, discardable,
 };
 
 use crate::authentication::Login;
@@ -107,9 +108,6 @@ impl Backend {
 
     /// The first recipient is good: now there is a queue file.
     async fn open(&mut self, facts: Facts<'_>) -> Result<&mut Message, Unqueued> {
-        if self.worker.missing.proxy_filter() {
-            return Err(Unqueued::NotOpened);
-        }
         let local_rewrite = self.local_rewrite;
         let cleanup = &self.worker.cleanup;
         let mut flags = self.worker.cleanup_flags;
@@ -301,14 +299,23 @@ impl Services for Backend {
         self.incoming.effects.hold |= hold;
     }
 
-    async fn take(&mut self, facts: Facts<'_>, parameters: &RcptParameters) -> Result<String, Unqueued> {
+    async fn take(
+        &mut self,
+        facts: Facts<'_>,
+        parameters: &RcptParameters,
+        argument: &[u8],
+    ) -> Result<Option<String>, Unqueued> {
+        if let Some(filter) = &self.worker.proxy {
+            self.incoming.proxy(filter, &facts, argument, self.local_rewrite).await?;
+            return Ok(None);
+        }
         if self.incoming.message.is_none() {
             self.open(facts).await?;
         }
         let Some(message) = &mut self.incoming.message else { return Err(Unqueued::NotOpened) };
         envelope::recipient(message.records(), facts.recipient.unwrap_or_default(), parameters);
         match message.flow().await {
-            Ok(()) => Ok(message.queue_id().as_str().to_owned()),
+            Ok(()) => Ok(Some(message.queue_id().as_str().to_owned())),
             Err(error) => {
                 logging::warning!("problem talking to service cleanup: {error}");
                 Err(Unqueued::Lost)
@@ -316,15 +323,20 @@ impl Services for Backend {
         }
     }
 
-    fn begin_content(&mut self, facts: Facts<'_>) {
-        self.incoming.begin_content(&facts, &self.settings);
+    async fn begin_content(&mut self, facts: Facts<'_>) -> Result<(), Turn> {
+        self.incoming.begin_content(&facts, &self.settings).await
     }
 
-    async fn finish(&mut self) -> Result<(), Rejection> {
+    async fn finish(&mut self, facts: Facts<'_>) -> Result<Option<Reply>, Turn> {
+        if self.incoming.proxied.is_some() {
+            let said = self.incoming.finish_proxied(&facts, self.settings.log_addresses).await?;
+            self.memory.warned.set(false);
+            return Ok(Some(said));
+        }
         self.incoming.finish(&self.worker.cleanup, &self.settings.dialogue.myhostname).await?;
         // The errors before a message that was taken are none for the postmaster.
         self.memory.warned.set(false);
-        Ok(())
+        Ok(None)
     }
 
     async fn abort(&mut self) {

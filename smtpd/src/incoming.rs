@@ -8,9 +8,10 @@ use ipc::Pool;
 use ipc::cleanup::{Cause, Cleanup, Entrance, Message, Outcome};
 use message::received::{FromNetwork, comment};
 use queue::record::{Type, encode};
-use smtp_server::{Chunks, Facts, Protocol, Rejection};
+use smtp_server::{Chunks, Facts, Protocol, Rejection, Turn};
 
 use crate::envelope;
+use crate::proxy::{Proxied, Refused};
 use crate::restriction::Effects;
 use crate::settings::Settings;
 
@@ -19,6 +20,8 @@ use crate::settings::Settings;
 pub struct Incoming {
     /// The way to cleanup, from the first recipient on.
     pub message: Option<Message>,
+    /// The way to a filter in its place.
+    pub proxied: Option<Box<Proxied>>,
     /// What access tables want to be done with the message.
     pub effects: Effects,
     /// The same of those that were asked behind the content: the envelope was written by then.
@@ -34,11 +37,17 @@ impl Incoming {
     /// time.
     pub fn records(&mut self) -> &mut Vec<u8> {
         self.nowhere.clear();
+        if let Some(proxied) = &mut self.proxied {
+            return proxied.records();
+        }
         self.message.as_mut().map_or(&mut self.nowhere, Message::records)
     }
 
     /// Passes on what has gathered. A message that cannot be queued is read to its end and forgotten.
     pub async fn flow(&mut self, too_large: bool) {
+        if let Some(proxied) = &mut self.proxied {
+            return proxied.flow(too_large).await;
+        }
         let Some(message) = &mut self.message else { return };
         if too_large {
             message.records().clear();
@@ -48,10 +57,23 @@ impl Incoming {
         }
     }
 
+    /// Whether nobody takes the content any more.
+    pub fn is_lost(&self) -> bool {
+        self.proxied.as_ref().map_or(self.message.is_none(), |proxied| proxied.is_broken())
+    }
+
     /// The end of the envelope and the headers that the server adds.
-    pub fn begin_content(&mut self, facts: &Facts<'_>, settings: &Settings) {
-        let Some(message) = &mut self.message else { return };
-        let received = received(facts, settings, message.queue_id().as_str());
+    ///
+    /// # Errors
+    /// A filter does not take the content.
+    pub async fn begin_content(&mut self, facts: &Facts<'_>, settings: &Settings) -> Result<(), Turn> {
+        if let Some(proxied) = &mut self.proxied {
+            let received = received(facts, settings, None).into_iter().map(String::into_bytes);
+            let heading: Vec<Vec<u8>> = self.effects.prepend.iter().cloned().chain(received).collect();
+            return proxied.begin_content(&heading).await.map_err(refused);
+        }
+        let Some(message) = &mut self.message else { return Ok(()) };
+        let received = received(facts, settings, Some(message.queue_id().as_str()));
         let out = message.records();
         envelope::effects(out, &self.effects);
         encode(out, Type::MESSAGE, b"");
@@ -61,6 +83,7 @@ impl Incoming {
         for line in received {
             encode(out, Type::LINE, line.as_bytes());
         }
+        Ok(())
     }
 
     /// Ends the message, and waits until cleanup has said what becomes of it.
@@ -81,6 +104,7 @@ impl Incoming {
 
     /// Nothing becomes of the message, if there is one.
     pub async fn abort(&mut self, cleanup: &Pool<Cleanup>) {
+        // A filter hears nothing more of its message, and no end of it.
         if let Some(message) = std::mem::take(self).message {
             message.abort(cleanup).await;
         }
@@ -88,14 +112,15 @@ impl Incoming {
 }
 
 /// RFC 5321 4.4.
-fn received(facts: &Facts<'_>, settings: &Settings, queue_id: &str) -> Vec<String> {
+fn received(facts: &Facts<'_>, settings: &Settings, queue_id: Option<&str>) -> Vec<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let date = message::date::rfc5322(now.cast_signed());
     let recipient = facts.recipient.map(|address| text::printable(&address::quote(address)));
     let hostname = &settings.dialogue.myhostname;
     // smtpd_hide_client_session
     if settings.hide_client_session {
-        let by = format!("Received: by {hostname} (Postfix) id {queue_id}");
+        let id = queue_id.map(|id| format!(" id {id}")).unwrap_or_default();
+        let by = format!("Received: by {hostname} (Postfix){id}");
         return match recipient {
             Some(recipient) => vec![by, format!("\tfor <{recipient}>; {date}")],
             None => vec![format!("{by};"), format!("\t{date}")],
@@ -113,7 +138,7 @@ fn received(facts: &Facts<'_>, settings: &Settings, queue_id: &str) -> Vec<Strin
         comments: &comments,
         protocol: protocol(facts),
         hostname,
-        queue_id: Some(queue_id),
+        queue_id,
         only_recipient: recipient.as_deref(),
         date: &date,
     }
@@ -131,8 +156,16 @@ fn protocol(facts: &Facts<'_>) -> &'static str {
     }
 }
 
+/// What the client is told where the filter does not take its message.
+pub fn refused(refused: Refused) -> Turn {
+    match refused {
+        Refused::Said(reply) => reply.into(),
+        Refused::Broken => write_error().into(),
+    }
+}
+
 /// The message cannot be queued now.
-fn write_error() -> Rejection {
+pub fn write_error() -> Rejection {
     Rejection::new(451, Status::new(4, 3, 0), "Error: queue file write error").of(ErrorClass::Resource)
 }
 

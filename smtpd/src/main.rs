@@ -43,6 +43,7 @@ mod missing;
 mod old_defaults;
 mod peer;
 mod policy;
+mod proxy;
 mod reach;
 mod receive;
 mod restriction;
@@ -58,7 +59,7 @@ mod tests;
 
 use std::process::ExitCode;
 
-use daemon::{Lifetime, Network, Outside, Privilege, Service, Sibling, Skeleton};
+use daemon::{Access, Lifetime, Network, Outside, Privilege, Service, Sibling, Skeleton};
 
 static SERVICE: Service = Service {
     name: "smtpd",
@@ -67,7 +68,7 @@ static SERVICE: Service = Service {
     privilege: Privilege::MailOwner,
     why: "talks to strangers",
     siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Anvil, Sibling::Tlsmgr, Sibling::Flush],
-    files: &[],
+    files: &[Access::BeforeQueue],
     outside: &[Outside::UserDatabase, Outside::UnixSockets],
     network: Network::Internet,
     threads: true,

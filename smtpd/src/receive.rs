@@ -91,6 +91,6 @@ impl Receiver<'_> {
     }
 
     fn known(&self, received: Received) -> Received {
-        Received { lost: self.incoming.message.is_none(), ..received }
+        Received { lost: self.incoming.is_lost(), ..received }
     }
 }

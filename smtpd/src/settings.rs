@@ -70,6 +70,8 @@ config::settings! {
         discard_ehlo_keywords: Vec<String> = param::SMTPD_DISCARD_EHLO_KEYWORDS => upper,
         error_sleep_time: Duration = param::SMTPD_ERROR_SLEEP_TIME,
         hide_client_session: bool = param::SMTPD_HIDE_CLIENT_SESSION,
+        /// A filter hears messages before they are in the queue.
+        proxied: bool = param::SMTPD_PROXY_FILTER => |name: String| !name.is_empty(),
         /// smtpd_client_*_limit
         limits: ClientLimits => |from: &Reader<'_>| ClientLimits::read(*from),
         log_addresses: AddressFormat = param::INFO_LOG_ADDRESS_FORMAT => AddressFormat::named,

@@ -23,6 +23,7 @@ use crate::authentication::Authentication;
 use crate::look_ups::{LookUps, Unresolved};
 use crate::missing::Missing;
 use crate::policy::Policies;
+use crate::proxy::Filter;
 use crate::reach::Reach;
 use crate::restriction::Rules;
 use crate::settings::Overrides;
@@ -48,6 +49,8 @@ pub struct Smtpd {
     pub cleanup: Entrance,
     /// What cleanup does with the messages. receive_override_options
     pub cleanup_flags: Flags,
+    /// The filter that hears messages before they are in the queue. smtpd_proxy_filter
+    pub proxy: Option<Rc<Filter>>,
     /// content_filter; empty for none.
     pub content_filter: Vec<u8>,
     /// Is told of errors. notify_classes
@@ -96,6 +99,7 @@ impl Smtpd {
             missing: Missing::read(config, overrides.milters())?,
             authentication: Authentication::read(config, |server| reach(is_far(server)))?,
             policies: Policies::new(reach(rules.services.all().iter().any(|service| is_far(&service.server)))?),
+            proxy: Filter::read(config, |server| reach(is_far(server)))?.map(Rc::new),
             rules,
             resolver,
             users: None,

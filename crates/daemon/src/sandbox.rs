@@ -22,6 +22,15 @@ fn paths(access: Access, config: &Config) -> Vec<(PathBuf, Reach)> {
     match access {
         Access::QueueRead(directory) => named(Path::new(directory), Reach::Read),
         Access::QueueWrite(directory) => named(Path::new(directory), Reach::Write),
+        Access::BeforeQueue => {
+            let filter = config.get(param::SMTPD_PROXY_FILTER).unwrap_or_default();
+            let options = config.get(param::SMTPD_PROXY_OPTIONS).unwrap_or_default();
+            if filter.is_empty() || options.is_empty() {
+                Vec::new()
+            } else {
+                named(Path::new("incoming"), Reach::Write)
+            }
+        }
         Access::DataDirectory => {
             config.get(param::DATA_DIRECTORY).map(|path| (path, Reach::Write)).into_iter().collect()
         }

@@ -79,6 +79,9 @@ pub enum Access {
     QueueWrite(&'static str),
     /// Reads and writes $data_directory.
     DataDirectory,
+    /// Makes files without a name in the incoming queue, where smtpd_proxy_options says that messages are stored before
+    /// a filter hears of them.
+    BeforeQueue,
 }
 
 /// What lies outside of a daemon's walls and is reached through its porter, a process of its own beside it.

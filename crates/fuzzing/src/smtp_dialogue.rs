@@ -326,31 +326,39 @@ impl Services for System<'_> {
         self.begun = true;
     }
 
-    async fn take(&mut self, facts: Facts<'_>, _: &RcptParameters) -> Result<String, Unqueued> {
+    async fn take(
+        &mut self,
+        facts: Facts<'_>,
+        _: &RcptParameters,
+        argument: &[u8],
+    ) -> Result<Option<String>, Unqueued> {
+        [facts.mail.unwrap_or_default(), argument].into_iter().for_each(assert_one_line);
         assert!(self.begun && facts.recipient.is_some_and(|recipient| !recipient.is_empty()));
         match self.answer() {
             5 if !self.open => return Err(Unqueued::NotOpened),
             6 => return Err(Unqueued::Lost),
+            7 => return Err(Unqueued::Said(Reply::plain(450, "no"))),
             _ => {}
         }
         self.open = true;
         self.recipients += 1;
         assert!(self.recipients <= 5, "smtpd_recipient_limit");
-        Ok("QUEUEID".to_owned())
+        Ok(Some("QUEUEID".to_owned()))
     }
 
-    fn begin_content(&mut self, facts: Facts<'_>) {
+    async fn begin_content(&mut self, facts: Facts<'_>) -> Result<(), Turn> {
         assert!(self.open);
         assert_eq!(facts.recipients as usize, self.recipients);
+        Ok(())
     }
 
-    async fn finish(&mut self) -> Result<(), Rejection> {
+    async fn finish(&mut self, _: Facts<'_>) -> Result<Option<Reply>, Turn> {
         assert!(self.recipients > 0, "a message without a recipient is no message");
         if !std::mem::take(&mut self.open) || self.answer() == 1 {
-            return Err(self.rejection(451));
+            return Err(self.rejection(451).into());
         }
         self.stored = true;
-        Ok(())
+        Ok(None)
     }
 
     async fn abort(&mut self) {

@@ -41,7 +41,7 @@ pub struct Dialogue {
     /// Where the next message comes from.
     pub(crate) forward: Option<Forward>,
     /// Between MAIL and the end of data.
-    pub(crate) transaction: Option<Transaction>,
+    pub(crate) transaction: Option<Box<Transaction>>,
     /// The content that comes in BDAT chunks.
     pub(crate) chunking: Chunking,
     /// The client did not wait for a reply that it has to wait for.
@@ -270,7 +270,7 @@ impl Dialogue {
 
     /// What is known now. `sender` where there is no transaction yet; `recipient` is the one at hand.
     pub fn facts<'a>(&'a self, sender: Option<&'a [u8]>, recipient: Option<&'a [u8]>) -> Facts<'a> {
-        let transaction = self.transaction.as_ref();
+        let transaction = self.transaction.as_deref();
         Facts {
             peer: &self.peer,
             helo: self.helo.as_deref(),
@@ -281,6 +281,7 @@ impl Dialogue {
             state: self.state,
             pipelined: self.pipelined,
             sender: sender.or(transaction.map(|transaction| transaction.sender.as_slice())),
+            mail: transaction.map(|transaction| transaction.mail.as_slice()),
             parameters: transaction.map(|transaction| &transaction.parameters),
             recipient,
             recipients: transaction.map_or(0, |transaction| transaction.recipients),
@@ -292,7 +293,7 @@ impl Dialogue {
 
     /// The same where the recipients are known: the recipient is the only one, or none.
     pub(crate) fn facts_of_message(&self) -> Facts<'_> {
-        self.facts(None, self.transaction.as_ref().and_then(Transaction::only_recipient))
+        self.facts(None, self.transaction.as_deref().and_then(Transaction::only_recipient))
     }
 
     /// What is known when a command has its answer: behind the recipients, the only one is.

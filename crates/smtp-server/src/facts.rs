@@ -37,6 +37,8 @@ pub struct Facts<'a> {
     pub pipelined: bool,
     /// The sender in internal form.
     pub sender: Option<&'a [u8]>,
+    /// What the client has said behind MAIL.
+    pub mail: Option<&'a [u8]>,
     /// The parameters of MAIL. AUTH is not among them where nobody can log in, nor when it names nobody.
     pub parameters: Option<&'a MailParameters>,
     /// The recipient at hand in internal form; behind the recipients, the only one, if there is one and only one.

@@ -1,6 +1,7 @@
 //! What a dialogue asks of the system around it.
 
 use config::milter::Lapse;
+use smtp_protocol::Reply;
 use smtp_protocol::parameters::RcptParameters;
 
 use crate::facts::Facts;
@@ -8,6 +9,7 @@ use crate::peer::Peer;
 use crate::rejection::Rejection;
 use crate::settings::BareNewline;
 use crate::tls::TlsStart;
+use crate::turn::Turn;
 
 /// What one client may do that others may not.
 #[derive(Clone, Debug)]
@@ -71,8 +73,10 @@ pub enum Judgement {
 pub struct Unanswered;
 
 /// A recipient has no place; logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unqueued {
+    /// A filter says so to the client. smtpd_proxy_filter
+    Said(Reply),
     /// There is no queue file for the message yet.
     NotOpened,
     /// There was one, with other recipients.
@@ -211,17 +215,27 @@ pub trait Services {
     /// A message begins, which is to be held if `hold`.
     fn begin(&mut self, hold: bool);
 
-    /// Takes the recipient that the facts name; the first one opens the queue file. Its id.
+    /// Takes the recipient that the facts name; the first one opens the queue file. Its id; none where a filter has the
+    /// message. `argument`: the recipient as the client has named it.
     ///
     /// # Errors
     /// The message has no place now.
-    async fn take(&mut self, facts: Facts<'_>, parameters: &RcptParameters) -> Result<String, Unqueued>;
+    async fn take(
+        &mut self,
+        facts: Facts<'_>,
+        parameters: &RcptParameters,
+        argument: &[u8],
+    ) -> Result<Option<String>, Unqueued>;
 
     /// The content begins. `only`: the recipient, if there is one and only one.
-    fn begin_content(&mut self, facts: Facts<'_>);
+    ///
+    /// # Errors
+    /// It is not taken; what the client is told then.
+    async fn begin_content(&mut self, facts: Facts<'_>) -> Result<(), Turn>;
 
-    /// The message is complete. It is on stable storage, or this is why not.
-    async fn finish(&mut self) -> Result<(), Rejection>;
+    /// The message is complete. It is on stable storage, or a filter has it, and this is what that says; or this is why
+    /// not.
+    async fn finish(&mut self, facts: Facts<'_>) -> Result<Option<Reply>, Turn>;
 
     /// Nothing becomes of the message, if there is one.
     async fn abort(&mut self);

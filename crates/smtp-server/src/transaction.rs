@@ -10,6 +10,8 @@ use smtp_protocol::parameters::MailParameters;
 pub struct Transaction {
     /// The sender in internal form.
     pub sender: Vec<u8>,
+    /// What the client has said behind MAIL.
+    pub mail: Vec<u8>,
     /// The parameters of MAIL.
     pub parameters: MailParameters,
     /// Recipients that were accepted.

@@ -73,6 +73,14 @@ impl Turn {
     }
 }
 
+impl From<Reply> for Turn {
+    /// The words of another server, with which that may have left: then this one leaves too.
+    fn from(reply: Reply) -> Turn {
+        let next = if reply.code() == 421 { Next::Close } else { Next::Command };
+        Turn::say(reply).then(next)
+    }
+}
+
 impl From<Rejection> for Turn {
     /// With 421 and 521 the server says that it is leaving. RFC 5321 3.8, RFC 7504
     fn from(rejection: Rejection) -> Turn {

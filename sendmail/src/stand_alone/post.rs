@@ -10,10 +10,11 @@ use logging::records::smtpd::Accepted;
 use lookup::{DomainList, ParentStyle};
 use message::received::FromNetwork;
 use queue::record::{Type, encode, encode_attribute};
+use smtp_protocol::Reply;
 use smtp_protocol::parameters::{Body, RcptParameters};
 use smtp_server::{
     Attempt, BareNewline, Counted, Facts, Flushed, Judgement, Peer, Privileges, Refusal, Rejection, Services, Settings,
-    Stage, Step, TlsStart, Unanswered, Unqueued, discardable,
+    Stage, Step, TlsStart, Turn, Unanswered, Unqueued, discardable,
 };
 use wire::cause::Cause;
 
@@ -217,7 +218,12 @@ impl Services for Post {
 
     fn begin(&mut self, _: bool) {}
 
-    async fn take(&mut self, facts: Facts<'_>, parameters: &RcptParameters) -> Result<String, Unqueued> {
+    async fn take(
+        &mut self,
+        facts: Facts<'_>,
+        parameters: &RcptParameters,
+        _: &[u8],
+    ) -> Result<Option<String>, Unqueued> {
         if self.message.is_none() {
             self.open(facts)?;
         }
@@ -234,25 +240,29 @@ impl Services for Post {
         encode(out, Type::RECIPIENT, address);
         let id = self.message.as_ref().map(|postdrop| postdrop.id().to_owned());
         self.flow(false);
-        id.ok_or(Unqueued::NotOpened)
+        if id.is_some() { Ok(id) } else { Err(Unqueued::NotOpened) }
     }
 
-    fn begin_content(&mut self, facts: Facts<'_>) {
-        let Some(postdrop) = &self.message else { return };
+    async fn begin_content(&mut self, facts: Facts<'_>) -> Result<(), Turn> {
+        let Some(postdrop) = &self.message else { return Ok(()) };
         let lines = self.received(&facts, postdrop.id());
         encode(&mut self.records, Type::MESSAGE, b"");
         for line in lines {
             encode(&mut self.records, Type::LINE, line.as_bytes());
         }
+        Ok(())
     }
 
-    async fn finish(&mut self) -> Result<(), Rejection> {
+    async fn finish(&mut self, _: Facts<'_>) -> Result<Option<Reply>, Turn> {
         encode(&mut self.records, Type::EXTRACTED, b"");
         encode(&mut self.records, Type::END, b"");
         self.hand_over();
         match self.message.take() {
-            Some(postdrop) => postdrop.finish().map_err(|refusal| rejection_of(&refusal)),
-            None => Err(rejection_of(&postdrop::Refusal { cause: Cause::Write, reason: String::new() })),
+            Some(postdrop) => match postdrop.finish() {
+                Ok(()) => Ok(None),
+                Err(refusal) => Err(rejection_of(&refusal).into()),
+            },
+            None => Err(rejection_of(&postdrop::Refusal { cause: Cause::Write, reason: String::new() }).into()),
         }
     }
 

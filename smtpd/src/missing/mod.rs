@@ -20,8 +20,6 @@ pub struct Missing {
     pub lacking: Lacking,
     /// smtpd_milters, smtpd_milter_maps
     pub milters: Milters,
-    /// smtpd_proxy_filter
-    proxy_filter: Option<String>,
     /// smtpd_upstream_proxy_protocol: the address of the client is not known without it.
     upstream: bool,
 }
@@ -37,7 +35,6 @@ impl Missing {
             match name {
                 "smtpd_milters" | "smtpd_milter_maps" if milters => missing.milters = Milters::read(config)?,
                 "smtpd_milters" | "smtpd_milter_maps" => {}
-                "smtpd_proxy_filter" => missing.proxy_filter = Some(value),
                 "smtpd_upstream_proxy_protocol" if value == "haproxy" => missing.upstream = true,
                 "smtpd_upstream_proxy_protocol" => {
                     return Err(StartError::new(format!("unsupported {name} value: {value}")));
@@ -60,12 +57,5 @@ impl Missing {
             return Some(Turn::from(rejection).closing());
         }
         None
-    }
-
-    /// Whether the first recipient cannot be taken: smtpd_proxy_filter
-    pub fn proxy_filter(&self) -> bool {
-        let Some(filter) = &self.proxy_filter else { return false };
-        logging::warning!("connect to proxy filter {}: not implemented", text::printable(filter.as_bytes()));
-        true
     }
 }

@@ -95,17 +95,7 @@ impl<L: LookUps> Evaluation<'_, L> {
     }
 
     fn effect(&mut self, word: &[u8], class: Class, table: &AccessTable, key: &[u8], text: &[u8]) -> Verdict {
-        if self.facts.state == State::Command(Verb::Etrn) {
-            let (table, action) = (&table.name, text::printable(word));
-            logging::warning!("access table {table}: action {action} is unavailable in smtpd_etrn_restrictions");
-            return Verdict::Dunno;
-        }
-        if self.facts.sender.is_none() {
-            let (table, action) = (&table.name, text::printable(word));
-            logging::warning!(
-                "access table {table}: with smtpd_delay_reject=no, action {action} is always skipped in Client host or \
-                 Helo command restrictions"
-            );
+        if self.is_unavailable(word, table) {
             return Verdict::Dunno;
         }
         let missing = |what: &str| {
@@ -152,6 +142,26 @@ impl<L: LookUps> Evaluation<'_, L> {
         let about = self.about(class, format!("{class} "), shown);
         self.log(&action, &text::printable(&about));
         verdict
+    }
+
+    /// Whether nothing can be done with the message here, which is logged.
+    fn is_unavailable(&self, word: &[u8], table: &AccessTable) -> bool {
+        let (table, action) = (&table.name, text::printable(word));
+        if self.facts.state == State::Command(Verb::Etrn) {
+            logging::warning!("access table {table}: action {action} is unavailable in smtpd_etrn_restrictions");
+        } else if self.facts.sender.is_none() {
+            logging::warning!(
+                "access table {table}: with smtpd_delay_reject=no, action {action} is always skipped in Client host or \
+                 Helo command restrictions"
+            );
+        } else if self.settings.proxied && word != b"PREPEND" {
+            logging::warning!(
+                "access table {table}: with smtpd_proxy_filter specified, action {action} is unavailable"
+            );
+        } else {
+            return false;
+        }
+        true
     }
 
     fn prepend(&mut self, table: &AccessTable, text: &[u8], missing: impl Fn(&str) -> Verdict) -> Verdict {

@@ -146,6 +146,7 @@ fn verdict(lists: (&[&str], &[&str]), answers: Vec<u8>, recipient: &[u8]) -> Ver
         state: State::Command(Verb::Rcpt),
         pipelined: false,
         sender: Some(b"a@b.test"),
+        mail: None,
         parameters: None,
         recipient: Some(recipient),
         recipients: 0,

@@ -135,14 +135,14 @@ fn settings_of_another_tls_library_are_one_sentence_for_what_happens_instead() {
 
 #[test]
 fn what_holds_mail_up_is_told_apart_from_what_has_no_effect() {
-    let found = told("fork_attempts = 3\nsmtp_delivery_status_filter = pcre:/f\nsmtp_generic_maps = static:x\n", "");
+    let found = told("fork_attempts = 3\nsmtp_reply_filter = pcre:/f\nsmtp_generic_maps = static:x\n", "");
     assert_eq!(
         found,
         [
             "Rewriting and content checks in the SMTP client are not there yet: smtp_generic_maps (main.cf line 3); mail \
              that they are for is refused for now, or waits",
             "these settings are not there yet, and mail that they are for is refused for now, or waits: \
-             smtp_delivery_status_filter (main.cf line 2)",
+             smtp_reply_filter (main.cf line 2)",
             "these settings have no effect yet: fork_attempts (main.cf line 1)",
         ]
     );

@@ -160,6 +160,43 @@ records! {
         sasl_sender: Some("bob@example.org".to_owned()),
     }
 
+    /// A filter before the queue has said what becomes of a message. smtpd_proxy_filter
+    Filtered<'a>: Info "filtered" {
+        /// It takes the message.
+        accepted: bool,
+        /// `name[address]`
+        client: &'a str,
+        /// What the client is told.
+        text: &'a str,
+        /// The sender as it is shown.
+        from: String,
+        /// The first recipient as it is shown.
+        to: String,
+        /// `SMTP` or `ESMTP`
+        protocol: &'static str,
+        /// The name in HELO or EHLO.
+        helo: Option<&'a str>,
+    }
+    members(line) {
+        action: Text, ALWAYS, "`proxy-accept` or `proxy-reject`." = line.action();
+        client_name: Text, ALWAYS, "The name of the client if it is verified, else `unknown`." = name_of(line.client);
+        client_address: Text, ALWAYS, "The address of the client." = address_of(line.client);
+        reason: Text, ALWAYS, "The reply that the client gets." = line.text;
+        from: Text, ALWAYS, "The sender; empty for notifications." = &line.from;
+        to: Text, ALWAYS, "The first recipient." = &line.to;
+        proto: Text, ALWAYS, "`SMTP` or `ESMTP`." = line.protocol;
+        helo: Text, "after HELO or EHLO", "The name that the client gives itself." = line.helo;
+    }
+    example {
+        accepted: false,
+        client: "mail.example.org[192.0.2.7]",
+        text: "550 5.7.1 this is advertising",
+        from: "alice@example.org".to_owned(),
+        to: "bob@example.com".to_owned(),
+        protocol: "ESMTP",
+        helo: Some("mail.example.org"),
+    }
+
     /// A client could not log in.
     LoginFailed<'a>: Warning "login_failed" {
         /// `name[address]`
@@ -249,6 +286,23 @@ impl fmt::Display for Decided<'_> {
         }
         match &self.sasl_sender {
             Some(sender) => write!(f, " sasl_sender={sender}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Filtered<'_> {
+    fn action(&self) -> &'static str {
+        if self.accepted { "proxy-accept" } else { "proxy-reject" }
+    }
+}
+
+impl fmt::Display for Filtered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Filtered { text, from, to, protocol, .. } = self;
+        write!(f, "{}: END-OF-MESSAGE: {text}; from=<{from}> to=<{to}> proto={protocol}", self.action())?;
+        match self.helo {
+            Some(helo) => write!(f, " helo=<{helo}>"),
             None => Ok(()),
         }
     }

@@ -38,6 +38,7 @@ mod patterns;
 mod pipe;
 mod policy;
 mod posttls_finger;
+mod proxy_filter;
 mod queue_tools;
 mod racing;
 mod refused;

@@ -44,7 +44,6 @@ const SERVERS: &[(&str, &str)] = &[
         "451 4.7.1 Service unavailable - try again later",
         "smtpd_milters = {inet:127.0.0.1:9, default_action=accept}, unix:private/none; milter_default_action = tempfail",
     ),
-    ("451 4.3.0 Error: queue file write error", "smtpd_proxy_filter = 127.0.0.1:9"),
     (
         "451 4.3.5 <alice>: Recipient address rejected: Server configuration problem",
         "smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:9, permit",

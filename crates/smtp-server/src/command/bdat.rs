@@ -64,7 +64,7 @@ async fn admit(dialogue: &mut Dialogue, services: &mut impl Services, chunk: Chu
     }
     if !dialogue.chunking.has_begun() {
         dialogue.judge(services, Stage::Data, dialogue.facts_of_message()).await?;
-        services.begin_content(dialogue.facts_of_message());
+        services.begin_content(dialogue.facts_of_message()).await?;
         dialogue.chunking = Chunking::Receiving(0);
     }
     Ok(())

@@ -31,7 +31,7 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
         return Err(breach(501, Status::new(5, 5, 4), "Syntax: DATA"));
     }
     dialogue.judge(services, Stage::Data, dialogue.facts_of_message()).await?;
-    services.begin_content(dialogue.facts_of_message());
+    services.begin_content(dialogue.facts_of_message()).await?;
     Ok(Turn::say(Reply::plain(354, "End data with <CR><LF>.<CR><LF>")).then(Next::Content))
 }
 
@@ -62,14 +62,21 @@ pub async fn conclude(dialogue: &mut Dialogue, services: &mut impl Services, con
     if !matches!(&result, Err(Turn { reply: None, .. })) {
         dialogue.forget_transaction(services).await;
     }
-    result?;
+    let said = result?;
     // A client that delivers mail may make mistakes in between.
     (dialogue.errors, dialogue.junk) = (0, 0);
-    done(Status::new(2, 0, 0), format!("Ok: {size}queued as {queue_id}"))
+    match said {
+        Some(reply) => Ok(reply.into()),
+        None => done(Status::new(2, 0, 0), format!("Ok: {size}queued as {queue_id}")),
+    }
 }
 
 /// What the client is told about its message.
-async fn finish(dialogue: &mut Dialogue, services: &mut impl Services, content: Received) -> Result<(), Turn> {
+async fn finish(
+    dialogue: &mut Dialogue,
+    services: &mut impl Services,
+    content: Received,
+) -> Result<Option<Reply>, Turn> {
     if content.bare_lf && dialogue.may.bare_newline == BareNewline::Note {
         dialogue.statistics.note_bare_lf();
     }
@@ -84,7 +91,7 @@ async fn finish(dialogue: &mut Dialogue, services: &mut impl Services, content: 
     }
     let facts = Facts { size: content.size, ..dialogue.facts_of_message() };
     dialogue.judge(services, Stage::EndOfData, facts).await?;
-    Ok(services.finish().await?)
+    services.finish(dialogue.facts_of_message()).await
 }
 
 /// The message cannot be queued now.

@@ -76,7 +76,8 @@ async fn begin(
     }
     services.note("sender", &sender, &dialogue.peer);
     services.begin(dialogue.lapse == Lapse::Hold);
-    dialogue.transaction = Some(Transaction::new(sender, parameters));
+    let mail = argument.to_vec();
+    dialogue.transaction = Some(Box::new(Transaction { mail, ..Transaction::new(sender, parameters) }));
     done(Status::new(2, 1, 0), "Ok")
 }
 

@@ -44,7 +44,7 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     }
     dialogue.judge(services, Stage::Recipient, dialogue.facts(None, Some(&path.address))).await?;
     services.note("recipient", &path.address, &dialogue.peer);
-    accept(dialogue, services, path.address, &parameters).await
+    accept(dialogue, services, path.address, &parameters, argument).await
 }
 
 fn too_many(dialogue: &mut Dialogue) -> Turn {
@@ -62,17 +62,19 @@ async fn accept(
     services: &mut impl Services,
     address: Vec<u8>,
     parameters: &RcptParameters,
+    argument: &[u8],
 ) -> Answer {
-    let taken = services.take(dialogue.facts(None, Some(&address)), parameters).await;
+    let taken = services.take(dialogue.facts(None, Some(&address)), parameters, argument).await;
     match (taken, &mut dialogue.transaction) {
         (Ok(queue_id), Some(transaction)) => {
-            transaction.queue_id = Some(queue_id);
+            transaction.queue_id = queue_id;
             transaction.recipients += 1;
             if transaction.recipients == 1 {
                 transaction.first_recipient = address;
             }
             done(Status::new(2, 1, 5), "Ok")
         }
+        (Err(Unqueued::Said(reply)), _) => Err(reply.into()),
         (Err(Unqueued::Lost), _) => {
             dialogue.forget_transaction(services).await;
             Err(write_error().into())
