@@ -4,6 +4,7 @@
 //! for: it travels with the first message, and the peer's is checked before the peer's first message is used. A socket
 //! that also takes Postfix's one-letter triggers tells the two apart by the first byte.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -118,8 +119,15 @@ pub struct Channel<P, S, R> {
 
 /// Postfix's ipc_timeout: what a peer may take before it is given up.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
-/// Bytes read at once; also the capacity that an idle channel keeps.
-const READ_SIZE: usize = 8 << 10;
+/// Bytes read at once.
+const READ_SIZE: usize = 64 << 10;
+/// What an idle channel keeps.
+const KEPT: usize = 8 << 10;
+thread_local! {
+    /// Where bytes are read, so that a channel that waits has no room of its own for them.
+    static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_SIZE]);
+}
+
 /// Received descriptors that may wait for their messages.
 /// told: the other side, whose connection ends with an error.
 const MAX_WAITING_DESCRIPTORS: usize = 16;
@@ -299,7 +307,7 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
             Err(_) => Err(IpcError::TimedOut),
         };
         output.clear();
-        output.shrink_to(READ_SIZE);
+        output.shrink_to(KEPT);
         result
     }
 
@@ -308,36 +316,32 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
         self.input.drain(..self.consumed);
         self.consumed = 0;
         if self.input.is_empty() {
-            self.input.shrink_to(READ_SIZE);
+            self.input.shrink_to(KEPT);
         }
         self.stream.readable().await?;
-        let start = self.input.len();
-        self.input.resize(start + READ_SIZE, 0);
-        let (stream, room) = (&self.stream, &mut self.input[start..]);
-        let result = stream.try_io(Interest::READABLE, || sys::descriptor::receive_with(stream.as_fd(), room));
-        match result {
-            Ok((count, descriptors)) => {
-                if count < READ_SIZE {
-                    // Not shown: tokio takes it. The socket is empty: say so now, instead of finding out with one more
-                    // system call. What comes from here on wakes us.
-                    let _ = stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
-                }
-                // told: nobody; so much was read.
-                self.input.truncate(start + count);
-                self.descriptors.extend(descriptors);
-                if self.descriptors.len() > MAX_WAITING_DESCRIPTORS {
-                    return Err(IpcError::Malformed("too many descriptors".to_owned()));
-                }
-                Ok(count)
-            }
-            Err(error) => {
-                // told: nobody; nothing was read.
-                self.input.truncate(start);
-                // A wake-up without data is not the end of the stream: report it as one byte that never was, so that
-                // the caller looks again.
-                if error.kind() == io::ErrorKind::WouldBlock { Ok(1) } else { Err(error.into()) }
-            }
+        let stream = &self.stream;
+        let read = ROOM.with_borrow_mut(|room| {
+            let read = stream.try_io(Interest::READABLE, || sys::descriptor::receive_with(stream.as_fd(), room));
+            let (count, descriptors) = read?;
+            self.input.extend_from_slice(room.get(..count).unwrap_or_default());
+            io::Result::Ok((count, descriptors))
+        });
+        let (count, descriptors) = match read {
+            Ok(read) => read,
+            // A wake-up without data is not the end of the stream: one byte that never was, for another look.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(1),
+            Err(error) => return Err(error.into()),
+        };
+        // A read ends behind bytes that came with descriptors: then only a whole message says that no more are there.
+        if count < READ_SIZE && (descriptors.is_empty() || self.greeted && self.has_next()) {
+            // Not shown: tokio takes it. The socket is empty, as one more call would find out. What comes now wakes us.
+            let _ = stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
         }
+        self.descriptors.extend(descriptors);
+        if self.descriptors.len() > MAX_WAITING_DESCRIPTORS {
+            return Err(IpcError::Malformed("too many descriptors".to_owned()));
+        }
+        Ok(count)
     }
 
     fn take_greeting(&mut self) -> Result<bool, IpcError> {

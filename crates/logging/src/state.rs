@@ -248,12 +248,17 @@ impl State {
     /// Sends lines to every destination, and what the log does not take to the log file itself or to syslog; false when
     /// nobody has them.
     fn deliver(&mut self, lines: &[Pending]) -> bool {
-        let (mut seen, mut lost) = (false, false);
+        let (mut seen, mut lost, mut later) = (false, false, false);
         for at in 0..self.setup.destinations.len() {
             match self.send(at, lines) {
                 Ok(()) => seen = true,
+                // A reader that is there, and has not come to it.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.held.is_some() => later = true,
                 Err(_) => lost |= !self.setup.destinations[at].is_terminal(),
             }
+        }
+        if later && !lost {
+            return seen;
         }
         // Whoever reads the terminal is not who reads the log.
         seen | ((lost || !seen) && (self.to_file(lines) || self.to_syslog(lines)))

@@ -23,7 +23,7 @@ const MAX_LENGTH_BYTES: usize = 4;
 /// Bytes that are read first: a small message as a whole, or the envelope of a large one.
 const FIRST_WINDOW: usize = 4 * 1024;
 /// Bytes that are read at a time after that.
-const WINDOW: usize = 16 * 1024;
+const WINDOW: usize = 64 * 1024;
 /// Room for a payload, to begin with: most are shorter.
 const PAYLOAD: usize = 128;
 

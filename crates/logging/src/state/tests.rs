@@ -48,6 +48,8 @@ fn a_line_that_the_file_does_not_take_either_is_in_syslog() {
 #[test]
 fn lines_that_a_slow_reader_does_not_take_come_later_and_in_their_order() {
     let (mut state, receiver, path) = state("slow");
+    let file = path.with_extension("file");
+    state.setup.fallback = Some(crate::LogFile { path: file.clone(), mode: 0o600 });
     state.never_wait();
     for number in 0..900 {
         state.push(Severity::Info, &number.to_string(), Vec::new);
@@ -59,6 +61,7 @@ fn lines_that_a_slow_reader_does_not_take_come_later_and_in_their_order() {
         lines.extend(received(&receiver));
     }
     assert_eq!(lines, (0..900).map(|number| number.to_string()).collect::<Vec<_>>());
+    assert!(!file.exists());
     std::fs::remove_file(path).unwrap();
 }
 
