@@ -9,7 +9,7 @@ use testing::port::Port;
 use testing::wait::{PATIENCE, until_true};
 use testing::{Setup, Sink};
 
-use super::{greet, rcpt};
+use super::{greet, rcpt, say};
 
 /// A running postgrey.
 struct Postgrey(Child);
@@ -63,5 +63,30 @@ fn policyd_spf_marks_what_comes_from_this_machine() {
         greet(mail.port()).send("a@b.test", &["alice@mail.test"], "Subject: x\n\nbody\n").expect("sent");
         let message = mail.wait_mail("alice", 1).remove(0);
         assert!(message.0.contains("X-Comment: SPF "), "{}", message.0);
+    });
+}
+
+#[test]
+fn a_command_that_spawn_runs_is_a_policy_service() {
+    scenario(|| {
+        if !is_root() {
+            eprintln!("left out: spawn gives its commands another user");
+            return;
+        }
+        let mut mail =
+            Setup::new().set("smtpd_recipient_restrictions", "check_policy_service unix:private/judge").build();
+        let script = mail.etc().join("judge");
+        let text = "while read -r line; do\n  case $line in\n    recipient=*) recipient=${line#recipient=} ;;\n    \
+                    '') printf 'action=reject not for %s\\n\\n' \"$recipient\" ;;\n  esac\ndone\n";
+        testing::setup::write_old(&script, text);
+        mail.add_service(&format!("judge unix - n n - 0 spawn user=games argv=/bin/sh {}", script.display()));
+        mail.start();
+        let rejected =
+            |who: &str| format!("554 5.7.1 <{who}@mail.test>: Recipient address rejected: not for {who}@mail.test");
+        let mut client = greet(mail.port());
+        assert_eq!(say(&mut client, "MAIL FROM:<a@b.test>"), "250 2.1.0 Ok");
+        for who in ["alice", "bob"] {
+            assert_eq!(say(&mut client, &format!("RCPT TO:<{who}@mail.test>")), rejected(who), "{}", mail.log());
+        }
     });
 }
