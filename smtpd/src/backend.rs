@@ -299,6 +299,13 @@ impl Services for Backend {
         self.incoming.effects.hold |= hold;
     }
 
+    async fn open_early(&mut self, facts: Facts<'_>) -> Result<Option<String>, Unqueued> {
+        if self.worker.proxy.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(self.open(facts).await?.queue_id().as_str().to_owned()))
+    }
+
     async fn take(
         &mut self,
         facts: Facts<'_>,

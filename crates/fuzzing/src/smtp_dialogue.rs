@@ -132,6 +132,7 @@ fn settings(choice: u8) -> Settings {
         bare_newline: BareNewline::Normalize,
         bare_newline_code: 550,
         broken_auth_clients: choice & 2 != 0,
+        delay_open: choice & 16 == 0,
         forbid_unauth_pipelining: choice & 1 != 0,
         hard_error_limit: 20,
         helo_required: choice & 2 != 0,
@@ -324,6 +325,15 @@ impl Services for System<'_> {
     fn begin(&mut self, _: bool) {
         assert!(!self.begun && !self.open, "a message begins before the last one has ended");
         self.begun = true;
+    }
+
+    async fn open_early(&mut self, facts: Facts<'_>) -> Result<Option<String>, Unqueued> {
+        assert!(self.begun && !self.open && facts.sender.is_some());
+        if self.answer() == 5 {
+            return Err(Unqueued::NotOpened);
+        }
+        self.open = true;
+        Ok(Some("QUEUEID".to_owned()))
     }
 
     async fn take(

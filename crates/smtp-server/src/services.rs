@@ -215,6 +215,14 @@ pub trait Services {
     /// A message begins, which is to be held if `hold`.
     fn begin(&mut self, hold: bool);
 
+    /// Opens the queue file of the message that has begun, before it has a recipient. Its id; none where a filter has
+    /// the message.
+    /// smtpd_delay_open_until_valid_rcpt
+    ///
+    /// # Errors
+    /// The message has no place now.
+    async fn open_early(&mut self, facts: Facts<'_>) -> Result<Option<String>, Unqueued>;
+
     /// Takes the recipient that the facts name; the first one opens the queue file. Its id; none where a filter has the
     /// message. `argument`: the recipient as the client has named it.
     ///

@@ -47,6 +47,7 @@ config::settings! {
         bare_newline: BareNewline = param::SMTPD_FORBID_BARE_NEWLINE => BareNewline::named,
         bare_newline_code: u16 = param::SMTPD_FORBID_BARE_NEWLINE_REJECT_CODE,
         broken_auth_clients: bool = param::BROKEN_SASL_AUTH_CLIENTS,
+        delay_open: bool = param::SMTPD_DELAY_OPEN_UNTIL_VALID_RCPT,
         forbid_unauth_pipelining: bool = param::SMTPD_FORBID_UNAUTH_PIPELINING,
         hard_error_limit: u32 = param::SMTPD_HARD_ERROR_LIMIT,
         helo_required: bool = param::SMTPD_HELO_REQUIRED,

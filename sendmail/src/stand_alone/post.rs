@@ -218,6 +218,11 @@ impl Services for Post {
 
     fn begin(&mut self, _: bool) {}
 
+    async fn open_early(&mut self, facts: Facts<'_>) -> Result<Option<String>, Unqueued> {
+        self.open(facts)?;
+        Ok(self.message.as_ref().map(|postdrop| postdrop.id().to_owned()))
+    }
+
     async fn take(
         &mut self,
         facts: Facts<'_>,

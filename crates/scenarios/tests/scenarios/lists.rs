@@ -224,3 +224,21 @@ fn a_yes_is_told_where_that_is_wanted_and_a_client_with_its_port() {
         assert!(port.starts_with(|first: char| first.is_ascii_digit()), "{refused}");
     });
 }
+
+#[test]
+fn a_message_has_its_queue_file_with_its_sender_where_that_is_wanted() {
+    scenario(|| {
+        let (mail, ports) = start(&["smtpd_delay_open_until_valid_rcpt = no"]);
+        let replies =
+            play(&ports[0], &["EHLO c.test", "MAIL FROM:<a@b.test>", "RCPT TO:<x@other.test>", "DATA", "QUIT"]);
+        assert_eq!(replies[2], "454 4.7.1 <x@other.test>: Relay access denied");
+        assert_eq!(replies[3], "554 5.5.1 Error: no valid recipients");
+        let opened = mail.wait_log(&["smtpd", ": client=unknown[127.0.0.1]"]);
+        let id = opened.split(": ").nth(1).unwrap_or_default();
+        mail.wait_log(&[id, "reject: RCPT from unknown[127.0.0.1]: 454 4.7.1 <x@other.test>"]);
+        assert!(replies[4].starts_with("221"));
+        let sent = play(&ports[0], &TO_DATA);
+        assert!(sent[4].starts_with("250 2.0.0 Ok: queued as "), "{sent:?}");
+        mail.wait_mail("alice", 1);
+    });
+}

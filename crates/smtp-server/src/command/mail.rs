@@ -6,6 +6,7 @@ use dsn::Status;
 use smtp_protocol::parameters::{self, MailParameters, ParameterError};
 use smtp_protocol::path::{self, PathError};
 
+use crate::command::data::write_error;
 use crate::command::needs_helo;
 use crate::dialogue::Dialogue;
 use crate::facts::Facts;
@@ -78,6 +79,16 @@ async fn begin(
     services.begin(dialogue.lapse == Lapse::Hold);
     let mail = argument.to_vec();
     dialogue.transaction = Some(Box::new(Transaction { mail, ..Transaction::new(sender, parameters) }));
+    // smtpd_delay_open_until_valid_rcpt
+    if !dialogue.settings.delay_open {
+        match services.open_early(dialogue.facts(None, None)).await {
+            Ok(id) => dialogue.transaction.iter_mut().for_each(|transaction| transaction.queue_id.clone_from(&id)),
+            Err(_) => {
+                dialogue.forget_transaction(services).await;
+                return Err(write_error().into());
+            }
+        }
+    }
     done(Status::new(2, 1, 0), "Ok")
 }
 
