@@ -13,7 +13,7 @@ use dns::Resolver;
 use dsn::{Action, Status};
 use logging::library;
 use net::{Family, HostPort};
-use smtp_client::{Destination, Endpoint, Protocol};
+use smtp_client::{Destination, Endpoint};
 use smtp_protocol::Reply;
 
 use crate::appeal::{self, Refused};
@@ -389,11 +389,7 @@ impl Attempt<'_> {
         let text = text_of(reply);
         let finding = Finding::sent(status_of(reply), text.clone(), relay)
             .with_reply(text, session.server.name.clone())
-            .with_action(if self.agent.settings.protocol == Protocol::Lmtp {
-                Action::Delivered
-            } else {
-                Action::Relayed
-            })
+            .with_action(Action::Relayed)
             .over(over.clone());
         // A server that takes DSN options reports the success itself (RFC 3461 5.2.2).
         let delegated = session.extensions.dsn && !job.is_probe();

@@ -279,7 +279,7 @@ fn lmtp_has_one_reply_a_recipient() {
         let nexthop = format!("inet:{}", server.nexthop());
         let report = deliver(&agent(settings), job(&nexthop, &["a@d.test", "b@d.test"], TEXT)).await;
         assert_eq!(report.outcomes[0].verdict, Verdict::Sent);
-        assert_eq!(report.outcomes[0].action, Some(Action::Delivered));
+        assert_eq!(report.outcomes[0].action, Some(Action::Relayed));
         assert_eq!((report.outcomes[1].verdict, report.outcomes[1].status), (Verdict::Bounced, Status::new(5, 2, 2)));
         assert_eq!(server.lines()[0], "LHLO mx.example.test");
     });

@@ -78,6 +78,10 @@ fn each_recipient_gets_its_own_answer_from_the_store_by_lmtp() {
             assert_eq!(found.len(), 1, "{}", server.log());
             assert!(found[0].contains("Return-Path: <s@x.test>") && found[0].contains("\n\nFrom here\n.dot\nlast\n"));
         }
+        // Whoever has the mail next says whether it was delivered.
+        mail.sendmail(&["-f", "carol@mail.test", "-N", "success", "joe@v.test"], "Subject: x\n\nx\n");
+        let report = mail.wait_mail("carol", 1);
+        assert!(report[0].body().contains("\nAction: relayed\n"), "{}", report[0].body());
         // A store that is away is one for later.
         drop(server);
         let reply = client.send("s@x.test", &["joe@v.test"], text).expect("a reply");
