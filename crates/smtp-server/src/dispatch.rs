@@ -98,7 +98,7 @@ impl Dialogue {
             return turn;
         }
         self.awaits_content = None;
-        self.statistics.count(verb, ok || self.forgiven);
+        self.statistics.count(verb, ok);
         let is_junk = matches!(verb, Verb::Helo | Verb::Ehlo | Verb::Noop | Verb::Rset | Verb::Vrfy | Verb::Etrn);
         self.note_errors(is_junk, ok);
         turn

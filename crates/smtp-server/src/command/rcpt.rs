@@ -37,7 +37,7 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     // smtpd_recipient_limit
     let limit = dialogue.settings.recipient_limit;
     if limit > 0 && transaction.recipients >= limit {
-        return Err(too_many(dialogue));
+        return too_many(dialogue);
     }
     if services.is_malformed(Some(&transaction.sender), &path.address).await {
         return Err(bad_address(dialogue, argument));
@@ -47,14 +47,17 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     accept(dialogue, services, path.address, &parameters, argument).await
 }
 
-fn too_many(dialogue: &mut Dialogue) -> Turn {
+fn too_many(dialogue: &mut Dialogue) -> Answer {
     let limit = dialogue.settings.recipient_overshoot_limit;
-    if let Some(transaction) = &mut dialogue.transaction {
-        transaction.overshoot += 1;
-        // smtpd_recipient_overshoot_limit: the first ones are no errors of the client.
-        dialogue.forgiven = transaction.overshoot <= limit;
+    let turn = Rejection::new(452, Status::new(4, 5, 3), "Error: too many recipients").quietly().into();
+    match &mut dialogue.transaction {
+        // smtpd_recipient_overshoot_limit: the first ones are no errors of the client, and count as if they were taken.
+        Some(transaction) if transaction.overshoot < limit => {
+            transaction.overshoot += 1;
+            Ok(turn)
+        }
+        _ => Err(turn),
     }
-    Rejection::new(452, Status::new(4, 5, 3), "Error: too many recipients").quietly().into()
 }
 
 async fn accept(
