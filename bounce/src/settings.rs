@@ -64,14 +64,14 @@ fn double_bounce_sender(from: &Reader<'_>) -> Result<Vec<u8>, ValueError> {
     Ok(qualified(&from.get(param::DOUBLE_BOUNCE_SENDER)?, &from.get(param::MYORIGIN)?).into_bytes())
 }
 
-/// internal_mail_filter_classes: `bounce` has notifications pass through header_checks and body_checks; `notify` is
+/// internal_mail_filter_classes: `bounce` has notifications pass through checks and non_smtpd_milters; `notify` is
 /// about reports of other programs.
 fn cleanup_flags(from: &Reader<'_>) -> Result<Flags, ValueError> {
     let classes = from.get(param::INTERNAL_MAIL_FILTER_CLASSES)?;
     let mut wanted = Flags::NOTICE;
     for class in &classes {
         match class.as_str() {
-            "bounce" => wanted = wanted.with(Flags::FILTER),
+            "bounce" => wanted = wanted.with(Flags::FILTER).with(Flags::MILTER),
             "notify" => {}
             other => {
                 let text =

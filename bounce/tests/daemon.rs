@@ -245,6 +245,7 @@ fn play_cleanup(listener: UnixListener, queued: &Mutex<Vec<String>>) {
                         channel.send(&cleanup::Reply::Opened { queue_id: id("NEW") }).await.unwrap();
                     }
                     cleanup::Request::Records(bytes) => records.extend(bytes),
+                    cleanup::Request::Filter(_) => {}
                     cleanup::Request::Finish { .. } => {
                         queued.lock().unwrap().push(shown(std::mem::take(&mut records)));
                         let outcome = cleanup::Outcome::Accepted(id("NEW"));

@@ -216,6 +216,11 @@ impl Origin<'_> {
         writer.refuse(Failure::telling(Cause::Content, Status::new(5, 6, 0), error));
     }
 
+    /// What milter_header_checks does about a header.
+    pub fn log_header(&self, action: &'static str, header: &[u8], text: &[u8]) {
+        self.log(action, Class::Header.shown(), header, text);
+    }
+
     fn log(&self, action: &'static str, class: &'static str, content: &[u8], text: &[u8]) {
         let client = &self.envelope.client;
         let told = |value: &[u8]| Some(text::printable(value)).filter(|value| !value.is_empty());

@@ -21,6 +21,9 @@ pub enum Reply {
     Standard,
     /// These words; a text that is empty has nothing to add to the cause.
     Words(Status, String),
+    /// This reply, one line or more as they are on the wire, each with its code; its status and text, for a
+    /// notification.
+    Whole(String, Status, String),
 }
 
 impl Failure {
@@ -48,7 +51,7 @@ impl Failure {
     pub fn notice(&self) -> (Status, &str) {
         match &self.reply {
             Reply::Standard => (self.cause.status(), self.cause.sentence()),
-            Reply::Words(status, text) => match text.trim_start() {
+            Reply::Words(status, text) | Reply::Whole(_, status, text) => match text.trim_start() {
                 "" => (*status, self.cause.sentence()),
                 text => (*status, text),
             },
@@ -62,6 +65,7 @@ impl Reply {
         match self {
             Reply::Standard => String::new(),
             Reply::Words(status, text) => format!("{status} {text}"),
+            Reply::Whole(reply, ..) => reply,
         }
     }
 }

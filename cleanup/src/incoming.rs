@@ -4,11 +4,12 @@
 //! stop the client: the rest is read, and the outcome says what was wrong.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dsn::Status;
 use ipc::bounds::MAX_BYTES;
-use ipc::cleanup::{Cause, Flags, Outcome};
+use ipc::cleanup::{Cause, Filter, Flags, MAX_FILTERS, Outcome};
 use logging::records::qmgr::Removed;
 use message::header::trim;
 use queue::record::parse_number;
@@ -21,6 +22,7 @@ use crate::failure::Failure;
 use crate::handover::Token;
 use crate::kept::Kept;
 use crate::message::Message;
+use crate::milters::{Failed, Filtered, Viewer};
 use crate::recipients::Recipients;
 use crate::site::Site;
 use crate::writer::Writer;
@@ -48,6 +50,10 @@ pub struct Incoming<'w> {
     envelope: Envelope,
     recipients: Recipients,
     content: Content,
+    /// Filters that the client has handed over.
+    viewers: Vec<Viewer>,
+    /// Filters have had their word: a message that they leave without recipients is accepted, and goes nowhere.
+    is_filtered: bool,
 }
 
 impl<'w> Incoming<'w> {
@@ -60,20 +66,37 @@ impl<'w> Incoming<'w> {
         let writer = Writer::create(site, flags, kept)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let created = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let is_emulated = flags.has(Flags::MILTER) && !site.milters.is_empty();
         Ok(Incoming {
             message: Message { site, id: writer.id().clone(), flags },
             token,
             stage: Stage::Envelope,
             writer,
             envelope: Envelope::new(created),
-            recipients: Recipients::default(),
+            recipients: Recipients::new(is_emulated),
             content: Content::new(&site.settings, flags.has(Flags::FILTER)),
+            viewers: Vec::new(),
+            is_filtered: false,
         })
     }
 
     /// Its queue identifier.
     pub fn id(&self) -> &QueueId {
         &self.message.id
+    }
+
+    /// Takes a filter that is to see the message.
+    ///
+    /// # Errors
+    /// It cannot be one; the text for the log.
+    pub fn take_filter(&mut self, filter: Filter, connection: Option<OwnedFd>) -> Result<(), String> {
+        let connection = connection.ok_or("a filter without a connection")?;
+        if self.viewers.len() >= MAX_FILTERS || !self.message.flags.has(Flags::FILTERED) {
+            return Err("a filter too many".to_owned());
+        }
+        let viewer = Viewer::handed(filter, connection);
+        self.viewers.push(viewer.map_err(|error| format!("a filter's connection: {}", text::system_error(&error)))?);
+        Ok(())
     }
 
     /// Takes some records of the client. After a failure they are read and dropped, for a client that is in the middle
@@ -195,8 +218,31 @@ impl<'w> Incoming<'w> {
         self.stage = Stage::Complete;
     }
 
-    /// Ends the message: puts it on stable storage, or says why not.
-    pub async fn finish(mut self) -> Outcome {
+    /// Ends the message: puts it on stable storage, or says why not; and which filters do not work any more.
+    pub async fn finish(mut self) -> (Outcome, Failed) {
+        let failed = self.filter().await;
+        (self.conclude().await, failed)
+    }
+
+    /// Shows the message to its filters.
+    async fn filter(&mut self) -> Failed {
+        let is_whole = self.stage == Stage::Complete && self.writer.recipients() > 0;
+        if !is_whole || self.writer.verdict.failure().is_some() || self.writer.verdict.discard {
+            return Failed::new();
+        }
+        let is_emulated = self.message.flags.has(Flags::MILTER) && !self.message.site.milters.is_empty();
+        let mut viewers = std::mem::take(&mut self.viewers);
+        let Incoming { message, writer, envelope, recipients, .. } = self;
+        let mut filtered = Filtered { message, writer, envelope, recipients };
+        if is_emulated {
+            viewers = filtered.emulate().await;
+        }
+        let failed = Box::pin(filtered.run(viewers)).await;
+        self.is_filtered = true;
+        failed
+    }
+
+    async fn conclude(mut self) -> Outcome {
         if self.writer.verdict.failure().is_none() {
             // The client is told that all is well: that is what DISCARD is for.
             if self.writer.verdict.discard {
@@ -225,15 +271,15 @@ impl<'w> Incoming<'w> {
 
     /// What can be said only at the end: that nothing came which would have made the message whole.
     fn judge(&mut self) {
-        let Incoming { message, writer, envelope, content, .. } = self;
+        let Incoming { message, writer, content, .. } = self;
         if self.stage != Stage::Complete {
             writer.refuse(Failure::protocol("no end of the message"));
-        } else if writer.recipients() == 0 {
+        } else if writer.recipients() == 0 && !self.is_filtered {
             writer.refuse(Failure::new(Cause::NoRecipients)); // Postfix: nobody to deliver to
         } else {
             // A message that was redirected is not looked at any more.
             let filter = if content.is_checked() { Flags::default() } else { Flags::FILTER };
-            message.site.missing.judge(message.flags.without(filter), envelope.sender(), writer);
+            message.site.missing.judge(message.flags.without(filter), writer);
         }
     }
 

@@ -11,6 +11,9 @@
 //! with those of other clients; only then the client is told that the message is accepted, and qmgr that it has
 //! arrived.
 //!
+//! A message that is complete is shown to mail filters (milters): those that smtpd has handed over with it, or, for
+//! other mail, non_smtpd_milters. What they want changed is changed before the file is mail.
+//!
 //! Whatever ends a message earlier (the client goes away, an error, this process is killed) leaves an incomplete file
 //! or none: never mail.
 //!
@@ -19,7 +22,8 @@
 //!
 //! # Peers
 //! `private/rewrite` (addresses in standard form), `private/bounce` (mail that it cannot refuse any more),
-//! `private/trace` (what aliases expand to), `public/qmgr` (what has arrived).
+//! `private/trace` (what aliases expand to), `public/qmgr` (what has arrived); mail filters, over connections that
+//! smtpd has made, or through its porter.
 //!
 //! # Diagnostics
 //! One line `Q: message-id=<...>` a message, one line for each action of a check. Problems with tables and addresses
@@ -43,6 +47,7 @@ mod inspection;
 mod kept;
 mod masquerade;
 mod message;
+mod milters;
 mod mime;
 mod recipients;
 mod service;
@@ -57,7 +62,7 @@ mod writer;
 
 use std::process::ExitCode;
 
-use daemon::{Access, Lifetime, Network, Privilege, Service, Sibling, Skeleton};
+use daemon::{Access, Lifetime, Network, Outside, Privilege, Service, Sibling, Skeleton};
 
 static SERVICE: Service = Service {
     name: "cleanup",
@@ -67,11 +72,11 @@ static SERVICE: Service = Service {
     why: "creates queue files",
     siblings: &[Sibling::Rewrite, Sibling::Qmgr, Sibling::Bounce, Sibling::Trace],
     files: &[Access::QueueWrite("incoming"), Access::QueueWrite("hold"), Access::QueueWrite("spare")],
-    outside: &[],
+    outside: &[Outside::UnixSockets, Outside::Servers],
     network: Network::None,
     threads: true,
 };
 
 fn main() -> ExitCode {
-    daemon::run::<service::Cleanup>(&SERVICE)
+    daemon::run_as_porter(SERVICE.name).unwrap_or_else(|| daemon::run::<service::Cleanup>(&SERVICE))
 }

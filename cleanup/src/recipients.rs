@@ -8,6 +8,7 @@ use ipc::cleanup::{Cause, Flags};
 use ipc::rewrite::Context;
 use lookup::Maps;
 use queue::{Recipient, Type};
+use smtp_protocol::parameters::RcptParameters;
 
 use crate::alias::expand;
 use crate::canonical::{Place, find, standard_form};
@@ -27,8 +28,12 @@ pub struct Recipients {
     next: Next,
     /// Those that were written, for the duplicate filter.
     seen: HashSet<Vec<u8>>,
+    /// They are those that filters have added.
+    is_rewritten: bool,
     /// Aliases whose senders want to hear of success.
     pub expansions: Vec<Record>,
+    /// Those of the client in standard form, for filters that are told of them; `None` where there are no such filters.
+    given: Option<Vec<Vec<u8>>>,
 }
 
 /// What was said about the recipient that comes next.
@@ -51,6 +56,51 @@ struct Written<'a> {
 }
 
 impl Recipients {
+    /// None yet. `keeps`: filters are told of them when the message is complete.
+    pub fn new(keeps: bool) -> Recipients {
+        Recipients { given: keeps.then(Vec::new), ..Recipients::default() }
+    }
+
+    /// Those of the client in standard form.
+    pub fn take_given(&mut self) -> Vec<Vec<u8>> {
+        self.given.take().unwrap_or_default()
+    }
+
+    /// Takes a recipient that a filter adds. One that is there already gets the message once more, as with Postfix,
+    /// unless it was added in the same way.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub async fn add(
+        &mut self,
+        message: &Message<'_>,
+        envelope: &mut Envelope,
+        writer: &mut Writer,
+        address: &[u8],
+        parameters: &RcptParameters,
+    ) -> Result<(), Failure> {
+        let orcpt = parameters.orcpt.as_ref();
+        self.next = Next {
+            original: None,
+            dsn: orcpt.map(|(kind, original)| OriginalRecipient::from_parts(kind, original)).unwrap_or_default(),
+            notify: parameters.notify.unwrap_or_default(),
+        };
+        if !self.is_rewritten {
+            self.seen.clear();
+            self.is_rewritten = true;
+        }
+        self.take(message, envelope, writer, address).await
+    }
+
+    /// BCC actions of milter_header_checks.
+    pub async fn copies_of(&mut self, message: &Message<'_>, writer: &mut Writer, copies: &[Vec<u8>]) {
+        for copy in copies {
+            if let Err(failure) = self.copy(message, writer, copy).await {
+                writer.refuse(failure);
+            }
+        }
+    }
+
     /// Takes a record about the recipient that comes next. A recipient that is done takes what was said with it.
     pub fn property(&mut self, kind: Type, data: &[u8]) {
         match kind {
@@ -90,6 +140,9 @@ impl Recipients {
         let given = next.original.unwrap_or_else(|| data.to_vec());
         envelope.last_recipient.clone_from(&given);
         let address = standard_form(message, Place::EnvelopeRecipient, Context::Local, data).await?;
+        if let Some(given) = &mut self.given {
+            given.push(address.clone());
+        }
         let dsn = if next.dsn.is_unset() { OriginalRecipient::of(&address) } else { next.dsn };
         let copy = copy_for(message, &message.site.tables.recipient_bcc, &address)?;
         let mut notify = next.notify;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use config::Config;
-use daemon::{Client, Context, Flow, Sibling, StartError};
+use daemon::{Client, Context, Flow, Sibling, StartError, UnixSockets};
 use ipc::Server;
 use ipc::cleanup::{Cause, Cleanup as Protocol, Flags, Outcome, Place, Reply, Request};
 use ipc::qmgr::Notifier;
@@ -30,7 +30,8 @@ impl daemon::Worker for Cleanup {
     fn start(context: &Context) -> Result<Self, StartError> {
         // The zone is read now: the sandbox has no /etc.
         message::date::rfc5322(0);
-        Cleanup::new(&context.config, context.ipc_timeout(), context.take_flow())
+        let sockets = || context.sockets_and_servers();
+        Cleanup::new(&context.config, context.ipc_timeout(), context.take_flow(), sockets)
     }
 
     fn background(self: &Rc<Self>, _: &Rc<Context>) {
@@ -51,7 +52,7 @@ impl daemon::Worker for Cleanup {
                     let outcome = self.whole(flags, place, kept.take(), &records).await;
                     Some(Ended { outcome: Some(outcome), more: true })
                 }
-                Request::Records(_) | Request::Finish { .. } | Request::Abort => {
+                Request::Records(_) | Request::Filter(_) | Request::Finish { .. } | Request::Abort => {
                     logging::warning!("cleanup client: a message without a beginning");
                     None
                 }
@@ -82,9 +83,14 @@ struct Ended {
 }
 
 impl Cleanup {
-    /// Reads the settings and opens the tables.
-    pub fn new(config: &Config, timeout: Duration, flow: Option<Flow>) -> Result<Self, StartError> {
-        let site = Site::new(config, timeout)?;
+    /// Reads the settings and opens the tables. `sockets`: how filters are reached, if there are any.
+    pub fn new(
+        config: &Config,
+        timeout: Duration,
+        flow: Option<Flow>,
+        sockets: impl FnOnce() -> Result<UnixSockets, StartError>,
+    ) -> Result<Self, StartError> {
+        let site = Site::new(config, timeout, sockets)?;
         let notifier = Notifier::new(SERVICE.socket(Sibling::Qmgr, config)?);
         let handover = Handover::new(notifier, flow, site.settings.flow_delay);
         Ok(Cleanup { site, handover })
@@ -103,6 +109,14 @@ impl Cleanup {
         let more = loop {
             match self.next(channel, incoming.id()).await {
                 Some(Request::Records(records)) => incoming.take(&records).await,
+                Some(Request::Filter(filter)) => {
+                    let connection = channel.take_descriptor();
+                    if let Err(why) = incoming.take_filter(*filter, connection) {
+                        logging::warning!(id: incoming.id(), "cleanup client: {why}");
+                        incoming.cancel();
+                        return None;
+                    }
+                }
                 Some(Request::Finish { more }) => break more,
                 Some(Request::Abort) => {
                     incoming.cancel();
@@ -119,7 +133,11 @@ impl Cleanup {
                 }
             }
         };
-        Some(Ended { outcome: Some(incoming.finish().await), more })
+        let (outcome, failed) = incoming.finish().await;
+        for number in failed {
+            channel.queue(&Reply::FilterFailed { number }).ok()?;
+        }
+        Some(Ended { outcome: Some(outcome), more })
     }
 
     /// Takes a message that comes as a whole.
@@ -128,7 +146,8 @@ impl Cleanup {
             return Outcome::refused(Cause::Write, "");
         };
         incoming.take(records).await;
-        incoming.finish().await
+        // A message that comes at once brings no filters along.
+        incoming.finish().await.0
     }
 
     /// Begins a message. `None` (logged): there is no file for it.

@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use config::Config;
-use daemon::{Sibling, StartError};
+use daemon::{Sibling, StartError, UnixSockets};
 use ipc::Pool;
 use ipc::bounce::Bounce;
 use ipc::rewrite::Rewriter;
 use queue::Spares;
 
 use crate::SERVICE;
+use crate::milters::Local;
 use crate::settings::Settings;
 use crate::tables::Tables;
 use crate::withheld::Missing;
@@ -23,6 +24,8 @@ pub struct Site {
     pub tables: Tables,
     /// What main.cf asks for and is not there.
     pub missing: Missing,
+    /// non_smtpd_milters.
+    pub milters: Local,
     /// Domains that tables are also asked about without the domain.
     pub domains: lookup::OwnDomains,
     /// trivial-rewrite.
@@ -36,13 +39,18 @@ pub struct Site {
 }
 
 impl Site {
-    /// Reads the settings and opens the tables.
-    pub fn new(config: &Config, timeout: Duration) -> Result<Self, StartError> {
+    /// Reads the settings and opens the tables. `sockets`: how filters are reached, if there are any.
+    pub fn new(
+        config: &Config,
+        timeout: Duration,
+        sockets: impl FnOnce() -> Result<UnixSockets, StartError>,
+    ) -> Result<Self, StartError> {
         let socket = |sibling| SERVICE.socket(sibling, config);
         Ok(Site {
             settings: Settings::read(config)?,
             tables: Tables::open(config)?,
-            missing: Missing::read(config)?,
+            missing: Missing::read(config),
+            milters: Local::read(config, sockets)?,
             domains: lookup::OwnDomains::read(config).map_err(StartError::new)?,
             rewriter: Rewriter::new(socket(Sibling::Rewrite)?, timeout),
             bounce: Pool::new(socket(Sibling::Bounce)?, timeout),

@@ -26,6 +26,8 @@ pub struct Tables {
     pub nested_header_checks: Maps,
     /// body_checks.
     pub body_checks: Maps,
+    /// milter_header_checks.
+    pub milter_header_checks: Maps,
 }
 
 impl Tables {
@@ -45,6 +47,7 @@ impl Tables {
             mime_header_checks: patterns(param::MIME_HEADER_CHECKS)?,
             nested_header_checks: patterns(param::NESTED_HEADER_CHECKS)?,
             body_checks: patterns(param::BODY_CHECKS)?,
+            milter_header_checks: patterns(param::MILTER_HEADER_CHECKS)?,
         })
     }
 
@@ -53,7 +56,7 @@ impl Tables {
         self.all().into_iter().find_map(Maps::changed)
     }
 
-    fn all(&self) -> [&Maps; 10] {
+    fn all(&self) -> [&Maps; 11] {
         [
             &self.sender_canonical,
             &self.recipient_canonical,
@@ -65,6 +68,7 @@ impl Tables {
             &self.mime_header_checks,
             &self.nested_header_checks,
             &self.body_checks,
+            &self.milter_header_checks,
         ]
     }
 }

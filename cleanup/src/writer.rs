@@ -9,6 +9,7 @@ use std::io;
 use dsn::Notify;
 use ipc::cleanup::{Cause, Flags};
 use queue::create::Complete;
+use queue::record::NUMBER_WIDTH;
 use queue::size::FLAG_MIXED;
 use queue::{NewFile, QueueId, QueueName, SendOptions, SizeRecord, Type};
 
@@ -16,6 +17,19 @@ use crate::failure::Failure;
 use crate::kept::Kept;
 use crate::site::Site;
 use crate::verdict::Verdict;
+
+/// A body that comes in pieces.
+#[derive(Default)]
+struct NewBody {
+    start: Option<u64>,
+    /// A line that has not ended yet.
+    rest: Vec<u8>,
+}
+
+/// The payload of a pointer record.
+fn pointer_to(offset: u64) -> String {
+    format!("{offset:width$}", width = NUMBER_WIDTH)
+}
 
 /// The file of one message.
 pub struct Writer {
@@ -27,6 +41,14 @@ pub struct Writer {
     line_limit: usize,
     /// message_size_limit.
     size_limit: Option<u64>,
+    /// Where the message begins: behind the size record, or where it was written anew.
+    start: u64,
+    /// Bytes of the message as it was before, which do not count.
+    before: u64,
+    /// Where the pointer to a message that was written anew has its place; `None` where nobody asked for one.
+    pointer: Option<u64>,
+    /// A body that takes the place of the old one.
+    new_body: NewBody,
     /// Whether it will be mail.
     pub verdict: Verdict,
 }
@@ -47,9 +69,18 @@ impl Writer {
         };
         let size = SizeRecord::default();
         file.push_encoded(&size.encode())?;
+        let pointer = file.offset();
+        let may_change = flags.has(Flags::FILTERED) || flags.has(Flags::MILTER) && !site.milters.is_empty();
+        if may_change {
+            file.push(Type::POINTER, pointer_to(0).as_bytes())?;
+        }
         // The system's own notifications have bounce_size_limit.
         let is_limited = settings.message_size_limit > 0 && !flags.has(Flags::NOTICE);
         Ok(Writer {
+            start: file.offset(),
+            before: 0,
+            pointer: may_change.then_some(pointer),
+            new_body: NewBody::default(),
             file,
             size,
             has_recipients: false,
@@ -158,7 +189,7 @@ impl Writer {
         let before = self.file.offset();
         self.put(if ends_line { Type::LINE } else { Type::PARTIAL }, data);
         self.size.content_length += self.file.offset() - before;
-        let is_too_large = self.size_limit.is_some_and(|limit| self.file.offset() > limit);
+        let is_too_large = self.size_limit.is_some_and(|limit| self.file.offset() - self.before > limit);
         if is_too_large && !self.verdict.is_refused_for(Cause::Size) {
             self.refuse(Failure::new(Cause::Size).warning("queue file size limit exceeded".to_owned()));
         }
@@ -168,6 +199,75 @@ impl Writer {
     pub fn end_content(&mut self) {
         self.size.data_size = self.file.offset() - self.size.data_offset;
         self.put(Type::EXTRACTED, b"");
+    }
+
+    /// Where the message begins.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Where its content begins.
+    pub fn content_start(&self) -> u64 {
+        self.size.data_offset
+    }
+
+    /// What was written so far, to be read while more is written.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn reader(&mut self) -> io::Result<File> {
+        self.file.flushed()?.try_clone()
+    }
+
+    /// The message is written once more from here on: what stands before counts no longer. It is not mail until it is
+    /// complete, so that nobody ever sees one without the other.
+    ///
+    /// # Errors
+    /// There is no place for the pointer to it.
+    pub fn begin_anew(&mut self) -> io::Result<()> {
+        let pointer = self.pointer.ok_or_else(|| io::Error::other("no room for a pointer"))?;
+        let start = self.file.offset();
+        // Behind its type and its length.
+        self.file.overwrite(pointer + 2, pointer_to(start).as_bytes())?;
+        (self.start, self.before) = (start, start);
+        self.size =
+            SizeRecord { send_options: self.size.send_options, flags: self.size.flags, ..SizeRecord::default() };
+        self.has_recipients = false;
+        Ok(())
+    }
+
+    /// A piece of a new body, whose lines end with LF or CR LF.
+    pub fn add_to_body(&mut self, piece: &[u8]) {
+        let start = *self.new_body.start.get_or_insert_with(|| self.file.offset());
+        let mut rest = std::mem::take(&mut self.new_body.rest);
+        rest.extend_from_slice(piece);
+        let mut lines = rest.split(|byte| *byte == b'\n').peekable();
+        let mut left = Vec::new();
+        while let Some(line) = lines.next() {
+            if lines.peek().is_some() {
+                self.line(line.strip_suffix(b"\r").unwrap_or(line));
+            } else {
+                left = line.to_vec();
+            }
+        }
+        // A line that is longer than a record is not kept; the CR of a line end may be the last that has come.
+        while left.len() > self.line_limit + 1 {
+            let after = left.split_off(self.line_limit);
+            self.piece(&left, false);
+            left = after;
+        }
+        self.new_body.rest = left;
+        self.new_body.start = Some(start);
+    }
+
+    /// The new body is complete: where it begins and ends.
+    pub fn end_new_body(&mut self) -> (u64, u64) {
+        let NewBody { start, rest } = std::mem::take(&mut self.new_body);
+        let start = start.unwrap_or_else(|| self.file.offset());
+        if !rest.is_empty() {
+            self.line(&rest);
+        }
+        (start, self.file.offset())
     }
 
     /// The file with everything that was written, for those who may read it before it is mail.

@@ -3,21 +3,21 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use config::milter::Lapse;
 use ipc::cleanup::{Flags, Message};
 use ipc::flush::{Request, Status};
 use logging::records::smtpd::Accepted;
 use smtp_protocol::Reply;
 use smtp_protocol::parameters::RcptParameters;
 use smtp_server::{
-    Attempt, BareNewline, Counted, Facts, Flushed, Forward, Judgement, Peer, Privileges, Refusal, Services, Stage,
-    Step, TlsStart, Turn, Unanswered, Unqueued, discardable,
+    Attempt, BareNewline, Counted, Facts, FilterReply, Flushed, Forward, Judgement, Peer, Privileges, Refusal,
+    Services, Stage, Step, TlsStart, Told, Turn, Unanswered, Unqueued, discardable,
 };
 
 use crate::authentication::Login;
 use crate::client_limits::{CountedClient, Counting};
 use crate::decision::{decided, sasl_sender};
 use crate::envelope::{self, Head};
+use crate::filters::{Filtering, Word};
 use crate::incoming::Incoming;
 use crate::look_ups::LookUps;
 use crate::peer::is_in;
@@ -31,6 +31,8 @@ pub struct Backend {
     settings: Rc<Settings>,
     /// The message at hand.
     pub incoming: Incoming,
+    /// The mail filters of the session.
+    pub filtering: Filtering,
     /// What restrictions remember.
     memory: Memory,
     /// The client as anvil counts it.
@@ -48,6 +50,7 @@ impl Backend {
             worker,
             settings,
             incoming: Incoming::default(),
+            filtering: Filtering::default(),
             memory: Memory::default(),
             counted: None,
             local_rewrite: false,
@@ -114,6 +117,9 @@ impl Backend {
         if facts.parameters.is_some_and(|parameters| parameters.requiretls) {
             flags = flags.with(Flags::REQUIRETLS);
         }
+        if !self.filtering.is_empty() {
+            flags = flags.with(Flags::FILTERED);
+        }
         let message = cleanup.open(flags).await.map_err(|error| {
             logging::warning!("problem talking to service {}: {error}", cleanup.pool().path().display());
             Unqueued::NotOpened
@@ -159,8 +165,42 @@ impl Services for Backend {
         }
     }
 
-    fn lapse(&self, peer: &Peer) -> Lapse {
-        self.worker.missing.milters.lapse(&peer.address_text())
+    async fn tell_filters(&mut self, told: Told<'_>, facts: Facts<'_>) -> Option<FilterReply> {
+        let milters = self.worker.milters.as_ref()?;
+        // What goes nowhere is nobody's to look at.
+        if self.incoming.effects.discard && facts.sender.is_some() {
+            return None;
+        }
+        let connections = self.counted.as_ref().map_or(0, |counted| counted.connections);
+        let is_about_message = !matches!(told, Told::Unknown(_));
+        let told = self.filtering.tell(milters, &*self.worker, told, facts, connections);
+        match Box::pin(told).await? {
+            Word::Reply(reply) => {
+                if is_about_message {
+                    self.log("milter-reject", &reply.shown(), facts);
+                }
+                Some(reply)
+            }
+            Word::Hold(reason) if is_about_message => {
+                self.log("milter-hold", &reason, facts);
+                self.incoming.effects.hold = true;
+                None
+            }
+            Word::Discard if is_about_message => {
+                self.log("milter-discard", "milter triggers DISCARD action", facts);
+                self.incoming.effects.discard = true;
+                None
+            }
+            Word::Hold(_) | Word::Discard => None,
+        }
+    }
+
+    fn filters_say(&self) -> Option<FilterReply> {
+        self.filtering.standing()
+    }
+
+    async fn reset_filters(&mut self) {
+        self.filtering.reset().await;
     }
 
     async fn arrive(&mut self, peer: &Peer, exempt: bool) -> bool {
@@ -294,9 +334,8 @@ impl Services for Backend {
         self.settings.old.note_utf8(what, address, &peer.label);
     }
 
-    fn begin(&mut self, hold: bool) {
+    fn begin(&mut self) {
         self.memory.instance = self.worker.instance();
-        self.incoming.effects.hold |= hold;
     }
 
     async fn open_early(&mut self, facts: Facts<'_>) -> Result<Option<String>, Unqueued> {
@@ -340,7 +379,8 @@ impl Services for Backend {
             self.memory.warned.set(false);
             return Ok(Some(said));
         }
-        self.incoming.finish(&self.worker.cleanup, &self.settings.dialogue.myhostname).await?;
+        let hostname = &self.settings.dialogue.myhostname;
+        self.incoming.finish(&self.worker.cleanup, &mut self.filtering, hostname).await?;
         // The errors before a message that was taken are none for the postmaster.
         self.memory.warned.set(false);
         Ok(None)
@@ -349,5 +389,6 @@ impl Services for Backend {
     async fn abort(&mut self) {
         self.memory.instance.clear();
         self.incoming.abort(self.worker.cleanup.pool()).await;
+        self.filtering.end_message().await;
     }
 }

@@ -52,6 +52,8 @@ impl ClientLimits {
 /// A client that is counted, and by what anvil knows it.
 pub struct CountedClient {
     identity: String,
+    /// Connections at the same time, when it came.
+    pub connections: u32,
     /// Dropped, its connection is released.
     _connection: Counted,
 }
@@ -85,7 +87,7 @@ impl Counting<'_> {
         } else {
             true
         };
-        (Some(CountedClient { identity, _connection: connection }), fine)
+        (Some(CountedClient { identity, connections: counts.connections, _connection: connection }), fine)
     }
 
     /// Counts a message, a recipient or a login; true if it is one too many.

@@ -5,12 +5,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use config::ErrorClass;
 use dsn::Status;
 use ipc::Pool;
-use ipc::cleanup::{Cause, Cleanup, Entrance, Message, Outcome};
+use ipc::cleanup::{Cause, Cleanup, Entrance, Finished, Message, Outcome};
 use message::received::{FromNetwork, comment};
 use queue::record::{Type, encode};
-use smtp_server::{Chunks, Facts, Protocol, Rejection, Turn};
+use smtp_server::{Chunks, Facts, FilterReply, Protocol, Rejection, Turn};
 
 use crate::envelope;
+use crate::filters::Filtering;
 use crate::proxy::{Proxied, Refused};
 use crate::restriction::Effects;
 use crate::settings::Settings;
@@ -87,17 +88,29 @@ impl Incoming {
     }
 
     /// Ends the message, and waits until cleanup has said what becomes of it.
-    pub async fn finish(&mut self, cleanup: &Entrance, hostname: &str) -> Result<(), Rejection> {
-        let Some(mut message) = self.message.take() else { return Err(write_error()) };
+    pub async fn finish(&mut self, cleanup: &Entrance, filtering: &mut Filtering, hostname: &str) -> Result<(), Turn> {
+        let Some(mut message) = self.message.take() else { return Err(write_error().into()) };
         encode(message.records(), Type::EXTRACTED, b"");
         envelope::effects(message.records(), &self.late_effects);
         encode(message.records(), Type::END, b"");
-        match cleanup.finish(message).await {
-            Ok(Outcome::Accepted(_)) => Ok(()),
-            Ok(Outcome::Refused { cause, text }) => Err(rejection_of(cause, &text, hostname)),
+        // What goes nowhere is nobody's to look at.
+        let is_discarded = self.effects.discard || self.late_effects.discard;
+        let handed = if is_discarded { Ok(()) } else { filtering.hand_over(&mut message).await };
+        let finished = match handed {
+            Ok(()) => cleanup.finish(message).await,
+            Err(error) => Err(error),
+        };
+        match finished {
+            Ok(Finished { outcome, failed }) => {
+                filtering.have_failed(&failed);
+                match outcome {
+                    Outcome::Accepted(_) => Ok(()),
+                    Outcome::Refused { cause, text } => Err(refusal_of(cause, &text, hostname)),
+                }
+            }
             Err(error) => {
                 logging::warning!("problem talking to service cleanup: {error}");
-                Err(write_error())
+                Err(write_error().into())
             }
         }
     }
@@ -180,22 +193,21 @@ fn class_of(cause: Cause) -> ErrorClass {
     }
 }
 
-fn rejection_of(cause: Cause, text: &str, hostname: &str) -> Rejection {
+fn refusal_of(cause: Cause, text: &str, hostname: &str) -> Turn {
     let class = class_of(cause);
     if text.is_empty() {
         let head = if cause == Cause::BareLf { format!("{hostname} ") } else { String::new() };
         let text = format!("{head}Error: {}", cause.sentence());
-        return Rejection::new(cause.code(), cause.status(), text).of(class);
+        return Rejection::new(cause.code(), cause.status(), text).of(class).into();
     }
     let text = text.as_bytes();
-    // A whole reply (`550 5.7.1 text`) brings its own code.
+    // A whole reply (`550 5.7.1 text`) brings its own code, and is what a filter says.
     let own = text.get(..3).and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok());
-    let (code, text) = match own {
-        Some(own @ 400..600) if text.get(3) == Some(&b' ') => (own, &text[4..]),
-        _ => (cause.code(), text),
-    };
+    if let (Some(own @ 400..600), Some(b' ' | b'-') | None) = (own, text.get(3)) {
+        return FilterReply::new(own, text).into();
+    }
     let (status, text) = Status::split_bytes(text, cause.status());
-    Rejection::new(code, status, text).of(class)
+    Rejection::new(cause.code(), status, text).of(class).into()
 }
 
 #[cfg(test)]
@@ -203,7 +215,8 @@ mod tests {
     use super::*;
 
     fn shown(cause: Cause, text: &str) -> String {
-        rejection_of(cause, text, "mx.test").shown()
+        let reply = refusal_of(cause, text, "mx.test").reply.expect("a reply");
+        String::from_utf8_lossy(&reply.joined(b'|')).into_owned()
     }
 
     #[test]
@@ -220,5 +233,6 @@ mod tests {
         assert_eq!(shown(Cause::Content, "5.7.1 header bad"), "550 5.7.1 header bad");
         assert_eq!(shown(Cause::Content, "bad"), "550 5.7.1 bad");
         assert_eq!(shown(Cause::Content, "451 4.7.1 later"), "451 4.7.1 later");
+        assert_eq!(shown(Cause::Content, "550-a\r\n550 b"), "550-a|550 b");
     }
 }

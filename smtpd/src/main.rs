@@ -27,6 +27,9 @@
 //!
 //! What a client says to log in goes to that server, and nowhere else.
 //!
+//! Mail filters (milters), by a socket below the queue directory or through the porter. They are told of a client's
+//! commands; its message is shown to them by cleanup, which gets their connections for that time.
+//!
 //! # Diagnostics
 //! Sessions, rejections and problems go to the log. The client is told no more than it needs.
 
@@ -37,8 +40,10 @@ mod client_limits;
 mod connection;
 mod decision;
 mod envelope;
+mod filters;
 mod incoming;
 mod look_ups;
+mod macros;
 mod missing;
 mod old_defaults;
 mod peer;
@@ -69,7 +74,7 @@ static SERVICE: Service = Service {
     why: "talks to strangers",
     siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Anvil, Sibling::Tlsmgr, Sibling::Flush],
     files: &[Access::BeforeQueue],
-    outside: &[Outside::UserDatabase, Outside::UnixSockets],
+    outside: &[Outside::UserDatabase, Outside::UnixSockets, Outside::Servers],
     network: Network::Internet,
     threads: true,
 };

@@ -31,7 +31,7 @@ impl Worker for Server {
         let config = without.as_ref().unwrap_or(config);
         let calm = Settings::read(config)?;
         // Relative: the working directory is the queue directory.
-        let mut worker = Smtpd::new(config, context.ipc_timeout(), Path::new(""), || context.unix_sockets())?;
+        let mut worker = Smtpd::new(config, context.ipc_timeout(), Path::new(""), || context.sockets_and_servers())?;
         worker.verbose = context.verbose > 0;
         if worker.rules.tables.addresses.system_users {
             worker.users = Some(context.porter()?);

@@ -360,6 +360,8 @@ impl Session {
             }
         }
         self.backend.abort().await;
+        self.dialogue.leave(&mut self.backend).await;
+        self.backend.filtering.close().await;
         // Before the last reply: a client that comes again at once finds its place free.
         self.backend.release();
         let client = &self.dialogue.peer().label;

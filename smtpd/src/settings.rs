@@ -117,6 +117,8 @@ pub struct Overrides {
     pub check_recipients: bool,
     /// What cleanup does with the messages.
     pub cleanup_flags: Flags,
+    /// Filters are asked.
+    pub milters: bool,
 }
 
 impl Overrides {
@@ -125,24 +127,20 @@ impl Overrides {
     /// # Errors
     /// A value that makes no sense.
     pub fn read(config: &Config) -> Result<Overrides, ConfigError> {
-        // The client is still there: it is told, not sent a notification.
-        let mut overrides = Overrides { check_recipients: true, cleanup_flags: Flags::EXTERNAL };
+        // The client is still there: it is told, not sent a notification. Filters are asked by this server.
+        let cleanup_flags = Flags::EXTERNAL.without(Flags::MILTER);
+        let mut overrides = Overrides { check_recipients: true, cleanup_flags, milters: true };
         for option in config.get(param::RECEIVE_OVERRIDE_OPTIONS)? {
             let flags = overrides.cleanup_flags;
             match option.as_str() {
                 "no_unknown_recipient_checks" => overrides.check_recipients = false,
                 "no_address_mappings" => overrides.cleanup_flags = flags.without(Flags::MAP.with(Flags::BCC)),
                 "no_header_body_checks" => overrides.cleanup_flags = flags.without(Flags::FILTER),
-                "no_milters" => overrides.cleanup_flags = flags.without(Flags::MILTER),
+                "no_milters" => overrides.milters = false,
                 // The table of words has no other.
                 _ => {}
             }
         }
         Ok(overrides)
-    }
-
-    /// no_milters is not set.
-    pub fn milters(&self) -> bool {
-        self.cleanup_flags.has(Flags::MILTER)
     }
 }

@@ -20,6 +20,7 @@ use policy::Service;
 
 use crate::SERVICE;
 use crate::authentication::Authentication;
+use crate::filters::Milters;
 use crate::look_ups::{LookUps, Unresolved};
 use crate::missing::Missing;
 use crate::policy::Policies;
@@ -35,6 +36,8 @@ pub struct Smtpd {
     pub rules: Rules,
     /// What main.cf asks for and this server does not have.
     pub missing: Missing,
+    /// Mail filters, if there are any.
+    pub milters: Option<Milters>,
     /// Where clients log in.
     pub authentication: Option<Authentication>,
     /// Who has a word about clients beside the site.
@@ -87,6 +90,7 @@ impl Smtpd {
     ) -> Result<Smtpd, StartError> {
         let overrides = Overrides::read(config)?;
         let socket = |sibling| SERVICE.socket(sibling, config).map(|path| queue_directory.join(path));
+        let milters = if overrides.milters { Milters::read(config, queue_directory, &sockets)? } else { None };
         let resolver = Resolver::from_system(config.protocols()?)?;
         let rules = Rules::read(config)?;
         let reach = |is_far: bool| -> Result<Reach, StartError> {
@@ -96,11 +100,12 @@ impl Smtpd {
         let is_far = |server: &Server| matches!(server, Server::Unix(path) if path.is_absolute());
         let level = smtp_server::Settings::read(config)?.tls;
         Ok(Smtpd {
-            missing: Missing::read(config, overrides.milters())?,
+            missing: Missing::read(config)?,
             authentication: Authentication::read(config, |server| reach(is_far(server)))?,
             policies: Policies::new(reach(rules.services.all().iter().any(|service| is_far(&service.server)))?),
             proxy: Filter::read(config, |server| reach(is_far(server)))?.map(Rc::new),
             rules,
+            milters,
             resolver,
             users: None,
             rewriter: Rewriter::new(socket(Sibling::Rewrite)?, ipc_timeout),
@@ -124,7 +129,7 @@ impl Smtpd {
     /// A table that has changed on disk.
     pub fn changed_table(&self) -> Option<String> {
         let authentication = || self.authentication.as_ref().and_then(Authentication::changed_table);
-        let milters = || self.missing.milters.changed();
+        let milters = || self.milters.as_ref().and_then(Milters::changed);
         self.rules.changed_table().or_else(milters).or_else(authentication).or_else(|| self.resolver.changed())
     }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use config::Config;
+use daemon::UnixSockets;
 use ipc::cleanup::{Cause, Flags, Outcome};
 use proptest::prelude::*;
 use queue::{Content, Envelope, Hashing, Limits, QueueName, SendOptions, Spool, Type};
@@ -59,7 +60,7 @@ impl Drop for Directory {
 fn cleanup(settings: &str) -> Cleanup {
     let text = format!("myhostname = mail.test\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\n{settings}");
     let config = Config::parse(text.as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
-    let mut cleanup = Cleanup::new(&config, Duration::from_secs(1), None).unwrap();
+    let mut cleanup = Cleanup::new(&config, Duration::from_secs(1), None, || Ok(UnixSockets::default())).unwrap();
     cleanup.site.settings.spool = Spool::new(ROOT.with_borrow(PathBuf::clone), Hashing::default());
     cleanup
 }
@@ -98,7 +99,7 @@ async fn deliver_with(cleanup: &Cleanup, flags: Flags, bytes: &[u8]) -> Outcome 
     let token = cleanup.handover.token().await;
     let mut incoming = Incoming::open(&cleanup.site, token, flags, None).unwrap();
     incoming.take(bytes).await;
-    incoming.finish().await
+    incoming.finish().await.0
 }
 
 fn envelope(path: &Path) -> Envelope {
@@ -249,7 +250,7 @@ async fn a_message_goes_into_the_file_that_was_kept_for_it_by_whichever_worker()
         let token = cleanup.handover.token().await;
         let mut incoming = Incoming::open(&cleanup.site, token, Flags::EXTERNAL, Some(kept)).unwrap();
         incoming.take(&message(&["bob@example.test"], &["Subject: x", "", "hello"])).await;
-        assert_eq!(incoming.finish().await, Outcome::Accepted(place.queue_id.clone()));
+        assert_eq!(incoming.finish().await.0, Outcome::Accepted(place.queue_id.clone()));
         assert!(!path.exists());
         assert!(Kept::find(&cleanup.site, None, place).is_err());
     }

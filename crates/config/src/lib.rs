@@ -31,7 +31,6 @@ mod log;
 pub mod main_cf;
 pub mod manifest;
 pub mod master_cf;
-pub mod milter;
 pub mod names;
 mod notices;
 #[rustfmt::skip]

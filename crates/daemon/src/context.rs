@@ -87,6 +87,14 @@ impl Context {
         Ok(UnixSockets::new(self.queue_directory.clone(), porter))
     }
 
+    /// The same, and how it connects to servers of other programs on any host.
+    ///
+    /// # Errors
+    /// As [`Self::unix_sockets`].
+    pub fn sockets_and_servers(&self) -> Result<UnixSockets, StartError> {
+        Ok(self.unix_sockets()?.and_servers(self.porter()?))
+    }
+
     /// Whether the worker shall end when its present clients are served.
     pub fn is_draining(&self) -> bool {
         *self.draining.borrow()

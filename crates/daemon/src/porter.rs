@@ -80,9 +80,10 @@ fn serve(duties: &[Outside], is_owned: bool) -> io::Result<()> {
 }
 
 fn needs(duties: &[Outside]) -> Needs {
-    let users = duties.contains(&Outside::UserDatabase);
-    let paths = USER_DATABASE.iter().filter(|_| users).map(|path| (path.into(), Reach::Read)).collect();
-    Needs { paths, internet: users, routes: users, threads: true, loads_code: users }
+    // Names of hosts are looked up as those of users are: by modules of the system.
+    let names = duties.contains(&Outside::UserDatabase) || duties.contains(&Outside::Servers);
+    let paths = USER_DATABASE.iter().filter(|_| names).map(|path| (path.into(), Reach::Read)).collect();
+    Needs { paths, internet: names, routes: names, threads: true, loads_code: names }
 }
 
 /// Starts the porter of `program`; `owner` is whose rights it has, if not the caller's own.

@@ -91,6 +91,8 @@ pub enum Outside {
     UserDatabase,
     /// Stream sockets of other programs, wherever they are.
     UnixSockets,
+    /// Servers that the configuration names, on this machine or another.
+    Servers,
 }
 
 impl Outside {
@@ -99,11 +101,12 @@ impl Outside {
         match self {
             Self::UserDatabase => "users",
             Self::UnixSockets => "sockets",
+            Self::Servers => "servers",
         }
     }
 
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::UserDatabase, Self::UnixSockets].into_iter().find(|outside| outside.word() == word)
+        [Self::UserDatabase, Self::UnixSockets, Self::Servers].into_iter().find(|outside| outside.word() == word)
     }
 }
 

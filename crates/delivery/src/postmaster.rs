@@ -54,7 +54,7 @@ impl Postmaster {
             sender: qualified(&config.get(param::DOUBLE_BOUNCE_SENDER)?, &hostname),
             recipient: config.get(param::ERROR_NOTICE_RECIPIENT)?,
             bounce_recipient: config.get(param::BOUNCE_NOTICE_RECIPIENT)?,
-            flags: if filtered { Flags::NOTICE.with(Flags::FILTER) } else { Flags::NOTICE },
+            flags: if filtered { Flags::NOTICE.with(Flags::FILTER).with(Flags::MILTER) } else { Flags::NOTICE },
             hostname,
             origin,
         })

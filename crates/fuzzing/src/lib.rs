@@ -11,6 +11,7 @@ mod configuration;
 mod frames;
 mod long_texts;
 mod message_text;
+mod milter_packets;
 mod name_service;
 mod networks;
 mod pieces;
@@ -34,6 +35,7 @@ pub use configuration::*;
 pub use frames::*;
 pub use long_texts::*;
 pub use message_text::*;
+pub use milter_packets::*;
 pub use name_service::*;
 pub use networks::*;
 pub use plain_text::*;
@@ -93,6 +95,7 @@ targets! {
     sasl_challenges,
     auth_server,
     policy_answer,
+    milter_packets,
     queue_records,
     queue_envelope,
     size_record,

@@ -4,15 +4,14 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use config::milter::Lapse;
 use dsn::Status;
 use net::Protocols;
 use smtp_protocol::Reply;
 use smtp_protocol::parameters::RcptParameters;
 use smtp_server::{
-    Attempt, BareNewline, CommandLine, Counted, Dialogue, Facts, Flushed, Judgement, Lacking, Next, Peer, Privileges,
-    Received, Refusal, Rejection, Secured, Services, Settings, Stage, Step, TlsLevel, TlsRefusal, TlsStart, Turn,
-    Unanswered, Unqueued,
+    Attempt, BareNewline, CommandLine, Counted, Dialogue, Facts, FilterReply, Flushed, Judgement, Lacking, Next, Peer,
+    Privileges, Received, Refusal, Rejection, Secured, Services, Settings, Stage, Step, TlsLevel, TlsRefusal, TlsStart,
+    Told, Turn, Unanswered, Unqueued,
 };
 
 use crate::pieces::{assert_one_line, choices};
@@ -227,9 +226,21 @@ impl Services for System<'_> {
         Privileges { xclient: true, xforward: true, bare_newline, discarded }
     }
 
-    fn lapse(&self, _: &Peer) -> Lapse {
-        Lapse::Nothing
+    async fn tell_filters(&mut self, told: Told<'_>, facts: Facts<'_>) -> Option<FilterReply> {
+        let is_in_message = matches!(told, Told::Mail(_) | Told::Recipient(_) | Told::Refused(..) | Told::Data);
+        assert!(facts.sender.is_some() || !is_in_message);
+        match self.answer() {
+            2 => Some(FilterReply::new(450, "450-4.7.1 a\r\n450 4.7.1 b")),
+            3 => Some(FilterReply::new(421, "421 4.7.0 bye")),
+            _ => None,
+        }
     }
+
+    fn filters_say(&self) -> Option<FilterReply> {
+        (self.choice & 129 == 129).then(|| FilterReply::new(550, "550 5.7.1 no"))
+    }
+
+    async fn reset_filters(&mut self) {}
 
     async fn arrive(&mut self, peer: &Peer, _: bool) -> bool {
         assert_one_line(peer.label.as_bytes());
@@ -322,7 +333,7 @@ impl Services for System<'_> {
 
     fn note(&self, _: &str, _: &[u8], _: &Peer) {}
 
-    fn begin(&mut self, _: bool) {
+    fn begin(&mut self) {
         assert!(!self.begun && !self.open, "a message begins before the last one has ended");
         self.begun = true;
     }

@@ -332,8 +332,8 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(1),
             Err(error) => return Err(error.into()),
         };
-        // A read ends behind bytes that came with descriptors: then only a whole message says that no more are there.
-        if count < READ_SIZE && (descriptors.is_empty() || self.greeted && self.has_next()) {
+        // A read ends behind bytes that came with descriptors, whatever follows them.
+        if count < READ_SIZE && descriptors.is_empty() {
             // Not shown: tokio takes it. The socket is empty, as one more call would find out. What comes now wakes us.
             let _ = stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
         }

@@ -1,14 +1,20 @@
 //! cleanup: takes a message as a stream of queue file records, and answers when it is on stable storage.
 //!
-//! A connection carries any number of messages, one after the other: `Open` → `Opened`, then `Records`... `Finish` →
-//! `Done`, or `Abort` without an answer. A connection that ends in the middle of a message takes the message with it.
-//! Records are in the encoding of the queue file.
+//! A connection carries any number of messages, one after the other: `Open` → `Opened`, then `Records`... `Filter`...
+//! `Finish` → `FilterFailed`... `Done`, or `Abort` without an answer. A connection that ends in the middle of a message
+//! takes the message with it. Records are in the encoding of the queue file.
 //!
 //! A client that will have more messages is told with each outcome where the next one goes ([`Place`]): it knows the
 //! identifier of that message before it begins, and sends a small one as a `Whole`, which is one question and one
 //! answer.
+//!
+//! A client that talks with mail filters (milters) hands the connection to each of them over, with what was agreed on
+//! there, before the message ends: cleanup shows them the message and has changed what they want changed. The client
+//! keeps its own descriptor of the connection, says nothing over it meanwhile, and goes on with it afterwards.
 
 mod entrance;
+
+use std::os::fd::BorrowedFd;
 
 use queue::QueueId;
 use serde::{Deserialize, Serialize};
@@ -24,7 +30,7 @@ pub struct Cleanup;
 
 impl Service for Cleanup {
     const NAME: &'static str = "cleanup";
-    const VERSION: u16 = 3;
+    const VERSION: u16 = 4;
     type Request = Request;
     type Reply = Reply;
 }
@@ -53,6 +59,9 @@ pub enum Request {
     },
     /// Some records of the message, never part of a record.
     Records(#[serde(with = "crate::bounds::block")] Vec<u8>),
+    /// A mail filter that is to see the message, after those that came before; its connection is the descriptor that
+    /// comes with this.
+    Filter(Box<Filter>),
     /// The message is complete: commit it.
     Finish {
         /// Another one will follow.
@@ -60,6 +69,27 @@ pub enum Request {
     },
     /// The message is not wanted any more.
     Abort,
+}
+
+/// A mail filter, as far as its talk with the client of cleanup has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// What log lines call it.
+    #[serde(with = "crate::bounds::text")]
+    pub service: String,
+    /// milter_content_timeout, in seconds.
+    pub timeout: u64,
+    /// milter_default_action
+    #[serde(with = "crate::bounds::text")]
+    pub default_action: String,
+    /// The protocol bits that were agreed on.
+    pub steps: u32,
+    /// Macros that go before each header and their end: names and values, each with a NUL behind it.
+    #[serde(with = "crate::bounds::bytes")]
+    pub header_macros: Vec<u8>,
+    /// The same before each piece of the body, and its end.
+    #[serde(with = "crate::bounds::bytes")]
+    pub body_macros: Vec<u8>,
 }
 
 /// What cleanup answers.
@@ -77,6 +107,12 @@ pub enum Reply {
         outcome: Outcome,
         /// Where the next one goes, for a client that will have one.
         next: Option<Place>,
+    },
+    /// The filter with this number, of those that came with the message, does not work any more: its connection is in
+    /// the middle of something.
+    FilterFailed {
+        /// From 0.
+        number: u32,
     },
 }
 
@@ -131,7 +167,7 @@ queue::set! {
         BCC = 16,
         /// Apply canonical, virtual alias and masquerade maps.
         MAP = 32,
-        /// Apply milters.
+        /// Show it to the milters for mail that comes by no server (non_smtpd_milters).
         MILTER = 64,
         /// The client asked for SMTPUTF8.
         SMTPUTF8 = 256,
@@ -141,6 +177,8 @@ queue::set! {
         REQUIRETLS = 1024,
         /// A notification of this system: message_size_limit does not keep it from its reader.
         NOTICE = 1 << 16,
+        /// The client will hand milters over.
+        FILTERED = 1 << 17,
         /// Mail from outside (smtpd): a client is there to be told of a refusal.
         EXTERNAL = Flags::FILTER.0 | Flags::BCC.0 | Flags::MAP.0 | Flags::MILTER.0 | Flags::AUTO_UTF8.0,
         /// Mail that local users left (pickup): a refusal becomes a notification.
@@ -170,7 +208,22 @@ pub struct Message {
     records: Vec<u8>,
     /// cleanup has not heard of it yet.
     unasked: Option<Unasked>,
+    /// Numbers of filters that do not work any more.
+    failed: Vec<u32>,
 }
+
+/// What became of a message, and of the filters that have seen it.
+#[derive(Debug)]
+pub struct Finished {
+    /// Of the message.
+    pub outcome: Outcome,
+    /// Numbers of filters that do not work any more.
+    pub failed: Vec<u32>,
+}
+
+/// Filters of a message.
+/// told: the client of cleanup, whose connection ends.
+pub const MAX_FILTERS: usize = 100;
 
 /// Records are sent when this many bytes have gathered: a small message travels in one write.
 const CHUNK: usize = 32 << 10;
@@ -183,8 +236,10 @@ impl Message {
     pub async fn open(pool: &Pool<Cleanup>, flags: Flags) -> Result<Self, IpcError> {
         let (client, reply) = pool.begin(&Request::Open { flags, place: None }).await?;
         match reply {
-            Reply::Opened { queue_id } => Ok(Self { client, queue_id, records: Vec::new(), unasked: None }),
-            Reply::Done { .. } => Err(IpcError::Malformed("an outcome before the message".to_owned())),
+            Reply::Opened { queue_id } => {
+                Ok(Self { client, queue_id, records: Vec::new(), unasked: None, failed: Vec::new() })
+            }
+            _ => Err(IpcError::Malformed("an outcome before the message".to_owned())),
         }
     }
 
@@ -211,6 +266,17 @@ impl Message {
         self.client.flush().await
     }
 
+    /// Hands a mail filter over.
+    ///
+    /// # Errors
+    /// cleanup is gone.
+    pub async fn hand_over(&mut self, filter: Filter, connection: BorrowedFd<'_>) -> Result<(), IpcError> {
+        self.ask().await?;
+        self.queue_records()?;
+        self.client.flush().await?;
+        self.client.send_with(&Request::Filter(Box::new(filter)), connection).await
+    }
+
     /// Ends the message and waits until it is on stable storage.
     ///
     /// # Errors
@@ -232,7 +298,15 @@ impl Message {
     /// Sends the rest of a message that was begun.
     async fn end(&mut self, more: bool) -> Result<(Outcome, Option<Place>), IpcError> {
         self.queue_records()?;
-        outcome(self.client.exchange(&Request::Finish { more }).await?)
+        let mut reply = self.client.exchange(&Request::Finish { more }).await?;
+        while let Reply::FilterFailed { number } = reply {
+            if self.failed.len() >= MAX_FILTERS {
+                return Err(IpcError::Malformed("more filters than there are".to_owned()));
+            }
+            self.failed.push(number);
+            reply = self.client.must_receive().await?;
+        }
+        outcome(reply)
     }
 
     fn queue_records(&mut self) -> Result<(), IpcError> {
@@ -246,6 +320,6 @@ impl Message {
 fn outcome(reply: Reply) -> Result<(Outcome, Option<Place>), IpcError> {
     match reply {
         Reply::Done { outcome, next } => Ok((outcome, next)),
-        Reply::Opened { .. } => Err(IpcError::Malformed("a queue id instead of an outcome".to_owned())),
+        _ => Err(IpcError::Malformed("no outcome of the message".to_owned())),
     }
 }

@@ -73,7 +73,7 @@ async fn a_message_whose_place_is_known_is_one_question_and_one_answer() {
     let send = async {
         for name in ["A1", "A2"] {
             let message = open(&entrance, name, 100).await;
-            assert_eq!(entrance.finish(message).await.unwrap(), Outcome::Accepted(id(name)));
+            assert_eq!(entrance.finish(message).await.unwrap().outcome, Outcome::Accepted(id(name)));
         }
         drop(entrance.open(Flags::EXTERNAL).await);
     };
@@ -121,7 +121,7 @@ async fn a_worker_that_ends_unheard_loses_no_message_and_no_name() {
     let send = async {
         for name in ["A1", "A2"] {
             let message = open(&entrance, name, 100).await;
-            assert_eq!(entrance.finish(message).await.unwrap(), Outcome::Accepted(id(name)));
+            assert_eq!(entrance.finish(message).await.unwrap().outcome, Outcome::Accepted(id(name)));
         }
         // The connection has ended before anything was sent.
         let mut message = open(&entrance, "A3", 100_000).await;

@@ -2,6 +2,7 @@
 //! what is made is never refused where it is read.
 //!
 //! A message that is added to a service does not compile here until it is listed.
+// long: a line for each message of each service
 
 use std::fmt::Debug;
 use std::os::fd::AsFd;
@@ -257,21 +258,30 @@ fn every_message_of_cleanup_arrives_at_its_largest() {
         cleanup::Request::Open { flags: cleanup::Flags::NOTICE, place: Some(place()) },
         cleanup::Request::Whole { flags: cleanup::Flags::NOTICE, place: place(), records: block() },
         cleanup::Request::Records(block()),
+        cleanup::Request::Filter(Box::new(cleanup::Filter {
+            service: text(),
+            timeout: u64::MAX,
+            default_action: text(),
+            steps: u32::MAX,
+            header_macros: bytes(),
+            body_macros: bytes(),
+        })),
         cleanup::Request::Finish { more: true },
         cleanup::Request::Abort,
     ];
     requests.iter().for_each(|request| match request {
         cleanup::Request::Open { .. } | cleanup::Request::Whole { .. } | cleanup::Request::Records(_) => {}
-        cleanup::Request::Finish { .. } | cleanup::Request::Abort => {}
+        cleanup::Request::Filter(_) | cleanup::Request::Finish { .. } | cleanup::Request::Abort => {}
     });
     let refused = cleanup::Outcome::Refused { cause: cleanup::Cause::Protocol, text: text() };
     let replies = vec![
         cleanup::Reply::Opened { queue_id: queue_id() },
         cleanup::Reply::Done { outcome: cleanup::Outcome::Accepted(queue_id()), next: Some(place()) },
         cleanup::Reply::Done { outcome: refused, next: None },
+        cleanup::Reply::FilterFailed { number: u32::MAX },
     ];
     replies.iter().for_each(|reply| match reply {
-        cleanup::Reply::Opened { .. } => {}
+        cleanup::Reply::Opened { .. } | cleanup::Reply::FilterFailed { .. } => {}
         cleanup::Reply::Done { outcome: cleanup::Outcome::Accepted(_) | cleanup::Outcome::Refused { .. }, .. } => {}
     });
     go_through::<cleanup::Cleanup>(requests, replies);

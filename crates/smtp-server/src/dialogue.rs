@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use config::ErrorClass;
-use config::milter::Lapse;
 use dsn::Status;
 use smtp_protocol::{Reply, Verb};
 
 use crate::facts::{Facts, Login};
+use crate::filters::{FilterReply, Told};
 use crate::forward::Forward;
-use crate::lacking::{Lacking, milters_rejection};
+use crate::lacking::Lacking;
 use crate::peer::Peer;
 use crate::rejection::Rejection;
 use crate::services::{Judgement, Privileges, Services, Stage};
@@ -48,8 +48,6 @@ pub struct Dialogue {
     pub(crate) pipelined: bool,
     /// The client was turned down when it came.
     pub(crate) denied: bool,
-    /// What the absence of milters means for this client.
-    pub(crate) lapse: Lapse,
     /// Commands that failed since the last message.
     pub(crate) errors: u32,
     /// Commands without use since the last message.
@@ -81,7 +79,6 @@ impl Dialogue {
             chunking: Chunking::None,
             pipelined: false,
             denied: false,
-            lapse: Lapse::default(),
             errors: 0,
             junk: 0,
             forgiven: false,
@@ -151,11 +148,10 @@ impl Dialogue {
             return Err(Turn::say(Reply::with_status(421, Status::new(4, 7, 0), text)).closing());
         }
         self.learn_mechanisms(services).await?;
-        self.lapse = services.lapse(&self.peer);
-        self.log_lapse(services, None);
-        if self.lapse == Lapse::Shutdown {
+        let filters = services.tell_filters(Told::Connect, self.facts(None, None)).await;
+        if filters.as_ref().is_some_and(FilterReply::ends_session) {
             let text = format!("{hostname} Service unavailable - try again later");
-            return Err(Turn { error: Some(ErrorClass::Software), ..Turn::say(Reply::plain(421, text)).closing() });
+            return Err(Turn { error: Some(ErrorClass::Policy), ..Turn::say(Reply::plain(421, text)).closing() });
         }
         match services.judge(Stage::Connect, self.facts(None, None)).await {
             Judgement::Accept => {}
@@ -165,8 +161,10 @@ impl Dialogue {
             }
             Judgement::HangUp => return Err(Turn::close()),
         }
-        Ok(Turn::say(match self.lapse {
-            Lapse::Reject => Reply::plain(554, format!("{hostname} ESMTP not accepting connections")),
+        Ok(Turn::say(match filters {
+            Some(reply) if reply.is_permanent() => {
+                Reply::plain(554, format!("{hostname} ESMTP not accepting connections"))
+            }
             _ => Reply::plain(220, &settings.banner),
         }))
     }
@@ -194,7 +192,8 @@ impl Dialogue {
         if let Some(verb) = self.awaits_content.take() {
             self.statistics.count(verb, secured.refusal.is_none());
         }
-        (self.helo, self.login) = (None, None);
+        self.forget_helo(services).await;
+        self.login = None;
         services.forget_login();
         self.forget_transaction(services).await;
         let refusal = secured.refusal;
@@ -249,16 +248,6 @@ impl Dialogue {
             self.mechanisms = services.mechanisms(self.is_under_tls()).await.ok_or_else(Turn::close)?;
         }
         Ok(())
-    }
-
-    /// The log line about a milter that is missed at this command.
-    pub(crate) fn log_lapse(&self, services: &impl Services, sender: Option<&[u8]>) {
-        let at_greeting = matches!(self.state, State::Command(Verb::Helo | Verb::Ehlo));
-        if let Some(rejection) = milters_rejection(self.lapse) {
-            services.log("milter-reject", &rejection.shown(), self.facts(sender, None));
-        } else if self.lapse == Lapse::Hold && !at_greeting {
-            services.log("milter-hold", "default_action", self.facts(sender, None));
-        }
     }
 
     /// The connection has broken. Content that was on its way was no success.
@@ -325,6 +314,30 @@ impl Dialogue {
     pub(crate) fn bare_newline_rejection(&self) -> Rejection {
         let text = format!("{} Error: bare <LF> received", self.settings.myhostname);
         Rejection::new(self.settings.bare_newline_code, Status::new(5, 5, 2), text).of(ErrorClass::Protocol)
+    }
+
+    /// Forgets the name that the client gave itself.
+    pub(crate) async fn forget_helo(&mut self, services: &mut impl Services) {
+        if self.helo.take().is_some() {
+            services.reset_filters().await;
+        }
+    }
+
+    /// The session ends: filters hear of it.
+    pub async fn leave(&mut self, services: &mut impl Services) {
+        self.forget_helo(services).await;
+    }
+
+    /// Why nobody logs in, and no TLS begins: a filter has turned the client down.
+    pub(crate) fn filters_refusal(&self, services: &impl Services) -> Result<(), Turn> {
+        match services.filters_say() {
+            Some(reply) if reply.is_permanent() => Err(reply.into()),
+            Some(_) => {
+                let later = Rejection::new(454, Status::new(4, 3, 0), "Try again later");
+                Err(later.of(ErrorClass::Software).into())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Forgets the transaction; a message that was begun is removed.

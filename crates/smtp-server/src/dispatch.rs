@@ -8,7 +8,7 @@ use smtp_protocol::{Command, Reply, Verb};
 
 use crate::command;
 use crate::dialogue::Dialogue;
-use crate::lacking::milters_rejection;
+use crate::filters::Told;
 use crate::line::{self, CommandLine};
 use crate::rejection::Rejection;
 use crate::services::Services;
@@ -138,7 +138,7 @@ impl Dialogue {
         if verb != Verb::Unknown {
             self.look_for_pipelining(verb, behind)?;
         }
-        if let Some(turn) = self.refusal(verb) {
+        if let Some(turn) = self.refusal(services, verb) {
             return Err(turn);
         }
         let (argument, text) = (command.argument, line.text());
@@ -159,20 +159,28 @@ impl Dialogue {
             Verb::Help => Ok(command::help::run()),
             Verb::Auth => command::auth::run(self, services, argument).await,
             Verb::Etrn => command::etrn::run(self, services, argument).await,
-            Verb::Unknown => Err(breach(500, Status::new(5, 5, 2), "Error: command not recognized")),
+            Verb::Unknown => Err(self.not_recognized(services, text).await),
         }
     }
 
     /// Why a command is turned down whatever it says.
-    pub(crate) fn refusal(&self, verb: Verb) -> Option<Turn> {
+    pub(crate) fn refusal(&self, services: &impl Services, verb: Verb) -> Option<Turn> {
         // RFC 3207 4.
         if self.tls.is_none() && self.settings.tls.guards(verb) {
             return Some(Rejection::new(530, Status::new(5, 7, 0), "Must issue a STARTTLS command first").into());
         }
         match verb {
             Verb::Mail if self.lacking.no_mail => Some(Rejection::server_problem().into()),
-            Verb::Vrfy | Verb::Etrn => milters_rejection(self.lapse).map(Turn::from),
+            Verb::Vrfy | Verb::Etrn => services.filters_say().map(Turn::from),
             _ => None,
+        }
+    }
+
+    /// A command that nobody knows. A filter may want it to be said again later, and nothing else.
+    async fn not_recognized(&self, services: &mut impl Services, line: &[u8]) -> Turn {
+        match services.tell_filters(Told::Unknown(line), self.facts_of_message()).await {
+            Some(reply) if !reply.is_permanent() => reply.into(),
+            _ => breach(500, Status::new(5, 5, 2), "Error: command not recognized"),
         }
     }
 

@@ -19,14 +19,14 @@
 //! smtpd drives it over a socket, `sendmail -bs` on standard input and output. The laws of it (`crates/fuzzing`, and
 //! the tests here) drive it with any bytes and with services that say anything.
 //!
-//! What comes later has its place: milters and policy services are asked where [`Services`] is, and postscreen hands
-//! over a client to [`Dialogue::new`].
+//! What comes later has its place: postscreen hands over a client to [`Dialogue::new`].
 
 mod command;
 mod content;
 mod dialogue;
 mod dispatch;
 mod facts;
+mod filters;
 mod forward;
 mod lacking;
 pub mod line;
@@ -44,6 +44,7 @@ pub use command::ehlo::discardable;
 pub use content::{Chunks, Data};
 pub use dialogue::Dialogue;
 pub use facts::{Facts, Login};
+pub use filters::{FilterReply, Told};
 pub use forward::Forward;
 pub use lacking::Lacking;
 pub use line::CommandLine;

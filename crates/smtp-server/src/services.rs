@@ -1,10 +1,10 @@
 //! What a dialogue asks of the system around it.
 
-use config::milter::Lapse;
 use smtp_protocol::Reply;
 use smtp_protocol::parameters::RcptParameters;
 
 use crate::facts::Facts;
+use crate::filters::{FilterReply, Told};
 use crate::peer::Peer;
 use crate::rejection::Rejection;
 use crate::settings::BareNewline;
@@ -150,8 +150,15 @@ pub trait Services {
     /// What this client may do.
     fn privileges(&self, peer: &Peer) -> Privileges;
 
-    /// What it means for this client that milters do not answer. smtpd_milters
-    fn lapse(&self, peer: &Peer) -> Lapse;
+    /// Tells the filters of something; the first reply that one of them has for the client, which was logged. To be
+    /// held or discarded is the message's matter, and no reply. smtpd_milters
+    async fn tell_filters(&mut self, told: Told<'_>, facts: Facts<'_>) -> Option<FilterReply>;
+
+    /// What a filter has said to the client for good.
+    fn filters_say(&self) -> Option<FilterReply>;
+
+    /// What the filters were told is over; of a message they hear by [`abort`](Services::abort).
+    async fn reset_filters(&mut self);
 
     /// The client has come, under a name that may be new. False when that is one connection too many; then it was
     /// logged. `exempt`: who may be anybody is not counted.
@@ -212,8 +219,8 @@ pub trait Services {
     /// An address is taken, as `sender` or `recipient`.
     fn note(&self, what: &str, address: &[u8], peer: &Peer);
 
-    /// A message begins, which is to be held if `hold`.
-    fn begin(&mut self, hold: bool);
+    /// A message begins.
+    fn begin(&mut self);
 
     /// Opens the queue file of the message that has begun, before it has a recipient. Its id; none where a filter has
     /// the message.

@@ -19,6 +19,7 @@ pub mod instance;
 pub mod link;
 pub mod maildir;
 pub mod master_cf;
+pub mod milter;
 pub mod name_server;
 pub mod policy_server;
 pub mod port;

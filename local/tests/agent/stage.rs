@@ -318,6 +318,7 @@ async fn play_cleanup(stream: tokio::net::UnixStream, queued: Arc<Mutex<Vec<Stri
                 channel.send(&cleanup::Reply::Opened { queue_id: QueueId::parse(b"NEW").unwrap() }).await.unwrap();
             }
             cleanup::Request::Records(bytes) => records.extend(bytes),
+            cleanup::Request::Filter(_) => {}
             cleanup::Request::Finish { .. } => {
                 queued.lock().unwrap().push(shown(&records));
                 records.clear();

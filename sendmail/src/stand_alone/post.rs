@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use config::milter::Lapse;
 use config::{Config, param};
 use dsn::{Notify, OriginalRecipient, Return};
 use logging::records::smtpd::Accepted;
@@ -13,8 +12,8 @@ use queue::record::{Type, encode, encode_attribute};
 use smtp_protocol::Reply;
 use smtp_protocol::parameters::{Body, RcptParameters};
 use smtp_server::{
-    Attempt, BareNewline, Counted, Facts, Flushed, Judgement, Peer, Privileges, Refusal, Rejection, Services, Settings,
-    Stage, Step, TlsStart, Turn, Unanswered, Unqueued, discardable,
+    Attempt, BareNewline, Counted, Facts, FilterReply, Flushed, Judgement, Peer, Privileges, Refusal, Rejection,
+    Services, Settings, Stage, Step, TlsStart, Told, Turn, Unanswered, Unqueued, discardable,
 };
 use wire::cause::Cause;
 
@@ -147,9 +146,16 @@ impl Services for Post {
         }
     }
 
-    fn lapse(&self, _: &Peer) -> Lapse {
-        Lapse::Nothing
+    /// As with Postfix, filters see the message when pickup brings it, and not here.
+    async fn tell_filters(&mut self, _: Told<'_>, _: Facts<'_>) -> Option<FilterReply> {
+        None
     }
+
+    fn filters_say(&self) -> Option<FilterReply> {
+        None
+    }
+
+    async fn reset_filters(&mut self) {}
 
     async fn arrive(&mut self, _: &Peer, _: bool) -> bool {
         true
@@ -216,7 +222,7 @@ impl Services for Post {
 
     fn note(&self, _: &str, _: &[u8], _: &Peer) {}
 
-    fn begin(&mut self, _: bool) {}
+    fn begin(&mut self) {}
 
     async fn open_early(&mut self, facts: Facts<'_>) -> Result<Option<String>, Unqueued> {
         self.open(facts)?;

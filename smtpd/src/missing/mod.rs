@@ -4,37 +4,29 @@
 //! Which settings these are is the parameter table's word ([`config::Config::withheld`]): one that gets implemented is
 //! no longer among them, and what stands here about it goes.
 
-mod milters;
-
 use config::{Config, ErrorClass, Withheld};
 use daemon::StartError;
 use dsn::Status;
 use smtp_server::{Lacking, Rejection, Turn};
-
-pub use milters::Milters;
 
 /// What is asked for and not there.
 #[derive(Debug, Default)]
 pub struct Missing {
     /// What the dialogue has to know of it.
     pub lacking: Lacking,
-    /// smtpd_milters, smtpd_milter_maps
-    pub milters: Milters,
     /// smtpd_upstream_proxy_protocol: the address of the client is not known without it.
     upstream: bool,
 }
 
 impl Missing {
-    /// Reads what is asked for. `milters`: receive_override_options leaves them in force.
+    /// Reads what is asked for.
     ///
     /// # Errors
     /// A setting that makes no sense.
-    pub fn read(config: &Config, milters: bool) -> Result<Missing, StartError> {
+    pub fn read(config: &Config) -> Result<Missing, StartError> {
         let mut missing = Missing::default();
         for Withheld { name, value } in config.withheld("smtpd") {
             match name {
-                "smtpd_milters" | "smtpd_milter_maps" if milters => missing.milters = Milters::read(config)?,
-                "smtpd_milters" | "smtpd_milter_maps" => {}
                 "smtpd_upstream_proxy_protocol" if value == "haproxy" => missing.upstream = true,
                 "smtpd_upstream_proxy_protocol" => {
                     return Err(StartError::new(format!("unsupported {name} value: {value}")));

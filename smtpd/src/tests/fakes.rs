@@ -136,6 +136,7 @@ async fn serve_cleanup(listener: UnixListener, mail: Rc<RefCell<Mail>>) {
                         channel.send(&cleanup::Reply::Opened { queue_id: id() }).await.unwrap();
                     }
                     cleanup::Request::Records(more) => records.extend(more),
+                    cleanup::Request::Filter(_) => {}
                     cleanup::Request::Whole { .. } => panic!("no place was given"),
                     cleanup::Request::Finish { .. } => {
                         mail.borrow_mut().finished.push(std::mem::take(&mut records));

@@ -32,7 +32,7 @@ const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 const SCENARIOS_A_CORE: usize = 3;
 
 /// What tests call beside the mail system.
-pub const TOOLS: [Tool; 25] = [
+pub const TOOLS: [Tool; 27] = [
     Tool::Program { name: "strace", package: "strace" },
     Tool::Program { name: "swaks", package: "swaks" },
     // What swaks needs for IPv6.
@@ -62,6 +62,9 @@ pub const TOOLS: [Tool; 25] = [
     // Policy services; that of the second is a part of it, for the package of the program wants Postfix installed.
     Tool::Program { name: "postgrey", package: "postgrey" },
     Tool::Part { package: "python3-spf-engine" },
+    // Mail filters.
+    Tool::Program { name: "opendkim", package: "opendkim" },
+    Tool::Part { package: "python3-milter" },
     // The mechanisms of C Postfix, which come as plug-ins.
     Tool::Part { package: "libsasl2-modules" },
 ];

@@ -11,8 +11,6 @@ pub enum Feature {
     Tls,
     /// SASL authentication, of server and client.
     Sasl,
-    /// Milters.
-    Milter,
     /// `smtpd_proxy_filter`
     ProxyFilter,
     /// `haproxy` in front of a server.
@@ -56,7 +54,6 @@ impl fmt::Display for Feature {
             Tables(kind) => return write!(f, "{kind}: tables"),
             Tls => "TLS",
             Sasl => "SASL authentication",
-            Milter => "The Milter protocol",
             ProxyFilter => "smtpd_proxy_filter",
             Upstream => "smtpd_upstream_proxy_protocol",
             Verify => "Address verification",
@@ -84,7 +81,6 @@ const BY_NAME: &[(&str, Feature)] = &[
     ("sender_dependent_authentication", Feature::Sasl),
     ("sender_login", Feature::Sasl),
     ("client_auth_rate", Feature::Sasl),
-    ("milter", Feature::Milter),
     ("smtpd_proxy_", Feature::ProxyFilter),
     ("smtpd_upstream_proxy", Feature::Upstream),
     ("address_verify", Feature::Verify),
@@ -149,7 +145,6 @@ impl Feature {
             Feature::Tls => "mail is refused, or waits, where they demand it",
             Feature::Sasl => "nobody can log in",
             Feature::Spawn => "what asks them gets no answer",
-            Feature::Milter => "mail is treated as if they did not answer",
             Feature::Verify => "they refuse for now",
             Feature::Tables(_) => "every look-up fails, and mail that needs it is refused for now, or waits",
             Feature::Pipe | Feature::Virtual => "mail for them waits",
@@ -171,8 +166,6 @@ mod tests {
             ("smtp_sasl_tls_security_options", Feature::Sasl),
             ("broken_sasl_auth_clients", Feature::Sasl),
             ("smtpd_sender_login_maps", Feature::Sasl),
-            ("milter_default_action", Feature::Milter),
-            ("non_smtpd_milters", Feature::Milter),
             ("smtpd_proxy_filter", Feature::ProxyFilter),
             ("unverified_recipient_reject_code", Feature::Verify),
             ("virtual_uid_maps", Feature::Virtual),

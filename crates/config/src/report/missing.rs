@@ -63,10 +63,6 @@ impl Report<'_> {
     fn demands(&self, feature: Feature, said: &Said) -> bool {
         match feature {
             Feature::Tls => !said.value.eq_ignore_ascii_case("may"),
-            Feature::Milter => {
-                let action = self.config.lookup("milter_default_action").ok().flatten().unwrap_or_default();
-                !action.trim().eq_ignore_ascii_case("accept")
-            }
             _ => true,
         }
     }
@@ -80,7 +76,6 @@ impl Report<'_> {
         match feature {
             // What is left are settings of the Cyrus library, and it is not there.
             Feature::Sasl => false,
-            Feature::Milter => is_set(&["smtpd_milters", "non_smtpd_milters", "smtpd_milter_maps"]),
             Feature::ProxyFilter => is_set(&["smtpd_proxy_filter"]),
             Feature::Upstream => is_set(&["smtpd_upstream_proxy_protocol"]),
             Feature::Verify => asks(feature),

@@ -105,14 +105,14 @@ fn a_client_that_is_to_have_another_kind_of_sasl_is_told_once() {
 
 #[test]
 fn what_is_missing_is_one_sentence_a_feature() {
-    let main_cf = "milter_connect_timeout = 3s\nmilter_command_timeout = 4s\nmilter_content_timeout = 5s\nx = 1\n\
-        milter_macro_v = v\nnon_smtpd_milters = inet:[::1]:9\nmyorigin = $x\n";
-    let master = "smtps inet n - n - - smtpd -o smtpd_milters=inet:[::1]:8\n";
+    let main_cf = "smtp_header_checks = static:x\nsmtp_body_checks = static:x\nsmtp_mime_header_checks = static:x\nx = 1\n\
+        smtp_generic_maps = static:x\nmyorigin = $x\n";
+    let master = "other unix - - n - - smtp -o smtp_generic_maps=static:y -o smtp_header_checks=static:y\n";
     assert_eq!(
         told(main_cf, master),
-        ["The Milter protocol is not there yet: 6 settings, main.cf lines 1-3, 5, 6; master.cf line 10; \
-             non_smtpd_milters (main.cf line 6), smtpd_milters (master.cf line 10): mail is treated as if they did not \
-             answer",]
+        ["Rewriting and content checks in the SMTP client are not there yet: smtp_header_checks (main.cf line 1; \
+             master.cf line 10), smtp_body_checks (main.cf line 2), smtp_mime_header_checks (main.cf line 3), \
+             smtp_generic_maps (main.cf line 5; master.cf line 10); mail that they are for is refused for now, or waits",]
     );
 }
 

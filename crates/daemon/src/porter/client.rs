@@ -69,7 +69,7 @@ impl Porter {
     pub fn in_a_thread() -> io::Result<Self> {
         use super::{AddressFamily, SockFlag, SockType, server, socketpair};
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
-        let duties = vec![super::Outside::UserDatabase, super::Outside::UnixSockets];
+        let duties = vec![super::Outside::UserDatabase, super::Outside::UnixSockets, super::Outside::Servers];
         std::thread::Builder::new().name("porter".into()).spawn(move || server::serve(theirs, duties))?;
         Ok(Self::new(ours))
     }
@@ -112,10 +112,23 @@ impl Porter {
     /// # Errors
     /// Those of connect(2), or there is no porter any more.
     pub async fn connect(&self, path: &Path) -> io::Result<UnixStream> {
-        match self.ask(Request::Connect(path.as_os_str().as_bytes().to_vec())).await? {
+        let connection = self.connection(Request::Connect(path.as_os_str().as_bytes().to_vec())).await?;
+        UnixStream::from_std(connection.into())
+    }
+
+    /// A connection to a server by name or address; it does not block.
+    ///
+    /// # Errors
+    /// Those of connect(2), the name is not known, or there is no porter any more.
+    pub async fn dial(&self, host: &str, port: u16) -> io::Result<OwnedFd> {
+        self.connection(Request::Dial(format!("{port} {host}").into_bytes())).await
+    }
+
+    async fn connection(&self, request: Request) -> io::Result<OwnedFd> {
+        match self.ask(request).await? {
             (Reply::Yes, Some(connection)) => {
                 sys::descriptor::set_nonblocking(std::os::fd::AsFd::as_fd(&connection), true)?;
-                UnixStream::from_std(connection.into())
+                Ok(connection)
             }
             (Reply::Failed(reason, errno), _) => Err(PorterError { reason, errno }.into()),
             (Reply::Yes | Reply::No, _) => Err(io::Error::other("malformed answer of the porter")),
@@ -215,6 +228,23 @@ mod tests {
         run(|porter| async move {
             drop(tokio::time::timeout(Duration::ZERO, porter.has_user(b"no-such-user-here")).await);
             assert!(porter.asked.borrow().is_empty());
+        });
+    }
+
+    #[test]
+    fn a_server_is_reached_by_its_name_or_its_address() {
+        run(|porter| async move {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            for host in ["127.0.0.1", "localhost"] {
+                let near = porter.dial(host, port).await.unwrap();
+                let (mut far, _) = listener.accept().await.unwrap();
+                drop(near);
+                assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
+            }
+            assert!(porter.dial("127.0.0.1 x", port).await.is_err());
+            drop(listener);
+            assert_eq!(porter.dial("127.0.0.1", port).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
         });
     }
 

@@ -9,6 +9,8 @@ pub(super) enum Request {
     User(Vec<u8>),
     /// A connection to the stream socket of this name.
     Connect(Vec<u8>),
+    /// A connection to a server: `PORT HOST`.
+    Dial(Vec<u8>),
 }
 
 /// An answer.
@@ -28,6 +30,7 @@ impl Request {
         let (kind, value) = match self {
             Self::User(name) => ("user", name),
             Self::Connect(path) => ("connect", path),
+            Self::Dial(server) => ("dial", server),
         };
         let packet = join(&[number.to_string().as_bytes(), kind.as_bytes(), value]);
         (packet.len() <= ipc::questions::MAX && !value.contains(&0)).then_some(packet)
@@ -39,6 +42,7 @@ impl Request {
         let request = match kind {
             b"user" => Self::User(value.to_vec()),
             b"connect" => Self::Connect(value.to_vec()),
+            b"dial" => Self::Dial(value.to_vec()),
             _ => return None,
         };
         Some((number(count)?, request))
@@ -81,7 +85,8 @@ mod tests {
 
     #[test]
     fn requests_and_replies_come_back() {
-        for request in [Request::User(b"alice".to_vec()), Request::Connect(b"/run/x".to_vec())] {
+        let others = [Request::Connect(b"/run/x".to_vec()), Request::Dial(b"25 localhost".to_vec())];
+        for request in [Request::User(b"alice".to_vec())].into_iter().chain(others) {
             assert_eq!(Request::decode(&request.encode(7).unwrap()), Some((7, request)));
         }
         let failed = [Reply::Failed("no route".into(), Some(113)), Reply::Failed("own words".into(), None)];

@@ -2,9 +2,11 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, setsockopt, socket, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
@@ -55,6 +57,10 @@ fn obey(duties: &[Outside], request: &Request) -> (Reply, Option<OwnedFd>) {
             Ok(connection) => (Reply::Yes, Some(connection)),
             Err(error) => (failed(&error), None),
         },
+        Request::Dial(server) if duties.contains(&Outside::Servers) => match dial(server) {
+            Ok(connection) => (Reply::Yes, Some(connection)),
+            Err(error) => (failed(&error), None),
+        },
         _ => (failed(&nix::errno::Errno::EPERM.into()), None),
     }
 }
@@ -77,6 +83,26 @@ fn connect(path: &[u8]) -> io::Result<OwnedFd> {
     nix::sys::socket::connect(socket.as_raw_fd(), &address)?;
     setsockopt(&socket, sockopt::SendTimeout, &TimeVal::seconds(0))?;
     Ok(socket)
+}
+
+/// Connects to the first address of a host that answers.
+fn dial(server: &[u8]) -> io::Result<OwnedFd> {
+    let server = std::str::from_utf8(server).ok().and_then(|server| server.split_once(' '));
+    let (port, host) = server.ok_or(nix::errno::Errno::EINVAL)?;
+    let port: u16 = port.parse().map_err(|_| nix::errno::Errno::EINVAL)?;
+    let mut last = io::Error::from(nix::errno::Errno::EADDRNOTAVAIL);
+    // waits: in a thread for each
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, Duration::from_secs(PATIENCE.unsigned_abs())) {
+            Ok(stream) => {
+                // What is sent is whole packets, each of which waits for its answer.
+                stream.set_nodelay(true)?;
+                return Ok(stream.into());
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 fn failed(error: &io::Error) -> Reply {

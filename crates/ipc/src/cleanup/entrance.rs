@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{Cleanup, Flags, Message, Outcome, Place, Reply, Request, outcome};
+use super::{Cleanup, Finished, Flags, Message, Outcome, Place, Reply, Request, outcome};
 use crate::channel::{Client, IpcError};
 use crate::pool::{MAX_IDLE, MAX_KEPT, Pool};
 
@@ -50,24 +50,25 @@ impl Entrance {
         let Some((client, place, _)) = kept else { return Message::open(&self.pool, flags).await };
         let queue_id = place.queue_id.clone();
         let unasked = Unasked { flags, place, pool: Rc::clone(&self.pool) };
-        Ok(Message { client, queue_id, records: Vec::new(), unasked: Some(unasked) })
+        Ok(Message { client, queue_id, records: Vec::new(), unasked: Some(unasked), failed: Vec::new() })
     }
 
     /// Ends a message and waits until it is on stable storage.
     ///
     /// # Errors
     /// As [`Message::finish`].
-    pub async fn finish(&self, mut message: Message) -> Result<Outcome, IpcError> {
+    pub async fn finish(&self, mut message: Message) -> Result<Finished, IpcError> {
         let (outcome, next) = match message.unasked.take() {
             Some(unasked) => message.whole(unasked).await?,
             None => message.end(true).await?,
         };
+        let failed = std::mem::take(&mut message.failed);
         let mut places = self.places.borrow_mut();
         match next {
             Some(place) if places.len() < MAX_KEPT => places.push((message.client, place, Instant::now())),
             _ => self.pool.give_back(message.client),
         }
-        Ok(outcome)
+        Ok(Finished { outcome, failed })
     }
 }
 

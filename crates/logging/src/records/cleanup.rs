@@ -82,6 +82,70 @@ records! {
         helo: Some("mail.example.org".to_owned()),
         text: Some("5.7.1 no advertising".to_owned()),
     }
+
+    /// A mail filter (milter) has a word against a message.
+    Milter<'a>: Info "milter" {
+        /// The message.
+        queue_id: &'a str,
+        /// `milter-reject`, `milter-hold`, `milter-discard`.
+        action: &'static str,
+        /// `END-OF-MESSAGE`; of mail that came by no server also `CONNECT`, `EHLO`, `MAIL`, `RCPT`, `DATA`.
+        command: &'static str,
+        /// `name[address]`
+        client: String,
+        /// What it says.
+        text: &'a str,
+        /// The sender as it is shown.
+        from: String,
+        /// The last recipient as it is shown.
+        to: Option<String>,
+        /// `SMTP` or `ESMTP`.
+        protocol: Option<String>,
+        /// The name in HELO or EHLO.
+        helo: Option<String>,
+    }
+    members(line) {
+        queue_id: Text, ALWAYS, "The message." = line.queue_id;
+        action: Text, ALWAYS, "`milter-reject`, `milter-hold` or `milter-discard`." = line.action;
+        command: Text, ALWAYS, "`END-OF-MESSAGE`; of mail that came by no server also `CONNECT`, `EHLO`, `MAIL`, `RCPT` or \
+            `DATA`, as its filters were told." = line.command;
+        client_name: Text, ALWAYS, "The name of the client if it is verified, else `unknown`; `localhost` if there was none."
+            = name_of(&line.client);
+        client_address: Text, "if it is known", "The address of the client." = address_of(&line.client);
+        from: Text, ALWAYS, "The sender; empty for notifications." = &line.from;
+        to: Text, "if one is known by then", "The last recipient." = &line.to;
+        proto: Text, "if it came over the network", "`SMTP` or `ESMTP`." = &line.protocol;
+        helo: Text, "if it came over the network", "The name that the client gave itself." = &line.helo;
+        reason: Text, ALWAYS, "What the filter says." = line.text;
+    }
+    example {
+        queue_id: "7B02B55216C",
+        action: "milter-reject",
+        command: "END-OF-MESSAGE",
+        client: "mail.example.org[192.0.2.7]".to_owned(),
+        text: "5.7.1 Command rejected",
+        from: "alice@example.org".to_owned(),
+        to: Some("bob@example.com".to_owned()),
+        protocol: Some("ESMTP".to_owned()),
+        helo: Some("mail.example.org".to_owned()),
+    }
+}
+
+impl fmt::Display for Milter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Milter { queue_id, action, command, client, text, from, .. } = self;
+        write!(f, "{queue_id}: {action}: {command} from {client}: {text}; from=<{from}>")?;
+        if let Some(to) = &self.to {
+            write!(f, " to=<{to}>")?;
+        }
+        if let Some(protocol) = &self.protocol {
+            write!(f, " proto={protocol}")?;
+        }
+        match &self.helo {
+            Some(helo) => write!(f, " helo=<{helo}>"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for MessageId<'_> {

@@ -28,6 +28,7 @@ mod local;
 mod local_ways;
 mod log;
 mod logins;
+mod milters;
 mod names;
 mod notices;
 mod old_level;

@@ -115,8 +115,6 @@ fn demand(entry: &config::Entry) -> String {
         Kind::Int => "7",
         _ if entry.name.ends_with("security_level") => "encrypt",
         _ if entry.name.ends_with("policy_maps") => "static:encrypt",
-        _ if entry.name.ends_with("milters") => "inet:127.0.0.1:9",
-        _ if entry.name.ends_with("milter_maps") => "static:inet:127.0.0.1:9",
         _ if entry.name.ends_with("proxy_protocol") => "haproxy",
         _ => "static:x",
     };
@@ -126,8 +124,7 @@ fn demand(entry: &config::Entry) -> String {
 /// The parameters that a program must not pass over. What only lets users in is refused otherwise: see AUTH.
 fn demands(program: &str) -> Vec<&'static config::Entry> {
     let of_program = |entry: &&config::Entry| entry.refused && entry.programs.contains(&program);
-    let told_elsewhere = ["non_smtpd_milters"];
-    config::table::TABLE.iter().filter(of_program).filter(|entry| !told_elsewhere.contains(&entry.name)).collect()
+    config::table::TABLE.iter().filter(of_program).collect()
 }
 
 #[test]

@@ -3,7 +3,6 @@
 //! What is said is the matter of an authentication server, and is passed on unread: it goes into no log and no
 //! transcript, and is wiped when it has been passed on.
 
-use config::ErrorClass;
 use dsn::Status;
 use logging::records::smtpd::LoginFailed;
 use smtp_protocol::Reply;
@@ -12,7 +11,6 @@ use smtp_protocol::verb::words;
 use crate::command::{in_transaction, needs_helo};
 use crate::dialogue::Dialogue;
 use crate::facts::Login;
-use crate::lacking::milters_rejection;
 use crate::line::CommandLine;
 use crate::rejection::Rejection;
 use crate::services::{Attempt, Counted, Refusal, Services, Step};
@@ -34,10 +32,7 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     if dialogue.transaction.is_some() {
         return Err(in_transaction());
     }
-    if let Some(rejection) = milters_rejection(dialogue.lapse) {
-        let later = Rejection::new(454, Status::new(4, 3, 0), "Try again later").of(ErrorClass::Software);
-        return Err(if rejection.is_permanent() { rejection } else { later }.into());
-    }
+    dialogue.filters_refusal(services)?;
     if dialogue.login.is_some() {
         return Err(breach(503, Status::new(5, 5, 1), "Error: already authenticated"));
     }

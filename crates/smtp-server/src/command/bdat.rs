@@ -9,9 +9,9 @@ use logging::records::NOQUEUE;
 use smtp_protocol::verb::words;
 use smtp_protocol::{Chunk, Verb};
 
-use crate::command::data::{conclude, write_error};
+use crate::command::data::{admit_content, conclude, write_error};
 use crate::dialogue::Dialogue;
-use crate::services::{Received, Services, Stage};
+use crate::services::{Received, Services};
 use crate::settings::BareNewline;
 use crate::state::State;
 use crate::transaction::Chunking;
@@ -63,7 +63,7 @@ async fn admit(dialogue: &mut Dialogue, services: &mut impl Services, chunk: Chu
         return Err(breach(552, Status::new(5, 3, 4), "Chunk exceeds message size limit"));
     }
     if !dialogue.chunking.has_begun() {
-        dialogue.judge(services, Stage::Data, dialogue.facts_of_message()).await?;
+        admit_content(dialogue, services).await?;
         services.begin_content(dialogue.facts_of_message()).await?;
         dialogue.chunking = Chunking::Receiving(0);
     }

@@ -8,6 +8,7 @@ use smtp_protocol::{Reply, Verb};
 
 use crate::dialogue::Dialogue;
 use crate::facts::Facts;
+use crate::filters::Told;
 use crate::rejection::Rejection;
 use crate::services::{Received, Services, Stage};
 use crate::settings::BareNewline;
@@ -30,9 +31,19 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     if !argument.is_empty() {
         return Err(breach(501, Status::new(5, 5, 4), "Syntax: DATA"));
     }
-    dialogue.judge(services, Stage::Data, dialogue.facts_of_message()).await?;
+    admit_content(dialogue, services).await?;
     services.begin_content(dialogue.facts_of_message()).await?;
     Ok(Turn::say(Reply::plain(354, "End data with <CR><LF>.<CR><LF>")).then(Next::Content))
+}
+
+/// Whether the content of a message is taken, by the site and by the filters.
+pub async fn admit_content(dialogue: &Dialogue, services: &mut impl Services) -> Result<(), Turn> {
+    dialogue.judge(services, Stage::Data, dialogue.facts_of_message()).await?;
+    let first = dialogue.transaction.as_ref().map(|transaction| transaction.first_recipient.as_slice());
+    match services.tell_filters(Told::Data, dialogue.facts(None, first)).await {
+        Some(reply) => Err(reply.into()),
+        None => Ok(()),
+    }
 }
 
 impl Dialogue {

@@ -1,6 +1,5 @@
 //! EHLO: the client says its name, the server what it can. RFC 5321 4.1.1.1
 
-use config::milter::Lapse;
 use smtp_protocol::Reply;
 
 use crate::command::helo::introduce;
@@ -34,7 +33,7 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     if !discarded.is_empty() && !dialogue.discards("SILENT-DISCARD") {
         logging::info!("discarding EHLO keywords: {}", discarded.join(", "));
     }
-    Ok(Turn::say(Reply::lines_of(250, announcement(dialogue, announces_auth))))
+    Ok(Turn::say(Reply::lines_of(250, announcement(dialogue, services, announces_auth))))
 }
 
 /// What can be kept from a client. Other words mean nothing.
@@ -63,9 +62,9 @@ pub fn discardable(words: Vec<String>) -> Vec<String> {
 }
 
 /// What is announced is what works.
-fn announcement(dialogue: &Dialogue, announces_auth: bool) -> Vec<Vec<u8>> {
+fn announcement(dialogue: &Dialogue, services: &impl Services, announces_auth: bool) -> Vec<Vec<u8>> {
     let settings = &dialogue.settings;
-    if dialogue.lapse == Lapse::Reject {
+    if services.filters_say().is_some_and(|reply| reply.is_permanent()) {
         return [settings.myhostname.as_str(), "ENHANCEDSTATUSCODES"].map(|line| line.as_bytes().to_vec()).into();
     }
     let size = match settings.message_size_limit {

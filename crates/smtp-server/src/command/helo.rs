@@ -3,6 +3,7 @@
 use smtp_protocol::Reply;
 
 use crate::dialogue::Dialogue;
+use crate::filters::Told;
 use crate::services::{Services, Stage};
 use crate::state::Protocol;
 use crate::turn::{Answer, Turn};
@@ -28,11 +29,16 @@ pub async fn introduce(
     let mut facts = dialogue.facts(None, None);
     facts.helo = Some(&name);
     dialogue.judge(services, Stage::Helo, facts).await?;
+    let said = services.tell_filters(Told::Helo(argument), facts).await;
+    dialogue.forget_helo(services).await;
     dialogue.forget_transaction(services).await;
     dialogue.helo = Some(cleaned(argument));
     dialogue.protocol = protocol;
-    dialogue.log_lapse(services, None);
-    Ok(())
+    // What else a filter has to say is said to the first sender.
+    match said {
+        Some(reply) if reply.ends_session() => Err(reply.into()),
+        _ => Ok(()),
+    }
 }
 
 /// The name as it may stand in headers and log lines: what could be taken for more than a name becomes `?`.

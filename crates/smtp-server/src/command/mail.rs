@@ -1,16 +1,16 @@
 //! MAIL: a transaction begins. RFC 5321 4.1.1.2
 
 use config::ErrorClass;
-use config::milter::Lapse;
 use dsn::Status;
 use smtp_protocol::parameters::{self, MailParameters, ParameterError};
 use smtp_protocol::path::{self, PathError};
+use smtp_protocol::verb::words;
 
 use crate::command::data::write_error;
 use crate::command::needs_helo;
 use crate::dialogue::Dialogue;
 use crate::facts::Facts;
-use crate::lacking::milters_rejection;
+use crate::filters::Told;
 use crate::rejection::Rejection;
 use crate::services::{Counted, Services, Stage};
 use crate::transaction::Transaction;
@@ -71,12 +71,13 @@ async fn begin(
     fits(dialogue, services, &sender, parameters.size)?;
     let facts = Facts { size: parameters.size.unwrap_or(0), ..dialogue.facts(Some(&sender), None) };
     dialogue.judge(services, Stage::Mail, facts).await?;
-    dialogue.log_lapse(services, Some(&sender));
-    if let Some(rejection) = milters_rejection(dialogue.lapse) {
-        return Err(rejection.into());
+    let words: Vec<&[u8]> = words(&argument["FROM:".len()..]).collect();
+    if let Some(reply) = services.tell_filters(Told::Mail(&words), dialogue.facts(Some(&sender), None)).await {
+        services.abort().await;
+        return Err(reply.into());
     }
     services.note("sender", &sender, &dialogue.peer);
-    services.begin(dialogue.lapse == Lapse::Hold);
+    services.begin();
     let mail = argument.to_vec();
     dialogue.transaction = Some(Box::new(Transaction { mail, ..Transaction::new(sender, parameters) }));
     // smtpd_delay_open_until_valid_rcpt
@@ -128,7 +129,7 @@ fn bad_sender() -> Turn {
 
 /// The warning about an address that is none.
 pub fn log_bad_address(dialogue: &Dialogue, command: &str, keyword: &str, argument: &[u8]) {
-    let written = smtp_protocol::verb::words(argument.get(keyword.len()..).unwrap_or_default()).next();
+    let written = words(argument.get(keyword.len()..).unwrap_or_default()).next();
     let shown = text::printable(written.unwrap_or_default());
     logging::warning!("Illegal address syntax from {} in {command} command: {shown}", dialogue.peer.label);
 }

@@ -3,12 +3,14 @@
 use dsn::Status;
 use smtp_protocol::parameters::{self, RcptParameters};
 use smtp_protocol::path::{self, PathError};
+use smtp_protocol::verb::words;
 
 use crate::command::data::write_error;
 use crate::command::mail::{bad_parameter, log_bad_address, no_dsn};
 use crate::dialogue::Dialogue;
+use crate::filters::Told;
 use crate::rejection::Rejection;
-use crate::services::{Counted, Services, Stage, Unqueued};
+use crate::services::{Counted, Judgement, Services, Stage, Unqueued};
 use crate::turn::{Answer, Turn, breach, done};
 
 /// `RCPT TO:<address> [parameters]`
@@ -42,7 +44,19 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     if services.is_malformed(Some(&transaction.sender), &path.address).await {
         return Err(bad_address(dialogue, argument));
     }
-    dialogue.judge(services, Stage::Recipient, dialogue.facts(None, Some(&path.address))).await?;
+    let words: Vec<&[u8]> = words(&argument["TO:".len()..]).collect();
+    let facts = dialogue.facts(None, Some(&path.address));
+    match services.judge(Stage::Recipient, facts).await {
+        Judgement::Accept => {}
+        Judgement::Reject(rejection) => {
+            services.tell_filters(Told::Refused(&words, &rejection), facts).await;
+            return Err(rejection.into());
+        }
+        Judgement::HangUp => return Err(Turn::close()),
+    }
+    if let Some(reply) = services.tell_filters(Told::Recipient(&words), facts).await {
+        return Err(reply.into());
+    }
     services.note("recipient", &path.address, &dialogue.peer);
     accept(dialogue, services, path.address, &parameters, argument).await
 }

@@ -5,7 +5,6 @@ use dsn::Status;
 use smtp_protocol::Reply;
 
 use crate::dialogue::Dialogue;
-use crate::lacking::milters_rejection;
 use crate::rejection::Rejection;
 use crate::services::Services;
 use crate::tls::{TlsLevel, TlsStart};
@@ -16,10 +15,7 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     if !argument.is_empty() {
         return Err(breach(501, Status::new(5, 5, 4), "Syntax: STARTTLS"));
     }
-    if let Some(rejection) = milters_rejection(dialogue.lapse) {
-        let later = Rejection::new(454, Status::new(4, 3, 0), "Try again later").of(ErrorClass::Software);
-        return Err(if rejection.is_permanent() { rejection } else { later }.into());
-    }
+    dialogue.filters_refusal(services)?;
     if dialogue.tls.is_some() {
         return Err(breach(554, Status::new(5, 5, 1), "Error: TLS already active"));
     }

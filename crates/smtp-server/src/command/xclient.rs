@@ -60,6 +60,7 @@ pub fn unauthorized() -> Turn {
 
 async fn become_client(dialogue: &mut Dialogue, services: &mut impl Services, identity: Identity) -> Answer {
     dialogue.forget_transaction(services).await;
+    dialogue.forget_helo(services).await;
     dialogue.peer = identity.peer;
     dialogue.peer.relabel();
     dialogue.protocol = identity.protocol;
