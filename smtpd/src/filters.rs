@@ -136,9 +136,9 @@ pub struct Filtering {
     /// The message, or the session before it, is held by one of them: that is logged once.
     held: bool,
     /// Where the sender leads.
-    sender: Option<Resolved>,
+    sender: Option<Box<Resolved>>,
     /// Where the recipient at hand leads; at DATA, the first one.
-    recipient: Option<Resolved>,
+    recipient: Option<Box<Resolved>>,
     /// Those that cleanup goes on with, by their numbers.
     handed: Vec<(usize, Handed)>,
 }
@@ -166,7 +166,7 @@ impl Filtering {
             Told::Refused(_, rejection) => Some(rejection),
             _ => None,
         };
-        let (sender, recipient) = (self.sender.as_ref(), self.recipient.as_ref());
+        let (sender, recipient) = (self.sender.as_deref(), self.recipient.as_deref());
         let values = OfSession { milters, facts, connections, sender, recipient, refused };
         let address = facts.peer.address_text();
         let name = if facts.peer.name == UNKNOWN { format!("[{address}]") } else { facts.peer.name.clone() };
@@ -202,10 +202,11 @@ impl Filtering {
             Told::Mail(_) => {
                 (self.has_message, self.held, self.recipient) = (true, false, None);
                 self.handed.clear();
-                self.sender = look_ups.resolve(None, facts.sender.unwrap_or_default()).await.ok();
+                self.sender = look_ups.resolve(None, facts.sender.unwrap_or_default()).await.ok().map(Box::new);
             }
             Told::Recipient(_) | Told::Data => {
-                self.recipient = look_ups.resolve(facts.sender, facts.recipient.unwrap_or_default()).await.ok();
+                self.recipient =
+                    look_ups.resolve(facts.sender, facts.recipient.unwrap_or_default()).await.ok().map(Box::new);
             }
             _ => {}
         }
