@@ -107,7 +107,8 @@ mod tests {
     use super::*;
 
     fn find(paths: &str, users: &str, address: &str) -> Result<(String, u32, u32), NoMailbox> {
-        let text = b"recipient_delimiter = +\nmydestination = here.test\nmyorigin = here.test\ninet_interfaces = ::1\n";
+        let text =
+            b"recipient_delimiter = +\nmydestination = here.test\nmyorigin = here.test\ninet_interfaces = 127.0.0.1\n";
         let config = Config::parse(text, std::path::Path::new("/c"), &[]).unwrap();
         let maps = |title, list: &str| Maps::open(&config, title, list, OpenFlags::TRUSTED).unwrap();
         let mailboxes = Mailboxes {

@@ -91,9 +91,11 @@ fn what_is_not_there_is_one_line_a_feature_with_its_lines() {
         let first = line_of(&mail, "smtp_generic_maps");
         let client =
             format!("smtp_generic_maps (main.cf line {first}), smtp_header_checks (main.cf line {})", first + 1);
-        assert!(lines[0].contains(&client), "{lines:#?}");
+        assert!(lines.iter().any(|line| line.contains(&client)), "{lines:#?}");
         let mysql = format!("virtual_alias_maps (main.cf line {})", line_of(&mail, "virtual_alias_maps"));
-        assert!(lines[1].contains("mysql: tables are not there yet: ") && lines[1].contains(&mysql), "{lines:#?}");
+        let is_about_mysql =
+            |line: &String| line.contains("mysql: tables are not there yet: ") && line.contains(&mysql);
+        assert!(lines.iter().any(is_about_mysql), "{lines:#?}");
     });
 }
 
