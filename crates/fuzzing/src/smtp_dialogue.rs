@@ -353,7 +353,10 @@ impl Services for System<'_> {
         _: &RcptParameters,
         argument: &[u8],
     ) -> Result<Option<String>, Unqueued> {
-        [facts.mail.unwrap_or_default(), argument].into_iter().for_each(assert_one_line);
+        // Filters get them as they came, each ended by a NUL.
+        for argument in [facts.mail.unwrap_or_default(), argument] {
+            assert!(!argument.contains(&0) && !argument.contains(&b'\n'), "{}", argument.escape_ascii());
+        }
         assert!(self.begun && facts.recipient.is_some_and(|recipient| !recipient.is_empty()));
         match self.answer() {
             5 if !self.open => return Err(Unqueued::NotOpened),

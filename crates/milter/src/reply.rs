@@ -55,15 +55,13 @@ impl Said {
     pub fn parse(data: &[u8]) -> Option<Said> {
         let (text, _) = packet::text(data);
         let text = unescaped(text);
+        // What a line end at the end leaves is no line.
+        let text = text.strip_suffix(b"\n").map_or(&text[..], |text| text.strip_suffix(b"\r").unwrap_or(text));
         let mut code = None;
         let mut lines = text.split(|byte| *byte == b'\n').peekable();
         while let Some(line) = lines.next() {
             let is_last = lines.peek().is_none();
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            // What a trailing line end leaves is no line.
-            if is_last && line.is_empty() && code.is_some() {
-                break;
-            }
             let own = number(line)?;
             let follows = line.get(3).copied();
             let rest = line.get(4..).unwrap_or_default();
@@ -81,7 +79,7 @@ impl Said {
         }
         // A bare CR would be a line end to some.
         let mut clean: Vec<u8> = Vec::with_capacity(text.len());
-        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        for line in text.split(|byte| *byte == b'\n') {
             if !clean.is_empty() {
                 clean.extend_from_slice(b"\r\n");
             }
@@ -215,6 +213,10 @@ mod tests {
             "550",
             "550-a",
             "550 a\r\n550 b",
+            "550-",
+            "550-a\r\n",
+            "550-\n",
+            "550 a\r\n\r\n",
             "550-5.7.1 a\r\n450 4.7.1 b",
             "",
             "550x",
@@ -245,6 +247,7 @@ mod tests {
                 for (at, line) in lines.iter().enumerate() {
                     let line = if at + 1 < lines.len() { line.strip_suffix(b"\r").unwrap() } else { line };
                     prop_assert_eq!(number(line), Some(said.code));
+                    prop_assert_eq!(line.get(3), Some(&if at + 1 < lines.len() { b'-' } else { b' ' }));
                     prop_assert!(!line.contains(&b'\r') && !line.contains(&0));
                 }
             }
