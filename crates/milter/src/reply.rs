@@ -57,35 +57,22 @@ impl Said {
         let text = unescaped(text);
         // What a line end at the end leaves is no line.
         let text = text.strip_suffix(b"\n").map_or(&text[..], |text| text.strip_suffix(b"\r").unwrap_or(text));
-        let mut code = None;
-        let mut lines = text.split(|byte| *byte == b'\n').peekable();
-        while let Some(line) = lines.next() {
-            let is_last = lines.peek().is_none();
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let own = number(line)?;
-            let follows = line.get(3).copied();
-            let rest = line.get(4..).unwrap_or_default();
-            match follows {
-                Some(b'-') if !is_last => {}
-                Some(b' ') if is_last => {}
-                _ => return None,
-            }
-            if rest.first().is_some_and(u8::is_ascii_digit) && rest.first() != line.first() {
-                return None;
-            }
-            if *code.get_or_insert(own) != own {
-                return None;
-            }
-        }
         // A bare CR would be a line end to some.
-        let mut clean: Vec<u8> = Vec::with_capacity(text.len());
-        for line in text.split(|byte| *byte == b'\n') {
-            if !clean.is_empty() {
-                clean.extend_from_slice(b"\r\n");
+        let without_cr = |line: &[u8]| line.iter().copied().filter(|byte| *byte != b'\r').collect();
+        let lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(without_cr).collect();
+        let mut code = None;
+        for (at, line) in lines.iter().enumerate() {
+            let own = number(line)?;
+            let separator = if at + 1 < lines.len() { b'-' } else { b' ' };
+            if line.get(3) != Some(&separator) || *code.get_or_insert(own) != own {
+                return None;
             }
-            clean.extend(line.iter().filter(|byte| !matches!(byte, b'\r')));
+            let enhanced = line.get(4).filter(|byte| byte.is_ascii_digit());
+            if enhanced.is_some() && enhanced != line.first() {
+                return None;
+            }
         }
-        Some(Said { code: code?, text: clean })
+        Some(Said { code: code?, text: lines.join(&b"\r\n"[..]) })
     }
 }
 
