@@ -1,6 +1,7 @@
 //! Clients under TLS: what the server says, and what the log and the header tell.
 
 mod certificates;
+mod told;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
