@@ -21,6 +21,9 @@ pub fn milter_packets(data: &[u8]) {
     }
     if let Ok(edit) = Edit::parse(command, rest) {
         assert!(Edit::is_one(command) && edit.weight() <= rest.len());
+        if let Edit::Add(header) | Edit::Insert(_, header) | Edit::Change(_, header) = edit {
+            assert!(!header.name.is_empty() && !header.name.iter().any(|byte| *byte <= b' ' || *byte == 0x7f));
+        }
     }
     let protocol = ["2", "3", "4", "6"][usize::from(choice) % 4];
     let offer = negotiation::Offer::parse(protocol).expect("a version");

@@ -23,7 +23,7 @@ pub enum Edit {
 /// A header field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Its name.
+    /// Its name: not empty, no white space, no control character.
     pub name: Vec<u8>,
     /// Its value; lines end with LF or CR LF.
     pub value: Vec<u8>,
@@ -84,6 +84,10 @@ fn header(data: &[u8]) -> Result<Header, ReplyError> {
     if name.is_empty() {
         return Err(ReplyError::Misconfigured("null change header name".to_owned()));
     }
+    // A line end would begin another header or the body, white space in front would continue the header before.
+    if name.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
+        return Err(ReplyError::Misconfigured("white space or control character in header name".to_owned()));
+    }
     Ok(Header { name: name.to_vec(), value: text(rest).0.to_vec() })
 }
 
@@ -115,9 +119,18 @@ mod tests {
     }
 
     #[test]
-    fn a_header_without_a_name_or_a_number_is_refused() {
+    fn a_header_without_a_good_name_or_a_number_is_refused() {
         let misconfigured = |text: &str| Err(ReplyError::Misconfigured(text.to_owned()));
         assert_eq!(Edit::parse(b'h', b"\0x\0"), misconfigured("null change header name"));
+        let in_name = "white space or control character in header name";
+        for name in ["X\nBcc", "X\r", " X", "X Y", "\t", "X\x7f", "\n\nbody"] {
+            let data = [name.as_bytes(), b"\0x\0"].concat();
+            assert_eq!(Edit::parse(b'h', &data), misconfigured(in_name), "{name:?}");
+            for command in *b"im" {
+                let data = [b"\0\0\0\x01", &data[..]].concat();
+                assert_eq!(Edit::parse(command, &data), misconfigured(in_name), "{name:?}");
+            }
+        }
         assert!(matches!(Edit::parse(b'i', b"\0\0"), Err(ReplyError::Broken(_))));
     }
 }
