@@ -251,10 +251,15 @@ fn make(folder: &Path, (uid, gid): (Uid, Gid), mode: u32) {
 }
 
 /// Writes a file as if some seconds ago: a configuration file of this second is not trusted yet, and reload waits.
+///
+/// The new text takes the place of the old one in one step: a daemon that starts meanwhile would read half of it, and
+/// C Postfix's would end without a word, for the half that says where the log is was not there yet.
 pub fn write_old(path: &Path, text: &str) {
-    let written = File::create(path).and_then(|mut file| {
+    let beside = path.with_added_extension("new");
+    let written = File::create(&beside).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
-        file.set_modified(SystemTime::now() - Duration::from_secs(10))
+        file.set_modified(SystemTime::now() - Duration::from_secs(10))?;
+        fs::rename(&beside, path)
     });
     written.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
 }
@@ -266,4 +271,29 @@ fn new_folder() -> PathBuf {
     // Left by a process of the same number that was killed.
     let _ = fs::remove_dir_all(&folder);
     folder
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn a_reader_of_a_file_that_is_written_again_has_one_text_or_the_other_whole() {
+        let folder = new_folder();
+        fs::create_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        let path = folder.join("main.cf");
+        write_old(&path, "myhostname = old.test\n");
+        let mut reader = File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        write_old(&path, "myhostname = new.test\n");
+        let mut read = String::new();
+        reader.read_to_string(&mut read).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let now = fs::read_to_string(&path);
+        let names = fs::read_dir(&folder).map(Iterator::count);
+        let _ = fs::remove_dir_all(&folder);
+        assert_eq!(read, "myhostname = old.test\n");
+        assert_eq!(now.ok().as_deref(), Some("myhostname = new.test\n"));
+        assert_eq!(names.ok(), Some(1), "nothing is left beside it");
+    }
 }
