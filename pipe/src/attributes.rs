@@ -1,14 +1,14 @@
 //! What master.cf says of a service: the words in front of `argv=`, and the command.
 
-use std::fmt;
+use delivery::attributes::AttributeError;
 
 /// A service.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Attributes {
     /// What is done to the message and to addresses.
     pub flags: Flags,
-    /// `NAME[:GROUP]`.
-    pub user: String,
+    /// The user, and the command with macros.
+    pub service: delivery::attributes::Attributes,
     /// Where the command runs; empty: in the queue directory.
     pub directory: String,
     /// Its root directory; empty: that of the machine.
@@ -19,8 +19,6 @@ pub struct Attributes {
     pub null_sender: Vec<u8>,
     /// The largest message in bytes; 0: any.
     pub size_limit: u64,
-    /// The command and its arguments, with macros.
-    pub command: Vec<Vec<u8>>,
 }
 
 /// The letters of `flags=`.
@@ -50,32 +48,6 @@ pub struct Flags {
     pub quotes: bool,
 }
 
-/// Why a service cannot work. Display is Postfix's sentence.
-#[derive(Debug, PartialEq, Eq)]
-pub enum AttributeError {
-    /// There is none of this name.
-    Unknown(String),
-    /// A letter of `flags=` that means nothing.
-    Flag(char),
-    /// No number.
-    Size(String),
-    /// `user` or `argv` is missing.
-    Missing(&'static str),
-}
-
-impl fmt::Display for AttributeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown(word) => write!(f, "unknown attribute name: {word}"),
-            Self::Flag(letter) => write!(f, "unknown flag: {letter} (ignored)"),
-            Self::Size(value) => write!(f, "get_service_attr: bad size= value: {value}"),
-            Self::Missing(name) => write!(f, "missing {name}= command-line attribute"),
-        }
-    }
-}
-
-impl std::error::Error for AttributeError {}
-
 impl Attributes {
     /// Reads the words of a service.
     ///
@@ -84,38 +56,26 @@ impl Attributes {
     pub fn parse(words: &[String]) -> Result<Self, AttributeError> {
         let mut read = Attributes {
             flags: Flags::default(),
-            user: String::new(),
+            service: delivery::attributes::Attributes::default(),
             directory: String::new(),
             root: String::new(),
             line_end: b"\n".to_vec(),
             null_sender: b"MAILER-DAEMON".to_vec(),
             size_limit: 0,
-            command: Vec::new(),
         };
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            let (name, value) = word.split_once('=').unwrap_or((word, ""));
-            match name.to_ascii_lowercase().as_str() {
+        let own = |name: &str, value: &str| {
+            match name {
                 "flags" => value.chars().try_for_each(|letter| read.flags.set(letter))?,
-                "user" => read.user = value.to_owned(),
                 "directory" => read.directory = value.to_owned(),
                 "chroot" => read.root = value.to_owned(),
                 "eol" => read.line_end = text::c_unescape(value),
                 "null_sender" => read.null_sender = text::lossless::encode(value),
                 "size" => read.size_limit = value.parse().map_err(|_| AttributeError::Size(value.to_owned()))?,
-                "argv" if word.contains('=') => {
-                    let command = std::iter::once(value).chain(words.by_ref().map(String::as_str));
-                    read.command = command.map(text::lossless::encode).collect();
-                }
-                _ => return Err(AttributeError::Unknown(word.clone())),
+                _ => return Ok(false),
             }
-        }
-        if read.user.is_empty() {
-            return Err(AttributeError::Missing("user"));
-        }
-        if read.command.first().is_none_or(Vec::is_empty) {
-            return Err(AttributeError::Missing("argv"));
-        }
+            Ok(true)
+        };
+        read.service = delivery::attributes::Attributes::parse(words, "command-line attribute", own)?;
         Ok(read)
     }
 }
@@ -156,7 +116,7 @@ mod tests {
     fn everything_behind_argv_is_the_command() {
         let read = parse(&["FLAGS=DRhu>", "user=vmail:mail", "eol=\\r\\n", "argv=/bin/x", "-d", "size=x", "{a b}"]);
         let read = read.unwrap();
-        assert_eq!(read.command, [b"/bin/x".to_vec(), b"-d".to_vec(), b"size=x".to_vec(), b"{a b}".to_vec()]);
+        assert_eq!(read.service.command, [b"/bin/x".to_vec(), b"-d".to_vec(), b"size=x".to_vec(), b"{a b}".to_vec()]);
         let flags = Flags {
             delivered_to: true,
             return_path: true,
@@ -165,7 +125,7 @@ mod tests {
             quotes_from: true,
             ..Flags::default()
         };
-        assert_eq!((read.flags, read.user.as_str()), (flags, "vmail:mail"));
+        assert_eq!((read.flags, read.service.user.as_str()), (flags, "vmail:mail"));
         assert_eq!((read.line_end.as_slice(), read.size_limit), (&b"\r\n"[..], 0));
         assert_eq!(read.null_sender, b"MAILER-DAEMON");
     }

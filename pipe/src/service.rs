@@ -57,11 +57,12 @@ impl Worker for Pipe {
         let filter = param::PIPE_DELIVERY_STATUS_FILTER;
         let agent = delivery::Settings::read(config)?.filtered_by(config, filter)?;
         let attributes = Attributes::parse(&context.words)?;
-        let runner = Runner::find(config, &attributes.user).map_err(|error| StartError::new(refusal(&error)))?;
+        let runner =
+            Runner::find(config, &attributes.service.user).map_err(|error| StartError::new(refusal(&error)))?;
         let policy = Policy::of_one(config, &runner, &attributes.root).map_err(StartError::new)?;
         Ok(Pipe {
             settings: Settings::read(config)?,
-            command: attributes.command.iter().map(|word| Argument::parse(word)).collect(),
+            command: attributes.service.command.iter().map(|word| Argument::parse(word)).collect(),
             runner,
             time_limit: config.of_service(&context.service_name, param::COMMAND_TIME_LIMIT)?,
             name: context.service_name.clone(),
@@ -112,7 +113,7 @@ impl Pipe {
             sender => sender,
         };
         let (flags, delimiters) = (self.attributes.flags, &self.settings.delimiters);
-        let program = self.program();
+        let program = self.attributes.service.program();
         if job.is_probe() {
             return self.sent(format!("delivers to command: {program}"));
         }
@@ -208,11 +209,6 @@ impl Pipe {
             "" => format!("delivered via {} service", self.name),
             said => format!("delivered via {} service ({said})", self.name),
         }
-    }
-
-    /// The name of the command.
-    fn program(&self) -> String {
-        self.attributes.command.first().map(|name| text::printable(name)).unwrap_or_default()
     }
 
     fn sent(&self, reason: String) -> Finding {

@@ -26,7 +26,6 @@
 //! A warning for each command that did not end with status 0, or took too long. An attribute that is missing or makes
 //! no sense ends the program.
 
-mod attributes;
 mod service;
 
 use std::process::ExitCode;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use config::param;
 use daemon::{Client, Context, StartError, Stream, Worker};
+use delivery::attributes::Attributes;
 use delivery::deposit;
 use delivery::environment;
 use delivery::steward::{Policy, Runner, Steward};
@@ -13,7 +14,6 @@ use ipc::carrier::{Command, Done, Ending, Path, Words};
 use logging::Severity;
 
 use crate::SERVICE;
-use crate::attributes::Attributes;
 
 /// The server of one service of master.cf.
 pub struct Spawn {
@@ -28,7 +28,7 @@ pub struct Spawn {
 impl Worker for Spawn {
     fn start(context: &Context) -> Result<Self, StartError> {
         let config = &context.config;
-        let attributes = Attributes::parse(&context.words)?;
+        let attributes = Attributes::parse(&context.words, "attribute", |_, _| Ok(false))?;
         let runner = Runner::find(config, &attributes.user)?;
         let policy = Policy::of_one(config, &runner, "").map_err(StartError::new)?;
         Ok(Spawn {
@@ -49,7 +49,7 @@ impl Worker for Spawn {
             Ok(socket) => socket,
             Err(error) => return logging::warning!("client: {}", text::system_error(&error)),
         };
-        let name = self.attributes.command.first().map(|word| text::printable(word)).unwrap_or_default();
+        let name = self.attributes.program();
         let command = Command {
             words: Words::Arguments,
             directory: Vec::new(),

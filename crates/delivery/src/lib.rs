@@ -15,6 +15,7 @@
 //! stable storage), mark the recipient in the queue file, log, report. Failures are never marked here: qmgr marks them
 //! when bounce has recorded them.
 
+pub mod attributes;
 pub mod carrier;
 pub mod content;
 pub mod deposit;

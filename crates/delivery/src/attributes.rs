@@ -1,9 +1,10 @@
-//! What master.cf says of a service: whose rights the command has, and the command.
+//! The words of a service in master.cf that runs a command: `user=NAME[:GROUP]`, `argv=COMMAND...`, and what else its
+//! program knows.
 
 use std::fmt;
 
-/// A service.
-#[derive(Debug, PartialEq, Eq)]
+/// Whose rights a command has, and the command.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// `NAME[:GROUP]`.
     pub user: String,
@@ -16,15 +17,26 @@ pub struct Attributes {
 pub enum AttributeError {
     /// There is none of this name.
     Unknown(String),
+    /// A letter of `flags=` that means nothing.
+    Flag(char),
+    /// No number.
+    Size(String),
     /// `user` or `argv` is missing.
-    Missing(&'static str),
+    Missing {
+        /// The attribute.
+        name: &'static str,
+        /// What the program calls such a word.
+        called: &'static str,
+    },
 }
 
 impl fmt::Display for AttributeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(word) => write!(f, "unknown attribute name: {word}"),
-            Self::Missing(name) => write!(f, "missing {name}= attribute"),
+            Self::Flag(letter) => write!(f, "unknown flag: {letter} (ignored)"),
+            Self::Size(value) => write!(f, "get_service_attr: bad size= value: {value}"),
+            Self::Missing { name, called } => write!(f, "missing {name}= {called}"),
         }
     }
 }
@@ -32,31 +44,43 @@ impl fmt::Display for AttributeError {
 impl std::error::Error for AttributeError {}
 
 impl Attributes {
-    /// Reads the words of a service.
+    /// Reads the words of a service whose program calls them `called`. `own` takes, by name and value, those that this
+    /// program alone knows, and says whether it knew the name.
     ///
     /// # Errors
     /// One of them makes no sense, or one is missing.
-    pub fn parse(words: &[String]) -> Result<Self, AttributeError> {
-        let mut read = Attributes { user: String::new(), command: Vec::new() };
+    pub fn parse(
+        words: &[String],
+        called: &'static str,
+        mut own: impl FnMut(&str, &str) -> Result<bool, AttributeError>,
+    ) -> Result<Self, AttributeError> {
+        let mut read = Attributes::default();
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let (name, value) = word.split_once('=').unwrap_or((word, ""));
             match name.to_ascii_lowercase().as_str() {
                 "user" => read.user = value.to_owned(),
+                // Whatever comes behind it is the command's.
                 "argv" if word.contains('=') => {
                     let command = std::iter::once(value).chain(words.by_ref().map(String::as_str));
                     read.command = command.map(text::lossless::encode).collect();
                 }
+                name if own(name, value)? => {}
                 _ => return Err(AttributeError::Unknown(word.clone())),
             }
         }
         if read.user.is_empty() {
-            return Err(AttributeError::Missing("user"));
+            return Err(AttributeError::Missing { name: "user", called });
         }
         if read.command.first().is_none_or(Vec::is_empty) {
-            return Err(AttributeError::Missing("argv"));
+            return Err(AttributeError::Missing { name: "argv", called });
         }
         Ok(read)
+    }
+
+    /// The name of the command.
+    pub fn program(&self) -> String {
+        self.command.first().map(|name| text::printable(name)).unwrap_or_default()
     }
 }
 
@@ -66,13 +90,13 @@ mod tests {
 
     fn parse(words: &[&str]) -> Result<Attributes, String> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        Attributes::parse(&words).map_err(|error| error.to_string())
+        Attributes::parse(&words, "attribute", |_, _| Ok(false)).map_err(|error| error.to_string())
     }
 
     #[test]
     fn everything_behind_argv_is_the_command_and_nothing_is_a_macro() {
         let read = parse(&["USER=policy", "argv=/bin/x", "$recipient", "user=x"]).unwrap();
-        assert_eq!(read.user, "policy");
+        assert_eq!((read.user.as_str(), read.program().as_str()), ("policy", "/bin/x"));
         assert_eq!(read.command, [b"/bin/x".to_vec(), b"$recipient".to_vec(), b"user=x".to_vec()]);
     }
 
