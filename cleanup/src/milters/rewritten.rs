@@ -169,16 +169,38 @@ impl Copying<'_> {
     }
 }
 
-/// Those who were added, and not taken away afterwards.
+/// Those who were added, and not taken away afterwards, in their order.
 fn without_later_deleted(changes: &[Change]) -> Vec<&Change> {
+    let mut deleted_later: HashSet<&[u8]> = HashSet::new();
     let mut added: Vec<&Change> = Vec::new();
-    for change in changes {
+    for change in changes.iter().rev() {
         match change {
+            Change::Add(address, _) if deleted_later.contains(&address[..]) => {}
             Change::Add(..) => added.push(change),
-            Change::Delete(deleted) => {
-                added.retain(|known| !matches!(known, Change::Add(address, _) if address == deleted));
+            Change::Delete(address) => {
+                deleted_later.insert(address);
             }
         }
     }
+    added.reverse();
     added
+}
+
+#[cfg(test)]
+mod tests {
+    use smtp_protocol::parameters::RcptParameters;
+
+    use super::*;
+
+    #[test]
+    fn who_was_added_stays_unless_taken_away_afterwards() {
+        let add = |address: &str| Change::Add(address.into(), RcptParameters::default());
+        let delete = |address: &str| Change::Delete(address.into());
+        let changes = [add("a"), add("b"), delete("a"), add("c"), add("a"), delete("c"), add("c"), delete("b")];
+        let left = without_later_deleted(&changes).into_iter().map(|change| match change {
+            Change::Add(address, _) => String::from_utf8_lossy(address).into_owned(),
+            Change::Delete(_) => unreachable!("who is taken away is not added"),
+        });
+        assert_eq!(left.collect::<Vec<_>>(), ["a", "c"]);
+    }
 }
