@@ -32,8 +32,8 @@
 //!
 //! `-o NAME=VALUE` takes the place of a parameter of main.cf.
 //!
-//! There are no SRV records (`-R`), no public keys without a certificate (`-x`) and no tlsproxy (`-X`): who asks for
-//! one of them is refused.
+//! `-x` asks a server for its public key in place of a certificate, as smtp_tls_enable_rpk does, at levels may, encrypt
+//! and fingerprint; one that shows none is connected to again. Without tlsproxy there is no `-X`: it is refused.
 //!
 //! # Privilege
 //! The caller's. Called by root it reads its files, and becomes mail_owner before it connects.

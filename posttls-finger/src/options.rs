@@ -9,7 +9,7 @@ use smtp_client::dane::InsecureExchanger;
 use smtp_client::{Level, Preference, Protocol};
 
 /// What stands on standard error where the command line cannot be understood.
-pub(crate) const USAGE: &str = "usage: posttls-finger [-cCfRSvw] [-a family] [-t conn_tmout] [-T cmd_tmout] [-L logopts] \\
+pub(crate) const USAGE: &str = "usage: posttls-finger [-cCfRSvwx] [-a family] [-t conn_tmout] [-T cmd_tmout] [-L logopts] \\
 \t[-h host_lookup] [-l level] [-M insecure_mx_policy] [-d mdalg] [-g grade] [-p protocols] \\
 \t[-A tafile] [-F CAfile.pem] [-P CApath/] [-s servername] \\
 \t[ [-H chainfiles] | [-k certfile [-K keyfile]] ] \\
@@ -53,6 +53,8 @@ pub(crate) struct Options {
     pub command_limit: Duration,
     pub verbose: bool,
     pub wrapper: bool,
+    /// Servers are asked for their public key in place of a certificate.
+    pub raw_keys: bool,
     pub destination: String,
     pub matching: Vec<String>,
 }
@@ -97,6 +99,7 @@ impl Default for Options {
             command_limit: Duration::from_secs(30),
             verbose: false,
             wrapper: false,
+            raw_keys: false,
             destination: String::new(),
             matching: Vec::new(),
         }
@@ -161,7 +164,7 @@ impl Options {
             b'v' => self.verbose = true,
             b'w' => self.wrapper = true,
             b'R' => self.by_records = true,
-            b'x' => return Err(missing(letter, "public keys without a certificate are not asked for")),
+            b'x' => self.raw_keys = true,
             b'X' => return Err(missing(letter, "there is no tlsproxy")),
             _ => return Err(Refusal::Usage),
         }

@@ -59,7 +59,17 @@ impl Probe<'_> {
         let options = self.options;
         let (mut met, mut left, mut again) = (HashSet::new(), options.reconnects, false);
         loop {
-            let Some(seen) = self.session(stream, &target, again).await? else { return Ok(()) };
+            let asks_for_key = self.asks_for_key(&target);
+            let Some(seen) = self.session(stream, &target, again).await? else {
+                // A server that has not shown its key is not asked for it again.
+                if !asks_for_key || self.asks_for_key(&target) {
+                    return Ok(());
+                }
+                logging::info!("{}: no raw public key, connecting again for the certificate", target.server.relay());
+                let Some(another) = self.again(&target).await else { return Ok(()) };
+                stream = another;
+                continue;
+            };
             if options.certificates && !again && !seen.certificates.is_empty() {
                 let chain = shown::chain(&seen.certificates, self.engine.digest);
                 // Whoever reads no more needs no more.
@@ -83,15 +93,22 @@ impl Probe<'_> {
             left -= 1;
             logging::info!("Reconnecting after {} seconds", options.delay.as_secs());
             tokio::time::sleep(options.delay).await;
-            stream = match self.connect(&target.server).await {
-                Ok(stream) => stream,
-                Err(why) => {
-                    self.tell(Some(&target.server), &why);
-                    return Ok(());
-                }
-            };
+            let Some(another) = self.again(&target).await else { return Ok(()) };
+            stream = another;
             again = true;
         }
+    }
+
+    /// Another connection with the same server; nothing if there is none, which was told.
+    async fn again(&self, target: &Target) -> Option<Stream> {
+        let connected = self.connect(&target.server).await;
+        connected.map_err(|why| self.tell(Some(&target.server), &why)).ok()
+    }
+
+    /// Whether the server is asked for its public key alone. -x
+    fn asks_for_key(&self, target: &Target) -> bool {
+        let peer = target.server.relay();
+        self.options.raw_keys && target.terms.level.may_take_raw_keys() && self.engine.client.may_have_raw_key(&peer)
     }
 
     /// The first server that can be connected to.
@@ -251,6 +268,7 @@ impl Probe<'_> {
             exclude: "",
             mandatory: terms.level.is_mandatory(),
             sni: terms.sni.as_deref(),
+            raw_key: self.asks_for_key(target),
             standard: terms.standard(&self.engine),
             must_match: false,
             resumable: (!options.delay.is_zero()).then_some((target.key.as_str(), RESUMABLE)),
@@ -268,8 +286,11 @@ impl Probe<'_> {
 
     /// What is the same where a session may be resumed.
     fn key(&self, server: &Server, terms: &Terms) -> String {
-        let Options { protocols, grade, destination, matching, .. } = self.options;
-        let words = format!("{protocols:?} {grade:?} {destination:?} {matching:?} {:?} {:?}", terms.level, terms.sni);
+        let Options { protocols, grade, destination, matching, raw_keys, .. } = self.options;
+        let words = format!(
+            "{protocols:?} {grade:?} {destination:?} {matching:?} {:?} {:?} {raw_keys}",
+            terms.level, terms.sni
+        );
         format!("{}&{}", server.endpoint, hex(&Digest::Sha256.of(words.as_bytes())))
     }
 }

@@ -110,6 +110,7 @@ impl<'a> Demands<'a> {
             Level::None | Level::May | Level::Encrypt => return Matching::Anything,
             // Nothing to compare with: who vouches for the server is worth knowing all the same.
             Level::Fingerprint if self.fingerprints.is_empty() => return Matching::Anything,
+            Level::Fingerprint if self.options.raw_keys => return Matching::Keys(Rc::clone(&self.fingerprints)),
             Level::Fingerprint => return Matching::Fingerprints(Rc::clone(&self.fingerprints)),
             Level::Verify => vec![NameRule::Hostname],
             Level::Secure => vec![NameRule::Nexthop, NameRule::DotNexthop],

@@ -40,6 +40,8 @@ pub enum Subject {
     Host,
     /// TLS with the server, or a session under TLS: without it there may be another result.
     Tls,
+    /// The server was asked for its public key, and has shown none: a new connection asks for a certificate.
+    RawKey,
     /// The login at the server.
     Login,
     /// What this server cannot do, and another one perhaps can.

@@ -15,7 +15,7 @@ use smtp_client::{Server, Stream};
 use smtp_protocol::{Extensions, Input, Malformed, Newline, Reply, ReplyParser};
 
 use crate::connect::connect;
-use crate::failure::Failure;
+use crate::failure::{Failure, Subject};
 use crate::notices::Notices;
 use crate::sasl::{Owner, Purpose};
 use crate::settings::Settings;
@@ -128,6 +128,12 @@ impl Session {
         let debug = session.debug;
         match library::of_peer(debug, session.rise(settings, purpose)).await {
             Ok(()) => Ok(session),
+            // The server is remembered as one without a key to show, and not asked for it again.
+            Err(failure) if failure.subject == Subject::RawKey => {
+                let policy = session.policy.clone();
+                drop(session);
+                Box::pin(Self::open(server, settings, purpose, policy)).await
+            }
             Err(failure) => {
                 let is_told = failure.tls.is_some();
                 Err(if is_told { failure } else { failure.with_tls(session.features()) })

@@ -58,6 +58,8 @@ config::settings! {
         asks_for_certificates: bool => |from: &Reader<'_>| Ok::<_, ConfigError>(
             from.get(param::SMTPD_TLS_ASK_CCERT)? || from.get(param::SMTPD_TLS_REQ_CCERT)?
         ),
+        /// Clients may show a key in place of a certificate: only its fingerprint is there to stay.
+        raw_keys: bool = param::SMTPD_TLS_ENABLE_RPK,
         allow_untrusted_routing: bool = param::ALLOW_UNTRUSTED_ROUTING,
         /// The reply codes.
         codes: Codes => Codes::read,

@@ -3,7 +3,7 @@
 use config::{Config, param};
 use daemon::{Sibling, StartError};
 use smtp_server::{Certificate, Secured, TlsLevel, TlsRefusal};
-use tls::{Accepted, Server};
+use tls::{Accepted, Credential, Digest, Facts, Server};
 
 use crate::SERVICE;
 use crate::settings::Settings;
@@ -41,51 +41,63 @@ impl Tls {
 
     /// What the dialogue has to know of a session. `too_many`: smtpd_client_new_tls_session_rate_limit
     pub fn secured(&self, accepted: &Accepted, too_many: bool, settings: &Settings) -> Secured {
-        let Accepted { facts, certificate, trusted, .. } = accepted;
-        let digest = self.server.digest();
-        let certificate = certificate.as_ref().map(|certificate| Certificate {
-            common_name: certificate.common_name.clone(),
-            issuer: certificate.issuer_name.clone(),
-            fingerprint: certificate.fingerprint(digest),
-            key_fingerprint: certificate.key_fingerprint(digest),
-            trusted: *trusted,
-        });
+        let Accepted { facts, credential, trusted, .. } = accepted;
+        let certificate = credential.as_ref().map(|it| described(it, *trusted, self.server.digest()));
         let refusal = match &certificate {
             _ if too_many => Some(TlsRefusal::TooMany),
             None if self.server.requires_certificates() => Some(TlsRefusal::NoCertificate),
+            Some(certificate) if self.server.requires_certificates() && certificate.is_raw_key() => {
+                Some(TlsRefusal::NoCertificate)
+            }
             Some(certificate) if self.server.requires_certificates() && !certificate.trusted => {
                 Some(TlsRefusal::NotTrusted)
             }
             _ => None,
         };
-        let asked = self.server.asks_for_certificates();
         // smtpd_hide_client_session
         let shows = self.shows && !settings.hide_client_session;
         Secured {
             protocol: facts.protocol.clone(),
             cipher: facts.cipher.clone(),
             bits: facts.bits,
-            comments: if shows { comments(accepted, certificate.as_ref(), asked) } else { Vec::new() },
+            comments: if shows { self.comments(facts, certificate.as_ref()) } else { Vec::new() },
             certificate,
             refusal,
         }
     }
+
+    /// What the Received: field says, each text without its parentheses; lines are ended within.
+    fn comments(&self, facts: &Facts, certificate: Option<&Certificate>) -> Vec<String> {
+        let lines = [Some(format!("using {}", facts.cipher_text())), facts.exchange_text(), facts.client_text()];
+        let session = lines.into_iter().flatten().collect::<Vec<_>>().join("\n\t ");
+        let client = match certificate {
+            None if self.server.asks_for_certificates() => "Client did not present a certificate".to_owned(),
+            None => "No client certificate requested".to_owned(),
+            Some(raw) if raw.is_raw_key() => {
+                format!("Client RPK {} digest {}", self.server.digest().name(), raw.key_fingerprint)
+            }
+            Some(certificate) => {
+                let shown = |name: &str| message::received::comment(name.as_bytes());
+                let (name, issuer) = (shown(&certificate.common_name), shown(&certificate.issuer));
+                let verdict = if certificate.trusted { "verified OK" } else { "not verified" };
+                format!("Client CN \"{name}\", Issuer \"{issuer}\" ({verdict})")
+            }
+        };
+        vec![session, client]
+    }
 }
 
-/// What the Received: field says, each text without its parentheses; lines are ended within.
-fn comments(accepted: &Accepted, certificate: Option<&Certificate>, asked: bool) -> Vec<String> {
-    let facts = &accepted.facts;
-    let lines = [Some(format!("using {}", facts.cipher_text())), facts.exchange_text(), facts.client_text()];
-    let session = lines.into_iter().flatten().collect::<Vec<_>>().join("\n\t ");
-    let client = match certificate {
-        None if asked => "Client did not present a certificate".to_owned(),
-        None => "No client certificate requested".to_owned(),
-        Some(certificate) => {
-            let shown = |name: &str| message::received::comment(name.as_bytes());
-            let (name, issuer) = (shown(&certificate.common_name), shown(&certificate.issuer));
-            let verdict = if certificate.trusted { "verified OK" } else { "not verified" };
-            format!("Client CN \"{name}\", Issuer \"{issuer}\" ({verdict})")
-        }
-    };
-    vec![session, client]
+/// What the rest knows of a certificate, or of a key in its place, which has no names.
+fn described(credential: &Credential, trusted: bool, digest: Digest) -> Certificate {
+    let key_fingerprint = credential.key_fingerprint(digest);
+    match credential.certificate() {
+        Some(certificate) => Certificate {
+            common_name: certificate.common_name.clone(),
+            issuer: certificate.issuer_name.clone(),
+            fingerprint: certificate.fingerprint(digest),
+            key_fingerprint,
+            trusted,
+        },
+        None => Certificate { key_fingerprint, ..Certificate::default() },
+    }
 }

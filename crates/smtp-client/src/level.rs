@@ -69,6 +69,11 @@ impl Level {
         self.is_mandatory() && self != Self::Encrypt
     }
 
+    /// A public key without a certificate can be as good. smtp_tls_enable_rpk
+    pub fn may_take_raw_keys(self) -> bool {
+        matches!(self, Self::May | Self::Encrypt | Self::Fingerprint)
+    }
+
     /// By authorities and names.
     pub fn is_by_name(self) -> bool {
         matches!(self, Self::Verify | Self::Secure)

@@ -84,19 +84,26 @@ pub enum TlsRefusal {
     TooMany,
 }
 
-/// The certificate of a client.
+/// The certificate of a client, or its public key alone (RFC 7250).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificate {
     /// CN of its subject; empty without one.
     pub common_name: String,
     /// CN of its issuer.
     pub issuer: String,
-    /// Its digest: `AA:BB:...`. smtpd_tls_fingerprint_digest
+    /// Its digest: `AA:BB:...`; empty where there is the key alone. smtpd_tls_fingerprint_digest
     pub fingerprint: String,
     /// That of its public key.
     pub key_fingerprint: String,
     /// It leads to an authority that is trusted.
     pub trusted: bool,
+}
+
+impl Certificate {
+    /// It is a public key without a certificate.
+    pub fn is_raw_key(&self) -> bool {
+        self.fingerprint.is_empty()
+    }
 }
 
 #[cfg(test)]

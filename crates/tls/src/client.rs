@@ -4,7 +4,7 @@
 //! judged when it is over, also where an earlier session goes on: no policy is met by what another one let pass.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,9 +15,9 @@ use rustls::pki_types::{ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, Connection, SignatureScheme, SupportedProtocolVersion, version};
 
-use crate::certificate::Certificate;
 use crate::chain::Pair;
-use crate::facts::{Facts, Signature};
+use crate::credential::Credential;
+use crate::facts::Facts;
 use crate::handshake::{self, Carrier, HandshakeError};
 use crate::judge::{Standard, Trust, Verdict};
 use crate::keys::{Found, Identity, Keys};
@@ -36,12 +36,18 @@ const MOST_REMEMBERED: usize = 1000;
 /// told: nobody; the older ones are forgotten.
 const MOST_TICKETS: usize = 8;
 
+/// Servers that are known to have no raw keys.
+/// told: nobody; they are asked once more.
+const MOST_WITHOUT_KEYS: usize = 10_000;
+
 /// TLS of one client process.
 pub struct Client {
     certificates: Certificates,
     /// Without its certificates there is no TLS at all: they are named in the old way.
     needs_certificates: bool,
     remembered: RefCell<HashMap<String, Remembered>>,
+    /// Servers that have not shown a public key in place of a certificate, as `Demand::peer` has them.
+    without_keys: RefCell<HashSet<String>>,
 }
 
 /// Where our certificates are.
@@ -82,6 +88,9 @@ pub struct Demand<'a> {
     pub mandatory: bool,
     /// The name that the server is asked for.
     pub sni: Option<&'a str>,
+    /// It is asked for its public key in place of a certificate (RFC 7250). One that has none to show is met a second
+    /// time, without this.
+    pub raw_key: bool,
     /// What it has to show.
     pub standard: Standard<'a>,
     /// Nothing is sent to a server that does not show it.
@@ -103,8 +112,6 @@ pub struct Connected {
     pub facts: Facts,
     /// What the server was found to be.
     pub verdict: Verdict,
-    /// Its certificate.
-    pub certificate: Option<Certificate>,
 }
 
 impl Connected {
@@ -119,7 +126,7 @@ impl Client {
     pub fn new(socket: impl Into<PathBuf>, timeout: Duration, files: Option<Files>) -> Client {
         let needs_certificates = matches!(files, Some(Files::Legacy(_)));
         let certificates = Certificates::OfTlsmgr(Keys::new(socket, timeout, files));
-        Client { certificates, needs_certificates, remembered: RefCell::default() }
+        Client::of(certificates, needs_certificates)
     }
 
     /// With certificates whose keys are in this process.
@@ -129,7 +136,16 @@ impl Client {
             Arc::new(CertifiedKey::new(chain, pair.key.0))
         };
         let certificates = Certificates::Held(pairs.into_iter().map(certified).collect());
-        Client { certificates, needs_certificates: false, remembered: RefCell::default() }
+        Client::of(certificates, false)
+    }
+
+    fn of(certificates: Certificates, needs_certificates: bool) -> Client {
+        Client { certificates, needs_certificates, remembered: RefCell::default(), without_keys: RefCell::default() }
+    }
+
+    /// Whether a server may be asked for its public key alone: not one that has been, and has not shown it.
+    pub fn may_have_raw_key(&self, peer: &str) -> bool {
+        !self.without_keys.borrow().contains(peer)
     }
 
     /// Whether a session under this key could be resumed, as far as servers have said so.
@@ -173,10 +189,24 @@ impl Client {
         }
         let result = tokio::time::timeout(limit, self.handshake(stream, demand)).await;
         let result = result.unwrap_or(Err(HandshakeError::TimedOut));
-        if let Err(error) = &result {
-            error.log("SSL_connect error to", demand.peer);
+        match result {
+            Err(HandshakeError::Lost | HandshakeError::Io(_) | HandshakeError::Protocol(_)) if demand.raw_key => {
+                if demand.log.verbose {
+                    logging::info!("{}: no raw public key, asking for a certificate", demand.peer);
+                }
+                let mut without_keys = self.without_keys.borrow_mut();
+                if without_keys.len() >= MOST_WITHOUT_KEYS {
+                    without_keys.clear();
+                }
+                without_keys.insert(demand.peer.to_owned());
+                Err(HandshakeError::NoRawKey)
+            }
+            Err(error) => {
+                error.log("SSL_connect error to", demand.peer);
+                Err(error)
+            }
+            connected => connected,
         }
-        result
     }
 
     async fn handshake(&self, stream: &mut impl Carrier, demand: &Demand<'_>) -> Result<Connected, HandshakeError> {
@@ -217,31 +247,31 @@ impl Client {
     }
 
     fn report(&self, connection: Connection, witness: &Witness, demand: &Demand<'_>) -> Connected {
-        let ours = noted(&witness.ours).and_then(|(scheme, der)| {
-            Certificate::read(&der).map(|certificate| Signature::of(scheme, &certificate.key))
-        });
+        let ours = noted(&witness.ours).and_then(|(scheme, der)| Some(Credential::read(&der)?.signature(scheme)));
         let chain = connection.peer_certificates().unwrap_or_default();
-        let certificate = chain.first().and_then(|der| Certificate::read(der));
-        let theirs = noted(&witness.theirs)
-            .and_then(|scheme| certificate.as_ref().map(|certificate| Signature::of(scheme, &certificate.key)));
+        let credential = chain.first().and_then(|der| Credential::read(der));
+        let theirs = noted(&witness.theirs).and_then(|scheme| Some(credential.as_ref()?.signature(scheme)));
         let facts = Facts::of(&connection, theirs, ours);
         let now = UnixTime::now();
         let verdict = demand.standard.judge(chain, now);
         if demand.log.verbose && !facts.resumed {
+            if let Some(Credential::RawKey(_)) = credential {
+                logging::info!("{}: verify={} raw public key", demand.peer, u8::from(verdict.fault.is_none()));
+            }
             for step in demand.standard.anchors.steps(chain, verdict.fault.as_ref(), now) {
                 logging::info!("{}: {step}", demand.peer);
             }
         }
         demand.log_verdict(&verdict, &facts);
         let is_told = demand.log.peercert || demand.log.certmatch || demand.log.verbose;
-        if let Some(certificate) = certificate.as_ref().filter(|_| is_told) {
-            logging::info!("{}", certificate.peer_line(demand.peer, demand.standard.digest));
+        if let Some(credential) = credential.as_ref().filter(|_| is_told) {
+            logging::info!("{}", credential.peer_line(demand.peer, demand.standard.digest));
         }
         self.remember(&verdict, &facts, demand);
         if demand.log.summary {
             Connected::log_summary(verdict.trust, &facts, demand.peer, "established");
         }
-        Connected { facts, certificate, verdict, session: Session::new(connection) }
+        Connected { facts, verdict, session: Session::new(connection) }
     }
 
     /// A server that was not what it had to be is not resumed.
@@ -289,6 +319,7 @@ impl Demand<'_> {
         provider.cipher_suites = suites.0;
         let (provider, witness) = (Arc::new(provider), Arc::default());
         let observer = Observer {
+            raw: self.raw_key,
             provider: Arc::clone(&provider),
             witness: Arc::clone(&witness),
             asks: false,

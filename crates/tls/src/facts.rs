@@ -41,25 +41,43 @@ impl Signature {
         let algorithm = match (scheme, key) {
             (SignatureScheme::ED25519, _) => "ED25519".to_owned(),
             (SignatureScheme::ED448, _) => "ED448".to_owned(),
-            (_, Key::Rsa(bits)) if is_pss(scheme) => format!("RSA-PSS ({bits} bits)"),
-            (_, Key::Rsa(bits)) => format!("RSA ({bits} bits)"),
+            (_, Key::Rsa(bits)) => format!("{} ({bits} bits)", rsa(scheme)),
             (_, Key::Ec(curve)) => format!("ECDSA ({curve})"),
             _ => "unknown".to_owned(),
         };
-        let digest = match scheme {
-            SignatureScheme::RSA_PSS_SHA256
-            | SignatureScheme::RSA_PKCS1_SHA256
-            | SignatureScheme::ECDSA_NISTP256_SHA256 => Some("SHA256"),
-            SignatureScheme::RSA_PSS_SHA384
-            | SignatureScheme::RSA_PKCS1_SHA384
-            | SignatureScheme::ECDSA_NISTP384_SHA384 => Some("SHA384"),
-            SignatureScheme::RSA_PSS_SHA512
-            | SignatureScheme::RSA_PKCS1_SHA512
-            | SignatureScheme::ECDSA_NISTP521_SHA512 => Some("SHA512"),
-            _ => None,
-        };
-        Signature { algorithm, digest: digest.map(str::to_owned) }
+        Signature { algorithm, digest: digest(scheme) }
     }
+
+    /// The same of a key without a certificate.
+    pub(crate) fn of_raw(scheme: SignatureScheme, key: &Key) -> Signature {
+        let algorithm = match (scheme, key) {
+            (_, Key::Rsa(bits)) => format!("{} ({bits} bit raw public key)", rsa(scheme)),
+            (_, Key::Ec(curve)) => format!("ECDSA ({curve} raw public key)"),
+            _ => format!("{} (raw public key)", Signature::of(scheme, key).algorithm),
+        };
+        Signature { algorithm, digest: digest(scheme) }
+    }
+}
+
+fn rsa(scheme: SignatureScheme) -> &'static str {
+    if is_pss(scheme) { "RSA-PSS" } else { "RSA" }
+}
+
+/// SHA256
+fn digest(scheme: SignatureScheme) -> Option<String> {
+    let digest = match scheme {
+        SignatureScheme::RSA_PSS_SHA256
+        | SignatureScheme::RSA_PKCS1_SHA256
+        | SignatureScheme::ECDSA_NISTP256_SHA256 => Some("SHA256"),
+        SignatureScheme::RSA_PSS_SHA384
+        | SignatureScheme::RSA_PKCS1_SHA384
+        | SignatureScheme::ECDSA_NISTP384_SHA384 => Some("SHA384"),
+        SignatureScheme::RSA_PSS_SHA512
+        | SignatureScheme::RSA_PKCS1_SHA512
+        | SignatureScheme::ECDSA_NISTP521_SHA512 => Some("SHA512"),
+        _ => None,
+    };
+    digest.map(str::to_owned)
 }
 
 /// Whether two keys are of one kind: a server has one certificate for each.

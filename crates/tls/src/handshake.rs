@@ -28,6 +28,8 @@ pub enum HandshakeError {
     TimedOut,
     /// Our own parameters forbid it: a warning.
     Refused(String),
+    /// The server was asked for its public key alone, and may have none to show: another connection may go better.
+    NoRawKey,
 }
 
 impl fmt::Display for HandshakeError {
@@ -38,6 +40,7 @@ impl fmt::Display for HandshakeError {
             Self::Protocol(_) => f.write_str("-1"),
             Self::TimedOut => f.write_str("Connection timed out"),
             Self::Refused(why) => f.write_str(why),
+            Self::NoRawKey => f.write_str("no raw public key"),
         }
     }
 }

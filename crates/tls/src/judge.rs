@@ -6,6 +6,7 @@ use std::rc::Rc;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::certificate::Certificate;
+use crate::credential::Credential;
 use crate::dane::{Proof, Worth};
 use crate::fingerprint::Digest;
 use crate::names::{Names, Wanted};
@@ -20,6 +21,9 @@ pub enum Matching {
     Names(Vec<Wanted>),
     /// A certificate or key with one of these fingerprints.
     Fingerprints(Rc<[Vec<u8>]>),
+    /// A key with one of these fingerprints: those of certificates would match no more when a server begins to show its
+    /// key alone.
+    Keys(Rc<[Vec<u8>]>),
     /// What TLSA records ask for.
     Dane(Rc<Proof>),
 }
@@ -29,11 +33,12 @@ impl Matching {
     pub fn warnings(&self, peer: &str, digest: Digest) -> Vec<String> {
         match self {
             Self::Names(names) if names.is_empty() => vec![format!("{peer}: could not configure peer name checks")],
-            Self::Fingerprints(known) => {
+            Self::Fingerprints(known) | Self::Keys(known) => {
                 let length = digest.of(b"").len();
+                let selectors: &[u8] = if matches!(self, Self::Keys(_)) { &[1] } else { &[1, 0] };
                 let unusable = |one: &Vec<u8>| {
                     let one = hex(one);
-                    [1, 0].map(|selector| format!("{peer}: unusable TLSA RR: 3 {selector} 255 {one}"))
+                    selectors.iter().map(move |selector| format!("{peer}: unusable TLSA RR: 3 {selector} 255 {one}"))
                 };
                 let mut told: Vec<String> = known.iter().filter(|one| one.len() != length).flat_map(unusable).collect();
                 if known.iter().all(|one| one.len() != length) {
@@ -113,7 +118,8 @@ impl Standard<'_> {
             return Verdict::bad(Trust::Untrusted, Fault::External(failure.to_owned()));
         }
         match self.matching {
-            Matching::Fingerprints(known) => self.by_fingerprint(chain, known),
+            Matching::Fingerprints(known) => self.by_fingerprint(chain, known, false),
+            Matching::Keys(known) => self.by_fingerprint(chain, known, true),
             Matching::Dane(proof) => self.by_records(chain, proof, now),
             Matching::Anything => match self.verify(chain, now) {
                 Ok(_) => Verdict::good(Trust::Trusted, Vec::new()),
@@ -127,6 +133,9 @@ impl Standard<'_> {
     }
 
     fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<usize, Fault> {
+        if let Some(Credential::RawKey(_)) = chain.first().and_then(|der| Credential::read(der)) {
+            return Err(Fault::RawKey);
+        }
         self.anchors.verify(chain, Role::Server, self.limit, now)
     }
 
@@ -157,15 +166,17 @@ impl Standard<'_> {
         }
     }
 
-    fn by_fingerprint(&self, chain: &[CertificateDer<'_>], known: &[Vec<u8>]) -> Verdict {
+    fn by_fingerprint(&self, chain: &[CertificateDer<'_>], known: &[Vec<u8>], keys_alone: bool) -> Verdict {
         let length = self.digest.of(b"").len();
         if !known.iter().any(|one| one.len() == length) {
             return Verdict::bad(Trust::Untrusted, Fault::Unspecified);
         }
-        let Some(leaf) = chain.first().and_then(|der| Certificate::read(der)) else {
-            return Verdict::bad(Trust::Untrusted, Fault::Unspecified);
+        let has = match chain.first().and_then(|der| Credential::read(der)) {
+            Some(Credential::Certificate(leaf)) if keys_alone => vec![self.digest.of(&leaf.public_key)],
+            Some(Credential::Certificate(leaf)) => vec![self.digest.of(&leaf.der), self.digest.of(&leaf.public_key)],
+            Some(Credential::RawKey(leaf)) => vec![self.digest.of(&leaf.public_key)],
+            None => return Verdict::bad(Trust::Untrusted, Fault::Unspecified),
         };
-        let has = [self.digest.of(&leaf.der), self.digest.of(&leaf.public_key)];
         match has.iter().find(|digest| known.contains(digest)) {
             Some(digest) => {
                 let matched = vec![format!("Matched fingerprint: {}", hex(digest))];

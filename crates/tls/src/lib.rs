@@ -5,6 +5,7 @@
 mod certificate;
 pub mod chain;
 mod client;
+mod credential;
 pub mod dane;
 pub mod engine;
 mod facts;
@@ -27,6 +28,7 @@ mod words;
 
 pub use certificate::{Certificate, Key};
 pub use client::{Client, Connected, Demand};
+pub use credential::{Credential, RawKey};
 pub use facts::{Facts, Signature};
 pub use fingerprint::Digest;
 pub use handshake::{Carrier, HandshakeError};

@@ -9,19 +9,23 @@ use std::time::Duration;
 use config::{Config, ConfigError};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::{Accepted as Hello, Acceptor, ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::{
+    Accepted as Hello, Acceptor, CertificateType, ClientHello, NoServerSessionStorage, ResolvesServerCert,
+};
 use rustls::sign::CertifiedKey;
-use rustls::{Connection, DistinguishedName, HandshakeKind, ServerConfig, SupportedProtocolVersion, version};
+use rustls::{
+    CipherSuite, Connection, DistinguishedName, HandshakeKind, ServerConfig, SupportedProtocolVersion, version,
+};
 
-use crate::certificate::Certificate;
-use crate::facts::{Facts, Signature};
+use crate::credential::Credential;
+use crate::facts::Facts;
 use crate::fingerprint::Digest;
 use crate::handshake::{self, Carrier, HandshakeError};
 use crate::keys::{Found, Identity, Keys};
 use crate::session::Session;
 use crate::tickets::Tickets;
 use crate::trust::Role;
-use crate::witness::{Observer, Witness, noted, watched};
+use crate::witness::{Observer, Witness, noted, watched, watched_raw};
 use crate::words::NO_CERTIFICATE;
 use settings::Settings;
 
@@ -44,8 +48,8 @@ pub struct Accepted {
     pub session: Session,
     /// What it is.
     pub facts: Facts,
-    /// The client's certificate, if it has sent one.
-    pub certificate: Option<Certificate>,
+    /// The client's certificate or key, if it has sent one.
+    pub credential: Option<Credential>,
     /// The certificate leads to an authority that is trusted.
     pub trusted: bool,
 }
@@ -127,7 +131,8 @@ impl Server {
             _ => (default, None),
         };
         let witness = Arc::new(Witness::default());
-        let config = self.config(provider, identity, &witness, client)?;
+        let kinds = self.kinds(&hello.client_hello());
+        let config = self.config(provider, identity, kinds, &witness, client)?;
         // Key exchange and signature.
         let begun = handshake::aside(move || hello.into_connection(Arc::new(config))).await?;
         let connection = match begun {
@@ -180,14 +185,32 @@ impl Server {
         }
     }
 
+    /// What the two ends show: a client that asks for our public key gets it, and one that has a certificate or key to
+    /// show may send the key where smtpd_tls_enable_rpk says so.
+    fn kinds(&self, hello: &ClientHello<'_>) -> Kinds {
+        // The library has raw keys for TLS 1.3 alone.
+        if !self.settings.versions.tls13 || !hello.cipher_suites().iter().any(is_of_tls13) {
+            return Kinds::default();
+        }
+        let raw = CertificateType::RawPublicKey;
+        let ours = hello.server_cert_types().is_some_and(|types| types.contains(&raw));
+        let types = hello.client_cert_types().unwrap_or_default();
+        let alone = types.contains(&raw) && !types.contains(&CertificateType::X509);
+        // Of a client that is asked for nothing it does not matter what it would have.
+        let theirs = types.contains(&raw) && self.settings.raw_keys || alone && !self.settings.asks;
+        Kinds { ours, theirs }
+    }
+
     fn config(
         &self,
         provider: Arc<CryptoProvider>,
         identity: Identity,
+        kinds: Kinds,
         witness: &Arc<Witness>,
         client: &str,
     ) -> Result<ServerConfig, HandshakeError> {
         let observer = Observer {
+            raw: kinds.theirs,
             provider: Arc::clone(&provider),
             witness: Arc::clone(witness),
             asks: self.settings.asks,
@@ -195,9 +218,9 @@ impl Server {
         };
         let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&self.versions());
         let builder = builder.map_err(|error| HandshakeError::of(&error))?;
-        let pairs = identity.iter().map(|pair| watched(pair, witness)).collect();
-        let mut config =
-            builder.with_client_cert_verifier(Arc::new(observer)).with_cert_resolver(Arc::new(Chooser { pairs }));
+        let shown = |pair| if kinds.ours { watched_raw(pair, witness) } else { Some(watched(pair, witness)) };
+        let chooser = Chooser { pairs: identity.iter().filter_map(|pair| shown(pair)).collect(), raw: kinds.ours };
+        let mut config = builder.with_client_cert_verifier(Arc::new(observer)).with_cert_resolver(Arc::new(chooser));
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = usize::from(self.settings.tickets);
         if self.settings.tickets {
@@ -223,19 +246,20 @@ impl Server {
     }
 
     fn report(&self, connection: Connection, witness: &Witness, name: Option<&str>, client: &str) -> Accepted {
-        let ours = noted(&witness.ours).and_then(|(scheme, der)| {
-            Certificate::read(&der).map(|certificate| Signature::of(scheme, &certificate.key))
-        });
+        let ours = noted(&witness.ours).and_then(|(scheme, der)| Some(Credential::read(&der)?.signature(scheme)));
         let chain = connection.peer_certificates().unwrap_or_default();
-        let certificate = chain.first().and_then(|der| Certificate::read(der));
-        let theirs = noted(&witness.theirs)
-            .and_then(|scheme| certificate.as_ref().map(|certificate| Signature::of(scheme, &certificate.key)));
+        let credential = chain.first().and_then(|der| Credential::read(der));
+        let theirs = noted(&witness.theirs).and_then(|scheme| Some(credential.as_ref()?.signature(scheme)));
         let facts = Facts::of(&connection, ours, theirs);
-        let trusted = certificate.is_some() && self.judge(chain, &facts, client);
-        if let Some(certificate) = &certificate {
-            self.log_certificate(certificate, client);
+        let trusted = match &credential {
+            Some(Credential::Certificate(_)) => self.judge(chain, &facts, client),
+            // Nobody has signed it.
+            Some(Credential::RawKey(_)) | None => false,
+        };
+        if let Some(credential) = &credential {
+            self.log_credential(credential, client);
         }
-        let trust = match (&certificate, trusted) {
+        let trust = match (&credential, trusted) {
             (None, _) => "Anonymous",
             (Some(_), true) => "Trusted",
             (Some(_), false) => "Untrusted",
@@ -247,7 +271,7 @@ impl Server {
             let to = name.map_or_else(String::new, |name| format!(" to {}", text::printable(name.as_bytes())));
             logging::info!("{trust} TLS connection established from {client}{to}: {facts}");
         }
-        Accepted { facts, certificate, trusted, session: Session::new(connection) }
+        Accepted { facts, credential, trusted, session: Session::new(connection) }
     }
 
     /// Whether a chain leads to an authority that is trusted; says why not where it is to be said.
@@ -271,14 +295,19 @@ impl Server {
         false
     }
 
-    fn log_certificate(&self, certificate: &Certificate, client: &str) {
+    fn log_credential(&self, credential: &Credential, client: &str) {
         let shown = |text: &str| text::printable(text.as_bytes());
         if self.settings.log.verbose {
-            logging::info!("subject={}", shown(&certificate.subject));
-            logging::info!("issuer={}", shown(&certificate.issuer));
+            match credential {
+                Credential::Certificate(certificate) => {
+                    logging::info!("subject={}", shown(&certificate.subject));
+                    logging::info!("issuer={}", shown(&certificate.issuer));
+                }
+                Credential::RawKey(_) => logging::info!("{client}: verify=0 raw public key"),
+            }
         }
         if self.settings.log.peercert {
-            logging::info!("{}", certificate.peer_line(client, self.settings.digest));
+            logging::info!("{}", credential.peer_line(client, self.settings.digest));
         }
     }
 }
@@ -332,15 +361,32 @@ fn too_old(record: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// Whether the two ends show a public key in place of a certificate. RFC 7250
+#[derive(Clone, Copy, Debug, Default)]
+struct Kinds {
+    ours: bool,
+    theirs: bool,
+}
+
+fn is_of_tls13(suite: &CipherSuite) -> bool {
+    rustls::crypto::aws_lc_rs::ALL_CIPHER_SUITES.iter().any(|known| known.tls13().is_some() && known.suite() == *suite)
+}
+
 /// Which of our certificates a client gets: the first one that fits what it likes best.
 #[derive(Debug)]
 struct Chooser {
     pairs: Vec<Arc<CertifiedKey>>,
+    /// Public keys stand in their place.
+    raw: bool,
 }
 
 impl ResolvesServerCert for Chooser {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let fits = |scheme| self.pairs.iter().find(|pair| pair.key.choose_scheme(&[scheme]).is_some());
         hello.signature_schemes().iter().find_map(|scheme| fits(*scheme)).cloned()
+    }
+
+    fn only_raw_public_keys(&self) -> bool {
+        self.raw
     }
 }

@@ -75,6 +75,8 @@ pub enum Fault {
     AddressMismatch,
     /// No fingerprint, trust anchor or TLSA record is about it.
     NoMatch(Place),
+    /// A public key without a certificate, which nobody vouches for.
+    RawKey,
     /// There is nothing that it could be compared with, or it makes no sense.
     Unspecified,
     /// An external policy says that it must not be trusted.
@@ -409,6 +411,7 @@ impl Fault {
             Self::NoMatch(Place::Leaf) => format!("{peers} {failed}: num=65:no matching DANE TLSA records"),
             Self::HostMismatch => format!("{peers} {failed}: num=62:hostname mismatch"),
             Self::AddressMismatch => format!("{peers} {failed}: num=64:IP address mismatch"),
+            Self::RawKey => format!("{peers} {failed}: num=95:Raw public key untrusted, no trusted keys configured"),
             Self::Unspecified => format!("{peers} {failed}: num=1:unspecified certificate verification error"),
         }
     }

@@ -6,20 +6,23 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::{
+    CryptoProvider, verify_tls12_signature, verify_tls13_signature, verify_tls13_signature_with_raw_key,
+};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureAlgorithm, SignatureScheme};
 
 use crate::certificate::{Certificate, Key};
+use crate::credential::Credential;
 
 /// What was seen of one handshake.
 #[derive(Debug, Default)]
 pub(crate) struct Witness {
     /// The peer's scheme.
     pub(crate) theirs: Mutex<Option<SignatureScheme>>,
-    /// Our scheme, and the DER of our certificate.
+    /// Our scheme, and what we have shown: the DER of a certificate or of a public key.
     pub(crate) ours: Mutex<Option<(SignatureScheme, Vec<u8>)>>,
 }
 
@@ -35,6 +38,8 @@ pub(crate) fn noted<T: Clone>(place: &Mutex<Option<T>>) -> Option<T> {
 /// Takes any certificate, and checks that the peer has its key.
 #[derive(Debug)]
 pub(crate) struct Observer {
+    /// A public key is to come in its place, from TLS 1.3 on. RFC 7250
+    pub(crate) raw: bool,
     pub(crate) provider: Arc<CryptoProvider>,
     pub(crate) witness: Arc<Witness>,
     /// Servers: a certificate is asked for.
@@ -57,7 +62,10 @@ impl Observer {
     ) -> Result<HandshakeSignatureValid, Error> {
         note(&self.witness.theirs, signed.scheme);
         let algorithms = &self.provider.signature_verification_algorithms;
-        let checked = if is_tls13 {
+        let checked = if self.raw && is_tls13 {
+            let key = SubjectPublicKeyInfoDer::from(certificate.as_ref());
+            verify_tls13_signature_with_raw_key(message, &key, signed, algorithms)
+        } else if is_tls13 {
             verify_tls13_signature(message, certificate, signed, algorithms)
         } else {
             verify_tls12_signature(message, certificate, signed, algorithms)
@@ -98,6 +106,10 @@ impl ServerCertVerifier for Observer {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.schemes()
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        self.raw
     }
 }
 
@@ -144,14 +156,22 @@ impl ClientCertVerifier for Observer {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.schemes()
     }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        self.raw
+    }
 }
 
 /// A key that is too short for the library, in words: it only says that the signature is not good.
 fn shortness(certificate: &[u8]) -> Option<String> {
     const LEAST: usize = 2048;
-    match Certificate::read(certificate)?.key {
+    let (whose, key) = match Credential::read(certificate)? {
+        Credential::Certificate(whole) => ("the peer's certificate", whole.key),
+        Credential::RawKey(raw) => ("the peer", raw.key),
+    };
+    match key {
         Key::Rsa(bits) if bits < LEAST => {
-            Some(format!("the RSA key of the peer's certificate has {bits} bits, and {LEAST} are the least"))
+            Some(format!("the RSA key of {whose} has {bits} bits, and {LEAST} are the least"))
         }
         _ => None,
     }
@@ -161,14 +181,15 @@ fn shortness(certificate: &[u8]) -> Option<String> {
 #[derive(Debug)]
 struct WatchedKey {
     key: Arc<dyn SigningKey>,
-    certificate: Vec<u8>,
+    /// What goes out with its signatures.
+    shown: Vec<u8>,
     witness: Arc<Witness>,
 }
 
 impl SigningKey for WatchedKey {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
         let signer = self.key.choose_scheme(offered)?;
-        note(&self.witness.ours, (signer.scheme(), self.certificate.clone()));
+        note(&self.witness.ours, (signer.scheme(), self.shown.clone()));
         Some(signer)
     }
 
@@ -179,9 +200,19 @@ impl SigningKey for WatchedKey {
 
 /// The same certificate, with a key whose use is noted.
 pub(crate) fn watched(pair: &CertifiedKey, witness: &Arc<Witness>) -> Arc<CertifiedKey> {
-    let certificate = pair.cert.first().map(|der| der.to_vec()).unwrap_or_default();
-    let key = WatchedKey { key: Arc::clone(&pair.key), certificate, witness: Arc::clone(witness) };
-    Arc::new(CertifiedKey::new(pair.cert.clone(), Arc::new(key)))
+    watch(pair, pair.cert.clone(), witness)
+}
+
+/// Its public key in its place.
+pub(crate) fn watched_raw(pair: &CertifiedKey, witness: &Arc<Witness>) -> Option<Arc<CertifiedKey>> {
+    let certificate = Certificate::read(pair.cert.first()?)?;
+    Some(watch(pair, vec![certificate.public_key.into()], witness))
+}
+
+fn watch(pair: &CertifiedKey, shown: Vec<CertificateDer<'static>>, witness: &Arc<Witness>) -> Arc<CertifiedKey> {
+    let first = shown.first().map(|der| der.to_vec()).unwrap_or_default();
+    let key = WatchedKey { key: Arc::clone(&pair.key), shown: first, witness: Arc::clone(witness) };
+    Arc::new(CertifiedKey::new(shown, Arc::new(key)))
 }
 
 #[cfg(test)]

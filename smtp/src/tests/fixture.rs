@@ -102,6 +102,7 @@ fn rules() -> Rules {
         anchors: Rc::default(),
         tafiles: Vec::new(),
         shelf: Rc::default(),
+        raw_keys: false,
         reuse: false,
         requiretls: None,
         may_be_waived: true,

@@ -25,6 +25,8 @@ pub struct Entry {
     pub tafiles: Vec<PathBuf>,
     /// The name that the server is asked for.
     pub servername: Option<ServerName>,
+    /// In place of smtp_tls_enable_rpk.
+    pub raw_keys: Option<bool>,
     /// In place of smtp_tls_connection_reuse.
     pub reuse: Option<bool>,
     /// What a plug-in says of the policy that it has found.
@@ -152,6 +154,7 @@ impl Entry {
             matches: Vec::new(),
             tafiles: Vec::new(),
             servername: None,
+            raw_keys: None,
             reuse: None,
             external: None,
             ignored: Vec::new(),
@@ -193,8 +196,7 @@ impl Reader {
                 once(&mut entry.servername, name, found)
             }
             "connection_reuse" => once(&mut entry.reuse, name, yes_or_no(name, value)?),
-            // Raw public keys are never asked for; the value has to make sense all the same.
-            "enable_rpk" => yes_or_no(name, value).map(|_| ()),
+            "enable_rpk" => once(&mut entry.raw_keys, name, yes_or_no(name, value)?),
             other => self.add_external(other, name, value),
         }
     }

@@ -58,6 +58,7 @@ pub fn rules(from: &Reader<'_>, lookup: LookupRules) -> Result<Rules, StartError
         anchors: Rc::default(),
         tafiles: files.into_iter().map(Into::into).collect(),
         shelf: Rc::default(),
+        raw_keys: from.get(twin::TLS_ENABLE_RPK)?,
         reuse: from.get(twin::TLS_CONNECTION_REUSE)?,
         requiretls: requiretls(from)?,
         may_be_waived: from.get(param::TLS_REQUIRED_ENABLE)?,

@@ -183,6 +183,7 @@ impl Failure {
                 Fault::NoIssuer => validation(Some("unable_to_get_issuer_certificate")),
                 Fault::TooLong(_) => validation(Some("certificate_chain_too_long")),
                 Fault::Purpose(_) => validation(Some("unsuitable_certificate_purpose")),
+                Fault::RawKey => validation(Some("raw_public_key_untrusted")),
                 Fault::Unspecified => validation(Some("unspecified_certificate_verification_error")),
                 Fault::External(why) => match why.as_str() {
                     "sts-policy-fetch-error" => (301, "sts_policy_fetch_error", None),

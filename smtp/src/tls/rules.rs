@@ -56,6 +56,8 @@ pub struct Rules {
     pub tafiles: Vec<PathBuf>,
     /// What trust anchor files hold.
     pub shelf: Rc<Shelf>,
+    /// smtp_tls_enable_rpk
+    pub raw_keys: bool,
     /// smtp_tls_connection_reuse
     pub reuse: bool,
     /// requiretls_enable, smtp_requiretls_policy.
@@ -199,6 +201,7 @@ impl Rules {
             misnamed: Vec::new(),
             anchors: Rc::clone(&self.anchors),
             sni: None,
+            raw_keys: level.may_take_raw_keys() && entry.raw_keys.unwrap_or(self.raw_keys),
             reuse: entry.reuse.unwrap_or(self.reuse),
             requiretls: None,
             external: entry.external.clone(),
@@ -214,7 +217,9 @@ impl Rules {
             Level::Verify | Level::Secure => self.by_names(&mut policy, &entry, way)?,
             Level::Fingerprint => {
                 let listed = if entry.matches.is_empty() { &self.fingerprints } else { &entry.matches };
-                policy.matching = Matching::Fingerprints(fingerprints(listed, way)?);
+                let known = fingerprints(listed, way)?;
+                let matching = if policy.raw_keys { Matching::Keys } else { Matching::Fingerprints };
+                policy.matching = matching(known);
             }
             // Until it is known what DNS says of the server nothing will do.
             Level::Dane | Level::DaneOnly | Level::HalfDane => policy.matching = Matching::Names(Vec::new()),

@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 
 use dsn::Status;
 use smtp_client::Endpoint;
-use tls::{Demand, Digest, Facts, Matching, Standard, Trust, Verdict, hex};
+use tls::{Demand, Digest, Facts, HandshakeError, Matching, Standard, Trust, Verdict, hex};
 
 use super::level::{Feature, Features, Level, Outcome};
 use super::report::{Event, Meeting, of_verdict};
 use super::requiretls::{self, Strictness};
-use super::terms::REQUIRETLS;
+use super::terms::{Policy, REQUIRETLS};
 use crate::failure::{Failure, Subject, status_of, text_of};
 use crate::sasl::Purpose;
 use crate::session::{Broken, Session};
@@ -178,8 +178,9 @@ impl Session {
             return Err(self.protected_failure(failure, self.policy.open()));
         }
         let peer = self.server.relay();
-        let key = self.key(settings, purpose);
         let policy = &self.policy;
+        let raw_key = policy.raw_keys && settings.tls_client.may_have_raw_key(&peer);
+        let key = self.key(settings, purpose, raw_key);
         for word in &policy.misnamed {
             logging::warning!("{peer}: ignoring invalid match name: \"{}\"", text::printable(word.as_bytes()));
         }
@@ -190,6 +191,7 @@ impl Session {
             exclude: &policy.offer.exclude,
             mandatory: policy.level.is_mandatory(),
             sni: policy.sni.as_deref(),
+            raw_key,
             standard: Standard {
                 matching: &policy.matching,
                 anchors: &policy.anchors,
@@ -203,12 +205,18 @@ impl Session {
             agent: settings.tls.agent,
         };
         let secured = self.stream.secure(&settings.tls_client, &demand, settings.limits.starttls).await;
-        let Ok(connected) = secured else {
-            // The connection is of no use, not even for a farewell.
-            self.closing = true;
-            self.tell(Event::Handshake);
-            let failure = Failure { subject: Subject::Tls, ..Failure::of_host(Status::new(4, 7, 5), HANDSHAKE) };
-            return Err(self.protected_failure(failure, self.policy.open()));
+        let connected = match secured {
+            Ok(connected) => connected,
+            Err(error) => {
+                // The connection is of no use, not even for a farewell.
+                self.closing = true;
+                let subject = if error == HandshakeError::NoRawKey { Subject::RawKey } else { Subject::Tls };
+                if subject == Subject::Tls {
+                    self.tell(Event::Handshake);
+                }
+                let failure = Failure { subject, ..Failure::of_host(Status::new(4, 7, 5), HANDSHAKE) };
+                return Err(self.protected_failure(failure, self.policy.open()));
+            }
         };
         self.stream.seal(connected.session);
         let is_matching = self.policy.level.is_matching();
@@ -304,14 +312,15 @@ impl Session {
     }
 
     /// What is the same where a session may go on with the secrets of another one.
-    fn key(&self, settings: &Settings, purpose: &Purpose<'_>) -> String {
+    fn key(&self, settings: &Settings, purpose: &Purpose<'_>, raw_key: bool) -> String {
         let policy = &self.policy;
-        let mut terms = format!("{:?} {:?} {:?} {:?}", policy.offer, policy.sni, policy.misnamed, policy.requiretls);
+        let Policy { offer, sni, misnamed, requiretls, .. } = policy;
+        let mut terms = format!("{offer:?} {sni:?} {misnamed:?} {requiretls:?} {raw_key}");
         // Writing to a text does not fail.
         let _ = match &policy.matching {
             Matching::Anything => Ok(()),
             Matching::Names(names) => write!(terms, " {names:?} {:p}", std::rc::Rc::as_ptr(&policy.anchors)),
-            Matching::Fingerprints(known) => write!(terms, " {known:?}"),
+            Matching::Fingerprints(known) | Matching::Keys(known) => write!(terms, " {known:?}"),
             Matching::Dane(proof) => write!(terms, " {proof:?}"),
         };
         let digest = hex(&Digest::Sha256.of(terms.as_bytes()));

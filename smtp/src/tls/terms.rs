@@ -58,6 +58,8 @@ pub struct Policy {
     pub anchors: Rc<Anchors>,
     /// The name that the server is asked for.
     pub sni: Option<String>,
+    /// The server is asked for its public key, and for a certificate if it has none to show.
+    pub raw_keys: bool,
     /// The connection may carry more than one delivery.
     pub reuse: bool,
     /// How strictly REQUIRETLS is taken, if the message has it.
@@ -115,7 +117,8 @@ impl Policy {
         let names = match (&self.matching, &other.matching) {
             (Matching::Anything, Matching::Anything) => true,
             (Matching::Names(one), Matching::Names(other)) => one == other,
-            (Matching::Fingerprints(one), Matching::Fingerprints(other)) => one == other,
+            (Matching::Fingerprints(one), Matching::Fingerprints(other))
+            | (Matching::Keys(one), Matching::Keys(other)) => one == other,
             _ => false,
         };
         names
@@ -123,6 +126,7 @@ impl Policy {
             && self.in_the_clear == other.in_the_clear
             && self.offer == other.offer
             && self.sni == other.sni
+            && self.raw_keys == other.raw_keys
             && self.external == other.external
             && self.requiretls == other.requiretls
             && Rc::ptr_eq(&self.anchors, &other.anchors)

@@ -71,9 +71,20 @@ impl<L: LookUps> Evaluation<'_, L> {
         if all && certificate.trusted {
             return Verdict::Permit;
         }
-        for fingerprint in [certificate.key_fingerprint.clone(), certificate.fingerprint.clone()] {
+        let (key, whole) = (certificate.key_fingerprint.clone(), certificate.fingerprint.clone());
+        // A key that comes alone has no other fingerprint.
+        for fingerprint in [&key, &whole].into_iter().filter(|fingerprint| !fingerprint.is_empty()) {
             match self.rules.tables.client_certificates.lookup(fingerprint.as_bytes()) {
-                Ok(Some(_)) => return Verdict::Permit,
+                Ok(Some(_)) => {
+                    if self.settings.raw_keys && *fingerprint != key {
+                        logging::warning!(
+                            "{name}: {}: relay_clientcerts: {FRAGILE} public key fingerprint \"{key}\" not matched, while \
+                             certificate fingerprint \"{whole}\" matched",
+                            self.facts.peer.label
+                        );
+                    }
+                    return Verdict::Permit;
+                }
                 Ok(None) => {}
                 // Logged. Somebody else may let the client in later, and nobody may turn it away for good.
                 Err(_) => {
@@ -97,12 +108,15 @@ impl<L: LookUps> Evaluation<'_, L> {
         }
         let Some(certificate) = self.certificate() else { return Verdict::Dunno };
         let name = certificate.common_name.clone().into_bytes();
+        self.warn_of_fragility(certificate, table);
         let keys: Vec<String> = order
             .iter()
             .map(|fingerprint| match fingerprint {
                 Fingerprint::Certificate => certificate.fingerprint.clone(),
                 Fingerprint::Key => certificate.key_fingerprint.clone(),
             })
+            // A key that comes alone has no other fingerprint.
+            .filter(|fingerprint| !fingerprint.is_empty())
             .collect();
         for key in keys {
             let found: Result<Option<Found>, TableError> = table
@@ -116,7 +130,28 @@ impl<L: LookUps> Evaluation<'_, L> {
         }
         Verdict::Dunno
     }
+
+    /// A client that is known by its certificate will not be known when it begins to send its key alone.
+    fn warn_of_fragility(&self, certificate: &Certificate, table: &AccessTable) {
+        if !self.settings.raw_keys || certificate.is_raw_key() {
+            return;
+        }
+        let action = |fingerprint: &str| table.maps.lookup(fingerprint.as_bytes()).ok().flatten();
+        let (whole, key) = (&certificate.fingerprint, &certificate.key_fingerprint);
+        let of_certificate = action(whole);
+        if of_certificate.is_some() && of_certificate != action(key) {
+            logging::warning!(
+                "check_ccert_access: {}: {}: {FRAGILE} the action for certificate fingerprint \"{whole}\" != the action for \
+                 public key fingerprint \"{key}\"",
+                self.facts.peer.label,
+                text::printable(table.name.as_bytes())
+            );
+        }
+    }
 }
+
+/// smtpd_tls_enable_rpk goes ill with fingerprints of certificates.
+const FRAGILE: &str = "Fragile access policy: smtpd_tls_enable_rpk=yes, but";
 
 #[cfg(test)]
 mod tests {

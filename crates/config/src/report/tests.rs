@@ -36,7 +36,7 @@ fn what_works_is_not_told() {
 
 #[test]
 fn what_is_wrong_is_told_once_with_file_and_line_and_before_what_is_missing() {
-    let main_cf = "smtp_tls_enable_rpk = yes\nmydestination = one\nmydestination = two\nrelay_domains = $nosuch\n\
+    let main_cf = "tls_disable_workarounds = 1\nmydestination = one\nmydestination = two\nrelay_domains = $nosuch\n\
         relayhost = [relay.example]:587 # mine\nmydistination = x\nhopcount_limit = 5x\n\
         smtpd_helo_restrictions = reject_nonsense,\n  check_client_access\nother_time_limit = 3600\n";
     let master = "smtp inet n - n - - smtpd\n  -o smtpd_helo_restricctions=permit -o myorigin=$mua\n\
@@ -58,7 +58,7 @@ fn what_is_wrong_is_told_once_with_file_and_line_and_before_what_is_missing() {
              smtpd_helo_restrictions?)",
             "/c/master.cf, line 12: service submission (inet) is not started: program smptd does not exist",
             "/c/master.cf, line 13: service pickup: -v has no effect on pickup",
-            "smtp_tls_enable_rpk (main.cf line 1) has no effect: certificates are shown and asked for, never bare keys",
+            "tls_disable_workarounds (main.cf line 1) has no effect: OpenSSL is not used",
         ]
     );
 }

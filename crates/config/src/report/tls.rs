@@ -22,7 +22,6 @@ const INSTEAD: &[(&str, &str)] = &[
     ("session_cache", "clients keep their TLS sessions themselves, as tickets"),
     ("session_ids", "clients keep their TLS sessions themselves, as tickets"),
     ("random", "random numbers come from the kernel"),
-    ("enable_rpk", "certificates are shown and asked for, never bare keys"),
     ("wildcard", "* in a certificate stands for one label of a name"),
 ];
 

@@ -42,6 +42,7 @@ mod posttls_finger;
 mod proxy_filter;
 mod queue_tools;
 mod racing;
+mod raw_keys;
 mod refused;
 mod refuses;
 mod relay;

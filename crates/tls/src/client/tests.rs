@@ -66,6 +66,7 @@ fn demand<'a>(matching: &'a Matching, anchors: &'a Anchors) -> Demand<'a> {
         exclude: "",
         mandatory: false,
         sni: None,
+        raw_key: false,
         standard: Standard { matching, anchors, limit: 9, digest: Digest::Sha256, failure: None },
         must_match: false,
         resumable: None,

@@ -31,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) asks: bool,
     /// smtpd_tls_req_ccert
     pub(crate) requires: bool,
+    /// smtpd_tls_enable_rpk
+    pub(crate) raw_keys: bool,
     /// smtpd_tls_ccert_verifydepth
     pub(crate) depth: usize,
     /// smtpd_tls_CAfile, smtpd_tls_CApath, tls_append_default_CA
@@ -84,6 +86,7 @@ impl Settings {
             suites: suites(config, mandatory, versions)?,
             asks,
             requires,
+            raw_keys: config.get(param::SMTPD_TLS_ENABLE_RPK)?,
             depth: usize::try_from(config.get(param::SMTPD_TLS_CCERT_VERIFYDEPTH)?).unwrap_or(0),
             anchors,
             digest,

@@ -59,9 +59,12 @@ impl Fault {
         match self {
             Self::SelfSigned | Self::UntrustedIssuer { .. } | Self::NoIssuer | Self::TooLong(_) => false,
             Self::Expired(place) | Self::NotYetValid(place) | Self::NoMatch(place) => *place == Place::Leaf,
-            Self::Purpose(_) | Self::HostMismatch | Self::AddressMismatch | Self::Unspecified | Self::External(_) => {
-                true
-            }
+            Self::Purpose(_)
+            | Self::HostMismatch
+            | Self::AddressMismatch
+            | Self::RawKey
+            | Self::Unspecified
+            | Self::External(_) => true,
         }
     }
 }
