@@ -8,6 +8,13 @@ use std::process::{Child, Command, Stdio};
 
 use crate::wait::{PATIENCE, until_true};
 
+/// An access token of alice@mail.test (RFC 7519), signed with [`TOKEN_KEY`] for longer than anybody will run tests.
+pub const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
+    eyJzdWIiOiJhbGljZUBtYWlsLnRlc3QiLCJpYXQiOjE3MDAwMDAwMDAsImV4cCI6NDEwMjQ0NDgwMH0.\
+    scQg4I9uFikPVgipTmO3GR8VknK7Kzn2qT1IF1KlmIQ";
+/// Base64 of the key.
+const TOKEN_KEY: &str = "dGhlIGtleSBvZiB0aGUgdGVzdHM=";
+
 /// A running server; dropped, it ends. It needs root.
 #[derive(Debug)]
 pub struct Dovecot {
@@ -30,13 +37,19 @@ impl Dovecot {
     /// The authentication server alone, at `socket`, for these users, by PLAIN, LOGIN and CRAM-MD5. It keeps nobody
     /// waiting after a failure.
     pub fn authenticates(folder: &Path, socket: &Path, users: &[(&str, &str)]) -> Dovecot {
+        Dovecot::authenticates_by("plain login cram-md5", folder, socket, users)
+    }
+
+    /// The same, by these mechanisms; those with tokens believe [`TOKEN`].
+    pub fn authenticates_by(mechanisms: &str, folder: &Path, socket: &Path, users: &[(&str, &str)]) -> Dovecot {
         let lines = users.iter().map(|(user, password)| format!("{user}:{{PLAIN}}{password}\n"));
         let users = write(folder, "users", &lines.collect::<String>());
         let configuration = format!(
-            "protocols =\nauth_mechanisms = plain login cram-md5\n\
+            "protocols =\nauth_mechanisms = {mechanisms}\n{}\
              passdb {{\n  driver = passwd-file\n  args = scheme=PLAIN username_format=%u {}\n}}\n\
              service auth {{\n  unix_listener {} {{\n    mode = 0666\n  }}\n}}\n\
              service anvil {{\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\n",
+            tokens(folder),
             users.display(),
             socket.display()
         );
@@ -61,6 +74,18 @@ impl Drop for Dovecot {
             let _ = writeln!(std::io::stderr(), "{}", self.log());
         }
     }
+}
+
+/// The part of a configuration by which [`TOKEN`] is believed.
+pub(crate) fn tokens(folder: &Path) -> String {
+    write(&folder.join("keys/default/HS256"), "default", TOKEN_KEY);
+    let keys = folder.join("keys");
+    let settings = format!(
+        "introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix={}/\nusername_attribute = sub\n",
+        keys.display()
+    );
+    let file = write(folder, "tokens.conf", &settings);
+    format!("passdb {{\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n  args = {}\n}}\n", file.display())
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> PathBuf {

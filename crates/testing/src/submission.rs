@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 
-use crate::dovecot::Dovecot;
+use crate::dovecot::{Dovecot, tokens};
 use crate::port::Port;
 use crate::sink::Sink;
 use crate::wait::{PATIENCE, until_true};
@@ -19,7 +19,8 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// On 127.0.0.1, where every user has this password; mail goes on to the sink. It needs root.
+    /// On 127.0.0.1, where every user has this password, and alice@mail.test the [`TOKEN`](crate::dovecot::TOKEN); mail
+    /// goes on to the sink. It needs root.
     pub fn start(mechanisms: &str, password: &str, sink: &Sink) -> Submission {
         let (folder, port) = (folder(), Port::reserve());
         let dovecot = Dovecot::run(&folder, &configuration(&folder, mechanisms, password, port.number(), sink));
@@ -63,12 +64,12 @@ fn folder() -> PathBuf {
 }
 
 fn configuration(folder: &Path, mechanisms: &str, password: &str, port: u16, sink: &Sink) -> String {
-    let (folder, sink) = (folder.display(), sink.address());
+    let (tokens, folder, sink) = (tokens(folder), folder.display(), sink.address());
     format!(
         "protocols = submission\ndisable_plaintext_auth = no\nauth_mechanisms = {mechanisms}\nauth_anonymous_username = nobody\n\
          hostname = submission.test\nlisten = 127.0.0.1\ndefault_vsz_limit = 0\n\
          mail_location = maildir:{folder}/mail\nfirst_valid_uid = 1\n\
-         passdb {{\n  driver = static\n  args = password={password}\n}}\n\
+         {tokens}passdb {{\n  driver = static\n  args = password={password}\n}}\n\
          userdb {{\n  driver = static\n  args = uid=mail gid=mail home={folder}\n}}\n\
          service submission-login {{\n  chroot =\n  inet_listener submission {{\n    port = {port}\n  }}\n}}\n\
          service stats {{\n  unix_listener stats-writer {{\n    mode = 0666\n  }}\n}}\n\

@@ -65,6 +65,34 @@ fn every_mechanism_logs_in_to_dovecot_and_mail_goes_on() {
 }
 
 #[test]
+fn access_tokens_log_in_to_dovecot_by_both_of_their_mechanisms() {
+    if !testing::accounts::is_root() {
+        return;
+    }
+    scenario(|| {
+        let sink = Sink::v4();
+        let server = Submission::start("plain oauthbearer xoauth2", "secret", &sink);
+        for mechanism in ["OAUTHBEARER", "XOAUTH2"] {
+            let mut mail = with_login(&server.next_hop())
+                .set("smtp_sasl_password_maps", format!("static:alice@mail.test:{}", testing::dovecot::TOKEN))
+                .set("smtp_sasl_mechanism_filter", mechanism)
+                .build();
+            mail.start();
+            let line = attempt(&mail, "bob@mail.test", "x@token.test");
+            assert!(line.contains("status=sent"), "{line}\n{}", server.log());
+            let logged = || server.log().contains(&format!("user=<alice@mail.test>, method={mechanism}"));
+            assert!(until_true(PATIENCE, logged), "{mechanism}: {}", server.log());
+            // One that nobody has signed.
+            mail.set("smtp_sasl_password_maps", "static:alice@mail.test:e30.e30.e30");
+            mail.reload();
+            let line = attempt(&mail, "bob@mail.test", "y@token.test");
+            assert!(line.contains("status=deferred (SASL authentication failed; server "), "{line}");
+        }
+        assert_eq!(sink.count(), 2);
+    });
+}
+
+#[test]
 fn one_mail_system_logs_in_at_another_as_users_do() {
     if !testing::accounts::is_root() {
         return;

@@ -6,6 +6,7 @@ use std::process::{ChildStdin, Command, Stdio};
 use scenarios::scenario;
 use testing::accounts::is_root;
 use testing::certificates::{Authority, Period};
+use testing::dovecot::TOKEN;
 use testing::port::Port;
 use testing::setup::write_old;
 use testing::swaks::swaks;
@@ -64,7 +65,9 @@ fn provider() -> Provider {
     mail.set("smtpd_tls_chain_files", &etc.join("chain.pem").display().to_string());
     let users = [("alice@mail.test", "secret")];
     mail.start();
-    let dovecot = Dovecot::authenticates(&folder.join("dovecot"), &mail.queue().join("private/auth"), &users);
+    let mechanisms = "plain login cram-md5 scram-sha-1 scram-sha-256 oauthbearer xoauth2";
+    let (place, socket) = (folder.join("dovecot"), mail.queue().join("private/auth"));
+    let dovecot = Dovecot::authenticates_by(mechanisms, &place, &socket, &users);
     Provider { mail, _dovecot: dovecot, submission, submissions, authority: authority_file }
 }
 
@@ -205,6 +208,63 @@ fn programs_of_users_hand_in_mail() {
         });
     });
 }
+
+#[test]
+fn programs_of_users_log_in_by_challenges_and_by_tokens() {
+    scenario(|| {
+        as_root(|provider| {
+            let (mail, authority) = (&provider.mail, provider.authority.display().to_string());
+            let port = provider.submission.number();
+            let mut expected = Vec::new();
+            for (mechanism, secret) in [
+                ("CRAM-MD5", "secret"),
+                ("SCRAM-SHA-1", "secret"),
+                ("SCRAM-SHA-256", "secret"),
+                ("OAUTHBEARER", TOKEN),
+                ("XOAUTH2", TOKEN),
+            ] {
+                let options = [
+                    "--host=localhost",
+                    &format!("--port={port}"),
+                    "--tls=on",
+                    &format!("--tls-trust-file={authority}"),
+                    &format!("--auth={}", mechanism.to_lowercase()),
+                    "--user=alice@mail.test",
+                    &format!("--passwordeval=echo {secret}"),
+                    "--from=alice@mail.test",
+                    "bob@mail.test",
+                ];
+                provider.succeeds("msmtp", &options, "Subject: x\n\nbody\n");
+                expected.push(mechanism);
+            }
+            let url = format!("smtp://localhost:{port}");
+            let who = ["--user", "alice@mail.test", "--oauth2-bearer", TOKEN];
+            let options = ["-4", "-sS", "--ssl-reqd", "--cacert", &authority];
+            let envelope = ["--mail-from", "alice@mail.test", "--mail-rcpt", "bob@mail.test", "-T", "-", &url];
+            provider.succeeds("curl", &[&options[..], &who, &envelope].concat(), "Subject: x\n\nbody\n");
+            expected.push("OAUTHBEARER");
+            provider.succeeds("node", &["-e", NODE_TOKEN, &authority, &port.to_string(), TOKEN], "");
+            expected.push("XOAUTH2");
+            mail.wait_mail("bob", expected.len());
+            for mechanism in ["CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"] {
+                let method = format!("sasl_method={mechanism}, sasl_username=alice@mail.test");
+                let logins = mail.log().lines().filter(|line| line.ends_with(&method)).count();
+                assert_eq!(logins, expected.iter().filter(|one| **one == mechanism).count(), "{mechanism}");
+            }
+        });
+    });
+}
+
+const NODE_TOKEN: &str = "
+module.paths.push('/usr/share/nodejs')
+const { createTransport } = require('nodemailer')
+const [authority, port, accessToken] = process.argv.slice(1)
+const tls = { ca: require('fs').readFileSync(authority) }
+const auth = { type: 'OAuth2', user: 'alice@mail.test', accessToken }
+const server = createTransport({ host: 'localhost', port, requireTLS: true, tls, auth })
+server.sendMail({ from: 'alice@mail.test', to: 'bob@mail.test', subject: 'x', text: 'text' })
+    .catch(error => { console.error(error); process.exit(1) })
+";
 
 /// What somebody types who knows SMTP.
 const TYPED: &str = "EHLO client.test

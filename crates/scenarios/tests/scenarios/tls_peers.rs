@@ -3,13 +3,15 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 
 use scenarios::scenario;
 use testing::certificates::{Authority, Identity, Period};
 use testing::dns::Zone;
 use testing::setup::write_old;
 use testing::tls_server::{Script, Starttls};
-use testing::{Setup, World};
+use testing::wait::{PATIENCE, until_true};
+use testing::{Dovecot, Setup, World};
 
 const TEXT: &str = "From: a@client.test\nSubject: onward\nMessage-Id: <4@client.test>\n\nbody\n";
 
@@ -84,6 +86,67 @@ fn lmtp_has_its_own_level_and_policies() {
         let heard = server.heard();
         assert_eq!(heard.iter().filter(|line| line.starts_with("LHLO")).count(), 2, "{heard:?}");
     });
+}
+
+#[test]
+fn a_store_at_a_socket_of_this_machine_is_reached_under_tls_as_the_policy_says() {
+    scenario(|| {
+        if !testing::accounts::is_root() {
+            return eprintln!("left out: only root runs a mail store");
+        }
+        let root = Authority::root("Lab Root CA");
+        let mut mail = Setup::new()
+            .set("compatibility_level", "3.11")
+            .set("transport_maps", "texthash:$config_directory/transport")
+            .set("lmtp_tls_CAfile", "$config_directory/ca.pem")
+            .set("lmtp_tls_loglevel", "1")
+            .service("tlsmgr unix - - n 1000? 1 tlsmgr")
+            .service("lmtp unix - - n - - lmtp -o lmtp_tls_security_level=encrypt")
+            .service("named unix - - n - - lmtp -o lmtp_tls_security_level=verify")
+            .service(
+                "other unix - - n - - lmtp -o lmtp_tls_security_level=secure -o lmtp_tls_secure_cert_match=other.test",
+            )
+            .build();
+        let place = |domain: &str, agent: &str| format!("{domain} {agent}:unix:private/store\n");
+        let places = [place("plain.test", "lmtp"), place("named.test", "named"), place("other.test", "other")];
+        write_old(&mail.etc().join("transport"), &places.concat());
+        write_old(&mail.etc().join("ca.pem"), &root.certificate().pem);
+        let name = mail.output("postconf", &["-h", "myhostname"]).trim().to_owned();
+        let folder = mail.folder().join("dovecot");
+        let dovecot = store(&folder, &mail.queue().join("private/store"), &root.issue(&[&name], Period::Current));
+        mail.start();
+        for recipient in ["u@plain.test", "u@named.test"] {
+            mail.sendmail(&["-f", "bob@mail.test", recipient], TEXT);
+            let line = mail.wait_log(&[&format!("to=<{recipient}>"), "status="]);
+            assert!(line.contains("status=sent (250 2.0.0 <u@"), "{line}\n{}", dovecot.log());
+        }
+        mail.wait_log(&["/lmtp[", "Trusted TLS connection established to ", "[private/store]: TLSv1.3 with cipher "]);
+        mail.wait_log(&["/lmtp[", "Verified TLS connection established to ", "[private/store]: TLSv1.3 with cipher "]);
+        mail.sendmail(&["-f", "bob@mail.test", "u@other.test"], TEXT);
+        mail.wait_log(&["to=<u@other.test>", "status=deferred (Server certificate not verified)"]);
+    });
+}
+
+/// Dovecot, whose LMTP server at `socket` offers TLS, for whoever it is.
+fn store(folder: &Path, socket: &Path, identity: &Identity) -> Dovecot {
+    std::fs::create_dir(folder).expect("a directory");
+    let (chain, key) = (folder.join("chain.pem"), folder.join("key.pem"));
+    write_old(&chain, &identity.certificates_pem());
+    write_old(&key, identity.key_pem());
+    let configuration = format!(
+        "protocols = lmtp\nssl = yes\nssl_cert = <{}\nssl_key = <{}\nfirst_valid_uid = 1\nfirst_valid_gid = 1\n\
+         mail_location = maildir:{folder}/mail\npassdb {{\n  driver = static\n  args = nopassword=y\n}}\nuserdb {{\n  driver = static\n  args = uid=mail gid=mail home={folder} \
+         allow_all_users=yes\n}}\nservice lmtp {{\n  unix_listener {} {{\n    mode = 0666\n  }}\n}}\n\
+         service anvil {{\n  unix_listener anvil-auth-penalty {{\n    mode = 0\n  }}\n}}\n",
+        chain.display(),
+        key.display(),
+        socket.display(),
+        folder = folder.display()
+    );
+    std::fs::set_permissions(folder, Permissions::from_mode(0o777)).expect("permissions");
+    let server = Dovecot::run(folder, &configuration);
+    assert!(until_true(PATIENCE, || socket.exists()), "dovecot does not come: {}", server.log());
+    server
 }
 
 #[test]
