@@ -112,7 +112,7 @@ fn every_command_line_prints_and_writes_what_postfix_does() {
 /// Defaults that are not those of Postfix 3.11.7 as Debian builds it, and why.
 const OTHER_DEFAULTS: &[(&str, &str)] = &[
     ("alias_maps", "no NIS"),
-    ("default_database_type", "tables of the type hash are served from LMDB, and there is no cdb"),
+    ("default_database_type", "Debian's before 3.11: what main.cf calls hash is made by postmap without a type"),
     ("inet_interfaces_wait", "ours"),
     ("inet_protocols", "ipv4 below level 1: an address family is not added to old configurations"),
     ("lmtp_connection_attempt_delay", "ours"),

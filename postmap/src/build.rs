@@ -15,6 +15,9 @@ use crate::run::Program;
 
 /// Reads the source and writes the table.
 pub(crate) fn build(program: &Program, options: &Options, config: &Config, spec: &Spec) -> Result<(), String> {
+    if options.incremental {
+        can_change(options, config, spec)?;
+    }
     let source = Source::read(options, spec)?;
     match spec.kind {
         Kind::Fail => return Err(format!("table {spec}: write error: Application error")),
@@ -37,7 +40,10 @@ pub(crate) fn build(program: &Program, options: &Options, config: &Config, spec:
     let first = pairs.len();
     pairs.extend(entries.iter().map(|entry| (key(options, utf8, &entry.key), entry.value.clone())));
     let writer = writer(options, config, spec, Some(source.mode))?;
-    let put = writer.put(&pairs, !options.incremental, options.existing);
+    let put = match options.incremental {
+        true => writer.add(&pairs, options.existing),
+        false => writer.make(&pairs, options.existing),
+    };
     let duplicates = put.as_deref().unwrap_or_default().iter().filter_map(|at| at.checked_sub(first));
     report(spec, &source.name, &entries, &problems, duplicates);
     put.map(|_| ()).map_err(|error| match error {
@@ -70,7 +76,8 @@ impl Source {
             become_owner(metadata.uid(), metadata.gid())?;
         }
         file.read_to_end(&mut text).map_err(failed)?;
-        let mode = if options.inherit_mode { metadata.mode() } else { 0o644 };
+        // Whoever makes a table can make it again.
+        let mode = if options.inherit_mode { metadata.mode() | 0o200 } else { 0o644 };
         Ok(Self { name: spec.name.clone(), text, mode })
     }
 }
@@ -89,15 +96,18 @@ fn read_contents(entries: &mut Vec<Entry>, problems: &mut Vec<Problem>) {
     });
 }
 
-/// The writer of an lmdb file.
+/// What makes or changes the file of a table; `create` are the permissions of one that is made.
 pub(crate) fn writer(options: &Options, config: &Config, spec: &Spec, create: Option<u32>) -> Result<Writer, String> {
     let map_size = config.get(param::LMDB_MAP_SIZE).map_err(|error| error.to_string())?;
-    Ok(Writer {
-        path: spec.index_path().into(),
-        map_size: usize::try_from(map_size).unwrap_or(16 << 20),
-        create,
-        nul: options.nul,
-    })
+    Ok(Writer::of(spec, usize::try_from(map_size).unwrap_or(16 << 20), create, options.nul))
+}
+
+/// Whether entries of a table can be added and removed; asked before any of them is read.
+pub(crate) fn can_change(options: &Options, config: &Config, spec: &Spec) -> Result<(), String> {
+    if !spec.kind.has_index() {
+        return Ok(());
+    }
+    writer(options, config, spec, None)?.can_change().map_err(|error| error.to_string())
 }
 
 /// A key as it is stored.
@@ -120,8 +130,9 @@ fn marks_of_an_alias_database(config: &Config) -> [(Vec<u8>, Vec<u8>); 3] {
 fn report(spec: &Spec, file: &str, entries: &[Entry], problems: &[Problem], duplicates: impl Iterator<Item = usize>) {
     let mut warnings: Vec<(usize, String)> =
         problems.iter().map(|problem| (problem.line.unwrap_or(0), problem.in_file(file))).collect();
+    let table = if spec.kind == Kind::Cdb { spec.name.clone() } else { spec.to_string() };
     for entry in duplicates.filter_map(|at| entries.get(at)) {
-        warnings.push((entry.line, format!("{spec}: duplicate entry: \"{}\"", text::printable(&entry.key))));
+        warnings.push((entry.line, format!("{table}: duplicate entry: \"{}\"", text::printable(&entry.key))));
     }
     warnings.sort_by_key(|(line, _)| *line);
     for (_, warning) in warnings {

@@ -4,14 +4,15 @@
 //! `postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [file_type:]file...`
 //!
 //! # Description
-//! Without a query, reads the source text `file` and writes the table beside it (`file.lmdb`; `hash:` and `btree:`
-//! tables are lmdb files here). The table is replaced in one transaction: readers see the old or the new one.
+//! Without a query, reads the source text `file` and writes the table beside it: `file.lmdb`, or `file.cdb` (`hash:`
+//! and `btree:` tables are lmdb files here). The table is replaced as a whole: readers see the old or the new one. It
+//! has the permissions of the source, whatever the umask, and its owner can write it.
 //!
 //! `-q KEY` prints the value of a key, `-s` all entries, `-d KEY` removes one; KEY `-` reads keys from standard input.
 //! `-i` adds entries from standard input to the table, `-r` replaces and `-w` ignores duplicates without a warning,
-//! `-f` keeps the case of keys, `-n` and `-N` write keys and values without and with a NUL at their end, `-p` gives a
-//! new file mode 0644 at most by umask instead of the source's, `-o` keeps root's rights for a source that is not
-//! root's.
+//! `-f` keeps the case of keys, `-n` and `-N` write keys and values without and with a NUL at their end (by default
+//! lmdb has it, and cdb has not), `-p` gives a new file mode 0644 instead of the source's, `-o` keeps root's rights for
+//! a source that is not root's. A cdb table is made as a whole: `-i` and `-d` are refused.
 //!
 //! With `-F` the value of a key is a list of files, and what is stored is what is in them, in base64, as
 //! tls_server_sni_maps needs its keys and certificates; `-q` and `-s` show it as it is stored, and as the text that it

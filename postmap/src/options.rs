@@ -28,8 +28,8 @@ pub(crate) struct Options {
     pub keep_case: bool,
     pub incremental: bool,
     pub existing: Existing,
-    /// Keys and values end in a NUL.
-    pub nul: bool,
+    /// Keys and values end in a NUL, or do not; None: as it is usual for the type of table.
+    pub nul: Option<bool>,
     pub inherit_mode: bool,
     pub keep_root: bool,
     /// Keys and values are bytes, whatever main.cf says.
@@ -53,7 +53,7 @@ impl Options {
             keep_case: false,
             incremental: false,
             existing: Existing::Report,
-            nul: true,
+            nul: None,
             inherit_mode: true,
             keep_root: false,
             bytes: false,
@@ -85,8 +85,8 @@ impl Options {
             b'f' => self.keep_case = true,
             b'F' => self.files = true,
             b'i' => self.incremental = true,
-            b'n' => self.nul = false,
-            b'N' => self.nul = true,
+            b'n' => self.nul = Some(false),
+            b'N' => self.nul = Some(true),
             b'o' => self.keep_root = true,
             b'p' => self.inherit_mode = false,
             b'r' => self.existing = Existing::Replace,
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(existing(&["-wr", "x"]), Existing::Replace);
         assert_eq!(existing(&["-rw", "x"]), Existing::Keep);
         let nul = |line: &[&str]| parse(&POSTMAP, line).unwrap().nul;
-        assert_eq!((nul(&["-nN"]), nul(&["-Nn"]), nul(&[])), (true, false, true));
+        assert_eq!((nul(&["-nN"]), nul(&["-Nn"]), nul(&[])), (Some(true), Some(false), None));
     }
 
     #[test]

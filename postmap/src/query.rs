@@ -6,7 +6,7 @@ use std::sync::Arc;
 use config::Config;
 use lookup::{Kind, OpenFlags, Settings, Spec, Table, open};
 
-use crate::build::{key, writer};
+use crate::build::{can_change, key, writer};
 use crate::message::{Reader, Wanted};
 use crate::options::Options;
 use crate::run::Program;
@@ -103,6 +103,7 @@ pub(crate) fn delete(options: &Options, config: &Config, spec: &Spec, wanted: &[
         kind if !kind.has_index() => return Err(format!("{spec} map requires O_RDONLY access mode")),
         _ => {}
     }
+    can_change(options, config, spec)?;
     let utf8 = options.is_utf8(config);
     let mut doomed = Vec::new();
     if wanted == b"-" {

@@ -110,6 +110,7 @@ targets! {
     lookup_keys,
     pattern_tables,
     lmdb_files,
+    cdb_files,
     destinations,
     attribute_lists,
     queue_listing,

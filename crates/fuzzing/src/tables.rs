@@ -1,5 +1,6 @@
 //! The texts of tables and lists: bad lines are problems beside the entries, and what is looked up comes from the text.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Once;
 use std::time::SystemTime;
@@ -7,8 +8,11 @@ use std::time::SystemTime;
 use address::Delimiters;
 use delivery::destination::{Destination, List};
 use logging::{LogFile, Setup};
-use lookup::btree::{Source, State, Tree};
+use lookup::btree::Tree;
+use lookup::cdb::Cdb;
 use lookup::fold::fold;
+use lookup::index::{Source, State};
+use lookup::write::cdb::encoded;
 use lookup::{Kind, OpenFlags, ParentStyle, Settings, alias, search, source};
 
 use crate::addresses::escaped;
@@ -148,6 +152,50 @@ pub fn lmdb_files(data: &[u8]) {
     }
 }
 
+/// A constant database that anybody may have written is read to an end, gives no more than it has, and one that was
+/// made of entries has them.
+pub fn cdb_files(data: &[u8]) {
+    let (choice, data) = choices(data);
+    let [key, content] = fields(data);
+    let file = constant(choice, content);
+    if let Ok(cdb) = Cdb::open(Pages(&file)) {
+        if let Ok(Some((_, value))) = cdb.get(&[key]) {
+            assert!(value.len() + key.len() < file.len());
+        }
+        let mut length = 0;
+        let _ = cdb.visit(&mut |key, value| length += key.len() + value.len() + 8);
+        assert!(length <= file.len());
+    }
+    let lines = content.split(|byte| *byte == b'\n').map(|line| line.split_at(line.len() / 2));
+    let entries: BTreeMap<Vec<u8>, Vec<u8>> = lines.map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
+    let entries: Vec<(Vec<u8>, Vec<u8>)> = entries.into_iter().collect();
+    let written = encoded(&entries).expect("a short file");
+    let cdb = Cdb::open(Pages(&written)).expect("a file that was just made");
+    let mut found = Vec::new();
+    cdb.visit(&mut |key, value| found.push((key, value))).expect("its entries");
+    assert_eq!(found, entries);
+    for (key, value) in entries {
+        assert_eq!(cdb.get(&[&key]).ok().flatten(), Some((0, value)));
+    }
+}
+
+/// A file as it is, or with tables in front that are in it for sure, wherever the first bytes say.
+fn constant(choice: u8, content: &[u8]) -> Vec<u8> {
+    const HEADER: usize = 2048;
+    if choice & 1 == 0 || content.len() < 8 {
+        return content.to_vec();
+    }
+    let mut file = Vec::with_capacity(HEADER + content.len());
+    for pair in content.chunks_exact(2).cycle().take(HEADER / 8) {
+        let start = usize::from(pair[0]) * 4 % content.len();
+        let slots = usize::from(pair[1]) % (1 + (content.len() - start) / 8);
+        let number = |number: usize| u32::try_from(number).unwrap_or_default().to_le_bytes();
+        file.extend([number(HEADER + start), number(slots)].concat());
+    }
+    file.extend_from_slice(content);
+    file
+}
+
 /// The smallest page.
 const PAGE: usize = 512;
 
@@ -188,7 +236,7 @@ impl Source for Pages<'_> {
     }
 
     fn state(&self) -> io::Result<State> {
-        Ok(State { length: self.0.len() as u64, written: SystemTime::UNIX_EPOCH })
+        Ok(State { length: self.0.len() as u64, written: SystemTime::UNIX_EPOCH, modified: SystemTime::UNIX_EPOCH })
     }
 }
 

@@ -1,9 +1,4 @@
-//! The file of an LMDB environment, read page by page with pread(2).
-//!
-//! A table is a file that somebody may write, cut short or replace while it is read, and that need not be the
-//! administrator's: the alias file of a user. So it is neither mapped into memory, where a page that goes missing ends
-//! the process with all its sessions, nor given to code that trusts it. Every number in it is checked before it is
-//! used; a file that makes no sense is an error of the look-up.
+//! The file of an LMDB environment, read page by page ([`crate::index`]).
 //!
 //! No lock is taken, and nobody is waited for. LMDB never overwrites what its last two commits can see: what was read
 //! is good when no more than one commit has come in between, else it is read again. Pages near the root are kept in
@@ -14,17 +9,12 @@
 mod kept;
 mod page;
 
-use std::fmt;
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use nix::sys::stat::fstat;
-
 use self::kept::{Kept, Pages};
 use self::page::{Node, OVERFLOW, Page, bytes_at, u16_at, u32_at, word_at};
+use crate::index::{Found, IndexError, MAX_VALUE, Result, Source, State};
 
 /// A number as wide as a pointer.
 const WORD: usize = size_of::<usize>();
@@ -48,85 +38,8 @@ const OTHER_ORDER: u16 = 0x7f;
 /// No tree is deeper.
 /// told: who looks up: the table is damaged.
 const DEEPEST: usize = 32;
-/// Largest value in bytes.
-/// told: who looks up, by an error.
-const MAX_VALUE: usize = 64 << 20;
 /// How often a file that is being written is read again.
 const ATTEMPTS: usize = 100;
-
-/// Where pages come from.
-pub trait Source {
-    /// Reads the whole buffer, or fails with `UnexpectedEof`.
-    ///
-    /// # Errors
-    /// As said, and those of reading.
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
-
-    /// How many bytes there are, and when one was written last.
-    ///
-    /// # Errors
-    /// Those of asking.
-    fn state(&self) -> io::Result<State>;
-}
-
-/// What can be known of a file without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct State {
-    /// Bytes.
-    pub length: u64,
-    /// When it was written last, by the system's clock; whoever writes it cannot set that time.
-    pub written: SystemTime,
-}
-
-impl Source for File {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        FileExt::read_exact_at(self, buffer, offset)
-    }
-
-    fn state(&self) -> io::Result<State> {
-        let data = fstat(self)?;
-        let seconds = u64::try_from(data.st_ctime).unwrap_or_default();
-        let nanoseconds = u32::try_from(data.st_ctime_nsec).unwrap_or_default();
-        let written = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds);
-        Ok(State { length: u64::try_from(data.st_size).unwrap_or_default(), written })
-    }
-}
-
-/// Why nothing can be read. Display is the reason.
-#[derive(Debug)]
-pub enum TreeError {
-    /// No LMDB file, or one of another version or order of keys.
-    Other(&'static str),
-    /// It contradicts itself.
-    Damaged(&'static str),
-    /// A value is longer than [`MAX_VALUE`].
-    TooLong,
-    /// It is written faster than it can be read.
-    Restless,
-    /// Reading failed.
-    Io(io::Error),
-}
-
-impl fmt::Display for TreeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Other(what) => write!(f, "not a table of this type: {what}"),
-            Self::Damaged(what) => write!(f, "file is damaged: {what}"),
-            Self::TooLong => write!(f, "value is longer than {MAX_VALUE} bytes"),
-            Self::Restless => f.write_str("file is being written all the time"),
-            Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => f.write_str("file is truncated"),
-            Self::Io(error) => f.write_str(&net::reason(error)),
-        }
-    }
-}
-
-impl From<io::Error> for TreeError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-type Result<T> = std::result::Result<T, TreeError>;
 
 /// An open file.
 pub struct Tree<S> {
@@ -134,9 +47,6 @@ pub struct Tree<S> {
     page_size: usize,
     kept: Mutex<Option<Kept>>,
 }
-
-/// Which key was found, and its value.
-type Found = (usize, Vec<u8>);
 
 /// The two meta pages, of which each commit writes one.
 type Metas = [[u8; META]; 2];
@@ -197,7 +107,7 @@ impl<S: Source> Tree<S> {
             }
             number = page.child(key)?;
         }
-        Err(TreeError::Damaged("the tree is too deep"))
+        Err(IndexError::Damaged("the tree is too deep"))
     }
 
     /// Visits all entries in the order of their keys.
@@ -213,7 +123,7 @@ impl<S: Source> Tree<S> {
         }
         match self.newest()?.transaction.checked_sub(meta.transaction) {
             Some(0 | 1) => Ok(()),
-            _ => Err(TreeError::Restless),
+            _ => Err(IndexError::Restless),
         }
     }
 
@@ -226,7 +136,7 @@ impl<S: Source> Tree<S> {
         visitor: &mut dyn FnMut(Vec<u8>, Vec<u8>),
     ) -> Result<()> {
         if depth == 0 {
-            return Err(TreeError::Damaged(CIRCLE));
+            return Err(IndexError::Damaged(CIRCLE));
         }
         take(pages, 1)?;
         let page = self.page(number, meta, Vec::new())?;
@@ -263,7 +173,7 @@ impl<S: Source> Tree<S> {
                 _ => {}
             }
         }
-        Err(TreeError::Restless)
+        Err(IndexError::Restless)
     }
 
     /// The meta page of the last commit; the two take turns.
@@ -287,7 +197,7 @@ impl<S: Source> Tree<S> {
             }
             seen = again;
         }
-        Err(TreeError::Restless)
+        Err(IndexError::Restless)
     }
 
     /// They are the first two pages, and cost one call together.
@@ -305,11 +215,11 @@ impl<S: Source> Tree<S> {
 
     fn parse_meta(&self, bytes: &[u8; META]) -> Result<Meta> {
         if page_size(bytes)? != self.page_size {
-            return Err(TreeError::Damaged("its meta pages differ"));
+            return Err(IndexError::Damaged("its meta pages differ"));
         }
         let main = DATABASES + DATABASE;
         if u16_at(bytes, main + 4)? & OTHER_ORDER != 0 {
-            return Err(TreeError::Other("its keys have another order"));
+            return Err(IndexError::Other("its keys have another order"));
         }
         let root = word_at(bytes, main + 8 + 4 * WORD)?;
         let end = DATABASES + 2 * DATABASE;
@@ -331,9 +241,9 @@ impl<S: Source> Tree<S> {
     fn read(&self, number: u64, length: usize, meta: &Meta, bytes: &mut Vec<u8>) -> Result<()> {
         let pages = length.div_ceil(self.page_size) as u64;
         if number < 2 || number.checked_add(pages).is_none_or(|end| end > meta.last_page.saturating_add(1)) {
-            return Err(TreeError::Damaged("a page has no place"));
+            return Err(IndexError::Damaged("a page has no place"));
         }
-        let offset = number.checked_mul(self.page_size as u64).ok_or(TreeError::Damaged("a page has no place"))?;
+        let offset = number.checked_mul(self.page_size as u64).ok_or(IndexError::Damaged("a page has no place"))?;
         bytes.resize(length, 0);
         Ok(self.source.read_exact_at(bytes, offset)?)
     }
@@ -347,13 +257,13 @@ impl<S: Source> Tree<S> {
             return Ok(Some(node.data(node.size)?.to_vec()));
         }
         if node.size > MAX_VALUE {
-            return Err(TreeError::TooLong);
+            return Err(IndexError::TooLong);
         }
         let number = word_at(node.data(WORD)?, 0)?;
         let mut bytes = Vec::new();
         self.read(number, HEADER + node.size, meta, &mut bytes)?;
         if word_at(&bytes, 0)? != number || u16_at(&bytes, WORD + 2)? & OVERFLOW == 0 {
-            return Err(TreeError::Damaged("a long value is not where it should be"));
+            return Err(IndexError::Damaged("a long value is not where it should be"));
         }
         Ok(Some(bytes[HEADER..].to_vec()))
     }
@@ -363,20 +273,20 @@ const CIRCLE: &str = "pages lead in a circle";
 
 /// Each page is read once by a visit: takes some of those that are left.
 fn take(pages: &mut u64, count: u64) -> Result<()> {
-    *pages = pages.checked_sub(count).ok_or(TreeError::Damaged(CIRCLE))?;
+    *pages = pages.checked_sub(count).ok_or(IndexError::Damaged(CIRCLE))?;
     Ok(())
 }
 
 fn page_size(meta: &[u8; META]) -> Result<usize> {
     if u32_at(meta, HEADER)? != MAGIC {
-        return Err(TreeError::Other("it is no LMDB file"));
+        return Err(IndexError::Other("it is no LMDB file"));
     }
     if u32_at(meta, HEADER + 4)? != VERSION {
-        return Err(TreeError::Other("another version of LMDB"));
+        return Err(IndexError::Other("another version of LMDB"));
     }
     match u32_at(meta, DATABASES)? as usize {
         size if size.is_power_of_two() && (512..=65536).contains(&size) => Ok(size),
-        _ => Err(TreeError::Damaged("pages of an impossible size")),
+        _ => Err(IndexError::Damaged("pages of an impossible size")),
     }
 }
 

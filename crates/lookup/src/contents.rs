@@ -121,7 +121,8 @@ mod tests {
     fn an_index_that_was_made_of_names_is_an_error_and_its_list_goes_without_it() {
         let folder = folder("index");
         let path = format!("{folder}/t.lmdb");
-        let writer = crate::write::Writer { path: path.into(), map_size: 1 << 20, create: Some(0o600), nul: true };
+        let writer =
+            crate::write::lmdb::Writer { path: path.into(), map_size: 1 << 20, create: Some(0o600), nul: true };
         let pairs = [(b"k".to_vec(), encode(b"\xff\0$1")), (b"x".to_vec(), b"no base64".to_vec())];
         writer.put(&pairs, true, crate::write::Existing::Report).unwrap();
         let flags = OpenFlags { files: true, ..OpenFlags::default() };

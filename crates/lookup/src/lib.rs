@@ -7,10 +7,11 @@
 //! | file | concept |
 //! |---|---|
 //! | `spec`, `open` | `type:name`, and from there to an open table |
-//! | `table/` | one file a table type; `btree` the file of an lmdb table |
+//! | `table/` | one file a table type |
+//! | `index` | what indexed files have in common; `btree` the file of an lmdb table, `cdb` that of a cdb table |
 //! | `source` | the lines of postmap source files; `alias` the lines of alias files |
 //! | `contents` | values that name files |
-//! | `write` | what postmap and postalias do to an lmdb file |
+//! | `write` | what postmap and postalias do to an indexed file |
 //! | `maps` | the ordered tables of one parameter |
 //! | `search` | which keys an address is looked up by, in which order |
 //! | `own_domains` | which domains are this system's |
@@ -20,11 +21,13 @@
 
 pub mod alias;
 pub mod btree;
+pub mod cdb;
 pub mod contents;
 mod domain_list;
 mod error;
 mod file;
 pub mod fold;
+pub mod index;
 mod maps;
 mod match_list;
 mod open;

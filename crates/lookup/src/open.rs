@@ -6,7 +6,7 @@ use config::{Config, param};
 
 use crate::table::cidr::Cidr;
 use crate::table::fixed::{Environ, Fail, Static, Unavailable};
-use crate::table::lmdb::Lmdb;
+use crate::table::indexed::Indexed;
 use crate::table::memory::Memory;
 use crate::table::regex::Regex;
 use crate::table::utf8::Utf8;
@@ -81,8 +81,8 @@ fn unguarded(spec: &Spec, settings: &Settings, flags: OpenFlags) -> Result<Arc<d
     let name = spec.to_string();
     let path = spec.name.as_str();
     Ok(match spec.kind {
-        Kind::Lmdb => Arc::new(Lmdb::open(name, &spec.index_path(), path, settings, flags)?),
-        Kind::Hash | Kind::Btree => return indexed(spec, settings, flags),
+        Kind::Lmdb | Kind::Cdb => Arc::new(Indexed::open(spec, settings, flags)?),
+        Kind::Hash | Kind::Btree => return berkeley(spec, settings, flags),
         Kind::Texthash => {
             let flags = OpenFlags { alias_syntax: false, ..flags };
             Arc::new(Memory::from_file(name, path, None, settings, flags)?)
@@ -135,10 +135,10 @@ pub fn open_table(text: &str, settings: &Settings, flags: OpenFlags) -> Result<A
 
 /// A Berkeley DB table: from the lmdb file that our postmap writes for it, else from its source text. Berkeley DB's own
 /// files are not read.
-fn indexed(spec: &Spec, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn Table>, OpenError> {
+fn berkeley(spec: &Spec, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn Table>, OpenError> {
     let (name, index, source) = (spec.to_string(), spec.index_path(), spec.name.as_str());
     if std::fs::exists(&index).unwrap_or(false) {
-        return Ok(Arc::new(Lmdb::open(name, &index, source, settings, flags)?));
+        return Ok(Arc::new(Indexed::open(spec, settings, flags)?));
     }
     // Which of postmap and postalias made the index can only be seen from the text.
     let aliases = || crate::file::read(source).is_ok_and(|text| crate::alias::is_alias_text(&text));

@@ -7,6 +7,8 @@ use crate::OpenError;
 pub enum Kind {
     /// An indexed file, as postmap writes it.
     Lmdb,
+    /// An indexed file that is made as a whole.
+    Cdb,
     /// Berkeley DB hash: served from the lmdb file of the same source, else from the source text.
     Hash,
     /// Berkeley DB btree: as hash.
@@ -31,8 +33,9 @@ pub enum Kind {
 
 impl Kind {
     /// All types in the order of `postconf -m`.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Btree,
+        Kind::Cdb,
         Kind::Cidr,
         Kind::Environ,
         Kind::Fail,
@@ -49,6 +52,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Lmdb => "lmdb",
+            Kind::Cdb => "cdb",
             Kind::Hash => "hash",
             Kind::Btree => "btree",
             Kind::Texthash => "texthash",
@@ -69,7 +73,7 @@ impl Kind {
 
     /// True if postmap can make such a table: it has a file of its own beside the source text.
     pub fn has_index(self) -> bool {
-        matches!(self, Kind::Lmdb | Kind::Hash | Kind::Btree)
+        matches!(self, Kind::Lmdb | Kind::Cdb | Kind::Hash | Kind::Btree)
     }
 }
 
@@ -99,7 +103,7 @@ impl Spec {
 
     /// The file that postmap writes for the source `name` of an indexed type.
     pub fn index_path(&self) -> String {
-        format!("{}.lmdb", self.name)
+        format!("{}.{}", self.name, if self.kind == Kind::Cdb { "cdb" } else { "lmdb" })
     }
 }
 

@@ -1,21 +1,15 @@
-//! What postmap and postalias do to an lmdb file.
+//! What postmap and postalias do to the files of indexed tables.
 //!
-//! One update is one LMDB transaction under an exclusive fcntl lock, in the file that is there. Just before its commit
-//! a crash leaves the old entries, just after it the new ones; readers see one or the other: Postfix's because they
-//! hold a shared lock while they look, ours because LMDB leaves the pages of the last commit alone.
+//! A file of LMDB is changed where it is ([`lmdb`]), one of cdb is made anew beside the old one ([`cdb`]). In both, a
+//! crash or an error leaves the old table or the new one, and a reader sees one or the other.
+
+pub mod cdb;
+pub mod lmdb;
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use heed::types::Bytes;
-use heed::{Database, Env, MdbError, PutFlags, RwTxn, WithoutTls};
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc;
-use sys::identity::is_root;
-use sys::open::{Links, Refusal, Rules, SYSTEM, open_or_create};
+use crate::{Kind, Spec};
 
 /// What to do with a key that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +22,18 @@ pub enum Existing {
     Replace,
 }
 
-/// Why a file could not be changed.
+/// Why a file could not be changed. Display is the sentence for the log, without the name of the table for
+/// [`WriteError::Update`].
 #[derive(Debug)]
 pub enum WriteError {
     /// It could not be opened, created or locked.
     Open(PathBuf, String),
-    /// LMDB refused the change; nothing has changed.
+    /// The change failed; nothing has changed.
     Update(String),
+    /// The new file could not take the name of the old one.
+    Rename(PathBuf, PathBuf, String),
+    /// A table of this type is made as a whole, and never changed.
+    WholeOnly,
 }
 
 impl fmt::Display for WriteError {
@@ -42,216 +41,102 @@ impl fmt::Display for WriteError {
         match self {
             WriteError::Open(path, reason) => write!(f, "open database {}: {reason}", path.display()),
             WriteError::Update(reason) => f.write_str(reason),
+            WriteError::Rename(from, to, reason) => {
+                write!(f, "rename database from {} to {}: {reason}", from.display(), to.display())
+            }
+            WriteError::WholeOnly => f.write_str("unsupported non-bulk change request"),
         }
     }
 }
 
 impl std::error::Error for WriteError {}
 
-impl From<heed::Error> for WriteError {
-    fn from(error: heed::Error) -> Self {
-        WriteError::Update(reason(&error))
-    }
-}
+/// An entry: its key, already folded, and its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
 
-/// An lmdb file to be changed.
+/// The file of a table that is to be made or changed.
 #[derive(Clone, Debug)]
-pub struct Writer {
-    /// The file, `NAME.lmdb`.
-    pub path: PathBuf,
-    /// Bytes of address space to begin with; more are taken when the entries need them. lmdb_map_size
-    pub map_size: usize,
-    /// Permissions of a file that is created; None if it must exist.
-    pub create: Option<u32>,
-    /// Keys and values end in a NUL, as readers expect by default.
-    pub nul: bool,
+pub enum Writer {
+    /// Of LMDB.
+    Lmdb(lmdb::Writer),
+    /// Of cdb.
+    Cdb(cdb::Writer),
 }
 
 impl Writer {
-    /// Adds entries (keys already folded) in order, after removing all old ones if `truncate`. Returns the positions of
-    /// the duplicates.
+    /// The file of an indexed table; `create` are the permissions of one that is made, None if it must exist;
+    /// `map_size` is lmdb_map_size. Keys and values end in a NUL if the type has it so, or as `nul` says.
+    pub fn of(spec: &Spec, map_size: usize, create: Option<u32>, nul: Option<bool>) -> Writer {
+        let path = spec.index_path().into();
+        match spec.kind {
+            Kind::Cdb => Writer::Cdb(cdb::Writer { path, mode: create.unwrap_or(0o644), nul: nul.unwrap_or(false) }),
+            _ => Writer::Lmdb(lmdb::Writer { path, map_size, create, nul: nul.unwrap_or(true) }),
+        }
+    }
+
+    /// Whether entries can be added and removed one by one.
+    ///
+    /// # Errors
+    /// [`WriteError::WholeOnly`].
+    pub fn can_change(&self) -> Result<(), WriteError> {
+        if matches!(self, Writer::Cdb(_)) { Err(WriteError::WholeOnly) } else { Ok(()) }
+    }
+
+    /// Writes a table of these entries, in their order, in place of all that are there. Returns the positions of the
+    /// duplicates.
     ///
     /// # Errors
     /// See [`WriteError`]. The file then has its old entries.
-    pub fn put(
-        &self,
-        entries: &[(Vec<u8>, Vec<u8>)],
-        truncate: bool,
-        existing: Existing,
-    ) -> Result<Vec<usize>, WriteError> {
-        if truncate {
-            return self.replace(entries, existing);
+    pub fn make(&self, entries: &[Pair], existing: Existing) -> Result<Vec<usize>, WriteError> {
+        match self {
+            Writer::Lmdb(writer) => writer.put(entries, true, existing),
+            Writer::Cdb(writer) => writer.make(entries, existing),
         }
-        self.update(0, |database, transaction| {
-            let mut duplicates = Vec::new();
-            for (position, (key, value)) in entries.iter().enumerate() {
-                let (key, value) = (self.ended(key), self.ended(value));
-                if existing != Existing::Replace && database.get(transaction, &key)?.is_some() {
-                    if existing == Existing::Report {
-                        duplicates.push(position);
-                    }
-                    continue;
-                }
-                database.put(transaction, &key, &value)?;
-            }
-            Ok(duplicates)
-        })
     }
 
-    /// Writes entries in place of all that are there, in the order of their keys: each page is filled once then.
-    fn replace(&self, entries: &[(Vec<u8>, Vec<u8>)], existing: Existing) -> Result<Vec<usize>, WriteError> {
-        // LMDB's order, which a NUL at the end of all keys does not change; those of one key stay as they came.
-        let mut order: Vec<usize> = (0..entries.len()).collect();
-        order.sort_by(|one, other| entries[*one].0.cmp(&entries[*other].0));
-        let (mut written, mut duplicates) = (Vec::with_capacity(order.len()), Vec::new());
-        for of_one_key in order.chunk_by(|one, other| entries[*one].0 == entries[*other].0) {
-            let chosen = if existing == Existing::Replace { of_one_key.len() - 1 } else { 0 };
-            written.push(of_one_key[chosen]);
-            if existing == Existing::Report {
-                duplicates.extend(&of_one_key[1..]);
-            }
+    /// Adds entries to those that are there. Returns the positions of the duplicates.
+    ///
+    /// # Errors
+    /// As [`Writer::make`].
+    pub fn add(&self, entries: &[Pair], existing: Existing) -> Result<Vec<usize>, WriteError> {
+        match self {
+            Writer::Lmdb(writer) => writer.put(entries, false, existing),
+            Writer::Cdb(_) => Err(WriteError::WholeOnly),
         }
-        duplicates.sort_unstable();
-        let needed = written.iter().map(|at| space(&entries[*at])).sum();
-        self.update(needed, |database, transaction| {
-            database.clear(transaction)?;
-            for (key, value) in written.iter().map(|at| &entries[*at]) {
-                database.put_with_flags(transaction, PutFlags::APPEND, &self.ended(key), &self.ended(value))?;
-            }
-            Ok(())
-        })?;
-        Ok(duplicates)
     }
 
     /// Removes entries. Returns how many of the keys were there.
     ///
     /// # Errors
-    /// See [`WriteError`]. The file then has its old entries.
+    /// As [`Writer::make`].
     pub fn delete(&self, keys: &[Vec<u8>]) -> Result<usize, WriteError> {
-        self.update(0, |database, transaction| {
-            let mut found = 0;
-            for key in keys.iter().filter(|key| !key.is_empty()) {
-                let ended = [key.as_slice(), &[0]].concat();
-                let one = database.delete(transaction, &ended)? || database.delete(transaction, key)?;
-                found += usize::from(one);
-            }
-            Ok(found)
-        })
-    }
-
-    /// Runs one transaction, which adds about `needed` bytes to the file; anew with twice the space when it does not
-    /// fit.
-    fn update<T>(
-        &self,
-        needed: usize,
-        change: impl Fn(&Database<Bytes, Bytes>, &mut RwTxn<'_>) -> heed::Result<T>,
-    ) -> Result<T, WriteError> {
-        let file = self.open_file().map_err(|error| self.open_error(&net::reason(&error)))?;
-        lock(file.as_fd()).map_err(|error| self.open_error(error.desc()))?;
-        let there = file.metadata().ok().and_then(|data| usize::try_from(data.len()).ok());
-        let needed = needed.saturating_add(there.unwrap_or_default());
-        let mut map_size = self.map_size.max(1);
-        while map_size < needed {
-            map_size = map_size.saturating_mul(2);
-        }
-        loop {
-            let env = sys::lmdb::open(&self.path, map_size);
-            let env = env.map_err(|error| self.open_error(&reason(&error)))?;
-            match transact(&env, &change) {
-                Err(heed::Error::Mdb(MdbError::MapFull)) => map_size = map_size.saturating_mul(2),
-                Err(error) => return Err(error.into()),
-                Ok(result) => {
-                    // A page that came and went in the transaction may be missing at the end: readers count them.
-                    if file.metadata().is_ok_and(|metadata| metadata.len() < complete_length(&env)) {
-                        file.set_len(complete_length(&env)).map_err(|error| self.open_error(&net::reason(&error)))?;
-                    }
-                    return Ok(result);
-                }
-            }
-            env.prepare_for_closing().wait();
-        }
-    }
-
-    fn open_file(&self) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true);
-        // Root's tables are where root wants them; a link that somebody else has made is not followed.
-        let links = if is_root() { Links::OfRoot } else { Links::Followed };
-        let rules = Rules { links, one_name: false, ..SYSTEM };
-        let opened = match self.create {
-            Some(mode) => open_or_create(&self.path, &options, mode & 0o666, &rules).map(|(file, _)| file),
-            None => sys::open::open(&self.path, &options, &rules),
-        };
-        opened.map_err(Refusal::into_error)
-    }
-
-    fn open_error(&self, reason: &str) -> WriteError {
-        WriteError::Open(self.path.clone(), reason.to_owned())
-    }
-
-    fn ended(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut bytes = bytes.to_vec();
-        if self.nul {
-            bytes.push(0);
-        }
-        bytes
-    }
-}
-
-fn transact<T>(
-    env: &Env<WithoutTls>,
-    change: &impl Fn(&Database<Bytes, Bytes>, &mut RwTxn<'_>) -> heed::Result<T>,
-) -> heed::Result<T> {
-    let mut transaction = env.write_txn()?;
-    let database = env.create_database::<Bytes, Bytes>(&mut transaction, None)?;
-    let result = change(&database, &mut transaction)?;
-    transaction.commit()?;
-    Ok(result)
-}
-
-/// About how many bytes an entry takes in a file.
-fn space((key, value): &(Vec<u8>, Vec<u8>)) -> usize {
-    const PAGE: usize = 4096;
-    // Two numbers of 8 bytes, a NUL at each end, an even length.
-    let entry = key.len() + value.len() + 12;
-    if entry > PAGE / 2 { entry.next_multiple_of(PAGE) + PAGE / 2 } else { entry }
-}
-
-/// The length of a file that has all its pages.
-fn complete_length(env: &Env<WithoutTls>) -> u64 {
-    (env.info().last_page_number as u64 + 1).saturating_mul(env.stat().page_size.into())
-}
-
-/// What LMDB says, in the system's words where it is the system's error.
-fn reason(error: &heed::Error) -> String {
-    match error {
-        heed::Error::Io(error) => net::reason(error),
-        other => other.to_string(),
-    }
-}
-
-/// Locks the whole file against other writers; waits for whoever holds it.
-fn lock(file: BorrowedFd<'_>) -> nix::Result<()> {
-    let lock = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    loop {
-        // waits: commands alone write tables
-        match fcntl(file, FcntlArg::F_SETLKW(&lock)) {
-            Err(nix::errno::Errno::EINTR) => {}
-            other => return other.map(|_| ()),
+        match self {
+            Writer::Lmdb(writer) => writer.delete(keys),
+            Writer::Cdb(_) => Err(WriteError::WholeOnly),
         }
     }
 }
 
-/// The file that postmap writes for a source file.
-pub fn index_path(source: &str) -> PathBuf {
-    Path::new(&format!("{source}.lmdb")).to_path_buf()
+/// Of the entries of each key the one that is written, and the positions of duplicates that are reported. In `order`
+/// those of one key stand behind each other, as they came.
+fn one_of_each_key(order: &[usize], entries: &[Pair], existing: Existing) -> (Vec<usize>, Vec<usize>) {
+    let (mut written, mut duplicates) = (Vec::with_capacity(order.len()), Vec::new());
+    for of_one_key in order.chunk_by(|one, other| entries[*one].0 == entries[*other].0) {
+        let chosen = if existing == Existing::Replace { of_one_key.len() - 1 } else { 0 };
+        written.push(of_one_key[chosen]);
+        if existing == Existing::Report {
+            duplicates.extend(&of_one_key[1..]);
+        }
+    }
+    duplicates.sort_unstable();
+    (written, duplicates)
 }
 
-#[cfg(test)]
-mod tests;
+/// As it is stored.
+fn ended(bytes: &[u8], nul: bool) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if nul {
+        bytes.push(0);
+    }
+    bytes
+}

@@ -16,6 +16,14 @@ pub fn lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
     flock(fd, libc::LOCK_EX | libc::LOCK_NB)
 }
 
+/// Locks the open file for oneself, and waits for whoever has it.
+///
+/// # Errors
+/// Those of flock(2).
+pub fn wait(fd: BorrowedFd<'_>) -> io::Result<()> {
+    flock(fd, libc::LOCK_EX).map(drop)
+}
+
 /// Gives the lock away while the descriptor is still needed.
 ///
 /// # Errors

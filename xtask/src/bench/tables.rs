@@ -14,7 +14,7 @@ use super::{Bench, Row, Sizes, rounds};
 use crate::failure::{Failure, Outcome};
 
 /// Types of which both have a form: `hash` is a file of Berkeley DB in Postfix, and one of LMDB here.
-const INDEXED: [&str; 2] = ["lmdb", "hash"];
+const INDEXED: [&str; 3] = ["cdb", "lmdb", "hash"];
 const NETWORKS: usize = 10_000;
 const PATTERNS: usize = 1_000;
 

@@ -18,7 +18,7 @@ use crate::packages::{self, Tool};
 use crate::{accounts, programs, test, workspace};
 
 /// What is unpacked beside the libraries that these need.
-const PACKAGES: [&str; 3] = ["postfix", "postfix-lmdb", "postfix-pcre"];
+const PACKAGES: [&str; 4] = ["postfix", "postfix-cdb", "postfix-lmdb", "postfix-pcre"];
 
 /// Which Postfix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -99,8 +99,13 @@ pub fn prepare(version: Version) -> Outcome<Unpacked> {
     accounts::ensure()?;
     let folder = folder(version)?;
     let (root, done) = (folder.join("root"), folder.join("done"));
-    if let Ok(release) = fs::read_to_string(&done) {
-        return Ok(Unpacked { root, version, release });
+    let packages = PACKAGES.join(" ");
+    let said = fs::read_to_string(&done).unwrap_or_default();
+    // What was unpacked before may lack a package that has come since.
+    if let Some((release, held)) = said.split_once('\n')
+        && held == packages
+    {
+        return Ok(Unpacked { root, version, release: release.to_owned() });
     }
     packages::ensure(&[Tool::Program { name: "patchelf", package: "patchelf" }])?;
     println!("unpacking Postfix {version} into {}", root.display());
@@ -115,7 +120,7 @@ pub fn prepare(version: Version) -> Outcome<Unpacked> {
             "Debian has no Postfix {version} any more; the nearest is {release}, which the scenarios run on instead"
         );
     }
-    fs::write(done, &release)?;
+    fs::write(done, format!("{release}\n{packages}"))?;
     Ok(Unpacked { root, version, release })
 }
 

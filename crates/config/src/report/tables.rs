@@ -10,12 +10,11 @@ use crate::restrictions::LISTS;
 
 /// The types of tables that there are, in the order of `postconf -m`; a test of the crate that opens them holds both to
 /// the same.
-pub const TYPES: [&str; 11] =
-    ["btree", "cidr", "environ", "fail", "hash", "inline", "lmdb", "pcre", "regexp", "static", "texthash"];
+pub const TYPES: [&str; 12] =
+    ["btree", "cdb", "cidr", "environ", "fail", "hash", "inline", "lmdb", "pcre", "regexp", "static", "texthash"];
 
 /// The types that Postfix has, and that are not there yet.
-const ABSENT: [&str; 19] = [
-    "cdb",
+const ABSENT: [&str; 18] = [
     "dbm",
     "internal",
     "ldap",
@@ -136,9 +135,9 @@ fn missing_file(kind: &str, name: &str) -> Option<String> {
         return None;
     }
     let is_there = |path: &str| Path::new(path).exists();
-    let index = format!("{name}.lmdb");
+    let index = format!("{name}.{}", if kind == "cdb" { "cdb" } else { "lmdb" });
     match kind {
-        "lmdb" if !is_there(&index) => Some(format!("there is no {index}; run \"postmap {kind}:{name}\"")),
+        "lmdb" | "cdb" if !is_there(&index) => Some(format!("there is no {index}; run \"postmap {kind}:{name}\"")),
         "hash" | "btree" if !is_there(&index) && !is_there(name) => {
             Some(format!("there is neither {index} nor {name}"))
         }

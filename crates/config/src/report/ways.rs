@@ -38,7 +38,7 @@ const SERVICES: [&str; 5] =
     ["bounce_service_name", "cleanup_service_name", "defer_service_name", "queue_service_name", "rewrite_service_name"];
 
 /// Tables that are made from a text file of the same name, or are one.
-const TEXT_BEHIND: [&str; 4] = ["btree:", "hash:", "lmdb:", "texthash:"];
+const TEXT_BEHIND: [&str; 5] = ["btree:", "cdb:", "hash:", "lmdb:", "texthash:"];
 
 /// A larger file is no list that somebody wrote. told: what it says is told by the first mail that asks it.
 const LARGEST: u64 = 16 << 20;

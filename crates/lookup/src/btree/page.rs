@@ -1,6 +1,6 @@
 //! A page of a tree, and the numbers in it. Every offset is checked where it is used.
 
-use super::{HEADER, Result, TreeError, WORD};
+use super::{HEADER, IndexError, Result, WORD};
 
 const BRANCH: u16 = 0x01;
 const LEAF: u16 = 0x02;
@@ -33,15 +33,15 @@ impl Page {
         let is_leaf = match flags & (BRANCH | LEAF | OVERFLOW | LEAF2) {
             BRANCH => false,
             LEAF => true,
-            _ => return Err(TreeError::Damaged("a page is of another kind")),
+            _ => return Err(IndexError::Damaged("a page is of another kind")),
         };
         if word_at(&bytes, 0)? != number {
-            return Err(TreeError::Damaged("a page has another number"));
+            return Err(IndexError::Damaged("a page has another number"));
         }
         let lower = usize::from(u16_at(&bytes, WORD + 4)?);
-        let count = lower.checked_sub(HEADER).ok_or(TreeError::Damaged("a page has no entries"))? / 2;
+        let count = lower.checked_sub(HEADER).ok_or(IndexError::Damaged("a page has no entries"))? / 2;
         if lower > bytes.len() || (count == 0 && !is_leaf) {
-            return Err(TreeError::Damaged("a page has no entries"));
+            return Err(IndexError::Damaged("a page has no entries"));
         }
         Ok(Self { number, bytes, is_leaf, count })
     }
@@ -52,13 +52,13 @@ impl Page {
 
     pub(super) fn node(&self, at: usize) -> Result<Node<'_>> {
         let start = usize::from(u16_at(&self.bytes, HEADER + 2 * at)?);
-        let node = self.bytes.get(start..).ok_or(TreeError::Damaged("an entry has no place"))?;
+        let node = self.bytes.get(start..).ok_or(IndexError::Damaged("an entry has no place"))?;
         let halves = [u16_at(node, 0)?, u16_at(node, 2)?].map(u32::from);
         let low =
             if cfg!(target_endian = "little") { halves[0] | halves[1] << 16 } else { halves[1] | halves[0] << 16 };
         let length = usize::from(u16_at(node, 6)?);
         let (Some(key), Some(rest)) = (node.get(8..8 + length), node.get(8 + length..)) else {
-            return Err(TreeError::Damaged("a key has no place"));
+            return Err(IndexError::Damaged("a key has no place"));
         };
         Ok(Node { key, flags: u16_at(node, 4)?, size: low as usize, low, rest })
     }
@@ -94,13 +94,13 @@ impl<'p> Node<'p> {
     }
 
     pub(super) fn data(&self, length: usize) -> Result<&'p [u8]> {
-        self.rest.get(..length).ok_or(TreeError::Damaged("a value has no place"))
+        self.rest.get(..length).ok_or(IndexError::Damaged("a value has no place"))
     }
 }
 
 pub(super) fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N]> {
     let slice = at.checked_add(N).and_then(|end| bytes.get(at..end));
-    slice.and_then(|slice| slice.try_into().ok()).ok_or(TreeError::Damaged("a number has no place"))
+    slice.and_then(|slice| slice.try_into().ok()).ok_or(IndexError::Damaged("a number has no place"))
 }
 
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> Result<u16> {

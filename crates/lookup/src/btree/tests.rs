@@ -2,25 +2,15 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::write::{Existing, Writer};
-
-impl Source for Vec<u8> {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let end = start.saturating_add(buffer.len());
-        buffer.copy_from_slice(self.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn state(&self) -> io::Result<State> {
-        Ok(State { length: self.len() as u64, written: SystemTime::UNIX_EPOCH })
-    }
-}
+use crate::write::Existing;
+use crate::write::lmdb::Writer;
 
 type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -147,7 +137,7 @@ impl Source for Changing {
 
     fn state(&self) -> io::Result<State> {
         // As large as its mapping, so that nothing is known by the time of the last write.
-        Ok(State { length: self.length, written: SystemTime::UNIX_EPOCH })
+        Ok(State { length: self.length, written: SystemTime::UNIX_EPOCH, modified: SystemTime::UNIX_EPOCH })
     }
 }
 
@@ -248,7 +238,7 @@ fn readers_beside_a_writer_have_answers_of_one_commit_and_never_of_an_older_one(
                             assert!(value[0] >= last);
                             last = value[0];
                         }
-                        Err(error) => assert!(matches!(error, TreeError::Restless)),
+                        Err(error) => assert!(matches!(error, IndexError::Restless)),
                     }
                     if finished {
                         return assert_eq!(last, 60);

@@ -2,8 +2,8 @@
 
 pub(crate) mod cidr;
 pub(crate) mod fixed;
+pub(crate) mod indexed;
 mod literals;
-pub(crate) mod lmdb;
 pub(crate) mod memory;
 pub(crate) mod pattern;
 mod prefilter;

@@ -9,9 +9,14 @@ const ALIASES: &str = "root: joe,  \"j doe\"\n\"odd: name\": :include:/x,\n\t\"|
 
 /// `lmdb:FILE` for a source file in the configuration directory.
 fn table(mail: &Instance, name: &str, text: &str) -> String {
+    of_type("lmdb", mail, name, text)
+}
+
+/// `TYPE:FILE` for a source file in the configuration directory.
+fn of_type(kind: &str, mail: &Instance, name: &str, text: &str) -> String {
     let path = mail.etc().join(name);
     std::fs::write(&path, text).expect("source written");
-    format!("lmdb:{}", path.display())
+    format!("{kind}:{}", path.display())
 }
 
 /// What a table holds, one `key<TAB>value` a line, without what depends on the time.
@@ -20,11 +25,17 @@ fn listing(mail: &Instance, table: &str) -> String {
     text.lines().filter(|line| !line.starts_with("YP_")).map(|line| format!("{line}\n")).collect()
 }
 
+fn sorted(listing: &str) -> Vec<String> {
+    let mut lines: Vec<String> = listing.lines().map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines
+}
+
 /// The problems that a command reports: what follows `warning: FILE`.
 fn problems(mail: &Instance, program: &str, table: &str) -> Vec<String> {
     let output = mail.run(program, &[table]);
     assert!(output.status.success(), "{output:?}");
-    let file = table.trim_start_matches("lmdb:");
+    let (_, file) = table.split_once(':').expect("type and file");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let told = text.lines().filter_map(|line| line.split_once("warning: ")).map(|(_, told)| told);
     told.map(|told| told.replace(table, "TABLE").replace(file, "FILE")).collect()
@@ -70,6 +81,63 @@ fn a_table_is_changed_entry_by_entry() {
 }
 
 #[test]
+fn a_constant_database_holds_its_source_in_order_and_is_never_changed() {
+    scenario(|| {
+        let mail = Setup::new().build();
+        let table = of_type("cdb", &mail, "source", SOURCE);
+        let mut told = problems(&mail, "postmap", &table);
+        told.sort();
+        let expected = [
+            "FILE, line 8: expected format: key whitespace value",
+            "FILE, line 9: record is in \"key: value\" format; is this an alias file?",
+            "FILE: duplicate entry: \"foo\"",
+        ];
+        assert_eq!(told, expected);
+        let held = "foo\tbar  baz\n\"a b\"@c\tquoted\nupper\tValue\nx:\ty\n";
+        assert_eq!(mail.output("postmap", &["-s", &table]), held);
+        let asked = mail.run_with("postmap", &["-q", "-", &table], b"Upper\nnosuch\nFOO\n");
+        assert_eq!(asked.stdout, b"Upper\tValue\nFOO\tbar  baz\n");
+        let absent = mail.run("postmap", &["-q", "nosuch", &table]);
+        assert_eq!((absent.status.code(), absent.stdout.len(), absent.stderr.len()), (Some(1), 0, 0));
+        for change in [&["-i"][..], &["-i", "-r"], &["-d", "foo"], &["-d", "-"]] {
+            let refused = mail.run_with("postmap", &[change, &[&table]].concat(), b"foo new\n");
+            let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert_eq!(refused.status.code(), Some(1), "{said}");
+            assert!(said.contains("fatal: unsupported non-bulk change request"), "{said}");
+        }
+        assert_eq!(mail.output("postmap", &["-s", &table]), held);
+        let again = of_type("cdb", &mail, "source", "foo 1\nbar 2\nfoo 3\n");
+        mail.output("postmap", &["-r", &again]);
+        assert_eq!(mail.output("postmap", &["-s", &table]), "bar\t2\nfoo\t3\n");
+        assert!(!mail.etc().join("source.cdb.tmp").exists());
+    });
+}
+
+#[test]
+fn a_table_has_the_permissions_of_its_source_whatever_the_umask() {
+    scenario(|| {
+        use std::os::unix::fs::PermissionsExt;
+        let mail = Setup::new().build();
+        for (kind, option) in [("lmdb", "-N"), ("cdb", "-n"), ("lmdb", "-p"), ("cdb", "-p")] {
+            let table = of_type(kind, &mail, "source", "a b\n");
+            let (source, index) = (mail.etc().join("source"), mail.etc().join(format!("source.{kind}")));
+            std::fs::set_permissions(&source, std::fs::Permissions::from_mode(0o440)).expect("mode");
+            let mut command = std::process::Command::new("sh");
+            let postmap = mail.command("postmap");
+            for (name, value) in postmap.get_envs() {
+                command.env(name, value.unwrap_or_default());
+            }
+            command.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(postmap.get_program()).args(postmap.get_args());
+            assert!(command.args([option, &table]).status().expect("postmap").success());
+            let mode = std::fs::metadata(&index).expect("made").permissions().mode() & 0o777;
+            assert_eq!(mode, if option == "-p" { 0o644 } else { 0o640 }, "{kind} {option}");
+            std::fs::remove_file(&index).expect("removed");
+            std::fs::remove_file(&source).expect("removed");
+        }
+    });
+}
+
+#[test]
 fn an_alias_database_holds_destinations_written_anew() {
     scenario(|| {
         let mail = Setup::new().build();
@@ -87,15 +155,22 @@ fn tables_of_either_mail_system_are_read_by_the_other() {
         let Some(oracle) = Programs::oracle() else { return };
         let both = [Programs::ours(), oracle].map(|programs| Setup::of(programs).build());
         let plenty: String = (0..3000).map(|n| format!("key{n} {}\n", "v".repeat(n % 300 + 1))).collect();
-        for (program, text) in [("postmap", SOURCE), ("postalias", ALIASES), ("postmap", plenty.as_str())] {
-            let mut listings = Vec::new();
+        let texts = [("postmap", SOURCE), ("postalias", ALIASES), ("postmap", plenty.as_str())];
+        for (kind, (program, text)) in ["lmdb", "cdb"].into_iter().flat_map(|kind| texts.map(|text| (kind, text))) {
+            let mut answers = Vec::new();
             for maker in &both {
-                let table = table(maker, "made", text);
+                let table = of_type(kind, maker, "made", text);
                 maker.output(program, &[&table]);
-                listings.extend(both.iter().map(|reader| listing(reader, &table)));
+                // Not every version can list every type.
+                let listed = listing(&both[0], &table);
+                let keys: Vec<&str> = listed.lines().filter_map(|line| line.split('\t').next()).collect();
+                let keys = keys.join("\n");
+                let ask = |reader: &Instance| reader.run_with("postmap", &["-q", "-", &table], keys.as_bytes()).stdout;
+                answers.push(sorted(&listed));
+                answers.extend(both.iter().map(|reader| sorted(&String::from_utf8_lossy(&ask(reader)))));
             }
-            assert!(listings[0].lines().count() > 2);
-            assert!(listings.iter().all(|listing| *listing == listings[0]), "{listings:?}");
+            assert!(answers[0].len() > 2);
+            assert!(answers.iter().all(|answer| *answer == answers[0]), "{kind}: {answers:?}");
         }
     });
 }
@@ -144,34 +219,51 @@ fn a_table_of_text_that_changes_makes_its_readers_restart() {
     });
 }
 
+#[test]
+fn a_constant_database_that_is_replaced_makes_its_readers_restart() {
+    scenario(|| {
+        let mail = change_a_table("cdb", |mail, table| {
+            mail.output("postmap", &[table]);
+        });
+        mail.wait_log(&["trivial-rewrite", "table cdb:", "has changed -- restarting"]);
+    });
+}
+
 /// A mail system whose recipients are in a table of 3000, and that table's file.
-fn with_many_recipients() -> (Instance, std::path::PathBuf) {
+fn with_many_recipients(kind: &str) -> (Instance, std::path::PathBuf) {
     let mut mail = Setup::new().build();
     let text: String = (0..3000).map(|n| format!("l{n} x\n")).collect();
-    let table = table(&mail, "recipients", &text);
+    let table = of_type(kind, &mail, "recipients", &text);
     let output = mail.run("postmap", &[&table]);
     assert!(output.status.success(), "{output:?}");
     mail.set("local_recipient_maps", &table);
     mail.start();
-    let file = mail.etc().join("recipients.lmdb");
+    let file = mail.etc().join(format!("recipients.{kind}"));
     (mail, file)
 }
 
 #[test]
 fn a_table_that_is_cut_short_fails_for_now_and_costs_no_session() {
-    scenario(|| {
-        let (mail, file) = with_many_recipients();
-        let mut clients: Vec<Client> = (0..10).map(|_| Client::greet(mail.v4()).expect("connected")).collect();
-        let mut first = clients.remove(0);
-        first.command("MAIL FROM:<x@client.test>").expect("reply");
-        assert_eq!(first.command("RCPT TO:<l5@mail.test>").expect("reply").code, 250);
-        std::fs::File::options().write(true).open(file).expect("table").set_len(0).expect("cut");
-        let reply = first.command("RCPT TO:<l2500@mail.test>").expect("reply");
-        assert_eq!(reply.last(), "451 4.3.0 <l2500@mail.test>: Temporary lookup failure");
-        for client in &mut clients {
-            assert_eq!(client.command("NOOP").expect("reply").code, 250);
-        }
-    });
+    scenario(|| cut_short("lmdb"));
+}
+
+#[test]
+fn a_constant_database_that_is_cut_short_fails_for_now_and_costs_no_session() {
+    scenario(|| cut_short("cdb"));
+}
+
+fn cut_short(kind: &str) {
+    let (mail, file) = with_many_recipients(kind);
+    let mut clients: Vec<Client> = (0..10).map(|_| Client::greet(mail.v4()).expect("connected")).collect();
+    let mut first = clients.remove(0);
+    first.command("MAIL FROM:<x@client.test>").expect("reply");
+    assert_eq!(first.command("RCPT TO:<l5@mail.test>").expect("reply").code, 250);
+    std::fs::File::options().write(true).open(file).expect("table").set_len(0).expect("cut");
+    let reply = first.command("RCPT TO:<l2500@mail.test>").expect("reply");
+    assert_eq!(reply.last(), "451 4.3.0 <l2500@mail.test>: Temporary lookup failure");
+    for client in &mut clients {
+        assert_eq!(client.command("NOOP").expect("reply").code, 250);
+    }
 }
 
 #[test]
@@ -179,7 +271,7 @@ fn a_table_that_somebody_has_locked_is_read_all_the_same() {
     scenario(|| {
         use nix::fcntl::{FcntlArg, fcntl};
         use nix::libc;
-        let (mail, file) = with_many_recipients();
+        let (mail, file) = with_many_recipients("lmdb");
         let file = std::fs::File::options().read(true).write(true).open(file).expect("table");
         let whole = libc::flock {
             l_type: libc::F_WRLCK as libc::c_short,

@@ -21,7 +21,7 @@ impl Place {
     }
 
     fn writer(&self, map_size: usize) -> Writer {
-        Writer { path: index_path(&self.source()), map_size, create: Some(0o644), nul: true }
+        Writer { path: format!("{}.lmdb", self.source()).into(), map_size, create: Some(0o644), nul: true }
     }
 
     fn lookup(&self, key: &str) -> Option<String> {
