@@ -39,7 +39,7 @@ pub async fn notify(
     while !stored.recipients.is_empty() || stored.resume.is_some() {
         let found = std::mem::take(&mut stored.recipients);
         let records: Vec<Record> = found.into_iter().map(|recipient| failed(recipient, failure)).collect();
-        records.iter().for_each(|record| log_status(message, envelope, record));
+        records.iter().for_each(|record| log_status(message, envelope, record, "bounced"));
         if !sender.is_empty() {
             write_down(message, Log::Bounce, begin, records).await?;
             begin = false;
@@ -64,8 +64,8 @@ pub async fn notify(
     ask(message.site, Request::Notify { log: Log::Bounce, keep: false, message: report }).await
 }
 
-/// The end of a recipient, as log readers look for it.
-fn log_status(message: &Message<'_>, envelope: &Envelope, record: &Record) {
+/// The end of a recipient, as log readers look for it; `status` is their word for it.
+pub fn log_status(message: &Message<'_>, envelope: &Envelope, record: &Record, status: &'static str) {
     let shown = |address: &[u8]| message.site.settings.log.addresses.shown(address);
     let Recipient { address, original, .. } = &record.recipient;
     let is_alias = !original.is_empty() && !original.eq_ignore_ascii_case(address);
@@ -81,7 +81,7 @@ fn log_status(message: &Message<'_>, envelope: &Envelope, record: &Record) {
         delays: stages.delays(message.site.settings.log.delay_decimals),
         tls: None,
         dsn: record.status.to_string(),
-        status: "bounced",
+        status,
         reason: &text::printable(record.reason.as_bytes()),
     });
 }

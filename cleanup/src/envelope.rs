@@ -5,7 +5,7 @@ use ipc::cleanup::Flags;
 use ipc::delivery::Timestamp;
 use ipc::rewrite::Context;
 use queue::record::parse_number;
-use queue::{Encoding, SendOptions, Type};
+use queue::{Encoding, SendOptions, Trace, Type};
 
 use crate::canonical::{Place, standard_form};
 use crate::failure::Failure;
@@ -31,6 +31,8 @@ pub struct Envelope {
     pub envelope_id: Vec<u8>,
     /// RET, for a notification.
     pub returned: Return,
+    /// It is a probe of the verify service.
+    pub is_probe: bool,
     /// The last recipient, as the client gave it, for log lines.
     pub last_recipient: Vec<u8>,
     /// Attributes so far.
@@ -155,6 +157,7 @@ impl Envelope {
             b"log_protocol_name" => self.client.protocol = value.to_vec(),
             b"log_helo_name" => self.client.helo = value.to_vec(),
             b"envelope_id" => self.envelope_id = value.to_vec(),
+            b"trace_flags" => self.is_probe = Trace::of_bits(number(value)).has(Trace::VERIFY),
             b"ret_flags" => self.returned = Return::from_bits(number(value)).unwrap_or_default(),
             _ => {}
         }

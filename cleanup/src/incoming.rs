@@ -271,10 +271,10 @@ impl<'w> Incoming<'w> {
 
     /// What can be said only at the end: that nothing came which would have made the message whole.
     fn judge(&mut self) {
-        let Incoming { message, writer, content, .. } = self;
+        let Incoming { message, writer, content, envelope, .. } = self;
         if self.stage != Stage::Complete {
             writer.refuse(Failure::protocol("no end of the message"));
-        } else if writer.recipients() == 0 && !self.is_filtered {
+        } else if writer.recipients() == 0 && !self.is_filtered && !envelope.is_probe {
             writer.refuse(Failure::new(Cause::NoRecipients)); // Postfix: nobody to deliver to
         } else {
             // A message that was redirected is not looked at any more.

@@ -22,8 +22,8 @@
 //!
 //! # Peers
 //! `private/rewrite` (addresses in standard form), `private/bounce` (mail that it cannot refuse any more),
-//! `private/trace` (what aliases expand to), `public/qmgr` (what has arrived); mail filters, over connections that
-//! smtpd has made, or through its porter.
+//! `private/trace` (what aliases expand to), `private/verify` (probes that end here), `public/qmgr` (what has arrived);
+//! mail filters, over connections that smtpd has made, or through its porter.
 //!
 //! # Diagnostics
 //! One line `Q: message-id=<...>` a message, one line for each action of a check. Problems with tables and addresses
@@ -57,6 +57,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod verified;
 mod withheld;
 mod writer;
 
@@ -70,7 +71,7 @@ static SERVICE: Service = Service {
     lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "creates queue files",
-    siblings: &[Sibling::Rewrite, Sibling::Qmgr, Sibling::Bounce, Sibling::Trace],
+    siblings: &[Sibling::Rewrite, Sibling::Qmgr, Sibling::Bounce, Sibling::Trace, Sibling::Verify],
     files: &[Access::QueueWrite("incoming"), Access::QueueWrite("hold"), Access::QueueWrite("spare")],
     outside: &[Outside::UnixSockets, Outside::Servers],
     network: Network::None,

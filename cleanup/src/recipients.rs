@@ -15,6 +15,7 @@ use crate::canonical::{Place, find, standard_form};
 use crate::envelope::{Envelope, number};
 use crate::failure::Failure;
 use crate::message::Message;
+use crate::verified;
 use crate::writer::Writer;
 
 /// Expansions of one message that its sender can hear of: they are kept until the message is complete.
@@ -147,6 +148,10 @@ impl Recipients {
         let copy = copy_for(message, &message.site.tables.recipient_bcc, &address)?;
         let mut notify = next.notify;
         let expanded = expand(message, &address).await?;
+        if envelope.is_probe && expanded.len() > 1 {
+            verified::is_many(message, envelope, &given, &address).await;
+            return Ok(());
+        }
         if notify.wants_success() && expanded != [address.clone()] {
             // RFC 3461 5.2.7: the sender hears of the expansion, not of each delivery.
             if self.expansions.len() >= MAX_EXPANSIONS {

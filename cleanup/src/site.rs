@@ -8,6 +8,7 @@ use daemon::{Sibling, StartError, UnixSockets};
 use ipc::Pool;
 use ipc::bounce::Bounce;
 use ipc::rewrite::Rewriter;
+use ipc::verify::Verifier;
 use queue::Spares;
 
 use crate::SERVICE;
@@ -34,6 +35,8 @@ pub struct Site {
     pub bounce: Pool<Bounce>,
     /// trace, for aliases whose senders want to hear of success.
     pub trace: Pool<Bounce>,
+    /// Is told of probes that end here.
+    pub verifier: Verifier,
     /// Files of finished messages.
     pub spares: RefCell<Spares>,
 }
@@ -55,6 +58,7 @@ impl Site {
             rewriter: Rewriter::new(socket(Sibling::Rewrite)?, timeout),
             bounce: Pool::new(socket(Sibling::Bounce)?, timeout),
             trace: Pool::new(socket(Sibling::Trace)?, timeout),
+            verifier: Verifier::new(socket(Sibling::Verify)?),
             spares: RefCell::default(),
         })
     }

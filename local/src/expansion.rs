@@ -13,6 +13,7 @@ use delivery::{Finding, Job, Outcome, Recipient as Target, Verdict};
 use dsn::Action;
 use ipc::bounce::Record;
 use ipc::rewrite::Context;
+use queue::Trace;
 
 use crate::place::{Place, Recipient, Rights, Via};
 use crate::resubmit::{Outgoing, ResubmitError, resubmit};
@@ -147,6 +148,11 @@ impl<'a> Expansion<'a> {
         if destinations.is_empty() {
             logging::warning!("no recipient in alias lookup result for {}", text::printable(key));
             return self.finish(&recipient.address, &verdict::deferred(3, 0, "alias database unavailable"));
+        }
+        // A probe of an address is done where it turns out to stand for others.
+        if self.job.request().trace.has(Trace::VERIFY) {
+            let others = text::printable(list.text());
+            return self.finish(&recipient.address, &verdict::sent(format!("aliased to {others}")));
         }
         let (sender, owned) = match self.owner_of(place, key).await {
             Ok(found) => found,

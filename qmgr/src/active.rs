@@ -9,7 +9,7 @@ use std::time::Instant;
 use ipc::bounce::Message;
 use ipc::delivery::{Origin, Request, Sasl, Timestamp};
 use ipc::rewrite::Context;
-use queue::{Envelope, QueueId, QueueName, Recipient, SendOptions, Spool};
+use queue::{Envelope, QueueId, QueueName, Recipient, SendOptions, Spool, Trace};
 
 /// What was written into the logs of a message in this attempt, and by earlier ones.
 #[derive(Debug, Default)]
@@ -106,6 +106,11 @@ impl Active {
     /// A probe finds out where its recipients go, and delivers nothing.
     pub fn is_probe(&self) -> bool {
         self.request.trace.is_probe()
+    }
+
+    /// A probe of the verify service, which is told of its end; nobody else is.
+    pub fn is_of_verify(&self) -> bool {
+        self.request.trace.has(Trace::VERIFY)
     }
 
     /// The sender that these recipients see, if it is another than that of the message: with VERP it names the one

@@ -49,12 +49,14 @@ struct Messages {
     next: MessageKey,
     /// Recipients in memory, of all messages.
     recipients: usize,
+    /// Probes of the verify service.
+    probes: usize,
 }
 
 impl Ledger {
     /// No message is in memory.
     pub fn new(settings: Rc<Settings>, logs: Logs) -> Self {
-        let messages = Messages { all: HashMap::new(), next: MessageKey(1), recipients: 0 };
+        let messages = Messages { all: HashMap::new(), next: MessageKey(1), recipients: 0, probes: 0 };
         let spares = Spares::new(&settings.spool);
         Self { messages: RefCell::new(messages), logs, spares, settings, open_limit: open_limit() }
     }
@@ -67,6 +69,7 @@ impl Ledger {
         }
         let key = messages.next;
         messages.next.0 += 1;
+        messages.probes += usize::from(message.is_of_verify());
         messages.all.insert(key, message);
         key
     }
@@ -145,7 +148,14 @@ impl Ledger {
     pub fn take_idle(&self, key: MessageKey) -> Option<Active> {
         let mut messages = self.messages.borrow_mut();
         let is_idle = messages.all.get(&key).is_some_and(|message| message.pending == 0 && !message.reading);
-        if is_idle { messages.all.remove(&key) } else { None }
+        let message = if is_idle { messages.all.remove(&key) } else { None };
+        messages.probes -= usize::from(message.as_ref().is_some_and(Active::is_of_verify));
+        message
+    }
+
+    /// Probes of the verify service that are in memory.
+    pub fn probes(&self) -> usize {
+        self.messages.borrow().probes
     }
 
     /// The request for some recipients, and the file that goes with it.

@@ -57,7 +57,14 @@ static SERVICE: Service = Service {
     lifetime: Lifetime::Endless,
     privilege: Privilege::MailOwner,
     why: "moves queue files",
-    siblings: &[Sibling::Rewrite, Sibling::Bounce, Sibling::Defer, Sibling::Trace, Sibling::Transports],
+    siblings: &[
+        Sibling::Rewrite,
+        Sibling::Bounce,
+        Sibling::Defer,
+        Sibling::Trace,
+        Sibling::Verify,
+        Sibling::Transports,
+    ],
     files: &[
         Access::QueueWrite("incoming"),
         Access::QueueWrite("active"),

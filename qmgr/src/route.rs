@@ -37,6 +37,8 @@ struct Common {
     filter: Option<Vec<u8>>,
     flushed: bool,
     expired: bool,
+    /// A probe of address verification: address_verify_* may send it another way.
+    is_probe: bool,
 }
 
 impl Qmgr {
@@ -54,7 +56,7 @@ impl Qmgr {
                 (transport, nexthop, Class::Default)
             }
             None => {
-                let resolved = match self.resolve(&common.sender, &recipient.address).await {
+                let resolved = match self.resolve(&common, &recipient.address).await {
                     Some(resolved) if !resolved.failed => resolved,
                     _ => return to(RETRY, "4.3.0 address resolver failure", recipient),
                 };
@@ -79,21 +81,29 @@ impl Qmgr {
         if !common.flushed && self.settings.defer_transports.iter().any(|name| name.as_bytes() == transport) {
             return to(RETRY, "4.3.2 deferred transport", recipient);
         }
+        // address_verify_pending_request_limit
+        if common.is_probe && self.ledger.probes() > self.settings.probe_limit {
+            return to(RETRY, "4.3.2 Too many address verification requests", recipient);
+        }
         Route::To { transport, nexthop, recipient }
     }
 
     /// Asks trivial-rewrite about addresses that [`Qmgr::route`] will ask about.
     pub async fn resolve_ahead(&self, key: MessageKey, addresses: impl Iterator<Item = &[u8]>) {
-        if let Some(Common { filter: None, sender, .. }) = self.ledger.look(key, Common::of) {
+        if let Some(Common { filter: None, is_probe: false, sender, .. }) = self.ledger.look(key, Common::of) {
             self.rewriter.resolve_ahead(&sender, addresses).await;
         }
     }
 
     /// Asks trivial-rewrite, more than once: while it restarts, mail should wait for seconds and not for the next queue
     /// run.
-    async fn resolve(&self, sender: &[u8], address: &[u8]) -> Option<Resolved> {
+    async fn resolve(&self, common: &Common, address: &[u8]) -> Option<Resolved> {
         for attempt in 1..=ATTEMPTS {
-            match self.rewriter.resolve(sender, address).await {
+            let answer = match common.is_probe {
+                true => self.rewriter.resolve_probe(&common.sender, address).await,
+                false => self.rewriter.resolve(&common.sender, address).await,
+            };
+            match answer {
                 Ok(resolved) => return Some(resolved),
                 Err(error) => logging::warning!("problem talking to service rewrite: {error}"),
             }
@@ -132,6 +142,7 @@ impl Common {
             filter: message.envelope.content_filter.clone().filter(|_| !message.is_probe()),
             flushed: message.flushed,
             expired: message.force_expire,
+            is_probe: message.is_of_verify(),
         }
     }
 }

@@ -8,6 +8,7 @@ use config::Config;
 use daemon::{Client, Context, Flow, Sibling, StartError};
 use ipc::qmgr::{Qmgr as Protocol, Request};
 use ipc::rewrite::Rewriter;
+use ipc::verify::Verifier;
 use ipc::word::Named;
 use ipc::{Pool, Server};
 use tokio::sync::Notify;
@@ -98,6 +99,8 @@ impl Qmgr {
             bounce: Pool::new(socket(Sibling::Bounce)?, timeout),
             defer: Pool::new(socket(Sibling::Defer)?, timeout),
             trace: Pool::new(socket(Sibling::Trace)?, timeout),
+            verify: Verifier::new(socket(Sibling::Verify)?),
+            remembers_failures: settings.log.remembers_failures,
         };
         Ok(Qmgr {
             rewriter: Rewriter::new(socket(Sibling::Rewrite)?, timeout),

@@ -22,6 +22,8 @@ config::settings! {
         /// Backoff and lifetimes.
         retry: RetrySettings => RetrySettings::read,
         defer_transports: Vec<String> = param::DEFER_TRANSPORTS,
+        /// Probes of address verification that are in the active queue.
+        probe_limit: usize = param::ADDRESS_VERIFY_PENDING_REQUEST_LIMIT,
         transport_retry_time: Duration = param::TRANSPORT_RETRY_TIME,
         /// Zero is never.
         clog_warn_time: Duration = param::QMGR_CLOG_WARN_TIME,

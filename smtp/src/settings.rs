@@ -107,6 +107,8 @@ config::settings! {
         mime_nesting_limit: usize => |from: &Reader<'_>| from.config.mime_nesting_limit(),
         quote_envelope: bool = twin::QUOTE_RFC821_ENVELOPE,
         send_xforward: bool = twin::SEND_XFORWARD_COMMAND,
+        /// Probes end after the reply to DATA.
+        probes_data: bool = twin::ADDRESS_VERIFY_TARGET => |stage: String| stage == "data",
         /// debug_peer_list: servers whose dialogue goes to the log.
         debug_peers: MatchList => configure::debug_peers,
     }

@@ -64,7 +64,8 @@ pub async fn transact(session: &mut Session, settings: &Settings, job: &Job, rec
             _ => transaction.fail(index, Failure::of_message(Status::new(5, 1, 3), "bad recipient address syntax")),
         }
     }
-    if !job.is_probe() {
+    // smtp_address_verify_target
+    if !job.is_probe() || settings.dialogue.probes_data {
         steps.push(Step::Data);
     }
     transaction.run(session, &steps).await
@@ -241,7 +242,15 @@ impl<'a> Transaction<'a> {
                 for (index, reply) in std::mem::take(&mut self.accepted) {
                     self.settle(index, Ok(reply));
                 }
-                true
+                !self.job.is_probe() || reset(session, self.settings).await
+            }
+            // The result is that the server wants the content, which it does not get: there is no other way out.
+            Some(data) if takes_content && self.job.is_probe() && !self.accepted.is_empty() => {
+                for (index, _) in std::mem::take(&mut self.accepted) {
+                    self.settle(index, Ok(data.clone()));
+                }
+                session.closing = true;
+                false
             }
             Some(_) if takes_content && self.accepted.is_empty() => end_of_nothing(session, self.settings).await,
             Some(_) if takes_content => match self.send_content(session).await {
@@ -255,7 +264,7 @@ impl<'a> Transaction<'a> {
             Some(data) => {
                 let refused = if data.class() == 2 { Failure::confused } else { Failure::refused };
                 self.fail_rest(steps, &refused(&session.server, &data, Stage::Data.command()));
-                data.class() != 2
+                data.class() != 2 && (!self.job.is_probe() || reset(session, self.settings).await)
             }
         }
     }
@@ -355,6 +364,22 @@ impl<'a> Transaction<'a> {
 /// The message cannot be put into the form that the server takes.
 fn refused_by_us(session: &Session, error: Unreadable) -> Failure {
     Failure::of_message(Status::new(5, 6, 0), error.to_string()).by(&session.server)
+}
+
+/// Takes the envelope of a probe back, of which the server is not to wait for the rest; true when the session is in
+/// order.
+async fn reset(session: &mut Session, settings: &Settings) -> bool {
+    let start = session.output.len();
+    session.output.extend_from_slice(b"RSET");
+    session.log_sent(start);
+    session.output.extend_from_slice(b"\r\n");
+    let limit = Stage::Reset.limit(settings);
+    let replied = match session.send(limit).await {
+        Ok(()) => session.reply(limit).await,
+        Err(broken) => Err(broken),
+    };
+    session.unfinished = false;
+    replied.is_ok_and(|reply| reply.class() == 2)
 }
 
 /// The server took DATA, though it took no recipient: it gets an empty content, and its answer does not matter.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use dns::{LookupError, MailExchanger};
 use ipc::rewrite::Resolved;
+use ipc::verify::Knowledge;
 use net::Family;
 use policy::Service;
 
@@ -15,6 +16,9 @@ pub trait LookUps {
     /// # Errors
     /// Nobody can say; logged.
     async fn resolve(&self, sender: Option<&[u8]>, address: &[u8]) -> Result<Resolved, Unresolved>;
+
+    /// What is known of an address, by probes; `None` where nobody can be asked. Logged.
+    async fn verify(&self, address: &[u8]) -> Option<Knowledge>;
 
     /// The mail exchangers of a domain.
     ///

@@ -72,7 +72,7 @@ static SERVICE: Service = Service {
     lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "talks to strangers",
-    siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Anvil, Sibling::Tlsmgr, Sibling::Flush],
+    siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Anvil, Sibling::Verify, Sibling::Tlsmgr, Sibling::Flush],
     files: &[Access::BeforeQueue],
     outside: &[Outside::UserDatabase, Outside::UnixSockets, Outside::Servers],
     network: Network::Internet,

@@ -4,11 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use config::{Config, ConfigError, Reader, param};
-use delivery::AddressFormat;
+use delivery::{AddressFormat, ProbeSender};
 use ipc::cleanup::Flags;
 
 use crate::client_limits::ClientLimits;
 use crate::old_defaults::OldDefaults;
+use crate::restriction::Unverified;
 
 /// What a *_tempfail_action does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,8 @@ pub enum TempfailAction {
 }
 
 impl TempfailAction {
-    fn named(name: String) -> TempfailAction {
+    /// The one of this name.
+    pub fn named(name: String) -> TempfailAction {
         if name == "defer" { TempfailAction::Defer } else { TempfailAction::DeferIfPermit }
     }
 }
@@ -99,6 +101,10 @@ config::settings! {
         timeout: Duration = param::SMTPD_TIMEOUT,
         unknown_address_tempfail_action: TempfailAction = param::UNKNOWN_ADDRESS_TEMPFAIL_ACTION => TempfailAction::named,
         unknown_helo_tempfail_action: TempfailAction = param::UNKNOWN_HELO_HOSTNAME_TEMPFAIL_ACTION => TempfailAction::named,
+        /// reject_unverified_sender, reject_unverified_recipient
+        unverified: Unverified => Unverified::read,
+        /// The sender of probes, who may not be turned down.
+        probe_sender: ProbeSender => |from: &Reader<'_>| ProbeSender::read(from.config),
         /// Defaults that an old level keeps.
         old: OldDefaults => |from: &Reader<'_>| Ok::<_, ConfigError>(OldDefaults::read(from.config)),
     }

@@ -15,6 +15,7 @@ use ipc::anvil::Counter;
 use ipc::cleanup::{Entrance, Flags};
 use ipc::flush::Flush;
 use ipc::rewrite::{Context as RewriteContext, Resolved, Rewriter};
+use ipc::verify::{Knowledge, Verifier};
 use net::{Family, Server};
 use policy::Service;
 
@@ -48,6 +49,8 @@ pub struct Smtpd {
     pub users: Option<Rc<Porter>>,
     /// Says where addresses lead.
     pub rewriter: Rewriter,
+    /// Knows which addresses mail can be delivered to.
+    pub verifier: Verifier,
     /// Takes messages.
     pub cleanup: Entrance,
     /// What cleanup does with the messages. receive_override_options
@@ -109,6 +112,7 @@ impl Smtpd {
             resolver,
             users: None,
             rewriter: Rewriter::new(socket(Sibling::Rewrite)?, ipc_timeout),
+            verifier: Verifier::new(socket(Sibling::Verify)?),
             cleanup: Entrance::new(Pool::new(socket(Sibling::Cleanup)?, ipc_timeout)),
             cleanup_flags: overrides.cleanup_flags,
             content_filter: config.get(param::CONTENT_FILTER)?.into_bytes(),
@@ -172,6 +176,11 @@ impl LookUps for Smtpd {
             Ok(resolved) => Ok(resolved),
             Err(error) => Err(failed(error)),
         }
+    }
+
+    async fn verify(&self, address: &[u8]) -> Option<Knowledge> {
+        let known = self.verifier.query(address).await;
+        known.map_err(|error| logging::repeated!("verify service failure: {error}")).ok()
     }
 
     async fn mail_exchangers(&self, domain: &str) -> Result<Vec<MailExchanger>, LookupError> {

@@ -5,7 +5,7 @@ use daemon::StartError;
 use ipc::rewrite::{Class, Context, Resolved};
 
 use crate::classes::Classes;
-use crate::routes::{Mail, NoRoute, Routes};
+use crate::routes::{MAIL, Mail, NoRoute, PROBES, Routes};
 use crate::standard::{Standard, without_final_dot};
 
 /// Everything that resolving needs.
@@ -44,8 +44,8 @@ impl Resolver {
     pub(crate) fn read(config: &Config) -> Result<Self, StartError> {
         Ok(Self {
             classes: Classes::read(config)?,
-            mail: Routes::read(config, false)?,
-            probes: Routes::read(config, true)?,
+            mail: Routes::read(config, &MAIL)?,
+            probes: Routes::read(config, &PROBES)?,
             rules: Rules::read(config)?,
         })
     }

@@ -63,28 +63,63 @@ struct Channel {
     value: Vec<u8>,
 }
 
+/// The parameters that a set is read from.
+pub(crate) struct Names {
+    local_transport: &'static str,
+    virtual_transport: &'static str,
+    relay_transport: &'static str,
+    default_transport: &'static str,
+    relayhost: &'static str,
+    sender_default: &'static str,
+    sender_relayhost: &'static str,
+    transport_maps: &'static str,
+}
+
+/// For mail.
+pub(crate) const MAIL: Names = Names {
+    local_transport: "local_transport",
+    virtual_transport: "virtual_transport",
+    relay_transport: "relay_transport",
+    default_transport: "default_transport",
+    relayhost: "relayhost",
+    sender_default: "sender_dependent_default_transport_maps",
+    sender_relayhost: "sender_dependent_relayhost_maps",
+    transport_maps: "transport_maps",
+};
+
+/// For probes.
+pub(crate) const PROBES: Names = Names {
+    local_transport: "address_verify_local_transport",
+    virtual_transport: "address_verify_virtual_transport",
+    relay_transport: "address_verify_relay_transport",
+    default_transport: "address_verify_default_transport",
+    relayhost: "address_verify_relayhost",
+    sender_default: "address_verify_sender_dependent_default_transport_maps",
+    sender_relayhost: "address_verify_sender_dependent_relayhost_maps",
+    transport_maps: "address_verify_transport_maps",
+};
+
 impl Routes {
-    /// Reads the settings, with `address_verify_` in front of their names for probes.
-    pub(crate) fn read(config: &Config, verify: bool) -> Result<Self, StartError> {
-        let named = |name: &str| if verify { format!("address_verify_{name}") } else { name.to_owned() };
-        let value = |name: &str| config.lookup(&named(name)).map(Option::unwrap_or_default);
+    /// Reads the settings of these names.
+    pub(crate) fn read(config: &Config, names: &Names) -> Result<Self, StartError> {
+        let value = |name: &str| config.lookup(name).map(Option::unwrap_or_default);
         let channel = |name: &str| -> Result<Channel, StartError> {
-            Ok(Channel { parameter: named(name), value: value(name)?.into_bytes() })
+            Ok(Channel { parameter: name.to_owned(), value: value(name)?.into_bytes() })
         };
         let maps = |name: &str, list: String, flags: OpenFlags| {
             Maps::open(config, name, &list, flags).map_err(|error| StartError::new(error.to_string()))
         };
         let relocated = config.lookup("relocated_maps")?.unwrap_or_default();
-        let sender_dependent = |name: &str| maps(&named(name), value(name)?, OpenFlags::TRUSTED);
+        let sender_dependent = |name: &str| maps(name, value(name)?, OpenFlags::TRUSTED);
         Ok(Self {
-            local: channel("local_transport")?,
-            virtual_mailbox: channel("virtual_transport")?,
-            relay: channel("relay_transport")?,
-            default: channel("default_transport")?,
-            relayhost: value("relayhost")?.into_bytes(),
-            sender_default: sender_dependent("sender_dependent_default_transport_maps")?,
-            sender_relayhost: sender_dependent("sender_dependent_relayhost_maps")?,
-            transport: maps(&named("transport_maps"), value("transport_maps")?, OpenFlags::default())?,
+            local: channel(names.local_transport)?,
+            virtual_mailbox: channel(names.virtual_transport)?,
+            relay: channel(names.relay_transport)?,
+            default: channel(names.default_transport)?,
+            relayhost: value(names.relayhost)?.into_bytes(),
+            sender_default: sender_dependent(names.sender_default)?,
+            sender_relayhost: sender_dependent(names.sender_relayhost)?,
+            transport: maps(names.transport_maps, value(names.transport_maps)?, OpenFlags::default())?,
             transport_parents: ParentStyle::in_config(config, "transport_maps"),
             relocated: maps("relocated_maps", relocated, OpenFlags::default())?,
             relocated_prefix: config.get(param::RELOCATED_PREFIX_ENABLE)?,

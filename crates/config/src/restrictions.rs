@@ -1,10 +1,7 @@
-//! The names of smtpd(8)'s access restrictions: what each takes as an argument, and what it needs of what is not there
-//! yet.
+//! The names of smtpd(8)'s access restrictions, and what each takes as an argument.
 //!
 //! The server reads its lists itself; who judges a configuration before it runs reads them here, and a test of the
 //! server holds the two together.
-
-use crate::report::Feature;
 
 /// What stands behind a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +25,6 @@ pub struct Known {
     pub name: &'static str,
     /// What it takes.
     pub argument: Argument,
-    /// What is not there yet, and it cannot answer without.
-    pub needs: Option<Feature>,
 }
 
 /// The lists of the server.
@@ -61,15 +56,11 @@ pub const REMOVED: [(&str, &str); 2] = [
 ];
 
 const fn plain(name: &'static str) -> Known {
-    Known { name, argument: Argument::Nothing, needs: None }
+    Known { name, argument: Argument::Nothing }
 }
 
 const fn of(name: &'static str, argument: Argument) -> Known {
-    Known { name, argument, needs: None }
-}
-
-const fn needs(name: &'static str, argument: Argument, feature: Feature) -> Known {
-    Known { name, argument, needs: Some(feature) }
+    Known { name, argument }
 }
 
 /// Every restriction, but for those of `check_*_{a,mx,ns}_access`.
@@ -131,8 +122,8 @@ pub const NAMES: &[Known] = &[
     plain("reject_authenticated_sender_login_mismatch"),
     plain("reject_unauthenticated_sender_login_mismatch"),
     plain("reject_known_sender_login_mismatch"),
-    needs("reject_unverified_sender", Argument::Nothing, Feature::Verify),
-    needs("reject_unverified_recipient", Argument::Nothing, Feature::Verify),
+    plain("reject_unverified_sender"),
+    plain("reject_unverified_recipient"),
     of("check_policy_service", Argument::Server),
 ];
 
@@ -144,8 +135,7 @@ pub fn find(name: &str) -> Option<Known> {
         let lower = name.to_ascii_lowercase();
         let base = ["_a_access", "_mx_access", "_ns_access"].iter().find_map(|end| lower.strip_suffix(end))?;
         let known = NAMES.iter().find(|known| known.name.strip_suffix("_access") == Some(base))?;
-        let is_about_hosts = known.needs.is_none()
-            && !matches!(known.name, "check_etrn_access" | "check_sasl_access" | "check_ccert_access");
+        let is_about_hosts = !matches!(known.name, "check_etrn_access" | "check_sasl_access" | "check_ccert_access");
         is_about_hosts.then_some(*known)
     })
 }

@@ -27,6 +27,8 @@ const EXPANSIONS: &[&str] = &["alias", "forward", "include"];
 const PREFERENCES: &[&str] = &["any", "ipv4", "ipv6"];
 const LOOKUPS: &[&str] = &["dns", "native"];
 const ACTIONS: &[&str] = &["defer", "defer_if_permit"];
+const TARGETS: &[&str] = &["rcpt", "data"];
+const TARGET: &str = "bad protocol stage: \"NAME = VALUE\"";
 const CONFIGURATION: &str = "bad configuration: NAME = VALUE";
 const TLS_LEVELS: &[&str] =
     &["", "none", "may", "encrypt", "dane", "dane-only", "fingerprint", "verify", "secure", "half-dane"];
@@ -45,6 +47,7 @@ const WORDS: &[(&str, &[&str], Form)] = &[
     ("header_from_format", &["standard", "obsolete"], One("invalid setting: \"NAME = VALUE\"")),
     ("info_log_address_format", &["external", "internal"], One("invalid parameter setting \"NAME = VALUE\"")),
     ("internal_mail_filter_classes", &["bounce", "notify"], List),
+    ("lmtp_address_verify_target", TARGETS, Exact(TARGET)),
     ("lmtp_address_preference", PREFERENCES, One("bad NAME value: VALUE")),
     ("lmtp_dns_resolver_options", &["res_defnames", "res_dnsrch"], List),
     ("lmtp_dns_support_level", SUPPORT, One("invalid NAME: \"VALUE\"")),
@@ -66,6 +69,7 @@ const WORDS: &[(&str, &[&str], Form)] = &[
     ("reject_tempfail_action", ACTIONS, One(CONFIGURATION)),
     ("sender_canonical_classes", &["envelope_sender", "header_sender"], List),
     ("sendmail_fix_line_endings", &["always", "strict", "never"], Exact("invalid NAME value: VALUE")),
+    ("smtp_address_verify_target", TARGETS, Exact(TARGET)),
     ("smtp_address_preference", PREFERENCES, One("bad NAME value: VALUE")),
     ("smtp_dns_resolver_options", &["res_defnames", "res_dnsrch"], List),
     ("smtp_dns_support_level", SUPPORT, One("invalid NAME: \"VALUE\"")),
@@ -156,6 +160,7 @@ mod tests {
             ("notify_classes", "resource # x", "unknown notify_classes value \"#\" in \"resource # x\""),
             ("notify_classes", "BOUNCE", "unknown notify_classes value \"BOUNCE\" in \"BOUNCE\""),
             ("sender_canonical_classes", "a", "unknown canonical_classes value \"a\" in \"a\""),
+            ("smtp_address_verify_target", "foo", "bad protocol stage: \"smtp_address_verify_target = foo\""),
             ("smtp_address_preference", "ipv5", "bad smtp_address_preference value: ipv5"),
             ("smtp_tls_security_level", "high", "Invalid TLS level \"high\""),
             ("smtp_dns_support_level", "x", "invalid smtp_dns_support_level: \"x\""),

@@ -11,6 +11,7 @@ use config::Config;
 use ipc::{IpcError, Service as IpcService};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sys::identity::Identity;
 use tokio::sync::watch;
 
 use crate::porter::{self, Porter};
@@ -67,6 +68,14 @@ impl Context {
         let started =
             started.map_err(|error| StartError::new(format!("start porter: {}", text::system_error(&error))))?;
         Ok(Rc::clone(self.porter.get_or_init(|| Rc::new(started))))
+    }
+
+    /// Whose rights a helper process of this worker has, if not those of the caller.
+    ///
+    /// # Errors
+    /// $mail_owner is nobody.
+    pub fn helper_identity(&self) -> Result<Option<Identity>, StartError> {
+        mail_owner(&self.config)
     }
 
     /// The socket of a service that this one talks to.

@@ -54,6 +54,9 @@ pub enum Lifetime {
     /// After the time of a parameter without any client, or max_idle if that is longer: what it knows is worth nothing
     /// then.
     Remembers(Param<Duration>),
+    /// After max_idle without any client, where this parameter names a file that keeps what it knows; never where it
+    /// names none.
+    Keeps(Param<String>),
     /// Never: its state would be lost.
     Endless,
 }

@@ -29,6 +29,8 @@ pub enum Sibling {
     Flush,
     /// Counts clients.
     Anvil,
+    /// Knows which addresses mail can be delivered to.
+    Verify,
     /// Holds private keys.
     Tlsmgr,
     /// Delivery agents, by the name of their transport.
@@ -46,6 +48,7 @@ impl Sibling {
             Sibling::Trace => ("private", config.get(param::TRACE_SERVICE_NAME)?),
             Sibling::Flush => ("public", config.get(param::FLUSH_SERVICE_NAME)?),
             Sibling::Anvil => ("private", "anvil".to_owned()),
+            Sibling::Verify => ("private", config.get(param::ADDRESS_VERIFY_SERVICE_NAME)?),
             Sibling::Tlsmgr => ("private", config.get(param::TLSMGR_SERVICE_NAME)?),
             Sibling::Transports => return Err(StartError::new("a transport is found by its name")),
         };

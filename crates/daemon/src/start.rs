@@ -305,7 +305,8 @@ fn limits(context: &Context) -> Result<Limits, StartError> {
             let time = context.config.get(time)?;
             Limits { max_idle: if max_idle.is_zero() { max_idle } else { max_idle.max(time) }, max_use: 0 }
         }
-        Lifetime::Endless => Limits { max_idle: Duration::ZERO, max_use: 0 },
+        Lifetime::Keeps(map) if !context.config.get(map)?.trim().is_empty() => Limits { max_idle, max_use: 0 },
+        Lifetime::Keeps(_) | Lifetime::Endless => Limits { max_idle: Duration::ZERO, max_use: 0 },
     })
 }
 

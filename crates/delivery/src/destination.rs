@@ -50,6 +50,11 @@ impl List {
         List { text: content, has_lines: true }
     }
 
+    /// The text, as its owner wrote it.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// The destinations, in their order.
     ///
     /// # Errors

@@ -6,8 +6,7 @@ use std::rc::Rc;
 use dsn::{Action, Status};
 use ipc::delivery::{Outcome, Problem, Report, Request, Timestamp, Verdict};
 use logging::records;
-use queue::Recipient;
-use queue::{Content, mark};
+use queue::{Content, Recipient, Trace, mark};
 
 use crate::{Finding, Settings, Stages};
 
@@ -147,9 +146,10 @@ impl Job {
             (false, Verdict::Sent) => Some(finding.action.unwrap_or(Action::Delivered)),
             (false, _) => None,
         };
-        // Success reports say which way a message went.
+        // Success reports say which way a message went; verify is told the words alone.
+        let is_reported = action.is_some() && !self.request.trace.has(Trace::VERIFY);
         let reason = match finding.relay.as_str() {
-            relay if relay != "none" && action.is_some() => format!("delivery via {relay}: {}", finding.reason),
+            relay if relay != "none" && is_reported => format!("delivery via {relay}: {}", finding.reason),
             _ => finding.reason.clone(),
         };
         Outcome {
@@ -199,6 +199,9 @@ impl Job {
     fn status_word(&self, finding: &Finding) -> &'static str {
         match (self.is_probe(), finding.verdict) {
             (true, Verdict::Sent) => "deliverable",
+            (true, _) if self.request.trace.has(Trace::VERIFY) && !self.settings.remembers_failures => {
+                "undeliverable-but-not-cached"
+            }
             (true, _) => "undeliverable",
             (false, Verdict::Sent) => "sent",
             (false, Verdict::Deferred) => "deferred",

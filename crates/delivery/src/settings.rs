@@ -39,6 +39,8 @@ config::settings! {
         delay_decimals: u8 = param::DELAY_LOGGING_RESOLUTION_LIMIT,
         /// Failures are deferrals, for testing.
         soft_bounce: bool = param::SOFT_BOUNCE,
+        /// What probes have found to be undeliverable is remembered.
+        remembers_failures: bool = param::ADDRESS_VERIFY_NEGATIVE_CACHE,
         /// Results that a table puts others in the place of.
         filter: StatusFilter => |_: &Reader<'_>| Ok::<_, ValueError>(StatusFilter::default()),
         /// A setting that asks for what the agent does not have: nothing is delivered while it is set.
@@ -69,6 +71,7 @@ impl Default for Settings {
             addresses: AddressFormat::External,
             delay_decimals: 2,
             soft_bounce: false,
+            remembers_failures: true,
             filter: StatusFilter::default(),
             withheld: None,
         }

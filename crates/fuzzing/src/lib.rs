@@ -115,6 +115,7 @@ targets! {
     attribute_lists,
     queue_listing,
     flush_requests,
+    verified_entries,
     frames,
     frame_streams,
     helper_packets,

@@ -3,6 +3,7 @@
 use std::io::BufReader;
 
 use wire::attr0::{Pair, Reader, Writer};
+use wire::verified::{Entry, MAX_TEXT};
 use wire::{flush, postdrop, showq, status};
 
 use crate::pieces::{assert_harmless, choices};
@@ -54,6 +55,17 @@ pub fn queue_listing(data: &[u8]) {
     let (again, _) = listing(&written).expect("what is written is a listing");
     assert_eq!(again, messages);
     assert!(messages.len() <= data.len());
+}
+
+/// An entry of the cache of address verification is the same when it is written again, and fits the cache.
+pub fn verified_entries(data: &[u8]) {
+    if let Some(entry) = Entry::parse(data) {
+        let written = entry.format();
+        let again = Entry::parse(&written).expect("an entry");
+        assert_eq!((again.standing, again.probed, again.updated), (entry.standing, entry.probed, entry.updated));
+        assert_eq!(again.format(), written);
+        assert!(written.len() <= MAX_TEXT + 64 && !written.iter().any(u8::is_ascii_control));
+    }
 }
 
 /// A request to the flush service is the same when it is written again, and is known when its last byte is there, not

@@ -25,6 +25,7 @@ pub mod qmgr;
 pub mod recipient;
 pub mod rewrite;
 pub mod tlsmgr;
+pub mod verify;
 pub mod word;
 
 pub use bounds::{Chunk, chunks, cut};

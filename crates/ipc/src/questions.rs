@@ -68,6 +68,20 @@ impl Questions {
         Ok(answer)
     }
 
+    /// Sends packets whose answers nobody will wait for: whoever asked is about to end. What the helper does not take
+    /// within the send timeout of the socket is lost.
+    pub fn leave(&self, packets: impl Iterator<Item = Vec<u8>>) {
+        let Ok(socket) = self.socket() else { return };
+        if sys::descriptor::set_nonblocking(socket.as_fd(), false).is_err() {
+            return;
+        }
+        for packet in packets {
+            if sys::descriptor::send_with(socket.as_fd(), &packet, &[]).is_err() {
+                return;
+            }
+        }
+    }
+
     /// The socket, known to the event loop from the first use on. It carries packets, whatever the type's name says.
     fn socket(&self) -> io::Result<Rc<UnixStream>> {
         if let Some(registered) = &*self.registered.borrow() {

@@ -158,7 +158,19 @@ impl Rewriter {
     /// # Errors
     /// The service cannot be reached or does not answer.
     pub async fn resolve(&self, sender: &[u8], address: &[u8]) -> Result<Resolved, IpcError> {
-        match self.ask(resolve_question(sender, address)).await? {
+        self.resolved(resolve_question(sender, address)).await
+    }
+
+    /// Where a probe of address verification for an address goes.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub async fn resolve_probe(&self, sender: &[u8], address: &[u8]) -> Result<Resolved, IpcError> {
+        self.resolved(Request::Resolve { sender: sender.to_vec(), address: address.to_vec(), verify: true }).await
+    }
+
+    async fn resolved(&self, question: Request) -> Result<Resolved, IpcError> {
+        match self.ask(question).await? {
             Reply::Resolved(resolved) => Ok(resolved),
             Reply::Rewritten(_) => Err(IpcError::Malformed("an answer to another question".to_owned())),
         }

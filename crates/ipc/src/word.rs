@@ -7,6 +7,7 @@ use queue::{Encoding, QueueId, QueueName};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wire::cause::Cause;
+use wire::verified::Standing;
 
 use crate::bounds::Weigh;
 
@@ -82,6 +83,18 @@ impl Word for Action {
 
     fn named(name: &str) -> Option<Self> {
         Action::parse(name.as_bytes())
+    }
+}
+
+impl Word for Standing {
+    const WHAT: &'static str = "standing of an address";
+
+    fn name(&self) -> Cow<'_, str> {
+        self.digit().to_string().into()
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Standing::of_digit(name)
     }
 }
 

@@ -13,7 +13,7 @@ use ipc::bounds::{FULL, MAX_BLOCK, MAX_BYTES, MAX_ITEMS, MAX_TEXT, Weigh};
 use ipc::recipient::Traveling;
 use ipc::word::Named;
 use ipc::{Channel, Chunk, Client, IpcError, Server, Service, chunks};
-use ipc::{anvil, bounce, carrier, cleanup, delivery, qmgr, rewrite, tlsmgr};
+use ipc::{anvil, bounce, carrier, cleanup, delivery, qmgr, rewrite, tlsmgr, verify};
 use queue::{Encoding, QueueId, QueueName, Recipient, SendOptions};
 
 fn text() -> String {
@@ -454,4 +454,19 @@ fn what_is_too_large_is_told_where_it_is_made_and_the_channel_goes_on() {
         let content = carrier::Request::Content(vec![0; MAX_BLOCK + 1]);
         assert_eq!(refused(client.send(&content).await), "a block of 2097153 bytes");
     });
+}
+
+#[test]
+fn every_message_of_verify_arrives_at_its_largest() {
+    use verify::{Knowledge, Reply, Request, Standing};
+    let found = || Knowledge { standing: Standing::Unknown, text: text() };
+    let requests = vec![Request::Query { address: bytes() }, Request::Update { address: bytes(), found: found() }];
+    requests.iter().for_each(|request| match request {
+        Request::Query { .. } | Request::Update { .. } => {}
+    });
+    let replies = vec![Reply::Known(found()), Reply::Noted];
+    replies.iter().for_each(|reply| match reply {
+        Reply::Known(_) | Reply::Noted => {}
+    });
+    go_through::<verify::Verify>(requests, replies);
 }

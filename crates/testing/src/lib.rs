@@ -6,6 +6,7 @@
 //! tests, it panics with a sentence where a program would return an error.
 
 pub mod accounts;
+pub mod answering;
 pub mod auth_server;
 pub mod certificates;
 pub mod client;
@@ -38,6 +39,7 @@ pub mod trace;
 pub mod wait;
 pub mod world;
 
+pub use answering::Answering;
 pub use auth_server::AuthServer;
 pub use client::Client;
 pub use disk::Disk;

@@ -6,12 +6,8 @@ use crate::programs::Implementation;
 const INSTALLED: &str = include_str!("../../../conf/master.cf");
 
 /// What C Postfix needs beside it, and complains about in its log without.
-const OF_C_POSTFIX: [&str; 4] = [
-    "verify unix - - n - 1 verify",
-    "flush unix n - n 1000? 0 flush",
-    "proxymap unix - - n - - proxymap",
-    "scache unix - - n - 1 scache",
-];
+const OF_C_POSTFIX: [&str; 3] =
+    ["flush unix n - n 1000? 0 flush", "proxymap unix - - n - - proxymap", "scache unix - - n - 1 scache"];
 
 /// The lines of master.cf; the SMTP server has a line for each of `smtp_servers`, an address with a port or a port
 /// alone.

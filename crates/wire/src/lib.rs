@@ -10,3 +10,4 @@ pub mod showq;
 pub mod status;
 pub mod trigger;
 pub mod verdict;
+pub mod verified;

@@ -84,7 +84,7 @@ impl Intake {
     fn recall(&self, message: &mut Active, mode: u32) -> io::Result<()> {
         let spool = &self.settings.spool;
         message.logged.bounce = spool.path(QueueName::Bounce, &message.id).exists();
-        message.logged.trace |= message.envelope.trace_flags.is_some();
+        message.logged.trace |= message.envelope.trace_flags.is_some() && !message.is_of_verify();
         message.force_expire = mode & FORCE_EXPIRE != 0;
         let defer_log = fs::metadata(spool.path(QueueName::Defer, &message.id));
         message.logged.defer = defer_log.is_ok();

@@ -29,6 +29,10 @@ impl Ledger {
     /// # Errors
     /// It is still in the active queue.
     pub async fn end_attempt(&self, message: &mut Active) -> io::Result<Ending> {
+        // Whatever has become of it, it is never tried again, and nobody hears of it who has not heard already.
+        if message.is_of_verify() {
+            return self.remove(message).map(|()| Ending::Removed);
+        }
         if message.logged.bounce {
             let notify = Request::Notify { log: Log::Bounce, keep: false, message: message.for_bounce() };
             let id = message.id.clone();

@@ -1,11 +1,12 @@
-//! The services that keep the logs of messages: bounce, defer and trace, which are asked again when they are being
-//! restarted.
+//! The services that keep the logs of messages: bounce, defer and trace, and the one that is told what became of its
+//! probes. They are asked again when they are being restarted.
 
 use std::time::Duration;
 
 use ipc::bounce::{Bounce, Log, Record, Reply, Request};
+use ipc::verify::{Knowledge, Standing, Verifier};
 use ipc::{Pool, chunks};
-use queue::QueueId;
+use queue::{QueueId, Recipient};
 
 /// Times that a service is asked: it may be restarting.
 const ATTEMPTS: u32 = 3;
@@ -18,6 +19,10 @@ pub struct Logs {
     pub defer: Pool<Bounce>,
     /// Keeps trace logs.
     pub trace: Pool<Bounce>,
+    /// Is told what became of probes.
+    pub verify: Verifier,
+    /// Failures of probes as well. address_verify_negative_cache
+    pub remembers_failures: bool,
 }
 
 impl Logs {
@@ -30,6 +35,35 @@ impl Logs {
             }
         }
         true
+    }
+
+    /// Tells what a probe has found out about a recipient: under the address that was asked about, and the one that it
+    /// became. What cannot be told is found out again when somebody asks.
+    pub async fn tell(&self, queue_id: &QueueId, record: &Record) {
+        // address_verify_negative_cache
+        if record.status.class() != 2 && !self.remembers_failures {
+            return;
+        }
+        let standing = match record.status.class() {
+            2 => Standing::Deliverable,
+            4 => Standing::Deferred,
+            _ => Standing::Undeliverable,
+        };
+        let Recipient { address, original, .. } = &record.recipient;
+        let other = Some(original).filter(|original| !original.is_empty() && *original != address);
+        for address in [Some(address), other].into_iter().flatten() {
+            self.update(queue_id, address, Knowledge::new(standing, record.reason.clone())).await;
+        }
+    }
+
+    async fn update(&self, queue_id: &QueueId, address: &[u8], found: Knowledge) {
+        for attempt in 1..=ATTEMPTS {
+            let Err(error) = self.verify.update(address, found.clone()).await else { return };
+            logging::warning!(id: queue_id, "verify service failure: {error}");
+            if attempt < ATTEMPTS {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
     }
 
     /// Has the service do something; false (logged) when it was not done.

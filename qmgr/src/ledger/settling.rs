@@ -36,6 +36,8 @@ struct Sorted {
     bounced: Vec<Record>,
     deferred: Vec<Record>,
     traced: Vec<Record>,
+    /// What probes of the verify service have found out.
+    verified: Vec<Record>,
     /// Offsets of the recipients that failed.
     marks: Vec<u64>,
     is_deferred: bool,
@@ -62,7 +64,8 @@ impl Settling {
 
     /// Whether enough has gathered to be written down.
     pub fn is_much(&self) -> bool {
-        self.sorted.bounced.len() + self.sorted.deferred.len() + self.sorted.traced.len() >= MUCH
+        self.sorted.bounced.len() + self.sorted.deferred.len() + self.sorted.traced.len() + self.sorted.verified.len()
+            >= MUCH
     }
 
     /// The report ends here.
@@ -127,17 +130,22 @@ impl Ledger {
     /// Defers recipients that no agent has seen, with the line that an agent would have written.
     pub async fn defer_unseen(&self, key: MessageKey, all: Vec<Recipient>, status: Status, reason: &str) {
         let mut settling = Settling::of_nobody(key);
-        settling.sorted.is_deferred = !all.is_empty();
+        let trace = self.trace_flags(key);
+        settling.sorted.is_deferred = !all.is_empty() && !trace.is_probe();
         for recipient in &all {
             self.log_deferral(key, recipient, status, reason);
-            settling.sorted.deferred.push(Record {
+            let record = Record {
                 recipient: recipient.clone(),
                 status,
-                action: Action::Delayed,
+                action: if trace.is_probe() { Action::Undeliverable } else { Action::Delayed },
                 diagnostic: None,
                 remote_mta: String::new(),
                 reason: ipc::cut(reason.to_owned()),
-            });
+            };
+            match trace.is_probe() {
+                true => settling.sorted.found(vec![record], trace),
+                false => settling.sorted.deferred.push(record),
+            }
         }
         self.write_down(&mut settling).await;
         self.settle(key, all.len());
@@ -145,7 +153,8 @@ impl Ledger {
 
     /// Records what has gathered, and marks the recipients whose failure is safe.
     pub async fn write_down(&self, settling: &mut Settling) {
-        let Sorted { bounced, deferred, traced, marks, mut is_deferred } = std::mem::take(&mut settling.sorted);
+        let Sorted { bounced, deferred, traced, verified, marks, mut is_deferred } =
+            std::mem::take(&mut settling.sorted);
         let key = settling.key;
         let mut incomplete = false;
         let (mut has_bounced, mut has_traced) = (false, false);
@@ -163,6 +172,11 @@ impl Ledger {
         }
         if !traced.is_empty() {
             has_traced = self.append(key, Log::Trace, traced).await;
+        }
+        if let Some(queue_id) = self.look(key, |message| message.id.clone()) {
+            for record in &verified {
+                self.logs.tell(&queue_id, record).await;
+            }
         }
         self.change(key, |message| {
             message.deferred |= is_deferred;
@@ -226,7 +240,13 @@ impl Ledger {
             delays: stages.delays(self.settings.log.delay_decimals),
             tls: None,
             dsn: status.to_string(),
-            status: "deferred",
+            status: match message.is_probe() {
+                true if message.is_of_verify() && !self.settings.log.remembers_failures => {
+                    "undeliverable-but-not-cached"
+                }
+                true => "undeliverable",
+                false => "deferred",
+            },
             reason,
         });
     }
@@ -236,8 +256,7 @@ impl Sorted {
     /// Takes records of a recipient: its own, or some of those of the addresses that an alias made of it.
     fn add(&mut self, recipient: &Recipient, outcome: &Outcome, records: Vec<Record>, trace: Trace) {
         if trace.is_probe() {
-            // The result is the report, whatever it is.
-            return self.traced.extend(records);
+            return self.found(records, trace);
         }
         // `sendmail -v` reports failures and delays as well, beside what becomes of them.
         let recorded = trace.has(Trace::RECORD);
@@ -250,6 +269,11 @@ impl Sorted {
             Verdict::Deferred => self.deferred.extend(records),
             Verdict::Bounced => self.bounced.extend(records),
         }
+    }
+
+    /// The result of a probe is the report, whatever it is.
+    fn found(&mut self, records: Vec<Record>, trace: Trace) {
+        if trace.has(Trace::VERIFY) { self.verified.extend(records) } else { self.traced.extend(records) }
     }
 
     /// All records of a recipient were taken.

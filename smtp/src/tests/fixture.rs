@@ -66,6 +66,7 @@ pub fn settings() -> Settings {
             convert: true,
             quote_envelope: true,
             send_xforward: false,
+            probes_data: false,
             debug_peers: MatchList::open(lookup::Settings::default(), "test", "", ParentStyle::Dotted).unwrap(),
         },
         verbose: false,

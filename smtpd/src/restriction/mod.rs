@@ -44,6 +44,7 @@ pub use policy::Services;
 pub use rules::Rules;
 pub use tables::{AccessTable, Tables};
 pub use unlisted::AddressTables;
+pub use unverified::Unverified;
 
 use ::policy::Service;
 use smtp_server::Rejection;
@@ -267,7 +268,7 @@ impl<L: LookUps> Evaluation<'_, L> {
                 Box::pin(self.certificate_access(table, order, depth)).await
             }
             Restriction::Class(name) => Box::pin(self.class(name, depth)).await,
-            Restriction::RejectUnverified(class) => self.reject_unverified(*class),
+            Restriction::RejectUnverified(class) => self.reject_unverified(*class).await,
             Restriction::PolicyService(service) => Box::pin(self.policy_service(service, depth)).await,
             Restriction::Bare(table) => Box::pin(self.bare_access(table, depth)).await,
             Restriction::Unknown(name) => {

@@ -3,11 +3,18 @@
 //! With smtpd_delay_reject the lists about client, greeting and sender wait for the recipient: some clients give up
 //! only there, and the log line can say whom the mail was for.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use smtp_server::Judgement;
 
 use crate::look_ups::LookUps;
 use crate::restriction::evaluation::Deferred;
 use crate::restriction::{Class, Evaluation, List, Verdict};
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
 
 impl<L: LookUps> Evaluation<'_, L> {
     /// At the connection, unless delayed.
@@ -78,8 +85,13 @@ impl<L: LookUps> Evaluation<'_, L> {
 
     /// At RCPT and VRFY: everything that has to do with the recipient, and what was delayed.
     pub async fn rcpt(&mut self) -> Verdict {
-        // A recipient that nothing and nobody may turn down. RFC 5321 4.5.1.
-        if self.facts.recipient.is_some_and(|recipient| recipient.eq_ignore_ascii_case(b"postmaster")) {
+        // Recipients that nothing and nobody may turn down. RFC 5321 4.5.1; address_verify_sender: who probes the
+        // sender of a probe finds that it exists.
+        let (settings, now) = (self.settings, now());
+        let is_free = |recipient: &[u8]| {
+            recipient.eq_ignore_ascii_case(b"postmaster") || settings.probe_sender.is(recipient, now)
+        };
+        if self.facts.recipient.is_some_and(is_free) {
             return Verdict::Dunno;
         }
         if !self.settings.delay_reject {
@@ -127,7 +139,10 @@ impl<L: LookUps> Evaluation<'_, L> {
             }
         }
         let settings = &self.settings;
-        let wanted = settings.reject_unlisted_recipient && !self.recipient_checked && !self.effects.discard;
+        // Whom a restriction has put off already, nobody looks up.
+        let is_put_off = self.remembered().is_some();
+        let wanted =
+            settings.reject_unlisted_recipient && !self.recipient_checked && !self.effects.discard && !is_put_off;
         self.class = Class::Recipient;
         if wanted { self.reject_unlisted_recipient().await } else { Verdict::Dunno }
     }

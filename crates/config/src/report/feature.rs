@@ -17,8 +17,6 @@ pub enum Feature {
     Upstream,
     /// Tables of this type.
     Tables(&'static str),
-    /// Verification of addresses, verify(8).
-    Verify,
     /// Delivery to commands, pipe(8).
     Pipe,
     /// The virtual mailbox delivery agent, virtual(8).
@@ -56,7 +54,6 @@ impl fmt::Display for Feature {
             Sasl => "SASL authentication",
             ProxyFilter => "smtpd_proxy_filter",
             Upstream => "smtpd_upstream_proxy_protocol",
-            Verify => "Address verification",
             Pipe => "Delivery to commands, pipe(8),",
             Virtual => "The virtual(8) delivery agent",
             Spawn => "spawn(8)",
@@ -83,8 +80,6 @@ const BY_NAME: &[(&str, Feature)] = &[
     ("client_auth_rate", Feature::Sasl),
     ("smtpd_proxy_", Feature::ProxyFilter),
     ("smtpd_upstream_proxy", Feature::Upstream),
-    ("address_verify", Feature::Verify),
-    ("unverified_", Feature::Verify),
     ("postscreen", Feature::Postscreen),
     ("dnsblog", Feature::Postscreen),
     ("qmqpd", Feature::Qmqp),
@@ -126,7 +121,6 @@ impl Feature {
     pub fn of_program(program: &str) -> Option<Feature> {
         Some(match program {
             "tlsproxy" => Feature::Tls,
-            "verify" => Feature::Verify,
             "pipe" => Feature::Pipe,
             "virtual" => Feature::Virtual,
             "spawn" => Feature::Spawn,
@@ -145,7 +139,6 @@ impl Feature {
             Feature::Tls => "mail is refused, or waits, where they demand it",
             Feature::Sasl => "nobody can log in",
             Feature::Spawn => "what asks them gets no answer",
-            Feature::Verify => "they refuse for now",
             Feature::Tables(_) => "every look-up fails, and mail that needs it is refused for now, or waits",
             Feature::Pipe | Feature::Virtual => "mail for them waits",
             _ => "mail that they are for is refused for now, or waits",
@@ -167,7 +160,6 @@ mod tests {
             ("broken_sasl_auth_clients", Feature::Sasl),
             ("smtpd_sender_login_maps", Feature::Sasl),
             ("smtpd_proxy_filter", Feature::ProxyFilter),
-            ("unverified_recipient_reject_code", Feature::Verify),
             ("virtual_uid_maps", Feature::Virtual),
             ("smtp_header_checks", Feature::ClientRewriting),
             ("postscreen_access_list", Feature::Postscreen),

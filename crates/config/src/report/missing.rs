@@ -9,7 +9,7 @@ use crate::report::{Feature, Place, Report, Said, places};
 pub(super) struct Missing {
     pub(super) feature: Feature,
     pub(super) place: Place,
-    /// The setting, `service NAME`, or the restriction.
+    /// The setting, or `service NAME`.
     pub(super) what: String,
     /// It cannot be passed over.
     pub(super) demands: bool,
@@ -23,7 +23,6 @@ impl Report<'_> {
     pub(super) fn missing(&self) -> Vec<String> {
         let mut all = self.missing_settings();
         let idle_tls = self.idle_tls(&mut all);
-        all.extend(self.missing_restrictions().into_iter().filter(|missing| self.is_in_use(missing.feature, "")));
         all.extend(self.missing_tables());
         all.extend(self.missing_services());
         let mut features: BTreeMap<Feature, Vec<Missing>> = BTreeMap::new();
@@ -72,13 +71,11 @@ impl Report<'_> {
         let is_set = |names: &[&str]| {
             self.said.iter().any(|said| names.contains(&said.name.as_str()) && !said.value.trim().is_empty())
         };
-        let asks = |feature| self.missing_restrictions().iter().any(|missing| missing.feature == feature);
         match feature {
             // What is left are settings of the Cyrus library, and it is not there.
             Feature::Sasl => false,
             Feature::ProxyFilter => is_set(&["smtpd_proxy_filter"]),
             Feature::Upstream => is_set(&["smtpd_upstream_proxy_protocol"]),
-            Feature::Verify => asks(feature),
             Feature::Postscreen => self.services.iter().any(|service| service.program() == "postscreen"),
             Feature::Qmqp => self.services.iter().any(|service| service.program() == "qmqpd"),
             Feature::Pipe => self.is_way_to(feature),

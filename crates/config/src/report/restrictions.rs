@@ -1,7 +1,6 @@
 //! Lists of access restrictions: names that are none, arguments that are missing, and what cannot answer yet.
 
-use crate::report::missing::Missing;
-use crate::report::{Feature, Finding, Report, Said, places};
+use crate::report::{Finding, Report, Said, places};
 use crate::restrictions::{self, Argument, Known, LISTS, REMOVED};
 use crate::settings::Config;
 
@@ -57,22 +56,6 @@ impl Report<'_> {
         found
     }
 
-    /// Restrictions that cannot answer yet.
-    pub(super) fn missing_restrictions(&self) -> Vec<Missing> {
-        let mut found = Vec::new();
-        for said in self.lists() {
-            for item in self.items(said) {
-                let Item::Restriction(name, argument) = item else { continue };
-                let Some(feature) = restrictions::find(name).and_then(|known| known.needs) else { continue };
-                let what = if argument.is_empty() { name.to_owned() } else { format!("{name} {argument}") };
-                // Nobody has a certificate without TLS: the check is passed over, as Postfix without TLS does.
-                let demands = feature != Feature::Tls;
-                found.push(Missing { feature, place: said.place.clone(), what, demands });
-            }
-        }
-        found
-    }
-
     /// The tables of the lists, with the settings that name them.
     pub(super) fn tables_of_restrictions(&self) -> Vec<(&Said, String)> {
         let mut found = Vec::new();
@@ -81,8 +64,7 @@ impl Report<'_> {
                 match item {
                     Item::Table(table) => found.push((said, table.to_owned())),
                     Item::Restriction(name, table)
-                        if restrictions::find(name)
-                            .is_some_and(|it| it.argument == Argument::Table && it.needs.is_none()) =>
+                        if restrictions::find(name).is_some_and(|it| it.argument == Argument::Table) =>
                     {
                         found.push((said, table.to_owned()));
                     }

@@ -82,7 +82,6 @@ impl Report<'_> {
         match feature {
             // Others see to it that they are needed, or do their work.
             Feature::Tls | Feature::Flush | Feature::Shared => false,
-            Feature::Verify => self.missing_restrictions().iter().any(|missing| missing.feature == feature),
             Feature::Spawn => service.kind == ServiceKind::Inet || self.is_policy_server(&service.name),
             _ if service.kind == ServiceKind::Inet => true,
             Feature::Postscreen => self.services.iter().any(|it| it.program() == "postscreen"),

@@ -12,11 +12,12 @@ pub mod postsuper;
 pub mod qmgr;
 pub mod smtp;
 pub mod smtpd;
+pub mod verify;
 
 use crate::record::Description;
 
 /// Every record, by area, in the order in which a message meets them.
-pub const RECORDS: [&[Description]; 10] = [
+pub const RECORDS: [&[Description]; 11] = [
     smtpd::RECORDS,
     pickup::RECORDS,
     cleanup::RECORDS,
@@ -26,6 +27,7 @@ pub const RECORDS: [&[Description]; 10] = [
     bounce::RECORDS,
     postsuper::RECORDS,
     anvil::RECORDS,
+    verify::RECORDS,
     master::RECORDS,
 ];
 

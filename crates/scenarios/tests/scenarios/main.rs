@@ -63,6 +63,7 @@ mod tls_client;
 mod tls_command;
 mod tls_peers;
 mod users;
+mod verify;
 mod virtual_mailboxes;
 mod waiting;
 #[cfg(target_arch = "x86_64")]

@@ -66,7 +66,7 @@ fn a_stock_debian_configuration_starts_and_delivers() {
         mail.sendmail(&["alice"], "Subject: by command\n\nbody\n");
         mail.wait_mail("alice", 2);
         if mail.programs().implementation == Implementation::Ours {
-            mail.wait_log(&["services that are not here: ", "verify"]);
+            mail.wait_log(&["services that are not here: ", "proxymap"]);
         }
     });
 }

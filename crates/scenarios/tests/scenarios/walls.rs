@@ -22,7 +22,7 @@ use Argument::{Bytes, Number};
 use acts::{Act, acts, files, numbers, sockets};
 
 /// Every daemon, by the name that its processes have.
-const DAEMONS: [&str; 15] = [
+const DAEMONS: [&str; 16] = [
     "smtpd",
     "pickup",
     "cleanup",
@@ -36,6 +36,7 @@ const DAEMONS: [&str; 15] = [
     "bounce",
     "showq",
     "anvil",
+    "verify",
     "tlsmgr",
     "postlogd",
 ];
@@ -47,6 +48,8 @@ fn start() -> Instance {
     let mut mail = Setup::new()
         .set("transport_maps", transports)
         .set("smtpd_client_event_limit_exceptions", "")
+        .set("address_verify_poll_count", "1")
+        .set("smtpd_recipient_restrictions", "warn_if_reject reject_unverified_recipient, permit")
         .set("smtpd_tls_security_level", "may")
         .service("lmtp unix - - n - - lmtp")
         .service("discard unix - - n - - discard")
@@ -58,6 +61,10 @@ fn start() -> Instance {
     mail.start();
     let mut client = Client::greet(mail.v4()).expect("connected");
     client.starttls(&TlsClient::new()).expect("a handshake").expect("a session");
+    drop(client);
+    let mut client = Client::greet(mail.v4()).expect("connected");
+    let asked = client.command("MAIL FROM:<bob@mail.test>").and_then(|_| client.command("RCPT TO:<alice@mail.test>"));
+    assert_eq!(asked.expect("a reply").code, 250, "{}", mail.log());
     drop(client);
     for domain in ["mail.test", "error.test", "discard.test", "lmtp.test", "elsewhere.test"] {
         let recipient = format!("alice@{domain}");
@@ -87,6 +94,11 @@ fn is_porter(process: &Process) -> bool {
     process.arguments().iter().any(|word| word == "--porter")
 }
 
+/// It stands beside a daemon, and is not in the queue directory.
+fn is_beside(process: &Process) -> bool {
+    is_porter(process) || process.arguments().iter().any(|word| word == "--scribe")
+}
+
 #[test]
 fn every_daemon_is_without_rights_behind_its_walls() {
     scenario(|| {
@@ -103,7 +115,7 @@ fn every_daemon_is_without_rights_behind_its_walls() {
             }
             assert_eq!((facts("NoNewPrivs").as_str(), facts("Seccomp").as_str()), ("1", "2"), "{process:?}");
             assert!(most_processes(&process) <= 8192, "{process:?}");
-            if !is_porter(&process) {
+            if !is_beside(&process) {
                 assert_eq!(process.root(), Some(mail.queue()), "{process:?}");
                 seen.push(process.name);
             }
@@ -173,7 +185,7 @@ fn no_daemon_can_do_what_it_has_no_business_doing() {
                     done.push(format!("{name}: {what}: {result}"));
                 }
             }
-            if !is_porter(process) {
+            if !is_beside(process) {
                 done.extend(connections(&injected, &outside).iter().map(|what| format!("{name}: {what}")));
             }
         }
