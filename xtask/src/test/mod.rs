@@ -32,7 +32,7 @@ const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 const SCENARIOS_A_CORE: usize = 3;
 
 /// What tests call beside the mail system.
-pub const TOOLS: [Tool; 27] = [
+pub const TOOLS: [Tool; 28] = [
     Tool::Program { name: "strace", package: "strace" },
     Tool::Program { name: "swaks", package: "swaks" },
     // What swaks needs for IPv6.
@@ -65,6 +65,7 @@ pub const TOOLS: [Tool; 27] = [
     // Mail filters.
     Tool::Program { name: "opendkim", package: "opendkim" },
     Tool::Part { package: "python3-milter" },
+    Tool::Program { name: "rspamd", package: "rspamd" },
     // The mechanisms of C Postfix, which come as plug-ins.
     Tool::Part { package: "libsasl2-modules" },
 ];

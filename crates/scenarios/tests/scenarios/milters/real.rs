@@ -1,4 +1,4 @@
-//! Real filters: OpenDKIM, and one that pymilter runs.
+//! Real filters: OpenDKIM, rspamd, and one that pymilter runs.
 
 use std::fs;
 use std::path::Path;
@@ -104,6 +104,61 @@ fn a_filter_of_pymilter_changes_more_than_a_packet_holds() {
         assert!(text.contains("Subject: changed\n") && text.contains("X-Queue: "), "{text}");
         assert_eq!(text.matches("a line of the new body\n").count(), 10_000);
         assert_eq!(sink.received()[0].recipients.len(), 2);
+        let _ = fs::remove_dir_all(folder);
+    });
+}
+
+/// No rule, no look-up, and the header that says what it makes of a message.
+const RSPAMD: &str = r#"
+options {
+  pidfile = "FOLDER/pid"; tempdir = "FOLDER"; hs_cache_dir = "FOLDER/"; url_tld = "FOLDER/tld"; disable_hyperscan = true;
+  filters = ""; dns { nameserver = ["127.0.0.1:9"]; timeout = 0.1s; retransmits = 1; }
+}
+logging { type = "console"; level = "error"; }
+worker "rspamd_proxy" {
+  bind_socket = "127.0.0.1:PORT"; milter = yes; count = 1; upstream "local" { default = yes; self_scan = yes; }
+}
+actions { reject = 15; add_header = 6; }
+lua = "/usr/share/rspamd/rules/rspamd.lua";
+modules { path = "/usr/share/rspamd/plugins/milter_headers.lua"; }
+milter_headers { use = ["x-spamd-result"]; skip_local = false; skip_authenticated = false; }
+"#;
+
+/// A text that every filter of spam takes for spam.
+const GTUBE: &str = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X";
+
+#[test]
+fn rspamd_marks_what_it_has_seen_and_refuses_spam_of_strangers_and_of_local_users() {
+    scenario(|| {
+        let (folder, port, sink) = (scratch("rspamd"), Port::reserve(), Sink::v4());
+        write(&folder, "tld", "test\n");
+        let text = RSPAMD.replace("FOLDER", &folder.display().to_string()).replace("PORT", &port.number().to_string());
+        let file = write(&folder, "rspamd.conf", &text);
+        let _filter = Program::start(Command::new("rspamd").args(["-f", "-i", "-c", &file]), &port);
+        let filter = format!("inet:127.0.0.1:{}", port.number());
+        let mail = setup()
+            .set("relayhost", sink.next_hop())
+            .set("smtpd_milters", &filter)
+            .set("non_smtpd_milters", &filter)
+            .start();
+        let send = |body: &str| {
+            let text = format!("From: a@client.test\nTo: b@elsewhere.test\nSubject: sub\n\n{body}\n");
+            let mut client = Client::greet(mail.v4()).expect("connected");
+            client.send("a@client.test", &["b@elsewhere.test"], &text).expect("a reply").last()
+        };
+        assert!(send("body").starts_with("250 2.0.0 Ok: queued as "), "{}", mail.log());
+        assert_eq!(send(GTUBE), "554 5.7.1 Gtube pattern", "{}", mail.log());
+        mail.wait_log(&["milter-reject: END-OF-MESSAGE from", ": 5.7.1 Gtube pattern; from=<a@client.test>"]);
+        mail.sendmail(&["-f", "alice@mail.test", "b@elsewhere.test"], "Subject: local\n\nbody\n");
+        assert!(until_true(PATIENCE, || sink.count() == 2), "{}", mail.log());
+        for received in sink.received() {
+            assert!(received.text.contains("X-Spamd-Result: default: False"), "{}", received.text);
+        }
+        mail.sendmail(&["-f", "alice@mail.test", "b@elsewhere.test"], &format!("Subject: local\n\n{GTUBE}\n"));
+        mail.wait_log(&["to=<b@elsewhere.test>", "status=bounced (Gtube pattern)"]);
+        let notice = mail.wait_mail("alice", 1).remove(0);
+        assert!(notice.0.contains("Gtube pattern"), "{}", notice.0);
+        assert_eq!(sink.count(), 2);
         let _ = fs::remove_dir_all(folder);
     });
 }

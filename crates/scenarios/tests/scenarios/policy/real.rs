@@ -28,22 +28,59 @@ fn postgrey_puts_a_stranger_off_and_then_lets_him_in() {
             eprintln!("left out: postgrey is started by root");
             return;
         }
-        let port = Port::reserve();
-        let service = format!("check_policy_service inet:127.0.0.1:{}", port.number());
-        let mail = Setup::new().set("smtpd_recipient_restrictions", service).start();
-        let data = mail.folder().join("postgrey");
-        std::fs::create_dir(&data).expect("created");
-        let mut command = Command::new("postgrey");
-        command.arg(format!("--inet=127.0.0.1:{}", port.number())).arg(format!("--dbdir={}", data.display()));
-        command.args(["--user=root", "--group=root", "--delay=1", "--retry-window=1", "--auto-whitelist-clients=0"]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let _postgrey = Postgrey(command.spawn().unwrap_or_else(|e| panic!("postgrey: {e}")));
-        assert!(until_true(PATIENCE, || std::net::TcpStream::connect(("127.0.0.1", port.number())).is_ok()));
-        let first = rcpt(mail.port());
-        assert!(first.starts_with("450 4.2.0 <alice@mail.test>: Recipient address rejected: Greylisted"), "{first}");
-        assert!(until_true(PATIENCE, || rcpt(mail.port()) == "250 2.1.5 Ok"), "{}", mail.log());
+        for is_unix in [false, true] {
+            let port = Port::reserve();
+            let mut mail = Setup::new().build();
+            let data = mail.folder().join("postgrey");
+            std::fs::create_dir(&data).expect("created");
+            let socket = data.join("socket");
+            let (place, server) = match is_unix {
+                true => (format!("--unix={}", socket.display()), format!("unix:{}", socket.display())),
+                false => (format!("--inet=127.0.0.1:{}", port.number()), format!("inet:127.0.0.1:{}", port.number())),
+            };
+            mail.set("smtpd_recipient_restrictions", &format!("check_policy_service {server}"));
+            mail.start();
+            let mut command = Command::new("postgrey");
+            command.args([place, format!("--dbdir={}", data.display())]);
+            command.args(["--user=root", "--group=root", "--delay=1", "--retry-window=1"]);
+            command.args(["--auto-whitelist-clients=0"]);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let _postgrey = Postgrey(command.spawn().unwrap_or_else(|e| panic!("postgrey: {e}")));
+            let listens = || match is_unix {
+                true => std::os::unix::net::UnixStream::connect(&socket).is_ok(),
+                false => std::net::TcpStream::connect(("127.0.0.1", port.number())).is_ok(),
+            };
+            assert!(until_true(PATIENCE, listens));
+            let first = rcpt(mail.port());
+            let greylisted = "450 4.2.0 <alice@mail.test>: Recipient address rejected: Greylisted";
+            assert!(first.starts_with(greylisted), "{first}\n{}", mail.log());
+            assert!(until_true(PATIENCE, || rcpt(mail.port()) == "250 2.1.5 Ok"), "{}", mail.log());
+            greet(mail.port()).send("a@b.test", &["alice@mail.test"], "Subject: x\n\nbody\n").expect("sent");
+            mail.wait_mail("alice", 1);
+        }
+    });
+}
+
+#[test]
+fn policyd_spf_that_spawn_runs_marks_what_comes_from_this_machine() {
+    scenario(|| {
+        if !is_root() {
+            eprintln!("left out: spawn gives its commands another user");
+            return;
+        }
+        let service = "check_policy_service { unix:private/policyd-spf, timeout=60s }";
+        let mut mail = Setup::new().set("smtpd_recipient_restrictions", service).build();
+        let script = mail.etc().join("policyd-spf");
+        let text = "import sys\nfrom spf_engine.policyd_spf import main\nsys.exit(main())\n";
+        testing::setup::write_old(&script, text);
+        mail.add_service(&format!(
+            "policyd-spf unix - n n - 0 spawn user=games argv=/usr/bin/python3 {}",
+            script.display()
+        ));
+        mail.start();
         greet(mail.port()).send("a@b.test", &["alice@mail.test"], "Subject: x\n\nbody\n").expect("sent");
-        mail.wait_mail("alice", 1);
+        let message = mail.wait_mail("alice", 1).remove(0);
+        assert!(message.0.contains("X-Comment: SPF "), "{}\n{}", message.0, mail.log());
     });
 }
 
