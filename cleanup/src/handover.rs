@@ -2,53 +2,53 @@
 //!
 //! qmgr must never hear of a message that is not on stable storage.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::time::Duration;
 
 use daemon::Flow;
 use ipc::qmgr::Notifier;
-use queue::create::Complete;
-use queue::{Committer, QueueId, Spool};
+use queue::create::{Complete, Stored};
+use queue::{Committer, Spool};
 use tokio::sync::{Mutex, Notify};
+
+use crate::settings::Settings;
 
 /// What all messages share when they leave.
 pub struct Handover {
     committer: RefCell<Option<Committer>>,
     notifier: Notifier,
     /// Messages that qmgr has not heard of.
-    arrived: RefCell<Vec<QueueId>>,
+    arrived: RefCell<Vec<Stored>>,
     arrival: Notify,
     telling: Mutex<()>,
     /// What qmgr lets in; `None` where it cannot say.
-    flow: Option<Flow>,
-    flow_delay: Duration,
+    tokens: Option<Tokens>,
 }
 
 impl Handover {
-    /// in_flow_delay: how long a message waits that qmgr is not ready for.
-    pub fn new(notifier: Notifier, flow: Option<Flow>, flow_delay: Duration) -> Self {
+    /// Messages are announced by `notifier`.
+    pub fn new(notifier: Notifier, tokens: Option<Tokens>) -> Self {
         Handover {
             committer: RefCell::default(),
             notifier,
             arrived: RefCell::default(),
             arrival: Notify::new(),
             telling: Mutex::new(()),
-            flow,
-            flow_delay,
+            tokens,
         }
     }
 
     /// in_flow_delay: when mail comes in faster than it goes out, each message waits a moment.
     pub async fn token(&self) -> Token<'_> {
-        let Some(flow) = &self.flow else { return Token { handover: self, flow: None } };
-        if flow.take() {
-            return Token { handover: self, flow: Some(flow) };
+        let Some(tokens) = &self.tokens else { return Token { handover: self, held: None } };
+        if tokens.take() {
+            return Token { handover: self, held: Some(tokens) };
         }
-        if !self.flow_delay.is_zero() {
-            tokio::time::sleep(self.flow_delay).await;
+        if !tokens.delay.is_zero() {
+            tokio::time::sleep(tokens.delay).await;
         }
-        Token { handover: self, flow: None }
+        Token { handover: self, held: None }
     }
 
     /// Tells qmgr of messages, those of one turn of the loop together. A notification that is lost costs time, no mail:
@@ -65,9 +65,9 @@ impl Handover {
     /// Tells what waits to be told, after whoever is telling now.
     pub async fn announce(&self) {
         let _turn = self.telling.lock().await;
-        let ids = self.arrived.take();
-        if !ids.is_empty()
-            && let Err(error) = self.notifier.arrived_all(ids).await
+        let messages = self.arrived.take();
+        if !messages.is_empty()
+            && let Err(error) = self.notifier.arrived(&messages).await
         {
             logging::warning!("connect to {}: {error}", self.notifier.path().display());
         }
@@ -83,11 +83,41 @@ impl Handover {
     }
 }
 
+/// Tokens of the flow control, taken some at a time.
+pub struct Tokens {
+    flow: Flow,
+    delay: Duration,
+    at_once: usize,
+    /// Those that were taken for messages to come.
+    stock: Cell<usize>,
+}
+
+impl Tokens {
+    /// Of this pipe.
+    pub fn new(flow: Flow, settings: &Settings) -> Self {
+        Tokens { flow, delay: settings.flow_delay, at_once: settings.flow_tokens, stock: Cell::new(0) }
+    }
+
+    fn take(&self) -> bool {
+        let stock = if self.stock.get() == 0 { self.flow.take(self.at_once) } else { self.stock.get() };
+        self.stock.set(stock.saturating_sub(1));
+        stock > 0
+    }
+}
+
+impl Drop for Tokens {
+    fn drop(&mut self) {
+        if self.stock.get() > 0 {
+            self.flow.put(self.stock.get());
+        }
+    }
+}
+
 /// The right to bring one message to qmgr. It goes back when no message comes of it; qmgr replaces those that were
 /// used.
 pub struct Token<'w> {
     handover: &'w Handover,
-    flow: Option<&'w Flow>,
+    held: Option<&'w Tokens>,
 }
 
 impl Token<'_> {
@@ -95,22 +125,22 @@ impl Token<'_> {
     ///
     /// # Errors
     /// It is not, and its file is removed.
-    pub async fn store(&self, message: Complete, spool: &Spool) -> io::Result<QueueId> {
+    pub async fn store(&self, message: Complete, spool: &Spool) -> io::Result<Stored> {
         message.commit(&self.handover.committer(spool)?).await
     }
 
     /// The message is stored in the incoming queue: qmgr will hear of it.
-    pub fn arrived(mut self, id: QueueId) {
-        self.flow = None;
-        self.handover.arrived.borrow_mut().push(id);
+    pub fn arrived(mut self, message: Stored) {
+        self.held = None;
+        self.handover.arrived.borrow_mut().push(message);
         self.handover.arrival.notify_one();
     }
 }
 
 impl Drop for Token<'_> {
     fn drop(&mut self) {
-        if let Some(flow) = self.flow {
-            flow.put(1);
+        if let Some(tokens) = self.held {
+            tokens.stock.set(tokens.stock.get() + 1);
         }
     }
 }

@@ -319,9 +319,10 @@ impl<'w> Incoming<'w> {
 /// Stable storage first; qmgr hears of what is in its queue, and not of what is on hold.
 async fn commit(message: &Message<'_>, token: Token<'_>, writer: Writer) -> io::Result<QueueId> {
     let is_held = writer.verdict.hold;
-    let id = token.store(writer.complete()?, &message.site.settings.spool).await?;
+    let stored = token.store(writer.complete()?, &message.site.settings.spool).await?;
+    let id = stored.id().clone();
     if !is_held {
-        token.arrived(id.clone());
+        token.arrived(stored);
     }
     Ok(id)
 }

@@ -11,7 +11,7 @@ use ipc::qmgr::Notifier;
 use queue::QueueId;
 
 use crate::SERVICE;
-use crate::handover::Handover;
+use crate::handover::{Handover, Tokens};
 use crate::incoming::Incoming;
 use crate::kept::Kept;
 use crate::site::Site;
@@ -92,7 +92,7 @@ impl Cleanup {
     ) -> Result<Self, StartError> {
         let site = Site::new(config, timeout, sockets)?;
         let notifier = Notifier::new(SERVICE.socket(Sibling::Qmgr, config)?);
-        let handover = Handover::new(notifier, flow, site.settings.flow_delay);
+        let handover = Handover::new(notifier, flow.map(|flow| Tokens::new(flow, &site.settings)));
         Ok(Cleanup { site, handover })
     }
 

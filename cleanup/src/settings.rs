@@ -55,6 +55,10 @@ config::settings! {
         replace_stray: bool = param::CLEANUP_REPLACE_STRAY_CR_LF,
         /// Zero is never.
         flow_delay: Duration = param::IN_FLOW_DELAY,
+        /// Tokens of the flow control that a worker takes at once: of the few that there are, few.
+        flow_tokens: usize = param::DEFAULT_PROCESS_LIMIT => |limit| {
+            usize::try_from(limit / 16).unwrap_or(1).clamp(1, 8)
+        },
         /// What all programs that deliver read.
         log: delivery::Settings => delivery::Settings::read,
         /// Log lines of Postfix 3.11. compatibility_level

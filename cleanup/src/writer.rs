@@ -277,7 +277,7 @@ impl Writer {
     pub fn readable(&mut self) -> io::Result<&File> {
         let size = self.size.encode();
         self.file.overwrite(0, &size)?;
-        self.file.flushed()
+        self.file.shown()
     }
 
     /// Makes mail of the file, in the queue where it belongs.

@@ -130,7 +130,7 @@ impl Active {
         if let Some(file) = &self.file {
             return Ok(Rc::clone(file));
         }
-        let file = Rc::new(open_locked(spool, &self.id)?.ok_or(nix::errno::Errno::EAGAIN)?);
+        let file = Rc::new(open_locked(spool, QueueName::Active, &self.id)?.ok_or(nix::errno::Errno::EAGAIN)?);
         self.file = Some(Rc::clone(&file));
         Ok(file)
     }
@@ -171,11 +171,10 @@ fn verp_sender(delimiters: &[u8], sender: &[u8], recipient: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Opens a file of the active queue and locks it; `None` when someone else has it. The lock belongs to the open file,
-/// which the delivery agents share: it lasts until the last of them is done, even when this process is gone.
-pub fn open_locked(spool: &Spool, id: &QueueId) -> io::Result<Option<File>> {
-    let path = spool.path(QueueName::Active, id);
-    let file = File::options().read(true).write(true).open(path)?;
+/// Opens a message and locks it; `None` when someone else has it. The lock belongs to the open file, which the delivery
+/// agents share: it lasts until the last of them is done, even when this process is gone.
+pub fn open_locked(spool: &Spool, queue: QueueName, id: &QueueId) -> io::Result<Option<File>> {
+    let file = File::options().read(true).write(true).open(spool.path(queue, id))?;
     let locked = sys::lock::lock(file.as_fd())?;
     Ok(locked.then_some(file))
 }

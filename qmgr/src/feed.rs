@@ -5,10 +5,10 @@ use std::io;
 use std::rc::Rc;
 
 use logging::records;
-use queue::{Envelope, QueueId};
+use queue::Envelope;
 
 use crate::active::Active;
-use crate::intake::{LOCKED_WAIT, Source};
+use crate::intake::{Arrival, LOCKED_WAIT};
 use crate::scheduler::MessageKey;
 use crate::service::Qmgr;
 
@@ -24,16 +24,16 @@ impl Qmgr {
             if self.is_draining() {
                 return;
             }
-            let Some((id, source)) = self.intake.next() else { return };
-            if self.intake.claim(&id) {
-                self.take(id, source);
+            let Some(arrival) = self.intake.next() else { return };
+            if self.intake.claim(&arrival.id) {
+                self.take(arrival);
             }
         }
         self.wake.notify_one(); // there may be more
     }
 
-    fn take(self: &Rc<Self>, id: QueueId, source: Source) {
-        match self.intake.load(&id, source, self.ledger.first_chunk()) {
+    fn take(self: &Rc<Self>, Arrival { id, source, file }: Arrival) {
+        match self.intake.load(&id, source, file, self.ledger.first_chunk()) {
             Ok(Some(message)) => self.begin(message),
             Ok(None) => self.intake.leave(&id),
             Err(error) => {

@@ -11,6 +11,7 @@ mod schedule;
 
 use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
+use std::fs::File;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,9 @@ const MAX_NAMES: usize = 5000;
 /// Messages that are resolved at the same time: each is a question to trivial-rewrite.
 /// told: nobody; the rest has its turn.
 const MAX_RESOLVING: usize = 20;
+/// Messages that may wait with their files open; others are opened when it is their turn.
+/// told: nobody; see there.
+const MAX_OPEN: usize = 200;
 /// How long a message that someone else delivers is left alone.
 pub const LOCKED_WAIT: Duration = Duration::from_secs(60);
 
@@ -50,6 +54,17 @@ pub enum Source {
     },
 }
 
+/// A message that waits for a place.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its name.
+    pub id: QueueId,
+    /// Where it is.
+    pub source: Source,
+    /// Its file, locked, if cleanup has handed it over.
+    pub file: Option<File>,
+}
+
 /// What comes in.
 pub struct Intake {
     waiting: RefCell<Waiting>,
@@ -65,9 +80,9 @@ struct Waiting {
     /// Messages that occupy a place in the active queue: in memory, or on their way in or out.
     taken: HashSet<QueueId>,
     /// New messages that wait for a place.
-    incoming: VecDeque<(QueueId, Source)>,
+    incoming: VecDeque<Arrival>,
     /// Deferred messages that wait for a place.
-    due: VecDeque<(QueueId, Source)>,
+    due: VecDeque<Arrival>,
     /// Deferred messages and when they are due.
     schedule: Schedule<QueueId>,
     /// Whether the deferred queue was the last to be served.
@@ -93,9 +108,9 @@ impl Intake {
         self.waiting.borrow_mut().ready = true;
     }
 
-    /// cleanup has put a message into the incoming queue.
-    pub fn announced(&self, id: QueueId) {
-        self.waiting.borrow_mut().arrived(id, Source::Announced);
+    /// cleanup has put a message into the incoming queue, and handed its file over.
+    pub fn announced(&self, id: QueueId, file: Option<File>) {
+        self.waiting.borrow_mut().arrived(Arrival { id, source: Source::Announced, file });
     }
 
     /// Has the incoming queue read after a while.
@@ -109,7 +124,7 @@ impl Intake {
     }
 
     /// The next message to take, when it can be taken now.
-    pub fn next(&self) -> Option<(QueueId, Source)> {
+    pub fn next(&self) -> Option<Arrival> {
         let mut waiting = self.waiting.borrow_mut();
         // Goes on when some are resolved.
         if !waiting.ready || waiting.resolving >= MAX_RESOLVING {
@@ -162,7 +177,7 @@ impl Intake {
         // A bound, as for new mail; the rest stays in the schedule.
         while waiting.due.len() < MAX_NAMES {
             let Some(id) = waiting.schedule.take_due(now()) else { return };
-            waiting.due.push_back((id, Source::Deferred { flushed: false }));
+            waiting.due.push_back(Arrival::of(id, Source::Deferred { flushed: false }));
         }
     }
 
@@ -187,7 +202,7 @@ impl Intake {
         self.waiting.borrow_mut().scan_incoming_at = None;
         let Some((names, more)) = self.scanner.incoming(MAX_NAMES).await else { return };
         let mut waiting = self.waiting.borrow_mut();
-        names.into_iter().for_each(|id| waiting.arrived(id, Source::Incoming));
+        names.into_iter().for_each(|id| waiting.arrived(Arrival::of(id, Source::Incoming)));
         if more {
             waiting.scan_incoming_at = Some(Instant::now() + Duration::from_secs(1));
         }
@@ -202,7 +217,7 @@ impl Intake {
         let now = now();
         for message in found {
             if all || (flushed && message.due <= now) {
-                waiting.due.push_back((message.id, Source::Deferred { flushed }));
+                waiting.due.push_back(Arrival::of(message.id, Source::Deferred { flushed }));
             } else {
                 waiting.schedule.insert(message.id, message.due);
             }
@@ -237,6 +252,13 @@ impl Intake {
     }
 }
 
+impl Arrival {
+    /// One whose file has to be opened.
+    fn of(id: QueueId, source: Source) -> Self {
+        Arrival { id, source, file: None }
+    }
+}
+
 impl Default for Waiting {
     fn default() -> Self {
         Self {
@@ -255,16 +277,19 @@ impl Default for Waiting {
 
 impl Waiting {
     /// A message waits in the incoming queue. Beyond the bound only the fact is kept.
-    fn arrived(&mut self, id: QueueId, source: Source) {
+    fn arrived(&mut self, mut arrival: Arrival) {
+        if self.incoming.len() >= MAX_OPEN {
+            arrival.file = None;
+        }
         if self.incoming.len() < MAX_BACKLOG {
-            self.incoming.push_back((id, source));
+            self.incoming.push_back(arrival);
         } else if self.scan_incoming_at.is_none() {
             self.scan_incoming_at = Some(Instant::now());
         }
     }
 
     /// The next message to take: new and deferred mail in turn; new mail first when the active queue is nearly full.
-    fn next_message(&mut self, limit: usize) -> Option<(QueueId, Source)> {
+    fn next_message(&mut self, limit: usize) -> Option<Arrival> {
         let room = limit.saturating_sub(self.taken.len());
         if room == 0 {
             return None;
@@ -291,31 +316,31 @@ mod tests {
     fn new_and_deferred_mail_is_taken_in_turn() {
         let mut waiting = Waiting::default();
         for name in ["N1", "N2"] {
-            waiting.arrived(id(name), Source::Announced);
+            waiting.arrived(Arrival::of(id(name), Source::Announced));
         }
         for name in ["D1", "D2"] {
-            waiting.due.push_back((id(name), Source::Deferred { flushed: false }));
+            waiting.due.push_back(Arrival::of(id(name), Source::Deferred { flushed: false }));
         }
         let names: Vec<String> =
-            std::iter::from_fn(|| waiting.next_message(100)).map(|(id, _)| id.to_string()).collect();
+            std::iter::from_fn(|| waiting.next_message(100)).map(|next| next.id.to_string()).collect();
         assert_eq!(names, ["D1", "N1", "D2", "N2"]);
     }
 
     #[test]
     fn a_full_active_queue_takes_nothing_and_a_nearly_full_one_new_mail() {
         let mut waiting = Waiting::default();
-        waiting.arrived(id("N1"), Source::Announced);
-        waiting.due.push_back((id("D1"), Source::Deferred { flushed: false }));
+        waiting.arrived(Arrival::of(id("N1"), Source::Announced));
+        waiting.due.push_back(Arrival::of(id("D1"), Source::Deferred { flushed: false }));
         waiting.taken.insert(id("A1"));
-        assert_eq!(waiting.next_message(1), None);
-        assert_eq!(waiting.next_message(2).map(|(id, _)| id.to_string()), Some("N1".to_owned()));
+        assert!(waiting.next_message(1).is_none());
+        assert_eq!(waiting.next_message(2).map(|next| next.id.to_string()), Some("N1".to_owned()));
     }
 
     #[test]
     fn names_beyond_the_bound_become_a_scan() {
         let mut waiting = Waiting::default();
         for number in 0..=MAX_BACKLOG {
-            waiting.arrived(id(&format!("N{number}")), Source::Announced);
+            waiting.arrived(Arrival::of(id(&format!("N{number}")), Source::Announced));
         }
         assert_eq!(waiting.incoming.len(), MAX_BACKLOG);
         assert!(waiting.scan_incoming_at.is_some());

@@ -21,6 +21,7 @@ use ipc::{Channel, Server};
 use queue::{Hashing, NewFile, QueueName, SizeRecord, Spool, Type};
 use tokio::net::UnixListener;
 
+use crate::active::open_locked;
 use crate::service::Qmgr;
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -70,14 +71,13 @@ impl Directory {
         file.push(Type::END, b"").unwrap();
         let recipients = recipients.len() as u64;
         let size = SizeRecord { data_size, data_offset, recipients, content_length: data_size, ..Default::default() };
-        let complete = file.complete(&size).unwrap();
-        complete.sync().unwrap().as_str().to_owned()
+        file.complete(&size).unwrap().sync().unwrap().as_str().to_owned()
     }
 
     fn queue_of(&self, id: &str) -> Option<&'static str> {
         let places = [("incoming", ""), ("active", ""), ("corrupt", ""), ("deferred", &id[..1])];
-        let found = places.into_iter().find(|(queue, sub)| self.root.join(queue).join(sub).join(id).is_file());
-        found.map(|(queue, _)| queue)
+        let has = |queue: &str, sub: &str| self.root.join(queue).join(sub).join(id).is_file();
+        places.into_iter().find_map(|(queue, sub)| has(queue, sub).then_some(queue))
     }
 }
 
@@ -93,8 +93,8 @@ fn spool() -> Spool {
 }
 
 fn qmgr(settings: &str) -> Rc<Qmgr> {
-    let text = format!("myhostname = mail.test\n{settings}");
-    let config = Config::parse(text.as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
+    let text = format!("myhostname = mail.test\n{settings}").into_bytes();
+    let config = Config::parse(&text, Path::new("/proc/self/none"), &[]).unwrap();
     Rc::new(Qmgr::new(config, Duration::from_secs(1), None).unwrap())
 }
 
@@ -269,7 +269,7 @@ fn rescan(qmgr: &Rc<Qmgr>) {
 
 fn announce(id: &str) -> impl FnOnce(&Rc<Qmgr>) {
     let id = queue::QueueId::parse(id.as_bytes()).unwrap();
-    move |qmgr| qmgr.intake.announced(id)
+    move |qmgr| qmgr.intake.announced(id, None)
 }
 
 #[test]
@@ -288,6 +288,24 @@ fn a_message_that_was_not_announced_is_found() {
     let (directory, seen) = (Directory::new("found"), Shared::default());
     let id = directory.message(&["a@one.test"]);
     run("", &seen, |_| {}, || directory.queue_of(&id).is_none());
+}
+
+#[test]
+fn a_new_message_that_cleanup_has_locked_is_left_where_it_is_until_its_file_is_handed_over() {
+    let (directory, seen) = (Directory::new("handed"), Shared::default());
+    let id = directory.message(&["a@one.test"]);
+    let name = queue::QueueId::parse(id.as_bytes()).unwrap();
+    let file = open_locked(&spool(), QueueName::Incoming, &name).unwrap();
+    let begin = |qmgr: &Rc<Qmgr>| {
+        let qmgr = Rc::clone(qmgr);
+        tokio::task::spawn_local(async move {
+            daemon::Worker::trigger(Rc::clone(&qmgr), b"I".to_vec()).await;
+            assert!(Path::new("incoming").join(name.as_str()).exists());
+            qmgr.intake.announced(name, file);
+            qmgr.turn();
+        });
+    };
+    run("", &seen, begin, || directory.queue_of(&id).is_none());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The daemon: who wakes it, and what it does each time.
 
 use std::cell::OnceCell;
+use std::fs::File;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -63,7 +64,8 @@ impl daemon::Worker for Qmgr {
         let mut channel: Server<Protocol> = Server::new(stream);
         while let Some(Request::Arrived(names)) = context.next_request(&mut channel).await {
             for Named(id) in names {
-                self.intake.announced(id);
+                let file = channel.take_descriptor().map(File::from);
+                self.intake.announced(id, file);
             }
             self.turn();
         }
@@ -145,7 +147,7 @@ impl Qmgr {
         let Some((flow, count)) = self.flow.as_ref().and_then(|flow| Some((flow, flow.count()?))) else { return };
         let wanted = self.settings.flow_tokens;
         if count > wanted {
-            flow.take_back(count - wanted);
+            flow.take(count - wanted); // told: nobody; no message belongs to them
         } else if count < wanted {
             flow.put(wanted - count);
         }

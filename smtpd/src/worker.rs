@@ -141,7 +141,7 @@ impl Smtpd {
     pub fn instance(&self) -> String {
         let number = self.messages.replace(self.messages.get() + 1);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        format!("{:x}.{:x}.{:x}.{number:x}", std::process::id(), now.as_secs(), now.subsec_micros())
+        format!("{:x}.{:x}.{:x}.{number:x}", sys::process::id(), now.as_secs(), now.subsec_micros())
     }
 
     /// Bytes that are free for the queue; `None` when the system does not say.

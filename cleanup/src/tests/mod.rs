@@ -240,7 +240,7 @@ async fn a_message_goes_into_the_file_that_was_kept_for_it_by_whichever_worker()
     let path = directory.0.join("spare/OLD");
     for other_worker in [false, true] {
         fs::write(&path, b"").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
         // None was there a moment ago.
         cleanup.site.spares.take();
         let kept = Kept::new(&cleanup.site).unwrap();

@@ -215,6 +215,10 @@ pub(crate) struct Tables {
 /// Asks the worker for a table that has changed.
 type ChangedTable = Box<dyn Fn() -> Option<String>>;
 
+/// Tokens that go through the pipe at once.
+/// told: nobody; the others go the next time.
+const MOST_AT_ONCE: usize = 4096;
+
 /// The flow-control pipe (in_flow_delay): qmgr puts tokens in, cleanup takes one a message.
 pub struct Flow {
     pub(crate) read: std::fs::File,
@@ -226,9 +230,9 @@ impl Flow {
         Self { read: read.into(), write: write.into() }
     }
 
-    /// Takes a token, if there is one.
-    pub fn take(&self) -> bool {
-        matches!((&self.read).read(&mut [0]), Ok(1))
+    /// Takes tokens, as many as there are of so many; how many that were.
+    pub fn take(&self, most: usize) -> usize {
+        (&self.read).read(&mut vec![0; most.min(MOST_AT_ONCE)]).unwrap_or(0)
     }
 
     /// How many tokens there are; `None` when nobody can say.
@@ -236,14 +240,9 @@ impl Flow {
         sys::descriptor::readable_bytes(self.read.as_fd()).ok()
     }
 
-    /// Takes up to `count` tokens away.
-    pub fn take_back(&self, count: usize) {
-        let _ = (&self.read).read(&mut vec![0; count.min(4096)]);
-    }
-
     /// Puts tokens in; a full pipe holds enough already.
     pub fn put(&self, count: usize) {
-        let _ = (&self.write).write(&vec![0; count.min(4096)]);
+        let _ = (&self.write).write(&vec![0; count.min(MOST_AT_ONCE)]);
     }
 }
 
@@ -262,28 +261,26 @@ mod tests {
     }
 
     fn tokens(flow: &Flow) -> usize {
-        std::iter::from_fn(|| flow.take().then_some(())).count()
+        std::iter::from_fn(|| (flow.take(1) == 1).then_some(())).count()
     }
 
     #[test]
     fn a_token_is_taken_once_and_none_is_there_that_nobody_put_in() {
         let flow = flow();
-        assert!(!flow.take());
+        assert_eq!(flow.take(1), 0);
         flow.put(2);
-        assert!(flow.take());
+        assert_eq!(flow.take(1), 1);
         flow.put(1);
         assert_eq!(tokens(&flow), 2);
     }
 
     #[test]
-    fn tokens_that_are_taken_back_are_gone_and_no_others() {
+    fn several_tokens_are_taken_at_once_and_no_more_than_there_are() {
         let flow = flow();
         flow.put(3);
         assert_eq!(flow.count(), Some(3));
-        flow.take_back(2);
-        assert_eq!(flow.count(), Some(1));
-        flow.take_back(9);
-        assert_eq!((flow.count(), tokens(&flow)), (Some(0), 0));
+        assert_eq!((flow.take(2), flow.count()), (2, Some(1)));
+        assert_eq!((flow.take(9), flow.count(), tokens(&flow)), (1, Some(0), 0));
     }
 
     #[test]

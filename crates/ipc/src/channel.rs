@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,6 +18,7 @@ use tokio::io::Interest;
 use tokio::net::UnixStream;
 
 use crate::codec;
+pub use crate::error::IpcError;
 
 /// First byte of our protocol on any socket; no trigger starts with it.
 pub const MAGIC: u8 = 0xf5;
@@ -39,50 +39,6 @@ pub trait Service {
 pub type Client<P> = Channel<P, <P as Service>::Request, <P as Service>::Reply>;
 /// The server's end of a service.
 pub type Server<P> = Channel<P, <P as Service>::Reply, <P as Service>::Request>;
-
-/// Why a channel cannot be used any more. Display is the reason alone; callers name the service.
-#[derive(Debug)]
-pub enum IpcError {
-    /// The operating system reports an error.
-    Io(io::Error),
-    /// The peer has closed the channel in the middle of an exchange.
-    Closed,
-    /// The peer has closed the channel without having read what was sent last: it did nothing about it.
-    Reset,
-    /// A message is larger than it may be. Nothing of it was sent, and the channel is as it was.
-    TooLarge(String),
-    /// The peer sent what the protocol does not allow.
-    Malformed(String),
-    /// The peer greets as another service or version.
-    WrongService(String),
-    /// Nothing came within the time limit.
-    TimedOut,
-}
-
-impl fmt::Display for IpcError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => write!(f, "{error}", error = text::system_error(error)),
-            Self::Closed => f.write_str("premature disconnect"),
-            Self::Reset => f.write_str("connection reset by peer"),
-            Self::TooLarge(why) => write!(f, "message too large: {why}"),
-            Self::Malformed(why) => write!(f, "malformed message: {why}"),
-            Self::WrongService(name) => write!(f, "unexpected service \"{name}\" at the other end"),
-            Self::TimedOut => f.write_str("time limit exceeded"),
-        }
-    }
-}
-
-impl std::error::Error for IpcError {}
-
-impl From<io::Error> for IpcError {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Reset,
-            _ => Self::Io(error),
-        }
-    }
-}
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Greeting {
@@ -130,7 +86,7 @@ thread_local! {
 
 /// Received descriptors that may wait for their messages.
 /// told: the other side, whose connection ends with an error.
-const MAX_WAITING_DESCRIPTORS: usize = 16;
+const MAX_WAITING_DESCRIPTORS: usize = 2 * sys::descriptor::MAX_DESCRIPTORS;
 
 impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
     /// Connects to a service's socket.
@@ -204,8 +160,16 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
     /// # Errors
     /// As [`send`](Self::send).
     pub async fn send_with(&mut self, message: &S, descriptor: BorrowedFd<'_>) -> Result<(), IpcError> {
+        self.send_with_all(message, &[descriptor]).await
+    }
+
+    /// Sends a message with descriptors attached, at most [`sys::descriptor::MAX_DESCRIPTORS`].
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_with_all(&mut self, message: &S, descriptors: &[BorrowedFd<'_>]) -> Result<(), IpcError> {
         self.queue(message)?;
-        self.write_out(&[descriptor]).await
+        self.write_out(descriptors).await
     }
 
     /// The next message; `None` when the peer has closed the channel between messages.
@@ -250,6 +214,15 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
         }
     }
 
+    /// The peer waits for an answer, and says nothing until it has one. Where its message came with a descriptor,
+    /// nobody has seen the end of what there was to read; now it need not be looked for. No effect when more is here
+    /// already.
+    pub fn peer_waits(&self) {
+        if self.consumed == self.input.len() {
+            self.wait_for_news();
+        }
+    }
+
     /// Waits until the peer has greeted: it has accepted the connection and serves it. Only services whose servers send
     /// the greeting at once (an empty [`flush`](Self::flush)) can be waited for.
     ///
@@ -274,7 +247,7 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
         self.receive().await?.ok_or(IpcError::Closed)
     }
 
-    /// The descriptor that came with the message received last.
+    /// The next descriptor that came with the message received last.
     pub fn take_descriptor(&mut self) -> Option<OwnedFd> {
         self.descriptors.pop_front()
     }
@@ -334,14 +307,19 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
         };
         // A read ends behind bytes that came with descriptors, whatever follows them.
         if count < READ_SIZE && descriptors.is_empty() {
-            // Not shown: tokio takes it. The socket is empty, as one more call would find out. What comes now wakes us.
-            let _ = stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+            self.wait_for_news();
         }
         self.descriptors.extend(descriptors);
         if self.descriptors.len() > MAX_WAITING_DESCRIPTORS {
             return Err(IpcError::Malformed("too many descriptors".to_owned()));
         }
         Ok(count)
+    }
+
+    /// The socket is empty, as one more call would find out. What comes now wakes us.
+    fn wait_for_news(&self) {
+        // Not shown: tokio takes it.
+        let _ = self.stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
     }
 
     fn take_greeting(&mut self) -> Result<bool, IpcError> {

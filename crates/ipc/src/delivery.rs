@@ -197,7 +197,10 @@ pub async fn receive(mut part: Part, client: &mut Server<Delivery>) -> Result<Re
     loop {
         match part {
             Part::Recipients(chunk) => recipients.extend(chunk.into_iter().map(|Traveling(recipient)| recipient)),
-            Part::Deliver(request) => return Ok(Request { recipients, ..*request }),
+            Part::Deliver(request) => {
+                client.peer_waits();
+                return Ok(Request { recipients, ..*request });
+            }
         }
         part = client.must_receive().await?;
     }

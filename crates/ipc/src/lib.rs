@@ -12,6 +12,7 @@ pub mod bounds;
 mod caller;
 pub mod channel;
 mod codec;
+mod error;
 pub mod pool;
 pub mod questions;
 

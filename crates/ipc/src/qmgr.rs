@@ -5,10 +5,13 @@
 //! storage and is found by the next scan.
 
 use std::cell::RefCell;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use queue::QueueId;
+use queue::create::Stored;
 use serde::{Deserialize, Serialize};
+use sys::descriptor::MAX_DESCRIPTORS;
 
 use crate::bounds::{Chunk, chunks};
 use crate::channel::{Client, IpcError, Service};
@@ -19,7 +22,7 @@ pub struct Qmgr;
 
 impl Service for Qmgr {
     const NAME: &'static str = "qmgr";
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
     type Request = Request;
     type Reply = Nothing;
 }
@@ -27,7 +30,8 @@ impl Service for Qmgr {
 /// What qmgr is told.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// These messages are complete in the incoming queue.
+    /// These messages are complete in the incoming queue. Their files come along, open for reading and writing and
+    /// locked, one for each name: nobody has to find and lock them again.
     Arrived(Chunk<Named<QueueId>>),
 }
 
@@ -52,38 +56,33 @@ impl Notifier {
         &self.path
     }
 
-    /// Tells qmgr that a message has arrived.
+    /// Tells qmgr that messages have arrived, in as few frames as possible, and hands it their files.
     ///
     /// # Errors
-    /// qmgr cannot be reached; the message stays where qmgr will find it.
-    pub async fn arrived(&self, queue_id: &QueueId) -> Result<(), IpcError> {
-        self.arrived_all(vec![queue_id.clone()]).await
-    }
-
-    /// Tells qmgr that messages have arrived, in as few frames as possible.
-    ///
-    /// # Errors
-    /// As [`arrived`](Self::arrived).
-    pub async fn arrived_all(&self, queue_ids: Vec<QueueId>) -> Result<(), IpcError> {
-        let requests: Vec<Request> = chunks(queue_ids.into_iter().map(Named)).map(Request::Arrived).collect();
+    /// qmgr cannot be reached; the messages stay where qmgr will find them.
+    pub async fn arrived(&self, messages: &[Stored]) -> Result<(), IpcError> {
         let kept = self.client.borrow_mut().take();
         let client = match kept {
-            Some(client) => send(client, &requests).await,
+            Some(client) => send(client, messages).await,
             None => Err(IpcError::Closed),
         };
         let client = match client {
             Ok(client) => client,
             // It has ended since it was used last. What is said twice is said once too often, and does no harm.
-            Err(_) => send(Client::<Qmgr>::connect(&self.path).await?, &requests).await?,
+            Err(_) => send(Client::<Qmgr>::connect(&self.path).await?, messages).await?,
         };
         *self.client.borrow_mut() = Some(client);
         Ok(())
     }
 }
 
-async fn send(mut client: Client<Qmgr>, requests: &[Request]) -> Result<Client<Qmgr>, IpcError> {
-    for request in requests {
-        client.send(request).await?;
+async fn send(mut client: Client<Qmgr>, messages: &[Stored]) -> Result<Client<Qmgr>, IpcError> {
+    for some in messages.chunks(MAX_DESCRIPTORS) {
+        let files: Vec<_> = some.iter().map(AsFd::as_fd).collect();
+        // As many names as descriptors are one chunk.
+        for names in chunks(some.iter().map(|message| Named(message.id().clone()))) {
+            client.send_with_all(&Request::Arrived(names), &files).await?;
+        }
     }
     Ok(client)
 }

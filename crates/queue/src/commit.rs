@@ -39,7 +39,7 @@ impl Committer {
     }
 
     /// Has `file` written to disk. The result is what the future yields.
-    pub fn submit(&self, file: Unsynced) -> Pending {
+    pub fn submit(&self, file: Arc<Unsynced>) -> Pending {
         let pending = Pending { state: Arc::default() };
         let job = Job { file, state: Arc::clone(&pending.state) };
         // When the thread is gone, the returned job is dropped, which tells the waiter.
@@ -48,10 +48,10 @@ impl Committer {
     }
 }
 
-/// A new file that the disk may not have yet.
+/// A file with a new message, which the disk may not have yet.
 #[derive(Debug)]
 pub struct Unsynced {
-    /// Open since before its first byte, and never synchronised.
+    /// Open since before the first byte of the message, and not synchronised since.
     pub(crate) file: File,
     /// The directory that its name is in.
     pub(crate) names: Names,
@@ -60,7 +60,7 @@ pub struct Unsynced {
 }
 
 impl Unsynced {
-    /// A file that was made just now, and is still empty.
+    /// A file that is still empty.
     pub fn new(file: File, names: Names) -> Self {
         Self { file, names, since: Instant::now() }
     }
@@ -83,7 +83,7 @@ impl Drop for Pending {
     fn drop(&mut self) {
         let mut state = lock(&self.state);
         state.waker = None;
-        state.wake_next();
+        state.wake_others();
     }
 }
 
@@ -92,7 +92,7 @@ impl Future for Pending {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = lock(&self.state);
-        state.wake_next();
+        state.wake_others();
         match state.result.take() {
             Some(Ok(())) => Poll::Ready(Ok(())),
             Some(Err(errno)) => Poll::Ready(Err(errno.into())),
@@ -108,48 +108,49 @@ impl Future for Pending {
 struct State {
     result: Option<Result<(), Errno>>,
     waker: Option<Waker>,
-    /// Who waits for another file of the same batch, and is woken by the waiter for this one.
-    next: Option<Waker>,
+    /// Those who wait for the other files of the batch, and are woken by the waiter for this one.
+    others: Vec<Waker>,
 }
 
 impl State {
-    fn wake_next(&mut self) {
-        self.next.take().into_iter().for_each(Waker::wake);
+    fn wake_others(&mut self) {
+        self.others.drain(..).for_each(Waker::wake);
     }
 }
 
 struct Job {
-    file: Unsynced,
+    file: Arc<Unsynced>,
     state: Arc<Mutex<State>>,
 }
 
 impl Job {
-    /// Notes the result. Whoever waits for it wakes `next`; returned is who has to be woken instead.
-    fn finish(&self, result: Result<(), Errno>, next: Option<Waker>) -> Option<Waker> {
+    /// Notes the result. Whoever waits for it wakes the others; returned are those who have to be woken here.
+    fn finish(&self, result: Result<(), Errno>, others: Vec<Waker>) -> Vec<Waker> {
         let mut state = lock(&self.state);
         state.result.get_or_insert(result);
         match state.waker.take() {
             Some(waiter) => {
-                state.next = next;
-                Some(waiter)
+                state.others = others;
+                vec![waiter]
             }
-            None => next,
+            None => others,
         }
     }
 }
 
 /// Tells the results of a batch. To wake a task of another thread is a system call, so this thread wakes one waiter,
-/// that one the next, and so on.
+/// and that one all others: they go on in the same turn, and what they have to say leaves together.
 fn finish(batch: &[Job], result: impl Fn(&Job) -> Result<(), Errno>) {
-    let first = batch.iter().fold(None, |next, job| job.finish(result(job), next));
-    first.into_iter().for_each(Waker::wake);
+    let Some((last, others)) = batch.split_last() else { return };
+    let others = others.iter().flat_map(|job| job.finish(result(job), Vec::new())).collect();
+    last.finish(result(last), others).into_iter().for_each(Waker::wake);
 }
 
 impl Drop for Job {
     /// A job that was never done must not look like success, nor wait for ever.
     fn drop(&mut self) {
         if Arc::strong_count(&self.state) > 1 {
-            self.finish(Err(Errno::EIO), None).into_iter().for_each(Waker::wake);
+            self.finish(Err(Errno::EIO), Vec::new()).into_iter().for_each(Waker::wake);
         }
     }
 }

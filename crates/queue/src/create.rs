@@ -1,13 +1,19 @@
 //! Making a queue file: an invisible file first, mail only when it is complete.
 //!
-//! A file is made under a name that is no queue identifier, gets its real name once its inode is known, and is ignored
-//! by everyone until its mode says that it is complete. Whatever ends the work before that (an error, a lost client, a
-//! panic) removes the file. It must never be complete before its last byte is written.
+//! A new file is made under a name that is no queue identifier, gets its real name once its inode is known, and is
+//! ignored by everyone until its mode says that it is complete. The file of a finished message keeps its name among the
+//! spare files until it is complete. Whatever ends the work before that (an error, a lost client, a panic) removes the
+//! file. It must never be complete before its last byte is written.
+//!
+//! Files of cleanup are locked from their first byte on, by the descriptor that cleanup then hands to the queue
+//! manager: who finds one in between, by its name, leaves it alone.
 
 use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
@@ -36,6 +42,8 @@ const ATTEMPTS: usize = 1000;
 pub struct NewFile {
     guard: Guard,
     unsynced: Unsynced,
+    /// The file's present mode.
+    mode: u32,
     buffer: Vec<u8>,
     written: u64,
 }
@@ -48,42 +56,40 @@ impl NewFile {
     ///
     /// `long` is `enable_long_queue_ids`. Errors name the file; the caller decides whether to wait and try again.
     pub fn create(spool: &Spool, queue: QueueName, mode: u32, long: bool) -> io::Result<Self> {
-        Self::named(spool, queue, Unnamed::create(spool, queue, mode)?, long)
+        Self::named(spool, queue, mode, Unnamed::create(spool, queue, mode)?, long)
     }
 
-    /// The same with the file of a finished message, if there is one, with the mode [`INCOMPLETE`].
+    /// A locked file: that of a finished message, if there is one, or a new one with the mode [`INCOMPLETE`].
     ///
-    /// Transition: as [`Self::create`]; what a crash leaves is the same.
+    /// Transition: as [`Self::create`] or [`Self::create_in`].
     pub fn create_from(spool: &Spool, queue: QueueName, spares: &mut Spares, long: bool) -> io::Result<Self> {
-        match spares.take(spool) {
-            Some(spare) => {
-                let id = spare.id(since_epoch(), long);
-                Self::create_in(spool, queue, spare, id).or_else(|_| Self::create(spool, queue, INCOMPLETE, long))
-            }
-            None => Self::create(spool, queue, INCOMPLETE, long),
+        if let Some(spare) = spares.take(spool) {
+            let id = spare.id(since_epoch(), long);
+            return Self::create_in(spool, queue, spare, id);
         }
+        let new = Self::create(spool, queue, INCOMPLETE, long)?;
+        sys::lock::lock(new.unsynced.file.as_fd())?;
+        Ok(new)
     }
 
     /// The same with this file, and an identifier that was made for it.
     ///
-    /// Transition: as [`Self::create`]; a crash before the rename leaves a spare file.
+    /// Transition: none yet; a crash leaves a file among the spare ones that is not empty, and is removed.
     pub fn create_in(spool: &Spool, queue: QueueName, spare: Spare, id: QueueId) -> io::Result<Self> {
-        let target = spool.path(queue, &id);
-        let (file, names) = spare.become_message(spool, queue, &id).map_err(|error| named(error, &target))?;
-        Ok(Self::of(spool, queue, id, file, names))
+        let (name, file) = spare.into_file_of(&id)?;
+        Ok(Self::of(Guard::new(spool, queue, id, Some(name)), Unsynced::new(file, Names::Follow), COMPLETE))
     }
 
-    fn named(spool: &Spool, queue: QueueName, unnamed: Unnamed, long: bool) -> io::Result<Self> {
+    fn named(spool: &Spool, queue: QueueName, mode: u32, unnamed: Unnamed, long: bool) -> io::Result<Self> {
         let (id, names) = unnamed.give_name(spool, queue, long).map_err(|error| {
             let _ = fs::remove_file(&unnamed.path);
             named(error, &unnamed.path)
         })?;
-        Ok(Self::of(spool, queue, id, unnamed.file, names))
+        Ok(Self::of(Guard::new(spool, queue, id, None), Unsynced::new(unnamed.file, names), mode))
     }
 
-    fn of(spool: &Spool, queue: QueueName, id: QueueId, file: File, names: Names) -> Self {
-        let guard = Guard { spool: spool.clone(), queue, id, keep: false };
-        Self { guard, unsynced: Unsynced::new(file, names), buffer: Vec::with_capacity(4096), written: 0 }
+    fn of(guard: Guard, unsynced: Unsynced, mode: u32) -> Self {
+        Self { guard, unsynced, mode, buffer: Vec::with_capacity(4096), written: 0 }
     }
 
     /// The identifier of the message.
@@ -137,14 +143,30 @@ impl NewFile {
         Ok(&self.unsynced.file)
     }
 
+    /// The same under the name of the message, for other processes.
+    ///
+    /// Transition: as [`Self::create`].
+    pub fn shown(&mut self) -> io::Result<&File> {
+        self.flush()?;
+        if self.guard.spare.is_some() {
+            self.set_mode(INCOMPLETE)?;
+            self.give_name()?;
+        }
+        Ok(&self.unsynced.file)
+    }
+
     /// Moves the incomplete file to another queue (a message that is put on hold).
     ///
     /// Transition: incomplete -> incomplete elsewhere. A crash before or after leaves no mail.
     pub fn move_to(&mut self, queue: QueueName) -> io::Result<()> {
-        let target = self.guard.spool.path(queue, &self.guard.id);
-        let spool = &self.guard.spool;
-        self.unsynced.names = name_below(spool, &target, || fs::rename(self.guard.path(), &target))?;
-        self.guard.queue = queue;
+        let before = std::mem::replace(&mut self.guard.queue, queue);
+        // What has no name yet gets one there.
+        if self.guard.spare.is_none()
+            && let Err(error) = self.rename(&self.guard.spool.path(before, &self.guard.id))
+        {
+            self.guard.queue = before;
+            return Err(error);
+        }
         Ok(())
     }
 
@@ -173,8 +195,35 @@ impl NewFile {
             let now = SystemTime::now();
             file.set_times(FileTimes::new().set_accessed(now).set_modified(now))?;
         }
-        file.set_permissions(Permissions::from_mode(mode))?;
-        Ok(Complete { guard: self.guard, unsynced: self.unsynced })
+        if self.mode != mode {
+            self.set_mode(mode)?;
+        }
+        if self.guard.spare.is_some() {
+            self.give_name()?;
+        }
+        Ok(Complete { guard: self.guard, unsynced: Arc::new(self.unsynced) })
+    }
+
+    fn set_mode(&mut self, mode: u32) -> io::Result<()> {
+        self.unsynced.file.set_permissions(Permissions::from_mode(mode))?;
+        self.mode = mode;
+        Ok(())
+    }
+
+    /// Gives a file that was a spare one the name of its message.
+    fn give_name(&mut self) -> io::Result<()> {
+        self.rename(&self.guard.path())?;
+        self.guard.spare = None;
+        Ok(())
+    }
+
+    /// Gives it the name of its message in place of this one.
+    fn rename(&mut self, from: &Path) -> io::Result<()> {
+        let Guard { spool, queue, id, .. } = &self.guard;
+        let target = spool.path(*queue, id);
+        let names = name_below(spool, &target, || fs::rename(from, &target));
+        self.unsynced.names = names.map_err(|error| named(error, &target))?;
+        Ok(())
     }
 
     fn flush_when_full(&mut self) -> io::Result<()> {
@@ -192,7 +241,7 @@ impl NewFile {
 /// A complete file that may not be on disk yet. Dropping it removes the file.
 pub struct Complete {
     guard: Guard,
-    unsynced: Unsynced,
+    unsynced: Arc<Unsynced>,
 }
 
 impl Complete {
@@ -215,12 +264,31 @@ impl Complete {
     /// The same together with other messages: one wait for all that wait at the same time.
     ///
     /// Transition: as [`Self::sync`]. Dropping the future before it is ready removes the file.
-    pub async fn commit(self, committer: &Committer) -> io::Result<QueueId> {
+    pub async fn commit(self, committer: &Committer) -> io::Result<Stored> {
         let Self { mut guard, unsynced } = self;
-        let pending: Pending = committer.submit(unsynced);
+        let pending: Pending = committer.submit(Arc::clone(&unsynced));
         pending.await?;
         guard.keep = true;
-        Ok(guard.id.clone())
+        Ok(Stored { id: guard.id.clone(), file: unsynced })
+    }
+}
+
+/// A message on stable storage, and its file, which is locked as long as this descriptor is open.
+pub struct Stored {
+    id: QueueId,
+    file: Arc<Unsynced>,
+}
+
+impl Stored {
+    /// The identifier of the message.
+    pub fn id(&self) -> &QueueId {
+        &self.id
+    }
+}
+
+impl AsFd for Stored {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.file.as_fd()
     }
 }
 
@@ -229,12 +297,18 @@ struct Guard {
     spool: Spool,
     queue: QueueName,
     id: QueueId,
+    /// Its name among the spare files, as long as it has that one.
+    spare: Option<QueueId>,
     keep: bool,
 }
 
 impl Guard {
+    fn new(spool: &Spool, queue: QueueName, id: QueueId, spare: Option<QueueId>) -> Self {
+        Guard { spool: spool.clone(), queue, id, spare, keep: false }
+    }
+
     fn path(&self) -> PathBuf {
-        self.spool.path(self.queue, &self.id)
+        self.spare.as_ref().map_or_else(|| self.spool.path(self.queue, &self.id), |spare| self.spool.spare(spare))
     }
 }
 

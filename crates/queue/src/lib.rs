@@ -10,6 +10,7 @@
 //! | state | file | mode |
 //! |---|---|---|
 //! | S1 | `incoming/USEC.PID` or `incoming/ID` | 0600: being written, not mail yet |
+//! | S1 | `spare/ID` | any: the same, in the file of a finished message |
 //! | S2 | `maildrop/ID` | 0744: submitted, waiting for pickup |
 //! | S3 | `incoming/ID` | 0700: on disk, waiting for the queue manager |
 //! | S4 | `active/ID` | 0700: being delivered |
@@ -27,7 +28,7 @@
 //! | S1 | S6 | cleanup | [`NewFile::move_to`], then as S1 to S3 | the same |
 //! | S2 | – | pickup, after S3 is acknowledged | [`Spool::remove`] | S2 and S3: a duplicate |
 //! | S3, S5 | S4 | qmgr | [`Spool::activate`] | the state before or after |
-//! | S4 | S3 | qmgr when it starts, or a lock | [`Spool::reclaim`], [`Spool::put_back`] | the same |
+//! | S4 | S3 | qmgr when it starts | [`Spool::reclaim`] | the same |
 //! | S4 | S5 | qmgr | [`Spool::defer`] | the same |
 //! | S4 | – | qmgr, all recipients done | [`Spool::remove`], [`Spool::retire`] | S4 with no recipient left |
 //! | any | S6 | postsuper, qmgr | [`Spool::hold`] | the state before or after |

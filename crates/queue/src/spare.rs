@@ -3,7 +3,8 @@
 //! A file system may take long to make a file where many were removed a moment ago: ext4 gives no inode away that was
 //! freed within the last seconds, and looks at each of them again for every new file; of a busy relay that was a third
 //! of the time. So a finished file is not removed: it goes to `spare/ID`, under the name that it had, and is emptied; a
-//! new message takes it from there under a name and an identifier of its own.
+//! new message is written into it there, and takes it away under an identifier of its own when it is complete. It has
+//! the mode of a complete message all the time, for where it is it is none.
 //!
 //! A spare file belongs to whoever has locked it. Who takes one opens it under a name that was read before, locks it,
 //! and looks at that name afterwards: where there is none any more, another was faster, for a file leaves its name
@@ -13,19 +14,17 @@
 //! What is there is no mail: nothing reads it. A queue directory without this folder is as good; each message has a new
 //! file then.
 
-use std::fs::{self, File, Metadata, Permissions};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 
-use crate::create::INCOMPLETE;
-use crate::storage::Names;
-use crate::transition::name_below;
+use crate::create::COMPLETE;
 use crate::{QueueId, QueueName, Spool};
 
 /// The folder.
@@ -45,8 +44,8 @@ impl Spool {
     /// Removes a message, and keeps its file, which `file` is and nobody else will write to.
     ///
     /// Transition: active -> nothing. A crash before: its recipients are marked done, and the next reader removes it.
-    /// After the rename: a file that is no mail, with its content or without. The mode is changed last: whoever finds
-    /// it before takes it for what it is, a file that is not empty yet, and removes it.
+    /// After the rename: a file that is no mail, with its content or without. Whoever finds it with its content removes
+    /// it.
     ///
     /// # Errors
     /// As [`Spool::remove`]; where there is no folder for it, the file is removed.
@@ -56,8 +55,7 @@ impl Spool {
             // The message is where it was, or gone: removing it says which.
             Err(_) => return self.remove(id, QueueName::Active).map(|()| false),
         }
-        let emptied = file.set_len(0).and_then(|()| file.set_permissions(Permissions::from_mode(INCOMPLETE)));
-        Ok(emptied.is_ok())
+        Ok(file.set_len(0).is_ok())
     }
 
     /// How many spare files there are.
@@ -65,17 +63,23 @@ impl Spool {
         fs::read_dir(self.root().join(SPARE)).map_or(0, Iterator::count)
     }
 
-    /// Removes what was to become a spare file when the system or the queue manager stopped, and was not emptied.
+    /// Removes what was to become a spare file when the system or the queue manager stopped, and was not emptied, or
+    /// was to become a message when cleanup stopped.
     pub fn sort_out_spares(&self) {
         for entry in fs::read_dir(self.root().join(SPARE)).into_iter().flatten().flatten() {
-            if !entry.metadata().is_ok_and(|found| is_spare(&found)) {
+            if entry.metadata().is_ok_and(|found| is_spare(&found)) {
+                continue;
+            }
+            match QueueId::parse(entry.file_name().as_bytes()) {
+                // It goes with the look at it, unless somebody is writing to it.
+                Some(name) => drop(Spare::take(self, name)),
                 // What cannot be removed is found again by the next one.
-                let _ = fs::remove_file(entry.path());
+                None => drop(fs::remove_file(entry.path())),
             }
         }
     }
 
-    fn spare(&self, name: &QueueId) -> PathBuf {
+    pub(crate) fn spare(&self, name: &QueueId) -> PathBuf {
         self.root().join(SPARE).join(name.as_str())
     }
 }
@@ -116,16 +120,12 @@ impl Spare {
         QueueId::new(now, self.inode, long)
     }
 
-    /// The file under the name of a message, for which [`Self::id`] has made it.
-    pub(crate) fn become_message(self, spool: &Spool, queue: QueueName, id: &QueueId) -> io::Result<(File, Names)> {
+    /// The file for a message, whose identifier was made by [`Self::id`]; and its name so far.
+    pub(crate) fn into_file_of(self, id: &QueueId) -> io::Result<(QueueId, File)> {
         if id.inode() != Some(self.inode) {
             return Err(io::Error::other(format!("{id} is no name for the file {}", self.name)));
         }
-        let target = spool.path(queue, id);
-        let names = name_below(spool, &target, || fs::rename(spool.spare(&self.name), &target))?;
-        // What has the name of a message is locked by the queue manager.
-        sys::lock::unlock(self.file.as_fd())?;
-        Ok((self.file, names))
+        Ok((self.name, self.file))
     }
 }
 
@@ -133,6 +133,8 @@ impl Spare {
 #[derive(Debug, Default)]
 pub struct Spares {
     names: Vec<QueueId>,
+    /// How often names were read.
+    looks: usize,
     /// There was nothing.
     empty_since: Option<Instant>,
 }
@@ -152,7 +154,8 @@ impl Spares {
         std::iter::from_fn(|| self.names.pop()).find_map(|name| Spare::take(spool, name))
     }
 
-    /// Reads names: some of those that there are, each process others as far as possible.
+    /// Reads names: some of those that there are, each process and each time others as far as possible. Those that
+    /// somebody has locked are among them.
     fn look(&mut self, spool: &Spool) {
         if self.empty_since.is_some_and(|since| since.elapsed() < PAUSE) {
             return;
@@ -160,7 +163,8 @@ impl Spares {
         let folder = fs::read_dir(spool.root().join(SPARE)).into_iter().flatten().flatten();
         let mut names: Vec<_> = folder.filter_map(|entry| QueueId::parse(entry.file_name().as_bytes())).collect();
         if names.len() > REMEMBERED {
-            let first = sys::process::id() as usize * REMEMBERED % names.len();
+            let first = (sys::process::id() as usize).wrapping_add(self.looks) * REMEMBERED % names.len();
+            self.looks = (self.looks + 1) % names.len();
             names.rotate_left(first);
             // told: see there
             names.truncate(REMEMBERED);
@@ -171,5 +175,5 @@ impl Spares {
 }
 
 fn is_spare(found: &Metadata) -> bool {
-    (found.is_file(), found.len(), found.mode() & 0o7777, found.nlink()) == (true, 0, INCOMPLETE, 1)
+    (found.is_file(), found.len(), found.mode() & 0o7777, found.nlink()) == (true, 0, COMPLETE, 1)
 }

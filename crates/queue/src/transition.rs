@@ -40,14 +40,6 @@ impl Spool {
         self.rename(id, QueueName::Active, QueueName::Incoming)
     }
 
-    /// Returns a message that someone else still has locked; it is looked at again at `next`.
-    ///
-    /// Transition: active -> incoming. A crash between the two leaves it in active, which the next start empties.
-    pub fn put_back(&self, id: &QueueId, next: SystemTime) -> io::Result<()> {
-        self.set_time(id, QueueName::Active, next)?;
-        self.rename(id, QueueName::Active, QueueName::Incoming)
-    }
-
     /// Lets a message wait until `next`.
     ///
     /// Transition: active -> deferred, time set first: a file in deferred always has the time of its next attempt. A

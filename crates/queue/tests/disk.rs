@@ -108,7 +108,7 @@ fn a_file_whose_bytes_were_lost_is_refused_whoever_is_committed_with_it() {
             files.insert(lost_at, complete(lost));
             let boxed = |file: queue::create::Complete| {
                 let committer = committer.clone();
-                Box::pin(async move { file.commit(&committer).await }) as Commit
+                Box::pin(async move { Ok(file.commit(&committer).await?.id().clone()) }) as Commit
             };
             let results = together([busy].into_iter().chain(files).map(boxed).collect());
             assert!(results[1 + lost_at].is_err(), "acknowledged");
@@ -135,7 +135,7 @@ fn messages_that_were_acknowledged_together_are_there_after_a_crash() {
         let committer = Committer::start(spool.storage()).unwrap();
         let commits = (0..8).map(|_| {
             let (file, committer) = (message(spool, QueueName::Incoming, 5000), committer.clone());
-            Box::pin(async move { file.commit(&committer).await }) as Commit
+            Box::pin(async move { Ok(file.commit(&committer).await?.id().clone()) }) as Commit
         });
         let ids: Vec<QueueId> = together(commits.collect()).into_iter().map(Result::unwrap).collect();
         let crashed = disk.after_a_crash();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use queue::create::INCOMPLETE;
-use queue::{Hashing, NewFile, QueueId, QueueName, Spare, Spares, Spool, Type};
+use queue::{Hashing, NewFile, QueueId, QueueName, SizeRecord, Spare, Spares, Spool, Type};
 
 struct Scratch {
     root: PathBuf,
@@ -33,8 +33,10 @@ impl Scratch {
     }
 
     fn store(&self, mut file: NewFile) -> QueueId {
+        let size = SizeRecord::default();
+        file.push_encoded(&size.encode()).unwrap();
         file.push(Type::LINE, b"a secret of the old message").unwrap();
-        file.complete_submission().unwrap().sync().unwrap()
+        file.complete(&size).unwrap().sync().unwrap()
     }
 
     /// The names of spare files.
@@ -76,11 +78,44 @@ fn a_new_message_takes_the_file_of_a_finished_one_and_nothing_that_was_in_it() {
     let new = scratch.take();
     assert_eq!((inode(new.path()), new.id().inode()), (spare, spare));
     assert_ne!(*new.id(), old);
-    let found = fs::metadata(new.path()).unwrap();
-    assert_eq!((found.len(), found.permissions().mode() & 0o7777), (0, 0o600));
+    assert_eq!(fs::metadata(new.path()).unwrap().len(), 0);
+    let in_queue = || fs::read_dir(scratch.spool.queue(QueueName::Incoming)).unwrap().count();
+    // It is no mail, and has no name of mail, until it is complete.
+    assert_eq!((scratch.spares(), in_queue()), (vec![scratch.spare(&old)], 0));
+    let id = scratch.store(new);
+    let found = fs::metadata(scratch.spool.path(QueueName::Incoming, &id)).unwrap();
+    assert_eq!((Some(found.ino()), found.permissions().mode() & 0o7777), (spare, 0o700));
     assert!(scratch.spares().is_empty());
-    drop(new);
-    assert_eq!(fs::read_dir(scratch.spool.queue(QueueName::Incoming)).unwrap().count(), 0);
+}
+
+#[test]
+fn a_message_that_is_given_up_leaves_no_file_with_what_it_had() {
+    let scratch = Scratch::new();
+    for is_shown in [false, true] {
+        let (old, file) = scratch.finished();
+        assert!(scratch.spool.retire(&old, &file).unwrap());
+        let mut new = scratch.take();
+        new.push(Type::LINE, b"a secret of the new message").unwrap();
+        if is_shown {
+            new.shown().unwrap();
+            let found = fs::metadata(scratch.spool.path(QueueName::Incoming, new.id())).unwrap();
+            assert_eq!(found.permissions().mode() & 0o7777, 0o600);
+        }
+        drop(new);
+        assert_eq!(fs::read_dir(scratch.spool.queue(QueueName::Incoming)).unwrap().count(), 0);
+        assert!(scratch.spares().is_empty());
+    }
+}
+
+#[test]
+fn a_message_that_goes_on_hold_has_its_name_there_as_soon_as_it_is_complete() {
+    let scratch = Scratch::new();
+    let (old, file) = scratch.finished();
+    assert!(scratch.spool.retire(&old, &file).unwrap());
+    let mut new = scratch.take();
+    new.move_to(QueueName::Hold).unwrap();
+    let id = scratch.store(new);
+    assert!(scratch.spool.path(QueueName::Hold, &id).exists());
 }
 
 #[test]
@@ -99,7 +134,7 @@ fn a_file_that_is_not_empty_yet_is_taken_by_nobody() {
     // No longer than it was, but with a second name, or of another mode.
     for spoil in [
         |path: PathBuf| fs::hard_link(&path, path.with_file_name("../second")).unwrap(),
-        |path: PathBuf| fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap(),
+        |path: PathBuf| fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap(),
     ] {
         let (old, file) = scratch.finished();
         assert!(scratch.spool.retire(&old, &file).unwrap());
@@ -131,12 +166,20 @@ fn without_the_folder_a_finished_message_is_removed_and_a_new_one_has_a_new_file
 #[test]
 fn what_was_not_emptied_when_the_system_stopped_is_removed_and_the_rest_is_kept() {
     let scratch = Scratch::new();
+    // What a message is being written to is neither.
+    let (old, file) = scratch.finished();
+    assert!(scratch.spool.retire(&old, &file).unwrap());
+    drop(file);
+    let mut written = scratch.take();
+    written.push_encoded(&SizeRecord::default().encode()).unwrap();
+    written.flushed().unwrap();
     let (left, _file) = scratch.finished();
     fs::rename(scratch.spool.path(QueueName::Active, &left), scratch.spare(&left)).unwrap();
     let (good, file) = scratch.finished();
     assert!(scratch.spool.retire(&good, &file).unwrap());
-    assert_eq!(scratch.spool.count_spares(), 2);
+    assert_eq!(scratch.spool.count_spares(), 3);
     scratch.spool.sort_out_spares();
+    scratch.store(written);
     assert_eq!(scratch.spares(), [scratch.spare(&good)]);
 }
 
@@ -150,8 +193,11 @@ fn of_two_that_know_the_same_names_each_file_goes_to_one() {
         files.push(file.metadata().unwrap().ino());
     }
     let (mut one, mut other) = (Spares::default(), Spares::default());
-    let taken: Vec<NewFile> = (0..50).flat_map(|_| [scratch.take_as(&mut one), scratch.take_as(&mut other)]).collect();
-    let mut inodes: Vec<u64> = taken.iter().filter_map(|file| file.id().inode()).collect();
+    let mut inodes = Vec::new();
+    for _ in 0..50 {
+        let (first, second) = (scratch.take_as(&mut one), scratch.take_as(&mut other));
+        inodes.extend([scratch.store(first), scratch.store(second)].iter().filter_map(QueueId::inode));
+    }
     files.sort_unstable();
     inodes.sort_unstable();
     assert_eq!(inodes, files);
@@ -175,9 +221,9 @@ fn a_file_that_is_kept_for_a_message_is_nobody_elses_until_it_is_let_go() {
     let new = NewFile::create_in(&scratch.spool, QueueName::Incoming, kept, id.clone()).unwrap();
     assert_eq!((new.id().inode(), new.id()), (Some(inode), &id));
     assert!(Spare::take(&scratch.spool, old).is_none());
-    // The queue manager locks what has the name of a message.
+    // Who finds it by its name leaves it to whom it is handed to.
     let opened = File::open(new.path()).unwrap();
-    assert!(sys::lock::lock(std::os::fd::AsFd::as_fd(&opened)).unwrap());
+    assert!(!sys::lock::lock(std::os::fd::AsFd::as_fd(&opened)).unwrap());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockTy
 
 /// Most descriptors that one message may carry.
 /// told: the caller, by an error.
-pub const MAX_DESCRIPTORS: usize = 4;
+pub const MAX_DESCRIPTORS: usize = 32;
 /// Room for the head of control data and as many descriptors, on every platform.
 const CONTROL_WORDS: usize = 2 + MAX_DESCRIPTORS / 2;
 

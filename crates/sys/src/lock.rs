@@ -24,14 +24,6 @@ pub fn wait(fd: BorrowedFd<'_>) -> io::Result<()> {
     flock(fd, libc::LOCK_EX).map(drop)
 }
 
-/// Gives the lock away while the descriptor is still needed.
-///
-/// # Errors
-/// Those of flock(2).
-pub fn unlock(fd: BorrowedFd<'_>) -> io::Result<()> {
-    flock(fd, libc::LOCK_UN).map(drop)
-}
-
 fn flock(fd: BorrowedFd<'_>, operation: libc::c_int) -> io::Result<bool> {
     loop {
         // SAFETY: flock takes a descriptor, which the borrow keeps open, and an integer.
@@ -75,9 +67,6 @@ mod tests {
         assert!(!lock(second.as_fd()).unwrap());
         drop(copy);
         assert!(lock(second.as_fd()).unwrap());
-        let third = std::fs::File::open(&path).unwrap();
-        unlock(second.as_fd()).unwrap();
-        assert!(lock(third.as_fd()).unwrap());
         std::fs::remove_file(path).unwrap();
     }
 }

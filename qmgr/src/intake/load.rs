@@ -1,10 +1,10 @@
-//! One message from the incoming or deferred queue into the active queue and into memory: one rename, one open, one
-//! read.
+//! One message from the incoming or deferred queue into the active queue and into memory: one rename and one read; a
+//! file that cleanup has not handed over is opened and locked first.
 //!
 //! What cannot be understood is put aside, what someone else still delivers is left alone for a minute, and what is
 //! gone is gone: an operator may remove a file at any moment.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::time::{Duration, SystemTime};
@@ -15,13 +15,22 @@ use super::{Intake, LOCKED_WAIT, Source};
 use crate::active::{Active, open_locked};
 use crate::retry::now;
 
+/// Seconds after which a message that is locked is no longer one that cleanup is about to announce.
+const HANDOVER: i64 = 5;
+
 impl Intake {
     /// Moves a message to the active queue and reads it. At most so many recipients are read. `None`: not now, or
-    /// never.
+    /// never. `file`: the message, open and locked, if it was handed over.
     ///
     /// # Errors
     /// It may be in the active queue all the same.
-    pub fn load(&self, id: &QueueId, source: Source, recipients: usize) -> io::Result<Option<Active>> {
+    pub fn load(
+        &self,
+        id: &QueueId,
+        source: Source,
+        file: Option<File>,
+        recipients: usize,
+    ) -> io::Result<Option<Active>> {
         let (spool, queue) = (&self.settings.spool, queue_of(source));
         let mode = match source {
             Source::Announced => 0,
@@ -30,13 +39,14 @@ impl Intake {
                 None => return Ok(None),
             },
         };
-        spool.activate(id, queue)?;
-        let Some(file) = open_locked(spool, id)? else {
-            logging::info!(id: id, "skipped, still being delivered");
-            spool.put_back(id, SystemTime::now() + LOCKED_WAIT)?;
-            self.look_again_in(LOCKED_WAIT + Duration::from_secs(1));
-            return Ok(None);
+        let file = match file {
+            Some(file) => file,
+            None => match open_locked(spool, queue, id)? {
+                Some(file) => file,
+                None => return self.leave_alone(id, source).map(|()| None),
+            },
         };
+        spool.activate(id, queue)?;
         let limits = Limits { recipients, attributes: self.settings.attribute_limit };
         let envelope = match Envelope::read(&file, &limits) {
             Ok(envelope) => envelope,
@@ -54,6 +64,27 @@ impl Intake {
         }
         message.flushed = matches!(source, Source::Deferred { flushed: true }) || mode & UNTHROTTLE != 0;
         Ok(Some(message))
+    }
+
+    /// A message that someone else has locked is looked at again later. A new one is in the hands of cleanup, which is
+    /// about to announce it; an older one is with an agent of a former queue manager.
+    fn leave_alone(&self, id: &QueueId, source: Source) -> io::Result<()> {
+        let (spool, queue) = (&self.settings.spool, queue_of(source));
+        let found = fs::symlink_metadata(spool.path(queue, id))?;
+        if !matches!(source, Source::Deferred { .. }) && found.ctime() > now() - HANDOVER {
+            self.look_again_in(Duration::from_secs(HANDOVER.unsigned_abs()));
+            return Ok(());
+        }
+        logging::info!(id: id, "skipped, still being delivered");
+        spool.set_time(id, queue, SystemTime::now() + LOCKED_WAIT)?;
+        match source {
+            Source::Deferred { .. } => {
+                let due = now() + i64::try_from(LOCKED_WAIT.as_secs()).unwrap_or(0);
+                self.waiting.borrow_mut().schedule.insert(id.clone(), due);
+            }
+            _ => self.look_again_in(LOCKED_WAIT + Duration::from_secs(1)),
+        }
+        Ok(())
     }
 
     /// Looks at a file that nobody vouched for: its mode, when it is complete and due.

@@ -48,7 +48,7 @@ fn a_message_in_the_file_of_another_arrives_as_it_was_sent() {
             found.map(|found| (found.len(), found.permissions().mode() & 0o7777)).collect()
         };
         // The last ones are emptied when their mail is in its mailbox already.
-        let is_empty = || kept().iter().all(|file| *file == (0, 0o600));
+        let is_empty = || kept().iter().all(|file| *file == (0, 0o700));
         assert!(until_true(PATIENCE, is_empty), "{:?}", kept());
         assert_eq!(mail.find_log(&["warning"]), None);
     });
