@@ -120,7 +120,7 @@ pub fn find_addresses(
     propagate: bool,
 ) -> Result<Option<Vec<Vec<u8>>>, Failure> {
     let Some(found) = find(site, maps, address)? else { return Ok(None) };
-    let results = results(&found, address, propagate);
+    let results = found.addresses(address, propagate);
     if results.is_empty() {
         let (shown, value) = (text::printable(address), text::printable(&found.value));
         logging::warning!("{} lookup of {shown} returns non-address result \"{value}\"", maps.title());
@@ -144,53 +144,6 @@ fn table_failed(maps: &Maps, address: &[u8]) -> Failure {
     Failure::new(Cause::Write).warning(warning)
 }
 
-/// The addresses of a table's value. One that is `<>` and nothing else is the null address.
-fn results(found: &Found, address: &[u8], propagate: bool) -> Vec<Vec<u8>> {
-    if found.value.trim_ascii() == b"<>" {
-        return vec![Vec::new()];
-    }
-    let mailboxes = address::mailboxes(&found.value);
-    let result = |mailbox: address::Mailbox| {
-        let value = address::unquote(&mailbox.address);
-        let (local, domain) = address::split(&value);
-        let domain = domain.map(<[u8]>::to_vec);
-        let mut local = local.to_vec();
-        if local.is_empty() && mailbox.address.starts_with(b"@") {
-            local = address::split(address).0.to_vec();
-        } else if let (true, false, Some(extension)) = (propagate, found.whole_domain, &found.extension) {
-            local.extend_from_slice(extension);
-        }
-        match domain {
-            Some(domain) => [&local[..], b"@", &domain].concat(),
-            None => local,
-        }
-    };
-    mailboxes.into_iter().filter(|mailbox| !mailbox.address.is_empty()).map(result).collect()
-}
-
 fn has(classes: &[String], place: Place) -> bool {
     classes.iter().any(|class| class.eq_ignore_ascii_case(place.class()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(value: &str, extension: Option<&str>, whole_domain: bool) -> Found {
-        let extension = extension.map(|text| text.as_bytes().to_vec());
-        Found { value: value.as_bytes().to_vec(), extension, whole_domain }
-    }
-
-    #[test]
-    fn unmatched_extensions_go_to_every_result() {
-        let values = results(&found("one@y, two", Some("+x"), false), b"list+x@z", true);
-        assert_eq!(values, [b"one+x@y".to_vec(), b"two+x".to_vec()]);
-        let values = results(&found("one@y", Some("+x"), false), b"list+x@z", false);
-        assert_eq!(values, [b"one@y".to_vec()]);
-    }
-
-    #[test]
-    fn a_result_without_local_part_keeps_the_one_that_was_looked_up() {
-        assert_eq!(results(&found("@other", Some("+x"), true), b"a+x@d", true), [b"a+x@other".to_vec()]);
-    }
 }

@@ -4,26 +4,14 @@ use dsn::Status;
 use ipc::cleanup::Cause;
 use logging::records::cleanup::Content;
 use lookup::Maps;
-use message::header::name_length;
+use message::checks::{Rule, shown};
+use message::parts::Class;
 use queue::Type;
 
 use crate::envelope::Envelope;
 use crate::failure::Failure;
 use crate::message::Message;
 use crate::writer::Writer;
-
-/// What is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// A field of the message's header.
-    Header,
-    /// A field that describes MIME structure, of the message or of a part.
-    MimeHeader,
-    /// A field in the header of an attached message.
-    NestedHeader,
-    /// A line of the body.
-    Body,
-}
 
 /// What the checks of a message have found.
 #[derive(Debug, Default)]
@@ -38,6 +26,8 @@ pub struct Checks {
     redirect: Option<Vec<u8>>,
     /// BCC actions.
     pub copies: Vec<Vec<u8>>,
+    /// Bytes of the body that were checked.
+    lines: u64,
 }
 
 /// What becomes of the text that was checked.
@@ -51,9 +41,6 @@ pub enum Fate {
     Replace(Vec<u8>),
 }
 
-/// Longest text in a log line.
-/// told: nobody; the message keeps the text, the log shows its start.
-const MAX_LOGGED: usize = 200;
 /// What a client is told when the rule has no text.
 const REJECTED: &str = "message content rejected";
 
@@ -61,6 +48,15 @@ impl Checks {
     /// Before the first line.
     pub fn new(wanted: bool) -> Self {
         Checks { wanted, ..Checks::default() }
+    }
+
+    /// Whether a line of the body is to be looked up: no empty one, and none beyond `limit` (body_checks_size_limit).
+    pub fn want_line(&mut self, message: &Message<'_>, line: &[u8], limit: u64) -> bool {
+        let wanted = self.wanted && !message.site.tables.body_checks.is_empty() && self.lines < limit;
+        if wanted {
+            self.lines += line.len() as u64 + 1;
+        }
+        wanted && !line.is_empty()
     }
 
     /// Looks a text up, and does what the table says.
@@ -112,11 +108,10 @@ impl Checks {
     }
 
     fn act(&mut self, check: &Check<'_>, writer: &mut Writer, action: &[u8]) -> Fate {
-        let action = action.trim_ascii();
-        let end = action.iter().position(u8::is_ascii_whitespace).unwrap_or(action.len());
-        let (command, argument) = (action[..end].to_ascii_uppercase(), action[end..].trim_ascii_start());
+        let rule = Rule::parse(action);
+        let argument = rule.text;
         let log = |name| check.origin.log(name, check.class, check.text, argument);
-        match &command[..] {
+        match &rule.action[..] {
             b"REJECT" => self.reject(check, writer, argument),
             b"WARN" => log("warning"),
             b"INFO" => log("info"),
@@ -134,11 +129,11 @@ impl Checks {
                 log("hold");
                 writer.verdict.hold = true;
             }
-            b"PREPEND" if check.takes("PREPEND", argument) => {
+            b"PREPEND" if check.takes(&rule) => {
                 log("prepend");
                 writer.lines(argument);
             }
-            b"REPLACE" if check.takes("REPLACE", argument) => {
+            b"REPLACE" if check.takes(&rule) => {
                 log("replace");
                 return Fate::Replace(argument.to_vec());
             }
@@ -162,7 +157,7 @@ impl Checks {
             b"IGNORE" => return Fate::Drop,
             b"DUNNO" | b"OK" | b"PREPEND" | b"REPLACE" | b"FILTER" | b"REDIRECT" | b"BCC" => {}
             _ => {
-                let (title, action) = (check.maps.title(), text::printable(action));
+                let (title, action) = (check.maps.title(), text::printable(action.trim_ascii()));
                 logging::warning!("unknown command in {title} map: {action}");
             }
         }
@@ -260,12 +255,6 @@ impl Origin<'_> {
     }
 }
 
-/// A text as log lines show it.
-fn shown(content: &[u8]) -> String {
-    // told: nobody; the message keeps the text, the log shows its start.
-    text::printable(&content[..content.len().min(MAX_LOGGED)])
-}
-
 /// A text that a table has something to say about.
 struct Check<'a> {
     origin: Origin<'a>,
@@ -277,28 +266,14 @@ struct Check<'a> {
     in_header: bool,
 }
 
-impl Class {
-    fn shown(self) -> &'static str {
-        if self == Class::Body { "body" } else { "header" }
-    }
-}
-
 impl Check<'_> {
     /// Whether the text of PREPEND or REPLACE may stand in this place.
-    fn takes(&self, command: &str, argument: &[u8]) -> bool {
-        let title = self.maps.title();
-        if argument.is_empty() {
-            logging::warning!("{command} action without text in {title} map");
-            return false;
+    fn takes(&self, rule: &Rule<'_>) -> bool {
+        let misfit = rule.misfit(self.maps.title(), self.in_header);
+        if let Some(misfit) = &misfit {
+            logging::warning!("{misfit}");
         }
-        let fits = !self.in_header || name_length(argument).is_some();
-        if !fits {
-            let argument = text::printable(argument);
-            logging::warning!(
-                "bad {command} header text \"{argument}\" in {title} map -- need \"headername: headervalue\""
-            );
-        }
-        fits
+        misfit.is_none()
     }
 
     fn is_filter(&self, argument: &[u8]) -> bool {

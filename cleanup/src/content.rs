@@ -2,16 +2,15 @@
 
 use std::borrow::Cow;
 
+use message::parts::{Parts, Structure};
 use queue::{Encoding, Type};
 
-use crate::body::Body;
 use crate::checks::{Checks, Origin};
 use crate::envelope::Envelope;
 use crate::failure::Failure;
 use crate::header::{Header, Part};
 use crate::inspection::Inspection;
 use crate::message::Message;
-use crate::mime::Structure;
 use crate::settings::Settings;
 use crate::writer::Writer;
 
@@ -19,7 +18,7 @@ use crate::writer::Writer;
 pub struct Content {
     part: Part,
     header: Header,
-    body: Body,
+    body: Parts,
     structure: Structure,
     checks: Checks,
 }
@@ -30,8 +29,8 @@ impl Content {
         Content {
             part: Part::Header,
             header: Header::default(),
-            body: Body::default(),
-            structure: Structure::new(settings.plain_input, settings.detect_encoding),
+            body: Parts::default(),
+            structure: Structure::new(false, settings.plain_input),
             checks: Checks::new(filter),
         }
     }
@@ -67,7 +66,8 @@ impl Content {
                 on.writer.line(b""); // a body without the line that separates it
             }
         }
-        body.take(&mut on, &data, ends_line);
+        let limits = on.limits();
+        body.take(&mut on, limits, &data, ends_line);
     }
 
     /// The content ends, and what was found in it is written. False when nobody wants the rest of the message.
@@ -77,13 +77,17 @@ impl Content {
         if *part == Part::Header && !header.end(&mut on).await {
             return false;
         }
-        body.end(&mut on);
+        let limits = on.limits();
+        if body.end(&mut on, limits) {
+            on.writer.piece(b"", true); // the last line had no end
+        }
         writer.end_content();
         if let Some(id) = header.fields.present.message_id.take() {
             let one_line: Vec<u8> = id.into_iter().filter(|b| !b.is_ascii_control()).collect();
             writer.put_attribute("message_id", &one_line);
         }
-        if structure.is_eight_bit {
+        // detect_8bit_encoding_header
+        if structure.is_eight_bit && message.site.settings.detect_encoding {
             envelope.encoding = Encoding::EightBit;
         }
         if envelope.encoding != Encoding::Unstated {

@@ -3,12 +3,14 @@
 use ipc::cleanup::{Cause, Flags};
 use ipc::rewrite::Context;
 use logging::records::cleanup::MessageId;
+use message::addresses::Addresses;
 use message::header::{Field, Kind, Role};
+use message::parts::Class;
 use message::refold::refold;
 use queue::SendOptions;
 
 use crate::canonical::{Place, standard_form};
-use crate::checks::{Class, Fate};
+use crate::checks::Fate;
 use crate::failure::Failure;
 use crate::generated::Present;
 use crate::inspection::Inspection;
@@ -130,26 +132,12 @@ async fn with_standard_addresses(
         return Ok(None);
     }
     let context = if remote { Context::Remote } else { Context::Local };
-    let (mut out, mut kept, mut changed) = (Vec::new(), 0, false);
-    let mut bare_end = None;
-    for mailbox in address::mailboxes(value) {
-        let internal = address::unquote(&mailbox.address);
-        let standard = standard_form(message, place, context, &internal).await?;
-        changed |= standard != internal;
-        out.extend_from_slice(&value[kept..mailbox.range.start]);
-        // Addresses that only blanks separate get the comma that they lack.
-        let gap = bare_end.filter(|_| !mailbox.bracketed).map(|end: usize| &value[end..mailbox.range.start]);
-        if gap.is_some_and(|gap| gap.iter().all(u8::is_ascii_whitespace)) {
-            out.push(b',');
-        }
-        match &standard[..] {
-            b"" if !mailbox.bracketed => out.extend_from_slice(b"\"\""),
-            standard => out.extend_from_slice(&address::quote(standard)),
-        }
-        kept = mailbox.range.end;
-        bare_end = (!mailbox.bracketed).then_some(kept);
+    let addresses = Addresses::of(value);
+    let internal = addresses.internal();
+    let mut standard = Vec::with_capacity(internal.len());
+    for address in &internal {
+        standard.push(standard_form(message, place, context, address).await?);
     }
-    out.extend_from_slice(&value[kept..]);
     // Where nothing changes, the author's way of writing it stays.
-    Ok(changed.then_some(out))
+    Ok((standard != internal).then(|| addresses.replaced(&standard)))
 }

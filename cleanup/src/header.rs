@@ -1,9 +1,10 @@
 //! The header: lines become fields until the first line that is none.
 
+use message::gathered::Gathered;
 use message::header::{is_continuation, name_length};
+use message::parts::Viewer;
 
 use crate::field::Fields;
-use crate::gathered::Gathered;
 use crate::inspection::Inspection;
 
 /// The header so far.

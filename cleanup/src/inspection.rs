@@ -2,11 +2,11 @@
 
 use message::header::name_length;
 use message::mime::TooDeep;
+use message::parts::{Class, Limits, Structure, Viewer};
 
-use crate::checks::{Checks, Class, Fate, Origin};
+use crate::checks::{Checks, Fate, Origin};
 use crate::envelope::Envelope;
 use crate::message::Message;
-use crate::mime::Structure;
 use crate::writer::Writer;
 
 /// One record of the content under inspection.
@@ -29,15 +29,53 @@ impl Inspection<'_> {
         self.checks.check(self.message, self.envelope, self.writer, class, text)
     }
 
+    /// How much of the structure is followed.
+    pub fn limits(&self) -> Limits {
+        let settings = &self.message.site.settings;
+        Limits { field: settings.header_size_limit, nesting: settings.mime_nesting_limit }
+    }
+
     /// header_size_limit: the rest of a longer field is dropped, as with Postfix, which does not say so.
     pub fn tell_cut(&self, field: &[u8]) {
         let name = text::printable(&field[..name_length(field).unwrap_or(0)]);
         let (id, limit) = (&self.message.id, self.message.site.settings.header_size_limit);
         logging::repeated!(id: id, "header {name}: more than {limit} bytes (header_size_limit): the rest is dropped");
     }
+}
+
+/// The body: passed through line by line, looked at as far as MIME structure and body_checks want it.
+impl Viewer for Inspection<'_> {
+    fn structure(&mut self) -> &mut Structure {
+        self.structure
+    }
+
+    /// A field of a part's header.
+    fn field(&mut self, class: Class, text: &[u8], is_cut: bool) {
+        if is_cut {
+            self.tell_cut(text);
+        }
+        match self.check(class, text) {
+            Fate::Keep => self.writer.lines(text),
+            Fate::Replace(text) => self.writer.lines(&text),
+            Fate::Drop => {}
+        }
+    }
+
+    /// body_checks, as far as body_checks_size_limit.
+    fn text(&mut self, data: &[u8], ends_line: bool) {
+        let limit = self.message.site.settings.body_checks_limit;
+        if !self.checks.want_line(self.message, data, limit) {
+            return self.writer.piece(data, ends_line);
+        }
+        match self.check(Class::Body, data) {
+            Fate::Keep => self.writer.piece(data, ends_line),
+            Fate::Replace(line) => self.writer.lines(&line),
+            Fate::Drop => {}
+        }
+    }
 
     /// mime_nesting_limit: checks that look at parts see every part, or the message is refused.
-    pub fn entered(&mut self, entered: Result<(), TooDeep>) {
+    fn entered(&mut self, entered: Result<(), TooDeep>) {
         let tables = &self.message.site.tables;
         let checks =
             [&tables.header_checks, &tables.mime_header_checks, &tables.nested_header_checks, &tables.body_checks];

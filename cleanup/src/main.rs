@@ -30,7 +30,6 @@
 //! are warnings, and the message is refused for now.
 
 mod alias;
-mod body;
 mod bounced;
 mod canonical;
 mod checks;
@@ -38,7 +37,6 @@ mod content;
 mod envelope;
 mod failure;
 mod field;
-mod gathered;
 mod generated;
 mod handover;
 mod header;
@@ -48,7 +46,6 @@ mod kept;
 mod masquerade;
 mod message;
 mod milters;
-mod mime;
 mod recipients;
 mod service;
 mod settings;

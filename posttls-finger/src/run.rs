@@ -77,6 +77,7 @@ fn lookup(options: &Options) -> LookupRules {
         ignore_srv_error: false,
         ignore_mx_error: false,
         defer_without_address: false,
+        canonical: false,
     }
 }
 

@@ -9,6 +9,8 @@ use dns::Probe;
 use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 use smtp_client::{ByRecords, LookupRules, Order, Protocol, Services};
 
+use crate::outgoing::Outgoing;
+use crate::quirks::Quirks;
 use crate::sasl::Sasl;
 use crate::settings::{BindRules, Dialogue, FamilyRules, Limits, Reuse, Settings};
 use crate::tls;
@@ -42,12 +44,15 @@ pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, Start
             Protocol::Smtp => UnixSockets::default(),
         },
         dialogue: Dialogue::read(from)?,
+        quirks: Rc::new(Quirks::read(from)?),
+        record_filter: maps(from, twin::DNS_REPLY_FILTER)?,
         verbose: context.verbose > 0,
         limits: Limits::read(from)?,
         reuse: Reuse::read(from)?,
         tls: tls::rules(from, lookup)?,
         tls_client: Rc::new(client),
         sasl: Sasl::read(from)?,
+        outgoing: Rc::new(Outgoing::read(from, context)?),
         notices: Rc::default(),
     })
 }
@@ -107,8 +112,16 @@ pub fn upper(words: Vec<String>) -> Vec<String> {
 /// # Errors
 /// What is listed is no table.
 pub fn maps(from: &Reader<'_>, param: impl Parameter) -> Result<Maps, StartError> {
+    maps_as(from, param, OpenFlags::default())
+}
+
+/// The tables of a parameter that are not asked as most are.
+///
+/// # Errors
+/// As [`maps`].
+pub fn maps_as(from: &Reader<'_>, param: impl Parameter, flags: OpenFlags) -> Result<Maps, StartError> {
     let (name, listed) = list(from, param)?;
-    Ok(Maps::open(from.config, &name, &listed, OpenFlags::default())?)
+    Ok(Maps::open(from.config, &name, &listed, flags)?)
 }
 
 /// The name of a parameter, and its expanded text: lists hold more than words.

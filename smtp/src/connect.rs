@@ -9,7 +9,7 @@ use net::{Family, Shown};
 use smtp_client::{Endpoint, Server, Stream};
 use tokio::net::TcpSocket;
 
-use crate::failure::{Failure, Subject};
+use crate::failure::Failure;
 use crate::settings::Settings;
 
 /// Connects. Each failure on the network is logged here, because the next server may hide it from the status line.
@@ -71,9 +71,7 @@ impl Refusal {
             Self::Io(error) => unreachable(server, &net::reason(error)),
             Self::TimedOut => unreachable(server, TIMED_OUT),
             Self::Source => Failure::of_host(Status::new(4, 4, 0), NO_SOURCE),
-            Self::Setting(text) => {
-                Failure { subject: Subject::Agent, ..Failure::of_host(Status::new(4, 3, 5), text.clone()) }
-            }
+            Self::Setting(text) => Failure::of_agent(text.clone()),
         }
     }
 }

@@ -12,7 +12,7 @@ use delivery::{Connection, Finding, Job, Timestamp};
 use dns::Resolver;
 use dsn::{Action, Status};
 use logging::library;
-use net::{Family, HostPort};
+use net::Family;
 use smtp_client::{Destination, Endpoint};
 use smtp_protocol::Reply;
 
@@ -23,6 +23,7 @@ use crate::connect::connect;
 use crate::failure::{Failure, Subject, status_of, text_of};
 use crate::find;
 use crate::nexthop::Nexthop;
+use crate::outgoing::Addresses;
 use crate::race;
 use crate::sasl::Purpose;
 use crate::session::Session;
@@ -30,6 +31,7 @@ use crate::settings::Settings;
 use crate::tls::Audience;
 use crate::transaction::transact;
 
+mod keeping;
 mod opening;
 
 /// What deliveries share in one worker.
@@ -61,6 +63,11 @@ impl Agent {
         if let Some(notice) = &self.settings.tls.old_default {
             logging::info!("{notice}");
         }
+        let outgoing = &self.settings.outgoing;
+        let addresses = outgoing.addresses(job.request()).await.map_err(|error| error.0)?;
+        if !outgoing.admit(job, &addresses) {
+            return Ok(());
+        }
         let nexthops = Nexthop::list(job.request(), &self.settings);
         let mut last = None;
         for (at, nexthop) in nexthops.iter().enumerate() {
@@ -68,6 +75,7 @@ impl Agent {
             let attempt = Attempt {
                 agent: self,
                 nexthop,
+                addresses: &addresses,
                 is_busy,
                 is_last_nexthop,
                 may_appeal: Cell::new(self.settings.families.appeal),
@@ -114,6 +122,8 @@ impl Agent {
 struct Attempt<'a> {
     agent: &'a Agent,
     nexthop: &'a Nexthop,
+    /// Those of the message, as they leave.
+    addresses: &'a Addresses,
     /// There was mail for it just before.
     is_busy: bool,
     is_last_nexthop: bool,
@@ -158,6 +168,7 @@ impl Attempt<'_> {
         if job.open_recipients().is_empty() {
             return Tried::Continue(None);
         }
+        last = go_on(last)?;
         let mut candidates = match find::servers(&self.agent.resolver, settings, &destination).await {
             Ok(candidates) => candidates,
             Err(failure) => {
@@ -176,9 +187,14 @@ impl Attempt<'_> {
     }
 
     fn purpose<'a>(&'a self, job: &'a Job) -> Purpose<'a> {
-        let message = &job.request().message;
-        let options = message.send_options;
-        Purpose { sender: &message.sender, nexthop: &self.nexthop.name, queue_id: &message.queue_id, options }
+        let (message, arrival) = (&job.request().message, job.request().arrival);
+        Purpose {
+            sender: &message.sender,
+            nexthop: &self.nexthop.name,
+            queue_id: &message.queue_id,
+            options: message.send_options,
+            age: Timestamp::now().since(arrival),
+        }
     }
 
     fn judge(&self, failure: Failure) -> Failure {
@@ -214,7 +230,7 @@ impl Attempt<'_> {
                     // smtp_mx_session_limit
                     let is_last = candidates.is_empty() || (limit > 0 && sessions >= limit);
                     last = self.transaction(session, &candidates, job, is_last).await?.or(last);
-                    last = self.appeal(&mut candidates, job).await.or(last);
+                    last = go_on(self.appeal(&mut candidates, job).await)?.or(last);
                     if is_last {
                         break;
                     }
@@ -244,7 +260,7 @@ impl Attempt<'_> {
                 failure.log(job);
                 policy.in_the_clear()
             }
-            _ => return Tried::Continue(ended.failure),
+            _ => return go_on(ended.failure),
         };
         let connected = connect(&server, &self.agent.settings).await;
         let connected = connected.map_err(|failure| failure.with_tls(policy.open()));
@@ -253,7 +269,7 @@ impl Attempt<'_> {
             Err(failure) => Err(failure),
         };
         match session {
-            Ok(session) => Tried::Continue(self.over(session, job, is_last).await.failure),
+            Ok(session) => go_on(self.over(session, job, is_last).await.failure),
             Err(failure) => self.no_session(self.of_own_hello(failure, &server, candidates, job), candidates, job),
         }
     }
@@ -291,7 +307,9 @@ impl Attempt<'_> {
         };
         let plain = session.policy.in_the_clear();
         let (is_debugged, open) = (session.is_debugged(), job.open_recipients());
-        let results = library::of_peer(is_debugged, transact(&mut session, &self.agent.settings, job, &open)).await;
+        let results =
+            library::of_peer(is_debugged, transact(&mut session, &self.agent.settings, job, self.addresses, &open))
+                .await;
         let mut ended = Ended { stale: results.stale, ..Ended::default() };
         if ended.stale {
             return ended;
@@ -303,6 +321,11 @@ impl Attempt<'_> {
                 Ok(reply) => {
                     ended.sent = true;
                     self.sent(job, index, &session, &reply, &relay, &connection);
+                    continue;
+                }
+                // Nothing is said of its recipients.
+                Err(failure) if failure.subject == Subject::Agent => {
+                    ended.failure = Some(failure);
                     continue;
                 }
                 Err(failure) => failure,
@@ -389,7 +412,7 @@ impl Attempt<'_> {
         let text = text_of(reply);
         let finding = Finding::sent(status_of(reply), text.clone(), relay)
             .with_reply(text, session.server.name.clone())
-            .with_action(Action::Relayed)
+            .with_action(if self.agent.settings.outgoing.flags.is_final { Action::Delivered } else { Action::Relayed })
             .over(over.clone());
         // A server that takes DSN options reports the success itself (RFC 3461 5.2.2).
         let delegated = session.extensions.dsn && !job.is_probe();
@@ -402,38 +425,13 @@ impl Attempt<'_> {
         let outcome = delivery::Outcome { action: None, ..job.outcome(&finding) };
         job.settle(index, outcome);
     }
+}
 
-    async fn put_away(&self, session: Session, job: &Job, usable: bool) {
-        let reuse = &self.agent.settings.reuse;
-        // smtp_connection_cache_on_demand, smtp_connection_cache_destinations
-        let demanded = self.is_busy || job.request().more_follows;
-        let wanted = (reuse.on_demand && demanded) || self.is_listed();
-        let may_be_kept = session.may_be_kept();
-        if !usable {
-            drop(session);
-        } else if session.transcript.is_due() {
-            // Told of with this delivery: nobody waits for another one.
-            session.quit(&self.agent.settings).await;
-        } else if wanted && may_be_kept {
-            self.agent.cache.put(&self.nexthop.name, session);
-        } else {
-            self.agent.cache.end(session);
-        }
-    }
-
-    fn may_reuse(&self) -> bool {
-        self.agent.settings.reuse.on_demand || self.is_listed()
-    }
-
-    /// smtp_connection_cache_destinations: domains and hosts, without brackets and port.
-    fn is_listed(&self) -> bool {
-        let listed = &self.agent.settings.reuse.destinations;
-        if listed.is_empty() {
-            return false;
-        }
-        let parsed = HostPort::parse_server(&self.nexthop.name).ok().and_then(|server| server.host);
-        let name = parsed.unwrap_or_else(|| self.nexthop.name.trim_start_matches("unix:").to_owned());
-        listed.matches(name.as_bytes()).unwrap_or(false)
+/// A failure of the agent is the last word: no other server changes it.
+fn go_on(failure: Option<Failure>) -> Tried {
+    match failure {
+        Some(failure) if failure.subject == Subject::Agent => Tried::Break(failure),
+        failure => Tried::Continue(failure),
     }
 }
 

@@ -9,7 +9,7 @@ use smtp_protocol::Extensions;
 use crate::failure::{Failure, Subject};
 
 /// Why the server cannot take the message at all, as far as its extensions tell.
-pub fn obstacle(request: &Request, extensions: &Extensions, server: &Server) -> Option<Failure> {
+pub fn obstacle(request: &Request, sender: &[u8], extensions: &Extensions, server: &Server) -> Option<Failure> {
     let host = server.host();
     if let Some(Some(limit)) = extensions.size
         && request.size > limit
@@ -23,17 +23,24 @@ pub fn obstacle(request: &Request, extensions: &Extensions, server: &Server) -> 
         let failure = Failure::of_message(Status::new(5, 6, 7), reason).by(server);
         return Some(Failure { subject: Subject::Ability, ..failure });
     }
-    if !is_safe(&request.message.sender) {
+    if !is_safe(sender) {
         return Some(Failure::of_message(Status::new(5, 1, 7), "bad sender address syntax"));
     }
     None
 }
 
 /// Appends the MAIL command without its line end.
-/// `requires_tls`: REQUIRETLS is looked at.
-pub fn mail(request: &Request, extensions: &Extensions, quote: bool, requires_tls: bool, out: &mut Vec<u8>) {
+/// `sender`: as it leaves. `requires_tls`: REQUIRETLS is looked at.
+pub fn mail(
+    request: &Request,
+    sender: &[u8],
+    extensions: &Extensions,
+    quote: bool,
+    requires_tls: bool,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(b"MAIL FROM:<");
-    push_address(&request.message.sender, quote, out);
+    push_address(sender, quote, out);
     out.push(b'>');
     if extensions.size.is_some() {
         out.extend_from_slice(format!(" SIZE={}", request.size).as_bytes());
@@ -70,10 +77,10 @@ pub fn mail(request: &Request, extensions: &Extensions, quote: bool, requires_tl
     }
 }
 
-/// Appends the RCPT command without its line end.
-pub fn rcpt(recipient: &Recipient, extensions: &Extensions, quote: bool, out: &mut Vec<u8>) {
+/// Appends the RCPT command without its line end. `address`: of the recipient, as it leaves.
+pub fn rcpt(recipient: &Recipient, address: &[u8], extensions: &Extensions, quote: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(b"RCPT TO:<");
-    push_address(&recipient.address, quote, out);
+    push_address(address, quote, out);
     out.push(b'>');
     if !extensions.dsn {
         return;
@@ -163,11 +170,11 @@ mod tests {
     fn commands_carry_what_the_server_offers() {
         let extensions = everything();
         assert_eq!(
-            line(|out| mail(&request(), &extensions, true, false, out)),
+            line(|out| mail(&request(), b"a b@c.test", &extensions, true, false, out)),
             "MAIL FROM:<\"a b\"@c.test> SIZE=260 BODY=8BITMIME ENVID=x+3D1 RET=HDRS"
         );
         assert_eq!(
-            line(|out| rcpt(&recipient(), &extensions, true, out)),
+            line(|out| rcpt(&recipient(), b"u@d.test", &extensions, true, out)),
             "RCPT TO:<u@d.test> ORCPT=rfc822;o+2Bx@d.test NOTIFY=SUCCESS,FAILURE"
         );
     }
@@ -175,8 +182,8 @@ mod tests {
     #[test]
     fn commands_are_bare_for_a_server_without_extensions() {
         let none = Extensions::default();
-        assert_eq!(line(|out| mail(&request(), &none, true, false, out)), "MAIL FROM:<\"a b\"@c.test>");
-        assert_eq!(line(|out| rcpt(&recipient(), &none, true, out)), "RCPT TO:<u@d.test>");
+        assert_eq!(line(|out| mail(&request(), b"a b@c.test", &none, true, false, out)), "MAIL FROM:<\"a b\"@c.test>");
+        assert_eq!(line(|out| rcpt(&recipient(), b"u@d.test", &none, true, out)), "RCPT TO:<u@d.test>");
     }
 
     #[test]
@@ -184,7 +191,7 @@ mod tests {
         let endpoint = smtp_client::Endpoint::Internet("192.0.2.1:25".parse().unwrap());
         let server = Server::new("m.test", endpoint, 0);
         let obstacle = |request: &Request, extensions: &Extensions| {
-            obstacle(request, extensions, &server).map(|failure| failure.reason)
+            obstacle(request, &request.message.sender, extensions, &server).map(|failure| failure.reason)
         };
         let mut large = request();
         assert_eq!(obstacle(&large, &everything()), None);

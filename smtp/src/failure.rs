@@ -65,6 +65,11 @@ impl Failure {
         Self { subject: Subject::Host, ..Self::of_message(status, reason) }
     }
 
+    /// A failure of this agent, which says nothing about the message: nothing is to be said about its recipients.
+    pub fn of_agent(reason: impl Into<String>) -> Self {
+        Self { subject: Subject::Agent, ..Self::of_message(Status::new(4, 3, 5), reason) }
+    }
+
     /// A failure of the way to a nexthop.
     pub fn of_way(status: Status, reason: impl Into<String>) -> Self {
         Self { subject: Subject::Way, ..Self::of_message(status, reason) }

@@ -1,7 +1,7 @@
 //! lmtp - delivery agent that gives mail to a mail store by LMTP
 //!
 //! # Synopsis
-//! `lmtp [generic daemon options]`, from master.cf
+//! `lmtp [generic daemon options] [flags=DORX]`, from master.cf
 //!
 //! # Description
 //! The same program as smtp with the differences of RFC 2033: LHLO, one reply a recipient after the content, nexthops
@@ -11,7 +11,8 @@
 //! That of smtp. Servers on Unix sockets are reached through its porter, a process of its own that is started with it.
 //!
 //! # Peers
-//! `public/cleanup` (notices to the postmaster); qmgr; name servers and mail stores.
+//! `public/cleanup` (notices to the postmaster); `private/rewrite` (addresses of lmtp_generic_maps
+//! without a domain); qmgr; name servers and mail stores.
 //!
 //! # Diagnostics
 //! Those of smtp.
@@ -26,7 +27,7 @@ static SERVICE: Service = Service {
     lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "reads a message through the descriptor that comes with the request",
-    siblings: &[Sibling::Cleanup, Sibling::Tlsmgr],
+    siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Tlsmgr],
     files: &[],
     outside: &[Outside::UnixSockets],
     network: Network::Internet,

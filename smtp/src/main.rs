@@ -1,7 +1,7 @@
 //! smtp - delivery agent that gives mail to the next host by SMTP
 //!
 //! # Synopsis
-//! `smtp [generic daemon options]`, from master.cf
+//! `smtp [generic daemon options] [flags=DORX]`, from master.cf
 //!
 //! # Description
 //! Takes delivery requests from qmgr, finds the servers of the nexthop (mail exchangers and addresses of both families,
@@ -12,15 +12,18 @@
 //! The message is read through the descriptor that comes with the request. Recipients that a server took are marked in
 //! the queue file before qmgr hears of it; what a server refused goes to qmgr, which has bounce record it.
 //!
-//! Mail that must not be sent without TLS or a password waits: this program has neither yet. For a server without
-//! 8BITMIME, 8-bit parts of the content become quoted-printable; else it is sent as it is in the queue file.
+//! For a server without 8BITMIME, 8-bit parts of the content become quoted-printable. smtp_generic_maps replaces
+//! addresses of the envelope and of the header, smtp_header_checks and its kin change headers and lines, and `flags=`
+//! puts headers in front: `D` Delivered-To, `O` X-Original-To, `R` Return-Path. Everything else is sent as it is in the
+//! queue file. With `X`, what a server has taken is reported as delivered, and not as relayed.
 //!
 //! # Privilege
 //! `$mail_owner`. Opens no file after its start; resolv.conf, hosts and tables are opened before that. When one of them
 //! changes, the process ends after its present deliveries, and the next one has the new file.
 //!
 //! # Peers
-//! `public/cleanup` (notices to the postmaster); qmgr; name servers and mail servers.
+//! `public/cleanup` (notices to the postmaster); `private/rewrite` (addresses of smtp_generic_maps
+//! without a domain); qmgr; name servers and mail servers.
 //!
 //! # Diagnostics
 //! One delivery status line a recipient. A server that cannot be reached has a line of its own, and so has a reason to
@@ -36,7 +39,7 @@ static SERVICE: Service = Service {
     lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "reads a message through the descriptor that comes with the request",
-    siblings: &[Sibling::Cleanup, Sibling::Tlsmgr],
+    siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Tlsmgr],
     files: &[],
     outside: &[],
     network: Network::Internet,

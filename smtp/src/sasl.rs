@@ -52,6 +52,8 @@ pub struct Purpose<'a> {
     pub queue_id: &'a QueueId,
     /// What it asks of the way.
     pub options: SendOptions,
+    /// How old it is, in seconds.
+    pub age: f64,
 }
 
 /// Whose session one is: mail that needs another login, or none, must not go over it.
@@ -257,8 +259,13 @@ pub mod tests {
         let endpoint = Endpoint::Internet("192.0.2.1:587".parse().unwrap());
         let server = Server::new("mx1.dest.test", endpoint, 0);
         let queue_id = QueueId::parse(b"4CCEE552165").unwrap();
-        let purpose =
-            Purpose { sender: sender.as_bytes(), nexthop, queue_id: &queue_id, options: SendOptions::default() };
+        let purpose = Purpose {
+            sender: sender.as_bytes(),
+            nexthop,
+            queue_id: &queue_id,
+            options: SendOptions::default(),
+            age: 0.0,
+        };
         let login = sasl(passwords).login(&purpose, &server)?;
         Ok(login.map(|login| String::from_utf8(login.user.to_vec()).unwrap()))
     }

@@ -38,6 +38,9 @@ impl daemon::Worker for Worker {
         if let Some(probe) = configure::probe(context, settings.lookup)? {
             resolver = resolver.probing(probe);
         }
+        if !settings.record_filter.is_empty() {
+            resolver = resolver.filtering(lookup::record_filter(settings.record_filter.clone()));
+        }
         let filter = twin::DELIVERY_STATUS_FILTER.of(protocol.into());
         let delivery = delivery::Settings::read(&context.config)?.filtered_by(&context.config, filter)?;
         let delivery = Rc::new(delivery.without(configure::withheld(context, protocol)));
@@ -66,6 +69,9 @@ impl daemon::Worker for Worker {
         let settings = &self.agent.settings;
         let changed = settings.tls.changed().map(str::to_owned);
         let changed = changed.or_else(|| settings.sasl.as_ref().and_then(|sasl| sasl.changed()));
+        let changed = changed.or_else(|| settings.outgoing.changed().map(str::to_owned));
+        let changed = changed.or_else(|| settings.quirks.changed().map(str::to_owned));
+        let changed = changed.or_else(|| settings.record_filter.changed().map(str::to_owned));
         let changed = changed.or_else(|| self.delivery.filter.changed());
         changed.or_else(|| settings.reuse.destinations.changed()).or_else(|| self.agent.resolver.changed())
     }

@@ -17,6 +17,7 @@ use smtp_protocol::{Extensions, Input, Malformed, Newline, Reply, ReplyParser};
 use crate::connect::connect;
 use crate::failure::{Failure, Subject};
 use crate::notices::Notices;
+use crate::quirks::{Pix, Quirks};
 use crate::sasl::{Owner, Purpose};
 use crate::settings::Settings;
 use crate::stage::Stage;
@@ -68,7 +69,12 @@ pub struct Session {
     pub shield: Shield,
     /// What the server has said to the hello before TLS, if somebody wants to hear of it.
     pub said: Vec<u8>,
+    /// What is done about what stands in front of the server.
+    pub pix: Pix,
     notices: Rc<Notices>,
+    quirks: Rc<Quirks>,
+    /// Limits are for whole replies, and not for each read.
+    whole: bool,
     /// The dialogue goes to the log.
     debug: bool,
     /// Lines that were no replies.
@@ -87,6 +93,8 @@ pub enum Broken {
     TimedOut,
     /// What comes is no end of lines that are no reply, or of one line.
     Malformed,
+    /// What has come cannot be judged: a table of ours has no answer.
+    Local,
 }
 
 impl Session {
@@ -110,7 +118,7 @@ impl Session {
             opened: Instant::now(),
             unfinished: false,
             closing: false,
-            queue_id: None,
+            queue_id: Some(purpose.queue_id.clone()),
             transcript: settings.notices.open(),
             owner: Owner::default(),
             authenticated: false,
@@ -118,7 +126,10 @@ impl Session {
             policy,
             shield: Shield::Open,
             said: Vec::new(),
+            pix: Pix::default(),
             notices: Rc::clone(&settings.notices),
+            quirks: Rc::clone(&settings.quirks),
+            whole: settings.limits.whole,
             debug: settings.verbose || server.is_in(&settings.dialogue.debug_peers),
             strays: 0,
             stream,
@@ -160,7 +171,7 @@ impl Session {
     async fn rise(&mut self, settings: &Settings, purpose: &Purpose<'_>) -> Result<(), Failure> {
         let wrapped = self.wrap(settings, purpose).await;
         self.or_farewell(wrapped)?;
-        self.greet(settings).await?;
+        self.greet(settings, purpose).await?;
         let protected = self.protect(settings, purpose).await;
         self.or_farewell(protected)?;
         let authenticated = self.authenticate(settings, purpose).await;
@@ -187,21 +198,20 @@ impl Session {
     /// # Errors
     /// It did not come.
     pub async fn reply(&mut self, limit: Duration) -> Result<Reply, Broken> {
+        // smtp_per_request_deadline
+        let end = self.whole.then(|| Instant::now() + limit);
         // What has come needs no timer.
-        if let Some(reply) = self.parse()? {
-            return Ok(reply);
-        }
-        let wait = async {
-            loop {
-                if self.stream.read(self.input.room()).await.map_err(|_| Broken::Lost)? == 0 {
-                    return Err(Broken::Lost);
-                }
-                if let Some(reply) = self.parse()? {
-                    return Ok(reply);
-                }
+        loop {
+            if let Some(reply) = self.parse()? {
+                return Ok(reply);
             }
-        };
-        tokio::time::timeout(limit, wait).await.unwrap_or(Err(Broken::TimedOut))
+            let limit = end.map_or(limit, |end| end.saturating_duration_since(Instant::now()));
+            match tokio::time::timeout(limit, self.stream.read(self.input.room())).await {
+                Ok(Ok(0) | Err(_)) => return Err(Broken::Lost),
+                Ok(Ok(_)) => {}
+                Err(_) => return Err(Broken::TimedOut),
+            }
+        }
     }
 
     /// A reply that has come already; nothing is waited for.
@@ -313,6 +323,7 @@ impl Session {
             Broken::Malformed => {
                 (Status::new(4, 5, 0), format!("remote protocol error in reply from {host} while {stage}"))
             }
+            Broken::Local => (Status::new(4, 3, 0), format!("local data error while talking to {host}")),
         };
         let failure = Failure { subject: subject_of(broken, self), ..Failure::of_host(status, reason) };
         failure.by(&self.server).with_tls(self.features())
@@ -325,7 +336,14 @@ impl Session {
             if self.debug {
                 logging::info!("< {}: {}", self.server.relay(), text::printable(line.bytes));
             }
-            let parsed = self.parser.line(line.bytes);
+            let parsed = match self.quirks.filters_replies() {
+                true => {
+                    let line = line.bytes.to_vec();
+                    let line = self.filtered(line)?;
+                    self.parser.line(&line)
+                }
+                false => self.parser.line(line.bytes),
+            };
             for text in self.parser.excess() {
                 logging::warning!("{}: {text}", self.server.relay());
             }
@@ -343,6 +361,25 @@ impl Session {
             return Err(Broken::Malformed);
         }
         Ok(None)
+    }
+
+    /// smtp_reply_filter
+    fn filtered(&self, line: Vec<u8>) -> Result<Vec<u8>, Broken> {
+        match self.quirks.filtered(&line) {
+            Ok(None) => Ok(line),
+            Ok(Some(new)) => {
+                let (old, new_shown) = (text::printable(&line), text::printable(&new));
+                logging::info!("{}: replacing server reply \"{old}\" with \"{new_shown}\"", self.server.relay());
+                Ok(new)
+            }
+            Err(error) => {
+                if let Some(id) = &self.queue_id {
+                    let (table, shown) = (error.table(), text::printable(&line));
+                    logging::warning!(id: id, "table {table} lookup error for {shown}");
+                }
+                Err(Broken::Local)
+            }
+        }
     }
 
     /// A line that is no reply is passed over: what matters may follow.

@@ -7,12 +7,14 @@ use std::time::Duration;
 use config::Reader;
 use config::param::{self, twin};
 use daemon::{StartError, UnixSockets};
-use lookup::{DomainList, MatchList};
+use lookup::{DomainList, Maps, MatchList};
 use net::{Family, Interface, Protocols};
 use smtp_client::{LookupRules, Order, Protocol, Services};
 
 use crate::configure;
 use crate::notices::Notices;
+use crate::outgoing::Outgoing;
+use crate::quirks::Quirks;
 use crate::sasl::Sasl;
 use crate::tls;
 
@@ -51,6 +53,10 @@ pub struct Settings {
     pub unix_sockets: UnixSockets,
     /// What may be said to servers.
     pub dialogue: Dialogue,
+    /// What is done about servers that need it.
+    pub quirks: Rc<Quirks>,
+    /// smtp_dns_reply_filter.
+    pub record_filter: Maps,
     /// `-v` in master.cf: the dialogue with every server goes to the log.
     pub verbose: bool,
     /// Time limits.
@@ -63,6 +69,8 @@ pub struct Settings {
     pub tls_client: Rc<::tls::Client>,
     /// Logins; `None` where nobody logs in.
     pub sasl: Option<Rc<Sasl>>,
+    /// What becomes of messages on their way out.
+    pub outgoing: Rc<Outgoing>,
     /// What is told of servers.
     pub notices: Rc<Notices>,
 }
@@ -97,8 +105,6 @@ config::settings! {
         always_ehlo: bool = param::SMTP_ALWAYS_SEND_EHLO,
         skip_5xx_greeting: bool = twin::SKIP_5XX_GREETING,
         skip_quit_response: bool = twin::SKIP_QUIT_RESPONSE,
-        /// Upper case.
-        discard_keywords: Vec<String> = twin::DISCARD_EHLO_KEYWORDS => configure::upper,
         /// `None` is no limit.
         line_limit: Option<usize> = twin::LINE_LENGTH_LIMIT,
         /// 8-bit content is converted for servers that do not take it.
@@ -132,6 +138,10 @@ config::settings! {
         quit: Duration = twin::QUIT_TIMEOUT,
         /// A TLS handshake.
         starttls: Duration = twin::STARTTLS_TIMEOUT,
+        /// They are for a request and its whole reply, and not for each read and write.
+        whole: bool = twin::PER_REQUEST_DEADLINE,
+        /// Bytes of a content that earn another second, where they are for the whole.
+        rate: u32 = twin::MIN_DATA_RATE,
     }
 }
 

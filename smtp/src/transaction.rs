@@ -6,17 +6,19 @@
 use delivery::Job;
 use delivery::transcript::Speaker;
 use dsn::Status;
-use message::seven_bit::Unreadable;
 use smtp_client::Protocol;
 use smtp_protocol::Reply;
 
 use crate::envelope;
 use crate::failure::{Failure, Subject};
 use crate::forward;
+use crate::outgoing::Addresses;
+use crate::pace::Pace;
 use crate::session::{Broken, Session};
 use crate::settings::Settings;
 use crate::stage::Stage;
-use crate::writer::Writer;
+use crate::writer::{Unsendable, Writer};
+use crate::{checks, generic};
 
 /// Bytes of commands that may wait for their replies: less than any socket buffer, or both sides might wait for ever.
 const PIPELINE_SIZE: usize = 16 << 10;
@@ -35,9 +37,16 @@ pub struct Results {
 }
 
 /// Offers a message to a server for some of its recipients.
-pub async fn transact(session: &mut Session, settings: &Settings, job: &Job, recipients: &[usize]) -> Results {
+pub async fn transact(
+    session: &mut Session,
+    settings: &Settings,
+    job: &Job,
+    addresses: &Addresses,
+    recipients: &[usize],
+) -> Results {
     let request = job.request();
-    if let Some(failure) = envelope::obstacle(request, &session.extensions, &session.server) {
+    if let Some(failure) = envelope::obstacle(request, addresses.sender(request), &session.extensions, &session.server)
+    {
         let refused = |index: &usize| (*index, Err(failure.clone()));
         return Results { recipients: recipients.iter().map(refused).collect(), usable: true, stale: false };
     }
@@ -47,7 +56,7 @@ pub async fn transact(session: &mut Session, settings: &Settings, job: &Job, rec
         let refused = |index: &usize| (*index, Err(failure.clone()));
         return Results { recipients: recipients.iter().map(refused).collect(), usable: false, stale: false };
     }
-    let mut transaction = Transaction::new(settings, job);
+    let mut transaction = Transaction::new(settings, job, addresses);
     let mut steps = Vec::with_capacity(recipients.len() + 3);
     if session.unfinished {
         steps.push(Step::Reset);
@@ -60,7 +69,7 @@ pub async fn transact(session: &mut Session, settings: &Settings, job: &Job, rec
     steps.push(Step::Mail);
     for &index in recipients {
         match request.recipients.get(index) {
-            Some(recipient) if envelope::is_safe(&recipient.address) => steps.push(Step::Rcpt(index)),
+            Some(_) if envelope::is_safe(addresses.recipient(request, index)) => steps.push(Step::Rcpt(index)),
             _ => transaction.fail(index, Failure::of_message(Status::new(5, 1, 3), "bad recipient address syntax")),
         }
     }
@@ -92,6 +101,7 @@ enum Stopped {
 struct Transaction<'a> {
     settings: &'a Settings,
     job: &'a Job,
+    addresses: &'a Addresses,
     results: Vec<(usize, Result<Reply, Failure>)>,
     /// Which recipients have a result, by index.
     settled: Vec<bool>,
@@ -108,10 +118,10 @@ struct Transaction<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    fn new(settings: &'a Settings, job: &'a Job) -> Self {
+    fn new(settings: &'a Settings, job: &'a Job, addresses: &'a Addresses) -> Self {
         let settled = vec![false; job.request().recipients.len()];
-        let (results, accepted) = (Vec::new(), Vec::new());
-        Self { settings, job, results, settled, accepted, mail: None, data: None, forwards: Vec::new(), heard: 0 }
+        let (results, accepted, forwards) = (Vec::new(), Vec::new(), Vec::new());
+        Self { settings, job, addresses, results, settled, accepted, mail: None, data: None, forwards, heard: 0 }
     }
 
     async fn run(mut self, session: &mut Session, steps: &[Step]) -> Results {
@@ -193,7 +203,8 @@ impl<'a> Transaction<'a> {
             Step::Reset => out.extend_from_slice(b"RSET"),
             Step::Forward(at) => out.extend_from_slice(&self.forwards[at]),
             Step::Mail => {
-                envelope::mail(request, extensions, quote, session.policy.requiretls.is_some(), out);
+                let (sender, requires_tls) = (self.addresses.sender(request), session.policy.requiretls.is_some());
+                envelope::mail(request, sender, extensions, quote, requires_tls, out);
                 // smtp_send_dummy_mail_auth
                 if session.authenticated && self.settings.sasl.as_ref().is_some_and(|sasl| sasl.says_nobody) {
                     out.extend_from_slice(b" AUTH=<>");
@@ -201,7 +212,7 @@ impl<'a> Transaction<'a> {
             }
             Step::Rcpt(index) => {
                 if let Some(recipient) = request.recipients.get(index) {
-                    envelope::rcpt(recipient, extensions, quote, out);
+                    envelope::rcpt(recipient, self.addresses.recipient(request, index), extensions, quote, out);
                 }
             }
             Step::Data => out.extend_from_slice(b"DATA"),
@@ -270,18 +281,30 @@ impl<'a> Transaction<'a> {
     }
 
     async fn send_content(&mut self, session: &mut Session) -> Result<(), Failure> {
-        let limit = self.settings.limits.data_transfer;
+        let mut pace = Pace::new(&self.settings.limits);
+        let request = self.job.request();
         let mut content = self.job.content();
-        let mut writer = Writer::new(self.settings, self.job.request(), &session.extensions);
+        let mut writer = Writer::new(self.settings, request, &session.extensions);
+        // Those for whom headings differ come alone.
+        let recipient = self.accepted.first().map_or(0, |(index, _)| *index);
+        for line in self.settings.outgoing.heading(request, self.addresses, recipient) {
+            let written = writer.text(&line, true, &mut session.output).await;
+            written.map_err(|error| self.unsendable(session, error))?;
+        }
+        let is_plain = writer.is_plain();
         while let Some(text) = content.next_text().map_err(|error| self.unreadable(session, &error))? {
-            let written = writer.text(text.data, text.ends_line, &mut session.output);
-            written.map_err(|error| refused_by_us(session, error))?;
+            if is_plain {
+                writer.plain(text.data, text.ends_line, &mut session.output);
+            } else {
+                let written = writer.text(text.data, text.ends_line, &mut session.output).await;
+                written.map_err(|error| self.unsendable(session, error))?;
+            }
             if session.output.len() >= CONTENT_SIZE {
-                session.send(limit).await.map_err(|broken| session.failure(&broken, Stage::Body))?;
+                self.send_body(session, &mut pace).await?;
             }
         }
-        let ended = writer.end(&mut session.output);
-        ended.map_err(|error| refused_by_us(session, error))?;
+        let ended = writer.end(&mut session.output).await;
+        ended.map_err(|error| self.unsendable(session, error))?;
         if writer.broke_lines() {
             // smtp_line_length_limit
             let limit = self.settings.dialogue.line_limit.unwrap_or(0);
@@ -289,7 +312,33 @@ impl<'a> Transaction<'a> {
         }
         session.transcript.say(Speaker::Us, b".");
         session.log_dialogue('>', b".");
+        if let Some(delay) = session.pix.delay {
+            // The end of data, with its dot.
+            let end = session.output.split_off(session.output.len().saturating_sub(3));
+            self.send_body(session, &mut pace).await?;
+            tokio::time::sleep(delay).await;
+            session.output = end;
+        }
+        self.send_body(session, &mut pace).await
+    }
+
+    async fn send_body(&self, session: &mut Session, pace: &mut Pace) -> Result<(), Failure> {
+        let limit = pace.limit(session.output.len());
         session.send(limit).await.map_err(|broken| session.failure(&broken, Stage::Body))
+    }
+
+    /// The message cannot be put into the form in which it is to leave.
+    fn unsendable(&self, session: &Session, error: Unsendable) -> Failure {
+        match error {
+            // The form that the server takes.
+            Unsendable::Unreadable(error) => {
+                Failure::of_message(Status::new(5, 6, 0), error.to_string()).by(&session.server)
+            }
+            Unsendable::Unchecked(checks::NoAnswer(class)) => {
+                self.unreadable(session, &format_args!("smtp {class} checks lookup error"))
+            }
+            Unsendable::Unmapped(generic::NoAnswer(text)) => Failure::of_agent(text),
+        }
     }
 
     fn unreadable(&self, session: &Session, error: &dyn std::fmt::Display) -> Failure {
@@ -359,11 +408,6 @@ impl<'a> Transaction<'a> {
             }
         }
     }
-}
-
-/// The message cannot be put into the form that the server takes.
-fn refused_by_us(session: &Session, error: Unreadable) -> Failure {
-    Failure::of_message(Status::new(5, 6, 0), error.to_string()).by(&session.server)
 }
 
 /// Takes the envelope of a probe back, of which the server is not to wait for the rest; true when the session is in

@@ -7,10 +7,11 @@ use ipc::cleanup::{Flags, Message};
 use ipc::flush::{Request, Status};
 use logging::records::smtpd::Accepted;
 use smtp_protocol::Reply;
+use smtp_protocol::keywords::discardable;
 use smtp_protocol::parameters::RcptParameters;
 use smtp_server::{
     Attempt, BareNewline, Counted, Facts, FilterReply, Flushed, Forward, Judgement, Peer, Privileges, Refusal,
-    Services, Stage, Step, TlsStart, Told, Turn, Unanswered, Unqueued, discardable,
+    Services, Stage, Step, TlsStart, Told, Turn, Unanswered, Unqueued,
 };
 
 use crate::authentication::Login;
@@ -144,7 +145,7 @@ impl Backend {
         // smtpd_discard_ehlo_keyword_address_maps
         let own = self.worker.rules.tables.discard_keywords.lookup(peer.address_text().as_bytes()).ok()?;
         let own = own.map(|words| String::from_utf8_lossy(&words).into_owned());
-        Some(discardable(match &own {
+        Some(discardable(&match &own {
             Some(words) => text::split_list(words).into_iter().map(str::to_ascii_uppercase).collect(),
             // smtpd_discard_ehlo_keywords
             None => self.settings.discard_ehlo_keywords.clone(),

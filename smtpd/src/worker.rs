@@ -16,6 +16,7 @@ use ipc::cleanup::{Entrance, Flags};
 use ipc::flush::Flush;
 use ipc::rewrite::{Context as RewriteContext, Resolved, Rewriter};
 use ipc::verify::{Knowledge, Verifier};
+use lookup::{Maps, OpenFlags};
 use net::{Family, Server};
 use policy::Service;
 
@@ -45,6 +46,8 @@ pub struct Smtpd {
     pub policies: Policies,
     /// The name service.
     pub resolver: Resolver,
+    /// smtpd_dns_reply_filter.
+    record_filter: Maps,
     /// Who is asked which users the system has; with `unix:passwd.byname` in local_recipient_maps.
     pub users: Option<Rc<Porter>>,
     /// Says where addresses lead.
@@ -79,6 +82,15 @@ pub struct Smtpd {
 /// How long the free space of the queue's file system is believed.
 const SPACE_MAX_AGE: Duration = Duration::from_secs(1);
 
+/// The name service as it is asked, and the tables that say which of its records count.
+fn resolver(config: &Config) -> Result<(Resolver, Maps), StartError> {
+    let listed: String = config.get(param::SMTPD_DNS_REPLY_FILTER)?;
+    let maps = Maps::open(config, param::SMTPD_DNS_REPLY_FILTER.name(), &listed, OpenFlags::default())?;
+    let resolver = Resolver::from_system(config.protocols()?)?;
+    let resolver = if maps.is_empty() { resolver } else { resolver.filtering(lookup::record_filter(maps.clone())) };
+    Ok((resolver, maps))
+}
+
 impl Smtpd {
     /// A server for this configuration; the sockets of other services are below `queue_directory`. `sockets`: how
     /// others are reached, if there are any.
@@ -94,7 +106,7 @@ impl Smtpd {
         let overrides = Overrides::read(config)?;
         let socket = |sibling| SERVICE.socket(sibling, config).map(|path| queue_directory.join(path));
         let milters = if overrides.milters { Milters::read(config, queue_directory, &sockets)? } else { None };
-        let resolver = Resolver::from_system(config.protocols()?)?;
+        let (resolver, record_filter) = resolver(config)?;
         let rules = Rules::read(config)?;
         let reach = |is_far: bool| -> Result<Reach, StartError> {
             let sockets = if is_far { sockets()? } else { UnixSockets::default() };
@@ -110,6 +122,7 @@ impl Smtpd {
             rules,
             milters,
             resolver,
+            record_filter,
             users: None,
             rewriter: Rewriter::new(socket(Sibling::Rewrite)?, ipc_timeout),
             verifier: Verifier::new(socket(Sibling::Verify)?),
@@ -134,7 +147,11 @@ impl Smtpd {
     pub fn changed_table(&self) -> Option<String> {
         let authentication = || self.authentication.as_ref().and_then(Authentication::changed_table);
         let milters = || self.milters.as_ref().and_then(Milters::changed);
-        self.rules.changed_table().or_else(milters).or_else(authentication).or_else(|| self.resolver.changed())
+        self.rules
+            .changed_table()
+            .or_else(milters)
+            .or_else(authentication)
+            .or_else(|| self.record_filter.changed().map(str::to_owned).or_else(|| self.resolver.changed()))
     }
 
     /// A name for the message that begins, which no other message has: process, time, number.

@@ -2,6 +2,7 @@
 
 use dsn::Status;
 use ipc::cleanup::Cause;
+use message::checks::Rule;
 use milter::Said;
 
 use super::changes::Editing;
@@ -44,12 +45,11 @@ pub fn check(on: &mut Editing<'_, '_>, text: &[u8]) -> Found {
 }
 
 fn act(on: &mut Editing<'_, '_>, text: &[u8], action: &[u8]) -> Found {
-    let action = action.trim_ascii();
-    let end = action.iter().position(u8::is_ascii_whitespace).unwrap_or(action.len());
-    let (command, argument) = (action[..end].to_ascii_uppercase(), action[end..].trim_ascii_start());
+    let rule = Rule::parse(action);
+    let argument = rule.text;
     let origin = Origin { message: on.message, envelope: on.envelope };
     let log = |name| origin.log_header(name, text, argument);
-    match &command[..] {
+    match &rule.action[..] {
         b"REJECT" => return reject(on, text, argument),
         b"WARN" => log("milter-header-warning"),
         b"INFO" => log("milter-header-info"),
@@ -91,12 +91,13 @@ fn act(on: &mut Editing<'_, '_>, text: &[u8], action: &[u8]) -> Found {
         b"IGNORE" => return Found::Dropped,
         b"DUNNO" | b"OK" => {}
         b"FILTER" | b"REDIRECT" | b"BCC" => {
-            let (title, action) = (on.message.site.tables.milter_header_checks.title(), text::printable(action));
+            let (title, action) =
+                (on.message.site.tables.milter_header_checks.title(), text::printable(action.trim_ascii()));
             logging::warning!("bad argument in {title} map: {action}");
         }
         _ => {
             let title = on.message.site.tables.milter_header_checks.title();
-            logging::warning!("unsupported command in {title} map: {}", text::printable(action));
+            logging::warning!("unsupported command in {title} map: {}", text::printable(action.trim_ascii()));
         }
     }
     Found::Nothing

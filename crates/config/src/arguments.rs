@@ -10,6 +10,8 @@ use std::fmt;
 
 use text::{OptionError, Options};
 
+use crate::agent_flags::AgentFlags;
+
 /// The options of a daemon, in getopt's notation.
 const LETTERS: &str = "cdDi:lm:n:o:r:s:St:uvVz";
 
@@ -57,6 +59,8 @@ pub enum ArgumentError {
     Word(String),
     /// A word that is no attribute of a program that takes such.
     Attribute(String),
+    /// A letter of `flags=` that means nothing, and all of them.
+    Flag(char, String),
 }
 
 impl fmt::Display for ArgumentError {
@@ -67,6 +71,7 @@ impl fmt::Display for ArgumentError {
             Self::Number(what, text) => write!(f, "invalid {what}: {text}"),
             Self::Word(word) => write!(f, "unexpected command-line argument: {word}"),
             Self::Attribute(word) => write!(f, "unknown attribute name: {word}"),
+            Self::Flag(letter, all) => write!(f, "unknown flags={all} value \"{letter}\" in \"{all}\""),
         }
     }
 }
@@ -110,14 +115,14 @@ impl Arguments {
         parsed.refuse_words(program).map(|()| parsed)
     }
 
-    /// The first word as an error, unless `program` reads words.
+    /// The first word that `program` has no use for, as an error.
     ///
     /// # Errors
     /// There is a word, and nobody would read it.
     pub fn refuse_words(&self, program: &str) -> Result<(), ArgumentError> {
         match (self.words.first(), reading(program)) {
             (None, _) | (_, Reading::Words | Reading::Foreign) => Ok(()),
-            (Some(word), Reading::Attributes) => Err(ArgumentError::Attribute(word.clone())),
+            (Some(_), Reading::Flags) => AgentFlags::parse(&self.words).map(|_| ()),
             (Some(word), Reading::Nothing) => Err(ArgumentError::Word(word.clone())),
         }
     }
@@ -170,8 +175,8 @@ impl Arguments {
 enum Reading {
     /// It has no use for any.
     Nothing,
-    /// They are `name=value`; ours knows no name yet.
-    Attributes,
+    /// They are those of [`AgentFlags`].
+    Flags,
     /// It reads them all itself.
     Words,
     /// It is none of Postfix's.
@@ -183,7 +188,7 @@ fn reading(program: &str) -> Reading {
         "anvil" | "bounce" | "cleanup" | "discard" | "dnsblog" | "error" | "flush" | "local" | "nqmgr" | "oqmgr"
         | "pickup" | "postlogd" | "postscreen" | "proxymap" | "qmgr" | "qmqpd" | "scache" | "showq" | "smtpd"
         | "tlsmgr" | "tlsproxy" | "trivial-rewrite" | "verify" | "virtual" => Reading::Nothing,
-        "smtp" | "lmtp" => Reading::Attributes,
+        "smtp" | "lmtp" => Reading::Flags,
         "pipe" | "spawn" => Reading::Words,
         _ => Reading::Foreign,
     }
@@ -248,6 +253,8 @@ mod tests {
         assert_eq!(refused("pickup", &["#", "x"]), Err("unexpected command-line argument: #".to_owned()));
         assert_eq!(refused("qmgr", &["-"]), Err("unexpected command-line argument: -".to_owned()));
         assert_eq!(refused("smtp", &["--", "-v"]), Err("unknown attribute name: -v".to_owned()));
+        assert_eq!(refused("lmtp", &["flags=DORX"]), Ok(()));
+        assert!(refused("lmtp", &["flags=q"]).is_err());
         assert_eq!(refused("pipe", &["flags=R", "user=nobody", "argv=/bin/cat"]), Ok(()));
         assert_eq!(refused("smtpd", &["-o", "a=b", "--"]), Ok(()));
     }

@@ -8,6 +8,7 @@
 pub mod absent;
 pub mod accounts;
 mod addresses;
+mod agent_flags;
 pub mod arguments;
 mod brackets;
 pub mod clients;
@@ -58,6 +59,7 @@ pub const TOLD: &str = "MAIL_CONFIG_TOLD";
 
 pub use absent::{Absent, Own};
 pub use accounts::Accounts;
+pub use agent_flags::AgentFlags;
 pub use brackets::Unbracketed;
 pub use declare::{Agent, FromValue, Parameter, Reader, Twin};
 pub use entry::{Entry, Kind, Param, find};

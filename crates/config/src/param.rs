@@ -468,7 +468,7 @@ pub const LMTP_PIX_WORKAROUND_MAPS: Param<Vec<String>> = Param::new("lmtp_pix_wo
 #[doc = "`lmtp_pix_workaround_threshold_time`: see docs/parameters/lmtp.md."]
 pub const LMTP_PIX_WORKAROUND_THRESHOLD_TIME: Param<Duration> = Param::new("lmtp_pix_workaround_threshold_time");
 #[doc = "`lmtp_pix_workarounds`: see docs/parameters/lmtp.md."]
-pub const LMTP_PIX_WORKAROUNDS: Param<String> = Param::new("lmtp_pix_workarounds");
+pub const LMTP_PIX_WORKAROUNDS: Param<Vec<String>> = Param::new("lmtp_pix_workarounds");
 #[doc = "`lmtp_quit_timeout`: see docs/parameters/lmtp.md."]
 pub const LMTP_QUIT_TIMEOUT: Param<Duration> = Param::new("lmtp_quit_timeout");
 #[doc = "`lmtp_quote_rfc821_envelope`: see docs/parameters/lmtp.md."]
@@ -1918,6 +1918,8 @@ pub mod twin {
     pub const PIX_WORKAROUND_MAPS: Twin<Vec<String>> = Twin::new("smtp_pix_workaround_maps", "lmtp_pix_workaround_maps");
     #[doc = "`smtp_pix_workaround_threshold_time`, `lmtp_pix_workaround_threshold_time`."]
     pub const PIX_WORKAROUND_THRESHOLD_TIME: Twin<Duration> = Twin::new("smtp_pix_workaround_threshold_time", "lmtp_pix_workaround_threshold_time");
+    #[doc = "`smtp_pix_workarounds`, `lmtp_pix_workarounds`."]
+    pub const PIX_WORKAROUNDS: Twin<Vec<String>> = Twin::new("smtp_pix_workarounds", "lmtp_pix_workarounds");
     #[doc = "`smtp_quit_timeout`, `lmtp_quit_timeout`."]
     pub const QUIT_TIMEOUT: Twin<Duration> = Twin::new("smtp_quit_timeout", "lmtp_quit_timeout");
     #[doc = "`smtp_quote_rfc821_envelope`, `lmtp_quote_rfc821_envelope`."]

@@ -51,7 +51,7 @@ mod tests {
     }
 
     fn alias(from: &str, to: &str) -> Record {
-        Record { owner: name(from), data: Data::Alias(name(to)) }
+        Record { owner: name(from), ttl: 60, data: Data::Alias(name(to)) }
     }
 
     fn pick(data: &Data) -> Option<IpAddr> {
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn records_at_the_end_of_a_chain_are_found_in_any_case_of_letters() {
-        let address = Record { owner: name("C.test"), data: Data::Address([127, 0, 0, 1].into()) };
+        let address = Record { owner: name("C.test"), ttl: 60, data: Data::Address([127, 0, 0, 1].into()) };
         let records = [alias("a.test", "b.test"), alias("B.test", "c.test"), address];
         assert!(matches!(follow(&name("A.test"), &records, pick), Answer::Found(found, owner)
             if found.len() == 1 && owner.to_string() == "c.test"));

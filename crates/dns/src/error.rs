@@ -90,6 +90,10 @@ pub enum LookupFault {
     NullMx,
     /// The domain says that it does not have the service (RFC 2782).
     NoService,
+    /// There are records, and a filter of this site has dropped them all.
+    Filtered,
+    /// There are records, and the filter of this site cannot judge them.
+    NotFiltered,
 }
 
 impl LookupFault {
@@ -106,6 +110,8 @@ impl LookupFault {
             Self::InvalidName => "invalid host or domain name",
             Self::NullMx => "Domain does not accept mail (nullMX)",
             Self::NoService => "Domain does not support SRV requests",
+            Self::Filtered => "DNS reply filter drops all results",
+            Self::NotFiltered => "Invalid DNS reply filter syntax",
         }
     }
 }
@@ -131,7 +137,8 @@ impl LookupError {
     /// Whether the answer may differ later.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        matches!(self.fault, LookupFault::TryAgain | LookupFault::NonRecoverable | LookupFault::Malformed)
+        use LookupFault::{Filtered, Malformed, NonRecoverable, NotFiltered, TryAgain};
+        matches!(self.fault, TryAgain | NonRecoverable | Malformed | Filtered | NotFiltered)
     }
 
     /// The enhanced status code of mail that this keeps from being delivered (RFC 3463, RFC 7505).
@@ -139,6 +146,7 @@ impl LookupError {
     pub fn status(&self) -> &'static str {
         match self.fault {
             LookupFault::NullMx | LookupFault::NoService => "5.1.0",
+            LookupFault::Filtered => "4.7.0",
             _ if self.is_temporary() => "4.4.3",
             _ => "5.4.4",
         }
@@ -158,7 +166,9 @@ impl LookupError {
                 "Name or service not known"
             }
             LookupFault::NoData => "No address associated with hostname",
-            LookupFault::TryAgain => "Temporary failure in name resolution",
+            LookupFault::TryAgain | LookupFault::Filtered | LookupFault::NotFiltered => {
+                "Temporary failure in name resolution"
+            }
             LookupFault::NonRecoverable | LookupFault::Malformed | LookupFault::InvalidData | LookupFault::Loop => {
                 "Non-recoverable failure in name resolution"
             }
@@ -175,6 +185,9 @@ impl fmt::Display for LookupError {
                 write!(out, "Name service error for name={name} type={record_type}: {reason}")
             }
             LookupFault::Loop => write!(out, "Name server loop for {name}"),
+            LookupFault::Filtered | LookupFault::NotFiltered => {
+                write!(out, "Error looking up name={name} type={record_type}: {reason}")
+            }
             LookupFault::InvalidName => write!(out, "Name service error for {name}: {reason}"),
             LookupFault::NullMx => write!(out, "Domain {name} does not accept mail (nullMX)"),
             LookupFault::NoService => write!(out, "Domain {name} does not support SRV requests"),
@@ -218,6 +231,16 @@ mod tests {
             (LookupFault::Loop, "Name server loop for d.test".to_owned(), "5.4.4"),
             (LookupFault::NullMx, "Domain d.test does not accept mail (nullMX)".to_owned(), "5.1.0"),
             (LookupFault::NoService, "Domain d.test does not support SRV requests".to_owned(), "5.1.0"),
+            (
+                LookupFault::Filtered,
+                "Error looking up name=d.test type=MX: DNS reply filter drops all results".to_owned(),
+                "4.7.0",
+            ),
+            (
+                LookupFault::NotFiltered,
+                "Error looking up name=d.test type=MX: Invalid DNS reply filter syntax".to_owned(),
+                "4.4.3",
+            ),
         ] {
             assert_eq!(error(fault).to_string(), text);
             assert_eq!(error(fault).status(), status);

@@ -201,6 +201,8 @@ fn asked(bytes: &[u8], question: &Question) -> Option<usize> {
 pub(crate) struct Record {
     /// Whose it is.
     pub(crate) owner: Name,
+    /// How long it may be kept, in seconds.
+    pub(crate) ttl: u32,
     /// What it says.
     pub(crate) data: Data,
 }
@@ -232,12 +234,13 @@ impl Record {
     /// Reads one, and gives the place after it.
     fn read(bytes: &[u8], at: usize) -> Option<(Self, usize)> {
         let (owner, at) = Name::read(bytes, at)?;
-        let [kind, class, _, _, length] = words(bytes, at)?;
+        let [kind, class, high, low, length] = words(bytes, at)?;
         let start = at + 10;
         let end = start + usize::from(length);
         let content = bytes.get(start..end)?;
         let data = if class == CLASS_IN { Data::read(kind, bytes, start, content)? } else { Data::Other };
-        Some((Self { owner, data }, end))
+        let ttl = u32::from(high) << 16 | u32::from(low);
+        Some((Self { owner, ttl, data }, end))
     }
 }
 

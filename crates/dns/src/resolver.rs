@@ -9,6 +9,7 @@ use sys::watch::Stamp;
 
 use crate::answer::{self, LONGEST_CHAIN, follow};
 use crate::dnssec::Validation;
+use crate::filter::RecordFilter;
 use crate::message::Data;
 use crate::name::Name;
 use crate::servers::Servers;
@@ -27,6 +28,7 @@ pub struct Resolver {
     searching: Searching,
     stamps: Arc<Vec<Stamp>>,
     validation: Arc<Validation>,
+    pub(crate) filter: Option<Arc<RecordFilter>>,
 }
 
 impl Resolver {
@@ -83,6 +85,7 @@ impl Resolver {
             searching: Searching::default(),
             stamps: Arc::default(),
             validation: Arc::default(),
+            filter: None,
         }
     }
 
@@ -191,6 +194,14 @@ impl Resolver {
     /// See [`LookupFault`].
     pub async fn addresses(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
         Ok(self.of_family(name, family, false).await?.found)
+    }
+
+    /// The same, with the name that has them: where aliases lead.
+    ///
+    /// # Errors
+    /// See [`LookupFault`].
+    pub async fn owned_addresses(&self, name: &str, family: Family) -> Result<Signed<Vec<IpAddr>>, LookupError> {
+        self.of_family(name, family, false).await
     }
 
     pub(crate) async fn of_family(
@@ -307,12 +318,13 @@ impl Resolver {
     /// The addresses of a name in one family for the system's resolver, which says nothing of what is wrong with
     /// answers.
     pub(crate) async fn addresses_untold(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, LookupError> {
-        Ok(self.of_one_family(name, family, false).await.map_err(|lost| lost.error)?.found)
+        Ok(self.unfiltered().of_one_family(name, family, false).await.map_err(|lost| lost.error)?.found)
     }
 
     /// The same for the names of an address, by its name in DNS.
     pub(crate) async fn reverse_untold(&self, name: &str) -> Result<Vec<Name>, LookupError> {
-        Ok(self.followed(name, RecordType::Ptr, false, of_pointer).await.map_err(|lost| lost.error)?.found)
+        let found = self.unfiltered().followed(name, RecordType::Ptr, false, of_pointer).await;
+        Ok(found.map_err(|lost| lost.error)?.found)
     }
 
     async fn of_one_family(&self, name: &str, family: Family, dnssec: bool) -> Result<Signed<Vec<IpAddr>>, Lost> {
@@ -360,6 +372,7 @@ impl Resolver {
             };
             let answer = self.servers.ask(&target, record_type, dnssec).await.map_err(of_target)?;
             let records = answer.records().map_err(|_| of_target(LookupFault::Malformed))?;
+            let records = self.sifted(records, record_type).map_err(of_target)?;
             secure &= answer.is_authentic();
             match follow(&target, &records, &pick) {
                 answer::Answer::Found(found, owner) => {

@@ -174,7 +174,9 @@ impl Missing {
     /// aliases is an alias for nothing.
     fn of(error: &LookupError, asked: &str) -> Missing {
         match error.fault {
-            LookupFault::TryAgain | LookupFault::Malformed => Missing::ForNow,
+            LookupFault::TryAgain | LookupFault::Malformed | LookupFault::Filtered | LookupFault::NotFiltered => {
+                Missing::ForNow
+            }
             LookupFault::Loop => Missing::NoDataOfAlias,
             LookupFault::NoData if error.name == asked.strip_suffix('.').unwrap_or(asked) => Missing::NoData,
             LookupFault::NoData => Missing::NoDataOfAlias,

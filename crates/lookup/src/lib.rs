@@ -14,11 +14,14 @@
 //! | `write` | what postmap and postalias do to an indexed file |
 //! | `maps` | the ordered tables of one parameter |
 //! | `search` | which keys an address is looked up by, in which order |
+//! | `addresses` | the addresses that a value holds |
+//! | `record_filter` | which records of the name service count |
 //! | `own_domains` | which domains are this system's |
 //! | `match_list`, `domain_list` | patterns: names, networks, files, tables, `!` |
 //! | `fold` | case folding of keys |
 //! | `watch` | has a file changed since it was opened? |
 
+mod addresses;
 pub mod alias;
 pub mod btree;
 pub mod cdb;
@@ -34,6 +37,7 @@ mod open;
 mod own_domains;
 mod parent_style;
 mod patterns;
+mod record_filter;
 pub mod search;
 pub mod source;
 mod spec;
@@ -48,6 +52,7 @@ pub use open::{OpenFlags, Settings, of_text, open, open_table};
 pub use own_domains::OwnDomains;
 pub use parent_style::ParentStyle;
 pub use patterns::ListError;
+pub use record_filter::record_filter;
 pub use spec::{Kind, Spec};
 pub use sys::watch::Stamp;
 

@@ -60,6 +60,8 @@ impl Place {
 struct Lookup {
     family: Family,
     host: String,
+    /// The name that an alias leads to is the server's.
+    canonical: bool,
     place: Place,
     answer: Pin<Box<dyn Future<Output = Answer>>>,
 }
@@ -106,13 +108,14 @@ impl Late {
 impl Lookup {
     fn servers(&self, answer: Signed<Vec<IpAddr>>) -> Vec<Server> {
         let is_alias = !answer.owner.eq_ignore_ascii_case(&self.host);
+        let name = if self.canonical && is_alias { &answer.owner } else { &self.host }.clone();
         let origin = Origin {
             exchanger: self.place.secure,
             address: answer.secure,
             canonical: is_alias.then_some(answer.owner),
         };
         let server = |address| Server {
-            name: self.host.clone(),
+            name: name.clone(),
             endpoint: Endpoint::Internet(SocketAddr::new(address, self.place.port)),
             preference: self.place.preference,
             turn: self.place.turn,
@@ -128,6 +131,7 @@ pub async fn addresses(finder: &Finder<'_>, host: &str, place: Place) -> Address
     let lookup = |family| Lookup {
         family,
         host: host.to_owned(),
+        canonical: rules.canonical,
         place,
         answer: Box::pin(ask(resolver.clone(), rules, host.to_owned(), family)),
     };
@@ -171,6 +175,7 @@ async fn ask(resolver: Resolver, rules: LookupRules, host: String, family: Famil
     if rules.dns {
         let answer = match rules.dnssec {
             true => resolver.dnssec().addresses(&host, family).await,
+            false if rules.canonical => resolver.owned_addresses(&host, family).await,
             false => resolver.addresses(&host, family).await.map(unsigned),
         };
         // A name server that fails may know the host: another answer in its place would be a guess.

@@ -26,6 +26,8 @@ pub struct LookupRules {
     pub ignore_srv_error: bool,
     /// smtp_defer_if_no_mx_address_found.
     pub defer_without_address: bool,
+    /// A server has the name that its alias leads to: smtp_cname_overrides_servername.
+    pub canonical: bool,
 }
 
 impl LookupRules {
@@ -55,6 +57,7 @@ impl LookupRules {
             ignore_srv_error: from.get(param::IGNORE_SRV_LOOKUP_ERROR)?,
             ignore_mx_error: from.get(param::IGNORE_MX_LOOKUP_ERROR)?,
             defer_without_address: from.get(twin::DEFER_IF_NO_MX_ADDRESS_FOUND)?,
+            canonical: from.get(twin::CNAME_OVERRIDES_SERVERNAME)?,
         })
     }
 }

@@ -11,6 +11,7 @@
 //! | [`parameters`] | SIZE, BODY, RET, ENVID, NOTIFY, ORCPT, SMTPUTF8 | |
 //! | [`reply`] | writing replies | reading replies |
 //! | [`extensions`] | | what an EHLO reply announces |
+//! | [`keywords`] | which can be left out | |
 //! | [`line`] | input buffer, command lines | reply lines |
 //! | [`content`] | end of data, dots removed | |
 //! | [`chunk`] | BDAT: lines found across chunks | |
@@ -21,6 +22,7 @@ pub mod attributes;
 pub mod chunk;
 pub mod content;
 pub mod extensions;
+pub mod keywords;
 pub mod line;
 pub mod parameters;
 pub mod path;

@@ -40,7 +40,6 @@ mod tls;
 mod transaction;
 mod turn;
 
-pub use command::ehlo::discardable;
 pub use content::{Chunks, Data};
 pub use dialogue::Dialogue;
 pub use facts::{Facts, Login};

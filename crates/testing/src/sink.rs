@@ -44,6 +44,8 @@ struct State {
     recipients: AtomicUsize,
     keep: bool,
     closed: AtomicBool,
+    /// What it greets with.
+    greeting: Mutex<String>,
     /// It announces 8BITMIME.
     takes_8bit: AtomicBool,
     /// Reply to every RCPT after this many of a message, if not 250.
@@ -100,6 +102,7 @@ impl Sink {
             recipients: AtomicUsize::new(0),
             keep,
             closed: AtomicBool::new(false),
+            greeting: Mutex::new("220 sink.test ESMTP".to_owned()),
             takes_8bit: AtomicBool::new(true),
             refusal: Mutex::default(),
             login: Mutex::default(),
@@ -136,6 +139,11 @@ impl Sink {
         let config = config.unwrap_or_else(|e| panic!("sink: {e}"));
         *self.state.tls.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(config));
         self
+    }
+
+    /// Greets with this line from now on.
+    pub fn greet(&self, line: &str) {
+        line.clone_into(&mut self.state.greeting.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Announces 8BITMIME no longer.
@@ -236,7 +244,8 @@ fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
     let (helo, sender, text) = (String::new(), String::new(), String::new());
     let mut empty = Received { client, helo, login: None, sender, recipients: Vec::new(), tls: None, text };
     let (mut mail, mut input) = (empty.clone(), BufReader::new(Wire::Plain(stream)));
-    input.get_mut().send(b"220 sink.test ESMTP\r\n")?;
+    let greeting = state.greeting.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    input.get_mut().send(format!("{greeting}\r\n").as_bytes())?;
     let (mut line, mut replies) = (String::new(), Vec::new());
     loop {
         // Replies to pipelined commands leave together.

@@ -10,10 +10,11 @@ use lookup::{DomainList, ParentStyle};
 use message::received::FromNetwork;
 use queue::record::{Type, encode, encode_attribute};
 use smtp_protocol::Reply;
+use smtp_protocol::keywords::discardable;
 use smtp_protocol::parameters::{Body, RcptParameters};
 use smtp_server::{
     Attempt, BareNewline, Counted, Facts, FilterReply, Flushed, Judgement, Peer, Privileges, Refusal, Rejection,
-    Services, Settings, Stage, Step, TlsStart, Told, Turn, Unanswered, Unqueued, discardable,
+    Services, Settings, Stage, Step, TlsStart, Told, Turn, Unanswered, Unqueued,
 };
 use wire::cause::Cause;
 
@@ -142,7 +143,7 @@ impl Services for Post {
             xclient: false,
             xforward: false,
             bare_newline: BareNewline::Allow,
-            discarded: Some(discardable(self.discarded.clone())),
+            discarded: Some(discardable(&self.discarded)),
         }
     }
 

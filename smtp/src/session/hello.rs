@@ -4,8 +4,9 @@ use config::ErrorClass;
 use smtp_client::{Endpoint, Protocol};
 use smtp_protocol::{Extensions, Reply};
 
-use super::Session;
+use super::{Broken, Session};
 use crate::failure::Failure;
+use crate::sasl::Purpose;
 use crate::settings::Settings;
 use crate::stage::Stage;
 
@@ -14,7 +15,7 @@ impl Session {
     ///
     /// # Errors
     /// The server does not want to talk.
-    pub(super) async fn greet(&mut self, settings: &Settings) -> Result<(), Failure> {
+    pub(super) async fn greet(&mut self, settings: &Settings, purpose: &Purpose<'_>) -> Result<(), Failure> {
         let limit = settings.limits.hello;
         let greeting = self.reply(limit).await.map_err(|broken| self.failure(&broken, Stage::Greeting))?;
         self.note_strange(&greeting, 2);
@@ -28,8 +29,10 @@ impl Session {
             let (host, own) = (self.server.relay(), &settings.hostname);
             logging::warning!("host {host} greeted me with my own hostname {own}");
         }
+        self.pix = settings.quirks.pix(&greeting, &self.server, purpose.age, purpose.queue_id);
         let words: &[&'static str] = match settings.protocol {
             Protocol::Lmtp => &["LHLO"],
+            Protocol::Smtp if self.pix.no_ehlo => &["HELO"],
             // smtp_never_send_ehlo
             Protocol::Smtp if settings.dialogue.never_ehlo => &["HELO"],
             // smtp_always_send_ehlo
@@ -86,8 +89,8 @@ impl Session {
         }
         if extended {
             // smtp_discard_ehlo_keywords
-            let discard = |keyword: &str| settings.dialogue.discard_keywords.iter().any(|it| it == keyword);
-            self.extensions = Extensions::parse(reply, discard);
+            let discarded = settings.quirks.discarded(&self.server).map_err(|error| self.of_table(&error))?;
+            self.extensions = Extensions::parse(reply, |keyword| discarded.iter().any(|it| it == keyword));
         }
         if self.is_named_as_this_machine(reply, settings) {
             let (host, own) = (self.server.relay(), &settings.hostname);
@@ -95,6 +98,15 @@ impl Session {
             return Err(Failure::of_loop(&self.server.name, true).by(&self.server));
         }
         Ok(())
+    }
+
+    /// A table of ours has no answer about the server.
+    fn of_table(&mut self, error: &str) -> Failure {
+        if let Some(id) = &self.queue_id {
+            logging::warning!(id: id, "{error}");
+        }
+        self.farewell();
+        self.failure(&Broken::Local, Stage::Hello(self.hello))
     }
 
     /// Whether a greeting or hello begins with the name of this machine.

@@ -16,6 +16,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use crate::outgoing::Outgoing;
+use crate::quirks::Quirks;
 use crate::settings::{BindRules, Dialogue, FamilyRules, Limits, Reuse, Settings};
 use crate::tls::{Engine, Level, Offer, Rules};
 
@@ -29,6 +31,7 @@ pub fn settings() -> Settings {
     let loopback = |address: IpAddr| Interface { address, scope: None, prefix: 8 };
     let second = Duration::from_secs(1);
     Settings {
+        outgoing: Rc::new(Outgoing::none()),
         notices: Rc::default(),
         protocol: Protocol::Smtp,
         hostname: "mx.example.test".to_owned(),
@@ -52,6 +55,7 @@ pub fn settings() -> Settings {
             ignore_srv_error: false,
             ignore_mx_error: false,
             defer_without_address: false,
+            canonical: false,
         },
         unix_sockets: daemon::UnixSockets::default(),
         bind: BindRules { v4: String::new(), v6: String::new(), enforce: false },
@@ -60,7 +64,6 @@ pub fn settings() -> Settings {
             always_ehlo: true,
             skip_5xx_greeting: true,
             skip_quit_response: true,
-            discard_keywords: Vec::new(),
             line_limit: Some(998),
             mime_nesting_limit: 102,
             convert: true,
@@ -69,6 +72,8 @@ pub fn settings() -> Settings {
             probes_data: false,
             debug_peers: MatchList::open(lookup::Settings::default(), "test", "", ParentStyle::Dotted).unwrap(),
         },
+        quirks: Rc::new(Quirks::none()),
+        record_filter: Maps::none("smtp_dns_reply_filter"),
         verbose: false,
         limits: limits(second),
         reuse: Reuse {
@@ -137,6 +142,8 @@ fn limits(each: Duration) -> Limits {
         rset: each,
         quit: each,
         starttls: each,
+        whole: false,
+        rate: 500,
     }
 }
 

@@ -11,6 +11,7 @@ use delivery::postmaster::Postmaster;
 use super::fixture::{self, Script, Server, job};
 use super::{TEXT, agent, deliver, run};
 use crate::notices::Notices;
+use crate::quirks::Quirks;
 use crate::refusals::{self, Refusals};
 use crate::sasl::Sasl;
 use crate::sasl::tests::sasl;
@@ -94,7 +95,7 @@ fn without_an_offer_or_a_password_there_is_no_login_and_mail_goes_out() {
             assert_eq!((result.as_str(), heard), ("sent", vec![MAIL.to_owned()]));
         }
         let mut discards = settings(|_| {});
-        discards.dialogue.discard_keywords = vec!["AUTH".to_owned()];
+        discards.quirks = Rc::new(Quirks { discard: vec!["AUTH".to_owned()], ..Quirks::none() });
         assert_eq!(login(discards, &[offer!("AUTH PLAIN")]).await, ("sent".to_owned(), vec![MAIL.to_owned()]));
     });
 }

@@ -45,14 +45,15 @@ async fn address(look_ups: &impl LookUps, name: &str) -> Result<(), LookupError>
 
 /// Whether the answer may be another one later. A server that does not understand the question has answered.
 pub(super) fn may_change(error: &LookupError) -> bool {
-    matches!(error.fault, LookupFault::TryAgain | LookupFault::Malformed)
+    matches!(error.fault, LookupFault::TryAgain | LookupFault::Malformed | LookupFault::NotFiltered)
 }
 
 /// Of two look-ups that gave nothing the one that says more: what may change comes first, then answers that make no
 /// sense.
 fn weightier(one: LookupError, other: LookupError) -> LookupError {
     let weight = |error: &LookupError| match error.fault {
-        _ if may_change(error) => 2,
+        _ if may_change(error) => 3,
+        LookupFault::Filtered => 2,
         LookupFault::InvalidData => 1,
         _ => 0,
     };
@@ -108,6 +109,12 @@ impl<L: LookUps> Evaluation<'_, L> {
                 };
                 let text = self.text(class, format!("Domain {domain} does not accept mail (nullMX)"));
                 self.reject(Rejection::new(code, status, text))
+            }
+            // smtpd_dns_reply_filter: what this site does not look at says nothing against anybody.
+            Err(error) if error.fault == LookupFault::Filtered => {
+                let shown = text::printable(domain.as_bytes());
+                logging::warning!("{shown}: MX or address lookup error: {}", error.reason());
+                Verdict::Dunno
             }
             Err(error) if may_change(&error) => {
                 let text = self.text(class, "Domain not found");

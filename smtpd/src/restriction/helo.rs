@@ -1,6 +1,7 @@
 //! Restrictions about the name in HELO and EHLO: reject_invalid_helo_hostname, reject_non_fqdn_helo_hostname,
 //! reject_unknown_helo_hostname.
 
+use dns::LookupFault;
 use dsn::Status;
 use smtp_server::Rejection;
 
@@ -51,6 +52,11 @@ impl<L: LookUps> Evaluation<'_, L> {
             Ok(()) => return Verdict::Dunno,
             Err(error) => error,
         };
+        if error.fault == LookupFault::Filtered {
+            let shown = text::printable(name.as_bytes());
+            logging::warning!("{shown}: address or MX lookup error: {}", error.reason());
+            return Verdict::Dunno;
+        }
         let text = self.text(Class::Helo, missing(&error, "Host"));
         if may_change(&error) {
             // unknown_helo_hostname_tempfail_action

@@ -166,7 +166,7 @@ impl<L: LookUps> Evaluation<'_, L> {
                 // RFC 5321 5.1: without an MX the name itself is the exchanger.
                 Err(error) if is_absent(&error) => Some(vec![name.to_owned()]),
                 Err(error) => {
-                    logging::warning!("Unable to look up MX host for {}: {}", printable(name), error.reason());
+                    logging::warning!("Unable to look up MX host for {}: {}", printable(name), reason(&error));
                     None
                 }
             },
@@ -250,6 +250,7 @@ fn is_absent(error: &LookupError) -> bool {
 fn reason(error: &LookupError) -> &'static str {
     match error.fault {
         LookupFault::InvalidName => LookupFault::NotFound.reason(),
+        LookupFault::Filtered => "DNS reply filter policy",
         fault => fault.reason(),
     }
 }

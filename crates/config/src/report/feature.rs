@@ -33,8 +33,6 @@ pub enum Feature {
     Utf8,
     /// REQUIRETLS
     RequireTls,
-    /// smtp_header_checks and the like, smtp_generic_maps.
-    ClientRewriting,
     /// VERP
     Verp,
     /// postmulti(1)
@@ -62,7 +60,6 @@ impl fmt::Display for Feature {
             Flush => "flush(8)",
             Utf8 => "SMTPUTF8",
             RequireTls => "REQUIRETLS",
-            ClientRewriting => "Rewriting and content checks in the SMTP client",
             Verp => "VERP",
             Instances => "postmulti(1)",
             Shared => "Sharing of connections and tables by a process of its own",
@@ -94,7 +91,6 @@ const BY_NAME: &[(&str, Feature)] = &[
     ("proxy_write", Feature::Shared),
     ("proxymap", Feature::Shared),
     ("proxywrite", Feature::Shared),
-    ("generic_maps", Feature::ClientRewriting),
     ("tls", Feature::Tls),
     ("clientcerts", Feature::Tls),
     ("dane", Feature::Tls),
@@ -112,7 +108,6 @@ impl Feature {
             "tls" => Feature::Tls,
             "virtual" => Feature::Virtual,
             "pipe" => Feature::Pipe,
-            "smtp" | "lmtp" if entry.name.ends_with("_checks") => Feature::ClientRewriting,
             _ => Feature::Other,
         }
     }
@@ -161,7 +156,6 @@ mod tests {
             ("smtpd_sender_login_maps", Feature::Sasl),
             ("smtpd_proxy_filter", Feature::ProxyFilter),
             ("virtual_uid_maps", Feature::Virtual),
-            ("smtp_header_checks", Feature::ClientRewriting),
             ("postscreen_access_list", Feature::Postscreen),
             ("strict_smtputf8", Feature::Utf8),
         ] {

@@ -102,7 +102,7 @@ fn others(title: &str, things: Vec<Missing>) -> Option<String> {
 fn sentence(feature: Feature, things: &[Missing]) -> String {
     let names = by_name(things.iter());
     let demands = by_name(things.iter().filter(|missing| missing.demands));
-    let is_plural = matches!(feature, Feature::Tables(_) | Feature::ClientRewriting);
+    let is_plural = matches!(feature, Feature::Tables(_));
     let title = format!("{feature} {} not there yet", if is_plural { "are" } else { "is" });
     let mut text = if names.len() <= NAMED {
         format!("{title}: {}", listed(&names))

@@ -105,14 +105,12 @@ fn a_client_that_is_to_have_another_kind_of_sasl_is_told_once() {
 
 #[test]
 fn what_is_missing_is_one_sentence_a_feature() {
-    let main_cf = "smtp_header_checks = static:x\nsmtp_body_checks = static:x\nsmtp_mime_header_checks = static:x\nx = 1\n\
-        smtp_generic_maps = static:x\nmyorigin = $x\n";
-    let master = "other unix - - n - - smtp -o smtp_generic_maps=static:y -o smtp_header_checks=static:y\n";
+    let main_cf = "postscreen_dnsbl_sites = x\npostscreen_greet_action = drop\nx = 1\nmyorigin = $x\n";
+    let master = "smtpd inet n - n - 1 postscreen -o postscreen_dnsbl_sites=y\n";
     assert_eq!(
         told(main_cf, master),
-        ["Rewriting and content checks in the SMTP client are not there yet: smtp_header_checks (main.cf line 1; \
-             master.cf line 10), smtp_body_checks (main.cf line 2), smtp_mime_header_checks (main.cf line 3), \
-             smtp_generic_maps (main.cf line 5; master.cf line 10); mail that they are for is refused for now, or waits",]
+        ["postscreen(8) is not there yet: postscreen_dnsbl_sites (main.cf line 1; master.cf line 10), \
+             postscreen_greet_action (main.cf line 2); mail that they are for is refused for now, or waits"]
     );
 }
 
@@ -135,14 +133,12 @@ fn settings_of_another_tls_library_are_one_sentence_for_what_happens_instead() {
 
 #[test]
 fn what_holds_mail_up_is_told_apart_from_what_has_no_effect() {
-    let found = told("fork_attempts = 3\nsmtp_reply_filter = pcre:/f\nsmtp_generic_maps = static:x\n", "");
+    let found = told("fork_attempts = 3\nbest_mx_transport = local\n", "");
     assert_eq!(
         found,
         [
-            "Rewriting and content checks in the SMTP client are not there yet: smtp_generic_maps (main.cf line 3); mail \
-             that they are for is refused for now, or waits",
             "these settings are not there yet, and mail that they are for is refused for now, or waits: \
-             smtp_reply_filter (main.cf line 2)",
+             best_mx_transport (main.cf line 2)",
             "these settings have no effect yet: fork_attempts (main.cf line 1)",
         ]
     );

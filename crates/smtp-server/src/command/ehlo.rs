@@ -1,6 +1,7 @@
 //! EHLO: the client says its name, the server what it can. RFC 5321 4.1.1.1
 
 use smtp_protocol::Reply;
+use smtp_protocol::keywords::SILENT;
 
 use crate::command::helo::introduce;
 use crate::command::{xclient, xforward};
@@ -30,35 +31,10 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
         Some(Ok(is_exception)) => !is_exception,
         None => false,
     };
-    if !discarded.is_empty() && !dialogue.discards("SILENT-DISCARD") {
+    if !discarded.is_empty() && !dialogue.discards(SILENT) {
         logging::info!("discarding EHLO keywords: {}", discarded.join(", "));
     }
     Ok(Turn::say(Reply::lines_of(250, announcement(dialogue, services, announces_auth))))
-}
-
-/// What can be kept from a client. Other words mean nothing.
-const KEYWORDS: [&str; 16] = [
-    "8BITMIME",
-    "AUTH",
-    "CHUNKING",
-    "DSN",
-    "ENHANCEDSTATUSCODES",
-    "ETRN",
-    "PIPELINING",
-    "REQUIRETLS",
-    "SILENT-DISCARD",
-    "SIZE",
-    "SMTPUTF8",
-    "STARTTLS",
-    "VRFY",
-    "XCLIENT",
-    "XFORWARD",
-    "XVERP",
-];
-
-/// The words of a list that can be kept from a client. smtpd_discard_ehlo_keywords
-pub fn discardable(words: Vec<String>) -> Vec<String> {
-    words.into_iter().filter(|word| KEYWORDS.contains(&word.as_str())).collect()
 }
 
 /// What is announced is what works.
