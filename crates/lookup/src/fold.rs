@@ -1,15 +1,18 @@
 //! Case folding of lookup keys.
 //!
-//! Tables of fixed strings are searched in lower case, whatever the case of the query. With smtputf8_enable the whole
-//! of Unicode is folded, otherwise ASCII alone.
+//! Tables of fixed strings are searched without case, whatever the case of the query. With smtputf8_enable the whole of
+//! Unicode is folded, otherwise ASCII alone. Unicode's case folding is what Postfix writes into its tables: it is not the
+//! same as lower case (`\u{df}` is `ss`), and no composed form is made.
 
-/// A key in lower case. `utf8` folds non-ASCII letters too; bytes that are not valid UTF-8 stay as they are.
+use unicase::UniCase;
+
+/// A key without case. `utf8` folds non-ASCII letters too; bytes that are not valid UTF-8 stay as they are.
 pub fn fold(key: &[u8], utf8: bool) -> Vec<u8> {
     if utf8
         && !key.is_ascii()
         && let Ok(text) = std::str::from_utf8(key)
     {
-        return text.to_lowercase().into_bytes();
+        return UniCase::unicode(text).to_folded_case().into_bytes();
     }
     key.to_ascii_lowercase()
 }
@@ -24,5 +27,21 @@ mod tests {
         assert_eq!(fold(upper.as_bytes(), true), "j\u{f6}rg@example".as_bytes());
         assert_eq!(fold(upper.as_bytes(), false), "j\u{d6}rg@example".as_bytes());
         assert_eq!(fold(b"\xd6A", true), b"\xd6a");
+    }
+
+    #[test]
+    fn letters_fold_to_what_postfix_has_in_its_tables() {
+        for (letter, folded) in [
+            ("\u{df}", "ss"),
+            ("\u{1e9e}", "ss"),
+            ("\u{3c2}", "\u{3c3}"),
+            ("\u{130}", "i\u{307}"),
+            ("\u{149}", "\u{2bc}n"),
+            ("\u{fb01}", "fi"),
+            ("\u{ab70}", "\u{13a0}"),
+            ("u\u{308}", "u\u{308}"),
+        ] {
+            assert_eq!(fold(letter.as_bytes(), true), folded.as_bytes(), "{letter}");
+        }
     }
 }

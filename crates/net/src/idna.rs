@@ -1,96 +1,53 @@
-//! Domain names in other scripts, as DNS has them (RFC 5890, RFC 3492).
+//! Domain names in other scripts, as DNS has them (UTS #46, RFC 5891).
 //!
-//! Letters become small ones; text is taken to be in its composed form, as keyboards make it.
+//! What a name may hold is Unicode's business, by the `idna` crate, which is stricter than Postfix's ICU in two things:
+//! letters that run from right to left and others do not stand in one label, and a joiner stands where its script has
+//! one. `_` may stand where a host name may have it.
 
-/// A domain as DNS has it: labels outside ASCII in their `xn--` form, all others as they are. `None`: a label cannot be
-/// one.
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use idna::AsciiDenyList;
+use idna::uts46::{DnsLength, Hyphens, Uts46};
+
+use crate::hostname;
+
+/// Of the process, as its log is: the rules for names are those of the site and never those of one name.
+static OLD_RULES: AtomicBool = AtomicBool::new(false);
+
+/// enable_idna2003_compatibility: whether four characters that IDNA2008 keeps apart are what IDNA2003 made of them.
+pub fn use_old_rules(old: bool) {
+    OLD_RULES.store(old, Ordering::Relaxed);
+}
+
+/// A domain as DNS has it: labels outside ASCII in their `xn--` form, in lower case; a name in ASCII as it is. `None`: a
+/// name outside ASCII that cannot be a host's.
 #[must_use]
 pub fn to_ascii(domain: &str) -> Option<String> {
-    let labels: Option<Vec<String>> = domain.split('.').map(label_to_ascii).collect();
-    labels.map(|labels| labels.join("."))
+    to_ascii_by(domain, OLD_RULES.load(Ordering::Relaxed))
 }
 
-fn label_to_ascii(label: &str) -> Option<String> {
-    if label.is_ascii() {
-        return Some(label.to_owned());
+fn to_ascii_by(domain: &str, old: bool) -> Option<String> {
+    if domain.is_ascii() {
+        return Some(domain.to_owned());
     }
-    let lower: Vec<char> = label.chars().flat_map(char::to_lowercase).collect();
-    if !lower.iter().all(|c| can_stand(*c)) {
-        return None;
-    }
-    // RFC 1035: a label has 63 bytes at most.
-    punycode(&lower).map(|code| format!("xn--{code}")).filter(|label| label.len() <= 63)
+    // What dots are Unicode has more than one of, and they stand between labels only.
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
+    let domain = if old { Cow::Owned(domain.chars().flat_map(of_2003).collect()) } else { Cow::Borrowed(domain) };
+    let name =
+        Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Check, DnsLength::Verify).ok()?;
+    hostname::is_valid(name.as_bytes()).then(|| name.into_owned())
 }
 
-/// Whether a character can stand in a label: no blank, no control, nothing that means no character, and of ASCII what
-/// host names have. Which letters of which script are sensible is the registry's business.
-fn can_stand(c: char) -> bool {
-    match c {
-        '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}' | '\u{f0000}'.. => false,
-        '\0'..='\x7f' => c.is_ascii_alphanumeric() || matches!(c, '-' | '_'),
-        _ => !c.is_whitespace() && !c.is_control(),
-    }
-}
-
-/// RFC 3492 section 6.3; None when a number would not fit.
-fn punycode(label: &[char]) -> Option<String> {
-    let mut out: String = label.iter().filter(|c| c.is_ascii()).collect();
-    let basic = u32::try_from(out.len()).ok()?;
-    if basic > 0 {
-        out.push('-');
-    }
-    let (mut lowest, mut delta, mut bias) = (128u32, 0u32, 72u32);
-    let mut handled = basic;
-    let total = u32::try_from(label.len()).ok()?;
-    while handled < total {
-        let next = label.iter().map(|&c| u32::from(c)).filter(|&c| c >= lowest).min()?;
-        delta = delta.checked_add((next - lowest).checked_mul(handled + 1)?)?;
-        lowest = next;
-        for c in label.iter().map(|&c| u32::from(c)) {
-            if c < lowest {
-                delta = delta.checked_add(1)?;
-            } else if c == lowest {
-                number(delta, bias, &mut out);
-                bias = adapt(delta, handled + 1, handled == basic);
-                delta = 0;
-                handled += 1;
-            }
-        }
-        delta = delta.checked_add(1)?;
-        lowest += 1;
-    }
-    Some(out)
-}
-
-/// A number of variable length: digits of base 36 with thresholds by the bias.
-fn number(mut value: u32, bias: u32, out: &mut String) {
-    let mut base = 36;
-    loop {
-        let threshold = base.max(bias + 1).saturating_sub(bias).clamp(1, 26);
-        if value < threshold {
-            out.push(digit(value));
-            return;
-        }
-        out.push(digit(threshold + (value - threshold) % (36 - threshold)));
-        value = (value - threshold) / (36 - threshold);
-        base += 36;
-    }
-}
-
-fn digit(value: u32) -> char {
-    let byte = if value < 26 { u32::from(b'a') + value } else { u32::from(b'0') + value - 26 };
-    char::from_u32(byte).unwrap_or('?')
-}
-
-fn adapt(delta: u32, points: u32, first: bool) -> u32 {
-    let mut delta = if first { delta / 700 } else { delta / 2 };
-    delta += delta / points;
-    let mut k = 0;
-    while delta > 35 * 26 / 2 {
-        delta /= 35;
-        k += 36;
-    }
-    k + 36 * delta / (delta + 38)
+/// What IDNA2003 made of the four characters that have changed their meaning. RFC 5894 7.2
+fn of_2003(c: char) -> impl Iterator<Item = char> {
+    let (first, second) = match c {
+        '\u{df}' | '\u{1e9e}' => (Some('s'), Some('s')),
+        '\u{3c2}' => (Some('\u{3c3}'), None),
+        '\u{200c}' | '\u{200d}' => (None, None),
+        other => (Some(other), None),
+    };
+    first.into_iter().chain(second)
 }
 
 #[cfg(test)]
@@ -102,20 +59,58 @@ mod tests {
         for (domain, ascii) in [
             ("foo.example", "foo.example"),
             ("Foo.Example", "Foo.Example"),
+            ("xn--a.example", "xn--a.example"),
             ("\u{3c0}.example", "xn--1xa.example"),
-            ("B\u{dc}CHER.example", "xn--bcher-kva.example"),
+            ("B\u{dc}CHER.Example", "xn--bcher-kva.example"),
+            ("b\u{fc}cher\u{3002}example", "xn--bcher-kva.example"),
+            ("u\u{308}.example.", "xn--tda.example"),
+            ("_dmarc.\u{fc}.example", "_dmarc.xn--tda.example"),
+            ("stra\u{df}e.example", "xn--strae-oqa.example"),
+            ("\u{2168}.example", "ix.example"),
+            ("\u{2603}.example", "xn--n3h.example"),
         ] {
-            assert_eq!(to_ascii(domain).as_deref(), Some(ascii), "{domain}");
+            assert_eq!(to_ascii_by(domain, false).as_deref(), Some(ascii), "{domain}");
         }
     }
 
     #[test]
-    fn what_can_be_no_label_has_none() {
+    fn the_old_rules_change_four_characters() {
+        for (domain, ascii) in [
+            ("stra\u{df}e.example", "strasse.example"),
+            ("STRA\u{1e9e}E.example", "strasse.example"),
+            ("\u{3c3}\u{3c2}.example", "xn--4xaa.example"),
+            ("a\u{200d}\u{200c}b.example", "ab.example"),
+            ("b\u{fc}cher.example", "xn--bcher-kva.example"),
+        ] {
+            assert_eq!(to_ascii_by(domain, true).as_deref(), Some(ascii), "{domain}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_no_host_name_has_no_form() {
         let long = "\u{e9}".repeat(200);
-        for domain in
-            ["a\u{a0}b.example", "\u{fffd}.example", "\u{fc} x.example", "\u{fc}@x", "\u{e000}.x", long.as_str()]
-        {
-            assert_eq!(to_ascii(domain), None, "{domain}");
+        let longer = "\u{e9}.".repeat(60) + "x";
+        for domain in [
+            "\u{e9}a\u{a0}b.example",
+            "\u{fffd}.example",
+            "\u{fc} x.example",
+            "\u{fc}@x",
+            "\u{fc}!x",
+            "\u{e000}.x",
+            "u\u{202e}x.example",
+            "\u{85}.example",
+            "-\u{fc}.example",
+            "\u{fc}-.example",
+            "ab--\u{fc}.example",
+            "\u{fc}..example",
+            "\u{ff0e}.example",
+            "xn--a.\u{fc}",
+            "xn--zzzz-\u{fc}.example",
+            "[\u{fc}]",
+            &long,
+            &longer,
+        ] {
+            assert_eq!(to_ascii_by(domain, false), None, "{domain}");
         }
     }
 }
