@@ -99,6 +99,7 @@ impl Config {
             tag: None,
             host: text("myhostname").split('.').next().unwrap_or_default().to_owned(),
             destinations,
+            ascii: self.get(param::SMTPUTF8_ENABLE).is_ok_and(|enabled| !enabled),
             fallback: file,
         }
     }

@@ -49,6 +49,8 @@ pub struct Setup {
     pub host: String,
     /// Where lines go.
     pub destinations: Vec<Destination>,
+    /// Texts are ASCII: every other byte is `?`. Without smtputf8_enable.
+    pub ascii: bool,
     /// A file for lines that no destination takes: the log file itself, while postlogd does not run.
     pub fallback: Option<LogFile>,
 }
@@ -180,6 +182,7 @@ mod tests {
             syslog_name: "postfix/submission".into(),
             host: "mx".into(),
             destinations: vec![Destination::Postlog(path.clone(), Format::Postfix)],
+            ascii: false,
             fallback: None,
         });
         crate::info!("connect from {}", "x\n[1.2.3.4]");

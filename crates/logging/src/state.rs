@@ -132,7 +132,8 @@ impl State {
     pub(crate) fn push(&mut self, severity: Severity, text: &str, fields: impl FnOnce() -> Vec<Field>) {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
         let fields = if self.wants_fields() { fields() } else { Vec::new() };
-        self.enqueue(Pending::Line(Line { unix, severity, text: text.to_owned(), fields }));
+        let text = if self.setup.ascii { text::printable_ascii(text.as_bytes()) } else { text.to_owned() };
+        self.enqueue(Pending::Line(Line { unix, severity, text, fields }));
     }
 
     pub(crate) fn push_told(&mut self, line: Told) {

@@ -35,6 +35,16 @@ fn a_line_that_the_log_service_does_not_take_is_in_the_file_though_the_terminal_
 }
 
 #[test]
+fn a_log_in_ascii_has_a_question_mark_for_every_other_byte() {
+    let (mut state, receiver, path) = state("ascii");
+    state.push(Severity::Info, "j\u{fc}\u{85}", Vec::new);
+    state.setup.ascii = true;
+    state.push(Severity::Info, "j\u{fc}", Vec::new);
+    assert_eq!(received(&receiver), ["j\u{fc}?", "j??"]);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
 fn a_line_that_the_file_does_not_take_either_is_in_syslog() {
     let (mut state, receiver, path) = state("full");
     state.system_log = path.clone();
