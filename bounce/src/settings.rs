@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use config::{Config, Param, Reader, ValueError, param};
+use config::{Config, MailSource, Param, Reader, ValueError, param};
 use dsn::template::Templates;
 use ipc::cleanup::Flags;
 use queue::Spool;
@@ -68,7 +68,7 @@ fn double_bounce_sender(from: &Reader<'_>) -> Result<Vec<u8>, ValueError> {
 /// about reports of other programs.
 fn cleanup_flags(from: &Reader<'_>) -> Result<Flags, ValueError> {
     let classes = from.get(param::INTERNAL_MAIL_FILTER_CLASSES)?;
-    let mut wanted = Flags::NOTICE;
+    let mut wanted = Flags::NOTICE.with_if(from.config.detects_utf8(MailSource::Bounce)?, Flags::AUTO_UTF8);
     for class in &classes {
         match class.as_str() {
             "bounce" => wanted = wanted.with(Flags::FILTER).with(Flags::MILTER),

@@ -10,6 +10,7 @@ use queue::{Encoding, SendOptions, Trace, Type};
 use crate::canonical::{Place, standard_form};
 use crate::failure::Failure;
 use crate::message::Message;
+use crate::utf8;
 use crate::writer::Writer;
 
 /// What the envelope says, for headers, log lines and notifications.
@@ -82,7 +83,7 @@ impl Envelope {
             }
             Type::FILTER | Type::REDIRECT | Type::VERP => writer.pass_on(kind, data),
             // What this daemon writes itself, or what only a delivery needs.
-            Type::SIZE | Type::CREATED | Type::WARNING | Type::INSPECTOR | Type::KILLED => {}
+            Type::CREATED | Type::WARNING | Type::INSPECTOR | Type::KILLED => {}
             Type::POINTER | Type::PADDING => {}
             _ => writer.refuse(Failure::protocol(&format!("unexpected record type {kind:?} in the envelope"))),
         }
@@ -129,10 +130,8 @@ impl Envelope {
         let sender = standard_form(message, Place::EnvelopeSender, Context::Local, data).await?;
         if message.flags.has(Flags::SMTPUTF8) {
             writer.add_send_option(SendOptions::SMTPUTF8_REQUESTED);
-            if !sender.is_ascii() {
-                writer.add_send_option(SendOptions::SMTPUTF8_SENDER);
-            }
         }
+        utf8::sender(message, writer, &sender);
         // RFC 8689 4.1
         if message.flags.has(Flags::REQUIRETLS) {
             writer.add_send_option(SendOptions::REQUIRETLS);

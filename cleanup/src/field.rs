@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::generated::Present;
 use crate::inspection::Inspection;
 use crate::message::Message;
+use crate::utf8;
 use crate::writer::Writer;
 
 /// The fields so far.
@@ -68,9 +69,7 @@ impl Fields {
         self.present.note(kind);
         self.present.resent |= matches!(kind.role(), Role::ResentSender | Role::ResentRecipient)
             || matches!(kind, Kind::ResentDate | Kind::ResentMessageId);
-        if !field.value.is_ascii() && on.writer.send_options().has(SendOptions::SMTPUTF8_REQUESTED) {
-            on.writer.add_send_option(SendOptions::SMTPUTF8_HEADER);
-        }
+        utf8::header(on.message, on.writer, field.value);
         match kind {
             Kind::Received => self.hop(on.message.site.settings.hopcount_limit, on.writer),
             Kind::TlsRequired if field.trimmed().eq_ignore_ascii_case(b"no") => {

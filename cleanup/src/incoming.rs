@@ -13,7 +13,7 @@ use ipc::cleanup::{Cause, Filter, Flags, MAX_FILTERS, Outcome};
 use logging::records::qmgr::Removed;
 use message::header::trim;
 use queue::record::parse_number;
-use queue::{QueueId, Type};
+use queue::{QueueId, SendOptions, SizeRecord, Type};
 
 use crate::bounced;
 use crate::content::Content;
@@ -155,6 +155,7 @@ impl<'w> Incoming<'w> {
                     envelope.attribute(message, writer, name, value);
                 }
             }
+            Type::SIZE => message.flags = asked(message.flags, SizeRecord::wishes(data)),
             Type::FLAGS => self.more_flags(data)?,
             Type::MESSAGE => {
                 envelope.end(message, writer)?;
@@ -314,6 +315,13 @@ impl<'w> Incoming<'w> {
             logging::emit(&Removed { queue_id: self.message.id.as_str(), why: Some(why) });
         }
     }
+}
+
+/// What the sender of a message that is handed in, or queued again, has asked for.
+fn asked(flags: Flags, wishes: SendOptions) -> Flags {
+    flags
+        .with_if(wishes.has(SendOptions::SMTPUTF8_REQUESTED), Flags::SMTPUTF8)
+        .with_if(wishes.has(SendOptions::REQUIRETLS), Flags::REQUIRETLS)
 }
 
 /// Stable storage first; qmgr hears of what is in its queue, and not of what is on hold.

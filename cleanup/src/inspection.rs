@@ -7,6 +7,7 @@ use message::parts::{Class, Limits, Structure, Viewer};
 use crate::checks::{Checks, Fate, Origin};
 use crate::envelope::Envelope;
 use crate::message::Message;
+use crate::utf8;
 use crate::writer::Writer;
 
 /// One record of the content under inspection.
@@ -54,11 +55,14 @@ impl Viewer for Inspection<'_> {
         if is_cut {
             self.tell_cut(text);
         }
-        match self.check(class, text) {
-            Fate::Keep => self.writer.lines(text),
-            Fate::Replace(text) => self.writer.lines(&text),
-            Fate::Drop => {}
-        }
+        let replacement = match self.check(class, text) {
+            Fate::Keep => None,
+            Fate::Replace(text) => Some(text),
+            Fate::Drop => return,
+        };
+        let text = replacement.as_deref().unwrap_or(text);
+        utf8::header(self.message, self.writer, text);
+        self.writer.lines(text);
     }
 
     /// body_checks, as far as body_checks_size_limit.

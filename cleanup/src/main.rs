@@ -53,6 +53,7 @@ mod site;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod utf8;
 mod verdict;
 mod verified;
 mod withheld;

@@ -15,6 +15,7 @@ use crate::canonical::{Place, find, standard_form};
 use crate::envelope::{Envelope, number};
 use crate::failure::Failure;
 use crate::message::Message;
+use crate::utf8;
 use crate::verified;
 use crate::writer::Writer;
 
@@ -144,7 +145,11 @@ impl Recipients {
         if let Some(given) = &mut self.given {
             given.push(address.clone());
         }
-        let dsn = if next.dsn.is_unset() { OriginalRecipient::of(&address) } else { next.dsn };
+        let dsn = match next.dsn {
+            given if !given.is_unset() => given,
+            _ if utf8::is_wanted(message, writer) => OriginalRecipient::of_utf8(&address),
+            _ => OriginalRecipient::of(&address),
+        };
         let copy = copy_for(message, &message.site.tables.recipient_bcc, &address)?;
         let mut notify = next.notify;
         let expanded = expand(message, &address).await?;
@@ -224,6 +229,7 @@ impl Recipients {
         if !recipient.dsn.is_unset() {
             writer.put_attribute("dsn_orig_rcpt", recipient.dsn.as_stored());
         }
+        utf8::recipient(message, writer, recipient.address);
         writer.put_recipient(recipient.original, recipient.address);
     }
 

@@ -52,6 +52,7 @@ config::settings! {
         strip_characters: Vec<u8> = param::MESSAGE_STRIP_CHARACTERS => unescaped,
         detect_encoding: bool = param::DETECT_8BIT_ENCODING_HEADER,
         plain_input: bool = param::DISABLE_MIME_INPUT_PROCESSING,
+        utf8: bool = param::SMTPUTF8_ENABLE,
         replace_stray: bool = param::CLEANUP_REPLACE_STRAY_CR_LF,
         /// Zero is never.
         flow_delay: Duration = param::IN_FLOW_DELAY,

@@ -271,7 +271,7 @@ impl<'a> Expansion<'a> {
     async fn send_on(&mut self) {
         for outgoing in std::mem::take(&mut self.outgoing) {
             let agent = self.agent;
-            let sent = resubmit(self.job, self.target, &outgoing, &agent.cleanup, &agent.settings.hostname).await;
+            let sent = resubmit(self.job, self.target, &outgoing, &agent.cleanup, &agent.settings).await;
             let finding = match sent {
                 Ok(queue_id) => verdict::sent(format!("forwarded as {queue_id}")).with_action(dsn::Action::Relayed),
                 Err(ResubmitError::Damaged(error)) => {

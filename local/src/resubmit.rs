@@ -7,9 +7,10 @@ use dsn::Return;
 use ipc::Pool;
 use ipc::cleanup::{Cleanup, Flags};
 use message::{date, received};
-use queue::QueueId;
-use queue::SendOptions;
 use queue::envelope::EnvelopeError;
+use queue::{QueueId, SendOptions};
+
+use crate::settings::Settings;
 
 /// A message that is to be sent on.
 pub struct Outgoing {
@@ -44,7 +45,7 @@ pub async fn resubmit(
     target: &Target,
     outgoing: &Outgoing,
     cleanup: &Pool<Cleanup>,
-    hostname: &str,
+    settings: &Settings,
 ) -> Result<QueueId, ResubmitError> {
     let request = job.request();
     let recipients: Vec<Target> = outgoing.addresses.iter().map(|a| recipient(a, target, outgoing.owned)).collect();
@@ -70,11 +71,11 @@ pub async fn resubmit(
         recipients: &recipients,
         attributes: &attributes,
         smtputf8: request.message.send_options.has(SendOptions::SMTPUTF8_REQUESTED),
-        flags: Flags::default(),
+        flags: Flags::default().with_if(settings.detects_utf8, Flags::AUTO_UTF8),
     };
     let mut mail = Submission::begin(cleanup, &envelope).await?;
     let now = date::rfc5322(delivery::Timestamp::now().seconds);
-    for line in received::from_mail_system(hostname, mail.queue_id(), &now) {
+    for line in received::from_mail_system(&settings.hostname, mail.queue_id(), &now) {
         mail.line(line.as_bytes()).await?;
     }
     if !outgoing.delivered_to.is_empty() {

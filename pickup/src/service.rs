@@ -7,7 +7,7 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use config::{Accounts, Config, ValueError, param};
+use config::{Accounts, Config, MailSource, ValueError, param};
 use daemon::{Context, Sibling, StartError, Worker};
 use ipc::Pool;
 use ipc::cleanup::{Cleanup, Flags};
@@ -83,7 +83,7 @@ impl Pickup {
 
 /// receive_override_options, as far as it concerns local mail.
 fn cleanup_flags(config: &Config) -> Result<Flags, ValueError> {
-    let mut wanted = Flags::SUBMITTED;
+    let mut wanted = Flags::SUBMITTED.with_if(config.detects_utf8(MailSource::Sendmail)?, Flags::AUTO_UTF8);
     for option in config.get(param::RECEIVE_OVERRIDE_OPTIONS)? {
         match option.as_str() {
             "no_address_mappings" => wanted = wanted.without(Flags::MAP.with(Flags::BCC)),

@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use queue::{Encoding, Trace, Type};
+use queue::{Encoding, SizeRecord, Trace, Type};
 
 /// Record types of the envelope, the content and what follows it; the first one ends the part.
-const PARTS: [&[u8]; 3] = [b"MFSRVAin", b"XLN", b"EAR"];
+const PARTS: [&[u8]; 3] = [b"MCFSRVAin", b"XLN", b"EAR"];
 
 /// What is to be done with a record.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,6 +60,10 @@ impl Filter {
             return Err(Unexpected(kind));
         }
         match kind {
+            // A file that asks for something says nothing else with its size.
+            Type::SIZE if SizeRecord::asking_for(SizeRecord::wishes(payload)).get(2..) != Some(payload) => {
+                return Err(Unexpected(kind));
+            }
             Type::SENDER => self.has_sender = true,
             Type::RECIPIENT => self.has_recipient = true,
             Type::ATTRIBUTE => return Ok(judge_attribute(payload)),

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 
 use dsn::Notify;
-use queue::Trace;
+use queue::{SendOptions, Trace};
 use text::Options;
 
 /// Letters, as getopt takes them. `q` is special: it takes what is attached to it and nothing else.
@@ -81,6 +81,10 @@ pub struct Request {
     pub verp: Option<Vec<u8>>,
     /// Which report is asked for.
     pub trace: Trace,
+    /// `-O SMTPUTF8=yes`, `-O REQUIRETLS=yes`.
+    pub wishes: SendOptions,
+    /// What stood behind the last `-O` that is about SMTPUTF8.
+    pub utf8_wish: Option<String>,
     /// `-oA`.
     pub alias_database: Option<Vec<u8>>,
     /// Recipients.
@@ -151,6 +155,7 @@ impl Request {
             b'G' => self.gateway = true,
             b'I' => self.mode = Mode::NewAliases,
             b'N' => self.notify(&value),
+            b'O' => self.wish(&value),
             b'R' => match value.to_ascii_lowercase().as_slice() {
                 b"full" => self.ret = Some(1),
                 b"hdrs" => self.ret = Some(2),
@@ -166,10 +171,31 @@ impl Request {
             b'i' => self.keep_dots = true,
             b'n' => return Err("-n option not supported".into()),
             b't' => self.from_header = true,
-            // A, L, O, U, c, e, h, m, p, x: of other mail systems; main.cf has what they were for.
+            // A, L, U, c, e, h, m, p, x: of other mail systems; main.cf has what they were for.
             _ => {}
         }
         Ok(())
+    }
+
+    /// What the message needs of those who carry it; other options of this letter are of other mail systems.
+    fn wish(&mut self, value: &[u8]) {
+        let (name, wanted) = match value.iter().position(|byte| *byte == b'=') {
+            Some(at) => (&value[..at], Some(value[at + 1..].to_ascii_lowercase())),
+            None => (value, None),
+        };
+        let wish = match name.to_ascii_uppercase().as_slice() {
+            b"SMTPUTF8" => SendOptions::SMTPUTF8_REQUESTED,
+            b"REQUIRETLS" => SendOptions::REQUIRETLS,
+            _ => return,
+        };
+        if wish == SendOptions::SMTPUTF8_REQUESTED {
+            self.utf8_wish = Some(text::printable(value));
+        }
+        match wanted.as_deref() {
+            Some(b"yes") => self.wishes = self.wishes.with(wish),
+            Some(b"no") => self.wishes = SendOptions::of_bits(self.wishes.bits() & !wish.bits()),
+            _ => self.warnings.push(format!("bad -O option: '{}' -- ignored", text::printable(value))),
+        }
     }
 
     fn mode_letter(&mut self, value: &[u8]) -> Result<(), Mistake> {
@@ -354,6 +380,16 @@ mod tests {
             );
         }
         assert!(parse("-q30m extra").is_ok());
+    }
+
+    #[test]
+    fn what_a_message_needs_is_said_by_name() {
+        let wishes = |line: &str| parse(line).map(|request| (request.wishes.bits(), request.warnings)).unwrap();
+        assert_eq!(wishes("-O SMTPUTF8=yes -Orequiretls=Yes a@x"), (33, vec![]));
+        assert_eq!(wishes("-OSMTPUTF8=yes -OSMTPUTF8=no -O x=y a@x"), (0, vec![]));
+        for bad in ["SMTPUTF8", "SMTPUTF8=maybe", "REQUIRETLS="] {
+            assert_eq!(wishes(&format!("-O {bad} a@x")), (0, vec![format!("bad -O option: '{bad}' -- ignored")]));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 
 use command::Caller;
 use config::{Config, param};
-use queue::{Trace, Type, record};
+use queue::{SendOptions, SizeRecord, Trace, Type, record};
 
 use crate::content::{Content, LineEndings, Settings};
 use crate::options::Request;
@@ -118,6 +118,10 @@ fn envelope(
     direct: &[Vec<u8>],
 ) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
+    let wishes = wishes(config, request)?;
+    if wishes != SendOptions::default() {
+        out.extend(SizeRecord::asking_for(wishes));
+    }
     if let Some(envelope_id) = &request.envelope_id {
         record::encode_attribute(&mut out, "envelope_id", envelope_id);
     }
@@ -140,6 +144,20 @@ fn envelope(
     push_recipients(&mut out, request, direct);
     record::encode(&mut out, Type::MESSAGE, b"");
     Ok(out)
+}
+
+/// What the message asks for, of that which this system has.
+fn wishes(config: &Config, request: &Request) -> Result<SendOptions, String> {
+    // smtputf8_enable
+    let has_utf8 = config.get(param::SMTPUTF8_ENABLE).map_err(|error| error.to_string())?;
+    let wishes = request.wishes;
+    if has_utf8 {
+        return Ok(wishes);
+    }
+    if let Some(wish) = &request.utf8_wish {
+        logging::warning!("'-O {wish}' was requested, but the configuration is 'smtputf8_enable = no'");
+    }
+    Ok(SendOptions::of_bits(wishes.bits() & !SendOptions::SMTPUTF8_REQUESTED.bits()))
 }
 
 fn push_recipients(out: &mut Vec<u8>, request: &Request, recipients: &[Vec<u8>]) {

@@ -21,7 +21,8 @@ pub fn obstacle(request: &Request, sender: &[u8], extensions: &Extensions, serve
         let none = "message requires SMTPUTF8, but no server was found that supports SMTPUTF8";
         let reason = format!("{none}. The last attempted server was {host}");
         let failure = Failure::of_message(Status::new(5, 6, 7), reason).by(server);
-        return Some(Failure { subject: Subject::Ability, ..failure });
+        // No server has said this: the report names none.
+        return Some(Failure { subject: Subject::Ability, server: String::new(), ..failure });
     }
     if !is_safe(sender) {
         return Some(Failure::of_message(Status::new(5, 1, 7), "bad sender address syntax"));
@@ -71,8 +72,7 @@ pub fn mail(
     if requires_tls && extensions.requiretls {
         out.extend_from_slice(b" REQUIRETLS");
     }
-    if extensions.smtputf8 && (needs_utf8(request) || request.message.send_options.has(SendOptions::SMTPUTF8_REQUESTED))
-    {
+    if extensions.smtputf8 && request.message.send_options.has(SendOptions::SMTPUTF8_REQUESTED) {
         out.extend_from_slice(b" SMTPUTF8");
     }
 }
@@ -100,8 +100,10 @@ pub fn is_safe(address: &[u8]) -> bool {
     !address.iter().any(u8::is_ascii_control)
 }
 
+/// What was not sent with SMTPUTF8 goes on without, as it always did.
 fn needs_utf8(request: &Request) -> bool {
-    request.message.send_options.has(SendOptions::SMTPUTF8_NEEDED)
+    let options = request.message.send_options;
+    options.has(SendOptions::SMTPUTF8_REQUESTED) && options.has(SendOptions::SMTPUTF8_CONTENT)
 }
 
 /// smtp_quote_rfc821_envelope.
@@ -200,6 +202,10 @@ mod tests {
         assert_eq!(obstacle(&large, &everything()), Some(text.to_owned()));
         let mut utf8 = request();
         utf8.message.send_options = SendOptions::SMTPUTF8_SENDER;
+        assert_eq!(obstacle(&utf8, &Extensions::default()), None);
+        assert!(!line(|out| mail(&utf8, &everything(), true, false, out)).contains("SMTPUTF8"));
+        utf8.message.send_options = SendOptions::SMTPUTF8_SENDER.with(SendOptions::SMTPUTF8_REQUESTED);
+        assert!(line(|out| mail(&utf8, &everything(), true, false, out)).ends_with(" SMTPUTF8"));
         assert!(obstacle(&utf8, &Extensions::default()).is_some_and(|it| it.starts_with("message requires SMTPUTF8")));
         let smuggle = Request { message: from(b"a\r\nRCPT TO:<x@y>"), ..request() };
         assert_eq!(obstacle(&smuggle, &everything()), Some("bad sender address syntax".to_owned()));

@@ -8,7 +8,7 @@ use ipc::flush::{Request, Status};
 use logging::records::smtpd::Accepted;
 use smtp_protocol::Reply;
 use smtp_protocol::keywords::discardable;
-use smtp_protocol::parameters::RcptParameters;
+use smtp_protocol::parameters::{MailParameters, RcptParameters};
 use smtp_server::{
     Attempt, BareNewline, Counted, Facts, FilterReply, Flushed, Forward, Judgement, Peer, Privileges, Refusal,
     Services, Stage, Step, TlsStart, Told, Turn, Unanswered, Unqueued,
@@ -114,13 +114,11 @@ impl Backend {
     async fn open(&mut self, facts: Facts<'_>) -> Result<&mut Message, Unqueued> {
         let local_rewrite = self.local_rewrite;
         let cleanup = &self.worker.cleanup;
-        let mut flags = self.worker.cleanup_flags;
-        if facts.parameters.is_some_and(|parameters| parameters.requiretls) {
-            flags = flags.with(Flags::REQUIRETLS);
-        }
-        if !self.filtering.is_empty() {
-            flags = flags.with(Flags::FILTERED);
-        }
+        let asks = |what: fn(&MailParameters) -> bool| facts.parameters.is_some_and(what);
+        let flags = self.worker.cleanup_flags;
+        let flags = flags.with_if(asks(|parameters| parameters.requiretls), Flags::REQUIRETLS);
+        let flags = flags.with_if(asks(|parameters| parameters.smtputf8), Flags::SMTPUTF8);
+        let flags = flags.with_if(!self.filtering.is_empty(), Flags::FILTERED);
         let message = cleanup.open(flags).await.map_err(|error| {
             logging::warning!("problem talking to service {}: {error}", cleanup.pool().path().display());
             Unqueued::NotOpened

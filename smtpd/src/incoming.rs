@@ -158,14 +158,21 @@ fn received(facts: &Facts<'_>, settings: &Settings, queue_id: Option<&str>) -> V
     .lines()
 }
 
-/// RFC 3848. Who has never said EHLO speaks SMTP, whatever else it has done.
+/// RFC 3848, RFC 6531 4.3. Who has never said EHLO speaks SMTP, whatever else it has done.
 fn protocol(facts: &Facts<'_>) -> &'static str {
-    match (facts.protocol, facts.tls.is_some(), facts.login.is_some()) {
-        (Protocol::Smtp, ..) => "SMTP",
-        (Protocol::Esmtp, false, false) => "ESMTP",
-        (Protocol::Esmtp, false, true) => "ESMTPA",
-        (Protocol::Esmtp, true, false) => "ESMTPS",
-        (Protocol::Esmtp, true, true) => "ESMTPSA",
+    if facts.protocol == Protocol::Smtp {
+        return "SMTP";
+    }
+    let utf8 = facts.parameters.is_some_and(|parameters| parameters.smtputf8);
+    match (utf8, facts.tls.is_some(), facts.login.is_some()) {
+        (false, false, false) => "ESMTP",
+        (false, false, true) => "ESMTPA",
+        (false, true, false) => "ESMTPS",
+        (false, true, true) => "ESMTPSA",
+        (true, false, false) => "UTF8SMTP",
+        (true, false, true) => "UTF8SMTPA",
+        (true, true, false) => "UTF8SMTPS",
+        (true, true, true) => "UTF8SMTPSA",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use config::{Config, ConfigError, Reader, param};
+use config::{Config, ConfigError, MailSource, Reader, param};
 use delivery::{AddressFormat, ProbeSender};
 use ipc::cleanup::Flags;
 
@@ -136,7 +136,8 @@ impl Overrides {
     /// A value that makes no sense.
     pub fn read(config: &Config) -> Result<Overrides, ConfigError> {
         // The client is still there: it is told, not sent a notification. Filters are asked by this server.
-        let cleanup_flags = Flags::EXTERNAL.without(Flags::MILTER);
+        let detects = config.detects_utf8(MailSource::Smtpd)?;
+        let cleanup_flags = Flags::EXTERNAL.without(Flags::MILTER).with_if(detects, Flags::AUTO_UTF8);
         let mut overrides = Overrides { check_recipients: true, cleanup_flags, milters: true };
         for option in config.get(param::RECEIVE_OVERRIDE_OPTIONS)? {
             let flags = overrides.cleanup_flags;

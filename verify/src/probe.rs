@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use config::{Config, param};
+use config::{Config, MailSource, param};
 use daemon::{Context, Sibling, StartError};
 use delivery::ProbeSender;
 use delivery::submission::{Envelope, Submission, SubmitError};
@@ -20,6 +20,8 @@ pub(crate) struct Prober {
     cleanup: Pool<Cleanup>,
     sender: ProbeSender,
     hostname: String,
+    /// smtputf8_autodetect_classes has probes.
+    detects_utf8: bool,
     turn: Semaphore,
 }
 
@@ -34,6 +36,7 @@ impl Prober {
             cleanup: Pool::new(context.socket(Sibling::Cleanup)?, context.ipc_timeout()),
             sender: ProbeSender::read(config)?,
             hostname: config.get(param::MYHOSTNAME)?,
+            detects_utf8: config.detects_utf8(MailSource::Verify)?,
             turn: Semaphore::new(AT_ONCE),
         })
     }
@@ -53,7 +56,7 @@ impl Prober {
             recipients: std::slice::from_ref(&recipient),
             attributes: &[("trace_flags", flags.as_bytes())],
             smtputf8: false,
-            flags: Flags::AUTO_UTF8,
+            flags: Flags::default().with_if(self.detects_utf8, Flags::AUTO_UTF8),
         };
         let mut mail = Submission::begin(&self.cleanup, &envelope).await?;
         let date = date::rfc5322(now.cast_signed());

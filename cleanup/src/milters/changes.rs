@@ -1,7 +1,7 @@
 //! What filters want changed, noted as they say it: it is done when all of them have had their word.
 
 use milter::{Edit, Editor, Header, Said, Verdict};
-use smtp_protocol::parameters::{self, MailParameters, RcptParameters};
+use smtp_protocol::parameters::{self, MailParameters, Offers, RcptParameters};
 use smtp_protocol::verb::words;
 
 use super::header_checks::{self, Found};
@@ -190,7 +190,7 @@ impl Editing<'_, '_> {
         }
         let mut wishes = MailParameters::default();
         for word in words(arguments) {
-            match parameters::mail(std::iter::once(word)) {
+            match parameters::mail(std::iter::once(word), Offers::default()) {
                 Ok(found) if found.ret.is_some() => wishes.ret = found.ret,
                 Ok(found) if found.envid.is_some() => wishes.envid = found.envid,
                 _ => {

@@ -17,6 +17,7 @@ use super::content::each;
 use super::layout::{Body, Layout, Text, unreadable};
 use crate::canonical::{Place, standard_form};
 use crate::failure::Failure;
+use crate::utf8;
 
 /// Records that say something of the recipient that follows them.
 const PROPERTIES: [&[u8]; 2] = [b"notify_flags=", b"dsn_orig_rcpt="];
@@ -123,6 +124,7 @@ impl Filtered<'_, '_> {
 
     fn copy_sender(&mut self, copying: &Copying<'_>, old: &[u8]) {
         let Some((address, sender)) = copying.sender else { return self.writer.put(Type::SENDER, old) };
+        utf8::sender(self.message, self.writer, address);
         self.writer.put(Type::SENDER, address);
         if let Some(envid) = &sender.parameters.envid {
             // As it travels: what smtp says is what stands here.
@@ -145,7 +147,10 @@ impl Filtered<'_, '_> {
     fn copy_content(&mut self, reader: &mut Reader<File>, layout: &Layout) -> Result<(), Failure> {
         for field in &layout.headers {
             match &field.text {
-                Text::New(text) => self.writer.lines(text),
+                Text::New(text) => {
+                    utf8::header(self.message, self.writer, text);
+                    self.writer.lines(text);
+                }
                 Text::Stored(start, end) => {
                     each(reader, *start, *end, |data, ends_line| self.writer.piece(data, ends_line))?;
                 }

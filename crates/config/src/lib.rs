@@ -42,6 +42,7 @@ mod report_text;
 pub mod restrictions;
 mod settings;
 pub mod settled;
+mod sources;
 
 #[rustfmt::skip]
 pub mod table;
@@ -72,5 +73,6 @@ pub use problems::{CURRENT_LEVEL, OLD_DEFAULT};
 pub use report::Report;
 pub use report_text::ReportTextError;
 pub use settings::{Config, Origin, Setting};
+pub use sources::MailSource;
 pub use value::{Raw, Value, behind_unit, parse_duration};
 pub use withheld::Withheld;

@@ -124,6 +124,7 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     // Open until the process ends if it does not get as far as serving: master takes the end of the channel for a
     // worker on its way out, and would start one after the other while this one waits before it exits.
     let held = ManuallyDrop::new(sockets.status.as_ref().map(OwnedFd::try_clone).transpose()?);
+    net::idna::use_old_rules(config.get(param::ENABLE_IDNA2003_COMPATIBILITY)?);
     // Zone data is read once, while the file system is in reach.
     sys::time::local(0);
     let descriptors = sys::privilege::raise_descriptor_limit().unwrap_or(u64::MAX);

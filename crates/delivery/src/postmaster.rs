@@ -1,6 +1,6 @@
 //! Mail to the postmaster about a session in which something went wrong: its transcript. notify_classes
 
-use config::{Config, ErrorClass, ErrorClasses, ValueError, param};
+use config::{Config, ErrorClass, ErrorClasses, MailSource, ValueError, param};
 use ipc::Pool;
 use ipc::cleanup::{Cleanup, Flags};
 use ipc::delivery::Timestamp;
@@ -54,7 +54,9 @@ impl Postmaster {
             sender: qualified(&config.get(param::DOUBLE_BOUNCE_SENDER)?, &hostname),
             recipient: config.get(param::ERROR_NOTICE_RECIPIENT)?,
             bounce_recipient: config.get(param::BOUNCE_NOTICE_RECIPIENT)?,
-            flags: if filtered { Flags::NOTICE.with(Flags::FILTER).with(Flags::MILTER) } else { Flags::NOTICE },
+            flags: Flags::NOTICE
+                .with_if(filtered, Flags::FILTER.with(Flags::MILTER))
+                .with_if(config.detects_utf8(MailSource::Notify)?, Flags::AUTO_UTF8),
             hostname,
             origin,
         })

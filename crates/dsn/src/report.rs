@@ -159,8 +159,8 @@ impl Report<'_> {
         out.pair("To: ", self.to);
         out.text(format!("Auto-Submitted: {submitted}"));
         out.text("MIME-Version: 1.0");
-        let kind = if self.utf8 { "global-delivery-status" } else { "delivery-status" };
-        out.text(format!("Content-Type: multipart/report; report-type={kind};"));
+        // RFC 6533 6.1: the type of the report is the same for all.
+        out.text("Content-Type: multipart/report; report-type=delivery-status;");
         out.text(format!("\tboundary=\"{}\"", self.boundary()));
         out.text("Content-Transfer-Encoding: 8bit");
         out.text("");

@@ -147,6 +147,7 @@ fn settings(choice: u8) -> Settings {
         sasl_enabled: choice & 1 != 0,
         sasl_response_limit: 30,
         smtputf8: choice & 8 != 0,
+        strict_utf8: choice & 1 != 0,
         soft_error_limit: 10,
         strict_envelopes: choice & 16 != 0,
         tls: if choice & 128 != 0 { TlsLevel::Encrypt } else { TlsLevel::May },

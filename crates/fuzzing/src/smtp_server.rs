@@ -1,7 +1,8 @@
 //! What an SMTP client says to the server: command lines, paths, parameters, attributes of XCLIENT and XFORWARD.
 
 use smtp_protocol::attributes::Attribute;
-use smtp_protocol::parameters::ParameterError;
+use smtp_protocol::parameters::{Offers, ParameterError};
+use smtp_protocol::path::Rules;
 use smtp_protocol::verb::words;
 use smtp_protocol::{Chunk, Command, parameters, path};
 
@@ -32,8 +33,9 @@ pub fn smtp_path(data: &[u8]) {
     let (choice, argument) = choices(data);
     let keyword = if choice & 2 == 0 { "FROM:" } else { "TO:" };
     let argument = if choice & 4 == 0 { argument } else { &[keyword.as_bytes(), argument].concat() };
-    let strict = path::parse(argument, keyword, true);
-    let lax = path::parse(argument, keyword, false);
+    let utf8 = choice & 8 != 0;
+    let strict = path::parse(argument, keyword, Rules { strict: true, utf8 });
+    let lax = path::parse(argument, keyword, Rules { strict: false, utf8 });
     if let Ok(strict) = &strict {
         let lax = lax.as_ref().expect("what the strict reader takes the other one takes too");
         assert_eq!(strict.address, lax.address);
@@ -43,15 +45,16 @@ pub fn smtp_path(data: &[u8]) {
     assert!(path.address.len() <= path.written.len() + 1);
     assert!(path.address.iter().all(|byte| *byte == b']' || path.written.contains(byte)));
     let domain = address::domain(&path.address).unwrap_or_default();
+    assert!(if utf8 { std::str::from_utf8(domain).is_ok() } else { domain.is_ascii() });
     if net::hostname::is_valid(domain) || net::literal::mailhost(domain).is_some() {
         let anew = [b"<", &address::quote(&path.address)[..], b">"].concat();
-        assert_eq!(path::address(&anew, false), Some(path.address), "{}", anew.escape_ascii());
+        assert_eq!(path::address(&anew, Rules::default()), Some(path.address), "{}", anew.escape_ascii());
     }
 }
 
 /// Values of parameters are what their RFC allows, whatever stood in the command.
 pub fn smtp_parameters(text: &[u8]) {
-    match parameters::mail(words(text)) {
+    match parameters::mail(words(text), Offers { smtputf8: true, requiretls: true }) {
         Ok(found) => {
             if let Some(envid) = &found.envid {
                 assert!(!envid.is_empty() && envid.iter().all(|byte| (b' '..=b'~').contains(byte)));
@@ -66,6 +69,12 @@ pub fn smtp_parameters(text: &[u8]) {
             if let Some((kind, address)) = &found.orcpt {
                 assert!(!kind.is_empty() && kind.len() + address.len() < text.len());
                 assert_harmless(std::str::from_utf8(address).expect("printable text"));
+                let sent = dsn::OriginalRecipient::from_parts(kind, address).parameter();
+                if let Some(sent) = sent {
+                    assert!(sent.bytes().all(|byte| byte.is_ascii_graphic()));
+                    let again = parameters::rcpt(words(format!("ORCPT={sent}").as_bytes())).expect("our own words");
+                    assert_eq!(again.orcpt, found.orcpt);
+                }
             }
             if let Some(notify) = found.notify.and_then(dsn::Notify::parameter) {
                 assert_harmless(&notify);

@@ -171,7 +171,7 @@ queue::set! {
         MILTER = 64,
         /// The client asked for SMTPUTF8.
         SMTPUTF8 = 256,
-        /// Detect the need for SMTPUTF8.
+        /// Mail that is found to need SMTPUTF8 travels with it (smtputf8_autodetect_classes).
         AUTO_UTF8 = 512,
         /// The client asked for TLS all the way (REQUIRETLS).
         REQUIRETLS = 1024,
@@ -180,7 +180,7 @@ queue::set! {
         /// The client will hand milters over.
         FILTERED = 1 << 17,
         /// Mail from outside (smtpd): a client is there to be told of a refusal.
-        EXTERNAL = Flags::FILTER.0 | Flags::BCC.0 | Flags::MAP.0 | Flags::MILTER.0 | Flags::AUTO_UTF8.0,
+        EXTERNAL = Flags::FILTER.0 | Flags::BCC.0 | Flags::MAP.0 | Flags::MILTER.0,
         /// Mail that local users left (pickup): a refusal becomes a notification.
         SUBMITTED = Flags::EXTERNAL.0 | Flags::BOUNCE.0,
         /// Mail that this system makes itself: notifications, forwarded mail.
@@ -192,6 +192,11 @@ impl Flags {
     /// Without what is in the other set.
     pub const fn without(self, less: Flags) -> Flags {
         Flags(self.0 & !less.0)
+    }
+
+    /// With what is in the other set, if a condition holds.
+    pub const fn with_if(self, condition: bool, more: Flags) -> Flags {
+        if condition { self.with(more) } else { self }
     }
 
     /// What a record that a client adds to the envelope ([`queue::Type::FLAGS`]) may ask for: to hold or to discard the

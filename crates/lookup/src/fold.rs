@@ -1,8 +1,8 @@
 //! Case folding of lookup keys.
 //!
-//! Tables of fixed strings are searched without case, whatever the case of the query. With smtputf8_enable the whole of
-//! Unicode is folded, otherwise ASCII alone. Unicode's case folding is what Postfix writes into its tables: it is not the
-//! same as lower case (`\u{df}` is `ss`), and no composed form is made.
+//! Tables of fixed strings are searched without case, whatever the case of the query. With smtputf8_enable the whole
+//! of Unicode is folded, otherwise ASCII alone. Unicode's case folding is what Postfix writes into its tables: it is
+//! not the same as lower case (`\u{df}` is `ss`), and no composed form is made.
 
 use unicase::UniCase;
 

@@ -20,8 +20,8 @@ pub fn use_old_rules(old: bool) {
     OLD_RULES.store(old, Ordering::Relaxed);
 }
 
-/// A domain as DNS has it: labels outside ASCII in their `xn--` form, in lower case; a name in ASCII as it is. `None`: a
-/// name outside ASCII that cannot be a host's.
+/// A domain as DNS has it: labels outside ASCII in their `xn--` form, in lower case; a name in ASCII as it is. `None`:
+/// a name outside ASCII that cannot be a host's.
 #[must_use]
 pub fn to_ascii(domain: &str) -> Option<String> {
     to_ascii_by(domain, OLD_RULES.load(Ordering::Relaxed))

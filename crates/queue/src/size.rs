@@ -31,8 +31,8 @@ crate::set! {
         TLS_REQUIRED_NO = 16,
         /// The client wants TLS all the way (RFC 8689).
         REQUIRETLS = 32,
-        /// What makes a message one that needs SMTPUTF8 (RFC 6531), whoever asked for it.
-        SMTPUTF8_NEEDED = Self::SMTPUTF8_HEADER.0 | Self::SMTPUTF8_SENDER.0 | Self::SMTPUTF8_RECIPIENT.0,
+        /// What a server without SMTPUTF8 cannot take (RFC 6531), if it was asked for.
+        SMTPUTF8_CONTENT = Self::SMTPUTF8_HEADER.0 | Self::SMTPUTF8_SENDER.0 | Self::SMTPUTF8_RECIPIENT.0,
     }
 }
 
@@ -95,6 +95,23 @@ impl SizeRecord {
         })
     }
 
+    /// What the size record of a message that is handed in asks for: its other numbers, which may be -1, and what is
+    /// found out anew, mean nothing.
+    pub fn wishes(payload: &[u8]) -> SendOptions {
+        let mut numbers = payload.split(u8::is_ascii_whitespace).filter(|number| !number.is_empty());
+        let bits = numbers.nth(5).and_then(record::parse_number).and_then(|bits| u32::try_from(bits).ok());
+        let wanted = SendOptions::SMTPUTF8_REQUESTED.with(SendOptions::REQUIRETLS);
+        SendOptions::of_bits(bits.unwrap_or(0) & wanted.bits())
+    }
+
+    /// The size record of a message that is handed in, which asks for something; its other numbers are not known yet.
+    pub fn asking_for(wishes: SendOptions) -> Vec<u8> {
+        let text = format!("{:15} {:15} {:15} {:15} {:15} {:15}", -1, -1, -1, -1, -1, wishes.bits());
+        let mut out = Vec::with_capacity(RECORD);
+        record::encode(&mut out, Type::SIZE, text.as_bytes());
+        out
+    }
+
     /// Adds the wishes for one recipient.
     pub fn add_notify(&mut self, notify: Notify) {
         self.flags |= notify.bits() << NOTIFY_SHIFT;
@@ -126,6 +143,18 @@ mod tests {
         assert_eq!(SizeRecord::parse(&encoded[2..]), Some(record));
         assert!(record.wants_success() && !SizeRecord { flags: 9, ..record }.wants_success());
         assert_eq!(SizeRecord::default().encode().len(), RECORD);
+    }
+
+    #[test]
+    fn a_message_that_is_handed_in_asks_for_what_was_not_found_out() {
+        let asked = SendOptions::SMTPUTF8_REQUESTED.with(SendOptions::REQUIRETLS);
+        assert_eq!(SizeRecord::wishes(&SizeRecord::asking_for(asked)[2..]), asked);
+        assert_eq!(SizeRecord::asking_for(asked).len(), RECORD);
+        let record = SizeRecord { send_options: SendOptions::of_bits(0xff), ..SizeRecord::default() };
+        assert_eq!(SizeRecord::wishes(&record.encode()[2..]), asked);
+        for none in [&b""[..], b"1 2 3", b"1 2 3 4 5 x", b"1 2 3 4 5 99999999999999999999", b"1 2 3 4 5 -1"] {
+            assert_eq!(SizeRecord::wishes(none), SendOptions::default());
+        }
     }
 
     #[test]

@@ -1,11 +1,20 @@
 //! The parameters after a path: SIZE (RFC 1870), BODY (RFC 6152), RET, ENVID, NOTIFY, ORCPT (RFC 3461), SMTPUTF8 (RFC
 //! 6531), AUTH (RFC 4954), REQUIRETLS (RFC 8689).
 //!
-//! Only the syntax is judged here; whether a server offers what is asked for is its own business.
+//! Only the syntax is judged here, and words that a server does not offer are none.
 
 use std::fmt;
 
 use dsn::{Notify, Return, Status};
+
+/// Parameters of MAIL that not every server has for every client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offers {
+    /// SMTPUTF8
+    pub smtputf8: bool,
+    /// REQUIRETLS
+    pub requiretls: bool,
+}
 
 /// BODY of MAIL. RFC 6152.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +103,7 @@ impl fmt::Display for ParameterError {
 impl std::error::Error for ParameterError {}
 
 /// Reads the parameters of MAIL.
-pub fn mail<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<MailParameters, ParameterError> {
+pub fn mail<'a>(words: impl Iterator<Item = &'a [u8]>, offers: Offers) -> Result<MailParameters, ParameterError> {
     let mut found = MailParameters::default();
     for word in words {
         let (name, value) = split(word);
@@ -115,8 +124,8 @@ pub fn mail<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<MailParameters,
             }
             (b"AUTH", Some(_)) if found.auth.is_some() => return Err(ParameterError::MultipleAuth),
             (b"AUTH", Some(value)) => found.auth = Some(value.to_vec()),
-            (b"SMTPUTF8", None) => found.smtputf8 = true,
-            (b"REQUIRETLS", None) => found.requiretls = true,
+            (b"SMTPUTF8", None) if offers.smtputf8 => found.smtputf8 = true,
+            (b"REQUIRETLS", None) if offers.requiretls => found.requiretls = true,
             _ => return Err(ParameterError::Unsupported(word.to_vec())),
         }
     }
@@ -159,15 +168,22 @@ fn number(value: &[u8]) -> Option<u64> {
 
 fn orcpt(value: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let at = value.iter().position(|byte| *byte == b';')?;
-    let (kind, address) = (&value[..at], decode(&value[at + 1..])?);
-    (!kind.is_empty()).then(|| (kind.to_vec(), address))
+    let (kind, address) = (&value[..at], &value[at + 1..]);
+    let address = if kind.eq_ignore_ascii_case(UTF8) { text::uxtext::decode(address) } else { decode(address) }?;
+    (!kind.is_empty() && is_printable(&address)).then(|| (kind.to_vec(), address))
 }
+
+/// The address type of RFC 6533 3.
+const UTF8: &[u8] = b"utf-8";
 
 /// The text that an xtext stands for, if all of it can be printed.
 fn decode(value: &[u8]) -> Option<Vec<u8>> {
-    let text = text::xtext::decode(value)?;
-    let printable = std::str::from_utf8(&text).is_ok_and(|text| !text.contains(char::is_control));
-    printable.then_some(text)
+    text::xtext::decode(value).filter(|text| is_printable(text))
+}
+
+/// Nothing that a terminal or a line of a report obeys.
+fn is_printable(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| !text.contains(char::is_control))
 }
 
 #[cfg(test)]
@@ -178,7 +194,8 @@ mod tests {
 
     #[test]
     fn the_parameters_of_mail_are_read_in_any_case_and_order() {
-        let found = mail(words(b"body=8bitmime SIZE=10 RET=hdrs ENVID=a+2Bb SMTPUTF8")).unwrap();
+        let offers = Offers { smtputf8: true, requiretls: false };
+        let found = mail(words(b"body=8bitmime SIZE=10 RET=hdrs ENVID=a+2Bb smtputf8"), offers).unwrap();
         assert_eq!(found.size, Some(10));
         assert_eq!(found.body, Some(Body::EightBitMime));
         assert_eq!(found.ret, Some(Return::Headers));
@@ -188,15 +205,17 @@ mod tests {
 
     #[test]
     fn a_size_beyond_all_measure_is_the_largest_number() {
-        assert_eq!(mail(words(b"SIZE=99999999999999999999999")).unwrap().size, Some(u64::MAX));
-        assert_eq!(mail(words(b"SIZE=1x")), Err(ParameterError::Size));
+        assert_eq!(mail(words(b"SIZE=99999999999999999999999"), Offers::default()).unwrap().size, Some(u64::MAX));
+        assert_eq!(mail(words(b"SIZE=1x"), Offers::default()), Err(ParameterError::Size));
     }
 
     #[test]
     fn an_unknown_parameter_is_quoted_as_it_was_written() {
-        let error = mail(words(b"Foo=Bar")).unwrap_err();
-        assert_eq!(error.to_string(), "Unsupported option: Foo=Bar");
-        assert_eq!(error.code(), (555, Status::new(5, 5, 4)));
+        for word in ["Foo=Bar", "smtpUTF8", "SMTPUTF8=1", "requiretls"] {
+            let error = mail(words(word.as_bytes()), Offers::default()).unwrap_err();
+            assert_eq!(error.to_string(), format!("Unsupported option: {word}"));
+            assert_eq!(error.code(), (555, Status::new(5, 5, 4)));
+        }
     }
 
     #[test]
@@ -217,10 +236,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn orcpt_of_an_address_in_utf8_has_its_own_encoding() {
+        for (written, address) in [
+            ("utf-8;j\\x{FC}@d", "j\u{fc}@d"),
+            ("UTF-8;j\u{fc}+2B@d", "j\u{fc}+2B@d"),
+            ("utf-8;a\\b\\x{5C}c", "a\\b\\c"),
+        ] {
+            let found = rcpt(words(format!("ORCPT={written}").as_bytes())).unwrap();
+            assert_eq!(found.orcpt.unwrap().1, address.as_bytes(), "{written}");
+        }
+        for bad in ["\\x{A}@d", "\\x{85}@d", "\\x{D800}@d", "\\x{110000}@d", "\\x{}@d", "\\x{FC@d"] {
+            assert_eq!(rcpt(words(format!("ORCPT=utf-8;j{bad}").as_bytes())), Err(ParameterError::Orcpt), "{bad}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_words_make_the_parsers_panic(text in prop::collection::vec(any::<u8>(), 0..60)) {
-            let _ = mail(words(&text));
+            let _ = mail(words(&text), Offers::default());
             let _ = rcpt(words(&text));
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! The result is the address in internal form: quotes and backslashes removed, source route and comments dropped, as
 //! queue files hold it. Unless `strict` is on, what poorly written clients send is accepted too: an address without
-//! `<>`, a phrase before it, a missing `>`. strict_rfc821_envelopes, RFC 5321 4.1.1.2, 4.1.1.3.
+//! `<>`, a phrase before it, a missing `>`. strict_rfc821_envelopes, RFC 5321 4.1.1.2, 4.1.1.3. What a local part may
+//! hold is not judged here; a domain is ASCII unless the client has asked for SMTPUTF8 (RFC 6531 3.3).
 
 use crate::verb::{Words, words};
 
@@ -17,6 +18,15 @@ pub enum PathError {
     Address,
 }
 
+/// What is taken for an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Nothing but what RFC 5321 has. strict_rfc821_envelopes
+    pub strict: bool,
+    /// A domain may have other letters than ASCII.
+    pub utf8: bool,
+}
+
 /// An address as the client gave it and the words after it.
 #[derive(Clone, Debug)]
 pub struct Path<'a> {
@@ -29,7 +39,7 @@ pub struct Path<'a> {
 }
 
 /// Reads `keyword` (`FROM:` or `TO:`, any case) and the path after it from a command's argument.
-pub fn parse<'a>(argument: &'a [u8], keyword: &str, strict: bool) -> Result<Path<'a>, PathError> {
+pub fn parse<'a>(argument: &'a [u8], keyword: &str, rules: Rules) -> Result<Path<'a>, PathError> {
     let head = argument.get(..keyword.len()).ok_or(PathError::Syntax)?;
     if !head.eq_ignore_ascii_case(keyword.as_bytes()) {
         return Err(PathError::Syntax);
@@ -39,7 +49,7 @@ pub fn parse<'a>(argument: &'a [u8], keyword: &str, strict: bool) -> Result<Path
     if is_open(written) {
         return Err(PathError::Unterminated);
     }
-    let address = address(written, strict).ok_or(PathError::Address)?;
+    let address = address(written, rules).ok_or(PathError::Address)?;
     Ok(Path { address, written, parameters })
 }
 
@@ -60,7 +70,7 @@ fn is_open(written: &[u8]) -> bool {
 }
 
 /// The address of a word in internal form. `None` when it is none.
-pub fn address(written: &[u8], strict: bool) -> Option<Vec<u8>> {
+pub fn address(written: &[u8], Rules { strict, utf8 }: Rules) -> Option<Vec<u8>> {
     let inner = match written.strip_prefix(b"<") {
         Some(rest) => rest.strip_suffix(b">")?,
         None if strict => return None,
@@ -79,15 +89,15 @@ pub fn address(written: &[u8], strict: bool) -> Option<Vec<u8>> {
     let mut reader = Reader { rest: inner, phrase, strict, address: Vec::new(), after_word: false, closed: false };
     reader.read()?;
     let nameless = reader.address.first() == Some(&b'@');
-    let good = (!strict || !nameless) && can_be_sent_on(&reader.address);
+    let good = (!strict || !nameless) && can_be_sent_on(&reader.address, utf8);
     good.then_some(reader.address)
 }
 
 /// No path has a NUL (RFC 5321 4.1.2), and without SMTPUTF8 a domain is ASCII (RFC 6531 3.3): its ASCII form is what a
 /// client has to say.
-fn can_be_sent_on(address: &[u8]) -> bool {
+fn can_be_sent_on(address: &[u8], utf8: bool) -> bool {
     let domain = address.iter().rposition(|byte| *byte == b'@').map_or(&b""[..], |at| &address[at..]);
-    domain.is_ascii() && !address.contains(&0)
+    (domain.is_ascii() || utf8 && std::str::from_utf8(domain).is_ok()) && !address.contains(&0)
 }
 
 /// `@a,@b:x@y` is `x@y`: the route has no meaning any more. RFC 5321 appendix C.
@@ -250,8 +260,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const STRICT: Rules = Rules { strict: true, utf8: false };
+
     fn from(argument: &[u8]) -> Result<Vec<u8>, PathError> {
-        parse(argument, "FROM:", false).map(|path| path.address)
+        parse(argument, "FROM:", Rules::default()).map(|path| path.address)
     }
 
     #[test]
@@ -285,12 +297,12 @@ mod tests {
             "FROM:<group: a@b;>",
         ] {
             assert_eq!(from(argument.as_bytes()), Ok(b"a@b".to_vec()), "{argument}");
-            let strict = parse(argument.as_bytes(), "FROM:", true).map(|path| path.address);
+            let strict = parse(argument.as_bytes(), "FROM:", STRICT).map(|path| path.address);
             assert_eq!(strict, Err(PathError::Address), "{argument}");
         }
-        assert_eq!(parse(b"FROM:a@b", "FROM:", true).map(|path| path.address), Err(PathError::Address));
-        assert_eq!(parse(b"FROM:<;a@b>", "FROM:", true).map(|path| path.address), Err(PathError::Address));
-        assert_eq!(parse(b"FROM:<@b>", "FROM:", true).map(|path| path.address), Err(PathError::Address));
+        assert_eq!(parse(b"FROM:a@b", "FROM:", STRICT).map(|path| path.address), Err(PathError::Address));
+        assert_eq!(parse(b"FROM:<;a@b>", "FROM:", STRICT).map(|path| path.address), Err(PathError::Address));
+        assert_eq!(parse(b"FROM:<@b>", "FROM:", STRICT).map(|path| path.address), Err(PathError::Address));
         assert_eq!(from(b"FROM:<<a@b>>"), Ok(b"a@b".to_vec()));
         assert_eq!(from(b"FROM:<;a@b>"), Ok(b"a@b".to_vec()));
         assert_eq!(from(b"FROM:<a:b@c>"), Ok(b"a:b@c".to_vec()));
@@ -324,6 +336,19 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_for_smtputf8_may_have_a_domain_in_utf8() {
+        let from = |argument: &[u8]| {
+            parse(argument, "FROM:", Rules { utf8: true, ..Rules::default() }).map(|path| path.address)
+        };
+        for address in ["a@\u{fc}.b", "\u{fc}@\u{fc}"] {
+            assert_eq!(from(format!("FROM:<{address}>").as_bytes()), Ok(address.as_bytes().to_vec()));
+        }
+        for argument in [&b"FROM:<a@b\xfc>"[..], "FROM:<a@\u{fc}\0>".as_bytes()] {
+            assert_eq!(from(argument), Err(PathError::Address), "{}", argument.escape_ascii());
+        }
+    }
+
+    #[test]
     fn what_is_not_closed_is_told_from_what_is_wrong() {
         for argument in ["FROM:<\"a@b>", "FROM:<a@b", "FROM:\"a@b"] {
             assert_eq!(from(argument.as_bytes()), Err(PathError::Unterminated), "{argument}");
@@ -332,15 +357,15 @@ mod tests {
 
     #[test]
     fn parameters_follow_the_path() {
-        let path = parse(b"FROM:<a@b> SIZE=1 BODY=7BIT", "FROM:", false).unwrap();
+        let path = parse(b"FROM:<a@b> SIZE=1 BODY=7BIT", "FROM:", Rules::default()).unwrap();
         assert_eq!(path.parameters.collect::<Vec<_>>(), [&b"SIZE=1"[..], b"BODY=7BIT"]);
     }
 
     proptest! {
         #[test]
         fn no_argument_makes_the_parser_panic(text in prop::collection::vec(prop::sample::select(b"FROM:<>@,\"\\()[] a".to_vec()), 0..40)) {
-            let _ = parse(&text, "FROM:", false);
-            let _ = address(&text, true);
+            let _ = parse(&text, "FROM:", Rules::default());
+            let _ = address(&text, STRICT);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use config::ErrorClass;
 use dsn::Status;
+use smtp_protocol::path::Rules;
 use smtp_protocol::{Reply, Verb};
 
 use crate::facts::{Facts, Login};
@@ -18,7 +19,7 @@ use crate::state::{Protocol, State};
 use crate::statistics::Statistics;
 use crate::tls::{Secured, TlsLevel, TlsRefusal};
 use crate::transaction::{Chunking, Transaction};
-use crate::turn::{Answer, Next, Turn};
+use crate::turn::{Answer, Next, Turn, breach};
 
 /// A session as far as it has come.
 pub struct Dialogue {
@@ -351,6 +352,25 @@ impl Dialogue {
     /// smtpd_helo_required
     pub(crate) fn needs_helo(&self) -> bool {
         self.helo.is_none() && self.settings.helo_required
+    }
+
+    /// Whether the client may ask for SMTPUTF8. RFC 6531
+    pub(crate) fn offers_utf8(&self) -> bool {
+        self.settings.smtputf8 && !self.discards("SMTPUTF8")
+    }
+
+    /// What is taken for an address, from a client that has asked for SMTPUTF8 or not.
+    pub(crate) fn path_rules(&self, utf8: bool) -> Rules {
+        Rules { strict: self.settings.strict_envelopes, utf8 }
+    }
+
+    /// strict_smtputf8: an address outside ASCII needs a client that has asked for SMTPUTF8.
+    pub(crate) fn may_say(&self, address: &[u8], utf8: bool) -> Result<(), Turn> {
+        if utf8 || address.is_ascii() || !self.settings.strict_utf8 {
+            return Ok(());
+        }
+        let text = "Must declare SMTPUTF8 to send unicode address";
+        Err(breach(553, Status::new(5, 6, 7), text))
     }
 
     /// This client is not to see a keyword, nor what it stands for.

@@ -66,6 +66,7 @@ config::settings! {
         smtputf8: bool = param::SMTPUTF8_ENABLE,
         soft_error_limit: u32 = param::SMTPD_SOFT_ERROR_LIMIT,
         strict_envelopes: bool = param::STRICT_RFC821_ENVELOPES,
+        strict_utf8: bool = param::STRICT_SMTPUTF8,
         /// Whether TLS is offered or required.
         tls: TlsLevel => TlsLevel::read,
         /// TLS before the greeting.

@@ -48,6 +48,10 @@ struct State {
     greeting: Mutex<String>,
     /// It announces 8BITMIME.
     takes_8bit: AtomicBool,
+    /// It announces SMTPUTF8.
+    takes_utf8: AtomicBool,
+    /// It announces DSN.
+    takes_dsn: AtomicBool,
     /// Reply to every RCPT after this many of a message, if not 250.
     refusal: Mutex<Option<(usize, String)>>,
     /// The mechanisms of AUTH, and what the lines of a login are answered with.
@@ -104,6 +108,8 @@ impl Sink {
             closed: AtomicBool::new(false),
             greeting: Mutex::new("220 sink.test ESMTP".to_owned()),
             takes_8bit: AtomicBool::new(true),
+            takes_utf8: AtomicBool::new(false),
+            takes_dsn: AtomicBool::new(false),
             refusal: Mutex::default(),
             login: Mutex::default(),
             logins: Mutex::default(),
@@ -144,6 +150,13 @@ impl Sink {
     /// Greets with this line from now on.
     pub fn greet(&self, line: &str) {
         line.clone_into(&mut self.state.greeting.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// From now on it announces SMTPUTF8 and DSN.
+    pub fn take_utf8(self) -> Sink {
+        self.state.takes_utf8.store(true, Ordering::Release);
+        self.state.takes_dsn.store(true, Ordering::Release);
+        self
     }
 
     /// Announces 8BITMIME no longer.
@@ -301,10 +314,12 @@ fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
 
 fn hello(state: &State, offers_tls: bool) -> String {
     let eight = if state.takes_8bit.load(Ordering::Acquire) { "250-8BITMIME\r\n" } else { "" };
+    let utf8 = if state.takes_utf8.load(Ordering::Acquire) { "250-SMTPUTF8\r\n" } else { "" };
+    let dsn = if state.takes_dsn.load(Ordering::Acquire) { "250-DSN\r\n" } else { "" };
     let login = state.login.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let auth = login.map_or_else(String::new, |(mechanisms, _)| format!("250-AUTH {mechanisms}\r\n"));
     let tls = if offers_tls { "250-STARTTLS\r\n" } else { "" };
-    format!("250-sink.test\r\n250-PIPELINING\r\n{tls}{eight}{auth}250 ENHANCEDSTATUSCODES")
+    format!("250-sink.test\r\n250-PIPELINING\r\n{tls}{eight}{utf8}{dsn}{auth}250 ENHANCEDSTATUSCODES")
 }
 
 /// The lines of one login; the reply that ends it.

@@ -9,6 +9,7 @@ pub mod lossless;
 mod options;
 mod sanitize;
 mod system_error;
+pub mod uxtext;
 pub mod xtext;
 
 pub use json::json_string;

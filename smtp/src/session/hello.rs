@@ -91,6 +91,11 @@ impl Session {
             // smtp_discard_ehlo_keywords
             let discarded = settings.quirks.discarded(&self.server).map_err(|error| self.of_table(&error))?;
             self.extensions = Extensions::parse(reply, |keyword| discarded.iter().any(|it| it == keyword));
+            // RFC 6531 3.1: who offers the one has the other.
+            if self.extensions.smtputf8 && !self.extensions.eight_bit_mime {
+                logging::info!("host {} offers SMTPUTF8 support, but not 8BITMIME", self.server.host());
+                self.extensions.eight_bit_mime = true;
+            }
         }
         if self.is_named_as_this_machine(reply, settings) {
             let (host, own) = (self.server.relay(), &settings.hostname);

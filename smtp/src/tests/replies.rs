@@ -158,9 +158,8 @@ fn a_server_that_cannot_take_the_message_leaves_it_to_one_that_can() {
     run(async {
         let plain = Server::v4(&[]).await;
         let able = Server::v4(&[("EHLO", "250-sink.test|250-SMTPUTF8|250 8BITMIME")]).await;
-        let utf8 = |nexthop: &str| {
-            fixture::with_send_options(job(nexthop, &["\u{fc}@d.test"], TEXT), SendOptions::SMTPUTF8_RECIPIENT)
-        };
+        let options = SendOptions::SMTPUTF8_RECIPIENT.with(SendOptions::SMTPUTF8_REQUESTED);
+        let utf8 = |nexthop: &str| fixture::with_send_options(job(nexthop, &["\u{fc}@d.test"], TEXT), options);
         let mut settings = fixture::settings();
         let none = "message requires SMTPUTF8, but no server was found that supports SMTPUTF8";
         let report = deliver(&agent(fixture::settings()), utf8(&plain.nexthop())).await;

@@ -29,8 +29,6 @@ pub enum Feature {
     Qmqp,
     /// ETRN and lists by destination, flush(8).
     Flush,
-    /// SMTPUTF8
-    Utf8,
     /// REQUIRETLS
     RequireTls,
     /// VERP
@@ -58,7 +56,6 @@ impl fmt::Display for Feature {
             Postscreen => "postscreen(8)",
             Qmqp => "qmqpd(8)",
             Flush => "flush(8)",
-            Utf8 => "SMTPUTF8",
             RequireTls => "REQUIRETLS",
             Verp => "VERP",
             Instances => "postmulti(1)",
@@ -82,7 +79,6 @@ const BY_NAME: &[(&str, Feature)] = &[
     ("qmqpd", Feature::Qmqp),
     ("fast_flush", Feature::Flush),
     ("flush_service", Feature::Flush),
-    ("smtputf8", Feature::Utf8),
     ("verp", Feature::Verp),
     ("multi_instance", Feature::Instances),
     ("postmulti", Feature::Instances),
@@ -157,7 +153,6 @@ mod tests {
             ("smtpd_proxy_filter", Feature::ProxyFilter),
             ("virtual_uid_maps", Feature::Virtual),
             ("postscreen_access_list", Feature::Postscreen),
-            ("strict_smtputf8", Feature::Utf8),
         ] {
             assert_eq!(Feature::of_parameter(crate::find(name).unwrap()), feature, "{name}");
         }

@@ -65,6 +65,7 @@ mod tls_client;
 mod tls_command;
 mod tls_peers;
 mod users;
+mod utf8;
 mod verify;
 mod virtual_mailboxes;
 mod waiting;

@@ -68,7 +68,11 @@ fn announcement(dialogue: &Dialogue, services: &impl Services, announces_auth: b
     if dialogue.may.xforward {
         keywords.push(xforward::ANNOUNCEMENT);
     }
-    keywords.extend(["ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "CHUNKING"]);
+    keywords.extend(["ENHANCEDSTATUSCODES", "8BITMIME", "DSN"]);
+    if settings.smtputf8 {
+        keywords.push("SMTPUTF8");
+    }
+    keywords.push("CHUNKING");
     // RFC 8689 2.1
     if dialogue.is_under_tls() && settings.requiretls {
         keywords.push("REQUIRETLS");

@@ -2,7 +2,7 @@
 
 use config::ErrorClass;
 use dsn::Status;
-use smtp_protocol::parameters::{self, MailParameters, ParameterError};
+use smtp_protocol::parameters::{self, MailParameters, Offers, ParameterError};
 use smtp_protocol::path::{self, PathError};
 use smtp_protocol::verb::words;
 
@@ -32,7 +32,10 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     if dialogue.chunking.has_begun() {
         return out_of_order("Error: MAIL after BDAT");
     }
-    let path = match path::parse(argument, "FROM:", dialogue.settings.strict_envelopes) {
+    // What the address may hold is said behind it.
+    let offers_utf8 = dialogue.offers_utf8();
+    let utf8 = offers_utf8 && words(argument).skip(1).any(|word| word.eq_ignore_ascii_case(b"SMTPUTF8"));
+    let path = match path::parse(argument, "FROM:", dialogue.path_rules(utf8)) {
         Err(PathError::Syntax) => return Err(breach(501, Status::new(5, 5, 4), "Syntax: MAIL FROM:<address>")),
         // smtpd_client_message_rate_limit
         _ if services.exceeds(Counted::Message, &dialogue.peer).await => {
@@ -43,12 +46,10 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
         Err(PathError::Unterminated) => return Err(bad_sender()),
         Err(PathError::Address) => return Err(bad_address(dialogue, argument)),
     };
-    let mut parameters = parameters::mail(path.parameters).map_err(|error| bad_parameter(&error))?;
-    let takes_requiretls = dialogue.is_under_tls() && dialogue.settings.requiretls && !dialogue.discards("REQUIRETLS");
-    if parameters.smtputf8 || parameters.requiretls && !takes_requiretls {
-        let word = if parameters.smtputf8 { "SMTPUTF8" } else { "REQUIRETLS" };
-        return Err(bad_parameter(&ParameterError::Unsupported(word.as_bytes().to_vec())));
-    }
+    let requiretls = dialogue.is_under_tls() && dialogue.settings.requiretls && !dialogue.discards("REQUIRETLS");
+    let offers = Offers { smtputf8: offers_utf8, requiretls };
+    let mut parameters = parameters::mail(path.parameters, offers).map_err(|error| bad_parameter(&error))?;
+    dialogue.may_say(&path.address, parameters.smtputf8)?;
     if (parameters.ret.is_some() || parameters.envid.is_some()) && dialogue.discards("DSN") {
         return Err(no_dsn());
     }

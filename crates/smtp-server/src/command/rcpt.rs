@@ -21,7 +21,8 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     if dialogue.chunking.has_begun() {
         return Err(breach(503, Status::new(5, 5, 1), "Error: RCPT after BDAT"));
     }
-    let path = match path::parse(argument, "TO:", dialogue.settings.strict_envelopes) {
+    let utf8 = transaction.parameters.smtputf8;
+    let path = match path::parse(argument, "TO:", dialogue.path_rules(utf8)) {
         Err(PathError::Syntax) => return Err(breach(501, Status::new(5, 5, 4), "Syntax: RCPT TO:<address>")),
         // smtpd_client_recipient_rate_limit
         _ if services.exceeds(Counted::Recipient, &dialogue.peer).await => {
@@ -33,6 +34,7 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
         Ok(_) | Err(PathError::Address) => return Err(bad_address(dialogue, argument)),
     };
     let parameters = parameters::rcpt(path.parameters).map_err(|error| bad_parameter(&error))?;
+    dialogue.may_say(&path.address, utf8)?;
     if (parameters.notify.is_some() || parameters.orcpt.is_some()) && dialogue.discards("DSN") {
         return Err(no_dsn());
     }
