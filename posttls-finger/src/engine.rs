@@ -8,7 +8,7 @@ use std::rc::Rc;
 use config::param::{self, twin};
 use config::{Agent, Config, Reader};
 use tls::chain::{self, Loaded, Pair};
-use tls::{Anchors, Client, Digest, LogLevel};
+use tls::{Anchors, Client, Digest, Grades, Groups, LogLevel};
 use zeroize::Zeroizing;
 
 use crate::options::Options;
@@ -26,6 +26,8 @@ pub(crate) struct Engine {
     pub digest: Digest,
     pub log: LogLevel,
     pub depth: usize,
+    pub grades: Grades,
+    pub groups: Groups,
 }
 
 impl Engine {
@@ -56,8 +58,13 @@ impl Engine {
         works &= is_whole;
         // smtp_tls_scert_verifydepth
         let depth = usize::try_from(from.get(twin::TLS_SCERT_VERIFYDEPTH).map_err(told)?).unwrap_or(0);
+        let grades = Grades {
+            high: config.get(param::TLS_HIGH_CIPHERLIST).map_err(told)?,
+            medium: config.get(param::TLS_MEDIUM_CIPHERLIST).map_err(told)?,
+        };
+        let groups = Groups::read(&config.get(param::TLS_EECDH_AUTO_CURVES).map_err(told)?);
         let (client, digest) = (Client::with_pairs(pairs), digest.unwrap_or(Digest::Sha256));
-        Ok(Engine { works, client, anchors: Rc::new(anchors), digest, log, depth })
+        Ok(Engine { works, client, anchors: Rc::new(anchors), digest, log, depth, grades, groups })
     }
 }
 

@@ -268,6 +268,8 @@ impl Probe<'_> {
             exclude: "",
             mandatory: terms.level.is_mandatory(),
             sni: terms.sni.as_deref(),
+            grades: &self.engine.grades,
+            groups: &self.engine.groups,
             raw_key: self.asks_for_key(target),
             standard: terms.standard(&self.engine),
             must_match: false,

@@ -1,7 +1,7 @@
 //! TLS: lists of parameters, certificates that strangers send, and files of keys and certificates.
 
 use tls::chain::{chains, legacy};
-use tls::{Certificate, Digest, Suites, Versions};
+use tls::{Certificate, Digest, Grades, Groups, Suites, Versions};
 
 use crate::pieces::choices;
 
@@ -18,9 +18,15 @@ pub fn tls_lists(data: &[u8]) {
         }
         Err(bad) => assert!(!bad.to_string().contains(['\r', '\n'])),
     }
-    match Suites::select("medium", other, true) {
+    if let Some(groups) = Groups::parse(other) {
+        let names = groups.names();
+        assert!(names.iter().enumerate().all(|(at, name)| !names[..at].contains(name)));
+        assert!(Groups::parse(&names.join(":")).is_some_and(|again| again.names() == names));
+    }
+    let grades = Grades { medium: one.to_owned(), ..Grades::default() };
+    match Suites::select(&grades, "medium", other, true) {
         Ok(suites) => {
-            let fewer = Suites::select("medium", &format!("{other},aRSA"), true).expect("TLS 1.3 is left");
+            let fewer = Suites::select(&grades, "medium", &format!("{other},aRSA"), true).expect("TLS 1.3 is left");
             assert!(fewer.count() <= suites.count());
         }
         Err(bad) => assert!(!bad.to_string().contains(['\r', '\n'])),

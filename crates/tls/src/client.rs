@@ -18,12 +18,13 @@ use rustls::{ClientConfig, ClientConnection, Connection, SignatureScheme, Suppor
 use crate::chain::Pair;
 use crate::credential::Credential;
 use crate::facts::Facts;
+use crate::groups::Groups;
 use crate::handshake::{self, Carrier, HandshakeError};
 use crate::judge::{Standard, Trust, Verdict};
 use crate::keys::{Found, Identity, Keys};
 use crate::loglevel::LogLevel;
 use crate::session::Session;
-use crate::suites::{BadCiphers, Suites};
+use crate::suites::{BadCiphers, Grades, Suites};
 use crate::trust::Role;
 use crate::versions::Versions;
 use crate::witness::{Observer, Witness, noted, watched};
@@ -84,6 +85,10 @@ pub struct Demand<'a> {
     pub grade: &'a str,
     /// smtp_tls_exclude_ciphers and its like.
     pub exclude: &'a str,
+    /// What grades mean.
+    pub grades: &'a Grades,
+    /// How keys may be exchanged.
+    pub groups: &'a Groups,
     /// There is no mail without TLS: a grade that protects nothing is none then.
     pub mandatory: bool,
     /// The name that the server is asked for.
@@ -301,7 +306,7 @@ impl Demand<'_> {
             let why = "the protocol list leaves only versions before TLS 1.2, which are not there";
             return Err(HandshakeError::Protocol(why.to_owned()));
         }
-        let suites = Suites::select(self.grade, self.exclude, versions.tls13);
+        let suites = Suites::select(self.grades, self.grade, self.exclude, versions.tls13);
         let suites = match suites {
             Ok(_) if self.mandatory && self.grade.eq_ignore_ascii_case("null") => {
                 Err(BadCiphers::Nothing(self.grade.to_owned()))
@@ -317,6 +322,7 @@ impl Demand<'_> {
         }
         let mut provider = rustls::crypto::aws_lc_rs::default_provider();
         provider.cipher_suites = suites.0;
+        provider.kx_groups = self.groups.0.clone();
         let (provider, witness) = (Arc::new(provider), Arc::default());
         let observer = Observer {
             raw: self.raw_key,

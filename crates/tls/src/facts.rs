@@ -150,7 +150,8 @@ fn described(who: &str, signature: &Signature) -> String {
     format!("{who}-signature {}{digest}", signature.algorithm)
 }
 
-fn group_name(group: NamedGroup) -> String {
+/// A group in OpenSSL's words.
+pub(crate) fn group_name(group: NamedGroup) -> String {
     match group {
         NamedGroup::X25519 => "x25519",
         NamedGroup::X448 => "x448",

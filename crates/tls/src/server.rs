@@ -68,6 +68,7 @@ impl Server {
         let provider = settings.suites.clone().map(|suites| {
             let mut provider = rustls::crypto::aws_lc_rs::default_provider();
             provider.cipher_suites = suites.0;
+            provider.kx_groups = settings.groups.0.clone();
             Arc::new(provider)
         });
         let keys = Keys::new(socket, timeout, settings.files.clone());

@@ -19,7 +19,8 @@ pub(crate) struct Suite {
     aliases: &'static [&'static str],
 }
 
-const ECDHE: [&str; 8] = ["ALL", "HIGH", "TLSv1.2", "ECDHE", "EECDH", "kECDHE", "kEECDH", "COMPLEMENTOFDEFAULT"];
+const ECDHE: [&str; 9] =
+    ["ALL", "DEFAULT", "HIGH", "TLSv1.2", "ECDHE", "EECDH", "kECDHE", "kEECDH", "COMPLEMENTOFDEFAULT"];
 
 const SUITES: [Suite; 9] = [
     suite(CipherSuite::TLS13_AES_256_GCM_SHA384, "TLS_AES_256_GCM_SHA384", 256, &[]),
@@ -77,9 +78,10 @@ impl Suite {
         self.aliases.is_empty()
     }
 
-    /// Whether a word of a list means this suite, among others.
-    fn is_meant(&self, word: &str) -> bool {
-        self.name == word || self.aliases.contains(&word) || ECDHE.contains(&word)
+    /// Whether an item of a list means this suite, among others: each of its words does.
+    fn is_meant_by(&self, item: &str) -> bool {
+        let means = |word| self.name == word || self.aliases.contains(&word) || ECDHE.contains(&word);
+        item.split('+').all(means)
     }
 }
 
@@ -107,6 +109,21 @@ impl fmt::Display for BadCiphers {
 
 impl std::error::Error for BadCiphers {}
 
+/// What grades mean, as lists in OpenSSL's form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grades {
+    /// tls_high_cipherlist
+    pub high: String,
+    /// tls_medium_cipherlist
+    pub medium: String,
+}
+
+impl Default for Grades {
+    fn default() -> Self {
+        Self { high: "HIGH:@STRENGTH".to_owned(), medium: "HIGH:MEDIUM:@STRENGTH".to_owned() }
+    }
+}
+
 /// The suites of a session, in our order of preference.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suites(pub(crate) Vec<SupportedCipherSuite>);
@@ -118,29 +135,64 @@ impl Suites {
         self.0.len()
     }
 
-    /// What a grade (smtpd_tls_ciphers and its like) and exclusions leave. `high`, `medium`, `low` and `export` are the
-    /// same here: nothing weak is there. `null` leaves nothing of TLS 1.2. `tls13`: the session may use TLS 1.3, which
-    /// neither of them touches.
+    /// What a grade (smtpd_tls_ciphers and its like) and exclusions leave. `low` and `export` are `medium`; `null` has
+    /// nothing of TLS 1.2. `tls13`: the session may use TLS 1.3, which none of this touches.
     ///
     /// # Errors
     /// A word that makes no sense, or nothing is left.
-    pub fn select(grade: &str, exclusions: &str, tls13: bool) -> Result<Suites, BadCiphers> {
-        let lower = grade.to_ascii_lowercase();
-        if !["high", "medium", "low", "export", "null"].contains(&lower.as_str()) {
-            return Err(BadCiphers::Grade(grade.to_owned()));
-        }
-        let items: Vec<&str> =
-            exclusions.split([',', ':', ' ', '\t', '\r', '\n']).filter(|it| !it.is_empty()).collect();
+    pub fn select(grades: &Grades, grade: &str, exclusions: &str, tls13: bool) -> Result<Suites, BadCiphers> {
+        let list = match grade.to_ascii_lowercase().as_str() {
+            "high" => &grades.high,
+            "medium" | "low" | "export" => &grades.medium,
+            "null" => "",
+            _ => return Err(BadCiphers::Grade(grade.to_owned())),
+        };
+        let items: Vec<&str> = words(exclusions).collect();
         if let Some(item) = items.iter().find(|item| item.starts_with(['!', '+', '-', '@'])) {
             return Err(BadCiphers::Exclusion((*item).to_owned()));
         }
-        let is_excluded = |suite: &Suite| items.iter().any(|item| item.split('+').all(|word| suite.is_meant(word)));
-        let stays = |suite: &Suite| suite.is_of_tls13() || lower != "null" && !is_excluded(suite);
-        let known = |one: &SupportedCipherSuite| Suite::of(one.suite());
-        let left: Vec<_> = ALL_CIPHER_SUITES.iter().copied().filter(|one| known(one).is_some_and(stays)).collect();
-        let usable = |one: &SupportedCipherSuite| known(one).is_some_and(|suite| tls13 || !suite.is_of_tls13());
-        if left.iter().any(usable) { Ok(Suites(left)) } else { Err(BadCiphers::Nothing(grade.to_owned())) }
+        let is_excluded = |suite: &Suite| items.iter().any(|item| suite.is_meant_by(item));
+        let of_tls13 = SUITES.iter().filter(|suite| suite.is_of_tls13());
+        let left = of_tls13.chain(listed(list).into_iter().filter(|suite| !is_excluded(suite)));
+        let left: Vec<_> = left.filter(|suite| tls13 || !suite.is_of_tls13()).collect();
+        if left.is_empty() {
+            return Err(BadCiphers::Nothing(grade.to_owned()));
+        }
+        let known = |suite: &Suite| ALL_CIPHER_SUITES.iter().copied().find(|one| one.suite() == suite.suite);
+        Ok(Suites(left.into_iter().filter_map(known).collect()))
     }
+}
+
+fn words(list: &str) -> impl Iterator<Item = &str> {
+    list.split([',', ':', ';', ' ', '\t', '\r', '\n']).filter(|it| !it.is_empty())
+}
+
+/// The suites of TLS 1.2 that a list in OpenSSL's form has, in its order: words add, `-` takes away, `!` for good, `+`
+/// moves to the end, `@STRENGTH` sorts.
+fn listed(list: &str) -> Vec<&'static Suite> {
+    let (mut active, mut banned): (Vec<&Suite>, Vec<&str>) = (Vec::new(), Vec::new());
+    for word in words(list) {
+        if word == "@STRENGTH" {
+            active.sort_by_key(|suite| std::cmp::Reverse(suite.bits));
+        } else if let Some(word) = word.strip_prefix('!') {
+            banned.push(word);
+            active.retain(|suite| !suite.is_meant_by(word));
+        } else if let Some(word) = word.strip_prefix('-') {
+            active.retain(|suite| !suite.is_meant_by(word));
+        } else if let Some(word) = word.strip_prefix('+') {
+            active.sort_by_key(|suite| suite.is_meant_by(word));
+        } else {
+            let is_new = |suite: &&Suite| {
+                suite.is_meant_by(word)
+                    && !suite.is_of_tls13()
+                    && !banned.iter().any(|word| suite.is_meant_by(word))
+                    && !active.iter().any(|known| known.suite == suite.suite)
+            };
+            let new: Vec<_> = SUITES.iter().filter(is_new).collect();
+            active.extend(new);
+        }
+    }
+    active
 }
 
 #[cfg(test)]
@@ -148,7 +200,7 @@ mod tests {
     use super::*;
 
     fn names(grade: &str, exclusions: &str) -> Vec<&'static str> {
-        let suites = Suites::select(grade, exclusions, true).unwrap();
+        let suites = Suites::select(&Grades::default(), grade, exclusions, true).unwrap();
         let names = suites.0.iter().map(|one| Suite::of(one.suite()).unwrap());
         names.filter(|suite| !suite.is_of_tls13()).map(|suite| suite.name).collect()
     }
@@ -165,7 +217,7 @@ mod tests {
 
     #[test]
     fn an_exclusion_takes_what_its_words_have_in_common() {
-        assert_eq!(names("high", "AES256, aECDSA"), ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-CHACHA20-POLY1305"]);
+        assert_eq!(names("high", "AES256, aECDSA"), ["ECDHE-RSA-CHACHA20-POLY1305", "ECDHE-RSA-AES128-GCM-SHA256"]);
         assert_eq!(names("high", "aRSA+CHACHA20").len(), 5);
         assert_eq!(names("high", "ECDHE-RSA-AES128-GCM-SHA256").len(), 5);
         // As in OpenSSL these are about other suites.
@@ -175,11 +227,30 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_an_error() {
         let failed = |grade: &str, exclusions: &str, tls13| {
-            Suites::select(grade, exclusions, tls13).err().map(|error| error.to_string()).unwrap_or_default()
+            Suites::select(&Grades::default(), grade, exclusions, tls13)
+                .err()
+                .map(|error| error.to_string())
+                .unwrap_or_default()
         };
         assert_eq!(failed("bogus", "", true), "invalid cipher grade: \"bogus\"");
         assert_eq!(failed("medium", "!AES", true), "invalid unary '!+-@' in cipher exclusion: !AES");
         assert_eq!(failed("medium", "ALL", false), "error setting cipher grade: \"medium\"");
         assert_eq!(failed("medium", "ALL", true), "");
+    }
+
+    #[test]
+    fn a_list_of_a_grade_says_what_there_is_and_in_which_order() {
+        let names = |list: &str| listed(list).iter().map(|suite| suite.name).collect::<Vec<_>>();
+        let default = "aNULL:-aNULL:HIGH:MEDIUM:!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5:+RC4:@STRENGTH";
+        assert_eq!(names(default), names("HIGH:@STRENGTH"));
+        assert_eq!(names(default).len(), 6);
+        let two = "ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384";
+        assert_eq!(names(two), ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"]);
+        assert_eq!(
+            names("ALL:!CHACHA20:CHACHA20:-AES256:+ECDSA"),
+            ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"]
+        );
+        assert_eq!(names("ECDHE+AESGCM+aRSA:RC4:@SECLEVEL=1").len(), 2);
+        assert!(names("AES128-SHA:TLS_AES_128_GCM_SHA256").is_empty());
     }
 }

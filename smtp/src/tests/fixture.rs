@@ -114,6 +114,8 @@ fn rules() -> Rules {
         may_be_waived: true,
         sts_patterns: true,
         engine: Engine {
+            grades: tls::Grades::default(),
+            groups: tls::Groups::default(),
             works: true,
             wrapper: false,
             note_offer: false,

@@ -13,7 +13,7 @@ use lookup::Maps;
 use smtp_client::LookupRules;
 use smtp_client::dane::{self, InsecureExchanger, Obstacle};
 use tls::dane::Digests;
-use tls::{Anchors, Digest, LogLevel};
+use tls::{Anchors, Digest, Grades, Groups, LogLevel};
 
 use super::anchors::Shelf;
 use super::level::Level;
@@ -71,6 +71,7 @@ pub fn rules(from: &Reader<'_>, lookup: LookupRules) -> Result<Rules, StartError
     // Nothing is looked at, and nothing can be wrong, where nobody asks for it.
     if rules.may_need_tls() {
         look_at_digest(from, &mut rules.engine)?;
+        rules.engine.groups = Groups::read(&from.get(param::TLS_EECDH_AUTO_CURVES)?);
         look_at_dane(from, &mut rules)?;
         rules.anchors = Rc::new(anchors(from, &mut rules.engine)?);
         let (_, tables) = list(from, twin::TLS_POLICY_MAPS)?;
@@ -142,6 +143,9 @@ fn engine(from: &Reader<'_>) -> Result<Engine, ValueError> {
         block_early: from.get(twin::TLS_BLOCK_EARLY_MAIL_REPLY)?,
         depth: usize::try_from(from.get(twin::TLS_SCERT_VERIFYDEPTH)?).unwrap_or(0),
         digest: Digest::Sha256,
+        grades: Grades { high: from.get(param::TLS_HIGH_CIPHERLIST)?, medium: from.get(param::TLS_MEDIUM_CIPHERLIST)? },
+        // Those of main.cf are read where somebody asks for TLS.
+        groups: Groups::default(),
         log: LogLevel::parse(&from.get(twin::TLS_LOGLEVEL)?, &from.name(&twin::TLS_LOGLEVEL)),
         resumable: is_on.then_some(lifetime.max(SHORTEST_LIFETIME)),
     })

@@ -191,6 +191,8 @@ impl Session {
             exclude: &policy.offer.exclude,
             mandatory: policy.level.is_mandatory(),
             sni: policy.sni.as_deref(),
+            grades: &engine.grades,
+            groups: &engine.groups,
             raw_key,
             standard: Standard {
                 matching: &policy.matching,

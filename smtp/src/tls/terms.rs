@@ -4,7 +4,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tls::{Anchors, Digest, LogLevel, Matching};
+use tls::{Anchors, Digest, Grades, Groups, LogLevel, Matching};
 
 use super::level::{Feature, Features, Level};
 use super::policy::External;
@@ -26,6 +26,10 @@ pub struct Engine {
     pub depth: usize,
     /// smtp_tls_fingerprint_digest
     pub digest: Digest,
+    /// tls_high_cipherlist, tls_medium_cipherlist
+    pub grades: Grades,
+    /// tls_eecdh_auto_curves
+    pub groups: Groups,
     /// smtp_tls_loglevel
     pub log: LogLevel,
     /// smtp_tls_session_cache_database, smtp_tls_session_cache_timeout: how long a session may be resumed.

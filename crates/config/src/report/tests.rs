@@ -116,17 +116,19 @@ fn what_is_missing_is_one_sentence_a_feature() {
 
 #[test]
 fn settings_of_another_tls_library_are_one_sentence_for_what_happens_instead() {
-    let main_cf = "tls_eecdh_auto_curves = X448\ntls_ffdhe_auto_groups = ffdhe2048\ntls_high_cipherlist = HIGH\n\
+    let main_cf = "smtpd_tls_eecdh_grade = ultra\ntls_ffdhe_auto_groups = ffdhe2048\ntls_null_cipherlist = eNULL\n\
         smtpd_tls_session_cache_database = lmdb:/s\nsmtpd_tls_security_level = may\nsmtpd_tls_chain_files = /c\n";
     assert_eq!(
         told(main_cf, "tlsmgr unix - - n 1000? 1 tlsmgr\n"),
         [
-            "tls_high_cipherlist (main.cf line 3) has no effect: a grade of ciphers is what the TLS library has, with none \
-             but authenticated encryption",
+            "support for these parameters will be removed: smtpd_tls_eecdh_grade (main.cf line 1: leave it at its default)",
+            "tls_null_cipherlist (main.cf line 3) has no effect: ciphers are those of tls_high_cipherlist and \
+             tls_medium_cipherlist",
             "smtpd_tls_session_cache_database (main.cf line 4) has no effect: clients keep their TLS sessions themselves, as \
              tickets",
-            "tls_eecdh_auto_curves (main.cf line 1), tls_ffdhe_auto_groups (main.cf line 2) have no effect: the TLS \
-             library chooses the groups of the key exchange",
+            "tls_ffdhe_auto_groups (main.cf line 2) has no effect: the TLS library exchanges no keys over finite fields",
+            "smtpd_tls_eecdh_grade (main.cf line 1) has no effect: the groups of the key exchange are those of \
+             tls_eecdh_auto_curves",
         ]
     );
 }

@@ -304,6 +304,34 @@ fn a_client_that_begins_sessions_too_often_is_let_go() {
 }
 
 #[test]
+fn groups_and_ciphers_are_those_that_main_cf_lists() {
+    scenario(|| {
+        let lists = [
+            ("tls_eecdh_auto_curves", "secp384r1"),
+            ("tls_medium_cipherlist", "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384"),
+            ("tls_preempt_cipherlist", "yes"),
+        ];
+        let mail = server(&mx(), &lists);
+        say(&mut secured(&mail, &TlsClient::new()), "QUIT");
+        mail.wait_log(&["established from unknown[127.0.0.1]: TLSv1.3 with cipher ", " key-exchange ", "secp384r1"]);
+        say(&mut secured(&mail, &TlsClient::only_12()), "QUIT");
+        mail.wait_log(&["established from ", ": TLSv1.2 with cipher ECDHE-ECDSA-AES128-GCM-SHA256 (128/128 bits)"]);
+        // At the other end.
+        let mail = server(&mx(), &[]);
+        let place = format!("[127.0.0.1]:{}", mail.port());
+        let shown = |more: &[&str]| mail.output("posttls-finger", &[&["-c", "-l", "may"], more, &[&place]].concat());
+        let curve = shown(&["-o", "tls_eecdh_auto_curves=prime256v1"]);
+        assert!(
+            curve.contains(": TLSv1.3 with ") && ["secp256r1", "prime256v1"].iter().any(|name| curve.contains(name))
+        );
+        let cipher = shown(&["-p", "TLSv1.2", "-o", "tls_medium_cipherlist=CHACHA20"]);
+        assert!(cipher.contains(": TLSv1.2 with cipher ECDHE-ECDSA-CHACHA20-POLY1305 (256/256 bits)"), "{cipher}");
+        let nothing = shown(&["-p", "TLSv1.2", "-o", "tls_medium_cipherlist=RC4"]);
+        assert!(nothing.contains(": error setting cipher grade: \"medium\""), "{nothing}");
+    });
+}
+
+#[test]
 fn programs_of_others_come_under_tls() {
     scenario(|| {
         let mut place = None;

@@ -66,6 +66,8 @@ fn demand<'a>(matching: &'a Matching, anchors: &'a Anchors) -> Demand<'a> {
         exclude: "",
         mandatory: false,
         sni: None,
+        grades: Box::leak(Box::default()),
+        groups: Box::leak(Box::default()),
         raw_key: false,
         standard: Standard { matching, anchors, limit: 9, digest: Digest::Sha256, failure: None },
         must_match: false,

@@ -8,8 +8,9 @@ use ipc::tlsmgr::Files;
 
 use crate::files::{self, Configured};
 use crate::fingerprint::Digest;
+use crate::groups::Groups;
 use crate::loglevel::LogLevel;
-use crate::suites::Suites;
+use crate::suites::{Grades, Suites};
 use crate::trust::Anchors;
 use crate::versions::Versions;
 
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) versions: Versions,
     /// The suites of TLS 1.2 and 1.3, or the warning why there are none.
     pub(crate) suites: Result<Suites, String>,
+    /// tls_eecdh_auto_curves
+    pub(crate) groups: Groups,
     /// smtpd_tls_ask_ccert, smtpd_tls_req_ccert
     pub(crate) asks: bool,
     /// smtpd_tls_req_ccert
@@ -84,6 +87,7 @@ impl Settings {
             name_maps,
             versions,
             suites: suites(config, mandatory, versions)?,
+            groups: Groups::read(&config.get(param::TLS_EECDH_AUTO_CURVES)?),
             asks,
             requires,
             raw_keys: config.get(param::SMTPD_TLS_ENABLE_RPK)?,
@@ -106,7 +110,9 @@ fn suites(config: &Config, mandatory: bool, versions: Versions) -> Result<Result
     } else {
         config.get(param::SMTPD_TLS_CIPHERS)?
     };
-    Ok(Suites::select(&grade, &excluded.join(","), versions.tls13).map_err(|error| error.to_string()))
+    let grades =
+        Grades { high: config.get(param::TLS_HIGH_CIPHERLIST)?, medium: config.get(param::TLS_MEDIUM_CIPHERLIST)? };
+    Ok(Suites::select(&grades, &grade, &excluded.join(","), versions.tls13).map_err(|error| error.to_string()))
 }
 
 /// Whether session tickets are given.
