@@ -86,19 +86,16 @@ fn an_address_is_probed_once_and_what_the_probe_has_found_out_is_said_from_then_
             assert_eq!(rcpt(mail.port(), "later@far.test"), later);
         }
         let probe = |address: &str| {
-            let lines = [
-                "EHLO mail.test",
-                "MAIL FROM:<double-bounce@mail.test>",
-                &format!("RCPT TO:<{address}>"),
-                "RSET",
-                "QUIT",
-            ];
-            lines.map(str::to_owned)
+            ["MAIL FROM:<double-bounce@mail.test>", &format!("RCPT TO:<{address}>"), "RSET"].map(str::to_owned)
         };
         let expected = [probe("good@far.test"), probe("no@far.test"), probe("later@far.test")].concat();
-        // The end of the last session comes behind the answer.
-        testing::wait::until_true(testing::wait::PATIENCE, || far.heard().len() == expected.len());
-        assert_eq!(far.heard(), expected);
+        // A session may serve several probes, and its end comes behind the answer.
+        let heard = || {
+            let is_about_session = |line: &String| line.starts_with("EHLO") || line == "QUIT";
+            far.heard().into_iter().filter(|line| !is_about_session(line)).collect::<Vec<_>>()
+        };
+        testing::wait::until_true(testing::wait::PATIENCE, || heard().len() == expected.len());
+        assert_eq!(heard(), expected);
         mail.wait_log(&["from=<double-bounce@mail.test>, size=218, nrcpt=1 (queue active)"]);
         mail.wait_log(&["to=<good@far.test>", "dsn=2.1.5, status=deliverable (250 2.1.5 fine)"]);
         mail.wait_log(&["to=<no@far.test>", &format!("dsn=5.1.1, status=undeliverable ({NO_SUCH_USER})")]);
