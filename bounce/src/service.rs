@@ -1,17 +1,24 @@
-//! The requests of clients.
+//! The requests of clients. What a client sends together is done together, and answered together.
 
+use std::io;
 use std::rc::Rc;
 
 use daemon::{Client, Context, Sibling, StartError};
 use ipc::bounce::{Bounce as Protocol, Log, Message, Record, Reply, Request};
+use ipc::bounds::Chunk;
 use ipc::flush::Flush;
-use ipc::{Pool, Server};
-use queue::{QueueId, delivery_log};
+use ipc::{IpcError, Pool, Server};
+use queue::delivery_log::Entry;
+use queue::{QueueId, Spool, delivery_log};
 
 use crate::log;
 use crate::notice::Notifier;
 use crate::settings::Settings;
 use crate::waiting::Waiting;
+
+/// Requests that are done together.
+/// told: nobody; the others come next.
+const TOGETHER: usize = 100;
 
 /// The bounce daemon.
 pub struct Bounce {
@@ -39,46 +46,94 @@ impl daemon::Worker for Bounce {
         let Some(stream) = client.into_unix() else { return };
         let mut channel: Server<Protocol> = Server::new(stream);
         while let Some(request) = context.next_request(&mut channel).await {
-            let reply = self.answer(&context, request).await;
-            if channel.send(&reply).await.is_err() {
+            let Ok(requests) = with_those_that_are_here(request, &mut channel).await else { return };
+            if self.answer(&context, &mut channel, requests).await.is_err() {
                 return;
             }
         }
     }
 }
 
+/// The next request with those that came with it.
+async fn with_those_that_are_here(request: Request, channel: &mut Server<Protocol>) -> Result<Vec<Request>, IpcError> {
+    let mut requests = vec![request];
+    while channel.has_next() && requests.len() < TOGETHER {
+        requests.push(channel.must_receive().await?);
+    }
+    Ok(requests)
+}
+
+/// A request for records in a log.
+type Records = (Log, QueueId, bool, Chunk<Record>);
+
+/// The same as the log has it.
+struct Append {
+    log: Log,
+    queue_id: QueueId,
+    begin: bool,
+    entries: Vec<Entry>,
+}
+
 impl Bounce {
-    async fn answer(&self, context: &Context, request: Request) -> Reply {
-        match request {
-            Request::Append { log, queue_id, begin, records } => {
-                self.append(log, queue_id, begin, records.items()).await
+    /// Does what is asked, in the order of the requests, and answers when all of it is done.
+    async fn answer(
+        &self,
+        context: &Context,
+        channel: &mut Server<Protocol>,
+        requests: Vec<Request>,
+    ) -> Result<(), IpcError> {
+        let mut appends = Vec::new();
+        for request in requests {
+            match request {
+                Request::Append { log, queue_id, begin, records } => appends.push((log, queue_id, begin, records)),
+                Request::Notify { log, keep, message } => {
+                    self.append(channel, std::mem::take(&mut appends)).await?;
+                    channel.queue(&self.notify(context, log, keep, &message).await)?;
+                }
             }
-            Request::Notify { log, keep, message } => self.notify(context, log, keep, &message).await,
         }
+        self.append(channel, appends).await?;
+        channel.flush().await
     }
 
-    async fn append(&self, log: Log, queue_id: QueueId, begin: bool, records: &[Record]) -> Reply {
-        let entries: Vec<_> = records.iter().map(log::entry).collect();
-        let (spool, compatible, id) = (self.settings.spool.clone(), self.settings.compatible_logs, queue_id.clone());
-        // The append waits for the disk: not in the thread that serves the other clients.
-        let write = move || {
-            if begin {
-                delivery_log::remove(&spool, log::queue_of(log), &id)?;
-            }
-            delivery_log::append(&spool, log::queue_of(log), &id, &entries, compatible)
+    async fn append(&self, channel: &mut Server<Protocol>, appends: Vec<Records>) -> Result<(), IpcError> {
+        if appends.is_empty() {
+            return Ok(());
+        }
+        let made = |(log, queue_id, begin, records): &Records| Append {
+            log: *log,
+            queue_id: queue_id.clone(),
+            begin: *begin,
+            entries: records.items().iter().map(log::entry).collect(),
         };
-        match tokio::task::spawn_blocking(write).await {
-            Ok(Ok(())) => {
+        let work: Vec<Append> = appends.iter().map(made).collect();
+        let (spool, compatible) = (self.settings.spool.clone(), self.settings.compatible_logs);
+        // The append waits for the disk: not in the thread that serves the other clients.
+        let written = tokio::task::spawn_blocking(move || -> Vec<io::Result<()>> {
+            work.iter().map(|append| append.write(&spool, compatible)).collect()
+        });
+        let results = match written.await {
+            Ok(results) => results,
+            Err(error) => appends.iter().map(|_| Err(io::Error::other(error.to_string()))).collect(),
+        };
+        for ((log, queue_id, _, records), result) in appends.into_iter().zip(results) {
+            channel.queue(&self.appended(log, &queue_id, records.items(), result).await)?;
+        }
+        Ok(())
+    }
+
+    async fn appended(&self, log: Log, queue_id: &QueueId, records: &[Record], result: io::Result<()>) -> Reply {
+        match result {
+            Ok(()) => {
                 if log == Log::Defer {
-                    self.waiting.note(&queue_id, records).await;
+                    self.waiting.note(queue_id, records).await;
                 }
                 Reply::Done
             }
-            Ok(Err(error)) => failed(
-                &queue_id,
-                &format!("append to {} log: {error}", log::queue_of(log).as_str(), error = text::system_error(&error)),
-            ),
-            Err(error) => failed(&queue_id, &error.to_string()),
+            Err(error) => {
+                let (log, error) = (log::queue_of(log).as_str(), text::system_error(&error));
+                failed(queue_id, &format!("append to {log} log: {error}"))
+            }
         }
     }
 
@@ -95,6 +150,16 @@ impl Bounce {
                 failed(&message.queue_id, &format!("remove log: {error}", error = text::system_error(&error)))
             }
         }
+    }
+}
+
+impl Append {
+    fn write(&self, spool: &Spool, compatible: bool) -> io::Result<()> {
+        let queue = log::queue_of(self.log);
+        if !self.begin {
+            return delivery_log::append(spool, queue, &self.queue_id, &self.entries, compatible);
+        }
+        delivery_log::begin(spool, queue, &self.queue_id, &self.entries, compatible)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The connections of qmgr: every recipient gets the result that the nexthop names.
 
+use std::fs::File;
 use std::rc::Rc;
 
 use daemon::{Client, Context, StartError, Worker};
@@ -15,6 +16,8 @@ pub(crate) struct Agent {
     drops: bool,
     /// The status of a nexthop that names none.
     status: Status,
+    /// Stands for queue files, which nothing here opens or marks; what it is does not matter.
+    no_file: Rc<File>,
 }
 
 impl Worker for Agent {
@@ -26,11 +29,14 @@ impl Worker for Agent {
             "retry" => 4,
             _ => 5,
         };
-        Ok(Self { settings, drops, status: Status::new(class, 0, 0) })
+        let no_file = File::open(".").map_err(|error| StartError::new(text::system_error(&error)))?;
+        Ok(Self { settings, drops, status: Status::new(class, 0, 0), no_file: Rc::new(no_file) })
     }
 
     async fn session(self: Rc<Self>, client: Client) {
-        let Some(mut session) = Session::new(client, Rc::clone(&self.settings)) else { return };
+        let Some(session) = Session::new(client, Rc::clone(&self.settings)) else { return };
+        // What is dropped is marked as delivered, in its file.
+        let mut session = if self.drops { session } else { session.without_files(Rc::clone(&self.no_file)) };
         while let Some(mut job) = session.next().await {
             let (status, reason) = nexthop::reason(&job.request().nexthop, self.status);
             let finding = match self.drops {

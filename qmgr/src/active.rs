@@ -9,15 +9,19 @@ use std::time::Instant;
 use ipc::bounce::Message;
 use ipc::delivery::{Origin, Request, Sasl, Timestamp};
 use ipc::rewrite::Context;
-use queue::{Envelope, QueueId, QueueName, Recipient, SendOptions, Spool, Trace};
+use queue::{Envelope, QueueId, QueueName, Recipient, SendOptions, Spool, Trace, delivery_log};
+
+use crate::listed::Listed;
 
 /// What was written into the logs of a message in this attempt, and by earlier ones.
 #[derive(Debug, Default)]
 pub struct Logged {
     /// The bounce log may exist.
     pub bounce: bool,
-    /// The defer log of an earlier attempt is there, emptied.
+    /// There is a defer log of an earlier attempt, with or without entries.
     pub defer: bool,
+    /// It has entries, of recipients that wait as before: nobody has had the message in this attempt yet.
+    pub former: bool,
     /// The trace log may exist.
     pub trace: bool,
     /// Some deferred recipient could not be recorded, so that a notification would not name it.
@@ -42,6 +46,8 @@ pub struct Active {
     pub deferred: bool,
     /// Its logs.
     pub logged: Logged,
+    /// What a list will have of it.
+    pub listed: Listed,
     /// cleanup has announced it: no attempt was made before this one.
     pub fresh: bool,
     /// Deliver in spite of defer_transports: a flush was asked for.
@@ -71,6 +77,7 @@ impl Active {
             read: 0,
             deferred: false,
             logged: Logged::default(),
+            listed: Listed::default(),
             fresh: false,
             flushed: false,
             force_expire: false,
@@ -101,6 +108,23 @@ impl Active {
         request.handoff = Timestamp::now();
         request.recipients = recipients.to_vec();
         request
+    }
+
+    /// Whether so many recipients are all that there is to do for the message.
+    pub fn waits_for_no_more_than(&self, recipients: usize) -> bool {
+        self.pending == recipients && !self.reading && self.envelope.resume.is_none()
+    }
+
+    /// The defer log of an earlier attempt goes: each attempt has its own.
+    ///
+    /// # Errors
+    /// It is what it was.
+    pub fn forget_former(&mut self, spool: &Spool) -> io::Result<()> {
+        if self.logged.former {
+            delivery_log::empty(spool, QueueName::Defer, &self.id)?;
+            self.logged.former = false;
+        }
+        Ok(())
     }
 
     /// A probe finds out where its recipients go, and delivers nothing.

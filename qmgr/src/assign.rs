@@ -13,6 +13,7 @@ use crate::deliveries::{Assignment, LaneId, Obstacle, Returned};
 use crate::route::{RETRY, Route};
 use crate::scheduler::{HostFailure, MessageKey};
 use crate::service::Qmgr;
+use crate::suspended::Suspension;
 
 /// Recipients that trivial-rewrite is asked about together.
 const AT_ONCE: usize = 200;
@@ -65,7 +66,8 @@ impl Qmgr {
         }
     }
 
-    fn enqueue(
+    /// Puts recipients before the scheduler.
+    pub fn enqueue(
         &self,
         lane: LaneId,
         message: MessageKey,
@@ -103,13 +105,12 @@ impl Qmgr {
             Some(_) => why.text.clone(),
             None => [b"delivery temporarily suspended: ", &why.text[..]].concat(),
         };
-        let nexthop = [why.status.to_string().as_bytes(), b" ", &text].concat();
+        let reason: Rc<[u8]> = [why.status.to_string().as_bytes(), b" ", &text].concat().into();
         let retry = self.deliveries.lane(RETRY.as_bytes());
         let retry_works = dead != Some(retry) && !self.deliveries.is_dead(retry);
         for Returned { message, recipients } in returned {
             if retry_works {
-                let destination = self.deliveries.reason_key(retry, &nexthop);
-                self.enqueue(retry, message, destination, &nexthop, recipients);
+                self.suspend(Suspension { message, reason: Rc::clone(&reason), recipients });
             } else {
                 let reason = text::printable(&text);
                 tokio::task::spawn_local(Rc::clone(self).defer_unseen(message, recipients, why.status, reason));

@@ -71,7 +71,7 @@ impl Qmgr {
     ///
     /// # Errors
     /// There is no such service, or it ended before it greeted.
-    async fn connect(&self, name: &str) -> Result<Agent, IpcError> {
+    pub async fn connect(&self, name: &str) -> Result<Agent, IpcError> {
         let mut agent = Agent::connect(&SERVICE.transport(name)?).await?;
         agent.set_timeout(self.settings.delivery_timeout);
         agent.greeted().await?;
@@ -88,7 +88,7 @@ impl Qmgr {
 
     /// Has an agent deliver, and takes the consequences.
     async fn run(self: Rc<Self>, lane: LaneId, agent: Agent, delivery: Delivery) {
-        let mut settling = self.ledger.settling(&delivery);
+        let mut settling = self.ledger.settling(delivery.message, delivery.recipients.clone());
         match self.deliver(lane, agent, &delivery, &mut settling).await {
             Ok((agent, problem)) => {
                 self.deliveries.free(lane, agent);

@@ -170,6 +170,11 @@ impl Deliveries {
         })
     }
 
+    /// An agent that waits, for something that the scheduler does not know of.
+    pub fn take_idle(&self, lane: LaneId) -> Option<Agent> {
+        self.with(lane, |lane| lane.idle.pop().map(|(agent, _)| agent))
+    }
+
     /// An agent waits for a delivery.
     pub fn free(&self, lane: LaneId, agent: Agent) {
         self.with(lane, |lane| lane.idle.push((agent, Instant::now())));

@@ -24,7 +24,7 @@ impl Qmgr {
             if self.is_draining() {
                 return;
             }
-            let Some(arrival) = self.intake.next() else { return };
+            let Some(arrival) = self.intake.next(self.suspended.has_room()) else { return };
             if self.intake.claim(&arrival.id) {
                 self.take(arrival);
             }
@@ -33,6 +33,7 @@ impl Qmgr {
     }
 
     fn take(self: &Rc<Self>, Arrival { id, source, file }: Arrival) {
+        self.index.remove(&id);
         match self.intake.load(&id, source, file, self.ledger.first_chunk()) {
             Ok(Some(message)) => self.begin(message),
             Ok(None) => self.intake.leave(&id),
@@ -57,7 +58,10 @@ impl Qmgr {
             size: size.content_length,
             recipients: size.recipients,
         });
-        redirect(&mut message.envelope);
+        if message.envelope.redirect_to.is_some() {
+            redirect(&mut message.envelope);
+            message.listed.give_up();
+        }
         let key = self.ledger.enter(message);
         self.resolve_read(key);
     }

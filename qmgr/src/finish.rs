@@ -28,7 +28,10 @@ impl Qmgr {
         let id = message.id.clone();
         drop(message); // and with it the lock
         match ended {
-            Ok(Ending::Deferred(next)) => self.intake.put_off(id, next),
+            Ok(Ending::Deferred { next, listed }) => {
+                listed.into_iter().for_each(|listed| self.index.insert(listed));
+                self.intake.put_off(id, next);
+            }
             Ok(Ending::Removed) => self.intake.leave(&id),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.intake.leave(&id), // an operator has removed it
             Err(error) => {

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use crate::retry::now;
 use crate::settings::Settings;
-use scan::Scanner;
+use scan::{Earliest, Scanner};
 use schedule::Schedule;
 
 pub use scan::DirectoryTimes;
@@ -28,6 +28,9 @@ pub use scan::DirectoryTimes;
 /// Messages that may wait by name for a place in the active queue; more are found by a scan.
 /// told: nobody; a scan finds them.
 const MAX_BACKLOG: usize = 10_000;
+/// Names of the deferred queue that an operator has taken at once.
+/// told: nobody; the others are taken then.
+const PIECE: usize = 100_000;
 /// Names read from the incoming queue at once.
 /// told: nobody; the rest is found by the next scan.
 const MAX_NAMES: usize = 5000;
@@ -37,6 +40,8 @@ const MAX_RESOLVING: usize = 20;
 /// Messages that may wait with their files open; others are opened when it is their turn.
 /// told: nobody; see there.
 const MAX_OPEN: usize = 200;
+/// New mail still arrives, so long after a message has.
+const ARRIVING: Duration = Duration::from_secs(1);
 /// How long a message that someone else delivers is left alone.
 pub const LOCKED_WAIT: Duration = Duration::from_secs(60);
 
@@ -83,6 +88,8 @@ struct Waiting {
     incoming: VecDeque<Arrival>,
     /// Deferred messages that wait for a place.
     due: VecDeque<Arrival>,
+    /// An operator wants the whole deferred queue; the names behind this one are still to be read.
+    go_on_behind: Option<QueueId>,
     /// Deferred messages and when they are due.
     schedule: Schedule<QueueId>,
     /// Whether the deferred queue was the last to be served.
@@ -93,6 +100,8 @@ struct Waiting {
     resolving: usize,
     /// Tokens to put into the flow-control pipe.
     tokens: usize,
+    /// When cleanup announced a message last.
+    announced: Option<Instant>,
 }
 
 impl Intake {
@@ -110,7 +119,14 @@ impl Intake {
 
     /// cleanup has put a message into the incoming queue, and handed its file over.
     pub fn announced(&self, id: QueueId, file: Option<File>) {
-        self.waiting.borrow_mut().arrived(Arrival { id, source: Source::Announced, file });
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.announced = Some(Instant::now());
+        waiting.arrived(Arrival { id, source: Source::Announced, file });
+    }
+
+    /// Whether mail comes in at this time.
+    pub fn new_mail_arrives(&self) -> bool {
+        self.waiting.borrow().announced.is_some_and(|last| last.elapsed() < ARRIVING)
     }
 
     /// Has the incoming queue read after a while.
@@ -123,14 +139,14 @@ impl Intake {
         self.wake.notify_one();
     }
 
-    /// The next message to take, when it can be taken now.
-    pub fn next(&self) -> Option<Arrival> {
+    /// The next message to take, when it can be taken now; a deferred one only where that is said.
+    pub fn next(&self, may_be_deferred: bool) -> Option<Arrival> {
         let mut waiting = self.waiting.borrow_mut();
         // Goes on when some are resolved.
         if !waiting.ready || waiting.resolving >= MAX_RESOLVING {
             return None;
         }
-        waiting.next_message(self.settings.active_limit)
+        waiting.next_message(self.settings.active_limit, may_be_deferred)
     }
 
     /// Takes a place in the active queue. False: the message has one.
@@ -211,18 +227,41 @@ impl Intake {
 
     /// Reads the deferred queue. `all`: what is not due is taken as well.
     pub async fn scan_deferred(&self, all: bool, flushed: bool) {
-        let Some(found) = self.scanner.deferred().await else { return };
+        if all {
+            return self.take_behind(None).await;
+        }
+        let Some(Earliest { messages, horizon }) = self.scanner.deferred(schedule::MOST).await else { return };
         let mut waiting = self.waiting.borrow_mut();
-        waiting.schedule.clear();
+        waiting.schedule.begin_anew(horizon);
         let now = now();
-        for message in found {
-            if all || (flushed && message.due <= now) {
+        for message in messages {
+            if flushed && message.due <= now {
                 waiting.due.push_back(Arrival::of(message.id, Source::Deferred { flushed }));
             } else {
                 waiting.schedule.insert(message.id, message.due);
             }
         }
         self.wake.notify_one();
+    }
+
+    /// Takes the deferred queue as a whole, piece by piece in the order of names: the piece behind this one.
+    async fn take_behind(&self, last: Option<QueueId>) {
+        let Some(names) = self.scanner.deferred_behind(last, PIECE).await else { return };
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.go_on_behind = names.last().filter(|_| names.len() == PIECE).cloned();
+        waiting.due.extend(names.into_iter().map(|id| Arrival::of(id, Source::Deferred { flushed: true })));
+        self.wake.notify_one();
+    }
+
+    /// The next piece, once the last one is taken.
+    pub async fn go_on(&self) {
+        let last = {
+            let mut waiting = self.waiting.borrow_mut();
+            if waiting.due.is_empty() { waiting.go_on_behind.take() } else { None }
+        };
+        if last.is_some() {
+            self.take_behind(last).await;
+        }
     }
 
     /// Finds what others have put into the deferred queue, or what did not fit into memory.
@@ -235,7 +274,10 @@ impl Intake {
             return;
         }
         *times = current;
-        let Some(names) = self.scanner.deferred_names().await else { return };
+        // Of a queue that is not remembered as a whole nobody can say what is new in it.
+        let is_partial = self.waiting.borrow().schedule.is_partial();
+        let names = if is_partial { None } else { self.scanner.deferred_names(2 * schedule::MOST).await };
+        let Some(names) = names else { return self.scan_deferred(false, false).await };
         let unknown: Vec<QueueId> = {
             let waiting = self.waiting.borrow();
             let known = |id: &QueueId| waiting.schedule.contains(id) || waiting.taken.contains(id);
@@ -266,11 +308,13 @@ impl Default for Waiting {
             taken: HashSet::new(),
             incoming: VecDeque::new(),
             due: VecDeque::new(),
+            go_on_behind: None,
             schedule: Schedule::new(),
             last_was_deferred: false,
             scan_incoming_at: None,
             resolving: 0,
             tokens: 0,
+            announced: None,
         }
     }
 }
@@ -289,10 +333,13 @@ impl Waiting {
     }
 
     /// The next message to take: new and deferred mail in turn; new mail first when the active queue is nearly full.
-    fn next_message(&mut self, limit: usize) -> Option<Arrival> {
+    fn next_message(&mut self, limit: usize, may_be_deferred: bool) -> Option<Arrival> {
         let room = limit.saturating_sub(self.taken.len());
         if room == 0 {
             return None;
+        }
+        if !may_be_deferred {
+            return self.incoming.pop_front();
         }
         let deferred_first = !self.last_was_deferred && room > 1;
         self.last_was_deferred = deferred_first;
@@ -322,8 +369,18 @@ mod tests {
             waiting.due.push_back(Arrival::of(id(name), Source::Deferred { flushed: false }));
         }
         let names: Vec<String> =
-            std::iter::from_fn(|| waiting.next_message(100)).map(|next| next.id.to_string()).collect();
+            std::iter::from_fn(|| waiting.next_message(100, true)).map(|next| next.id.to_string()).collect();
         assert_eq!(names, ["D1", "N1", "D2", "N2"]);
+    }
+
+    #[test]
+    fn new_mail_passes_deferred_mail_that_has_to_wait() {
+        let mut waiting = Waiting::default();
+        waiting.due.push_back(Arrival::of(id("D1"), Source::Deferred { flushed: false }));
+        assert!(waiting.next_message(100, false).is_none());
+        waiting.arrived(Arrival::of(id("N1"), Source::Announced));
+        assert_eq!(waiting.next_message(100, false).map(|next| next.id.to_string()), Some("N1".to_owned()));
+        assert_eq!(waiting.next_message(100, true).map(|next| next.id.to_string()), Some("D1".to_owned()));
     }
 
     #[test]
@@ -332,8 +389,8 @@ mod tests {
         waiting.arrived(Arrival::of(id("N1"), Source::Announced));
         waiting.due.push_back(Arrival::of(id("D1"), Source::Deferred { flushed: false }));
         waiting.taken.insert(id("A1"));
-        assert!(waiting.next_message(1).is_none());
-        assert_eq!(waiting.next_message(2).map(|next| next.id.to_string()), Some("N1".to_owned()));
+        assert!(waiting.next_message(1, true).is_none());
+        assert_eq!(waiting.next_message(2, true).map(|next| next.id.to_string()), Some("N1".to_owned()));
     }
 
     #[test]

@@ -24,6 +24,8 @@ use tokio::net::UnixListener;
 use crate::active::open_locked;
 use crate::service::Qmgr;
 
+mod suspended_tests;
+
 static TURN: Mutex<()> = Mutex::new(());
 
 /// What the services were asked.
@@ -160,7 +162,7 @@ fn services(seen: &Shared) {
     });
     for name in ["smtp", "retry"] {
         let seen = Rc::clone(seen);
-        serve_agent(name, move |channel, request| agent(&seen, name, channel, request));
+        serve_agent(name, move |it, request| agent(&seen, name, it.take_descriptor().map(Into::into), request));
     }
     for name in ["bounce", "defer", "trace"] {
         let seen = Rc::clone(seen);
@@ -185,8 +187,7 @@ fn logged(request: &BounceRequest) -> String {
     }
 }
 
-fn agent(seen: &Shared, name: &str, channel: &mut Server<Delivery>, request: Request) -> Option<Report> {
-    let file = fs::File::from(channel.take_descriptor().expect("the queue file"));
+fn agent(seen: &Shared, name: &str, file: Option<fs::File>, request: Request) -> Option<Report> {
     let addresses = request.recipients.iter().map(|r| String::from_utf8(r.address.clone()).unwrap());
     seen.borrow_mut().deliveries.push(addresses.collect());
     let mut report = Report::default();
@@ -205,7 +206,7 @@ fn agent(seen: &Shared, name: &str, channel: &mut Server<Delivery>, request: Req
             _ => Verdict::Sent,
         };
         if verdict == Verdict::Sent {
-            queue::mark::done(&file, recipient.offset).unwrap();
+            queue::mark::done(file.as_ref().expect("the queue file"), recipient.offset).unwrap();
         }
         let reason =
             if name == "retry" { String::from_utf8(request.nexthop.clone()).unwrap() } else { "said so".into() };

@@ -172,7 +172,22 @@ impl Ledger {
         let mut messages = self.messages.borrow_mut();
         let message = messages.all.get_mut(&key).ok_or(nix::errno::Errno::ENOENT)?;
         let file = message.open_file(&self.settings.spool)?;
+        message.forget_former(&self.settings.spool)?;
         Ok((message.request(nexthop, recipients, more_follows), file))
+    }
+
+    /// The request for recipients that an agent shall defer. When they are all that the message waits for, its defer
+    /// log stays as it is until it is replaced as a whole, or turns out to say the same.
+    ///
+    /// # Errors
+    /// The message is gone, or its log cannot be emptied.
+    pub fn suspension(&self, key: MessageKey, nexthop: &[u8], recipients: &[Recipient]) -> io::Result<Request> {
+        let mut messages = self.messages.borrow_mut();
+        let message = messages.all.get_mut(&key).ok_or(nix::errno::Errno::ENOENT)?;
+        if !message.waits_for_no_more_than(recipients.len()) {
+            message.forget_former(&self.settings.spool)?;
+        }
+        Ok(message.request(nexthop, recipients, false))
     }
 
     /// A notification about a notification, to ourselves: the recipient is done.
@@ -187,6 +202,11 @@ impl Ledger {
             }
         });
         self.settle(key, 1);
+    }
+
+    /// A list will have something else of the message than its recipients in memory.
+    pub fn is_not_listed(&self, key: MessageKey) {
+        self.change(key, |message| message.listed.give_up());
     }
 
     fn change(&self, key: MessageKey, change: impl FnOnce(&mut Active)) {

@@ -10,7 +10,8 @@
 //! or lets it wait.
 //!
 //! New mail is announced by cleanup; the deferred queue is scanned once and then remembered, so that the directory is
-//! read again only when an operator asks for it (`postqueue -f`) or when its contents changed behind our back.
+//! read again only when an operator asks for it (`postqueue -f`) or when its contents changed behind our back. What a
+//! list shows of the messages that were deferred is kept for showq, at most 64 MiB of it.
 //!
 //! No message can be lost by killing this process: a message is in exactly one of the queues at any moment, recipients
 //! are marked done by those who delivered them, and the active queue is emptied into the incoming queue at the next
@@ -36,16 +37,19 @@ mod attempt;
 mod deliveries;
 mod feed;
 mod finish;
+mod index;
 mod intake;
 #[cfg(test)]
 mod laws;
 mod ledger;
+mod listed;
 mod retry;
 mod route;
 mod scheduler;
 mod service;
 mod settings;
 mod spares;
+mod suspended;
 
 use std::process::ExitCode;
 

@@ -63,6 +63,9 @@ impl Qmgr {
                 if resolved.bad_syntax {
                     return to(ERROR, "5.1.3 bad address syntax", recipient);
                 }
+                if !resolved.recipient.eq_ignore_ascii_case(&recipient.address) {
+                    self.ledger.is_not_listed(key);
+                }
                 recipient.address = resolved.recipient;
                 (resolved.transport.into_bytes(), resolved.nexthop, resolved.class)
             }

@@ -7,18 +7,20 @@ use std::time::{Duration, Instant};
 
 use config::Config;
 use daemon::{Client, Context, Flow, Sibling, StartError};
-use ipc::qmgr::{Qmgr as Protocol, Request};
+use ipc::qmgr::{Moment, Qmgr as Protocol, Reply, Request, Style as ListStyle};
 use ipc::rewrite::Rewriter;
 use ipc::verify::Verifier;
 use ipc::word::Named;
-use ipc::{Pool, Server};
+use ipc::{IpcError, Pool, Server};
 use tokio::sync::Notify;
 
 use crate::SERVICE;
 use crate::deliveries::Deliveries;
+use crate::index::Index;
 use crate::intake::Intake;
 use crate::ledger::{Ledger, Logs};
 use crate::settings::{Settings, check_defaults};
+use crate::suspended::Suspended;
 
 /// How long after the end of a client the incoming queue is read.
 const AFTER_CLIENT: Duration = Duration::from_secs(1);
@@ -39,6 +41,10 @@ pub struct Qmgr {
     pub deliveries: Deliveries,
     /// Messages in memory, and what became of their recipients.
     pub ledger: Ledger,
+    /// What is known of the deferred queue.
+    pub index: Index,
+    /// Recipients that wait because their destination is dead.
+    pub suspended: Suspended,
     /// Something may be due earlier than the main loop knows.
     pub wake: Rc<Notify>,
     /// Messages were taken.
@@ -62,12 +68,21 @@ impl daemon::Worker for Qmgr {
         let context = Rc::clone(&client.context);
         let Some(stream) = client.into_unix() else { return };
         let mut channel: Server<Protocol> = Server::new(stream);
-        while let Some(Request::Arrived(names)) = context.next_request(&mut channel).await {
-            for Named(id) in names {
-                let file = channel.take_descriptor().map(File::from);
-                self.intake.announced(id, file);
+        while let Some(request) = context.next_request(&mut channel).await {
+            match request {
+                Request::Arrived(names) => {
+                    for Named(id) in names {
+                        let file = channel.take_descriptor().map(File::from);
+                        self.intake.announced(id, file);
+                    }
+                    self.turn();
+                }
+                Request::Deferred(moment, style) => {
+                    if self.tell(&mut channel, moment, &style).await.is_err() {
+                        break;
+                    }
+                }
             }
-            self.turn();
         }
         // A client that ended may have left a message that it had no time to announce.
         self.intake.look_again_in(AFTER_CLIENT);
@@ -109,12 +124,32 @@ impl Qmgr {
             intake: Intake::new(Rc::clone(&settings), Rc::clone(&wake)),
             deliveries: Deliveries::new(config, Rc::clone(&wake)),
             ledger: Ledger::new(Rc::clone(&settings), logs),
+            index: Index::new(),
+            suspended: Suspended::default(),
             settings,
             wake,
             taken: Notify::new(),
             context: OnceCell::new(),
             flow,
         })
+    }
+
+    /// Tells what is known of messages that were deferred later.
+    async fn tell(
+        &self,
+        channel: &mut Server<Protocol>,
+        mut moment: Moment,
+        style: &ListStyle,
+    ) -> Result<(), IpcError> {
+        let own = &self.settings.list_style;
+        let is_known = style.modern == own.modern && style.null_address == own.null_address;
+        while let (Some(messages), next) = self.index.after(moment)
+            && is_known
+        {
+            channel.send(&Reply::Deferred(messages)).await?;
+            moment = next;
+        }
+        channel.send(&Reply::End(moment)).await
     }
 
     /// Whether the worker shall end: nothing new is begun, because another queue manager takes over.
@@ -169,6 +204,7 @@ impl Qmgr {
                 checked = Instant::now();
             }
             self.intake.take_due();
+            self.intake.go_on().await;
             if self.intake.must_scan_incoming() {
                 self.intake.scan_incoming().await;
                 self.turn();

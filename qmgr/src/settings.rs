@@ -5,6 +5,7 @@ use std::time::Duration;
 use address::Delimiters;
 use config::{Config, Param, Reader, ValueError, param};
 use queue::Spool;
+use wire::showq::Style;
 
 use crate::retry::RetrySettings;
 use crate::scheduler::{Feedback, Limits};
@@ -36,6 +37,8 @@ config::settings! {
         delivery_timeout: Duration = param::DAEMON_TIMEOUT,
         /// Tokens in the flow-control pipe.
         flow_tokens: usize = param::DEFAULT_PROCESS_LIMIT,
+        /// How lists show messages.
+        list_style: Style => list_style,
         /// Where an address extension begins.
         delimiters: Delimiters => |from: &Reader<'_>| from.config.delimiters(),
         /// Finished messages go to the saved queue.
@@ -43,6 +46,11 @@ config::settings! {
         /// What all programs that deliver read.
         log: delivery::Settings => delivery::Settings::read,
     }
+}
+
+fn list_style(from: &Reader<'_>) -> Result<Style, ValueError> {
+    let null_address = from.get(param::EMPTY_ADDRESS_RECIPIENT)?.into_bytes();
+    Ok(Style { modern: from.config.modern_log(), null_address })
 }
 
 /// The limits of a transport: `TRANSPORT_X`, else `default_X`.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use queue::{QueueId, QueueName};
 use wire::showq::Writer;
 
-use crate::stamp::Identity;
+use crate::identity::Identity;
 
 /// Bytes of all that is kept: about 100,000 messages of one recipient each.
 /// told: nobody; what does not fit is read from its files.
@@ -105,7 +105,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stamp::Stamp;
+    use queue::Stamp;
 
     fn keep(cache: &mut Cache, listing: u64, id: &str, text: &[u8]) {
         let file = Stamp::of(&std::fs::metadata("/").unwrap());

@@ -41,6 +41,7 @@ impl Showq {
         let source = Arc::clone(&self.source);
         let mut list = List { listing, source, client, reading: VecDeque::new(), incomplete: false };
         list.send(Writer::new()).await?;
+        self.ask_qmgr(listing).await;
         for queue in QUEUES {
             list.queue(queue).await?;
         }

@@ -7,7 +7,8 @@
 //! Whoever connects gets a list of all messages in the queue with the recipients that still wait, and why, in the
 //! encoding that mailq, postqueue and programs of others read. The queue goes on while it is listed: a message may
 //! appear twice or not at all. What was read of a message is kept for the next list, at most 64 MiB of it, and is used
-//! as long as neither its file nor its logs have changed: the files are the truth.
+//! as long as neither its file nor its logs have changed: the files are the truth. Of messages that were deferred since
+//! the last list, qmgr tells what it knows, which holds as long.
 //!
 //! With `-S` it serves the one client on standard input: how postqueue lists the queue when the mail system does not
 //! run.
@@ -16,22 +17,23 @@
 //! `$mail_owner`; reads queue files and delivery logs. It changes nothing.
 //!
 //! # Peers
-//! Nobody but its clients: postqueue, and programs of others.
+//! Its clients: postqueue, and programs of others. `public/qmgr`: what it knows of deferred mail.
 //!
 //! # Diagnostics
 //! A file that cannot be understood is left out, with a warning.
 
 mod cache;
+mod identity;
 mod listing;
 mod logs;
 mod message;
 mod service;
 mod source;
-mod stamp;
+mod told;
 
 use std::process::ExitCode;
 
-use daemon::{Access, Lifetime, Network, Privilege, Service, Skeleton};
+use daemon::{Access, Lifetime, Network, Privilege, Service, Sibling, Skeleton};
 
 static SERVICE: Service = Service {
     name: "showq",
@@ -39,7 +41,7 @@ static SERVICE: Service = Service {
     lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "reads the queue",
-    siblings: &[],
+    siblings: &[Sibling::Qmgr],
     files: &[
         Access::QueueRead("maildrop"),
         Access::QueueRead("active"),

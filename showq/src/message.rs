@@ -9,12 +9,12 @@ use std::os::unix::fs::MetadataExt;
 
 use queue::delivery_log::{Entry, LogReader};
 use queue::scan::Found;
-use queue::{Envelope, EnvelopeError, FORCE_EXPIRE, Limits, QueueId, QueueName, Spool, untouched};
-use wire::showq::{Header, Recipient, Writer};
+use queue::{Envelope, EnvelopeError, FORCE_EXPIRE, Limits, QueueId, QueueName, Spool, Stamp, untouched};
+use wire::showq::{Header, Style, Writer};
 
+use crate::identity::Identity;
 use crate::logs::Logs;
-use crate::source::{CHUNK, Source, Style};
-use crate::stamp::{Identity, Stamp};
+use crate::source::{CHUNK, Source};
 
 /// Owner bits of a complete file.
 const COMPLETE: u32 = 0o700;
@@ -56,7 +56,7 @@ impl Message {
     ///
     /// # Errors
     /// It cannot be read or understood.
-    pub(crate) fn open(queue: QueueName, found: &Found, style: &Style) -> Result<Option<Self>, ListError> {
+    pub(crate) fn open(queue: QueueName, found: &Found, source: &Source) -> Result<Option<Self>, ListError> {
         let Some((file, metadata)) = open(found).map_err(ListError::System)? else {
             return Ok(None);
         };
@@ -73,13 +73,13 @@ impl Message {
         Ok(Some(Self {
             id: found.id.clone(),
             identity: Identity::of(Stamp::of(&metadata)),
-            header: Some(header(queue, found, &metadata, &envelope, style)),
+            header: Some(header(queue, found, &metadata, &envelope, &source.style)),
             file,
             envelope,
             next_log: 0,
             log: None,
             next_recipient: 0,
-            listed: Listed { seen: HashSet::new(), limit: style.remembered },
+            listed: Listed { seen: HashSet::new(), limit: source.remembered },
         }))
     }
 
@@ -152,18 +152,6 @@ impl Message {
             }
             self.next_log += 1;
         }
-    }
-}
-
-impl Style {
-    fn recipient(&self, original: Vec<u8>, address: Vec<u8>, log: &str, reason: Vec<u8>) -> Recipient {
-        let modern = self.modern.then(|| (original, log.as_bytes().to_vec()));
-        Recipient { modern, address, reason }
-    }
-
-    /// An address as people read it.
-    fn shown(&self, external: &[u8]) -> Vec<u8> {
-        if external.is_empty() { self.null_address.clone() } else { text::printable(external).into_bytes() }
     }
 }
 

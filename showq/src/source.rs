@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use config::{Config, ValueError, param};
+use ipc::qmgr::Deferred;
 use queue::scan::Found;
-use queue::{QueueName, Spool};
-use wire::showq::Writer;
+use queue::{QueueName, Spool, Stamp};
+use wire::showq::{Style, Writer};
 
 use crate::cache::Cache;
+use crate::identity::Identity;
 use crate::logs::Logs;
 use crate::message::{ListError, Message};
-use crate::stamp::{Identity, Stamp};
 
 /// Bytes after which what is gathered goes on its way.
 pub(crate) const CHUNK: usize = 32 * 1024;
@@ -24,19 +25,11 @@ pub(crate) const CHUNK: usize = 32 * 1024;
 pub(crate) struct Source {
     pub(crate) spool: Spool,
     pub(crate) style: Style,
+    /// Recipients of one message that are remembered, so that none is listed twice.
+    pub(crate) remembered: usize,
     cache: Mutex<Cache>,
     /// The time; tests have another.
     pub(crate) clock: fn() -> SystemTime,
-}
-
-/// How messages are shown.
-pub(crate) struct Style {
-    /// Recipients of one message that are remembered, so that none is listed twice.
-    pub(crate) remembered: usize,
-    /// What stands for the null address.
-    pub(crate) null_address: Vec<u8>,
-    /// The list has the form of Postfix 3.11.
-    pub(crate) modern: bool,
 }
 
 /// Messages of one queue that are read in one go.
@@ -67,13 +60,12 @@ impl Source {
     /// A value that cannot be understood.
     pub(crate) fn new(config: &Config, spool: Spool) -> Result<Self, ValueError> {
         let style = Style {
-            // duplicate_filter_limit
-            remembered: config.read(param::DUPLICATE_FILTER_LIMIT)?,
             // empty_address_recipient
             null_address: config.get(param::EMPTY_ADDRESS_RECIPIENT)?.into_bytes(),
             modern: config.modern_log(),
         };
-        Ok(Self { spool, style, cache: Mutex::new(Cache::default()), clock: SystemTime::now })
+        let remembered = config.read(param::DUPLICATE_FILTER_LIMIT)?; // duplicate_filter_limit
+        Ok(Self { spool, style, remembered, cache: Mutex::new(Cache::default()), clock: SystemTime::now })
     }
 
     /// Reads messages until there are enough of them.
@@ -106,7 +98,7 @@ impl Source {
         }
         let start = out.pending().len();
         let before = (self.clock)();
-        let Some(mut message) = Message::open(batch.queue, found, &self.style)? else { return Ok(None) };
+        let Some(mut message) = Message::open(batch.queue, found, self)? else { return Ok(None) };
         if !message.write(self, &batch.logs, out)? {
             return Ok(Some(message));
         }
@@ -128,6 +120,14 @@ impl Source {
             }
         }
         Some(identity)
+    }
+
+    /// Keeps what another process knows of deferred messages, for this list.
+    pub(crate) fn learn(&self, listing: u64, messages: impl IntoIterator<Item = Deferred>) {
+        let mut cache = self.cache();
+        for Deferred { queue_id, file, log, text } in messages {
+            cache.keep(listing, QueueName::Deferred, &queue_id, Identity::with_defer_log(file, log), &text);
+        }
     }
 
     /// Forgets what no list has come upon since this one was begun.

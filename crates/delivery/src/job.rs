@@ -21,9 +21,9 @@ pub struct Job {
 
 impl Job {
     /// A job for a request and the descriptor that came with it.
-    pub fn new(request: Request, file: File, settings: Rc<Settings>) -> Self {
+    pub fn new(request: Request, file: impl Into<Rc<File>>, settings: Rc<Settings>) -> Self {
         let outcomes = vec![None; request.recipients.len()];
-        Job { request, file: Rc::new(file), settings, outcomes, host_problem: None }
+        Job { request, file: file.into(), settings, outcomes, host_problem: None }
     }
 
     /// What is to be delivered.

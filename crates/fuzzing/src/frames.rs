@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::pieces::{arrivals, choices};
 
 /// Every type of message, by the choice of the first byte.
-const TYPES: [fn(&[u8]); 15] = [
+const TYPES: [fn(&[u8]); 16] = [
     message::<<ipc::anvil::Anvil as Service>::Request>,
     message::<<ipc::anvil::Anvil as Service>::Reply>,
     message::<<ipc::bounce::Bounce as Service>::Request>,
@@ -32,6 +32,7 @@ const TYPES: [fn(&[u8]); 15] = [
     message::<<ipc::rewrite::Rewrite as Service>::Reply>,
     message::<<ipc::tlsmgr::Tlsmgr as Service>::Request>,
     message::<<ipc::tlsmgr::Tlsmgr as Service>::Reply>,
+    message::<<ipc::qmgr::Qmgr as Service>::Reply>,
 ];
 
 /// A frame is a message or an error; written again it is the same message, and no longer.

@@ -3,7 +3,8 @@
 //!
 //! `Recipients`..., `Deliver` (with the descriptor of the queue file, open for reading and writing) → `Outcomes` and
 //! `Expanded`..., `End`. The agent marks recipients that are delivered (`R` becomes `D`) through the descriptor before
-//! it reports. A connection carries one delivery at a time and any number of them one after the other.
+//! it reports. A connection carries one delivery at a time and any number of them one after the other; to an agent that
+//! opens no queue file, requests may also come without it, and before the report of the one before.
 
 use dsn::{Action, Status};
 use queue::{QueueId, Recipient, Trace};
@@ -179,13 +180,27 @@ pub async fn send(
     mut request: Request,
     file: std::os::fd::BorrowedFd<'_>,
 ) -> Result<(), IpcError> {
+    queue_recipients(agent, &mut request).await?;
+    agent.send_with(&Part::Deliver(Box::new(request)), file).await
+}
+
+/// Adds a request without a file to those that the next flush sends.
+///
+/// # Errors
+/// As [`send`].
+pub async fn queue(agent: &mut Client<Delivery>, mut request: Request) -> Result<(), IpcError> {
+    queue_recipients(agent, &mut request).await?;
+    agent.queue(&Part::Deliver(Box::new(request)))
+}
+
+async fn queue_recipients(agent: &mut Client<Delivery>, request: &mut Request) -> Result<(), IpcError> {
     for chunk in chunks(std::mem::take(&mut request.recipients).into_iter().map(Traveling)) {
         agent.queue(&Part::Recipients(chunk))?;
         if agent.queued_bytes() > GATHERED {
             agent.flush().await?;
         }
     }
-    agent.send_with(&Part::Deliver(Box::new(request)), file).await
+    Ok(())
 }
 
 /// The rest of a request whose first part is there.
@@ -212,6 +227,15 @@ pub async fn receive(mut part: Part, client: &mut Server<Delivery>) -> Result<Re
 /// [`IpcError::TooLarge`]: nothing of the piece that is too large was sent; the report can be ended otherwise. Others:
 /// the client is gone.
 pub async fn report(client: &mut Server<Delivery>, report: Report) -> Result<(), IpcError> {
+    queue_report(client, report).await?;
+    client.flush().await
+}
+
+/// Adds a report to those that the next flush sends.
+///
+/// # Errors
+/// As [`report`].
+pub async fn queue_report(client: &mut Server<Delivery>, report: Report) -> Result<(), IpcError> {
     let mut outcomes = Vec::new();
     for mut outcome in report.outcomes {
         let expanded = std::mem::take(&mut outcome.expanded);
@@ -223,7 +247,7 @@ pub async fn report(client: &mut Server<Delivery>, report: Report) -> Result<(),
         }
     }
     tell(client, chunks(outcomes).map(Piece::Outcomes)).await?;
-    client.send(&Piece::End(report.host_problem)).await
+    client.queue(&Piece::End(report.host_problem))
 }
 
 async fn tell(client: &mut Server<Delivery>, pieces: impl Iterator<Item = Piece>) -> Result<(), IpcError> {

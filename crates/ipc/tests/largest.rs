@@ -14,7 +14,7 @@ use ipc::recipient::Traveling;
 use ipc::word::Named;
 use ipc::{Channel, Chunk, Client, IpcError, Server, Service, chunks};
 use ipc::{anvil, bounce, carrier, cleanup, delivery, qmgr, rewrite, tlsmgr, verify};
-use queue::{Encoding, QueueId, QueueName, Recipient, SendOptions};
+use queue::{Encoding, QueueId, QueueName, Recipient, SendOptions, Stamp};
 
 fn text() -> String {
     "t".repeat(MAX_TEXT)
@@ -311,10 +311,23 @@ fn every_message_of_delivery_arrives_at_its_largest() {
 fn every_message_of_qmgr_arrives_at_its_largest() {
     let requests =
         vec![qmgr::Request::Arrived(heaviest(Named(QueueId::parse(b"4jXRJr3hS0zp2vF").unwrap()), Named(queue_id())))];
+    let moment = qmgr::Moment { life: u64::MAX, deferrals: u64::MAX };
+    let style = qmgr::Style { modern: true, null_address: bytes() };
+    let requests: Vec<_> = requests.into_iter().chain([qmgr::Request::Deferred(moment, style)]).collect();
     requests.iter().for_each(|request| match request {
-        qmgr::Request::Arrived(_) => {}
+        qmgr::Request::Arrived(_) | qmgr::Request::Deferred(..) => {}
     });
-    go_through::<qmgr::Qmgr>(requests, vec![]);
+    let replies = vec![qmgr::Reply::Deferred(heaviest(deferred(300), deferred(MAX_BYTES))), qmgr::Reply::End(moment)];
+    replies.iter().for_each(|reply| match reply {
+        qmgr::Reply::Deferred(_) | qmgr::Reply::End(_) => {}
+    });
+    go_through::<qmgr::Qmgr>(requests, replies);
+}
+
+/// A deferred message of which a list has so many bytes.
+fn deferred(length: usize) -> qmgr::Deferred {
+    let file = Stamp { inode: u64::MAX, size: u64::MAX, mode: u32::MAX, modified: i64::MIN, changed: i64::MIN };
+    qmgr::Deferred { queue_id: queue_id(), file, log: file, text: vec![b't'; length] }
 }
 
 #[test]

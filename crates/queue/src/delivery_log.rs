@@ -6,10 +6,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use dsn::{Notify, OriginalRecipient};
 
+use crate::storage::Names;
 use crate::transition::name_below;
 use crate::{QueueId, QueueName, Spool};
 
@@ -82,22 +83,14 @@ impl Entry {
 /// again. After: the recipient may be logged twice. Logs that a report is made from (bounce, trace) are on disk when
 /// this returns, because the recipient is marked done next; a lost defer log is written again at the next attempt. The
 /// name of a new log goes with its first entries. On failure the log is cut back to its old length.
+///
+/// # Errors
+/// It is what it was.
 pub fn append(spool: &Spool, queue: QueueName, id: &QueueId, entries: &[Entry], compatible: bool) -> io::Result<()> {
-    let path = spool.path(queue, id);
-    let mut opened = None;
-    let names = name_below(spool, &path, || {
-        opened = Some(OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?);
-        Ok(())
-    })?;
-    let Some(mut file) = opened else {
-        return Err(nix::errno::Errno::ENOENT.into());
-    };
-    // waits: in a thread of the bounce daemon that is there for that
-    file.lock()?;
+    let (mut file, names) = open_to_write(spool, queue, id, OpenOptions::new().append(true))?;
     let length = file.metadata()?.len();
-    let text: Vec<u8> = entries.iter().flat_map(|entry| entry.encode(compatible)).collect();
     let durable = queue != QueueName::Defer;
-    let result = file.write_all(&text).and_then(|()| match durable {
+    let result = file.write_all(&text_of(entries, compatible)).and_then(|()| match durable {
         true => file.sync_all().and_then(|()| if length == 0 { Ok(names.sync(&file)?) } else { Ok(()) }),
         false => Ok(()),
     });
@@ -105,6 +98,59 @@ pub fn append(spool: &Spool, queue: QueueName, id: &QueueId, entries: &[Entry], 
         let _ = file.set_len(length);
     }
     result
+}
+
+/// The same for a log whose former entries do not count any more: they go.
+///
+/// Of a defer log the text is replaced in place, and only where it differs: a message that waits for the same reason as
+/// before has the same log, and most file systems do much more for a file that is emptied and filled again. Transition:
+/// log -> other log. A crash before: the old reasons stand, of recipients that wait all the same. In between: it is
+/// empty, which is none. After: the next attempt begins it anew.
+///
+/// # Errors
+/// It may be what it was, or empty.
+pub fn begin(spool: &Spool, queue: QueueName, id: &QueueId, entries: &[Entry], compatible: bool) -> io::Result<()> {
+    if queue != QueueName::Defer {
+        remove(spool, queue, id)?;
+        return append(spool, queue, id, entries, compatible);
+    }
+    let (file, _) = open_to_write(spool, queue, id, OpenOptions::new().read(true).write(true))?;
+    let text = text_of(entries, compatible);
+    let length = file.metadata()?.len();
+    if length == text.len() as u64 {
+        let mut old = vec![0; text.len()];
+        if file.read_exact_at(&mut old, 0).is_ok() && old == text {
+            return Ok(());
+        }
+    } else if length > 0 {
+        file.set_len(0)?;
+    }
+    file.write_all_at(&text, 0).inspect_err(|_| drop(file.set_len(0)))
+}
+
+fn text_of(entries: &[Entry], compatible: bool) -> Vec<u8> {
+    entries.iter().flat_map(|entry| entry.encode(compatible)).collect()
+}
+
+/// A log, made if it is missing, for this process alone.
+fn open_to_write(
+    spool: &Spool,
+    queue: QueueName,
+    id: &QueueId,
+    options: &mut OpenOptions,
+) -> io::Result<(File, Names)> {
+    let path = spool.path(queue, id);
+    let mut opened = None;
+    let names = name_below(spool, &path, || {
+        opened = Some(options.create(true).mode(0o600).open(&path)?);
+        Ok(())
+    })?;
+    let Some(file) = opened else {
+        return Err(nix::errno::Errno::ENOENT.into());
+    };
+    // waits: in a thread of the bounce daemon that is there for that
+    file.lock()?;
+    Ok((file, names))
 }
 
 /// Removes a log; one that is not there is fine. True when there was one.

@@ -26,6 +26,8 @@ pub struct Storage {
     slow_after_removal: bool,
     /// The times of files are those of this machine's clock.
     own_clock: bool,
+    /// Two changes of a file have two times, if somebody has looked in between.
+    every_change: bool,
 }
 
 /// File systems whose fsync(2) of a file takes its name along.
@@ -36,14 +38,24 @@ const UNORDERED: [&str; 7] = ["ext2", "minix", "vfat", "exfat", "udf", "hfs", "h
 const WHOLE: [&str; 8] = ["ext4", "ext3", "ext2", "xfs", "btrfs", "f2fs", "tmpfs", "ramfs"];
 /// File systems that look for a place for a new file among those that were freed a moment ago, and pass them over.
 const SLOW_AFTER_REMOVAL: [&str; 1] = ["ext4"];
+/// File systems whose times are those of the kernel's finest clock where that makes a difference, since [`FINE_TIMES`].
+const FINE: [&str; 4] = ["ext4", "xfs", "btrfs", "tmpfs"];
+/// The release that brought them (Documentation/filesystems/multigrain-ts).
+const FINE_TIMES: (u32, u32) = (6, 13);
 /// Linux reports write errors from syncfs(2) since 5.8, and what the file system itself says (a journal that is broken)
 /// since 5.17.
 const SYNCFS_REPORTS: (u32, u32) = (5, 17);
 
 impl Storage {
     /// What promises nothing.
-    pub(crate) const UNKNOWN: Self =
-        Self { names_follow: false, unordered: false, whole: false, slow_after_removal: false, own_clock: false };
+    pub(crate) const UNKNOWN: Self = Self {
+        names_follow: false,
+        unordered: false,
+        whole: false,
+        slow_after_removal: false,
+        own_clock: false,
+        every_change: false,
+    };
 
     /// The storage of an existing directory. A list of mounts that cannot be read (it is not there on all systems, and
     /// not within a sandbox) makes it one that promises nothing.
@@ -63,6 +75,7 @@ impl Storage {
             whole: is_one_of(&WHOLE) && at_least(release, SYNCFS_REPORTS),
             slow_after_removal: is_one_of(&SLOW_AFTER_REMOVAL),
             own_clock: is_one_of(&NAMES_FOLLOW) || is_one_of(&UNORDERED),
+            every_change: is_one_of(&FINE) && at_least(release, FINE_TIMES),
         }
     }
 
@@ -70,6 +83,12 @@ impl Storage {
     /// the server's clock.
     pub(crate) fn has_own_clock(self) -> bool {
         self.own_clock
+    }
+
+    /// Whether a file that has the same [`Stamp`](crate::Stamp) twice has not changed in between, however short that
+    /// was.
+    pub fn dates_every_change(self) -> bool {
+        self.every_change
     }
 
     /// Whether a renamed file is only safe when its new directory is on disk.
@@ -231,6 +250,13 @@ mod tests {
             Storage::of_kind(b"ext4", "5.10.0"),
             Storage { names_follow: true, slow_after_removal: true, own_clock: true, ..Storage::UNKNOWN }
         );
+    }
+
+    #[test]
+    fn every_change_has_a_time_of_its_own_where_the_kernel_sees_to_that() {
+        let dates = |kind: &[u8], release| Storage::of_kind(kind, release).dates_every_change();
+        assert!(dates(b"ext4", "6.13.0") && dates(b"tmpfs", "6.18.44"));
+        assert!(!dates(b"ext4", "6.12.9") && !dates(b"ext3", "6.18.0") && !dates(b"overlay", "6.18.0"));
     }
 
     #[test]

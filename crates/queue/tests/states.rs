@@ -4,6 +4,7 @@ use std::fs;
 use std::future::Future;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::slice::from_ref;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
@@ -13,7 +14,9 @@ use queue::commit::Unsynced;
 use queue::create::{INCOMPLETE, INCOMPLETE_MAILDROP};
 use queue::delivery_log::{self, Entry};
 use queue::storage::Names;
-use queue::{Committer, Envelope, Hashing, Limits, NewFile, QueueId, QueueName, SizeRecord, Spool, Trace, Type, mark};
+use queue::{
+    Committer, Envelope, Hashing, Limits, NewFile, QueueId, QueueName, SizeRecord, Spool, Stamp, Trace, Type, mark,
+};
 
 /// A queue directory of its own, removed at the end.
 struct Scratch {
@@ -301,6 +304,28 @@ fn a_log_is_written_as_postfix_writes_it_and_read_back() {
     delivery_log::empty(&scratch.spool, QueueName::Defer, &id).unwrap();
     assert!(!delivery_log::remove(&scratch.spool, QueueName::Defer, &id).unwrap());
     assert!(delivery_log::open(&scratch.spool, QueueName::Defer, &id).unwrap().is_none());
+}
+
+#[test]
+fn a_log_that_begins_anew_has_nothing_of_the_old_one_and_a_defer_log_that_says_the_same_is_not_touched() {
+    let scratch = Scratch::new();
+    let id = QueueId::parse(b"5768855217D").unwrap();
+    let [one, two] = [b"r1@a.test", b"r2@a.test"].map(|r| Entry { recipient: r.to_vec(), ..Entry::default() });
+    for queue in [QueueName::Defer, QueueName::Bounce] {
+        let path = scratch.spool.path(queue, &id);
+        let both = [[one.clone(), two.clone()], [two.clone(), one.clone()]];
+        for entries in [&both[0][..], from_ref(&one), from_ref(&two), &both[1]] {
+            delivery_log::begin(&scratch.spool, queue, &id, entries, true).unwrap();
+            let expected: Vec<u8> = entries.iter().flat_map(|entry| entry.encode(true)).collect();
+            assert_eq!(fs::read(&path).unwrap(), expected);
+        }
+    }
+    let log = || Stamp::of(&fs::metadata(scratch.spool.path(QueueName::Defer, &id)).unwrap());
+    let before = log();
+    delivery_log::begin(&scratch.spool, QueueName::Defer, &id, &[two.clone(), one.clone()], true).unwrap();
+    assert_eq!(log(), before);
+    delivery_log::append(&scratch.spool, QueueName::Defer, &id, &[one], true).unwrap();
+    assert_ne!(log(), before);
 }
 
 #[test]

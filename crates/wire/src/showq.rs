@@ -39,6 +39,30 @@ pub struct Recipient {
     pub reason: Vec<u8>,
 }
 
+/// How addresses and recipients are shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Style {
+    /// The list has the form of Postfix 3.11.
+    pub modern: bool,
+    /// What stands for the null address.
+    pub null_address: Vec<u8>,
+}
+
+impl Style {
+    /// A recipient; `log` is where the reason is from, or empty.
+    #[must_use]
+    pub fn recipient(&self, original: Vec<u8>, address: Vec<u8>, log: &str, reason: Vec<u8>) -> Recipient {
+        let modern = self.modern.then(|| (original, log.as_bytes().to_vec()));
+        Recipient { modern, address, reason }
+    }
+
+    /// An address in external form as people read it.
+    #[must_use]
+    pub fn shown(&self, external: &[u8]) -> Vec<u8> {
+        if external.is_empty() { self.null_address.clone() } else { text::printable(external).into_bytes() }
+    }
+}
+
 /// Writes a listing, or a part of one.
 #[derive(Debug)]
 pub struct Writer {

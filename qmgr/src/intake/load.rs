@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::time::{Duration, SystemTime};
 
-use queue::{Envelope, EnvelopeError, FORCE_EXPIRE, Limits, QueueId, QueueName, RecordError, UNTHROTTLE, delivery_log};
+use queue::{Envelope, EnvelopeError, FORCE_EXPIRE, Limits, QueueId, QueueName, RecordError, UNTHROTTLE};
 
 use super::{Intake, LOCKED_WAIT, Source};
 use crate::active::{Active, open_locked};
@@ -110,8 +110,8 @@ impl Intake {
         Ok(Some(found.mode()))
     }
 
-    /// What earlier attempts have left: the defer log goes (each attempt has its own), the bounce log stays until it is
-    /// reported.
+    /// What earlier attempts have left: the defer log goes when an agent gets the message (each attempt has its own),
+    /// the bounce log stays until it is reported.
     fn recall(&self, message: &mut Active, mode: u32) -> io::Result<()> {
         let spool = &self.settings.spool;
         message.logged.bounce = spool.path(QueueName::Bounce, &message.id).exists();
@@ -125,8 +125,8 @@ impl Intake {
             message.envelope.recipients.clear();
             message.envelope.resume = None;
             message.deferred = true;
-        } else if has_defer_log {
-            delivery_log::empty(spool, QueueName::Defer, &message.id)?;
+        } else {
+            message.logged.former = has_defer_log;
         }
         if mode & UNTHROTTLE != 0
             && let Some(file) = &message.file

@@ -1,6 +1,7 @@
 //! Reading queue directories, which may wait for the disk: the one thing that the queue manager does in a thread of its
 //! own. A thread that fails has found nothing; what it should have found is there at the next scan.
 
+use std::collections::BinaryHeap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -16,6 +17,15 @@ pub struct Deferred {
     pub id: QueueId,
     /// When it is due, seconds since the epoch.
     pub due: i64,
+}
+
+/// The messages that are due first, and what is known of the others.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Earliest {
+    /// Not more than asked for, in no order.
+    pub messages: Vec<Deferred>,
+    /// When the first of those that were left out is due.
+    pub horizon: Option<i64>,
 }
 
 /// When the deferred queue's directories changed: equal values mean that no name has come or gone in between.
@@ -45,19 +55,34 @@ impl Scanner {
         self.in_thread(move |spool| incoming(spool, limit)).await
     }
 
-    /// All messages of the deferred queue with their times.
-    pub async fn deferred(&self) -> Option<Vec<Deferred>> {
-        self.in_thread(deferred).await
+    /// So many messages of the deferred queue with their times: those that are due first.
+    pub async fn deferred(&self, limit: usize) -> Option<Earliest> {
+        self.in_thread(move |spool| earliest(due_times(spool, names(spool, QueueName::Deferred)), limit)).await
     }
 
-    /// The names of all messages of the deferred queue.
-    pub async fn deferred_names(&self) -> Option<Vec<QueueId>> {
-        self.in_thread(|spool| names(spool, QueueName::Deferred)).await
+    /// The names of all messages of the deferred queue, if they are not more than `limit`.
+    pub async fn deferred_names(&self, limit: usize) -> Option<Vec<QueueId>> {
+        let found = self.in_thread(move |spool| -> Vec<QueueId> {
+            // told: the caller, who gets nothing.
+            names(spool, QueueName::Deferred).take(limit + 1).collect()
+        });
+        found.await.filter(|names| names.len() <= limit)
+    }
+
+    /// The first `limit` names of the deferred queue behind a name, in their order.
+    pub async fn deferred_behind(&self, last: Option<QueueId>, limit: usize) -> Option<Vec<QueueId>> {
+        self.in_thread(move |spool| {
+            let behind = names(spool, QueueName::Deferred).filter(|id| last.as_ref().is_none_or(|last| id > last));
+            let mut first = smallest(behind, limit).0;
+            first.sort_unstable();
+            first
+        })
+        .await
     }
 
     /// When these messages are due; what is gone or incomplete is left out.
     pub async fn due_times(&self, names: Vec<QueueId>) -> Option<Vec<Deferred>> {
-        self.in_thread(move |spool| due_times(spool, names)).await
+        self.in_thread(move |spool| due_times(spool, names.into_iter()).collect()).await
     }
 
     /// When the directories of the deferred queue have changed.
@@ -86,36 +111,52 @@ fn empty_active(spool: &Spool) -> io::Result<()> {
 }
 
 fn incoming(spool: &Spool, limit: usize) -> (Vec<QueueId>, bool) {
-    let mut names = names(spool, QueueName::Incoming);
-    let more = names.len() > limit;
     // told: the caller, who looks again.
+    let mut names: Vec<QueueId> = names(spool, QueueName::Incoming).take(limit.saturating_add(1)).collect();
+    let more = names.len() > limit;
+    // told: see above.
     names.truncate(limit);
     (names, more)
 }
 
-fn deferred(spool: &Spool) -> Vec<Deferred> {
-    due_times(spool, names(spool, QueueName::Deferred))
+fn earliest(found: impl Iterator<Item = Deferred>, limit: usize) -> Earliest {
+    let by_time = found.map(|Deferred { id, due }| (due, id));
+    let (first, next) = smallest(by_time, limit);
+    let messages = first.into_iter().map(|(due, id)| Deferred { id, due }).collect();
+    Earliest { messages, horizon: next.map(|(due, _)| due) }
 }
 
-fn due_times(spool: &Spool, names: Vec<QueueId>) -> Vec<Deferred> {
-    let look = |id: QueueId| {
+/// The smallest of some values, in no order, and the smallest of the rest. No more than these are in memory at a time.
+fn smallest<T: Ord>(values: impl Iterator<Item = T>, limit: usize) -> (Vec<T>, Option<T>) {
+    let (mut heap, mut next) = (BinaryHeap::new(), None);
+    for value in values {
+        heap.push(value);
+        if heap.len() > limit
+            && let Some(largest) = heap.pop()
+        {
+            next = Some(match next {
+                Some(known) => largest.min(known),
+                None => largest,
+            });
+        }
+    }
+    (heap.into_vec(), next)
+}
+
+fn due_times(spool: &Spool, names: impl Iterator<Item = QueueId>) -> impl Iterator<Item = Deferred> {
+    names.filter_map(|id| {
         let found = fs::symlink_metadata(spool.path(QueueName::Deferred, &id)).ok()?;
         let complete = found.is_file() && found.mode() & 0o700 == 0o700;
         complete.then(|| Deferred { id, due: found.mtime() })
-    };
-    names.into_iter().filter_map(look).collect()
+    })
 }
 
 /// The names in one queue.
-fn names(spool: &Spool, queue: QueueName) -> Vec<QueueId> {
-    let scan = match spool.scan(queue) {
-        Ok(scan) => scan,
-        Err(error) => {
-            logging::warning!("open {queue}: {error}", error = text::system_error(&error));
-            return Vec::new();
-        }
-    };
-    scan.filter_map(Result::ok).map(|found| found.id).collect()
+fn names(spool: &Spool, queue: QueueName) -> impl Iterator<Item = QueueId> + use<> {
+    let scan = spool.scan(queue).inspect_err(|error| {
+        logging::warning!("open {queue}: {error}", error = text::system_error(error));
+    });
+    scan.into_iter().flatten().filter_map(Result::ok).map(|found| found.id)
 }
 
 fn directory_times(spool: &Spool) -> DirectoryTimes {
@@ -168,7 +209,7 @@ mod tests {
         empty_active(&spool).unwrap();
         assert_eq!(incoming(&spool, 10).0.len(), 1);
         assert!(incoming(&spool, 0).1);
-        assert!(names(&spool, QueueName::Active).is_empty());
+        assert_eq!(names(&spool, QueueName::Active).count(), 0);
         fs::remove_dir_all(root).unwrap();
     }
 
@@ -177,10 +218,23 @@ mod tests {
         let (spool, root) = spool("deferred");
         put(root.join("deferred/A/A1234567"), 0o700);
         put(root.join("deferred/B/B1234567"), 0o600);
-        let found = deferred(&spool);
+        let found: Vec<Deferred> = due_times(&spool, names(&spool, QueueName::Deferred)).collect();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].id.as_str(), "A1234567");
         fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn of_a_long_queue_the_messages_that_are_due_first_are_taken_and_the_next_time_is_known() {
+        let deferred = |due: i64| Deferred { id: QueueId::parse(format!("A{due}").as_bytes()).unwrap(), due };
+        let found = |limit| {
+            let mut found = earliest([50, 10, 40, 20, 30].into_iter().map(deferred), limit);
+            found.messages.sort_by_key(|message| message.due);
+            found
+        };
+        assert_eq!(found(3), Earliest { messages: vec![deferred(10), deferred(20), deferred(30)], horizon: Some(40) });
+        assert_eq!((found(5).messages.len(), found(5).horizon), (5, None));
+        assert_eq!(found(0), Earliest { messages: vec![], horizon: Some(10) });
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::hash::Hash;
 
 /// Messages remembered; about 10 MiB. Beyond it the latest are left to a later scan.
 /// told: nobody; a scan finds them.
-const MOST: usize = 100_000;
+pub const MOST: usize = 100_000;
 
 /// Due times by message and messages by due time.
 pub struct Schedule<Id> {
@@ -66,11 +66,17 @@ impl<Id: Ord + Hash + Clone> Schedule<Id> {
         self.horizon.is_some_and(|horizon| horizon <= now)
     }
 
-    /// Everything is forgotten, because a complete scan follows.
-    pub fn clear(&mut self) {
+    /// Whether there are messages that are not remembered.
+    pub fn is_partial(&self) -> bool {
+        self.horizon.is_some()
+    }
+
+    /// Everything is forgotten, because a complete scan follows; `horizon` is when the first message is due that it has
+    /// left out.
+    pub fn begin_anew(&mut self, horizon: Option<i64>) {
         self.due.clear();
         self.known.clear();
-        self.horizon = None;
+        self.horizon = horizon;
     }
 }
 
@@ -111,7 +117,9 @@ mod tests {
         assert!(!schedule.contains(&"d") && !schedule.contains(&"c"));
         assert!(!schedule.must_rescan(29));
         assert!(schedule.must_rescan(30));
-        schedule.clear();
-        assert!(!schedule.must_rescan(30));
+        schedule.begin_anew(None);
+        assert!(!schedule.must_rescan(30) && !schedule.is_partial());
+        schedule.begin_anew(Some(30));
+        assert!(schedule.must_rescan(30) && !schedule.must_rescan(29) && schedule.is_partial());
     }
 }

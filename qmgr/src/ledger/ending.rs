@@ -4,23 +4,31 @@
 //! when nobody waits for it. Killed between two steps, the message is found again, and the step is made again: a
 //! notification may be sent twice, never not at all.
 
+use std::fs;
 use std::io;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ipc::bounce::{Log, Request};
+use ipc::qmgr::Deferred;
 use logging::records::qmgr::{Expired, Removed};
 use queue::{QueueId, QueueName, delivery_log};
 
 use super::Ledger;
 use crate::active::Active;
+use crate::listed::Listed;
 use crate::retry::now;
 
 /// What became of a message whose attempt has ended.
 pub enum Ending {
     /// Nobody waits for it any more.
     Removed,
-    /// It is in the deferred queue, and due at this time.
-    Deferred(i64),
+    /// It is in the deferred queue.
+    Deferred {
+        /// When it is due.
+        next: i64,
+        /// What a list has of it, if that is known.
+        listed: Option<Deferred>,
+    },
 }
 
 impl Ledger {
@@ -48,7 +56,7 @@ impl Ledger {
         }
         if message.deferred && !self.expire(message).await {
             self.warn_sender(message).await;
-            self.wait(message).map(Ending::Deferred)
+            self.wait(message)
         } else {
             self.remove(message).map(|()| Ending::Removed)
         }
@@ -113,12 +121,20 @@ impl Ledger {
     }
 
     /// Transition: active -> deferred, with the time of the next attempt.
-    fn wait(&self, message: &mut Active) -> io::Result<i64> {
+    fn wait(&self, message: &mut Active) -> io::Result<Ending> {
         let next = self.settings.retry.next_attempt(now(), message.envelope.create_time);
         self.put_off(&message.id, next)?;
+        let listed = self.listed(message);
         // The lock goes before the message can be taken again.
         message.file = None;
-        Ok(next)
+        Ok(Ending::Deferred { next, listed })
+    }
+
+    /// What a list has of a message that is in the deferred queue now.
+    fn listed(&self, message: &Active) -> Option<Deferred> {
+        let file = message.file.as_ref()?.metadata().ok()?;
+        let log = fs::metadata(self.settings.spool.path(QueueName::Defer, &message.id)).ok()?;
+        Listed::of(message, &self.settings.list_style, &file, &log)
     }
 
     /// Transition: active -> deferred, until this time.

@@ -4,12 +4,26 @@
 use std::time::Duration;
 
 use ipc::bounce::{Bounce, Log, Record, Reply, Request};
+use ipc::bounds::Weigh;
 use ipc::verify::{Knowledge, Standing, Verifier};
 use ipc::{Pool, chunks};
 use queue::{QueueId, Recipient};
 
 /// Times that a service is asked: it may be restarting.
 const ATTEMPTS: u32 = 3;
+
+/// Bytes of requests that travel together: the buffer of a socket takes them, and so do their replies.
+const TOGETHER: usize = 32 << 10;
+
+/// Recipients of a message that wait.
+pub struct Deferral {
+    /// The message.
+    pub queue_id: QueueId,
+    /// What its defer log has does not count any more.
+    pub begin: bool,
+    /// The recipients.
+    pub records: Vec<Record>,
+}
 
 /// One pool of connections a log.
 pub struct Logs {
@@ -63,6 +77,41 @@ impl Logs {
             if attempt < ATTEMPTS {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
+        }
+    }
+
+    /// Appends to the defer logs of many messages together; for each whether all is safe.
+    pub async fn append_all(&self, deferrals: Vec<Deferral>) -> Vec<bool> {
+        let (mut safe, mut owners, mut requests, mut weight) = (vec![true; deferrals.len()], Vec::new(), Vec::new(), 0);
+        for (number, Deferral { queue_id, mut begin, records }) in deferrals.into_iter().enumerate() {
+            for records in chunks(records) {
+                weight += records.items().iter().map(|record| record.weight() + size_of::<Record>()).sum::<usize>();
+                owners.push(number);
+                let begin = std::mem::take(&mut begin);
+                requests.push(Request::Append { log: Log::Defer, queue_id: queue_id.clone(), begin, records });
+                if weight >= TOGETHER {
+                    self.append_group(&mut owners, &mut requests, &mut safe).await;
+                    weight = 0;
+                }
+            }
+        }
+        self.append_group(&mut owners, &mut requests, &mut safe).await;
+        safe
+    }
+
+    /// Requests that travel together, or one by one where that fails: what is written twice is read twice, and harms
+    /// nobody.
+    async fn append_group(&self, owners: &mut Vec<usize>, requests: &mut Vec<Request>, safe: &mut [bool]) {
+        let (owners, requests) = (std::mem::take(owners), std::mem::take(requests));
+        let replies = match requests.len() {
+            0 | 1 => Vec::new(),
+            _ => self.defer.call_all(&requests).await.unwrap_or_default(),
+        };
+        let mut replies = replies.into_iter();
+        for (owner, request) in owners.into_iter().zip(requests) {
+            let is_done = matches!(replies.next(), Some(Reply::Done));
+            let Request::Append { queue_id, .. } = &request else { continue };
+            safe[owner] &= is_done || self.ask(Log::Defer, &request, queue_id).await;
         }
     }
 

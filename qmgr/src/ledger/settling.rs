@@ -12,7 +12,8 @@ use logging::records;
 use queue::{Recipient, Trace};
 
 use super::Ledger;
-use crate::deliveries::Delivery;
+use super::logs::Deferral;
+use crate::active::Active;
 use crate::scheduler::MessageKey;
 
 /// Records that are gathered before they are written down.
@@ -41,6 +42,8 @@ struct Sorted {
     /// Offsets of the recipients that failed.
     marks: Vec<u64>,
     is_deferred: bool,
+    /// Records are of other addresses than the recipient's.
+    is_expanded: bool,
 }
 
 impl Settling {
@@ -48,6 +51,11 @@ impl Settling {
     fn of_nobody(key: MessageKey) -> Self {
         let (recipients, sorted) = (Vec::new().into_iter(), Sorted::default());
         Self { key, trace: Trace::default(), recipients, expecting: None, sorted, unrecorded: false }
+    }
+
+    /// The message that it is about.
+    pub fn message(&self) -> MessageKey {
+        self.key
     }
 
     /// Takes a piece of the report.
@@ -66,6 +74,13 @@ impl Settling {
     pub fn is_much(&self) -> bool {
         self.sorted.bounced.len() + self.sorted.deferred.len() + self.sorted.traced.len() + self.sorted.verified.len()
             >= MUCH
+    }
+
+    /// Whether all of it is that recipients wait.
+    fn is_deferral(&self) -> bool {
+        let Sorted { bounced, deferred, traced, verified, marks, .. } = &self.sorted;
+        let is_all = bounced.is_empty() && traced.is_empty() && verified.is_empty() && marks.is_empty();
+        !deferred.is_empty() && is_all && !self.unrecorded
     }
 
     /// The report ends here.
@@ -99,6 +114,7 @@ impl Settling {
     fn records(&mut self, records: Vec<Record>) -> Result<(), IpcError> {
         let (recipient, mut outcome) = self.expecting.take().ok_or_else(of_others)?;
         let left = outcome.following.checked_sub(records.len() as u64).ok_or_else(of_others)?;
+        self.sorted.is_expanded = true;
         self.sorted.add(&recipient, &outcome, records, self.trace);
         if left == 0 {
             self.sorted.end(&recipient, &outcome, self.trace);
@@ -115,12 +131,12 @@ fn of_others() -> IpcError {
 }
 
 impl Ledger {
-    /// The report of a delivery, of whose recipients nothing is known yet.
-    pub fn settling(&self, delivery: &Delivery) -> Settling {
+    /// The report about recipients of which nothing is known yet.
+    pub fn settling(&self, key: MessageKey, recipients: Vec<Recipient>) -> Settling {
         Settling {
-            key: delivery.message,
-            trace: self.trace_flags(delivery.message),
-            recipients: delivery.recipients.clone().into_iter(),
+            key,
+            trace: self.trace_flags(key),
+            recipients: recipients.into_iter(),
             expecting: None,
             sorted: Sorted::default(),
             unrecorded: false,
@@ -153,9 +169,10 @@ impl Ledger {
 
     /// Records what has gathered, and marks the recipients whose failure is safe.
     pub async fn write_down(&self, settling: &mut Settling) {
-        let Sorted { bounced, deferred, traced, verified, marks, mut is_deferred } =
-            std::mem::take(&mut settling.sorted);
+        let sorted = std::mem::take(&mut settling.sorted);
         let key = settling.key;
+        self.change(key, |message| sorted.list(message));
+        let Sorted { bounced, deferred, traced, verified, marks, mut is_deferred, .. } = sorted;
         let mut incomplete = false;
         let (mut has_bounced, mut has_traced) = (false, false);
         if !bounced.is_empty() {
@@ -186,8 +203,45 @@ impl Ledger {
         });
     }
 
+    /// Records many reports together, each as [`Ledger::write_down`] does.
+    pub async fn write_down_all(&self, all: &mut [Settling]) {
+        let mut deferrals = Vec::new();
+        for settling in &mut *all {
+            if settling.is_deferral() {
+                self.change(settling.key, |message| settling.sorted.list(message));
+                let records = std::mem::take(&mut settling.sorted.deferred);
+                deferrals.extend(self.deferral(settling.key, records).map(|deferral| (settling.key, deferral)));
+                settling.sorted = Sorted::default();
+            } else {
+                self.write_down(settling).await;
+            }
+        }
+        let (keys, deferrals): (Vec<MessageKey>, Vec<Deferral>) = deferrals.into_iter().unzip();
+        for (key, is_safe) in keys.into_iter().zip(self.logs.append_all(deferrals).await) {
+            self.change(key, |message| {
+                message.deferred = true;
+                message.logged.former = false;
+                message.logged.incomplete |= !is_safe;
+            });
+        }
+    }
+
+    fn deferral(&self, key: MessageKey, records: Vec<Record>) -> Option<Deferral> {
+        self.look(key, |message| Deferral { queue_id: message.id.clone(), begin: message.logged.former, records })
+    }
+
     async fn append(&self, key: MessageKey, log: Log, records: Vec<Record>) -> bool {
-        let Some(queue_id) = self.look(key, |message| message.id.clone()) else { return false };
+        let mut queue_id = None;
+        self.change(key, |message| {
+            queue_id = match message.forget_former(&self.settings.spool) {
+                Err(error) if log == Log::Defer => {
+                    logging::warning!(id: message.id, "empty defer log: {error}", error = text::system_error(&error));
+                    None
+                }
+                _ => Some(message.id.clone()),
+            };
+        });
+        let Some(queue_id) = queue_id else { return false };
         self.logs.append(log, &queue_id, records).await
     }
 
@@ -253,6 +307,15 @@ impl Ledger {
 }
 
 impl Sorted {
+    /// What a list will have of the recipients.
+    fn list(&self, message: &mut Active) {
+        if self.is_expanded || !self.bounced.is_empty() {
+            message.listed.give_up();
+        } else {
+            message.listed.add(&self.deferred);
+        }
+    }
+
     /// Takes records of a recipient: its own, or some of those of the addresses that an alias made of it.
     fn add(&mut self, recipient: &Recipient, outcome: &Outcome, records: Vec<Record>, trace: Trace) {
         if trace.is_probe() {

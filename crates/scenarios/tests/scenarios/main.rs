@@ -59,6 +59,7 @@ mod stock;
 mod strangers;
 mod submission;
 mod submitted;
+mod suspended;
 mod swap;
 mod tables;
 mod tls_client;
