@@ -82,9 +82,15 @@ struct Sizes {
     /// Sessions of idle and accept
     #[arg(long, default_value_t = 1_000)]
     clients: usize,
-    /// Deferred messages in the queue, and at the end of its curve
+    /// Deferred messages in the queue
     #[arg(long, default_value_t = 20_000)]
     deferred: usize,
+    /// The same at the end of its curve
+    #[arg(long, default_value_t = 100_000)]
+    most_deferred: usize,
+    /// The same with C Postfix, of which a flush takes several times as long
+    #[arg(long, default_value_t = 100_000)]
+    most_deferred_of_postfix: usize,
     /// Entries of a table that is made
     #[arg(long, default_value_t = 1_000_000)]
     entries: usize,
@@ -112,6 +118,8 @@ impl Sizes {
             messages: tenth(self.messages),
             clients: tenth(self.clients),
             deferred: tenth(self.deferred),
+            most_deferred: tenth(self.most_deferred),
+            most_deferred_of_postfix: tenth(self.most_deferred_of_postfix),
             entries: tenth(self.entries),
             queries: tenth(self.queries),
             most_sessions: tenth(self.most_sessions),

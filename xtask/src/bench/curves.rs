@@ -76,16 +76,22 @@ fn sessions(bench: &Bench, figures: &mut Vec<Figure>) -> Outcome {
 /// A longer and longer queue: listed, tried again, and what the queue manager keeps of it.
 fn queue(bench: &Bench, figures: &mut Vec<Figure>) -> Outcome {
     let mut queue = DeadQueue::make(&bench.systems)?;
-    for count in steps(1_000.min(bench.sizes.deferred), bench.sizes.deferred) {
-        queue.grow(count)?;
+    let first = 1_000.min(bench.sizes.most_deferred);
+    queue.grow(first)?;
+    for count in steps(first, bench.sizes.most_deferred) {
+        queue.fill(count)?;
         each(&bench.systems, figures, |system| {
+            if system.side == Side::Postfix && count > bench.sizes.most_deferred_of_postfix {
+                return Ok(Sample::default());
+            }
             queue.start(&system.programs);
-            let (flush, _) = queue.flush()?;
+            let (flush, cpu) = queue.flush()?;
             let list = queue.list("-p");
             let peak = queue.mail.processes_of("qmgr").iter().filter_map(Process::peak).max();
             queue.rest()?;
             Ok(Sample::default()
                 .at(queue.size(), "flush, by deferred", "s", flush)
+                .at(queue.size(), "CPU of a flush, by deferred", "CPU s", cpu)
                 .at(queue.size(), "postqueue -p first, by deferred", "s", list.first)
                 .at(queue.size(), "postqueue -p again, by deferred", "s", list.again)
                 .at(queue.size(), MEMORY, "MiB", peak.unwrap_or_default() as f64 / f64::from(1 << 20)))

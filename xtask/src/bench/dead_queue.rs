@@ -1,11 +1,12 @@
 //! A queue of deferred messages to a host that refuses connections, on which both mail systems work in turn.
 //!
-//! It is made by a mail system itself, from mail that it takes and cannot deliver, and stays as it is: each flush ends
-//! with every message deferred again, and what postsuper does to the files is undone.
+//! It is made by a mail system itself, from mail that it takes and cannot deliver, or from copies of one such message
+//! where that would take hours. It stays as it is: each flush ends with every message deferred again, and what
+//! postsuper does to the files is undone.
 
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -79,6 +80,48 @@ impl DeadQueue {
         self.rest()
     }
 
+    /// Adds copies of a message that waits, until there are so many. The mail system must not run.
+    pub fn fill(&mut self, size: usize) -> Outcome {
+        let model = self.files("deferred")?.pop().ok_or_else(|| Failure("a queue without a message".to_owned()))?;
+        let name = model.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (message, log) = (fs::read(&model)?, fs::read(self.place("defer", &name)?)?);
+        let (draft, next) = (self.mail.queue().join("deferred/draft"), SystemTime::now() + LATER);
+        for number in self.size..size {
+            self.write(&draft, &message, 0o700)?;
+            // The name of a queue file has its inode number in it.
+            let (microseconds, file) = (number % 1_000_000, File::options().write(true).open(&draft)?);
+            file.set_modified(next)?;
+            let name = format!("{microseconds:05X}{:X}", file.metadata()?.ino());
+            self.write(&self.place("defer", &name)?, &log, 0o600)?;
+            fs::rename(&draft, self.place("deferred", &name)?)?;
+        }
+        self.size = self.size.max(size);
+        Ok(())
+    }
+
+    fn write(&self, path: &Path, content: &[u8], mode: u32) -> Outcome {
+        fs::write(path, content)?;
+        self.give(path)?;
+        Ok(fs::set_permissions(path, Permissions::from_mode(mode))?)
+    }
+
+    /// Makes a file or folder the mail system's.
+    fn give(&self, path: &Path) -> Outcome {
+        let accounts = self.mail.accounts();
+        Ok(std::os::unix::fs::chown(path, Some(accounts.owner_uid.as_raw()), Some(accounts.owner_gid.as_raw()))?)
+    }
+
+    /// Where a file of a queue is, as hash_queue_depth = 1 spreads them, the default.
+    fn place(&self, queue: &str, name: &str) -> Outcome<PathBuf> {
+        let folder = self.mail.queue().join(queue).join(name.get(..1).unwrap_or_default());
+        if !folder.exists() {
+            fs::create_dir(&folder)?;
+            self.give(&folder)?;
+            fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
+        }
+        Ok(folder.join(name))
+    }
+
     /// Goes on with the programs of this system.
     pub fn start(&mut self, system: &testing::Programs) {
         self.mail.switch(system.clone());
@@ -141,10 +184,7 @@ impl DeadQueue {
         for queue in ["incoming", "active", "hold", "maildrop"] {
             for file in self.files(queue)? {
                 let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                // As hash_queue_depth = 1 spreads them, the default.
-                let folder = self.mail.queue().join("deferred").join(name.get(..1).unwrap_or_default());
-                self.make_folder(&folder)?;
-                fs::rename(&file, folder.join(&name))?;
+                fs::rename(&file, self.place("deferred", &name)?)?;
             }
         }
         let (files, next) = (self.files("deferred")?, SystemTime::now() + LATER);
@@ -154,16 +194,6 @@ impl DeadQueue {
         }
         let (found, size) = (files.len(), self.size);
         if found == size { Ok(()) } else { Err(Failure(format!("{found} messages in a queue of {size}"))) }
-    }
-
-    fn make_folder(&self, folder: &Path) -> Outcome {
-        if !folder.exists() {
-            fs::create_dir(folder)?;
-            let accounts = self.mail.accounts();
-            std::os::unix::fs::chown(folder, Some(accounts.owner_uid.as_raw()), Some(accounts.owner_gid.as_raw()))?;
-            fs::set_permissions(folder, Permissions::from_mode(0o700))?;
-        }
-        Ok(())
     }
 
     fn files(&self, queue: &str) -> Outcome<Vec<PathBuf>> {
