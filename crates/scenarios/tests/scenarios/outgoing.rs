@@ -24,8 +24,7 @@ fn send(mail: &Instance, recipients: &[&str], text: &str) -> String {
 /// The message behind the Received header of this system.
 fn as_sent(received: &Received) -> &str {
     let received = received.text.split_once("Received: ").expect("a Received header").1;
-    let rest = received.split_once("(UTC)\n").expect("its date").1;
-    rest
+    received.split_once("(UTC)\n").expect("its date").1
 }
 
 /// The message in front of it.
