@@ -46,6 +46,8 @@ config::settings! {
         always_add_headers: bool = param::ALWAYS_ADD_MISSING_HEADERS,
         undisclosed_recipients: String = param::UNDISCLOSED_RECIPIENTS_HEADER,
         requiretls_header: bool = param::REQUIRETLS_ESMTP_HEADER,
+        /// What full names beyond ASCII are written in.
+        name_charset: String = param::FULL_NAME_ENCODING_CHARSET,
         obsolete_from: bool = param::HEADER_FROM_FORMAT => |format: String| format.eq_ignore_ascii_case("obsolete"),
         remote_domain: String = param::REMOTE_HEADER_REWRITE_DOMAIN,
         reject_characters: Vec<u8> = param::MESSAGE_REJECT_CHARACTERS => unescaped,

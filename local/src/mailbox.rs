@@ -8,7 +8,7 @@ use delivery::destination::{Destination, List};
 use delivery::steward::{Account, StartProblem, Started, Who};
 use delivery::{Finding, Verdict};
 use ipc::Client;
-use ipc::carrier::{Carrier, Deposit, Done, ListProblem, Path, Role};
+use ipc::carrier::{Carrier, Deposit, Done, FoundList, ListProblem, Path, Role};
 use lookup::Maps;
 use queue::Trace;
 
@@ -27,6 +27,17 @@ struct Forward {
     used_extension: bool,
 }
 
+/// Why the home directory of a user cannot be reached with the rights that the user's mail is delivered with.
+async fn missing_home(account: &Account, carrier: &mut Client<Carrier>) -> Result<Option<String>, Trouble> {
+    let code = match deposit::look(carrier, Path(account.home.clone().into_bytes())).await? {
+        FoundList::Found { .. } => return Ok(None),
+        FoundList::Unusable { why: ListProblem::System(code), .. } => code,
+        FoundList::Unusable { .. } | FoundList::None => nix::errno::Errno::ENOENT as i32,
+    };
+    let error = text::system_error(&std::io::Error::from_raw_os_error(code));
+    Ok(Some(format!("cannot access home directory {}: {error}", account.home)))
+}
+
 impl Expansion<'_> {
     /// Serves a recipient that is no alias: .forward, mailbox, or nobody.
     pub(crate) async fn user(&mut self, place: Rc<Place>, recipient: Recipient) {
@@ -35,6 +46,13 @@ impl Expansion<'_> {
             Err(StartProblem::Unknown) => return self.nobody(&place, &recipient).await,
             Err(problem) => return self.trouble(&recipient.address, &Trouble::from(problem)),
         };
+        if self.agent.settings.require_home {
+            match missing_home(&account, &mut carrier.channel).await {
+                Ok(None) => {}
+                Ok(Some(why)) => return self.finish(&recipient.address, &verdict::deferred(3, 0, why)),
+                Err(trouble) => return self.trouble(&recipient.address, &trouble),
+            }
+        }
         if !recipient.mailbox_only {
             let found = self.read_forward(&recipient, &account, &mut carrier.channel).await;
             match found {

@@ -30,6 +30,8 @@ config::settings! {
         /// Unexpanded.
         forward_path: String = param::FORWARD_PATH,
         home_mailbox: String = param::HOME_MAILBOX,
+        /// Mail waits for a home directory that is not there.
+        require_home: bool = param::REQUIRE_HOME_DIRECTORY,
         spool_directory: String = param::MAIL_SPOOL_DIRECTORY,
         /// As written.
         mailbox_command: String = param::MAILBOX_COMMAND,

@@ -113,7 +113,14 @@ impl Listener {
         // default_process_limit
         let limit = config.get(param::DEFAULT_PROCESS_LIMIT).map_err(|error| error.to_string())?;
         let backlog = i32::try_from(limit.max(entry.max_proc.unwrap_or(0).into())).unwrap_or(100);
-        let listening = SockRef::from(&self.socket).listen(backlog);
+        let socket = SockRef::from(&self.socket);
+        let window = config.read::<_, usize>(param::TCP_WINDOWSIZE).map_err(|error| error.to_string())?;
+        if window > 0 && matches!(self.place, Place::Inet(_)) {
+            // What a client hears of it is settled when it connects.
+            let set = socket.set_recv_buffer_size(window).and_then(|()| socket.set_send_buffer_size(window));
+            set.map_err(|error| format!("tcp_windowsize, {}: {}", self.place, net::reason(&error)))?;
+        }
+        let listening = socket.listen(backlog);
         listening.map_err(|error| format!("listen {}: {}", self.place, net::reason(&error)))
     }
 }

@@ -46,7 +46,7 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Option<Vec<u8>>, S
 
 fn check_caller(config: &Config, caller: &Caller) -> Result<(), String> {
     // authorized_submit_users
-    if caller.is_root() || caller.is_in(config, param::AUTHORIZED_SUBMIT_USERS)? {
+    if caller.is_in(config, param::AUTHORIZED_SUBMIT_USERS)? {
         return Ok(());
     }
     Err(format!("User {}({}) is not allowed to submit mail", caller.label(), caller.uid))

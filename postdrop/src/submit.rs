@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use config::{Config, param};
 use logging::warning;
@@ -106,7 +107,9 @@ fn copy(
 fn wake_pickup(config: &Config) {
     let service = config.get(param::PICKUP_SERVICE_NAME).unwrap_or_else(|_| "pickup".into());
     let socket = Path::new("public").join(service);
-    match trigger::post(&socket, &[trigger::WAKEUP]) {
+    // trigger_timeout
+    let patience = config.get(param::TRIGGER_TIMEOUT).unwrap_or(Duration::from_secs(10));
+    match trigger::post(&socket, &[trigger::WAKEUP], patience) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             warning!("unable to look up {}: No such file or directory", socket.display());
         }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use config::{Config, param};
-use lookup::Spec;
+use lookup::{Settings, Spec};
 
 use crate::options::{Action, Options};
 use crate::{build, query};
@@ -84,7 +84,8 @@ fn spec(table: &str, config: &Config) -> Result<Spec, String> {
             format!("{kind}:{table}")
         }
     };
-    Spec::parse(&text).map_err(|error| error.to_string())
+    let spec = Spec::parse(&text).map_err(|error| error.to_string())?;
+    Settings::from(config).redirect.apply(spec).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -25,13 +25,14 @@ const PATIENCE: Duration = Duration::from_secs(100);
 pub fn all(config: &Config) -> Result<(), Failure> {
     let letters = [trigger::FLUSH_DEAD, trigger::IGNORE_TIME, trigger::DEFERRED, trigger::INCOMING];
     // queue_service_name, pickup_service_name
-    wake(&config.get(param::QUEUE_SERVICE_NAME)?, &letters)?;
-    wake(&config.get(param::PICKUP_SERVICE_NAME)?, &[trigger::WAKEUP])
+    let patience = config.get(param::TRIGGER_TIMEOUT)?; // trigger_timeout
+    wake(&config.get(param::QUEUE_SERVICE_NAME)?, &letters, patience)?;
+    wake(&config.get(param::PICKUP_SERVICE_NAME)?, &[trigger::WAKEUP], patience)
 }
 
-fn wake(service: &str, letters: &[u8]) -> Result<(), Failure> {
+fn wake(service: &str, letters: &[u8], patience: Duration) -> Result<(), Failure> {
     let socket = Path::new("public").join(service);
-    match trigger::post(&socket, letters) {
+    match trigger::post(&socket, letters, patience) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             warning!("unable to look up {}: {}", socket.display(), text::system_error(&error));

@@ -39,8 +39,7 @@ fn show(options: &Options) -> Result<(), String> {
     let config = Config::load(&Config::default_directory(), &options.overrides).map_err(|error| error.to_string())?;
     config.check_names().map_err(|error| error.to_string())?;
     let told = |error: config::ValueError| error.to_string();
-    let known = net::ports::Services::of_machine();
-    let services = Services::new(known);
+    let services = Services::new(config.ports()?);
     // The name, whatever smtp_tcp_port says: this asks servers of all the world.
     let services = services.clone().with_default(Protocol::Smtp, "smtp").unwrap_or(services);
     let by_records = options.by_records && options.protocol == Protocol::Smtp;

@@ -66,7 +66,7 @@ pub fn withheld(context: &Context, protocol: Protocol) -> Vec<Withheld> {
 }
 
 fn services(from: &Reader<'_>, protocol: Protocol) -> Result<Services, StartError> {
-    let known = Services::new(net::ports::Services::of_machine());
+    let known = Services::new(from.config.ports().map_err(StartError::new)?);
     let default = from.get(twin::TCP_PORT)?;
     let services = known.with_default(protocol, &default);
     let services = services.ok_or_else(|| StartError::new(format!("unknown service: {default}/tcp")))?;

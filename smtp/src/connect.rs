@@ -88,6 +88,11 @@ async fn internet(address: SocketAddr, settings: &Settings) -> Result<Stream, Re
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     bind(&socket, Family::of(address.ip()), settings)?;
+    if settings.bind.window > 0 {
+        // tcp_windowsize
+        socket.set_recv_buffer_size(settings.bind.window)?;
+        socket.set_send_buffer_size(settings.bind.window)?;
+    }
     let stream = socket.connect(address).await?;
     // Commands and contents are written whole: there is nothing to wait for.
     stream.set_nodelay(true)?;

@@ -93,6 +93,8 @@ config::settings! {
         v4: String = twin::BIND_ADDRESS,
         v6: String = twin::BIND_ADDRESS6,
         enforce: bool = twin::BIND_ADDRESS_ENFORCE,
+        /// Of the windows of connections, in bytes; 0: the system's.
+        window: u32 = param::TCP_WINDOWSIZE,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use config::Config;
+use config::{Config, param};
 use daemon::StartError;
 use ipc::rewrite::Class;
 use lookup::{DomainList, ParentStyle, TableError};
@@ -14,6 +14,8 @@ pub(crate) struct Classes {
     virtual_mailbox: DomainList,
     relay: DomainList,
     addresses: Vec<IpAddr>,
+    /// Domains that stand in two lists are told of.
+    warns: bool,
 }
 
 impl Classes {
@@ -30,6 +32,7 @@ impl Classes {
             virtual_mailbox: list("virtual_mailbox_domains", ParentStyle::Never)?,
             relay: list("relay_domains", ParentStyle::in_config(config, "relay_domains"))?,
             addresses: config.addresses_of_this_system().map_err(text)?,
+            warns: config.get(param::HELPFUL_WARNINGS)?, // helpful_warnings
         })
     }
 
@@ -68,7 +71,7 @@ impl Classes {
     }
 
     fn warn_if_in_both(&self, first: &DomainList, second: &DomainList, domain: &[u8]) {
-        if second.matches(domain).unwrap_or(false) {
+        if self.warns && second.matches(domain).unwrap_or(false) {
             let domain = text::printable(domain);
             logging::warning!("do not list domain {domain} in BOTH {} and {}", first.title(), second.title());
         }

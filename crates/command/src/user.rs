@@ -31,7 +31,7 @@ impl Caller {
         Self { uid: uid.as_raw(), name, full_name }
     }
 
-    /// True for root, whom no list keeps from anything.
+    /// True for root, who looks at the queue whatever a list says.
     pub fn is_root(&self) -> bool {
         self.uid == 0
     }

@@ -2,6 +2,7 @@
 //! depth of a message.
 
 use address::Delimiters;
+use net::ports::Services;
 use queue::{Hashing, Spool};
 
 use crate::{Config, ValueError, param};
@@ -26,6 +27,15 @@ impl Config {
     /// A value that cannot be understood.
     pub fn mime_nesting_limit(&self) -> Result<usize, ValueError> {
         Ok(self.read::<_, usize>(param::MIME_NESTING_LIMIT)?.saturating_add(2))
+    }
+
+    /// Ports by name: known_tcp_ports, and those of the machine.
+    ///
+    /// # Errors
+    /// A sentence about the item that is none.
+    pub fn ports(&self) -> Result<Services, String> {
+        let known = self.get(param::KNOWN_TCP_PORTS).map_err(|error| error.to_string())?;
+        Services::of_machine().with_known(&known)
     }
 
     /// Where an address extension begins: recipient_delimiter, owner_request_special.

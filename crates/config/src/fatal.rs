@@ -5,8 +5,6 @@
 
 use std::path::{Path, PathBuf};
 
-use net::ports::Services;
-
 use crate::entry::Kind;
 use crate::error::ConfigError;
 use crate::master_cf::MasterCf;
@@ -130,8 +128,11 @@ impl Config {
             _ => return None,
         };
         let port = port.ok()?;
-        let is_known =
-            port.parse::<u16>().is_ok_and(|number| number > 0) || Services::of_machine().port(&port).is_some();
+        let services = match self.ports() {
+            Ok(services) => services,
+            Err(why) => return Some(why),
+        };
+        let is_known = port.parse::<u16>().is_ok_and(|number| number > 0) || services.port(&port).is_some();
         (!is_known).then(|| format!("unknown service: {port}/tcp"))
     }
 

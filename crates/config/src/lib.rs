@@ -55,6 +55,17 @@ mod words;
 pub const DEFAULT_DIRECTORY: &str = "/etc/postfix";
 /// The environment variable that names another directory.
 pub const MAIL_CONFIG: &str = "MAIL_CONFIG";
+/// What programs find in their environment that do one thing for each of several instances, by the names of settings.
+pub const EXPORTED: [&str; 8] = [
+    "command_directory",
+    "daemon_directory",
+    "config_directory",
+    "queue_directory",
+    "data_directory",
+    "multi_instance_name",
+    "multi_instance_group",
+    "multi_instance_enable",
+];
 /// In the environment of a program: who has started it has told the operator what is not right with the files.
 pub const TOLD: &str = "MAIL_CONFIG_TOLD";
 

@@ -44,7 +44,7 @@ impl Config {
             || net::brackets::in_endpoint(&entry.name).map(|right| format!(", write \"{right}\"")).unwrap_or_default();
         let endpoint = HostPort::parse_service(&entry.name)
             .map_err(|error| at_line(format!("{error} in \"{}\"{}", entry.name, hint())))?;
-        let port = match net::ports::of(&endpoint) {
+        let port = match self.ports()?.port_of(&endpoint) {
             // The sentence about it has an address in it.
             Err(EndpointError::UnknownService(_)) => Ok(0),
             other => other.map_err(|error| at_line(format!("{error} in \"{}\"", entry.name))),

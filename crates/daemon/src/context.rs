@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use config::Config;
+use config::{Config, param};
 use ipc::{IpcError, Service as IpcService};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -190,9 +190,10 @@ impl Context {
         true
     }
 
-    /// ipc_timeout.
+    /// ipc_timeout; for the queue manager, for which all mail waits, qmgr_ipc_timeout.
     pub fn ipc_timeout(&self) -> Duration {
-        self.config.get(config::param::IPC_TIMEOUT).unwrap_or(Duration::from_secs(3600))
+        let limit = if self.program == "qmgr" { param::QMGR_IPC_TIMEOUT } else { param::IPC_TIMEOUT };
+        self.config.get(limit).unwrap_or(Duration::from_secs(3600))
     }
 
     /// The flow-control pipe that cleanup and qmgr share, when master gave one; taken once.

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use config::arguments::Arguments;
-use config::{Accounts, Config, Terminal, param, settled};
+use config::{Accounts, Config, Param, Terminal, param, settled};
 use logging::library::{self, Wanted};
 use nix::errno::Errno;
 use sys::identity::{Identity, become_for_good, is_root};
@@ -145,12 +145,14 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
         let name = withheld.name;
         return Err(StartError(format!("{name} is not implemented: {} does not serve while it is set", service.name)));
     }
+    // ipc_idle, ipc_ttl
+    ipc::keep_connections(context.config.get(param::IPC_IDLE)?, context.config.get(param::IPC_TTL)?);
     let worker = Rc::new(W::start(&context)?);
     let turns = Counter::new();
     confine(service, &context.config, arguments.chroot)?;
     let runtime = runtime(turns)?;
     drop(ManuallyDrop::into_inner(held));
-    let watchdog = context.config.get(param::DAEMON_TIMEOUT)?;
+    let watchdog = context.config.get(watchdog_of(service))?;
     runtime.block_on(async move {
         batch_log();
         tokio::task::spawn_local(feed_watchdog(watchdog));
@@ -202,9 +204,29 @@ fn understand(service: &Service) -> Result<(Arguments, Config, Terminal), StartE
     arguments.refuse_words(service.name)?;
     config.check_names()?;
     if arguments.debug {
-        logging::warning!("-D: not implemented, has no effect");
+        debug(&config)?;
     }
     Ok((arguments, config, terminal))
+}
+
+/// debugger_command, for `-D`: it has its time to look at this process before that goes on.
+fn debug(config: &Config) -> Result<(), StartError> {
+    let command: String = config.get(param::DEBUGGER_COMMAND)?;
+    if command.is_empty() {
+        logging::warning!("-D: there is no debugger_command");
+        return Ok(());
+    }
+    let mut shell = std::process::Command::new("/bin/sh");
+    // waits: this process serves nobody yet.
+    let status = shell.args(["-c", &command]).stdin(std::process::Stdio::null()).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => {
+            logging::warning!("debugger_command: {status}");
+            Ok(())
+        }
+        Err(error) => Err(StartError(format!("debugger_command: /bin/sh: {}", net::reason(&error)))),
+    }
 }
 
 /// The log service by a path that also leads to it from a changed root directory: the working directory is the queue.
@@ -359,7 +381,16 @@ fn protocols(config: &Config) -> Result<net::Protocols, StartError> {
 /// run out costs two system calls when it is set, a later one costs none.
 const FEED: Duration = Duration::from_secs(60);
 
-/// A loop that does not turn for daemon_timeout is ended by SIGALRM.
+/// How long the loop of a service may stand still: where all mail or all lines wait, there is a limit of its own.
+fn watchdog_of(service: &Service) -> Param<Duration> {
+    match service.name {
+        "qmgr" => param::QMGR_DAEMON_TIMEOUT,
+        "postlogd" => param::POSTLOGD_WATCHDOG_TIMEOUT,
+        _ => param::DAEMON_TIMEOUT,
+    }
+}
+
+/// A loop that does not turn for so long is ended by SIGALRM.
 async fn feed_watchdog(timeout: Duration) {
     let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX).max(3);
     loop {

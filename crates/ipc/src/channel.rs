@@ -10,7 +10,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,7 @@ pub struct Channel<P, S, R> {
     descriptors: VecDeque<OwnedFd>,
     greeted: bool,
     timeout: Duration,
+    opened: Instant,
     types: PhantomData<fn(P, S) -> R>,
 }
 
@@ -97,6 +98,11 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
         Ok(Self::new(UnixStream::connect(path).await?))
     }
 
+    /// How long it is there.
+    pub(crate) fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
     /// Takes an accepted or connected stream.
     pub fn new(stream: UnixStream) -> Self {
         let mut channel = Self {
@@ -107,6 +113,7 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
             descriptors: VecDeque::new(),
             greeted: false,
             timeout: DEFAULT_TIMEOUT,
+            opened: Instant::now(),
             types: PhantomData,
         };
         // cannot fail: a short string and a number fit any frame

@@ -3,12 +3,17 @@
 use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::channel::{Client, IpcError, Service};
 
-/// Postfix's ipc_idle: an unused connection is closed after this time, when the pool is used next.
+/// How long connections are kept by all pools of this process: unused, and at all.
+static KEPT: OnceLock<(Duration, Duration)> = OnceLock::new();
+/// What counts where nothing was said: an unused connection is closed after five seconds, when the pool is used next.
 pub(crate) const MAX_IDLE: Duration = Duration::from_secs(5);
+/// The same of one that is used all the time.
+const MAX_AGE: Duration = Duration::from_secs(1000);
 /// How often, and after which pause, a full queue of waiting clients is tried again: ten seconds in all.
 const FULL_ATTEMPTS: u32 = 1000;
 /// See [`FULL_ATTEMPTS`].
@@ -18,6 +23,15 @@ const CLOSED_ATTEMPTS: u32 = 3;
 /// Unused connections that are kept.
 /// told: nobody; other connections are closed after use.
 pub(crate) const MAX_KEPT: usize = 64;
+
+/// Says how long connections of this process are kept: unused (ipc_idle), and at all (ipc_ttl). The first word counts.
+pub fn keep_connections(idle: Duration, age: Duration) {
+    let _ = KEPT.set((idle, age));
+}
+
+fn kept() -> (Duration, Duration) {
+    *KEPT.get().unwrap_or(&(MAX_IDLE, MAX_AGE))
+}
 
 /// The connections of one process to one service. Belongs to one thread.
 pub struct Pool<P: Service> {
@@ -45,7 +59,8 @@ impl<P: Service> Pool<P> {
     pub async fn take(&self) -> Result<(Client<P>, bool), IpcError> {
         let kept = {
             let mut idle = self.idle.borrow_mut();
-            idle.retain(|(_, since)| since.elapsed() < MAX_IDLE);
+            let (longest_idle, oldest) = kept();
+            idle.retain(|(client, since)| since.elapsed() < longest_idle && client.age() < oldest);
             idle.pop()
         };
         match kept {

@@ -6,7 +6,7 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `spec`, `open` | `type:name`, and from there to an open table |
+//! | `spec`, `open` | `type:name`, and from there to an open table; `redirect` what stands in for Berkeley DB |
 //! | `table/` | one file a table type |
 //! | `index` | what indexed files have in common; `btree` the file of an lmdb table, `cdb` that of a cdb table |
 //! | `source` | the lines of postmap source files; `alias` the lines of alias files |
@@ -38,6 +38,7 @@ mod own_domains;
 mod parent_style;
 mod patterns;
 mod record_filter;
+mod redirect;
 pub mod search;
 pub mod source;
 mod spec;
@@ -53,6 +54,7 @@ pub use own_domains::OwnDomains;
 pub use parent_style::ParentStyle;
 pub use patterns::ListError;
 pub use record_filter::record_filter;
+pub use redirect::Redirect;
 pub use spec::{Kind, Spec};
 pub use sys::watch::Stamp;
 

@@ -10,7 +10,7 @@ use crate::table::indexed::Indexed;
 use crate::table::memory::Memory;
 use crate::table::regex::Regex;
 use crate::table::utf8::Utf8;
-use crate::{Kind, OpenError, Spec, Stamp, Table};
+use crate::{Kind, OpenError, Redirect, Spec, Stamp, Table};
 
 /// What main.cf says about all tables.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +21,13 @@ pub struct Settings {
     pub map_size: usize,
     /// daemon_table_open_error_is_fatal: a table that cannot be opened is an error at once, not when it is used.
     pub open_error_is_fatal: bool,
+    /// What stands in for tables of Berkeley DB.
+    pub redirect: Redirect,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { utf8: true, map_size: 16 * 1024 * 1024, open_error_is_fatal: false }
+        Settings { utf8: true, map_size: 16 * 1024 * 1024, open_error_is_fatal: false, redirect: Redirect::default() }
     }
 }
 
@@ -39,6 +41,7 @@ impl From<&Config> for Settings {
             map_size: map_size.unwrap_or(default.map_size),                   // lmdb_map_size
             // daemon_table_open_error_is_fatal
             open_error_is_fatal: config.get(param::DAEMON_TABLE_OPEN_ERROR_IS_FATAL).unwrap_or_default(),
+            redirect: Redirect::of(config),
         }
     }
 }
@@ -73,7 +76,7 @@ impl OpenFlags {
 /// The name is no `type:name`, the type is unknown here, or the file cannot be opened. The error displays as the
 /// sentence for the log.
 pub fn open(text: &str, settings: &Settings, flags: OpenFlags) -> Result<Arc<dyn Table>, OpenError> {
-    let table = unguarded(&Spec::parse(text)?, settings, flags)?;
+    let table = unguarded(&settings.redirect.apply(Spec::parse(text)?)?, settings, flags)?;
     Ok(if settings.utf8 && !flags.bytes { Arc::new(Utf8 { table, values: !flags.files }) } else { table })
 }
 

@@ -6,6 +6,7 @@
 pub mod addresses;
 pub mod checks;
 pub mod date;
+pub mod encoded_word;
 pub mod gathered;
 pub mod header;
 pub mod message_id;

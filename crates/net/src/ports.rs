@@ -41,6 +41,39 @@ impl Services {
         self
     }
 
+    /// Puts names in front of all others: `smtps=submissions=465, x=26` (known_tcp_ports).
+    ///
+    /// # Errors
+    /// The item that is no list of names with a number at its end.
+    pub fn with_known<S: AsRef<str>>(mut self, known: &[S]) -> Result<Self, String> {
+        for item in known {
+            let wrong = || format!("known_tcp_ports: \"{}\" is not name=number", item.as_ref());
+            let (names, port) = item.as_ref().rsplit_once('=').ok_or_else(wrong)?;
+            let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
+            let names: Vec<&str> = names.split('=').collect();
+            if names.iter().any(|name| name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit())) {
+                return Err(wrong());
+            }
+            self.0.extend(names.into_iter().map(|name| (name.to_owned(), port)));
+        }
+        Ok(self)
+    }
+
+    /// The port of an endpoint that has one, as a number or by one of these names.
+    ///
+    /// # Errors
+    /// As [`of`].
+    pub fn port_of(&self, endpoint: &HostPort) -> Result<u16, EndpointError> {
+        if let Some(number) = endpoint.port_number()? {
+            return Ok(number);
+        }
+        let name = endpoint.port.as_deref().ok_or(EndpointError::MissingService)?;
+        match name.as_bytes().first() {
+            Some(digit) if digit.is_ascii_digit() => Err(EndpointError::AfterNumber),
+            _ => self.port(name).ok_or_else(|| EndpointError::UnknownService(name.to_owned())),
+        }
+    }
+
     /// The port of a service.
     pub fn port(&self, name: &str) -> Option<u16> {
         self.0.get(name).copied()
@@ -52,14 +85,7 @@ impl Services {
 /// # Errors
 /// No port, a number that is no port, or an unknown name.
 pub fn of(endpoint: &HostPort) -> Result<u16, EndpointError> {
-    if let Some(number) = endpoint.port_number()? {
-        return Ok(number);
-    }
-    let name = endpoint.port.as_deref().ok_or(EndpointError::MissingService)?;
-    match name.as_bytes().first() {
-        Some(digit) if digit.is_ascii_digit() => Err(EndpointError::AfterNumber),
-        _ => Services::of_machine().port(name).ok_or_else(|| EndpointError::UnknownService(name.to_owned())),
-    }
+    Services::of_machine().port_of(endpoint)
 }
 
 #[cfg(test)]
@@ -75,6 +101,18 @@ mod tests {
         }
         assert_eq!(Services::of_machine().port("submission"), Some(587));
         assert_eq!(Services::of_machine().port("no-such-service"), None);
+    }
+
+    #[test]
+    fn names_that_are_known_stand_in_front_of_those_of_the_machine() {
+        let known = ["smtp=2525", "smtps=submissions=465"];
+        let services = Services::default().read("smtp 26/tcp\nother 27/tcp\n").with_known(&known).unwrap();
+        let ports = ["smtp", "submissions", "smtps", "other"].map(|name| services.port(name));
+        assert_eq!(ports, [Some(2525), Some(465), Some(465), Some(27)]);
+        for wrong in ["smtp", "smtp=", "smtp=0", "smtp=x", "=25", "1=25", "a==25", "a=70000"] {
+            let error = Services::default().with_known(&[wrong]).unwrap_err();
+            assert_eq!(error, format!("known_tcp_ports: \"{wrong}\" is not name=number"));
+        }
     }
 
     #[test]

@@ -42,10 +42,10 @@ pub fn send(socket: &Path, request: &[u8], patience: Duration) -> io::Result<()>
 /// save the server the time until it looks by itself.
 ///
 /// # Errors
-/// The service cannot be reached or does not take the request.
-pub fn post(socket: &Path, request: &[u8]) -> io::Result<()> {
+/// The service cannot be reached or does not take the request for so long.
+pub fn post(socket: &Path, request: &[u8], patience: Duration) -> io::Result<()> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_write_timeout(Some(Duration::from_secs(1)))?;
+    stream.set_write_timeout(Some(patience))?;
     let mut letters = request.to_vec();
     letters.push(0);
     stream.write_all(&letters)

@@ -27,20 +27,32 @@ const REFUSES: [&str; 11] = [
 ];
 
 /// Parameters that work without being read: each with the reason.
-const UNREAD: [(&str, &str); 13] = [
+const UNREAD: [(&str, &str); 25] = [
+    ("application_event_drain_time", "there is no postkick"),
     ("berkeley_db_create_buffer_size", "there is no Berkeley DB"),
     ("berkeley_db_read_buffer_size", "there is no Berkeley DB"),
     ("debug_peer_level", "there is one level"),
     ("default_delivery_status_filter", "other parameters refer to it"),
+    ("destination_concurrency_feedback_debug", "no such lines are logged"),
+    ("fault_injection_code", "nothing can be made to fail"),
     ("html_directory", "for people"),
     ("mail_name", "other parameters refer to it"),
+    ("mail_release_date", "other parameters refer to it"),
     ("mailq_path", "for installers"),
     ("manpage_directory", "for people"),
     ("meta_directory", "for installers"),
     ("multi_instance_name", "other parameters refer to it"),
     ("newaliases_path", "for installers"),
+    ("non_bdb_migration_allow_root_prefixes", "no service makes index files"),
+    ("non_bdb_migration_allow_user_prefixes", "no service makes index files"),
+    ("non_bdb_migration_service_name", "no service makes index files"),
+    ("openssl_path", "no openssl is run"),
+    ("process_id_directory", "for scripts"),
+    ("qmgr_fudge_factor", "of an old scheduler"),
     ("readme_directory", "for people"),
     ("sample_directory", "for people"),
+    ("shlib_directory", "for installers"),
+    ("smtpd_service_name", "postscreen asks for it"),
 ];
 
 pub(super) fn check(sources: &[Source], complaints: &mut Complaints) -> Outcome {

@@ -33,8 +33,6 @@ pub enum Feature {
     RequireTls,
     /// VERP
     Verp,
-    /// postmulti(1)
-    Instances,
     /// Shared caches of connections and tables: served without a process of their own.
     Shared,
     /// What stands for itself.
@@ -58,7 +56,6 @@ impl fmt::Display for Feature {
             Flush => "flush(8)",
             RequireTls => "REQUIRETLS",
             Verp => "VERP",
-            Instances => "postmulti(1)",
             Shared => "Sharing of connections and tables by a process of its own",
             Other => "this",
         })
@@ -80,8 +77,6 @@ const BY_NAME: &[(&str, Feature)] = &[
     ("fast_flush", Feature::Flush),
     ("flush_service", Feature::Flush),
     ("verp", Feature::Verp),
-    ("multi_instance", Feature::Instances),
-    ("postmulti", Feature::Instances),
     ("connection_cache", Feature::Shared),
     ("proxy_read", Feature::Shared),
     ("proxy_write", Feature::Shared),
@@ -91,7 +86,6 @@ const BY_NAME: &[(&str, Feature)] = &[
     ("clientcerts", Feature::Tls),
     ("dane", Feature::Tls),
     ("dnssec_probe", Feature::Tls),
-    ("openssl", Feature::Tls),
 ];
 
 impl Feature {
@@ -119,7 +113,7 @@ impl Feature {
             "qmqpd" => Feature::Qmqp,
             "flush" => Feature::Flush,
             "proxymap" | "scache" => Feature::Shared,
-            "nbdb_reindexd" => Feature::Other,
+            "nbdb_reindexd" => Feature::Shared,
             _ => return None,
         })
     }

@@ -50,7 +50,7 @@ impl Report<'_> {
                 continue;
             };
             let feature = Feature::of_parameter(entry);
-            if self.is_in_use(feature, &said.name) {
+            if self.is_in_use(feature) {
                 let demands = entry.refused && self.demands(feature, said);
                 found.push(Missing { feature, place: said.place.clone(), what: said.name.clone(), demands });
             }
@@ -67,7 +67,7 @@ impl Report<'_> {
     }
 
     /// Whether anything asks for a feature; its other settings are idle when nothing does.
-    fn is_in_use(&self, feature: Feature, name: &str) -> bool {
+    fn is_in_use(&self, feature: Feature) -> bool {
         let is_set = |names: &[&str]| {
             self.said.iter().any(|said| names.contains(&said.name.as_str()) && !said.value.trim().is_empty())
         };
@@ -80,14 +80,9 @@ impl Report<'_> {
             Feature::Qmqp => self.services.iter().any(|service| service.program() == "qmqpd"),
             Feature::Pipe => self.is_way_to(feature),
             Feature::Virtual => self.is_way_to(feature),
-            Feature::Instances => self.is_on("multi_instance_enable") || is_set(&["multi_instance_directories"]),
             Feature::Flush => is_set(&["fast_flush_domains"]),
             // Tables and connections are reached without it.
             Feature::Shared => false,
-            Feature::Other if name == "debugger_command" => {
-                let mut arguments = self.services.iter().filter_map(|service| service.arguments().ok());
-                arguments.any(|arguments| arguments.debug)
-            }
             _ => true,
         }
     }

@@ -198,12 +198,6 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Whether a switch is on, in main.cf or for some service.
-    fn is_on(&self, name: &str) -> bool {
-        let is_yes = |value: &str| value.trim().eq_ignore_ascii_case("yes");
-        self.said.iter().any(|said| said.name == name && is_yes(&said.value))
-    }
-
     fn brackets(&self) -> Vec<Finding> {
         let found = self.config.unbracketed(&self.entries, self.master_file).into_iter();
         found

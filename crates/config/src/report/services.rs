@@ -24,12 +24,12 @@ impl Report<'_> {
         found
     }
 
-    /// `-v`, where it changes nothing, and `-D`.
+    /// `-v`, where it changes nothing, and `-D` without a debugger.
     fn without_effect(&self, service: &ServiceEntry) -> Option<Finding> {
         let arguments = service.arguments().ok()?;
         let is_heard = matches!(service.program(), "smtp" | "lmtp") || !(self.has_program)(&service.command);
         let option = match (arguments.verbose > 0 && !is_heard, arguments.debug) {
-            (_, true) => "-D",
+            (_, true) if self.config.lookup("debugger_command").ok().flatten().unwrap_or_default().is_empty() => "-D",
             (true, _) => "-v",
             _ => return None,
         };

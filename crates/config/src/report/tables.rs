@@ -77,11 +77,17 @@ impl Report<'_> {
             let is_known = TYPES.contains(&kind) || ABSENT.contains(&kind);
             if table.certain && !is_known {
                 found.push(table.finding(&format!("unsupported dictionary type: {kind}")));
-            } else if let Some(why) = missing_file(kind, name) {
+            } else if let Some(why) = missing_file(kind, name).filter(|_| !self.is_redirected(kind)) {
                 found.push(table.finding(&why));
             }
         }
         found
+    }
+
+    /// Whether a table of this type is one of another (non_bdb_migration_level).
+    fn is_redirected(&self, kind: &str) -> bool {
+        let level = self.config.lookup("non_bdb_migration_level").ok().flatten().unwrap_or_default();
+        matches!(kind, "hash" | "btree") && level != "disable"
     }
 
     /// Tables of types that are not there yet.

@@ -135,13 +135,13 @@ fn settings_of_another_tls_library_are_one_sentence_for_what_happens_instead() {
 
 #[test]
 fn what_holds_mail_up_is_told_apart_from_what_has_no_effect() {
-    let found = told("fork_attempts = 3\nbest_mx_transport = local\n", "");
+    let found = told("socketmap_max_reply_size = 3\nbest_mx_transport = local\n", "");
     assert_eq!(
         found,
         [
             "these settings are not there yet, and mail that they are for is refused for now, or waits: \
              best_mx_transport (main.cf line 2)",
-            "these settings have no effect yet: fork_attempts (main.cf line 1)",
+            "these settings have no effect yet: socketmap_max_reply_size (main.cf line 1)",
         ]
     );
 }

@@ -82,7 +82,6 @@ fn what_is_not_there_is_one_line_a_feature_with_its_lines() {
         let mail = Setup::new()
             .set("virtual_alias_domains", "mysql:/etc/x.cf")
             .set("virtual_alias_maps", "mysql:/etc/x.cf")
-            .set("debugger_command", "gdb")
             .set("unverified_sender_reject_code", "550")
             .build();
         let lines = about_files(&mail);

@@ -51,6 +51,7 @@ mod relay;
 mod reload;
 mod secured;
 mod services;
+mod settings;
 mod source_address;
 mod spares;
 mod spawn;
