@@ -2,15 +2,23 @@
 
 use std::process::ExitCode;
 
+use config::Config;
+
+use crate::arguments::{self, Line};
 use crate::instance::Instance;
-use crate::{arguments, check, permissions, process, rotate, settings, tls, upgrade};
+use crate::{check, permissions, process, rotate, settings, several, tls, upgrade};
 
 /// Carries out the command.
 ///
 /// # Errors
 /// A sentence: it is not done.
 pub(crate) fn run() -> Result<ExitCode, String> {
-    let (directory, command, words) = arguments::parse(std::env::args_os().skip(1))?;
+    let Line { directory, command, words } = arguments::parse(std::env::args_os().skip(1))?;
+    let is_one = directory.is_some() || std::env::var_os(config::MAIL_CONFIG).is_some();
+    if !is_one {
+        several::hand_over(&command, &words)?;
+    }
+    let directory = directory.unwrap_or_else(Config::default_directory);
     let settings = if command == "tls" { Vec::new() } else { settings::parse(&command, &words)? };
     let instance = Instance::open(&directory, &command)?;
     match command.as_str() {

@@ -58,7 +58,7 @@ pub fn settings() -> Settings {
             canonical: false,
         },
         unix_sockets: daemon::UnixSockets::default(),
-        bind: BindRules { v4: String::new(), v6: String::new(), enforce: false },
+        bind: BindRules { v4: String::new(), v6: String::new(), enforce: false, window: 0 },
         dialogue: Dialogue {
             never_ehlo: false,
             always_ehlo: true,

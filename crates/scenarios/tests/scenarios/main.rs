@@ -18,6 +18,7 @@ mod dovecot_store;
 mod durable;
 mod filtered;
 mod installed;
+mod instances;
 mod judged;
 mod kill;
 mod late;
