@@ -203,9 +203,9 @@ mod tests {
         let mut utf8 = request();
         utf8.message.send_options = SendOptions::SMTPUTF8_SENDER;
         assert_eq!(obstacle(&utf8, &Extensions::default()), None);
-        assert!(!line(|out| mail(&utf8, &everything(), true, false, out)).contains("SMTPUTF8"));
+        assert!(!line(|out| mail(&utf8, b"a@c.test", &everything(), true, false, out)).contains("SMTPUTF8"));
         utf8.message.send_options = SendOptions::SMTPUTF8_SENDER.with(SendOptions::SMTPUTF8_REQUESTED);
-        assert!(line(|out| mail(&utf8, &everything(), true, false, out)).ends_with(" SMTPUTF8"));
+        assert!(line(|out| mail(&utf8, b"a@c.test", &everything(), true, false, out)).ends_with(" SMTPUTF8"));
         assert!(obstacle(&utf8, &Extensions::default()).is_some_and(|it| it.starts_with("message requires SMTPUTF8")));
         let smuggle = Request { message: from(b"a\r\nRCPT TO:<x@y>"), ..request() };
         assert_eq!(obstacle(&smuggle, &everything()), Some("bad sender address syntax".to_owned()));
