@@ -33,7 +33,8 @@
 //! `-o NAME=VALUE` takes the place of a parameter of main.cf.
 //!
 //! `-x` asks a server for its public key in place of a certificate, as smtp_tls_enable_rpk does, at levels may, encrypt
-//! and fingerprint; one that shows none is connected to again. Without tlsproxy there is no `-X`: it is refused.
+//! and fingerprint; one that shows none is connected to again. `-X` asks for a session
+//! by way of tlsproxy: there is none, so that a warning says so, and the session is the usual one.
 //!
 //! # Privilege
 //! The caller's. Called by root it reads its files, and becomes mail_owner before it connects.

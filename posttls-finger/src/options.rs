@@ -165,7 +165,7 @@ impl Options {
             b'w' => self.wrapper = true,
             b'R' => self.by_records = true,
             b'x' => self.raw_keys = true,
-            b'X' => return Err(missing(letter, "there is no tlsproxy")),
+            b'X' => logging::warning!("-X: there is no tlsproxy here, TLS is spoken without it"),
             _ => return Err(Refusal::Usage),
         }
         Ok(())
@@ -194,10 +194,6 @@ fn words(value: &str) -> impl Iterator<Item = &str> {
 fn bad(letter: u8, value: &str) -> Refusal {
     let value = text::printable(value.as_bytes());
     Refusal::Because(format!("bad '-{}' option value: {value}", char::from(letter)))
-}
-
-fn missing(letter: u8, why: &str) -> Refusal {
-    Refusal::Because(format!("option -{} is not implemented: {why}", char::from(letter)))
 }
 
 fn family(word: &str) -> Option<Preference> {

@@ -94,6 +94,14 @@ impl Identity {
         Identity { chain, key: key.serialize_der(), key_pem: key.serialize_pem() }
     }
 
+    /// The same, with so much that comes along that it has at least `size` bytes.
+    pub fn swollen(mut self, size: usize) -> Identity {
+        let own = self.certificate().clone();
+        let count = size / own.der.len() + 1;
+        self.chain.extend(std::iter::repeat_n(own, count));
+        self
+    }
+
     /// The certificate without those that come along.
     pub fn certificate(&self) -> &Described {
         &self.chain[0]

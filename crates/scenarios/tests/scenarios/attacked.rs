@@ -5,13 +5,14 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use scenarios::scenario;
 use testing::certificates::{Identity, Period};
 use testing::setup::write_old;
+use testing::tls_server::Script;
 use testing::wait::until_true;
 use testing::{Client, Instance, Setup, TlsClient};
 
@@ -213,6 +214,57 @@ fn a_thousand_clients_that_stall_hold_up_nobody_and_leave_nothing() {
         // Connections to tlsmgr stay open for a while.
         assert!(until_true(PATIENCE, || open() < before + 200), "{} of {before}", open());
         assert_eq!(session(mail.v4(), &TlsClient::new()).expect("a session"), BYE);
+    });
+}
+
+#[test]
+fn a_thousand_handshakes_at_once_all_end_well() {
+    scenario(|| {
+        const COUNT: usize = 1000;
+        let mail = server(&[("smtpd_client_connection_count_limit", "0"), ("default_process_limit", "2000")]);
+        let (address, gate) = (mail.v4(), Arc::new(Barrier::new(COUNT)));
+        let client = |number: usize| {
+            let gate = Arc::clone(&gate);
+            let tls = if number % 2 == 0 { TlsClient::new() } else { TlsClient::only_12() };
+            let session = move || {
+                let connected = Client::greet(address);
+                // Nobody begins before all are there.
+                gate.wait();
+                let mut client = connected?;
+                client.starttls(&tls)?.map_err(|reply| std::io::Error::other(reply.last()))?;
+                client.command("QUIT").map(|reply| reply.last())
+            };
+            // Small, for there are so many of them.
+            std::thread::Builder::new().stack_size(512 << 10).spawn(session).expect("a thread")
+        };
+        let clients: Vec<_> = (0..COUNT).map(client).collect();
+        for client in clients {
+            assert_eq!(client.join().expect("a thread").expect("a session"), BYE);
+        }
+        for process in mail.processes_of("smtpd") {
+            let peak = process.peak().expect("its memory");
+            assert!(peak < 300 << 20, "{peak}");
+        }
+    });
+}
+
+#[test]
+fn a_chain_of_a_megabyte_is_no_session_at_either_end() {
+    scenario(|| {
+        let long = Identity::self_signed(&["mx1.dest.test"], Period::Current).swollen(1 << 20);
+        let mail = server(&[("smtpd_tls_ask_ccert", "yes")]);
+        assert!(session(mail.v4(), &TlsClient::showing(&long)).is_err());
+        mail.wait_log(&["SSL_accept error from unknown[127.0.0.1]: -1"]);
+        assert_eq!(session(mail.v4(), &TlsClient::new()).expect("a session"), BYE);
+        let server = Script::new(&long).start();
+        let setup = Setup::new().set("smtp_tls_security_level", "encrypt").set("relayhost", server.next_hop());
+        let mail = setup.start();
+        mail.sendmail(&["-f", "alice@mail.test", "x@elsewhere.test"], "Subject: x\n\nbody\n");
+        mail.wait_log(&["to=<x@elsewhere.test>", "dsn=4.7.5", "status=deferred (Cannot start TLS: handshake failure)"]);
+        for process in mail.processes_of("smtp") {
+            let peak = process.peak().expect("its memory");
+            assert!(peak < 100 << 20, "{peak}");
+        }
     });
 }
 

@@ -67,6 +67,7 @@ mod tables;
 mod tls_client;
 mod tls_command;
 mod tls_peers;
+mod tls_policies;
 mod users;
 mod utf8;
 mod verify;

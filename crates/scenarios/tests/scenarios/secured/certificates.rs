@@ -7,7 +7,7 @@ use testing::TlsClient;
 use testing::certificates::{Authority, Identity, Period};
 use testing::wait::until_true;
 
-use super::{MESSAGE, mx, put, replace, say, secured, server, server_with};
+use super::{MESSAGE, mx, openssl, put, replace, say, secured, server, server_with};
 
 #[test]
 fn certificates_of_clients_open_doors_and_are_described() {
@@ -115,6 +115,54 @@ fn who_must_show_a_certificate_and_does_not_is_let_go() {
         mail.wait_log(&["NOQUEUE: abort: TLS from unknown[127.0.0.1]: No client certificate presented"]);
         mail.wait_log(&["NOQUEUE: abort: TLS from unknown[127.0.0.1]: Client certificate not trusted"]);
         mail.wait_log(&["certificate verification failed for unknown[127.0.0.1]: self-signed certificate"]);
+    });
+}
+
+#[test]
+fn a_client_gets_the_certificate_whose_key_it_can_check() {
+    scenario(|| {
+        let (rsa, ec) = (Identity::self_signed_rsa(&["mx.mail.test"]), mx());
+        let files = |mail: &testing::Instance, kind: &str, identity: &Identity| {
+            let key = put(mail, &format!("{kind}-key.pem"), identity.key_pem());
+            (put(mail, &format!("{kind}.pem"), &identity.certificates_pem()), key)
+        };
+        let in_one = |mail: &mut testing::Instance| {
+            let each = |one: &Identity| format!("{}{}", one.key_pem(), one.certificates_pem());
+            let both = put(mail, "both.pem", &format!("{}{}", each(&rsa), each(&ec)));
+            mail.set("smtpd_tls_chain_files", &both);
+        };
+        let in_pairs = |mail: &mut testing::Instance| {
+            mail.set("smtpd_tls_chain_files", "");
+            for (kind, identity, names) in [
+                ("rsa", &rsa, ["smtpd_tls_cert_file", "smtpd_tls_key_file"]),
+                ("ec", &ec, ["smtpd_tls_eccert_file", "smtpd_tls_eckey_file"]),
+            ] {
+                let (certificate, key) = files(mail, kind, identity);
+                mail.set(names[0], &certificate);
+                mail.set(names[1], &key);
+            }
+        };
+        let ways: [&dyn Fn(&mut testing::Instance); 2] = [&in_one, &in_pairs];
+        for way in ways {
+            let mail = server_with(&ec, &[], |mail| way(mail));
+            let place = mail.v4().to_string();
+            for (suite, identity) in [("ECDHE-RSA-AES128-GCM-SHA256", &rsa), ("ECDHE-ECDSA-AES128-GCM-SHA256", &ec)] {
+                let shown = openssl(&[
+                    "s_client",
+                    "-starttls",
+                    "smtp",
+                    "-connect",
+                    &place,
+                    "-tls1_2",
+                    "-cipher",
+                    suite,
+                    "-showcerts",
+                ]);
+                let pem = identity.certificates_pem();
+                let line = pem.lines().nth(3).expect("a line");
+                assert!(shown.contains(line), "{suite}: {shown}");
+            }
+        }
     });
 }
 
