@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use scenarios::scenario;
+use testing::milter::{Filter, Script, say};
 use testing::port::Port;
 use testing::wait::{PATIENCE, until_true};
 use testing::{Client, Setup};
@@ -279,5 +280,55 @@ fn what_access_tables_want_of_a_message_is_not_there_before_the_queue_but_for_it
         assert_eq!(reply.last(), "250 fine");
         mail.wait_log(&["with smtpd_proxy_filter specified, action HOLD is unavailable"]);
         assert!(filter.heard().contains(&"X-Seen: yes".to_owned()), "{:?}", filter.heard());
+    });
+}
+
+#[test]
+fn chunks_come_to_the_filter_as_lines_and_mail_filters_hear_the_envelope_alone() {
+    scenario(|| {
+        let (filter, milter) = (Scripted::new(&[]), Filter::start(Script::new()));
+        let mail = Setup::new()
+            .set("mynetworks", "127.0.0.0/8")
+            .set("smtpd_proxy_filter", format!("127.0.0.1:{}", filter.port))
+            .set("smtpd_milters", milter.endpoint())
+            .start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        client.command("EHLO client.test").expect("a reply");
+        for command in ["MAIL FROM:<s@x.test>", "RCPT TO:<alice@mail.test>"] {
+            assert_eq!(client.command(command).expect("a reply").code, 250, "{command}");
+        }
+        // The end of a chunk is no end of a line.
+        client.write(b"BDAT 13\r\nSubject: x\r\n\r").expect("written");
+        assert_eq!(client.reply().expect("a reply").last(), "250 2.0.0 Ok: 13 bytes");
+        client.write(b"BDAT 14 LAST\r\n\n.dot\r\nno end.").expect("written");
+        assert_eq!(client.reply().expect("a reply").last(), "250 fine");
+        client.command("QUIT").expect("a reply");
+        assert!(until_true(PATIENCE, || filter.heard().last().is_some_and(|line| line == "QUIT")));
+        let heard = filter.heard();
+        let content: Vec<&str> = heard.iter().map(String::as_str).skip_while(|line| *line != "Subject: x").collect();
+        assert_eq!(content, ["Subject: x", "", "..dot", "no end.", ".", "QUIT"]);
+        milter.wait_heard("T");
+        let events = milter.events();
+        assert!(events.contains("MRT") && !events.contains(['L', 'N', 'B', 'E']), "{events}");
+    });
+}
+
+#[test]
+fn what_a_mail_filter_refuses_the_filter_before_the_queue_does_not_hear() {
+    scenario(|| {
+        let (filter, milter) = (Scripted::new(&[]), Filter::start(Script::new().at('T', [say(b"r")])));
+        let mail = Setup::new()
+            .set("mynetworks", "127.0.0.0/8")
+            .set("smtpd_proxy_filter", format!("127.0.0.1:{}", filter.port))
+            .set("smtpd_milters", milter.endpoint())
+            .start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        for command in ["EHLO client.test", "MAIL FROM:<s@x.test>", "RCPT TO:<alice@mail.test>"] {
+            client.command(command).expect("a reply");
+        }
+        assert_eq!(client.command("DATA").expect("a reply").last(), "550 5.7.1 Command rejected");
+        let logged = "milter-reject: DATA from unknown[127.0.0.1]: 550 5.7.1 Command rejected; from=<s@x.test>";
+        mail.wait_log(&[logged, "to=<alice@mail.test> proto=ESMTP helo=<client.test>"]);
+        assert!(!filter.heard().iter().any(|line| line == "DATA"), "{:?}", filter.heard());
     });
 }
