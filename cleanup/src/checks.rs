@@ -41,6 +41,9 @@ pub enum Fate {
     Replace(Vec<u8>),
 }
 
+/// Longest text in a log line about the structure of a message.
+/// told: nobody; the message keeps the text, the log shows its start.
+const MAX_LOGGED_STRUCTURE: usize = 100;
 /// What a client is told when the rule has no text.
 const REJECTED: &str = "message content rejected";
 
@@ -203,10 +206,11 @@ impl Origin<'_> {
         writer.refuse(Failure::telling(Cause::Content, status, reason));
     }
 
-    /// A message whose structure is refused: its last Content-Type, and the error.
-    pub fn reject_structure(&self, writer: &mut Writer, kind: &[u8], error: &str) {
-        let kind = shown(kind);
-        let line = Content { error: Some(error), ..self.line("reject", "mime-error", &kind) };
+    /// A message whose structure is refused: the text that shows it, and the error.
+    pub fn reject_structure(&self, writer: &mut Writer, text: &[u8], error: &str) {
+        // told: nobody; the message keeps the text, the log shows its start.
+        let text = shown(&text[..text.len().min(MAX_LOGGED_STRUCTURE)]);
+        let line = Content { error: Some(error), ..self.line("reject", "mime-error", &text) };
         logging::emit(&line);
         writer.refuse(Failure::telling(Cause::Content, Status::new(5, 6, 0), error));
     }

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use message::parts::{Parts, Structure};
+use message::parts::{Parts, Structure, Viewer};
+use message::seven_bit::{Converter, Unreadable};
 use queue::{Encoding, Type};
 
 use crate::checks::{Checks, Origin};
@@ -21,7 +22,12 @@ pub struct Content {
     body: Parts,
     structure: Structure,
     checks: Checks,
+    /// force_mime_input_conversion.
+    converter: Option<Converter>,
 }
+
+/// A line, or a piece of one, and whether the line ends with it.
+type Piece = (Vec<u8>, bool);
 
 impl Content {
     /// Before its first line. `filter`: its client wants it to be checked.
@@ -32,6 +38,7 @@ impl Content {
             body: Parts::default(),
             structure: Structure::new(false, settings.plain_input),
             checks: Checks::new(filter),
+            converter: settings.force_conversion.then(|| Converter::new(settings.mime_limits)),
         }
     }
 
@@ -53,26 +60,70 @@ impl Content {
                 return writer.refuse(Failure::protocol(&what));
             }
         };
-        let Content { part, header, body, structure, checks } = self;
         let origin = Origin { message, envelope };
-        let Some(data) = cleaned(&origin, checks.wanted, writer, data) else { return };
+        let Some(data) = cleaned(&origin, self.checks.wanted, writer, data) else { return };
+        let Some(converter) = &mut self.converter else {
+            return self.line(message, envelope, writer, &data, ends_line).await;
+        };
+        let mut converted = Vec::new();
+        let result = converter.text(&data, ends_line, &mut |data, ends| converted.push((data.to_vec(), ends)));
+        self.converted(message, envelope, writer, converted, result).await;
+    }
+
+    /// What has come out of the conversion.
+    async fn converted(
+        &mut self,
+        message: &Message<'_>,
+        envelope: &Envelope,
+        writer: &mut Writer,
+        pieces: Vec<Piece>,
+        result: Result<(), Unreadable>,
+    ) {
+        for (data, ends_line) in pieces {
+            self.line(message, envelope, writer, &data, ends_line).await;
+        }
+        if let Err(error) = result {
+            let origin = Origin { message, envelope };
+            origin.reject_structure(writer, self.structure.last_kind(), &error.to_string());
+            self.converter = None;
+        }
+    }
+
+    /// A line as it travels on, or a piece of one.
+    async fn line(
+        &mut self,
+        message: &Message<'_>,
+        envelope: &Envelope,
+        writer: &mut Writer,
+        data: &[u8],
+        ends_line: bool,
+    ) {
+        let Content { part, header, body, structure, checks, .. } = self;
         let mut on = Inspection { message, envelope, writer, checks, structure };
         if *part == Part::Header {
-            *part = header.take(&mut on, &data, ends_line).await;
+            *part = header.take(&mut on, data, ends_line).await;
             if *part == Part::Header {
                 return;
             }
-            if !(data.is_empty() && ends_line) {
-                on.writer.line(b""); // a body without the line that separates it
+            if data.is_empty() && ends_line {
+                // It ends this header, and no other.
+                return on.text(data, ends_line);
             }
+            on.unfinished_header(data);
+            on.writer.line(b""); // a body without the line that separates it
         }
         let limits = on.limits();
-        body.take(&mut on, limits, &data, ends_line);
+        body.take(&mut on, limits, data, ends_line);
     }
 
     /// The content ends, and what was found in it is written. False when nobody wants the rest of the message.
     pub async fn end(&mut self, message: &Message<'_>, envelope: &mut Envelope, writer: &mut Writer) -> bool {
-        let Content { part, header, body, structure, checks } = self;
+        if let Some(converter) = &mut self.converter {
+            let mut converted = Vec::new();
+            let result = converter.end(&mut |data, ends| converted.push((data.to_vec(), ends)));
+            self.converted(message, envelope, writer, converted, result).await;
+        }
+        let Content { part, header, body, structure, checks, .. } = self;
         let mut on = Inspection { message, envelope, writer, checks, structure };
         if *part == Part::Header && !header.end(&mut on).await {
             return false;

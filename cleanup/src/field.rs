@@ -1,6 +1,6 @@
 //! One header field: checked, its addresses put into standard form, dropped or written.
 
-use ipc::cleanup::{Cause, Flags};
+use ipc::cleanup::Cause;
 use ipc::rewrite::Context;
 use logging::records::cleanup::MessageId;
 use message::addresses::Addresses;
@@ -33,6 +33,7 @@ impl Fields {
     /// # Errors
     /// An address has no standard form for now.
     pub async fn take(&mut self, on: &mut Inspection<'_>, text: &[u8]) -> Result<(), Failure> {
+        on.judge_field(text);
         let kind = Field::parse(text).map_or(Kind::Other, |field| field.kind());
         let class = if kind.role() == Role::Mime { Class::MimeHeader } else { Class::Header };
         let replacement = match on.check(class, text) {
@@ -55,7 +56,7 @@ impl Fields {
             return Ok(()); // message_drop_headers
         }
         self.log_message_id(on.message, kind, &field);
-        match with_standard_addresses(on.message, on.envelope.client.remote, kind, field.value).await? {
+        match rewritten(on, kind, &field).await? {
             // What a check says is written as it says it.
             None if replacement.is_some() => on.writer.lines(text),
             // Blanks before the colon disappear.
@@ -114,22 +115,33 @@ impl Fields {
 }
 
 /// The value with its addresses in standard form; `None` when nothing changes.
-async fn with_standard_addresses(
-    message: &Message<'_>,
-    remote: bool,
-    kind: Kind,
-    value: &[u8],
-) -> Result<Option<Vec<u8>>, Failure> {
+async fn rewritten(on: &Inspection<'_>, kind: Kind, field: &Field<'_>) -> Result<Option<Vec<u8>>, Failure> {
     let place = match kind.role() {
         Role::Sender | Role::ResentSender => Place::HeaderSender,
         Role::Recipient | Role::ResentRecipient => Place::HeaderRecipient,
         Role::Mime | Role::Text => return Ok(None),
     };
+    let (message, remote) = (on.message, on.envelope.client.remote);
     // remote_header_rewrite_domain: headers of strangers stay as they are.
-    let is_foreign = remote && message.site.settings.remote_domain.is_empty();
-    if is_foreign || !message.flags.has(Flags::MAP) {
+    if remote && message.site.settings.remote_domain.is_empty() {
         return Ok(None);
     }
+    let kept = address::leading_tokens(field.value, message.site.settings.token_limit);
+    let is_cut = kept.len() < field.value.len();
+    if is_cut {
+        on.tell_tokens(field.name);
+    }
+    let standard = with_standard_addresses(message, remote, place, kept).await?;
+    Ok(standard.or_else(|| is_cut.then(|| kept.to_vec())))
+}
+
+/// The value with its addresses in standard form; `None` when nothing changes.
+async fn with_standard_addresses(
+    message: &Message<'_>,
+    remote: bool,
+    place: Place,
+    value: &[u8],
+) -> Result<Option<Vec<u8>>, Failure> {
     let context = if remote { Context::Remote } else { Context::Local };
     let addresses = Addresses::of(value);
     let internal = addresses.internal();

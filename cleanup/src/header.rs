@@ -74,7 +74,6 @@ impl Header {
     /// All fields are there: what is missing is added.
     fn complete(&mut self, on: &mut Inspection<'_>) {
         self.fields.present.complete(on.message, on.envelope, on.writer);
-        let entered = on.structure.end_header(on.message.site.settings.mime_nesting_limit);
-        on.entered(entered);
+        on.end_header();
     }
 }

@@ -50,6 +50,7 @@ mod recipients;
 mod service;
 mod settings;
 mod site;
+mod strict;
 mod tables;
 #[cfg(test)]
 mod tests;

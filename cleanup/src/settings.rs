@@ -5,7 +5,10 @@ use std::time::Duration;
 use address::Delimiters;
 use config::{Raw, Reader, ValueError, param};
 use message::header::Kind;
+use message::mime::Limits;
 use queue::Spool;
+
+use crate::strict::{EndOfHeader, Strictness};
 
 config::settings! {
     /// Settings, read once.
@@ -41,8 +44,13 @@ config::settings! {
         line_length_limit: usize = param::LINE_LENGTH_LIMIT,
         body_checks_limit: u64 = param::BODY_CHECKS_SIZE_LIMIT,
         drop_headers: Vec<String> = param::MESSAGE_DROP_HEADERS => lower,
-        /// Multiparts within each other.
-        mime_nesting_limit: usize => |from: &Reader<'_>| from.config.mime_nesting_limit(),
+        mime_limits: Limits => |from: &Reader<'_>| from.config.mime_limits(),
+        /// What MIME structure is refused.
+        strict: Strictness => Strictness::read,
+        end_of_header: EndOfHeader = param::NON_EMPTY_END_OF_HEADER_ACTION,
+        token_limit: usize = param::HEADER_ADDRESS_TOKEN_LIMIT,
+        /// Text that calls itself 8-bit becomes quoted-printable when it comes in.
+        force_conversion: bool => forced_conversion,
         always_add_headers: bool = param::ALWAYS_ADD_MISSING_HEADERS,
         undisclosed_recipients: String = param::UNDISCLOSED_RECIPIENTS_HEADER,
         requiretls_header: bool = param::REQUIRETLS_ESMTP_HEADER,
@@ -84,6 +92,15 @@ impl Settings {
     pub fn propagates(&self, class: &str) -> bool {
         self.propagate.iter().any(|known| known.eq_ignore_ascii_case(class))
     }
+}
+
+fn forced_conversion(from: &Reader<'_>) -> Result<bool, ValueError> {
+    let forced = from.config.get(param::FORCE_MIME_INPUT_CONVERSION)?;
+    if forced && from.config.get(param::DISABLE_MIME_INPUT_PROCESSING)? {
+        let both = "do not specify both disable_mime_input_processing=yes and force_mime_input_conversion=yes";
+        return Err(ValueError::Meaning(both.to_owned()));
+    }
+    Ok(forced)
 }
 
 fn unescaped(text: Raw) -> Vec<u8> {

@@ -3,7 +3,7 @@
 //! A header field with its continuation lines is one key, the line that ends the header is an empty one.
 
 use message::header::{Field, Kind, is_continuation, name_length};
-use message::mime::{BoundaryLine, ContentType, Multiparts, TooDeep};
+use message::mime::{BoundaryLine, ContentType, Limits, Multiparts, TooDeep};
 
 /// Longest header field, bytes. told: the caller.
 const MAX_FIELD: usize = 1 << 20;
@@ -28,15 +28,14 @@ pub(crate) struct Reader {
     field: Vec<u8>,
     kind: Option<ContentType>,
     open: Multiparts,
-    /// Multiparts within each other.
-    limit: usize,
+    limits: Limits,
 }
 
 impl Reader {
-    /// Before the first line; `limit` multiparts may stand within each other (mime_nesting_limit).
-    pub(crate) fn new(wanted: Wanted, limit: usize) -> Self {
+    /// Before the first line.
+    pub(crate) fn new(wanted: Wanted, limits: Limits) -> Self {
         let (field, kind, open) = (Vec::new(), None, Multiparts::default());
-        Self { wanted, is_header: true, is_first: true, field, kind, open, limit }
+        Self { wanted, is_header: true, is_first: true, field, kind, open, limits }
     }
 
     /// The next line; gives the keys that are complete with it.
@@ -87,7 +86,7 @@ impl Reader {
         if kind.is_message() {
             self.is_header = true;
         } else {
-            self.open.enter(kind, self.limit)?;
+            self.open.enter(kind, self.limits)?;
         }
         Ok(was_first || line.is_empty())
     }

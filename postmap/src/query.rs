@@ -25,8 +25,8 @@ pub(crate) fn query(options: &Options, config: &Config, spec: &Spec, wanted: &[u
     let result = match wanted {
         b"-" if options.message == Wanted::default() => asked.about_keys(stdin().lock()),
         b"-" => {
-            let limit = config.mime_nesting_limit().map_err(|error| error.to_string())?;
-            asked.about_message(stdin().lock(), Reader::new(options.message, limit))
+            let limits = config.mime_limits().map_err(|error| error.to_string())?;
+            asked.about_message(stdin().lock(), Reader::new(options.message, limits))
         }
         key => asked.about(key, b""),
     };

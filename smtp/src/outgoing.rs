@@ -32,12 +32,12 @@ impl Outgoing {
     /// One of them makes no sense.
     pub fn read(from: &Reader<'_>, context: &Context) -> Result<Self, StartError> {
         let flags = AgentFlags::parse(&context.words).map_err(|error| StartError::new(error.to_string()))?;
-        let nesting = from.config.mime_nesting_limit()?;
+        let structure = from.config.mime_limits()?;
         Ok(Outgoing {
             generic: Generic::read(from, context)?,
             checks: Checks::read(from)?,
             flags: final_flags(flags, from)?,
-            limits: Limits { field: from.read(config::param::HEADER_SIZE_LIMIT)?, nesting },
+            limits: Limits { field: from.read(config::param::HEADER_SIZE_LIMIT)?, structure },
             service: context.service_name.clone(),
         })
     }
@@ -169,7 +169,7 @@ impl Outgoing {
             generic: None,
             checks: Checks::none(),
             flags: AgentFlags::default(),
-            limits: Limits { field: 102_400, nesting: 100 },
+            limits: Limits { field: 102_400, structure: message::mime::Limits { nesting: 100, boundary: 2048 } },
             service: "smtp".to_owned(),
         }
     }

@@ -112,7 +112,7 @@ config::settings! {
         /// 8-bit content is converted for servers that do not take it.
         convert: bool = param::DISABLE_MIME_OUTPUT_CONVERSION => |disabled: bool| !disabled,
         /// Multiparts within each other that a conversion follows.
-        mime_nesting_limit: usize => |from: &Reader<'_>| from.config.mime_nesting_limit(),
+        mime_limits: message::mime::Limits => |from: &Reader<'_>| from.config.mime_limits(),
         quote_envelope: bool = twin::QUOTE_RFC821_ENVELOPE,
         send_xforward: bool = twin::SEND_XFORWARD_COMMAND,
         /// Probes end after the reply to DATA.

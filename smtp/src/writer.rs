@@ -59,7 +59,7 @@ impl<'a> Writer<'a> {
             settings.dialogue.convert && !extensions.eight_bit_mime && request.message.encoding != Encoding::SevenBit;
         let looks = settings.outgoing.generic.is_some() || !settings.outgoing.checks.are_none();
         Self {
-            converter: convert.then(|| Converter::new(settings.dialogue.mime_nesting_limit)),
+            converter: convert.then(|| Converter::new(settings.dialogue.mime_limits)),
             inspector: looks.then(|| Inspector::new(&settings.outgoing, &request.message.queue_id)),
             stuffer: Stuffer::new(settings.dialogue.line_limit),
         }

@@ -53,6 +53,20 @@ impl Token {
     }
 }
 
+/// As much of a text as holds this many tokens that are no blanks; comments count.
+pub fn leading_tokens(text: &[u8], most: usize) -> &[u8] {
+    // No token is empty.
+    if text.len() <= most {
+        return text;
+    }
+    let mut counted = tokens(text).into_iter().filter(|token| token.kind != Kind::Space);
+    match counted.nth(most.saturating_sub(1)) {
+        // told: the caller, who sees that text is left; blanks alone are none.
+        Some(last) if counted.next().is_some() => &text[..last.range.end],
+        _ => text,
+    }
+}
+
 /// All tokens of a text, in order.
 pub fn tokens(text: &[u8]) -> Vec<Token> {
     let mut tokens = Vec::new();
@@ -154,6 +168,21 @@ fn comment(text: &[u8], start: usize) -> usize {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_leading_tokens_of_a_text_end_where_the_last_of_them_ends() {
+        for (most, kept) in [
+            (1, "\"x y\""),
+            (2, "\"x y\" <"),
+            (7, "\"x y\" <a@b.c"),
+            (9, "\"x y\" <a@b.c>,"),
+            (10, "\"x y\" <a@b.c>, (one)"),
+            (11, "\"x y\" <a@b.c>, (one) z "),
+            (99, "\"x y\" <a@b.c>, (one) z "),
+        ] {
+            assert_eq!(leading_tokens(b"\"x y\" <a@b.c>, (one) z ", most), kept.as_bytes(), "{most}");
+        }
+    }
 
     proptest! {
         #[test]

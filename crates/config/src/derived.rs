@@ -1,7 +1,8 @@
 //! What several programs make of more than one parameter: the queue directory, the form of extended addresses, the
-//! depth of a message.
+//! structure of a message.
 
 use address::Delimiters;
+use message::mime::Limits;
 use net::ports::Services;
 use queue::{Hashing, Spool};
 
@@ -21,12 +22,14 @@ impl Config {
         Ok(Spool::new("", Hashing { names, depth }))
     }
 
-    /// Multiparts within each other that are followed: mime_nesting_limit, and the two that Postfix takes beyond it.
+    /// How far parts are followed: mime_nesting_limit, and the two that Postfix takes beyond it, and
+    /// mime_boundary_length_limit.
     ///
     /// # Errors
     /// A value that cannot be understood.
-    pub fn mime_nesting_limit(&self) -> Result<usize, ValueError> {
-        Ok(self.read::<_, usize>(param::MIME_NESTING_LIMIT)?.saturating_add(2))
+    pub fn mime_limits(&self) -> Result<Limits, ValueError> {
+        let nesting = self.read::<_, usize>(param::MIME_NESTING_LIMIT)?.saturating_add(2);
+        Ok(Limits { nesting, boundary: self.read(param::MIME_BOUNDARY_LENGTH_LIMIT)? })
     }
 
     /// Ports by name: known_tcp_ports, and those of the machine.

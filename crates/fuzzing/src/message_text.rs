@@ -2,7 +2,7 @@
 
 use address::token::{Kind, Token, tokens};
 use message::header::{Field, fold, is_continuation, name_length, trim};
-use message::mime::{BoundaryLine, ContentType, Encoding, MAX_BOUNDARY, boundary_line};
+use message::mime::{BoundaryLine, ContentType, Encoding, Limits, boundary_line};
 use message::received;
 use message::refold::refold;
 use message::seven_bit::Converter;
@@ -68,7 +68,7 @@ pub fn mime_fields(data: &[u8]) {
         );
     }
     if let Some(boundary) = &found.boundary {
-        assert!((1..=MAX_BOUNDARY).contains(&boundary.len()));
+        assert!((1..=data.len()).contains(&boundary.len()));
         let opens = [b"--", &boundary[..], b" \t"].concat();
         // A boundary that ends in two hyphens is its own end.
         assert!(boundary_line(&opens, boundary).is_some());
@@ -102,6 +102,8 @@ pub fn seven_bit_message(data: &[u8]) {
     assert_eq!(decoded(body), message.split(|byte| *byte == b'\n').collect::<Vec<_>>());
 }
 
+/// How far structure is followed: the defaults of mime_nesting_limit and mime_boundary_length_limit.
+const LIMITS: Limits = Limits { nesting: 102, boundary: 2048 };
 /// The shortest piece of a line.
 const PIECE: usize = 400;
 
@@ -114,7 +116,7 @@ fn converted(message: &[u8], piece: usize) -> Option<Vec<Vec<u8>>> {
             lines.push(std::mem::take(&mut open));
         }
     };
-    let mut converter = Converter::new(102);
+    let mut converter = Converter::new(LIMITS);
     for line in message.split(|byte| *byte == b'\n') {
         let pieces: Vec<&[u8]> = line.chunks(piece).collect();
         let (last, before) = pieces.split_last().map_or((&b""[..], &[][..]), |(last, before)| (*last, before));

@@ -57,13 +57,19 @@ pub struct ContentType {
     pub kind: Vec<u8>,
     /// The subtype, lower case (`report`).
     pub subtype: Vec<u8>,
-    /// The boundary parameter; at most [`MAX_BOUNDARY`] bytes of it.
+    /// The boundary parameter.
     pub boundary: Option<Vec<u8>>,
 }
 
-/// RFC 2046 5.1.1 allows 70; mail in the wild has more (mime_boundary_length_limit).
-/// told: nobody; boundaries are compared by their beginning, so that no part is missed.
-pub const MAX_BOUNDARY: usize = 2048;
+/// How far the structure of a message is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Multiparts within each other (mime_nesting_limit).
+    pub nesting: usize,
+    /// Bytes of a boundary by which it is known (mime_boundary_length_limit); RFC 2046 5.1.1 allows 70, and mail in the
+    /// wild has more.
+    pub boundary: usize,
+}
 
 impl Default for ContentType {
     /// RFC 2045 5.2.
@@ -81,6 +87,11 @@ impl ContentType {
     /// Whether the body is a sequence of parts.
     pub fn is_multipart(&self) -> bool {
         self.kind == b"multipart"
+    }
+
+    /// Whether the body is a part of a message, or a pointer to one: RFC 2046 5.2.2 and 5.2.3 want them in seven bits.
+    pub fn is_fragment(&self) -> bool {
+        self.kind == b"message" && (self.subtype == b"partial" || self.subtype == b"external-body")
     }
 
     /// Whether the body is itself a message with a header.
@@ -152,13 +163,15 @@ impl Multiparts {
     /// A header with this type has ended: if it is that of a multipart, its parts follow.
     ///
     /// # Errors
-    /// As many as `limit` are open; this one is not followed.
-    pub fn enter(&mut self, kind: ContentType, limit: usize) -> Result<(), TooDeep> {
+    /// As many as the limit are open; this one is not followed.
+    pub fn enter(&mut self, kind: ContentType, limits: Limits) -> Result<(), TooDeep> {
         let is_digest = kind.subtype == b"digest";
-        let Some(boundary) = kind.boundary.filter(|_| kind.kind == b"multipart") else { return Ok(()) };
-        if self.0.len() >= limit {
+        let Some(mut boundary) = kind.boundary.filter(|_| kind.kind == b"multipart") else { return Ok(()) };
+        if self.0.len() >= limits.nesting {
             return Err(TooDeep);
         }
+        // told: nobody; boundaries are compared by their beginning, so that no part is missed.
+        boundary.truncate(limits.boundary);
         self.0.push(Multipart { boundary, is_digest });
         Ok(())
     }
@@ -186,8 +199,7 @@ fn boundary(mut rest: &[u8]) -> Option<Vec<u8>> {
             && eat(&mut rest, b'=').is_some()
             && let Some(value) = value(&mut rest)
         {
-            let end = value.len().min(MAX_BOUNDARY);
-            found = (end > 0).then(|| value[..end].to_vec());
+            found = (!value.is_empty()).then_some(value);
         }
     }
     found
@@ -322,17 +334,28 @@ mod tests {
 
     #[test]
     fn a_boundary_ends_what_stands_within_its_multipart_and_begins_a_part_of_the_default_type() {
+        let limits = Limits { nesting: 2, boundary: 70 };
         let mut open = Multiparts::default();
-        open.enter(ContentType::parse(b"multipart/digest; boundary=a"), 2).unwrap();
-        open.enter(ContentType::parse(b"multipart/mixed; boundary=b"), 2).unwrap();
-        assert_eq!(open.enter(ContentType::parse(b"multipart/mixed; boundary=c"), 2), Err(TooDeep));
-        assert_eq!(open.enter(ContentType::parse(b"text/plain; boundary=d"), 2), Ok(()));
+        open.enter(ContentType::parse(b"multipart/digest; boundary=a"), limits).unwrap();
+        open.enter(ContentType::parse(b"multipart/mixed; boundary=b"), limits).unwrap();
+        assert_eq!(open.enter(ContentType::parse(b"multipart/mixed; boundary=c"), limits), Err(TooDeep));
+        assert_eq!(open.enter(ContentType::parse(b"text/plain; boundary=d"), limits), Ok(()));
         assert_eq!(open.line(b"--b"), Some((BoundaryLine::Opens, ContentType::default())));
         let (found, kind) = open.line(b"--a").unwrap();
         assert!(found == BoundaryLine::Opens && kind.is_message());
         assert_eq!(open.line(b"--b"), None);
         assert_eq!(open.line(b"--a--").map(|(found, _)| found), Some(BoundaryLine::Closes));
         assert!(open.is_empty());
+    }
+
+    #[test]
+    fn a_boundary_is_known_by_as_much_of_it_as_the_limit_says() {
+        let mut open = Multiparts::default();
+        let kind = ContentType::parse(b"multipart/mixed; boundary=abcdef");
+        open.enter(kind, Limits { nesting: 1, boundary: 3 }).unwrap();
+        assert_eq!(open.line(b"--abx").map(|(found, _)| found), None);
+        assert_eq!(open.line(b"--abcxyz").map(|(found, _)| found), Some(BoundaryLine::Opens));
+        assert_eq!(open.line(b"--abc--ef").map(|(found, _)| found), Some(BoundaryLine::Closes));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use crate::gathered::Gathered;
 use crate::header::{Field, Kind, Role, is_continuation, name_length};
-use crate::mime::{BoundaryLine, ContentType, Encoding, Multiparts, TooDeep};
+use crate::mime::{self, BoundaryLine, ContentType, Encoding, Multiparts, TooDeep};
 
 /// What a text belongs to, as far as tables of checks tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,10 @@ pub struct Structure {
     open: Multiparts,
     /// The type of what follows the header that is being read.
     kind: Option<ContentType>,
+    /// What that header says of its encoding.
+    said: Option<Encoding>,
+    /// How the text that is being read is encoded.
+    encoding: Option<Encoding>,
     /// The Content-Type field as it stands in the message.
     kind_field: Vec<u8>,
     /// No structure is followed.
@@ -69,7 +73,16 @@ impl Structure {
     /// followed (disable_mime_input_processing).
     pub fn new(with_header: bool, off: bool) -> Self {
         let place = if with_header { Place::Message } else { Place::Body };
-        Structure { place, open: Multiparts::default(), kind: None, kind_field: Vec::new(), off, is_eight_bit: false }
+        Structure {
+            place,
+            open: Multiparts::default(),
+            kind: None,
+            said: None,
+            encoding: None,
+            kind_field: Vec::new(),
+            off,
+            is_eight_bit: false,
+        }
     }
 
     /// Whether lines are looked at: those of a body without parts go by.
@@ -86,24 +99,47 @@ impl Structure {
             }
             Kind::ContentTransferEncoding => {
                 // A body that calls itself binary needs no less.
-                self.is_eight_bit |= Encoding::parse(field.value).is_some_and(|encoding| !encoding.is_seven_bit());
+                let encoding = Encoding::parse(field.value);
+                self.said = encoding.or(self.said);
+                self.is_eight_bit |= encoding.is_some_and(|encoding| !encoding.is_seven_bit());
             }
             _ => {}
         }
     }
 
+    /// What the header that is being read says of the body: its type, and its encoding if it names one that is known.
+    pub fn said(&self) -> (ContentType, Option<Encoding>) {
+        (self.kind.clone().unwrap_or_default(), self.said)
+    }
+
     /// The header that is being read ends.
     ///
     /// # Errors
-    /// What follows is nested deeper than `limit` allows (mime_nesting_limit), and is not followed.
-    pub fn end_header(&mut self, limit: usize) -> Result<(), TooDeep> {
+    /// What follows is nested deeper than `limits` allow, and is not followed.
+    pub fn end_header(&mut self, limits: mime::Limits) -> Result<(), TooDeep> {
         self.place = Place::Body;
-        let Some(kind) = self.kind.take() else { return Ok(()) };
+        let said = self.said.take();
+        let Some(kind) = self.kind.take() else {
+            self.encoding = said;
+            return Ok(());
+        };
+        // What contains parts has an encoding for them alone, not for the text around them.
+        self.encoding = said.filter(|_| !kind.is_multipart());
         if kind.is_message() {
             self.place = Place::Attached;
             return Ok(());
         }
-        self.open.enter(kind, limit)
+        self.open.enter(kind, limits)
+    }
+
+    /// How the text that is being read is encoded, by what the header in front of it says.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding.unwrap_or(Encoding::SevenBit)
+    }
+
+    /// Whether parts are looked for.
+    pub fn is_on(&self) -> bool {
+        !self.off
     }
 
     /// The last Content-Type field.
@@ -127,6 +163,7 @@ impl Structure {
         let opens = found == BoundaryLine::Opens;
         self.place = if opens { Place::Part } else { Place::Body };
         self.kind = opens.then_some(kind);
+        (self.said, self.encoding) = (None, None);
         Seen::Boundary
     }
 }
@@ -139,6 +176,8 @@ pub trait Viewer {
     fn field(&mut self, class: Class, text: &[u8], is_cut: bool);
     /// A line of a body, a piece of one, or the empty line that ends a header.
     fn text(&mut self, data: &[u8], ends_line: bool);
+    /// The header that is being read is about to end.
+    fn ends_header(&mut self) {}
     /// The header of something has ended, and what follows may be too deep to be followed.
     fn entered(&mut self, entered: Result<(), TooDeep>);
 }
@@ -148,8 +187,8 @@ pub trait Viewer {
 pub struct Limits {
     /// The longest field, in bytes (header_size_limit).
     pub field: usize,
-    /// Multiparts within each other (mime_nesting_limit).
-    pub nesting: usize,
+    /// How far parts are followed.
+    pub structure: mime::Limits,
 }
 
 /// Reads a message, or its body.
@@ -198,7 +237,8 @@ impl Parts {
             return self.field.begin(data, limits.field);
         }
         if on.structure().boundary(data) == Seen::Nothing {
-            let entered = on.structure().end_header(limits.nesting);
+            on.ends_header();
+            let entered = on.structure().end_header(limits.structure);
             on.entered(entered);
         }
         on.text(data, ends_line);
@@ -223,7 +263,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits { field: 1000, nesting: 2 };
+    const LIMITS: Limits = Limits { field: 1000, structure: mime::Limits { nesting: 2, boundary: 70 } };
 
     /// What was seen, one item each.
     struct Seen {

@@ -11,7 +11,7 @@
 use std::fmt;
 
 use crate::header;
-use crate::mime::{BoundaryLine, ContentType, Encoding, Multiparts, TooDeep};
+use crate::mime::{BoundaryLine, ContentType, Encoding, Limits, Multiparts, TooDeep};
 
 /// The longest Content-Type field that is understood, in bytes: more than the default header_size_limit lets in.
 /// A longer Content-Transfer-Encoding is decided by its first word.
@@ -55,8 +55,8 @@ impl std::error::Error for Unreadable {}
 pub struct Converter {
     place: Place,
     open: Multiparts,
-    /// So many of them are followed.
-    limit: usize,
+    /// How far they are followed.
+    limits: Limits,
     /// The piece that comes begins a line.
     starts: bool,
     quoting: Quoting,
@@ -97,10 +97,10 @@ enum Field {
 }
 
 impl Converter {
-    /// Before the first line of a message; `limit` multiparts may stand within each other (mime_nesting_limit).
-    pub fn new(limit: usize) -> Self {
+    /// Before the first line of a message.
+    pub fn new(limits: Limits) -> Self {
         let place = Place::Header(Header::new(ContentType::default()));
-        Self { place, open: Multiparts::default(), limit, starts: true, quoting: Quoting::default() }
+        Self { place, open: Multiparts::default(), limits, starts: true, quoting: Quoting::default() }
     }
 
     /// The next piece of the message.
@@ -152,7 +152,7 @@ impl Converter {
         } else if kind.is_message() {
             self.place = Place::Header(Header::new(ContentType::default()));
         } else {
-            self.open.enter(kind, self.limit)?;
+            self.open.enter(kind, self.limits)?;
         }
         Ok(())
     }

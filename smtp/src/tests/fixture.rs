@@ -65,7 +65,7 @@ pub fn settings() -> Settings {
             skip_5xx_greeting: true,
             skip_quit_response: true,
             line_limit: Some(998),
-            mime_nesting_limit: 102,
+            mime_limits: message::mime::Limits { nesting: 102, boundary: 2048 },
             convert: true,
             quote_envelope: true,
             send_xforward: false,

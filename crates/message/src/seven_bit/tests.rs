@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 const LEVELS: usize = 102;
+const LIMITS: Limits = Limits { nesting: LEVELS, boundary: 2048 };
 
 /// Converts lines, each in pieces of this many bytes at most; `\n` ends a line.
 fn in_pieces(text: &[u8], size: usize) -> Result<Vec<u8>, Unreadable> {
@@ -15,7 +16,7 @@ fn in_pieces(text: &[u8], size: usize) -> Result<Vec<u8>, Unreadable> {
             out.push(b'\n');
         }
     };
-    let mut converter = Converter::new(LEVELS);
+    let mut converter = Converter::new(LIMITS);
     for line in text.split_inclusive(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         if line.is_empty() {
