@@ -43,28 +43,41 @@ pub struct Entries<'a> {
     pub spool: &'a Spool,
     pub log: Log,
     pub id: &'a QueueId,
+    /// This one alone.
+    pub only: Option<&'a Entry>,
 }
 
 /// One pass through the log, if there is one.
-pub struct Pass(Option<LogReader<File>>);
+pub enum Pass<'a> {
+    /// From its first entry to its last.
+    All(Option<LogReader<File>>),
+    /// One entry.
+    Only(Option<&'a Entry>),
+}
 
-impl Entries<'_> {
+impl<'a> Entries<'a> {
     /// From the first entry on.
     ///
     /// # Errors
     /// The log cannot be opened.
-    pub fn pass(&self) -> io::Result<Pass> {
-        delivery_log::open(self.spool, queue_of(self.log), self.id).map(Pass)
+    pub fn pass(&self) -> io::Result<Pass<'a>> {
+        match self.only {
+            None => delivery_log::open(self.spool, queue_of(self.log), self.id).map(Pass::All),
+            only => Ok(Pass::Only(only)),
+        }
     }
 }
 
-impl Pass {
+impl Pass<'_> {
     /// The next entry; nothing at the end.
     ///
     /// # Errors
     /// The log cannot be read.
     pub fn next(&mut self) -> io::Result<Option<Entry>> {
-        self.0.as_mut().map_or(Ok(None), LogReader::next_entry)
+        match self {
+            Pass::All(reader) => reader.as_mut().map_or(Ok(None), LogReader::next_entry),
+            Pass::Only(entry) => Ok(entry.take().cloned()),
+        }
     }
 }
 

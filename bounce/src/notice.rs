@@ -50,6 +50,13 @@ impl Notice {
     }
 }
 
+/// What notifications are about.
+struct Due<'a> {
+    message: &'a Message,
+    subject: &'a Subject,
+    now: i64,
+}
+
 impl Notifier {
     /// Sends every notification that the entries of a log call for.
     ///
@@ -58,35 +65,55 @@ impl Notifier {
     pub async fn send(&self, config: &Config, log: Log, keep: bool, message: &Message) -> Result<(), NotSent> {
         let now = ipc::delivery::Timestamp::now().seconds;
         let subject = Subject::open(&self.settings.spool, message, now);
-        let entries = &Entries { spool: &self.settings.spool, log, id: &message.queue_id };
+        let entries = Entries { spool: &self.settings.spool, log, id: &message.queue_id, only: None };
         let kind = match (log, keep) {
             (Log::Bounce, _) | (Log::Defer, false) => Kind::Failure,
             (Log::Defer, true) => Kind::Delay,
             (Log::Trace, _) if subject.report_requested => Kind::Verify,
             (Log::Trace, _) => Kind::Success,
         };
-        for notice in notices(&self.settings, kind, message, &subject) {
+        let due = Due { message, subject: &subject, now };
+        let verp = subject.verp.as_deref().filter(|_| kind == Kind::Failure && !self.settings.disable_verp);
+        let Some(delimiters) = verp else {
+            return self.report(config, &due, notices(&self.settings, kind, message, &subject), &entries).await;
+        };
+        // The sender that a recipient has seen hears of that recipient.
+        let mut pass = entries.pass()?;
+        while let Some(entry) = pass.next()? {
+            let known = if entry.original.is_empty() { &entry.recipient } else { &entry.original };
+            let seen = address::verp_sender(delimiters, &message.sender, &address::unquote(known));
+            let mut notices = notices(&self.settings, kind, message, &subject);
+            let to_sender = notices.iter_mut().filter(|notice| notice.audience == Audience::Sender);
+            to_sender.for_each(|notice| notice.to.clone_from(&seen));
+            self.report(config, &due, notices, &Entries { only: Some(&entry), ..entries }).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends those of the notifications that have a recipient to speak of.
+    async fn report(
+        &self,
+        config: &Config,
+        due: &Due<'_>,
+        notices: Vec<Notice>,
+        entries: &Entries<'_>,
+    ) -> Result<(), NotSent> {
+        for notice in notices {
             let recipients = Recipients { notice: &notice, entries };
             if recipients.is_empty().await? {
                 continue;
             }
-            self.submit(config, message, &subject, &recipients, now).await.inspect_err(|error| {
-                let (id, to) = (&message.queue_id, text::printable(&address::quote(&notice.to)));
+            self.submit(config, due, &recipients).await.inspect_err(|error| {
+                let (id, to) = (&due.message.queue_id, text::printable(&address::quote(&notice.to)));
                 logging::warning!(id: id, "{} notification failed to {to}: {error}", notice.reader());
             })?;
         }
         Ok(())
     }
 
-    async fn submit(
-        &self,
-        config: &Config,
-        message: &Message,
-        subject: &Subject,
-        recipients: &Recipients<'_>,
-        now: i64,
-    ) -> Result<(), NotSent> {
+    async fn submit(&self, config: &Config, due: &Due<'_>, recipients: &Recipients<'_>) -> Result<(), NotSent> {
         let (settings, notice) = (&self.settings, recipients.notice);
+        let Due { message, subject, now } = *due;
         let utf8 = message.send_options.has(SendOptions::SMTPUTF8_REQUESTED);
         let template = settings.templates.of(notice.kind);
         // A line that makes no sense stays as it is written.
@@ -96,6 +123,7 @@ impl Notifier {
         let envelope_id = text::xtext::decode(message.envelope_id.as_bytes()).filter(|id| !id.is_empty());
         let (date, arrival) = (date::rfc5322(now), date::rfc5322(subject.arrival));
         let until = date::rfc5322(subject.arrival.saturating_add(settings.lifetime));
+        let answers = if settings.threaded { subject.identifier() } else { None };
         let report = Report {
             kind: notice.kind,
             audience: notice.audience,
@@ -107,6 +135,7 @@ impl Notifier {
             now,
             date: &date,
             to: &self.shown_recipient(notice),
+            answers: answers.as_deref(),
             envelope_id: envelope_id.as_deref(),
             sender: &sender,
             arrival_date: &arrival,
@@ -218,7 +247,7 @@ impl Recipients<'_> {
         Ok(())
     }
 
-    async fn next(&self, pass: &mut Pass) -> io::Result<Option<Entry>> {
+    async fn next(&self, pass: &mut Pass<'_>) -> io::Result<Option<Entry>> {
         while let Some(entry) = pass.next()? {
             // A large log is read beside the work for other clients.
             tokio::task::yield_now().await;

@@ -19,6 +19,10 @@ config::settings! {
         size_limit: u64 = param::BOUNCE_SIZE_LIMIT,
         /// What travelled under REQUIRETLS comes back as its header.
         redact: bool = param::REQUIRETLS_REDACT_DSN,
+        /// Notifications name the message that they are about as what they answer.
+        threaded: bool = param::ENABLE_THREADED_BOUNCES,
+        /// One notification for all recipients of a message with VERP.
+        disable_verp: bool = param::DISABLE_VERP_BOUNCES,
         compatible_logs: bool = param::BACKWARDS_BOUNCE_LOGFILE_COMPATIBILITY,
         /// In seconds: until when a delayed message is tried.
         lifetime: i64 = param::MAXIMAL_QUEUE_LIFETIME => |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX),

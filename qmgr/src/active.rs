@@ -143,7 +143,7 @@ impl Active {
         let (Some(delimiters), [recipient]) = (&self.envelope.verp, recipients) else { return None };
         // The list knows the recipient by the name that it sent to.
         let known = if recipient.original.is_empty() { &recipient.address } else { &recipient.original };
-        Some(verp_sender(delimiters, &self.request.message.sender, known))
+        Some(address::verp_sender(delimiters, &self.request.message.sender, known))
     }
 
     /// The open file; opened and locked again when it was closed to save descriptors.
@@ -173,26 +173,6 @@ impl Active {
     pub fn for_bounce(&self) -> Message {
         self.request.message.clone()
     }
-}
-
-/// `list+user=host@domain` for the sender `list@domain` and the recipient `user@host`, with delimiters `+=`.
-fn verp_sender(delimiters: &[u8], sender: &[u8], recipient: &[u8]) -> Vec<u8> {
-    let [first, second] = delimiters else { return sender.to_vec() };
-    let (local, domain) = address::split(sender);
-    let (user, host) = address::split(recipient);
-    if local.is_empty() {
-        return sender.to_vec(); // the null sender stays
-    }
-    let mut out = [local, &[*first], user].concat();
-    if let Some(host) = host {
-        out.push(*second);
-        out.extend_from_slice(host);
-    }
-    if let Some(domain) = domain {
-        out.push(b'@');
-        out.extend_from_slice(domain);
-    }
-    out
 }
 
 /// Opens a message and locks it; `None` when someone else has it. The lock belongs to the open file, which the delivery
@@ -241,18 +221,5 @@ fn request_of(id: &QueueId, envelope: &Envelope, since: Timestamp) -> Request {
         log_ident: attribute("log_ident"),
         rewrite_context: if is_remote { Context::Remote } else { Context::Local },
         recipients: Vec::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn with_verp_the_sender_names_the_recipient() {
-        assert_eq!(verp_sender(b"+=", b"list@a.test", b"bob@b.test"), b"list+bob=b.test@a.test");
-        assert_eq!(verp_sender(b"+=", b"list@a.test", b"bob"), b"list+bob@a.test");
-        assert_eq!(verp_sender(b"+=", b"", b"bob@b.test"), b"");
-        assert_eq!(verp_sender(b"+", b"list@a.test", b"bob@b.test"), b"list@a.test");
     }
 }

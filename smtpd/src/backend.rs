@@ -158,6 +158,7 @@ impl Services for Backend {
         let excluded = may(&tables.bare_newline_exclusions);
         Privileges {
             xclient: may(&tables.xclient_hosts),
+            verp: may(&tables.verp_clients),
             xforward: may(&tables.xforward_hosts),
             bare_newline: if excluded { BareNewline::Allow } else { self.settings.dialogue.bare_newline },
             discarded: self.discarded(peer),

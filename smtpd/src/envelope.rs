@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use dsn::{Notify, OriginalRecipient, Return};
 use ipc::cleanup::Flags;
 use queue::record::{Type, encode, encode_attribute};
-use smtp_protocol::parameters::{Body, RcptParameters};
+use smtp_protocol::parameters::{Body, RcptParameters, Verp};
 use smtp_server::{Facts, UNKNOWN};
 
 use crate::restriction::Effects;
@@ -54,6 +54,9 @@ pub fn begin(out: &mut Vec<u8>, facts: &Facts<'_>, head: &Head<'_>) {
         None => {}
     }
     client(out, facts);
+    if let Some(Verp::Delimiters(delimiters)) = facts.parameters.and_then(|parameters| parameters.verp.as_ref()) {
+        encode(out, Type::VERP, delimiters);
+    }
 }
 
 fn client(out: &mut Vec<u8>, facts: &Facts<'_>) {

@@ -15,17 +15,21 @@
 //! | `header` | address lists of RFC 5322 headers |
 //! | `list` | lists of addresses in aliases and settings |
 //! | `token` | the words of RFC 5322, which `header` and `list` read |
+//! | `verp` | senders that name a recipient |
 
 mod extension;
 mod header;
 mod list;
 mod quote;
 pub mod token;
+mod verp;
 
 pub use extension::{Delimiters, split_extension};
 pub use header::{Mailbox, mailboxes};
 pub use list::list;
 pub use quote::{is_dot_string, quote, quote_local_part, quoted_string, unquote};
+pub use token::leading_tokens;
+pub use verp::verp_sender;
 
 /// Splits an address of the internal form at its last `@`: local part, and domain if there is an `@`.
 ///

@@ -74,6 +74,8 @@ pub struct Report<'a> {
     pub date: &'a str,
     /// The address the report goes to.
     pub to: &'a [u8],
+    /// The identifier of the message, for programs that show messages as a thread.
+    pub answers: Option<&'a [u8]>,
     /// ENVID of the message, decoded from xtext.
     pub envelope_id: Option<&'a [u8]>,
     /// The envelope sender of the message; MAILER-DAEMON at this host for the null sender.
@@ -157,6 +159,10 @@ impl Report<'_> {
         out.text(format!("From: {}", mailbox(&self.template.from, self.origin)));
         out.text(format!("Subject: {subject}"));
         out.pair("To: ", self.to);
+        if let Some(identifier) = self.answers {
+            out.pair("References: ", identifier);
+            out.pair("In-Reply-To: ", identifier);
+        }
         out.text(format!("Auto-Submitted: {submitted}"));
         out.text("MIME-Version: 1.0");
         // RFC 6533 6.1: the type of the report is the same for all.

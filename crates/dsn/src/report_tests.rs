@@ -23,6 +23,7 @@ fn with_report<T>(check: impl Fn(&Report) -> T) -> T {
         now: 1_795_572_078,
         date: DATE,
         to: b"orca@mx.example.test",
+        answers: None,
         envelope_id: Some(b"envid123"),
         sender: b"orca@mx.example.test",
         arrival_date: DATE,

@@ -69,6 +69,7 @@ pub fn bounce_report(data: &[u8]) {
         now: 0,
         date: "now",
         to: sender,
+        answers: (!sender.is_empty()).then_some(sender),
         envelope_id: (!envelope_id.is_empty()).then_some(envelope_id),
         sender,
         arrival_date: "then",

@@ -152,6 +152,8 @@ fn settings(choice: u8) -> Settings {
         strict_envelopes: choice & 16 != 0,
         tls: if choice & 128 != 0 { TlsLevel::Encrypt } else { TlsLevel::May },
         tls_wrapper: false,
+        verp_delimiters: "+=".to_owned(),
+        verp_filter: "-=+".to_owned(),
         vrfy_disabled: false,
     }
 }
@@ -224,7 +226,7 @@ impl Services for System<'_> {
     fn privileges(&self, _: &Peer) -> Privileges {
         let bare_newline = if self.choice & 32 != 0 { BareNewline::Reject } else { BareNewline::Normalize };
         let discarded = Some(if self.choice & 64 != 0 { vec!["CHUNKING".to_owned()] } else { Vec::new() });
-        Privileges { xclient: true, xforward: true, bare_newline, discarded }
+        Privileges { xclient: true, verp: true, xforward: true, bare_newline, discarded }
     }
 
     async fn tell_filters(&mut self, told: Told<'_>, facts: Facts<'_>) -> Option<FilterReply> {

@@ -25,6 +25,25 @@ pub enum Body {
     EightBitMime,
 }
 
+/// XVERP: each recipient sees a sender that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verp {
+    /// By the delimiters of the server.
+    Default,
+    /// By these.
+    Delimiters(Vec<u8>),
+}
+
+impl fmt::Display for Verp {
+    /// As it stands in the command.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verp::Default => f.write_str("XVERP"),
+            Verp::Delimiters(delimiters) => write!(f, "XVERP={}", String::from_utf8_lossy(delimiters)),
+        }
+    }
+}
+
 /// The parameters of MAIL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MailParameters {
@@ -42,6 +61,8 @@ pub struct MailParameters {
     pub requiretls: bool,
     /// AUTH, still in xtext, `<>` included.
     pub auth: Option<Vec<u8>>,
+    /// XVERP, which is Postfix's own.
+    pub verp: Option<Verp>,
 }
 
 /// The parameters of RCPT.
@@ -126,6 +147,8 @@ pub fn mail<'a>(words: impl Iterator<Item = &'a [u8]>, offers: Offers) -> Result
             (b"AUTH", Some(value)) => found.auth = Some(value.to_vec()),
             (b"SMTPUTF8", None) if offers.smtputf8 => found.smtputf8 = true,
             (b"REQUIRETLS", None) if offers.requiretls => found.requiretls = true,
+            (b"XVERP", None) => found.verp = Some(Verp::Default),
+            (b"XVERP", Some(value)) => found.verp = Some(Verp::Delimiters(value.to_vec())),
             _ => return Err(ParameterError::Unsupported(word.to_vec())),
         }
     }

@@ -16,6 +16,8 @@ use crate::turn::Turn;
 pub struct Privileges {
     /// Be somebody else. smtpd_authorized_xclient_hosts
     pub xclient: bool,
+    /// Have each recipient see a sender of its own. smtpd_authorized_verp_clients
+    pub verp: bool,
     /// Say where its messages come from. smtpd_authorized_xforward_hosts
     pub xforward: bool,
     /// smtpd_forbid_bare_newline, after the exclusions.

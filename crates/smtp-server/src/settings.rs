@@ -71,6 +71,10 @@ config::settings! {
         tls: TlsLevel => TlsLevel::read,
         /// TLS before the greeting.
         tls_wrapper: bool = param::SMTPD_TLS_WRAPPERMODE,
+        /// When a client names none.
+        verp_delimiters: String = param::DEFAULT_VERP_DELIMITERS,
+        /// Which a client may name.
+        verp_filter: String = param::VERP_DELIMITER_FILTER,
         vrfy_disabled: bool = param::DISABLE_VRFY_COMMAND,
     }
 }

@@ -141,6 +141,7 @@ impl Services for Post {
     fn privileges(&self, _: &Peer) -> Privileges {
         Privileges {
             xclient: false,
+            verp: false,
             xforward: false,
             bare_newline: BareNewline::Allow,
             discarded: Some(discardable(&self.discarded)),

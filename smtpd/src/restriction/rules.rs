@@ -43,6 +43,8 @@ pub struct AllTables {
     pub logged_permissions: DomainList,
     /// smtpd_authorized_xclient_hosts
     pub xclient_hosts: MatchList,
+    /// smtpd_authorized_verp_clients
+    pub verp_clients: MatchList,
     /// smtpd_authorized_xforward_hosts
     pub xforward_hosts: MatchList,
     /// smtpd_command_filter
@@ -92,6 +94,7 @@ impl Rules {
             &tables.mynetworks,
             &tables.bare_newline_exclusions,
             &tables.xclient_hosts,
+            &tables.verp_clients,
             &tables.xforward_hosts,
             &tables.limit_exceptions,
             &tables.debug_peers,
@@ -175,6 +178,7 @@ impl AllTables {
             block_replies: BlockReplies::open(config)?,
             amendments: Amendments::open(config)?,
             limit_exceptions: hosts("smtpd_client_event_limit_exceptions")?,
+            verp_clients: hosts("smtpd_authorized_verp_clients")?,
             xforward_hosts: hosts("smtpd_authorized_xforward_hosts")?,
         })
     }

@@ -62,6 +62,9 @@ fn announcement(dialogue: &Dialogue, services: &impl Services, announces_auth: b
             keywords.push(&old_auth);
         }
     }
+    if dialogue.may.verp {
+        keywords.push("XVERP");
+    }
     if dialogue.may.xclient {
         keywords.push(xclient::ANNOUNCEMENT);
     }

@@ -2,7 +2,7 @@
 
 use config::ErrorClass;
 use dsn::Status;
-use smtp_protocol::parameters::{self, MailParameters, Offers, ParameterError};
+use smtp_protocol::parameters::{self, MailParameters, Offers, ParameterError, Verp};
 use smtp_protocol::path::{self, PathError};
 use smtp_protocol::verb::words;
 
@@ -50,6 +50,9 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     let offers = Offers { smtputf8: offers_utf8, requiretls };
     let mut parameters = parameters::mail(path.parameters, offers).map_err(|error| bad_parameter(&error))?;
     dialogue.may_say(&path.address, parameters.smtputf8)?;
+    if let Some(asked) = parameters.verp.take() {
+        parameters.verp = Some(verp(dialogue, &path.address, asked)?);
+    }
     if (parameters.ret.is_some() || parameters.envid.is_some()) && dialogue.discards("DSN") {
         return Err(no_dsn());
     }
@@ -92,6 +95,26 @@ async fn begin(
         }
     }
     done(Status::new(2, 1, 0), "Ok")
+}
+
+/// What a client wants of VERP, if it may: the delimiters.
+fn verp(dialogue: &Dialogue, sender: &[u8], asked: Verp) -> Result<Verp, Turn> {
+    let delimiters = match &asked {
+        _ if !dialogue.may.verp => return Err(bad_parameter(&ParameterError::Unsupported(asked.to_string().into()))),
+        // default_verp_delimiters
+        Verp::Default => dialogue.settings.verp_delimiters.as_bytes(),
+        Verp::Delimiters(delimiters) => delimiters,
+    };
+    // verp_delimiter_filter
+    let allowed = &dialogue.settings.verp_filter;
+    if delimiters.len() != 2 || !delimiters.iter().all(|byte| allowed.as_bytes().contains(byte)) {
+        let text = format!("Error: XVERP needs two characters from {allowed}");
+        return Err(breach(501, Status::new(5, 5, 4), text));
+    }
+    if sender.is_empty() {
+        return Err(breach(503, Status::new(5, 5, 4), "Error: XVERP requires non-null sender"));
+    }
+    Ok(Verp::Delimiters(delimiters.to_vec()))
 }
 
 /// A message of this size has a place.
