@@ -215,6 +215,9 @@ impl Expansion<'_> {
         };
         let attempt =
             if is_maildir { Attempt::Maildir { ids } } else { Attempt::Mailbox { path: &path, user: &account.name } };
+        if let (Done::Delivered { at: Some(at), .. }, Attempt::Mailbox { .. }) = (&done, &attempt) {
+            self.agent.biff.tell(&account.name, *at);
+        }
         let mut finding = verdict::of(&attempt, &done);
         if account.is_withheld && (at_home || is_maildir) && finding.verdict == Verdict::Bounced {
             // The home of such a user is closed to default_privs: this mail waits for an alias.

@@ -26,13 +26,15 @@
 //!
 //! # Peers
 //! `public/cleanup` (mail for other addresses), `private/rewrite` (where they go), the transports that deliver in its
-//! place. Its client is qmgr.
+//! place. The comsat service of this machine hears of mail in mailbox files (`biff`), by a socket that is opened before
+//! the sandbox is entered. Its client is qmgr.
 //!
 //! # Diagnostics
 //! One delivery status line for each address that a recipient leads to; warnings for alias loops, missing :include:
 //! files, and .forward files that are not the user's alone.
 
 mod alias;
+mod biff;
 mod command;
 mod destinations;
 mod expansion;

@@ -14,6 +14,7 @@ use lookup::{Maps, OpenFlags};
 
 use crate::SERVICE;
 use crate::alias::Aliases;
+use crate::biff::Biff;
 use crate::expansion::Expansion;
 use crate::place::Rights;
 use crate::settings::Settings;
@@ -35,6 +36,8 @@ pub struct Local {
     pub cleanup: Pool<Cleanup>,
     /// This service's name: addresses that resolve to it are delivered here.
     pub service_name: String,
+    /// Who tells users that are logged in.
+    pub biff: Biff,
     agent: Rc<delivery::Settings>,
 }
 
@@ -72,6 +75,7 @@ impl daemon::Worker for Local {
             rewriter: Rewriter::new(context.socket(Sibling::Rewrite)?, context.ipc_timeout()),
             cleanup: Pool::new(context.socket(Sibling::Cleanup)?, context.ipc_timeout()),
             agent: Rc::new(agent.without(config.withheld(SERVICE.name))),
+            biff: Biff::start(settings.biff),
             service_name: context.service_name.clone(),
             // The last thing with the rights that this process was started with.
             steward: Rc::new(Steward::start(SERVICE.name, &policy)?),

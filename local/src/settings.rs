@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use address::Delimiters;
-use config::{MailSource, Reader, param};
+use config::{MailSource, Reader, ValueError, param};
 use delivery::environment;
 use ipc::carrier::Lock;
 
@@ -29,6 +29,8 @@ config::settings! {
         recipient_delimiter: String = param::RECIPIENT_DELIMITER,
         /// Unexpanded.
         forward_path: String = param::FORWARD_PATH,
+        /// comsat hears of new mail.
+        biff: bool = param::BIFF,
         home_mailbox: String = param::HOME_MAILBOX,
         /// Mail waits for a home directory that is not there.
         require_home: bool = param::REQUIRE_HOME_DIRECTORY,
@@ -72,7 +74,7 @@ pub struct Sources {
 config::settings! {
     /// Mailbox files.
     pub struct Mailboxes {
-        locks: Vec<Lock> = param::MAILBOX_DELIVERY_LOCK => Lock::named,
+        locks: Vec<Lock> => locks,
         attempts: u32 = param::DELIVER_LOCK_ATTEMPTS,
         delay: Duration = param::DELIVER_LOCK_DELAY,
         stale: Duration = param::STALE_LOCK_TIME,
@@ -93,6 +95,16 @@ config::settings! {
         /// With the values of this process.
         environment: Vec<(String, String)> = param::EXPORT_ENVIRONMENT => environment::exported,
     }
+}
+
+/// mailbox_delivery_lock, or what is asked for in the old way.
+fn locks(from: &Reader<'_>) -> Result<Vec<Lock>, ValueError> {
+    if from.config.get(param::SUN_MAILTOOL_COMPATIBILITY)? {
+        let name = param::SUN_MAILTOOL_COMPATIBILITY.name();
+        logging::warning!("{name}: deprecated parameter, use \"mailbox_delivery_lock = dotlock\" instead");
+        return Ok(vec![Lock::DotLock]);
+    }
+    Ok(Lock::named(from.config.get(param::MAILBOX_DELIVERY_LOCK)?))
 }
 
 impl Contexts {

@@ -119,7 +119,7 @@ impl Pipe {
         }
         let arguments = Facts { request, sender, flags, delimiters }.expand(command);
         match self.run(job, sender, arguments).await {
-            Ok(Done::Delivered { output }) => self.sent(self.success(&output)),
+            Ok(Done::Delivered { output, .. }) => self.sent(self.success(&output)),
             Ok(Done::Command { ending, output }) => {
                 let ids = (self.runner.uid, self.runner.gid);
                 let (relay, directory) = (self.name.as_str(), self.attributes.directory.as_str());

@@ -22,7 +22,7 @@ pub struct Carrier;
 
 impl Service for Carrier {
     const NAME: &'static str = "carrier";
-    const VERSION: u16 = 3;
+    const VERSION: u16 = 4;
     type Request = Request;
     type Reply = Reply;
 }
@@ -242,6 +242,8 @@ pub enum Done {
         /// What a command printed, cut.
         #[serde(with = "crate::bounds::bytes")]
         output: Vec<u8>,
+        /// Where in a mailbox file the message begins.
+        at: Option<u64>,
     },
     /// A file or directory could not be written.
     NotWritten(WriteProblem),

@@ -222,7 +222,7 @@ fn carrier_replies() -> Vec<carrier::Reply> {
         carrier::Reply::TextEnd(Err(i32::MAX)),
         carrier::Reply::Running(u32::MAX),
         carrier::Reply::Warning(text(), i32::MAX),
-        carrier::Reply::Done(carrier::Done::Delivered { output: bytes() }),
+        carrier::Reply::Done(carrier::Done::Delivered { output: bytes(), at: Some(u64::MAX) }),
         carrier::Reply::Done(carrier::Done::NotWritten(system)),
         carrier::Reply::Done(carrier::Done::Command { ending: carrier::Ending::TimedOut, output: bytes() }),
     ]

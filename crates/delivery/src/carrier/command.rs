@@ -51,7 +51,7 @@ pub(crate) async fn deliver(task: &Task<'_>, message: &mut Incoming<'_>) -> Resu
     let mut collected = Vec::new();
     let ended = attend((&mut child, group), output, message, &mut collected).await;
     Ok(match ended? {
-        Ending::Status(0) => Done::Delivered { output: collected },
+        Ending::Status(0) => Done::Delivered { output: collected, at: None },
         ending => Done::Command { ending, output: collected },
     })
 }
@@ -66,7 +66,7 @@ pub(crate) async fn serve(task: &Task<'_>, client: OwnedFd, agent: &mut Incoming
     agent.tell(&Reply::Running(child.id().unwrap_or(0))).await?;
     let ending = tokio::select! {
         status = child.wait() => match ending(status?) {
-            Ending::Status(0) => return Ok(Done::Delivered { output: Vec::new() }),
+            Ending::Status(0) => return Ok(Done::Delivered { output: Vec::new(), at: None }),
             ending => ending,
         },
         stopped = feed(None, agent) => {

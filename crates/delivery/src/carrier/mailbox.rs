@@ -18,8 +18,8 @@ use super::{Failure, Incoming, WRITING, errno, lock};
 /// A failure, and an agent that disappears, leave the file at its old length. A crash in between leaves a part of the
 /// message at the end of the file; the message is delivered again.
 ///
-/// `lent`: the file, where somebody else has locked, opened and looked at it.
-pub(crate) async fn deliver(target: &Mailbox, lent: Option<&File>, message: &mut Incoming<'_>) -> Result<(), Failure> {
+/// `lent`: the file, where somebody else has locked, opened and looked at it. The result is where the message begins.
+pub(crate) async fn deliver(target: &Mailbox, lent: Option<&File>, message: &mut Incoming<'_>) -> Result<u64, Failure> {
     if let Some(file) = lent {
         return fill(file, target, message).await;
     }
@@ -28,16 +28,16 @@ pub(crate) async fn deliver(target: &Mailbox, lent: Option<&File>, message: &mut
     let directory = Directory::around(path);
     let (file, is_new) = open(path)?;
     check(&file, target)?;
-    fill(&file, target, message).await?;
+    let at = fill(&file, target, message).await?;
     if is_new {
         // Not delivered where this fails: the message is tried again, and the file is there then.
         directory.sync(&file).map_err(|error| Failure::system(WRITING, &error))?;
     }
-    Ok(())
+    Ok(at)
 }
 
 /// Takes the locks on the open file, and appends.
-async fn fill(file: &File, target: &Mailbox, message: &mut Incoming<'_>) -> Result<(), Failure> {
+async fn fill(file: &File, target: &Mailbox, message: &mut Incoming<'_>) -> Result<u64, Failure> {
     let is_regular = file.metadata().is_ok_and(|meta| meta.is_file());
     if is_regular {
         let locked = lock::open_file(file, target).await;
@@ -49,7 +49,7 @@ async fn fill(file: &File, target: &Mailbox, message: &mut Incoming<'_>) -> Resu
         // Nothing more can be done about a failure of this one.
         let _ = file.set_len(length);
     }
-    written
+    written.map(|()| length)
 }
 
 async fn append(mut file: &File, message: &mut Incoming<'_>, is_regular: bool) -> Result<(), Failure> {

@@ -99,15 +99,15 @@ async fn deliver(
 ) -> Result<Done, IpcError> {
     let mut message = Incoming { agent, heading: Some(deposit.heading), ended: false };
     let written = match deposit.target {
-        Target::Mailbox(target) => mailbox::deliver(&target, lent, &mut message).await,
-        Target::Maildir { path, hostname } => maildir::deliver(&path, &hostname, &mut message).await,
+        Target::Mailbox(target) => mailbox::deliver(&target, lent, &mut message).await.map(Some),
+        Target::Maildir { path, hostname } => maildir::deliver(&path, &hostname, &mut message).await.map(|()| None),
         Target::Command(target) => {
             let task = command::Task { target: &target, arguments };
             return command::deliver(&task, &mut message).await;
         }
     };
     match written {
-        Ok(()) => Ok(Done::Delivered { output: Vec::new() }),
+        Ok(at) => Ok(Done::Delivered { output: Vec::new(), at }),
         Err(Failure::Agent(error)) => Err(error),
         Err(Failure::Problem(problem)) => Ok(Done::NotWritten(problem)),
     }

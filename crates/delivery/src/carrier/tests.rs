@@ -60,15 +60,15 @@ async fn run(target: Target, end: bool) -> Result<Done, IpcError> {
     deliver(&mut carrier, Deposit { target, heading: b"H\n".to_vec() }, &[], None).await
 }
 
-fn delivered() -> Done {
-    Done::Delivered { output: Vec::new() }
+fn delivered(at: Option<u64>) -> Done {
+    Done::Delivered { output: Vec::new(), at }
 }
 
 #[tokio::test]
 async fn messages_are_appended_to_a_mailbox_and_the_lock_file_is_gone() {
     let scratch = Scratch::new("append");
-    for _ in 0..2 {
-        assert_eq!(run(mailbox(scratch.path("box"), true), true).await.unwrap(), delivered());
+    for at in [0, 7] {
+        assert_eq!(run(mailbox(scratch.path("box"), true), true).await.unwrap(), delivered(Some(at)));
     }
     assert_eq!(scratch.read("box"), "H\nbody\nH\nbody\n");
     assert!(!scratch.0.join("box.lock").exists());
@@ -96,7 +96,7 @@ async fn what_is_no_mailbox_is_not_written() {
     let scratch = Scratch::new("special");
     let done = run(mailbox(Path(b"/dev/null".to_vec()), true), true).await.unwrap();
     assert_eq!(done, Done::NotWritten(WriteProblem::NotRegular));
-    assert_eq!(run(mailbox(Path(b"/dev/null".to_vec()), false), true).await.unwrap(), delivered());
+    assert_eq!(run(mailbox(Path(b"/dev/null".to_vec()), false), true).await.unwrap(), delivered(Some(0)));
     std::fs::write(scratch.0.join("program"), "").unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(scratch.0.join("program"), mode).unwrap();
@@ -108,7 +108,7 @@ async fn what_is_no_mailbox_is_not_written() {
 async fn a_maildir_is_made_and_holds_whole_messages_only() {
     let scratch = Scratch::new("maildir");
     let target = |path| Target::Maildir { path, hostname: "h.test".into() };
-    assert_eq!(run(target(scratch.path("box/")), true).await.unwrap(), delivered());
+    assert_eq!(run(target(scratch.path("box/")), true).await.unwrap(), delivered(None));
     assert!(run(target(scratch.path("box/")), false).await.is_err());
     let names = |sub: &str| {
         let entries = std::fs::read_dir(scratch.0.join("box").join(sub)).unwrap();
@@ -125,7 +125,7 @@ async fn a_command_reads_the_message_and_its_status_counts() {
     let scratch = Scratch::new("command");
     let path = scratch.0.join("out").display().to_string();
     let done = run(command(&format!("cat > {path}; echo $WHO >> {path}")), true).await.unwrap();
-    assert_eq!(done, delivered());
+    assert_eq!(done, delivered(None));
     assert_eq!(scratch.read("out"), "H\nbody\nbob\n");
     let done = run(command("echo words; exit 75"), true).await.unwrap();
     assert_eq!(done, Done::Command { ending: Ending::Status(75), output: b"words\n".to_vec() });
@@ -136,7 +136,7 @@ async fn a_command_reads_the_message_and_its_status_counts() {
 #[tokio::test]
 async fn a_command_without_shell_characters_is_executed_directly() {
     let done = run(command("cat -n"), true).await.unwrap();
-    assert_eq!(done, Done::Delivered { output: b"     1\tH\n     2\tbody\n".to_vec() });
+    assert_eq!(done, Done::Delivered { output: b"     1\tH\n     2\tbody\n".to_vec(), at: None });
     let done = run(command("/no/such/program x"), true).await.unwrap();
     let Done::Command { ending: Ending::NotStarted, output } = done else { panic!("{done:?}") };
     assert_eq!(output, b"execvp /no/such/program: No such file or directory");
