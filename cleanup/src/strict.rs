@@ -1,7 +1,7 @@
 //! Mail that breaks the rules of MIME, for sites that refuse it.
 //!
-//! Only the content of others is judged, and only by what its own header says of it: a site that does not look for parts
-//! (disable_mime_input_processing) has nothing to judge by.
+//! Only the content of others is judged, and only by what its own header says of it: a site that does not look for
+//! parts (disable_mime_input_processing) has nothing to judge by.
 
 use std::fmt;
 

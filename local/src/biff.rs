@@ -1,5 +1,5 @@
-//! biff: a user who is logged in and has asked for it (biff(1)) sees a line of new mail, which the comsat service of this
-//! machine writes.
+//! biff: a user who is logged in and has asked for it (biff(1)) sees a line of new mail, which the comsat service of
+//! this machine writes.
 //!
 //! It is told of mail that is there already: what becomes of the news makes no difference to anybody's delivery, and
 //! nobody waits for it.

@@ -107,7 +107,8 @@ mod tests {
     /// A word for each key: `H` and `B` ask for headers and the body, `M` for parts.
     fn keys(letters: &str, message: &str) -> Vec<String> {
         let has = |letter| letters.contains(letter);
-        let mut reader = Reader::new(Wanted { headers: has('H'), body: has('B'), parts: has('M') }, 102);
+        let limits = Limits { nesting: 102, boundary: 2048 };
+        let mut reader = Reader::new(Wanted { headers: has('H'), body: has('B'), parts: has('M') }, limits);
         let mut keys: Vec<Vec<u8>> =
             message.lines().flat_map(|line| reader.line(line.as_bytes()).expect("not too deep")).collect();
         keys.extend(reader.end());

@@ -11,9 +11,9 @@
 //!
 //! Commands: HELO, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BDAT, RSET, NOOP, VRFY, QUIT, HELP, XCLIENT, XFORWARD
 //! (`crates/smtp-server`, which knows no socket; this program gives it one, and answers what it asks). Extensions:
-//! PIPELINING, SIZE, ENHANCEDSTATUSCODES, STARTTLS, AUTH, 8BITMIME, DSN, CHUNKING, REQUIRETLS. Restrictions: see the
-//! folder `restriction`. A restriction that is not there yet turns mail down with `451 4.3.5` and a warning that names
-//! it.
+//! PIPELINING, SIZE, ENHANCEDSTATUSCODES, STARTTLS, AUTH, XVERP, 8BITMIME, DSN, CHUNKING, REQUIRETLS. Restrictions: see
+//! the folder `restriction`. A restriction that is not there yet turns mail down with `451 4.3.5` and a warning that
+//! names it. A proxy in front of it may say who the client is (haproxy's PROXY protocol).
 //!
 //! # Privilege
 //! `$mail_owner`, in a sandbox: it talks to strangers. It opens no file. Whether a local user exists it asks of its
@@ -57,6 +57,7 @@ mod session;
 mod settings;
 mod template;
 mod tls;
+mod upstream;
 mod worker;
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use delivery::transcript::{Speaker, Transcript};
 use dsn::Status;
 use logging::records::smtpd::{Broken, Connect, Disconnect};
 use smtp_protocol::{Reply, Verb};
-use smtp_server::{CommandLine, Counted, Dialogue, Next, Peer, Services, State, TlsStart, Turn, line};
+use smtp_server::{CommandLine, Counted, Dialogue, Next, Peer, Rejection, Services, State, TlsStart, Turn, line};
 use tokio::net::TcpStream;
 
 use crate::backend::Backend;
@@ -23,6 +23,7 @@ use crate::connection::{Connection, Gone};
 use crate::peer;
 use crate::receive::Receiver;
 use crate::settings::Settings;
+use crate::upstream;
 use crate::worker::Smtpd;
 
 /// One client, from the first byte to the last.
@@ -38,6 +39,8 @@ pub struct Session {
     transcript: Transcript,
     /// AUTH was the last command: what follows may belong to it.
     secret: bool,
+    /// The proxy in front of this server has not said who the client is.
+    is_stranger: bool,
     /// What is said goes to the log. debug_peer_list
     debug: bool,
 }
@@ -81,16 +84,24 @@ impl Session {
         remote: SocketAddr,
         local: SocketAddr,
     ) -> Session {
-        // smtpd_peername_lookup
-        let mut peer = if settings.peername_lookup {
-            peer::look_up(&worker.resolver, remote, local).await
-        } else {
-            Peer::nameless(remote, local)
+        // smtpd_upstream_proxy_protocol
+        let ends = match settings.upstream {
+            true => {
+                upstream::ends(&stream, (remote, local), settings.dialogue.protocols, settings.upstream_timeout).await
+            }
+            false => Some((remote, local)),
+        };
+        let is_stranger = ends.is_none();
+        let mut peer = match ends {
+            None => Peer::nobody(remote, local),
+            // smtpd_peername_lookup
+            Some((client, server)) if settings.peername_lookup => peer::look_up(&worker.resolver, client, server).await,
+            Some((client, server)) => Peer::nameless(client, server),
         };
         peer.shows_port = settings.client_port_logging;
         peer.relabel();
         logging::emit(&Connect { client: &peer.label });
-        Session::new(worker, settings, stream, peer)
+        Session { is_stranger, ..Session::new(worker, settings, stream, peer) }
     }
 
     fn new(worker: Rc<Smtpd>, settings: Rc<Settings>, stream: TcpStream, peer: Peer) -> Session {
@@ -105,6 +116,7 @@ impl Session {
             content_bytes: None,
             transcript: worker.postmaster.transcript(),
             secret: false,
+            is_stranger: false,
             debug,
             worker,
             settings,
@@ -129,6 +141,10 @@ impl Session {
             }
             let line = self.command_line().await?;
             Box::pin(self.obey(line)).await?;
+            // smtpd_history_flush_threshold
+            if self.transcript.lines() > self.settings.history && self.dialogue.queue_id().is_none() {
+                Box::pin(self.begin_history()).await;
+            }
         }
     }
 
@@ -162,9 +178,10 @@ impl Session {
     }
 
     async fn greet(&mut self) -> Result<(), End> {
-        let hostname = &self.settings.dialogue.myhostname;
-        if let Some(turn) = self.worker.missing.refusal(hostname) {
-            return self.carry_out(turn).await;
+        if self.is_stranger {
+            let text = format!("{} Server local error", self.settings.dialogue.myhostname);
+            let rejection = Rejection::new(421, Status::new(4, 3, 0), text).of(ErrorClass::Software);
+            return self.carry_out(Turn::from(rejection).closing()).await;
         }
         // smtpd_tls_wrappermode
         let early: &[u8] = if self.settings.dialogue.tls_wrapper {
@@ -374,7 +391,16 @@ impl Session {
         self.worker.postmaster.tell(self.worker.cleanup.pool(), &notice).await;
     }
 
-    /// What there is to tell at the end of the session.
+    /// What was said is forgotten, or told if there is something to tell.
+    async fn begin_history(&mut self) {
+        if self.transcript.is_due() {
+            let notice = self.notice(End::Done);
+            self.worker.postmaster.tell(self.worker.cleanup.pool(), &notice).await;
+        }
+        self.transcript = self.worker.postmaster.transcript();
+    }
+
+    /// What there is to tell of the session so far, or at its end.
     fn notice(&mut self, end: End) -> Notice {
         let reason = match end {
             End::Gone(Gone::Lost) => "Session aborted, reason: lost connection",
@@ -382,7 +408,7 @@ impl Session {
             End::Enough => "Session aborted, reason: too many errors",
             End::Done => "",
         };
-        if self.backend.warned().get() {
+        if self.backend.warned().replace(false) {
             self.transcript.note(ErrorClass::Policy);
         }
         Notice {

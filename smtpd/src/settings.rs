@@ -73,6 +73,8 @@ config::settings! {
         delay_reject: bool = param::SMTPD_DELAY_REJECT,
         discard_ehlo_keywords: Vec<String> = param::SMTPD_DISCARD_EHLO_KEYWORDS => upper,
         error_sleep_time: Duration = param::SMTPD_ERROR_SLEEP_TIME,
+        /// Lines of a transcript between messages.
+        history: usize = param::SMTPD_HISTORY_FLUSH_THRESHOLD,
         hide_client_session: bool = param::SMTPD_HIDE_CLIENT_SESSION,
         /// A filter hears messages before they are in the queue.
         proxied: bool = param::SMTPD_PROXY_FILTER => |name: String| !name.is_empty(),
@@ -99,6 +101,9 @@ config::settings! {
         soft_bounce: bool = param::SOFT_BOUNCE,
         stress: String = param::STRESS,
         timeout: Duration = param::SMTPD_TIMEOUT,
+        /// A proxy in front of the server says who the client is.
+        upstream: bool = param::SMTPD_UPSTREAM_PROXY_PROTOCOL => |protocol: String| !protocol.is_empty(),
+        upstream_timeout: Duration = param::SMTPD_UPSTREAM_PROXY_TIMEOUT,
         unknown_address_tempfail_action: TempfailAction = param::UNKNOWN_ADDRESS_TEMPFAIL_ACTION => TempfailAction::named,
         unknown_helo_tempfail_action: TempfailAction = param::UNKNOWN_HELO_HOSTNAME_TEMPFAIL_ACTION => TempfailAction::named,
         /// reject_unverified_sender, reject_unverified_recipient

@@ -115,7 +115,7 @@ impl Smtpd {
         let is_far = |server: &Server| matches!(server, Server::Unix(path) if path.is_absolute());
         let level = smtp_server::Settings::read(config)?.tls;
         Ok(Smtpd {
-            missing: Missing::read(config)?,
+            missing: Missing::read(config),
             authentication: Authentication::read(config, |server| reach(is_far(server)))?,
             policies: Policies::new(reach(rules.services.all().iter().any(|service| is_far(&service.server)))?),
             proxy: Filter::read(config, |server| reach(is_far(server)))?.map(Rc::new),

@@ -81,6 +81,7 @@ const WORDS: &[(&str, &[&str], Form)] = &[
         One("bad parameter value: 'NAME = VALUE'"),
     ),
     ("smtpd_tls_security_level", SERVER_TLS_LEVELS, One(TLS_LEVEL)),
+    ("smtpd_upstream_proxy_protocol", &["", "haproxy"], Exact("unsupported NAME value: VALUE")),
     (
         "smtputf8_autodetect_classes",
         &["all", "sendmail", "smtpd", "qmqpd", "forward", "bounce", "notify", "verify"],

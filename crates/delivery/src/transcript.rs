@@ -39,6 +39,8 @@ pub struct Transcript {
     tail: Vec<u8>,
     /// Lines between the two that are gone.
     left_out: usize,
+    /// All of them.
+    lines: usize,
 }
 
 impl Transcript {
@@ -75,6 +77,11 @@ impl Transcript {
         self.wanted.meets(self.happened)
     }
 
+    /// How many lines were said, those that were left out included.
+    pub fn lines(&self) -> usize {
+        self.lines
+    }
+
     /// What went wrong.
     pub fn happened(&self) -> ErrorClasses {
         self.happened
@@ -83,6 +90,7 @@ impl Transcript {
     /// Keeps a line, in its parts.
     fn keep(&mut self, line: [&[u8]; 4]) {
         let length: usize = line.iter().map(|part| part.len()).sum();
+        self.lines += 1;
         let is_head = self.tail.is_empty() && self.left_out == 0 && self.head.len() + length <= HEAD;
         let kept = if is_head { &mut self.head } else { &mut self.tail };
         line.iter().for_each(|part| kept.extend_from_slice(part));

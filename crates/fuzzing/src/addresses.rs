@@ -1,6 +1,6 @@
 //! Addresses as strangers write them: into envelopes, headers, lists.
 
-use address::token::tokens;
+use address::token::{Kind, leading_tokens, tokens};
 use address::{Delimiters, list, mailboxes, quote, split, split_external, unquote};
 
 /// Quoting is undone by unquoting, splitting by joining, and neither adds or loses a byte.
@@ -45,8 +45,17 @@ pub fn header_addresses(data: &[u8]) {
         assert!(mailbox.address.len() <= mailbox.range.len());
         assert!(mailbox.bracketed || !mailbox.address.is_empty());
     }
+    for most in [1, 7, 70] {
+        let kept = leading_tokens(data, most);
+        assert!(data.starts_with(kept));
+        assert!(kept.len() == data.len() || counted(kept) == most, "what is cut has as many words as it may");
+    }
     let once = replaced_by_themselves(data);
     assert_eq!(replaced_by_themselves(&once), once);
+}
+
+fn counted(text: &[u8]) -> usize {
+    tokens(text).iter().filter(|token| token.kind != Kind::Space).count()
 }
 
 fn replaced_by_themselves(value: &[u8]) -> Vec<u8> {

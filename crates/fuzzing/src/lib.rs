@@ -71,6 +71,7 @@ targets! {
     key_files,
     network_patterns,
     endpoints,
+    proxy_header,
     kernel_answers,
     dsn_words,
     bounce_templates,

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use net::discover::layout::{Order, Pointer};
 use net::discover::replay::{Answers, Fixture};
 use net::discover::{Kernel, Method};
+use net::haproxy::{self, Header, LONGEST};
 use net::platform::PLATFORMS;
 use net::{Cidr, HostPort, OctetPattern, Protocols, Shown, address, brackets, hostname, literal};
 use sys::interfaces::Answer;
@@ -31,6 +32,26 @@ pub fn network_patterns(data: &[u8]) {
         assert!(data.is_ascii() && data.len() <= 255);
         assert_harmless(std::str::from_utf8(data).unwrap());
         assert!(address::parse(data).is_none(), "a name is no address");
+    }
+}
+
+/// What a proxy says ends where it says, whatever follows; while it lasts more is asked for, and never without bound.
+pub fn proxy_header(data: &[u8]) {
+    let protocols = Protocols::parse("ipv4, ipv6").expect("families");
+    match haproxy::parse(data, protocols) {
+        Ok(Some((header, end))) => {
+            assert!(end <= data.len().min(LONGEST));
+            assert_eq!(haproxy::parse(&data[..end], protocols), Ok(Some((header, end))));
+            for cut in 0..end {
+                assert_eq!(haproxy::parse(&data[..cut], protocols), Ok(None), "all of it is of the header");
+            }
+            if let Header::Proxied { client, server } = header {
+                assert_eq!(client, net::unmap(client, protocols));
+                assert_eq!(server, net::unmap(server, protocols));
+            }
+        }
+        Ok(None) => assert!(data.len() < LONGEST),
+        Err(malformed) => assert_harmless(&malformed.to_string()),
     }
 }
 

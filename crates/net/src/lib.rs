@@ -11,6 +11,7 @@
 //! * [`cidr`]: network patterns of match lists and cidr tables
 //! * [`hostname`], [`literal`]: syntax checks for what strangers send
 //! * [`idna`]: names in other scripts
+//! * [`haproxy`]: what a proxy says of its client
 //! * [`octets`]: patterns of the answers of DNS lists
 //! * [`brackets`]: where an IPv6 address lacks them
 //! * [`endpoint`]: `host:port` in master.cf and in nexthops
@@ -22,6 +23,7 @@ pub mod brackets;
 pub mod cidr;
 pub mod discover;
 pub mod endpoint;
+pub mod haproxy;
 pub mod hostname;
 pub mod idna;
 pub mod interfaces;

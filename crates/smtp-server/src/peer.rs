@@ -66,6 +66,14 @@ impl Peer {
         peer
     }
 
+    /// A client of whom a proxy has not said who it is.
+    pub fn nobody(remote: SocketAddr, local: SocketAddr) -> Peer {
+        let port = UNKNOWN.to_owned();
+        let mut peer = Peer { address: None, port, ..Peer::nameless(remote, local) };
+        peer.relabel();
+        peer
+    }
+
     /// Whoever has started the server, and talks to it without a network.
     pub fn local() -> Peer {
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

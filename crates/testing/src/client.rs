@@ -88,6 +88,15 @@ impl Client {
         Client::over(Transport::Plain(dial(address)?))
     }
 
+    /// Connects, says these bytes before anybody has greeted, as a proxy does, and reads the greeting. Each piece goes
+    /// out by itself.
+    pub fn behind(address: SocketAddr, pieces: &[&[u8]]) -> io::Result<Client> {
+        let mut stream = dial(address)?;
+        stream.set_nodelay(true)?;
+        pieces.iter().try_for_each(|piece| stream.write_all(piece))?;
+        Client::over(Transport::Plain(stream))
+    }
+
     /// Connects, makes a handshake and reads the greeting.
     pub fn connect_tls(address: SocketAddr, tls: &TlsClient) -> io::Result<Client> {
         Client::over(Transport::Tls(Box::new(tls.handshake(dial(address)?)?)))

@@ -13,8 +13,6 @@ pub enum Feature {
     Sasl,
     /// `smtpd_proxy_filter`
     ProxyFilter,
-    /// `haproxy` in front of a server.
-    Upstream,
     /// Tables of this type.
     Tables(&'static str),
     /// Delivery to commands, pipe(8).
@@ -31,8 +29,6 @@ pub enum Feature {
     Flush,
     /// REQUIRETLS
     RequireTls,
-    /// VERP
-    Verp,
     /// Shared caches of connections and tables: served without a process of their own.
     Shared,
     /// What stands for itself.
@@ -47,7 +43,6 @@ impl fmt::Display for Feature {
             Tls => "TLS",
             Sasl => "SASL authentication",
             ProxyFilter => "smtpd_proxy_filter",
-            Upstream => "smtpd_upstream_proxy_protocol",
             Pipe => "Delivery to commands, pipe(8),",
             Virtual => "The virtual(8) delivery agent",
             Spawn => "spawn(8)",
@@ -55,7 +50,6 @@ impl fmt::Display for Feature {
             Qmqp => "qmqpd(8)",
             Flush => "flush(8)",
             RequireTls => "REQUIRETLS",
-            Verp => "VERP",
             Shared => "Sharing of connections and tables by a process of its own",
             Other => "this",
         })
@@ -70,13 +64,11 @@ const BY_NAME: &[(&str, Feature)] = &[
     ("sender_login", Feature::Sasl),
     ("client_auth_rate", Feature::Sasl),
     ("smtpd_proxy_", Feature::ProxyFilter),
-    ("smtpd_upstream_proxy", Feature::Upstream),
     ("postscreen", Feature::Postscreen),
     ("dnsblog", Feature::Postscreen),
     ("qmqpd", Feature::Qmqp),
     ("fast_flush", Feature::Flush),
     ("flush_service", Feature::Flush),
-    ("verp", Feature::Verp),
     ("connection_cache", Feature::Shared),
     ("proxy_read", Feature::Shared),
     ("proxy_write", Feature::Shared),

@@ -75,7 +75,6 @@ impl Report<'_> {
             // What is left are settings of the Cyrus library, and it is not there.
             Feature::Sasl => false,
             Feature::ProxyFilter => is_set(&["smtpd_proxy_filter"]),
-            Feature::Upstream => is_set(&["smtpd_upstream_proxy_protocol"]),
             Feature::Postscreen => self.services.iter().any(|service| service.program() == "postscreen"),
             Feature::Qmqp => self.services.iter().any(|service| service.program() == "qmqpd"),
             Feature::Pipe => self.is_way_to(feature),

@@ -1,11 +1,13 @@
 //! The ways that local has for a user's mail beside mailboxes: other transports, commands, forward_path.
 
 use std::fs;
+use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use scenarios::scenario;
-use testing::{Client, Instance, Setup};
+use testing::wait::PATIENCE;
+use testing::{Client, Instance, Setup, World};
 
 /// A user whom every system has, who is nobody of the mail system and has no .forward.
 const USER: &str = "games";
@@ -203,5 +205,42 @@ fn a_mailbox_must_have_room_for_a_message_and_no_more_than_its_limit() {
         mail.reload();
         mail.sendmail(&["-f", "s@x.test", "games@mail.test"], "Subject: x\n\nx\n");
         mail.wait_log(&["fatal: configuration error: mailbox_size_limit is smaller than message_size_limit"]);
+    });
+}
+
+#[test]
+fn the_comsat_service_hears_where_new_mail_begins_in_a_mailbox_file() {
+    scenario(|| {
+        let Some(_world) = World::enter() else { return };
+        let comsat = UdpSocket::bind("127.0.0.1:512").expect("the port of comsat");
+        comsat.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        let heard = || {
+            let mut news = [0; 100];
+            let count = comsat.recv(&mut news).expect("news");
+            String::from_utf8_lossy(&news[..count]).into_owned()
+        };
+        let Some((mut mail, _)) = started(Setup::new().set("biff", "yes"), |_, _| ()) else { return };
+        assert_eq!(sent(&mail, "games+x@mail.test"), "dsn=2.0.0, status=sent (delivered to mailbox)");
+        assert_eq!(heard(), "games@0\0");
+        let mailbox = mail.folder().join("spool").join(USER);
+        let length = fs::metadata(&mailbox).expect("a mailbox").len();
+        // Mail in a maildir is no news, and neither is any without biff.
+        mail.sendmail(&["-f", "s@x.test", "alice@mail.test"], "Subject: x\n\nx\n");
+        mail.wait_mail("alice", 1);
+        sent(&mail, "games@mail.test");
+        assert_eq!(heard(), format!("games@{length}\0"));
+        mail.set("biff", "no");
+        mail.reload();
+        sent(&mail, "games@mail.test");
+        mail.set("biff", "yes");
+        mail.reload();
+        let length = fs::metadata(&mailbox).expect("a mailbox").len();
+        sent(&mail, "games@mail.test");
+        assert_eq!(heard(), format!("games@{length}\0"));
+        // Where nobody listens mail is delivered all the same.
+        drop(comsat);
+        for _ in 0..2 {
+            assert_eq!(sent(&mail, "games@mail.test"), "dsn=2.0.0, status=sent (delivered to mailbox)");
+        }
     });
 }

@@ -210,3 +210,26 @@ fn a_server_that_breaks_the_protocol_is_no_matter_for_a_postmaster_who_wants_oth
         assert_eq!(mail.find_log(&["from=<double-bounce@"]), None);
     });
 }
+
+#[test]
+fn a_long_session_is_told_in_parts_between_messages() {
+    scenario(|| {
+        let mail = Setup::new()
+            .set("notify_classes", "protocol")
+            .set("error_notice_recipient", "bob")
+            .set("smtpd_history_flush_threshold", "3")
+            .start();
+        let sender = "MAIL FROM:<alice@mail.test>";
+        play(mail.port(), "client.test", &["FOO", "NOOP", "NOOP", "BAR", sender, "RCPT TO:<alice@mail.test>", "RSET"]);
+        let mut parts: Vec<String> = mail.wait_mail("bob", 2).iter().map(|mail| mail.body().to_owned()).collect();
+        parts.sort();
+        let said = |part: &str| {
+            let words = part.lines().filter_map(|line| line.strip_prefix(" In:  ").map(str::to_owned));
+            words.collect::<Vec<_>>().join(", ")
+        };
+        let mut said: Vec<String> = parts.iter().map(|part| said(part)).collect();
+        said.sort();
+        let second = format!("BAR, {sender}");
+        assert_eq!(said, [second, "HELO client.test, FOO".to_owned()]);
+    });
+}
