@@ -27,7 +27,7 @@ const REFUSES: [&str; 11] = [
 ];
 
 /// Parameters that work without being read: each with the reason.
-const UNREAD: [(&str, &str); 25] = [
+const UNREAD: [(&str, &str); 27] = [
     ("application_event_drain_time", "there is no postkick"),
     ("berkeley_db_create_buffer_size", "there is no Berkeley DB"),
     ("berkeley_db_read_buffer_size", "there is no Berkeley DB"),
@@ -50,8 +50,10 @@ const UNREAD: [(&str, &str); 25] = [
     ("process_id_directory", "for scripts"),
     ("qmgr_fudge_factor", "of an old scheduler"),
     ("readme_directory", "for people"),
+    ("reject_tempfail_action", "other parameters refer to it"),
     ("sample_directory", "for people"),
     ("shlib_directory", "for installers"),
+    ("smtpd_sasl_local_domain", "Dovecot's protocol has no place for it"),
     ("smtpd_service_name", "postscreen asks for it"),
 ];
 
