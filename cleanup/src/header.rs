@@ -2,7 +2,6 @@
 
 use message::gathered::Gathered;
 use message::header::{is_continuation, name_length};
-use message::parts::Viewer;
 
 use crate::field::Fields;
 use crate::inspection::Inspection;

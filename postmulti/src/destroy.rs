@@ -38,7 +38,7 @@ pub(crate) fn remove(instance: &Instance) -> Result<(), String> {
     let (queue, data) = directories(instance)?;
     for name in QUEUES.iter().chain(&OTHERS) {
         let path = queue.join(name);
-        empty(&path, *name);
+        empty(&path, name);
         gone(&path, fs::remove_dir(&path));
     }
     gone(&queue, fs::remove_dir(&queue));

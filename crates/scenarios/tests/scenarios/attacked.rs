@@ -225,7 +225,7 @@ fn a_thousand_handshakes_at_once_all_end_well() {
         let (address, gate) = (mail.v4(), Arc::new(Barrier::new(COUNT)));
         let client = |number: usize| {
             let gate = Arc::clone(&gate);
-            let tls = if number % 2 == 0 { TlsClient::new() } else { TlsClient::only_12() };
+            let tls = if number.is_multiple_of(2) { TlsClient::new() } else { TlsClient::only_12() };
             let session = move || {
                 let connected = Client::greet(address);
                 // Nobody begins before all are there.
