@@ -268,7 +268,7 @@ impl<L: LookUps> Evaluation<'_, L> {
                 Box::pin(self.certificate_access(table, order, depth)).await
             }
             Restriction::Class(name) => Box::pin(self.class(name, depth)).await,
-            Restriction::RejectUnverified(class) => self.reject_unverified(*class).await,
+            Restriction::RejectUnverified(class) => Box::pin(self.reject_unverified(*class)).await,
             Restriction::PolicyService(service) => Box::pin(self.policy_service(service, depth)).await,
             Restriction::Bare(table) => Box::pin(self.bare_access(table, depth)).await,
             Restriction::Unknown(name) => {

@@ -101,7 +101,8 @@ fn who_does_not_say_who_the_client_is_is_not_served() {
         // One that goes away, and one that never says anything.
         let mut gone = TcpStream::connect(mail.v4()).expect("connected");
         gone.write_all(b"PROXY").expect("written");
-        gone.shutdown(Shutdown::Write).expect("closed");
+        // C Postfix reads once, and may have hung up by now.
+        let _ = gone.shutdown(Shutdown::Write);
         mail.wait_log(&["warning: haproxy read: ", ": PROXY"]);
     });
 }

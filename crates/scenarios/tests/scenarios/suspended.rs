@@ -76,7 +76,8 @@ fn a_list_of_what_was_just_deferred_is_that_of_the_files_and_what_is_changed_by_
         fs::remove_file(mail.queue_file("deferred", &ids[2]).expect("a queue file")).expect("removed");
         mail.output("postsuper", &["-h", &ids[3]]);
         let listed = mail.output("postqueue", &["-p"]);
-        assert_eq!(listed.matches("Connection by_hand)").count(), 2, "{listed}");
+        // Two recipients one after the other with the same reason have it once.
+        assert_eq!(listed.matches("Connection by_hand)").count(), 1, "{listed}");
         assert!(!listed.contains(&ids[2]) && listed.contains(&format!("{}!", ids[3])), "{listed}");
     });
 }
