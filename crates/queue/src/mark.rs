@@ -15,9 +15,9 @@ use crate::record::{NUMBER_WIDTH, Type};
 /// Transition: recipient waiting (`R`) -> recipient done (`D`). A crash just before: the recipient is delivered again.
 /// A crash of this process just after: the mark stands.
 ///
-/// `offset` is where the reader of the envelope has found the record; it is not looked at again. Marking twice is fine.
+/// Fails without a change when no recipient record is at `offset`. Marking twice is fine.
 pub fn done(file: &File, offset: u64) -> io::Result<()> {
-    file.write_all_at(&[Type::DONE.0], offset)
+    replace_type(file, offset, Type::RECIPIENT, Type::DONE)
 }
 
 /// Kills the request for a trace report.
