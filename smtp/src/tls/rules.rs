@@ -257,7 +257,10 @@ impl Rules {
                 logging::warning!("MX name '{name}' does not match STS MX pattern for '{domain}'");
                 return Err(passed_over(policy.level));
             }
-            listed = vec!["hostname".to_owned()];
+            // Where a plug-in names nothing to compare, main.cf does, as ever.
+            if !entry.matches.is_empty() {
+                listed = vec!["hostname".to_owned()];
+            }
         }
         let domain = way.domain();
         let mut wanted: Vec<Wanted> = Vec::new();
@@ -276,8 +279,9 @@ impl Rules {
         Ok(())
     }
 
+    /// Whether a server has to be one of those that a policy names.
     fn is_held_to(&self, external: &External, level: Level) -> bool {
-        self.sts_patterns && external.is_sts && level == Level::Secure
+        self.sts_patterns && external.is_sts && level.is_by_name() && !external.patterns.is_empty()
     }
 
     /// REQUIRETLS

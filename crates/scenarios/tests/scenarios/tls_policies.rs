@@ -29,26 +29,41 @@ fn attempt(mail: &Instance, recipient: &str) -> String {
     mail.wait_log(&[&format!("to=<{recipient}>"), "status="])
 }
 
+/// What the plug-in for MTA-STS says of a destination whose only host is mx1.dest.test, and what becomes of the mail.
+const STS: [(&str, &str); 12] = [
+    ("secure match=nobody.test mx_host_pattern=mx1.dest.test", "tls=secure, dsn=2.0.0, status=sent"),
+    (
+        "secure match=nobody.test mx_host_pattern=mx2.dest.test mx_host_pattern=mx1.dest.test",
+        "tls=secure, dsn=2.0.0, status=sent",
+    ),
+    (
+        "secure match=nexthop match=.else.test mx_host_pattern=-x- mx_host_pattern=*.Dest.test",
+        "tls=secure, dsn=2.0.0, status=sent",
+    ),
+    // Where there is no match, main.cf says what is compared: the name of the destination.
+    ("secure mx_host_pattern=mx1.dest.test mx_host_pattern=mx2.dest.test", UNVERIFIED),
+    ("secure mx_host_pattern=*.dest.test", UNVERIFIED),
+    ("secure match=mx1.dest.test mx_host_pattern=*.else.test mx_host_pattern=mx2.dest.test", UNAVAILABLE),
+    ("secure match=mx1.dest.test mx_host_pattern=*.test", UNAVAILABLE),
+    ("secure match=mx1.dest.test", "tls=secure, dsn=2.0.0, status=sent"),
+    ("secure match=nobody.test", UNVERIFIED),
+    ("verify match=nobody.test mx_host_pattern=mx1.dest.test", "tls=verify, dsn=2.0.0, status=sent"),
+    ("encrypt mx_host_pattern=mx2.dest.test", "tls=encrypt, dsn=2.0.0, status=sent"),
+    ("secure match=mx1.dest.test mx_host_pattern=mx1.dest.test policy_failure=sts-webpki-invalid", UNVERIFIED),
+];
+const UNVERIFIED: &str = "tls=!secure, dsn=4.7.5, status=deferred (Server certificate not verified)";
+const UNAVAILABLE: &str = "tls=secure?, dsn=4.3.0, status=deferred (server unavailable or unable to receive mail)";
+
 #[test]
 fn a_policy_of_mta_sts_names_the_servers_that_mail_may_go_to() {
     scenario(|| {
         let Some(_world) = World::enter() else { return };
         let root = Authority::root("Lab Root CA");
         let server = Script::new(&root.issue(&["mx1.dest.test"], Period::Current)).start();
-        let domains = ["good.test", "else.test", "void.test"];
-        let zone = domains.iter().fold(Zone::new(), |zone, domain| zone.mx(domain, "mx1.dest.test", 10));
-        let _dns = zone.host("mx1.dest.test", &["127.0.0.1"]).start();
         let port = server.address().port();
-        let sts = |domain: &str, more: &str| {
-            format!(
-                "{domain}:{port} secure policy_type=sts policy_ttl=86400 policy_domain={domain} servername=hostname {more}\n"
-            )
-        };
-        let policies = [
-            sts("good.test", "mx_host_pattern=mx1.dest.test match=nobody.test"),
-            sts("else.test", "mx_host_pattern=*.else.test"),
-            sts("void.test", "mx_host_pattern=mx1.dest.test policy_failure=sts-webpki-invalid"),
-        ];
+        let domain = |number: usize| format!("d{number}.test");
+        let zone = (0..STS.len()).fold(Zone::new(), |zone, number| zone.mx(&domain(number), "mx1.dest.test", 10));
+        let _dns = zone.host("mx1.dest.test", &["127.0.0.1"]).start();
         let setup = Setup::new()
             .set("relayhost", "")
             .set("inet_interfaces", "127.0.0.1")
@@ -57,19 +72,25 @@ fn a_policy_of_mta_sts_names_the_servers_that_mail_may_go_to() {
             .set("smtp_tls_policy_maps", "texthash:$config_directory/policies")
             .set("transport_maps", "texthash:$config_directory/transport");
         let mut mail = built(setup, &root);
-        write_old(&mail.etc().join("policies"), &policies.concat());
-        let places = domains.map(|domain| format!("{domain} smtp:{domain}:{port}\n"));
-        write_old(&mail.etc().join("transport"), &places.concat());
-        mail.start();
-        for (recipient, end) in [
-            ("u@good.test", "tls=secure, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as FAKE)"),
-            ("u@else.test", "dsn=4.3.0, status=deferred (server unavailable or unable to receive mail)"),
-            ("u@void.test", "tls=!secure, dsn=4.7.5, status=deferred (Server certificate not verified)"),
-        ] {
-            let line = attempt(&mail, recipient);
-            assert!(line.ends_with(end), "{line}");
+        let (mut policies, mut places) = (String::new(), String::new());
+        for (number, (policy, _)) in STS.iter().enumerate() {
+            let domain = domain(number);
+            let found = format!("policy_type=sts policy_ttl=86400 policy_domain={domain} servername=hostname");
+            policies.push_str(&format!("{domain}:{port} {policy} {found}\n"));
+            places.push_str(&format!("{domain} smtp:{domain}:{port}\n"));
         }
-        mail.wait_log(&["warning: MX name 'mx1.dest.test' does not match STS MX pattern for 'else.test'"]);
+        write_old(&mail.etc().join("policies"), &policies);
+        write_old(&mail.etc().join("transport"), &places);
+        mail.start();
+        for (number, (policy, outcome)) in STS.iter().enumerate() {
+            let line = attempt(&mail, &format!("u@{}", domain(number)));
+            assert!(line.contains(outcome), "{policy}: {line}");
+        }
+        for number in [5, 6] {
+            let domain = domain(number);
+            let refused = format!("warning: MX name 'mx1.dest.test' does not match STS MX pattern for '{domain}'");
+            mail.wait_log(&[&refused]);
+        }
         mail.wait_log(&["certificate verification failed for ", ": external policy failure (sts-webpki-invalid)"]);
     });
 }

@@ -171,16 +171,25 @@ fn requiretls_wants_a_level_that_compares_certificates() {
 
 #[test]
 fn a_policy_of_mta_sts_holds_to_its_hosts_and_their_names() {
-    let list = |pattern: &str| {
-        format!("inline:{{{{dest.test=secure match=other.test {{policy_type=sts}} {{mx_host_pattern={pattern}}}}}}}")
+    let list = |policy: &str| format!("inline:{{{{dest.test={policy} policy_type=sts}}}}");
+    let names = |rules: &Rules| match policy(rules, "dest.test").matching {
+        Matching::Names(names) => names,
+        _ => panic!("no names"),
     };
-    let found = policy(&with_policies(&list("*.dest.test")), "dest.test");
-    assert!(matches!(found.matching, Matching::Names(names) if names == [Wanted::Host("mx1.dest.test".to_owned())]));
+    let (host, other) = (Wanted::Host("mx1.dest.test".to_owned()), Wanted::Host("other.test".to_owned()));
+    let main = [Wanted::Host("dest.test".to_owned()), Wanted::Below("dest.test".to_owned())];
     let reason = "4.3.0 server unavailable or unable to receive mail".to_owned();
-    assert_eq!(refusal(&with_policies(&list("dest.test")), "dest.test"), (reason, "secure?".to_owned()));
-    let free = Rules { sts_patterns: false, ..with_policies(&list("dest.test")) };
-    let found = policy(&free, "dest.test");
-    assert!(matches!(found.matching, Matching::Names(names) if names == [Wanted::Host("other.test".to_owned())]));
+    for level in ["secure", "verify"] {
+        let good = "mx_host_pattern=mx2.dest.test mx_host_pattern=*.dest.test";
+        assert_eq!(names(&with_policies(&list(&format!("{level} match=other.test {good}")))), [host.clone()]);
+        let bad = with_policies(&list(&format!("{level} match=mx1.dest.test mx_host_pattern=dest.test")));
+        assert_eq!(refusal(&bad, "dest.test"), (reason.clone(), format!("{level}?")));
+        let free = with_policies(&list(&format!("{level} match=other.test")));
+        assert_eq!(names(&free), [other.clone()]);
+    }
+    assert_eq!(names(&with_policies(&list("secure mx_host_pattern=mx1.dest.test"))), main);
+    let list = list("secure match=other.test mx_host_pattern=dest.test");
+    assert_eq!(names(&Rules { sts_patterns: false, ..with_policies(&list) }), [other]);
 }
 
 #[test]
