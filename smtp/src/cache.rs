@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use smtp_client::Endpoint;
+use smtp_client::Server;
 
 use crate::sasl::{Purpose, Sasl};
 use crate::session::Session;
@@ -64,26 +64,30 @@ impl Cache {
 
     /// A session that carried mail for the nexthop, with the login that this mail needs.
     pub fn take(&self, purpose: &Purpose<'_>) -> Option<Session> {
-        self.take_where(|idle| idle.nexthop == purpose.nexthop && self.is_right(idle, purpose))
+        self.take_where(|idle| idle.nexthop == purpose.nexthop && self.is_right(idle, purpose, &idle.session.server))
     }
 
-    /// A session with this server, whatever nexthop it was opened for.
-    pub fn take_from(&self, endpoint: &Endpoint, purpose: &Purpose<'_>) -> Option<Session> {
-        self.take_where(|idle| idle.session.server.endpoint == *endpoint && self.is_right(idle, purpose))
+    /// A session with this server, whatever nexthop it was opened for, and by whatever name of the server: tables and
+    /// certificates are asked for the name that it has here.
+    pub fn take_from(&self, server: &Server, purpose: &Purpose<'_>) -> Option<Session> {
+        let is_there = |idle: &Idle| idle.session.server.endpoint == server.endpoint;
+        let mut found = self.take_where(|idle| is_there(idle) && self.is_right(idle, purpose, server))?;
+        (found.host, found.server) = (server.host(), server.clone());
+        Some(found)
     }
 
     /// Nobody's mail goes over a session with the login of somebody else.
-    fn is_right(&self, idle: &Idle, purpose: &Purpose<'_>) -> bool {
+    fn is_right(&self, idle: &Idle, purpose: &Purpose<'_>, server: &Server) -> bool {
         let Idle { session, nexthop, .. } = idle;
-        let is_owned = |sasl: &Rc<Sasl>| sasl.owns(&session.owner, purpose, &session.server);
+        let is_owned = |sasl: &Rc<Sasl>| sasl.owns(&session.owner, purpose, server);
         self.settings.sasl.as_ref().is_none_or(is_owned)
             && (!session.policy.is_of_dane() || nexthop == purpose.nexthop)
-            && self.is_protected(session, purpose)
+            && self.is_protected(session, purpose, server)
     }
 
     /// A session that is protected as this mail has to be, and no other way.
-    fn is_protected(&self, session: &Session, purpose: &Purpose<'_>) -> bool {
-        let way = Way::of(purpose, &session.server, &self.settings.hostname);
+    fn is_protected(&self, session: &Session, purpose: &Purpose<'_>, server: &Server) -> bool {
+        let way = Way::of(purpose, server, &self.settings.hostname);
         self.settings.tls.policy(&way).is_ok_and(|policy| session.policy.is_like(&policy))
     }
 

@@ -77,7 +77,7 @@ impl Attempt<'_> {
         job: &Job,
     ) -> Result<Session, Failure> {
         if self.may_reuse()
-            && let Some(session) = self.agent.cache.take_from(&server.endpoint, &self.purpose(job))
+            && let Some(session) = self.agent.cache.take_from(&server, &self.purpose(job))
         {
             return Ok(session);
         }

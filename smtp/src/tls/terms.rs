@@ -131,6 +131,7 @@ impl Policy {
             && self.offer == other.offer
             && self.sni == other.sni
             && self.raw_keys == other.raw_keys
+            && self.reuse == other.reuse
             && self.external == other.external
             && self.requiretls == other.requiretls
             && Rc::ptr_eq(&self.anchors, &other.anchors)

@@ -70,6 +70,7 @@ mod tls_client;
 mod tls_command;
 mod tls_peers;
 mod tls_policies;
+mod tls_terms;
 mod users;
 mod utf8;
 mod verify;
