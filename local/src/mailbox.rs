@@ -6,7 +6,7 @@ use config::expand::Expanded;
 use delivery::deposit::{self, Reading, Trouble};
 use delivery::destination::{Destination, List};
 use delivery::steward::{Account, StartProblem, Started, Who};
-use delivery::{Finding, Verdict};
+use delivery::{Verdict, passing};
 use ipc::Client;
 use ipc::carrier::{Carrier, Deposit, Done, FoundList, ListProblem, Path, Role};
 use lookup::Maps;
@@ -15,7 +15,6 @@ use queue::Trace;
 use crate::destinations::MAX_LIST;
 use crate::expansion::Expansion;
 use crate::place::{Names, Place, Recipient, Rights, Via, plain_names};
-use crate::relay;
 use crate::verdict::{self, Attempt};
 
 /// A .forward file that counts.
@@ -319,17 +318,9 @@ impl Expansion<'_> {
     }
 
     async fn pass_on(&mut self, recipient: &Recipient, transport: &str) {
-        let (address, name) = (self.job.shown(&recipient.address), transport.split(':').next().unwrap_or_default());
-        let queue_id = &self.job.request().message.queue_id;
-        logging::info!(id: queue_id, "passing <{address}> to transport={name}");
-        match relay::pass(self.job, self.target, &recipient.address, transport).await {
+        match passing::pass(&crate::SERVICE, self.job, self.target, &recipient.address, transport).await {
             Ok(outcome) => self.keep(&recipient.address, outcome),
-            Err(error) => {
-                logging::warning!("connect to transport {transport}: {error}");
-                let finding =
-                    Finding { relay: "none".to_owned(), ..verdict::deferred(3, 0, "unknown mail transport error") };
-                self.finish(&recipient.address, &finding);
-            }
+            Err(finding) => self.finish(&recipient.address, &finding),
         }
     }
 

@@ -40,7 +40,6 @@ mod destinations;
 mod expansion;
 mod mailbox;
 mod place;
-mod relay;
 mod resubmit;
 mod service;
 mod settings;

@@ -99,7 +99,9 @@ pub(crate) fn list(program: &Program, options: &Options, config: &Config, spec: 
 pub(crate) fn delete(options: &Options, config: &Config, spec: &Spec, wanted: &[u8]) -> Result<bool, String> {
     match spec.kind {
         Kind::Fail => return Err(format!("table {spec}: delete error: Application error")),
-        Kind::Static | Kind::Environ => return Err(format!("table {spec}: delete operation is not supported")),
+        Kind::Static | Kind::Environ | Kind::Pipemap | Kind::Randmap | Kind::Unionmap => {
+            return Err(format!("table {spec}: delete operation is not supported"));
+        }
         kind if !kind.has_index() => return Err(format!("{spec} map requires O_RDONLY access mode")),
         _ => {}
     }

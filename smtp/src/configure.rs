@@ -9,6 +9,7 @@ use dns::Probe;
 use lookup::{DomainList, Maps, MatchList, OpenFlags, ParentStyle};
 use smtp_client::{ByRecords, LookupRules, Order, Protocol, Services};
 
+use crate::home::BestMx;
 use crate::outgoing::Outgoing;
 use crate::quirks::Quirks;
 use crate::sasl::Sasl;
@@ -54,6 +55,7 @@ pub fn settings(context: &Context, protocol: Protocol) -> Result<Settings, Start
         sasl: Sasl::read(from)?,
         outgoing: Rc::new(Outgoing::read(from, context)?),
         notices: Rc::default(),
+        best_mx: BestMx::read(from, context)?,
     })
 }
 

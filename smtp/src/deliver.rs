@@ -100,7 +100,10 @@ impl Agent {
         if failure.subject == Subject::Agent {
             return Err(failure.reason);
         }
-        self.give_up(job, &failure);
+        match &self.settings.best_mx {
+            Some(best) if failure.is_best_home() && best.leads_on(job) => best.pass_rest(job).await,
+            _ => self.give_up(job, &failure),
+        }
         Ok(())
     }
 

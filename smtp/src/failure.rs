@@ -105,6 +105,11 @@ impl Failure {
         Self { reply: Some(said), ..Self::of_host(status_of_refusal(reply), reason) }.by(server)
     }
 
+    /// Whether it is that this machine is the best that the recipients' domain has.
+    pub fn is_best_home(&self) -> bool {
+        self.subject == Subject::Loop && self.is_permanent()
+    }
+
     /// The same, at a server that was talked to.
     pub fn by(self, server: &Server) -> Self {
         Self { server: server.name.clone(), relay: server.relay(), ..self }

@@ -6,12 +6,54 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use config::{Reader, param};
+use daemon::{Context, Service, StartError};
+use delivery::{Job, passing};
 use dsn::Status;
 use net::Family;
 use smtp_client::{Endpoint, Protocol, Server};
 
 use crate::failure::{Failure, Subject};
 use crate::settings::Settings;
+
+/// best_mx_transport: the agent that gets mail for which this machine is the best that there is.
+#[derive(Clone)]
+pub struct BestMx {
+    service: &'static Service,
+    /// The name of this service in master.cf.
+    own: String,
+    /// `transport:nexthop`
+    way: String,
+}
+
+impl BestMx {
+    /// What main.cf says; `None` for LMTP, which never looks for this machine.
+    ///
+    /// # Errors
+    /// It cannot be expanded.
+    pub fn read(from: &Reader<'_>, context: &Context) -> Result<Option<Self>, StartError> {
+        let way: String = from.get(param::BEST_MX_TRANSPORT)?;
+        let is_used = from.agent() == config::Agent::Smtp && !way.is_empty();
+        Ok(is_used.then(|| Self { service: context.service(), own: context.service_name.clone(), way }))
+    }
+
+    /// Whether it leads anywhere: this service would have the same mail for the same place again, and so on for ever.
+    pub fn leads_on(&self, job: &Job) -> bool {
+        let (transport, nexthop) = passing::split(&self.way);
+        transport != self.own || nexthop.is_some_and(|nexthop| nexthop.as_bytes() != job.request().nexthop)
+    }
+
+    /// Has that agent deliver to all who have no result yet.
+    pub async fn pass_rest(&self, job: &mut Job) {
+        for index in job.open_recipients() {
+            let Some(target) = job.request().recipients.get(index) else { continue };
+            match passing::pass(self.service, job, target, &target.address, &self.way).await {
+                Ok(outcome) => job.settle(index, outcome),
+                Err(finding) => job.finish(index, &finding),
+            }
+        }
+    }
+}
 
 /// The test for one destination.
 #[derive(Clone)]

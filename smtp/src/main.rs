@@ -23,7 +23,7 @@
 //!
 //! # Peers
 //! `public/cleanup` (notices to the postmaster); `private/rewrite` (addresses of smtp_generic_maps
-//! without a domain); qmgr; name servers and mail servers.
+//! without a domain); the transport of best_mx_transport; qmgr; name servers and mail servers.
 //!
 //! # Diagnostics
 //! One delivery status line a recipient. A server that cannot be reached has a line of its own, and so has a reason to
@@ -39,7 +39,7 @@ static SERVICE: Service = Service {
     lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "reads a message through the descriptor that comes with the request",
-    siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Tlsmgr],
+    siblings: &[Sibling::Cleanup, Sibling::Rewrite, Sibling::Tlsmgr, Sibling::Transports],
     files: &[],
     outside: &[],
     network: Network::Internet,

@@ -12,6 +12,7 @@ use net::{Family, Interface, Protocols};
 use smtp_client::{LookupRules, Order, Protocol, Services};
 
 use crate::configure;
+use crate::home::BestMx;
 use crate::notices::Notices;
 use crate::outgoing::Outgoing;
 use crate::quirks::Quirks;
@@ -73,6 +74,8 @@ pub struct Settings {
     pub outgoing: Rc<Outgoing>,
     /// What is told of servers.
     pub notices: Rc<Notices>,
+    /// Who gets mail for which this machine is the best that there is; `None`: nobody.
+    pub best_mx: Option<BestMx>,
 }
 
 config::settings! {

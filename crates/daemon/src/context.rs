@@ -78,6 +78,11 @@ impl Context {
         mail_owner(&self.config)
     }
 
+    /// What the program is as a daemon.
+    pub fn service(&self) -> &'static Service {
+        self.service
+    }
+
     /// The socket of a service that this one talks to.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ pub mod environment;
 mod filter;
 mod finding;
 mod job;
+pub mod passing;
 pub mod postmaster;
 mod probe_sender;
 mod session;

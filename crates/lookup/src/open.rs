@@ -5,6 +5,7 @@ use std::sync::Arc;
 use config::{Config, param};
 
 use crate::table::cidr::Cidr;
+use crate::table::combined::{self, Combined, Debug, Internal, Random};
 use crate::table::fixed::{Environ, Fail, Static, Unavailable};
 use crate::table::indexed::Indexed;
 use crate::table::memory::Memory;
@@ -95,6 +96,10 @@ fn unguarded(spec: &Spec, settings: &Settings, flags: OpenFlags) -> Result<Arc<d
         Kind::Cidr => Arc::new(Cidr::open(name, path, flags)?),
         Kind::Environ => Arc::new(Environ { name }),
         Kind::Fail => Arc::new(Fail { name }),
+        Kind::Pipemap | Kind::Unionmap => Arc::new(Combined::open(spec, settings, flags)?),
+        Kind::Randmap => Arc::new(Random::open(spec, flags)?),
+        Kind::Debug => Arc::new(Debug::open(spec, settings, flags)?),
+        Kind::Internal => Arc::new(Internal { name }),
         Kind::Pcre | Kind::Regexp => Arc::new(Regex::open(name, path, spec.kind, flags)?),
     })
 }
@@ -125,14 +130,25 @@ pub fn open_table(text: &str, settings: &Settings, flags: OpenFlags) -> Result<A
         Err(error) if settings.open_error_is_fatal => Err(error),
         Err(error) => {
             logging::error!("{error}");
-            let watched = Spec::parse(text).ok().map(|spec| match spec.kind.has_index() {
-                true => Stamp::of(spec.index_path()),
-                false => Stamp::of(&spec.name),
-            });
+            let watched = watched(text);
             let table = Unavailable { name: text.to_owned(), reason: error.to_string(), watched };
             Ok(Arc::new(table))
         }
         Ok(table) => Ok(table),
+    }
+}
+
+/// The files that a table needs which could not be opened.
+fn watched(text: &str) -> Vec<Stamp> {
+    let Ok(spec) = Spec::parse(text) else { return Vec::new() };
+    match spec.kind {
+        Kind::Debug => watched(spec.name.trim_start_matches("debug:")),
+        Kind::Pipemap | Kind::Unionmap => {
+            let members = combined::members(&spec, "type:name").unwrap_or_default();
+            members.into_iter().flat_map(watched).collect()
+        }
+        kind if kind.has_index() => vec![Stamp::of(spec.index_path())],
+        _ => vec![Stamp::of(&spec.name)],
     }
 }
 

@@ -29,23 +29,38 @@ pub enum Kind {
     Environ,
     /// Every lookup is an error.
     Fail,
+    /// Another table, whose look-ups are logged.
+    Debug,
+    /// In memory, and empty.
+    Internal,
+    /// What one table says is what the next is asked.
+    Pipemap,
+    /// One value of a list, at random.
+    Randmap,
+    /// What all tables of a list say.
+    Unionmap,
 }
 
 impl Kind {
     /// All types in the order of `postconf -m`.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 17] = [
         Kind::Btree,
         Kind::Cdb,
         Kind::Cidr,
+        Kind::Debug,
         Kind::Environ,
         Kind::Fail,
         Kind::Hash,
         Kind::Inline,
+        Kind::Internal,
         Kind::Lmdb,
         Kind::Pcre,
+        Kind::Pipemap,
+        Kind::Randmap,
         Kind::Regexp,
         Kind::Static,
         Kind::Texthash,
+        Kind::Unionmap,
     ];
 
     /// The name before the colon.
@@ -63,6 +78,11 @@ impl Kind {
             Kind::Regexp => "regexp",
             Kind::Environ => "environ",
             Kind::Fail => "fail",
+            Kind::Debug => "debug",
+            Kind::Internal => "internal",
+            Kind::Pipemap => "pipemap",
+            Kind::Randmap => "randmap",
+            Kind::Unionmap => "unionmap",
         }
     }
 

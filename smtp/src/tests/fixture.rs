@@ -28,16 +28,16 @@ pub fn shared() -> Rc<Settings> {
 
 /// Settings with short time limits, for a machine that is 127.0.0.1 and ::1.
 pub fn settings() -> Settings {
-    let loopback = |address: IpAddr| Interface { address, scope: None, prefix: 8 };
     let second = Duration::from_secs(1);
     Settings {
         outgoing: Rc::new(Outgoing::none()),
         notices: Rc::default(),
+        best_mx: None,
         protocol: Protocol::Smtp,
         hostname: "mx.example.test".to_owned(),
         hello_name: "mx.example.test".to_owned(),
         protocols: Protocols::BOTH,
-        own: vec![loopback(Ipv4Addr::LOCALHOST.into()), loopback(Ipv6Addr::LOCALHOST.into())],
+        own: [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].map(loopback).into(),
         proxies: Vec::new(),
         services: Services::default(),
         relayhost: String::new(),
@@ -87,6 +87,10 @@ pub fn settings() -> Settings {
         tls: rules(),
         tls_client: Rc::new(::tls::Client::new("nowhere", second, None)),
     }
+}
+
+fn loopback(address: IpAddr) -> Interface {
+    Interface { address, scope: None, prefix: 8 }
 }
 
 /// No TLS.

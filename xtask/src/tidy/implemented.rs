@@ -27,13 +27,15 @@ const REFUSES: [&str; 11] = [
 ];
 
 /// Parameters that work without being read: each with the reason.
-const UNREAD: [(&str, &str); 27] = [
+const UNREAD: [(&str, &str); 29] = [
     ("application_event_drain_time", "there is no postkick"),
     ("berkeley_db_create_buffer_size", "there is no Berkeley DB"),
     ("berkeley_db_read_buffer_size", "there is no Berkeley DB"),
     ("debug_peer_level", "there is one level"),
     ("default_delivery_status_filter", "other parameters refer to it"),
     ("destination_concurrency_feedback_debug", "no such lines are logged"),
+    ("dns_ncache_ttl_fix_enable", "the resolver is our own"),
+    ("error_service_name", "C Postfix does not heed it either"),
     ("fault_injection_code", "nothing can be made to fail"),
     ("html_directory", "for people"),
     ("mail_name", "other parameters refer to it"),

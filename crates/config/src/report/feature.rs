@@ -66,6 +66,8 @@ const BY_NAME: &[(&str, Feature)] = &[
     ("smtpd_proxy_", Feature::ProxyFilter),
     ("postscreen", Feature::Postscreen),
     ("dnsblog", Feature::Postscreen),
+    ("respectful_logging", Feature::Postscreen),
+    ("socketmap", Feature::Tables("socketmap")),
     ("qmqpd", Feature::Qmqp),
     ("fast_flush", Feature::Flush),
     ("flush_service", Feature::Flush),

@@ -29,15 +29,7 @@ impl Report<'_> {
         for missing in all {
             features.entry(missing.feature).or_default().push(missing);
         }
-        // What has no feature of its own is told apart by what becomes of mail.
-        let (waited_for, idle): (Vec<Missing>, Vec<Missing>) =
-            features.remove(&Feature::Other).unwrap_or_default().into_iter().partition(|missing| missing.demands);
         let mut sentences: Vec<String> = features.iter().map(|(feature, things)| sentence(*feature, things)).collect();
-        sentences.extend(others(
-            "these settings are not there yet, and mail that they are for is refused for now, or waits",
-            waited_for,
-        ));
-        sentences.extend(others("these settings have no effect yet", idle));
         sentences.extend(idle_tls);
         sentences.extend(self.idle_services(features.contains_key(&Feature::Tls)));
         sentences
@@ -82,14 +74,11 @@ impl Report<'_> {
             Feature::Flush => is_set(&["fast_flush_domains"]),
             // Tables and connections are reached without it.
             Feature::Shared => false,
+            // Tables themselves are told.
+            Feature::Tables(_) => false,
             _ => true,
         }
     }
-}
-
-/// One sentence about settings that belong to no feature.
-fn others(title: &str, things: Vec<Missing>) -> Option<String> {
-    (!things.is_empty()).then(|| format!("{title}: {}", listed(&by_name(things.iter()))))
 }
 
 /// One sentence: `TLS is not there yet: 14 settings, main.cf lines 11-17, 40`.

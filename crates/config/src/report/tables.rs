@@ -10,13 +10,14 @@ use crate::restrictions::LISTS;
 
 /// The types of tables that there are, in the order of `postconf -m`; a test of the crate that opens them holds both to
 /// the same.
-pub const TYPES: [&str; 12] =
-    ["btree", "cdb", "cidr", "environ", "fail", "hash", "inline", "lmdb", "pcre", "regexp", "static", "texthash"];
+pub const TYPES: [&str; 17] = [
+    "btree", "cdb", "cidr", "debug", "environ", "fail", "hash", "inline", "internal", "lmdb", "pcre", "pipemap",
+    "randmap", "regexp", "static", "texthash", "unionmap",
+];
 
 /// The types that Postfix has, and that are not there yet.
-const ABSENT: [&str; 18] = [
+const ABSENT: [&str; 14] = [
     "dbm",
-    "internal",
     "ldap",
     "memcache",
     "mongodb",
@@ -25,13 +26,10 @@ const ABSENT: [&str; 18] = [
     "nis",
     "nisplus",
     "pgsql",
-    "pipemap",
-    "randmap",
     "sdbm",
     "socketmap",
     "sqlite",
     "tcp",
-    "unionmap",
     "unix",
 ];
 
@@ -52,10 +50,20 @@ struct Named<'a> {
     certain: bool,
 }
 
-impl Named<'_> {
+impl<'a> Named<'a> {
     /// Type and name, without `proxy:`.
     fn split(&self) -> Option<(&str, &str)> {
         self.text.strip_prefix("proxy:").unwrap_or(&self.text).split_once(':')
+    }
+
+    /// The tables that it is made of.
+    fn members(&self) -> Vec<Named<'a>> {
+        let listed = match self.split() {
+            Some(("pipemap" | "unionmap", list)) => text::group(list).map(text::split_items).unwrap_or_default(),
+            Some(("debug", table)) => vec![table],
+            _ => Vec::new(),
+        };
+        listed.into_iter().map(|text| Named { said: self.said, text: text.to_owned(), certain: true }).collect()
     }
 
     fn finding(&self, why: &str) -> Finding {
@@ -123,6 +131,12 @@ impl Report<'_> {
         }
         let of_restrictions = self.tables_of_restrictions().into_iter();
         tables.extend(of_restrictions.map(|(said, text)| Named { said, text, certain: true }));
+        let mut at = 0;
+        while let Some(table) = tables.get(at) {
+            let members = table.members();
+            tables.extend(members);
+            at += 1;
+        }
         tables
     }
 }

@@ -79,7 +79,7 @@ impl Table for Fail {
 pub(crate) struct Unavailable {
     pub(crate) name: String,
     pub(crate) reason: String,
-    pub(crate) watched: Option<crate::Stamp>,
+    pub(crate) watched: Vec<crate::Stamp>,
 }
 
 impl Table for Unavailable {
@@ -92,6 +92,6 @@ impl Table for Unavailable {
     }
 
     fn changed(&self) -> bool {
-        self.watched.as_ref().is_some_and(crate::Stamp::changed)
+        self.watched.iter().any(crate::Stamp::changed)
     }
 }

@@ -1,6 +1,7 @@
 //! The table types, one file each.
 
 pub(crate) mod cidr;
+pub(crate) mod combined;
 pub(crate) mod fixed;
 pub(crate) mod indexed;
 mod literals;

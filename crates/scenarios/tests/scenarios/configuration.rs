@@ -62,7 +62,7 @@ fn a_missing_table_defers_mail_and_is_named_in_the_log() {
 fn what_is_not_there_yet_is_named_in_one_line_each_and_does_not_stop_the_rest() {
     scenario(|| {
         let mail = Setup::new()
-            .set("best_mx_transport", "local")
+            .set("socketmap_max_reply_size", "7777")
             .set("no_such_parameter", "x")
             .service("dnsblog unix - - n - 0 dnsblog")
             .start();
@@ -72,7 +72,7 @@ fn what_is_not_there_yet_is_named_in_one_line_each_and_does_not_stop_the_rest() 
             let lines = mail.log().lines().filter(|l| l.contains("postfix/master") && l.contains(named)).count();
             assert_eq!(lines, 1, "{named}:\n{}", mail.log());
         }
-        mail.wait_log(&["postfix/master", "warning: ", "best_mx_transport"]);
+        mail.wait_log(&["postfix/master", "warning: ", "socketmap_max_reply_size"]);
     });
 }
 

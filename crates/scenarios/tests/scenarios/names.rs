@@ -254,3 +254,61 @@ fn names_of_hosts_are_completed_as_smtp_dns_resolver_options_say() {
         }
     });
 }
+
+#[test]
+fn this_machine_may_pass_mail_for_which_it_is_the_best_on_to_another_agent() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let zone = Zone::new().mx("self.test", "mx.self.test", 10).host("mx.self.test", &["127.0.0.1"]);
+        let _dns = zone.mx("lost.test", "gone.test", 5).mx("lost.test", "mx.self.test", 10).start();
+        world.address(V4.parse().expect("address"));
+        let sink = sink(V4);
+        let other_host = format!("smtp:[{V4}]");
+        for (way, agent, results) in [
+            ("local", "local", ["status=sent (delivered to maildir)"; 2]),
+            (&other_host, "smtp", ["status=sent (250"; 2]),
+            ("error:5.7.0 go away", "error", ["dsn=5.7.0, status=bounced (go away)"; 2]),
+            // The nexthop stays where none is named.
+            ("error", "error", ["dsn=5.0.0, status=bounced (self.test)"; 2]),
+        ] {
+            let mail = setup().set("best_mx_transport", way).start();
+            let mut client = Client::greet(mail.v4()).expect("connected");
+            let to = ["bob@self.test", "carol@self.test", "x@lost.test"];
+            let reply = client.send("alice@mail.test", &to, "Subject: x\n\nbody\n").expect("sent");
+            let id = reply.queue_id().unwrap_or_else(|| panic!("{reply:?}"));
+            for (to, result) in ["bob@self.test", "carol@self.test"].into_iter().zip(results) {
+                mail.wait_log(&["/smtp[", &id, &format!("passing <{to}> to transport={agent}")]);
+                mail.wait_log(&[&format!("/{agent}["), &id, &format!("to=<{to}>"), result]);
+            }
+            // Of a domain that has better ones, even if they are not there, it is not the best.
+            let why = "dsn=4.4.4, status=deferred (unable to find primary relay for lost.test)";
+            mail.wait_log(&[&id, "to=<x@lost.test>", why]);
+        }
+        assert_eq!(sink.count(), 2);
+    });
+}
+
+#[test]
+fn mail_for_a_relayhost_that_is_this_machine_is_not_passed_on() {
+    scenario(|| {
+        let Some(_world) = World::enter() else { return };
+        let _dns = Zone::new().mx("self.test", "mx.self.test", 10).host("mx.self.test", &["127.0.0.1"]).start();
+        let mail = setup().set("relayhost", "self.test").set("best_mx_transport", "local").start();
+        let id = send(&mail, "x@else.test");
+        mail.wait_log(&[&id, "dsn=4.3.5, status=deferred (mail for self.test loops back to myself)"]);
+        assert_eq!(mail.find_log(&["passing <"]), None);
+    });
+}
+
+#[test]
+fn mail_is_not_passed_on_to_where_it_would_be_passed_on_again() {
+    scenario(|| {
+        let Some(_world) = World::enter() else { return };
+        let _dns = Zone::new().mx("self.test", "mx.self.test", 10).host("mx.self.test", &["127.0.0.1"]).start();
+        for way in ["smtp", "smtp:self.test"] {
+            let mail = setup().set("best_mx_transport", way).start();
+            let id = send(&mail, "x@self.test");
+            mail.wait_log(&[&id, "dsn=5.4.6, status=bounced (mail for self.test loops back to myself)"]);
+        }
+    });
+}

@@ -327,3 +327,42 @@ fn a_table_that_was_made_without_the_contents_of_files_does_not_answer_with_them
         assert!(!mail.run("postalias", &["-F", &table]).status.success());
     });
 }
+
+#[test]
+fn tables_that_are_made_of_others_answer_as_their_members_do() {
+    scenario(|| {
+        let mail = Setup::new().set("virtual_alias_maps", "pipemap:{inline:{to@mail.test=x}, inline:{x=bob}}").start();
+        let numbers = of_type("texthash", &mail, "numbers", "a 1\n");
+        let union = format!("unionmap:{{static:one,inline:{{a=two}},{numbers}}}");
+        let is_new = testing::programs::oracle_version().as_deref() != Some("3.7");
+        let absent = format!("open database {}.lmdb: No such file or directory", mail.etc().join("no").display());
+        let member = format!("pipemap:{{inline:{{a=b}},lmdb:{}}}", mail.etc().join("no").display());
+        for (key, table, found, said) in [
+            ("a", union.as_str(), "one,two,1\n", ""),
+            ("zz", &union, "one\n", ""),
+            ("x", "unionmap:{static:{a b}, static:c}", "a b,c\n", ""),
+            ("a", "unionmap:{inline:{a=two},fail:x}", "", "query error: Application error"),
+            ("a", "unionmap:{fail:x,static:b}", "", "query error: Application error"),
+            ("a", "unionmap:{inline:{b=1}}", "", ""),
+            ("a", "unionmap:{foo}", "", "bad syntax: \"unionmap:{foo}\"; need \"unionmap:{type:name...}\""),
+            ("a", "pipemap:{inline:{a=b},inline:{b=c}}", "c\n", ""),
+            ("b", "pipemap:{inline:{a=b},inline:{b=c}}", "", ""),
+            ("a", "pipemap:{inline:{a=b},nosuch:x}", "", "unsupported dictionary type: nosuch"),
+            ("a", &member, "", &absent),
+            ("x", "randmap:{{c d}}", "{c d}\n", ""),
+            ("x", "randmap:{}", "", "bad syntax: \"randmap:{}\"; need \"randmap:{value...}\""),
+            ("a", "internal:x", "", ""),
+            ("a", "debug:inline:{a=b}", "b\n", "inline:{a=b} lookup: \"a\" = \"b\""),
+        ] {
+            if !is_new && table.starts_with("debug:") {
+                continue;
+            }
+            let output = mail.run("postmap", &["-q", key, table]);
+            assert_eq!(String::from_utf8_lossy(&output.stdout), found, "{table}");
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(if said.is_empty() { errors.is_empty() } else { errors.contains(said) }, "{table}: {errors}");
+        }
+        mail.sendmail(&["-f", "alice@mail.test", "to@mail.test"], "Subject: x\n\nbody\n");
+        mail.wait_log(&["to=<bob@mail.test>, orig_to=<to@mail.test>", "status=sent"]);
+    });
+}
