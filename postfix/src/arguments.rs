@@ -35,7 +35,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Lin
     let words: Vec<String> = words.collect();
     match command.as_str() {
         _ if words.is_empty() => {}
-        "set-permissions" | "upgrade-configuration" | "tls" => {}
+        "set-permissions" | "upgrade-configuration" | "tls" | "non-bdb" => {}
         "logrotate" => return Err("usage postfix logrotate (no arguments)".to_owned()),
         _ => return Err(USAGE.to_owned()),
     }
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn only_three_commands_have_words_behind_them() {
-        for command in ["set-permissions", "upgrade-configuration", "tls"] {
+        for command in ["set-permissions", "upgrade-configuration", "tls", "non-bdb"] {
             let words = parse(&[command, "mail_owner=x", "y"]).map(|line| line.words);
             assert_eq!(words, Ok(vec!["mail_owner=x".to_owned(), "y".to_owned()]), "{command}");
         }

@@ -6,7 +6,7 @@ use config::Config;
 
 use crate::arguments::{self, Line};
 use crate::instance::Instance;
-use crate::{check, permissions, process, rotate, settings, several, tls, upgrade};
+use crate::{check, non_bdb, permissions, process, rotate, settings, several, tls, upgrade};
 
 /// Carries out the command.
 ///
@@ -19,7 +19,8 @@ pub(crate) fn run() -> Result<ExitCode, String> {
         several::hand_over(&command, &words)?;
     }
     let directory = directory.unwrap_or_else(Config::default_directory);
-    let settings = if command == "tls" { Vec::new() } else { settings::parse(&command, &words)? };
+    let settings =
+        if matches!(command.as_str(), "tls" | "non-bdb") { Vec::new() } else { settings::parse(&command, &words)? };
     let instance = Instance::open(&directory, &command)?;
     match command.as_str() {
         "start" => process::start(&instance, false),
@@ -38,6 +39,7 @@ pub(crate) fn run() -> Result<ExitCode, String> {
             Ok(ExitCode::SUCCESS)
         }
         "tls" => tls::run(&instance, &words),
+        "non-bdb" => non_bdb::run(&instance, &words),
         "logrotate" => rotate::rotate(&instance),
         "set-permissions" => {
             settings::store(&instance.config, &settings)?;

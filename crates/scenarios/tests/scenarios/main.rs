@@ -32,6 +32,7 @@ mod log;
 mod logins;
 mod milters;
 mod names;
+mod non_bdb;
 mod notices;
 mod old_level;
 mod operate;
