@@ -66,7 +66,7 @@ impl Content {
             return self.line(message, envelope, writer, &data, ends_line).await;
         };
         let mut converted = Vec::new();
-        let result = converter.text(&data, ends_line, &mut |data, ends| converted.push((data.to_vec(), ends)));
+        let result = converter.text(&data, ends_line, &mut |data: &[u8], ends| converted.push((data.to_vec(), ends)));
         self.converted(message, envelope, writer, converted, result).await;
     }
 
@@ -120,7 +120,7 @@ impl Content {
     pub async fn end(&mut self, message: &Message<'_>, envelope: &mut Envelope, writer: &mut Writer) -> bool {
         if let Some(converter) = &mut self.converter {
             let mut converted = Vec::new();
-            let result = converter.end(&mut |data, ends| converted.push((data.to_vec(), ends)));
+            let result = converter.end(&mut |data: &[u8], ends| converted.push((data.to_vec(), ends)));
             self.converted(message, envelope, writer, converted, result).await;
         }
         let Content { part, header, body, structure, checks, .. } = self;

@@ -30,20 +30,24 @@ pub fn obstacle(request: &Request, sender: &[u8], extensions: &Extensions, serve
     None
 }
 
-/// Appends the MAIL command without its line end.
-/// `sender`: as it leaves. `requires_tls`: REQUIRETLS is looked at.
-pub fn mail(
-    request: &Request,
-    sender: &[u8],
-    extensions: &Extensions,
-    quote: bool,
-    requires_tls: bool,
-    out: &mut Vec<u8>,
-) {
+/// How a MAIL command is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// smtp_quote_rfc821_envelope
+    pub quote: bool,
+    /// REQUIRETLS is looked at.
+    pub requires_tls: bool,
+    /// The message is converted on its way: its size is not known.
+    pub converts: bool,
+}
+
+/// Appends the MAIL command without its line end. `sender`: as it leaves.
+pub fn mail(request: &Request, sender: &[u8], extensions: &Extensions, manner: Manner, out: &mut Vec<u8>) {
+    let Manner { quote, requires_tls, converts } = manner;
     out.extend_from_slice(b"MAIL FROM:<");
     push_address(sender, quote, out);
     out.push(b'>');
-    if extensions.size.is_some() {
+    if extensions.size.is_some() && !converts {
         out.extend_from_slice(format!(" SIZE={}", request.size).as_bytes());
     }
     if extensions.eight_bit_mime {
@@ -131,6 +135,8 @@ mod tests {
     use ipc::bounce::Message;
     use queue::QueueId;
 
+    const PLAIN: Manner = Manner { quote: true, requires_tls: false, converts: false };
+
     fn everything() -> Extensions {
         Extensions { size: Some(Some(1000)), eight_bit_mime: true, dsn: true, smtputf8: true, ..Default::default() }
     }
@@ -172,7 +178,7 @@ mod tests {
     fn commands_carry_what_the_server_offers() {
         let extensions = everything();
         assert_eq!(
-            line(|out| mail(&request(), b"a b@c.test", &extensions, true, false, out)),
+            line(|out| mail(&request(), b"a b@c.test", &extensions, PLAIN, out)),
             "MAIL FROM:<\"a b\"@c.test> SIZE=260 BODY=8BITMIME ENVID=x+3D1 RET=HDRS"
         );
         assert_eq!(
@@ -182,9 +188,16 @@ mod tests {
     }
 
     #[test]
+    fn the_size_of_a_message_that_is_converted_on_its_way_is_not_told() {
+        let converts = Manner { converts: true, ..PLAIN };
+        let said = line(|out| mail(&request(), b"a@c.test", &everything(), converts, out));
+        assert!(!said.contains("SIZE="), "{said}");
+    }
+
+    #[test]
     fn commands_are_bare_for_a_server_without_extensions() {
         let none = Extensions::default();
-        assert_eq!(line(|out| mail(&request(), b"a b@c.test", &none, true, false, out)), "MAIL FROM:<\"a b\"@c.test>");
+        assert_eq!(line(|out| mail(&request(), b"a b@c.test", &none, PLAIN, out)), "MAIL FROM:<\"a b\"@c.test>");
         assert_eq!(line(|out| rcpt(&recipient(), b"u@d.test", &none, true, out)), "RCPT TO:<u@d.test>");
     }
 
@@ -203,9 +216,9 @@ mod tests {
         let mut utf8 = request();
         utf8.message.send_options = SendOptions::SMTPUTF8_SENDER;
         assert_eq!(obstacle(&utf8, &Extensions::default()), None);
-        assert!(!line(|out| mail(&utf8, b"a@c.test", &everything(), true, false, out)).contains("SMTPUTF8"));
+        assert!(!line(|out| mail(&utf8, b"a@c.test", &everything(), PLAIN, out)).contains("SMTPUTF8"));
         utf8.message.send_options = SendOptions::SMTPUTF8_SENDER.with(SendOptions::SMTPUTF8_REQUESTED);
-        assert!(line(|out| mail(&utf8, b"a@c.test", &everything(), true, false, out)).ends_with(" SMTPUTF8"));
+        assert!(line(|out| mail(&utf8, b"a@c.test", &everything(), PLAIN, out)).ends_with(" SMTPUTF8"));
         assert!(obstacle(&utf8, &Extensions::default()).is_some_and(|it| it.starts_with("message requires SMTPUTF8")));
         let smuggle = Request { message: from(b"a\r\nRCPT TO:<x@y>"), ..request() };
         assert_eq!(obstacle(&smuggle, &everything()), Some("bad sender address syntax".to_owned()));

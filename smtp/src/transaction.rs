@@ -9,16 +9,15 @@ use dsn::Status;
 use smtp_client::Protocol;
 use smtp_protocol::Reply;
 
-use crate::envelope;
+use crate::envelope::{self, Manner};
 use crate::failure::{Failure, Subject};
-use crate::forward;
 use crate::outgoing::Addresses;
 use crate::pace::Pace;
 use crate::session::{Broken, Session};
 use crate::settings::Settings;
 use crate::stage::Stage;
-use crate::writer::{Unsendable, Writer};
-use crate::{checks, generic};
+use crate::writer::{self, Unsendable, Writer};
+use crate::{checks, forward, generic};
 
 /// Bytes of commands that may wait for their replies: less than any socket buffer, or both sides might wait for ever.
 const PIPELINE_SIZE: usize = 16 << 10;
@@ -203,8 +202,9 @@ impl<'a> Transaction<'a> {
             Step::Reset => out.extend_from_slice(b"RSET"),
             Step::Forward(at) => out.extend_from_slice(&self.forwards[at]),
             Step::Mail => {
-                let (sender, requires_tls) = (self.addresses.sender(request), session.policy.requiretls.is_some());
-                envelope::mail(request, sender, extensions, quote, requires_tls, out);
+                let converts = writer::converts(self.settings, request, extensions);
+                let manner = Manner { quote, requires_tls: session.policy.requiretls.is_some(), converts };
+                envelope::mail(request, self.addresses.sender(request), extensions, manner, out);
                 // smtp_send_dummy_mail_auth
                 if session.authenticated && self.settings.sasl.as_ref().is_some_and(|sasl| sasl.says_nobody) {
                     out.extend_from_slice(b" AUTH=<>");

@@ -6,7 +6,7 @@
 use delivery::Request;
 use message::mime::TooDeep;
 use message::parts::{Class, Parts, Structure, Viewer};
-use message::seven_bit::{Converter, Unreadable};
+use message::seven_bit::{Converter, Emit, Unreadable};
 use queue::{Encoding, QueueId};
 use smtp_protocol::{Extensions, Stuffer};
 
@@ -54,9 +54,7 @@ impl From<generic::NoAnswer> for Unsendable {
 impl<'a> Writer<'a> {
     /// For a server with these extensions.
     pub fn new(settings: &'a Settings, request: &'a Request, extensions: &Extensions) -> Self {
-        // disable_mime_output_conversion; RFC 6152 3. Who said 7BIT gave his word.
-        let convert =
-            settings.dialogue.convert && !extensions.eight_bit_mime && request.message.encoding != Encoding::SevenBit;
+        let convert = converts(settings, request, extensions);
         let looks = settings.outgoing.generic.is_some() || !settings.outgoing.checks.are_none();
         Self {
             converter: convert.then(|| Converter::new(settings.dialogue.mime_limits)),
@@ -78,8 +76,8 @@ impl<'a> Writer<'a> {
                 converter.text(data, ends, &mut |data: &[u8], ends| stuffer.text(data, ends, out))?;
             }
             (Some(converter), Some(inspector)) => {
-                let mut pieces = Vec::new();
-                converter.text(data, ends, &mut |data: &[u8], ends| pieces.push((data.to_vec(), ends)))?;
+                let mut pieces = Pieces::default();
+                converter.text(data, ends, &mut pieces)?;
                 inspector.pieces(pieces, stuffer, out).await?;
             }
         }
@@ -91,9 +89,9 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// As [`text`](Self::text).
     pub async fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Unsendable> {
-        let mut pieces = Vec::new();
+        let mut pieces = Pieces::default();
         if let Some(converter) = &mut self.converter {
-            converter.end(&mut |data: &[u8], ends| pieces.push((data.to_vec(), ends)))?;
+            converter.end(&mut pieces)?;
         }
         let stuffer = &mut self.stuffer;
         match &mut self.inspector {
@@ -101,7 +99,7 @@ impl<'a> Writer<'a> {
                 inspector.pieces(pieces, stuffer, out).await?;
                 inspector.end(stuffer, out).await?;
             }
-            None => pieces.iter().for_each(|(data, ends)| stuffer.text(data, *ends, out)),
+            None => pieces.0.iter().for_each(|piece| stuffer.text(&piece.data, piece.ends, out)),
         }
         stuffer.end(out);
         Ok(())
@@ -120,6 +118,35 @@ impl<'a> Writer<'a> {
     /// A line was too long.
     pub fn broke_lines(&self) -> bool {
         self.stuffer.broke_lines()
+    }
+}
+
+/// Whether a message is converted for a server with these extensions, and so has another size than in the queue.
+pub fn converts(settings: &Settings, request: &Request, extensions: &Extensions) -> bool {
+    // disable_mime_output_conversion; RFC 6152 3. Who said 7BIT gave his word.
+    settings.dialogue.convert && !extensions.eight_bit_mime && request.message.encoding != Encoding::SevenBit
+}
+
+/// What has come out of the conversion.
+#[derive(Default)]
+struct Pieces(Vec<Piece>);
+
+/// A piece of a line.
+struct Piece {
+    data: Vec<u8>,
+    /// The line ends with it.
+    ends: bool,
+    /// It is a field that the conversion has made.
+    is_own: bool,
+}
+
+impl Emit for Pieces {
+    fn piece(&mut self, data: &[u8], ends: bool) {
+        self.0.push(Piece { data: data.to_vec(), ends, is_own: false });
+    }
+
+    fn own_field(&mut self, line: &[u8]) {
+        self.0.push(Piece { data: line.to_vec(), ends: true, is_own: true });
     }
 }
 
@@ -163,14 +190,12 @@ impl<'a> Inspector<'a> {
         Inspector { outgoing, queue_id, parts: Parts::default(), seen }
     }
 
-    async fn pieces(
-        &mut self,
-        pieces: Vec<(Vec<u8>, bool)>,
-        stuffer: &mut Stuffer,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Unsendable> {
-        for (data, ends) in pieces {
-            self.piece(&data, ends, stuffer, out).await?;
+    async fn pieces(&mut self, pieces: Pieces, stuffer: &mut Stuffer, out: &mut Vec<u8>) -> Result<(), Unsendable> {
+        for piece in pieces.0 {
+            self.piece(&piece.data, piece.ends, stuffer, out).await?;
+            if piece.is_own {
+                self.seen.structure.is_own_field();
+            }
         }
         Ok(())
     }

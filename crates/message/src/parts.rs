@@ -64,6 +64,8 @@ pub struct Structure {
     kind_field: Vec<u8>,
     /// No structure is followed.
     off: bool,
+    /// The field that is being read was not in the message.
+    own: bool,
     /// Some part says that it needs eight bits.
     pub is_eight_bit: bool,
 }
@@ -81,6 +83,7 @@ impl Structure {
             encoding: None,
             kind_field: Vec::new(),
             off,
+            own: false,
             is_eight_bit: false,
         }
     }
@@ -147,10 +150,16 @@ impl Structure {
         &self.kind_field
     }
 
-    /// What a field of the header that is being read belongs to.
-    fn class(&self, kind: Kind) -> Class {
+    /// The field that has just begun was not in the message: whatever it says, it belongs to the header that it is in.
+    pub fn is_own_field(&mut self) {
+        self.own = true;
+    }
+
+    /// What the field that has ended, of the header that is being read, belongs to.
+    fn class(&mut self, kind: Kind) -> Class {
+        let is_own = std::mem::take(&mut self.own);
         match self.place {
-            _ if kind.role() == Role::Mime => Class::MimeHeader,
+            _ if kind.role() == Role::Mime && !is_own => Class::MimeHeader,
             Place::Message => Class::Header,
             Place::Attached => Class::NestedHeader,
             Place::Part | Place::Body => Class::MimeHeader,

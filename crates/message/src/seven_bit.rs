@@ -20,9 +20,22 @@ const LONGEST_FIELD: usize = 128 << 10;
 /// Before a line grows beyond this, it is broken (RFC 2045 6.7 allows 76).
 const WIDTH: usize = 72;
 
-/// Takes a piece of a line of the converted message, and whether the line ends with it.
-pub trait Emit: FnMut(&[u8], bool) {}
-impl<F: FnMut(&[u8], bool)> Emit for F {}
+/// Takes the converted message.
+pub trait Emit {
+    /// A piece of a line, and whether the line ends with it.
+    fn piece(&mut self, data: &[u8], ends: bool);
+
+    /// A field that was not in the message; it is the last one of its header.
+    fn own_field(&mut self, line: &[u8]) {
+        self.piece(line, true);
+    }
+}
+
+impl<F: FnMut(&[u8], bool)> Emit for F {
+    fn piece(&mut self, data: &[u8], ends: bool) {
+        self(data, ends);
+    }
+}
 
 /// The structure of a message is beyond what anybody writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +129,7 @@ impl Converter {
                 let is_blank = data.is_empty() && ends;
                 self.end_header(emit)?;
                 match is_blank {
-                    true => emit(b"", true),
+                    true => emit.piece(b"", true),
                     false => self.body(data, ends, true, emit),
                 }
             }
@@ -145,7 +158,7 @@ impl Converter {
         if eight_bit {
             let contains = kind.is_multipart() || (kind.kind == b"message" && !is_global);
             let encoding = if contains { Encoding::SevenBit } else { Encoding::QuotedPrintable };
-            emit(format!("Content-Transfer-Encoding: {}", encoding.name()).as_bytes(), true);
+            emit.own_field(format!("Content-Transfer-Encoding: {}", encoding.name()).as_bytes());
         }
         if is_leaf && eight_bit {
             self.place = Place::Quoted;
@@ -163,7 +176,7 @@ impl Converter {
         }
         match self.place {
             Place::Quoted => self.quoting.text(data, ends, emit),
-            _ => emit(data, ends),
+            _ => emit.piece(data, ends),
         }
         if ends && let Place::Boundary(line, kind) = &mut self.place {
             self.place = match line {
@@ -219,10 +232,10 @@ impl Header {
             // What is longer than anybody writes is decided by its beginning.
             Field::Encoding(value, _) if Encoding::parse(value).is_some_and(|it| !it.is_seven_bit()) => {}
             Field::Encoding(_, pieces) => {
-                pieces.drain(..).for_each(|(piece, ends)| emit(&piece, ends));
-                emit(data, ends);
+                pieces.drain(..).for_each(|(piece, ends)| emit.piece(&piece, ends));
+                emit.piece(data, ends);
             }
-            _ => emit(data, ends),
+            _ => emit.piece(data, ends),
         }
     }
 
@@ -244,7 +257,7 @@ impl Header {
             Field::Encoding(value, pieces) => {
                 self.encoding = Encoding::parse(&value).or(self.encoding);
                 if !self.is_eight_bit() {
-                    pieces.iter().for_each(|(piece, ends)| emit(piece, *ends));
+                    pieces.iter().for_each(|(piece, ends)| emit.piece(piece, *ends));
                 }
             }
             Field::None | Field::Other => {}
@@ -291,7 +304,7 @@ impl Quoting {
             self.column = 0;
         }
         if ends || !out.is_empty() {
-            emit(&out, ends);
+            emit.piece(&out, ends);
         }
     }
 
@@ -312,7 +325,7 @@ impl Quoting {
     fn room(&mut self, out: &mut Vec<u8>, emit: &mut impl Emit) {
         if self.column > WIDTH {
             out.push(b'=');
-            emit(out, true);
+            emit.piece(out, true);
             out.clear();
             self.column = 0;
         }

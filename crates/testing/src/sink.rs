@@ -46,6 +46,8 @@ struct State {
     closed: AtomicBool,
     /// What it greets with.
     greeting: Mutex<String>,
+    /// It announces SIZE.
+    asks_for_size: AtomicBool,
     /// It announces 8BITMIME.
     takes_8bit: AtomicBool,
     /// It announces SMTPUTF8.
@@ -107,6 +109,7 @@ impl Sink {
             keep,
             closed: AtomicBool::new(false),
             greeting: Mutex::new("220 sink.test ESMTP".to_owned()),
+            asks_for_size: AtomicBool::new(false),
             takes_8bit: AtomicBool::new(true),
             takes_utf8: AtomicBool::new(false),
             takes_dsn: AtomicBool::new(false),
@@ -157,6 +160,11 @@ impl Sink {
         self.state.takes_utf8.store(true, Ordering::Release);
         self.state.takes_dsn.store(true, Ordering::Release);
         self
+    }
+
+    /// From now on it announces SIZE.
+    pub fn ask_for_size(&self) {
+        self.state.asks_for_size.store(true, Ordering::Release);
     }
 
     /// Announces 8BITMIME no longer.
@@ -313,13 +321,14 @@ fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
 }
 
 fn hello(state: &State, offers_tls: bool) -> String {
+    let size = if state.asks_for_size.load(Ordering::Acquire) { "250-SIZE 0\r\n" } else { "" };
     let eight = if state.takes_8bit.load(Ordering::Acquire) { "250-8BITMIME\r\n" } else { "" };
     let utf8 = if state.takes_utf8.load(Ordering::Acquire) { "250-SMTPUTF8\r\n" } else { "" };
     let dsn = if state.takes_dsn.load(Ordering::Acquire) { "250-DSN\r\n" } else { "" };
     let login = state.login.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let auth = login.map_or_else(String::new, |(mechanisms, _)| format!("250-AUTH {mechanisms}\r\n"));
     let tls = if offers_tls { "250-STARTTLS\r\n" } else { "" };
-    format!("250-sink.test\r\n250-PIPELINING\r\n{tls}{eight}{utf8}{dsn}{auth}250 ENHANCEDSTATUSCODES")
+    format!("250-sink.test\r\n250-PIPELINING\r\n{tls}{size}{eight}{utf8}{dsn}{auth}250 ENHANCEDSTATUSCODES")
 }
 
 /// The lines of one login; the reply that ends it.

@@ -235,3 +235,64 @@ fn a_report_of_success_says_delivered_where_the_server_is_the_last_stop() {
         }
     });
 }
+
+const EIGHT_BIT_PARTS: &str = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\
+    Content-Transfer-Encoding: 8bit\n\n--b\nContent-Type: text/plain\nContent-Transfer-Encoding: 8bit\n\nh\u{fc}\n\
+    --b\nContent-Type: message/rfc822\n\nSubject: in\nContent-Transfer-Encoding: 8bit\nContent-Type: text/plain\n\n\
+    h\u{fc}\n--b--\n";
+
+#[test]
+fn a_field_that_the_conversion_makes_is_checked_as_one_of_the_header_that_it_is_in() {
+    scenario(|| {
+        let sink = Sink::v4();
+        sink.take_7bit_alone();
+        let mut setup = Setup::new().set("relayhost", sink.next_hop());
+        for name in ["header", "mime_header", "nested_header"] {
+            setup = setup.set(&format!("smtp_{name}_checks"), format!("regexp:{{{{/^Content-/ WARN {name}}}}}"));
+        }
+        let mail = setup.start();
+        let id = send(&mail, &["x@other.test"], EIGHT_BIT_PARTS);
+        mail.wait_log(&[&id, "status=sent"]);
+        let log = mail.log();
+        let told =
+            log.lines().filter(|line| line.contains("/smtp[")).filter_map(|line| line.split_once("warning: header "));
+        let told: Vec<&str> = told.map(|(_, told)| told).filter(|told| told.starts_with("Content-")).collect();
+        let expected = [
+            "Content-Type: multipart/mixed; boundary=b: mime_header",
+            "Content-Transfer-Encoding: 7bit: header",
+            "Content-Type: text/plain: mime_header",
+            "Content-Transfer-Encoding: quoted-printable: mime_header",
+            "Content-Type: message/rfc822: mime_header",
+            "Content-Type: text/plain: mime_header",
+            "Content-Transfer-Encoding: quoted-printable: nested_header",
+        ];
+        assert_eq!(told, expected, "{log}");
+    });
+}
+
+#[test]
+fn the_size_of_a_message_is_told_unless_it_is_converted_on_its_way() {
+    scenario(|| {
+        let text = "Subject: x\n\nplain\n";
+        for (takes_eight, disabled, body, content, is_told) in [
+            (true, "no", "8BITMIME", EIGHT_BIT_PARTS, true),
+            (false, "no", "8BITMIME", EIGHT_BIT_PARTS, false),
+            (false, "no", "8BITMIME", text, false),
+            (false, "no", "7BIT", text, true),
+            (false, "yes", "8BITMIME", EIGHT_BIT_PARTS, true),
+        ] {
+            let sink = Sink::v4();
+            sink.ask_for_size();
+            if !takes_eight {
+                sink.take_7bit_alone();
+            }
+            let setup = Setup::new().set("relayhost", sink.next_hop());
+            let mail = setup.set("disable_mime_output_conversion", disabled).start();
+            mail.sendmail(&["-B", body, "-f", "alice@mail.test", "x@other.test"], content);
+            mail.wait_log(&["to=<x@other.test>", "status=sent"]);
+            assert!(until_true(PATIENCE, || sink.count() == 1), "{}", mail.log());
+            let sender = sink.received().remove(0).sender;
+            assert_eq!(sender.contains(" SIZE="), is_told, "{takes_eight} {disabled} {body} {sender}");
+        }
+    });
+}
