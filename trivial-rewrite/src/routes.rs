@@ -110,16 +110,16 @@ impl Routes {
             Maps::open(config, name, &list, flags).map_err(|error| StartError::new(error.to_string()))
         };
         let relocated = config.lookup("relocated_maps")?.unwrap_or_default();
-        let sender_dependent = |name: &str| maps(name, value(name)?, OpenFlags::TRUSTED);
+        let trusted = |name: &str| maps(name, value(name)?, OpenFlags::TRUSTED);
         Ok(Self {
             local: channel(names.local_transport)?,
             virtual_mailbox: channel(names.virtual_transport)?,
             relay: channel(names.relay_transport)?,
             default: channel(names.default_transport)?,
             relayhost: value(names.relayhost)?.into_bytes(),
-            sender_default: sender_dependent(names.sender_default)?,
-            sender_relayhost: sender_dependent(names.sender_relayhost)?,
-            transport: maps(names.transport_maps, value(names.transport_maps)?, OpenFlags::default())?,
+            sender_default: trusted(names.sender_default)?,
+            sender_relayhost: trusted(names.sender_relayhost)?,
+            transport: trusted(names.transport_maps)?,
             transport_parents: ParentStyle::in_config(config, "transport_maps"),
             relocated: maps("relocated_maps", relocated, OpenFlags::default())?,
             relocated_prefix: config.get(param::RELOCATED_PREFIX_ENABLE)?,

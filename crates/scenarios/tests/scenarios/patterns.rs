@@ -1,7 +1,7 @@
 //! Tables of patterns: what a rule of a `regexp:` or `pcre:` table finds. The cases stand in `patterns.txt`.
 
 use scenarios::scenario;
-use testing::{Instance, Setup};
+use testing::{Instance, Setup, Sink};
 
 const CASES: &str = include_str!("../../patterns.txt");
 
@@ -42,5 +42,22 @@ fn a_pattern_that_costs_too_much_does_not_match_and_the_mail_goes_on() {
         mail.sendmail(&["-f", "carol@mail.test", "alice@mail.test"], &text);
         mail.wait_mail("alice", 1);
         mail.wait_log(&["warning: pcre map ", ", line 1: match limit exceeded"]);
+    });
+}
+
+#[test]
+fn no_part_of_an_address_becomes_part_of_a_transport() {
+    scenario(|| {
+        let sink = Sink::v4();
+        let routes = "regexp:{{/^(a.*)@Other\\.test$$/ error:5.1.1 no $$1} {/^b/ error:5.1.1 gone}}";
+        let setup = Setup::new().set("relayhost", sink.next_hop()).set("transport_maps", routes);
+        let mail = setup.set("smtpd_reject_unlisted_recipient", "no").start();
+        mail.sendmail(&["-f", "carol@mail.test", "ab@other.test", "bc@other.test"], "Subject: x\n\nbody\n");
+        mail.wait_log(&["to=<ab@other.test>", "status=sent"]);
+        mail.wait_log(&["to=<bc@other.test>", "dsn=5.1.1", "status=bounced (gone)"]);
+        mail.wait_log(&[
+            "trivial-rewrite",
+            "line 1: regular expression substitution is not allowed: skipping this rule",
+        ]);
     });
 }
