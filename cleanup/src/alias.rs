@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use dsn::Status;
 use ipc::cleanup::{Cause, Flags};
 use ipc::rewrite::Context;
+use lookup::fold;
 
 use crate::canonical::{find_addresses, rewrite};
 use crate::failure::Failure;
@@ -51,7 +52,7 @@ async fn settle(site: &Site, expansion: &mut Expansion<'_>, at: usize) -> Result
     let maps = &site.tables.virtual_alias;
     let propagate = site.settings.propagates("virtual");
     let mut replacements = 0;
-    while !expansion.settled.contains(&folded(&expansion.addresses[at])) {
+    while !expansion.settled.contains(&folded(site, &expansion.addresses[at])) {
         if replacements >= site.settings.recursion_limit {
             return Err(unreasonable(site, &format!("map nesting for {}", shown(expansion.original))));
         }
@@ -64,8 +65,8 @@ async fn settle(site: &Site, expansion: &mut Expansion<'_>, at: usize) -> Result
             if result.len() > site.settings.address_length_limit {
                 return Err(unreasonable(site, &format!("result {}...", shown(&result))));
             }
-            if result.eq_ignore_ascii_case(&address) {
-                expansion.settled.insert(folded(&address));
+            if fold::same(&result, &address, site.settings.utf8) {
+                expansion.settled.insert(folded(site, &address));
             }
             match place.take() {
                 Some(at) => expansion.addresses[at] = result,
@@ -89,8 +90,8 @@ fn unreasonable(site: &Site, what: &str) -> Failure {
     Failure::telling(Cause::Defer, Status::new(4, 6, 0), "Alias expansion error").warning(warning)
 }
 
-fn folded(address: &[u8]) -> Vec<u8> {
-    address.to_ascii_lowercase()
+fn folded(site: &Site, address: &[u8]) -> Vec<u8> {
+    fold::fold(address, site.settings.utf8)
 }
 
 fn shown(address: &[u8]) -> String {

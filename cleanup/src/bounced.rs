@@ -11,6 +11,7 @@ use ipc::chunks;
 use ipc::cleanup::Cause;
 use ipc::delivery::Timestamp;
 use logging::records;
+use lookup::fold;
 use queue::{QueueName, Recipient};
 
 use crate::envelope::Envelope;
@@ -68,7 +69,7 @@ pub async fn notify(
 pub fn log_status(message: &Message<'_>, envelope: &Envelope, record: &Record, status: &'static str) {
     let shown = |address: &[u8]| message.site.settings.log.addresses.shown(address);
     let Recipient { address, original, .. } = &record.recipient;
-    let is_alias = !original.is_empty() && !original.eq_ignore_ascii_case(address);
+    let is_alias = !original.is_empty() && !fold::same(original, address, message.site.settings.utf8);
     let (seconds, micros) = envelope.arrival.unwrap_or((envelope.created, 0));
     let (arrival, done) = (Timestamp { seconds, micros }, Timestamp::now());
     let stages = Stages { arrival, active: done, handoff: None, ready: None, done };

@@ -3,7 +3,7 @@
 use ipc::cleanup::{Cause, Flags};
 use ipc::rewrite::Context;
 use lookup::search::address_keys;
-use lookup::{Found, Maps};
+use lookup::{Found, Maps, fold};
 
 use crate::failure::Failure;
 use crate::masquerade;
@@ -69,7 +69,7 @@ pub async fn standard_form(
         }
     }
     if !settings.masquerade_domains.is_empty() && has(&settings.masquerade_classes, place) {
-        masquerade::apply(&mut address, &settings.masquerade_domains, &settings.masquerade_exceptions);
+        masquerade::apply(&mut address, &settings.masquerade_domains, &settings.masquerade_exceptions, settings.utf8);
     }
     Ok(address)
 }
@@ -97,7 +97,7 @@ async fn map(message: &Message<'_>, maps: &Maps, mut address: Vec<u8>) -> Result
         }
         let Some(next) = results.drain(..).next() else { return Ok(address) };
         let next = rewrite(site, Context::Local, &next).await?;
-        if next.eq_ignore_ascii_case(&address) {
+        if fold::same(&next, &address, site.settings.utf8) {
             return Ok(next);
         }
         address = next;

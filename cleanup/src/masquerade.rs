@@ -1,14 +1,16 @@
 //! Address masquerading: `user@host.example.com` becomes `user@example.com`.
 
+use lookup::fold;
+
 /// Strips the host part below the first masquerade domain that matches. A domain with `!` in front is left as it is,
 /// and so are users in `exceptions`.
-pub fn apply(address: &mut Vec<u8>, domains: &[String], exceptions: &[String]) {
+/// `utf8`: letters beyond ASCII have no case either.
+pub fn apply(address: &mut Vec<u8>, domains: &[String], exceptions: &[String], utf8: bool) {
     let (local, Some(domain)) = address::split(address) else { return };
-    let user = String::from_utf8_lossy(local).to_ascii_lowercase();
-    if exceptions.contains(&user) {
+    if exceptions.iter().any(|exception| fold::same(local, exception.as_bytes(), utf8)) {
         return;
     }
-    let domain = domain.to_ascii_lowercase();
+    let domain = fold::fold(domain, utf8);
     for masquerade in domains {
         let (keep, parent) = match masquerade.strip_prefix('!') {
             Some(parent) => (true, parent.as_bytes()),
@@ -32,7 +34,7 @@ mod tests {
     fn masqueraded(address: &str) -> String {
         let mut bytes = address.as_bytes().to_vec();
         let domains = ["!keep.example.com", "example.com"].map(str::to_owned);
-        apply(&mut bytes, &domains, &["root".to_owned()]);
+        apply(&mut bytes, &domains, &["root".to_owned(), "r\u{f6}ot".to_owned()], true);
         String::from_utf8(bytes).unwrap()
     }
 
@@ -43,5 +45,6 @@ mod tests {
         assert_eq!(masqueraded("a@notexample.com"), "a@notexample.com");
         assert_eq!(masqueraded("a@x.keep.example.com"), "a@x.keep.example.com");
         assert_eq!(masqueraded("Root@host.example.com"), "Root@host.example.com");
+        assert_eq!(masqueraded("R\u{d6}ot@host.example.com"), "R\u{d6}ot@host.example.com");
     }
 }

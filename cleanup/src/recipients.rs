@@ -6,7 +6,7 @@ use dsn::{Action, Notify, OriginalRecipient, Status};
 use ipc::bounce::Record;
 use ipc::cleanup::{Cause, Flags};
 use ipc::rewrite::Context;
-use lookup::Maps;
+use lookup::{Maps, fold};
 use queue::{Recipient, Type};
 use smtp_protocol::parameters::RcptParameters;
 
@@ -244,7 +244,7 @@ impl Recipients {
             // No part has a newline in it but by malice, which gains nothing here.
             reasons.iter().for_each(|part| key.extend_from_slice(&[b"\n", *part].concat()));
         }
-        key.make_ascii_lowercase();
+        let key = fold::fold(&key, settings.utf8);
         if self.seen.contains(&key) {
             return true;
         }

@@ -99,7 +99,7 @@ mod tests {
         let mut request = Request::new(queue::QueueId::parse(b"Q").unwrap());
         request.message.envelope_id = "E+3D1".to_owned();
         let target = Target { original: b"x;`id`".to_vec(), ..Target::default() };
-        let recipient = Recipient::parse(b"Cmd+Foo@m.test", &Delimiters::new("+", true));
+        let recipient = Recipient::parse(b"Cmd+Foo@m.test", &Delimiters::new("+", true), true);
         let subject = Subject {
             settings: &settings,
             request: &request,

@@ -55,12 +55,13 @@ impl Expansion<'_> {
             let reason = format!("bad recipient address syntax: {}", self.job.shown(&rewritten));
             return self.finish(&place.recipient.address, &verdict::bounced(1, 3, reason));
         }
-        let mut recipient = Recipient::parse(&resolved.recipient, &self.agent.settings.delimiters);
+        let mut recipient =
+            Recipient::parse(&resolved.recipient, &self.agent.settings.delimiters, self.agent.settings.utf8);
         recipient.mailbox_only |= mailbox_only;
         if resolved.transport == self.agent.service_name {
             return self.deliver_here(place, recipient).await;
         }
-        if self.is_new(b"to ", &resolved.recipient.to_ascii_lowercase()) {
+        if self.is_new(b"to ", &self.job.folded(&resolved.recipient)) {
             self.send_later(place, resolved.recipient);
         }
     }

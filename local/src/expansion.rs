@@ -51,7 +51,7 @@ impl<'a> Expansion<'a> {
     /// The expansion of the recipient `index` of a job. An index out of range expands to nothing.
     pub fn new(agent: &'a Local, job: &'a Job, index: usize, passed: &'a HashSet<Vec<u8>>) -> Self {
         let target = &job.request().recipients[index];
-        let recipient = Recipient::parse(&target.address, &agent.settings.delimiters);
+        let recipient = Recipient::parse(&target.address, &agent.settings.delimiters, agent.settings.utf8);
         let place = Place {
             via: Via::Request,
             rights: Rights::Default,
@@ -97,14 +97,14 @@ impl<'a> Expansion<'a> {
             return self.finish(&address, &verdict::bounced(4, 6, format!("alias database loop for {name}")));
         }
         let kind: &[u8] = if own { b"user " } else { b"to " };
-        if !self.is_new(kind, &address.to_ascii_lowercase()) {
+        if !self.is_new(kind, &self.job.folded(&address)) {
             return;
         }
         if recipient.name.is_empty() {
             let reason = format!("null username in \"{}\"", self.job.shown(&address));
             return self.finish(&address, &verdict::bounced(1, 3, reason));
         }
-        if self.passed.contains(&address.to_ascii_lowercase()) {
+        if self.passed.contains(&self.job.folded(&address)) {
             let reason = format!("mail forwarding loop for {}", self.job.shown(&address));
             return self.finish(&address, &verdict::bounced(4, 6, reason));
         }

@@ -26,11 +26,11 @@ pub struct Recipient {
 }
 
 impl Recipient {
-    /// Takes an address apart.
-    pub fn parse(address: &[u8], delimiters: &Delimiters) -> Self {
+    /// Takes an address apart. `utf8`: letters beyond ASCII have no case either.
+    pub fn parse(address: &[u8], delimiters: &Delimiters, utf8: bool) -> Self {
         let (local, domain) = address::split(address);
         let stripped = local.strip_prefix(b"\\");
-        let folded = stripped.unwrap_or(local).to_ascii_lowercase();
+        let folded = lookup::fold::fold(stripped.unwrap_or(local), utf8);
         let (name, extension) = delimiters.split(&folded);
         let (name, extension) = (name.to_vec(), extension.map(<[u8]>::to_vec));
         let delimiter = if extension.is_some() { folded[name.len()..=name.len()].to_vec() } else { Vec::new() };
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     fn recipient(address: &str) -> Recipient {
-        Recipient::parse(address.as_bytes(), &Delimiters::new("+", true))
+        Recipient::parse(address.as_bytes(), &Delimiters::new("+", true), true)
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use config::param;
 use daemon::{Client, Context, Sibling, StartError};
-use delivery::content;
 use delivery::steward::{Policy, StartProblem, Started, Steward, Who};
 use delivery::{Job, Session};
 use ipc::Pool;
@@ -125,7 +124,7 @@ impl Local {
     }
 
     async fn deliver(&self, job: &mut Job) {
-        let passed = match content::delivered_to(job.content()) {
+        let passed = match job.delivered_to() {
             Ok(passed) => passed,
             Err(error) => {
                 job.mark_damaged(&error);

@@ -19,6 +19,8 @@ config::settings! {
         reset_owner: bool = param::RESET_OWNER_ALIAS,
         frozen_delivered_to: bool = param::FROZEN_DELIVERED_TO,
         original_recipient: bool = param::ENABLE_ORIGINAL_RECIPIENT,
+        /// smtputf8_enable
+        utf8: bool = param::SMTPUTF8_ENABLE,
         /// smtputf8_autodetect_classes has forwarded mail.
         detects_utf8: bool => |from: &Reader<'_>| from.config.detects_utf8(MailSource::Forward),
         delivered_to: Contexts = param::PREPEND_DELIVERED_HEADER => Contexts::named,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use address::Delimiters;
 use config::{Reader, param};
 use daemon::{Client, Context, StartError, Worker};
-use delivery::content::{self, Form, Heading};
+use delivery::content::{Form, Heading};
 use delivery::deposit::{self, Parcel, Trouble};
 use delivery::ending::{Ran, one_line};
 use delivery::steward::{Policy, Runner, RunnerError, Steward};
@@ -151,8 +151,8 @@ impl Pipe {
             return Some(Finding::bounced(Status::new(5, 2, 3), "message too large", self.name.as_str()));
         }
         let recipient = request.recipients.first().filter(|_| flags.delivered_to)?;
-        match content::delivered_to(job.content()) {
-            Ok(passed) if passed.contains(&recipient.address.to_ascii_lowercase()) => {
+        match job.delivered_to() {
+            Ok(passed) if passed.contains(&job.folded(&recipient.address)) => {
                 let reason = format!("mail forwarding loop for {}", job.shown(&recipient.address));
                 Some(Finding::bounced(Status::new(5, 4, 6), reason, self.name.as_str()))
             }

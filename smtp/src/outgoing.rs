@@ -3,7 +3,7 @@
 
 use config::{AgentFlags, Reader};
 use daemon::{Context, StartError};
-use delivery::content::{Heading, delivered_to};
+use delivery::content::Heading;
 use delivery::{Finding, Job, Request};
 use dsn::Status;
 use message::parts::Limits;
@@ -79,12 +79,12 @@ impl Outgoing {
         if !self.flags.delivered_to || job.request().recipients.is_empty() {
             return true;
         }
-        let known = match delivered_to(job.content()) {
+        let known = match job.delivered_to() {
             Ok(known) => known,
             // Whoever sends the content tells of it.
             Err(_) => return true,
         };
-        let is_loop = known.contains(&addresses.recipient(job.request(), 0).to_ascii_lowercase());
+        let is_loop = known.contains(&job.folded(addresses.recipient(job.request(), 0)));
         if is_loop {
             let reason = format!("mail forwarding loop for {}", job.shown(&job.request().recipients[0].address));
             job.finish_rest(&Finding::from_status(Status::new(5, 4, 6), reason, self.service.clone()));

@@ -11,7 +11,7 @@ use policy::Service;
 /// Who is asked.
 #[allow(async_fn_in_trait, reason = "a session never leaves its thread")]
 pub trait LookUps {
-    /// Where mail for an address goes: in standard form first.
+    /// Where mail for an address goes: in standard form first. The recipient of the answer has no case.
     ///
     /// # Errors
     /// Nobody can say; logged.

@@ -74,6 +74,8 @@ pub struct Smtpd {
     pub service_name: String,
     /// TLS, unless its level is none.
     pub tls: Option<Tls>,
+    /// Addresses have no case beyond ASCII either. smtputf8_enable
+    utf8: bool,
     free_space: Cell<Option<(Instant, u64)>>,
     /// Messages that have begun.
     messages: Cell<u64>,
@@ -138,6 +140,7 @@ impl Smtpd {
             verbose: false,
             service_name: config.get(param::SERVICE_NAME)?,
             tls: Tls::read(config, level, queue_directory, ipc_timeout)?,
+            utf8: config.get(param::SMTPUTF8_ENABLE)?,
             free_space: Cell::new(None),
             messages: Cell::new(0),
         })
@@ -190,7 +193,10 @@ impl LookUps for Smtpd {
         };
         match resolved {
             Ok(resolved) if resolved.failed => Err(Unresolved),
-            Ok(resolved) => Ok(resolved),
+            Ok(mut resolved) => {
+                resolved.recipient = lookup::fold::fold(&resolved.recipient, self.utf8);
+                Ok(resolved)
+            }
             Err(error) => Err(failed(error)),
         }
     }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use config::param;
 use daemon::{Client, Context, StartError, Worker};
-use delivery::content::{self, Heading};
+use delivery::content::Heading;
 use delivery::deposit::{self, Trouble};
 use delivery::steward::{Policy, Steward};
 use delivery::{Finding, Job, Recipient, Session, Timestamp};
@@ -75,7 +75,7 @@ impl Worker for Virtual {
 
 impl Virtual {
     async fn deliver(&self, job: &mut Job) {
-        let passed = match content::delivered_to(job.content()) {
+        let passed = match job.delivered_to() {
             Ok(passed) => passed,
             Err(error) => {
                 job.mark_damaged(&error);
@@ -84,7 +84,7 @@ impl Virtual {
         };
         for index in job.open_recipients() {
             let recipient = job.request().recipients[index].clone();
-            let finding = match passed.contains(&recipient.address.to_ascii_lowercase()) {
+            let finding = match passed.contains(&job.folded(&recipient.address)) {
                 true => {
                     let reason = format!("mail forwarding loop for {}", job.shown(&recipient.address));
                     Finding::bounced(Status::new(5, 4, 6), reason, self.name.as_str())

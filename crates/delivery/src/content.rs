@@ -141,11 +141,14 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// The addresses that Delivered-To: lines of the message's header name, in lower case.
+/// The addresses that Delivered-To: lines of the message's header name, folded.
 ///
 /// # Errors
 /// The queue file is damaged.
-pub fn delivered_to(mut content: Content<&File>) -> Result<HashSet<Vec<u8>>, EnvelopeError> {
+pub(crate) fn delivered_to(
+    mut content: Content<&File>,
+    fold: impl Fn(&[u8]) -> Vec<u8>,
+) -> Result<HashSet<Vec<u8>>, EnvelopeError> {
     let mut found = HashSet::new();
     let mut starts_line = true;
     while let Some(text) = content.next_text()? {
@@ -159,7 +162,7 @@ pub fn delivered_to(mut content: Content<&File>) -> Result<HashSet<Vec<u8>>, Env
             };
             if Kind::of(&line[..length]) == Kind::DeliveredTo && found.len() < MAX_DELIVERED_TO {
                 let value = line.iter().position(|&b| b == b':').map_or(&[][..], |colon| &line[colon + 1..]);
-                found.insert(address::unquote(trim(value)).to_ascii_lowercase());
+                found.insert(fold(&address::unquote(trim(value))));
             }
         }
         starts_line = text.ends_line;
@@ -218,7 +221,7 @@ mod tests {
     fn delivered_to_is_read_from_the_header_alone() {
         let file =
             file(&["Delivered-To: Bob@M.test", "X: y", " Delivered-To: no", "", "Delivered-To: body@m.test"], "");
-        let found = delivered_to(Content::new(&file, 0)).unwrap();
+        let found = delivered_to(Content::new(&file, 0), <[u8]>::to_ascii_lowercase).unwrap();
         assert_eq!(found, HashSet::from([b"bob@m.test".to_vec()]));
     }
 

@@ -1,14 +1,16 @@
 //! One delivery request in work.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::rc::Rc;
 
 use dsn::{Action, Status};
 use ipc::delivery::{Outcome, Problem, Report, Request, Timestamp, Verdict};
 use logging::records;
-use queue::{Content, Recipient, Trace, mark};
+use lookup::fold;
+use queue::{Content, EnvelopeError, Recipient, Trace, mark};
 
-use crate::{Finding, Settings, Stages};
+use crate::{Finding, Settings, Stages, content};
 
 /// A request, its queue file, and what is known of each recipient so far.
 pub struct Job {
@@ -107,9 +109,22 @@ impl Job {
         self.settings.filter.applied(finding).unwrap_or_else(|| finding.clone())
     }
 
+    /// The address without case, to compare it with others.
+    pub fn folded(&self, address: &[u8]) -> Vec<u8> {
+        fold::fold(address, self.settings.utf8)
+    }
+
+    /// The addresses that Delivered-To: lines of the message's header name, [folded](Self::folded).
+    ///
+    /// # Errors
+    /// The queue file is damaged.
+    pub fn delivered_to(&self) -> Result<HashSet<Vec<u8>>, EnvelopeError> {
+        content::delivered_to(self.content(), |address| self.folded(address))
+    }
+
     /// Logs the status line of one delivery.
     pub fn log(&self, address: &[u8], original: &[u8], finding: &Finding) {
-        let differs = !original.is_empty() && !original.eq_ignore_ascii_case(address);
+        let differs = !original.is_empty() && !fold::same(original, address, self.settings.utf8);
         let stages = Stages {
             arrival: self.request.arrival,
             active: self.request.active,

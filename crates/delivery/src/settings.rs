@@ -37,6 +37,8 @@ config::settings! {
         addresses: AddressFormat = param::INFO_LOG_ADDRESS_FORMAT => AddressFormat::named,
         /// Digits behind the point, 0 to 6.
         delay_decimals: u8 = param::DELAY_LOGGING_RESOLUTION_LIMIT,
+        /// Addresses have no case beyond ASCII either.
+        utf8: bool = param::SMTPUTF8_ENABLE,
         /// Failures are deferrals, for testing.
         soft_bounce: bool = param::SOFT_BOUNCE,
         /// What probes have found to be undeliverable is remembered.
@@ -70,6 +72,7 @@ impl Default for Settings {
         Settings {
             addresses: AddressFormat::External,
             delay_decimals: 2,
+            utf8: true,
             soft_bounce: false,
             remembers_failures: true,
             filter: StatusFilter::default(),

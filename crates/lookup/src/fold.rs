@@ -17,9 +17,22 @@ pub fn fold(key: &[u8], utf8: bool) -> Vec<u8> {
     key.to_ascii_lowercase()
 }
 
+/// Whether two texts differ in case alone.
+pub fn same(one: &[u8], other: &[u8], utf8: bool) -> bool {
+    one.eq_ignore_ascii_case(other) || (utf8 && fold(one, utf8) == fold(other, utf8))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_utf8_mode_takes_letters_beyond_ascii_for_the_same() {
+        let (upper, lower) = ("J\u{d6}@X".as_bytes(), "j\u{f6}@x".as_bytes());
+        assert!(same(upper, lower, true) && !same(upper, lower, false));
+        assert!(same("stra\u{df}e".as_bytes(), b"STRASSE", true) && same(b"STRASSE", "stra\u{df}e".as_bytes(), true));
+        assert!(!same(b"a", b"b", true) && same(b"A", b"a", false));
+    }
 
     #[test]
     fn only_utf8_mode_folds_beyond_ascii() {

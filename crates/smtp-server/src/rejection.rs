@@ -39,6 +39,12 @@ impl Rejection {
         Rejection { class: Some(class), ..self }
     }
 
+    /// The same for a client that hears of ASCII alone: blanks in the place of other bytes.
+    pub fn in_ascii(mut self) -> Rejection {
+        self.text.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b' ');
+        self
+    }
+
     /// The same, and nobody but the client needs to know.
     pub fn quietly(self) -> Rejection {
         Rejection { class: None, ..self }

@@ -81,8 +81,27 @@ impl<L: LookUps> Evaluation<'_, L> {
     pub(super) async fn access(&mut self, subject: Subject, table: &AccessTable, depth: usize) -> Verdict {
         let class = subject.class();
         let Some(name) = self.name(class) else { return Verdict::Dunno };
-        let found = self.find(subject, name, table);
-        self.say(class, found, table, depth).await
+        match Box::pin(self.find_any(subject, name, table)).await {
+            Ok(found) => self.say(class, found, table, depth).await,
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// What the table says of the subject; addresses are looked up as all tables of addresses have them: with their
+    /// domain, and without case.
+    async fn find_any(
+        &mut self,
+        subject: Subject,
+        name: &[u8],
+        table: &AccessTable,
+    ) -> Result<Result<Option<Found>, TableError>, Verdict> {
+        if name.is_empty() || !matches!(subject, Subject::Sender | Subject::Recipient) {
+            return Ok(self.find(subject, name, table));
+        }
+        match self.look_ups.resolve(self.facts.sender, name).await {
+            Ok(resolved) => Ok(self.find_address(&resolved.recipient, table)),
+            Err(_) => Err(self.server_error(Rejection::temporary_lookup(name))),
+        }
     }
 
     /// A table alone: the list says what is looked up.
@@ -149,10 +168,16 @@ impl<L: LookUps> Evaluation<'_, L> {
             Subject::Sender | Subject::Recipient => {
                 // smtpd_null_access_lookup_key
                 let null = self.settings.null_access_lookup_key.as_bytes();
-                let address = if name.is_empty() { null } else { name };
-                let tables = &self.rules.tables.access;
-                search(search::access_keys(address, &tables.delimiters, tables.parents), address)
+                let value = table.maps.lookup(null)?;
+                Ok(value.map(|value| Found { subject: null.to_vec(), value }))
             }
         }
+    }
+
+    fn find_address(&self, address: &[u8], table: &AccessTable) -> Result<Option<Found>, TableError> {
+        let tables = &self.rules.tables.access;
+        let keys = search::access_keys(address, &tables.delimiters, tables.parents);
+        let found = table.maps.search(&keys)?;
+        Ok(found.map(|found| Found { subject: address.to_vec(), value: found.value }))
     }
 }

@@ -192,6 +192,7 @@ impl<'a, L: LookUps> Evaluation<'a, L> {
 
     /// soft_bounce
     fn softened(&self, rejection: Rejection) -> Rejection {
+        let rejection = self.worded(rejection);
         match rejection.is_permanent() && self.settings.soft_bounce {
             true => {
                 let class = rejection.class;
@@ -201,8 +202,14 @@ impl<'a, L: LookUps> Evaluation<'a, L> {
         }
     }
 
+    /// smtputf8_enable
+    fn worded(&self, rejection: Rejection) -> Rejection {
+        if self.settings.dialogue.smtputf8 { rejection } else { rejection.in_ascii() }
+    }
+
     /// A "no" that is our own fault: always final.
     pub fn server_error(&mut self, rejection: Rejection) -> Verdict {
+        let rejection = self.worded(rejection);
         self.log("reject", &rejection.shown());
         Verdict::Reject(rejection)
     }

@@ -219,8 +219,26 @@ impl<L: LookUps> Evaluation<'_, L> {
         Verdict::Dunno
     }
 
-    // long: a line for each restriction
+    /// What can lead into a further list is apart from all others: it is on the stack once for each list.
     async fn item(&mut self, item: &Restriction, depth: usize) -> Verdict {
+        match item {
+            Restriction::HostAccess(subject, hosts, table) => {
+                Box::pin(self.host_access(*subject, *hosts, table, depth)).await
+            }
+            Restriction::Access(subject, table) => Box::pin(self.access(*subject, table, depth)).await,
+            Restriction::LoginAccess(table) => Box::pin(self.login_access(table, depth)).await,
+            Restriction::CertificateAccess(table, order) => {
+                Box::pin(self.certificate_access(table, order, depth)).await
+            }
+            Restriction::Class(name) => Box::pin(self.class(name, depth)).await,
+            Restriction::PolicyService(service) => Box::pin(self.policy_service(service, depth)).await,
+            Restriction::Bare(table) => Box::pin(self.bare_access(table, depth)).await,
+            _ => Box::pin(self.plain_item(item)).await,
+        }
+    }
+
+    // long: a line for each restriction
+    async fn plain_item(&mut self, item: &Restriction) -> Verdict {
         match item {
             Restriction::Permit => Verdict::Permit,
             Restriction::Reject => self.reject_here(),
@@ -258,19 +276,8 @@ impl<L: LookUps> Evaluation<'_, L> {
             Restriction::PermitListed(listed, list) => self.permit_listed(*listed, list).await,
             Restriction::RejectMapsRbl => self.reject_maps_rbl().await,
             Restriction::PermitMxBackup => self.permit_mx_backup().await,
-            Restriction::HostAccess(subject, hosts, table) => {
-                Box::pin(self.host_access(*subject, *hosts, table, depth)).await
-            }
-            Restriction::Access(subject, table) => Box::pin(self.access(*subject, table, depth)).await,
             Restriction::AddressMap(table) => self.address_map(table),
-            Restriction::LoginAccess(table) => Box::pin(self.login_access(table, depth)).await,
-            Restriction::CertificateAccess(table, order) => {
-                Box::pin(self.certificate_access(table, order, depth)).await
-            }
-            Restriction::Class(name) => Box::pin(self.class(name, depth)).await,
-            Restriction::RejectUnverified(class) => Box::pin(self.reject_unverified(*class)).await,
-            Restriction::PolicyService(service) => Box::pin(self.policy_service(service, depth)).await,
-            Restriction::Bare(table) => Box::pin(self.bare_access(table, depth)).await,
+            Restriction::RejectUnverified(class) => self.reject_unverified(*class).await,
             Restriction::Unknown(name) => {
                 logging::warning!("unknown smtpd restriction: \"{name}\"");
                 self.server_error(Rejection::server_configuration())
@@ -283,6 +290,14 @@ impl<L: LookUps> Evaluation<'_, L> {
                 logging::warning!("{why}");
                 self.server_error(Rejection::server_configuration())
             }
+            // Those of `item`.
+            Restriction::HostAccess(..)
+            | Restriction::Access(..)
+            | Restriction::LoginAccess(_)
+            | Restriction::CertificateAccess(..)
+            | Restriction::Class(_)
+            | Restriction::PolicyService(_)
+            | Restriction::Bare(_) => Verdict::Dunno,
         }
     }
 

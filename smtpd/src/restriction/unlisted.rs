@@ -222,11 +222,10 @@ impl<L: LookUps> Lister<'_, L> {
     }
 }
 
-/// The names under which the user database may have a local part, each once: with and without its extension, as it is
-/// written and in small letters.
+/// The names under which the user database may have a local part, each once: with and without its extension.
 fn names_of_user(local: &[u8], base: &[u8]) -> Vec<Vec<u8>> {
     let mut names: Vec<Vec<u8>> = Vec::new();
-    for name in [local.to_vec(), base.to_vec(), local.to_ascii_lowercase(), base.to_ascii_lowercase()] {
+    for name in [local.to_vec(), base.to_vec()] {
         let is_possible = !name.is_empty() && !name.iter().any(|byte| byte.is_ascii_control() || b":/".contains(byte));
         if is_possible && !names.contains(&name) {
             names.push(name);
@@ -245,8 +244,8 @@ mod tests {
     }
 
     #[test]
-    fn an_extension_and_capital_letters_are_further_names() {
-        assert_eq!(names_of_user(b"Al+x", b"Al"), [&b"Al+x"[..], b"Al", b"al+x", b"al"]);
+    fn a_name_with_an_extension_is_looked_up_with_and_without_it() {
+        assert_eq!(names_of_user(b"al+x", b"al"), [&b"al+x"[..], b"al"]);
     }
 
     #[test]

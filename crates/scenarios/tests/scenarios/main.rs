@@ -23,6 +23,7 @@ mod instances;
 mod judged;
 mod kill;
 mod late;
+mod letter_case;
 mod limits;
 mod lists;
 mod load;

@@ -258,7 +258,7 @@ fn a_filter_is_told_of_a_session_in_the_words_of_the_client() {
         for line in [
             "FOO bar",
             "EHLO client.test",
-            "MAIL FROM:<\"a b\"@client.test> SIZE=100 BODY=8BITMIME",
+            "MAIL FROM:<\"A B\"@client.test> SIZE=100 BODY=8BITMIME",
             "RCPT TO:<x@elsewhere.test> NOTIFY=NEVER",
             "RSET",
             "EHLO client.test",
@@ -279,7 +279,7 @@ fn a_filter_is_told_of_a_session_in_the_words_of_the_client() {
             [
                 "UFOO bar|",
                 "Hclient.test|",
-                "M<\"a b\"@client.test>|SIZE=100|BODY=8BITMIME|",
+                "M<\"A B\"@client.test>|SIZE=100|BODY=8BITMIME|",
                 "R<x@elsewhere.test>|NOTIFY=NEVER|",
                 "A",
                 "Hclient.test|",
