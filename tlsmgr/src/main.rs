@@ -9,8 +9,8 @@
 //! and those of tls_server_sni_maps. A file that has changed is read again when it is asked for next, at most once a
 //! second; what cannot be used is told, and what was read before stays in use.
 //!
-//! It also makes the keys of session tickets, which all servers have and no disk: after smtpd_tls_session_cache_timeout
-//! there is a new one, and tickets by the one before are taken for as long again.
+//! It also makes the keys of session tickets, which all servers have and no disk: after half of
+//! smtpd_tls_session_cache_timeout there is a new one, and tickets by the one before are taken for as long again.
 //!
 //! Nobody can read its memory: it leaves no core file, and other processes of its user cannot trace it.
 //!

@@ -31,6 +31,8 @@ impl Worker for Tlsmgr {
     }
 
     fn background(self: &Rc<Self>, context: &Rc<Context>) {
+        let worker = Rc::clone(self);
+        tokio::task::spawn_local(async move { worker.forget().await });
         let (worker, context) = (Rc::clone(self), Rc::clone(context));
         tokio::task::spawn_local(async move {
             worker.vault.listen().await;
@@ -55,6 +57,15 @@ impl Worker for Tlsmgr {
 }
 
 impl Tlsmgr {
+    /// Forgets ticket keys when their time is over.
+    async fn forget(&self) {
+        let period = self.tickets.borrow().period();
+        loop {
+            tokio::time::sleep(period).await;
+            self.tickets.borrow_mut().forget();
+        }
+    }
+
     async fn answer(&self, request: Request) -> Reply {
         match request {
             Request::Certificates { files, known } => self.vault.certificates(&files, known).await,

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 use crate::bounds::Weigh;
 use crate::channel::Service;
@@ -15,7 +16,7 @@ pub struct Tlsmgr;
 
 impl Service for Tlsmgr {
     const NAME: &'static str = "tlsmgr";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
     type Request = Request;
     type Reply = Reply;
 }
@@ -159,31 +160,39 @@ pub struct TicketKeys {
     pub current: TicketKey,
     /// For tickets that were made before.
     pub previous: Option<TicketKey>,
-    /// Seconds for which the current one is still that.
-    pub seconds: u32,
 }
 
-/// One of them.
+/// One of them. Its secret is wiped out when it is dropped.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TicketKey {
     /// Stands in front of the tickets.
     pub name: [u8; 16],
     /// Of AES-256-GCM.
     pub secret: [u8; 32],
-    /// When tickets by it are worth nothing any more, in seconds since 1970.
-    pub expires: u64,
+    /// Until when it is for new tickets, in seconds since 1970, for the log.
+    pub until: u64,
+    /// Seconds for which it is still for new tickets.
+    pub makes: u32,
+    /// Seconds for which tickets by it are still worth something.
+    pub opens: u32,
+}
+
+impl Drop for TicketKey {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+    }
 }
 
 /// Its secret is not shown.
 impl fmt::Debug for TicketKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TicketKey({:x?} until {})", self.name, self.expires)
+        write!(f, "TicketKey({:x?} until {})", self.name, self.until)
     }
 }
 
 /// Secrets are not shown.
 impl fmt::Debug for TicketKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TicketKeys(for {} s)", self.seconds)
+        write!(f, "TicketKeys(for {} s)", self.current.makes)
     }
 }

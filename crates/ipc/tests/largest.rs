@@ -362,8 +362,9 @@ fn certificates() -> tlsmgr::Certificates {
 }
 
 fn ticket_keys() -> tlsmgr::TicketKeys {
-    let key = tlsmgr::TicketKey { name: [255; 16], secret: [255; 32], expires: u64::MAX };
-    tlsmgr::TicketKeys { current: key.clone(), previous: Some(key), seconds: u32::MAX }
+    let (until, makes, opens) = (u64::MAX, u32::MAX, u32::MAX);
+    let key = tlsmgr::TicketKey { name: [255; 16], secret: [255; 32], until, makes, opens };
+    tlsmgr::TicketKeys { current: key.clone(), previous: Some(key) }
 }
 
 #[test]

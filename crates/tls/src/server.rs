@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Config, ConfigError};
+use config::{Config, ConfigError, param};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::{
@@ -72,7 +72,7 @@ impl Server {
             Arc::new(provider)
         });
         let keys = Keys::new(socket, timeout, settings.files.clone());
-        let tickets = Arc::new(Tickets::new(settings.session_lifetime));
+        let tickets = Arc::new(Tickets::new(settings.session_lifetime, config.get(param::SERVICE_NAME)?));
         let hints = settings.anchors.subjects().map(DistinguishedName::in_sequence).collect();
         Ok(Server { keys, tickets, provider, hints, settings })
     }

@@ -1,6 +1,7 @@
 //! Clients under TLS: what the server says, and what the log and the header tell.
 
 mod certificates;
+mod tickets;
 mod told;
 
 use std::io::{Read, Write};
@@ -222,22 +223,6 @@ fn two_hundred_handshakes_at_once_all_end_well() {
             .collect();
         for client in clients {
             assert_eq!(client.join().expect("a thread").expect("a session"), 250);
-        }
-    });
-}
-
-#[test]
-fn a_session_is_resumed_by_whichever_process_gets_the_client() {
-    scenario(|| {
-        let mut place = None;
-        let mail = server_with(&mx(), &[], |mail| place = Some(wrapped(mail)));
-        let (_port, address) = place.expect("a port");
-        for tls in [TlsClient::new(), TlsClient::only_12()] {
-            let mut first = secured(&mail, &tls);
-            say(&mut first, "QUIT");
-            let again = Client::connect_tls(address, &tls).expect("a session");
-            let kind = again.tls().and_then(|session| session.handshake_kind());
-            assert_eq!(format!("{kind:?}"), "Some(Resumed)");
         }
     });
 }
