@@ -5,8 +5,8 @@ use sys::time::{Civil, local, utc};
 const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// `Sun, 22 Nov 2026 11:30:15 +0000 (UTC)` in the local zone (RFC 5322 3.3; the day is blank-padded to two columns, as
-/// Postfix does).
+/// `Sun, 22 Nov 2026 11:30:15 +0000 (UTC)` in the local zone (RFC 5322 3.3; the day has two digits, as in Postfix 3.11,
+/// where older versions have a blank before one).
 pub fn rfc5322(unix: i64) -> String {
     format_rfc5322(&local(unix))
 }
@@ -16,7 +16,7 @@ pub fn format_rfc5322(civil: &Civil) -> String {
     let sign = if civil.offset < 0 { '-' } else { '+' };
     let minutes = civil.offset.unsigned_abs() / 60;
     let mut out = format!(
-        "{}, {:2} {} {} {:02}:{:02}:{:02} {sign}{:02}{:02}",
+        "{}, {:02} {} {} {:02}:{:02}:{:02} {sign}{:02}{:02}",
         day_name(civil),
         civil.day,
         month_name(civil),
@@ -81,7 +81,7 @@ mod tests {
     fn the_date_has_postfix_form() {
         assert_eq!(at(0, "UTC", 1_795_347_015), "Sun, 22 Nov 2026 11:30:15 +0000 (UTC)");
         assert_eq!(at(-12_600, "NST", 1_795_347_015), "Sun, 22 Nov 2026 08:00:15 -0330 (NST)");
-        assert_eq!(at(7200, "CEST", 1_780_308_000), "Mon,  1 Jun 2026 12:00:00 +0200 (CEST)");
+        assert_eq!(at(7200, "CEST", 1_780_308_000), "Mon, 01 Jun 2026 12:00:00 +0200 (CEST)");
     }
 
     #[test]
