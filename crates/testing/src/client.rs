@@ -102,6 +102,13 @@ impl Client {
         Client::over(Transport::Tls(Box::new(tls.handshake(dial(address)?)?)))
     }
 
+    /// The same behind a proxy: these bytes go out before the handshake begins.
+    pub fn tls_behind(address: SocketAddr, header: &[u8], tls: &TlsClient) -> io::Result<Client> {
+        let mut stream = dial(address)?;
+        stream.write_all(header)?;
+        Client::over(Transport::Tls(Box::new(tls.handshake(stream)?)))
+    }
+
     fn over(transport: Transport) -> io::Result<Client> {
         let mut stream = BufReader::new(transport);
         let greeting = read_reply(&mut stream)?;

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 
 use scenarios::scenario;
-use testing::{Client, Instance, Setup};
+use testing::certificates::{Identity, Period};
+use testing::{Client, Instance, Setup, TlsClient};
 
 const LINE: &[u8] = b"PROXY TCP4 192.0.2.7 192.0.2.25 5678 25\r\n";
 
@@ -137,5 +138,61 @@ fn a_header_that_comes_in_pieces_is_one_header() {
             let bytes: Vec<&[u8]> = header.chunks(1).collect();
             assert_eq!(Client::behind(mail.v4(), &bytes).expect("greeted").greeting().code, 220);
         }
+    });
+}
+
+/// The same with TLS before the greeting.
+fn wrapped_behind_proxy() -> Instance {
+    let mut mail = behind_proxy().set("smtpd_tls_wrappermode", "yes").build();
+    let identity = Identity::self_signed(&["mx.mail.test"], Period::Current);
+    let chain = mail.etc().join("chain.pem");
+    std::fs::write(&chain, format!("{}{}", identity.key_pem(), identity.certificates_pem())).expect("a file");
+    for (name, value) in [
+        ("smtpd_tls_security_level", "encrypt"),
+        ("smtpd_tls_loglevel", "1"),
+        ("smtpd_upstream_proxy_timeout", "3s"),
+        ("smtpd_tls_chain_files", chain.to_str().expect("a path")),
+    ] {
+        mail.set(name, value);
+    }
+    mail.start();
+    mail
+}
+
+#[test]
+fn the_header_of_the_proxy_comes_before_the_handshake() {
+    scenario(|| {
+        let mail = wrapped_behind_proxy();
+        for header in [LINE.to_vec(), binary(0x21, 0x11, &[192, 0, 2, 7, 192, 0, 2, 25, 0, 9, 0, 25])] {
+            let mut client = Client::tls_behind(mail.v4(), &header, &TlsClient::new()).expect("a session");
+            assert_eq!(client.greeting().last().trim_end(), "220 mail.test ESMTP Postfix");
+            client.command("EHLO far.test").expect("a reply");
+            let reply = client.send("x@far.test", &["alice@mail.test"], "Subject: hello\n\nbody\n").expect("a reply");
+            assert_eq!(reply.code, 250, "{reply:?}");
+        }
+        mail.wait_log(&["TLS connection established from unknown[192.0.2.7]: "]);
+        let message = mail.wait_mail("alice", 2).remove(0);
+        let received = message.header("Received").unwrap_or_default();
+        assert!(received.starts_with("from far.test (unknown [192.0.2.7])"), "{received}");
+        assert!(received.contains("ESMTPS"), "{received}");
+    });
+}
+
+#[test]
+fn who_does_not_say_who_the_client_is_hears_so_without_tls_where_that_was_to_come_first() {
+    scenario(|| {
+        let mail = wrapped_behind_proxy();
+        for header in [&b"PROXY UNKNOWN\r\n"[..], b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03aaaaaaaaaaaaaaaa"]
+        {
+            assert_eq!(greeting(&mail, header), REFUSED);
+        }
+        mail.wait_log(&["warning: haproxy read: bad or missing protocol type: PROXY UNKNOWN"]);
+        mail.wait_log(&["warning: haproxy read: timeout error"]);
+        mail.wait_log(&["warning: haproxy read: unrecognized protocol header: \\026\\003\\001"]);
+        // What follows a good header has to be a handshake.
+        let mut stream = TcpStream::connect(mail.v4()).expect("connected");
+        stream.write_all(&[LINE, b"EHLO x\r\n"].concat()).expect("written");
+        mail.wait_log(&["SSL_accept error from unknown[192.0.2.7]: "]);
+        mail.wait_log(&["lost connection after CONNECT from unknown[192.0.2.7]"]);
     });
 }

@@ -118,6 +118,12 @@ fn an_installed_system_takes_mail_from_users_and_delivers_as_the_recipient() {
         let mut files = fs::read_dir(maildir.join("new")).expect("Maildir");
         let data = files.next().expect("file").expect("file").metadata().expect("metadata");
         assert_eq!((data.uid(), data.gid(), data.permissions().mode() & 0o777), (61_002, 61_002, 0o600));
+        let talk =
+            "HELO x\nMAIL FROM:<a@mail.test>\nRCPT TO:<scenario-reader@mail.test>\nDATA\nSubject: y\n\nz\n.\nQUIT\n";
+        let output = system.run("scenario-writer", &["/usr/sbin/sendmail", "-bs"], talk);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("\n250 2.0.0 Ok: queued as ") && said.ends_with("221 2.0.0 Bye\r\n"), "{said}{output:?}");
+        assert!(until_true(PATIENCE, || Mail::count(&maildir) == 2), "no mail by -bs");
         assert!(system.log().contains("uid=61001 from=<scenario-writer>"));
 
         let client = || Client::greet(([127, 0, 0, 1], 25).into()).ok();

@@ -5,6 +5,7 @@ mod alias;
 mod amended;
 mod attacked;
 mod bounce;
+mod by_hand;
 mod check;
 mod client_logins;
 mod clients;
