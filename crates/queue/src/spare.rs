@@ -32,6 +32,8 @@ const SPARE: &str = "spare";
 /// Names that are remembered at a time: others take from the same files.
 /// told: nobody; the others are read next time.
 const REMEMBERED: usize = 64;
+/// Attempts for one file, of which the last may have been good, that say that there are too few.
+const BAD_LUCK: usize = 3;
 /// How long a folder that had nothing is left alone.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -137,11 +139,18 @@ pub struct Spares {
     looks: usize,
     /// There was nothing.
     empty_since: Option<Instant>,
+    /// So many are made, and not taken, because there are too few for all who take some.
+    missing: usize,
 }
 
 impl Spares {
-    /// Takes a file; `None` when there is none.
+    /// Takes a file; `None` when there is none, or when there should be more of them: then each attempt meets files
+    /// that others have locked, and a new file costs less.
     pub fn take(&mut self, spool: &Spool) -> Option<Spare> {
+        if self.missing > 0 {
+            self.missing -= 1;
+            return None;
+        }
         let remembered = self.next(spool);
         remembered.or_else(|| {
             self.look(spool);
@@ -151,7 +160,13 @@ impl Spares {
 
     /// The first that nobody else has taken.
     fn next(&mut self, spool: &Spool) -> Option<Spare> {
-        std::iter::from_fn(|| self.names.pop()).find_map(|name| Spare::take(spool, name))
+        let mut attempts = 0;
+        let found = std::iter::from_fn(|| self.names.pop()).find_map(|name| {
+            attempts += 1;
+            Spare::take(spool, name)
+        });
+        self.missing = attempts / BAD_LUCK;
+        found
     }
 
     /// Reads names: some of those that there are, each process and each time others as far as possible. Those that
@@ -162,8 +177,8 @@ impl Spares {
         }
         let folder = fs::read_dir(spool.root().join(SPARE)).into_iter().flatten().flatten();
         let mut names: Vec<_> = folder.filter_map(|entry| QueueId::parse(entry.file_name().as_bytes())).collect();
-        if names.len() > REMEMBERED {
-            let first = (sys::process::id() as usize).wrapping_add(self.looks) * REMEMBERED % names.len();
+        if !names.is_empty() {
+            let first = (sys::process::id() as usize).wrapping_add(self.looks).wrapping_mul(REMEMBERED) % names.len();
             self.looks = (self.looks + 1) % names.len();
             names.rotate_left(first);
             // told: see there

@@ -236,3 +236,21 @@ fn a_file_gets_no_name_that_was_made_for_another() {
     let other = QueueId::short(std::time::Duration::ZERO, 1);
     assert!(NewFile::create_in(&scratch.spool, QueueName::Incoming, kept, other).is_err());
 }
+
+#[test]
+fn where_all_files_are_in_use_some_more_are_made() {
+    let scratch = Scratch::new();
+    let held: Vec<Spare> = (0..10)
+        .map(|_| {
+            let (id, file) = scratch.finished();
+            assert!(scratch.spool.retire(&id, &file).unwrap());
+            drop(file);
+            Spare::take(&scratch.spool, id).unwrap()
+        })
+        .collect();
+    let mut spares = Spares::default();
+    assert!(spares.take(&scratch.spool).is_none());
+    drop(held);
+    let made = std::iter::from_fn(|| spares.take(&scratch.spool).is_none().then_some(())).take(20).count();
+    assert_eq!(made, 3);
+}

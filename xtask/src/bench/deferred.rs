@@ -23,10 +23,10 @@ pub fn measure(bench: &Bench) -> Outcome<Row> {
 fn round(queue: &mut DeadQueue, programs: &Programs, load: &Load) -> Outcome<Sample> {
     queue.start(programs);
     let (flush, cpu) = queue.flush()?;
-    let quiet = quiet_rate(queue, load, Duration::from_secs_f64(flush))?;
     let list = queue.list("-p");
     let json = queue.list("-j");
-    let busy = rate_beside(queue, load, || queue.flush_beside())?;
+    let (busy, seconds) = rate_beside(queue, load, || queue.flush_beside())?;
+    let quiet = quiet_rate(queue, load, seconds)?;
     queue.rest()?;
     let sample = Sample::default()
         .with("postqueue -p, first", "s", list.first)
@@ -45,16 +45,18 @@ fn round(queue: &mut DeadQueue, programs: &Programs, load: &Load) -> Outcome<Sam
     Ok(sample)
 }
 
-/// Messages taken a second for as long as a flush takes: a short burst would be taken before it is delivered.
-fn quiet_rate(queue: &DeadQueue, load: &Load, time: Duration) -> Outcome<f64> {
-    rate_beside(queue, load, || {
-        std::thread::sleep(time);
+/// Messages taken a second for as long as a flush beside new mail took: a shorter burst would be taken before it is
+/// delivered, and files of finished messages would do for all of it.
+fn quiet_rate(queue: &DeadQueue, load: &Load, seconds: f64) -> Outcome<f64> {
+    let pause = || {
+        std::thread::sleep(Duration::from_secs_f64(seconds));
         Ok(())
-    })
+    };
+    Ok(rate_beside(queue, load, pause)?.0)
 }
 
-/// Messages taken a second from the beginning to the end of something else.
-fn rate_beside(queue: &DeadQueue, load: &Load, other: impl FnOnce() -> Outcome) -> Outcome<f64> {
+/// Messages taken a second from the beginning to the end of something else, and how many seconds that was.
+fn rate_beside(queue: &DeadQueue, load: &Load, other: impl FnOnce() -> Outcome) -> Outcome<(f64, f64)> {
     let (stop, begin, before) = (AtomicBool::new(false), Instant::now(), queue.arrived());
     let (done, taken, seconds) = std::thread::scope(|scope| {
         let clients = scope.spawn(|| traffic::submit_until(&queue.mail, load.sessions, LIVE, &stop));
@@ -66,5 +68,5 @@ fn rate_beside(queue: &DeadQueue, load: &Load, other: impl FnOnce() -> Outcome) 
     done?;
     let taken = taken?;
     queue.settle(before + taken)?;
-    Ok(taken as f64 / seconds)
+    Ok((taken as f64 / seconds, seconds))
 }

@@ -9,8 +9,8 @@ use testing::{Client, Instance, Programs, Setup, Sink};
 
 use crate::failure::{Failure, Outcome};
 
-/// Messages before a measurement: processes are started, connections made, and there are as many files as in between.
-const WARM_UP: usize = 2_000;
+/// Messages before a measurement: processes are started, connections made, and there are more files than it needs.
+const WARM_UP: usize = 4_000;
 
 /// Who sends how much.
 #[derive(Clone, Copy)]
