@@ -110,6 +110,11 @@ impl Demo {
         command
     }
 
+    /// Whether root started it: it runs as `nobody`, and so have its commands to.
+    pub fn is_of_nobody(&self) -> bool {
+        is_root()
+    }
+
     /// Its SMTP server over IPv4.
     pub fn v4(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()

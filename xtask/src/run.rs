@@ -80,7 +80,10 @@ fn introduce(demo: &Demo) {
     eprintln!("  cargo xtask send 127.0.0.1:{} alice@mail.test      # SMTP over IPv4", demo.port);
     eprintln!("  cargo xtask send [::1]:{} bob@mail.test            # SMTP over IPv6", demo.port);
     let config = demo.folder.join("etc");
-    eprintln!("  echo hello | MAIL_CONFIG={} {} carol@mail.test", config.display(), sendmail.display());
+    let set = format!("MAIL_CONFIG={}", config.display());
+    // The programs refuse to run as root for a mail system that is `nobody`'s.
+    let sender = if demo.is_of_nobody() { format!("runuser -u nobody -- env {set}") } else { set };
+    eprintln!("  echo hello | {sender} {} carol@mail.test", sendmail.display());
     eprintln!("Mail for any user of mail.test appears in {}/new. Ctrl-C stops everything.\n", demo.maildir().display());
 }
 
