@@ -14,6 +14,7 @@ pub mod disk;
 pub mod dns;
 pub mod dovecot;
 pub mod exim;
+pub mod gnu_sasl;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod inject;
 pub mod instance;

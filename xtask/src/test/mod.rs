@@ -32,7 +32,7 @@ const INSTALLED: &str = "POSTFIX_RS_INSTALLED";
 const SCENARIOS_A_CORE: usize = 3;
 
 /// What tests call beside the mail system.
-pub const TOOLS: [Tool; 28] = [
+pub const TOOLS: [Tool; 29] = [
     Tool::Program { name: "strace", package: "strace" },
     Tool::Program { name: "swaks", package: "swaks" },
     // What swaks needs for IPv6.
@@ -56,6 +56,8 @@ pub const TOOLS: [Tool; 28] = [
     Tool::Program { name: "curl", package: "curl" },
     Tool::Program { name: "msmtp", package: "msmtp" },
     Tool::Program { name: "python3", package: "python3" },
+    // SCRAM of others, bound to TLS.
+    Tool::Program { name: "gsasl", package: "gsasl" },
     Tool::Program { name: "gnutls-cli", package: "gnutls-bin" },
     Tool::Program { name: "node", package: "nodejs" },
     Tool::Part { package: "node-nodemailer" },
