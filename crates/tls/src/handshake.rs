@@ -93,10 +93,15 @@ pub(crate) async fn complete(
         read(stream, &mut buffer).await?;
         let (back, result) = step(connection, std::mem::take(&mut buffer), heavy).await?;
         connection = back;
-        if let Err(error) = result {
-            // The alert is a courtesy.
-            let _ = send(stream, &mut connection).await;
-            return Err(HandshakeError::of(&error));
+        match result {
+            Ok(Next::More) => {}
+            Ok(Next::Farewell) if connection.is_handshaking() => return Err(HandshakeError::Lost),
+            Ok(Next::Farewell) => return Ok(connection),
+            Err(error) => {
+                // The alert is a courtesy.
+                let _ = send(stream, &mut connection).await;
+                return Err(HandshakeError::of(&error));
+            }
         }
     }
 }
@@ -123,22 +128,32 @@ pub(crate) async fn read(stream: &mut impl Carrier, buffer: &mut Vec<u8>) -> io:
     if stream.read_buf(buffer).await? == 0 { Err(end) } else { Ok(()) }
 }
 
+/// What a peer may still say.
+enum Next {
+    More,
+    /// It has said that it will say nothing more.
+    Farewell,
+}
+
 async fn step(
     mut connection: Connection,
     wire: Vec<u8>,
     heavy: bool,
-) -> Result<(Connection, Result<(), rustls::Error>), HandshakeError> {
+) -> Result<(Connection, Result<Next, rustls::Error>), HandshakeError> {
     let take = move || {
         let mut rest = wire.as_slice();
         while !rest.is_empty() {
             if let Err(error) = connection.read_tls(&mut rest) {
                 return (connection, Err(rustls::Error::General(text::system_error(&error))));
             }
-            if let Err(error) = connection.process_new_packets() {
-                return (connection, Err(error));
+            match connection.process_new_packets() {
+                // What stands behind it does not count, and the library takes no more of it. RFC 8446 6.1
+                Ok(state) if state.peer_has_closed() => return (connection, Ok(Next::Farewell)),
+                Ok(_) => {}
+                Err(error) => return (connection, Err(error)),
             }
         }
-        (connection, Ok(()))
+        (connection, Ok(Next::More))
     };
     if heavy { aside(take).await } else { Ok(take()) }
 }
@@ -162,3 +177,6 @@ pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + '
     };
     tokio::task::spawn_blocking(work).await.map_err(failed)
 }
+
+#[cfg(test)]
+mod tests;
