@@ -194,7 +194,7 @@ fn understand(service: &Service) -> Result<(Arguments, Config, Terminal), StartE
         Ok(arguments) if arguments.log_to_terminal => Terminal::Alone,
         _ => Terminal::Nothing,
     };
-    let loaded = load(parsed.as_ref().ok());
+    let loaded = load(service, parsed.as_ref().ok());
     let readable = || Config::load_readable(&Config::default_directory()).ok();
     if let Some(config) = loaded.as_ref().ok().cloned().or_else(readable) {
         logging::set_up(config.log_setup(service.name, terminal));
@@ -216,6 +216,7 @@ fn debug(config: &Config) -> Result<(), StartError> {
         logging::warning!("-D: there is no debugger_command");
         return Ok(());
     }
+    logging::info!("running: {}", text::printable(command.as_bytes()));
     let mut shell = std::process::Command::new("/bin/sh");
     // waits: this process serves nobody yet.
     let status = shell.args(["-c", &command]).stdin(std::process::Stdio::null()).status();
@@ -241,11 +242,11 @@ fn below(queue_directory: &Path, mut setup: logging::Setup) -> logging::Setup {
     setup
 }
 
-fn load(arguments: Option<&Arguments>) -> Result<Config, StartError> {
+fn load(service: &Service, arguments: Option<&Arguments>) -> Result<Config, StartError> {
     let mut overrides = arguments.map(|it| it.overrides.clone()).unwrap_or_default();
-    if let Some(name) = arguments.and_then(|it| it.name.clone()) {
-        overrides.push(("service_name".to_owned(), name));
-    }
+    // Master does not say a name that is the program's.
+    let name = arguments.and_then(|it| it.name.clone()).unwrap_or_else(|| service.name.to_owned());
+    overrides.push(("service_name".to_owned(), name));
     let directory = Config::default_directory();
     let accepted = match std::env::var(MAIN_CF).ok().and_then(|number| number.parse().ok()) {
         None => return Ok(Config::load(&directory, &overrides)?),

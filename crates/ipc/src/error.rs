@@ -31,7 +31,7 @@ impl fmt::Display for IpcError {
             Self::TooLarge(why) => write!(f, "message too large: {why}"),
             Self::Malformed(why) => write!(f, "malformed message: {why}"),
             Self::WrongService(name) => write!(f, "unexpected service \"{name}\" at the other end"),
-            Self::TimedOut => f.write_str("time limit exceeded"),
+            Self::TimedOut => f.write_str("Connection timed out"),
         }
     }
 }
