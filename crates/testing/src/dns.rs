@@ -36,6 +36,12 @@ impl Zone {
         self
     }
 
+    /// Another name of a host whose addresses are here too.
+    pub fn alias(mut self, alias: &str, name: &str) -> Zone {
+        self.options.push(format!("--cname={alias},{name}"));
+        self
+    }
+
     /// A text.
     pub fn txt(mut self, name: &str, text: &str) -> Zone {
         self.options.push(format!("--txt-record={name},{text}"));

@@ -10,6 +10,7 @@ mod by_hand;
 mod check;
 mod client_logins;
 mod clients;
+mod clocks;
 mod configuration;
 mod container;
 mod content_filter;
