@@ -1,6 +1,6 @@
 //! TLS for [`Client`](crate::Client): what it offers and shows, and any certificate of a server is good enough.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
@@ -55,6 +55,32 @@ impl TlsClient {
             None => builder.with_no_client_auth(),
         };
         TlsClient { config: Arc::new(config), name: "mx.mail.test".to_owned() }
+    }
+
+    /// Ends a handshake, says goodbye and something more, all in one piece: what is to be sent then. `stream` has TLS
+    /// before any other word. TLS 1.3 alone has a last word of the client's.
+    ///
+    /// # Errors
+    /// There is no handshake.
+    pub fn leave(&self, stream: &mut TcpStream, more: usize) -> io::Result<()> {
+        let name = ServerName::try_from(self.name.clone()).map_err(io::Error::other)?;
+        let mut connection = ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
+        while connection.is_handshaking() {
+            while connection.wants_write() {
+                connection.write_tls(stream)?;
+            }
+            if connection.read_tls(stream)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            connection.process_new_packets().map_err(io::Error::other)?;
+        }
+        connection.send_close_notify();
+        let mut last = Vec::new();
+        while connection.wants_write() {
+            connection.write_tls(&mut last)?;
+        }
+        last.resize(last.len() + more, 23);
+        stream.write_all(&last)
     }
 
     pub(crate) fn handshake(&self, mut stream: TcpStream) -> io::Result<Tls> {

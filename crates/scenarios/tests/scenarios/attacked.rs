@@ -186,6 +186,24 @@ fn whatever_a_client_says_instead_of_a_handshake_ends_its_own_session_alone() {
 }
 
 #[test]
+fn who_says_goodbye_as_the_handshake_ends_and_goes_on_talking_keeps_no_process_busy() {
+    scenario(|| {
+        let mail = server(&[]);
+        for more in [0, 100, 12_000] {
+            let mut stream = begun(mail.v4());
+            TlsClient::new().leave(&mut stream, more).expect("a handshake");
+            // The server hangs up, which it cannot while it is busy.
+            let _ = stream.read_to_end(&mut Vec::new());
+            assert_eq!(session(mail.v4(), &TlsClient::new()).expect("a session"), BYE, "{more}");
+        }
+        let ended = || {
+            mail.log().matches("] starttls=1 ").count() + mail.log().matches(" ehlo=1 starttls=1 commands=2").count()
+        };
+        assert!(until_true(PATIENCE, || ended() >= 3), "{}", mail.log());
+    });
+}
+
+#[test]
 fn a_thousand_clients_that_stall_hold_up_nobody_and_leave_nothing() {
     scenario(|| {
         let mail = server(&[("smtpd_client_connection_count_limit", "0"), ("default_process_limit", "2000")]);
