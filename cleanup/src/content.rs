@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bstr::ByteSlice;
 use message::parts::{Parts, Structure, Viewer};
 use message::seven_bit::{Converter, Unreadable};
 use queue::{Encoding, Type};
@@ -42,6 +43,25 @@ impl Content {
         }
     }
 
+    /// Takes a record of a body that travels as it is: nothing is waited for, and most records are of this kind. False:
+    /// it is another one, for [`Content::take`].
+    pub fn take_text(
+        &mut self,
+        message: &Message<'_>,
+        envelope: &Envelope,
+        writer: &mut Writer,
+        kind: Type,
+        data: &[u8],
+    ) -> bool {
+        let Some(ends_line) = ends_line(kind).filter(|_| self.part == Part::Body && self.converter.is_none()) else {
+            return false;
+        };
+        if let Some(data) = cleaned(&Origin { message, envelope }, self.checks.wanted, writer, data) {
+            self.text(message, envelope, writer, &data, ends_line);
+        }
+        true
+    }
+
     /// Takes one record.
     pub async fn take(
         &mut self,
@@ -51,14 +71,11 @@ impl Content {
         kind: Type,
         data: &[u8],
     ) {
-        let ends_line = match kind {
-            Type::LINE => true,
-            Type::PARTIAL => false,
-            Type::PADDING | Type::POINTER => return,
-            _ => {
-                let what = format!("unexpected record type {kind:?} in the content");
-                return writer.refuse(Failure::protocol(&what));
+        let Some(ends_line) = ends_line(kind) else {
+            if !matches!(kind, Type::PADDING | Type::POINTER) {
+                writer.refuse(Failure::protocol(&format!("unexpected record type {kind:?} in the content")));
             }
+            return;
         };
         let origin = Origin { message, envelope };
         let Some(data) = cleaned(&origin, self.checks.wanted, writer, data) else { return };
@@ -98,9 +115,9 @@ impl Content {
         data: &[u8],
         ends_line: bool,
     ) {
-        let Content { part, header, body, structure, checks, .. } = self;
-        let mut on = Inspection { message, envelope, writer, checks, structure };
+        let Content { part, header, structure, checks, .. } = self;
         if *part == Part::Header {
+            let mut on = Inspection { message, envelope, writer, checks, structure };
             *part = header.take(&mut on, data, ends_line).await;
             if *part == Part::Header {
                 return;
@@ -112,6 +129,13 @@ impl Content {
             on.unfinished_header(data);
             on.writer.line(b""); // a body without the line that separates it
         }
+        self.text(message, envelope, writer, data, ends_line);
+    }
+
+    /// The same in the body.
+    fn text(&mut self, message: &Message<'_>, envelope: &Envelope, writer: &mut Writer, data: &[u8], ends_line: bool) {
+        let Content { body, structure, checks, .. } = self;
+        let mut on = Inspection { message, envelope, writer, checks, structure };
         let limits = on.limits();
         body.take(&mut on, limits, data, ends_line);
     }
@@ -159,11 +183,20 @@ impl Content {
     }
 }
 
+/// Whether a line ends with a record of the content; `None` for what is none.
+fn ends_line(kind: Type) -> Option<bool> {
+    match kind {
+        Type::LINE => Some(true),
+        Type::PARTIAL => Some(false),
+        _ => None,
+    }
+}
+
 /// The text without characters that must not travel; `None` where it must not travel itself. The system's own mail
 /// quotes what others wrote: its characters are no reason to refuse it.
 fn cleaned<'d>(origin: &Origin<'_>, is_checked: bool, writer: &mut Writer, data: &'d [u8]) -> Option<Cow<'d, [u8]>> {
     let settings = &origin.message.site.settings;
-    let has = |characters: &[u8]| !characters.is_empty() && data.iter().any(|byte| characters.contains(byte));
+    let has = |characters: &[u8]| data.find_byteset(characters).is_some();
     if is_checked && has(&settings.reject_characters) {
         origin.reject_characters(writer, data); // message_reject_characters
         return None;

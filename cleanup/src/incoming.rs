@@ -107,6 +107,10 @@ impl<'w> Incoming<'w> {
             if !self.writer.verdict.goes_on() {
                 return;
             }
+            let Incoming { message, writer, envelope, content, .. } = self;
+            if self.stage == Stage::Content && content.take_text(message, envelope, writer, kind, payload) {
+                continue;
+            }
             if let Err(failure) = self.record(kind, payload).await {
                 self.writer.refuse(failure);
             }

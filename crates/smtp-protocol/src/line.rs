@@ -4,6 +4,7 @@
 //! an end of line is what "SMTP smuggling" lives on. The buffer has no size of its own: it is allocated with the first
 //! byte and given back when it is empty, so an idle session costs nothing.
 
+use bstr::ByteSlice;
 use zeroize::Zeroize;
 
 /// How the CR before an LF counts. smtpd_forbid_bare_newline.
@@ -54,7 +55,7 @@ impl Part {
     pub(crate) fn first(bytes: &[u8], limit: usize) -> Option<Part> {
         // told: nobody; the rest is the next part.
         let window = &bytes[..bytes.len().min(limit + 3)];
-        if let Some(at) = window.iter().position(|byte| *byte == b'\n') {
+        if let Some(at) = window.find_byte(b'\n') {
             return Some(Part::Line(at + 1));
         }
         if window.len() < limit + 3 {
@@ -114,7 +115,7 @@ impl Input {
     /// The next whole line, or `None` when its LF has not arrived.
     pub fn line(&mut self, newline: Newline) -> Option<Line<'_>> {
         let from = self.start + self.searched;
-        let Some(at) = self.buffer[from..].iter().position(|byte| *byte == b'\n') else {
+        let Some(at) = self.buffer[from..].find_byte(b'\n') else {
             self.searched = self.buffer.len() - self.start;
             return None;
         };
