@@ -11,6 +11,7 @@ mod files;
 mod implemented;
 mod layers;
 mod names;
+mod orphans;
 mod pages;
 mod programs;
 mod shape;
@@ -48,6 +49,7 @@ pub fn run() -> Outcome {
         files::check(source, &mut complaints);
     }
     callers::check(&sources, &mut complaints);
+    orphans::check(&sources, &files, &mut complaints)?;
     citations::check(&sources, &mut complaints)?;
     implemented::check(&sources, &mut complaints)?;
     pages::check(&files, &mut complaints)?;

@@ -43,10 +43,36 @@ impl Source {
         }
     }
 
-    fn test_modules(&self) -> Vec<String> {
+    /// The files that its modules may be in.
+    pub fn modules(&self) -> Vec<String> {
+        let folder = self.folder();
+        let mut files = Vec::new();
+        for (at, line) in self.lines.iter().enumerate() {
+            let Some(name) = module(&line.code) else { continue };
+            files.extend([format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")]);
+            let before = at.checked_sub(1).map_or("", |before| self.lines[before].text.trim());
+            if let Some(path) = before.strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]")) {
+                let mut place = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                let mut path = path;
+                while let Some(rest) = path.strip_prefix("../") {
+                    place = place.rsplit_once('/').map_or("", |(folder, _)| folder);
+                    path = rest;
+                }
+                files.push(format!("{place}/{path}"));
+            }
+        }
+        files
+    }
+
+    /// Where its modules are.
+    fn folder(&self) -> &str {
         let stem = self.path.trim_end_matches(".rs");
         let is_root = ["/main", "/lib", "/mod"].iter().any(|name| stem.ends_with(name));
-        let folder = if is_root { stem.rsplit_once('/').map_or("", |(folder, _)| folder) } else { stem };
+        if is_root { stem.rsplit_once('/').map_or("", |(folder, _)| folder) } else { stem }
+    }
+
+    fn test_modules(&self) -> Vec<String> {
+        let folder = self.folder();
         let declared = self.lines.windows(2).filter(|pair| pair[0].code.trim() == "#[cfg(test)]");
         let names = declared.filter_map(|pair| module(&pair[1].code));
         names.map(|name| format!("{folder}/{name}.rs")).collect()
@@ -76,7 +102,8 @@ fn mark_tests(lines: &mut [Line]) {
 /// The name in `mod name;`.
 fn module(code: &str) -> Option<&str> {
     let code = code.trim();
-    code.strip_prefix("pub(crate) ").unwrap_or(code).strip_prefix("mod ")?.strip_suffix(';')
+    let shown = ["pub ", "pub(crate) ", "pub(super) "].into_iter().find_map(|word| code.strip_prefix(word));
+    shown.unwrap_or(code).strip_prefix("mod ")?.strip_suffix(';')
 }
 
 /// What the end of one line means for the next.
