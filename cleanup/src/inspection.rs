@@ -34,7 +34,7 @@ impl Inspection<'_> {
     /// How much of the structure is followed.
     pub fn limits(&self) -> Limits {
         let settings = &self.message.site.settings;
-        Limits { field: settings.header_size_limit, structure: settings.mime_limits }
+        Limits { field: settings.header_size_limit, whole_pieces: false, structure: settings.mime_limits }
     }
 
     /// header_size_limit: the rest of a longer field is dropped, as with Postfix, which does not say so.

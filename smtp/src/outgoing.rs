@@ -37,7 +37,7 @@ impl Outgoing {
             generic: Generic::read(from, context)?,
             checks: Checks::read(from)?,
             flags: final_flags(flags, from)?,
-            limits: Limits { field: from.read(config::param::HEADER_SIZE_LIMIT)?, structure },
+            limits: Limits { field: from.read(config::param::HEADER_SIZE_LIMIT)?, whole_pieces: true, structure },
             service: context.service_name.clone(),
         })
     }
@@ -169,7 +169,11 @@ impl Outgoing {
             generic: None,
             checks: Checks::none(),
             flags: AgentFlags::default(),
-            limits: Limits { field: 102_400, structure: message::mime::Limits { nesting: 100, boundary: 2048 } },
+            limits: Limits {
+                field: 102_400,
+                whole_pieces: true,
+                structure: message::mime::Limits { nesting: 100, boundary: 2048 },
+            },
             service: "smtp".to_owned(),
         }
     }

@@ -4,6 +4,7 @@
 //! is it taken apart.
 
 use delivery::Request;
+use message::header::name_length;
 use message::mime::TooDeep;
 use message::parts::{Class, Parts, Structure, Viewer};
 use message::seven_bit::{Converter, Emit, Unreadable};
@@ -163,6 +164,8 @@ struct Seen {
     structure: Structure,
     /// It has ended a field.
     field: Option<(Class, Vec<u8>)>,
+    /// A field has lost what is beyond header_size_limit.
+    has_lost: bool,
     /// It is text.
     is_text: bool,
 }
@@ -172,7 +175,8 @@ impl Viewer for Seen {
         &mut self.structure
     }
 
-    fn field(&mut self, class: Class, text: &[u8], _is_cut: bool) {
+    fn field(&mut self, class: Class, text: &[u8], is_cut: bool) {
+        self.has_lost |= is_cut;
         self.field = Some((class, text.to_owned()));
     }
 
@@ -186,7 +190,7 @@ impl Viewer for Seen {
 
 impl<'a> Inspector<'a> {
     fn new(outgoing: &'a Outgoing, queue_id: &'a QueueId) -> Self {
-        let seen = Seen { structure: Structure::new(true, false), field: None, is_text: false };
+        let seen = Seen { structure: Structure::new(true, false), field: None, has_lost: false, is_text: false };
         Inspector { outgoing, queue_id, parts: Parts::default(), seen }
     }
 
@@ -216,9 +220,16 @@ impl<'a> Inspector<'a> {
         match self.outgoing.checks.check(self.queue_id, Class::Body, data)? {
             Fate::Keep => stuffer.text(data, ends, out),
             Fate::Drop => {}
-            Fate::Replace(line) => stuffer.text(&line, true, out),
+            Fate::Replace(line) => match line.iter().rposition(|byte| *byte == b'\n') {
+                Some(at) => {
+                    lines(&line[..at], stuffer, out);
+                    stuffer.text(&line[at + 1..], ends, out);
+                }
+                // Of a long line each piece is replaced, and they stay one.
+                None => stuffer.text(&line, ends, out),
+            },
             Fate::Prepend(line) => {
-                stuffer.text(&line, true, out);
+                lines(&line, stuffer, out);
                 stuffer.text(data, ends, out);
             }
         }
@@ -233,6 +244,12 @@ impl<'a> Inspector<'a> {
     /// The field that has ended: checked, and its addresses replaced.
     async fn field(&mut self, stuffer: &mut Stuffer, out: &mut Vec<u8>) -> Result<(), Unsendable> {
         let Some((class, mut text)) = self.seen.field.take() else { return Ok(()) };
+        if std::mem::take(&mut self.seen.has_lost) {
+            let name = text::printable(&text[..name_length(&text).unwrap_or(0)]);
+            let limit = self.outgoing.limits.field;
+            let what = format!("header {name}: more than {limit} bytes (header_size_limit): the rest is dropped");
+            logging::repeated!(id: self.queue_id, "{what}");
+        }
         match self.outgoing.checks.check(self.queue_id, class, &text)? {
             Fate::Keep => {}
             Fate::Drop => return Ok(()),

@@ -30,6 +30,11 @@ impl Gathered {
         self.add(data, limit);
     }
 
+    /// Its bytes so far.
+    pub fn length(&self) -> usize {
+        self.text.len()
+    }
+
     /// Whether a field has begun.
     pub fn is_open(&self) -> bool {
         self.is_open

@@ -196,6 +196,8 @@ pub trait Viewer {
 pub struct Limits {
     /// The longest field, in bytes (header_size_limit).
     pub field: usize,
+    /// A piece of a field that begins within the limit stays as a whole, as in mail on its way out.
+    pub whole_pieces: bool,
     /// How far parts are followed.
     pub structure: mime::Limits,
 }
@@ -218,7 +220,7 @@ impl Parts {
         }
         if !begins_line {
             return match self.field.is_open() {
-                true => self.field.add(data, limits.field),
+                true => self.field.add(data, self.room(limits)),
                 false => on.text(data, ends_line),
             };
         }
@@ -236,14 +238,24 @@ impl Parts {
         std::mem::take(&mut self.in_line) && !was_field
     }
 
+    /// How long the field may be with the piece that comes.
+    fn room(&self, limits: Limits) -> usize {
+        match limits.whole_pieces {
+            true if self.field.length() < limits.field => usize::MAX,
+            true => 0,
+            false => limits.field,
+        }
+    }
+
     /// A line of a header.
     fn header(&mut self, on: &mut impl Viewer, limits: Limits, data: &[u8], ends_line: bool) {
         if self.field.is_open() && is_continuation(data) {
-            return self.field.add_line(data, limits.field);
+            return self.field.add_line(data, self.room(limits));
         }
         self.end_field(on, limits);
         if name_length(data).is_some() {
-            return self.field.begin(data, limits.field);
+            let limit = if limits.whole_pieces { usize::MAX } else { limits.field };
+            return self.field.begin(data, limit);
         }
         if on.structure().boundary(data) == Seen::Nothing {
             on.ends_header();
@@ -255,7 +267,8 @@ impl Parts {
 
     fn end_field(&mut self, on: &mut impl Viewer, limits: Limits) {
         let is_cut = self.field.is_cut();
-        let Some(text) = self.field.end(limits.field) else { return };
+        let limit = if limits.whole_pieces { usize::MAX } else { limits.field };
+        let Some(text) = self.field.end(limit) else { return };
         let field = Field::parse(&text);
         if let Some(field) = &field {
             on.structure().note(field);
@@ -272,7 +285,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits { field: 1000, structure: mime::Limits { nesting: 2, boundary: 70 } };
+    const LIMITS: Limits =
+        Limits { field: 1000, whole_pieces: false, structure: mime::Limits { nesting: 2, boundary: 70 } };
 
     /// What was seen, one item each.
     struct Seen {

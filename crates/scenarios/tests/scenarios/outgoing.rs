@@ -296,3 +296,35 @@ fn the_size_of_a_message_is_told_unless_it_is_converted_on_its_way() {
         }
     });
 }
+
+#[test]
+fn what_is_looked_at_on_its_way_out_loses_no_more_than_in_postfix() {
+    scenario(|| {
+        let sink = Sink::v4();
+        let body = |line: &str| {
+            format!(
+                "Subject: {}\n {}\n {}\nX-Y: {}\n{DATED}From: alice@mail.test\n\n{line}\nshort\n",
+                "s".repeat(150),
+                "t".repeat(150),
+                "u".repeat(150),
+                "y".repeat(500)
+            )
+        };
+        // A line that begins beyond header_size_limit goes, and one that begins before it stays as a whole. Pieces of a
+        // long line are checked one by one, and stay one line.
+        for (rule, line) in [
+            ("WARN w", "x".repeat(5000)),
+            ("REPLACE R", "RRR".to_owned()),
+            ("PREPEND P", format!("P\n{0}P\n{0}P\n{1}", "x".repeat(2048), "x".repeat(904))),
+        ] {
+            let setup = Setup::new().set("relayhost", sink.next_hop()).set("smtp_line_length_limit", "0");
+            let mut mail = setup.set("smtp_body_checks", format!("regexp:{{{{/^x/ {rule}}}}}")).build();
+            mail.remove_service("smtp");
+            mail.add_service("smtp unix - - n - - smtp -o header_size_limit=200");
+            mail.start();
+            let received = through(&mail, &sink, &["a@other.test"], &body(&"x".repeat(5000)));
+            let expected = body(&line).replace(&format!(" {}\n", "u".repeat(150)), "");
+            assert_eq!(as_sent(&received), expected, "{rule}");
+        }
+    });
+}
