@@ -333,6 +333,14 @@ impl<S: ReadAt> Reader<S> {
 
     /// Reads one record into `payload` and moves behind it.
     fn header(&mut self, offset: u64) -> Result<Option<Type>, RecordError> {
+        // Most records are in the window as a whole.
+        let window = available(&self.window, self.window_start, self.position);
+        if let Some((kind, payload, rest)) = split_first(window).filter(|(_, payload, _)| payload.len() <= self.limit) {
+            self.payload.clear();
+            self.payload.extend_from_slice(payload);
+            self.position += (window.len() - rest.len()) as u64;
+            return Ok(Some(kind));
+        }
         let Some(kind) = self.byte()? else {
             return Ok(None);
         };
