@@ -4,7 +4,7 @@ use std::fs::File;
 use std::rc::Rc;
 
 use daemon::{Client, Context, StartError, Worker};
-use delivery::{Finding, Session, Settings};
+use delivery::{Finding, Job, Session, Settings};
 use dsn::Status;
 
 use crate::{SERVICE, nexthop};
@@ -36,17 +36,15 @@ impl Worker for Agent {
     async fn session(self: Rc<Self>, client: Client) {
         let Some(session) = Session::new(client, Rc::clone(&self.settings)) else { return };
         // What is dropped is marked as delivered, in its file.
-        let mut session = if self.drops { session } else { session.without_files(Rc::clone(&self.no_file)) };
-        while let Some(mut job) = session.next().await {
+        let session = if self.drops { session } else { session.without_files(Rc::clone(&self.no_file)) };
+        let deliver = async |job: &mut Job| {
             let (status, reason) = nexthop::reason(&job.request().nexthop, self.status);
             let finding = match self.drops {
                 true => Finding::sent(status, reason, "none"),
                 false => Finding::from_status(status, reason, "none"),
             };
             job.finish_rest(&finding);
-            if session.report(job).await.is_none() {
-                return;
-            }
-        }
+        };
+        session.serve(deliver).await;
     }
 }

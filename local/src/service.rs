@@ -87,13 +87,8 @@ impl daemon::Worker for Local {
     }
 
     async fn session(self: Rc<Self>, client: Client) {
-        let Some(mut session) = Session::new(client, Rc::clone(&self.agent)) else { return };
-        while let Some(mut job) = session.next().await {
-            self.deliver(&mut job).await;
-            if session.report(job).await.is_none() {
-                return;
-            }
-        }
+        let Some(session) = Session::new(client, Rc::clone(&self.agent)) else { return };
+        session.serve(async |job| self.deliver(job).await).await;
     }
 
     fn changed_table(&self) -> Option<String> {

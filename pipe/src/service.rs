@@ -83,14 +83,12 @@ impl Worker for Pipe {
     }
 
     async fn session(self: Rc<Self>, client: Client) {
-        let Some(mut session) = Session::new(client, Rc::clone(&self.agent)) else { return };
-        while let Some(mut job) = session.next().await {
-            let finding = self.deliver(&job).await;
+        let Some(session) = Session::new(client, Rc::clone(&self.agent)) else { return };
+        let deliver = async |job: &mut Job| {
+            let finding = self.deliver(job).await;
             job.finish_rest(&finding);
-            if session.report(job).await.is_none() {
-                return;
-            }
-        }
+        };
+        session.serve(deliver).await;
     }
 }
 

@@ -4,11 +4,9 @@
 //! An agent's loop:
 //!
 //! ```text
-//! let Some(mut session) = delivery::Session::new(client, settings) else { return };
-//! while let Some(mut job) = session.next().await {
-//!     job.finish(0, &Finding::sent(Status::new(2, 0, 0), "delivered to maildir", "local"));
-//!     if session.report(job).await.is_none() { return }
-//! }
+//! let Some(session) = delivery::Session::new(client, settings) else { return };
+//! let sent = Finding::sent(Status::new(2, 0, 0), "delivered to maildir", "local");
+//! session.serve(async |job: &mut Job| job.finish(0, &sent)).await;
 //! ```
 //!
 //! An agent holds one message through one descriptor and sees no queue directory. The order is: deliver (and have it on

@@ -37,6 +37,16 @@ impl Session {
         Session { no_file: Some(no_file), ..self }
     }
 
+    /// Has every request delivered, and reports it, until qmgr has no more.
+    pub async fn serve(mut self, mut deliver: impl AsyncFnMut(&mut Job)) {
+        while let Some(mut job) = self.next().await {
+            deliver(&mut job).await;
+            if self.report(job).await.is_none() {
+                return;
+            }
+        }
+    }
+
     /// The next request, locked; `None` when qmgr has closed the connection, when the worker is to end, or when the
     /// channel is broken (logged). A message that another process has for itself is deferred here.
     pub async fn next(&mut self) -> Option<Job> {
