@@ -179,6 +179,17 @@ impl DeadQueue {
         begin.elapsed().as_secs_f64()
     }
 
+    /// Seconds of the renames alone that put every message on hold: no command can be faster.
+    pub fn renames(&self) -> Outcome<f64> {
+        let begin = Instant::now();
+        for file in self.files("deferred")? {
+            fs::rename(&file, self.mail.queue().join("hold").join(file.file_name().unwrap_or_default()))?;
+        }
+        let seconds = begin.elapsed().as_secs_f64();
+        self.restore()?;
+        Ok(seconds)
+    }
+
     /// Messages back to the deferred queue, with a time that is still to come.
     pub fn restore(&self) -> Outcome {
         for queue in ["incoming", "active", "hold", "maildrop"] {

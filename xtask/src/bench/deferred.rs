@@ -42,7 +42,7 @@ fn round(queue: &mut DeadQueue, programs: &Programs, load: &Load) -> Outcome<Sam
         sample.with(format!("postsuper {option} ALL"), "s", queue.seconds("postsuper", &[option, "ALL"]))
     });
     queue.restore()?;
-    Ok(sample)
+    Ok(sample.with("renames alone, as -h ALL", "s", queue.renames()?))
 }
 
 /// Messages taken a second for as long as a flush beside new mail took: a shorter burst would be taken before it is
