@@ -33,6 +33,8 @@ pub struct Certificate {
     pub issuer: String,
     /// DNS names among the alternative names of the subject.
     pub dns_names: Vec<String>,
+    /// There are such names, or what should be names and cannot be read: the CN says nothing then.
+    pub has_alternatives: bool,
     /// Addresses among them.
     pub addresses: Vec<IpAddr>,
     /// When it becomes valid, in seconds since 1970.
@@ -76,6 +78,7 @@ impl Certificate {
             subject: one_line(parsed.subject()),
             issuer: one_line(parsed.issuer()),
             dns_names: Vec::new(),
+            has_alternatives: false,
             addresses: Vec::new(),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
@@ -84,19 +87,26 @@ impl Certificate {
         if certificate.issuer_name.is_empty() {
             certificate.issuer_name = last(parsed.issuer().iter_organization());
         }
-        if let Ok(Some(names)) = parsed.subject_alternative_name() {
-            names.value.general_names.iter().for_each(|name| certificate.add_name(name));
+        match parsed.subject_alternative_name() {
+            Ok(Some(names)) => names.value.general_names.iter().for_each(|name| certificate.add_name(name)),
+            Ok(None) => {}
+            Err(_) => certificate.has_alternatives = true,
         }
         Some(certificate)
     }
 
     fn add_name(&mut self, name: &GeneralName<'_>) {
         match name {
-            // A name with a NUL or with bytes that no name has is made to deceive.
-            GeneralName::DNSName(name) if name.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                self.dns_names.push((*name).to_owned());
+            GeneralName::DNSName(name) => {
+                self.has_alternatives = true;
+                // A name with a NUL or with bytes that no name has is made to deceive.
+                if name.bytes().all(|byte| byte.is_ascii_graphic()) {
+                    self.dns_names.push((*name).to_owned());
+                }
             }
             GeneralName::IPAddress(bytes) => self.addresses.extend(address(bytes)),
+            // What cannot be read may have been a name.
+            GeneralName::Invalid(..) => self.has_alternatives = true,
             _ => {}
         }
     }
@@ -255,6 +265,20 @@ mod tests {
         assert_eq!(certificate.key, Key::Ec("prime256v1".to_owned()));
         assert!(certificate.is_self_issued);
         assert_eq!(certificate.fingerprint(Digest::Sha256).len(), 95);
+    }
+
+    #[test]
+    fn a_name_that_deceives_is_none_and_hides_the_common_name_all_the_same() {
+        let deceiving = made(|parameters| {
+            parameters.distinguished_name.push(DnType::CommonName, "cn.example.test");
+            let name = "mx.example.test\0.other.test".to_owned().try_into().unwrap();
+            parameters.subject_alt_names = vec![SanType::DnsName(name)];
+        });
+        assert_eq!((deceiving.dns_names.len(), deceiving.has_alternatives), (0, true));
+        let address = made(|parameters| {
+            parameters.subject_alt_names = vec![SanType::IpAddress("192.0.2.1".parse().unwrap())];
+        });
+        assert!(!address.has_alternatives);
     }
 
     #[test]

@@ -68,8 +68,8 @@ impl Wanted {
     fn matches(&self, has: &str) -> bool {
         let has = has.to_ascii_lowercase();
         match self {
-            Self::Host(name) => match has.strip_prefix("*.") {
-                // Exactly one label, and no other form of wildcard.
+            Self::Host(name) => match has.strip_prefix("*.").filter(|domain| domain.contains('.')) {
+                // Exactly one label, and no other form of wildcard; of a top-level domain nobody has all names.
                 Some(domain) => name.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == domain),
                 None => has == *name,
             },
@@ -94,7 +94,7 @@ impl Names {
     /// Those of a certificate.
     pub fn of(certificate: &Certificate) -> Self {
         let mut hosts = certificate.dns_names.clone();
-        if hosts.is_empty() && !certificate.common_name.is_empty() {
+        if !certificate.has_alternatives && !certificate.common_name.is_empty() {
             hosts.push(certificate.common_name.clone());
         }
         Self { hosts, addresses: certificate.addresses.clone() }
@@ -163,6 +163,7 @@ mod tests {
             ("*.dest.test", &["dest.test"], false),
             ("mx*.dest.test", &["hostname"], false),
             ("*", &["test"], false),
+            ("*.test", &["dest.test"], false),
             ("mx1.dest.test", &["foo.test|mx1.dest.test"], false),
             ("mx1.dest.test", &["foo.test", "mx1.dest.test"], true),
             ("127.0.0.1", &["127.0.0.1"], false),

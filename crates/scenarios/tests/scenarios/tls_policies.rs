@@ -120,6 +120,29 @@ fn the_table_before_policies_has_a_word_for_each_destination() {
 }
 
 #[test]
+fn a_wildcard_stands_for_one_label_and_not_below_a_top_level_domain() {
+    scenario(|| {
+        let root = Authority::root("Lab Root CA");
+        for (shown, wanted, outcome) in [
+            ("*.dest.test", "mx1.dest.test", "tls=secure, dsn=2.0.0, status=sent"),
+            ("*.dest.test", "a.mx1.dest.test", "tls=!secure, dsn=4.7.5, status=deferred"),
+            ("*.dest.test", "dest.test", "tls=!secure, dsn=4.7.5, status=deferred"),
+            ("*.test", "dest.test", "tls=!secure, dsn=4.7.5, status=deferred"),
+        ] {
+            let server = Script::new(&root.issue(&[shown], Period::Current)).start();
+            let setup = Setup::new()
+                .set("relayhost", server.next_hop())
+                .set("smtp_tls_security_level", "secure")
+                .set("smtp_tls_secure_cert_match", wanted);
+            let mut mail = built(setup, &root);
+            mail.start();
+            let line = attempt(&mail, "u@box.test");
+            assert!(line.contains(outcome), "{shown} {wanted}: {line}");
+        }
+    });
+}
+
+#[test]
 fn a_literal_address_of_ipv6_is_a_name_that_a_certificate_may_have() {
     scenario(|| {
         let root = Authority::root("Lab Root CA");
