@@ -25,7 +25,8 @@ pub fn measure(bench: &Bench) -> Outcome<Row> {
 pub fn seconds(programs: &Programs, recipients: usize) -> Outcome<f64> {
     let most = recipients.max(RECIPIENTS).to_string();
     let relay = Relay::start(programs, &[("smtpd_recipient_limit", most)]);
-    relay.deliver_to_many(1)?;
+    // As in a system that runs: processes are there, and connections.
+    relay.deliver_to_many(recipients.min(RECIPIENTS))?;
     let begin = Instant::now();
     relay.deliver_to_many(recipients)?;
     Ok(begin.elapsed().as_secs_f64())
