@@ -48,11 +48,13 @@ impl<L: LookUps> Evaluation<'_, L> {
             b"REJECT" => self.turn_down(class, self.settings.codes.access_map_reject, text, "Access denied"),
             b"DEFER" => self.turn_down(class, self.settings.codes.access_map_defer, text, "Access denied"),
             b"DEFER_IF_PERMIT" => {
-                let rejection = self.rejection(class, 450, text, "Service unavailable");
+                let code = self.settings.codes.access_map_defer;
+                let rejection = self.rejection(class, code, text, "Service unavailable");
                 self.defer_if_permit(rejection)
             }
             b"DEFER_IF_REJECT" => {
-                let rejection = self.rejection(class, 450, text, "Service unavailable");
+                let code = self.settings.codes.access_map_defer;
+                let rejection = self.rejection(class, code, text, "Service unavailable");
                 self.defer_if_reject(rejection)
             }
             b"HANGUP" => {
@@ -117,6 +119,11 @@ impl<L: LookUps> Evaluation<'_, L> {
                 self.effects.discard = true;
                 Verdict::Permit
             }
+            b"FILTER" if text.is_empty() => {
+                let (table, key) = (&table.name, text::printable(key));
+                logging::warning!("access table {table} entry \"{key}\" has FILTER entry without value");
+                return Verdict::Dunno;
+            }
             b"FILTER" if !text.contains(&b':') => return missing("transport:destination"),
             b"FILTER" => {
                 self.effects.filter = Some(text.to_vec());
@@ -147,7 +154,7 @@ impl<L: LookUps> Evaluation<'_, L> {
     /// Whether nothing can be done with the message here, which is logged.
     fn is_unavailable(&self, word: &[u8], table: &AccessTable) -> bool {
         let (table, action) = (&table.name, text::printable(word));
-        if self.facts.state == State::Command(Verb::Etrn) {
+        if self.facts.state == State::Command(Verb::Etrn) && word != b"PREPEND" {
             logging::warning!("access table {table}: action {action} is unavailable in smtpd_etrn_restrictions");
         } else if self.facts.sender.is_none() {
             logging::warning!(

@@ -43,7 +43,23 @@ const TO_DATA: [&str; 5] =
     ["EHLO c.test", "MAIL FROM:<a@b.test>", "RCPT TO:<alice@mail.test>", "DATA", "Subject: x\r\n\r\nx\r\n."];
 
 /// What the first "no" of a session is that sends a message, and the log's words.
-const LISTS: [(&str, &str, &str); 17] = [
+const LISTS: [(&str, &str, &str); 20] = [
+    (
+        "access_map_defer_code = 471; smtpd_sender_restrictions = check_sender_access static:{DEFER_IF_PERMIT wait}",
+        "471 4.7.1 <a@b.test>: Sender address rejected: wait",
+        "",
+    ),
+    (
+        "access_map_defer_code = 471; smtpd_sender_restrictions = check_sender_access static:{DEFER_IF_REJECT 4.2.1 wait}, \
+         reject",
+        "471 4.2.1 <a@b.test>: Sender address rejected: wait",
+        "",
+    ),
+    (
+        "smtpd_sender_restrictions = check_sender_access static:FILTER, defer",
+        "450 4.3.2 <a@b.test>: Sender address rejected: Try again later",
+        "entry \"a@b.test\" has FILTER entry without value",
+    ),
     ("smtpd_helo_restrictions = alone", "554 5.7.1 <c.test>: Helo command rejected: helo", ""),
     ("smtpd_sender_restrictions = alone", "554 5.7.1 <a@b.test>: Sender address rejected: sender", ""),
     ("smtpd_recipient_restrictions = outer", "554 5.7.1 <a@b.test>: Sender address rejected: Access denied", ""),
