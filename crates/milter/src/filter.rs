@@ -59,6 +59,8 @@ pub struct Filter {
     skips_body: bool,
     /// No more headers of this message.
     skips_headers: bool,
+    /// No more recipients of this message.
+    skips_recipients: bool,
 }
 
 /// Why an exchange has failed.
@@ -79,6 +81,7 @@ impl Filter {
             holds: false,
             skips_body: false,
             skips_headers: false,
+            skips_recipients: false,
         }
     }
 
@@ -213,7 +216,7 @@ impl Filter {
         if self.standing == Standing::ContentWithMessage {
             self.standing = Standing::Asked;
         }
-        (self.skips_body, self.skips_headers) = (false, false);
+        (self.skips_body, self.skips_headers, self.skips_recipients) = (false, false, false);
     }
 
     /// The session is over.
@@ -261,7 +264,9 @@ impl Filter {
 
     /// Sends the macros and the event; false if that is not to be answered.
     async fn tell(&mut self, event: &Event<'_>, payload: &[u8], limit: Duration) -> Result<bool, Failure> {
-        let (Some(link), false) = (&self.link, event.is_absent(&self.agreement)) else { return Ok(false) };
+        let is_absent =
+            event.is_absent(&self.agreement) || (self.skips_recipients && matches!(event, Event::Recipient(..)));
+        let (Some(link), false) = (&self.link, is_absent) else { return Ok(false) };
         let mut out = Vec::new();
         encode(&mut out, b'D', &[&[event.command()], payload]);
         let is_declined = event.is_declined(&self.agreement);
@@ -306,6 +311,7 @@ impl Filter {
             Reply::Skip => {
                 self.skips_body |= matches!(event, Event::Body(_));
                 self.skips_headers |= matches!(event, Event::Header(..));
+                self.skips_recipients |= matches!(event, Event::Recipient(..));
                 Verdict::Continue
             }
             Reply::Accept if matches!(event, Event::Unknown(_)) => Verdict::Continue,

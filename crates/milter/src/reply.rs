@@ -155,6 +155,7 @@ pub fn name(command: u8) -> &'static str {
         b'c' => "SMFIR_CONTINUE",
         b'd' => "SMFIR_DISCARD",
         b'e' => "SMFIR_CHGFROM",
+        b'f' => "SMFIR_CONN_FAIL",
         b'h' => "SMFIR_ADDHEADER",
         b'i' => "SMFIR_INSHEADER",
         b'l' => "SMFIR_SETSYMLIST",

@@ -3,6 +3,7 @@
 mod changes;
 mod local;
 mod real;
+mod skips;
 
 use scenarios::scenario;
 use testing::milter::{Act, Filter, Script, header, say};

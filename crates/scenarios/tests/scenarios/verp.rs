@@ -54,6 +54,19 @@ fn who_may_ask_for_verp_is_told_so_and_others_are_refused() {
 }
 
 #[test]
+fn a_client_that_stands_for_another_may_ask_for_verp_if_that_one_may() {
+    scenario(|| {
+        let mail = list().set("smtpd_authorized_xclient_hosts", "127.0.0.1").start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        for (address, may) in [("127.0.0.1", true), ("192.0.2.1", false)] {
+            client.command(&format!("XCLIENT ADDR={address} NAME=client.test")).expect("a reply");
+            let announced = client.command("EHLO client.test").expect("a reply");
+            assert_eq!(announced.lines.iter().any(|line| line == "XVERP"), may, "{address}");
+        }
+    });
+}
+
+#[test]
 fn each_recipient_sees_a_sender_that_names_it() {
     scenario(|| {
         let sink = Sink::v4();

@@ -67,7 +67,7 @@ async fn become_client(dialogue: &mut Dialogue, services: &mut impl Services, id
     dialogue.helo = identity.helo;
     dialogue.login = identity.login.map(|user| Login { method: "XCLIENT".to_owned(), user });
     let may = services.privileges(&dialogue.peer);
-    (dialogue.may.xclient, dialogue.may.discarded) = (may.xclient, may.discarded);
+    (dialogue.may.xclient, dialogue.may.verp, dialogue.may.discarded) = (may.xclient, may.verp, may.discarded);
     (dialogue.errors, dialogue.junk, dialogue.forgiven) = (0, 0, true);
     // Postfix counts the command itself as one that failed.
     Err(dialogue.welcome(services).await.unwrap_or_else(|turn| turn))
