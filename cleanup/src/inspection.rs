@@ -127,7 +127,7 @@ impl Viewer for Inspection<'_> {
         }
         match self.check(Class::Body, data) {
             Fate::Keep => self.writer.piece(data, ends_line),
-            Fate::Replace(line) => self.writer.lines(&line),
+            Fate::Replace(line) => self.writer.in_place_of(&line, ends_line),
             Fate::Drop => {}
         }
     }

@@ -173,15 +173,29 @@ impl Writer {
         }
     }
 
-    /// Writes a whole line of the content, in as many records as line_length_limit wants.
+    /// Writes what stands in the place of a line, or of a piece of one: the last line ends where that one did.
+    pub fn in_place_of(&mut self, text: &[u8], ends_line: bool) {
+        let last = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        if last > 0 {
+            self.lines(&text[..last - 1]);
+        }
+        self.records(&text[last..], ends_line);
+    }
+
+    /// Writes a whole line of the content.
     pub fn line(&mut self, line: &[u8]) {
+        self.records(line, true);
+    }
+
+    /// Writes a line, or the beginning of one, in as many records as line_length_limit wants.
+    fn records(&mut self, line: &[u8], ends_line: bool) {
         let mut rest = line;
         while rest.len() > self.line_limit {
             let (piece, after) = rest.split_at(self.line_limit);
             self.piece(piece, false);
             rest = after;
         }
-        self.piece(rest, true);
+        self.piece(rest, ends_line);
     }
 
     /// Writes a record of the content.

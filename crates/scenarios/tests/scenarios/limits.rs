@@ -98,3 +98,20 @@ fn a_submission_that_may_write_no_file_says_so_and_leaves_none() {
         assert_eq!(std::fs::read_dir(mail.queue().join("maildrop")).expect("maildrop").count(), 0);
     });
 }
+
+#[test]
+fn a_long_line_whose_pieces_are_replaced_stays_one() {
+    scenario(|| {
+        for (rule, line) in [
+            ("REPLACE R", "RRR".to_owned()),
+            ("PREPEND P", format!("P\n{0}P\n{0}P\n{1}", "x".repeat(2048), "x".repeat(904))),
+            ("IGNORE", String::new()),
+        ] {
+            let mail = Setup::new().set("body_checks", format!("regexp:{{{{/^x/ {rule}}}}}")).start();
+            let text = format!("Subject: x\n\n{}\nshort\n", "x".repeat(5000));
+            mail.sendmail(&["-f", "alice@mail.test", "bob"], &text);
+            let expected = if line.is_empty() { "short\n".to_owned() } else { format!("{line}\nshort\n") };
+            assert_eq!(mail.wait_mail("bob", 1).remove(0).body(), expected, "{rule}");
+        }
+    });
+}
