@@ -30,6 +30,8 @@ const ATTEMPTS: u32 = 10;
 pub const RETRY: &str = "retry";
 /// The transport that bounces.
 const ERROR: &str = "error";
+/// The transport that throws away.
+const DISCARD: &str = "discard";
 
 /// What the envelope says about all recipients.
 struct Common {
@@ -77,6 +79,10 @@ impl Qmgr {
             return to(RETRY, "4.7.0 message is administratively expired", recipient);
         }
         if class == Class::Local && self.is_undeliverable_notice(&recipient.address) {
+            // Whoever has asked about the address waits for an answer.
+            if common.is_probe {
+                return to(DISCARD, "undeliverable postmaster notification discarded", recipient);
+            }
             self.ledger.discard(key, &recipient);
             return Route::Done;
         }
@@ -153,6 +159,6 @@ impl Common {
 /// A way that delivers nothing: the agent behind it says the text in place of a result, so that log and notification
 /// have it.
 fn to(transport: &str, nexthop: &str, recipient: Recipient) -> Route {
-    debug_assert!(transport == RETRY || transport == ERROR);
+    debug_assert!([RETRY, ERROR, DISCARD].contains(&transport));
     Route::To { transport: transport.into(), nexthop: nexthop.into(), recipient }
 }

@@ -356,3 +356,19 @@ fn failures_that_are_not_to_be_remembered_are_found_out_each_time() {
         assert_eq!(rcpt(mail.port(), "good@far.test"), "250 2.1.5 Ok", "{}", mail.log());
     });
 }
+
+#[test]
+fn the_sender_of_probes_and_notifications_is_known_to_exist() {
+    scenario(|| {
+        let (setup, ports) = servers(verifying(&far()), &["smtpd_sender_restrictions = reject_unverified_sender"]);
+        let mail = setup.start();
+        assert_eq!(
+            from(ports[0].number(), "double-bounce@mail.test", "alice@mail.test"),
+            "250 2.1.5 Ok",
+            "{}",
+            mail.log()
+        );
+        let found = "status=deliverable (undeliverable postmaster notification discarded)";
+        mail.wait_log(&["to=<double-bounce@mail.test>, relay=none", found]);
+    });
+}
