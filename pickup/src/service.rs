@@ -7,11 +7,12 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use config::{Accounts, Config, MailSource, ValueError, param};
+use config::{Accounts, Config, MailSource, param};
 use daemon::{Context, Sibling, StartError, Worker};
 use ipc::Pool;
 use ipc::cleanup::{Cleanup, Flags};
 use queue::Spool;
+use receiving::Overrides;
 
 /// How soon a pass is repeated that left something behind.
 const RETRY: Duration = Duration::from_secs(10);
@@ -42,7 +43,7 @@ impl Worker for Pickup {
         Ok(Self {
             spool: config.spool()?,
             cleanup: Pool::new(cleanup, context.ipc_timeout()),
-            flags: cleanup_flags(config)?,
+            flags: Overrides::read(config, MailSource::Sendmail, Flags::SUBMITTED)?.flags,
             content_filter: config.get(param::CONTENT_FILTER)?,
             hostname: config.get(param::MYHOSTNAME)?,
             owner: mail_owner(config)?,
@@ -79,21 +80,6 @@ impl Pickup {
             () = context.drained() => false,
         }
     }
-}
-
-/// receive_override_options, as far as it concerns local mail.
-fn cleanup_flags(config: &Config) -> Result<Flags, ValueError> {
-    let mut wanted = Flags::SUBMITTED.with_if(config.detects_utf8(MailSource::Sendmail)?, Flags::AUTO_UTF8);
-    for option in config.get(param::RECEIVE_OVERRIDE_OPTIONS)? {
-        match option.as_str() {
-            "no_address_mappings" => wanted = wanted.without(Flags::MAP.with(Flags::BCC)),
-            "no_header_body_checks" => wanted = wanted.without(Flags::FILTER),
-            "no_milters" => wanted = wanted.without(Flags::MILTER),
-            // no_unknown_recipient_checks: there is no client.
-            _ => {}
-        }
-    }
-    Ok(wanted)
 }
 
 /// The user id that this daemon will have: mail_owner's when it starts as root, else its own.

@@ -1,6 +1,5 @@
 //! The records of a message's envelope, in the order in which Postfix's server writes them.
 
-use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dsn::{Notify, OriginalRecipient, Return};
@@ -60,11 +59,11 @@ pub fn begin(out: &mut Vec<u8>, facts: &Facts<'_>, head: &Head<'_>) {
 }
 
 fn client(out: &mut Vec<u8>, facts: &Facts<'_>) {
-    let mut attribute = |name: &str, value: &str| encode_attribute(out, name, value.as_bytes());
     let peer = facts.peer;
     // What logs of later hops name is the original client, when one is known.
     match facts.forward.and_then(|forward| Some((forward, forward.label()?))) {
         Some((forward, label)) => {
+            let mut attribute = |name: &str, value: &str| encode_attribute(out, name, value.as_bytes());
             let text = |value: &Option<String>| value.clone().unwrap_or_else(|| UNKNOWN.to_owned());
             attribute("log_client_name", &text(&forward.name));
             attribute("log_client_address", &forward.address.map_or_else(|| UNKNOWN.to_owned(), net::literal::rfc));
@@ -75,17 +74,9 @@ fn client(out: &mut Vec<u8>, facts: &Facts<'_>) {
             }
             attribute("log_protocol_name", &text(&forward.protocol));
         }
-        None => {
-            attribute("log_client_name", &peer.name);
-            attribute("log_client_address", &peer.rfc_address());
-            attribute("log_client_port", &peer.port);
-            attribute("log_message_origin", &peer.label);
-            if let Some(helo) = facts.helo {
-                attribute("log_helo_name", helo);
-            }
-            attribute("log_protocol_name", facts.protocol.name());
-        }
+        None => receiving::client::logged(out, peer, facts.helo, facts.protocol.name()),
     }
+    let mut attribute = |name: &str, value: &str| encode_attribute(out, name, value.as_bytes());
     attribute("client_name", &peer.name);
     attribute("reverse_client_name", &peer.reverse_name);
     attribute("client_address", &peer.address_text());
@@ -96,11 +87,7 @@ fn client(out: &mut Vec<u8>, facts: &Facts<'_>) {
         attribute("helo_name", helo);
     }
     attribute("protocol_name", facts.protocol.name());
-    let family = match peer.address {
-        Some(IpAddr::V6(_)) => nix::libc::AF_INET6,
-        Some(IpAddr::V4(_)) | None => nix::libc::AF_INET,
-    };
-    attribute("client_address_type", &family.to_string());
+    attribute("client_address_type", &receiving::client::family(peer));
 }
 
 /// One recipient with its wishes.

@@ -46,7 +46,6 @@ mod look_ups;
 mod macros;
 mod missing;
 mod old_defaults;
-mod peer;
 mod policy;
 mod proxy;
 mod reach;

@@ -14,13 +14,13 @@ use delivery::postmaster::Notice;
 use delivery::transcript::{Speaker, Transcript};
 use dsn::Status;
 use logging::records::smtpd::{Broken, Connect, Disconnect};
+use receiving::peer;
 use smtp_protocol::{Reply, Verb};
 use smtp_server::{CommandLine, Counted, Dialogue, Next, Peer, Rejection, Services, State, TlsStart, Turn, line};
 use tokio::net::TcpStream;
 
 use crate::backend::Backend;
 use crate::connection::{Connection, Gone};
-use crate::peer;
 use crate::receive::Receiver;
 use crate::settings::Settings;
 use crate::upstream;

@@ -3,9 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use config::{Config, ConfigError, MailSource, Reader, param};
+use config::{ConfigError, MailSource, Reader, param};
 use delivery::{AddressFormat, ProbeSender};
 use ipc::cleanup::Flags;
+use receiving::Overrides;
 
 use crate::client_limits::ClientLimits;
 use crate::old_defaults::OldDefaults;
@@ -121,40 +122,6 @@ fn upper(words: Vec<String>) -> Vec<String> {
 
 fn unlisted_recipients(from: &Reader<'_>) -> Result<bool, ConfigError> {
     let wanted = from.get(param::SMTPD_REJECT_UNLISTED_RECIPIENT)?;
-    Ok(wanted && Overrides::read(from.config)?.check_recipients)
-}
-
-/// receive_override_options
-pub struct Overrides {
-    /// Recipients that nobody knows are turned down.
-    pub check_recipients: bool,
-    /// What cleanup does with the messages.
-    pub cleanup_flags: Flags,
-    /// Filters are asked.
-    pub milters: bool,
-}
-
-impl Overrides {
-    /// Reads the words.
-    ///
-    /// # Errors
-    /// A value that makes no sense.
-    pub fn read(config: &Config) -> Result<Overrides, ConfigError> {
-        // The client is still there: it is told, not sent a notification. Filters are asked by this server.
-        let detects = config.detects_utf8(MailSource::Smtpd)?;
-        let cleanup_flags = Flags::EXTERNAL.without(Flags::MILTER).with_if(detects, Flags::AUTO_UTF8);
-        let mut overrides = Overrides { check_recipients: true, cleanup_flags, milters: true };
-        for option in config.get(param::RECEIVE_OVERRIDE_OPTIONS)? {
-            let flags = overrides.cleanup_flags;
-            match option.as_str() {
-                "no_unknown_recipient_checks" => overrides.check_recipients = false,
-                "no_address_mappings" => overrides.cleanup_flags = flags.without(Flags::MAP.with(Flags::BCC)),
-                "no_header_body_checks" => overrides.cleanup_flags = flags.without(Flags::FILTER),
-                "no_milters" => overrides.milters = false,
-                // The table of words has no other.
-                _ => {}
-            }
-        }
-        Ok(overrides)
-    }
+    let overrides = Overrides::read(from.config, MailSource::Smtpd, Flags::EXTERNAL)?;
+    Ok(wanted && overrides.check_recipients)
 }

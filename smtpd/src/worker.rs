@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use config::{Config, param};
+use config::{Config, MailSource, param};
 use daemon::{Porter, Sibling, StartError, UnixSockets};
 use delivery::postmaster::Postmaster;
 use dns::{LookupError, MailExchanger, Resolver};
@@ -19,6 +19,7 @@ use ipc::verify::{Knowledge, Verifier};
 use lookup::{Maps, OpenFlags};
 use net::{Family, Server};
 use policy::Service;
+use receiving::Overrides;
 
 use crate::SERVICE;
 use crate::authentication::Authentication;
@@ -29,7 +30,6 @@ use crate::policy::Policies;
 use crate::proxy::Filter;
 use crate::reach::Reach;
 use crate::restriction::Rules;
-use crate::settings::Overrides;
 use crate::tls::Tls;
 
 /// The server.
@@ -105,7 +105,9 @@ impl Smtpd {
         queue_directory: &Path,
         sockets: impl Fn() -> Result<UnixSockets, StartError>,
     ) -> Result<Smtpd, StartError> {
-        let overrides = Overrides::read(config)?;
+        // The client is still there: it is told, not sent a notification. Filters are asked by this server.
+        let flags = Flags::EXTERNAL.without(Flags::MILTER);
+        let overrides = Overrides::read(config, MailSource::Smtpd, flags)?;
         let socket = |sibling| SERVICE.socket(sibling, config).map(|path| queue_directory.join(path));
         let milters = if overrides.milters { Milters::read(config, queue_directory, &sockets)? } else { None };
         let (resolver, record_filter) = resolver(config)?;
@@ -129,7 +131,7 @@ impl Smtpd {
             rewriter: Rewriter::new(socket(Sibling::Rewrite)?, ipc_timeout),
             verifier: Verifier::new(socket(Sibling::Verify)?),
             cleanup: Entrance::new(Pool::new(socket(Sibling::Cleanup)?, ipc_timeout)),
-            cleanup_flags: overrides.cleanup_flags,
+            cleanup_flags: overrides.flags,
             content_filter: config.get(param::CONTENT_FILTER)?.into_bytes(),
             postmaster: Postmaster::read(config, "SMTP server")?,
             flush: match config.lookup("fast_flush_domains")?.unwrap_or_default().trim() {

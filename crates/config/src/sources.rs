@@ -9,6 +9,8 @@ pub enum MailSource {
     Sendmail,
     /// The SMTP server.
     Smtpd,
+    /// The QMQP server.
+    Qmqpd,
     /// An alias or .forward file of this system.
     Forward,
     /// A notification to a sender.
@@ -25,6 +27,7 @@ impl MailSource {
         match self {
             MailSource::Sendmail => "sendmail",
             MailSource::Smtpd => "smtpd",
+            MailSource::Qmqpd => "qmqpd",
             MailSource::Forward => "forward",
             MailSource::Bounce => "bounce",
             MailSource::Notify => "notify",

@@ -13,6 +13,7 @@
 //! * [`idna`]: names in other scripts
 //! * [`haproxy`]: what a proxy says of its client
 //! * [`octets`]: patterns of the answers of DNS lists
+//! * [`peer`]: the client of a server, under a name that can be believed
 //! * [`brackets`]: where an IPv6 address lacks them
 //! * [`endpoint`]: `host:port` in master.cf and in nexthops
 //! * [`server`]: where a server of others is
@@ -29,6 +30,7 @@ pub mod idna;
 pub mod interfaces;
 pub mod literal;
 pub mod octets;
+pub mod peer;
 pub mod platform;
 pub mod ports;
 pub mod presence;
@@ -40,6 +42,7 @@ pub use cidr::{Cidr, CidrError};
 pub use endpoint::{EndpointError, HostPort};
 pub use interfaces::Interface;
 pub use octets::{OctetError, OctetPattern};
+pub use peer::Peer;
 pub use platform::PLATFORM;
 pub use protocols::{Family, Protocols, ProtocolsError};
 pub use server::Server;

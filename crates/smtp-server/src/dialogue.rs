@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use config::ErrorClass;
 use dsn::Status;
+use net::peer::Peer;
 use smtp_protocol::path::Rules;
 use smtp_protocol::{Reply, Verb};
 
@@ -11,7 +12,6 @@ use crate::facts::{Facts, Login};
 use crate::filters::{FilterReply, Told};
 use crate::forward::Forward;
 use crate::lacking::Lacking;
-use crate::peer::Peer;
 use crate::rejection::Rejection;
 use crate::services::{Judgement, Privileges, Services, Stage};
 use crate::settings::Settings;

@@ -1,9 +1,9 @@
 //! What is known of a client, its greeting and its message at one command: what a decision is made of.
 
+use net::peer::Peer;
 use smtp_protocol::parameters::MailParameters;
 
 use crate::forward::Forward;
-use crate::peer::Peer;
 use crate::state::{Protocol, State};
 use crate::tls::Secured;
 

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use crate::peer::UNKNOWN;
+use net::peer::UNKNOWN;
 
 /// The origin of a message, as far as it was told. Forgotten with the transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -30,7 +30,6 @@ mod filters;
 mod forward;
 mod lacking;
 pub mod line;
-mod peer;
 mod rejection;
 mod services;
 mod settings;
@@ -47,7 +46,7 @@ pub use filters::{FilterReply, Told};
 pub use forward::Forward;
 pub use lacking::Lacking;
 pub use line::CommandLine;
-pub use peer::{NameStatus, Peer, UNKNOWN};
+pub use net::peer::{NameStatus, Peer, UNKNOWN};
 pub use rejection::Rejection;
 pub use services::{
     Attempt, Counted, Flushed, Judgement, Privileges, Received, Refusal, Services, Stage, Step, Unanswered, Unqueued,

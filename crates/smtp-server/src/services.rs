@@ -1,11 +1,11 @@
 //! What a dialogue asks of the system around it.
 
+use net::peer::Peer;
 use smtp_protocol::Reply;
 use smtp_protocol::parameters::RcptParameters;
 
 use crate::facts::Facts;
 use crate::filters::{FilterReply, Told};
-use crate::peer::Peer;
 use crate::rejection::Rejection;
 use crate::settings::BareNewline;
 use crate::tls::TlsStart;

@@ -1,25 +1,18 @@
 //! A message that waits for its end before the filter hears of it: its commands, and its content in a file that has no
 //! name. Nothing of it is left when the session ends, however it ends.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 
-use nix::fcntl::OFlag;
+use queue::{Nameless, Pieces};
 
 use super::origin::Origin;
-
-/// Where such files are: the file system has to have room for the message anyway.
-const FOLDER: &str = "incoming";
-/// Bytes that are read at once.
-const PIECE: usize = 64 << 10;
 
 /// A stored message.
 pub struct Store {
     origin: Origin,
     mail: Vec<u8>,
     recipients: Vec<Vec<u8>>,
-    content: File,
+    content: Nameless,
 }
 
 impl Store {
@@ -28,10 +21,7 @@ impl Store {
     /// # Errors
     /// The file cannot be made.
     pub fn begin(origin: Origin, mail: Vec<u8>) -> io::Result<Store> {
-        // name: the queue's own directory, in which the file gets no name.
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).custom_flags(OFlag::O_TMPFILE.bits()).mode(0o600);
-        Ok(Store { origin, mail, recipients: Vec::new(), content: options.open(FOLDER)? })
+        Ok(Store { origin, mail, recipients: Vec::new(), content: Nameless::create()? })
     }
 
     /// One more recipient.
@@ -44,7 +34,7 @@ impl Store {
     /// # Errors
     /// Those of write(2).
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.content.write_all(bytes)
+        self.content.write(bytes)
     }
 
     /// The client.
@@ -67,24 +57,6 @@ impl Store {
     /// # Errors
     /// Those of lseek(2).
     pub fn content(self) -> io::Result<Pieces> {
-        let mut file = self.content;
-        file.seek(SeekFrom::Start(0))?;
-        Ok(Pieces(file))
-    }
-}
-
-/// Content that is read.
-pub struct Pieces(File);
-
-impl Pieces {
-    /// The next piece; nothing at the end.
-    ///
-    /// # Errors
-    /// Those of read(2).
-    pub fn next_piece(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut piece = vec![0; PIECE];
-        let count = self.0.read(&mut piece)?;
-        piece.truncate(count); // told: nobody; the next piece follows.
-        Ok((count > 0).then_some(piece))
+        self.content.into_pieces()
     }
 }

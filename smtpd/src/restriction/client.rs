@@ -2,10 +2,10 @@
 //! reject_unknown_reverse_client_hostname.
 
 use dsn::Status;
+use receiving::peer::is_in;
 use smtp_server::{NameStatus, Rejection};
 
 use crate::look_ups::LookUps;
-use crate::peer::is_in;
 use crate::restriction::{Evaluation, Verdict};
 
 impl<L: LookUps> Evaluation<'_, L> {

@@ -2,10 +2,10 @@
 
 use config::OLD_DEFAULT;
 use ipc::rewrite::{Class as AddressClass, Resolved};
+use receiving::peer::is_in;
 
 use crate::look_ups::LookUps;
 use crate::old_defaults::OldDefaults;
-use crate::peer::is_in;
 use crate::restriction::{Evaluation, Verdict};
 
 impl<L: LookUps> Evaluation<'_, L> {

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use dns::{Hosts, ResolvConf, Resolver};
 use net::Protocols;
+use receiving::peer::look_up;
 use smtp_server::NameStatus;
 
-use crate::peer::look_up;
 use crate::tests::fakes::{Client, with_server};
 use crate::tests::name_server;
 

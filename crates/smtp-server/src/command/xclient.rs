@@ -6,6 +6,7 @@
 
 use dsn::Status;
 use net::Family;
+use net::peer::{NameStatus, Peer, UNKNOWN};
 use smtp_protocol::attributes::{Attribute, AttributeError, Known};
 use smtp_protocol::verb::words;
 
@@ -13,7 +14,6 @@ use crate::command::helo::cleaned;
 use crate::command::in_transaction;
 use crate::dialogue::Dialogue;
 use crate::facts::Login;
-use crate::peer::{NameStatus, Peer, UNKNOWN};
 use crate::rejection::Rejection;
 use crate::services::Services;
 use crate::settings::Settings;

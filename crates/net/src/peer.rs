@@ -101,10 +101,10 @@ impl Peer {
 
     /// The client's address in the form of RFC 5321: IPv6 addresses have a prefix.
     pub fn rfc_address(&self) -> String {
-        self.address.map_or_else(|| UNKNOWN.to_owned(), net::literal::rfc)
+        self.address.map_or_else(|| UNKNOWN.to_owned(), crate::literal::rfc)
     }
 }
 
 fn shown(address: Option<IpAddr>) -> String {
-    address.map_or_else(|| UNKNOWN.to_owned(), |address| net::address::Shown(address).to_string())
+    address.map_or_else(|| UNKNOWN.to_owned(), |address| crate::Shown(address).to_string())
 }

@@ -1,4 +1,4 @@
-//! The client's name, from the name service.
+//! The client's name, from the name service, and whether a list names the client.
 //!
 //! A name is only believed when a forward lookup in the client's own address family lists the address; anything else is
 //! `unknown`.
@@ -7,9 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use dns::Resolver;
 use lookup::{MatchList, TableError};
-use smtp_server::{NameStatus, Peer};
+use net::peer::{NameStatus, Peer};
 
-/// Finds the client's name and verifies it. smtpd_peername_lookup
+/// Finds the client's name and verifies it.
 pub async fn look_up(resolver: &Resolver, remote: SocketAddr, local: SocketAddr) -> Peer {
     let mut peer = Peer::nameless(remote, local);
     let address = remote.ip();
