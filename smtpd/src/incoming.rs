@@ -154,6 +154,7 @@ fn received(facts: &Facts<'_>, settings: &Settings, queue_id: Option<&str>) -> V
         queue_id,
         only_recipient: recipient.as_deref(),
         date: &date,
+        id_beside_date: false,
     }
     .lines()
 }

@@ -17,6 +17,7 @@ mod networks;
 mod pieces;
 mod plain_text;
 mod policy_service;
+mod qmqp;
 mod queue_files;
 mod reports;
 mod sasl_client;
@@ -40,6 +41,7 @@ pub use name_service::*;
 pub use networks::*;
 pub use plain_text::*;
 pub use policy_service::*;
+pub use qmqp::*;
 pub use queue_files::*;
 pub use reports::*;
 pub use sasl_client::*;
@@ -96,6 +98,7 @@ targets! {
     sasl_challenges,
     auth_server,
     policy_answer,
+    qmqp_request,
     milter_packets,
     queue_records,
     queue_envelope,

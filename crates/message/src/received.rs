@@ -3,7 +3,7 @@
 /// The program name in `by HOST (Postfix)`: log readers and spam filters look for it.
 const MAIL_NAME: &str = "Postfix";
 
-/// A message that came by SMTP. Every text is inserted as it is: the caller has cleaned it (see [`comment`]).
+/// A message that came by a server. Every text is inserted as it is: the caller has cleaned it (see [`comment`]).
 #[derive(Clone, Debug, Default)]
 pub struct FromNetwork<'a> {
     /// What the client said in HELO; empty where it said nothing, then `name` stands in.
@@ -15,7 +15,7 @@ pub struct FromNetwork<'a> {
     /// Comments between `from` and `by` (TLS, authentication), each without its parentheses; lines within one end in a
     /// line feed, and the next begins with white space.
     pub comments: &'a [String],
-    /// `SMTP`, `ESMTP`, `ESMTPSA`, ...
+    /// `SMTP`, `ESMTP`, `ESMTPSA`, `QMQP`, ...
     pub protocol: &'a str,
     /// This host.
     pub hostname: &'a str,
@@ -25,6 +25,8 @@ pub struct FromNetwork<'a> {
     pub only_recipient: Option<&'a str>,
     /// The date, from [`crate::date::rfc5322`].
     pub date: &'a str,
+    /// Where no recipient is named, the queue ID stands beside the date.
+    pub id_beside_date: bool,
 }
 
 impl FromNetwork<'_> {
@@ -36,6 +38,10 @@ impl FromNetwork<'_> {
             lines.extend(format!("\t({text})").split('\n').map(str::to_owned));
         }
         let mut by = format!("\tby {} ({MAIL_NAME}) with {}", self.hostname, self.protocol);
+        if let (Some(id), None, true) = (self.queue_id, self.only_recipient, self.id_beside_date) {
+            lines.extend([by, format!("\tid {id}; {}", self.date)]);
+            return lines;
+        }
         if let Some(id) = self.queue_id {
             by.push_str(&format!(" id {id}"));
         }
@@ -114,6 +120,11 @@ mod tests {
         assert_eq!(
             field.lines()[1..],
             ["\tby mx.example.test (Postfix) with ESMTP id DAD8C552116;", "\tSun, 22 Nov 2026 11:30:15 +0000 (UTC)"]
+        );
+        field.id_beside_date = true;
+        assert_eq!(
+            field.lines()[1..],
+            ["\tby mx.example.test (Postfix) with ESMTP", "\tid DAD8C552116; Sun, 22 Nov 2026 11:30:15 +0000 (UTC)"]
         );
     }
 

@@ -27,6 +27,7 @@ pub mod policy_server;
 pub mod port;
 pub mod process;
 pub mod programs;
+pub mod qmqp;
 pub mod setup;
 pub mod signed;
 pub mod sink;

@@ -112,6 +112,7 @@ impl Post {
             queue_id: Some(id),
             only_recipient: recipient.as_deref(),
             date: &message::date::rfc5322(now.cast_signed()),
+            id_beside_date: false,
         }
         .lines()
     }

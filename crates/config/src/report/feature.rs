@@ -23,8 +23,6 @@ pub enum Feature {
     Spawn,
     /// postscreen(8) and dnsblog(8)
     Postscreen,
-    /// QMQP, qmqpd(8)
-    Qmqp,
     /// ETRN and lists by destination, flush(8).
     Flush,
     /// REQUIRETLS
@@ -47,7 +45,6 @@ impl fmt::Display for Feature {
             Virtual => "The virtual(8) delivery agent",
             Spawn => "spawn(8)",
             Postscreen => "postscreen(8)",
-            Qmqp => "qmqpd(8)",
             Flush => "flush(8)",
             RequireTls => "REQUIRETLS",
             Shared => "Sharing of connections and tables by a process of its own",
@@ -68,7 +65,6 @@ const BY_NAME: &[(&str, Feature)] = &[
     ("dnsblog", Feature::Postscreen),
     ("respectful_logging", Feature::Postscreen),
     ("socketmap", Feature::Tables("socketmap")),
-    ("qmqpd", Feature::Qmqp),
     ("fast_flush", Feature::Flush),
     ("flush_service", Feature::Flush),
     ("connection_cache", Feature::Shared),
@@ -104,7 +100,6 @@ impl Feature {
             "virtual" => Feature::Virtual,
             "spawn" => Feature::Spawn,
             "postscreen" | "dnsblog" => Feature::Postscreen,
-            "qmqpd" => Feature::Qmqp,
             "flush" => Feature::Flush,
             "proxymap" | "scache" => Feature::Shared,
             "nbdb_reindexd" => Feature::Shared,

@@ -68,7 +68,6 @@ impl Report<'_> {
             Feature::Sasl => false,
             Feature::ProxyFilter => is_set(&["smtpd_proxy_filter"]),
             Feature::Postscreen => self.services.iter().any(|service| service.program() == "postscreen"),
-            Feature::Qmqp => self.services.iter().any(|service| service.program() == "qmqpd"),
             Feature::Pipe => self.is_way_to(feature),
             Feature::Virtual => self.is_way_to(feature),
             Feature::Flush => is_set(&["fast_flush_domains"]),

@@ -135,7 +135,7 @@ fn settings_of_another_tls_library_are_one_sentence_for_what_happens_instead() {
 
 #[test]
 fn settings_of_a_service_or_a_type_of_table_that_nothing_asks_for_are_not_told() {
-    let main_cf = "socketmap_max_reply_size = 3\nrespectful_logging = no\nqmqpd_timeout = 9s\n\
+    let main_cf = "socketmap_max_reply_size = 3\nrespectful_logging = no\n\
         best_mx_transport = local\ndns_ncache_ttl_fix_enable = yes\nerror_service_name = wrong\n";
     assert!(told(main_cf, "").is_empty());
 }

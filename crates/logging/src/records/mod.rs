@@ -10,6 +10,7 @@ pub mod master;
 pub mod pickup;
 pub mod postsuper;
 pub mod qmgr;
+pub mod qmqpd;
 pub mod smtp;
 pub mod smtpd;
 pub mod verify;
@@ -17,8 +18,9 @@ pub mod verify;
 use crate::record::Description;
 
 /// Every record, by area, in the order in which a message meets them.
-pub const RECORDS: [&[Description]; 11] = [
+pub const RECORDS: [&[Description]; 12] = [
     smtpd::RECORDS,
+    qmqpd::RECORDS,
     pickup::RECORDS,
     cleanup::RECORDS,
     qmgr::RECORDS,
@@ -39,9 +41,9 @@ fn name_of(peer: &str) -> &str {
     peer.rsplit_once('[').map_or(peer, |(name, _)| name)
 }
 
-/// The address in `name[address]`.
+/// The address in `name[address]`, also with a port behind it.
 fn address_of(peer: &str) -> Option<&str> {
-    Some(peer.rsplit_once('[')?.1.trim_end_matches(']'))
+    peer.rsplit_once('[')?.1.split(']').next()
 }
 
 #[cfg(test)]
@@ -64,6 +66,13 @@ mod tests {
             Kind::Boolean => value.is_boolean(),
             Kind::Texts => value.as_array().is_some_and(|items| items.iter().all(Json::is_string)),
         }
+    }
+
+    #[test]
+    fn a_port_is_no_part_of_an_address() {
+        assert_eq!(address_of("mx.example.org[2001:db8::7]:5025"), Some("2001:db8::7"));
+        assert_eq!((name_of("mx.example.org[::7]:5025"), address_of("a[::7]")), ("mx.example.org", Some("::7")));
+        assert_eq!(address_of("local"), None);
     }
 
     #[test]

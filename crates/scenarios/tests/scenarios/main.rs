@@ -49,6 +49,7 @@ mod pipe;
 mod policy;
 mod posttls_finger;
 mod proxy_filter;
+mod qmqp;
 mod queue_tools;
 mod racing;
 mod raw_keys;

@@ -13,7 +13,7 @@ use scenarios::scenario;
 use testing::certificates::{Identity, Period};
 use testing::inject::{Argument, Injected};
 use testing::process::Process;
-use testing::{Client, Instance, Setup, TlsClient, World};
+use testing::{Client, Instance, Setup, TlsClient, World, qmqp};
 
 mod acts;
 
@@ -22,8 +22,9 @@ use Argument::{Bytes, Number};
 use acts::{Act, acts, files, numbers, sockets};
 
 /// Every daemon, by the name that its processes have.
-const DAEMONS: [&str; 16] = [
+const DAEMONS: [&str; 17] = [
     "smtpd",
+    "qmqpd",
     "pickup",
     "cleanup",
     "trivial-rewrite",
@@ -41,7 +42,7 @@ const DAEMONS: [&str; 16] = [
     "postlogd",
 ];
 /// Those that speak with other hosts.
-const ON_THE_NETWORK: [&str; 3] = ["smtpd", "smtp", "lmtp"];
+const ON_THE_NETWORK: [&str; 4] = ["smtpd", "qmqpd", "smtp", "lmtp"];
 /// A mail system of which every daemon runs.
 fn start() -> Instance {
     let transports = "inline:{ {error.test=error:no} {discard.test=discard:} {lmtp.test=lmtp:unix:/nowhere} }";
@@ -53,6 +54,9 @@ fn start() -> Instance {
         .set("smtpd_tls_security_level", "may")
         .service("lmtp unix - - n - - lmtp")
         .service("discard unix - - n - - discard")
+        // In a world of its own.
+        .service("127.0.0.1:628 inet n - n - - qmqpd")
+        .set("qmqpd_error_delay", "0")
         .build();
     let identity = Identity::self_signed(&["mx.mail.test"], Period::Current);
     let chain = mail.etc().join("chain.pem");
@@ -66,6 +70,8 @@ fn start() -> Instance {
     let asked = client.command("MAIL FROM:<bob@mail.test>").and_then(|_| client.command("RCPT TO:<alice@mail.test>"));
     assert_eq!(asked.expect("a reply").code, 250, "{}", mail.log());
     drop(client);
+    let refused = qmqp::say(([127, 0, 0, 1], 628).into(), b"").expect("an answer");
+    assert!(refused.ends_with("is not authorized to use this service"), "{refused}");
     for domain in ["mail.test", "error.test", "discard.test", "lmtp.test", "elsewhere.test"] {
         let recipient = format!("alice@{domain}");
         mail.sendmail(&["-f", "bob@mail.test", &recipient], "Subject: x\n\nbody\n");

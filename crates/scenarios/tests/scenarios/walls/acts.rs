@@ -9,7 +9,8 @@ use testing::inject::Argument;
 pub struct Act(pub String, pub c_long, pub Vec<Argument<'static>>);
 
 /// What each may open below the queue directory.
-const QUEUES: [(&str, &[&str]); 5] = [
+const QUEUES: [(&str, &[&str]); 6] = [
+    ("qmqpd", &["incoming"]),
     ("pickup", &["maildrop", "corrupt"]),
     ("cleanup", &["incoming", "hold"]),
     ("qmgr", &["incoming", "active", "deferred", "corrupt", "saved", "defer", "bounce", "trace"]),
