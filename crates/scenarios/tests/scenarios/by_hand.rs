@@ -2,6 +2,7 @@
 //! (`-q`).
 
 use scenarios::scenario;
+use testing::wait::{PATIENCE, until_true};
 use testing::{Instance, Setup, Sink};
 
 /// What would become of mail for each recipient, from the report: `STATUS ACTION: diagnostic`, with ports as PORT.
@@ -73,6 +74,8 @@ fn the_queue_is_tried_when_somebody_asks_and_a_request_that_makes_no_sense_says_
         let mut mail = Setup::new().set("relayhost", format!("[127.0.0.1]:{}", port.number())).start();
         mail.sendmail(&["-f", "alice@mail.test", "x@other.test"], "Subject: x\n\nbody\n");
         mail.wait_log(&["to=<x@other.test>", "status=deferred"]);
+        // The line comes before the file is where a flush looks for it.
+        assert!(until_true(PATIENCE, || mail.queue_ids("deferred").len() == 1));
         let sink = Sink::at(([127, 0, 0, 1], port.number()).into());
         assert_eq!(sendmail(&mail, &["-q1h"]), (Some(0), String::new()));
         assert_eq!(sendmail(&mail, &["-q"]), (Some(0), String::new()));
