@@ -133,6 +133,9 @@ fn bind_inet(address: SocketAddr) -> io::Result<OwnedFd> {
     socket.set_reuse_address(true)?;
     #[cfg(not(any(target_os = "solaris", target_os = "illumos")))]
     socket.set_reuse_port(true)?;
+    // Connections have it from here. What daemons send is whole replies; the first one of a TLS session comes right after
+    // session tickets, which the client is in no hurry to acknowledge, and would wait for that.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
@@ -202,6 +205,14 @@ mod tests {
         let v6 = bind_inet("[::1]:0".parse().unwrap()).unwrap();
         let port = Socket::from(v6).local_addr().unwrap().as_socket().unwrap().port();
         bind_inet(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+    }
+
+    #[test]
+    fn what_is_sent_to_a_client_never_waits_until_the_client_has_acknowledged_something() {
+        let listener = Socket::from(bind_inet("127.0.0.1:0".parse().unwrap()).unwrap());
+        listener.listen(1).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap().as_socket().unwrap()).unwrap();
+        assert!(std::net::TcpStream::from(listener.accept().unwrap().0).nodelay().unwrap());
     }
 
     #[test]

@@ -157,7 +157,12 @@ impl Probe<'_> {
         }
         let attempt = async {
             std::io::Result::Ok(match &server.endpoint {
-                Endpoint::Internet(address) => Stream::from(TcpStream::connect(address).await?),
+                Endpoint::Internet(address) => {
+                    let stream = TcpStream::connect(address).await?;
+                    // Commands are written whole: there is nothing to wait for.
+                    stream.set_nodelay(true)?;
+                    Stream::from(stream)
+                }
                 Endpoint::Unix(path) => Stream::from(UnixStream::connect(path).await?),
             })
         };

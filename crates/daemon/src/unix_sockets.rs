@@ -46,7 +46,12 @@ impl UnixSockets {
     pub async fn dial(&self, host: &str, port: u16) -> io::Result<OwnedFd> {
         match &self.servers {
             Some(porter) => porter.dial(host, port).await,
-            None => Ok(TcpStream::connect((host, port)).await?.into_std()?.into()),
+            None => {
+                let stream = TcpStream::connect((host, port)).await?;
+                // What is sent is whole packets, each of which waits for its answer.
+                stream.set_nodelay(true)?;
+                Ok(stream.into_std()?.into())
+            }
         }
     }
 }
