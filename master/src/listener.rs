@@ -133,8 +133,8 @@ fn bind_inet(address: SocketAddr) -> io::Result<OwnedFd> {
     socket.set_reuse_address(true)?;
     #[cfg(not(any(target_os = "solaris", target_os = "illumos")))]
     socket.set_reuse_port(true)?;
-    // Connections have it from here. What daemons send is whole replies; the first one of a TLS session comes right after
-    // session tickets, which the client is in no hurry to acknowledge, and would wait for that.
+    // Connections have it from here. What daemons send is whole replies; the first one of a TLS session comes right
+    // after session tickets, which the client is in no hurry to acknowledge, and would wait for that.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.set_nonblocking(true)?;
