@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bstr::ByteSlice;
 use message::parts::{Parts, Structure, Viewer};
-use message::seven_bit::{Converter, Unreadable};
+use message::seven_bit::{Converter, Emit, Unreadable};
 use queue::{Encoding, Type};
 
 use crate::checks::{Checks, Origin};
@@ -27,8 +27,28 @@ pub struct Content {
     converter: Option<Converter>,
 }
 
-/// A line, or a piece of one, and whether the line ends with it.
-type Piece = (Vec<u8>, bool);
+/// What comes out of the conversion of a piece.
+#[derive(Default)]
+struct Converted(Vec<Piece>);
+
+/// A line, or a piece of one.
+struct Piece {
+    data: Vec<u8>,
+    /// The line ends with it.
+    ends_line: bool,
+    /// It is a field that was not in the message.
+    is_own: bool,
+}
+
+impl Emit for Converted {
+    fn piece(&mut self, data: &[u8], ends_line: bool) {
+        self.0.push(Piece { data: data.to_vec(), ends_line, is_own: false });
+    }
+
+    fn own_field(&mut self, line: &[u8]) {
+        self.0.push(Piece { data: line.to_vec(), ends_line: true, is_own: true });
+    }
+}
 
 impl Content {
     /// Before its first line. `filter`: its client wants it to be checked.
@@ -82,8 +102,8 @@ impl Content {
         let Some(converter) = &mut self.converter else {
             return self.line(message, envelope, writer, &data, ends_line).await;
         };
-        let mut converted = Vec::new();
-        let result = converter.text(&data, ends_line, &mut |data: &[u8], ends| converted.push((data.to_vec(), ends)));
+        let mut converted = Converted::default();
+        let result = converter.text(&data, ends_line, &mut converted);
         self.converted(message, envelope, writer, converted, result).await;
     }
 
@@ -93,11 +113,14 @@ impl Content {
         message: &Message<'_>,
         envelope: &Envelope,
         writer: &mut Writer,
-        pieces: Vec<Piece>,
+        converted: Converted,
         result: Result<(), Unreadable>,
     ) {
-        for (data, ends_line) in pieces {
+        for Piece { data, ends_line, is_own } in converted.0 {
             self.line(message, envelope, writer, &data, ends_line).await;
+            if is_own {
+                self.structure.is_own_field();
+            }
         }
         if let Err(error) = result {
             let origin = Origin { message, envelope };
@@ -143,8 +166,8 @@ impl Content {
     /// The content ends, and what was found in it is written. False when nobody wants the rest of the message.
     pub async fn end(&mut self, message: &Message<'_>, envelope: &mut Envelope, writer: &mut Writer) -> bool {
         if let Some(converter) = &mut self.converter {
-            let mut converted = Vec::new();
-            let result = converter.end(&mut |data: &[u8], ends| converted.push((data.to_vec(), ends)));
+            let mut converted = Converted::default();
+            let result = converter.end(&mut converted);
             self.converted(message, envelope, writer, converted, result).await;
         }
         let Content { part, header, body, structure, checks, .. } = self;

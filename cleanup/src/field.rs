@@ -35,7 +35,8 @@ impl Fields {
     pub async fn take(&mut self, on: &mut Inspection<'_>, text: &[u8]) -> Result<(), Failure> {
         on.judge_field(text);
         let kind = Field::parse(text).map_or(Kind::Other, |field| field.kind());
-        let class = if kind.role() == Role::Mime { Class::MimeHeader } else { Class::Header };
+        let is_own = on.structure.take_own();
+        let class = if kind.role() == Role::Mime && !is_own { Class::MimeHeader } else { Class::Header };
         let replacement = match on.check(class, text) {
             Fate::Keep => None,
             Fate::Drop => return Ok(()),

@@ -155,9 +155,14 @@ impl Structure {
         self.own = true;
     }
 
+    /// Whether the field that has ended was not in the message.
+    pub fn take_own(&mut self) -> bool {
+        std::mem::take(&mut self.own)
+    }
+
     /// What the field that has ended, of the header that is being read, belongs to.
     fn class(&mut self, kind: Kind) -> Class {
-        let is_own = std::mem::take(&mut self.own);
+        let is_own = self.take_own();
         match self.place {
             _ if kind.role() == Role::Mime && !is_own => Class::MimeHeader,
             Place::Message => Class::Header,

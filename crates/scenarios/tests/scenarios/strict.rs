@@ -185,6 +185,74 @@ fn text_that_calls_itself_8_bit_is_quoted_printable_before_anybody_looks_at_it()
     });
 }
 
+/// The fields and lines that checks have seen of the mail that is named, each with the list that it was looked up in.
+fn checked(mail: &Instance, subject: &str) -> Vec<String> {
+    let line = mail.wait_log(&[&format!("warning: header Subject: {subject} from")]);
+    let id = line.split("]: ").nth(1).and_then(|rest| rest.split(':').next()).expect("a queue id").to_owned();
+    mail.wait_log(&[&id, ": removed"]);
+    let (log, wanted) = (mail.log(), format!("{id}: warning: "));
+    let seen = log.lines().filter_map(|line| line.split_once(&wanted)).map(|(_, seen)| seen);
+    let shown = seen.filter_map(|seen| {
+        let (text, rest) = seen.rsplit_once(" from ")?;
+        Some(format!("{}: {text}", rest.rsplit(": ").next()?))
+    });
+    shown.filter(|text| !text.contains("header Received:")).collect()
+}
+
+#[test]
+fn what_a_conversion_adds_is_looked_up_as_a_field_of_the_header_that_it_is_in_and_what_it_removes_is_not() {
+    scenario(|| {
+        let list = |name: &str| format!("regexp:{{{{/./ WARN {name}}}}}");
+        let mail = Setup::new()
+            .set("force_mime_input_conversion", "yes")
+            .set("header_checks", list("whole"))
+            .set("mime_header_checks", list("mime"))
+            .set("nested_header_checks", list("nested"))
+            .set("body_checks", list("body"))
+            .start();
+        let text = "Subject: plain\nMIME-Version: 1.0\nContent-Transfer-Encoding: 8bit\nX-After: y\n\ngr\u{fc}n";
+        play(&mail, &[(text.as_bytes(), None)]);
+        assert_eq!(
+            checked(&mail, "plain"),
+            [
+                "whole: header Subject: plain",
+                "mime: header MIME-Version: 1.0",
+                "whole: header X-After: y",
+                "whole: header Content-Transfer-Encoding: quoted-printable",
+                "body: body gr=C3=BCn",
+            ]
+        );
+        let text = "Subject: parts\nContent-Transfer-Encoding: 8bit\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\
+                    Content-Transfer-Encoding: 8bit\nX-Part: 1\n\n\u{fc}\n--b\nContent-Type: message/rfc822\n\
+                    Content-Transfer-Encoding: 8bit\n\nSubject: within\nContent-Transfer-Encoding: 8bit\n\n\u{fc}\n--b--";
+        play(&mail, &[(text.as_bytes(), None)]);
+        assert_eq!(
+            checked(&mail, "parts"),
+            [
+                "whole: header Subject: parts",
+                "mime: header Content-Type: multipart/mixed; boundary=b",
+                "whole: header Content-Transfer-Encoding: 7bit",
+                "body: body --b",
+                "mime: header X-Part: 1",
+                "mime: header Content-Transfer-Encoding: quoted-printable",
+                "body: body =C3=BC",
+                "body: body --b",
+                "mime: header Content-Type: message/rfc822",
+                "mime: header Content-Transfer-Encoding: 7bit",
+                "nested: header Subject: within",
+                "nested: header Content-Transfer-Encoding: quoted-printable",
+                "body: body =C3=BC",
+                "body: body --b--",
+            ]
+        );
+        // What says nothing of eight bits is looked up as it came.
+        let text = "Subject: silent\nContent-Transfer-Encoding: 7bit\n\ngr\u{fc}n";
+        play(&mail, &[(text.as_bytes(), None)]);
+        let expected = ["mime: header Content-Transfer-Encoding: 7bit", "body: body gr\u{fc}n"];
+        assert_eq!(checked(&mail, "silent")[1..], expected);
+    });
+}
+
 #[test]
 fn boundaries_are_known_by_as_much_of_them_as_the_limit_says() {
     scenario(|| {
