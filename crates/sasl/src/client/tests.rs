@@ -105,6 +105,34 @@ fn a_first_message_that_is_not_right_ends_the_exchange() {
 }
 
 #[test]
+fn iterations_beyond_the_bound_are_refused_by_name_and_never_begun() {
+    let refused = |iterations: &str| {
+        let (mut exchange, _) = scram(Hash::Sha256, false, SHA256_NONCE, |_| {});
+        assert!(exchange.is_slow());
+        let fault = exchange.answer(&base64(&format!("r={SHA256_NONCE}x,s=AAAA,i={iterations}"))).unwrap_err();
+        assert!(!exchange.is_slow());
+        fault.detail()
+    };
+    for many in ["1000001", "2147483647", "2147483648", "4294967295"] {
+        assert_eq!(refused(many), "the server asks for more than a million iterations", "{many}");
+    }
+    for none in ["4294967296", "99999999999999999999999", "-1", "", "1e6", " 4096", "0"] {
+        assert_eq!(refused(none), "the iterations are no number", "{none}");
+    }
+}
+
+#[test]
+fn a_large_salt_and_nonce_make_no_larger_answer_than_their_text() {
+    let (mut exchange, _) = scram(Hash::Sha1, false, SHA1_NONCE, |_| {});
+    let (nonce, salt) = (format!("{SHA1_NONCE}{}", "n".repeat(20_000)), BASE64.encode(vec![7; 30_000]));
+    let answer = exchange.answer(&base64(&format!("r={nonce},s={salt},i=1"))).unwrap();
+    let answer = text(&answer);
+    assert!(answer.starts_with(&format!("c=biws,r={nonce},p=")) && answer.len() < nonce.len() + 50);
+    let (mut exchange, _) = scram(Hash::Sha1, false, SHA1_NONCE, |_| {});
+    assert!(exchange.answer(&base64(&format!("r={nonce},s=,i=1"))).is_ok());
+}
+
+#[test]
 fn the_server_hears_what_became_of_its_offer_of_a_binding() {
     let binding = Binding { kind: "tls-exporter", data: vec![0xff; 32] };
     let first = |binds, server_binds, bound: bool| {
