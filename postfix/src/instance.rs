@@ -109,7 +109,7 @@ impl Instance {
 }
 
 /// Under which lines of this program stand in the log, as those of Postfix's control script do.
-const NAME: &str = "postfix-script";
+pub(crate) const NAME: &str = "postfix-script";
 
 /// Main.cf, with the log under the name that Postfix's control script has, and standard error.
 fn open_config(directory: &Path, command: &str) -> Result<Config, String> {

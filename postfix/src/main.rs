@@ -30,6 +30,7 @@ mod layout;
 mod non_bdb;
 mod permissions;
 mod process;
+mod reindex;
 mod rotate;
 mod run;
 mod settings;

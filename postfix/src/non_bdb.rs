@@ -1,7 +1,7 @@
 //! `postfix non-bdb`: what stands in for tables of Berkeley DB (`hash`, `btree`), turned on in main.cf and off again.
 //!
 //! What it makes of main.cf and master.cf is what Postfix's script of that name makes of them, so that either may be
-//! used after the other. Nothing here makes index files for others, though: `enable-reindex` says so.
+//! used after the other. The index files of `enable-reindex` are made here and now.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use config::master_cf::entries;
 use config::param;
 
 use crate::instance::Instance;
-use crate::settings;
+use crate::{reindex, settings};
 
 /// Under which lines stand in the log.
 const NAME: &str = "postfix-non-bdb-script";
@@ -62,8 +62,9 @@ fn set(instance: &Instance, level: &str) -> Result<(), String> {
     let is_wanted = level == "enable-reindex";
     settings::replace(&master, |content| services(content, &master, is_wanted))?;
     if is_wanted {
-        logging::warning!(
-            "nothing makes index files that are missing: run \"postmap\" or \"postalias\" for each table"
+        reindex::make_missing(
+            &instance.with(&[(param::NON_BDB_MIGRATION_LEVEL.name().to_owned(), level.to_owned())]),
+            NAME,
         );
     }
     Ok(())

@@ -11,8 +11,8 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use wire::verdict::Verdict;
 
-use crate::instance::Instance;
-use crate::{check, layout};
+use crate::instance::{Instance, NAME};
+use crate::{check, layout, reindex};
 
 /// A file that says that the last stop left nothing to repair (`quick-stop`).
 const QUICK_START: &str = "quick-start";
@@ -31,6 +31,7 @@ pub(crate) fn start(instance: &Instance, foreground: bool) -> Result<ExitCode, S
             logging::emit_text(logging::Severity::Fatal, format_args!("{why}"));
             return Err("Postfix integrity check failed!".to_owned());
         }
+        reindex::make_missing(instance, NAME);
         check::warn(instance);
     }
     logging::info!("starting the Postfix mail system");
@@ -108,6 +109,7 @@ pub(crate) fn reload(instance: &Instance) -> Result<ExitCode, String> {
     require_running(instance)?;
     logging::info!("refreshing the Postfix mail system");
     layout::create_missing(instance)?;
+    reindex::make_missing(instance, NAME);
     let _turn = one_at_a_time(instance)?;
     let before = Verdict::read(&instance.queue);
     signal(instance, Signal::SIGHUP)?;

@@ -27,7 +27,7 @@ const REFUSES: [&str; 11] = [
 ];
 
 /// Parameters that work without being read: each with the reason.
-const UNREAD: [(&str, &str); 29] = [
+const UNREAD: [(&str, &str); 27] = [
     ("application_event_drain_time", "there is no postkick"),
     ("berkeley_db_create_buffer_size", "there is no Berkeley DB"),
     ("berkeley_db_read_buffer_size", "there is no Berkeley DB"),
@@ -45,8 +45,6 @@ const UNREAD: [(&str, &str); 29] = [
     ("meta_directory", "for installers"),
     ("multi_instance_name", "other parameters refer to it"),
     ("newaliases_path", "for installers"),
-    ("non_bdb_migration_allow_root_prefixes", "no service makes index files"),
-    ("non_bdb_migration_allow_user_prefixes", "no service makes index files"),
     ("non_bdb_migration_service_name", "no service makes index files"),
     ("openssl_path", "no openssl is run"),
     ("process_id_directory", "for scripts"),

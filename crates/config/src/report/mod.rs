@@ -23,7 +23,7 @@ pub use feature::Feature;
 pub(crate) use level::old_chroot;
 pub(crate) use places::ranges;
 pub use sasl::{CLIENT_TYPE, SERVER_TYPE};
-pub use tables::TYPES;
+pub use tables::{BerkeleyTable, TYPES};
 
 use crate::entry::{self, Kind};
 use crate::master_cf::{self, MasterCf, RawEntry, ServiceEntry};

@@ -10,13 +10,13 @@ use crate::restrictions::LISTS;
 
 /// The types of tables that there are, in the order of `postconf -m`; a test of the crate that opens them holds both to
 /// the same.
-pub const TYPES: [&str; 17] = [
+pub const TYPES: [&str; 18] = [
     "btree", "cdb", "cidr", "debug", "environ", "fail", "hash", "inline", "internal", "lmdb", "pcre", "pipemap",
-    "randmap", "regexp", "static", "texthash", "unionmap",
+    "randmap", "regexp", "static", "texthash", "unionmap", "unix",
 ];
 
 /// The types that Postfix has, and that are not there yet.
-const ABSENT: [&str; 14] = [
+const ABSENT: [&str; 13] = [
     "dbm",
     "ldap",
     "memcache",
@@ -30,17 +30,30 @@ const ABSENT: [&str; 14] = [
     "socketmap",
     "sqlite",
     "tcp",
-    "unix",
 ];
 
 /// Types whose names are also those of other things in lists.
-const AMBIGUOUS: [&str; 3] = ["internal", "tcp", "unix"];
+const AMBIGUOUS: [&str; 2] = ["internal", "tcp"];
 
 /// Ends of names of parameters that take nothing but tables.
 const OF_TABLES: [&str; 4] = ["_maps", "_checks", "_database", "_map"];
 
-/// The users of the system, which need no table here.
-const USERS: [&str; 2] = ["unix:passwd.byname", "proxy:unix:passwd.byname"];
+/// The tables of the type `unix`.
+const OF_SYSTEM: [&str; 2] = ["passwd.byname", "group.byname"];
+
+/// The parameters whose tables are files of aliases.
+const ALIASES: [&str; 2] = ["alias_maps", "alias_database"];
+
+/// A table of Berkeley DB that the configuration names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BerkeleyTable {
+    /// `hash` or `btree`.
+    pub kind: String,
+    /// Its source.
+    pub path: String,
+    /// The source is one of aliases(5).
+    pub is_alias: bool,
+}
 
 /// A table as a setting names it.
 struct Named<'a> {
@@ -111,6 +124,28 @@ impl Report<'_> {
         self.tables().iter().filter_map(absent).collect()
     }
 
+    /// The tables of Berkeley DB in files, each once.
+    pub fn berkeley_tables(&self) -> Vec<BerkeleyTable> {
+        let mut found: Vec<BerkeleyTable> = Vec::new();
+        let mut add = |kind: &str, path: &str, is_alias| {
+            let is_known = found.iter().any(|table| table.kind == kind && table.path == path);
+            if matches!(kind, "hash" | "btree") && path.starts_with('/') && !is_known {
+                found.push(BerkeleyTable { kind: kind.to_owned(), path: path.to_owned(), is_alias });
+            }
+        };
+        // Those of aliases have a default that is one.
+        for name in ALIASES {
+            let list = self.config.lookup(name).ok().flatten().unwrap_or_default();
+            for (kind, path) in text::split_list(&list).into_iter().filter_map(|item| item.split_once(':')) {
+                add(kind, path, true);
+            }
+        }
+        for (kind, path) in self.tables().iter().filter_map(Named::split) {
+            add(kind, path, false);
+        }
+        found
+    }
+
     /// The tables of settings that have an effect.
     fn tables(&self) -> Vec<Named<'_>> {
         let mut tables: Vec<Named<'_>> = Vec::new();
@@ -123,7 +158,7 @@ impl Report<'_> {
             if entry.kind != Kind::List && !only_tables {
                 continue;
             }
-            let tables_of = said.items().into_iter().filter(|item| !USERS.contains(item)).map(|item| {
+            let tables_of = said.items().into_iter().map(|item| {
                 let text = item.trim_start_matches('!').to_owned();
                 Named { said, certain: only_tables, text }
             });
@@ -144,13 +179,19 @@ impl Report<'_> {
 /// Whether an item of a list is a table beyond doubt.
 fn is_table(item: &Named<'_>) -> bool {
     item.split().is_some_and(|(kind, name)| {
-        let is_file = name.starts_with('/') || name.starts_with('{');
+        let is_file = match kind {
+            "unix" => OF_SYSTEM.contains(&name),
+            _ => name.starts_with('/') || name.starts_with('{'),
+        };
         is_file && TYPES.contains(&kind) || ABSENT.contains(&kind) && !AMBIGUOUS.contains(&kind)
     })
 }
 
 /// Why a table of files cannot be opened, if its files are not there.
 fn missing_file(kind: &str, name: &str) -> Option<String> {
+    if kind == "unix" {
+        return (!OF_SYSTEM.contains(&name)).then(|| format!("unknown table: unix:{name}"));
+    }
     if !name.starts_with('/') {
         return None;
     }

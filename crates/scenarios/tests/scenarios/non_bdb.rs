@@ -1,5 +1,9 @@
 //! `postfix non-bdb`: what stands in for Berkeley DB, as an operator turns it on and off.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use scenarios::scenario;
 use testing::{Instance, Setup};
 
@@ -95,5 +99,46 @@ fn a_command_that_makes_no_sense_changes_nothing_and_says_why() {
         for words in ["status", "enable-redirect", "disable"] {
             is_refused(&mail, words, "fatal: invalid non-Berkeley-DB migration level: 'foo'");
         }
+    });
+}
+
+/// A table of Berkeley DB as another system has left it: its source, and an index that nobody can read any more.
+fn left(mail: &Instance, name: &str, text: &str) -> String {
+    let path = mail.etc().join(name);
+    std::fs::write(&path, text).expect("a source");
+    std::fs::write(mail.etc().join(format!("{name}.db")), "Berkeley DB").expect("an index");
+    path.display().to_string()
+}
+
+#[test]
+fn with_enable_reindex_what_daemons_need_is_indexed_and_what_is_not_safe_stays_and_is_told() {
+    scenario(|| {
+        if !is_there() {
+            eprintln!("left out: no postfix non-bdb, or not for us");
+            return;
+        }
+        let mut mail = start();
+        let is_open = |folder: &Path| folder.metadata().is_ok_and(|folder| folder.permissions().mode() & 0o022 != 0);
+        if testing::programs::oracle_version().is_some() && mail.etc().ancestors().any(is_open) {
+            eprintln!("left out: Postfix trusts nothing below a directory like /tmp, where these files are");
+            return;
+        }
+        let (safe, loose) = (left(&mail, "virtual", "list@mail.test alice@mail.test\n"), left(&mail, "loose", "k v\n"));
+        std::fs::set_permissions(&loose, Permissions::from_mode(0o664)).expect("mode");
+        mail.set("non_bdb_migration_allow_root_prefixes", &mail.etc().display().to_string());
+        mail.set("virtual_alias_maps", &format!("hash:{safe}"));
+        mail.set("fallback_transport_maps", &format!("hash:{loose}"));
+        assert_eq!(non_bdb(&mail, "enable-reindex").0, Some(0));
+        mail.start();
+        mail.sendmail(&["-f", "bob@mail.test", "list@mail.test"], "Subject: x\n\nbody\n");
+        mail.wait_mail("alice", 1);
+        mail.wait_log(&["/nbdb_reindexd[", &format!("successfully executed 'postmap cdb:{safe}' as uid 0")]);
+        mail.wait_log(&[
+            &format!(
+                "warning: request to index hash:{loose} failed: legacy indexed file '{loose}.db' is owned by uid '0', "
+            ),
+            &format!("but source file '{loose}' is owned or writable by other user; to allow automatic indexing, "),
+        ]);
+        assert!(!mail.etc().join("loose.cdb").exists());
     });
 }
