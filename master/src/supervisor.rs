@@ -9,9 +9,10 @@ use config::Config;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use net::presence::Changes;
-use signal_hook::consts::signal::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::signal::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use sys::identity::Identity;
+use sys::watchdog;
 use wire::status::{LOG_WANTED, Order, Report};
 
 use crate::accepted::Accepted;
@@ -56,7 +57,7 @@ pub(crate) enum Source {
 const SIGNALS: Token = Token(0);
 const ADDRESSES_CHANGE: Token = Token(1);
 const ADDRESSES_KNOWN: Token = Token(2);
-/// The watchdog's time: a loop that does not turn for so long is ended by SIGALRM.
+/// The watchdog's time, seconds: a loop that does not turn for so long is the end of the process.
 const WATCHDOG: u32 = 1000;
 /// The loop turns at least this often.
 const TURN: Duration = Duration::from_secs(300);
@@ -77,11 +78,6 @@ impl Supervisor {
         let poll = Poll::new()?;
         let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGCHLD])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
-        if init {
-            // To process 1 the kernel sends no signal that it has not asked for: the watchdog would bark in vain.
-            let always = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
-            signal_hook::flag::register_conditional_shutdown(SIGALRM, 1, always)?;
-        }
         let lookout = Lookout::new(&poll, changes, ADDRESSES_CHANGE, ADDRESSES_KNOWN)?;
         Ok(Self {
             poll,
@@ -105,9 +101,13 @@ impl Supervisor {
     /// Runs until a signal ends it; the number of that signal, or `None` after `-e`.
     pub(crate) fn run(&mut self) -> io::Result<Option<i32>> {
         logging::never_wait();
+        watchdog::watch(WATCHDOG, || {
+            logging::emit_text(logging::Severity::Fatal, format_args!("watchdog timeout"));
+            logging::finish();
+        });
         let mut events = Events::with_capacity(256);
         loop {
-            nix::unistd::alarm::set(WATCHDOG);
+            watchdog::feed();
             let patience = self.timers.patience().unwrap_or(TURN).min(TURN);
             // A log that does not take a line is tried again, and not waited for.
             let patience = if logging::flush() { patience } else { patience.min(LOG_RETRY) };

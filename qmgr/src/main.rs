@@ -1,7 +1,7 @@
 //! qmgr - the queue manager
 //!
 //! # Synopsis
-//! `qmgr [generic daemon options]`, from master.cf under the service name `qmgr`
+//! `qmgr [generic daemon options]`, `oqmgr [generic daemon options]`, from master.cf under the service name `qmgr`
 //!
 //! # Description
 //! The queue manager takes messages from the incoming and deferred queues, has trivial-rewrite say where each recipient
@@ -16,6 +16,9 @@
 //! No message can be lost by killing this process: a message is in exactly one of the queues at any moment, recipients
 //! are marked done by those who delivered them, and the active queue is emptied into the incoming queue at the next
 //! start. What is delivered at the moment of the kill is locked by its agent, and left alone for a minute.
+//!
+//! As `oqmgr`, a name that old master.cf files have, it takes the messages of a transport in their order, and none
+//! overtakes a larger one that came before.
 //!
 //! Triggers: `W` and `I` scan the incoming queue, `D` the deferred queue; `F` forgets which destinations are dead; `A`
 //! scans regardless of the times of the next attempts.

@@ -53,17 +53,22 @@ fn list_style(from: &Reader<'_>) -> Result<Style, ValueError> {
     Ok(Style { modern: from.config.modern_log(), null_address })
 }
 
+/// The program's name in old master.cf files.
+const OLD_NAME: &str = "oqmgr";
+
 /// The limits of a transport: `TRANSPORT_X`, else `default_X`.
 ///
 /// # Errors
 /// One of them is no valid value.
 pub fn limits_of(config: &Config, transport: &str) -> Result<Limits, ValueError> {
     let from = Reader::of_service(config, transport);
+    // The queue manager of that name serves one message after the other: none overtakes.
+    let none_overtakes = config.get(param::PROCESS_NAME)? == OLD_NAME;
     Ok(Limits {
         concurrency: from.read(param::DEFAULT_DESTINATION_CONCURRENCY_LIMIT)?,
         initial_concurrency: from.read(param::INITIAL_DESTINATION_CONCURRENCY)?,
         recipients: from.read(param::DEFAULT_DESTINATION_RECIPIENT_LIMIT)?,
-        slot_cost: from.read(param::DEFAULT_DELIVERY_SLOT_COST)?,
+        slot_cost: if none_overtakes { 0 } else { from.read(param::DEFAULT_DELIVERY_SLOT_COST)? },
         slot_loan: from.read(param::DEFAULT_DELIVERY_SLOT_LOAN)?,
         slot_discount: from.read(param::DEFAULT_DELIVERY_SLOT_DISCOUNT)?,
         minimum_slots: from.read(param::DEFAULT_MINIMUM_DELIVERY_SLOTS)?,

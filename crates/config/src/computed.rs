@@ -43,7 +43,8 @@ fn node_name() -> String {
     if name.is_empty() { "localhost".to_owned() } else { name.to_string_lossy().into_owned() }
 }
 
-fn process_name() -> String {
+/// The name that this program was called by, without its directory (process_name).
+pub fn process_name() -> String {
     let program = std::env::args_os().next().unwrap_or_default();
     let name = std::path::Path::new(&program).file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()

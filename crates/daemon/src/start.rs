@@ -16,6 +16,7 @@ use logging::library::{self, Wanted};
 use nix::errno::Errno;
 use sys::identity::{Identity, become_for_good, is_root};
 use sys::process::Ignored;
+use sys::watchdog;
 use tokio::runtime::{LocalOptions, LocalRuntime};
 use wire::status::{LAST, MAIN_CF, MAIN_CF_REFUSED, SESSION_LIMIT, clients_for, descriptors};
 
@@ -57,7 +58,7 @@ impl<E: std::error::Error + 'static> From<E> for StartError {
 /// Runs a daemon from the first line of `main` to its end; the result is the exit status that master sees.
 pub fn run<W: Worker>(service: &'static Service) -> ExitCode {
     log_panics();
-    logging::set_program(service.name);
+    logging::set_program(&log_name(service));
     match start::<W>(service) {
         Ok(()) => {
             logging::finish();
@@ -71,6 +72,12 @@ pub fn run<W: Worker>(service: &'static Service) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The name in log lines: the one that the program was called by, as in Postfix, where master.cf has several for one.
+fn log_name(service: &Service) -> String {
+    let called = config::process_name();
+    if called.is_empty() { service.name.to_owned() } else { called }
 }
 
 /// Gives up identity and powers as the service's constant says. The root directory of every worker is the queue
@@ -119,7 +126,7 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     std::env::set_current_dir(&queue_directory).map_err(|error| {
         StartError(format!("chdir {}: {error}", queue_directory.display(), error = text::system_error(&error)))
     })?;
-    logging::set_up(below(&queue_directory, config.log_setup(service.name, terminal)));
+    logging::set_up(below(&queue_directory, config.log_setup(&log_name(service), terminal)));
     let (sockets, flow) = take_over(&arguments, transport)?;
     // Open until the process ends if it does not get as far as serving: master takes the end of the channel for a
     // worker on its way out, and would start one after the other while this one waits before it exits.
@@ -197,7 +204,7 @@ fn understand(service: &Service) -> Result<(Arguments, Config, Terminal), StartE
     let loaded = load(service, parsed.as_ref().ok());
     let readable = || Config::load_readable(&Config::default_directory()).ok();
     if let Some(config) = loaded.as_ref().ok().cloned().or_else(readable) {
-        logging::set_up(config.log_setup(service.name, terminal));
+        logging::set_up(config.log_setup(&log_name(service), terminal));
     }
     let (arguments, config) = (parsed?, loaded?);
     config.log_file()?;
@@ -391,13 +398,23 @@ fn watchdog_of(service: &Service) -> Param<Duration> {
     }
 }
 
-/// A loop that does not turn for so long is ended by SIGALRM.
+/// A loop that does not turn for so long is the end of the process.
 async fn feed_watchdog(timeout: Duration) {
-    let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX).max(3);
+    let seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
+    watchdog::watch(seconds, too_late);
+    let pause = Duration::from_secs(u64::from(watchdog::interval(seconds))).min(FEED);
     loop {
-        nix::unistd::alarm::set(seconds);
+        watchdog::feed();
         // Lines that were repeated, and are not any more.
         logging::flush();
-        tokio::time::sleep(Duration::from_secs(u64::from(seconds / 3)).min(FEED)).await;
+        tokio::time::sleep(pause).await;
     }
+}
+
+/// The last words of a worker that hangs.
+fn too_late() {
+    logging::emit_text(logging::Severity::Fatal, format_args!("watchdog timeout"));
+    logging::finish();
+    // A service that hangs at once is not started again at once. waits: it serves nobody any more
+    std::thread::sleep(Duration::from_secs(1));
 }

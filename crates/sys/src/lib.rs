@@ -21,3 +21,4 @@ pub mod regex;
 pub mod storage;
 pub mod time;
 pub mod watch;
+pub mod watchdog;

@@ -182,3 +182,26 @@ fn a_debugger_is_run_before_a_service_that_is_to_be_debugged_does_anything() {
         mail.wait_log(&["/cleanup[", "running: echo cleanup cleanup > "]);
     });
 }
+
+#[test]
+fn a_process_that_was_stopped_for_longer_than_its_watchdog_waits_goes_on() {
+    scenario(|| {
+        let times = Setup::new().set("daemon_timeout", "3s").set("qmgr_daemon_timeout", "3s");
+        let mail = times.start();
+        mail.sendmail(&["-f", "bob@mail.test", "alice@mail.test"], "Subject: x\n\nbody\n");
+        mail.wait_mail("alice", 1);
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        let stopped: Vec<_> = ["smtpd", "qmgr"].iter().flat_map(|program| mail.processes_of(program)).collect();
+        assert!(stopped.len() >= 2, "{stopped:?}");
+        stopped.iter().for_each(|process| process.signal(Signal::SIGSTOP));
+        // Nothing tells when a time is over in a process that stands still.
+        std::thread::sleep(Duration::from_secs(7));
+        stopped.iter().for_each(|process| process.signal(Signal::SIGCONT));
+        assert_eq!(client.command("NOOP").expect("reply").code, 250);
+        mail.sendmail(&["-f", "bob@mail.test", "alice@mail.test"], "Subject: y\n\nbody\n");
+        mail.wait_mail("alice", 2);
+        let after: Vec<i32> = ["smtpd", "qmgr"].iter().flat_map(|it| mail.processes_of(it)).map(|it| it.pid).collect();
+        assert!(stopped.iter().all(|process| after.contains(&process.pid)), "{stopped:?} {after:?}\n{}", mail.log());
+        assert!(mail.find_log(&["watchdog"]).is_none() && mail.find_log(&["killed by signal"]).is_none());
+    });
+}

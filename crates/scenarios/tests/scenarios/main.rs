@@ -39,6 +39,7 @@ mod names;
 mod non_bdb;
 mod notices;
 mod old_level;
+mod old_queue_manager;
 mod operate;
 mod outgoing;
 mod outside;
