@@ -57,7 +57,7 @@ async fn settle(site: &Site, expansion: &mut Expansion<'_>, at: usize) -> Result
             return Err(unreasonable(site, &format!("map nesting for {}", shown(expansion.original))));
         }
         let address = expansion.addresses[at].clone();
-        let Some(results) = find_addresses(site, maps, &address, propagate)? else { break };
+        let Some(results) = find_addresses(site, maps, &address, propagate).await? else { break };
         replacements += 1;
         let mut place = Some(at);
         for result in results {

@@ -90,7 +90,7 @@ async fn map(message: &Message<'_>, maps: &Maps, mut address: Vec<u8>) -> Result
     let site = message.site;
     let propagate = site.settings.propagates("canonical");
     for _ in 0..MAX_NESTING {
-        let Some(mut results) = find_addresses(site, maps, &address, propagate)? else { return Ok(address) };
+        let Some(mut results) = find_addresses(site, maps, &address, propagate).await? else { return Ok(address) };
         if results.len() > 1 {
             let shown = text::printable(&address);
             logging::warning!(id: message.id, "multi-valued {} entry for {shown}", maps.title());
@@ -113,13 +113,13 @@ async fn map(message: &Message<'_>, maps: &Maps, mut address: Vec<u8>) -> Result
 
 /// The addresses of an address's entry, at least one: each with the unmatched extension when that is wanted, and with
 /// the local part of `address` where the value is `@domain`. A value without any address refuses the message for now.
-pub fn find_addresses(
+pub async fn find_addresses(
     site: &Site,
     maps: &Maps,
     address: &[u8],
     propagate: bool,
 ) -> Result<Option<Vec<Vec<u8>>>, Failure> {
-    let Some(found) = find(site, maps, address)? else { return Ok(None) };
+    let Some(found) = find(site, maps, address).await? else { return Ok(None) };
     let results = found.addresses(address, propagate);
     if results.is_empty() {
         let (shown, value) = (text::printable(address), text::printable(&found.value));
@@ -130,12 +130,12 @@ pub fn find_addresses(
 }
 
 /// Looks an address up as address tables are; a broken table refuses the message for now.
-pub fn find(site: &Site, maps: &Maps, address: &[u8]) -> Result<Option<Found>, Failure> {
+pub async fn find(site: &Site, maps: &Maps, address: &[u8]) -> Result<Option<Found>, Failure> {
     if maps.is_empty() {
         return Ok(None);
     }
     let keys = address_keys(address, &site.settings.delimiters, |domain| site.domains.contains(domain));
-    maps.search(&keys).map_err(|_| table_failed(maps, address))
+    lookup::settled(|| maps.search(&keys)).await.map_err(|_| table_failed(maps, address))
 }
 
 fn table_failed(maps: &Maps, address: &[u8]) -> Failure {

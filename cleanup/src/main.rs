@@ -78,5 +78,5 @@ static SERVICE: Service = Service {
 };
 
 fn main() -> ExitCode {
-    daemon::run_as_porter(SERVICE.name).unwrap_or_else(|| daemon::run::<service::Cleanup>(&SERVICE))
+    daemon::run::<service::Cleanup>(&SERVICE)
 }

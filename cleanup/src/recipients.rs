@@ -150,7 +150,7 @@ impl Recipients {
             _ if utf8::is_wanted(message, writer) => OriginalRecipient::of_utf8(&address),
             _ => OriginalRecipient::of(&address),
         };
-        let copy = copy_for(message, &message.site.tables.recipient_bcc, &address)?;
+        let copy = copy_for(message, &message.site.tables.recipient_bcc, &address).await?;
         let mut notify = next.notify;
         let expanded = expand(message, &address).await?;
         if envelope.is_probe && expanded.len() > 1 {
@@ -188,7 +188,7 @@ impl Recipients {
         writer: &mut Writer,
         sender: &[u8],
     ) -> Result<(), Failure> {
-        match copy_for(message, &message.site.tables.sender_bcc, sender)? {
+        match copy_for(message, &message.site.tables.sender_bcc, sender).await? {
             Some(copy) => self.copy(message, writer, &copy).await,
             None => Ok(()),
         }
@@ -257,11 +257,11 @@ impl Recipients {
 }
 
 /// Who gets a copy by a table.
-fn copy_for(message: &Message<'_>, maps: &Maps, address: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+async fn copy_for(message: &Message<'_>, maps: &Maps, address: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
     if !message.flags.has(Flags::BCC) || address.is_empty() {
         return Ok(None);
     }
-    Ok(find(message.site, maps, address)?.map(|found| found.value))
+    Ok(find(message.site, maps, address).await?.map(|found| found.value))
 }
 
 /// What the trace log says about an alias.

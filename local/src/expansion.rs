@@ -13,6 +13,7 @@ use delivery::{Finding, Job, Outcome, Recipient as Target, Verdict};
 use dsn::Action;
 use ipc::bounce::Record;
 use ipc::rewrite::Context;
+use lookup::settled;
 use queue::Trace;
 
 use crate::place::{Place, Recipient, Rights, Via};
@@ -120,7 +121,7 @@ impl<'a> Expansion<'a> {
     /// Serves a recipient that is an alias; false where it is none.
     async fn alias(&mut self, place: &Rc<Place>, recipient: &Recipient, keys: &[Vec<u8>]) -> bool {
         for key in keys {
-            match self.agent.aliases.find(key) {
+            match settled(|| self.agent.aliases.find(key)).await {
                 Ok(None) => {}
                 Ok(Some((list, rights))) => {
                     self.expand_alias(place, recipient, key, &list, rights).await;
@@ -186,7 +187,7 @@ impl<'a> Expansion<'a> {
             return Ok(kept);
         }
         let name = [b"owner-", key].concat();
-        let found = self.agent.aliases.find(&name);
+        let found = settled(|| self.agent.aliases.find(&name)).await;
         let Some((list, _)) = found.map_err(|_| verdict::deferred(3, 0, "alias database unavailable"))? else {
             return Ok(kept);
         };

@@ -104,8 +104,12 @@ pub(crate) fn writer(options: &Options, config: &Config, spec: &Spec, create: Op
 
 /// Whether entries of a table can be added and removed; asked before any of them is read.
 pub(crate) fn can_change(options: &Options, config: &Config, spec: &Spec) -> Result<(), String> {
-    if !spec.kind.has_index() {
-        return Ok(());
+    match spec.kind {
+        Kind::Static => return Err(format!("table {spec}: update operation is not supported")),
+        // Making one is refused in its own words.
+        Kind::Environ | Kind::Internal | Kind::Fail | Kind::Debug => return Ok(()),
+        kind if !kind.has_index() => return Err(format!("{spec} map requires O_RDONLY access mode")),
+        _ => {}
     }
     writer(options, config, spec, None)?.can_change().map_err(|error| error.to_string())
 }

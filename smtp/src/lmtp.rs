@@ -35,5 +35,5 @@ static SERVICE: Service = Service {
 };
 
 fn main() -> ExitCode {
-    daemon::run_as_porter(SERVICE.name).unwrap_or_else(|| smtp::run(&SERVICE))
+    smtp::run(&SERVICE)
 }

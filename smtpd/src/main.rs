@@ -80,5 +80,5 @@ static SERVICE: Service = Service {
 };
 
 fn main() -> ExitCode {
-    daemon::run_as_porter(SERVICE.name).unwrap_or_else(|| daemon::run::<service::Server>(&SERVICE))
+    daemon::run::<service::Server>(&SERVICE)
 }

@@ -3,6 +3,7 @@
 use config::{Config, param};
 use daemon::StartError;
 use ipc::rewrite::{Class, Context, Resolved};
+use lookup::settled;
 
 use crate::classes::Classes;
 use crate::routes::{MAIL, Mail, NoRoute, PROBES, Routes};
@@ -57,7 +58,7 @@ impl Resolver {
     }
 
     /// Where mail for the address goes.
-    pub(crate) fn resolve(&self, standard: &Standard, sender: &[u8], address: &[u8], verify: bool) -> Resolved {
+    pub(crate) async fn resolve(&self, standard: &Standard, sender: &[u8], address: &[u8], verify: bool) -> Resolved {
         // A name that ends at a NUL for one program and goes on for the next is none.
         if address.contains(&0) {
             return Resolved { bad_syntax: true, failed: false, ..failed(address) };
@@ -96,11 +97,15 @@ impl Resolver {
         let is_ours = |domain: &[u8]| {
             domain.eq_ignore_ascii_case(&standard.myorigin) || self.classes.is_local(domain).unwrap_or(false)
         };
-        let route = class.map_err(NoRoute::from).and_then(|class| {
-            resolved.class = class;
-            let recipient = &resolved.recipient;
-            routes.find(&Mail { class, sender, recipient, domain: &domain, is_ours: &is_ours })
-        });
+        let route = match class {
+            Err(error) => Err(NoRoute::from(error)),
+            Ok(class) => {
+                resolved.class = class;
+                let recipient = &resolved.recipient;
+                let mail = Mail { class, sender, recipient, domain: &domain, is_ours: &is_ours };
+                settled(|| routes.find(&mail)).await
+            }
+        };
         match route {
             Ok(route) => (resolved.transport, resolved.nexthop) = (route.transport, route.nexthop),
             Err(NoRoute) => resolved.failed = true,

@@ -30,7 +30,7 @@ impl Worker for TrivialRewrite {
         let Some(stream) = client.into_unix() else { return };
         let mut channel: Server<Rewrite> = Server::<Rewrite>::new(stream);
         while let Some(request) = context.next_fresh_request(&mut channel).await {
-            let answered = channel.queue(&self.answer(&request));
+            let answered = channel.queue(&self.answer(&request).await);
             // Who asks many questions at once gets the answers together.
             let wait = channel.has_next() && channel.queued_bytes() < GATHERED;
             if answered.is_err() || (!wait && channel.flush().await.is_err()) {
@@ -45,11 +45,11 @@ impl Worker for TrivialRewrite {
 }
 
 impl TrivialRewrite {
-    fn answer(&self, request: &Request) -> Reply {
+    async fn answer(&self, request: &Request) -> Reply {
         match request {
             Request::Rewrite { context, address } => Reply::Rewritten(self.standard.rewrite(*context, address)),
             Request::Resolve { sender, address, verify } => {
-                Reply::Resolved(self.resolver.resolve(&self.standard, sender, address, *verify))
+                Reply::Resolved(self.resolver.resolve(&self.standard, sender, address, *verify).await)
             }
         }
     }

@@ -56,7 +56,9 @@ impl Mailboxes {
         let keys = address_keys(&address, bounds.delimiters, |domain| self.domains.contains(domain));
         let shown = text::printable(&address);
         let path = self.paths.search(&keys).map_err(|error| {
-            logging::warning!("table virtual_mailbox_maps: lookup {shown}: {}", error.reason());
+            if !error.is_awaited() {
+                logging::warning!("table virtual_mailbox_maps: lookup {shown}: {}", error.reason());
+            }
             NoMailbox::Misconfigured
         })?;
         let path = path.ok_or(NoMailbox::Unknown)?.value;
@@ -84,9 +86,13 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 /// What a table says of whose a mailbox is: a number, the whole of it.
 fn number(maps: &Maps, keys: &[Key], shown: &str, kind: &str, is_fit: impl Fn(u32) -> bool) -> Result<u32, NoMailbox> {
-    let Ok(Some(found)) = maps.search(keys) else {
-        logging::warning!("recipient {shown}: not found in {}", maps.title());
-        return Err(NoMailbox::Misconfigured);
+    let found = match maps.search(keys) {
+        Ok(Some(found)) => found,
+        Err(error) if error.is_awaited() => return Err(NoMailbox::Misconfigured),
+        Ok(None) | Err(_) => {
+            logging::warning!("recipient {shown}: not found in {}", maps.title());
+            return Err(NoMailbox::Misconfigured);
+        }
     };
     let digits = std::str::from_utf8(&found.value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
     match digits.and_then(|text| text.parse().ok()).filter(|id| is_fit(*id)) {

@@ -98,7 +98,7 @@ impl Virtual {
             delimiters: &settings.delimiters,
             utf8: settings.utf8,
         };
-        let mailbox = match self.mailboxes.find(&recipient.address, &bounds) {
+        let mailbox = match lookup::settled(|| self.mailboxes.find(&recipient.address, &bounds)).await {
             Ok(mailbox) => mailbox,
             Err(NoMailbox::Unknown) => {
                 let address = text::printable(&lookup::fold::fold(&recipient.address, settings.utf8));

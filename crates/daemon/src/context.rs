@@ -47,6 +47,8 @@ pub struct Context {
     /// master.cf wants the root directory changed.
     pub(crate) chroot: bool,
     pub(crate) porter: OnceCell<Rc<Porter>>,
+    /// The porter whom tables of users and groups ask, where a setting names one.
+    pub(crate) of_tables: OnceCell<Rc<Porter>>,
 }
 
 impl Context {
@@ -68,6 +70,26 @@ impl Context {
         let started =
             started.map_err(|error| StartError::new(format!("start porter: {}", text::system_error(&error))))?;
         Ok(Rc::clone(self.porter.get_or_init(|| Rc::new(started))))
+    }
+
+    /// Starts the porter for tables of users and groups, if there is one of them; the worker has all its tables by now.
+    pub(crate) fn serve_tables(&self) -> Result<(), StartError> {
+        if !lookup::system::is_used() {
+            let refused = |_: &lookup::system::Question| Err("the table was opened too late".to_owned());
+            lookup::system::reach(Box::new(refused));
+            return Ok(());
+        }
+        let started = porter::start_for_tables(self.service.name, mail_owner(&self.config)?);
+        let started =
+            started.map_err(|error| StartError::new(format!("start porter: {}", text::system_error(&error))))?;
+        // Nobody has set it before: a worker starts once.
+        let _ = self.of_tables.set(started);
+        Ok(())
+    }
+
+    /// The porters of this worker.
+    pub(crate) fn porters(&self) -> impl Iterator<Item = &Rc<Porter>> {
+        self.porter.get().into_iter().chain(self.of_tables.get())
     }
 
     /// Whose rights a helper process of this worker has, if not those of the caller.

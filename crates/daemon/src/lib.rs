@@ -23,7 +23,7 @@ mod ward;
 
 pub use clients::{Client, Peer, Stream};
 pub use context::{Context, Flow};
-pub use porter::{Porter, PorterError, run_as_porter};
+pub use porter::{Porter, PorterError};
 pub use service::{Access, Lifetime, Network, Outside, Privilege, Service, Skeleton};
 pub use siblings::Sibling;
 pub use start::{StartError, run};

@@ -10,12 +10,14 @@
 //! What it must never do: read what a client wrote, other than the name that is looked up, write a file, run a program.
 
 mod client;
+mod direct;
 mod packet;
 mod server;
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use sandbox::{Needs, Reach, Walls};
@@ -33,6 +35,10 @@ const PORTER: &str = "--porter";
 const OWNED: &str = "owned";
 /// The descriptor that the socket to the worker has in a porter.
 const DESCRIPTOR: i32 = 3;
+/// The argument that says that there is a second socket, whose answers the worker waits for where it stands.
+const DIRECT: &str = "direct";
+/// The descriptor of that one.
+const DIRECT_DESCRIPTOR: i32 = 4;
 
 /// Where the user database, its modules, what they read and the sockets of its servers are; the last two are where some
 /// systems keep all programs.
@@ -52,7 +58,7 @@ const USER_DATABASE: [&str; 12] = [
 ];
 
 /// Runs this program as a porter, if that is what its first argument says.
-pub fn run_as_porter(program: &str) -> Option<ExitCode> {
+pub(crate) fn run_as_porter(program: &str) -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next()? != PORTER {
         return None;
@@ -61,14 +67,16 @@ pub fn run_as_porter(program: &str) -> Option<ExitCode> {
     let _ = std::fs::write("/proc/self/comm", format!("{program}-porter"));
     let words: Vec<String> = arguments.map(|word| word.to_string_lossy().into_owned()).collect();
     let duties: Vec<Outside> = words.iter().filter_map(|word| Outside::parse(word)).collect();
-    Some(match serve(&duties, words.iter().any(|word| word == OWNED)) {
+    let says = |what: &str| words.iter().any(|word| word == what);
+    Some(match serve(&duties, says(OWNED), says(DIRECT)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     })
 }
 
-fn serve(duties: &[Outside], is_owned: bool) -> io::Result<()> {
+fn serve(duties: &[Outside], is_owned: bool, is_direct: bool) -> io::Result<()> {
     let socket = sys::descriptor::inherit(DESCRIPTOR)?;
+    let direct = is_direct.then(|| sys::descriptor::inherit(DIRECT_DESCRIPTOR)).transpose()?;
     let walls = Walls::prepare(&needs(duties)).map_err(io::Error::other)?;
     sys::privilege::drop_capabilities()?;
     sys::privilege::forbid_new_privileges()?;
@@ -76,7 +84,10 @@ fn serve(duties: &[Outside], is_owned: bool) -> io::Result<()> {
         sys::privilege::limit_processes(MOST_PROCESSES)?;
     }
     walls.close().map_err(io::Error::other)?;
-    server::serve(socket, duties.into())
+    match direct {
+        Some(direct) => server::serve_both(socket, direct, duties.into()),
+        None => server::serve(socket, duties.into()),
+    }
 }
 
 fn needs(duties: &[Outside]) -> Needs {
@@ -88,18 +99,50 @@ fn needs(duties: &[Outside]) -> Needs {
 
 /// Starts the porter of `program`; `owner` is whose rights it has, if not the caller's own.
 pub(crate) fn start(program: &'static str, duties: &[Outside], owner: Option<Identity>) -> io::Result<Porter> {
-    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
-    let words = [program, PORTER].into_iter().chain(owner.is_some().then_some(OWNED));
+    let (ours, theirs) = pair()?;
+    launch(program, duties, owner, &[(DESCRIPTOR, theirs.as_fd())])?;
+    Ok(Porter::new(ours))
+}
+
+/// Starts the porter for the tables of the system's users and groups, and says to all tables that they are to ask it.
+pub(crate) fn start_for_tables(program: &'static str, owner: Option<Identity>) -> io::Result<Rc<Porter>> {
+    let ((ours, theirs), (direct, other)) = (pair()?, pair()?);
+    let descriptors = [(DESCRIPTOR, theirs.as_fd()), (DIRECT_DESCRIPTOR, other.as_fd())];
+    launch(program, &[Outside::UserDatabase], owner, &descriptors)?;
+    let direct = direct::Direct::new(direct)?;
+    lookup::system::reach(Box::new(move |question| direct.ask(question)));
+    let porter = Rc::new(Porter::new(ours));
+    let asked = Rc::clone(&porter);
+    lookup::system::reach_later(Rc::new(move |question| {
+        let porter = Rc::clone(&asked);
+        Box::pin(async move { porter.entry(question).await })
+    }));
+    Ok(porter)
+}
+
+fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
+}
+
+fn launch(
+    program: &'static str,
+    duties: &[Outside],
+    owner: Option<Identity>,
+    descriptors: &[(i32, BorrowedFd<'_>)],
+) -> io::Result<()> {
+    let owned = owner.is_some().then_some(OWNED);
+    let direct = (descriptors.len() > 1).then_some(DIRECT);
+    let words = [program, PORTER].into_iter().chain(owned).chain(direct);
     let words = words.chain(duties.iter().map(|duty| duty.word()));
     // It ends when our end of the socket does; it is nobody's to wait for.
     drop(spawn(&Spawn {
         path: own_program()?,
         arguments: words.map(Into::into).collect(),
         environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
-        descriptors: vec![(DESCRIPTOR, theirs.as_fd())],
+        descriptors: descriptors.to_vec(),
         identity: owner,
         directory: Some("/".into()),
         own_group: false,
     })?);
-    Ok(Porter::new(ours))
+    Ok(())
 }

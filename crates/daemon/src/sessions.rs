@@ -85,7 +85,7 @@ pub(crate) async fn serve<W: Worker>(
     let asked = Rc::downgrade(&worker);
     // Nobody has set it before: a context serves once.
     let _ = context.tables.changed.set(Box::new(move || asked.upgrade()?.changed_table()));
-    if let Some(porter) = context.porter.get() {
+    for porter in context.porters() {
         tokio::task::spawn_local(attend(Rc::clone(porter), Rc::clone(&context)));
     }
     worker.background(&context);

@@ -22,6 +22,7 @@ use wire::status::{LAST, MAIN_CF, MAIN_CF_REFUSED, SESSION_LIMIT, clients_for, d
 
 use crate::Worker;
 use crate::context::{Context, Flow, Tables};
+use crate::porter;
 use crate::sandbox::needs;
 use crate::service::{Lifetime, Service, Skeleton};
 use crate::sessions::{Limits, Sockets, Transport, batch_log, log_panics, serve};
@@ -55,8 +56,12 @@ impl<E: std::error::Error + 'static> From<E> for StartError {
     }
 }
 
-/// Runs a daemon from the first line of `main` to its end; the result is the exit status that master sees.
+/// Runs a daemon from the first line of `main` to its end; the result is the exit status that master sees. The porters
+/// of daemons are the same programs.
 pub fn run<W: Worker>(service: &'static Service) -> ExitCode {
+    if let Some(status) = porter::run_as_porter(service.name) {
+        return status;
+    }
     log_panics();
     logging::set_program(&log_name(service));
     match start::<W>(service) {
@@ -155,6 +160,7 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     // ipc_idle, ipc_ttl
     ipc::keep_connections(context.config.get(param::IPC_IDLE)?, context.config.get(param::IPC_TTL)?);
     let worker = Rc::new(W::start(&context)?);
+    context.serve_tables()?;
     let turns = Counter::new();
     confine(service, &context.config, arguments.chroot)?;
     let runtime = runtime(turns)?;
@@ -372,6 +378,7 @@ pub(crate) fn context(
         service,
         chroot: arguments.chroot,
         porter: OnceCell::new(),
+        of_tables: OnceCell::new(),
         config,
     })
 }

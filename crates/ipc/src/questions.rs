@@ -12,9 +12,12 @@ use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
-/// Largest packet in bytes.
+/// Largest question in bytes.
 /// told: who asks, by an error.
 pub const MAX: usize = 4096;
+/// Largest answer in bytes.
+/// told: who asks, by an error that the helper sends in its place.
+pub const MAX_ANSWER: usize = 64 << 10;
 
 /// The asking end of the socket.
 pub struct Questions {
@@ -97,7 +100,7 @@ impl Questions {
     /// Receives the answers for as long as the helper lives: to be run as a task beside the sessions.
     pub async fn listen(&self) {
         let Ok(socket) = self.socket() else { return };
-        let mut buffer = vec![0; MAX];
+        let mut buffer = vec![0; MAX_ANSWER];
         loop {
             let received = socket
                 .async_io(Interest::READABLE, || sys::descriptor::receive_with(socket.as_fd(), &mut buffer))

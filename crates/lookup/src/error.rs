@@ -50,25 +50,48 @@ pub struct TableError {
     table: String,
     reason: String,
     unavailable: bool,
+    /// The answer is asked for, and the search is made again when it is there ([`crate::settled`]).
+    awaited: bool,
 }
 
 impl TableError {
+    /// No failure: the search ends here for now.
+    pub(crate) fn awaited(table: &str) -> Self {
+        TableError { awaited: true, ..Self::failed(table, "no answer yet") }
+    }
+
+    /// Whether the search is made again: nobody is to hear of it.
+    pub fn is_awaited(&self) -> bool {
+        self.awaited
+    }
+
+    /// The same of a table that has the failed one within it.
+    pub(crate) fn within(self, table: &str) -> Self {
+        TableError { table: table.to_owned(), unavailable: false, ..self }
+    }
+
     pub(crate) fn unavailable(table: &str, reason: &str) -> Self {
-        TableError { table: table.to_owned(), reason: reason.to_owned(), unavailable: true }
+        TableError { table: table.to_owned(), reason: reason.to_owned(), unavailable: true, awaited: false }
     }
 
     pub(crate) fn failed(table: &str, reason: impl fmt::Display) -> Self {
-        TableError { table: table.to_owned(), reason: reason.to_string(), unavailable: false }
+        TableError { table: table.to_owned(), reason: reason.to_string(), unavailable: false, awaited: false }
     }
 
     /// Logs that the search in what `title` names ended with it.
     pub(crate) fn log(&self, title: &str) {
+        if self.awaited {
+            return;
+        }
         logging::warning!("{self}");
         logging::warning!("{title}: {}: table lookup problem", self.table);
     }
 
     /// Logs that the look-up of a key ended with it.
     pub(crate) fn log_key(&self, key: &[u8]) {
+        if self.awaited {
+            return;
+        }
         if self.unavailable || !(self.reason.is_empty() || self.reason == FAILED) {
             logging::warning!("{self}");
         }
@@ -90,7 +113,7 @@ impl TableError {
 
 impl fmt::Display for TableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let TableError { table, reason, unavailable } = self;
+        let TableError { table, reason, unavailable, .. } = self;
         if *unavailable {
             write!(f, "{table} is unavailable. {reason}")
         } else if reason.is_empty() {

@@ -18,6 +18,7 @@
 //! | `record_filter` | which records of the name service count |
 //! | `own_domains` | which domains are this system's |
 //! | `match_list`, `domain_list` | patterns: names, networks, files, tables, `!` |
+//! | `system` | how tables of users and groups ask the system, and who waits for it |
 //! | `fold` | case folding of keys |
 //! | `watch` | has a file changed since it was opened? |
 
@@ -42,6 +43,7 @@ mod redirect;
 pub mod search;
 pub mod source;
 mod spec;
+pub mod system;
 mod table;
 pub mod write;
 
@@ -57,6 +59,7 @@ pub use record_filter::record_filter;
 pub use redirect::Redirect;
 pub use spec::{Kind, Spec};
 pub use sys::watch::Stamp;
+pub use system::settled;
 
 /// A visitor of table entries: key and value.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) + 'v;

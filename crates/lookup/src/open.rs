@@ -10,6 +10,7 @@ use crate::table::fixed::{Environ, Fail, Static, Unavailable};
 use crate::table::indexed::Indexed;
 use crate::table::memory::Memory;
 use crate::table::regex::Regex;
+use crate::table::system::System;
 use crate::table::utf8::Utf8;
 use crate::{Kind, OpenError, Redirect, Spec, Stamp, Table};
 
@@ -100,6 +101,7 @@ fn unguarded(spec: &Spec, settings: &Settings, flags: OpenFlags) -> Result<Arc<d
         Kind::Randmap => Arc::new(Random::open(spec, flags)?),
         Kind::Debug => Arc::new(Debug::open(spec, settings, flags)?),
         Kind::Internal => Arc::new(Internal { name }),
+        Kind::Unix => Arc::new(System::open(name, path, settings, flags)?),
         Kind::Pcre | Kind::Regexp => Arc::new(Regex::open(name, path, spec.kind, flags)?),
     })
 }

@@ -39,11 +39,13 @@ pub enum Kind {
     Randmap,
     /// What all tables of a list say.
     Unionmap,
+    /// The users or groups of this machine.
+    Unix,
 }
 
 impl Kind {
     /// All types in the order of `postconf -m`.
-    pub const ALL: [Kind; 17] = [
+    pub const ALL: [Kind; 18] = [
         Kind::Btree,
         Kind::Cdb,
         Kind::Cidr,
@@ -61,6 +63,7 @@ impl Kind {
         Kind::Static,
         Kind::Texthash,
         Kind::Unionmap,
+        Kind::Unix,
     ];
 
     /// The name before the colon.
@@ -83,6 +86,7 @@ impl Kind {
             Kind::Pipemap => "pipemap",
             Kind::Randmap => "randmap",
             Kind::Unionmap => "unionmap",
+            Kind::Unix => "unix",
         }
     }
 

@@ -1,6 +1,7 @@
 //! Who a process is: users, groups, and becoming one of them for good.
 
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 
 use nix::unistd::{Gid, Group, Uid, User};
 
@@ -78,6 +79,37 @@ pub fn group_of_gid(gid: u32) -> io::Result<Option<String>> {
 /// The group database cannot be read.
 pub fn group_id(name: &str) -> io::Result<Option<u32>> {
     Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()))
+}
+
+/// The entry of a user as a line of passwd(5), without the newline; `None` when there is no such user.
+///
+/// # Errors
+/// The user database cannot be read.
+pub fn passwd_line(name: &str) -> io::Result<Option<Vec<u8>>> {
+    Ok(User::from_name(name)?.map(|user| {
+        let (uid, gid) = (user.uid.to_string(), user.gid.to_string());
+        let fields: [&[u8]; 7] = [
+            user.name.as_bytes(),
+            user.passwd.as_bytes(),
+            uid.as_bytes(),
+            gid.as_bytes(),
+            user.gecos.as_bytes(),
+            user.dir.as_os_str().as_bytes(),
+            user.shell.as_os_str().as_bytes(),
+        ];
+        fields.join(&b':')
+    }))
+}
+
+/// The entry of a group as a line of group(5), without the newline; `None` when there is no such group.
+///
+/// # Errors
+/// The group database cannot be read.
+pub fn group_line(name: &str) -> io::Result<Option<Vec<u8>>> {
+    Ok(Group::from_name(name)?.map(|group| {
+        let (gid, members) = (group.gid.to_string(), group.mem.join(","));
+        [group.name.as_bytes(), group.passwd.as_bytes(), gid.as_bytes(), members.as_bytes()].join(&b':')
+    }))
 }
 
 /// Whether the process runs with root's effective user id.

@@ -7,6 +7,7 @@ use config::ErrorClass;
 use dsn::Status;
 use lookup::TableError;
 use lookup::search::{self, Key};
+use lookup::settled;
 use smtp_server::Rejection;
 
 use crate::look_ups::LookUps;
@@ -96,10 +97,10 @@ impl<L: LookUps> Evaluation<'_, L> {
         table: &AccessTable,
     ) -> Result<Result<Option<Found>, TableError>, Verdict> {
         if name.is_empty() || !matches!(subject, Subject::Sender | Subject::Recipient) {
-            return Ok(self.find(subject, name, table));
+            return Ok(settled(|| self.find(subject, name, table)).await);
         }
         match self.look_ups.resolve(self.facts.sender, name).await {
-            Ok(resolved) => Ok(self.find_address(&resolved.recipient, table)),
+            Ok(resolved) => Ok(settled(|| self.find_address(&resolved.recipient, table)).await),
             Err(_) => Err(self.server_error(Rejection::temporary_lookup(name))),
         }
     }
@@ -124,7 +125,9 @@ impl<L: LookUps> Evaluation<'_, L> {
             return Verdict::Dunno;
         }
         let Some(user) = self.name(Class::Login) else { return Verdict::Dunno };
-        let found = table.maps.lookup(user).map(|value| value.map(|value| Found { subject: user.to_vec(), value }));
+        let found = settled(|| table.maps.lookup(user))
+            .await
+            .map(|value| value.map(|value| Found { subject: user.to_vec(), value }));
         self.say(Class::Login, found, table, depth).await
     }
 

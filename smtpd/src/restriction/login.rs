@@ -106,7 +106,7 @@ impl<L: LookUps> Evaluation<'_, L> {
         let resolved = self.look_ups.resolve(Some(sender), sender).await.ok()?;
         let is_local = resolved.class == AddressClass::Local;
         let lister = Lister { rules: self.rules, settings: self.settings, look_ups: self.look_ups, is_local };
-        lister.find(maps, &resolved.recipient).ok()
+        lookup::settled(|| lister.find(maps, &resolved.recipient)).await.ok()
     }
 }
 

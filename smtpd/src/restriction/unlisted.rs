@@ -4,7 +4,7 @@
 use config::ErrorClass;
 use dsn::Status;
 use ipc::rewrite::{Class as AddressClass, Resolved};
-use lookup::{Maps, TableError, search};
+use lookup::{Maps, TableError, search, settled};
 use smtp_server::Rejection;
 
 use crate::look_ups::LookUps;
@@ -101,7 +101,7 @@ impl<L: LookUps> Evaluation<'_, L> {
         let (rules, settings) = (self.rules, self.settings);
         let is_local = resolved.class == AddressClass::Local;
         let lister = Lister { rules, settings, look_ups: self.look_ups, is_local };
-        if lister.is_rewritten(class, address)? {
+        if settled(|| lister.is_rewritten(class, address)).await? {
             return Ok(None);
         }
         let unknown = Status::new(5, 1, if class == Class::Sender { 0 } else { 1 });
@@ -113,11 +113,13 @@ impl<L: LookUps> Evaluation<'_, L> {
         let (missing, code, table) = match resolved.class {
             AddressClass::Local => (!lister.is_local_user(address).await?, codes.unknown_local, "local recipient"),
             AddressClass::VirtualMailbox => {
-                let missing = !tables.virtual_mailbox.is_empty() && !lister.lists(&tables.virtual_mailbox, address)?;
+                let missing =
+                    !tables.virtual_mailbox.is_empty() && !lister.has(&tables.virtual_mailbox, address).await?;
                 (missing, codes.unknown_virtual_mailbox, "virtual mailbox")
             }
             AddressClass::Relay => {
-                let missing = !tables.relay_recipient.is_empty() && !lister.lists(&tables.relay_recipient, address)?;
+                let missing =
+                    !tables.relay_recipient.is_empty() && !lister.has(&tables.relay_recipient, address).await?;
                 (missing, codes.unknown_relay, "relay recipient")
             }
             AddressClass::VirtualAlias => (true, codes.unknown_virtual_alias, "virtual alias"),
@@ -187,7 +189,7 @@ impl<L: LookUps> Lister<'_, L> {
         if unchecked || ALWAYS_LOCAL.iter().any(|name| local.eq_ignore_ascii_case(name)) {
             return Ok(true);
         }
-        if self.lists(&tables.local_recipient, address)? {
+        if self.has(&tables.local_recipient, address).await? {
             return Ok(true);
         }
         let (base, _) = self.rules.tables.access.delimiters.split(local);
@@ -206,6 +208,11 @@ impl<L: LookUps> Lister<'_, L> {
             logging::warning!("unix:passwd.byname lookup error for \"{shown}\": {why}");
             Unanswered
         })
+    }
+
+    /// The same for one who waits until the table can say.
+    async fn has(&self, maps: &Maps, address: &[u8]) -> Result<bool, TableError> {
+        settled(|| self.lists(maps, address)).await
     }
 
     /// The table names the address.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use ipc::Questions;
 use ipc::questions::Answer;
+use lookup::system::{Database, Question};
 use tokio::net::UnixStream;
 use tokio::sync::OnceCell;
 
@@ -49,6 +50,12 @@ impl fmt::Display for PorterError {
 }
 
 impl std::error::Error for PorterError {}
+
+impl PorterError {
+    fn malformed() -> Self {
+        Self { reason: "malformed answer of the porter".to_owned(), errno: None }
+    }
+}
 
 impl From<PorterError> for io::Error {
     fn from(error: PorterError) -> Self {
@@ -96,6 +103,15 @@ impl Porter {
             (Reply::Yes, _) => Ok(true),
             (Reply::No, _) => Ok(false),
             (Reply::Failed(reason, errno), _) => Err(PorterError { reason, errno }),
+            (Reply::Entry(_), _) => Err(PorterError::malformed()),
+        }
+    }
+
+    /// What a table of users or groups says.
+    pub(crate) async fn entry(&self, question: Question) -> lookup::system::Answer {
+        match self.ask(request_of(question)).await {
+            Ok((reply, _)) => entry_of(reply),
+            Err(error) => Err(error.to_string()),
         }
     }
 
@@ -131,7 +147,7 @@ impl Porter {
                 Ok(connection)
             }
             (Reply::Failed(reason, errno), _) => Err(PorterError { reason, errno }.into()),
-            (Reply::Yes | Reply::No, _) => Err(io::Error::other("malformed answer of the porter")),
+            (Reply::Yes | Reply::No | Reply::Entry(_), _) => Err(PorterError::malformed().into()),
         }
     }
 
@@ -146,13 +162,31 @@ impl Porter {
             .await
             .map_err(|_| own("no answer within 60 seconds"))?
             .map_err(|error| PorterError { reason: text::system_error(&error), errno: error.raw_os_error() })?;
-        let reply = Reply::decode(&packet).ok_or_else(|| own("malformed answer"))?;
+        let reply = Reply::decode(&packet).ok_or_else(PorterError::malformed)?;
         Ok((reply, descriptor))
     }
 
     /// Receives answers for as long as the porter lives.
     pub async fn listen(&self) {
         self.questions.listen().await;
+    }
+}
+
+/// The request that a question of a table is.
+pub(super) fn request_of(question: Question) -> Request {
+    match question.database {
+        Database::Users => Request::UserEntry(question.name),
+        Database::Groups => Request::GroupEntry(question.name),
+    }
+}
+
+/// What a reply says to the question of a table.
+pub(super) fn entry_of(reply: Reply) -> lookup::system::Answer {
+    match reply {
+        Reply::Entry(line) => Ok(Some(line)),
+        Reply::No => Ok(None),
+        Reply::Failed(reason, _) => Err(reason),
+        Reply::Yes => Err(PorterError::malformed().to_string()),
     }
 }
 

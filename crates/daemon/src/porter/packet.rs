@@ -7,6 +7,10 @@ use wire::fields::{join, number, split};
 pub(super) enum Request {
     /// Is there a user of this name?
     User(Vec<u8>),
+    /// What does the user database have under this name?
+    UserEntry(Vec<u8>),
+    /// What does the group database have under this name?
+    GroupEntry(Vec<u8>),
     /// A connection to the stream socket of this name.
     Connect(Vec<u8>),
     /// A connection to a server: `PORT HOST`.
@@ -18,8 +22,10 @@ pub(super) enum Request {
 pub(super) enum Reply {
     /// There is such a user; or the connection comes with this packet.
     Yes,
-    /// There is no such user.
+    /// There is no such user, or no such entry.
     No,
+    /// The entry.
+    Entry(Vec<u8>),
     /// Neither can be said now: an error of the system, and its number where it has one.
     Failed(String, Option<i32>),
 }
@@ -29,6 +35,8 @@ impl Request {
     pub(super) fn encode(&self, number: u32) -> Option<Vec<u8>> {
         let (kind, value) = match self {
             Self::User(name) => ("user", name),
+            Self::UserEntry(name) => ("user-entry", name),
+            Self::GroupEntry(name) => ("group-entry", name),
             Self::Connect(path) => ("connect", path),
             Self::Dial(server) => ("dial", server),
         };
@@ -41,6 +49,8 @@ impl Request {
         let [count, kind, value] = split(packet)?;
         let request = match kind {
             b"user" => Self::User(value.to_vec()),
+            b"user-entry" => Self::UserEntry(value.to_vec()),
+            b"group-entry" => Self::GroupEntry(value.to_vec()),
             b"connect" => Self::Connect(value.to_vec()),
             b"dial" => Self::Dial(value.to_vec()),
             _ => return None,
@@ -57,6 +67,7 @@ impl Reply {
         match self {
             Self::Yes => join(&[number.as_bytes(), b"yes", b"", b""]),
             Self::No => join(&[number.as_bytes(), b"no", b"", b""]),
+            Self::Entry(line) => join(&[number.as_bytes(), b"entry", line, b""]),
             Self::Failed(why, code) => {
                 join(&[number.as_bytes(), b"failed", why.replace('\0', "?").as_bytes(), errno(*code).as_bytes()])
             }
@@ -65,8 +76,18 @@ impl Reply {
 
     /// Reads a packet.
     pub(super) fn decode(packet: &[u8]) -> Option<Self> {
-        let [_, kind, why, errno] = split(packet)?;
+        Self::numbered(packet).map(|(_, reply)| reply)
+    }
+
+    /// Reads a packet: the number of the request, and the reply.
+    pub(super) fn numbered(packet: &[u8]) -> Option<(u32, Self)> {
+        let [count, kind, why, errno] = split(packet)?;
+        Some((number(count)?, Self::read(kind, why, errno)?))
+    }
+
+    fn read(kind: &[u8], why: &[u8], errno: &[u8]) -> Option<Self> {
         match kind {
+            b"entry" => Some(Self::Entry(why.to_vec())),
             b"yes" => Some(Self::Yes),
             b"no" => Some(Self::No),
             b"failed" => {
@@ -86,11 +107,12 @@ mod tests {
     #[test]
     fn requests_and_replies_come_back() {
         let others = [Request::Connect(b"/run/x".to_vec()), Request::Dial(b"25 localhost".to_vec())];
-        for request in [Request::User(b"alice".to_vec())].into_iter().chain(others) {
+        let of_tables = [Request::UserEntry(b"alice".to_vec()), Request::GroupEntry(b"adm".to_vec())];
+        for request in [Request::User(b"alice".to_vec())].into_iter().chain(others).chain(of_tables) {
             assert_eq!(Request::decode(&request.encode(7).unwrap()), Some((7, request)));
         }
         let failed = [Reply::Failed("no route".into(), Some(113)), Reply::Failed("own words".into(), None)];
-        for reply in [Reply::Yes, Reply::No].into_iter().chain(failed) {
+        for reply in [Reply::Yes, Reply::No, Reply::Entry(b"a:x:1:".to_vec())].into_iter().chain(failed) {
             assert_eq!(Reply::decode(&reply.encode(7)), Some(reply));
         }
     }

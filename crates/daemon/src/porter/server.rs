@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lookup::system::{Database, Question};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, setsockopt, socket, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
@@ -17,8 +18,19 @@ use crate::threads::{Limits, Threads};
 
 /// A worker has no more sessions than may wait here.
 const LIMITS: Limits = Limits { threads: 32, waiting: 10_000 };
+/// Longest entry of a database; groups may have many members.
+/// told: who asks, by an error.
+const LONGEST_ENTRY: usize = ipc::questions::MAX_ANSWER - 64;
 /// Seconds that a connection may take.
 const PATIENCE: i64 = 30;
+
+/// Serves until the worker is gone. `direct` is a socket for questions whose answers the worker waits for where it
+/// stands.
+pub(super) fn serve_both(socket: OwnedFd, direct: OwnedFd, duties: Vec<Outside>) -> io::Result<()> {
+    let same = duties.clone();
+    std::thread::Builder::new().name("direct".into()).spawn(move || serve(direct, same))?;
+    serve(socket, duties)
+}
 
 /// Serves until the worker is gone.
 pub(super) fn serve(socket: OwnedFd, duties: Vec<Outside>) -> io::Result<()> {
@@ -53,6 +65,8 @@ fn answer(socket: &OwnedFd, number: u32, reply: &Reply, attached: &[BorrowedFd<'
 fn obey(duties: &[Outside], request: &Request) -> (Reply, Option<OwnedFd>) {
     match request {
         Request::User(name) if duties.contains(&Outside::UserDatabase) => (user(name), None),
+        Request::UserEntry(name) if duties.contains(&Outside::UserDatabase) => (entry(Database::Users, name), None),
+        Request::GroupEntry(name) if duties.contains(&Outside::UserDatabase) => (entry(Database::Groups, name), None),
         Request::Connect(path) if duties.contains(&Outside::UnixSockets) => match connect(path) {
             Ok(connection) => (Reply::Yes, Some(connection)),
             Err(error) => (failed(&error), None),
@@ -72,6 +86,17 @@ fn user(name: &[u8]) -> Reply {
         Ok(Some(_)) => Reply::Yes,
         Ok(None) => Reply::No,
         Err(error) => failed(&error),
+    }
+}
+
+/// What a table of the system says.
+fn entry(database: Database, name: &[u8]) -> Reply {
+    // waits: in a thread for each
+    match (Question { database, name: name.to_vec() }).ask_system() {
+        Ok(Some(line)) if line.len() > LONGEST_ENTRY => Reply::Failed("entry too long".to_owned(), None),
+        Ok(Some(line)) => Reply::Entry(line),
+        Ok(None) => Reply::No,
+        Err(reason) => Reply::Failed(reason, None),
     }
 }
 

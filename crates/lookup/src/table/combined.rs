@@ -61,7 +61,7 @@ impl Combined {
 
     /// An error of a member is one of the whole.
     fn ask(&self, member: &Arc<dyn Table>, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
-        member.lookup(key).map_err(|error| TableError::failed(&self.name, error.reason()))
+        member.lookup(key).map_err(|error| error.within(&self.name))
     }
 
     fn pipe(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
@@ -168,10 +168,11 @@ impl Table for Debug {
         let shown = match &found {
             Ok(Some(value)) => text::printable(value),
             Ok(None) => "not_found".to_owned(),
+            Err(error) if error.is_awaited() => return found,
             Err(_) => "error".to_owned(),
         };
         logging::info!("{} lookup: \"{}\" = \"{shown}\"", self.table.name(), text::printable(key));
-        found.map_err(|error| TableError::failed(&self.name, error.reason()))
+        found.map_err(|error| error.within(&self.name))
     }
 
     fn partial_keys(&self) -> bool {

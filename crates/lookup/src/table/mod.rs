@@ -10,5 +10,6 @@ pub(crate) mod pattern;
 mod prefilter;
 mod program;
 pub(crate) mod regex;
+pub(crate) mod system;
 mod template;
 pub(crate) mod utf8;

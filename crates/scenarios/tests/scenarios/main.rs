@@ -72,6 +72,7 @@ mod submission;
 mod submitted;
 mod suspended;
 mod swap;
+mod system_tables;
 mod tables;
 mod tls_client;
 mod tls_command;

@@ -3,7 +3,7 @@
 //! The database is that of the C library's module `hesiod`, which asks the DNS: a name server of the test holds it up.
 //! It fails when it is not told in which domain to ask.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use scenarios::scenario;
@@ -11,10 +11,14 @@ use testing::{Client, Instance, Setup, World};
 
 /// A mail system whose users are those of /etc/passwd, and of a database of that domain.
 fn start(world: &World, domain: &str) -> Instance {
+    setup(world, domain).start()
+}
+
+fn setup(world: &World, domain: &str) -> Setup {
     world.new_file("/etc/hesiod.conf", &format!("lhs=.ns\n{domain}"));
     world.file("/etc/nsswitch.conf", "passwd: files hesiod\ngroup: files\nhosts: files dns\n");
     world.file("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n");
-    Setup::new().set("local_recipient_maps", "unix:passwd.byname $alias_maps").start()
+    Setup::new().set("local_recipient_maps", "unix:passwd.byname $alias_maps")
 }
 
 /// A name server that tells of every question, and answers "no such name" to all of them when it is allowed to.
@@ -71,6 +75,62 @@ fn a_look_up_of_a_user_that_takes_long_holds_up_nobody_else() {
         server.allowed.send(()).expect("the server runs");
         let reply = waiting.reply().expect("reply");
         assert!(reply.last().starts_with("550 5.1.1 <stranger@mail.test>"), "{reply:?}");
+    });
+}
+
+#[test]
+fn a_table_of_users_that_takes_long_holds_up_nobody_else() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let server = SlowServer::start();
+        let list = "check_helo_access unix:passwd.byname";
+        let mail = setup(&world, "rhs=.hesiod.test\n").set("smtpd_helo_restrictions", list).start();
+        let mut clients: Vec<Client> = (0..8).map(|_| Client::greet(mail.v4()).expect("connected")).collect();
+        let mut waiting = clients.remove(0);
+        assert_eq!(waiting.command("HELO stranger").expect("reply").code, 250);
+        waiting.command("MAIL FROM:<x@client.test>").expect("reply");
+        waiting.write(b"RCPT TO:<root@mail.test>\r\n").expect("sent");
+        server.asked.recv().expect("a question");
+        for client in &mut clients {
+            assert_eq!(client.command("MAIL FROM:<x@client.test>").expect("reply").code, 250);
+        }
+        server.allowed.send(()).expect("the server runs");
+        assert_eq!(waiting.reply().expect("reply").code, 250);
+    });
+}
+
+#[test]
+fn a_process_that_hangs_ends_and_says_so_and_the_next_one_serves() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let server = SlowServer::start();
+        // A look-up that is made where the process stands.
+        let maps = ("smtpd_discard_ehlo_keyword_address_maps", "unix:passwd.byname");
+        let settings = setup(&world, "rhs=.hesiod.test\n").set(maps.0, maps.1);
+        let mail = settings.set("daemon_timeout", "6s").set("service_throttle_time", "1s").start();
+        let _client = TcpStream::connect(mail.v4()).expect("connected");
+        server.asked.recv().expect("a question");
+        let line = mail.wait_log(&["/smtpd[", "]: fatal: watchdog timeout"]);
+        let pid = line.split("/smtpd[").nth(1).and_then(|rest| rest.split(']').next()).expect("a process").to_owned();
+        mail.wait_log(&["warning: process ", "/smtpd pid ", &pid, " exit status 1"]);
+        server.allowed.send(()).expect("the server runs");
+        let mut next = Client::greet(mail.v4()).expect("connected");
+        assert_eq!(next.command("NOOP").expect("reply").code, 250);
+    });
+}
+
+#[test]
+fn a_table_of_users_that_fails_defers_what_depends_on_it() {
+    scenario(|| {
+        let Some(world) = World::enter() else { return };
+        let list = "check_helo_access unix:passwd.byname";
+        let mail = setup(&world, "").set("smtpd_helo_restrictions", list).start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        client.command("HELO a.stranger").expect("reply");
+        client.command("MAIL FROM:<x@client.test>").expect("reply");
+        let reply = client.command("RCPT TO:<root@mail.test>").expect("reply");
+        assert_eq!(reply.last(), "451 4.3.5 <a.stranger>: Helo command rejected: Server configuration error");
+        mail.wait_log(&["warning: unix:passwd.byname lookup error for \""]);
     });
 }
 
