@@ -19,6 +19,7 @@ mod dane;
 mod descriptors;
 mod dovecot_store;
 mod durable;
+mod effects;
 mod filtered;
 mod haproxy;
 mod installed;
