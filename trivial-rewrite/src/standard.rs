@@ -28,13 +28,13 @@ fn is_old_default(from: &Reader<'_>) -> Result<bool, ValueError> {
 }
 
 impl Standard {
-    /// The standard form of an address (internal form both ways). The null address stays null.
+    /// The standard form of an address (internal form both ways), which is one line. The null address stays null.
     pub(crate) fn rewrite(&self, context: Context, address: &[u8]) -> Vec<u8> {
         // remote_header_rewrite_domain: without it, addresses from outside are left alone.
         if address.is_empty() || (context == Context::Remote && self.remote_domain.is_empty()) {
             return address.to_vec();
         }
-        let address = self.without_routing(without_source_route(address));
+        let address = self.without_routing(&in_one_line(without_source_route(address)));
         let (local, domain) = address::split(&address);
         let Some(domain) = domain else { return self.with_origin(context, local) };
         self.with_full_domain(context, local, domain)
@@ -99,6 +99,11 @@ fn note(domain: &[u8], full: &[u8], is_localhost: bool) {
     };
     let (domain, full) = (text::printable(domain), text::printable(full));
     logging::info!("{OLD_DEFAULT} append_dot_mydomain=yes to rewrite \"{domain}\" to \"{full}\"{hint}");
+}
+
+/// The end of a line is white space as any other, and no address needs one.
+fn in_one_line(address: &[u8]) -> Vec<u8> {
+    address.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }).collect()
 }
 
 /// A domain without the one dot at its end that says that it is complete; more dots are an error and stay.

@@ -140,6 +140,7 @@ fn addresses_get_the_standard_form() {
         ("a@b.test.", "a@b.test"),
         ("a@host", "a@host"),
         ("a@[1.2.3.4]", "a@[1.2.3.4]"),
+        ("a\r\nb\nc@d.test", "a  b c@d.test"),
         ("", ""),
     ];
     for (address, expected) in cases {
