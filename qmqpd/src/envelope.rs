@@ -58,6 +58,9 @@ pub fn begin(out: &mut Vec<u8>, address: &[u8], peer: &Peer, settings: &Settings
         encode(out, Type::FILTER, settings.content_filter.as_bytes()); // content_filter
     }
     encode(out, Type::SENDER, &[sender.before_delimiter, sender.domain].concat());
+    if let Some(delimiters) = sender.delimiters {
+        encode(out, Type::VERP, &delimiters);
+    }
     receiving::client::logged(out, peer, None, PROTOCOL);
     let mut attribute = |name: &str, value: &str| encode_attribute(out, name, value.as_bytes());
     attribute("client_name", &peer.name);
@@ -65,9 +68,6 @@ pub fn begin(out: &mut Vec<u8>, address: &[u8], peer: &Peer, settings: &Settings
     attribute("client_port", &peer.port);
     attribute("client_address_type", &receiving::client::family(peer));
     attribute("protocol_name", PROTOCOL);
-    if let Some(delimiters) = sender.delimiters {
-        encode(out, Type::VERP, &delimiters);
-    }
     Ok(())
 }
 

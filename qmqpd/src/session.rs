@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use wire::netstring::NetstringError;
 use wire::qmqp::{Decoder, Event, Limits, Part, Verdict, encode_answer};
 
-use crate::connection::{Connection, Gone};
+use crate::connection::Connection;
 use crate::message::{Answer, Incoming, lost, unwritable};
 use crate::service::Qmqpd;
 
@@ -24,12 +24,15 @@ pub struct Session<'a> {
 
 /// Why a request does not come to its end.
 enum End {
-    /// The client is gone.
-    Gone(Gone),
-    /// It is no request, or too large a one.
-    Malformed(NetstringError),
+    /// What has happened, and the answer, unless the client is gone.
+    Broken(String, Option<Answer>),
     /// It cannot be taken now; logged.
     Unable,
+}
+
+/// It is no request, or too large a one.
+fn malformed(error: NetstringError, part: Part) -> End {
+    End::Broken(error.to_string(), Some(Answer::never(format!("{error} while receiving {part}"))))
 }
 
 impl Session<'_> {
@@ -68,20 +71,14 @@ impl Session<'_> {
         let mut decoder = Decoder::new(self.limits());
         let answer = match self.receive(&mut incoming, &mut decoder).await {
             Ok(()) => incoming.finish().await,
-            Err(end) => {
+            Err(End::Unable) => {
                 incoming.abort().await;
-                match end {
-                    End::Unable => Answer::write_error(),
-                    End::Gone(gone) => {
-                        self.broken(id.as_str(), gone.text(), decoder.part());
-                        return None;
-                    }
-                    End::Malformed(error) => {
-                        let (cause, part) = (error.to_string(), decoder.part());
-                        self.broken(id.as_str(), &cause, part);
-                        return Some(Answer::never(format!("{cause} while receiving {part}")));
-                    }
-                }
+                Answer::write_error()
+            }
+            Err(End::Broken(cause, answer)) => {
+                self.broken(id.as_str(), &cause, decoder.part());
+                incoming.abort().await;
+                return answer;
             }
         };
         if answer.verdict != Verdict::Taken {
@@ -98,7 +95,8 @@ impl Session<'_> {
     /// Reads the request to its end.
     async fn receive(&mut self, incoming: &mut Incoming<'_>, decoder: &mut Decoder) -> Result<(), End> {
         loop {
-            let (used, event) = decoder.step(self.connection.pending()).map_err(End::Malformed)?;
+            let step = decoder.step(self.connection.pending());
+            let (used, event) = step.map_err(|error| malformed(error, decoder.part()))?;
             let waits = event.is_none();
             match event {
                 None => {}
@@ -122,7 +120,7 @@ impl Session<'_> {
                 End::Unable
             })?;
             if waits {
-                self.connection.more().await.map_err(End::Gone)?;
+                self.connection.more().await.map_err(|gone| End::Broken(gone.text().to_owned(), None))?;
             }
         }
     }

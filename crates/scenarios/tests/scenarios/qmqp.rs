@@ -316,6 +316,23 @@ fn a_list_that_asks_for_verp_has_a_sender_for_each_recipient() {
 }
 
 #[test]
+fn an_address_ends_at_a_nul_and_a_line_end_in_it_is_a_blank() {
+    scenario(|| {
+        let server = Server::start(Setup::new(), &[]);
+        queue_id(&qmqp::send(server.v4(), MESSAGE, "a\nb@far.test", &["alice@mail.test\0@elsewhere.test"]));
+        let mail = server.mail.wait_mail("alice", 1).remove(0);
+        assert_eq!(mail.header("Return-Path").as_deref(), Some("<\"a b\"@far.test>"));
+        let received = mail.header("Received").unwrap_or_default();
+        assert!(received.contains(" for <alice@mail.test>; "), "{received}");
+        // Neither the header nor the log has a line that the client has made.
+        queue_id(&qmqp::send(server.v4(), MESSAGE, SENDER, &["bob\r\nX-Evil: x@mail.test"]));
+        server.mail.wait_log(&[": to=<\"bob  X-Evil: x\"@mail.test>", "status=bounced"]);
+        server.mail.wait_log(&["to=<list@far.test>"]);
+        assert_eq!(server.mail.log().lines().filter(|line| line.starts_with("X-Evil")).count(), 0);
+    });
+}
+
+#[test]
 fn the_content_arrives_line_by_line_as_it_was_sent() {
     scenario(|| {
         let server = Server::start(Setup::new(), &[]);
