@@ -18,8 +18,8 @@ use crate::place::set;
 const MAIN_CF: &str = include_str!("../../conf/main.cf");
 const MASTER_CF: &str = include_str!("../../conf/master.cf");
 
-/// Settings about what all instances share.
-const SHARED: [&str; 11] = [
+/// Settings about what all instances share, where the primary one has them.
+const SHARED: [&str; 12] = [
     "command_directory",
     "daemon_directory",
     "html_directory",
@@ -31,6 +31,7 @@ const SHARED: [&str; 11] = [
     "readme_directory",
     "sendmail_path",
     "setgid_group",
+    "shlib_directory",
 ];
 
 /// Makes it; `assigned` are settings of its main.cf.
@@ -43,7 +44,7 @@ pub(crate) fn create(
     let accounts = Accounts::read(&primary.config).map_err(|error| error.to_string())?;
     make(directory, 0o755)?;
     let mut changes = vec![set("authorized_submit_users", ""), set("master_service_disable", "inet")];
-    for name in SHARED {
+    for name in SHARED.into_iter().filter(|name| primary.config.is_set(name)) {
         changes.push(set(name, &primary.value(name)?));
     }
     changes.push(set("queue_directory", &queue.display().to_string()));

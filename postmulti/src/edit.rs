@@ -27,7 +27,7 @@ pub(crate) fn run(instances: &Instances, options: &Options, edit: &Edit) -> Resu
     if edit.action == Action::Assign {
         conflicts(instances, &instance.directory, &names(edit))?;
     }
-    if edit.action == Action::Destroy && instance.enabled {
+    if matches!(edit.action, Action::Destroy | Action::Deport) && instance.enabled {
         return Err("Cannot remove enabled instances".to_owned());
     }
     require_manager(primary)?;

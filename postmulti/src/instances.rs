@@ -88,7 +88,8 @@ impl Instances {
     pub(crate) fn chosen(&self, which: &Which) -> Vec<&Instance> {
         match which {
             Which::Unsaid | Which::All => self.0.iter().collect(),
-            Which::Group(group) => self.0.iter().filter(|it| it.group == *group).collect(),
+            // Nobody is a member of a group without a name.
+            Which::Group(group) => self.0.iter().filter(|it| !group.is_empty() && it.group == *group).collect(),
             Which::One(name) => self.named(name).into_iter().collect(),
         }
     }

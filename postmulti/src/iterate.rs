@@ -64,6 +64,8 @@ pub(crate) fn command(instances: &Instances, options: &Options, words: &[OsStrin
     each(in_order(instances, options), |instance| {
         let mut command = Command::new(words.first().cloned().unwrap_or_default());
         command.args(&words[1..]);
+        // What it logs is this program's.
+        command.env("MAIL_LOGTAG", instances.primary().value("syslog_name")?);
         finish(instance, options, command)
     })
 }
@@ -100,6 +102,8 @@ fn finish(instance: &Instance, options: &Options, mut command: Command) -> Resul
     for name in EXPORTED {
         command.env(name, instance.value(name)?);
     }
+    // Of one that is alone it is not what main.cf says.
+    command.env(param::MULTI_INSTANCE_ENABLE.name(), if instance.enabled { "yes" } else { "no" });
     if options.verbose {
         command.env("MAIL_VERBOSE", "");
     }

@@ -207,7 +207,8 @@ impl Edit {
 impl Action {
     /// A directory that is given on the command line.
     fn place(self, word: &str) -> Result<(String, String), String> {
-        let (name, value) = config::main_cf::split(word).map_err(|problem| format!("{problem}: \"{word}\""))?;
+        let malformed = |_| format!("Malformed parameter setting '{word}'");
+        let (name, value) = config::main_cf::split(word).map_err(malformed)?;
         if !self.parameters().contains(&name) {
             return Err(format!("Parameter '{name}' not valid with action {}", self.word()));
         }
@@ -220,7 +221,7 @@ impl Action {
 
 /// The name of `-I`, which becomes that of directories.
 fn new_name(value: &str) -> Result<String, String> {
-    if value == "-" {
+    if matches!(value, "-" | "") {
         return Ok(String::new());
     }
     if !value.starts_with("postfix-") {
@@ -238,12 +239,12 @@ fn new_group(value: &str) -> Result<String, String> {
     if value == "-" {
         return Ok(String::new());
     }
-    is_plain(value).then(|| value.to_owned()).ok_or_else(|| format!("Unsafe characters in new group name: '{value}'"))
+    is_plain(value).then(|| value.to_owned()).ok_or_else(|| format!("Unsafe characters in '-G {value}'"))
 }
 
 /// Whether a text means nothing else in main.cf or in the command of a shell.
 fn is_plain(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+:@%".contains(&byte))
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+:@%".contains(&byte))
 }
 
 #[cfg(test)]
@@ -274,6 +275,10 @@ mod tests {
             ("-e create config_directory=etc", "Parameter setting 'config_directory' is not an absolute path"),
             ("-e create -I foo", "New instance name must start with 'postfix-'"),
             ("-e create -I postfix-q/x", "Illegal '/' character in new instance name: 'postfix-q/x'"),
+            ("-e create -G a,b", "Unsafe characters in '-G a,b'"),
+            ("-e create foo", "Malformed parameter setting 'foo'"),
+            ("-e create =x", "Malformed parameter setting '=x'"),
+            ("-e create config_directory=", "Parameter setting 'config_directory' is not an absolute path"),
             ("-e create -I postfix-$x", "Unsafe characters in new instance name: 'postfix-$x'"),
         ] {
             assert_eq!(parse(line).err().as_deref(), Some(refusal), "{line}");

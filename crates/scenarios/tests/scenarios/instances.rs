@@ -108,7 +108,9 @@ fn instances_are_made_named_ordered_and_removed() {
         assert_eq!(machine.listed("-l -i postfix-b"), [all[3]]);
         assert_eq!(machine.listed("-l -i /etc/postfix-c"), [all[1]]);
         assert_eq!(machine.listed("-l -i -"), [all[0]]);
-        assert!(machine.listed("-l -i nobody").is_empty());
+        assert!(machine.listed("-l -i nobody").is_empty() && machine.listed("-l -g -").is_empty());
+        assert!(machine.refused("-e create -I postfix-x -G a,b").ends_with("Unsafe characters in '-G a,b'"));
+        assert!(machine.refused("-e create -I postfix-x foo").ends_with("Malformed parameter setting 'foo'"));
         let main_cf = machine.file("postfix-a/main.cf");
         for setting in [
             "multi_instance_name = postfix-a\n",
@@ -123,6 +125,7 @@ fn instances_are_made_named_ordered_and_removed() {
         names_are_assigned(&machine);
         machine.done("postmulti", "-e enable -i postfix-a");
         assert!(machine.refused("-e destroy -i postfix-a").ends_with("Cannot remove enabled instances"));
+        assert!(machine.refused("-e deport -i postfix-a").ends_with("Cannot remove enabled instances"));
         assert!(machine.refused("-e destroy -i -").ends_with("Cannot remove the primary instance"));
         machine.done("postmulti", "-e disable -i postfix-a");
         machine.done("postmulti", "-e deport -i postfix-c");
@@ -154,6 +157,8 @@ fn one_command_is_run_for_each_instance_that_it_concerns() {
             return;
         }
         let machine = Machine::new();
+        let of_one = "-x sh -c echo${IFS}$MAIL_LOGTAG${IFS}$multi_instance_enable";
+        assert_eq!(machine.done("postmulti", of_one), "postfix yes\n");
         machine.done("postmulti", "-e init");
         machine.create("postfix-a", "");
         machine.create("postfix-b", "-G mta ");
