@@ -31,6 +31,8 @@ pub struct Incoming {
     pub chunks: Option<Box<Chunks>>,
     /// Where records go that are kept nowhere.
     nowhere: Vec<u8>,
+    /// The message has become too large, and cleanup has what there was by then.
+    is_cut: bool,
 }
 
 impl Incoming {
@@ -50,9 +52,15 @@ impl Incoming {
             return proxied.flow(too_large).await;
         }
         let Some(message) = &mut self.message else { return };
-        if too_large {
-            message.records().clear();
-        } else if let Err(error) = message.flow().await {
+        let flowed = match too_large {
+            false => message.flow().await,
+            true if !std::mem::replace(&mut self.is_cut, true) => message.pass_on().await,
+            true => {
+                message.records().clear();
+                Ok(())
+            }
+        };
+        if let Err(error) = flowed {
             logging::warning!("problem talking to service cleanup: {error}");
             self.message = None;
         }

@@ -262,10 +262,13 @@ impl Session {
 
     /// Says what is to be said, and reads the content that is to come.
     async fn carry_out(&mut self, turn: Turn) -> Result<(), End> {
+        if let Next::Discard(count) = turn.next {
+            self.receiver(&mut 0).discard(count).await?;
+        }
         let mut next = self.answer(turn);
         loop {
             let turn = match next {
-                Next::Command => return Ok(()),
+                Next::Command | Next::Discard(_) => return Ok(()),
                 Next::Close => return Err(End::Done),
                 Next::StartTls => Box::pin(self.handshake()).await?,
                 Next::Response => {
@@ -273,7 +276,6 @@ impl Session {
                     self.connection.forget();
                     self.dialogue.response(&mut self.backend, response).await
                 }
-                Next::Discard(count) => return Ok(self.receiver(&mut 0).discard(count).await?),
                 Next::Content => {
                     let content = self.receiving(async |receiver| receiver.content().await).await?;
                     self.dialogue.content(&mut self.backend, content).await

@@ -263,9 +263,14 @@ impl Message {
     /// # Errors
     /// cleanup is gone; the message is lost (and was not acknowledged).
     pub async fn flow(&mut self) -> Result<(), IpcError> {
-        if self.records.len() < CHUNK {
-            return Ok(());
-        }
+        if self.records.len() < CHUNK { Ok(()) } else { self.pass_on().await }
+    }
+
+    /// Sends what has gathered.
+    ///
+    /// # Errors
+    /// cleanup is gone; the message is lost (and was not acknowledged).
+    pub async fn pass_on(&mut self) -> Result<(), IpcError> {
         self.ask().await?;
         self.queue_records()?;
         self.client.flush().await
@@ -276,9 +281,7 @@ impl Message {
     /// # Errors
     /// cleanup is gone.
     pub async fn hand_over(&mut self, filter: Filter, connection: BorrowedFd<'_>) -> Result<(), IpcError> {
-        self.ask().await?;
-        self.queue_records()?;
-        self.client.flush().await?;
+        self.pass_on().await?;
         self.client.send_with(&Request::Filter(Box::new(filter)), connection).await
     }
 
@@ -293,9 +296,11 @@ impl Message {
         Ok(outcome)
     }
 
-    /// Gives the message up; cleanup removes the queue file.
+    /// Gives the message up; cleanup removes the queue file. It sees what there is of the message before: its log tells
+    /// of a message that was refused what it tells of others, as the identifier.
     pub async fn abort(mut self, pool: &Pool<Cleanup>) {
-        if self.ask().await.is_ok() && self.client.send(&Request::Abort).await.is_ok() {
+        let told = self.ask().await.is_ok() && self.queue_records().is_ok();
+        if told && self.client.send(&Request::Abort).await.is_ok() {
             pool.give_back(self.client);
         }
     }

@@ -44,7 +44,11 @@ impl fmt::Display for AttributeError {
         match self {
             AttributeError::Malformed => f.write_str("Error: attribute=value expected"),
             AttributeError::TooLong => f.write_str("Error: attribute value too long"),
-            AttributeError::Syntax(name, value) => write!(f, "Bad {name} syntax: {}", text::printable(value)),
+            AttributeError::Syntax(name, value) => {
+                let is_special = |byte: &u8| b"<>()\\\";@".contains(byte);
+                let plain: Vec<u8> = value.iter().map(|byte| if is_special(byte) { b'?' } else { *byte }).collect();
+                write!(f, "Bad {name} syntax: {}", text::printable(&plain))
+            }
             AttributeError::Unknown(command, name) => {
                 write!(f, "Bad {command} attribute name: {}", text::printable(name))
             }
@@ -83,7 +87,7 @@ impl Attribute {
     pub fn parse(word: &[u8]) -> Result<Attribute, AttributeError> {
         let at = word.iter().position(|byte| *byte == b'=').ok_or(AttributeError::Malformed)?;
         let (name, value) = (&word[..at], &word[at + 1..]);
-        if name.is_empty() || value.is_empty() {
+        if value.is_empty() {
             return Err(AttributeError::Malformed);
         }
         if value.len() > MAX_VALUE {
@@ -171,7 +175,10 @@ mod tests {
     fn a_word_is_a_name_and_a_value() {
         assert_eq!(attribute("name=a+2Eb"), Attribute { name: b"NAME".to_vec(), value: b"a.b".to_vec() });
         assert_eq!(attribute("HELO=a+zz").value, b"a+zz");
-        for bad in ["foo", "NAME=", "=x", ""] {
+        assert_eq!(attribute("=x").name, b"");
+        let said = attribute("ADDR=<\"1\">").address("ADDR").unwrap_err().to_string();
+        assert_eq!(said, "Bad ADDR syntax: ??1??");
+        for bad in ["foo", "NAME=", "="] {
             assert_eq!(Attribute::parse(bad.as_bytes()), Err(AttributeError::Malformed));
         }
         assert_eq!(Attribute::parse(format!("A={}", "a".repeat(256)).as_bytes()), Err(AttributeError::TooLong));

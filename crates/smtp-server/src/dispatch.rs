@@ -44,7 +44,7 @@ impl Dialogue {
             return answer.unwrap_or_else(|turn| turn);
         }
         // line_length_limit: what is left of a command may mean something else than the whole.
-        if line.length > self.settings.line_length_limit && command.verb != Verb::Unknown {
+        if line.length > self.settings.line_length_limit && means_more(command.verb) {
             return self.settled(command.verb, Err(too_long(command.verb)));
         }
         let (verb, answer) = (command.verb, self.carry_out(services, &command, &line, behind).await);
@@ -221,6 +221,14 @@ impl Dialogue {
 /// What looks like a header is one, and comes from a program that speaks another protocol.
 fn is_header(word: &[u8]) -> bool {
     word.iter().position(|byte| *byte == b':').is_some_and(|at| at > 0)
+}
+
+/// Whether it matters what stands behind the verb. It does not in what clients and probes use as filling.
+fn means_more(verb: Verb) -> bool {
+    !matches!(
+        verb,
+        Verb::Unknown | Verb::Noop | Verb::Rset | Verb::Quit | Verb::Helo | Verb::Ehlo | Verb::Help | Verb::Data
+    )
 }
 
 /// RFC 5321 4.2.2: `500 Line too long`. Behind BDAT comes text, of which nobody knows how much: the session ends.

@@ -44,13 +44,21 @@ pub enum Chunking {
     None,
     /// Chunks have come and were good: so many bytes of the message.
     Receiving(u64),
-    /// A chunk was bad: the rest of the message is thrown away.
-    Failed,
+    /// A chunk was bad: the rest of the message is thrown away. Of that and what was good, so many bytes.
+    Failed(u64),
 }
 
 impl Chunking {
     /// There was a BDAT in this transaction, or instead of one.
     pub fn has_begun(self) -> bool {
         self != Chunking::None
+    }
+
+    /// The bytes that have come so far.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Chunking::None => 0,
+            Chunking::Receiving(bytes) | Chunking::Failed(bytes) => bytes,
+        }
     }
 }

@@ -29,7 +29,7 @@ pub enum Next {
     /// A line that answers a challenge, for [`Dialogue::response`](crate::Dialogue::response); what stands in it is
     /// secret.
     Response,
-    /// So many bytes that mean nothing, and then the next command.
+    /// So many bytes that mean nothing; the reply is for after them, and then comes the next command.
     Discard(u64),
     /// A handshake, for [`Dialogue::secured`](crate::Dialogue::secured); what the client has sent before it is thrown
     /// away.

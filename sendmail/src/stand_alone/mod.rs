@@ -137,13 +137,15 @@ impl Session {
 
     /// Says what is to be said, and reads the content that is to come.
     async fn carry_out(&mut self, turn: Turn) -> Result<(), End> {
+        if let Next::Discard(count) = turn.next {
+            self.discard(count)?;
+        }
         let mut next = self.answer(turn);
         loop {
             let turn = match next {
-                Next::Command => return Ok(()),
+                Next::Command | Next::Discard(_) => return Ok(()),
                 // Nobody logs in, and there is no TLS.
                 Next::Close | Next::StartTls | Next::Response => return Err(End::Done),
-                Next::Discard(count) => return self.discard(count),
                 Next::Content => {
                     let content = self.content()?;
                     self.dialogue.content(&mut self.post, content).await

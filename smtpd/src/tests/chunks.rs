@@ -53,16 +53,34 @@ fn a_long_message_in_chunks_is_as_whole_as_one_after_data() {
 }
 
 #[test]
-fn a_chunk_that_is_too_large_is_refused_before_it_has_come_and_the_session_goes_on_behind_it() {
+fn a_chunk_that_is_too_large_is_refused_when_it_has_come_and_the_session_goes_on_behind_it() {
     with_server("message_size_limit = 1000\n", |server| async move {
         let (mut client, _) = Client::connect(&server).await;
         client.say_all(&ENVELOPE[..3]).await;
-        client.send(b"BDAT 100000 LAST\r\n").await;
+        client.send(b"BDAT 1500 LAST\r\n").await;
+        client.send("RSET\r\n".repeat(1500 / 6).as_bytes()).await;
         assert_eq!(client.reply().await.unwrap().verbatim(), b"552 5.3.4 Chunk exceeds message size limit");
-        client.send("RSET\r\n".repeat(100_000 / 6).as_bytes()).await;
-        client.send(b"....NOOP\r\n").await;
+        client.send(b"NOOP\r\n").await;
         assert_eq!(client.reply().await.unwrap().verbatim(), b"250 2.0.0 Ok");
         assert!(server.mail.borrow().finished.is_empty());
         assert_eq!(client.say_all(&ENVELOPE[1..3]).await, "250 2.1.5 Ok");
+    });
+}
+
+#[test]
+fn a_client_that_would_have_too_much_thrown_away_is_left() {
+    with_server("message_size_limit = 1000\n", |server| async move {
+        for chunks in [&[1501][..], &[1200, 301], &[900, 601], &[2, 998, 501]] {
+            let (mut client, _) = Client::connect(&server).await;
+            client.say_all(&ENVELOPE[..3]).await;
+            let (last, before) = chunks.split_last().unwrap();
+            for length in before {
+                client.send(format!("BDAT {length}\r\n{}\r\n", "x".repeat(length - 2)).as_bytes()).await;
+                client.reply().await.unwrap();
+            }
+            client.send(format!("BDAT {last}\r\n").as_bytes()).await;
+            assert_eq!(client.reply().await.unwrap().class(), 5, "{chunks:?}");
+            assert!(client.reply().await.is_none(), "the session goes on: {chunks:?}");
+        }
     });
 }

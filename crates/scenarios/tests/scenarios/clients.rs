@@ -247,9 +247,9 @@ fn a_bad_chunk_spoils_its_message_and_no_other() {
         let mail = Setup::new().set("message_size_limit", "1000").start();
         let mut client = Client::greet(mail.v4()).expect("connected");
         let envelope = "MAIL FROM:<a@client.test>\r\nRCPT TO:<alice@mail.test>\r\n";
-        let large = "y".repeat(2000);
+        let large = "y".repeat(1400);
         let wire =
-            format!("{envelope}BDAT 2000\r\n{large}BDAT 3\r\nabcBDAT 0 LAST\r\n{envelope}BDAT 6 LAST\r\nX: y\r\n");
+            format!("{envelope}BDAT 1400\r\n{large}BDAT 3\r\nabcBDAT 0 LAST\r\n{envelope}BDAT 6 LAST\r\nX: y\r\n");
         client.write(wire.as_bytes()).expect("sent");
         let replies: Vec<String> = (0..8).map(|_| client.reply().expect("reply").last()).collect();
         assert_eq!(replies[2], "552 5.3.4 Chunk exceeds message size limit");
@@ -259,5 +259,26 @@ fn a_bad_chunk_spoils_its_message_and_no_other() {
         client.write(b"BDAT FOO\r\n").expect("sent");
         assert_eq!(client.reply().expect("reply").last(), "521 5.5.4 Syntax: BDAT count [LAST]");
         assert!(client.reply().is_err(), "the session goes on");
+    });
+}
+
+#[test]
+fn the_answer_to_a_chunk_comes_behind_it_and_nobody_waits_for_much_more_than_a_message() {
+    scenario(|| {
+        let mail = Setup::new().set("message_size_limit", "1000").start();
+        let envelope = "MAIL FROM:<a@client.test>\r\nRCPT TO:<alice@mail.test>\r\n";
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        client.write(format!("{envelope}BDAT 1001\r\n{}", "y".repeat(1000)).as_bytes()).expect("sent");
+        let replies: Vec<u16> = (0..2).map(|_| client.reply().expect("reply").code).collect();
+        assert_eq!(replies, [250, 250]);
+        client.write(b"yNOOP\r\n").expect("sent");
+        assert_eq!(client.reply().expect("reply").last(), "552 5.3.4 Chunk exceeds message size limit");
+        assert_eq!(client.reply().expect("reply").code, 250);
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        client.write(format!("{envelope}BDAT 1501\r\n").as_bytes()).expect("sent");
+        let replies: Vec<String> = (0..3).map(|_| client.reply().expect("reply").last()).collect();
+        assert_eq!(replies[2], "552 5.3.4 Chunk exceeds message size limit");
+        assert!(client.reply().is_err(), "the session goes on");
+        mail.wait_log(&["warning: ", ": too much BDAT content -- disabling further input from "]);
     });
 }

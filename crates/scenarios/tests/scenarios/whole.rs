@@ -85,6 +85,36 @@ fn a_command_that_is_too_long_is_not_carried_out() {
 }
 
 #[test]
+fn what_fills_a_command_that_means_nothing_may_be_long() {
+    scenario(|| {
+        let mail = Setup::new().start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        let filling = "x".repeat(3000);
+        for (line, code) in [("NOOP", 250), ("EHLO", 250), ("HELO", 250), ("RSET", 501), ("XYZZY", 500), ("QUIT", 221)]
+        {
+            assert_eq!(client.command(&format!("{line} {filling}")).expect("a reply").code, code, "{line}");
+            mail.wait_log(&["warning: ", &format!("request longer than 2048: {line} xxx")]);
+        }
+    });
+}
+
+#[test]
+fn the_log_has_the_identifier_of_a_message_that_is_refused_at_its_end() {
+    scenario(|| {
+        let access = "check_sender_access inline:{ {a@client.test=REJECT} }";
+        let setup = Setup::new().set("smtpd_end_of_data_restrictions", access).set("message_size_limit", "2000");
+        let mail = setup.start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        for (sender, id, length) in [("a@client.test", "<1@x>", 1), ("b@client.test", "<2@x>", 3000)] {
+            let text = format!("Subject: x\nMessage-Id: {id}\n\n{}\n", "line of the body\n".repeat(length / 10 + 1));
+            let reply = client.send(sender, &["alice@mail.test"], &text).expect("a reply");
+            assert_eq!(reply.code / 100, 5, "{reply:?}");
+            mail.wait_log(&[&format!(": message-id={id}")]);
+        }
+    });
+}
+
+#[test]
 fn every_recipient_has_the_copy_that_a_table_wants_for_it() {
     scenario(|| {
         let mut mail = Setup::new().set("default_transport", "discard").build();

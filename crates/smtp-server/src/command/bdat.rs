@@ -1,8 +1,8 @@
 //! BDAT: the content in counted chunks. RFC 3030
 //!
-//! Whatever is said to a chunk, its bytes are read: the next command stands behind them. What can be said at once is.
-//! After an error all further chunks are read and thrown away, up to the last one. The last `250` means what it means
-//! after DATA.
+//! Whatever is said to a chunk, its bytes are read first: the next command stands behind them, and a client that
+//! sends them reads nothing meanwhile. After an error all further chunks are read and thrown away, up to the last one;
+//! a client that would have much thrown away is left. The last `250` means what it means after DATA.
 
 use dsn::Status;
 use logging::records::NOQUEUE;
@@ -32,16 +32,26 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     match admit(dialogue, services, chunk).await {
         Ok(()) => Ok(Turn::silence(Next::Chunk(chunk))),
         Err(turn) if turn.next == Next::Close => Err(turn),
-        // Before its bytes have come: a client that listens may spare itself the rest.
+        Err(turn) if is_too_much(dialogue, chunk) => {
+            let (id, client) = (dialogue.queue_id().unwrap_or(NOQUEUE), &dialogue.peer.label);
+            logging::warning!(id: id, "too much BDAT content -- disabling further input from {client}");
+            Err(turn.closing())
+        }
         Err(turn) => Err(refuse(dialogue, services, chunk, turn).await.then(Next::Discard(chunk.length))),
     }
+}
+
+/// Whether what is to be thrown away is more than one and a half messages of the largest size. message_size_limit
+fn is_too_much(dialogue: &Dialogue, chunk: Chunk) -> bool {
+    let most = dialogue.settings.message_size_limit.map(|limit| limit.saturating_add(limit / 2));
+    most.is_some_and(|most| chunk.length > most.saturating_sub(dialogue.chunking.bytes()))
 }
 
 /// Whether the chunk is taken.
 async fn admit(dialogue: &mut Dialogue, services: &mut impl Services, chunk: Chunk) -> Result<(), Turn> {
     let before = match dialogue.chunking {
-        Chunking::Failed if chunk.length == 0 && !chunk.last => return Err(null_request(dialogue)),
-        Chunking::Failed => {
+        Chunking::Failed(_) if chunk.length == 0 && !chunk.last => return Err(null_request(dialogue)),
+        Chunking::Failed(_) => {
             let text = format!("Discarded {} bytes after earlier error", chunk.length);
             return Err(breach(551, Status::new(5, 0, 0), text));
         }
@@ -81,7 +91,7 @@ async fn refuse(dialogue: &mut Dialogue, services: &mut impl Services, chunk: Ch
     if chunk.last {
         dialogue.forget_transaction(services).await;
     } else {
-        dialogue.chunking = Chunking::Failed;
+        dialogue.chunking = Chunking::Failed(dialogue.chunking.bytes().saturating_add(chunk.length));
     }
     turn
 }
