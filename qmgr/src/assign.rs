@@ -21,9 +21,16 @@ const AT_ONCE: usize = 200;
 /// Where some recipients of one message go together.
 type Group = (Vec<u8>, Vec<u8>);
 
+/// The order in which agents see the recipients of a message: whoever gives them on has those of one domain together.
+fn by_domain(address: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let (_, domain) = address::split(address);
+    (domain.unwrap_or_default().to_ascii_lowercase(), address.to_vec())
+}
+
 impl Qmgr {
     /// Finds the way of recipients that were just read, and puts them before the scheduler.
-    pub async fn assign(self: Rc<Self>, key: MessageKey, recipients: Vec<Recipient>) {
+    pub async fn assign(self: Rc<Self>, key: MessageKey, mut recipients: Vec<Recipient>) {
+        recipients.sort_by_cached_key(|recipient| by_domain(&recipient.address));
         let mut groups: BTreeMap<Group, Vec<Recipient>> = BTreeMap::new();
         let mut recipients = recipients.into_iter();
         while !recipients.as_slice().is_empty() {

@@ -192,8 +192,9 @@ impl Ledger {
 
     /// A notification about a notification, to ourselves: the recipient is done.
     pub fn discard(&self, key: MessageKey, recipient: &Recipient) {
+        let why = "undeliverable postmaster notification discarded";
+        self.log_outcome(key, recipient, dsn::Status::new(2, 0, 0), "sent", why);
         self.change(key, |message| {
-            logging::warning!(id: message.id, "undeliverable postmaster notification discarded");
             if let Ok(file) = message.open_file(&self.settings.spool)
                 && recipient.offset > 0
                 && let Err(error) = queue::mark::done(&file, recipient.offset)

@@ -149,7 +149,8 @@ impl Ledger {
         let trace = self.trace_flags(key);
         settling.sorted.is_deferred = !all.is_empty() && !trace.is_probe();
         for recipient in &all {
-            self.log_deferral(key, recipient, status, reason);
+            let word = self.word_of_deferral(key);
+            self.log_outcome(key, recipient, status, word, reason);
             let record = Record {
                 recipient: recipient.clone(),
                 status,
@@ -272,7 +273,23 @@ impl Ledger {
         if reported && self.settings.confirm_delay_cleared { trace.with(Trace::RECORD) } else { trace }
     }
 
-    fn log_deferral(&self, key: MessageKey, recipient: &Recipient, status: Status, reason: &str) {
+    fn word_of_deferral(&self, key: MessageKey) -> &'static str {
+        match self.look(key, |message| (message.is_probe(), message.is_of_verify())) {
+            Some((true, true)) if !self.settings.log.remembers_failures => "undeliverable-but-not-cached",
+            Some((true, _)) => "undeliverable",
+            _ => "deferred",
+        }
+    }
+
+    /// The line about a recipient that an agent would have written.
+    pub(super) fn log_outcome(
+        &self,
+        key: MessageKey,
+        recipient: &Recipient,
+        status: Status,
+        word: &'static str,
+        reason: &str,
+    ) {
         let messages = self.messages.borrow();
         let Some(message) = messages.all.get(&key) else { return };
         let shown = |address: &[u8]| self.settings.log.addresses.shown(address);
@@ -294,13 +311,7 @@ impl Ledger {
             delays: stages.delays(self.settings.log.delay_decimals),
             tls: None,
             dsn: status.to_string(),
-            status: match message.is_probe() {
-                true if message.is_of_verify() && !self.settings.log.remembers_failures => {
-                    "undeliverable-but-not-cached"
-                }
-                true => "undeliverable",
-                false => "deferred",
-            },
+            status: word,
             reason,
         });
     }
@@ -323,7 +334,9 @@ impl Sorted {
         }
         // `sendmail -v` reports failures and delays as well, beside what becomes of them.
         let recorded = trace.has(Trace::RECORD);
-        let wanted = outcome.verdict == Verdict::Sent && recipient.notify.wants_success();
+        // Without an action the next server has promised to report.
+        let is_ours = outcome.verdict == Verdict::Sent && outcome.action.is_some();
+        let wanted = is_ours && recipient.notify.wants_success();
         if recorded || wanted {
             self.traced.extend(records.iter().cloned());
         }

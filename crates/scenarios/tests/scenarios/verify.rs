@@ -370,5 +370,8 @@ fn the_sender_of_probes_and_notifications_is_known_to_exist() {
         );
         let found = "status=deliverable (undeliverable postmaster notification discarded)";
         mail.wait_log(&["to=<double-bounce@mail.test>, relay=none", found]);
+        mail.sendmail(&["-f", "alice@mail.test", "double-bounce@mail.test"], "Subject: x\n\nx\n");
+        let found = "dsn=2.0.0, status=sent (undeliverable postmaster notification discarded)";
+        mail.wait_log(&["to=<double-bounce@mail.test>, relay=none", found]);
     });
 }
