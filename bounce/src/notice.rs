@@ -120,7 +120,7 @@ impl Notifier {
         let expanded = |line: &String| config.report_text(line).unwrap_or_else(|_| line.clone());
         let text: Vec<String> = template.body.iter().map(expanded).collect();
         let sender = self.shown_sender(message);
-        let envelope_id = text::xtext::decode(message.envelope_id.as_bytes()).filter(|id| !id.is_empty());
+        let envelope_id = Some(message.envelope_id.as_bytes()).filter(|id| !id.is_empty());
         let (date, arrival) = (date::rfc5322(now), date::rfc5322(subject.arrival));
         let until = date::rfc5322(subject.arrival.saturating_add(settings.lifetime));
         let answers = if settings.threaded { subject.identifier() } else { None };
@@ -136,7 +136,7 @@ impl Notifier {
             date: &date,
             to: &self.shown_recipient(notice),
             answers: answers.as_deref(),
-            envelope_id: envelope_id.as_deref(),
+            envelope_id,
             sender: &sender,
             arrival_date: &arrival,
             retry_until: Some(&until),

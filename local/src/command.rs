@@ -24,7 +24,7 @@ pub struct Subject<'a> {
     pub recipient: &'a Recipient,
     /// The envelope sender.
     pub sender: &'a [u8],
-    /// The user, where the command is a user's.
+    /// Who has written the list that names the command.
     pub account: Option<&'a Account>,
 }
 
@@ -54,8 +54,7 @@ impl Subject<'_> {
     fn environment(&self) -> Vec<Path> {
         let text = |bytes: &[u8]| text::printable(bytes);
         let client = &self.request.client;
-        let envelope_id = text::xtext::decode(self.request.message.envelope_id.as_bytes()).unwrap_or_default();
-        let envelope_id = text(&envelope_id);
+        let envelope_id = text(self.request.message.envelope_id.as_bytes());
         let Sasl { method, username: user, sender } = &client.sasl;
         let recipient = self.recipient;
         let variables = [
@@ -97,7 +96,7 @@ mod tests {
         let config = Config::parse(text, std::path::Path::new("/proc/self/none"), &[]).unwrap();
         let settings = Settings::read(&config).unwrap();
         let mut request = Request::new(queue::QueueId::parse(b"Q").unwrap());
-        request.message.envelope_id = "E+3D1".to_owned();
+        request.message.envelope_id = "E=1".to_owned();
         let target = Target { original: b"x;`id`".to_vec(), ..Target::default() };
         let recipient = Recipient::parse(b"Cmd+Foo@m.test", &Delimiters::new("+", true), true);
         let subject = Subject {

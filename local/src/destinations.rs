@@ -98,13 +98,20 @@ impl Expansion<'_> {
         if self.job.is_probe() {
             return self.finish(address, &verdict::sent(format!("delivers to command: {shown}")));
         }
+        let owner = match rights {
+            Rights::Owner(uid) => match self.agent.steward.look_up(Who::Uid(*uid)).await {
+                Ok(owner) => owner,
+                Err(problem) => return self.trouble(address, &problem.into()),
+            },
+            Rights::Default | Rights::User(_) => None,
+        };
         let subject = Subject {
             settings: &self.agent.settings,
             request: self.job.request(),
             target: self.target,
             recipient,
             sender: &place.sender,
-            account: rights.account(),
+            account: rights.account().or(owner.as_ref()),
         };
         let command = match subject.command(line) {
             Ok(command) => command,

@@ -37,6 +37,8 @@ pub struct Expansion<'a> {
     work: Vec<Task>,
     seen: HashSet<Vec<u8>>,
     findings: Vec<(Vec<u8>, Outcome)>,
+    /// The sender wants to hear of a delivery, and this is all that he hears: the recipient stands for others.
+    expanded: Option<Action>,
     outgoing: Vec<Outgoing>,
 }
 
@@ -69,7 +71,7 @@ impl<'a> Expansion<'a> {
         };
         let work = vec![Task::Recipient(Rc::new(place), recipient)];
         let (seen, findings, outgoing) = (HashSet::new(), Vec::new(), Vec::new());
-        Expansion { agent, job, target, passed, work, seen, findings, outgoing }
+        Expansion { agent, job, target, passed, work, seen, findings, expanded: None, outgoing }
     }
 
     /// Delivers to all of it.
@@ -86,6 +88,10 @@ impl<'a> Expansion<'a> {
 
     async fn recipient(&mut self, place: Rc<Place>, recipient: Recipient) {
         let address = recipient.address.clone();
+        if recipient.cut {
+            let shown = text::printable(address::split(&address).0);
+            logging::warning!(id: self.job.request().message.queue_id, "address with illegal extension: {shown}");
+        }
         if place.depth > MAX_DEPTH {
             return self.finish(&address, &verdict::bounced(4, 6, "recipient nesting limit exceeded"));
         }
@@ -159,6 +165,8 @@ impl<'a> Expansion<'a> {
             Ok(found) => found,
             Err(finding) => return self.finish(&recipient.address, &finding),
         };
+        // RFC 3461 5.2.7.3: what a list delivers concerns its owner from here on.
+        self.stands_for_others(if owned { Action::Delivered } else { Action::Expanded });
         let aliases = [place.aliases.as_slice(), &[key.to_vec()]].concat();
         let unmatched = if key == recipient.name { self.unmatched(recipient, |by| by.alias) } else { Vec::new() };
         let inner = Place {
@@ -199,6 +207,14 @@ impl<'a> Expansion<'a> {
         let owner = self.agent.rewriter.rewrite(Context::Local, &owner).await;
         let owner = owner.map_err(|error| self.resolver_failure(&error))?;
         Ok((owner.into(), true))
+    }
+
+    /// Notes that the recipient is an alias, or has a list of addresses: the sender hears of that, and not of each
+    /// delivery (RFC 3461 5.2.7).
+    pub(crate) fn stands_for_others(&mut self, action: Action) {
+        if self.expanded.is_none() && self.target.notify.wants_success() {
+            self.expanded = Some(action);
+        }
     }
 
     /// A list that names more destinations than are served.
@@ -252,7 +268,9 @@ impl<'a> Expansion<'a> {
     pub(crate) fn send_later(&mut self, place: &Place, address: Vec<u8>) {
         if self.job.is_probe() {
             let reason = format!("forwards to {}", self.job.shown(&address));
-            return self.finish(&address, &verdict::sent(reason));
+            // To the owner of a list it is nothing to do with the list's address.
+            let original = if place.owned { &[][..] } else { &self.target.original };
+            return self.finish_as(&address, original, &verdict::sent(reason));
         }
         // prepend_delivered_header: forward
         let delivered_to =
@@ -272,7 +290,12 @@ impl<'a> Expansion<'a> {
     async fn send_on(&mut self) {
         for outgoing in std::mem::take(&mut self.outgoing) {
             let agent = self.agent;
-            let sent = resubmit(self.job, self.target, &outgoing, &agent.cleanup, &agent.settings).await;
+            let notify = match self.expanded {
+                Some(_) => self.target.notify.without_success(),
+                None => self.target.notify,
+            };
+            let target = Target { notify, ..self.target.clone() };
+            let sent = resubmit(self.job, &target, &outgoing, &agent.cleanup, &agent.settings).await;
             let finding = match sent {
                 Ok(queue_id) => verdict::sent(format!("forwarded as {queue_id}")).with_action(dsn::Action::Relayed),
                 Err(ResubmitError::Damaged(error)) => {
@@ -291,8 +314,13 @@ impl<'a> Expansion<'a> {
 
     /// Logs a result, and keeps it for the outcome.
     pub(crate) fn finish(&mut self, address: &[u8], finding: &Finding) {
+        let target = self.target;
+        self.finish_as(address, &target.original, finding);
+    }
+
+    fn finish_as(&mut self, address: &[u8], original: &[u8], finding: &Finding) {
         let finding = &self.job.filtered(finding);
-        self.job.log(address, &self.target.original, finding);
+        self.job.log(address, original, finding);
         self.findings.push((address.to_vec(), self.job.outcome(finding)));
     }
 
@@ -341,7 +369,12 @@ impl<'a> Expansion<'a> {
             self.job.log(&self.target.address, &self.target.original, &finding);
             return self.job.outcome(&finding);
         };
-        let mut outcome = decisive.clone();
+        let mut outcome = match self.expanded {
+            Some(action) if decisive.verdict == Verdict::Sent => {
+                self.job.outcome(&verdict::sent("alias expanded").with_action(action))
+            }
+            _ => decisive.clone(),
+        };
         let itself = self.findings.len() == 1 && self.findings[0].0 == self.target.address;
         if !itself {
             let reported = self.findings.iter().filter(|(_, o)| o.verdict != Verdict::Sent || self.job.is_probe());

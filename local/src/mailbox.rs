@@ -7,6 +7,7 @@ use delivery::deposit::{self, Reading, Trouble};
 use delivery::destination::{Destination, List};
 use delivery::steward::{Account, StartProblem, Started, Who};
 use delivery::{Verdict, passing};
+use dsn::Action;
 use ipc::Client;
 use ipc::carrier::{Carrier, Deposit, Done, FoundList, ListProblem, Path, Role};
 use lookup::Maps;
@@ -65,6 +66,7 @@ impl Expansion<'_> {
                         return self.finish(&recipient.address, &finding);
                     }
                     if !destinations.is_empty() {
+                        self.stands_for_others(Action::Expanded);
                         let is_used = forward.used_extension;
                         let inner = Place {
                             unmatched: self.unmatched(&recipient, |by| by.forward && !is_used),

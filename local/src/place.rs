@@ -23,6 +23,8 @@ pub struct Recipient {
     pub domain: Vec<u8>,
     /// Written with a backslash: neither aliases nor .forward count.
     pub mailbox_only: bool,
+    /// It had an extension with a `/` in it, which is left out: it is part of names of files.
+    pub cut: bool,
 }
 
 impl Recipient {
@@ -32,19 +34,21 @@ impl Recipient {
         let stripped = local.strip_prefix(b"\\");
         let folded = lookup::fold::fold(stripped.unwrap_or(local), utf8);
         let (name, extension) = delimiters.split(&folded);
-        let (name, extension) = (name.to_vec(), extension.map(<[u8]>::to_vec));
+        let cut = extension.is_some_and(|extension| extension.contains(&b'/'));
+        let (name, extension) = (name.to_vec(), extension.filter(|_| !cut).map(<[u8]>::to_vec));
         let delimiter = if extension.is_some() { folded[name.len()..=name.len()].to_vec() } else { Vec::new() };
         Recipient {
             address: match stripped {
                 Some(_) => address[1..].to_vec(),
                 None => address.to_vec(),
             },
-            name,
             extension: extension.unwrap_or_default(),
             delimiter,
             domain: domain.unwrap_or_default().to_vec(),
             mailbox_only: stripped.is_some(),
-            local: folded,
+            local: if cut { name.clone() } else { folded },
+            name,
+            cut,
         }
     }
 }
@@ -217,11 +221,17 @@ mod tests {
         assert_eq!((r.address.as_slice(), r.local.as_slice()), (&b"Bob+Ext@Mail.test"[..], &b"bob+ext"[..]));
         let plain = recipient("\\bob@m.test");
         assert!(plain.mailbox_only && plain.name == b"bob" && plain.address == b"bob@m.test");
+        let cut = recipient("bob+x/y@m.test");
+        assert_eq!(
+            (cut.local.as_slice(), cut.name.as_slice(), cut.address.as_slice()),
+            (&b"bob"[..], &b"bob"[..], &b"bob+x/y@m.test"[..])
+        );
+        assert!(cut.cut && cut.extension.is_empty() && cut.delimiter.is_empty());
     }
 
     #[test]
     fn names_are_filtered_so_that_no_address_leads_out_of_a_home() {
-        let r = recipient("bob+$(x);/..@m.test");
+        let r = recipient("bob+$(x);|..@m.test");
         let account = Account {
             name: "bob".into(),
             uid: 9,
@@ -233,7 +243,7 @@ mod tests {
         let names =
             Names { recipient: &r, account: Some(&account), delimiters: "+-", filter: "abcdefghijklmnopqrstuvwxyz/+." };
         let path = "$home/.forward${recipient_delimiter}${extension}";
-        assert_eq!(names.expand(path).unwrap().as_text(), "/home/bob/.forward+__x__/..");
+        assert_eq!(names.expand(path).unwrap().as_text(), "/home/bob/.forward+__x___..");
         let plain = recipient("bob@m.test");
         let names = Names { recipient: &plain, account: Some(&account), delimiters: "+-", filter: "" };
         assert_eq!(names.expand(path).unwrap().as_text(), "/home/bob/.forward+");

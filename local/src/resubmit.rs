@@ -16,7 +16,7 @@ use crate::settings::Settings;
 pub struct Outgoing {
     /// The envelope sender.
     pub sender: Vec<u8>,
-    /// The sender is an alias's owner: the original recipient and the sender's wishes concern him no more.
+    /// The sender is an alias's owner, whom the original recipient concerns no more.
     pub owned: bool,
     /// What the Delivered-To: header says; empty: no such header.
     pub delivered_to: Vec<u8>,
@@ -54,18 +54,16 @@ pub async fn resubmit(
         Return::Unset => String::new(),
         returned => returned.bits().to_string(),
     };
-    let mut attributes: Vec<(&str, &[u8])> = vec![
+    let attributes: Vec<(&str, &[u8])> = vec![
         ("log_client_name", origin.name.as_bytes()),
         ("log_client_address", origin.address.as_bytes()),
         ("log_client_port", origin.port.as_bytes()),
         ("log_helo_name", origin.helo.as_bytes()),
         ("log_protocol_name", origin.protocol.as_bytes()),
         ("encoding", request.message.encoding.as_str().as_bytes()),
+        ("envelope_id", request.message.envelope_id.as_bytes()),
+        ("ret_flags", returned.as_bytes()),
     ];
-    if !outgoing.owned {
-        attributes
-            .extend([("envelope_id", request.message.envelope_id.as_bytes()), ("ret_flags", returned.as_bytes())]);
-    }
     let envelope = Envelope {
         sender: &outgoing.sender,
         recipients: &recipients,
@@ -96,7 +94,7 @@ pub async fn resubmit(
 
 fn recipient(address: &[u8], target: &Target, owned: bool) -> Target {
     if owned {
-        return Target { address: address.to_vec(), ..Target::default() };
+        return Target { address: address.to_vec(), notify: target.notify, ..Target::default() };
     }
     Target { address: address.to_vec(), offset: 0, ..target.clone() }
 }

@@ -1,7 +1,7 @@
 //! What a carrier's facts mean for the mail: the texts and codes that operators know.
 
-use delivery::Finding;
 use delivery::ending::{Ran, with_diagnostic};
+use delivery::{Finding, WRITING};
 use dsn::Status;
 use ipc::carrier::{Done, WriteProblem};
 use nix::errno::Errno;
@@ -77,7 +77,9 @@ pub fn of(attempt: &Attempt<'_>, done: &Done) -> Finding {
                 Attempt::Command { line, directory, ids } => (line, directory, ids),
                 _ => ("", "", (0, 0)),
             };
-            Ran { program: crate::SERVICE.name, relay: RELAY, command, directory, ids }.finding(*ending, output)
+            let starter = "";
+            Ran { program: crate::SERVICE.name, relay: RELAY, command, starter, directory, ids }
+                .finding(*ending, output)
         }
     }
 }
@@ -107,7 +109,10 @@ fn not_written(attempt: &Attempt<'_>, problem: &WriteProblem) -> Finding {
             }
         }
     };
-    with_diagnostic(finding, "input/output error")
+    match problem {
+        WriteProblem::System { what, .. } if what == WRITING => with_diagnostic(finding, "input/output error"),
+        _ => finding,
+    }
 }
 
 /// What an administrator can do about it.

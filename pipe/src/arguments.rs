@@ -56,6 +56,8 @@ enum OfRecipient {
 pub enum MacroError {
     /// No such name.
     Unknown(String),
+    /// Nothing stands behind a `$`.
+    Empty(String),
     /// The end is missing.
     Truncated(String),
 }
@@ -64,6 +66,7 @@ impl fmt::Display for MacroError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(name) => write!(f, "unknown macro name: \"{name}\""),
+            Self::Empty(text) => write!(f, "empty macro name: \"{text}\""),
             Self::Truncated(text) => write!(f, "truncated macro reference: \"{text}\""),
         }
     }
@@ -88,6 +91,9 @@ impl Argument {
                 continue;
             }
             let (name, after) = name(tail).ok_or_else(|| MacroError::Truncated(text::printable(word)))?;
+            if name.is_empty() {
+                return Err(MacroError::Empty(text::printable(word)));
+            }
             rest = after;
             if !text.is_empty() {
                 pieces.push(Piece::Text(std::mem::take(&mut text)));
@@ -107,12 +113,12 @@ impl Argument {
 
 /// The name behind a `$`, and what follows it.
 fn name(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let close = match text.first()? {
-        b'{' => b'}',
-        b'(' => b')',
+    let close = match text.first() {
+        Some(b'{') => b'}',
+        Some(b'(') => b')',
         _ => {
             let end = text.iter().position(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).unwrap_or(text.len());
-            return (end > 0).then(|| text.split_at(end));
+            return Some(text.split_at(end));
         }
     };
     let (open, mut depth) = (text[0], 0usize);
@@ -205,7 +211,7 @@ impl Facts<'_> {
             OfRequest::SaslUsername => client.sasl.username.clone().into_bytes(),
             OfRequest::SaslSender => client.sasl.sender.clone().into_bytes(),
             OfRequest::QueueId => request.message.queue_id.as_str().as_bytes().to_vec(),
-            OfRequest::EnvelopeId => text::xtext::decode(request.message.envelope_id.as_bytes()).unwrap_or_default(),
+            OfRequest::EnvelopeId => request.message.envelope_id.clone().into_bytes(),
         }
     }
 

@@ -18,7 +18,7 @@ fn request(recipients: &[&str]) -> Request {
     let mut request = Request::new(QueueId::parse(b"4A1B").unwrap());
     request.nexthop = b"Hop.Test".to_vec();
     request.size = 331;
-    request.message.envelope_id = "E+3D1".to_owned();
+    request.message.envelope_id = "E=1".to_owned();
     request.recipients = recipients.iter().map(recipient).collect();
     request
 }
@@ -65,8 +65,8 @@ fn there_are_no_conditions_and_no_other_names() {
     assert_eq!(why("x${extension?EXT=$extension}"), name);
     assert_eq!(why("$nosuch"), "unknown macro name: \"nosuch\"");
     assert_eq!(why("${user"), "truncated macro reference: \"${user\"");
-    assert_eq!(why("a$"), "truncated macro reference: \"a$\"");
-    assert_eq!(why("a$-"), "truncated macro reference: \"a$-\"");
+    assert_eq!(why("a$"), "empty macro name: \"a$\"");
+    assert_eq!(why("a$-"), "empty macro name: \"a$-\"");
 }
 
 proptest! {

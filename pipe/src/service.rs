@@ -121,7 +121,9 @@ impl Pipe {
             Ok(Done::Command { ending, output }) => {
                 let ids = (self.runner.uid, self.runner.gid);
                 let (relay, directory) = (self.name.as_str(), self.attributes.directory.as_str());
-                Ran { program: SERVICE.name, relay, command: &program, directory, ids }.finding(ending, &output)
+                let starter = "pipe_command: ";
+                Ran { program: SERVICE.name, relay, command: &program, starter, directory, ids }
+                    .finding(ending, &output)
             }
             Ok(Done::NotWritten(_)) => self.deferred(Status::new(4, 3, 0), "temporary failure"),
             Err(Trouble::Damaged(error)) => {

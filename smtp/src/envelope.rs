@@ -58,12 +58,9 @@ pub fn mail(request: &Request, sender: &[u8], extensions: &Extensions, manner: M
         }
     }
     if extensions.dsn {
-        // Already xtext; but it comes from a file.
-        if !request.message.envelope_id.is_empty()
-            && request.message.envelope_id.bytes().all(|byte| byte.is_ascii_graphic())
-        {
+        if !request.message.envelope_id.is_empty() {
             out.extend_from_slice(b" ENVID=");
-            out.extend_from_slice(request.message.envelope_id.as_bytes());
+            out.extend_from_slice(text::xtext::encode(request.message.envelope_id.as_bytes()).as_bytes());
         }
         // RFC 8689 4.1: what goes on without REQUIRETLS must not come back whole.
         let redacted = requires_tls && !extensions.requiretls && request.message.returned == Return::Unset;
@@ -150,7 +147,7 @@ mod tests {
             message: Message {
                 encoding: Encoding::EightBit,
                 returned: Return::Headers,
-                envelope_id: "x+3D1".to_owned(),
+                envelope_id: "x=1".to_owned(),
                 ..from(b"a b@c.test")
             },
             size: 260,

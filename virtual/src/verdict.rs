@@ -1,6 +1,7 @@
 //! What a carrier's facts mean for the mail: the texts and codes that operators know.
 
-use delivery::Finding;
+use delivery::ending::with_diagnostic;
+use delivery::{Finding, WRITING};
 use dsn::Status;
 use ipc::carrier::{Done, WriteProblem};
 use nix::errno::Errno;
@@ -65,7 +66,11 @@ impl Attempt<'_> {
         } else {
             format!("delivery failed to mailbox {path}")
         };
-        Finding::from_status(status, format!("{failed}: {why}"), self.relay)
+        let finding = Finding::from_status(status, format!("{failed}: {why}"), self.relay);
+        match problem {
+            WriteProblem::System { what, .. } if what == WRITING => with_diagnostic(finding, "input/output error"),
+            _ => finding,
+        }
     }
 }
 
@@ -73,7 +78,7 @@ impl Attempt<'_> {
 /// administrator.
 fn status(what: &str, code: i32) -> Status {
     match Errno::from_raw(code) {
-        _ if what != "error writing message" => Status::new(4, 2, 0),
+        _ if what != WRITING => Status::new(4, 2, 0),
         Errno::EFBIG | Errno::EDQUOT => Status::new(5, 2, 2),
         Errno::ENOSPC => Status::new(4, 3, 0),
         Errno::EAGAIN | Errno::ESTALE => Status::new(4, 2, 0),

@@ -127,8 +127,7 @@ impl Filtered<'_, '_> {
         utf8::sender(self.message, self.writer, address);
         self.writer.put(Type::SENDER, address);
         if let Some(envid) = &sender.parameters.envid {
-            // As it travels: what smtp says is what stands here.
-            self.writer.put_attribute("envelope_id", text::xtext::encode(envid).as_bytes());
+            self.writer.put_attribute("envelope_id", envid);
         }
         if let Some(ret) = sender.parameters.ret.filter(|ret| *ret != Return::Unset) {
             self.writer.put_attribute("ret_flags", ret.bits().to_string().as_bytes());

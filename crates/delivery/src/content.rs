@@ -41,7 +41,7 @@ impl Heading<'_> {
         if self.from_line {
             let name: &[u8] = if sender.is_empty() { b"MAILER-DAEMON" } else { &sender };
             let date = message::date::asctime(now);
-            out.push([b"From ", one_word(name).as_slice(), b"  ", date.as_bytes()].concat());
+            out.push([b"From ", clean(name).as_slice(), b"  ", date.as_bytes()].concat());
         }
         if self.return_path {
             out.push([b"Return-Path: <", clean(&sender).as_slice(), b">"].concat());
@@ -59,11 +59,6 @@ impl Heading<'_> {
 /// An address never ends its line.
 fn clean(text: &[u8]) -> Vec<u8> {
     text.iter().map(|&b| if b < b' ' || b == 0x7f { b'?' } else { b }).collect()
-}
-
-/// Readers of mailboxes take the first word of a `From ` line for the sender.
-fn one_word(text: &[u8]) -> Vec<u8> {
-    clean(text).iter().map(|&b| if b == b' ' { b'_' } else { b }).collect()
 }
 
 /// How the lines of a message are written.
@@ -236,7 +231,7 @@ mod tests {
         };
         let text = String::from_utf8(heading.text(0)).unwrap();
         let mut lines = text.lines();
-        assert!(lines.next().unwrap().starts_with("From \"a_b\"@x.test  Thu Jan  1 "));
+        assert!(lines.next().unwrap().starts_with("From \"a b\"@x.test  Thu Jan  1 "));
         assert_eq!(lines.next(), Some("Return-Path: <\"a b\"@x.test>"));
         assert_eq!(lines.next(), Some("X-Original-To: bob"));
         assert_eq!(lines.count(), 1);

@@ -14,6 +14,8 @@ pub struct Ran<'a> {
     pub relay: &'a str,
     /// The command, or its first word.
     pub command: &'a str,
+    /// What stands before the error of a command that is not there, in Postfix's words.
+    pub starter: &'a str,
     /// Where it was to run.
     pub directory: &'a str,
     /// Whose rights it had: user and group.
@@ -32,21 +34,22 @@ impl Ran<'_> {
                 deferred(with_output(&format!("Command died with signal {signal}: \"{command}\""), &output))
             }
             Ending::NotStarted => {
-                let why = format!("fatal: pipe_command: {output}");
-                logging::emit_text(Severity::Fatal, format_args!("pipe_command: {output}"));
-                deferred(with_output("temporary failure", &format!("{}: {why} ", self.program)))
+                let why = format!("{}{output}", self.starter);
+                logging::emit_text(Severity::Fatal, format_args!("{why}"));
+                let said = format!("{}: fatal: {why} ", self.program);
+                return with_diagnostic(deferred(with_output("temporary failure", &said)), &said);
             }
             Ending::NoDirectory(code) => {
                 let error = text::system_error(&std::io::Error::from_raw_os_error(code));
                 let (directory, (uid, gid)) = (self.directory, self.ids);
                 let what = format_args!("cannot change directory to \"{directory}\" for uid={uid} gid={gid}: {error}");
                 logging::emit_text(Severity::Fatal, what);
-                deferred("temporary failure".to_owned())
+                return with_diagnostic(deferred("temporary failure".to_owned()), "temporary failure");
             }
             Ending::Status(status) => return self.status_finding(status, &output),
         };
-        let said = if output.is_empty() { finding.reason.clone() } else { output };
-        with_diagnostic(finding, &said)
+        // As EX_SOFTWARE has it.
+        with_diagnostic(finding, if output.is_empty() { "internal software error" } else { &output })
     }
 
     /// An enhanced status code at the start of the output counts more than the exit status.
@@ -63,12 +66,16 @@ impl Ran<'_> {
             return with_diagnostic(Finding::from_status(code, text, self.relay), text);
         }
         let known = SYSEXITS.iter().find(|(number, ..)| *number == status);
-        let (code, text) = match known {
-            Some((_, code, text)) => (*code, (*text).to_owned()),
-            None => (Status::new(5, 3, 0), format!("Command died with status {status}: \"{}\"", self.command)),
+        let (code, text, unexplained) = match known {
+            Some((_, code, text)) => (*code, (*text).to_owned(), (*text).to_owned()),
+            None => (
+                Status::new(5, 3, 0),
+                format!("Command died with status {status}: \"{}\"", self.command),
+                format!("unknown mail system error {status}"),
+            ),
         };
-        let said = if output.is_empty() { text.clone() } else { output.to_owned() };
-        with_diagnostic(Finding::from_status(code, with_output(&text, output), self.relay), &said)
+        let said = if output.is_empty() { &unexplained } else { output };
+        with_diagnostic(Finding::from_status(code, with_output(&text, output), self.relay), said)
     }
 }
 
@@ -95,29 +102,31 @@ fn with_output(text: &str, output: &str) -> String {
     if output.is_empty() { text.to_owned() } else { format!("{text}. Command output: {output}") }
 }
 
-/// A command's output on one line: line ends are blanks, what cannot be printed is `_`.
+/// A command's output on one line: line ends are blanks, what cannot be printed is `_`, and so is what is no text.
 pub fn one_line(output: &[u8]) -> String {
-    let one_line: Vec<u8> = output
-        .iter()
-        .map(|&b| match b {
-            b'\n' | b'\r' | b'\t' => b' ',
-            b if b < b' ' || b == 0x7f => b'_',
-            b => b,
-        })
-        .collect();
-    text::printable(&one_line)
+    let mut one_line = String::with_capacity(output.len());
+    for chunk in output.utf8_chunks() {
+        one_line.extend(chunk.valid().chars().map(|c| match c {
+            '\n' | '\r' | '\t' => ' ',
+            c if c.is_control() => '_',
+            c => c,
+        }));
+        one_line.extend(chunk.invalid().iter().map(|_| '_'));
+    }
+    one_line
 }
 
 /// The finding with the words that a report gives for a failure.
 pub fn with_diagnostic(finding: Finding, text: &str) -> Finding {
-    if finding.verdict == Verdict::Sent { finding } else { finding.with_diagnostic("x-unix", text.trim_end()) }
+    if finding.verdict == Verdict::Sent { finding } else { finding.with_diagnostic("x-unix", text.trim()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const RAN: Ran<'_> = Ran { program: "pipe", relay: "cat", command: "exit 3", directory: "/x", ids: (1, 2) };
+    const RAN: Ran<'_> =
+        Ran { program: "pipe", relay: "cat", command: "exit 3", starter: "exec: ", directory: "/x", ids: (1, 2) };
 
     fn said(ending: Ending, output: &str) -> String {
         let finding = RAN.finding(ending, output.as_bytes());
@@ -146,8 +155,21 @@ mod tests {
 
     #[test]
     fn a_command_that_does_not_start_says_why_in_its_output() {
-        let why = "Deferred 4.3.0 temporary failure. Command output: pipe: fatal: pipe_command: execvp /x: No ";
+        let why = "Deferred 4.3.0 temporary failure. Command output: pipe: fatal: exec: execvp /x: No ";
         assert_eq!(said(Ending::NotStarted, "execvp /x: No"), why);
         assert_eq!(said(Ending::NoDirectory(2), ""), "Deferred 4.3.0 temporary failure");
+    }
+
+    #[test]
+    fn a_report_has_what_the_command_said_or_what_its_end_is_called() {
+        let diagnostic = |ending, output: &[u8]| RAN.finding(ending, output).diagnostic.unwrap().text;
+        assert_eq!(diagnostic(Ending::Status(3), b""), "unknown mail system error 3");
+        assert_eq!(diagnostic(Ending::Status(67), b""), "user unknown");
+        assert_eq!(diagnostic(Ending::Status(67), b"\n\nno\xc3\xa4 \xe2\x82\x01 one\n"), "no\u{e4} ___ one");
+        for ending in [Ending::Signal(9), Ending::TimedOut] {
+            assert_eq!(diagnostic(ending, b""), "internal software error");
+            assert_eq!(diagnostic(ending, b"x\n"), "x");
+        }
+        assert_eq!(diagnostic(Ending::NotStarted, b"execvp /x: No"), "pipe: fatal: exec: execvp /x: No");
     }
 }

@@ -33,6 +33,7 @@ pub mod steward;
 pub mod submission;
 pub mod transcript;
 
+pub use carrier::WRITING;
 pub use filter::StatusFilter;
 pub use finding::{Connection, Finding};
 pub use ipc::delivery::{Outcome, Problem, Report, Request, Timestamp, Verdict};

@@ -124,10 +124,10 @@ impl fmt::Display for Transcript {
 
 fn write_lines(f: &mut fmt::Formatter<'_>, lines: &[u8]) -> fmt::Result {
     let mut lines = lines.split_inclusive(|byte| *byte == b'\n');
-    lines.try_for_each(|line| write_folded(f, &text::printable_ascii(line.strip_suffix(b"\n").unwrap_or(line))))
+    lines.try_for_each(|line| write_folded(f, &text::printable(line.strip_suffix(b"\n").unwrap_or(line))))
 }
 
-/// A line, in as many as it needs. It is ASCII.
+/// A line, in as many as it needs.
 fn write_folded(f: &mut fmt::Formatter<'_>, line: &str) -> fmt::Result {
     // told: nobody; the label is not a place to fold.
     let label = line.len().min(INDENT.len() + 1);

@@ -223,7 +223,7 @@ impl Envelope {
         self.attribute(name).unwrap_or_default()
     }
 
-    /// The client's envelope identifier (ENVID), xtext form; empty when there was none.
+    /// The client's envelope identifier (ENVID), without its encoding; empty when there was none.
     pub fn envelope_id(&self) -> &[u8] {
         self.attribute_or_empty("envelope_id")
     }

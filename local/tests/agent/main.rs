@@ -17,7 +17,7 @@ fn an_alias_delivers_to_a_file_a_command_and_a_maildir() {
     result.assert_marked();
     let file = std::fs::read_to_string(folder.join("file")).unwrap();
     let mut lines = file.lines();
-    assert!(lines.next().unwrap().starts_with("From \"a_b\"@x.test  "), "{file}");
+    assert!(lines.next().unwrap().starts_with("From \"a b\"@x.test  "), "{file}");
     assert_eq!(lines.next(), Some("Return-Path: <\"a b\"@x.test>"));
     assert_eq!(lines.next(), Some("X-Original-To: orig@m.test"));
     assert_eq!(lines.next(), Some("Delivered-To: Many@m.test"));

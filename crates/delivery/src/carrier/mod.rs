@@ -192,7 +192,7 @@ pub(crate) enum Piece {
 }
 
 /// What fails where the message itself cannot be written.
-pub(crate) const WRITING: &str = "error writing message";
+pub const WRITING: &str = "error writing message";
 
 /// Why nothing was written.
 pub(crate) enum Failure {

@@ -110,6 +110,33 @@ fn a_mailbox_command_has_what_is_known_of_the_message_and_no_characters_of_shell
 }
 
 #[test]
+fn a_command_of_a_list_knows_who_wrote_the_list_and_no_extension_that_leads_elsewhere() {
+    scenario(|| {
+        let change = |mail: &mut Instance, open: &str| {
+            let aliases = mail.etc().join("more-aliases");
+            let command = format!("(id -un; echo $HOME $SHELL; echo $LOCAL $EXTENSION) > {open}/told; exit 9");
+            testing::setup::write_old(&aliases, &format!("own \"|{command}\"\ngone \"|/no/such/program x\"\n"));
+            let user = nix::unistd::User::from_name(USER).ok().flatten().expect("the user of the test");
+            nix::unistd::chown(&aliases, Some(user.uid), Some(user.gid)).expect("the user's");
+            mail.set("alias_maps", &format!("texthash:{}", aliases.display()));
+        };
+        let Some((mail, open)) = started(Setup::new(), change) else { return };
+        let user = nix::unistd::User::from_name(USER).ok().flatten().expect("the user of the test");
+        let (home, shell) = (user.dir.display(), user.shell.display());
+        for (to, local) in [("own+a@mail.test", "own+a a"), ("own+../a@mail.test", "own")] {
+            let said = sent(&mail, to);
+            assert!(said.starts_with("dsn=5.3.0, status=bounced (Command died with status 9: "), "{said}");
+            let told = fs::read_to_string(open.join("told")).expect("facts");
+            assert_eq!(told.trim_end(), format!("{USER}\n{home} {shell}\n{local}"));
+        }
+        mail.wait_log(&[": address with illegal extension: own+../a"]);
+        let said = sent(&mail, "gone@mail.test");
+        let why = "local: fatal: execvp /no/such/program: No such file or directory";
+        assert_eq!(said, format!("dsn=4.3.0, status=deferred (temporary failure. Command output: {why} )"));
+    });
+}
+
+#[test]
 fn a_command_whose_directory_is_not_there_waits() {
     scenario(|| {
         let change = |mail: &mut Instance, _: &str| {

@@ -71,6 +71,7 @@ mod strangers;
 mod strict;
 mod submission;
 mod submitted;
+mod success;
 mod suspended;
 mod swap;
 mod system_tables;

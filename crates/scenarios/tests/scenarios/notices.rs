@@ -97,7 +97,7 @@ fn the_notice_has_the_dialogue_and_how_it_ended() {
         let mail = Setup::new().set("notify_classes", "bounce").set("bounce_notice_recipient", "bob").start();
         let mut client = Client::connect(mail.v4()).expect("connected");
         for line in
-            ["HELO client.test", "MAIL FROM:<alice@mail.test>", "RCPT TO:<nobody-here@mail.test>", "NOOP \x01 ."]
+            ["HELO client.test", "MAIL FROM:<alice@mail.test>", "RCPT TO:<nobody-here@mail.test>", "NOOP \x01 \u{fc}."]
         {
             client.command(line).expect("a reply");
         }
@@ -114,7 +114,7 @@ Transcript of session follows.
  In:  RCPT TO:<nobody-here@mail.test>
  Out: 550 5.1.1 <nobody-here@mail.test>: Recipient address rejected: User
      unknown in local recipient table
- In:  NOOP ? .
+ In:  NOOP ? \u{fc}.
  Out: 250 2.0.0 Ok
 
 Session aborted, reason: lost connection
