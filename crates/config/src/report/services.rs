@@ -27,7 +27,8 @@ impl Report<'_> {
     /// `-v`, where it changes nothing, and `-D` without a debugger.
     fn without_effect(&self, service: &ServiceEntry) -> Option<Finding> {
         let arguments = service.arguments().ok()?;
-        let is_heard = matches!(service.program(), "smtp" | "lmtp") || !(self.has_program)(&service.command);
+        let speaks = matches!(service.program(), "smtp" | "lmtp" | "smtpd" | "qmqpd");
+        let is_heard = speaks || !(self.has_program)(&service.command);
         let option = match (arguments.verbose > 0 && !is_heard, arguments.debug) {
             (_, true) if self.config.lookup("debugger_command").ok().flatten().unwrap_or_default().is_empty() => "-D",
             (true, _) => "-v",

@@ -141,6 +141,12 @@ fn settings_of_a_service_or_a_type_of_table_that_nothing_asks_for_are_not_told()
 }
 
 #[test]
+fn more_words_in_the_log_are_no_wish_without_effect_where_a_dialogue_is_told() {
+    let master = "smtp inet n - n - - smtpd -v\n628 inet n - n - - qmqpd -v\nquiet unix - - n - - smtp -v\n";
+    assert!(told("", master).is_empty());
+}
+
+#[test]
 fn a_setting_that_has_no_effect_is_about_a_feature_that_operators_know() {
     let waiting = crate::table::TABLE.iter().filter(|entry| !entry.implemented && !entry.legacy);
     let odd: Vec<&str> =
