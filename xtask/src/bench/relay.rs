@@ -5,7 +5,7 @@ use std::time::Instant;
 use testing::Programs;
 
 use super::calls::{self, Detail};
-use super::figures::Sample;
+use super::figures::{Figure, Sample};
 use super::traffic::{Load, Relay};
 use super::usage::{Usage, Watch};
 use super::{Bench, Row, rounds};
@@ -16,25 +16,30 @@ const OBSERVED: usize = 300;
 
 pub fn measure(bench: &Bench) -> Outcome<Row> {
     let load = Load::reused(bench.sizes.messages, bench.sizes.sessions);
+    Ok((format!("{} messages of 1 KiB over {} sessions", load.messages, load.sessions), figures(bench, &load)?))
+}
+
+/// What a message of such a load costs, and where.
+pub fn figures(bench: &Bench, load: &Load) -> Outcome<Vec<Figure>> {
     let mut figures = rounds::alternate(&bench.systems, bench.rounds, |programs| {
-        let (sample, usage) = timed(programs, &load)?;
+        let (sample, usage) = timed(programs, load)?;
         Ok(by_program(sample, &usage, load.messages))
     })?;
     // Programs that had nothing to do.
     figures.retain(|figure| figure.ours.iter().chain(&figure.postfix).any(|value| *value > 0.0));
     if bench.sizes.calls {
         // A round of its own, for counting slows down; the numbers differ little between rounds.
-        figures.extend(rounds::alternate(&bench.systems, 1, |programs| counted(programs, &load))?);
+        figures.extend(rounds::alternate(&bench.systems, 1, |programs| counted(programs, load))?);
     }
     if bench.sizes.detail {
         for system in &bench.systems {
             println!("system calls a message, {:?}", system.side);
             let relay = Relay::warm(&system.programs, load.sessions)?;
-            let observed = Load { messages: OBSERVED, ..load };
+            let observed = Load { messages: OBSERVED, ..*load };
             Detail::observe(&relay.mail, || relay.deliver(&observed))?.print(OBSERVED);
         }
     }
-    Ok((format!("{} messages of 1 KiB over {} sessions", load.messages, load.sessions), figures))
+    Ok(figures)
 }
 
 /// Processor time, rate and context switches of such a load.
