@@ -97,6 +97,8 @@ fn build() -> Outcome<PathBuf> {
     let folder = workspace::target().join("fuzz");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--release", "--quiet", "--bins", "--manifest-path", "fuzz/Cargo.toml", "--target", host]);
+    // fuzz/Cargo.lock follows what crates of the workspace depend on; `cargo metadata` there writes it.
+    cargo.arg("--locked");
     cargo.env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", &folder);
     workspace::run(cargo.current_dir(workspace::root()))?;
     Ok(folder.join(host).join("release"))
