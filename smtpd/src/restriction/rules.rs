@@ -191,6 +191,8 @@ fn open_maps(config: &Config, name: &str) -> Result<Maps, StartError> {
 fn address_tables(config: &Config) -> Result<AddressTables, StartError> {
     let maps = |name: &str| open_maps(config, name);
     let local = value(config, "local_recipient_maps")?;
+    // Asked apart from the other tables: for local parts alone. A database that is slow or fails is not asked for whole
+    // addresses, which it has none of, before the name that it may have at hand.
     let is_users = |item: &&str| matches!(*item, "unix:passwd.byname" | "proxy:unix:passwd.byname");
     let items = text::split_list(&local);
     let system_users = items.iter().any(is_users);
