@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     services: Vec<Planned>,
     /// Services whose programs are not there.
     absent: Vec<String>,
+    /// What is done instead of starting services whose processes nobody needs.
+    needless: Vec<String>,
     /// What its workers will know about addresses.
     known: Known,
 }
@@ -60,8 +62,10 @@ impl<'a> Running<'a> {
     }
 }
 
-/// Programs of Postfix that need no process here: a connection cache is part of every smtp worker.
-const NEEDLESS: [&str; 1] = ["scache"];
+/// Programs of Postfix that need no process here, with what the log says about those whose work is begun otherwise: a
+/// connection cache is part of every smtp worker.
+const NEEDLESS: [(&str, Option<&str>); 2] =
+    [("scache", None), ("nbdb_reindexd", Some("postfix start and postfix reload make index files that are missing"))];
 
 impl Plan {
     /// Binds and opens the sockets that `running` does not have; when nothing runs yet, addresses that are not there
@@ -72,7 +76,8 @@ impl Plan {
         owner: &Identity,
         running: Option<Running>,
     ) -> Result<Self, String> {
-        let mut plan = Self { config, services: Vec::new(), absent: Vec::new(), known: Known::default() };
+        let (services, absent, needless) = Default::default();
+        let mut plan = Self { config, services, absent, needless, known: Known::default() };
         let made = plan.prepare(master_cf, owner, running).and_then(|()| match running {
             None => late::wait(&mut plan, owner),
             Some(_) => Ok(()),
@@ -236,7 +241,8 @@ impl Plan {
 
     /// Whether the program of an entry is there; one that is not does not stop the rest.
     fn is_there(&mut self, entry: &ServiceEntry, programs: &Path) -> bool {
-        if NEEDLESS.contains(&entry.command.as_str()) {
+        if let Some((_, instead)) = NEEDLESS.iter().find(|(program, _)| *program == entry.command) {
+            self.needless.extend(instead.map(|instead| format!("service {} needs no process: {instead}", entry.name)));
             return false;
         }
         let there = program(programs, &entry.command).is_file();
@@ -273,7 +279,11 @@ impl Plan {
         if self.absent != master.absent && !self.absent.is_empty() {
             logging::info!("services that are not here: {}", self.absent.join(", "));
         }
+        for text in self.needless.iter().filter(|text| !master.needless.contains(text)) {
+            logging::info!("{text}");
+        }
         master.absent = self.absent;
+        master.needless = self.needless;
         master.config = self.config;
         master.lookout.known = self.known;
         master.tell_of(missing);

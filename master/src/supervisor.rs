@@ -37,6 +37,8 @@ pub(crate) struct Supervisor {
     pub reloads: u32,
     /// Services that are not started because their programs are not there, as last told to the operator.
     pub absent: Vec<String>,
+    /// What the log says about services that need no process.
+    pub needless: Vec<String>,
     /// Process 1 of a container: reaps strangers, ends with status 0.
     pub init: bool,
     pub signals: Signals,
@@ -89,6 +91,7 @@ impl Supervisor {
             accepted: Accepted::default(),
             reloads: 0,
             absent: Vec::new(),
+            needless: Vec::new(),
             init,
             signals,
             lookout,

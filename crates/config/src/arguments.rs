@@ -185,9 +185,9 @@ enum Reading {
 
 fn reading(program: &str) -> Reading {
     match program {
-        "anvil" | "bounce" | "cleanup" | "discard" | "dnsblog" | "error" | "flush" | "local" | "nqmgr" | "oqmgr"
-        | "pickup" | "postlogd" | "postscreen" | "proxymap" | "qmgr" | "qmqpd" | "scache" | "showq" | "smtpd"
-        | "tlsmgr" | "tlsproxy" | "trivial-rewrite" | "verify" | "virtual" => Reading::Nothing,
+        "anvil" | "bounce" | "cleanup" | "discard" | "dnsblog" | "error" | "flush" | "local" | "nbdb_reindexd"
+        | "nqmgr" | "oqmgr" | "pickup" | "postlogd" | "postscreen" | "proxymap" | "qmgr" | "qmqpd" | "scache"
+        | "showq" | "smtpd" | "tlsmgr" | "tlsproxy" | "trivial-rewrite" | "verify" | "virtual" => Reading::Nothing,
         "smtp" | "lmtp" => Reading::Flags,
         "pipe" | "spawn" => Reading::Words,
         _ => Reading::Foreign,

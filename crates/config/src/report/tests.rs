@@ -6,7 +6,7 @@ fn sentences(main_cf: &str, master_cf: &str) -> Vec<String> {
     let config = Config::parse(main_cf.as_bytes(), Path::new("/c"), &[]).unwrap();
     let file = Path::new("/c/master.cf");
     let master = MasterCf::parse(master_cf.as_bytes(), file, &config).unwrap();
-    let absent = ["pipe", "virtual", "flush", "proxymap", "scache", "spawn", "smptd"];
+    let absent = ["pipe", "virtual", "flush", "proxymap", "scache", "nbdb_reindexd", "spawn", "smptd"];
     let has_program = |program: &str| !absent.contains(&program);
     Report::new(&config, (file, master_cf.as_bytes()), &master, &has_program).sentences()
 }
@@ -30,7 +30,8 @@ fn what_works_is_not_told() {
         milter_protocol = 6\nsmtpd_sasl_path = private/auth\nunverified_sender_reject_code = 550\n\
         local_recipient_maps = proxy:unix:passwd.byname $alias_maps\nalias_maps = inline:{a=b}\n";
     let master = "smtp inet n - n - - smtpd\n -o smtpd_helo_restrictions=$mua\nlmtp unix - - n - - lmtp -v\n\
-        scache unix - - n - 1 scache\nproxymap unix - - n - - proxymap\n";
+        scache unix - - n - 1 scache\nproxymap unix - - n - - proxymap\n\
+        nbdb_reindex unix y n n - 1 nbdb_reindexd\n";
     assert_eq!(told(main_cf, master), Vec::<String>::new());
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use scenarios::scenario;
+use testing::programs::Implementation;
 use testing::{Instance, Setup};
 
 const LINE: &str = "nbdb_reindex unix y      n       n       -       1       nbdb_reindexd";
@@ -130,6 +131,13 @@ fn with_enable_reindex_what_daemons_need_is_indexed_and_what_is_not_safe_stays_a
         mail.set("fallback_transport_maps", &format!("hash:{loose}"));
         assert_eq!(non_bdb(&mail, "enable-reindex").0, Some(0));
         mail.start();
+        if mail.programs().implementation == Implementation::Ours {
+            let instead = "postfix start and postfix reload make index files that are missing";
+            mail.wait_log(&["/master[", &format!("service nbdb_reindex needs no process: {instead}")]);
+            mail.reload();
+            assert_eq!(mail.log().matches("nbdb_reindex needs no process").count(), 1, "{}", mail.log());
+        }
+        assert!(mail.find_log(&["services that are not here: ", "nbdb_reindex"]).is_none(), "{}", mail.log());
         mail.sendmail(&["-f", "bob@mail.test", "list@mail.test"], "Subject: x\n\nbody\n");
         mail.wait_mail("alice", 1);
         mail.wait_log(&["/nbdb_reindexd[", &format!("successfully executed 'postmap cdb:{safe}' as uid 0")]);
