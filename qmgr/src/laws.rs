@@ -439,8 +439,8 @@ fn a_message_with_many_recipients_is_read_in_pieces_and_delivered_once() {
     let (directory, seen) = (Directory::new("pieces"), Shared::default());
     let all: Vec<String> = (0..500).map(|n| format!("user{n}@d{}.test", n % 7)).collect();
     let id = directory.message(&all.iter().map(String::as_str).collect::<Vec<_>>());
-    let settings =
-        "qmgr_message_recipient_limit = 20\ndefault_recipient_limit = 30\ndefault_recipient_refill_limit = 5";
+    let settings = "qmgr_message_active_limit = 20\nqmgr_message_recipient_limit = 20\ndefault_recipient_limit = 30\n\
+                    default_recipient_refill_limit = 5";
     run(settings, &seen, announce(&id), || directory.queue_of(&id).is_none());
     let mut delivered: Vec<String> = seen.borrow().deliveries.concat();
     delivered.sort();

@@ -17,6 +17,9 @@ mod transport;
 #[cfg(test)]
 mod laws;
 
+#[cfg(test)]
+pub use limits::defaults;
+
 pub use destination::{HostFailure, Verdict};
 pub use job::MessageKey;
 pub use limits::{Feedback, Limits};

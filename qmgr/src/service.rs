@@ -110,7 +110,7 @@ impl Qmgr {
     pub fn new(config: Config, timeout: Duration, flow: Option<Flow>) -> Result<Self, StartError> {
         let socket = |sibling| SERVICE.socket(sibling, &config);
         check_defaults(&config)?;
-        let settings = Rc::new(Settings::read(&config)?);
+        let settings = Rc::new(Settings::read(&config)?.adjusted());
         let wake = Rc::new(Notify::new());
         let logs = Logs {
             bounce: Pool::new(socket(Sibling::Bounce)?, timeout),

@@ -48,6 +48,20 @@ config::settings! {
     }
 }
 
+impl Settings {
+    /// A message has one recipient at least.
+    pub fn adjusted(mut self) -> Self {
+        if self.recipient_limit < self.active_limit {
+            logging::warning!(
+                "qmgr_message_recipient_limit is smaller than qmgr_message_active_limit - adjusting \
+                 qmgr_message_recipient_limit"
+            );
+            self.recipient_limit = self.active_limit;
+        }
+        self
+    }
+}
+
 fn list_style(from: &Reader<'_>) -> Result<Style, ValueError> {
     let null_address = from.get(param::EMPTY_ADDRESS_RECIPIENT)?.into_bytes();
     Ok(Style { modern: from.config.modern_log(), null_address })
@@ -97,4 +111,85 @@ fn feedback(from: &Reader<'_>, param: Param<String>) -> Result<Feedback, ValueEr
         logging::warning!("{name}: bad feedback specification: {text}; using 1 (see {fallback})");
         Feedback::Constant(1.0)
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn limits(main_cf: &str, transport: &str) -> Limits {
+        let config = Config::parse(main_cf.as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
+        limits_of(&config, transport).unwrap()
+    }
+
+    /// Every limit by the end of its name, with a value that none has by itself.
+    const OTHERS: [(&str, &str, &str); 16] = [
+        ("default", "_destination_concurrency_limit", "31"),
+        ("", "initial_destination_concurrency", "7"),
+        ("default", "_destination_recipient_limit", "32"),
+        ("default", "_delivery_slot_cost", "33"),
+        ("default", "_delivery_slot_loan", "34"),
+        ("default", "_delivery_slot_discount", "35"),
+        ("default", "_minimum_delivery_slots", "36"),
+        ("default", "_recipient_limit", "37"),
+        ("default", "_extra_recipient_limit", "38"),
+        ("default", "_recipient_refill_limit", "39"),
+        ("default", "_recipient_refill_delay", "40s"),
+        ("default", "_destination_concurrency_positive_feedback", "1/4"),
+        ("default", "_destination_concurrency_negative_feedback", "1/concurrency"),
+        ("default", "_destination_concurrency_failed_cohort_limit", "41"),
+        ("default", "_destination_rate_delay", "42s"),
+        ("default", "_transport_rate_delay", "43s"),
+    ];
+
+    fn others() -> Limits {
+        Limits {
+            concurrency: 31,
+            initial_concurrency: 7,
+            recipients: 32,
+            slot_cost: 33,
+            slot_loan: 34,
+            slot_discount: 35,
+            minimum_slots: 36,
+            recipient_pool: 37,
+            extra_pool: 38,
+            refill_limit: 39,
+            refill_delay: Duration::from_secs(40),
+            positive: Feedback::Constant(0.25),
+            negative: Feedback::PerWindow(1.0),
+            failed_cohorts: 41,
+            destination_delay: Duration::from_secs(42),
+            transport_delay: Duration::from_secs(43),
+        }
+    }
+
+    #[test]
+    fn each_limit_is_that_of_all_transports_or_that_of_one() {
+        let of_all: String = OTHERS.map(|(start, end, value)| format!("{start}{end} = {value}\n")).concat();
+        assert_eq!(limits(&of_all, "slow"), others());
+        let end = |name: &'static str| if name.starts_with('_') { name.to_owned() } else { format!("_{name}") };
+        let of_one: String = OTHERS.map(|(_, name, value)| format!("slow{} = {value}\n", end(name))).concat();
+        assert_eq!(limits(&of_one, "slow"), others());
+        assert_eq!(limits(&of_one, "fast"), limits("", "fast"));
+        assert_eq!(limits("", "fast"), crate::scheduler::defaults());
+    }
+
+    #[test]
+    fn nobody_overtakes_where_the_program_is_called_oqmgr() {
+        assert_eq!(limits("process_name = qmgr\n", "local").slot_cost, 5);
+        let old = limits("process_name = oqmgr\nlocal_delivery_slot_cost = 7\n", "local");
+        // With a cost of zero the scheduler lets nobody overtake.
+        assert_eq!(old, Limits { slot_cost: 0, ..limits("", "local") });
+    }
+
+    #[test]
+    fn there_is_room_for_a_recipient_of_each_message() {
+        for (main_cf, room) in [("", 20_000), ("qmgr_message_active_limit = 30\n", 30)] {
+            let text = format!("{main_cf}qmgr_message_recipient_limit = 20\n");
+            let config = Config::parse(text.as_bytes(), Path::new("/proc/self/none"), &[]).unwrap();
+            assert_eq!(Settings::read(&config).unwrap().adjusted().recipient_limit, room);
+        }
+    }
 }

@@ -23,6 +23,8 @@ const MUCH: usize = ipc::bounds::MAX_ITEMS;
 pub struct Settling {
     key: MessageKey,
     trace: Trace,
+    /// Whoever is reached is a report to the sender, who was told of a delay.
+    confirms: bool,
     recipients: std::vec::IntoIter<Recipient>,
     /// The outcome whose records are not all here yet.
     expecting: Option<(Recipient, Outcome)>,
@@ -50,7 +52,7 @@ impl Settling {
     /// For recipients that no agent has seen.
     fn of_nobody(key: MessageKey) -> Self {
         let (recipients, sorted) = (Vec::new().into_iter(), Sorted::default());
-        Self { key, trace: Trace::default(), recipients, expecting: None, sorted, unrecorded: false }
+        Self { key, trace: Trace::default(), confirms: false, recipients, expecting: None, sorted, unrecorded: false }
     }
 
     /// The message that it is about.
@@ -105,7 +107,7 @@ impl Settling {
             self.expecting = Some((recipient, outcome));
         } else {
             let records = vec![record(&recipient, &outcome, self.trace)];
-            self.sorted.add(&recipient, &outcome, records, self.trace);
+            self.sorted.add(&recipient, &outcome, records, (self.trace, self.confirms));
             self.sorted.end(&recipient, &outcome, self.trace);
         }
         Ok(())
@@ -115,7 +117,7 @@ impl Settling {
         let (recipient, mut outcome) = self.expecting.take().ok_or_else(of_others)?;
         let left = outcome.following.checked_sub(records.len() as u64).ok_or_else(of_others)?;
         self.sorted.is_expanded = true;
-        self.sorted.add(&recipient, &outcome, records, self.trace);
+        self.sorted.add(&recipient, &outcome, records, (self.trace, self.confirms));
         if left == 0 {
             self.sorted.end(&recipient, &outcome, self.trace);
         } else {
@@ -136,6 +138,7 @@ impl Ledger {
         Settling {
             key,
             trace: self.trace_flags(key),
+            confirms: self.confirms(key),
             recipients: recipients.into_iter(),
             expecting: None,
             sorted: Sorted::default(),
@@ -265,12 +268,14 @@ impl Ledger {
     }
 
     fn trace_flags(&self, key: MessageKey) -> Trace {
-        let messages = self.messages.borrow();
-        let Some(message) = messages.all.get(&key) else { return Trace::default() };
-        let trace = message.envelope.trace_flags.map(|marked| marked.value).unwrap_or_default();
-        let reported = message.envelope.warning_time.is_some_and(|time| time.value < 0);
-        // confirm_delay_cleared: who was told of a delay is told of its end.
-        if reported && self.settings.confirm_delay_cleared { trace.with(Trace::RECORD) } else { trace }
+        let trace = self.look(key, |message| message.envelope.trace_flags.map(|marked| marked.value));
+        trace.flatten().unwrap_or_default()
+    }
+
+    /// confirm_delay_cleared: who was told of a delay is told of its end.
+    fn confirms(&self, key: MessageKey) -> bool {
+        let is_told = |message: &Active| message.envelope.warning_time.is_some_and(|time| time.value < 0);
+        self.settings.confirm_delay_cleared && self.look(key, is_told).unwrap_or_default()
     }
 
     fn word_of_deferral(&self, key: MessageKey) -> &'static str {
@@ -328,16 +333,17 @@ impl Sorted {
     }
 
     /// Takes records of a recipient: its own, or some of those of the addresses that an alias made of it.
-    fn add(&mut self, recipient: &Recipient, outcome: &Outcome, records: Vec<Record>, trace: Trace) {
+    fn add(&mut self, recipient: &Recipient, outcome: &Outcome, records: Vec<Record>, told: (Trace, bool)) {
+        let (trace, confirms) = told;
         if trace.is_probe() {
             return self.found(records, trace);
         }
         // `sendmail -v` reports failures and delays as well, beside what becomes of them.
         let recorded = trace.has(Trace::RECORD);
         // Without an action the next server has promised to report.
-        let is_ours = outcome.verdict == Verdict::Sent && outcome.action.is_some();
-        let wanted = is_ours && recipient.notify.wants_success();
-        if recorded || wanted {
+        let wanted = outcome.action.is_some() && recipient.notify.wants_success();
+        let awaited = wanted || confirms && recipient.notify.wants_delay();
+        if recorded || outcome.verdict == Verdict::Sent && awaited {
             self.traced.extend(records.iter().cloned());
         }
         match outcome.verdict {

@@ -52,6 +52,7 @@ mod policy;
 mod posttls_finger;
 mod proxy_filter;
 mod qmqp;
+mod queue_manager;
 mod queue_tools;
 mod racing;
 mod raw_keys;
