@@ -20,7 +20,7 @@ const DIRECTORY: &str = "flush";
 /// told: the log.
 const LONGEST_LINE: u64 = 256;
 /// The part of a line that a warning shows.
-const SHOWN: usize = 100;
+const SHOWN: usize = 30;
 
 /// How often, and after which pause, a lock is tried that another process has: a minute in all.
 const LOCK_ATTEMPTS: u32 = 6000;
@@ -103,7 +103,7 @@ impl Lists {
                 None => {
                     // told: the log shows the start.
                     let shown = text::printable(&name[..name.len().min(SHOWN)]);
-                    logging::warning!("bad queue id \"{shown}...\" in fast flush logfile {}", site.path().display());
+                    logging::warning!("bad queue id \"{shown}...\" in fast flush logfile {}", site.0);
                 }
             }
         }
@@ -149,14 +149,13 @@ impl Lists {
     fn look_at(&self, site: &Site, all: bool) -> io::Result<usize> {
         let path = self.spool.root().join(site.path());
         let found = fs::symlink_metadata(&path)?;
-        let is_old = |since: i64, limit: Duration| all || age(since) >= limit;
         if found.len() == 0 {
-            if is_old(found.mtime(), self.purge) {
+            if age(found.mtime()) >= self.purge {
                 self.remove(&path)?;
             }
             return Ok(0);
         }
-        if is_old(found.atime(), self.refresh) { self.send(site) } else { Ok(0) }
+        if all || age(found.atime()) >= self.refresh { self.send(site) } else { Ok(0) }
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

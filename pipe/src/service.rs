@@ -59,7 +59,8 @@ impl Worker for Pipe {
         let attributes = Attributes::parse(&context.words)?;
         let runner =
             Runner::find(config, &attributes.service.user).map_err(|error| StartError::new(refusal(&error)))?;
-        let policy = Policy::of_one(config, &runner, &attributes.root).map_err(StartError::new)?;
+        let policy =
+            Policy::of_one(config, &runner, &context.root_of_commands(&attributes.root)).map_err(StartError::new)?;
         Ok(Pipe {
             settings: Settings::read(config)?,
             command: attributes.service.command.iter().map(|word| Argument::parse(word)).collect(),

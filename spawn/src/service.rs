@@ -30,7 +30,7 @@ impl Worker for Spawn {
         let config = &context.config;
         let attributes = Attributes::parse(&context.words, "attribute", |_, _| Ok(false))?;
         let runner = Runner::find(config, &attributes.user)?;
-        let policy = Policy::of_one(config, &runner, "").map_err(StartError::new)?;
+        let policy = Policy::of_one(config, &runner, &context.root_of_commands("")).map_err(StartError::new)?;
         Ok(Spawn {
             attributes,
             time_limit: config.of_service(&context.service_name, param::COMMAND_TIME_LIMIT)?,

@@ -72,6 +72,16 @@ impl Context {
         Ok(Rc::clone(self.porter.get_or_init(|| Rc::new(started))))
     }
 
+    /// The root directory of commands that are to have `root` as theirs (empty: none of their own). With chroot in
+    /// master.cf it is the queue directory, or one below.
+    pub fn root_of_commands(&self, root: &str) -> String {
+        if self.chroot {
+            self.queue_directory.join(root.trim_start_matches('/')).display().to_string()
+        } else {
+            root.to_owned()
+        }
+    }
+
     /// Starts the porter for tables of users and groups, if there is one of them; the worker has all its tables by now.
     pub(crate) fn serve_tables(&self) -> Result<(), StartError> {
         if !lookup::system::is_used() {

@@ -24,7 +24,7 @@ use crate::Worker;
 use crate::context::{Context, Flow, Tables};
 use crate::porter;
 use crate::sandbox::needs;
-use crate::service::{Lifetime, Service, Skeleton};
+use crate::service::{Lifetime, Privilege, Service, Skeleton};
 use crate::sessions::{Limits, Sockets, Transport, batch_log, log_panics, serve};
 use crate::turns::Counter;
 
@@ -303,6 +303,9 @@ fn check(service: &Service, arguments: &Arguments) -> Result<Transport, StartErr
         Some("unix-dgram") => Transport::Datagram,
         Some(other) => return failed(format!("unsupported transport type: {other}")),
     };
+    if service.privilege == Privilege::Delivers && arguments.unprivileged && is_root() {
+        return failed(format!("service {name} requires privileged operation"));
+    }
     match service.skeleton {
         Skeleton::Solitary | Skeleton::Trigger | Skeleton::Datagram if !arguments.alone => {
             failed(format!("service {name} requires a process limit of 1"))

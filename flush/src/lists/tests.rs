@@ -114,7 +114,7 @@ fn lists_that_nobody_asked_for_are_gone_through_and_empty_ones_go() {
         directory.message(message, "deferred");
         lists.add(&site(name), &id(message)).unwrap();
     }
-    for (name, seconds) in [("empty", 2001), ("emptied", 1999)] {
+    for (name, seconds) in [("empty", 2001), ("emptied", 1000)] {
         fs::write(directory.0.join("flush").join(name), "").unwrap();
         directory.age(name, seconds);
     }
@@ -122,8 +122,13 @@ fn lists_that_nobody_asked_for_are_gone_through_and_empty_ones_go() {
     assert_eq!(lists.look_through(false).unwrap(), 1);
     assert!(directory.has(A, "incoming") && directory.has(B, "deferred"));
     assert!(!directory.has("empty", "flush") && directory.has("emptied", "flush"));
-    // All at once: what is left is sent, and then there are empty ones alone.
+    // All at once: what is left is sent, and then there are empty ones alone, which have their time.
     assert_eq!(lists.look_through(true).unwrap(), 1);
+    assert_eq!(lists.look_through(true).unwrap(), 0);
+    for name in ["emptied", "old_example", "new_example"] {
+        assert!(directory.has(name, "flush"), "{name}");
+        directory.age(name, 2001);
+    }
     assert_eq!(lists.look_through(true).unwrap(), 0);
     assert_eq!(fs::read_dir(directory.0.join("flush")).unwrap().count(), 0);
 }

@@ -132,3 +132,39 @@ fn nothing_is_run_as_root_or_the_mail_system_and_a_wrong_attribute_is_named() {
         });
     }
 }
+
+#[test]
+fn the_columns_of_master_cf_about_rights_and_the_root_directory_count() {
+    scenario(|| {
+        if !testing::accounts::is_root() {
+            return;
+        }
+        let users = "root:x:0:0::/:/bin/sh\ngames:x:5:60::/:/bin/sh\n";
+        let setup = Setup::new()
+            .set("virtual_mailbox_base", "/proc/self/none")
+            .set("transport_maps", "inline:{ {jailed.test = jailed:} }")
+            .set("relay_domains", "jailed.test")
+            .service("meek unix n y n - - spawn user=games argv=/bin/true")
+            .service("modest unix n y n - - pipe user=games argv=/bin/true")
+            .service("polite unix n y n - - local")
+            .service("humble unix n y n - - virtual")
+            .service("inside unix n n y - - spawn user=games argv=/bin/true")
+            .service("jailed unix - n y - - pipe user=games argv=/bin/true");
+        let mut mail = setup.build();
+        // Postfix looks users up in the new root directory, which has no commands.
+        std::fs::create_dir_all(mail.queue().join("etc")).expect("a directory");
+        std::fs::write(mail.queue().join("etc/passwd"), users).expect("users");
+        std::fs::write(mail.queue().join("etc/group"), "games:x:60:\n").expect("groups");
+        mail.start();
+        for name in ["meek", "modest", "polite", "humble"] {
+            let _client = UnixStream::connect(mail.queue().join("public").join(name)).expect("connected");
+            mail.wait_log(&[&format!("fatal: service {name} requires privileged operation")]);
+        }
+        let _client = UnixStream::connect(mail.queue().join("public/inside")).expect("connected");
+        mail.wait_log(&["fatal: spawn_comand: execvp /bin/true: No such file or directory"]);
+        mail.sendmail(&["-f", "s@x.test", "a@jailed.test"], "Subject: x\n\nx\n");
+        let why = "fatal: pipe_command: execvp /bin/true: No such file or directory";
+        let line = mail.wait_log(&["to=<a@jailed.test>", "status="]);
+        assert!(line.contains(&format!("status=deferred (temporary failure. Command output: pipe: {why} )")), "{line}");
+    });
+}
