@@ -193,6 +193,27 @@ fn the_oldest_message_with_unread_recipients_holds_the_recipient_slots() {
 }
 
 #[test]
+fn a_message_that_overtakes_has_half_of_the_extra_slots_until_it_is_read() {
+    let now = Instant::now();
+    let mut local = transport(|limits| (limits.recipients, limits.extra_pool) = (1, 40));
+    assign(&mut local, 1, "list", recipients(0, 1000), now);
+    local.set_unread(MessageKey(1), 500);
+    assign(&mut local, 2, "few", recipients(0, 4), now);
+    local.set_unread(MessageKey(2), 1);
+    assert_eq!(local.recipient_slots(MessageKey(2)), 0);
+    let mut selected = std::iter::from_fn(|| {
+        let delivery = local.select(now)?;
+        local.finish(&delivery, &Verdict::Reached, MINUTE, now);
+        Some(delivery.message)
+    });
+    assert!(selected.any(|message| message == MessageKey(2)));
+    assert_eq!(local.recipient_slots(MessageKey(2)), 20);
+    assert_eq!(local.recipient_slots(MessageKey(1)), 20_000);
+    local.set_unread(MessageKey(2), 0);
+    assert_eq!(local.recipient_slots(MessageKey(2)), 0);
+}
+
+#[test]
 fn a_destination_that_clogs_the_queue_is_reported_once_an_interval() {
     let now = Instant::now();
     let mut smtp = transport(|limits| limits.recipients = 1);
