@@ -1,5 +1,8 @@
 //! Settings of the queue manager, each seen to have its effect: how much it reads, how much runs at once, when it gives
-//! a destination up, and when a message.
+//! a destination up, and when a message; and how many clients a server takes.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
 
 use scenarios::scenario;
 use testing::wait::{PATIENCE, until_true};
@@ -188,6 +191,23 @@ fn a_domain_of_two_classes_is_told_as_long_as_warnings_are_wanted() {
             mail.wait_mail("alice", 1);
             assert_eq!(lines(&mail, warning).min(1), count, "{wanted}: {}", mail.log());
         }
+    });
+}
+
+#[test]
+fn no_more_clients_are_served_at_once_than_there_may_be_processes() {
+    scenario(|| {
+        let mail = Setup::new().set("default_process_limit", "1").start();
+        let first = Client::greet(mail.v4()).expect("connected");
+        let mut second = BufReader::new(TcpStream::connect(mail.v4()).expect("connected"));
+        drop(first);
+        let mut greeting = String::new();
+        second.read_line(&mut greeting).expect("a greeting");
+        assert!(greeting.starts_with("220 "), "{greeting}");
+        assert!(until_true(PATIENCE, || lines(&mail, &["]: connect from "]) == 2), "{}", mail.log());
+        let log = mail.log();
+        let places: Vec<_> = log.lines().filter(|line| line.contains("connect from ")).collect();
+        assert!(places.len() > 2 && places[1].contains("]: disconnect from "), "{log}");
     });
 }
 
