@@ -45,7 +45,7 @@ impl NameRule {
         match self {
             Self::Hostname => Wanted::parse(host),
             Self::Nexthop => Wanted::parse(nexthop),
-            Self::DotNexthop => Some(Wanted::Below(ascii(nexthop))).filter(|_| !nexthop.is_empty()),
+            Self::DotNexthop => Wanted::below(nexthop),
             Self::Name(name) => Wanted::parse(name),
         }
     }
@@ -58,11 +58,14 @@ impl Wanted {
             return Some(Self::Address(address));
         }
         match name.strip_prefix('.') {
-            Some("") => None,
-            Some(domain) => Some(Self::Below(ascii(domain))),
-            None if name.is_empty() => None,
-            None => Some(Self::Host(ascii(name))),
+            Some(domain) => Self::below(domain),
+            None => Some(ascii(name)).filter(|host| !host.is_empty()).map(Self::Host),
         }
+    }
+
+    /// No host is below nothing, or all are.
+    fn below(domain: &str) -> Option<Self> {
+        Some(ascii(domain)).filter(|domain| !domain.is_empty()).map(Self::Below)
     }
 
     fn matches(&self, has: &str) -> bool {
@@ -182,7 +185,8 @@ mod tests {
 
     #[test]
     fn a_lone_dot_is_no_name_and_nothing_matches_nothing() {
-        assert_eq!(wanted(&["."]), []);
+        assert_eq!(wanted(&[".", "..", "..."]), []);
+        assert_eq!(NameRule::DotNexthop.wanted("mx1.dest.test", "."), None);
         assert_eq!(names(&["mx1.dest.test"], &[]).matching(&[]), Err(Fault::Unspecified));
     }
 

@@ -5,6 +5,7 @@
 
 mod steps;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -260,9 +261,12 @@ impl Anchors {
     }
 
     /// The anchors that a chain may lead to: a bare key stands for any name that the chain asks for.
-    fn for_chain(&self, chain: &[CertificateDer<'_>]) -> Vec<TrustAnchor<'static>> {
+    fn for_chain(&self, chain: &[CertificateDer<'_>]) -> Cow<'_, [TrustAnchor<'static>]> {
+        if self.keys.is_empty() {
+            return Cow::Borrowed(&self.anchors);
+        }
         let mut anchors = self.anchors.clone();
-        for certificate in chain.iter().filter(|_| !self.keys.is_empty()) {
+        for certificate in chain {
             let Some(parsed) = parsed(certificate) else { continue };
             let Some(subject) = inside(parsed.issuer().as_raw()) else { continue };
             for key in &self.keys {
@@ -274,7 +278,7 @@ impl Anchors {
                 });
             }
         }
-        anchors
+        Cow::Owned(anchors)
     }
 
     fn is_current(&self, anchor: &TrustAnchor<'_>, now: UnixTime) -> bool {

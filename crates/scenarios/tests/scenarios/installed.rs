@@ -131,7 +131,7 @@ fn an_installed_system_takes_mail_from_users_and_delivers_as_the_recipient() {
         let reply =
             client.send("a@client.test", &["scenario-reader@mail.test"], "Subject: by SMTP\n\nbody\n").expect("sent");
         assert_eq!(reply.code, 250, "{reply:?}");
-        assert!(until_true(PATIENCE, || Mail::count(&maildir) == 2), "no mail by SMTP");
+        assert!(until_true(PATIENCE, || Mail::count(&maildir) == 3), "no mail by SMTP");
 
         assert_eq!(system.status("scenario-writer", &["/usr/sbin/postqueue", "-p"], ""), Some(0));
         assert_eq!(system.status("root", &["postfix", "stop"], ""), Some(0));
