@@ -1,4 +1,4 @@
-//! Services whose programs are not there, and options of services that do nothing.
+//! Services whose programs are not there, and columns and options of services that do nothing.
 
 use crate::master_cf::{ServiceEntry, ServiceKind};
 use crate::report::missing::Missing;
@@ -20,8 +20,18 @@ impl Report<'_> {
                 found.push(Finding { place: self.master(service.line), text });
             }
             found.extend(self.without_effect(service));
+            found.extend(self.outside(service));
         }
         found
+    }
+
+    /// Agents that write mailboxes where their tables say, and not below the queue directory.
+    fn outside(&self, service: &ServiceEntry) -> Option<Finding> {
+        let program = service.program();
+        (service.chroot && matches!(program, "local" | "virtual") && (self.has_program)(&service.command)).then(|| {
+            let text = format!("service {}: chroot has no effect on the mailboxes of {program}", service.name);
+            Finding { place: self.master(service.line), text }
+        })
     }
 
     /// `-v`, where it changes nothing, and `-D` without a debugger.

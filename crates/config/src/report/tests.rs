@@ -148,6 +148,15 @@ fn more_words_in_the_log_are_no_wish_without_effect_where_a_dialogue_is_told() {
 }
 
 #[test]
+fn a_root_directory_of_its_own_that_does_not_hold_for_mailboxes_is_told() {
+    let told_of =
+        |chroot: &str| told("", &format!("boxes unix - n {chroot} - - local\nquiet unix - - {chroot} - - smtp\n"));
+    let text = "/c/master.cf, line 10: service boxes: chroot has no effect on the mailboxes of local";
+    assert_eq!(told_of("y"), [text]);
+    assert!(told_of("n").is_empty());
+}
+
+#[test]
 fn a_setting_that_has_no_effect_is_about_a_feature_that_operators_know() {
     let waiting = crate::table::TABLE.iter().filter(|entry| !entry.implemented && !entry.legacy);
     let odd: Vec<&str> =
