@@ -59,7 +59,7 @@ fn without_name(folder: &Path) -> io::Result<File> {
 /// Other systems cannot.
 #[cfg(not(target_os = "linux"))]
 fn without_name(_: &Path) -> io::Result<File> {
-    Err(ErrorKind::Unsupported.into())
+    Err(nix::errno::Errno::EOPNOTSUPP.into())
 }
 
 /// Makes a file, and takes its name away. A crash in between leaves an empty file, whose name is none of a message.
