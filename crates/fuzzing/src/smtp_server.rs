@@ -94,7 +94,9 @@ pub fn smtp_attributes(text: &[u8]) {
                 continue;
             }
         };
-        assert!(!attribute.name.is_empty() && attribute.value.len() <= 255);
+        // An empty name is an attribute that no command has; the smtpd of whoever sends it says so.
+        assert!(attribute.name.len() + attribute.value.len() < word.len() && attribute.value.len() <= 255);
+        assert!(!attribute.name.iter().any(|byte| *byte == b'=' || byte.is_ascii_lowercase()));
         let texts = [
             attribute.host("NAME"),
             attribute.port("PORT"),
