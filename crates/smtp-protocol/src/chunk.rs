@@ -52,6 +52,11 @@ impl ChunkDecoder {
         self.bare_lf
     }
 
+    /// Bytes of a line whose end has not come, beyond those that were given away.
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+
     /// Takes bytes of the content. `text` is given lines without their ends and, with `false`, pieces of longer ones.
     pub fn push(&mut self, bytes: &[u8], text: &mut impl FnMut(&[u8], bool)) {
         if self.open.is_empty() {

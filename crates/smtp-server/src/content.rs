@@ -72,9 +72,10 @@ impl Chunks {
         self.decoder.finish(&mut |bytes, ended| lines.text(bytes, ended, out));
     }
 
-    /// What is known so far.
+    /// What is known so far. A line whose end has not come counts as far as it has.
     pub fn received(&self) -> Received {
-        received(&self.lines, self.decoder.saw_bare_lf())
+        let received = received(&self.lines, self.decoder.saw_bare_lf());
+        Received { size: received.size.saturating_add(self.decoder.open() as u64), ..received }
     }
 }
 
