@@ -54,8 +54,8 @@ impl Known {
     pub(crate) fn read(config: &Config) -> Result<Self, String> {
         let text = |error: config::ConfigError| error.to_string();
         let own = config.interfaces().map_err(text)?;
-        let missing = own.absent.into_iter().chain(config.proxies().map_err(text)?.1).collect();
-        Ok(Self { own: own.found, system: config.addresses_of_this_system().map_err(text)?, missing })
+        let missing = own.absent.iter().cloned().chain(config.proxies().map_err(text)?.1).collect();
+        Ok(Self { own: own.on_interfaces(), system: config.addresses_of_this_system().map_err(text)?, missing })
     }
 }
 

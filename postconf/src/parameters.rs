@@ -116,7 +116,7 @@ fn value(
 /// The default of mynetworks follows from the machine, and cannot always be computed: says why.
 fn compute_mynetworks(config: &Config) -> Result<(), Failure> {
     let (_, warnings) = config.probe_protocols().map_err(Failure::new)?;
-    if let Some(why) = config.no_address().map_err(Failure::new)? {
+    if let Some(why) = config.interfaces().map_err(Failure::new)?.nothing() {
         return Err(Failure::new(why));
     }
     let (_, more) = config.default_mynetworks().map_err(Failure::new)?;

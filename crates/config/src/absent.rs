@@ -16,9 +16,22 @@ pub struct Own {
     pub found: Vec<Interface>,
     /// Those that are not.
     pub absent: Vec<Absent>,
+    /// Those of `absent` that are on an interface already, while the link is asked about them.
+    pub tentative: Vec<Interface>,
 }
 
 impl Own {
+    /// Those on an interface, whether a socket can be bound to them by now or not.
+    pub fn on_interfaces(self) -> Vec<Interface> {
+        self.found.into_iter().chain(self.tentative).collect()
+    }
+
+    /// The sentence about them when some are asked for and none is on an interface.
+    pub fn nothing(&self) -> Option<String> {
+        let is_nothing = self.found.is_empty() && self.tentative.is_empty();
+        self.absent.first().filter(|_| is_nothing).map(Absent::to_string)
+    }
+
     /// Those that are not there too, each a network of its own.
     pub fn all(self) -> Vec<Interface> {
         let claimed = self.absent.iter().filter_map(|absent| absent.address);

@@ -34,9 +34,9 @@ impl Config {
         Ok((protocols, warnings.collect()))
     }
 
-    /// The addresses of this machine that mail is received on, with their networks, as far as they are there.
+    /// The addresses of this machine that mail is received on, with their networks, as far as they are on an interface.
     pub fn own_addresses(&self) -> Result<Vec<Interface>, ConfigError> {
-        self.interfaces().map(|own| own.found)
+        self.interfaces().map(Own::on_interfaces)
     }
 
     /// What inet_interfaces stands for: what is there, and what is not (yet).
@@ -53,10 +53,10 @@ impl Config {
         }
         let (interfaces, _) = list_with(method, protocols).map_err(meaning)?;
         let mut own = match value.as_str() {
-            "all" => Own { found: undisputed(interfaces), absent: Vec::new() },
+            "all" => Own { found: undisputed(interfaces), ..Own::default() },
             "loopback-only" => {
                 let loopback = interfaces.into_iter().filter(|found| found.address.is_loopback()).collect();
-                Own { found: loopback, absent: Vec::new() }
+                Own { found: loopback, ..Own::default() }
             }
             list => listed(list, &interfaces, protocols)?,
         };
@@ -204,18 +204,19 @@ fn listed(list: &str, interfaces: &[Interface], protocols: Protocols) -> Result<
         unready.map(|(_, why)| Why::from(*why))
     };
     let (addresses, mut missing) = resolve_list(INET_INTERFACES, list, protocols)?;
-    let mut found = Vec::new();
+    let (mut found, mut tentative) = (Vec::new(), Vec::new());
     for address in addresses {
         let interface = interfaces.iter().find(|interface| interface.address == address);
         match (interface, why_not(address)) {
             (Some(interface), None) => found.push(*interface),
-            (_, why) => {
+            (interface, why) => {
                 let why = why.unwrap_or(Why::NoInterface);
+                tentative.extend(interface.filter(|_| why == Why::Tentative));
                 missing.push(absent(INET_INTERFACES, &Shown(address).to_string(), Some(address), why));
             }
         }
     }
-    Ok(Own { found, absent: missing })
+    Ok(Own { found, absent: missing, tentative })
 }
 
 fn absent(parameter: &'static str, item: &str, address: Option<IpAddr>, why: Why) -> Absent {

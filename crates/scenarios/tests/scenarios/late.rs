@@ -45,6 +45,13 @@ fn an_address_that_the_link_is_asked_about_is_served_when_the_link_has_answered(
         mail.wait_log(&["warning: parameter inet_interfaces: 2001:db8::25 cannot be used yet"]);
         takes_mail(&mail, address("127.0.0.1"), 1);
         refuses(&mail, address(OURS));
+        // It is on an interface: what follows from that can be said already.
+        let main_cf = "inet_protocols = all\ninet_interfaces = [2001:db8::25]\nmynetworks_style = host\n";
+        let other = mail.folder().join("other");
+        std::fs::create_dir(&other).expect("a folder");
+        testing::setup::write_old(&other.join("main.cf"), main_cf);
+        let shown = mail.run("postconf", &["-c", other.to_str().expect("UTF-8"), "-h", "mynetworks"]);
+        assert_eq!(shown.stdout, b"[2001:db8::25]/128\n", "{}", String::from_utf8_lossy(&shown.stderr));
         link.hurry();
         mail.wait_log(&["parameter inet_interfaces: 2001:db8::25 is there now"]);
         takes_mail(&mail, address(OURS), 2);
