@@ -20,7 +20,7 @@ mod laws;
 #[cfg(test)]
 pub use limits::defaults;
 
-pub use destination::{HostFailure, Verdict};
+pub use destination::{HostFailure, Significant, Verdict};
 pub use job::MessageKey;
 pub use limits::{Feedback, Limits};
 pub use transport::{Delivery, Returned, Transport};

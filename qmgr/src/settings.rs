@@ -8,7 +8,7 @@ use queue::Spool;
 use wire::showq::Style;
 
 use crate::retry::RetrySettings;
-use crate::scheduler::{Feedback, Limits};
+use crate::scheduler::{Feedback, Limits, Significant};
 
 config::settings! {
     /// Settings, read once.
@@ -78,9 +78,21 @@ pub fn limits_of(config: &Config, transport: &str) -> Result<Limits, ValueError>
     let from = Reader::of_service(config, transport);
     // The queue manager of that name serves one message after the other: none overtakes.
     let none_overtakes = config.get(param::PROCESS_NAME)? == OLD_NAME;
+    let debug = config.get(param::DESTINATION_CONCURRENCY_FEEDBACK_DEBUG)?;
+    let initial = from.read(param::INITIAL_DESTINATION_CONCURRENCY)?;
+    let feedback = |param: Param<String>| {
+        let of_transport = from.name(&param);
+        let name = if config.is_set(&of_transport) { &of_transport } else { param.name() };
+        let value = feedback(name, &from.get(param)?);
+        if debug {
+            let (form, at) = (value.form(), Significant(value.at(initial)));
+            logging::info!("{transport}: {name} feedback type {form} value at {initial}: {at}");
+        }
+        Ok::<Feedback, ValueError>(value)
+    };
     Ok(Limits {
         concurrency: from.read(param::DEFAULT_DESTINATION_CONCURRENCY_LIMIT)?,
-        initial_concurrency: from.read(param::INITIAL_DESTINATION_CONCURRENCY)?,
+        initial_concurrency: initial,
         recipients: from.read(param::DEFAULT_DESTINATION_RECIPIENT_LIMIT)?,
         slot_cost: if none_overtakes { 0 } else { from.read(param::DEFAULT_DELIVERY_SLOT_COST)? },
         slot_loan: from.read(param::DEFAULT_DELIVERY_SLOT_LOAN)?,
@@ -90,27 +102,27 @@ pub fn limits_of(config: &Config, transport: &str) -> Result<Limits, ValueError>
         extra_pool: from.read(param::DEFAULT_EXTRA_RECIPIENT_LIMIT)?,
         refill_limit: from.read(param::DEFAULT_RECIPIENT_REFILL_LIMIT)?,
         refill_delay: from.read(param::DEFAULT_RECIPIENT_REFILL_DELAY)?,
-        positive: feedback(&from, param::DEFAULT_DESTINATION_CONCURRENCY_POSITIVE_FEEDBACK)?,
-        negative: feedback(&from, param::DEFAULT_DESTINATION_CONCURRENCY_NEGATIVE_FEEDBACK)?,
+        positive: feedback(param::DEFAULT_DESTINATION_CONCURRENCY_POSITIVE_FEEDBACK)?,
+        negative: feedback(param::DEFAULT_DESTINATION_CONCURRENCY_NEGATIVE_FEEDBACK)?,
         failed_cohorts: from.read(param::DEFAULT_DESTINATION_CONCURRENCY_FAILED_COHORT_LIMIT)?,
         destination_delay: from.read(param::DEFAULT_DESTINATION_RATE_DELAY)?,
         transport_delay: from.read(param::DEFAULT_TRANSPORT_RATE_DELAY)?,
+        debug,
     })
 }
 
 /// Limits of a transport that is not in main.cf either are the defaults: reading them cannot fail once the settings
 /// were read. Checked at start.
 pub fn check_defaults(config: &Config) -> Result<(), ValueError> {
-    limits_of(config, "smtp").map(drop)
+    // Each transport tells of its feedback when it begins.
+    limits_of(&config.with(param::DESTINATION_CONCURRENCY_FEEDBACK_DEBUG.name(), "no"), "smtp").map(drop)
 }
 
-fn feedback(from: &Reader<'_>, param: Param<String>) -> Result<Feedback, ValueError> {
-    let text = from.get(param)?;
-    Ok(Feedback::parse(&text).unwrap_or_else(|| {
-        let (name, fallback) = (from.name(&param), param.name());
-        logging::warning!("{name}: bad feedback specification: {text}; using 1 (see {fallback})");
+fn feedback(name: &str, text: &str) -> Feedback {
+    Feedback::parse(text).unwrap_or_else(|| {
+        logging::warning!("{name}: ignoring malformed or unreasonable feedback: {text}");
         Feedback::Constant(1.0)
-    }))
+    })
 }
 
 #[cfg(test)]
@@ -162,6 +174,7 @@ mod tests {
             failed_cohorts: 41,
             destination_delay: Duration::from_secs(42),
             transport_delay: Duration::from_secs(43),
+            debug: false,
         }
     }
 

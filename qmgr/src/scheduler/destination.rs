@@ -5,6 +5,7 @@
 //! against the host.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use dsn::Status;
@@ -126,11 +127,33 @@ impl Destination {
     /// is dead from now on.
     pub fn learn(&mut self, verdict: &Verdict, limits: &Limits, dead_time: Duration, now: Instant) -> bool {
         match verdict {
-            Verdict::Reached => self.succeed(limits),
-            Verdict::Failed(why) => return self.fail(why, limits, dead_time, now),
-            Verdict::Unknown => {}
+            Verdict::Reached => {
+                self.succeed(limits);
+                self.tell("qmgr_queue_unthrottle", limits);
+                false
+            }
+            Verdict::Failed(_) if matches!(self.state, State::Dead { .. }) => false,
+            Verdict::Failed(why) => {
+                let is_dead = self.fail(limits);
+                self.tell("qmgr_queue_throttle", limits);
+                if is_dead {
+                    self.state = State::Dead { until: now + dead_time, why: why.clone() };
+                }
+                is_dead
+            }
+            Verdict::Unknown => false,
         }
-        false
+    }
+
+    /// destination_concurrency_feedback_debug: what is known now.
+    fn tell(&self, did: &str, limits: &Limits) {
+        if limits.debug {
+            let (queue, limit, window) = (text::printable(&self.nexthop), limits.concurrency, self.window);
+            let [success, failure, cohorts] = [self.success, self.failure, self.failed_cohorts].map(Significant);
+            logging::info!(
+                "{did}: queue {queue}: limit {limit} window {window} success {success} failure {failure} fail_cohorts {cohorts}"
+            );
+        }
     }
 
     /// Starts the pause after a delivery of a rate-limited destination.
@@ -167,6 +190,9 @@ impl Destination {
             return;
         }
         let feedback = limits.positive.at(self.window);
+        if limits.debug {
+            logging::info!("qmgr_queue_unthrottle: feedback {}", Significant(feedback));
+        }
         self.success += feedback;
         while self.success + feedback / 2.0 >= 1.0 {
             self.window = self.window.saturating_add(1).min(limit);
@@ -179,25 +205,33 @@ impl Destination {
         }
     }
 
-    fn fail(&mut self, why: &HostFailure, limits: &Limits, dead_time: Duration, now: Instant) -> bool {
-        if matches!(self.state, State::Dead { .. }) {
-            return false;
-        }
+    fn fail(&mut self, limits: &Limits) -> bool {
         self.failed_cohorts += 1.0 / f64::from(self.window.max(1));
         // Thirds and sevenths add up to slightly less than one.
         let limit = f64::from(limits.failed_cohorts) - 1e-6;
-        if limits.failed_cohorts > 0 && self.failed_cohorts >= limit {
-            self.state = State::Dead { until: now + dead_time, why: why.clone() };
-            return true;
-        }
         let feedback = limits.negative.at(self.window);
+        if limits.debug {
+            logging::info!("qmgr_queue_throttle: feedback {}", Significant(feedback));
+        }
         self.failure -= feedback;
         while self.failure - feedback / 2.0 < 0.0 && self.window > 1 {
             self.window -= 1;
             self.success = 0.0;
             self.failure += 1.0;
         }
-        false
+        limits.failed_cohorts > 0 && self.failed_cohorts >= limit
+    }
+}
+
+/// A number with six digits that count, as C's `%g` writes those that occur here.
+pub struct Significant(pub f64);
+
+impl fmt::Display for Significant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Digits in front of the point; none counts where all of them are zeros behind it.
+        let whole = if self.0 == 0.0 { 1.0 } else { self.0.abs().log10().floor() + 1.0 };
+        let text = format!("{:.*}", (6.0 - whole).clamp(0.0, 12.0) as usize, self.0);
+        f.write_str(if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text })
     }
 }
 
@@ -218,6 +252,14 @@ mod tests {
     use super::super::limits::{Feedback, defaults};
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn numbers_have_six_digits_that_count_and_no_zeros_behind_them() {
+        let numbers = [(0.0, "0"), (1.0, "1"), (0.2, "0.2"), (1.0 / 3.0, "0.333333"), (16.0 / 30.0, "0.533333")];
+        for (number, text) in numbers.into_iter().chain([(4.0 / 3.0, "1.33333"), (-0.25, "-0.25"), (20.0, "20")]) {
+            assert_eq!(Significant(number).to_string(), text);
+        }
+    }
 
     const MINUTE: Duration = Duration::from_secs(60);
 

@@ -39,6 +39,8 @@ pub struct Limits {
     pub destination_delay: Duration,
     /// `_transport_rate_delay`: pause after each delivery over the transport.
     pub transport_delay: Duration,
+    /// destination_concurrency_feedback_debug: every change of a window is logged.
+    pub debug: bool,
 }
 
 /// How much one success or failure changes a window.
@@ -53,6 +55,15 @@ pub enum Feedback {
 }
 
 impl Feedback {
+    /// The number of its form, for the log.
+    pub fn form(self) -> u8 {
+        match self {
+            Self::Constant(_) => 0,
+            Self::PerWindow(_) => 1,
+            Self::PerRoot(_) => 2,
+        }
+    }
+
     /// Reads `N`, `N/M`, `N/concurrency` or `N/sqrt_concurrency`. `None` when it is none of these or the value is
     /// outside [0, 1]; the caller warns and uses 1.
     pub fn parse(text: &str) -> Option<Self> {
@@ -103,6 +114,7 @@ pub fn defaults() -> Limits {
         failed_cohorts: 1,
         destination_delay: Duration::ZERO,
         transport_delay: Duration::ZERO,
+        debug: false,
     }
 }
 

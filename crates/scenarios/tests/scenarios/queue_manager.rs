@@ -58,6 +58,30 @@ fn a_destination_is_given_up_after_as_many_failures_as_are_set() {
 }
 
 #[test]
+fn the_log_tells_of_feedback_where_that_is_wanted() {
+    scenario(|| {
+        let free = testing::port::Port::reserve();
+        let mail = Setup::new()
+            .set("relayhost", format!("[127.0.0.1]:{}", free.number()))
+            .set("initial_destination_concurrency", "4")
+            .set("smtp_destination_concurrency_limit", "9")
+            .set("smtp_destination_concurrency_negative_feedback", "1/concurrency")
+            .set("destination_concurrency_feedback_debug", "yes")
+            .start();
+        mail.sendmail(&["-f", "carol@mail.test", "x@elsewhere.test"], "Subject: x\n\nbody\n");
+        mail.wait_log(&["smtp: default_destination_concurrency_positive_feedback feedback type 0 value at 4: 1"]);
+        mail.wait_log(&["smtp: smtp_destination_concurrency_negative_feedback feedback type 1 value at 4: 0.25"]);
+        mail.wait_log(&["qmgr_queue_throttle: feedback 0.25"]);
+        let queue = format!("queue [127.0.0.1]:{}", free.number());
+        mail.wait_log(&[
+            "qmgr_queue_throttle: ",
+            &queue,
+            ": limit 9 window 3 success 0 failure 0.75 fail_cohorts 0.25",
+        ]);
+    });
+}
+
+#[test]
 fn no_more_recipients_are_read_at_once_than_are_set() {
     scenario(|| {
         let all = ["qmgr_message_recipient_limit", "qmgr_message_active_limit", "default_recipient_limit"];
@@ -122,6 +146,18 @@ fn a_report_that_cannot_be_delivered_has_a_lifetime_of_its_own() {
         mail.wait_log(&["from=<>, status=expired, returned to sender"]);
         mail.wait_idle();
         assert!(mail.find_log(&["from=<bob@mail.test>, status=expired"]).is_none(), "{}", mail.log());
+    });
+}
+
+#[test]
+fn a_report_is_kept_no_longer_than_other_mail() {
+    scenario(|| {
+        let setup = Setup::new().set("maximal_queue_lifetime", "0").set("bounce_queue_lifetime", "5d");
+        let mail = setup.set("default_transport", "retry:4.0.0 later").start();
+        mail.wait_log(&["qmgr", "bounce_queue_lifetime is larger than maximal_queue_lifetime - adjusting"]);
+        mail.sendmail(&["-f", "", "y@other.test"], MESSAGE);
+        mail.wait_log(&["from=<>, status=expired, returned to sender"]);
+        mail.wait_idle();
     });
 }
 
