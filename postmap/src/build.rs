@@ -23,7 +23,7 @@ pub(crate) fn build(program: &Program, options: &Options, config: &Config, spec:
         Kind::Fail => return Err(format!("table {spec}: write error: Application error")),
         kind if !kind.has_index() => {
             let kind = kind.as_str();
-            return Err(format!("unsupported dictionary type: {kind} does not support bulk-mode creation."));
+            return Err(format!("no 'map create' support for this type: {kind}"));
         }
         _ => {}
     }

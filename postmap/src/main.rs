@@ -1,7 +1,7 @@
 //! postmap - lookup tables: make, query, change
 //!
 //! # Synopsis
-//! `postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [file_type:]file...`
+//! `postmap [-bfFhijmnNoprsuUvw] [-c config_dir] [-d key] [-q key] [file_type:]file...`
 //!
 //! # Description
 //! Without a query, reads the source text `file` and writes the table beside it: `file.lmdb`, or `file.cdb` (`hash:`
@@ -17,6 +17,8 @@
 //! With `-F` the value of a key is a list of files, and what is stored is what is in them, in base64, as
 //! tls_server_sni_maps needs its keys and certificates; `-q` and `-s` show it as it is stored, and as the text that it
 //! was with `-F`. An entry whose files cannot be read is left out, with a warning.
+//!
+//! With `-j`, what `-q` and `-s` print are JSON objects with one member, the value by its key, one a line.
 //!
 //! With `-q -`, `-h` and `-b` read standard input as a message: its header fields, or the lines of its body, are the
 //! keys, as header_checks(5) and body_checks(5) see them; with `-m` headers of parts and of attached messages are

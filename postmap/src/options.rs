@@ -20,6 +20,9 @@ pub(crate) enum Action {
     List,
 }
 
+/// What is said to more than one of these.
+const ONE_THING: &str = "specify only one of -d -i -q or -s";
+
 /// The command line.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -38,6 +41,8 @@ pub(crate) struct Options {
     pub message: Wanted,
     /// Values name files, and stand for what is in them.
     pub files: bool,
+    /// Answers are JSON objects, one a line.
+    pub json: bool,
     pub tables: Vec<String>,
 }
 
@@ -59,11 +64,19 @@ impl Options {
             bytes: false,
             message: Wanted::default(),
             files: false,
+            json: false,
             tables: Vec::new(),
         };
         let mut walk = text::Options::new(program.letters, arguments);
         while let Some((letter, value)) = walk.next_or_usage(program.name, program.usage)? {
             parsed.option(program, letter, value)?;
+        }
+        let asks = matches!(parsed.action, Action::Query(_) | Action::List);
+        if parsed.incremental && parsed.action != Action::Build {
+            return Err(ONE_THING.to_owned());
+        }
+        if parsed.json && !asks {
+            return Err("option -j requires -q or -s".to_owned());
         }
         if parsed.message != Wanted::default() && parsed.action != Action::Query(b"-".to_vec()) {
             return Err("specify -b -h or -m only with \"-q -\"".to_owned());
@@ -84,7 +97,9 @@ impl Options {
             b's' => self.act(Action::List)?,
             b'f' => self.keep_case = true,
             b'F' => self.files = true,
+            b'i' if self.incremental => return Err(ONE_THING.to_owned()),
             b'i' => self.incremental = true,
+            b'j' => self.json = true,
             b'n' => self.nul = Some(false),
             b'N' => self.nul = Some(true),
             b'o' => self.keep_root = true,
@@ -110,7 +125,7 @@ impl Options {
 
     fn act(&mut self, action: Action) -> Result<(), String> {
         if self.action != Action::Build {
-            return Err("specify only one of -s -q or -d".to_owned());
+            return Err(ONE_THING.to_owned());
         }
         self.action = action;
         Ok(())
@@ -135,8 +150,18 @@ mod tests {
         assert_eq!(parse(&POSTMAP, &["x"]).unwrap().action, Action::Build);
         assert_eq!(parse(&POSTMAP, &["-q", "key", "x"]).unwrap().action, Action::Query(b"key".to_vec()));
         assert_eq!(parse(&POSTALIAS, &["-dkey", "x"]).unwrap().action, Action::Delete(b"key".to_vec()));
-        for line in [["-s", "-qkey"], ["-qkey", "-dkey"], ["-s", "-s"]] {
-            assert_eq!(refusal(&line), "specify only one of -s -q or -d", "{line:?}");
+        let lines = [["-s", "-qkey"], ["-qkey", "-dkey"], ["-s", "-s"], ["-i", "-s"], ["-dkey", "-i"], ["-i", "-i"]];
+        for line in lines {
+            assert_eq!(refusal(&line), ONE_THING, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn only_answers_are_json() {
+        assert!(parse(&POSTMAP, &["-jq", "key", "x"]).unwrap().json);
+        assert!(parse(&POSTALIAS, &["-s", "-j", "x"]).unwrap().json);
+        for line in [["-j"].as_slice(), &["-j", "-i"], &["-jdkey"]] {
+            assert_eq!(refusal(line), "option -j requires -q or -s", "{line:?}");
         }
     }
 

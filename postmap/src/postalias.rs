@@ -1,7 +1,7 @@
 //! postalias - alias databases: make, query, change
 //!
 //! # Synopsis
-//! `postalias [-finNoprsuvw] [-c config_dir] [-d key] [-q key] [file_type:]file...`
+//! `postalias [-fijnNoprsuvw] [-c config_dir] [-d key] [-q key] [file_type:]file...`
 //!
 //! # Description
 //! As postmap, for source text in the syntax of aliases(5): `name: destination, destination`.

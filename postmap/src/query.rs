@@ -19,16 +19,23 @@ const MAX_KEY: u64 = 1 << 20;
 const BUFFER: usize = 64 << 10;
 
 /// Prints the value of a key, or for `-` every key of standard input that is there, with its value.
-pub(crate) fn query(options: &Options, config: &Config, spec: &Spec, wanted: &[u8]) -> Result<bool, String> {
+pub(crate) fn query(
+    program: &Program,
+    options: &Options,
+    config: &Config,
+    spec: &Spec,
+    wanted: &[u8],
+) -> Result<bool, String> {
     let table = table(options, config, spec)?;
-    let mut asked = Asked { spec, table, output: Output::new(), found: false };
+    let form = Form { separator: program.separator.as_bytes(), json: options.json };
+    let mut asked = Asked { spec, table, form, output: Output::new(), found: false };
     let result = match wanted {
         b"-" if options.message == Wanted::default() => asked.about_keys(stdin().lock()),
         b"-" => {
             let limits = config.mime_limits().map_err(|error| error.to_string())?;
             asked.about_message(stdin().lock(), Reader::new(options.message, limits))
         }
-        key => asked.about(key, b""),
+        key => asked.about(key, Shown::Value),
     };
     // What was answered before an error is there to be seen.
     asked.output.flush()?;
@@ -39,6 +46,7 @@ pub(crate) fn query(options: &Options, config: &Config, spec: &Spec, wanted: &[u
 struct Asked<'s> {
     spec: &'s Spec,
     table: Arc<dyn Table>,
+    form: Form,
     output: Output,
     found: bool,
 }
@@ -48,7 +56,7 @@ impl Asked<'_> {
     fn about_keys(&mut self, input: impl Read) -> Result<(), String> {
         let mut keys = Keys::new(input);
         while let Some(key) = keys.next(|| self.output.flush())? {
-            self.about(key, b"\t")?;
+            self.about(key, Shown::Entry)?;
         }
         Ok(())
     }
@@ -57,13 +65,13 @@ impl Asked<'_> {
     fn about_message(&mut self, input: impl Read, mut message: Reader) -> Result<(), String> {
         let mut lines = Keys::new(input);
         while let Some(line) = lines.next(|| self.output.flush())? {
-            message.line(line)?.iter().try_for_each(|key| self.about(key, b"\t"))?;
+            message.line(line)?.iter().try_for_each(|key| self.about(key, Shown::Entry))?;
         }
-        message.end().iter().try_for_each(|key| self.about(key, b"\t"))
+        message.end().iter().try_for_each(|key| self.about(key, Shown::Entry))
     }
 
-    /// The answer is the value; with a separator, behind the key.
-    fn about(&mut self, key: &[u8], separator: &[u8]) -> Result<(), String> {
+    /// Answers with the value, or with key and value.
+    fn about(&mut self, key: &[u8], shown: Shown) -> Result<(), String> {
         let Some(value) = self.table.lookup(key).map_err(|error| error.to_string())? else { return Ok(()) };
         if value.is_empty() {
             let (spec, key) = (self.spec, text::printable(key));
@@ -72,8 +80,31 @@ impl Asked<'_> {
             logging::warning!("table {spec} should return NO RESULT in case of NOT FOUND");
         }
         self.found = true;
-        let shown = if separator.is_empty() { b"" } else { key };
-        self.output.print(&[shown, separator, &value, b"\n"])
+        self.form.print(&mut self.output, shown, key, &value)
+    }
+}
+
+/// What of an entry is an answer; in JSON it is always the entry.
+#[derive(Clone, Copy)]
+enum Shown {
+    Value,
+    Entry,
+}
+
+/// How entries are written.
+struct Form {
+    /// What stands between key and value.
+    separator: &'static [u8],
+    json: bool,
+}
+
+impl Form {
+    fn print(&self, output: &mut Output, shown: Shown, key: &[u8], value: &[u8]) -> Result<(), String> {
+        match shown {
+            _ if self.json => output.print(&[b"{", &text::json_bytes(key), b": ", &text::json_bytes(value), b"}\n"]),
+            Shown::Value => output.print(&[value, b"\n"]),
+            Shown::Entry => output.print(&[key, self.separator, value, b"\n"]),
+        }
     }
 }
 
@@ -83,11 +114,11 @@ pub(crate) fn list(program: &Program, options: &Options, config: &Config, spec: 
     let mut output = Output::new();
     let mut result = Ok(());
     let mut any = false;
-    let separator = program.separator.as_bytes();
+    let form = Form { separator: program.separator.as_bytes(), json: options.json };
     let visited = table.visit(&mut |key, value| {
         any = true;
         if result.is_ok() {
-            result = output.print(&[key, separator, value, b"\n"]);
+            result = form.print(&mut output, Shown::Entry, key, value);
         }
     });
     output.flush()?;

@@ -22,7 +22,7 @@ pub(crate) struct Program {
 /// Tables of `key value` lines.
 pub(crate) static POSTMAP: Program = Program {
     name: "postmap",
-    letters: "bc:d:fFhimnNopq:rsuUvw",
+    letters: "bc:d:fFhijmnNopq:rsuUvw",
     usage: "usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...",
     aliases: false,
     separator: "\t",
@@ -31,7 +31,7 @@ pub(crate) static POSTMAP: Program = Program {
 /// Alias files.
 pub(crate) static POSTALIAS: Program = Program {
     name: "postalias",
-    letters: "c:d:finNopq:rsuvw",
+    letters: "c:d:fijnNopq:rsuvw",
     usage: "usage: postalias [-Nfinoprsuvw] [-c config_dir] [-d key] [-q key] [map_type:]file...",
     aliases: true,
     separator: ":\t",
@@ -62,7 +62,7 @@ fn act(program: &'static Program) -> Result<bool, String> {
             // Only one table is listed, however many are named.
             Action::List => return query::list(program, &options, &config, &spec).map(|_| true),
             Action::Query(key) => {
-                found |= query::query(&options, &config, &spec, key)?;
+                found |= query::query(program, &options, &config, &spec, key)?;
                 // A single key is answered by the first table that has it.
                 if found && key != b"-" {
                     return Ok(true);

@@ -95,7 +95,7 @@ fn unguarded(spec: &Spec, settings: &Settings, flags: OpenFlags) -> Result<Arc<d
         Kind::Inline => Arc::new(Memory::inline(name, path, settings, flags)?),
         Kind::Static => Arc::new(Static::new(name, path, flags)?),
         Kind::Cidr => Arc::new(Cidr::open(name, path, flags)?),
-        Kind::Environ => Arc::new(Environ { name }),
+        Kind::Environ => Arc::new(Environ { name, keep_case: flags.keep_case, utf8: settings.utf8 }),
         Kind::Fail => Arc::new(Fail { name }),
         Kind::Pipemap | Kind::Unionmap => Arc::new(Combined::open(spec, settings, flags)?),
         Kind::Randmap => Arc::new(Random::open(spec, flags)?),

@@ -30,9 +30,28 @@ pub fn json_string(text: &str) -> String {
     out
 }
 
+/// A JSON string of bytes that need not be UTF-8. What is not stays as it is, as in Postfix's: whoever asked for such
+/// keys and values gets them back.
+pub fn json_bytes(text: &[u8]) -> Vec<u8> {
+    let mut out = vec![b'"'];
+    for chunk in text.utf8_chunks() {
+        let quoted = json_string(chunk.valid());
+        out.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
+        out.extend_from_slice(chunk.invalid());
+    }
+    out.push(b'"');
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_that_are_no_text_stay_in_a_string_as_they_are() {
+        assert_eq!(json_bytes(b"a\"\xff\x01\xc3\xa9\xc3"), b"\"a\\\"\xff\\u0001\xc3\xa9\xc3\"");
+        assert_eq!(json_bytes(b""), b"\"\"");
+    }
 
     #[test]
     fn quotes_backslashes_and_control_characters_are_escaped() {

@@ -12,7 +12,7 @@ mod system_error;
 pub mod uxtext;
 pub mod xtext;
 
-pub use json::json_string;
+pub use json::{json_bytes, json_string};
 pub use list::{BraceError, StrayComment, braced, group, split_items, split_list, split_list_before_comment, words};
 pub use options::{OptionError, Options};
 pub use sanitize::{c_escape, c_unescape, printable, printable_ascii, printable_into};

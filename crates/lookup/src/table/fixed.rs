@@ -1,6 +1,6 @@
 //! Tables without a file: static, environ, fail, and what stands in for a table that could not be opened.
 
-use crate::{OpenError, OpenFlags, Table, TableError, contents};
+use crate::{OpenError, OpenFlags, Table, TableError, contents, fold};
 
 /// `static:VALUE`: the same value for every key, whole keys only.
 pub(crate) struct Static {
@@ -36,9 +36,11 @@ impl Table for Static {
     }
 }
 
-/// `environ:NAME`: the process environment.
+/// `environ:NAME`: the process environment, asked with keys in lower case unless they keep their case.
 pub(crate) struct Environ {
     pub(crate) name: String,
+    pub(crate) keep_case: bool,
+    pub(crate) utf8: bool,
 }
 
 impl Table for Environ {
@@ -52,7 +54,8 @@ impl Table for Environ {
         if key.is_empty() || key.contains(&b'=') || key.contains(&0) {
             return Ok(None);
         }
-        Ok(std::env::var_os(std::ffi::OsStr::from_bytes(key)).map(OsStringExt::into_vec))
+        let key = if self.keep_case { key.to_vec() } else { fold::fold(key, self.utf8) };
+        Ok(std::env::var_os(std::ffi::OsStr::from_bytes(&key)).map(OsStringExt::into_vec))
     }
 }
 
@@ -93,5 +96,22 @@ impl Table for Unavailable {
 
     fn changed(&self) -> bool {
         self.watched.iter().any(crate::Stamp::changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_asked_for_in_lower_case_unless_keys_keep_their_case() {
+        // cargo sets it for every test.
+        let name = b"CARGO_MANIFEST_DIR";
+        let found = |keep_case| {
+            let table = Environ { name: "environ:x".to_owned(), keep_case, utf8: true };
+            table.lookup(name).unwrap()
+        };
+        assert_eq!(found(true).as_deref(), Some(env!("CARGO_MANIFEST_DIR").as_bytes()));
+        assert_eq!(found(false), None);
     }
 }
