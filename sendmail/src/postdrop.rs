@@ -1,13 +1,10 @@
 //! The command that may write into the maildrop queue: it is given records, and says what has become of them.
 
 use std::fmt;
-use std::io::{self, BufReader, Write};
+use std::io::{BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
 
-use config::MAIL_CONFIG;
-use config::{Config, param};
+use config::{Config, MAIL_CONFIG, param};
 use wire::cause::Cause;
 
 /// The running postdrop. Dropped before the end of the message, it leaves nothing behind.
@@ -45,7 +42,7 @@ impl Postdrop {
         let program = directory.join("postdrop");
         let mut command = Command::new(&program);
         command.arg("-r").env(MAIL_CONFIG, config.directory()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = spawn(&mut command, config)?
+        let mut child = command::spawn(&mut command, config)?
             .map_err(|error| format!("unable to execute {}: {}", program.display(), text::system_error(&error)))?;
         let output = child.stdout.take().ok_or("no pipe to postdrop")?;
         let mut postdrop = Self { child, output: BufReader::new(output), id: String::new(), broken: false };
@@ -93,17 +90,4 @@ impl Drop for Postdrop {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
-}
-/// Starts a process, and tries again where the system has none to give at present.
-fn spawn(command: &mut Command, config: &Config) -> Result<io::Result<Child>, String> {
-    let failed = |error: config::ValueError| error.to_string();
-    let attempts: i64 = config.get(param::FORK_ATTEMPTS).map_err(failed)?;
-    let delay: Duration = config.get(param::FORK_DELAY).map_err(failed)?;
-    for _ in 1..attempts {
-        match command.spawn() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(delay),
-            other => return Ok(other),
-        }
-    }
-    Ok(command.spawn())
 }

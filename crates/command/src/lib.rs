@@ -5,10 +5,12 @@
 
 mod neighbour;
 mod run;
+mod spawn;
 mod start;
 mod user;
 
 pub use neighbour::become_neighbour;
 pub use run::{Failure, run};
+pub use spawn::spawn;
 pub use start::{configure, enter_queue, load, log_as};
 pub use user::Caller;

@@ -38,7 +38,7 @@ use sys::process::{Spawn, own_program, spawn};
 
 use crate::carrier::{self, Duty, Orders};
 pub use client::{Cause, StartProblem, Started, Steward};
-use lend::{LockFile, Mailbox};
+use lend::Mailbox;
 pub use packet::{Account, Who};
 use packet::{Order, Reply, Task};
 pub use policy::Policy;

@@ -12,6 +12,7 @@ pub mod kernel;
 #[cfg(feature = "lmdb")]
 pub mod lmdb;
 pub mod lock;
+mod lock_file;
 pub mod open;
 pub mod place;
 pub mod privilege;
@@ -22,3 +23,5 @@ pub mod storage;
 pub mod time;
 pub mod watch;
 pub mod watchdog;
+
+pub use lock_file::LockFile;

@@ -1,9 +1,13 @@
-//! flock(2), the lock that Postfix uses on Linux for queue files, logs and pid files.
+//! Locks on open files: flock(2), which Postfix uses on Linux for queue files, logs and pid files, and those of
+//! fcntl(2), for mailboxes.
 
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 
 use crate::open::{Refusal, SYSTEM};
 
@@ -22,6 +26,26 @@ pub fn lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
 /// Those of flock(2).
 pub fn wait(fd: BorrowedFd<'_>) -> io::Result<()> {
     flock(fd, libc::LOCK_EX).map(drop)
+}
+
+/// Locks the whole of the open file for this process by fcntl(2), without waiting; the lock goes away when the process
+/// closes any descriptor of the file. `Ok(false)`: another process has one.
+///
+/// # Errors
+/// Those of fcntl(2) other than "somebody has it".
+pub fn record(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let whole = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    match fcntl(fd, FcntlArg::F_SETLK(&whole)) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn flock(fd: BorrowedFd<'_>, operation: libc::c_int) -> io::Result<bool> {

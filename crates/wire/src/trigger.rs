@@ -31,8 +31,7 @@ pub fn send(socket: &Path, request: &[u8], patience: Duration) -> io::Result<()>
     let mut stream = UnixStream::connect(socket)?;
     stream.set_write_timeout(Some(patience))?;
     stream.set_read_timeout(Some(patience))?;
-    stream.write_all(request)?;
-    stream.write_all(&[0])?;
+    write(&mut stream, request)?;
     // The server closes without an answer: the end of the stream, a time-out and a reset all mean that it was told.
     let _ = stream.read(&mut [0]);
     Ok(())
@@ -46,6 +45,11 @@ pub fn send(socket: &Path, request: &[u8], patience: Duration) -> io::Result<()>
 pub fn post(socket: &Path, request: &[u8], patience: Duration) -> io::Result<()> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_write_timeout(Some(patience))?;
+    write(&mut stream, request)
+}
+
+/// The letters and the NUL at once: a server may close when it has read the first of them.
+fn write(stream: &mut UnixStream, request: &[u8]) -> io::Result<()> {
     let mut letters = request.to_vec();
     letters.push(0);
     stream.write_all(&letters)

@@ -64,7 +64,7 @@ async fn append(mut file: &File, message: &mut Incoming<'_>, is_regular: bool) -
 
 /// The lock file, where one is asked for. A file that an alias names may lie where its writer may make no files; then
 /// the other locks must do.
-async fn dot_lock(path: &Path, target: &Mailbox, message: &mut Incoming<'_>) -> Result<Option<lock::DotLock>, Failure> {
+async fn dot_lock(path: &Path, target: &Mailbox, message: &mut Incoming<'_>) -> Result<Option<sys::LockFile>, Failure> {
     if !target.locks.contains(&ipc::carrier::Lock::DotLock) || is_special(path) {
         return Ok(None);
     }

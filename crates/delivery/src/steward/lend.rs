@@ -7,13 +7,14 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::Duration;
 
 use ipc::carrier::WriteProblem;
 use nix::errno::Errno;
 use nix::unistd::User;
+use sys::LockFile;
 use sys::open::{APPENDED, Refusal, Rules};
 
 use super::policy::{Ids, Policy, Users};
@@ -33,16 +34,6 @@ pub(super) struct Lent {
     pub(super) file: File,
     /// Kept until the delivery is over.
     pub(super) lock: Option<LockFile>,
-}
-
-/// A lock file that is removed when this is dropped.
-pub(super) struct LockFile(PathBuf);
-
-impl Drop for LockFile {
-    fn drop(&mut self) {
-        // One that is gone already has been taken for a forgotten one.
-        let _ = fs::remove_file(&self.0);
-    }
 }
 
 /// The mailbox of a user, and how a carrier gets at it.
@@ -103,26 +94,8 @@ fn lend(users: &Users, ids: &Ids, path: &Path, user: &User, owned: bool) -> Resu
 
 /// Makes `PATH.lock`, once: whoever asked asks again. One that is older than stale_lock_time is taken for forgotten.
 fn lock(path: &Path, stale: u64) -> Result<LockFile, WriteProblem> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
-    let make = || File::options().write(true).create_new(true).mode(0o000).open(&name);
-    let made = make().or_else(|error| {
-        if error.kind() != io::ErrorKind::AlreadyExists || !is_stale(&name, stale) {
-            return Err(error);
-        }
-        fs::remove_file(&name)?;
-        make()
-    });
-    match made {
-        Ok(_) => Ok(LockFile(name)),
-        Err(error) => Err(system(format!("unable to create lock file {}", name.display()), &error)),
-    }
-}
-
-fn is_stale(name: &Path, limit: u64) -> bool {
-    let modified = fs::symlink_metadata(name).and_then(|meta| meta.modified());
-    modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age.as_secs() > limit))
+    LockFile::make(path, Duration::from_secs(stale))
+        .map_err(|error| system(format!("unable to create lock file {}", LockFile::name(path).display()), &error))
 }
 
 fn refused(refusal: Refusal) -> WriteProblem {

@@ -9,8 +9,7 @@ use std::process::Child;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
-
-use super::LockFile;
+use sys::LockFile;
 
 /// Carriers by the orders that started them.
 #[derive(Default)]

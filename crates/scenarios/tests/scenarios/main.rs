@@ -7,6 +7,7 @@ mod attacked;
 mod bounce;
 mod bound_logins;
 mod by_hand;
+mod by_script;
 mod check;
 mod client_logins;
 mod clients;
