@@ -44,6 +44,15 @@ const OF_SYSTEM: [&str; 2] = ["passwd.byname", "group.byname"];
 /// The parameters whose tables are files of aliases.
 const ALIASES: [&str; 2] = ["alias_maps", "alias_database"];
 
+/// Those that name a file which a daemon makes for itself, and keeps.
+const CACHES: [&str; 5] = [
+    "address_verify_map",
+    "lmtp_tls_session_cache_database",
+    "postscreen_cache_map",
+    "smtp_tls_session_cache_database",
+    "smtpd_tls_session_cache_database",
+];
+
 /// A table of Berkeley DB that the configuration names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BerkeleyTable {
@@ -79,6 +88,29 @@ impl<'a> Named<'a> {
         listed.into_iter().map(|text| Named { said: self.said, text: text.to_owned(), certain: true }).collect()
     }
 
+    /// Why a table of files cannot be opened, if its files are not there.
+    fn missing_file(&self, kind: &str, name: &str) -> Option<String> {
+        if kind == "unix" {
+            return (!OF_SYSTEM.contains(&name)).then(|| format!("unknown table: unix:{name}"));
+        }
+        if !name.starts_with('/') || CACHES.contains(&self.said.name.as_str()) {
+            return None;
+        }
+        let is_there = |path: &str| Path::new(path).exists();
+        let index = format!("{name}.{}", if kind == "cdb" { "cdb" } else { "lmdb" });
+        let command = if ALIASES.contains(&self.said.name.as_str()) { "postalias" } else { "postmap" };
+        match kind {
+            "lmdb" | "cdb" if !is_there(&index) => {
+                Some(format!("there is no {index}; run \"{command} {kind}:{name}\""))
+            }
+            "hash" | "btree" if !is_there(&index) && !is_there(name) => {
+                Some(format!("there is neither {index} nor {name}"))
+            }
+            "texthash" | "cidr" | "pcre" | "regexp" if !is_there(name) => Some(format!("there is no {name}")),
+            _ => None,
+        }
+    }
+
     fn finding(&self, why: &str) -> Finding {
         Finding { place: self.said.place.clone(), text: format!("{}: {}: {why}", self.said.name, self.text) }
     }
@@ -98,7 +130,7 @@ impl Report<'_> {
             let is_known = TYPES.contains(&kind) || ABSENT.contains(&kind);
             if table.certain && !is_known {
                 found.push(table.finding(&format!("unsupported dictionary type: {kind}")));
-            } else if let Some(why) = missing_file(kind, name).filter(|_| !self.is_redirected(kind)) {
+            } else if let Some(why) = table.missing_file(kind, name).filter(|_| !self.is_redirected(kind)) {
                 found.push(table.finding(&why));
             }
         }
@@ -185,24 +217,4 @@ fn is_table(item: &Named<'_>) -> bool {
         };
         is_file && TYPES.contains(&kind) || ABSENT.contains(&kind) && !AMBIGUOUS.contains(&kind)
     })
-}
-
-/// Why a table of files cannot be opened, if its files are not there.
-fn missing_file(kind: &str, name: &str) -> Option<String> {
-    if kind == "unix" {
-        return (!OF_SYSTEM.contains(&name)).then(|| format!("unknown table: unix:{name}"));
-    }
-    if !name.starts_with('/') {
-        return None;
-    }
-    let is_there = |path: &str| Path::new(path).exists();
-    let index = format!("{name}.{}", if kind == "cdb" { "cdb" } else { "lmdb" });
-    match kind {
-        "lmdb" | "cdb" if !is_there(&index) => Some(format!("there is no {index}; run \"postmap {kind}:{name}\"")),
-        "hash" | "btree" if !is_there(&index) && !is_there(name) => {
-            Some(format!("there is neither {index} nor {name}"))
-        }
-        "texthash" | "cidr" | "pcre" | "regexp" if !is_there(name) => Some(format!("there is no {name}")),
-        _ => None,
-    }
 }

@@ -172,6 +172,21 @@ fn a_client_that_is_none_in_the_list_of_those_whose_headers_are_completed_is_tol
 }
 
 #[test]
+fn a_cache_that_a_daemon_makes_needs_no_file_and_an_alias_database_its_own_command() {
+    let main_cf = "smtp_tls_session_cache_database = btree:/nowhere/smtp_scache\n\
+        lmtp_tls_session_cache_database = lmdb:/nowhere/lmtp_scache\naddress_verify_map = btree:/nowhere/verify\n\
+        alias_maps = lmdb:/nowhere/aliases\nsender_bcc_maps = lmdb:/nowhere/bcc\n";
+    let told = told(main_cf, "");
+    let missing: Vec<&str> =
+        told.iter().filter_map(|line| line.split_once("/nowhere/")).map(|(_, rest)| rest).collect();
+    let expected = [
+        "aliases: there is no /nowhere/aliases.lmdb; run \"postalias lmdb:/nowhere/aliases\"",
+        "bcc: there is no /nowhere/bcc.lmdb; run \"postmap lmdb:/nowhere/bcc\"",
+    ];
+    assert_eq!(missing, expected, "{told:?}");
+}
+
+#[test]
 fn tables_and_restrictions_that_are_not_there_are_named() {
     let main_cf = "virtual_mailbox_domains = mysql:/a.cf\nvirtual_transport = relay\nalias_maps = inline:{a=b}, ldap:/b.cf\n\
         virtual_mailbox_maps = proxy:mysql:/c.cf\ntransport_maps = hassh:/d, hash:/no/such\n\
