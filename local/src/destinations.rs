@@ -325,7 +325,7 @@ impl Expansion<'_> {
     pub(crate) fn file_target(&self, path: &[u8], personal: bool) -> Target {
         let settings = &self.agent.settings;
         if path.ends_with(b"/") {
-            return Target::Maildir { path: Path(path.to_vec()), hostname: settings.hostname.clone() };
+            return Target::Maildir { path: Path(path.to_vec()), hostname: settings.machine.clone() };
         }
         Target::Mailbox(Mailbox {
             path: Path(path.to_vec()),

@@ -11,6 +11,8 @@ config::settings! {
     /// Settings, read once.
     pub struct Settings {
         hostname: String = param::MYHOSTNAME,
+        /// The machine in names of files of Maildirs: several may share one.
+        machine: String => |_: &Reader<'_>| Ok::<_, ValueError>(config::node_name()),
         /// Where an address extension begins.
         delimiters: Delimiters => |from: &Reader<'_>| from.config.delimiters(),
         /// `owner-NAME` takes the place of the sender.

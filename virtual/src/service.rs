@@ -137,7 +137,7 @@ impl Virtual {
             delivered_to: Some(&recipient.address),
         };
         let target = if is_maildir {
-            Target::Maildir { path: Path(mailbox.path.clone()), hostname: settings.hostname.clone() }
+            Target::Maildir { path: Path(mailbox.path.clone()), hostname: settings.machine.clone() }
         } else {
             Target::Mailbox(settings.mailbox(&mailbox.path))
         };

@@ -10,7 +10,8 @@ use ipc::carrier::{Lock, Mailbox, Path};
 config::settings! {
     /// Settings, read once.
     pub struct Settings {
-        hostname: String = param::MYHOSTNAME,
+        /// The machine in names of files of Maildirs: several may share one.
+        machine: String => |_: &Reader<'_>| Ok::<_, ValueError>(config::node_name()),
         delimiters: Delimiters => |from: &Reader<'_>| from.config.delimiters(),
         original_recipient: bool = param::ENABLE_ORIGINAL_RECIPIENT,
         /// Keys are folded beyond ASCII.

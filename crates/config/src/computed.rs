@@ -38,7 +38,8 @@ fn mydomain(config: &Config, node: &str) -> String {
     }
 }
 
-fn node_name() -> String {
+/// What the kernel calls this machine, whatever main.cf calls it.
+pub fn node_name() -> String {
     let name = nix::unistd::gethostname().unwrap_or_default();
     if name.is_empty() { "localhost".to_owned() } else { name.to_string_lossy().into_owned() }
 }

@@ -73,7 +73,7 @@ pub use absent::{Absent, Own};
 pub use accounts::Accounts;
 pub use agent_flags::AgentFlags;
 pub use brackets::Unbracketed;
-pub use computed::process_name;
+pub use computed::{node_name, process_name};
 pub use declare::{Agent, FromValue, Parameter, Reader, Twin};
 pub use entry::{Entry, Kind, Param, find};
 pub use error::{ConfigError, ValueError};

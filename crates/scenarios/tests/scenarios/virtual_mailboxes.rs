@@ -93,6 +93,9 @@ fn a_maildir_and_a_mailbox_file_are_made_and_filled_as_their_owner() {
         assert_eq!(facts(&files[0]), (OWNER, OWNER, 0o600));
         let name = files[0].file_name().unwrap_or_default().to_string_lossy().into_owned();
         assert!(name.contains(&format!(".V{:x}I{:x}M", meta.dev(), meta.ino())), "{name}");
+        // The machine, not the mail system: several may share a Maildir.
+        let machine = fs::read_to_string("/proc/sys/kernel/hostname").expect("the name of this machine");
+        assert!(name.ends_with(&format!(".{}", machine.trim())), "{name}");
         let text = fs::read_to_string(&files[0]).expect("a message");
         let heading =
             "Return-Path: <s@x.test>\nX-Original-To: Joe+Tag@V.Test\nDelivered-To: Joe+Tag@V.Test\nReceived: ";
