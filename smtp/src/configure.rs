@@ -1,6 +1,7 @@
 //! From main.cf to [`Settings`]: what comes of several parameters, or opens a table.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use config::param::{self, twin};
 use config::{Parameter, Reader, ValueError, Withheld};
@@ -104,6 +105,14 @@ pub fn kept_destinations(from: &Reader<'_>) -> Result<DomainList, StartError> {
     Ok(DomainList::open(from.config, &name, &listed, ParentStyle::in_config(from.config, &name))?)
 }
 
+/// How long a connection waits for the next message: as long as the client keeps it (smtp_connection_cache_time_limit),
+/// and no longer than any may be kept (connection_cache_ttl_limit).
+pub fn kept_time(from: &Reader<'_>) -> Result<Duration, StartError> {
+    let wanted: Duration = from.get(twin::CONNECTION_CACHE_TIME_LIMIT)?;
+    let most = from.config.get(param::CONNECTION_CACHE_TTL_LIMIT)?;
+    Ok(wanted.min(most).max(Duration::from_millis(1)))
+}
+
 /// EHLO keywords as they are compared.
 pub fn upper(words: Vec<String>) -> Vec<String> {
     words.into_iter().map(|word| word.to_ascii_uppercase()).collect()
@@ -134,4 +143,25 @@ pub fn list(from: &Reader<'_>, param: impl Parameter) -> Result<(String, String)
     let name = from.name(&param).into_owned();
     let listed = from.config.lookup(&name)?.unwrap_or_default();
     Ok((name, listed))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use config::Config;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_is_kept_no_longer_than_any_may_be() {
+        let kept = |text: &str, protocol: Protocol| {
+            let config = Config::parse(text.as_bytes(), Path::new("/etc/postfix"), &[]).unwrap();
+            kept_time(&Reader::of(&config, protocol.into())).unwrap().as_secs()
+        };
+        let wanted = "smtp_connection_cache_time_limit = 300s\nlmtp_connection_cache_time_limit = 200s\n";
+        assert_eq!((kept(wanted, Protocol::Smtp), kept(wanted, Protocol::Lmtp)), (2, 2));
+        let allowed = format!("{wanted}connection_cache_ttl_limit = 250s\n");
+        assert_eq!((kept(&allowed, Protocol::Smtp), kept(&allowed, Protocol::Lmtp)), (250, 200));
+    }
 }

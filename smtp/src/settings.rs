@@ -158,7 +158,7 @@ config::settings! {
         on_demand: bool = twin::CONNECTION_CACHE_ON_DEMAND,
         /// smtp_connection_cache_destinations: always.
         destinations: DomainList => configure::kept_destinations,
-        idle: Duration = twin::CONNECTION_CACHE_TIME_LIMIT => |limit: Duration| limit.max(Duration::from_millis(1)),
+        idle: Duration => configure::kept_time,
         age: Duration = twin::CONNECTION_REUSE_TIME_LIMIT,
         /// 0 is no limit.
         uses: u32 = twin::CONNECTION_REUSE_COUNT_LIMIT,

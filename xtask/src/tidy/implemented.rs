@@ -27,17 +27,20 @@ const REFUSES: [&str; 11] = [
 ];
 
 /// Parameters that work without being read: each with the reason.
-const UNREAD: [(&str, &str); 27] = [
-    ("application_event_drain_time", "there is no postkick"),
+const UNREAD: [(&str, &str); 31] = [
     ("berkeley_db_create_buffer_size", "there is no Berkeley DB"),
     ("berkeley_db_read_buffer_size", "there is no Berkeley DB"),
+    ("connection_cache_protocol_timeout", "connections are kept where they are used"),
+    ("connection_cache_service_name", "connections are kept where they are used"),
+    ("connection_cache_status_update_time", "connections are kept where they are used"),
+    ("cyrus_sasl_config_path", "there is no Cyrus library"),
     ("debug_peer_level", "there is one level"),
     ("default_delivery_status_filter", "other parameters refer to it"),
-    ("destination_concurrency_feedback_debug", "no such lines are logged"),
     ("dns_ncache_ttl_fix_enable", "the resolver is our own"),
     ("error_service_name", "C Postfix does not heed it either"),
     ("fault_injection_code", "nothing can be made to fail"),
     ("html_directory", "for people"),
+    ("lmtp_sasl_path", "the mechanisms are our own"),
     ("mail_name", "other parameters refer to it"),
     ("mail_release_date", "other parameters refer to it"),
     ("mailq_path", "for installers"),
@@ -53,6 +56,7 @@ const UNREAD: [(&str, &str); 27] = [
     ("reject_tempfail_action", "other parameters refer to it"),
     ("sample_directory", "for people"),
     ("shlib_directory", "for installers"),
+    ("smtp_sasl_path", "the mechanisms are our own"),
     ("smtpd_sasl_local_domain", "Dovecot's protocol has no place for it"),
     ("smtpd_service_name", "postscreen asks for it"),
 ];
