@@ -68,8 +68,9 @@ impl Recipients {
         self.given.take().unwrap_or_default()
     }
 
-    /// Takes a recipient that a filter adds. One that is there already gets the message once more, as with Postfix,
-    /// unless it was added in the same way.
+    /// Takes a recipient that a filter adds, in standard form: that is its original address, too, and nobody gets a
+    /// copy for it. One that is there already gets the message once more, as with Postfix, unless it was added in the
+    /// same way.
     ///
     /// # Errors
     /// As [`take`](Self::take).
@@ -81,17 +82,21 @@ impl Recipients {
         address: &[u8],
         parameters: &RcptParameters,
     ) -> Result<(), Failure> {
-        let orcpt = parameters.orcpt.as_ref();
-        self.next = Next {
-            original: None,
-            dsn: orcpt.map(|(kind, original)| OriginalRecipient::from_parts(kind, original)).unwrap_or_default(),
-            notify: parameters.notify.unwrap_or_default(),
-        };
         if !self.is_rewritten {
             self.seen.clear();
             self.is_rewritten = true;
         }
-        self.take(message, envelope, writer, address).await
+        let orcpt = parameters.orcpt.as_ref();
+        let dsn = orcpt.map(|(kind, original)| OriginalRecipient::from_parts(kind, original)).unwrap_or_default();
+        let notify = parameters.notify.unwrap_or_default();
+        let expanded = expand(message, address).await?;
+        self.write_expanded(
+            message,
+            envelope,
+            writer,
+            &Written { address, original: address, dsn: &dsn, notify },
+            &expanded,
+        )
     }
 
     /// BCC actions of milter_header_checks.
@@ -151,27 +156,13 @@ impl Recipients {
             _ => OriginalRecipient::of(&address),
         };
         let copy = copy_for(message, &message.site.tables.recipient_bcc, &address).await?;
-        let mut notify = next.notify;
         let expanded = expand(message, &address).await?;
         if envelope.is_probe && expanded.len() > 1 {
             verified::is_many(message, envelope, &given, &address).await;
             return Ok(());
         }
-        if notify.wants_success() && expanded != [address.clone()] {
-            // RFC 3461 5.2.7: the sender hears of the expansion, not of each delivery.
-            if self.expansions.len() >= MAX_EXPANSIONS {
-                let text = "Error: too many aliases with NOTIFY=SUCCESS";
-                return Err(Failure::telling(Cause::Content, Status::new(5, 5, 3), text));
-            }
-            self.expansions.push(expanded_record(&given, &address, &dsn, notify));
-            notify = notify.without_success();
-        }
-        writer.add_notify(next.notify);
-        envelope.warning_time(message, writer);
-        for address in &expanded {
-            self.write(message, writer, &Written { address, original: &given, dsn: &dsn, notify });
-        }
-        writer.end_recipient();
+        let asked = Written { address: &address, original: &given, dsn: &dsn, notify: next.notify };
+        self.write_expanded(message, envelope, writer, &asked, &expanded)?;
         match copy {
             Some(copy) => self.copy(message, writer, &copy).await,
             None => Ok(()),
@@ -216,6 +207,34 @@ impl Recipients {
         for receiver in &expanded {
             self.write(message, writer, &Written { address: receiver, original: &address, dsn: &dsn, notify });
         }
+        Ok(())
+    }
+
+    /// Writes what a recipient stands for.
+    fn write_expanded(
+        &mut self,
+        message: &Message<'_>,
+        envelope: &mut Envelope,
+        writer: &mut Writer,
+        asked: &Written<'_>,
+        expanded: &[Vec<u8>],
+    ) -> Result<(), Failure> {
+        let mut notify = asked.notify;
+        if notify.wants_success() && expanded != [asked.address] {
+            // RFC 3461 5.2.7: the sender hears of the expansion, not of each delivery.
+            if self.expansions.len() >= MAX_EXPANSIONS {
+                let text = "Error: too many aliases with NOTIFY=SUCCESS";
+                return Err(Failure::telling(Cause::Content, Status::new(5, 5, 3), text));
+            }
+            self.expansions.push(expanded_record(asked.original, asked.address, asked.dsn, notify));
+            notify = notify.without_success();
+        }
+        writer.add_notify(asked.notify);
+        envelope.warning_time(message, writer);
+        for address in expanded {
+            self.write(message, writer, &Written { address, original: asked.original, dsn: asked.dsn, notify });
+        }
+        writer.end_recipient();
         Ok(())
     }
 

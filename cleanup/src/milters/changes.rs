@@ -1,11 +1,13 @@
 //! What filters want changed, noted as they say it: it is done when all of them have had their word.
 
+use ipc::rewrite::Context;
 use milter::{Edit, Editor, Header, Said, Verdict};
 use smtp_protocol::parameters::{self, MailParameters, Offers, RcptParameters};
 use smtp_protocol::verb::words;
 
 use super::header_checks::{self, Found};
 use super::layout::{Layout, field_text};
+use crate::canonical::{Place, standard_form};
 use crate::envelope::Envelope;
 use crate::failure::Failure;
 use crate::message::Message;
@@ -31,7 +33,7 @@ pub struct Changes {
 /// A new sender.
 #[derive(Debug)]
 pub struct Sender {
-    /// The address in internal form, without a standard form yet.
+    /// The address in standard form.
     pub address: Vec<u8>,
     /// ENVID and RET.
     pub parameters: MailParameters,
@@ -40,7 +42,7 @@ pub struct Sender {
 /// A change of the recipients.
 #[derive(Debug)]
 pub enum Change {
-    /// One more: the address in internal form.
+    /// One more: the address in standard form.
     Add(Vec<u8>, RcptParameters),
     /// Those who were given by this address are none any more.
     Delete(Vec<u8>),
@@ -61,8 +63,8 @@ impl Changes {
 pub struct Editing<'a, 'w> {
     /// The message.
     pub message: &'a Message<'w>,
-    /// Its envelope, for log lines.
-    pub envelope: &'a Envelope,
+    /// Its envelope: a new sender stands in the lines of the log from now on.
+    pub envelope: &'a mut Envelope,
     /// Its file.
     pub writer: &'a mut Writer,
     /// Its content.
@@ -88,11 +90,19 @@ impl Editor for Editing<'_, '_> {
                 }
             }
             Edit::Change(index, header) => self.change(index, header, has_leading_space)?,
-            Edit::AddRecipient(address, arguments) => self.add_recipient(&address, &arguments),
+            Edit::AddRecipient(address, arguments) => {
+                if let Err(failure) = self.add_recipient(&address, &arguments).await {
+                    return self.failed(failure);
+                }
+            }
             Edit::DeleteRecipient(address) => {
                 self.changes.recipients.push(Change::Delete(internal(&address)));
             }
-            Edit::Sender(address, arguments) => self.change_sender(&address, &arguments),
+            Edit::Sender(address, arguments) => {
+                if let Err(failure) = self.change_sender(&address, &arguments).await {
+                    return self.failed(failure);
+                }
+            }
         }
         Ok(())
     }
@@ -151,12 +161,13 @@ impl Editing<'_, '_> {
         }
     }
 
-    fn add_recipient(&mut self, address: &[u8], arguments: &[u8]) {
+    async fn add_recipient(&mut self, address: &[u8], arguments: &[u8]) -> Result<(), Failure> {
         let id = &self.message.id;
         let what = "Milter or header/body_checks";
         let (internal, is_one) = one_address(address);
         if internal.is_empty() {
-            return logging::warning!(id: id, "ignoring attempt from Milter to add null recipient");
+            logging::warning!(id: id, "ignoring attempt from Milter to add null recipient");
+            return Ok(());
         }
         if !is_one {
             let shown = text::printable(address);
@@ -179,10 +190,12 @@ impl Editing<'_, '_> {
                 Err(_) => logging::warning!(id: id, "ignoring ESMTP argument from {what}: \"{shown}\""),
             }
         }
-        self.changes.recipients.push(Change::Add(internal, wishes));
+        let address = standard_form(self.message, Place::EnvelopeRecipient, Context::Local, &internal).await?;
+        self.changes.recipients.push(Change::Add(address, wishes));
+        Ok(())
     }
 
-    fn change_sender(&mut self, address: &[u8], arguments: &[u8]) {
+    async fn change_sender(&mut self, address: &[u8], arguments: &[u8]) -> Result<(), Failure> {
         let (internal, is_one) = one_address(address);
         if !is_one {
             let shown = text::printable(address);
@@ -199,7 +212,10 @@ impl Editing<'_, '_> {
                 }
             }
         }
-        self.changes.sender = Some(Sender { address: internal, parameters: wishes });
+        let address = standard_form(self.message, Place::EnvelopeSender, Context::Local, &internal).await?;
+        self.envelope.sender = Some(address.clone());
+        self.changes.sender = Some(Sender { address, parameters: wishes });
+        Ok(())
     }
 }
 

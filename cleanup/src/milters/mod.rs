@@ -120,8 +120,10 @@ impl Filtered<'_, '_> {
             viewer.filter.close().await;
         }
         let verdict = &self.writer.verdict;
-        let is_wanted = verdict.failure().is_none() && !verdict.discard;
-        if is_wanted && (layout.is_changed() || !changes.is_empty()) {
+        // What filters do not want goes back to a local sender as they have changed it.
+        let is_returned = verdict.is_refused_for(Cause::Content) && verdict.will_bounce();
+        let is_wanted = verdict.failure().is_none() || is_returned;
+        if is_wanted && !verdict.discard && (layout.is_changed() || !changes.is_empty()) {
             let result = self.rewrite(layout, changes).await;
             if let Err(failure) = result {
                 self.writer.refuse(failure);
@@ -142,7 +144,7 @@ impl Filtered<'_, '_> {
         if shown != Verdict::Continue {
             return shown;
         }
-        let (message, envelope, writer) = (self.message, &*self.envelope, &mut *self.writer);
+        let (message, envelope, writer) = (self.message, &mut *self.envelope, &mut *self.writer);
         let mut editor = changes::Editing { message, envelope, writer, layout, changes };
         let macros = std::mem::take(&mut viewer.body_macros);
         viewer.filter.end_of_body(&macros, &mut editor).await

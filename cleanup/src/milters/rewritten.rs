@@ -8,14 +8,12 @@ use std::collections::HashSet;
 use std::fs::File;
 
 use dsn::Return;
-use ipc::rewrite::Context;
 use queue::{Reader, Type};
 
 use super::Filtered;
-use super::changes::{Change, Changes, Sender};
+use super::changes::{Change, Changes};
 use super::content::each;
 use super::layout::{Body, Layout, Text, unreadable};
-use crate::canonical::{Place, standard_form};
 use crate::failure::Failure;
 use crate::utf8;
 
@@ -26,7 +24,6 @@ const PROPERTIES: [&[u8]; 2] = [b"notify_flags=", b"dsn_orig_rcpt="];
 struct Copying<'c> {
     reader: Reader<File>,
     changes: &'c Changes,
-    sender: Option<&'c (Vec<u8>, Sender)>,
     deleted: HashSet<&'c [u8]>,
     /// What is said of the next recipient.
     pending: Vec<Vec<u8>>,
@@ -35,15 +32,7 @@ struct Copying<'c> {
 
 impl Filtered<'_, '_> {
     /// Writes it.
-    pub(super) async fn rewrite(&mut self, layout: Layout, mut changes: Changes) -> Result<(), Failure> {
-        let sender = match changes.sender.take() {
-            Some(sender) => {
-                let place = Place::EnvelopeSender;
-                let address = standard_form(self.message, place, Context::Local, &sender.address).await?;
-                Some((address, sender))
-            }
-            None => None,
-        };
+    pub(super) async fn rewrite(&mut self, layout: Layout, changes: Changes) -> Result<(), Failure> {
         let added = without_later_deleted(&changes.recipients);
         let old = self.writer.start();
         let file = self.writer.reader().map_err(|error| unreadable(&text::system_error(&error)))?;
@@ -55,7 +44,6 @@ impl Filtered<'_, '_> {
         let mut copying = Copying {
             reader: Reader::new(file),
             changes: &changes,
-            sender: sender.as_ref(),
             deleted: deleted.collect(),
             pending: Vec::new(),
             original: Vec::new(),
@@ -69,25 +57,19 @@ impl Filtered<'_, '_> {
         // The record that ends the content.
         copying.reader.next_record().map_err(|error| unreadable(&error))?;
         self.copy_records(&mut copying, Type::END)?;
-        self.end_rewritten(&changes, &added, sender.as_ref()).await
+        self.end_rewritten(&changes, &added).await
     }
 
     /// What was not in the old message.
-    async fn end_rewritten(
-        &mut self,
-        changes: &Changes,
-        added: &[&Change],
-        sender: Option<&(Vec<u8>, Sender)>,
-    ) -> Result<(), Failure> {
+    async fn end_rewritten(&mut self, changes: &Changes, added: &[&Change]) -> Result<(), Failure> {
         for (kind, value) in [(Type::FILTER, &changes.filter), (Type::REDIRECT, &changes.redirect)] {
             if let Some(value) = value {
                 self.writer.mix();
                 self.writer.put(kind, value);
             }
         }
-        if let Some((address, _)) = sender {
-            self.envelope.sender = Some(address.clone());
-            self.recipients.copy_for_sender(self.message, self.writer, address).await?;
+        if let Some(sender) = &changes.sender {
+            self.recipients.copy_for_sender(self.message, self.writer, &sender.address).await?;
         }
         for change in added {
             if let Change::Add(address, parameters) = change {
@@ -123,9 +105,9 @@ impl Filtered<'_, '_> {
     }
 
     fn copy_sender(&mut self, copying: &Copying<'_>, old: &[u8]) {
-        let Some((address, sender)) = copying.sender else { return self.writer.put(Type::SENDER, old) };
-        utf8::sender(self.message, self.writer, address);
-        self.writer.put(Type::SENDER, address);
+        let Some(sender) = &copying.changes.sender else { return self.writer.put(Type::SENDER, old) };
+        utf8::sender(self.message, self.writer, &sender.address);
+        self.writer.put(Type::SENDER, &sender.address);
         if let Some(envid) = &sender.parameters.envid {
             self.writer.put_attribute("envelope_id", envid);
         }
@@ -166,14 +148,14 @@ impl Filtered<'_, '_> {
 impl Copying<'_> {
     /// What the new sender brings along.
     fn replaces(&self, attribute: &[u8]) -> bool {
-        self.sender.is_some_and(|(_, sender)| {
+        self.changes.sender.as_ref().is_some_and(|sender| {
             attribute.starts_with(b"envelope_id=") && sender.parameters.envid.is_some()
                 || attribute.starts_with(b"ret_flags=") && sender.parameters.ret.is_some()
         })
     }
 }
 
-/// Those who were added, and not taken away afterwards, in their order.
+/// Those who were added, and not taken away afterwards by their standard form, in their order.
 fn without_later_deleted(changes: &[Change]) -> Vec<&Change> {
     let mut deleted_later: HashSet<&[u8]> = HashSet::new();
     let mut added: Vec<&Change> = Vec::new();

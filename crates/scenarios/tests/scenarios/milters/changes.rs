@@ -196,6 +196,38 @@ fn a_message_whose_recipients_are_all_taken_away_is_accepted_and_gone() {
 }
 
 #[test]
+fn a_recipient_that_a_filter_adds_is_known_by_its_standard_form_and_has_no_copy() {
+    scenario(|| {
+        let acts = [
+            say("+bob\0"),
+            say("+carol\0"),
+            say("-bob@mail.test\0"),
+            say("-carol\0"),
+            say("2nobody-here\0FOO\0"),
+            say("e<new@client.test>\0"),
+            say("qwhy\0"),
+            say("c"),
+        ];
+        let filter = Filter::start(Script::new().at('E', acts));
+        let server = Server::with(&filter);
+        let mail = setup()
+            .set("relayhost", "[127.0.0.1]:9")
+            .set("recipient_bcc_maps", "inline:{carol@mail.test=bob@mail.test}")
+            .service(&server.line())
+            .start();
+        assert!(send(&server).starts_with("250 "), "{}", mail.log());
+        // The sender is the new one from then on.
+        mail.wait_log(&["cleanup", ": milter-hold: END-OF-MESSAGE from ", "; from=<new@client.test> to=<x@else"]);
+        mail.run("postsuper", &["-H", "ALL"]);
+        mail.run("postqueue", &["-f"]);
+        assert_eq!(mail.wait_mail("carol", 1)[0].header("X-Original-To").as_deref(), Some("carol@mail.test"));
+        let line = mail.wait_log(&["to=<nobody-here@mail.test>", "status=bounced"]);
+        mail.wait_log(&["to=<carol@mail.test>", "status=sent"]);
+        assert!(!line.contains("orig_to=") && !mail.log().contains("to=<bob@mail.test>"), "{}", mail.log());
+    });
+}
+
+#[test]
 fn changes_that_make_no_sense_or_come_with_a_refusal_keep_the_message_out() {
     scenario(|| {
         let mixed = vec![say("bx\r\n"), header('h', None, "X", "1"), say("by\r\n"), say("c")];

@@ -48,6 +48,26 @@ fn mail_that_a_filter_rejects_is_returned_to_its_sender() {
 }
 
 #[test]
+fn mail_that_a_filter_changes_and_rejects_is_returned_as_it_was_changed() {
+    scenario(|| {
+        let acts = [header('h', None, "X-Verdict", "spam"), header('m', Some(1), "Subject", "bad"), say("r")];
+        let filter = Filter::start(Script::new().at('E', acts));
+        let mail = setup().set("non_smtpd_milters", filter.endpoint()).start();
+        mail.sendmail(&["-f", "bob@mail.test", "alice"], MESSAGE);
+        mail.wait_log(&[
+            "cleanup",
+            "to=<alice@mail.test>",
+            "relay=none",
+            "dsn=5.7.1, status=bounced (Command rejected)",
+        ]);
+        let returned = mail.wait_mail("bob", 1).remove(0);
+        assert!(returned.body().contains("\nX-Verdict: spam\n"), "{}", returned.0);
+        assert!(returned.body().contains("\nSubject: bad\n"), "{}", returned.0);
+        assert!(mail.wait_mail("alice", 0).is_empty());
+    });
+}
+
+#[test]
 fn a_recipient_that_a_filter_rejects_keeps_the_message_waiting() {
     scenario(|| {
         let filter = Filter::start(Script::new().at('R', [say("r")]));
