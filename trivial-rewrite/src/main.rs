@@ -31,7 +31,7 @@ use daemon::{Lifetime, Network, Privilege, Service, Skeleton};
 
 static SERVICE: Service = Service {
     name: "trivial-rewrite",
-    skeleton: Skeleton::Sessions,
+    skeleton: Skeleton::Shared,
     lifetime: Lifetime::Limited,
     privilege: Privilege::MailOwner,
     why: "",

@@ -36,6 +36,9 @@ pub struct Service {
 pub enum Skeleton {
     /// Any number of processes.
     Sessions,
+    /// The same, for clients that are processes of this mail system and keep their connections: the process limit is
+    /// one of processes, each of which serves whoever comes. A client that waited for a place could wait for ever.
+    Shared,
     /// Any number of processes, and master must not limit them (process limit 0): a full house would be a deadlock.
     Unlimited,
     /// Exactly one process that holds state (process limit 1).

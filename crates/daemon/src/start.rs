@@ -145,12 +145,15 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
         // More clients wait outside: master tells of it.
         context.session_limit = context.session_limit.min(clients_for(descriptors));
     }
+    let limits = limits(&context)?;
+    if service.skeleton == Skeleton::Shared {
+        context.session_limit = clients_for(descriptors);
+    }
     listen_to_libraries(&context)?;
     if std::env::var_os(LAST).is_some() {
         context.empty();
     }
     let context = Rc::new(context);
-    let limits = limits(&context)?;
     if !W::REFUSES
         && let Some(withheld) = context.config.withheld(service.name).first()
     {
@@ -358,7 +361,7 @@ pub(crate) fn context(
     flow: Option<Flow>,
 ) -> Result<Context, StartError> {
     let session_limit = match service.skeleton {
-        Skeleton::Sessions | Skeleton::Unlimited => {
+        Skeleton::Sessions | Skeleton::Shared | Skeleton::Unlimited => {
             std::env::var(SESSION_LIMIT).ok().and_then(|text| text.parse().ok()).unwrap_or(100)
         }
         // The process limit of 1 says that there is one process, which serves every client.

@@ -51,7 +51,7 @@ fn service(source: &str) -> Option<String> {
 
 fn daemon(name: &str, what: &str, constant: String) -> String {
     let processes = match value(&constant, "skeleton").rsplit(':').next() {
-        Some("Sessions" | "Unlimited") => "many",
+        Some("Sessions" | "Shared" | "Unlimited") => "many",
         _ => "one",
     };
     let rights = match value(&constant, "privilege").rsplit(':').next() {

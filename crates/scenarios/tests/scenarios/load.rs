@@ -38,6 +38,28 @@ fn a_client_that_comes_when_all_places_were_taken_gets_the_settings_for_stress()
 }
 
 #[test]
+fn no_process_waits_for_a_place_at_a_service_that_others_keep_connections_to() {
+    scenario(|| {
+        // Each of these clients has a process of its own, which keeps its connection to the rewrite service.
+        let mut mail = Setup::new().set("process_session_limit", "1").build();
+        let master_cf = mail.etc().join("master.cf");
+        let text = std::fs::read_to_string(&master_cf).expect("master.cf");
+        let is_rewrite = |line: &str| line.starts_with("rewrite ");
+        let few =
+            |line: &str| if is_rewrite(line) { "rewrite unix - - n - 2 trivial-rewrite" } else { line }.to_owned();
+        assert!(text.lines().any(is_rewrite), "{text}");
+        testing::setup::write_old(&master_cf, &text.lines().map(|line| few(line) + "\n").collect::<String>());
+        mail.start();
+        let mut clients: Vec<_> = (0..5).map(|_| Client::greet(mail.v4()).expect("greeted")).collect();
+        for client in &mut clients {
+            assert_eq!(client.command("EHLO client.test").expect("a reply").code, 250);
+            assert_eq!(client.command("MAIL FROM:<a@client.test>").expect("a reply").code, 250);
+            assert_eq!(client.command("RCPT TO:<alice@mail.test>").expect("a reply").code, 250);
+        }
+    });
+}
+
+#[test]
 fn two_thousand_messages_beside_five_hundred_idle_clients_stay_below_100_mib() {
     scenario(|| {
         let mail =
