@@ -31,6 +31,17 @@ fn bounce_lifetime(from: &Reader<'_>) -> Result<Duration, ValueError> {
 }
 
 impl RetrySettings {
+    /// Mail without a sender is not kept for longer than other mail.
+    pub fn adjusted(mut self) -> Self {
+        if self.bounce_lifetime > self.lifetime {
+            logging::warning!(
+                "bounce_queue_lifetime is larger than maximal_queue_lifetime - adjusting bounce_queue_lifetime"
+            );
+            self.bounce_lifetime = self.lifetime;
+        }
+        self
+    }
+
     /// When a message of this age is tried next: it waits as long as it is old, within the bounds, so that waits
     /// double.
     pub fn next_attempt(&self, now: i64, created: i64) -> i64 {
@@ -84,6 +95,9 @@ mod tests {
         assert!(settings().is_expired(86_400, 0, true));
         assert!(!settings().is_expired(86_400, 0, false));
         assert!(settings().is_expired(5 * 86_400, 0, false));
+        let longer = RetrySettings { bounce_lifetime: Duration::from_secs(9 * 86_400), ..settings() };
+        assert!(longer.adjusted().is_expired(5 * 86_400, 0, true));
+        assert_eq!(settings().adjusted(), settings());
     }
 
     #[test]

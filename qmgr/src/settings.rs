@@ -58,6 +58,7 @@ impl Settings {
             );
             self.recipient_limit = self.active_limit;
         }
+        self.retry = self.retry.adjusted();
         self
     }
 }
