@@ -191,7 +191,7 @@ impl Dialogue {
     /// is forgotten, for somebody else may have said it.
     pub async fn secured(&mut self, services: &mut impl Services, secured: Secured) -> Turn {
         if let Some(verb) = self.awaits_content.take() {
-            self.statistics.count(verb, secured.refusal.is_none());
+            self.statistics.count(verb, secured.refusal != Some(TlsRefusal::TooMany));
         }
         self.forget_helo(services).await;
         self.login = None;

@@ -44,7 +44,7 @@ impl Dialogue {
             return answer.unwrap_or_else(|turn| turn);
         }
         // line_length_limit: what is left of a command may mean something else than the whole.
-        if line.length > self.settings.line_length_limit && means_more(command.verb) {
+        if self.is_cut(&line) && means_more(command.verb) && command.verb != Verb::Auth {
             return self.settled(command.verb, Err(too_long(command.verb)));
         }
         let (verb, answer) = (command.verb, self.carry_out(services, &command, &line, behind).await);
@@ -59,6 +59,11 @@ impl Dialogue {
         let answer = command::auth::respond(self, services, &line).await;
         line.wipe();
         self.settled(Verb::Auth, answer)
+    }
+
+    /// line_length_limit
+    fn is_cut(&self, line: &CommandLine) -> bool {
+        line.length > self.settings.line_length_limit
     }
 
     /// The line, if it is one that is listened to, as smtpd_command_filter has it.
@@ -157,7 +162,7 @@ impl Dialogue {
             Verb::Quit => Ok(Turn::say(Reply::with_status(221, Status::new(2, 0, 0), "Bye")).closing()),
             Verb::Starttls => command::starttls::run(self, services, argument).await,
             Verb::Help => Ok(command::help::run()),
-            Verb::Auth => command::auth::run(self, services, argument).await,
+            Verb::Auth => command::auth::run(self, services, argument, self.is_cut(line)).await,
             Verb::Etrn => command::etrn::run(self, services, argument).await,
             Verb::Unknown => Err(self.not_recognized(services, text).await),
         }

@@ -364,3 +364,17 @@ fn a_response_is_as_long_as_the_limit_says_and_a_longer_one_ends_the_login() {
         mail.wait_log(&["warning: unknown[127.0.0.1]: request longer than 12288: "]);
     });
 }
+
+#[test]
+fn an_initial_response_that_does_not_fit_into_a_line_is_a_login_that_has_failed() {
+    scenario(|| {
+        let mail = setup().start();
+        let _server = AuthServer::start(&socket(&mail), GREETING, one_user);
+        let mut client = client(&mail);
+        // C Postfix has the authentication server judge what is left of it.
+        let reply = say(&mut client, &format!("AUTH PLAIN {}", "A".repeat(2100)));
+        assert!(reply.starts_with("535 5.7.8 Error: authentication failed: "), "{reply}");
+        mail.wait_log(&["warning: unknown[127.0.0.1]: SASL PLAIN authentication failed: ", ", sasl_username="]);
+        assert_eq!(say(&mut client, "NOOP"), "250 2.0.0 Ok");
+    });
+}

@@ -16,8 +16,9 @@ use crate::rejection::Rejection;
 use crate::services::{Attempt, Counted, Refusal, Services, Step};
 use crate::turn::{Answer, Next, Turn, breach};
 
-/// `AUTH mechanism [initial-response]`
-pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument: &[u8]) -> Answer {
+/// `AUTH mechanism [initial-response]`. `is_cut`: the response is longer than a line may be. That login has failed, in the
+/// words of Dovecot about half a response: programs that watch the log for failures see this one too.
+pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument: &[u8], is_cut: bool) -> Answer {
     // smtpd_client_auth_rate_limit
     if services.exceeds(Counted::Login, &dialogue.peer).await {
         let text = format!("Error: too many AUTH commands from {}", dialogue.peer.address_text());
@@ -41,6 +42,10 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
         return Err(breach(501, Status::new(5, 5, 4), "Syntax: AUTH mechanism"));
     };
     dialogue.logs_in = Some(text::printable(mechanism));
+    if is_cut {
+        let reason = Some("Invalid base64 data in initial response".to_owned());
+        return go_on(dialogue, Step::Refused(Refusal { reason, user: None }));
+    }
     let secured = dialogue.is_under_tls();
     let step = services.log_in(Attempt { mechanism, initial, peer: &dialogue.peer, secured }).await;
     go_on(dialogue, step)

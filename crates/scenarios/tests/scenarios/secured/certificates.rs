@@ -115,6 +115,8 @@ fn who_must_show_a_certificate_and_does_not_is_let_go() {
         mail.wait_log(&["NOQUEUE: abort: TLS from unknown[127.0.0.1]: No client certificate presented"]);
         mail.wait_log(&["NOQUEUE: abort: TLS from unknown[127.0.0.1]: Client certificate not trusted"]);
         mail.wait_log(&["certificate verification failed for unknown[127.0.0.1]: self-signed certificate"]);
+        // The handshake is no failure.
+        mail.wait_log(&["disconnect from unknown[127.0.0.1] ehlo=1 starttls=1 commands=2"]);
     });
 }
 
