@@ -89,11 +89,14 @@ impl<'a> Dnssec<'a> {
         answer.try_map(|_| Ok(()))
     }
 
-    /// Takes note of whether there are validated answers; finds out if this is the first one and is not.
+    /// Takes note of whether there are validated answers; finds out if this is the first one and is not. A failure may
+    /// be that of a server which cannot do what it is asked for.
     async fn noted<T>(self, answer: Result<Signed<T>, LookupError>) -> Result<Signed<T>, LookupError> {
-        let Some(probe) = answer.as_ref().ok().and_then(|answer| self.resolver.validation().note(answer.secure)) else {
-            return answer;
+        let secure = match &answer {
+            Ok(answer) => Some(answer.secure),
+            Err(error) => (error.fault == LookupFault::TryAgain).then_some(false),
         };
+        let Some(probe) = secure.and_then(|secure| self.resolver.validation().note(secure)) else { return answer };
         let reason = match self.resolver.is_validated(&probe.target, probe.record_type).await {
             Some(true) => return answer,
             Some(false) => "a response that is not DNSSEC validated".to_owned(),

@@ -378,6 +378,18 @@ fn who_gets_no_validated_answer_is_told_so_once() {
 }
 
 #[test]
+fn who_gets_no_answer_at_all_is_told_whether_answers_are_validated() {
+    scenario(|| {
+        let Some(_world) = World::enter() else { return };
+        let fails = |question: &Question| if question.text == "MX a.test" { Verdict::Code(2) } else { Verdict::Zone };
+        let _dns = NameServer::judged(at("127.0.0.1", 53), &lines(&["b.test A 127.0.0.9"]), fails);
+        let mail = setup("dane").start();
+        delivered(&mail, "a.test", &["dsn=4.4.3, status=deferred"]);
+        mail.wait_log(&["warning: DNSSEC validation may be unavailable"]);
+    });
+}
+
+#[test]
 fn a_table_asks_for_dane_where_main_cf_does_not() {
     scenario(|| {
         let Some(_lab) = Lab::open() else { return };
