@@ -13,7 +13,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Key};
 use crate::facts::same_kind;
 use crate::pem::{Object, Unreadable, objects};
 
@@ -129,6 +129,11 @@ pub fn legacy(kind: &str, certificate: Source<'_>, key: Source<'_>) -> Loaded {
             reading.pairs.push(Pair { key: found, chain });
             Ok(())
         }
+        Ok(Some(found)) if !is_same_kind(&found, &chain) => {
+            let (key, certificate) = (key.0, certificate.0);
+            let what = format!("{kind} private key in {key} does not match public key in {certificate}");
+            unreadable(format!("{what}: disabling TLS support"), None)
+        }
         Ok(Some(_)) => unreadable(what("private key", key.0), Some("private key mismatch")),
         Ok(None) => unreadable(what("private key", key.0), Some("no private key that can be used")),
         Err(why) => unreadable(what("private key", key.0), Some(why)),
@@ -194,6 +199,17 @@ const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 /// Whether the first certificate is for the key.
 fn fits(key: &PrivateKey, chain: &[Certificate]) -> bool {
     chain.first().is_some_and(|leaf| leaf.public_key == key.public())
+}
+
+/// Whether the first certificate is for a key of this kind.
+fn is_same_kind(key: &PrivateKey, chain: &[Certificate]) -> bool {
+    let kind = key.0.algorithm();
+    chain.first().is_some_and(|leaf| match leaf.key {
+        Key::Rsa(_) => kind == SignatureAlgorithm::RSA,
+        Key::Ec(_) => kind == SignatureAlgorithm::ECDSA,
+        Key::Ed25519 => kind == SignatureAlgorithm::ED25519,
+        Key::Ed448 | Key::Other => false,
+    })
 }
 
 /// Files that are read one after the other.
@@ -377,5 +393,8 @@ mod tests {
         assert_eq!(legacy("RSA", alone, alone).warnings[0], "No private key found in c");
         let unfit = legacy("ECDSA", alone, ("k", Ok(other.as_bytes())));
         assert_eq!(unfit.warnings[0], "cannot get ECDSA private key from file \"k\": disabling TLS support");
+        let strange = legacy("ECDSA", alone, ("k", Ok(made(true).0.as_bytes())));
+        let why = "ECDSA private key in k does not match public key in c: disabling TLS support";
+        assert!(strange.failed && strange.warnings == [why]);
     }
 }

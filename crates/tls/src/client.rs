@@ -187,8 +187,6 @@ impl Client {
         demand: &Demand<'_>,
         limit: Duration,
     ) -> Result<Connected, HandshakeError> {
-        let warnings = demand.standard.matching.warnings(demand.peer, demand.standard.digest);
-        warnings.iter().for_each(|warning| logging::warning!("{warning}"));
         if demand.log.verbose {
             logging::info!("setting up TLS connection to {}", demand.peer);
         }
@@ -216,6 +214,8 @@ impl Client {
 
     async fn handshake(&self, stream: &mut impl Carrier, demand: &Demand<'_>) -> Result<Connected, HandshakeError> {
         let plan = self.plan(demand, self.identity().await.unwrap_or_default())?;
+        let warnings = demand.standard.matching.warnings(demand.peer, demand.standard.digest);
+        warnings.iter().for_each(|warning| logging::warning!("{warning}"));
         let config = Arc::clone(&plan.config);
         let name = demand.sni.and_then(|name| ServerName::try_from(name.to_owned()).ok()).unwrap_or(nobody());
         let begin = move || ClientConnection::new(config, name);
@@ -263,7 +263,7 @@ impl Client {
             if let Some(Credential::RawKey(_)) = credential {
                 logging::info!("{}: verify={} raw public key", demand.peer, u8::from(verdict.fault.is_none()));
             }
-            for step in demand.standard.anchors.steps(chain, verdict.fault.as_ref(), now) {
+            for step in demand.standard.steps(chain, &verdict, now) {
                 logging::info!("{}: {step}", demand.peer);
             }
         }

@@ -10,7 +10,7 @@ use crate::credential::Credential;
 use crate::dane::{Proof, Worth};
 use crate::fingerprint::Digest;
 use crate::names::{Names, Wanted};
-use crate::trust::{Anchors, Fault, Place, Role};
+use crate::trust::{Anchors, Fault, Place, Role, own_steps};
 
 /// What a server has to show.
 #[derive(Clone)]
@@ -132,6 +132,24 @@ impl Standard<'_> {
         }
     }
 
+    /// How the judge went along the chain, for whoever wants to follow it in the log. What fingerprints and records are
+    /// compared with is the server's own certificate, and nobody looks behind it.
+    pub fn steps(&self, chain: &[CertificateDer<'_>], verdict: &Verdict, now: UnixTime) -> Vec<String> {
+        let fault = verdict.fault.as_ref();
+        let is_alone = match self.matching {
+            Matching::Anything | Matching::Names(_) => false,
+            Matching::Fingerprints(_) | Matching::Keys(_) => true,
+            Matching::Dane(_) => !verdict.excused,
+        };
+        match fault {
+            Some(Fault::External(_)) => self.anchors.steps(chain, fault, now),
+            _ if !is_alone => self.anchors.steps(chain, fault, now),
+            Some(Fault::Unspecified) => Vec::new(),
+            Some(Fault::NoMatch(Place::Authority)) => Anchors::default().steps(chain, fault, now),
+            _ => own_steps(chain, fault),
+        }
+    }
+
     fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<usize, Fault> {
         if let Some(Credential::RawKey(_)) = chain.first().and_then(|der| Credential::read(der)) {
             return Err(Fault::RawKey);
@@ -155,8 +173,11 @@ impl Standard<'_> {
     fn by_records(&self, chain: &[CertificateDer<'_>], proof: &Proof, now: UnixTime) -> Verdict {
         let (matcher, _) = proof.matcher("");
         if matcher.is_unusable() && proof.worth != Worth::Only {
-            let any = Standard { matching: &Matching::Anything, ..*self };
-            return Verdict { excused: true, ..any.judge(chain, now) };
+            // Names are compared all the same, as far as the summary and the log go.
+            let named = Standard { matching: &Matching::Names(proof.wanted.clone()), ..*self };
+            let verdict = named.judge(chain, now);
+            let trust = if verdict.fault.is_some() { Trust::Untrusted } else { Trust::Trusted };
+            return Verdict { trust, matched: Vec::new(), excused: true, ..verdict };
         }
         let trust = if proof.worth == Worth::Half { Trust::Trusted } else { Trust::Verified };
         match matcher.judge(chain, &proof.wanted, self.limit, now) {
@@ -213,6 +234,8 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dane::Digests;
+    use dns::Association;
     use rcgen::{CertificateParams, KeyPair};
 
     fn shown() -> CertificateDer<'static> {
@@ -261,6 +284,45 @@ mod tests {
         let unknown = verdict(&names("mx1.dest.test"), &Anchors::default(), &shown);
         assert_eq!((unknown.trust, unknown.fault), (Trust::Untrusted, Some(Fault::SelfSigned)));
         assert_eq!(verdict(&Matching::Anything, &anchors, &shown).trust, Trust::Trusted);
+    }
+
+    #[test]
+    fn records_that_make_no_sense_excuse_a_server_and_its_name_is_compared_for_the_log() {
+        let shown = shown();
+        let mut anchors = Anchors::default();
+        assert!(anchors.add(shown.clone()));
+        let proof = |name: &str, worth| {
+            let record = Association { usage: 3, selector: 1, matching_type: 1, data: vec![0, 17], length: 5 };
+            let digests = Rc::new(Digests::parse(["sha256"]).0);
+            let wanted = Wanted::parse(name).into_iter().collect();
+            Matching::Dane(Rc::new(Proof { records: vec![record], digests, wanted, worth }))
+        };
+        let right = verdict(&proof("mx1.dest.test", Worth::Full), &anchors, &shown);
+        assert_eq!((right.trust, right.fault, right.excused), (Trust::Trusted, None, true));
+        let wrong = verdict(&proof("other.test", Worth::Half), &anchors, &shown);
+        assert_eq!((wrong.trust, wrong.fault, wrong.excused), (Trust::Untrusted, Some(Fault::HostMismatch), true));
+        let only = verdict(&proof("mx1.dest.test", Worth::Only), &anchors, &shown);
+        assert_eq!((only.fault, only.excused), (Some(Fault::Unspecified), false));
+    }
+
+    #[test]
+    fn who_looks_at_the_server_alone_says_nothing_of_those_who_vouch_for_it() {
+        let shown = shown();
+        let mut anchors = Anchors::default();
+        assert!(anchors.add(shown.clone()));
+        let chain = [shown.clone(), shown.clone()];
+        let steps = |print: &str| {
+            let matching = prints(&[print]);
+            let anchors = &anchors;
+            let standard = Standard { matching: &matching, anchors, limit: 9, digest: Digest::Sha256, failure: None };
+            let verdict = standard.judge(&chain, UnixTime::now());
+            standard.steps(&chain, &verdict, UnixTime::now())
+        };
+        let subject = steps(&Digest::Sha256.fingerprint(&shown)).remove(0);
+        assert!(subject.starts_with("depth=0 verify=1 subject=/CN="), "{subject}");
+        assert_eq!(steps(&Digest::Sha256.fingerprint(&shown)).len(), 1);
+        assert_eq!(steps(&Digest::Sha256.fingerprint(b"x")), [subject.replace("verify=1", "verify=0")]);
+        assert!(steps("0011").is_empty());
     }
 
     #[test]

@@ -45,7 +45,11 @@ impl NameRule {
         match self {
             Self::Hostname => Wanted::parse(host),
             Self::Nexthop => Wanted::parse(nexthop),
-            Self::DotNexthop => Wanted::below(nexthop),
+            // Nothing is below an address.
+            Self::DotNexthop => match Wanted::parse(nexthop)? {
+                address @ Wanted::Address(_) => Some(address),
+                _ => Wanted::below(nexthop),
+            },
             Self::Name(name) => Wanted::parse(name),
         }
     }
@@ -181,6 +185,10 @@ mod tests {
         assert_eq!(certificate.matching(&wanted(&["127.0.0.1"])), Ok("127.0.0.1".to_owned()));
         assert_eq!(certificate.matching(&wanted(&["192.0.2.1"])), Err(Fault::AddressMismatch));
         assert_eq!(certificate.matching(&wanted(&["192.0.2.1", "x.test"])), Err(Fault::HostMismatch));
+        // The default of level secure, for a destination that is an address.
+        let words = [NameRule::Nexthop, NameRule::DotNexthop];
+        let wanted: Vec<_> = words.iter().filter_map(|rule| rule.wanted("192.0.2.1", "192.0.2.1")).collect();
+        assert_eq!(certificate.matching(&wanted), Err(Fault::AddressMismatch));
     }
 
     #[test]

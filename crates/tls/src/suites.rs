@@ -153,6 +153,10 @@ impl Suites {
         }
         let is_excluded = |suite: &Suite| items.iter().any(|item| suite.is_meant_by(item));
         let of_tls13 = SUITES.iter().filter(|suite| suite.is_of_tls13());
+        let is_empty = is_empty_elsewhere(list) || items.contains(&"ALL");
+        if is_empty && !grade.eq_ignore_ascii_case("null") {
+            return Err(BadCiphers::Nothing(grade.to_owned()));
+        }
         let left = of_tls13.chain(listed(list).into_iter().filter(|suite| !is_excluded(suite)));
         let left: Vec<_> = left.filter(|suite| tls13 || !suite.is_of_tls13()).collect();
         if left.is_empty() {
@@ -161,6 +165,65 @@ impl Suites {
         let known = |suite: &Suite| ALL_CIPHER_SUITES.iter().copied().find(|one| one.suite() == suite.suite);
         Ok(Suites(left.into_iter().filter_map(known).collect()))
     }
+}
+
+/// Words that stand for suites in OpenSSL, of which this library may have none.
+const ELSEWHERE: [&str; 42] = [
+    "ALL",
+    "COMPLEMENTOFALL",
+    "DEFAULT",
+    "COMPLEMENTOFDEFAULT",
+    "HIGH",
+    "MEDIUM",
+    "LOW",
+    "FIPS",
+    "aNULL",
+    "eNULL",
+    "NULL",
+    "kRSA",
+    "aRSA",
+    "RSA",
+    "kDHE",
+    "kEDH",
+    "DHE",
+    "EDH",
+    "DH",
+    "ADH",
+    "kECDHE",
+    "kEECDH",
+    "ECDHE",
+    "EECDH",
+    "AECDH",
+    "aECDSA",
+    "ECDSA",
+    "TLSv1.2",
+    "TLSv1.0",
+    "TLSv1",
+    "SSLv3",
+    "AES",
+    "AES128",
+    "AES256",
+    "AESGCM",
+    "AESCCM",
+    "CHACHA20",
+    "CAMELLIA",
+    "ARIA",
+    "PSK",
+    "SHA1",
+    "SHA256",
+];
+
+/// Whether a list names nothing in OpenSSL either: there it is no list, whatever TLS 1.3 has.
+fn is_empty_elsewhere(list: &str) -> bool {
+    let is_order = |word: &str| word.starts_with(['!', '-', '+', '@']);
+    let is_known = |word: &str| word.contains('-') || word.split('+').all(|word| ELSEWHERE.contains(&word));
+    let names_some = |word: &str| !is_order(word) && is_known(word);
+    let is_taken_away = |word: &str| matches!(word, "!ALL" | "-ALL");
+    let mut some = false;
+    for word in words(list) {
+        some = (some || names_some(word)) && !is_taken_away(word);
+    }
+    !some
 }
 
 fn words(list: &str) -> impl Iterator<Item = &str> {
@@ -235,7 +298,18 @@ mod tests {
         assert_eq!(failed("bogus", "", true), "invalid cipher grade: \"bogus\"");
         assert_eq!(failed("medium", "!AES", true), "invalid unary '!+-@' in cipher exclusion: !AES");
         assert_eq!(failed("medium", "ALL", false), "error setting cipher grade: \"medium\"");
-        assert_eq!(failed("medium", "ALL", true), "");
+        assert_eq!(failed("medium", "ALL", true), "error setting cipher grade: \"medium\"");
+        assert_eq!(failed("medium", "AESGCM, CHACHA20", true), "");
+        assert_eq!(failed("null", "", true), "");
+        for list in ["", "foo", "foo:bar", "!foo", "-foo", "@STRENGTH", "ALL:!ALL", "RC4"] {
+            let grades = Grades { medium: list.to_owned(), ..Grades::default() };
+            let nothing = BadCiphers::Nothing("medium".to_owned());
+            assert_eq!(Suites::select(&grades, "medium", "", true), Err(nothing), "{list}");
+        }
+        for list in ["aNULL", "AES128-SHA", "ECDHE-RSA-AES128-SHA256", "foo:HIGH"] {
+            let grades = Grades { medium: list.to_owned(), ..Grades::default() };
+            assert!(Suites::select(&grades, "medium", "", true).is_ok(), "{list}");
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 mod steps;
 
+pub use steps::own_steps;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::fs;

@@ -49,6 +49,19 @@ impl Anchors {
     }
 }
 
+/// The steps of who looks at the peer's own certificate alone: one, or two where it was found out that it fits, but not
+/// for what it is shown.
+pub fn own_steps(chain: &[CertificateDer<'_>], fault: Option<&Fault>) -> Vec<String> {
+    let Some(own) = chain.first().and_then(|der| parsed(der)) else { return Vec::new() };
+    let subject = one_line(own.subject());
+    let step = |good: u8| format!("depth=0 verify={good} subject={}", text::printable(subject.as_bytes()));
+    match fault {
+        None => vec![step(1)],
+        Some(Fault::NoMatch(_)) => vec![step(0)],
+        Some(_) => vec![step(0), step(1)],
+    }
+}
+
 fn is_over(certificate: &X509Certificate<'_>, depth: usize, now: UnixTime) -> bool {
     validity(certificate, if depth == 0 { Place::Leaf } else { Place::Authority }, now).is_err()
 }
