@@ -165,7 +165,7 @@ pub fn status_of(reply: &Reply) -> Status {
 }
 
 /// The status of a reply that does not fit its command; one that promises success is an error in the protocol.
-fn status_of_refusal(reply: &Reply) -> Status {
+pub fn status_of_refusal(reply: &Reply) -> Status {
     if matches!(reply.class(), 4 | 5) { status_of(reply) } else { Status::new(5, 5, 0) }
 }
 

@@ -62,6 +62,11 @@ impl Server {
         format!("{}{}", self.name, self.endpoint)
     }
 
+    /// The same, as lines about TLS have it: in lower case.
+    pub fn peer(&self) -> String {
+        self.relay().to_ascii_lowercase()
+    }
+
     /// Whether the list names it.
     pub fn is_in(&self, list: &MatchList) -> bool {
         let address = match &self.endpoint {

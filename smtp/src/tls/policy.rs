@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::level::Level;
+use attribute::{is_separator, next_attribute, pair, take_word};
+
+mod attribute;
 
 /// One policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,8 +139,11 @@ impl FromStr for Entry {
         }
         let level = Level::parse(word).ok_or_else(|| PolicyError::Level(word.to_owned()))?;
         let mut reader = Reader { entry: Entry::of(level), external: External::default(), types: 0, others: false };
-        while let Some(pair) = next_pair(&mut rest)? {
-            reader.add(&pair)?;
+        while let Some(attribute) = next_attribute(&mut rest) {
+            match level {
+                Level::None => reader.entry.ignored.push(attribute.to_owned()),
+                _ => reader.add(&pair(attribute)?)?,
+            }
         }
         reader.end()
     }
@@ -174,10 +180,6 @@ struct Reader {
 impl Reader {
     fn add(&mut self, (name, value): &(String, String)) -> Result<(), PolicyError> {
         let lower = name.to_ascii_lowercase();
-        if self.entry.level == Level::None {
-            self.entry.ignored.push(format!("{name}={value}"));
-            return Ok(());
-        }
         let entry = &mut self.entry;
         match lower.as_str() {
             "protocols" => once(&mut entry.protocols, name, value.clone()),
@@ -284,57 +286,6 @@ fn once<T>(place: &mut Option<T>, name: &str, value: T) -> Result<(), PolicyErro
     if place.replace(value).is_some() { Err(PolicyError::Twice(name.to_owned())) } else { Ok(()) }
 }
 
-fn is_separator(letter: char) -> bool {
-    matches!(letter, ' ' | '\t' | '\r' | '\n' | ',')
-}
-
-fn take_word<'a>(rest: &mut &'a str) -> &'a str {
-    let end = rest.find(is_separator).unwrap_or(rest.len());
-    let (word, after) = rest.split_at(end);
-    *rest = after;
-    word
-}
-
-/// The next `name=value` or `{ name = value }`.
-fn next_pair(rest: &mut &str) -> Result<Option<(String, String)>, PolicyError> {
-    *rest = rest.trim_start_matches(is_separator);
-    if rest.is_empty() {
-        return Ok(None);
-    }
-    let pair = match rest.strip_prefix('{') {
-        Some(inside) => {
-            let end = closing(inside);
-            let Some(end) = end else {
-                let why = format!("missing '}}' in \"{rest}\"");
-                return Err(PolicyError::Pair(inside.trim().to_owned(), why));
-            };
-            *rest = inside.get(end + 1..).unwrap_or_default();
-            inside.get(..end).unwrap_or_default().trim()
-        }
-        None => take_word(rest),
-    };
-    match pair.split_once('=') {
-        Some((name, value)) => Ok(Some((name.trim().to_owned(), value.trim().to_owned()))),
-        None => Err(PolicyError::Pair(pair.to_owned(), "missing '=' after attribute name".to_owned())),
-    }
-}
-
-/// Where the brace closes that was open before `text`.
-fn closing(text: &str) -> Option<usize> {
-    let mut depth = 1_usize;
-    for (at, letter) in text.char_indices() {
-        match letter {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return Some(at);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -375,6 +326,10 @@ mod tests {
                 "secure { match = mx1.dest.test",
                 "malformed attribute/value pair \"match = mx1.dest.test\": missing '}' in \"{ match = mx1.dest.test\"",
             ),
+            ("may =x", "malformed attribute/value pair \"=x\": missing attribute name"),
+            ("may { = y }", "malformed attribute/value pair \"= y\": missing attribute name"),
+            ("may {}", "malformed attribute/value pair \"\": missing attribute name"),
+            ("may {x=y}z", "malformed attribute/value pair \"x=y\": syntax error after '}' in \"{x=y}z\""),
             ("encrypt foo=bar", "invalid attribute name: \"foo\""),
             ("encrypt ciphers=", "attribute \"ciphers\" has empty value"),
             ("encrypt ciphers=high ciphers=medium", "attribute \"ciphers\" is specified multiple times"),
@@ -395,8 +350,15 @@ mod tests {
 
     #[test]
     fn attributes_without_tls_are_ignored() {
-        let none: Entry = "none protocols=TLSv1.2".parse().unwrap();
-        assert_eq!(none.ignored, ["protocols=TLSv1.2"]);
+        for (text, ignored) in [
+            ("none protocols=TLSv1.2", vec!["protocols=TLSv1.2"]),
+            ("none foo", vec!["foo"]),
+            ("none { x = y } z", vec!["{ x = y }", "z"]),
+            ("none {x", vec!["{x"]),
+            ("none {}", vec!["{}"]),
+        ] {
+            assert_eq!(text.parse::<Entry>().unwrap().ignored, ignored, "{text}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use dsn::Status;
 use lookup::Maps;
 use queue::SendOptions;
 use smtp_client::{Endpoint, dane};
-use tls::{Anchors, Matching, NameRule, Wanted, unhex};
+use tls::{Anchors, Matching, NameRule, Wanted, hex, unhex};
 
 use super::anchors::Shelf;
 use super::level::{Feature, Features, Level, Outcome};
@@ -218,6 +218,12 @@ impl Rules {
             Level::Fingerprint => {
                 let listed = if entry.matches.is_empty() { &self.fingerprints } else { &entry.matches };
                 let known = fingerprints(listed, way)?;
+                if self.engine.log.dane {
+                    let lines = known.iter().flat_map(|one| [0, 1].map(|selector| (selector, hex(one))));
+                    lines.for_each(|(selector, one)| {
+                        logging::info!("fingerprint: digest as private-use TLSA record: 3 {selector} 255 {one}");
+                    });
+                }
                 let matching = if policy.raw_keys { Matching::Keys } else { Matching::Fingerprints };
                 policy.matching = matching(known);
             }

@@ -12,7 +12,7 @@ use super::level::{Feature, Features, Level, Outcome};
 use super::report::{Event, Meeting, of_verdict};
 use super::requiretls::{self, Strictness};
 use super::terms::{Policy, REQUIRETLS};
-use crate::failure::{Failure, Subject, status_of, text_of};
+use crate::failure::{Failure, Subject, status_of_refusal, text_of};
 use crate::sasl::Purpose;
 use crate::session::{Broken, Session};
 use crate::settings::Settings;
@@ -136,7 +136,7 @@ impl Session {
         if reply.class() != 2 {
             let said = text_of(&reply);
             let reason = format!("TLS is required, but host {} refused to start TLS: {said}", self.host);
-            let status = if matches!(reply.class(), 4 | 5) { status_of(&reply) } else { Status::new(4, 7, 0) };
+            let status = status_of_refusal(&reply);
             return self.without(needed.then(|| requiretls::refused(&self.host, &said)), Status::new(5, 7, 10), || {
                 let subject = if status.is_permanent() { Subject::Ability } else { Subject::Host };
                 Failure { reply: Some(said.clone()), subject, ..Failure::of_host(status, reason) }
@@ -177,7 +177,7 @@ impl Session {
             let failure = Failure::of_host(Status::new(4, 7, 5), "TLS is required, but our TLS engine is unavailable");
             return Err(self.protected_failure(failure, self.policy.open()));
         }
-        let peer = self.server.relay();
+        let peer = self.server.peer();
         let policy = &self.policy;
         let raw_key = policy.raw_keys && settings.tls_client.may_have_raw_key(&peer);
         let key = self.key(settings, purpose, raw_key);
@@ -309,7 +309,7 @@ impl Session {
         if let Shield::Tls(known) = &self.shield
             && settings.tls.engine.log.summary
         {
-            tls::Connected::log_summary(known.trust, &known.facts, &self.server.relay(), "reused");
+            tls::Connected::log_summary(known.trust, &known.facts, &self.server.peer(), "reused");
         }
     }
 

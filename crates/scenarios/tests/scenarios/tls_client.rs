@@ -95,6 +95,7 @@ fn servers(ours: &Authority) -> Vec<(&'static str, Script)> {
         ("name", with(&["mx.other.test"], Period::Current)),
         ("wild", with(&["*.dest.test"], Period::Current)),
         ("refuses", script().with(Starttls::Refused("454 4.7.0 not now"))),
+        ("continues", script().with(Starttls::Refused("354 go on"))),
         ("closes", script().with(Starttls::Closes)),
         ("after", script().with(Starttls::ClosesAfter)),
         ("old-tls", Script { only_12: true, ..script() }),
@@ -117,6 +118,7 @@ fn outcomes() -> Vec<(&'static str, [String; 4])> {
     };
     let not_offered = "TLS is required, but was not offered by host HOST";
     let refused = "TLS is required, but host HOST refused to start TLS: 454 4.7.0 not now";
+    let continued = "TLS is required, but host HOST refused to start TLS: 354 go on";
     let lost = "lost connection with HOST while performing the EHLO handshake";
     vec![
         ("good", fine()),
@@ -129,6 +131,10 @@ fn outcomes() -> Vec<(&'static str, [String; 4])> {
         ("plain", without(not_offered, "4.7.4")),
         ("old", without(not_offered, "4.7.4")),
         ("refuses", without(refused, "4.7.0")),
+        ("continues", {
+            let bounced = |level: &str| format!("tls=!{level}, dsn=5.5.0, status=bounced ({continued})");
+            [sent("may:none"), bounced("encrypt"), bounced("secure"), sent("none")]
+        }),
         ("closes", broken("?", "Cannot start TLS: handshake failure", "4.7.5")),
         ("after", broken("", lost, "4.4.2")),
     ]
