@@ -16,8 +16,8 @@ use crate::rejection::Rejection;
 use crate::services::{Attempt, Counted, Refusal, Services, Step};
 use crate::turn::{Answer, Next, Turn, breach};
 
-/// `AUTH mechanism [initial-response]`. `is_cut`: the response is longer than a line may be. That login has failed, in the
-/// words of Dovecot about half a response: programs that watch the log for failures see this one too.
+/// `AUTH mechanism [initial-response]`. `is_cut`: the response is longer than a line may be. That login has failed, in
+/// the words of Dovecot about half a response: programs that watch the log for failures see this one too.
 pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument: &[u8], is_cut: bool) -> Answer {
     // smtpd_client_auth_rate_limit
     if services.exceeds(Counted::Login, &dialogue.peer).await {
