@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
+use crate::scan::Found;
 use crate::storage::Names;
 use crate::{QueueId, QueueName, Spool};
 
@@ -136,6 +137,28 @@ impl Spool {
             let _ = names.sync_directory();
         }
         Ok(())
+    }
+
+    /// Brings a message that a scan has found to where the settings say, which may have changed since it was put there.
+    /// Whether it is there now: one that is not complete stays where whoever writes it has it.
+    ///
+    /// # Errors
+    /// It cannot be moved.
+    pub fn settle(&self, queue: QueueName, found: &Found) -> io::Result<bool> {
+        let target = self.path(queue, &found.id);
+        if found.path == target {
+            return Ok(true);
+        }
+        let meta = fs::symlink_metadata(&found.path)?;
+        if !meta.is_file() || meta.mode() & 0o700 != 0o700 || target.exists() {
+            return Ok(false);
+        }
+        let names = name_below(self, &target, || fs::rename(&found.path, &target))?;
+        if self.storage().loses_renamed_files() {
+            // As for every other rename: nobody was told anything.
+            let _ = names.sync_directory();
+        }
+        Ok(true)
     }
 
     /// Sets access and modification time, in whole seconds.

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
+use queue::scan::Found;
 use queue::{QueueId, QueueName, Spool};
 
 /// A message in the deferred queue.
@@ -100,6 +101,9 @@ impl Scanner {
 fn empty_active(spool: &Spool) -> io::Result<()> {
     for found in spool.scan(QueueName::Active)? {
         let found = found?;
+        if !is_settled(spool, QueueName::Active, &found) {
+            continue;
+        }
         match spool.reclaim(&found.id) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 logging::warning!(id: found.id, "active to incoming: {error}", error = text::system_error(&error));
@@ -151,12 +155,25 @@ fn due_times(spool: &Spool, names: impl Iterator<Item = QueueId>) -> impl Iterat
     })
 }
 
-/// The names in one queue.
+/// The names in one queue. What lies where other settings have put it (hash_queue_depth, hash_queue_names) is moved, so
+/// that it is found by its name from here on; a directory that is still to be read may show it once more.
 fn names(spool: &Spool, queue: QueueName) -> impl Iterator<Item = QueueId> + use<> {
+    let mover = spool.clone();
     let scan = spool.scan(queue).inspect_err(|error| {
         logging::warning!("open {queue}: {error}", error = text::system_error(error));
     });
-    scan.into_iter().flatten().filter_map(Result::ok).map(|found| found.id)
+    let found = scan.into_iter().flatten().filter_map(Result::ok);
+    found.filter(move |found| is_settled(&mover, queue, found)).map(|found| found.id)
+}
+
+fn is_settled(spool: &Spool, queue: QueueName, found: &Found) -> bool {
+    spool.settle(queue, found).unwrap_or_else(|error| {
+        if error.kind() != io::ErrorKind::NotFound {
+            let (path, error) = (found.path.display(), text::system_error(&error));
+            logging::warning!(id: found.id, "{path} is not where it should be, and cannot be moved: {error}");
+        }
+        false
+    })
 }
 
 fn directory_times(spool: &Spool) -> DirectoryTimes {
@@ -200,6 +217,31 @@ mod tests {
     fn put(path: PathBuf, mode: u32) {
         fs::write(&path, b"x").unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn messages_that_lie_where_other_settings_have_put_them_are_found_and_moved() {
+        let (spool, root) = spool("settings");
+        fs::create_dir_all(root.join("deferred/A/1")).unwrap();
+        fs::create_dir_all(root.join("active/B")).unwrap();
+        put(root.join("deferred/A/1/A1234567"), 0o700);
+        put(root.join("deferred/C1234567"), 0o700);
+        put(root.join("active/B/B1234567"), 0o700);
+        empty_active(&spool).unwrap();
+        assert!(root.join("incoming/B1234567").exists());
+        let mut found: Vec<String> = names(&spool, QueueName::Deferred).map(|id| id.as_str().to_owned()).collect();
+        found.sort();
+        // One that moves ahead of the scan is seen twice.
+        found.dedup();
+        assert_eq!(found, ["A1234567", "C1234567"]);
+        let right = |id: &str| spool.path(QueueName::Deferred, &QueueId::parse(id.as_bytes()).unwrap()).exists();
+        assert!(right("A1234567") && right("C1234567"));
+        // Somebody is writing it.
+        fs::create_dir_all(root.join("incoming/D")).unwrap();
+        put(root.join("incoming/D/D1234567"), 0o600);
+        assert_eq!(incoming(&spool, 10).0.len(), 1);
+        assert!(root.join("incoming/D/D1234567").exists());
+        fs::remove_dir_all(root).unwrap();
     }
 
     #[test]

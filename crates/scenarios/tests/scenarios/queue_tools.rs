@@ -1,6 +1,7 @@
 //! What operators do with the queue: mailq, postqueue, postsuper, postcat.
 
 use scenarios::scenario;
+use testing::wait::{PATIENCE, until_true};
 use testing::{Client, Instance, Setup, Sink};
 
 /// An instance with one message that its next hop does not take now.
@@ -139,6 +140,31 @@ fn postsuper_finds_all_messages_where_another_hash_queue_depth_has_put_them() {
         let told = said(&mail, "postsuper", &["-h", "ALL"]);
         assert!(told.contains("postsuper: Placed on hold: 1 message"), "{told}");
         assert_eq!(mail.queue_ids("hold"), [id]);
+    });
+}
+
+#[test]
+fn what_waits_is_tried_again_after_a_reload_with_other_queue_directories() {
+    scenario(|| {
+        let mut mail = Setup::new().set("default_transport", "retry:4.0.0 later").set("hash_queue_depth", "2").start();
+        mail.sendmail(&["-f", "bob@mail.test", "x@other.test"], "Subject: x\n\nbody\n");
+        mail.wait_log(&["to=<x@other.test>", "status=deferred (later)"]);
+        mail.wait_idle();
+        let id = mail.queue_ids("deferred").remove(0);
+        for levels in [1, 3] {
+            mail.set("hash_queue_depth", &levels.to_string());
+            mail.reload();
+            let right = mail.queue().components().count() + 1 + levels + 1;
+            let is_moved = || mail.queue_file("deferred", &id).is_some_and(|path| path.components().count() == right);
+            // A flush that comes while the queue manager still begins is lost, and too many in turn hold it up.
+            let is_tried = |_| {
+                mail.output("postqueue", &["-f"]);
+                until_true(PATIENCE / 10, is_moved)
+            };
+            assert!((0..10).any(is_tried), "{levels}: {:?}", mail.queue_file("deferred", &id));
+        }
+        let tries = || mail.log().matches("status=deferred (later)").count();
+        assert!(until_true(PATIENCE, || tries() >= 3), "{}", mail.log());
     });
 }
 
