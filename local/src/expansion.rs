@@ -191,7 +191,7 @@ impl<'a> Expansion<'a> {
         let settings = &self.agent.settings;
         let kept = (Rc::clone(&place.sender), place.owned && !settings.reset_owner);
         // owner_request_special
-        if !settings.owner_aliases || place.sender.is_empty() || key.starts_with(b"owner-") {
+        if !settings.owner_aliases || key.starts_with(b"owner-") {
             return Ok(kept);
         }
         let name = [b"owner-", key].concat();

@@ -185,7 +185,7 @@ impl Expansion<'_> {
         self.mailbox_file(place, recipient, account, carrier).await;
     }
 
-    /// home_mailbox, else mail_spool_directory.
+    /// home_mailbox, else mail_spool_directory. A spool of Maildirs comes before a mailbox file at home, as in Postfix.
     async fn mailbox_file(
         &mut self,
         place: &Place,
@@ -194,11 +194,11 @@ impl Expansion<'_> {
         carrier: Option<Started>,
     ) {
         let settings = &self.agent.settings;
-        let at_home = !settings.home_mailbox.is_empty();
+        let (home, spool) = (&settings.home_mailbox, &settings.spool_directory);
+        let at_home = !home.is_empty() && (home.ends_with('/') || !spool.ends_with('/'));
         let path = if at_home {
-            format!("{}/{}", account.home.trim_end_matches('/'), settings.home_mailbox)
+            format!("{}/{home}", account.home.trim_end_matches('/'))
         } else {
-            let spool = &settings.spool_directory;
             let end = if spool.ends_with('/') { "/" } else { "" };
             format!("{}/{}{end}", spool.trim_end_matches('/'), account.name)
         };

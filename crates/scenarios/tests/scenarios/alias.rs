@@ -51,6 +51,19 @@ fn the_owner_of_a_list_becomes_the_sender_of_its_mail() {
 }
 
 #[test]
+fn a_report_to_a_list_with_an_owner_is_mail_of_the_owner_too() {
+    scenario(|| {
+        let mail = with_aliases("list alice\nowner-list bob\n");
+        mail.sendmail(&["-f", "", "list@mail.test"], "Subject: hello\n\nbody\n");
+        let message = mail.wait_mail("alice", 1).remove(0);
+        assert_eq!(message.header("Return-Path").as_deref(), Some("<owner-list@mail.test>"));
+        mail.sendmail(&["-f", "", "owner-list@mail.test"], "Subject: hello\n\nbody\n");
+        assert_eq!(mail.wait_mail("bob", 1).remove(0).header("Return-Path").as_deref(), Some("<>"));
+        mail.wait_idle();
+    });
+}
+
+#[test]
 fn the_status_and_the_words_of_a_command_decide_about_its_mail() {
     scenario(|| {
         let mail = with_aliases("later \"|echo not now; exit 75\"\nnever \"|echo 5.7.7 not you; exit 1\"\n");

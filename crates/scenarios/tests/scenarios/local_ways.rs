@@ -71,6 +71,25 @@ fn mail_of_users_and_of_nobody_goes_to_the_transports_that_tables_and_settings_n
 }
 
 #[test]
+fn a_spool_of_maildirs_comes_before_a_mailbox_file_at_home_and_not_before_a_maildir() {
+    scenario(|| {
+        // The user may not write at home.
+        for (home, end, place) in [
+            ("box", "/", "status=sent (delivered to maildir)"),
+            ("box", "", "/usr/games/box"),
+            ("Maildir/", "/", "/usr/games/Maildir/"),
+        ] {
+            let change = |mail: &mut Instance, open: &str| {
+                mail.set("mail_spool_directory", &format!("{open}{end}"));
+            };
+            let Some((mail, _)) = started(Setup::new().set("home_mailbox", home), change) else { return };
+            let line = sent(&mail, &format!("{USER}@mail.test"));
+            assert!(line.contains(place), "{home} {end}: {line}");
+        }
+    });
+}
+
+#[test]
 fn a_mailbox_command_has_what_is_known_of_the_message_and_no_characters_of_shells() {
     scenario(|| {
         let setup = Setup::new().set("export_environment", "TZ MAIL_CONFIG");
