@@ -53,8 +53,6 @@ pub struct Dialogue {
     pub(crate) errors: u32,
     /// Commands without use since the last message.
     pub(crate) junk: u32,
-    /// The command at hand failed, and that is no error of the client.
-    pub(crate) forgiven: bool,
     /// The command whose content is on its way.
     pub(crate) awaits_content: Option<Verb>,
     pub(crate) statistics: Statistics,
@@ -82,7 +80,6 @@ impl Dialogue {
             denied: false,
             errors: 0,
             junk: 0,
-            forgiven: false,
             awaits_content: None,
             statistics: Statistics::default(),
         }
@@ -139,7 +136,7 @@ impl Dialogue {
         }
     }
 
-    /// Greets a client, or turns it down.
+    /// Greets a client, or turns it down, which counts as an error of the client.
     pub(crate) async fn welcome(&mut self, services: &mut impl Services) -> Answer {
         let settings = Rc::clone(&self.settings);
         let hostname = &settings.myhostname;
@@ -158,12 +155,14 @@ impl Dialogue {
             Judgement::Accept => {}
             Judgement::Reject(rejection) => {
                 self.denied = true;
+                self.errors = self.errors.saturating_add(1);
                 return Err(rejection.into());
             }
             Judgement::HangUp => return Err(Turn::close()),
         }
         Ok(Turn::say(match filters {
             Some(reply) if reply.is_permanent() => {
+                self.errors = self.errors.saturating_add(1);
                 Reply::plain(554, format!("{hostname} ESMTP not accepting connections"))
             }
             _ => Reply::plain(220, &settings.banner),

@@ -111,8 +111,7 @@ impl Dialogue {
 
     /// smtpd_junk_command_limit, smtpd_soft_error_limit, smtpd_hard_error_limit
     fn note_errors(&mut self, is_junk: bool, ok: bool) {
-        let forgiven = std::mem::take(&mut self.forgiven);
-        self.errors = self.errors.saturating_add(u32::from(!ok && !forgiven));
+        self.errors = self.errors.saturating_add(u32::from(!ok));
         if is_junk {
             if self.junk > self.settings.junk_command_limit {
                 self.errors = self.errors.saturating_add(1);

@@ -1,6 +1,7 @@
 //! Restriction lists: where they are asked, what a table and a class in them are about, and what their words lead to.
 
 use scenarios::scenario;
+use testing::milter::{self, Filter, Script};
 use testing::port::Port;
 use testing::{Client, Instance, Setup};
 
@@ -215,6 +216,32 @@ fn errors_and_idle_commands_are_counted_until_a_message_is_taken() {
         assert!(!replies.iter().any(|reply| reply.starts_with("421")), "{replies:?}");
         assert_eq!(play(&ports[1], &["FOO", "FOO", "NOOP"])[2], "421 4.7.0 mail.test Error: too many errors");
         assert_eq!(play(&ports[2], &["FOO", "BAR"]), ["250 2.0.0 Ok", "500 5.5.2 Error: command not recognized"]);
+    });
+}
+
+#[test]
+fn a_client_that_is_turned_down_when_it_comes_or_that_becomes_another_has_made_an_error() {
+    scenario(|| {
+        let refuser = Filter::start(Script::new().at('C', [milter::say("r")]));
+        let options = [
+            "smtpd_delay_reject = no; smtpd_client_restrictions = reject; smtpd_hard_error_limit = 2".to_owned(),
+            format!("smtpd_milters = {}; smtpd_hard_error_limit = 2", refuser.endpoint()),
+            "smtpd_authorized_xclient_hosts = static:all; smtpd_hard_error_limit = 2".to_owned(),
+        ];
+        let (mail, ports) = start(&options.each_ref().map(String::as_str));
+        let enough = "421 4.7.0 mail.test Error: too many errors";
+        let denied = "503 5.7.0 Error: access denied for unknown[127.0.0.1]";
+        assert_eq!(play(&ports[0], &["FOO", "FOO"]), [denied, enough], "{}", mail.log());
+        let early = "503 5.5.1 Error: need MAIL command";
+        assert_eq!(play(&ports[1], &["RCPT TO:<a@b.test>", "FOO"]), [early, enough], "{}", mail.log());
+        let unknown = "500 5.5.2 Error: command not recognized";
+        let becomes = ["FOO", "XCLIENT NAME=other.test", "FOO", "FOO"];
+        assert_eq!(
+            play(&ports[2], &becomes),
+            [unknown, "220 mail.test ESMTP Postfix", unknown, enough],
+            "{}",
+            mail.log()
+        );
     });
 }
 

@@ -68,7 +68,7 @@ async fn become_client(dialogue: &mut Dialogue, services: &mut impl Services, id
     dialogue.login = identity.login.map(|user| Login { method: "XCLIENT".to_owned(), user });
     let may = services.privileges(&dialogue.peer);
     (dialogue.may.xclient, dialogue.may.verp, dialogue.may.discarded) = (may.xclient, may.verp, may.discarded);
-    (dialogue.errors, dialogue.junk, dialogue.forgiven) = (0, 0, true);
+    (dialogue.errors, dialogue.junk) = (0, 0);
     // Postfix counts the command itself as one that failed.
     Err(dialogue.welcome(services).await.unwrap_or_else(|turn| turn))
 }
