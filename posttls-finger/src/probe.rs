@@ -107,7 +107,7 @@ impl Probe<'_> {
 
     /// Whether the server is asked for its public key alone. -x
     fn asks_for_key(&self, target: &Target) -> bool {
-        let peer = target.server.relay();
+        let peer = target.server.peer();
         self.options.raw_keys && target.terms.level.may_take_raw_keys() && self.engine.client.may_have_raw_key(&peer)
     }
 
@@ -265,7 +265,7 @@ impl Probe<'_> {
     /// Whether TLS has begun; if not it was told why.
     async fn secure(&self, chat: &mut Chat, target: &Target, seen: &mut Seen, again: bool) -> bool {
         let (options, terms) = (self.options, &target.terms);
-        let peer = target.server.relay();
+        let peer = target.server.peer();
         let demand = Demand {
             peer: &peer,
             protocols: &options.protocols,

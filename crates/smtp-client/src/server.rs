@@ -106,5 +106,7 @@ mod tests {
         assert_eq!(v6.host(), "m.test[2001:db8:1::11]");
         assert_eq!(v6.relay(), "m.test[2001:db8:1::11]:25");
         assert_eq!(server(Endpoint::Unix("private/x".into())).relay(), "m.test[private/x]");
+        let endpoint = Endpoint::Internet("192.0.2.1:25".parse().unwrap());
+        assert_eq!(Server::new("MX.Test", endpoint, 0).peer(), "mx.test[192.0.2.1]:25");
     }
 }
