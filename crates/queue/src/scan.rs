@@ -6,7 +6,7 @@
 use std::fs::{self, ReadDir};
 use std::io;
 use std::os::unix::fs::DirEntryExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{QueueId, QueueName, Spool};
 
@@ -31,6 +31,14 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// Starts a scan of the queue whose directory this is.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn of(directory: &Path) -> io::Result<Scan> {
+        Ok(Scan { levels: vec![fs::read_dir(directory)?], strangers: None })
+    }
+
     /// Keeps what is no identifier, for [`strangers`](Self::strangers).
     pub fn keep_strangers(mut self) -> Self {
         self.strangers = Some(Vec::new());
@@ -52,10 +60,9 @@ impl Scan {
 impl Spool {
     /// Starts a scan of `queue`. A directory that is missing is an empty queue.
     pub fn scan(&self, queue: QueueName) -> io::Result<Scan> {
-        match fs::read_dir(self.queue(queue)) {
-            Ok(directory) => Ok(Scan { levels: vec![directory], strangers: None }),
+        match Scan::of(&self.queue(queue)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Scan { levels: Vec::new(), strangers: None }),
-            Err(error) => Err(error),
+            other => other,
         }
     }
 }

@@ -80,10 +80,13 @@ impl Programs {
         self.daemons.join(name)
     }
 
-    /// A command in the environment that a login as root would give it, and with no other configuration than `etc`.
+    /// A command in the environment that a login as root would give it, where all commands are found, and with no other
+    /// configuration than `etc`.
     pub fn run(&self, name: &str, etc: &Path) -> Command {
+        let [(_, path), ..] = ENVIRONMENT;
+        let path = format!("{}:{path}", self.commands.display());
         let mut command = Command::new(self.command(name));
-        command.env_clear().envs(ENVIRONMENT).env("MAIL_CONFIG", etc).current_dir("/");
+        command.env_clear().envs(ENVIRONMENT).env("PATH", path).env("MAIL_CONFIG", etc).current_dir("/");
         command
     }
 }

@@ -181,3 +181,36 @@ fn postsuper_f_tells_how_many_messages_it_has_released() {
         assert!(told.contains("postsuper: Released from hold: 1 message\n"), "{told}");
     });
 }
+
+#[test]
+fn qshape_counts_what_waits_by_domain_and_age() {
+    scenario(|| {
+        let mail = Setup::new().set("default_transport", "smtp").set("defer_transports", "smtp").start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        for (sender, recipients) in [
+            ("a@client.test", &["u@one.test", "v@One.Test", "alice@mail.test", "w@x.long.test"][..]),
+            ("", &["u@y.long.test", "u@x.long.test"]),
+        ] {
+            let text = "Subject: wait\n\nbody\n";
+            let id = client.send(sender, recipients, text).expect("sent").queue_id().expect("queue id");
+            mail.wait_queue("deferred", &id);
+        }
+        mail.wait_mail("alice", 1);
+        let titles = "                                         T  5 10 20 40 80 160 320 640 1280 1280+\n";
+        let row =
+            |name: &str, number: u32| format!("{name:>39}  {number}  {number}  0  0  0  0   0   0   0    0     0\n");
+        let expected = [titles, &row("TOTAL", 5), &row("one.test", 2), &row("x.long.test", 2), &row("y.long.test", 1)];
+        assert_eq!(mail.output("qshape", &["deferred"]), expected.concat());
+        let parents = mail.output("qshape", &["-p", "-m", "2", "deferred"]);
+        assert!(parents.contains(&row(".long.test", 3)), "{parents}");
+        let senders = mail.output("qshape", &["-s", &mail.queue().join("deferred").display().to_string()]);
+        for name in ["client.test", "MAILER-DAEMON"] {
+            assert!(senders.contains(&row(name, 1)), "{senders}");
+        }
+        assert_eq!(mail.output("qshape", &[]), [titles, &row("TOTAL", 0)].concat());
+        let narrow = mail.output("qshape", &["-b", "3", "-t", "1", "-w", "100", "hold"]);
+        assert_eq!(narrow, format!("{:>88}  T  1  2 2+\n{:>88}  0  0  0  0\n", "", "TOTAL"));
+        let missing = mail.run("qshape", &["nosuch"]);
+        assert!(String::from_utf8_lossy(&missing.stderr).contains("nosuch: No such file or directory"), "{missing:?}");
+    });
+}
