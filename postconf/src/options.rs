@@ -87,6 +87,8 @@ pub struct Options {
     pub quiet: bool,
     /// `-C`
     pub classes: Classes,
+    /// `-T`: what to tell of TLS.
+    pub tls: String,
     /// `-c`
     pub directory: Option<PathBuf>,
     /// `-o`
@@ -118,6 +120,7 @@ impl Options {
             json: false,
             quiet: false,
             classes: Classes { builtin: true, service: true, user: true },
+            tls: String::new(),
             directory: None,
             overrides: Vec::new(),
             arguments: Vec::new(),
@@ -157,8 +160,7 @@ impl Options {
             'b' => self.mode = Mode::ReportTexts,
             't' => self.mode = Mode::ReportTemplates,
             'T' => {
-                // The question is of no interest as long as the answer is nothing.
-                value()?;
+                self.tls = value()?;
                 self.mode = Mode::Tls;
             }
             'j' => self.json = true,

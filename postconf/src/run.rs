@@ -29,8 +29,12 @@ fn act(options: &Options) -> Result<(), out::Failure> {
         Mode::LockTypes => out::lines(["flock", "fcntl", "dotlock"]),
         Mode::ServerSaslTypes => out::lines([config::report::SERVER_TYPE]),
         Mode::ClientSaslTypes => out::lines([config::report::CLIENT_TYPE]),
-        // TLS is not there yet, and Postfix without TLS prints nothing.
-        Mode::Tls => Ok(()),
+        Mode::Tls => match options.tls.as_str() {
+            "public-key-algorithms" => out::lines(["ecdsa", "rsa"]),
+            // Those of OpenSSL, which is not there.
+            "compile-version" | "run-version" => Ok(()),
+            other => Err(out::Failure(format!("unknown 'postconf -T' mode: {other}"))),
+        },
         Mode::ReportTexts | Mode::ReportTemplates => templates::show(options),
         Mode::Explain => explain::show(options),
     }

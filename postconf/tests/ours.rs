@@ -42,6 +42,15 @@ impl Drop for Folder {
 const MASTER: &str = "smtp inet n - y - - smtpd\nrelay unix - - y - - smtp\n  -o { myorigin = a \"b\" }\n";
 
 #[test]
+fn keys_of_tls_are_named_a_line_each_and_a_question_that_is_none_is_refused() {
+    let folder = Folder::new("tls", "", MASTER);
+    assert_eq!(folder.stdout(&["-T", "public-key-algorithms"]), "ecdsa\nrsa\n");
+    assert_eq!(folder.stdout(&["-T", "run-version"]), "");
+    assert!(folder.stderr(&["-T", "bogus"]).contains("unknown 'postconf -T' mode: bogus"));
+    assert!(!folder.run(&["-T", "bogus"]).status.success());
+}
+
+#[test]
 fn json_has_an_object_a_line_for_each_line_of_text() {
     let folder = Folder::new("json", "mydestination = a \"b\",\n  c\\d\ncompatibility_level = 3.6\n", MASTER);
     assert_eq!(
