@@ -34,7 +34,11 @@ impl Fields {
     /// An address has no standard form for now.
     pub async fn take(&mut self, on: &mut Inspection<'_>, text: &[u8]) -> Result<(), Failure> {
         on.judge_field(text);
-        let kind = Field::parse(text).map_or(Kind::Other, |field| field.kind());
+        let field = Field::parse(text);
+        let kind = field.map_or(Kind::Other, |field| field.kind());
+        // Blanks before the colon disappear.
+        let plain = field.map(|field| [field.name, b":", field.value].concat());
+        let text = plain.as_deref().unwrap_or(text);
         let is_own = on.structure.take_own();
         let class = if kind.role() == Role::Mime && !is_own { Class::MimeHeader } else { Class::Header };
         let replacement = match on.check(class, text) {
@@ -59,9 +63,7 @@ impl Fields {
         self.log_message_id(on.message, kind, &field);
         match rewritten(on, kind, &field).await? {
             // What a check says is written as it says it.
-            None if replacement.is_some() => on.writer.lines(text),
-            // Blanks before the colon disappear.
-            None => on.writer.lines(&[field.name, b":", field.value].concat()),
+            None => on.writer.lines(text),
             Some(value) => on.writer.lines(&refold(field.name, &value)),
         }
         Ok(())
@@ -102,15 +104,14 @@ impl Fields {
         if !matches!(kind, Kind::MessageId | Kind::ResentMessageId) {
             return;
         }
-        let start = field.value.iter().position(|b| !matches!(b, b' ' | b'\t')).unwrap_or(field.value.len());
-        let value = &field.value[start..];
+        let value = field.value.trim_ascii_start();
         logging::emit(&MessageId {
             queue_id: message.id.as_str(),
             value: &text::printable(value),
             resent: kind == Kind::ResentMessageId,
         });
         if kind == Kind::MessageId && self.present.message_id.is_none() {
-            self.present.message_id = Some(field.trimmed().to_vec());
+            self.present.message_id = Some(field.trimmed().to_vec()).filter(|id| !id.is_empty());
         }
     }
 }
@@ -151,5 +152,5 @@ async fn with_standard_addresses(
         standard.push(standard_form(message, place, context, address).await?);
     }
     // Where nothing changes, the author's way of writing it stays.
-    Ok((standard != internal).then(|| addresses.replaced(&standard)))
+    Ok(addresses.differ_from(&standard).then(|| addresses.replaced(&standard)))
 }

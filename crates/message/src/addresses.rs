@@ -1,6 +1,7 @@
 //! Addresses in a header field, and what takes their place.
 
 use address::Mailbox;
+use address::token::{Kind, tokens};
 
 /// The addresses of a field's value, in their order.
 pub struct Addresses<'a> {
@@ -19,26 +20,57 @@ impl<'a> Addresses<'a> {
         self.mailboxes.iter().map(|mailbox| address::unquote(&mailbox.address)).collect()
     }
 
-    /// The value with these addresses (internal form) in place of its own; everything else stays as it was written.
+    /// Whether one of these (internal form) is another than the one in its place, or is written in another way: quotes
+    /// that an address does not need are no part of its standard form.
+    pub fn differ_from(&self, new: &[Vec<u8>]) -> bool {
+        let differs = |(mailbox, address): (&Mailbox, &Vec<u8>)| {
+            // A backslash does the same as quotes.
+            let is_escaped = !mailbox.address.contains(&b'"') && address::unquote(&mailbox.address) == *address;
+            written(mailbox, address) != mailbox.address && !(is_escaped && mailbox.address.contains(&b'\\'))
+        };
+        self.mailboxes.iter().zip(new).any(differs)
+    }
+
+    /// The value with these addresses (internal form) in place of its own; everything else stays as it was written, but
+    /// comments before and within an address, which stand behind it, and commas that are missing between addresses.
     pub fn replaced(&self, new: &[Vec<u8>]) -> Vec<u8> {
-        let (value, mut out, mut kept) = (self.value, Vec::new(), 0);
-        let mut bare_end = None;
+        let (value, mut out, mut kept, mut comments) = (self.value, Vec::new(), 0, Vec::new());
         for (mailbox, address) in self.mailboxes.iter().zip(new) {
-            out.extend_from_slice(&value[kept..mailbox.range.start]);
-            // Addresses that only blanks separate get the comma that they lack.
-            let gap = bare_end.filter(|_| !mailbox.bracketed).map(|end: usize| &value[end..mailbox.range.start]);
-            if gap.is_some_and(|gap| gap.iter().all(u8::is_ascii_whitespace)) {
+            let before = &value[kept..mailbox.range.start];
+            let tokens = tokens(before);
+            let end = tokens.iter().rposition(|token| !token.is_blank());
+            let (text, blanks) = tokens.split_at(end.map_or(0, |end| end + 1));
+            out.extend_from_slice(&before[..text.last().map_or(0, |token| token.range.end)]);
+            for token in blanks {
+                let place = if token.kind == Kind::Comment { &mut comments } else { &mut out };
+                place.extend_from_slice(&before[token.range.clone()]);
+            }
+            let is_apart = match text.last() {
+                Some(token) => token.kind != Kind::Special(b';'),
+                None => kept == 0,
+            };
+            if !is_apart && !mailbox.bracketed {
                 out.push(b',');
             }
-            match &address[..] {
-                b"" if !mailbox.bracketed => out.extend_from_slice(b"\"\""),
-                address => out.extend_from_slice(&address::quote(address)),
+            out.extend(written(mailbox, address));
+            comments.extend_from_slice(&value[mailbox.range.clone()]);
+            for comment in address::token::tokens(&comments).into_iter().filter(|token| token.kind == Kind::Comment) {
+                out.push(b' ');
+                out.extend_from_slice(&comments[comment.range]);
             }
+            comments.clear();
             kept = mailbox.range.end;
-            bare_end = (!mailbox.bracketed).then_some(kept);
         }
         out.extend_from_slice(&value[kept..]);
         out
+    }
+}
+
+/// An address (internal form) as it stands in the place of another.
+fn written(place: &Mailbox, address: &[u8]) -> Vec<u8> {
+    match address {
+        b"" if !place.bracketed => b"\"\"".to_vec(),
+        address => address::quote(address),
     }
 }
 
@@ -57,6 +89,21 @@ mod tests {
     }
 
     #[test]
+    fn a_comment_before_or_within_an_address_stands_behind_it() {
+        assert_eq!(replaced(" bob (x) @ b.test (y), z", &["bob@b.test", "z"]), " bob@b.test (x) (y), z");
+        assert_eq!(replaced(" (c) a, <(d) b> (e)", &["a@x", "b@x"]), "  a@x (c), < b@x (d)> (e)");
+        assert_eq!(replaced("(c) n <a>, b (d) c", &["a@x", "b@x", "c@x"]), "(c) n <a@x>, b@x  ,c@x (d)");
+    }
+
+    #[test]
+    fn quotes_that_nobody_needs_are_a_difference_and_blanks_are_none() {
+        let differ = |value: &str, new: &str| Addresses::of(value.as_bytes()).differ_from(&[new.as_bytes().to_vec()]);
+        assert!(differ("\"a\"@b", "a@b") && differ("a..b@c", "a..b@c") && differ("a@b", "a@c") && differ("@b", "@b"));
+        assert!(!differ("a @ b", "a@b") && !differ("\"a b\"@c", "a b@c") && !differ("<>", "") && !differ("\"\"", ""));
+        assert!(!differ("a\\,b@c", "a,b@c"));
+    }
+
+    #[test]
     fn an_address_that_goes_leaves_an_empty_one() {
         assert_eq!(replaced(" a@b, N <c@d>", &["", ""]), " \"\", N <>");
     }
@@ -64,5 +111,7 @@ mod tests {
     #[test]
     fn addresses_that_blanks_alone_separate_get_a_comma() {
         assert_eq!(replaced(" a@b c@d", &["x@y", "z@y"]), " x@y ,z@y");
+        assert_eq!(replaced("g: a; b", &["a@x", "b@x"]), "g: a@x; ,b@x");
+        assert_eq!(replaced("g: a; n <b>;<c>", &["a@x", "b@x", "c@x"]), "g: a@x; n <b@x>;<c@x>");
     }
 }

@@ -58,7 +58,6 @@ fn elements(value: &[u8]) -> Vec<Vec<u8>> {
         element.extend(in_one_line(&written(&token, value)));
         reading.pass(token.kind);
     }
-    elements.retain(|element| !element.is_empty());
     elements
 }
 
@@ -70,7 +69,7 @@ struct Reading {
     in_brackets: bool,
     /// Between `name:` and `;`.
     in_group: bool,
-    /// Behind what ends an address or a group.
+    /// Behind what ends an address.
     is_behind_end: bool,
 }
 
@@ -82,10 +81,10 @@ impl Reading {
 
     fn has_blank_before(&self, kind: Kind) -> bool {
         match self.before {
+            _ if kind == Kind::Special(b'<') => self.before.is_some(),
             Some(Kind::Special(b':')) => !self.in_brackets,
-            Some(Kind::Special(b')' | b']')) => kind == Kind::Special(b'<'),
             Some(Kind::Special(_)) | None => false,
-            Some(_) => !matches!(kind, Kind::Special(_)) || kind == Kind::Special(b'<'),
+            Some(_) => !matches!(kind, Kind::Special(_)),
         }
     }
 
@@ -96,7 +95,7 @@ impl Reading {
             Kind::Special(b'<') => self.in_brackets = true,
             Kind::Special(b'>') => (self.is_behind_end, self.in_brackets) = (self.in_brackets, false),
             Kind::Special(b':') if !self.in_brackets => self.in_group = true,
-            Kind::Special(b';') if !self.in_brackets => (self.is_behind_end, self.in_group) = (self.in_group, false),
+            Kind::Special(b';') if !self.in_brackets => self.in_group = false,
             _ => {}
         }
     }
@@ -133,6 +132,7 @@ mod tests {
         assert_eq!(folded("g: a@b, b@c ;, <e@f>"), "To: g: a@b, b@c;, <e@f>");
         assert_eq!(folded(" bob@b (a\n b)"), "To: bob@b (a  b)");
         assert_eq!(folded("a . b @ c"), "To: a.b@c");
+        assert_eq!(folded("a, , b,"), "To: a, , b, ");
     }
 
     #[test]
@@ -157,9 +157,10 @@ mod tests {
     }
 
     #[test]
-    fn words_behind_an_address_or_a_group_are_the_next_one() {
+    fn words_behind_an_address_are_the_next_one() {
         assert_eq!(folded("<a@b> c@d"), "To: <a@b>, c@d");
-        assert_eq!(folded("g: a@b; c@d"), "To: g: a@b;, c@d");
+        assert_eq!(folded("<a@b><c@d>"), "To: <a@b> <c@d>");
+        assert_eq!(folded("g: a@b;<c@d>"), "To: g: a@b; <c@d>");
         assert_eq!(folded("a@b ; c <d@e>"), "To: a@b;c <d@e>");
     }
 
