@@ -22,7 +22,7 @@ const AT_ONCE: usize = 200;
 type Group = (Vec<u8>, Vec<u8>);
 
 /// The order in which agents see the recipients of a message: whoever gives them on has those of one domain together.
-fn by_domain(address: &[u8]) -> (Vec<u8>, Vec<u8>) {
+pub fn by_domain(address: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (_, domain) = address::split(address);
     (domain.unwrap_or_default().to_ascii_lowercase(), address.to_vec())
 }

@@ -8,6 +8,7 @@ use logging::records;
 use queue::Envelope;
 
 use crate::active::Active;
+use crate::assign::by_domain;
 use crate::intake::{Arrival, LOCKED_WAIT};
 use crate::scheduler::MessageKey;
 use crate::service::Qmgr;
@@ -75,10 +76,12 @@ impl Qmgr {
     }
 }
 
-/// A REDIRECT record: the first recipient stands for all, with that address.
+/// A REDIRECT record: the first recipient, in the order in which they are delivered to, stands for all, with that
+/// address.
 fn redirect(envelope: &mut Envelope) {
     let Some(target) = envelope.redirect_to.clone() else { return };
     envelope.resume = None;
+    envelope.recipients.sort_by_cached_key(|recipient| by_domain(&recipient.address));
     // told: nobody; that is what REDIRECT means.
     envelope.recipients.truncate(1);
     for recipient in &mut envelope.recipients {

@@ -118,6 +118,15 @@ fn a_maildir_and_a_mailbox_file_are_made_and_filled_as_their_owner() {
 }
 
 #[test]
+fn mail_that_was_delivered_to_an_address_before_is_delivered_to_it_again() {
+    scenario(|| {
+        let Some(store) = Store::start(Setup::new(), &[("joe@v.test", "joe/")]) else { return };
+        let text = "Delivered-To: joe@v.test\nSubject: p\n\nbody\n";
+        assert_eq!(store.send_text("joe@v.test", text), "dsn=2.0.0, status=sent (delivered to maildir)");
+    });
+}
+
+#[test]
 fn what_others_have_put_in_the_way_of_a_mailbox_is_not_written() {
     scenario(|| {
         let names = ["dir", "own", "fifo", "sym", "hard", "locked"];
