@@ -25,6 +25,8 @@ pub struct Content {
     checks: Checks,
     /// force_mime_input_conversion.
     converter: Option<Converter>,
+    /// What was found in it is written.
+    is_told: bool,
 }
 
 /// What comes out of the conversion of a piece.
@@ -60,6 +62,7 @@ impl Content {
             structure: Structure::new(false, settings.plain_input),
             checks: Checks::new(filter),
             converter: settings.force_conversion.then(|| Converter::new(settings.mime_limits)),
+            is_told: false,
         }
     }
 
@@ -163,7 +166,7 @@ impl Content {
         body.take(&mut on, limits, data, ends_line);
     }
 
-    /// The content ends, and what was found in it is written. False when nobody wants the rest of the message.
+    /// The content ends. False when nobody wants the rest of the message.
     pub async fn end(&mut self, message: &Message<'_>, envelope: &mut Envelope, writer: &mut Writer) -> bool {
         if let Some(converter) = &mut self.converter {
             let mut converted = Converted::default();
@@ -180,6 +183,17 @@ impl Content {
             on.writer.piece(b"", true); // the last line had no end
         }
         writer.end_content();
+        true
+    }
+
+    /// Writes what was found in the content, once: behind what the client wants to be done with the whole message, for
+    /// of two filters the last one counts.
+    pub fn write_found(&mut self, message: &Message<'_>, envelope: &mut Envelope, writer: &mut Writer) {
+        if std::mem::replace(&mut self.is_told, true) {
+            return;
+        }
+        let Content { header, structure, checks, .. } = self;
+        checks.write(writer);
         if let Some(id) = header.fields.present.message_id.take() {
             let one_line: Vec<u8> = id.into_iter().filter(|b| !b.is_ascii_control()).collect();
             writer.put_attribute("message_id", &one_line);
@@ -191,8 +205,6 @@ impl Content {
         if envelope.encoding != Encoding::Unstated {
             writer.put_attribute("encoding", envelope.encoding.as_str().as_bytes());
         }
-        checks.write(writer);
-        true
     }
 
     /// Whether checks are wanted to its end.

@@ -9,6 +9,7 @@ use queue::{Encoding, SendOptions, Trace, Type};
 
 use crate::canonical::{Place, standard_form};
 use crate::failure::Failure;
+use crate::generated::NULL_SENDER;
 use crate::message::Message;
 use crate::utf8;
 use crate::writer::Writer;
@@ -127,6 +128,8 @@ impl Envelope {
         if self.sender.is_some() {
             return Err(Failure::protocol("more than one sender"));
         }
+        // Who calls himself as notifications do is nobody, and is not written to.
+        let data = if is_mailer_daemon(data, &message.site.settings.origin) { b"" } else { data };
         let sender = standard_form(message, Place::EnvelopeSender, Context::Local, data).await?;
         if message.flags.has(Flags::SMTPUTF8) {
             writer.add_send_option(SendOptions::SMTPUTF8_REQUESTED);
@@ -200,4 +203,26 @@ impl Envelope {
 /// The number in an attribute; 0 is what it means where it is none.
 pub fn number(value: &[u8]) -> u32 {
     parse_number(value).and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
+}
+
+/// Whether an address is that of the null sender in headers, at this site.
+fn is_mailer_daemon(address: &[u8], origin: &str) -> bool {
+    let (local, domain) = address::split(address);
+    local.eq_ignore_ascii_case(NULL_SENDER)
+        && domain.is_none_or(|domain| domain.eq_ignore_ascii_case(origin.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mailer_daemon_at_the_origin_is_the_null_sender() {
+        for address in ["MAILER-DAEMON", "mailer-daemon", "Mailer-Daemon@Here.test"] {
+            assert!(is_mailer_daemon(address.as_bytes(), "here.test"), "{address}");
+        }
+        for address in ["", "mailer-daemon@there.test", "mailer-daemon@", "mailer-daemon+x"] {
+            assert!(!is_mailer_daemon(address.as_bytes(), "here.test"), "{address}");
+        }
+    }
 }

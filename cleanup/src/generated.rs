@@ -1,11 +1,11 @@
 //! Headers that are added when they are missing: Message-Id, Date, From, To.
 //!
-//! Only mail of local users and of clients in local_header_rewrite_clients is completed (always_add_missing_headers for
-//! all); what strangers send stays as it is.
+//! Only mail of local users and of clients in local_header_rewrite_clients is completed; what strangers send stays as
+//! it is, unless remote_header_rewrite_domain or always_add_missing_headers says otherwise.
 
 use ipc::cleanup::Flags;
 use logging::records::cleanup::MessageId;
-use message::header::Kind;
+use message::header::{Field, Kind};
 use message::{date, encoded_word, message_id};
 
 use crate::envelope::Envelope;
@@ -17,7 +17,7 @@ use crate::writer::Writer;
 const LINE: usize = 69;
 
 /// What the null sender is called in a From header.
-const NULL_SENDER: &[u8] = b"MAILER-DAEMON";
+pub const NULL_SENDER: &[u8] = b"MAILER-DAEMON";
 
 /// What the header has.
 #[derive(Debug, Default)]
@@ -45,25 +45,24 @@ impl Present {
     /// Adds what is missing, and logs the message without a Message-Id.
     pub fn complete(&mut self, message: &Message<'_>, envelope: &Envelope, writer: &mut Writer) {
         let prefix = if self.resent { "Resent-" } else { "" };
-        if !envelope.client.remote || message.site.settings.always_add_headers {
+        let settings = &message.site.settings;
+        if !envelope.client.remote || settings.always_add_headers || !settings.remote_domain.is_empty() {
             self.add_message_id(message, envelope, writer);
             if !self.has(if self.resent { Kind::ResentDate } else { Kind::Date }) {
                 made(writer, format!("{prefix}Date: {}", date::rfc5322(envelope.arrived())).as_bytes());
             }
             if !self.has(if self.resent { Kind::ResentFrom } else { Kind::From }) {
-                let settings = &message.site.settings;
                 let from = from(envelope, settings.obsolete_from, &settings.name_charset);
                 let name = [prefix.as_bytes(), b"From:"].concat();
                 folded(name, &from).iter().for_each(|line| made(writer, line));
             }
             let visible = [Kind::To, Kind::Cc, Kind::ResentTo, Kind::ResentCc];
-            let undisclosed = message.site.settings.undisclosed_recipients.as_bytes();
-            if !undisclosed.is_empty() && !visible.iter().any(|kind| self.has(*kind)) {
-                made(writer, undisclosed); // undisclosed_recipients_header
+            if !visible.iter().any(|kind| self.has(*kind)) {
+                add_undisclosed(settings.undisclosed_recipients.as_bytes(), writer);
             }
         }
         // requiretls_esmtp_header
-        let is_required = message.flags.has(Flags::REQUIRETLS) && message.site.settings.requiretls_header;
+        let is_required = message.flags.has(Flags::REQUIRETLS) && settings.requiretls_header;
         if is_required && !self.has(Kind::RequireTlsEsmtp) {
             made(writer, b"Require-TLS-ESMTP: yes");
         }
@@ -90,6 +89,18 @@ impl Present {
         if kind == Kind::MessageId {
             self.message_id = Some(id.into_bytes());
         }
+    }
+}
+
+/// undisclosed_recipients_header. A text that is no header would end the header that it is added to.
+fn add_undisclosed(text: &[u8], writer: &mut Writer) {
+    match text {
+        b"" => {}
+        text if Field::parse(text).is_some() => made(writer, text),
+        text => logging::warning!(
+            "bad undisclosed_recipients_header header text \"{}\" -- need \"headername: headervalue\"",
+            text::printable(text)
+        ),
     }
 }
 

@@ -181,9 +181,12 @@ impl<'w> Incoming<'w> {
     }
 
     async fn extracted_record(&mut self, kind: Type, data: &[u8]) -> Result<(), Failure> {
-        let Incoming { message, writer, envelope, recipients, .. } = self;
+        let Incoming { message, writer, envelope, recipients, content, .. } = self;
+        if !matches!(kind, Type::FILTER | Type::REDIRECT | Type::FLAGS) {
+            content.write_found(message, envelope, writer);
+        }
         match kind {
-            Type::RECIPIENT => recipients.take(message, envelope, writer, data).await?,
+            Type::RECIPIENT => recipients.take_late(message, envelope, writer, data).await?,
             Type::DONE | Type::CANCELED | Type::ORIGINAL | Type::DSN_RECIPIENT => recipients.property(kind, data),
             Type::ATTRIBUTE => {
                 let mut parts = data.splitn(2, |b| *b == b'=');

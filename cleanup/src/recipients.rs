@@ -32,6 +32,8 @@ pub struct Recipients {
     seen: HashSet<Vec<u8>>,
     /// They are those that filters have added.
     is_rewritten: bool,
+    /// They stand behind the content.
+    is_late: bool,
     /// Aliases whose senders want to hear of success.
     pub expansions: Vec<Record>,
     /// Those of the client in standard form, for filters that are told of them; `None` where there are no such filters.
@@ -127,6 +129,22 @@ impl Recipients {
             _ => return false,
         }
         true
+    }
+
+    /// Takes a recipient that stands behind the content. Where nobody is to be told of it, it is the hidden copy of an
+    /// access table, which somebody who is a recipient already does not get.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub async fn take_late(
+        &mut self,
+        message: &Message<'_>,
+        envelope: &mut Envelope,
+        writer: &mut Writer,
+        data: &[u8],
+    ) -> Result<(), Failure> {
+        self.is_late = true;
+        self.take(message, envelope, writer, data).await
     }
 
     /// Takes a recipient of the client.
@@ -256,7 +274,9 @@ impl Recipients {
     /// for any reason.
     fn is_duplicate(&mut self, message: &Message<'_>, recipient: &Written<'_>) -> bool {
         let settings = &message.site.settings;
-        let notify = recipient.notify.bits().to_le_bytes();
+        let is_late_copy = self.is_late && recipient.notify == Notify::NEVER && !recipient.dsn.is_unset();
+        let notify = if is_late_copy { Notify::UNSET } else { recipient.notify };
+        let notify = notify.bits().to_le_bytes();
         let reasons = [recipient.original, recipient.dsn.as_stored(), &notify];
         let mut key = recipient.address.to_vec();
         if settings.original_recipient {

@@ -17,6 +17,7 @@ config::settings! {
         spool: Spool => |from: &Reader<'_>| from.config.spool(),
         long_ids: bool = param::ENABLE_LONG_QUEUE_IDS,
         hostname: String = param::MYHOSTNAME,
+        origin: String = param::MYORIGIN,
         /// Where an address extension begins.
         delimiters: Delimiters => |from: &Reader<'_>| from.config.delimiters(),
         propagate: Vec<String> = param::PROPAGATE_UNMATCHED_EXTENSIONS,

@@ -359,7 +359,7 @@ impl Services for Backend {
             self.open(facts).await?;
         }
         let Some(message) = &mut self.incoming.message else { return Err(Unqueued::NotOpened) };
-        envelope::recipient(message.records(), facts.recipient.unwrap_or_default(), parameters);
+        envelope::recipient(message.records(), facts.recipient.unwrap_or_default(), parameters, argument);
         match message.flow().await {
             Ok(()) => Ok(Some(message.queue_id().as_str().to_owned())),
             Err(error) => {

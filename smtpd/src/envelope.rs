@@ -6,6 +6,7 @@ use dsn::{Notify, OriginalRecipient, Return};
 use ipc::cleanup::Flags;
 use queue::record::{Type, encode, encode_attribute};
 use smtp_protocol::parameters::{Body, RcptParameters, Verp};
+use smtp_protocol::verb::words;
 use smtp_server::{Facts, UNKNOWN};
 
 use crate::restriction::Effects;
@@ -90,8 +91,8 @@ fn client(out: &mut Vec<u8>, facts: &Facts<'_>) {
     attribute("client_address_type", &receiving::client::family(peer));
 }
 
-/// One recipient with its wishes.
-pub fn recipient(out: &mut Vec<u8>, address: &[u8], parameters: &RcptParameters) {
+/// One recipient with its wishes. `argument`: what the client said behind RCPT.
+pub fn recipient(out: &mut Vec<u8>, address: &[u8], parameters: &RcptParameters, argument: &[u8]) {
     if let Some(notify) = parameters.notify
         && notify != Notify::UNSET
     {
@@ -100,14 +101,20 @@ pub fn recipient(out: &mut Vec<u8>, address: &[u8], parameters: &RcptParameters)
     let original = match &parameters.orcpt {
         Some((kind, original)) => OriginalRecipient::from_parts(kind, original),
         // What the client said is what a report names, whatever becomes of the address.
-        None => OriginalRecipient::of(address),
+        None => OriginalRecipient::as_written(written(argument), address),
     };
     encode_attribute(out, "dsn_orig_rcpt", original.as_stored());
     encode(out, Type::RECIPIENT, address);
 }
 
-/// What access tables want to be done with the message, as records for cleanup.
-pub fn effects(out: &mut Vec<u8>, effects: &Effects) {
+/// The address in `TO:<address>`, as it was written.
+fn written(argument: &[u8]) -> &[u8] {
+    let path = words(argument.get("TO:".len()..).unwrap_or_default()).next().unwrap_or_default();
+    path.strip_prefix(b"<").map_or(path, |rest| rest.strip_suffix(b">").unwrap_or(rest))
+}
+
+/// Whether access tables want the message to be held or dropped, as a record for cleanup.
+pub fn fate(out: &mut Vec<u8>, effects: &Effects) {
     let mut flags = Flags::default();
     if effects.hold {
         flags = flags.with(Flags::HOLD);
@@ -118,6 +125,11 @@ pub fn effects(out: &mut Vec<u8>, effects: &Effects) {
     if flags != Flags::default() {
         encode(out, Type::FLAGS, flags.bits().to_string().as_bytes());
     }
+}
+
+/// Where access tables want the message to go: records for cleanup that stand behind the content, for the tables that
+/// are asked behind it have their word too.
+pub fn ways(out: &mut Vec<u8>, effects: &Effects) {
     if let Some(filter) = &effects.filter {
         encode(out, Type::FILTER, filter);
     }
@@ -127,6 +139,7 @@ pub fn effects(out: &mut Vec<u8>, effects: &Effects) {
     for address in &effects.bcc {
         // Nobody is told what becomes of a copy.
         encode_attribute(out, "notify_flags", Notify::NEVER.bits().to_string().as_bytes());
+        encode_attribute(out, "dsn_orig_rcpt", OriginalRecipient::as_written(address, address).as_stored());
         encode(out, Type::RECIPIENT, address);
     }
 }

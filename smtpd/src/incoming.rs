@@ -84,7 +84,7 @@ impl Incoming {
         let Some(message) = &mut self.message else { return Ok(()) };
         let received = received(facts, settings, Some(message.queue_id().as_str()));
         let out = message.records();
-        envelope::effects(out, &self.effects);
+        envelope::fate(out, &self.effects);
         encode(out, Type::MESSAGE, b"");
         for header in &self.effects.prepend {
             encode(out, Type::LINE, header);
@@ -99,7 +99,8 @@ impl Incoming {
     pub async fn finish(&mut self, cleanup: &Entrance, filtering: &mut Filtering, hostname: &str) -> Result<(), Turn> {
         let Some(mut message) = self.message.take() else { return Err(write_error().into()) };
         encode(message.records(), Type::EXTRACTED, b"");
-        envelope::effects(message.records(), &self.late_effects);
+        envelope::fate(message.records(), &self.late_effects);
+        envelope::ways(message.records(), &self.effects.clone().followed_by(&self.late_effects));
         encode(message.records(), Type::END, b"");
         // What goes nowhere is nobody's to look at.
         let is_discarded = self.effects.discard || self.late_effects.discard;
@@ -202,10 +203,10 @@ pub fn write_error() -> Rejection {
 fn class_of(cause: Cause) -> ErrorClass {
     match cause {
         Cause::Hops | Cause::Size => ErrorClass::Bounce,
-        Cause::Content | Cause::NoPermission | Cause::NoRecipients => ErrorClass::Policy,
+        Cause::Content | Cause::Defer | Cause::NoPermission | Cause::NoRecipients => ErrorClass::Policy,
         Cause::BareLf => ErrorClass::Protocol,
         Cause::Protocol => ErrorClass::Software,
-        Cause::Write | Cause::Defer => ErrorClass::Resource,
+        Cause::Write => ErrorClass::Resource,
     }
 }
 

@@ -115,6 +115,7 @@ async fn inspected(cleanup: &Cleanup, directory: &Directory, lines: &[&str]) -> 
         content.take(&message, &envelope, &mut writer, Type::LINE, line.as_bytes()).await;
     }
     assert!(content.end(&message, &mut envelope, &mut writer).await);
+    content.write_found(&message, &mut envelope, &mut writer);
     let written = written(&mut writer, directory);
     (content, written)
 }

@@ -25,7 +25,7 @@ impl Notify {
     /// Reads the value of the NOTIFY parameter (`SUCCESS,FAILURE`).
     pub fn parse(value: &[u8]) -> Option<Notify> {
         let mut bits = 0;
-        for word in value.split(|&b| b == b',') {
+        for word in value.split(|&b| b == b',').filter(|word| !word.is_empty()) {
             bits |= match word.to_ascii_uppercase().as_slice() {
                 b"NEVER" => 1,
                 b"SUCCESS" => 2,
@@ -34,7 +34,7 @@ impl Notify {
                 _ => return None,
             };
         }
-        Notify::from_bits(bits)
+        Notify::from_bits(bits).filter(|found| *found != Notify::UNSET)
     }
 
     /// The value of the NOTIFY parameter for the next host; `None` where nothing was said.

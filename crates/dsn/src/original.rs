@@ -10,6 +10,14 @@ impl OriginalRecipient {
         Self::from_parts(b"rfc822", &address::quote(address))
     }
 
+    /// The same, as the client wrote the address (`\"a\"@b` and not `a@b`), unless something in it cannot be printed.
+    pub fn as_written(written: &[u8], address: &[u8]) -> Self {
+        match std::str::from_utf8(written).is_ok_and(|text| !text.contains(char::is_control)) {
+            true => Self::from_parts(b"rfc822", written),
+            false => Self::of(address),
+        }
+    }
+
     /// The same for a message that travels with SMTPUTF8: `utf-8;` where the address is not ASCII.
     pub fn of_utf8(address: &[u8]) -> Self {
         let is_plain = address.is_ascii() || std::str::from_utf8(address).is_err();

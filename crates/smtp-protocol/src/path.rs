@@ -197,18 +197,22 @@ impl Reader<'_> {
 
     fn quoted(&mut self) -> Option<()> {
         self.word_or_phrase()?;
-        loop {
-            let (byte, rest) = self.rest.split_first()?;
+        while let Some((byte, rest)) = self.rest.split_first() {
             self.rest = rest;
             match byte {
-                b'"' => return Some(()),
-                b'\\' => {
-                    let (next, rest) = rest.split_first()?;
-                    self.address.push(*next);
-                    self.rest = rest;
-                }
+                b'"' => break,
+                b'\\' => self.escaped(),
                 byte => self.address.push(*byte),
             }
+        }
+        Some(())
+    }
+
+    /// The byte behind a backslash; a backslash at the end is nothing.
+    fn escaped(&mut self) {
+        if let Some((next, rest)) = self.rest.split_first() {
+            self.address.push(*next);
+            self.rest = rest;
         }
     }
 
@@ -232,9 +236,8 @@ impl Reader<'_> {
         while let Some((byte, rest)) = self.rest.split_first() {
             match byte {
                 b'\\' => {
-                    let (next, rest) = rest.split_first()?;
-                    self.address.push(*next);
                     self.rest = rest;
+                    self.escaped();
                     continue;
                 }
                 b'(' | b'"' | b'[' | b'<' | b'>' | b',' | b';' | b'@' | b'.' | b':' => break,

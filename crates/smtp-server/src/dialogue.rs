@@ -285,11 +285,11 @@ impl Dialogue {
         self.facts(None, self.transaction.as_deref().and_then(Transaction::only_recipient))
     }
 
-    /// What is known when a command has its answer: behind the recipients, the only one is.
+    /// What is known when a command has its answer: behind the recipients, the only one is, and before, the first one.
     pub fn facts_at_end(&self) -> Facts<'_> {
         match self.state {
             State::Command(Verb::Data | Verb::Bdat) | State::EndOfMessage => self.facts_of_message(),
-            _ => self.facts(None, None),
+            _ => self.facts(None, self.transaction.as_deref().and_then(Transaction::first)),
         }
     }
 

@@ -30,6 +30,11 @@ impl Transaction {
         Transaction { sender, parameters, ..Transaction::default() }
     }
 
+    /// The first recipient that was accepted.
+    pub fn first(&self) -> Option<&[u8]> {
+        (self.recipients > 0).then_some(self.first_recipient.as_slice())
+    }
+
     /// The recipient, if there is one and only one.
     pub fn only_recipient(&self) -> Option<&[u8]> {
         (self.recipients == 1).then_some(self.first_recipient.as_slice())

@@ -24,6 +24,16 @@ pub struct Effects {
     pub prepend: Vec<Vec<u8>>,
 }
 
+impl Effects {
+    /// With what tables have said later: of two filters the last one counts.
+    pub fn followed_by(mut self, later: &Effects) -> Effects {
+        self.filter = later.filter.clone().or(self.filter);
+        self.redirect = later.redirect.clone().or(self.redirect);
+        self.bcc.extend(later.bcc.iter().filter(|copy| !self.bcc.contains(copy)).cloned().collect::<Vec<_>>());
+        self
+    }
+}
+
 /// BCC and PREPEND that one message may collect: several for each of as many recipients as a message may have by
 /// default.
 /// told: the client, who may try again, and the log.

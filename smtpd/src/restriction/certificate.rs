@@ -51,22 +51,10 @@ impl<L: LookUps> Evaluation<'_, L> {
         self.facts.tls.and_then(|secured| secured.certificate.as_ref())
     }
 
-    /// Nobody has a certificate where none is asked for.
-    fn asks_for_none(&self, restriction: &str) -> bool {
-        let asks = self.settings.asks_for_certificates;
-        if !asks {
-            logging::warning!("{restriction} is requested, but \"smtpd_tls_ask_ccert = no\"");
-        }
-        !asks
-    }
-
     /// permit_tls_all_clientcerts: a certificate that somebody vouches for; and permit_tls_clientcerts, whatever it is,
     /// one of relay_clientcerts.
     pub(super) fn permit_certificate(&mut self, all: bool) -> Verdict {
         let name = if all { "permit_tls_all_clientcerts" } else { "permit_tls_clientcerts" };
-        if self.asks_for_none(name) {
-            return Verdict::Dunno;
-        }
         let Some(certificate) = self.certificate() else { return Verdict::Dunno };
         if all && certificate.trusted {
             return Verdict::Permit;
@@ -103,7 +91,8 @@ impl<L: LookUps> Evaluation<'_, L> {
         order: &[Fingerprint],
         depth: usize,
     ) -> Verdict {
-        if self.asks_for_none("check_ccert_access") {
+        if !self.settings.asks_for_certificates {
+            logging::warning!("check_ccert_access is requested, but \"smtpd_tls_ask_ccert = no\"");
             return Verdict::Dunno;
         }
         let Some(certificate) = self.certificate() else { return Verdict::Dunno };

@@ -47,14 +47,28 @@ fn headers_are_dropped_and_added_characters_are_stripped_and_lines_are_checked_a
 #[test]
 fn what_a_client_that_is_no_user_leaves_out_is_added_where_that_is_wanted() {
     scenario(|| {
-        for (wanted, date) in [("yes", true), ("no", false)] {
+        for (wanted, domain, date) in [("yes", "", true), ("no", "", false), ("no", "remote.test", true)] {
             let setup = Setup::new().set("local_header_rewrite_clients", "").set("always_add_missing_headers", wanted);
+            let setup = setup.set("remote_header_rewrite_domain", domain);
             let mail = setup.start();
             assert!(reply(&mail, &["alice@mail.test"], "Subject: x\n\nbody\n").starts_with("250"));
             let message = mail.wait_mail("alice", 1).remove(0);
             let fields = ["Date", "From", "Message-Id"].map(|name| message.header(name).is_some());
-            assert_eq!(fields, [date; 3], "{wanted}: {}", message.0);
+            assert_eq!(fields, [date; 3], "{wanted} {domain}: {}", message.0);
         }
+    });
+}
+
+#[test]
+fn a_text_for_undisclosed_recipients_that_is_no_header_is_not_added() {
+    scenario(|| {
+        let mail = Setup::new().set("undisclosed_recipients_header", "nobody").start();
+        assert!(reply(&mail, &["alice@mail.test"], "Subject: x\n\nbody\n").starts_with("250"));
+        let message = mail.wait_mail("alice", 1).remove(0);
+        assert_eq!(message.body(), "body\n", "{message:?}");
+        mail.wait_log(&[
+            "warning: bad undisclosed_recipients_header header text \"nobody\" -- need \"headername: headervalue\"",
+        ]);
     });
 }
 

@@ -93,3 +93,4 @@ mod waiting;
 mod walls;
 mod way;
 mod whole;
+mod wordings;

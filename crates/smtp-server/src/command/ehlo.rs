@@ -31,7 +31,9 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
         Some(Ok(is_exception)) => !is_exception,
         None => false,
     };
-    if !discarded.is_empty() && !dialogue.discards(SILENT) {
+    // Like Postfix, which says nothing of a list that has ENHANCEDSTATUSCODES either.
+    let is_silent = dialogue.discards(SILENT) || dialogue.discards("ENHANCEDSTATUSCODES");
+    if !discarded.is_empty() && !is_silent {
         logging::info!("discarding EHLO keywords: {}", discarded.join(", "));
     }
     Ok(Turn::say(Reply::lines_of(250, announcement(dialogue, services, announces_auth))))

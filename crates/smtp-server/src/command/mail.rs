@@ -57,7 +57,7 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
         return Err(no_dsn());
     }
     // RFC 4954 5: nobody is nobody, whoever says it.
-    parameters.auth = parameters.auth.filter(|sender| dialogue.may_log_in() && sender != b"<>");
+    parameters.auth = parameters.auth.filter(|sender| sender != b"<>");
     begin(dialogue, services, argument, path.address, parameters).await
 }
 
