@@ -1,13 +1,16 @@
 //! Tables behind a database client: `ldap:`, `mysql:`, `pgsql:`, `sqlite:`, `memcache:`.
 //!
 //! Their settings stand in a file of their own (`mysql:/etc/postfix/x.cf`), or in main.cf under the table's name
-//! (`ldap:prefix` reads `prefix_server_host`). Here is which settings a client has; nothing is looked up.
+//! (`ldap:prefix` reads `prefix_server_host`). Here is which settings a client has, and what main.cf says of
+//! them; nothing is looked up.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{fs, io};
 
 use crate::error::ConfigError;
-use crate::main_cf;
+use crate::{Config, main_cf};
 
 /// Settings that every client but memcache has.
 const COMMON: &[&str] = &["domain", "expansion_limit"];
@@ -101,6 +104,18 @@ const OWN: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+/// The settings of main.cf that may be those of a table, by their whole names: the value, or why it has none.
+pub type Settings = Arc<BTreeMap<String, Result<String, String>>>;
+
+/// The settings whose names end as those of a client's tables do.
+pub fn settings(config: &Config) -> Settings {
+    let ends = || OWN.iter().flat_map(|(_, names)| names.iter()).chain(COMMON).chain(SQL);
+    let is_one = |name: &str| ends().any(|end| name.strip_suffix(end).is_some_and(|before| before.ends_with('_')));
+    let named = config.settings().filter(|(name, _)| is_one(name));
+    let value = |name: &str| config.lookup(name).map(Option::unwrap_or_default).map_err(|error| error.to_string());
+    Arc::new(named.map(|(name, _)| (name.to_owned(), value(name))).collect())
+}
 
 /// Whether the client `kind` has a setting of this name.
 fn has(kind: &str, name: &str) -> bool {
@@ -228,6 +243,15 @@ mod tests {
         assert!(!reads("ldap:y", "y_hosts") && !reads("ldap:y", "y_query") && !reads("mysql:y", "z_hosts"));
         assert!(!reads("mysql:y", "yhosts") && !reads("mysql:/y", "/y_hosts"));
         assert!(reads("memcache:m", "m_ttl") && !reads("memcache:m", "m_expansion_limit"));
+    }
+
+    #[test]
+    fn settings_of_main_cf_that_may_be_those_of_a_table_have_their_values() {
+        let main_cf = "a_query = x $b\nb = y\nquery = z\nc_dbpath = ${\nd_smtpd = 1\n";
+        let settings = settings(&Config::parse(main_cf.as_bytes(), Path::new("/c"), &[]).unwrap());
+        assert_eq!(settings.get("a_query"), Some(&Ok("x y".to_owned())));
+        assert!(settings.get("c_dbpath").is_some_and(Result::is_err));
+        assert_eq!(settings.len(), 2);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub struct Context {
     /// master.cf wants the root directory changed.
     pub(crate) chroot: bool,
     pub(crate) porter: OnceCell<Rc<Porter>>,
-    /// The porter whom tables of users and groups ask, where a setting names one.
+    /// The porter whom tables ask whose databases are out of reach, where a setting names one.
     pub(crate) of_tables: OnceCell<Rc<Porter>>,
 }
 
@@ -82,9 +82,10 @@ impl Context {
         }
     }
 
-    /// Starts the porter for tables of users and groups, if there is one of them; the worker has all its tables by now.
+    /// Starts the porter for tables whose databases are out of reach, if there is one of them; the worker has all its
+    /// tables by now.
     pub(crate) fn serve_tables(&self) -> Result<(), StartError> {
-        if !lookup::system::is_used() {
+        if !lookup::system::is_used() && !lookup::client::served::any() {
             let refused = |_: &lookup::system::Question| Err("the table was opened too late".to_owned());
             lookup::system::reach(Box::new(refused));
             return Ok(());

@@ -1,27 +1,33 @@
 //! The porter: the process beside a worker that reaches what lies outside of the worker's walls.
 //!
 //! A worker sees the queue directory and nothing else. What it needs of the system besides (the user database, whose
-//! modules load code and talk to whatever servers the site has; sockets of other programs) it asks of its porter, over
-//! a private socket of packets. The porter is the same program under another argument, started with the worker, as
-//! $mail_owner; it ends when the worker does.
+//! modules load code and talk to whatever servers the site has; the databases of tables; sockets of other programs) it
+//! asks of its porter, over a private socket of packets. The porter is the same program under another argument, started
+//! with the worker, as $mail_owner; it ends when the worker does.
+//!
+//! The databases of tables it opens before it gives up the rights that it was started with, as the worker opens its
+//! tables; the library that reads them reads nothing before that.
 //!
 //! A look-up that takes long takes a thread of the porter, and none of the worker: no other session waits for it.
 //!
 //! What it must never do: read what a client wrote, other than the name that is looked up, write a file, run a program.
 
 mod client;
+mod databases;
 mod direct;
 mod packet;
 mod server;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use nix::fcntl::OFlag;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use sandbox::{Needs, Reach, Walls};
-use sys::identity::Identity;
+use sys::identity::{Identity, become_for_good};
 use sys::process::{Spawn, own_program, spawn};
 
 pub use client::{Porter, PorterError};
@@ -39,6 +45,9 @@ const DESCRIPTOR: i32 = 3;
 const DIRECT: &str = "direct";
 /// The descriptor of that one.
 const DIRECT_DESCRIPTOR: i32 = 4;
+
+/// The descriptor from which it reads what the databases of tables are.
+const DATABASES_DESCRIPTOR: i32 = 5;
 
 /// Where the user database, its modules, what they read and the sockets of its servers are; the last two are where some
 /// systems keep all programs.
@@ -77,7 +86,13 @@ pub(crate) fn run_as_porter(program: &str) -> Option<ExitCode> {
 fn serve(duties: &[Outside], is_owned: bool, is_direct: bool) -> io::Result<()> {
     let socket = sys::descriptor::inherit(DESCRIPTOR)?;
     let direct = is_direct.then(|| sys::descriptor::inherit(DIRECT_DESCRIPTOR)).transpose()?;
+    let has_databases = duties.contains(&Outside::Databases);
+    let owner =
+        if has_databases { databases::take_over(sys::descriptor::inherit(DATABASES_DESCRIPTOR)?)? } else { None };
     let walls = Walls::prepare(&needs(duties)).map_err(io::Error::other)?;
+    if let Some(owner) = owner {
+        become_for_good(&owner)?;
+    }
     sys::privilege::drop_capabilities()?;
     sys::privilege::forbid_new_privileges()?;
     if is_owned {
@@ -93,22 +108,39 @@ fn serve(duties: &[Outside], is_owned: bool, is_direct: bool) -> io::Result<()> 
 fn needs(duties: &[Outside]) -> Needs {
     // Names of hosts are looked up as those of users are: by modules of the system.
     let names = duties.contains(&Outside::UserDatabase) || duties.contains(&Outside::Servers);
-    let paths = USER_DATABASE.iter().filter(|_| names).map(|path| (path.into(), Reach::Read)).collect();
+    let of_names = USER_DATABASE.iter().filter(|_| names).map(PathBuf::from);
+    let databases = duties.contains(&Outside::Databases).then(lookup::client::served::directories);
+    let paths = of_names.chain(databases.into_iter().flatten()).map(|path| (path, Reach::Read)).collect();
     Needs { paths, internet: names, routes: names, threads: true, loads_code: names }
 }
 
 /// Starts the porter of `program`; `owner` is whose rights it has, if not the caller's own.
 pub(crate) fn start(program: &'static str, duties: &[Outside], owner: Option<Identity>) -> io::Result<Porter> {
     let (ours, theirs) = pair()?;
-    launch(program, duties, owner, &[(DESCRIPTOR, theirs.as_fd())])?;
+    let is_owned = owner.is_some();
+    launch(program, duties, owner, is_owned, &[(DESCRIPTOR, theirs.as_fd())])?;
     Ok(Porter::new(ours))
 }
 
-/// Starts the porter for the tables of the system's users and groups, and says to all tables that they are to ask it.
+/// Starts the porter for tables whose databases are out of reach, and says to all tables that they are to ask it. It
+/// opens files with the rights that the caller has now, and gives them up for those of `owner`.
 pub(crate) fn start_for_tables(program: &'static str, owner: Option<Identity>) -> io::Result<Rc<Porter>> {
     let ((ours, theirs), (direct, other)) = (pair()?, pair()?);
-    let descriptors = [(DESCRIPTOR, theirs.as_fd()), (DIRECT_DESCRIPTOR, other.as_fd())];
-    launch(program, &[Outside::UserDatabase], owner, &descriptors)?;
+    let mut descriptors = vec![(DESCRIPTOR, theirs.as_fd()), (DIRECT_DESCRIPTOR, other.as_fd())];
+    let mut duties = Vec::new();
+    if lookup::system::is_used() {
+        duties.push(Outside::UserDatabase);
+    }
+    if lookup::client::served::any() {
+        duties.push(Outside::Databases);
+        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+        descriptors.push((DATABASES_DESCRIPTOR, read.as_fd()));
+        launch(program, &duties, None, owner.is_some(), &descriptors)?;
+        drop(read);
+        databases::hand_over(write, owner.as_ref())?;
+    } else {
+        launch(program, &duties, owner.clone(), owner.is_some(), &descriptors)?;
+    }
     let direct = direct::Direct::new(direct)?;
     lookup::system::reach(Box::new(move |question| direct.ask(question)));
     let porter = Rc::new(Porter::new(ours));
@@ -127,10 +159,11 @@ fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 fn launch(
     program: &'static str,
     duties: &[Outside],
-    owner: Option<Identity>,
+    identity: Option<Identity>,
+    is_owned: bool,
     descriptors: &[(i32, BorrowedFd<'_>)],
 ) -> io::Result<()> {
-    let owned = owner.is_some().then_some(OWNED);
+    let owned = is_owned.then_some(OWNED);
     let direct = (descriptors.len() > 1).then_some(DIRECT);
     let words = [program, PORTER].into_iter().chain(owned).chain(direct);
     let words = words.chain(duties.iter().map(|duty| duty.word()));
@@ -140,7 +173,7 @@ fn launch(
         arguments: words.map(Into::into).collect(),
         environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
         descriptors: descriptors.to_vec(),
-        identity: owner,
+        identity,
         directory: Some("/".into()),
         own_group: false,
     })?);

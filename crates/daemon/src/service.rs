@@ -99,6 +99,8 @@ pub enum Outside {
     UnixSockets,
     /// Servers that the configuration names, on this machine or another.
     Servers,
+    /// The databases of tables; which they are is told when the porter starts.
+    Databases,
 }
 
 impl Outside {
@@ -108,11 +110,13 @@ impl Outside {
             Self::UserDatabase => "users",
             Self::UnixSockets => "sockets",
             Self::Servers => "servers",
+            Self::Databases => "databases",
         }
     }
 
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::UserDatabase, Self::UnixSockets, Self::Servers].into_iter().find(|outside| outside.word() == word)
+        let all = [Self::UserDatabase, Self::UnixSockets, Self::Servers, Self::Databases];
+        all.into_iter().find(|outside| outside.word() == word)
     }
 }
 

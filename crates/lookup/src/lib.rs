@@ -9,6 +9,7 @@
 //! | `spec`, `open` | `type:name`, and from there to an open table; `redirect` what stands in for Berkeley DB |
 //! | `table/` | one file a table type |
 //! | `index` | what indexed files have in common; `btree` the file of an lmdb table, `cdb` that of a cdb table |
+//! | `client/` | tables whose values a database server has: settings, queries, results |
 //! | `source` | the lines of postmap source files; `alias` the lines of alias files |
 //! | `contents` | values that name files |
 //! | `write` | what postmap and postalias do to an indexed file |
@@ -18,7 +19,7 @@
 //! | `record_filter` | which records of the name service count |
 //! | `own_domains` | which domains are this system's |
 //! | `match_list`, `domain_list` | patterns: names, networks, files, tables, `!` |
-//! | `system` | how tables of users and groups ask the system, and who waits for it |
+//! | `system` | how tables ask what is out of reach of their process, and who waits for it |
 //! | `fold` | case folding of keys |
 //! | `watch` | has a file changed since it was opened? |
 
@@ -26,6 +27,7 @@ mod addresses;
 pub mod alias;
 pub mod btree;
 pub mod cdb;
+pub mod client;
 pub mod contents;
 mod domain_list;
 mod error;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use config::{Config, param};
 
+use crate::client::Client;
 use crate::table::cidr::Cidr;
 use crate::table::combined::{self, Combined, Debug, Internal, Random};
 use crate::table::fixed::{Environ, Fail, Static, Unavailable};
@@ -15,7 +16,7 @@ use crate::table::utf8::Utf8;
 use crate::{Kind, OpenError, Redirect, Spec, Stamp, Table};
 
 /// What main.cf says about all tables.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// smtputf8_enable: keys are UTF-8, all letters fold.
     pub utf8: bool,
@@ -25,11 +26,19 @@ pub struct Settings {
     pub open_error_is_fatal: bool,
     /// What stands in for tables of Berkeley DB.
     pub redirect: Redirect,
+    /// What main.cf says of tables behind a client that have no file of their own.
+    pub clients: config::clients::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { utf8: true, map_size: 16 * 1024 * 1024, open_error_is_fatal: false, redirect: Redirect::default() }
+        Settings {
+            utf8: true,
+            map_size: 16 * 1024 * 1024,
+            open_error_is_fatal: false,
+            redirect: Redirect::default(),
+            clients: Default::default(),
+        }
     }
 }
 
@@ -44,6 +53,7 @@ impl From<&Config> for Settings {
             // daemon_table_open_error_is_fatal
             open_error_is_fatal: config.get(param::DAEMON_TABLE_OPEN_ERROR_IS_FATAL).unwrap_or_default(),
             redirect: Redirect::of(config),
+            clients: config::clients::settings(config),
         }
     }
 }
@@ -102,6 +112,7 @@ fn unguarded(spec: &Spec, settings: &Settings, flags: OpenFlags) -> Result<Arc<d
         Kind::Debug => Arc::new(Debug::open(spec, settings, flags)?),
         Kind::Internal => Arc::new(Internal { name }),
         Kind::Unix => Arc::new(System::open(name, path, settings, flags)?),
+        Kind::Sqlite => Arc::new(Client::open(spec, settings, flags)?),
         Kind::Pcre | Kind::Regexp => Arc::new(Regex::open(name, path, spec.kind, flags)?),
     })
 }
@@ -132,7 +143,7 @@ pub fn open_table(text: &str, settings: &Settings, flags: OpenFlags) -> Result<A
         Err(error) if settings.open_error_is_fatal => Err(error),
         Err(error) => {
             logging::error!("{error}");
-            let watched = watched(text);
+            let watched = watched(text, settings);
             let table = Unavailable { name: text.to_owned(), reason: error.to_string(), watched };
             Ok(Arc::new(table))
         }
@@ -141,14 +152,15 @@ pub fn open_table(text: &str, settings: &Settings, flags: OpenFlags) -> Result<A
 }
 
 /// The files that a table needs which could not be opened.
-fn watched(text: &str) -> Vec<Stamp> {
+fn watched(text: &str, settings: &Settings) -> Vec<Stamp> {
     let Ok(spec) = Spec::parse(text) else { return Vec::new() };
     match spec.kind {
-        Kind::Debug => watched(spec.name.trim_start_matches("debug:")),
+        Kind::Debug => watched(spec.name.trim_start_matches("debug:"), settings),
         Kind::Pipemap | Kind::Unionmap => {
             let members = combined::members(&spec, "type:name").unwrap_or_default();
-            members.into_iter().flat_map(watched).collect()
+            members.into_iter().flat_map(|member| watched(member, settings)).collect()
         }
+        Kind::Sqlite => Client::watched(&spec, settings),
         kind if kind.has_index() => vec![Stamp::of(spec.index_path())],
         _ => vec![Stamp::of(&spec.name)],
     }

@@ -37,6 +37,8 @@ pub enum Kind {
     Pipemap,
     /// One value of a list, at random.
     Randmap,
+    /// A query to an SQLite database.
+    Sqlite,
     /// What all tables of a list say.
     Unionmap,
     /// The users or groups of this machine.
@@ -45,7 +47,7 @@ pub enum Kind {
 
 impl Kind {
     /// All types in the order of `postconf -m`.
-    pub const ALL: [Kind; 18] = [
+    pub const ALL: [Kind; 19] = [
         Kind::Btree,
         Kind::Cdb,
         Kind::Cidr,
@@ -60,6 +62,7 @@ impl Kind {
         Kind::Pipemap,
         Kind::Randmap,
         Kind::Regexp,
+        Kind::Sqlite,
         Kind::Static,
         Kind::Texthash,
         Kind::Unionmap,
@@ -85,6 +88,7 @@ impl Kind {
             Kind::Internal => "internal",
             Kind::Pipemap => "pipemap",
             Kind::Randmap => "randmap",
+            Kind::Sqlite => "sqlite",
             Kind::Unionmap => "unionmap",
             Kind::Unix => "unix",
         }

@@ -1,4 +1,4 @@
-//! How tables of users and groups ask the system.
+//! How tables ask what is out of their process's reach: the users and groups of the system, and the servers of clients.
 //!
 //! The databases may be servers somewhere else, which take as long as they like. A command asks them where it stands. A
 //! daemon has no databases in reach, and other clients to serve: it says once how questions go out ([`reach`]), and
@@ -14,26 +14,26 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A database of the system.
+use crate::client::served;
+
+/// A database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Database {
     /// passwd.byname
     Users,
     /// group.byname
     Groups,
+    /// That of a table behind a client, by the number that the table has ([`crate::client::served`]).
+    Client(u32),
 }
 
 impl Database {
-    /// The database with the name that a table has it by.
+    /// The database of the system with the name that a table has it by, `unix:NAME`.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Users, Self::Groups].into_iter().find(|database| database.as_str() == name)
-    }
-
-    /// Its name in `unix:NAME`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Users => "passwd.byname",
-            Self::Groups => "group.byname",
+        match name {
+            "passwd.byname" => Some(Self::Users),
+            "group.byname" => Some(Self::Groups),
+            _ => None,
         }
     }
 }
@@ -43,17 +43,20 @@ impl Database {
 pub struct Question {
     /// The database.
     pub database: Database,
-    /// The name of a user or group.
+    /// The name of a user or group, or another key.
     pub name: Vec<u8>,
 }
 
 impl Question {
-    /// Asks the system itself, and waits as long as it takes. The answer is the line of the entry; an error is its
-    /// reason.
+    /// Asks the system itself, and waits as long as it takes. The answer is the line of the entry, or the rows of a
+    /// server; an error is its reason.
     ///
     /// # Errors
     /// The database says neither yes nor no.
     pub fn ask_system(&self) -> Answer {
+        if let Database::Client(number) = self.database {
+            return served::ask(number, &self.name);
+        }
         // No database has a name that is no text, or has a NUL in it.
         let Ok(name) = std::str::from_utf8(&self.name) else { return Ok(None) };
         if name.is_empty() || name.contains('\0') {
@@ -61,14 +64,14 @@ impl Question {
         }
         // waits: in a command, or in a process or thread for it
         let found = match self.database {
-            Database::Users => sys::identity::passwd_line(name),
             Database::Groups => sys::identity::group_line(name),
+            Database::Users | Database::Client(_) => sys::identity::passwd_line(name),
         };
         found.map_err(|error| text::system_error(&error))
     }
 }
 
-/// The line of an entry, or that there is none; an error is the reason why nobody can say.
+/// The line of an entry, or the rows of a server, or that there is none; an error is the reason why nobody can say.
 pub type Answer = Result<Option<Vec<u8>>, String>;
 
 /// How a process without the databases in reach asks, and waits where it stands.
@@ -89,9 +92,11 @@ thread_local! {
 struct Attempt {
     answers: HashMap<Question, Answer>,
     wanted: Option<Question>,
+    /// The answer that came last: what is odd in the others has been told.
+    newest: Option<Question>,
 }
 
-/// Whether this process has opened such a table.
+/// Whether this process has opened a table of users or groups.
 pub fn is_used() -> bool {
     ANNOUNCED.load(Ordering::Relaxed)
 }
@@ -123,6 +128,11 @@ pub(crate) fn answer(question: &Question) -> Option<Answer> {
     known.unwrap_or_else(|| Some(REACH.get().map_or_else(|| question.ask_system(), |reach| reach(question))))
 }
 
+/// Whether the log has not heard of an answer in an earlier attempt of the same search.
+pub(crate) fn is_news(question: &Question) -> bool {
+    ATTEMPT.with_borrow(|attempt| attempt.as_ref().is_none_or(|attempt| attempt.newest.as_ref() == Some(question)))
+}
+
 /// Answers that one search may need; a longer one waits for the rest where it stands.
 /// told: nobody; the result is the same.
 const MOST: usize = 100;
@@ -131,18 +141,19 @@ const MOST: usize = 100;
 /// to be one without other effects.
 pub async fn settled<T>(search: impl Fn() -> T) -> T {
     let Some(later) = LATER.with_borrow(Clone::clone) else { return search() };
-    let mut answers = HashMap::new();
+    let (mut answers, mut newest) = (HashMap::new(), None);
     while answers.len() < MOST {
-        let (result, attempt) = attempt(&search, answers);
+        let (result, attempt) = attempt(&search, answers, newest);
         let Some(question) = attempt.wanted else { return result };
         answers = attempt.answers;
         let answer = later(question.clone()).await;
+        newest = Some(question.clone());
         answers.insert(question, answer);
     }
     search()
 }
 
-fn attempt<T>(search: impl Fn() -> T, answers: HashMap<Question, Answer>) -> (T, Attempt) {
+fn attempt<T>(search: impl Fn() -> T, answers: HashMap<Question, Answer>, newest: Option<Question>) -> (T, Attempt) {
     /// A search that panics ends its session alone, and leaves nothing to the next one.
     struct Cleared;
     impl Drop for Cleared {
@@ -150,7 +161,7 @@ fn attempt<T>(search: impl Fn() -> T, answers: HashMap<Question, Answer>) -> (T,
             ATTEMPT.set(None);
         }
     }
-    ATTEMPT.set(Some(Attempt { answers, wanted: None }));
+    ATTEMPT.set(Some(Attempt { answers, wanted: None, newest }));
     let cleared = Cleared;
     let result = search();
     let attempt = ATTEMPT.take().unwrap_or_default();

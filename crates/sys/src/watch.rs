@@ -60,6 +60,13 @@ impl Stamp {
         self.state() != self.seen
     }
 
+    /// True if the name leads to another file by now, or to none: for files that others write while they are read.
+    pub fn replaced(&self) -> bool {
+        let now = self.state();
+        let identity = |state: &State| state.content.map(|content| (content.device, content.inode, content.has_name));
+        now.named != self.seen.named || identity(&now) != identity(&self.seen)
+    }
+
     /// The file's name.
     pub fn path(&self) -> &Path {
         &self.path

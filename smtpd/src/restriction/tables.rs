@@ -93,7 +93,7 @@ impl Tables {
         }
         // Served here without a proxymap process: the table is opened before the sandbox.
         let spec = name.strip_prefix("proxy:").unwrap_or(name);
-        match Maps::open(self.settings, name, spec, OpenFlags::default()) {
+        match Maps::open(self.settings.clone(), name, spec, OpenFlags::default()) {
             Ok(maps) => {
                 let table = Rc::new(AccessTable { name: name.to_owned(), maps });
                 self.opened.borrow_mut().insert(name.to_owned(), Rc::clone(&table));

@@ -10,27 +10,14 @@ use crate::restrictions::LISTS;
 
 /// The types of tables that there are, in the order of `postconf -m`; a test of the crate that opens them holds both to
 /// the same.
-pub const TYPES: [&str; 18] = [
+pub const TYPES: [&str; 19] = [
     "btree", "cdb", "cidr", "debug", "environ", "fail", "hash", "inline", "internal", "lmdb", "pcre", "pipemap",
-    "randmap", "regexp", "static", "texthash", "unionmap", "unix",
+    "randmap", "regexp", "sqlite", "static", "texthash", "unionmap", "unix",
 ];
 
 /// The types that Postfix has, and that are not there yet.
-const ABSENT: [&str; 13] = [
-    "dbm",
-    "ldap",
-    "memcache",
-    "mongodb",
-    "mysql",
-    "netinfo",
-    "nis",
-    "nisplus",
-    "pgsql",
-    "sdbm",
-    "socketmap",
-    "sqlite",
-    "tcp",
-];
+const ABSENT: [&str; 12] =
+    ["dbm", "ldap", "memcache", "mongodb", "mysql", "netinfo", "nis", "nisplus", "pgsql", "sdbm", "socketmap", "tcp"];
 
 /// Types whose names are also those of other things in lists.
 const AMBIGUOUS: [&str; 2] = ["internal", "tcp"];
@@ -106,7 +93,9 @@ impl<'a> Named<'a> {
             "hash" | "btree" if !is_there(&index) && !is_there(name) => {
                 Some(format!("there is neither {index} nor {name}"))
             }
-            "texthash" | "cidr" | "pcre" | "regexp" if !is_there(name) => Some(format!("there is no {name}")),
+            "texthash" | "cidr" | "pcre" | "regexp" | "sqlite" if !is_there(name) => {
+                Some(format!("there is no {name}"))
+            }
             _ => None,
         }
     }
@@ -213,6 +202,8 @@ fn is_table(item: &Named<'_>) -> bool {
     item.split().is_some_and(|(kind, name)| {
         let is_file = match kind {
             "unix" => OF_SYSTEM.contains(&name),
+            // A file, or the beginning of names in main.cf.
+            "sqlite" => true,
             _ => name.starts_with('/') || name.starts_with('{'),
         };
         is_file && TYPES.contains(&kind) || ABSENT.contains(&kind) && !AMBIGUOUS.contains(&kind)

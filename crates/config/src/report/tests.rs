@@ -192,7 +192,7 @@ fn tables_and_restrictions_that_are_not_there_are_named() {
         virtual_mailbox_maps = proxy:mysql:/c.cf\ntransport_maps = hassh:/d, hash:/no/such\n\
         smtpd_recipient_restrictions = reject_unverified_recipient, reject_sender_login_mismatch,\n\
         \x20 check_policy_service inet:127.0.0.1:10023, check_ccert_access hash:/e, check_sender_access tcp:[::1]:5\n\
-        virtual_alias_maps = unionmap:{inline:{a=b}, pipemap:{pgsql:/x, cidr:/no}}, randmap:{a,b}, debug:nis:x\n\
+        virtual_alias_maps = unionmap:{inline:{a=b}, pipemap:{pgsql:/x, cidr:/no}}, randmap:{a,b}, debug:nis:x sqlite:/s\n\
         unverified_recipient_reject_code = 550\n";
     let found = told(main_cf, "");
     assert_eq!(
@@ -202,6 +202,7 @@ fn tables_and_restrictions_that_are_not_there_are_named() {
             "/c/main.cf, line 5: transport_maps: hassh:/d: unsupported dictionary type: hassh",
             "/c/main.cf, line 6: smtpd_recipient_restrictions: hash:/e: there is neither /e.lmdb nor /e",
             "/c/main.cf, line 8: virtual_alias_maps: cidr:/no: there is no /no",
+            "/c/main.cf, line 8: virtual_alias_maps: sqlite:/s: there is no /s",
             "ldap: tables are not there yet: alias_maps (main.cf line 3); every look-up fails, and mail that needs it \
              is refused for now, or waits",
             "mysql: tables are not there yet: virtual_mailbox_domains (main.cf line 1), virtual_mailbox_maps (main.cf \

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use ipc::Questions;
 use ipc::questions::Answer;
 use lookup::system::{Database, Question};
+use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::sync::OnceCell;
 
@@ -22,6 +23,9 @@ use super::packet::{Reply, Request};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a user is known to exist. That there is none is never remembered: he may be added at any moment.
 const MEMORY: Duration = Duration::from_secs(30);
+/// Longest answer in bytes, packet or not.
+/// told: who asks, by an error.
+pub(super) const LONGEST_ANSWER: usize = 8 << 20;
 /// Users that are remembered.
 const REMEMBERED: usize = 1000;
 
@@ -76,7 +80,8 @@ impl Porter {
     pub fn in_a_thread() -> io::Result<Self> {
         use super::{AddressFamily, SockFlag, SockType, server, socketpair};
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
-        let duties = vec![super::Outside::UserDatabase, super::Outside::UnixSockets, super::Outside::Servers];
+        use super::Outside::{Databases, Servers, UnixSockets, UserDatabase};
+        let duties = vec![UserDatabase, UnixSockets, Servers, Databases];
         std::thread::Builder::new().name("porter".into()).spawn(move || server::serve(theirs, duties))?;
         Ok(Self::new(ours))
     }
@@ -103,13 +108,17 @@ impl Porter {
             (Reply::Yes, _) => Ok(true),
             (Reply::No, _) => Ok(false),
             (Reply::Failed(reason, errno), _) => Err(PorterError { reason, errno }),
-            (Reply::Entry(_), _) => Err(PorterError::malformed()),
+            (Reply::Entry(_) | Reply::Follows(_), _) => Err(PorterError::malformed()),
         }
     }
 
-    /// What a table of users or groups says.
+    /// What a table says whose database only the porter reaches.
     pub(crate) async fn entry(&self, question: Question) -> lookup::system::Answer {
         match self.ask(request_of(question)).await {
+            Ok((Reply::Follows(length), Some(connection))) => {
+                let read = tokio::time::timeout(PATIENCE, rest_of(connection, length)).await;
+                read.map_err(|_| "no answer within 60 seconds".to_owned())?.map(Some)
+            }
             Ok((reply, _)) => entry_of(reply),
             Err(error) => Err(error.to_string()),
         }
@@ -147,15 +156,14 @@ impl Porter {
                 Ok(connection)
             }
             (Reply::Failed(reason, errno), _) => Err(PorterError { reason, errno }.into()),
-            (Reply::Yes | Reply::No | Reply::Entry(_), _) => Err(PorterError::malformed().into()),
+            (Reply::Yes | Reply::No | Reply::Entry(_) | Reply::Follows(_), _) => Err(PorterError::malformed().into()),
         }
     }
 
     async fn ask(&self, request: Request) -> Result<(Reply, Option<OwnedFd>), PorterError> {
         let own = |reason: &str| PorterError { reason: reason.to_owned(), errno: None };
         if request.encode(0).is_none() {
-            // No user and no socket has a name that long, or one with a NUL.
-            return Ok((Reply::No, None));
+            return Ok((unsent(&request), None));
         }
         let question = |number| request.encode(number).unwrap_or_default();
         let Answer { packet, descriptor } = tokio::time::timeout(PATIENCE, self.questions.ask(question, None))
@@ -177,7 +185,36 @@ pub(super) fn request_of(question: Question) -> Request {
     match question.database {
         Database::Users => Request::UserEntry(question.name),
         Database::Groups => Request::GroupEntry(question.name),
+        Database::Client(number) => Request::Rows([format!("{number} ").as_bytes(), &question.name].concat()),
     }
+}
+
+/// The answer to a request that makes no packet: no user and no socket has a name that long, or one with a NUL. What a
+/// database has is its own matter.
+pub(super) fn unsent(request: &Request) -> Reply {
+    match request {
+        Request::Rows(_) => Reply::Failed("a key that is too long for a question to a database".to_owned(), None),
+        _ => Reply::No,
+    }
+}
+
+/// An answer that is too long for a packet.
+async fn rest_of(connection: OwnedFd, length: usize) -> Result<Vec<u8>, String> {
+    let read = async {
+        sys::descriptor::set_nonblocking(std::os::fd::AsFd::as_fd(&connection), true)?;
+        let mut answer = Vec::new();
+        let connection = UnixStream::from_std(connection.into())?;
+        // told: who asks; a length that is another one is an error
+        connection.take(LONGEST_ANSWER as u64).read_to_end(&mut answer).await?;
+        Ok(answer)
+    };
+    whole(read.await, length)
+}
+
+/// The answer, if nothing is missing.
+pub(super) fn whole(read: io::Result<Vec<u8>>, length: usize) -> Result<Vec<u8>, String> {
+    let answer = read.map_err(|error| text::system_error(&error))?;
+    if answer.len() == length { Ok(answer) } else { Err(PorterError::malformed().to_string()) }
 }
 
 /// What a reply says to the question of a table.
@@ -186,7 +223,7 @@ pub(super) fn entry_of(reply: Reply) -> lookup::system::Answer {
         Reply::Entry(line) => Ok(Some(line)),
         Reply::No => Ok(None),
         Reply::Failed(reason, _) => Err(reason),
-        Reply::Yes => Err(PorterError::malformed().to_string()),
+        Reply::Yes | Reply::Follows(_) => Err(PorterError::malformed().to_string()),
     }
 }
 
@@ -212,8 +249,9 @@ impl Drop for Asked<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::porter::databases;
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncWriteExt;
 
     fn run<F: Future<Output = ()>>(test: impl FnOnce(Rc<Porter>) -> F) {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -295,6 +333,24 @@ mod tests {
             near.write_all(b"x").await.unwrap();
             assert_eq!(far.read_u8().await.unwrap(), b'x');
             std::fs::remove_file(&path).unwrap();
+        });
+    }
+
+    #[test]
+    fn the_rows_of_a_database_come_as_a_whole_however_long_they_are() {
+        run(|porter| async move {
+            let table = databases::tests::table();
+            let asked = Rc::clone(&porter);
+            lookup::system::reach_later(Rc::new(move |question| {
+                let porter = Rc::clone(&asked);
+                Box::pin(async move { porter.entry(question).await })
+            }));
+            for (key, length) in databases::tests::LENGTHS {
+                let found = lookup::settled(|| table.lookup(key.as_bytes())).await.unwrap();
+                assert_eq!(found.map(|value| value.len()), length, "{key}");
+            }
+            let too_long = lookup::settled(|| table.lookup(&[b'a'; 5000])).await;
+            assert!(too_long.is_err_and(|error| !error.is_awaited()));
         });
     }
 }

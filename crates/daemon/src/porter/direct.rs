@@ -1,8 +1,9 @@
 //! Questions whose answers the worker waits for where it stands: of tables that are searched outside of what
 //! [`lookup::settled`] wraps, and in threads.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use lookup::system::{Answer, Question};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use super::client::{entry_of, request_of};
+use super::client::{LONGEST_ANSWER, entry_of, request_of, unsent, whole};
 use super::packet::Reply;
 
 /// Seconds that an answer is waited for.
@@ -36,7 +37,8 @@ impl Direct {
     pub(super) fn ask(&self, question: &Question) -> Answer {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match asked.reply(question) {
-            Ok(reply) => entry_of(reply),
+            Ok((Reply::Follows(length), Some(connection))) => whole(rest_of(connection), length).map(Some),
+            Ok((reply, _)) => entry_of(reply),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 Err(format!("no answer within {PATIENCE} seconds"))
             }
@@ -46,15 +48,16 @@ impl Direct {
 }
 
 impl Asked {
-    fn reply(&mut self, question: &Question) -> io::Result<Reply> {
+    /// The reply, and the connection that comes with it.
+    fn reply(&mut self, question: &Question) -> io::Result<(Reply, Option<OwnedFd>)> {
         self.number = self.number.wrapping_add(1);
-        // No account has a name that does not fit.
-        let Some(packet) = request_of(question.clone()).encode(self.number) else { return Ok(Reply::No) };
+        let request = request_of(question.clone());
+        let Some(packet) = request.encode(self.number) else { return Ok((unsent(&request), None)) };
         sys::descriptor::send_with(self.socket.as_fd(), &packet, &[])?;
         let mut buffer = vec![0; ipc::questions::MAX_ANSWER];
         let end = Instant::now() + Duration::from_secs(PATIENCE.into());
         while Instant::now() < end {
-            let (count, _) = match sys::descriptor::receive_with(self.socket.as_fd(), &mut buffer) {
+            let (count, attached) = match sys::descriptor::receive_with(self.socket.as_fd(), &mut buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             };
@@ -64,11 +67,20 @@ impl Asked {
             let (number, reply) = Reply::numbered(&buffer[..count]).ok_or(nix::errno::Errno::EBADMSG)?;
             // The answer to one that nobody waited for any longer comes first.
             if number == self.number {
-                return Ok(reply);
+                return Ok((reply, attached.into_iter().next()));
             }
         }
         Err(nix::errno::Errno::EAGAIN.into())
     }
+}
+
+/// An answer that is too long for a packet.
+fn rest_of(connection: OwnedFd) -> io::Result<Vec<u8>> {
+    setsockopt(&connection, sockopt::ReceiveTimeout, &TimeVal::seconds(PATIENCE.into()))?;
+    let mut answer = Vec::new();
+    // told: a length that is another one is an error
+    UnixStream::from(connection).take(LONGEST_ANSWER as u64).read_to_end(&mut answer)?;
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -108,5 +120,24 @@ mod tests {
         let (ours, theirs) = pair().unwrap();
         drop(theirs);
         assert_eq!(Direct::new(ours).unwrap().ask(&question(b"root")), Err("Broken pipe".to_owned()));
+    }
+
+    #[test]
+    fn rows_of_a_database_come_as_a_whole_however_long_they_are() {
+        let _table = crate::porter::databases::tests::table();
+        let (ours, theirs) = pair().unwrap();
+        std::thread::spawn(move || server::serve(theirs, vec![Outside::Databases]));
+        let direct = Direct::new(ours).unwrap();
+        let ask = |key: &[u8]| direct.ask(&Question { database: Database::Client(0), name: key.to_vec() });
+        for (key, length) in crate::porter::databases::tests::LENGTHS {
+            let rows = ask(key.as_bytes()).unwrap().unwrap();
+            assert_eq!(
+                rows,
+                length.map_or(String::new(), |length| format!("{length}:{}", "0".repeat(length))).as_bytes()
+            );
+        }
+        assert!(ask(&[b'a'; 5000]).is_err());
+        let of_no_table = direct.ask(&Question { database: Database::Client(77), name: b"x".to_vec() });
+        assert_eq!(of_no_table, Err("no such table".to_owned()));
     }
 }

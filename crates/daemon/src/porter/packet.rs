@@ -11,6 +11,8 @@ pub(super) enum Request {
     UserEntry(Vec<u8>),
     /// What does the group database have under this name?
     GroupEntry(Vec<u8>),
+    /// What does the server of a table behind a client have: `NUMBER KEY`, the number of the table.
+    Rows(Vec<u8>),
     /// A connection to the stream socket of this name.
     Connect(Vec<u8>),
     /// A connection to a server: `PORT HOST`.
@@ -26,6 +28,8 @@ pub(super) enum Reply {
     No,
     /// The entry.
     Entry(Vec<u8>),
+    /// An entry of so many bytes, too long for a packet: it comes on the connection that comes with this one.
+    Follows(usize),
     /// Neither can be said now: an error of the system, and its number where it has one.
     Failed(String, Option<i32>),
 }
@@ -37,6 +41,7 @@ impl Request {
             Self::User(name) => ("user", name),
             Self::UserEntry(name) => ("user-entry", name),
             Self::GroupEntry(name) => ("group-entry", name),
+            Self::Rows(question) => ("rows", question),
             Self::Connect(path) => ("connect", path),
             Self::Dial(server) => ("dial", server),
         };
@@ -51,6 +56,7 @@ impl Request {
             b"user" => Self::User(value.to_vec()),
             b"user-entry" => Self::UserEntry(value.to_vec()),
             b"group-entry" => Self::GroupEntry(value.to_vec()),
+            b"rows" => Self::Rows(value.to_vec()),
             b"connect" => Self::Connect(value.to_vec()),
             b"dial" => Self::Dial(value.to_vec()),
             _ => return None,
@@ -68,6 +74,7 @@ impl Reply {
             Self::Yes => join(&[number.as_bytes(), b"yes", b"", b""]),
             Self::No => join(&[number.as_bytes(), b"no", b"", b""]),
             Self::Entry(line) => join(&[number.as_bytes(), b"entry", line, b""]),
+            Self::Follows(length) => join(&[number.as_bytes(), b"follows", length.to_string().as_bytes(), b""]),
             Self::Failed(why, code) => {
                 join(&[number.as_bytes(), b"failed", why.replace('\0', "?").as_bytes(), errno(*code).as_bytes()])
             }
@@ -88,6 +95,7 @@ impl Reply {
     fn read(kind: &[u8], why: &[u8], errno: &[u8]) -> Option<Self> {
         match kind {
             b"entry" => Some(Self::Entry(why.to_vec())),
+            b"follows" => std::str::from_utf8(why).ok()?.parse().ok().map(Self::Follows),
             b"yes" => Some(Self::Yes),
             b"no" => Some(Self::No),
             b"failed" => {
@@ -108,11 +116,13 @@ mod tests {
     fn requests_and_replies_come_back() {
         let others = [Request::Connect(b"/run/x".to_vec()), Request::Dial(b"25 localhost".to_vec())];
         let of_tables = [Request::UserEntry(b"alice".to_vec()), Request::GroupEntry(b"adm".to_vec())];
-        for request in [Request::User(b"alice".to_vec())].into_iter().chain(others).chain(of_tables) {
+        let of_clients = [Request::User(b"alice".to_vec()), Request::Rows(b"0 a b@c".to_vec())];
+        for request in of_clients.into_iter().chain(others).chain(of_tables) {
             assert_eq!(Request::decode(&request.encode(7).unwrap()), Some((7, request)));
         }
         let failed = [Reply::Failed("no route".into(), Some(113)), Reply::Failed("own words".into(), None)];
-        for reply in [Reply::Yes, Reply::No, Reply::Entry(b"a:x:1:".to_vec())].into_iter().chain(failed) {
+        let entries = [Reply::Entry(b"a:x:1:".to_vec()), Reply::Follows(100_000)];
+        for reply in [Reply::Yes, Reply::No].into_iter().chain(entries).chain(failed) {
             assert_eq!(Reply::decode(&reply.encode(7)), Some(reply));
         }
     }

@@ -1,10 +1,11 @@
 //! The porter itself: one thread reads requests, others do what may take long.
 
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ use crate::threads::{Limits, Threads};
 
 /// A worker has no more sessions than may wait here.
 const LIMITS: Limits = Limits { threads: 32, waiting: 10_000 };
-/// Longest entry of a database; groups may have many members.
-/// told: who asks, by an error.
+/// Longest entry in a packet; groups may have many members.
+/// told: nobody; a longer one comes on a connection of its own.
 const LONGEST_ENTRY: usize = ipc::questions::MAX_ANSWER - 64;
 /// Seconds that a connection may take.
 const PATIENCE: i64 = 30;
@@ -37,10 +38,14 @@ pub(super) fn serve(socket: OwnedFd, duties: Vec<Outside>) -> io::Result<()> {
     let socket = Arc::new(socket);
     let replies = Arc::clone(&socket);
     let threads = Threads::new(LIMITS, move |(number, request): (u32, Request)| {
-        let (reply, connection) = obey(&duties, &request);
-        let attached: Vec<BorrowedFd<'_>> = connection.iter().map(AsFd::as_fd).collect();
         // A worker that is gone ends this process soon.
-        let _ = answer(&replies, number, &reply, &attached);
+        let _ = match obey(&duties, &request) {
+            (Reply::Entry(line), _) if line.len() > LONGEST_ENTRY => answer_at_length(&replies, number, &line),
+            (reply, connection) => {
+                let attached: Vec<BorrowedFd<'_>> = connection.iter().map(AsFd::as_fd).collect();
+                answer(&replies, number, &reply, &attached)
+            }
+        };
     });
     let mut buffer = vec![0; ipc::questions::MAX];
     loop {
@@ -62,11 +67,22 @@ fn answer(socket: &OwnedFd, number: u32, reply: &Reply, attached: &[BorrowedFd<'
     sys::descriptor::send_with(socket.as_fd(), &reply.encode(number), attached).map(drop)
 }
 
+/// Answers with what is too long for a packet.
+// waits: for the worker, in a thread for each
+fn answer_at_length(socket: &OwnedFd, number: u32, line: &[u8]) -> io::Result<()> {
+    let (theirs, mut ours) = UnixStream::pair()?;
+    ours.set_write_timeout(Some(Duration::from_secs(PATIENCE.unsigned_abs())))?;
+    answer(socket, number, &Reply::Follows(line.len()), &[theirs.as_fd()])?;
+    drop(theirs);
+    ours.write_all(line)
+}
+
 fn obey(duties: &[Outside], request: &Request) -> (Reply, Option<OwnedFd>) {
     match request {
         Request::User(name) if duties.contains(&Outside::UserDatabase) => (user(name), None),
         Request::UserEntry(name) if duties.contains(&Outside::UserDatabase) => (entry(Database::Users, name), None),
         Request::GroupEntry(name) if duties.contains(&Outside::UserDatabase) => (entry(Database::Groups, name), None),
+        Request::Rows(question) if duties.contains(&Outside::Databases) => (rows(question), None),
         Request::Connect(path) if duties.contains(&Outside::UnixSockets) => match connect(path) {
             Ok(connection) => (Reply::Yes, Some(connection)),
             Err(error) => (failed(&error), None),
@@ -93,11 +109,18 @@ fn user(name: &[u8]) -> Reply {
 fn entry(database: Database, name: &[u8]) -> Reply {
     // waits: in a thread for each
     match (Question { database, name: name.to_vec() }).ask_system() {
-        Ok(Some(line)) if line.len() > LONGEST_ENTRY => Reply::Failed("entry too long".to_owned(), None),
         Ok(Some(line)) => Reply::Entry(line),
         Ok(None) => Reply::No,
         Err(reason) => Reply::Failed(reason, None),
     }
+}
+
+/// What the server of a table says.
+fn rows(question: &[u8]) -> Reply {
+    let mut words = question.splitn(2, |&byte| byte == b' ');
+    let number = words.next().and_then(wire::fields::number);
+    let (Some(number), Some(key)) = (number, words.next()) else { return failed(&nix::errno::Errno::EBADMSG.into()) };
+    entry(Database::Client(number), key)
 }
 
 fn connect(path: &[u8]) -> io::Result<OwnedFd> {
