@@ -111,6 +111,7 @@ targets! {
     expressions,
     table_source,
     alias_source,
+    client_queries,
     lookup_keys,
     pattern_tables,
     lmdb_files,

@@ -10,6 +10,8 @@ use delivery::destination::{Destination, List};
 use logging::{LogFile, Setup};
 use lookup::btree::Tree;
 use lookup::cdb::Cdb;
+use lookup::client::sql::{double_quotes, unquoted};
+use lookup::client::template::{Template, Use};
 use lookup::fold::fold;
 use lookup::index::{Source, State};
 use lookup::write::cdb::encoded;
@@ -51,6 +53,42 @@ pub fn alias_source(data: &[u8]) {
         let again = alias::entries(&line, choice & 1 == 0).0.into_iter().map(|entry| entry.value);
         assert!(again.eq((!value.is_empty()).then(|| value.to_vec())));
     }
+}
+
+/// Nothing of a key ends the text in which a query has it: what stands outside of quotes is the same for every key. A
+/// template that is written as it was read is the same; a value is no longer than its parts.
+pub fn client_queries(data: &[u8]) {
+    let [template, key, result] = fields(data);
+    let Ok(text) = std::str::from_utf8(template) else { return };
+    if let Ok(template) = Template::parse(text, Use::Query) {
+        assert_eq!(Template::parse(template.text(), Use::Query).as_ref(), Ok(&template));
+        let plain = template.query(key, |_, query| query.push(b'k'));
+        let query = template.query(key, double_quotes);
+        assert_eq!(query.is_some(), template.suits(key));
+        if let (Some(plain), Some(query)) = (plain, query) {
+            assert!(query.len() <= text.len() * (1 + 2 * key.len()));
+            if unquoted(text).is_empty() {
+                assert_eq!(outside_of_quotes(&plain), outside_of_quotes(&query));
+            }
+        }
+    }
+    if let Ok(template) = Template::parse(text, Use::Result) {
+        let longest = text.len() * (1 + key.len() + result.len());
+        assert!(template.value(key, result).is_none_or(|value| value.len() <= longest));
+    }
+}
+
+fn outside_of_quotes(query: &[u8]) -> Vec<u8> {
+    let (mut within, mut outside) = (None, Vec::new());
+    for &byte in query {
+        match within {
+            None if byte == b'\'' || byte == b'"' => within = Some(byte),
+            None => outside.push(byte),
+            Some(quote) if quote == byte => within = None,
+            Some(_) => {}
+        }
+    }
+    outside
 }
 
 /// The first key of an address is the address; there are no more keys than it has parts, and none is longer than it,
