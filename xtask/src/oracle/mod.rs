@@ -18,7 +18,7 @@ use crate::packages::{self, Tool};
 use crate::{accounts, programs, test, workspace};
 
 /// What is unpacked beside the libraries that these need.
-const PACKAGES: [&str; 4] = ["postfix", "postfix-cdb", "postfix-lmdb", "postfix-pcre"];
+const PACKAGES: [&str; 5] = ["postfix", "postfix-cdb", "postfix-lmdb", "postfix-pcre", "postfix-sqlite"];
 
 /// Which Postfix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]

@@ -67,6 +67,7 @@ mod settings;
 mod source_address;
 mod spares;
 mod spawn;
+mod sqlite_tables;
 mod stand_alone;
 mod stock;
 mod strangers;
