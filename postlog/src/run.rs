@@ -3,8 +3,8 @@
 use std::io::{BufRead, Read};
 use std::process::ExitCode;
 
-use config::Terminal;
-use logging::Severity;
+use config::{Config, Terminal};
+use logging::{Setup, Severity};
 
 use crate::request::Request;
 
@@ -19,7 +19,7 @@ const MAX_LINE: u64 = 2048;
 pub(crate) fn run() -> Result<ExitCode, String> {
     let request = Request::parse(std::env::args_os().skip(1))?;
     let config = command::load(request.directory.as_deref())?;
-    logging::set_up(logging::Setup { tag: request.tag, ..config.log_setup("postlog", Terminal::Also) });
+    logging::set_up(setup(&config, request.tag));
     config.log_file().map_err(|error| error.to_string())?;
     let severity = request.severity.unwrap_or(Severity::Info);
     match request.text {
@@ -31,6 +31,13 @@ pub(crate) fn run() -> Result<ExitCode, String> {
         std::thread::sleep(std::time::Duration::from_secs(1));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Standard error has the name of the instance in front, whatever the tag in the log is.
+fn setup(config: &Config, tag: Option<String>) -> Setup {
+    let setup = config.log_setup("postlog", Terminal::Also);
+    let shown = format!("{}/postlog", setup.syslog_name);
+    Setup { tag: tag.or_else(|| Some(shown.clone())), program: shown, ..setup }
 }
 
 /// Passes on each line of the input, a long one in pieces.
@@ -57,6 +64,15 @@ mod tests {
         let mut found = Vec::new();
         lines(input, |line| found.push(line.to_vec())).unwrap();
         found
+    }
+
+    #[test]
+    fn a_tag_is_one_of_the_log_and_the_name_of_the_instance_stays_in_front_on_standard_error() {
+        let config = Config::parse(b"syslog_name = out\n", std::path::Path::new("/etc/postfix"), &[]).unwrap();
+        for (tag, logged) in [(Some("other"), "other"), (None, "out/postlog")] {
+            let Setup { tag, program, .. } = setup(&config, tag.map(str::to_owned));
+            assert_eq!((tag.as_deref(), program.as_str()), (Some(logged), "out/postlog"));
+        }
     }
 
     #[test]
