@@ -163,6 +163,7 @@ impl Notifier {
             sender: &notice.from,
             recipients: std::slice::from_ref(&recipient),
             attributes: &[("encoding", b"8bit")],
+            is_remote: false,
             smtputf8: message.send_options.has(SendOptions::SMTPUTF8_REQUESTED),
             flags: notice_flags(&self.settings, message),
         };

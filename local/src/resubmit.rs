@@ -6,6 +6,7 @@ use delivery::{Job, Recipient as Target};
 use dsn::Return;
 use ipc::Pool;
 use ipc::cleanup::{Cleanup, Flags};
+use ipc::rewrite::Context;
 use message::{date, received};
 use queue::envelope::EnvelopeError;
 use queue::{QueueId, SendOptions};
@@ -68,6 +69,7 @@ pub async fn resubmit(
         sender: &outgoing.sender,
         recipients: &recipients,
         attributes: &attributes,
+        is_remote: request.rewrite_context == Context::Remote,
         smtputf8: request.message.send_options.has(SendOptions::SMTPUTF8_REQUESTED),
         flags: Flags::default().with_if(settings.detects_utf8, Flags::AUTO_UTF8),
     };

@@ -55,6 +55,7 @@ impl Prober {
             sender: sender.as_bytes(),
             recipients: std::slice::from_ref(&recipient),
             attributes: &[("trace_flags", flags.as_bytes())],
+            is_remote: false,
             smtputf8: false,
             flags: Flags::default().with_if(self.detects_utf8, Flags::AUTO_UTF8),
         };

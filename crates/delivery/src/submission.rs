@@ -25,6 +25,8 @@ pub struct Envelope<'a> {
     pub recipients: &'a [Recipient],
     /// Named attributes (`encoding`, `envelope_id`, `ret_flags`, `log_client_name` ...); empty values are left out.
     pub attributes: &'a [(&'a str, &'a [u8])],
+    /// The header is a stranger's, who completes it himself or not at all (rewrite_context).
+    pub is_remote: bool,
     /// The client asked for SMTPUTF8.
     pub smtputf8: bool,
     /// What else cleanup shall do.
@@ -79,7 +81,7 @@ impl<'p> Submission<'p> {
         let now = Timestamp::now();
         let out = message.records();
         encode(out, Type::TIME, format!("{} {}", now.seconds, now.micros).as_bytes());
-        encode_attribute(out, "rewrite_context", b"local");
+        encode_attribute(out, "rewrite_context", if envelope.is_remote { b"remote" } else { b"local" });
         for (name, value) in envelope.attributes.iter().filter(|(_, value)| !value.is_empty()) {
             encode_attribute(out, name, value);
         }

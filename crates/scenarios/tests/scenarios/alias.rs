@@ -35,6 +35,25 @@ fn an_alias_of_several_users_is_delivered_to_each_with_a_line_of_its_own() {
 }
 
 #[test]
+fn what_an_alias_sends_on_of_a_stranger_keeps_its_header() {
+    scenario(|| {
+        let mut mail = Setup::new().set("local_header_rewrite_clients", "").build();
+        let path = mail.etc().join("more-aliases");
+        std::fs::write(&path, "list bob\nowner-list alice\n").expect("aliases written");
+        let users = mail.etc().join("aliases");
+        mail.set("alias_maps", &format!("texthash:{}, texthash:{}", users.display(), path.display()));
+        mail.start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        client.send("a@client.test", &["list@mail.test"], "From: a\nSubject: x\n\nbody\n").expect("sent");
+        let message = mail.wait_mail("bob", 1).remove(0);
+        assert_eq!(message.header("From").as_deref(), Some("a"));
+        assert_eq!((message.header("Message-Id"), message.header("Date")), (None, None));
+        send(&mail, "list@mail.test");
+        assert!(mail.wait_mail("bob", 2).iter().any(|message| message.header("Message-Id").is_some()));
+    });
+}
+
+#[test]
 fn the_owner_of_a_list_becomes_the_sender_of_its_mail() {
     scenario(|| {
         let mail = with_aliases("list alice, gone\nowner-list bob\n");
