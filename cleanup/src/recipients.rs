@@ -163,8 +163,8 @@ impl Recipients {
             return Err(Failure::protocol("a recipient before the sender"));
         }
         let given = next.original.unwrap_or_else(|| data.to_vec());
-        envelope.last_recipient.clone_from(&given);
         let address = standard_form(message, Place::EnvelopeRecipient, Context::Local, data).await?;
+        envelope.last_recipient.clone_from(&address);
         if let Some(given) = &mut self.given {
             given.push(address.clone());
         }

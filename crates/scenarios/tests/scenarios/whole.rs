@@ -36,6 +36,31 @@ fn parts_that_are_nested_too_deep_to_be_checked_are_refused() {
 }
 
 #[test]
+fn a_line_about_content_names_the_recipient_in_its_standard_form() {
+    scenario(|| {
+        let mut mail = Setup::new().build();
+        let checks = table(&mail, "checks", "regexp", "/^X-Seen/ WARN\n");
+        for (name, value) in [
+            ("header_checks", &*checks),
+            ("append_dot_mydomain", "yes"),
+            ("recipient_canonical_maps", "inline:{carol@mail.test=bob@mail.test}"),
+            ("virtual_alias_maps", "inline:{bob@mail.test=alice@mail.test}"),
+            ("local_recipient_maps", ""),
+        ] {
+            mail.set(name, value);
+        }
+        mail.start();
+        let told =
+            |to: &str| mail.wait_log(&["warning: header X-Seen: yes from ", &format!(" to=<{to}> proto=ESMTP ")]);
+        for (given, standard) in [("carol", "bob@mail.test"), ("dave@sub", "dave@sub.mail.test")] {
+            let mut client = Client::greet(mail.v4()).expect("connected");
+            client.send("a@client.test", &[given], "X-Seen: yes\n\nbody\n").expect("reply");
+            told(standard);
+        }
+    });
+}
+
+#[test]
 fn parts_are_nested_as_deep_as_anybody_likes_where_nobody_checks_them() {
     scenario(|| {
         let mail = Setup::new().start();
