@@ -50,6 +50,8 @@ impl Values for OfSession<'_> {
             "cipher_bits" => facts.tls?.bits.to_string(),
             "cert_subject" => facts.tls?.certificate.as_ref().filter(|it| it.trusted)?.common_name.clone(),
             "cert_issuer" => facts.tls?.certificate.as_ref().filter(|it| it.trusted)?.issuer.clone(),
+            // Nobody stays nobody, though a way is known for what comes back.
+            "mail_addr" if facts.sender.is_some_and(<[u8]>::is_empty) => return self.sender.map(|_| Vec::new()),
             "mail_addr" => return Some(address::quote(&self.sender?.recipient)).filter(|_| facts.sender.is_some()),
             "mail_host" => return Some(self.sender?.nexthop.clone()),
             "mail_mailer" => self.sender?.transport.clone(),

@@ -87,7 +87,9 @@ impl Resolver {
         }
         // allow_min_user
         resolved.bad_syntax = local.starts_with(b"-") && !self.rules.allow_min_user;
-        let class = if reduced.is_local {
+        // Nobody is at home where this host's name is.
+        let is_local = reduced.is_local && (!address.is_empty() || self.classes.is_local(&domain).unwrap_or(true));
+        let class = if is_local {
             self.classes.warn_if_virtual_too(&domain);
             Ok(Class::Local)
         } else {

@@ -91,6 +91,15 @@ fn recipients_go_where_postfix_sends_them() {
 }
 
 #[test]
+fn nobody_is_where_the_name_of_this_host_is() {
+    for (mydestination, transport) in [("mx.example.test, localhost", "local"), ("localhost", "smtp")] {
+        let extra = format!("mydestination = {mydestination}\nrelayhost =\n");
+        let got = resolve_from(&extra, "", "");
+        assert_eq!((got.transport.as_str(), got.nexthop.as_slice()), (transport, &b"mx.example.test"[..]));
+    }
+}
+
+#[test]
 fn the_literal_of_an_own_or_proxy_address_is_local() {
     for address in ["x@[127.0.0.1]", "x@[192.0.2.9]", "x@[127.0.0.1]."] {
         assert_eq!(resolve(address).class, Class::Local, "{address}");
