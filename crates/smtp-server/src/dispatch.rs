@@ -171,7 +171,9 @@ impl Dialogue {
     pub(crate) fn refusal(&self, services: &impl Services, verb: Verb) -> Option<Turn> {
         // RFC 3207 4.
         if self.tls.is_none() && self.settings.tls.guards(verb) {
-            return Some(Rejection::new(530, Status::new(5, 7, 0), "Must issue a STARTTLS command first").into());
+            let refusal = Rejection::new(530, Status::new(5, 7, 0), "Must issue a STARTTLS command first");
+            // No class of notify_classes has it.
+            return Some(refusal.quietly().into());
         }
         match verb {
             Verb::Mail if self.lacking.no_mail => Some(Rejection::server_problem().into()),

@@ -67,6 +67,31 @@ fn say(client: &mut Client, line: &str) -> String {
 const MESSAGE: &str = "Subject: x\n\nbody\n";
 
 #[test]
+fn a_client_that_is_sent_to_starttls_is_no_matter_for_the_postmaster() {
+    scenario(|| {
+        let classes = [
+            ("smtpd_tls_security_level", "encrypt"),
+            ("notify_classes", "bounce, data, policy, protocol, resource, software"),
+            ("error_notice_recipient", "bob"),
+        ];
+        let mail = server(&mx(), &classes);
+        for lines in [
+            &["HELO quiet.test", "MAIL FROM:<a@client.test>", "RCPT TO:<alice@mail.test>"][..],
+            &["HELO loud.test", "FOO"],
+        ] {
+            let mut client = client(&mail);
+            for line in lines.iter().chain(&["QUIT"]) {
+                client.command(line).expect("a reply");
+            }
+        }
+        let told = mail.wait_mail("bob", 1);
+        mail.wait_idle();
+        assert!(told[0].body().contains("HELO loud.test"), "{}", told[0].body());
+        assert_eq!(mail.wait_mail("bob", 1).len(), 1);
+    });
+}
+
+#[test]
 fn mail_comes_under_tls_and_the_log_and_the_header_say_how() {
     scenario(|| {
         let mail = server(&mx(), &[("smtpd_tls_received_header", "yes")]);
