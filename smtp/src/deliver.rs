@@ -45,6 +45,8 @@ pub struct Agent {
     pub cache: Rc<Cache>,
     /// What worked lately.
     pub memory: Rc<race::Memory>,
+    /// The notice of an old default has been given.
+    is_told: Rc<Cell<bool>>,
 }
 
 impl Agent {
@@ -52,7 +54,7 @@ impl Agent {
     pub fn new(settings: Settings, resolver: Resolver) -> Self {
         let settings = Rc::new(settings);
         let cache = Rc::new(Cache::new(Rc::clone(&settings)));
-        Self { cache, settings, resolver, memory: Rc::default() }
+        Self { cache, settings, resolver, memory: Rc::default(), is_told: Rc::default() }
     }
 
     /// Delivers a message to all recipients of a job, or finds out why not.
@@ -60,7 +62,7 @@ impl Agent {
     /// # Errors
     /// What this agent is told to do makes no sense: nothing is to be said about the recipients.
     pub async fn deliver(&self, job: &mut Job) -> Result<(), String> {
-        if let Some(notice) = &self.settings.tls.old_default {
+        if let Some(notice) = self.settings.tls.old_default.as_ref().filter(|_| !self.is_told.replace(true)) {
             logging::info!("{notice}");
         }
         let outgoing = &self.settings.outgoing;

@@ -2,6 +2,7 @@
 
 mod settings;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub struct Server {
     /// How sessions may be protected; the suites, or why there are none.
     provider: Result<Arc<CryptoProvider>, String>,
     hints: Arc<[DistinguishedName]>,
+    /// The notice about the digest has been given.
+    is_told: Cell<bool>,
 }
 
 /// A session that has begun.
@@ -74,7 +77,7 @@ impl Server {
         let keys = Keys::new(socket, timeout, settings.files.clone());
         let tickets = Arc::new(Tickets::new(settings.session_lifetime, config.get(param::SERVICE_NAME)?));
         let hints = settings.anchors.subjects().map(DistinguishedName::in_sequence).collect();
-        Ok(Server { keys, tickets, provider, hints, settings })
+        Ok(Server { keys, tickets, provider, hints, settings, is_told: Cell::default() })
     }
 
     /// Whether sessions can begin: the parameters make sense, and there is a certificate.
@@ -258,6 +261,9 @@ impl Server {
             Some(Credential::RawKey(_)) | None => false,
         };
         if let Some(credential) = &credential {
+            if let Some(notice) = self.settings.old_digest.as_ref().filter(|_| !self.is_told.replace(true)) {
+                logging::info!("{notice}");
+            }
             self.log_credential(credential, client);
         }
         let trust = match (&credential, trusted) {

@@ -30,7 +30,7 @@ pub struct Rules {
     pub agent: &'static str,
     /// smtp_tls_security_level, or what smtp_enforce_tls and smtp_use_tls say.
     pub level: Level,
-    /// smtp_tls_security_level is empty because of an old level: the notice of each delivery.
+    /// smtp_tls_security_level is empty because of an old level: the notice of the first delivery.
     pub old_default: Option<String>,
     /// What is asked of servers with TLSA records.
     pub dane: dane::Rules,

@@ -48,7 +48,8 @@ impl<L: LookUps> Evaluation<'_, L> {
         }
         let Some(recipient) = self.facts.recipient else { return };
         let peer = self.facts.peer;
-        if is_in(peer, &self.rules.tables.mynetworks).unwrap_or(true) {
+        // What today's default lets pass: permit_mynetworks, permit_sasl_authenticated.
+        if self.facts.login.is_some() || is_in(peer, &self.rules.tables.mynetworks).unwrap_or(true) {
             return;
         }
         let resolved = self.look_ups.resolve(self.facts.sender, recipient).await;

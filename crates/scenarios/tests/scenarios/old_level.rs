@@ -41,6 +41,22 @@ fn an_old_default_that_lets_mail_in_is_told() {
 }
 
 #[test]
+fn a_client_that_todays_default_lets_pass_is_no_matter_of_an_old_one() {
+    scenario(|| {
+        let mail = old().set("smtpd_recipient_restrictions", "check_client_access static:OK, reject").start();
+        let rcpt = |name: &str| format!("RCPT TO:<{name}@other.test>");
+        let mut client = Client::connect(mail.v4()).expect("connected");
+        for command in ["XCLIENT ADDR=192.0.2.7 LOGIN=bob", "EHLO client.test", "MAIL FROM:<a@client.test>", &rcpt("b")]
+        {
+            client.command(command).expect("answered");
+        }
+        stranger(&mail, &["MAIL FROM:<a@client.test>", &rcpt("c")]);
+        mail.wait_log(&["smtpd_relay_restrictions = (empty)", "\"c@other.test\""]);
+        assert_eq!(mail.find_log(&["smtpd_relay_restrictions = (empty)", "\"b@other.test\""]), None, "{}", mail.log());
+    });
+}
+
+#[test]
 fn an_old_order_of_restrictions_is_told_when_it_refuses() {
     scenario(|| {
         let mail = old().set("smtpd_recipient_restrictions", "reject_unauth_destination").start();
@@ -77,6 +93,24 @@ fn a_domain_that_an_old_default_completes_is_told_and_so_is_mail_that_is_sent_wi
             ),
         ]);
         mail.wait_log(&["/smtp[", &format!("{NOTICE} smtp_tls_security_level=(empty)")]);
+    });
+}
+
+#[test]
+fn the_client_tells_an_old_default_once_a_process() {
+    scenario(|| {
+        let mail = old().set("smtpd_recipient_restrictions", "permit_mynetworks, reject").start();
+        for name in ["one", "two", "three"] {
+            mail.sendmail(&["-f", "root@mail.test", &format!("{name}@away.mail.test")], "Subject: x\n\nbody\n");
+            mail.wait_log(&[&format!("to=<{name}@away.mail.test>")]);
+        }
+        let log = mail.log();
+        let told = log.lines().filter(|line| line.contains("smtp_tls_security_level=(empty)"));
+        let mut processes: Vec<&str> = told.filter_map(|line| line.split("/smtp[").nth(1)).collect();
+        let count = processes.len();
+        processes.sort_unstable();
+        processes.dedup();
+        assert_eq!((processes.len(), count > 0), (count, true), "{log}");
     });
 }
 

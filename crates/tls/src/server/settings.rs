@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) anchors: Anchors,
     /// smtpd_tls_fingerprint_digest
     pub(crate) digest: Digest,
+    /// The notice that the digest is the default of an old level, for the first fingerprint.
+    pub(crate) old_digest: Option<String>,
     /// smtpd_tls_session_cache_timeout
     pub(crate) session_lifetime: Duration,
     /// Sessions can be resumed.
@@ -94,11 +96,19 @@ impl Settings {
             depth: usize::try_from(config.get(param::SMTPD_TLS_CCERT_VERIFYDEPTH)?).unwrap_or(0),
             anchors,
             digest,
+            old_digest: old_digest(config)?,
             session_lifetime,
             tickets: tickets(config, session_lifetime)?,
             own_order: config.get(param::TLS_PREEMPT_CIPHERLIST)?,
         })
     }
+}
+
+fn old_digest(config: &Config) -> Result<Option<String>, ConfigError> {
+    let (parameter, value) =
+        (param::SMTPD_TLS_FINGERPRINT_DIGEST.name(), config.get(param::SMTPD_TLS_FINGERPRINT_DIGEST)?);
+    let is_old = config.backwards_compatible_default(parameter).is_some();
+    Ok(is_old.then(|| format!("{} {parameter}={value} to compute certificate fingerprints", config::OLD_DEFAULT)))
 }
 
 /// The suites that the parameters leave, or the warning why there are none: each session has to hear it.
@@ -208,11 +218,6 @@ impl Problems {
 
     fn digest(&mut self, config: &Config) -> Result<Digest, ConfigError> {
         let name = config.get(param::SMTPD_TLS_FINGERPRINT_DIGEST)?;
-        let parameter = param::SMTPD_TLS_FINGERPRINT_DIGEST.name();
-        if config.backwards_compatible_default(parameter).is_some() {
-            let old = format!("{} {parameter}={name}", config::OLD_DEFAULT);
-            logging::info!("{old} to compute certificate fingerprints");
-        }
         Ok(Digest::named(&name).unwrap_or_else(|| {
             logging::warning!("Digest algorithm \"{}\" not found", text::printable(name.as_bytes()));
             logging::warning!("disabling TLS support");

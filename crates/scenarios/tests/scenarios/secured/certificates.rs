@@ -56,6 +56,27 @@ fn certificates_of_clients_open_doors_and_are_described() {
 }
 
 #[test]
+fn an_old_digest_is_told_when_a_client_shows_a_certificate() {
+    scenario(|| {
+        let friend = Identity::self_signed(&["friend.test"], Period::Current);
+        let settings = [("smtpd_tls_ask_ccert", "yes"), ("compatibility_level", "2"), ("mynetworks", "127.0.0.0/8")];
+        let mail = server_with(&mx(), &settings, |mail| {
+            mail.set("smtpd_recipient_restrictions", "check_ccert_access static:DUNNO, permit_mynetworks, reject");
+        });
+        let notice = "setting smtpd_tls_fingerprint_digest=md5 to compute certificate fingerprints";
+        for tls in [TlsClient::new(), TlsClient::showing(&friend)] {
+            assert_eq!(mail.find_log(&[notice]), None, "{}", mail.log());
+            let mut session = secured(&mail, &tls);
+            for line in ["EHLO client.test", "MAIL FROM:<a@client.test>", "RCPT TO:<alice@mail.test>", "QUIT"] {
+                say(&mut session, line);
+            }
+            mail.wait_log(&["disconnect from ", "rcpt=1"]);
+        }
+        mail.wait_log(&[notice]);
+    });
+}
+
+#[test]
 fn level_2_shows_the_chain_of_a_client_and_its_tickets() {
     scenario(|| {
         let known = Authority::root("Lab CA");
