@@ -315,23 +315,6 @@ fn a_filter_is_told_of_a_session_in_the_words_of_the_client() {
 }
 
 #[test]
-fn of_a_message_from_nobody_the_macros_name_nobody() {
-    scenario(|| {
-        let filter = Filter::start(Script::new());
-        let servers = [Server::with(&filter)];
-        let _mail = start(&servers);
-        let mut client = servers[0].connect();
-        client.command("EHLO client.test").expect("a reply");
-        client.send("", &["alice@mail.test"], MESSAGE).expect("a reply");
-        client.command("QUIT").expect("a reply");
-        filter.wait_heard("Q");
-        let heard = filter.heard();
-        let line = "DM{mail_addr}||{mail_host}|mail.test|{mail_mailer}|local|";
-        assert!(heard.iter().any(|known| known == line), "{heard:#?}");
-    });
-}
-
-#[test]
 fn macros_are_those_of_the_lists_with_their_defaults() {
     scenario(|| {
         let own = [
