@@ -286,7 +286,12 @@ impl Services for Backend {
         // A message that begins has effects of its own, what is said behind the content comes too late for the
         // envelope, and VRFY outside of a message is about none.
         let of_message = matches!(stage, Stage::Recipient | Stage::Data) && facts.sender.is_some();
-        let mut effects = if of_message { std::mem::take(&mut self.incoming.effects) } else { Effects::default() };
+        let mut effects = match stage {
+            _ if of_message => std::mem::take(&mut self.incoming.effects),
+            // What is held is not held, and logged, once more.
+            Stage::EndOfData => Effects { hold: self.incoming.effects.hold, ..Effects::default() },
+            _ => Effects::default(),
+        };
         let verdict = if self.is_idle(stage) {
             Verdict::Dunno
         } else {

@@ -220,6 +220,20 @@ fn errors_and_idle_commands_are_counted_until_a_message_is_taken() {
 }
 
 #[test]
+fn what_is_held_at_its_recipient_is_not_held_once_more_at_its_end() {
+    scenario(|| {
+        let table = "static:{HOLD see}";
+        let options = format!(
+            "smtpd_recipient_restrictions = check_recipient_access {table}; smtpd_data_restrictions = \
+             check_sender_access {table}; smtpd_end_of_data_restrictions = check_sender_access {table}"
+        );
+        let (mail, ports) = start(&[&options]);
+        assert!(play(&ports[0], &TO_DATA)[4].starts_with("250 2.0.0 Ok: queued as "), "{}", mail.log());
+        assert_eq!((mail.queue_ids("hold").len(), mail.log().matches(" hold: ").count()), (1, 1), "{}", mail.log());
+    });
+}
+
+#[test]
 fn a_client_that_is_turned_down_when_it_comes_or_that_becomes_another_has_made_an_error() {
     scenario(|| {
         let refuser = Filter::start(Script::new().at('C', [milter::say("r")]));
