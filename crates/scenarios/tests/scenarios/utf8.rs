@@ -285,8 +285,10 @@ fn local_mail_is_found_to_need_smtputf8_and_other_mail_where_the_site_wants_it()
         }
         send(&mail, "<ü@client.test>", "<jü@other.test>", TEXT);
         assert!(!asked(&mail, count + 1).0);
+        // Not by a reload: processes of C Postfix from before it may take one more message.
+        mail.stop();
         mail.set("smtputf8_autodetect_classes", "smtpd, bounce");
-        mail.reload();
+        mail.start();
         send(&mail, "<ü@client.test>", "<jü@other.test>", TEXT);
         let (utf8, recipient) = asked(&mail, count + 2);
         assert_eq!((utf8, recipient.as_str()), (true, "<jü@other.test> ORCPT=rfc822;j+C3+BC@other.test"));
