@@ -25,7 +25,8 @@ pub fn refold(name: &[u8], value: &[u8]) -> Vec<u8> {
             element.push(b',');
         }
         let length = out.len() - line_start + 1 + element.len();
-        if !first && length >= WIDTH {
+        // Nothing begins no line: one of blanks alone would end the header for some readers.
+        if !first && length >= WIDTH && !element.is_empty() {
             out.extend_from_slice(b"\n\t");
             line_start = out.len();
         } else {
@@ -142,6 +143,10 @@ mod tests {
         assert!(folded(&filled(43)).starts_with("To: bob@mail.test,\n\tx"));
         let line = |width| folded(&filled(width)).lines().count();
         assert_eq!((line(52), line(53)), (2, 3));
+        for commas in 1..100 {
+            let folded = folded(&",".repeat(commas));
+            assert!(folded.lines().all(|line| !line.trim().is_empty()), "{folded:?}");
+        }
     }
 
     #[test]
