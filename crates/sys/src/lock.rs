@@ -34,18 +34,34 @@ pub fn wait(fd: BorrowedFd<'_>) -> io::Result<()> {
 /// # Errors
 /// Those of fcntl(2) other than "somebody has it".
 pub fn record(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    let whole = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    match fcntl(fd, FcntlArg::F_SETLK(&whole)) {
+    match fcntl(fd, FcntlArg::F_SETLK(&whole())) {
         Ok(_) => Ok(true),
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The same, and waits for whoever has it.
+///
+/// # Errors
+/// Those of fcntl(2).
+pub fn wait_record(fd: BorrowedFd<'_>) -> io::Result<()> {
+    loop {
+        match fcntl(fd, FcntlArg::F_SETLKW(&whole())) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(drop).map_err(io::Error::from),
+        }
+    }
+}
+
+/// All of a file, for oneself.
+fn whole() -> libc::flock {
+    // SAFETY: all fields are numbers, which may be zero: from the first byte to the last. Some systems have more of them
+    // than others.
+    let mut whole: libc::flock = unsafe { std::mem::zeroed() };
+    whole.l_type = libc::F_WRLCK as libc::c_short;
+    whole.l_whence = libc::SEEK_SET as libc::c_short;
+    whole
 }
 
 fn flock(fd: BorrowedFd<'_>, operation: libc::c_int) -> io::Result<bool> {

@@ -6,14 +6,12 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use heed::types::Bytes;
 use heed::{Database, Env, MdbError, PutFlags, RwTxn, WithoutTls};
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc;
 use sys::identity::is_root;
 use sys::open::{Links, Refusal, Rules, SYSTEM, open_or_create};
 
@@ -105,7 +103,8 @@ impl Writer {
         change: impl Fn(&Database<Bytes, Bytes>, &mut RwTxn<'_>) -> heed::Result<T>,
     ) -> Result<T, WriteError> {
         let file = self.open_file().map_err(|error| self.open_error(&net::reason(&error)))?;
-        lock(file.as_fd()).map_err(|error| self.open_error(error.desc()))?;
+        // Others write it too. waits: commands alone write tables
+        sys::lock::wait_record(file.as_fd()).map_err(|error| self.open_error(&net::reason(&error)))?;
         let there = file.metadata().ok().and_then(|data| usize::try_from(data.len()).ok());
         let needed = needed.saturating_add(there.unwrap_or_default());
         let mut map_size = self.map_size.max(1);
@@ -188,24 +187,6 @@ fn reason(error: &heed::Error) -> String {
     match error {
         heed::Error::Io(error) => net::reason(error),
         other => other.to_string(),
-    }
-}
-
-/// Locks the whole file against other writers; waits for whoever holds it.
-fn lock(file: BorrowedFd<'_>) -> nix::Result<()> {
-    let lock = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    loop {
-        // waits: commands alone write tables
-        match fcntl(file, FcntlArg::F_SETLKW(&lock)) {
-            Err(nix::errno::Errno::EINTR) => {}
-            other => return other.map(|_| ()),
-        }
     }
 }
 
