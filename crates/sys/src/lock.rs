@@ -56,8 +56,7 @@ pub fn wait_record(fd: BorrowedFd<'_>) -> io::Result<()> {
 
 /// All of a file, for oneself.
 fn whole() -> libc::flock {
-    // SAFETY: all fields are numbers, which may be zero: from the first byte to the last. Some systems have more of them
-    // than others.
+    // SAFETY: all fields are numbers, which may be zero: from the first byte to the last.
     let mut whole: libc::flock = unsafe { std::mem::zeroed() };
     whole.l_type = libc::F_WRLCK as libc::c_short;
     whole.l_whence = libc::SEEK_SET as libc::c_short;
