@@ -159,7 +159,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_in_the_librarys_words() {
         let deep = format!("{}{}", "(".repeat(100_000), ")".repeat(100_000));
-        for pattern in ["(", "[a", "a{2,1}", "(a)\\2", "((a{1,255}){1,255}){1,255}", &deep] {
+        let [more, open] = ["+", "{1,}"].map(|repetition| format!("a{}", repetition.repeat(20)));
+        for pattern in ["(", "[a", "a{2,1}", "(a)\\2", "((a{1,255}){1,255}){1,255}", &deep, &more, &open] {
             assert!(!Regex::compile(pattern.as_bytes(), EXTENDED).err().unwrap().is_empty(), "{pattern}");
         }
         assert!(Regex::compile(b"a\0b", EXTENDED).is_err());

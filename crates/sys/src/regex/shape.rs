@@ -40,6 +40,8 @@ impl Shape {
                     repeat(&mut levels, times);
                     next += length;
                 }
+                // Once, and then any number of times.
+                b'+' if escaped != extended => repeat(&mut levels, 2),
                 _ => add(&mut levels, 1),
             }
             at = next;
@@ -72,11 +74,13 @@ fn repeat(levels: &mut [Level], times: usize) {
     }
 }
 
-/// The larger number of a repetition whose brace stands before the text, and the length up to its closing brace.
+/// How often a repetition is written out whose brace stands before the text, and the length up to its closing brace.
 fn interval(text: &[u8]) -> (usize, usize) {
     let length = text.iter().take_while(|&&byte| byte == b',' || byte.is_ascii_digit()).count();
     let numbers = text[..length].split(|&byte| byte == b',').filter_map(|digits| std::str::from_utf8(digits).ok());
-    let largest = numbers.filter_map(|digits| digits.parse().ok()).max().unwrap_or(1);
+    let largest: usize = numbers.filter_map(|digits| digits.parse().ok()).max().unwrap_or(1);
+    // Without an end: so often, and then any number of times.
+    let largest = largest.saturating_add(usize::from(text[..length].ends_with(b",")));
     let end = text[length..].iter().take_while(|&&byte| byte == b'\\').count();
     (largest, length + end + usize::from(text.get(length + end) == Some(&b'}')))
 }
@@ -111,6 +115,8 @@ mod tests {
     #[test]
     fn repetitions_multiply_what_they_repeat() {
         assert_eq!([size(""), size("abc"), size("a{3}b"), size("[a{9}]b"), size("a{,7}")], [0, 3, 4, 2, 7]);
+        assert_eq!([size("a+"), size("a++b"), size("a{2,}"), size("+a"), size("\\+*")], [2, 5, 3, 1, 2]);
+        assert_eq!(size(&format!("a{}", "+".repeat(20))), 1 << 20);
         assert_eq!([size("(a{2}b){10}"), size("((a{100}){1,100}){100}")], [40, 1_010_100]);
         assert_eq!(size(&format!("{}a{}", "(".repeat(9), "){32767}".repeat(9))), usize::MAX);
         assert_eq!(Shape::of(b"\\(a\\{5\\}\\)", false), Shape { groups: 1, depth: 1, size: 6 });
