@@ -42,6 +42,9 @@ impl Shape {
                 }
                 // Once, and then any number of times.
                 b'+' if escaped != extended => repeat(&mut levels, 2),
+                // What stands behind it repeats all of this.
+                b'*' if !escaped => again(&mut levels),
+                b'?' if escaped != extended => again(&mut levels),
                 _ => add(&mut levels, 1),
             }
             at = next;
@@ -64,6 +67,13 @@ fn add(levels: &mut [Level], size: usize) {
 fn close(levels: &mut Vec<Level>) {
     let size = levels.pop().map_or(0, |level| level.size);
     add(levels, size.saturating_add(1));
+}
+
+fn again(levels: &mut [Level]) {
+    if let Some(level) = levels.last_mut() {
+        level.size = level.size.saturating_add(1);
+        level.last = level.last.saturating_add(1);
+    }
 }
 
 fn repeat(levels: &mut [Level], times: usize) {
@@ -116,7 +126,10 @@ mod tests {
     fn repetitions_multiply_what_they_repeat() {
         assert_eq!([size(""), size("abc"), size("a{3}b"), size("[a{9}]b"), size("a{,7}")], [0, 3, 4, 2, 7]);
         assert_eq!([size("a+"), size("a++b"), size("a{2,}"), size("+a"), size("\\+*")], [2, 5, 3, 1, 2]);
-        assert_eq!(size(&format!("a{}", "+".repeat(20))), 1 << 20);
+        for repetition in ["+", "+*", "+?", "{1,}", "{2}*"] {
+            assert!(size(&format!("a{}", repetition.repeat(20))) >= 1 << 20, "{repetition}");
+        }
+        assert!(Shape::of(format!("a{}", "\\+\\?*".repeat(20)).as_bytes(), false).size >= 1 << 20);
         assert_eq!([size("(a{2}b){10}"), size("((a{100}){1,100}){100}")], [40, 1_010_100]);
         assert_eq!(size(&format!("{}a{}", "(".repeat(9), "){32767}".repeat(9))), usize::MAX);
         assert_eq!(Shape::of(b"\\(a\\{5\\}\\)", false), Shape { groups: 1, depth: 1, size: 6 });
