@@ -9,6 +9,8 @@ pub(super) struct Shape {
     pub(super) depth: usize,
     /// Characters, classes and groups, each as often as the repetitions around it say. A bound from above.
     pub(super) size: usize,
+    /// How deeply repetitions without an end nest: `a+*` are two.
+    pub(super) loops: usize,
 }
 
 /// The pattern, or the inside of a group that is open: its size, and that of what a repetition would repeat.
@@ -16,12 +18,15 @@ pub(super) struct Shape {
 struct Level {
     size: usize,
     last: usize,
+    /// Nested repetitions without an end, of all and of what a repetition would repeat.
+    loops: usize,
+    last_loops: usize,
 }
 
 impl Shape {
     /// Measures a pattern of extended or basic syntax.
     pub(super) fn of(pattern: &[u8], extended: bool) -> Self {
-        let mut shape = Shape { groups: 0, depth: 0, size: 0 };
+        let mut shape = Shape { groups: 0, depth: 0, size: 0, loops: 0 };
         let mut levels = vec![Level::default()];
         let mut at = 0;
         while let Some(&byte) = pattern.get(at) {
@@ -36,63 +41,61 @@ impl Shape {
                 }
                 b')' if escaped != extended && levels.len() > 1 => close(&mut levels),
                 b'{' if escaped != extended => {
-                    let (times, length) = interval(pattern.get(next..).unwrap_or_default());
-                    repeat(&mut levels, times);
+                    let (times, is_open, length) = interval(pattern.get(next..).unwrap_or_default());
+                    repeat(&mut levels, times, is_open);
                     next += length;
                 }
                 // Once, and then any number of times.
-                b'+' if escaped != extended => repeat(&mut levels, 2),
-                // What stands behind it repeats all of this.
-                b'*' if !escaped => again(&mut levels),
-                b'?' if escaped != extended => again(&mut levels),
-                _ => add(&mut levels, 1),
+                b'+' if escaped != extended => repeat(&mut levels, 2, true),
+                b'*' if !escaped => repeat(&mut levels, 1, true),
+                b'?' if escaped != extended => repeat(&mut levels, 1, false),
+                _ => add(&mut levels, 1, 0),
             }
             at = next;
         }
         while levels.len() > 1 {
             close(&mut levels);
         }
-        shape.size = levels.first().map_or(0, |level| level.size);
+        (shape.size, shape.loops) = levels.first().map_or((0, 0), |level| (level.size, level.loops));
         shape
     }
 }
 
-fn add(levels: &mut [Level], size: usize) {
+fn add(levels: &mut [Level], size: usize, loops: usize) {
     if let Some(level) = levels.last_mut() {
         level.size = level.size.saturating_add(size);
-        level.last = size;
+        level.loops = level.loops.max(loops);
+        (level.last, level.last_loops) = (size, loops);
     }
 }
 
 fn close(levels: &mut Vec<Level>) {
-    let size = levels.pop().map_or(0, |level| level.size);
-    add(levels, size.saturating_add(1));
+    let level = levels.pop().unwrap_or_default();
+    add(levels, level.size.saturating_add(1), level.loops);
 }
 
-fn again(levels: &mut [Level]) {
+/// What stands before a repetition is repeated with all that repeats it already.
+fn repeat(levels: &mut [Level], times: usize, is_open: bool) {
     if let Some(level) = levels.last_mut() {
-        level.size = level.size.saturating_add(1);
-        level.last = level.last.saturating_add(1);
-    }
-}
-
-fn repeat(levels: &mut [Level], times: usize) {
-    if let Some(level) = levels.last_mut() {
-        let repeated = level.last.saturating_mul(times.max(1));
+        let repeated = level.last.saturating_mul(times.max(1)).saturating_add(1);
         level.size = level.size.saturating_add(repeated - level.last);
         level.last = repeated;
+        level.last_loops += usize::from(is_open);
+        level.loops = level.loops.max(level.last_loops);
     }
 }
 
-/// How often a repetition is written out whose brace stands before the text, and the length up to its closing brace.
-fn interval(text: &[u8]) -> (usize, usize) {
+/// How often a repetition is written out whose brace stands before the text, whether it has no end, and the length up
+/// to its closing brace.
+fn interval(text: &[u8]) -> (usize, bool, usize) {
     let length = text.iter().take_while(|&&byte| byte == b',' || byte.is_ascii_digit()).count();
     let numbers = text[..length].split(|&byte| byte == b',').filter_map(|digits| std::str::from_utf8(digits).ok());
     let largest: usize = numbers.filter_map(|digits| digits.parse().ok()).max().unwrap_or(1);
-    // Without an end: so often, and then any number of times.
-    let largest = largest.saturating_add(usize::from(text[..length].ends_with(b",")));
+    // So often, and then any number of times.
+    let is_open = text[..length].ends_with(b",");
+    let times = largest.saturating_add(usize::from(is_open));
     let end = text[length..].iter().take_while(|&&byte| byte == b'\\').count();
-    (largest, length + end + usize::from(text.get(length + end) == Some(&b'}')))
+    (times, is_open, length + end + usize::from(text.get(length + end) == Some(&b'}')))
 }
 
 /// The position behind a bracket expression that begins at `start`. A backslash is an ordinary character in it, and so
@@ -124,15 +127,25 @@ mod tests {
 
     #[test]
     fn repetitions_multiply_what_they_repeat() {
-        assert_eq!([size(""), size("abc"), size("a{3}b"), size("[a{9}]b"), size("a{,7}")], [0, 3, 4, 2, 7]);
-        assert_eq!([size("a+"), size("a++b"), size("a{2,}"), size("+a"), size("\\+*")], [2, 5, 3, 1, 2]);
+        assert_eq!([size(""), size("abc"), size("a{3}b"), size("[a{9}]b"), size("a{,7}")], [0, 3, 5, 2, 8]);
+        assert_eq!([size("a+"), size("a++b"), size("a{2,}"), size("\\+*")], [3, 8, 4, 2]);
         for repetition in ["+", "+*", "+?", "{1,}", "{2}*"] {
             assert!(size(&format!("a{}", repetition.repeat(20))) >= 1 << 20, "{repetition}");
         }
         assert!(Shape::of(format!("a{}", "\\+\\?*".repeat(20)).as_bytes(), false).size >= 1 << 20);
-        assert_eq!([size("(a{2}b){10}"), size("((a{100}){1,100}){100}")], [40, 1_010_100]);
+        assert_eq!([size("(a{2}b){10}"), size("((a{100}){1,100}){100}")], [51, 1_020_201]);
         assert_eq!(size(&format!("{}a{}", "(".repeat(9), "){32767}".repeat(9))), usize::MAX);
-        assert_eq!(Shape::of(b"\\(a\\{5\\}\\)", false), Shape { groups: 1, depth: 1, size: 6 });
+        assert_eq!(Shape::of(b"\\(a\\{5\\}\\)", false), Shape { groups: 1, depth: 1, size: 7, loops: 0 });
+    }
+
+    #[test]
+    fn repetitions_without_an_end_nest() {
+        let loops = |pattern: &str| Shape::of(pattern.as_bytes(), true).loops;
+        for (pattern, nested) in
+            [("a+b*", 1), ("a+*{3}{1,}", 3), ("(a+b)*", 2), ("((a*)+b?)+", 3), ("a{2}?", 0), ("(a+)(b+)", 1)]
+        {
+            assert_eq!(loops(pattern), nested, "{pattern}");
+        }
     }
 
     #[test]
