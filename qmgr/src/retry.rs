@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use config::{Reader, ValueError, param};
+use config::param;
 
 config::settings! {
     /// How long messages are kept and how often they are tried.
@@ -16,18 +16,8 @@ config::settings! {
         /// After this, mail goes back to its sender.
         lifetime: Duration = param::MAXIMAL_QUEUE_LIFETIME,
         /// The same for mail without a sender, which is kept no longer than other mail.
-        bounce_lifetime: Duration => bounce_lifetime,
+        bounce_lifetime: Duration = param::BOUNCE_QUEUE_LIFETIME,
     }
-}
-
-fn bounce_lifetime(from: &Reader<'_>) -> Result<Duration, ValueError> {
-    let (lifetime, most) = (from.get(param::BOUNCE_QUEUE_LIFETIME)?, from.get(param::MAXIMAL_QUEUE_LIFETIME)?);
-    if lifetime > most {
-        logging::warning!(
-            "bounce_queue_lifetime is larger than maximal_queue_lifetime - adjusting bounce_queue_lifetime"
-        );
-    }
-    Ok(lifetime.min(most))
 }
 
 impl RetrySettings {
