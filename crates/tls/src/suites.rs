@@ -168,7 +168,7 @@ impl Suites {
 }
 
 /// Words that stand for suites in OpenSSL, of which this library may have none.
-const ELSEWHERE: [&str; 42] = [
+const ELSEWHERE: &[&str] = &[
     "ALL",
     "COMPLEMENTOFALL",
     "DEFAULT",
@@ -211,6 +211,29 @@ const ELSEWHERE: [&str; 42] = [
     "PSK",
     "SHA1",
     "SHA256",
+    "SHA384",
+    "SHA",
+    "AESCCM8",
+    "ARIA128",
+    "ARIA256",
+    "CAMELLIA128",
+    "CAMELLIA256",
+    "CBC",
+    "MD5",
+    "aDSS",
+    "DSS",
+    "kPSK",
+    "kRSAPSK",
+    "kECDHEPSK",
+    "kDHEPSK",
+    "aPSK",
+    "SRP",
+    "kSRP",
+    "aSRP",
+    "SUITEB128",
+    "SUITEB128ONLY",
+    "SUITEB128C2",
+    "SUITEB192",
 ];
 
 /// Whether a list names nothing in OpenSSL either: there it is no list, whatever TLS 1.3 has.
@@ -306,7 +329,7 @@ mod tests {
             let nothing = BadCiphers::Nothing("medium".to_owned());
             assert_eq!(Suites::select(&grades, "medium", "", true), Err(nothing), "{list}");
         }
-        for list in ["aNULL", "AES128-SHA", "ECDHE-RSA-AES128-SHA256", "foo:HIGH"] {
+        for list in ["aNULL", "AES128-SHA", "ECDHE-RSA-AES128-SHA256", "foo:HIGH", "SHA384", "SUITEB128"] {
             let grades = Grades { medium: list.to_owned(), ..Grades::default() };
             assert!(Suites::select(&grades, "medium", "", true).is_ok(), "{list}");
         }
