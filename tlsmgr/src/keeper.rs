@@ -208,20 +208,13 @@ fn serve(socket: OwnedFd, store: Store) -> io::Result<()> {
         // A tlsmgr that is gone ends this process soon.
         let _ = obey(&store, &replies, number, &request);
     });
-    let mut buffer = vec![0; ipc::questions::MAX];
-    loop {
-        let (count, _) = match sys::descriptor::receive_with(socket.as_fd(), &mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        if count == 0 {
-            return Ok(());
+    ipc::questions::serve(socket.as_fd(), |packet| {
+        let request = Request::decode(packet).ok_or(nix::errno::Errno::EBADMSG)?;
+        match threads.push(request) {
+            Err(((number, _), error)) => answer(&socket, number, &Reply::Failed(text::system_error(&error)), &[]),
+            Ok(()) => Ok(()),
         }
-        let request = Request::decode(&buffer[..count]).ok_or(nix::errno::Errno::EBADMSG)?;
-        if let Err(((number, _), error)) = threads.push(request) {
-            answer(&socket, number, &Reply::Failed(text::system_error(&error)), &[])?;
-        }
-    }
+    })
 }
 
 fn obey(store: &Store, socket: &OwnedFd, number: u32, request: &Request) -> io::Result<()> {

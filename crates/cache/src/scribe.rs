@@ -149,30 +149,18 @@ pub(crate) fn serve(socket: &OwnedFd, path: &Path, map_size: usize, is_anew: boo
         Ok((file, note)) => send(socket, &Reply::Open(note), 0, Some(&file))?,
         Err(why) => return send(socket, &Reply::Failed(why), 0, None),
     }
-    let mut buffer = vec![0; ipc::questions::MAX];
-    loop {
-        let (count, _) = match sys::descriptor::receive_with(socket.as_fd(), &mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        if count == 0 {
-            return Ok(());
-        }
-        let (number, changes) = Changes::decode(&buffer[..count]).ok_or(nix::errno::Errno::EBADMSG)?;
-        let reply = match write(&writer, &changes) {
-            Ok(()) => Reply::Done,
-            Err(error) => {
-                let _ = send(socket, &Reply::Failed(error.to_string()), number, None);
-                // A file that makes no sense any more is for the next scribe to put aside.
-                match look_at(path) {
-                    Err(Flaw::Damage(_)) => return Err(nix::errno::Errno::EUCLEAN.into()),
-                    _ => continue,
-                }
-            }
-        };
+    ipc::questions::serve(socket.as_fd(), |packet| {
+        let (number, changes) = Changes::decode(packet).ok_or(nix::errno::Errno::EBADMSG)?;
+        let reply = write(&writer, &changes).map_or_else(|error| Reply::Failed(error.to_string()), |()| Reply::Done);
+        let has_failed = matches!(reply, Reply::Failed(_));
         // A daemon that has ended leaves changes behind.
         let _ = send(socket, &reply, number, None);
-    }
+        match has_failed.then(|| look_at(path)) {
+            // A file that makes no sense any more is for the next scribe to put aside.
+            Some(Err(Flaw::Damage(_))) => Err(nix::errno::Errno::EUCLEAN.into()),
+            _ => Ok(()),
+        }
+    })
 }
 
 fn send(socket: &OwnedFd, reply: &Reply, number: u32, file: Option<&File>) -> io::Result<()> {

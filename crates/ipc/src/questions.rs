@@ -5,7 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use tokio::io::Interest;
@@ -119,6 +119,22 @@ impl Questions {
         }
         // Whoever waits learns that there will be no answer.
         self.waiting.borrow_mut().clear();
+    }
+}
+
+/// The helper's end: hands each question to `take`, until whoever asks is gone.
+///
+/// # Errors
+/// Those of `take` and of recvmsg(2).
+pub fn serve(socket: BorrowedFd<'_>, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let mut buffer = vec![0; MAX];
+    loop {
+        match sys::descriptor::receive_with(socket, &mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok((0, _)) => return Ok(()),
+            Ok((count, _)) => take(&buffer[..count])?,
+        }
     }
 }
 

@@ -47,20 +47,13 @@ pub(super) fn serve(socket: OwnedFd, duties: Vec<Outside>) -> io::Result<()> {
             }
         };
     });
-    let mut buffer = vec![0; ipc::questions::MAX];
-    loop {
-        let (count, _) = match sys::descriptor::receive_with(socket.as_fd(), &mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        if count == 0 {
-            return Ok(());
+    ipc::questions::serve(socket.as_fd(), |packet| {
+        let request = Request::decode(packet).ok_or(nix::errno::Errno::EBADMSG)?;
+        match threads.push(request) {
+            Err(((number, _), error)) => answer(&socket, number, &failed(&error), &[]),
+            Ok(()) => Ok(()),
         }
-        let request = Request::decode(&buffer[..count]).ok_or(nix::errno::Errno::EBADMSG)?;
-        if let Err(((number, _), error)) = threads.push(request) {
-            answer(&socket, number, &failed(&error), &[])?;
-        }
-    }
+    })
 }
 
 fn answer(socket: &OwnedFd, number: u32, reply: &Reply, attached: &[BorrowedFd<'_>]) -> io::Result<()> {
