@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use scenarios::scenario;
-use testing::wait::{PATIENCE, until_true};
+use testing::programs::Implementation;
+use testing::wait::{PATIENCE, until, until_true};
 use testing::{Instance, Setup};
 
 fn mail() -> (Instance, PathBuf) {
@@ -75,7 +76,13 @@ fn a_mailbox_that_somebody_has_is_not_waited_for_longer_than_is_set() {
 fn a_service_is_sent_what_it_understands_and_one_that_is_not_there_is_named() {
     scenario(|| {
         let mail = Setup::new().start();
-        assert_eq!(said(&mail.run("postkick", &["public", "qmgr", "IDFA"])), (Some(0), String::new()));
+        let is_c_postfix = mail.programs().implementation == Implementation::Oracle;
+        let kicked = until(PATIENCE, || {
+            let (status, why) = said(&mail.run("postkick", &["public", "qmgr", "IDFA"]));
+            // Where qmgr has closed the socket already, C Postfix's postkick dies of SIGPIPE.
+            (status.is_some() || !is_c_postfix).then_some((status, why))
+        });
+        assert_eq!(kicked, Some((Some(0), String::new())));
         let (status, why) = said(&mail.run("postkick", &["public", "nobody", "W"]));
         assert_eq!(status, Some(1), "{why}");
         assert!(why.contains("warning: unable to look up public/nobody: No such file or directory"), "{why}");
