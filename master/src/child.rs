@@ -52,7 +52,8 @@ impl Nursery {
         }
         let mut environment = self.environment.clone();
         environment.push(("GENERATION".into(), format!("{:o}", self.generation).into()));
-        environment.push((SESSION_LIMIT.into(), service.share.sessions.to_string().into()));
+        let sessions = service.next_part();
+        environment.push((SESSION_LIMIT.into(), sessions.to_string().into()));
         if service.is_put_away() {
             environment.push((LAST.into(), "yes".into()));
         }
@@ -79,6 +80,7 @@ impl Nursery {
             started_work: false,
             finished_work: false,
             since: Instant::now(),
+            sessions,
         })
     }
 

@@ -43,8 +43,10 @@ pub(crate) struct Service {
 pub(crate) struct Share {
     /// Workers at the same time.
     pub workers: usize,
-    /// Clients of one worker.
+    /// Clients of one worker, at most.
     pub sessions: usize,
+    /// Clients of all workers together.
+    pub all: usize,
 }
 
 /// One process of a service.
@@ -58,6 +60,8 @@ pub(crate) struct Worker {
     /// Has served all its clients at some time.
     pub finished_work: bool,
     pub since: Instant,
+    /// Its part of the process limit.
+    pub sessions: usize,
 }
 
 /// How long stress lasts after its last sign, and how often it is reported.
@@ -74,13 +78,18 @@ impl Share {
         let cores = cores.max(1);
         let Some(limit) = process_limit.map(|limit| limit as usize) else {
             return match session_limit {
-                0 => Self { workers: cores, sessions: UNLIMITED_SESSIONS },
-                bound => Self { workers: usize::MAX, sessions: bound },
+                0 => Self { workers: cores, sessions: UNLIMITED_SESSIONS, all: usize::MAX },
+                bound => Self { workers: usize::MAX, sessions: bound, all: usize::MAX },
             };
         };
         let bound = if session_limit == 0 { usize::MAX } else { session_limit };
         let sessions = limit.div_ceil(cores).min(bound).max(1);
-        Self { workers: limit.div_ceil(sessions), sessions }
+        Self { workers: limit.div_ceil(sessions), sessions, all: limit }
+    }
+
+    /// The part of one more worker, where others have `taken` so much: all together never exceed the limit.
+    fn next(&self, taken: usize) -> usize {
+        self.all.saturating_sub(taken).clamp(1, self.sessions)
     }
 }
 
@@ -109,6 +118,12 @@ impl Service {
         // A service that is one process is never two, not even while the old one ends.
         let count = if self.entry.max_proc == Some(1) { self.workers.len() } else { serving.count() };
         !self.is_put_away() && !self.throttled && !idle && count < self.share.workers
+    }
+
+    /// How many clients the next worker may serve at the same time.
+    pub(crate) fn next_part(&self) -> usize {
+        let serving = self.workers.values().filter(|worker| worker.status.is_some());
+        self.share.next(serving.map(|worker| worker.sessions).sum())
     }
 
     /// A reload has ended it; its last clients are being served.
@@ -166,17 +181,41 @@ impl Worker {
 mod tests {
     use super::*;
 
+    /// Workers of a service with this limit, as they are started one after the other.
+    fn parts(share: Share) -> Vec<usize> {
+        let mut parts: Vec<usize> = Vec::new();
+        while parts.len() < share.workers {
+            parts.push(share.next(parts.iter().sum()));
+        }
+        parts
+    }
+
     #[test]
-    fn the_process_limit_is_divided_among_the_cores() {
-        assert_eq!(Share::divide(Some(100), 2, 0), Share { workers: 2, sessions: 50 });
-        assert_eq!(Share::divide(Some(1), 8, 0), Share { workers: 1, sessions: 1 });
-        assert_eq!(Share::divide(Some(5), 2, 0), Share { workers: 2, sessions: 3 });
+    fn the_process_limit_is_divided_among_the_cores_and_never_exceeded() {
+        assert_eq!(parts(Share::divide(Some(100), 2, 0)), [50, 50]);
+        assert_eq!(parts(Share::divide(Some(1), 8, 0)), [1]);
+        assert_eq!(parts(Share::divide(Some(3), 2, 0)), [2, 1]);
+        assert_eq!(parts(Share::divide(Some(100), 3, 0)), [34, 34, 32]);
+        assert_eq!(parts(Share::divide(Some(5), 2, 2)), [2, 2, 1]);
+        for (limit, cores) in (1..40).flat_map(|limit| (1..10).map(move |cores| (limit, cores))) {
+            let parts = parts(Share::divide(Some(limit), cores, 0));
+            assert_eq!(parts.iter().sum::<usize>(), limit as usize, "{limit} on {cores} cores: {parts:?}");
+        }
         assert_eq!(Share::divide(None, 4, 0).workers, 4);
     }
 
     #[test]
+    fn a_worker_that_follows_another_gets_what_that_one_had() {
+        let share = Share::divide(Some(3), 2, 0);
+        assert_eq!(share.next(1), 2);
+        assert_eq!(share.next(2), 1);
+    }
+
+    #[test]
     fn one_session_a_process_is_postfix_as_it_was() {
-        assert_eq!(Share::divide(Some(100), 2, 1), Share { workers: 100, sessions: 1 });
-        assert_eq!(Share::divide(None, 2, 1), Share { workers: usize::MAX, sessions: 1 });
+        let share = Share::divide(Some(100), 2, 1);
+        assert_eq!((share.workers, share.next(0)), (100, 1));
+        let share = Share::divide(None, 2, 1);
+        assert_eq!((share.workers, share.next(1000)), (usize::MAX, 1));
     }
 }
