@@ -1,5 +1,6 @@
 //! `postfix logrotate`: the log file gets a name with a time, the mail system opens a new one.
 
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::sleep;
@@ -22,7 +23,11 @@ pub(crate) fn rotate(instance: &Instance) -> Result<ExitCode, String> {
         return Err(format!("logrotate: {file} is not a file that can be rotated"));
     }
     let suffix = instance.config.get(param::MAILLOG_FILE_ROTATE_SUFFIX).map_err(text)?;
-    let old = PathBuf::from(format!("{file}.{}", stamp(&suffix)));
+    let stamp = stamp(&suffix).ok_or_else(|| format!("bad maillog_file_rotate_suffix value: {suffix}"))?;
+    let old = PathBuf::from(format!("{file}.{stamp}"));
+    if old.symlink_metadata().is_ok() {
+        return Err(format!("logrotate: {} exists already", old.display()));
+    }
     std::fs::rename(&file, &old).map_err(|error| format!("rename {file}: {}", net::reason(&error)))?;
     if instance.is_running()? {
         signal(instance, Signal::SIGHUP)?;
@@ -46,31 +51,11 @@ fn find(program: &str) -> String {
     found.unwrap_or_else(|| program.to_owned())
 }
 
-/// The conversions of strftime(3) that a file name needs, in local time.
-fn stamp(format: &str) -> String {
+/// maillog_file_rotate_suffix at this time.
+fn stamp(format: &str) -> Option<String> {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let now = sys::time::local(i64::try_from(unix).unwrap_or(0));
-    let mut out = String::new();
-    let mut characters = format.chars();
-    while let Some(character) = characters.next() {
-        if character != '%' {
-            out.push(character);
-            continue;
-        }
-        match characters.next() {
-            Some('Y') => out.push_str(&now.year.to_string()),
-            Some('m') => out.push_str(&format!("{:02}", now.month)),
-            Some('d') => out.push_str(&format!("{:02}", now.day)),
-            Some('H') => out.push_str(&format!("{:02}", now.hour)),
-            Some('M') => out.push_str(&format!("{:02}", now.minute)),
-            Some('S') => out.push_str(&format!("{:02}", now.second)),
-            Some('s') => out.push_str(&unix.to_string()),
-            Some('F') => out.push_str(&format!("{}-{:02}-{:02}", now.year, now.month, now.day)),
-            Some(other) => out.push(other),
-            None => {}
-        }
-    }
-    out
+    let format = CString::new(format).ok()?;
+    sys::time::formatted(i64::try_from(unix).unwrap_or(0), &format)
 }
 
 #[cfg(test)]
@@ -79,8 +64,14 @@ mod tests {
 
     #[test]
     fn the_default_suffix_is_a_date_and_a_time() {
-        let text = stamp("%Y%m%d-%H%M%S");
+        let text = stamp("%Y%m%d-%H%M%S").unwrap();
         assert_eq!(text.len(), 15, "{text}");
         assert!(text.bytes().enumerate().all(|(at, byte)| byte.is_ascii_digit() || (at == 8 && byte == b'-')));
+    }
+
+    #[test]
+    fn a_suffix_has_every_conversion_of_strftime_and_something_in_it() {
+        assert_eq!(stamp("%j%y").map(|text| text.len()), Some(5));
+        assert_eq!((stamp(""), stamp("a\0b")), (None, None));
     }
 }

@@ -48,6 +48,9 @@ impl Worker for Postlogd {
         let place = match context.config.log_file()? {
             None => Place::Syslog,
             Some(file) => {
+                if let Some(why) = context.config.bad_log_permissions() {
+                    logging::warning!("{why}");
+                }
                 let file = LogFile::open(&file)?;
                 Place::File { file, refuge: Refuge::new(), stuck: Cell::new(false) }
             }

@@ -60,10 +60,17 @@ impl Config {
                 "maillog_file value '{path}' does not match any prefix in maillog_file_prefixes"
             )));
         }
-        // maillog_file_permissions
-        let mode = self.lookup("maillog_file_permissions")?.unwrap_or_default();
-        let mode = u32::from_str_radix(&mode, 8).ok().filter(|mode| *mode <= 0o777);
-        Ok(Some(LogFile { path: path.into(), mode: mode.unwrap_or(0o600) }))
+        let mode = permissions(&self.get(param::MAILLOG_FILE_PERMISSIONS)?).unwrap_or(0o600);
+        Ok(Some(LogFile { path: path.into(), mode }))
+    }
+
+    /// What is wrong with maillog_file_permissions, which is 0600 then.
+    pub fn bad_log_permissions(&self) -> Option<String> {
+        let text = self.get(param::MAILLOG_FILE_PERMISSIONS).ok()?;
+        let is_bad = permissions(&text).is_none();
+        is_bad.then(|| {
+            format!("ignoring bad permissions: maillog_file_permissions = {}", text::printable(text.as_bytes()))
+        })
     }
 
     /// Why the log file cannot be used, if that is so; it is made when it is missing.
@@ -102,6 +109,16 @@ impl Config {
             ascii: self.get(param::SMTPUTF8_ENABLE).is_ok_and(|enabled| !enabled),
             fallback: file,
         }
+    }
+}
+
+/// maillog_file_permissions: a log may be read by its group, or by everybody, and written by its owner alone.
+fn permissions(text: &str) -> Option<u32> {
+    match text.trim().trim_start_matches('0') {
+        "600" => Some(0o600),
+        "640" => Some(0o640),
+        "644" => Some(0o644),
+        _ => None,
     }
 }
 
@@ -145,6 +162,23 @@ mod tests {
         let setup = setup("maillog_file = /var/log/maillog\nqueue_directory = /q\nmaillog_format = json\n");
         assert_eq!(setup.destinations, [Destination::Postlog("/q/public/postlog".into(), Format::Json)]);
         assert_eq!(setup.fallback, Some(LogFile { path: "/var/log/maillog".into(), mode: 0o600 }));
+    }
+
+    #[test]
+    fn permissions_that_let_others_write_or_make_no_sense_are_named_and_not_used() {
+        for (value, mode) in [("", 0o600), ("0600", 0o600), ("640", 0o640), ("0640", 0o640), ("0644", 0o644)] {
+            let text = format!("maillog_file = /var/log/maillog\nmaillog_file_permissions = {value}\n");
+            let config = Config::parse(text.as_bytes(), Path::new("/etc/postfix"), &[]).unwrap();
+            assert_eq!(config.log_file().unwrap().unwrap().mode, mode, "{value}");
+            assert_eq!(config.bad_log_permissions().is_some(), value.is_empty(), "{value}");
+        }
+        for value in ["0666", "0660", "0777", "600600", "x", "-1"] {
+            let text = format!("maillog_file = /var/log/maillog\nmaillog_file_permissions = {value}\n");
+            let config = Config::parse(text.as_bytes(), Path::new("/etc/postfix"), &[]).unwrap();
+            assert_eq!(config.log_file().unwrap().unwrap().mode, 0o600, "{value}");
+            let said = format!("ignoring bad permissions: maillog_file_permissions = {value}");
+            assert_eq!(config.bad_log_permissions(), Some(said));
+        }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! It lies where root writes and others may be able to as well: what is opened is looked at, not what the name says.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use sys::open::{APPENDED, Refusal, to_append_or_create};
@@ -38,10 +39,18 @@ impl LogFile {
             // Opening the name again fails after the change of user: the open descriptor is the same file.
             std::io::stdout().as_fd().try_clone_to_owned().map(File::from).map_err(Refusal::System)
         } else {
-            to_append_or_create(&self.path, self.mode, &APPENDED).map(|(file, _)| file)
+            to_append_or_create(&self.path, self.mode, &APPENDED).and_then(|made| self.with_mode(made))
         };
         let absent = || self.path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         opened.map_err(|why| LogFileError { absent: absent(), path: self.path.clone(), why })
+    }
+
+    /// A new file has its mode whatever the umask is, which a mail system that runs has cleared of all others' rights.
+    fn with_mode(&self, (file, is_new): (File, bool)) -> Result<File, Refusal> {
+        if is_new {
+            file.set_permissions(Permissions::from_mode(self.mode)).map_err(Refusal::System)?;
+        }
+        Ok(file)
     }
 }
 
@@ -61,7 +70,6 @@ impl std::error::Error for LogFileError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_file_that_cannot_be_used_is_named_with_what_is_wrong() {

@@ -2,7 +2,9 @@
 //!
 //! The zone data is read from `/etc/localtime` (or `$TZ`) at the first call and kept by the C library: a program that
 //! enters a sandbox calls [`local`] once before it does.
-#![expect(unsafe_code, reason = "localtime_r has no safe wrapper in std or nix")]
+#![expect(unsafe_code, reason = "localtime_r and strftime have no safe wrapper in std or nix")]
+
+use std::ffi::CStr;
 
 /// A moment as the clock on the wall shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +56,26 @@ pub fn local(unix: i64) -> Civil {
     }
 }
 
+/// The local time at `unix` seconds since 1970 in the notation of strftime(3); `None` for one that is longer than a
+/// file name, or not in the C library's reach.
+pub fn formatted(unix: i64, format: &CStr) -> Option<String> {
+    let mut text = [0u8; 256];
+    // SAFETY: both structures are plain data, valid when zeroed; localtime_r writes it and keeps no pointer to it. The
+    // C library writes at most so many bytes as the buffer has, and reads a live structure and a string with its end.
+    let length = unsafe {
+        let mut tm: libc::tm = std::mem::zeroed();
+        let mut clock: libc::timespec = std::mem::zeroed();
+        clock.tv_sec = unix as _;
+        if libc::localtime_r(&clock.tv_sec, &mut tm).is_null() {
+            return None;
+        }
+        libc::strftime(text.as_mut_ptr().cast(), text.len(), format.as_ptr(), &tm)
+    };
+    // A length of 0 is one of no characters as well; such a text is no use to anybody.
+    let text = text.get(..length).filter(|text| !text.is_empty())?;
+    Some(String::from_utf8_lossy(text).into_owned())
+}
+
 /// Seconds east of UTC, and the name of the zone.
 #[cfg(not(any(target_os = "illumos", target_os = "solaris", target_os = "aix")))]
 fn zone(tm: &libc::tm) -> (i32, String) {
@@ -62,7 +84,7 @@ fn zone(tm: &libc::tm) -> (i32, String) {
     } else {
         // SAFETY: tm_zone points to a string of the C library that lives until the zone is changed by tzset, which
         // nothing in this program calls; it is copied at once.
-        unsafe { std::ffi::CStr::from_ptr(tm.tm_zone) }.to_string_lossy().into_owned()
+        unsafe { CStr::from_ptr(tm.tm_zone) }.to_string_lossy().into_owned()
     };
     (tm.tm_gmtoff as i32, zone)
 }
@@ -128,6 +150,18 @@ mod tests {
     fn utc_before_1970_and_on_a_leap_day() {
         assert_eq!((utc(-1).year, utc(-1).month, utc(-1).day, utc(-1).weekday), (1969, 12, 31, 3));
         assert_eq!((utc(951_782_400).month, utc(951_782_400).day), (2, 29));
+    }
+
+    #[test]
+    fn a_format_has_the_conversions_of_the_c_library() {
+        let civil = local(1_795_346_012);
+        let date = format!("{}-{:02}-{:02}", civil.year, civil.month, civil.day);
+        assert_eq!(formatted(1_795_346_012, c"%F"), Some(date.clone()));
+        assert_eq!(formatted(1_795_346_012, c"a%%%Y-%m-%d"), Some(format!("a%{date}")));
+        assert_eq!(formatted(1_795_346_012, c"%j").map(|day| day.len()), Some(3));
+        assert_eq!(formatted(1_795_346_012, c""), None);
+        let long = std::ffi::CString::new("%F".repeat(100)).unwrap();
+        assert_eq!(formatted(1_795_346_012, &long), None);
     }
 
     #[test]

@@ -17,6 +17,10 @@ impl Report<'_> {
     pub(super) fn wrong_values(&self) -> Vec<Finding> {
         let main = self.said.iter().filter(|said| said.place.rank == 0);
         let wrong = main.filter_map(|said| {
+            if said.name == "maillog_file_permissions" {
+                let text = self.config.bad_log_permissions()?;
+                return Some(Finding { place: said.place.clone(), text });
+            }
             let entry = transport::entry_of(&said.name).filter(|entry| entry.kind != Kind::Raw)?;
             let error = self.config.value_error(&said.name, entry)?;
             Some(Finding { place: said.place.clone(), text: error.to_string() })

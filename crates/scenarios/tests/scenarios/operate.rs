@@ -147,3 +147,43 @@ fn missing_queue_directories_are_made_at_the_start() {
         mail.wait_mail("alice", 1);
     });
 }
+
+#[test]
+fn a_log_that_is_rotated_keeps_its_lines_and_the_new_one_has_its_permissions() {
+    scenario(|| {
+        if !testing::accounts::is_root() {
+            eprintln!("left out: the postfix command is reserved for root");
+            return;
+        }
+        use std::os::unix::fs::PermissionsExt;
+        let mut mail = Setup::new()
+            .set("maillog_file_permissions", "0640")
+            .set("maillog_file_rotate_suffix", "day%j")
+            .set("maillog_file_compressor", "true")
+            .build();
+        assert_eq!(mail.run("postfix", &["start"]).status.code(), Some(0), "{}", mail.log());
+        mail.adopt();
+        let log = mail.folder().join("log");
+        let mode = || std::fs::metadata(&log).expect("log").permissions().mode() & 0o777;
+        let rotated = || {
+            let files = std::fs::read_dir(mail.folder()).expect("folder").map(|entry| entry.expect("entry").path());
+            files.filter(|path| path.to_string_lossy().contains("/log.day")).collect::<Vec<_>>()
+        };
+        mail.sendmail(&["-f", "first@mail.test", "alice"], "Subject: x\n\nbody\n");
+        mail.wait_log(&["from=<first@mail.test>"]);
+        assert_eq!(mode(), 0o640);
+        assert_eq!(mail.run("postfix", &["logrotate"]).status.code(), Some(0), "{}", mail.log());
+        mail.sendmail(&["-f", "second@mail.test", "alice"], "Subject: x\n\nbody\n");
+        mail.wait_log(&["from=<second@mail.test>"]);
+        assert_eq!(mode(), 0o640, "of the new log");
+        let old = rotated();
+        assert_eq!(old.len(), 1, "{old:?}");
+        let lines = std::fs::read_to_string(&old[0]).expect("the old log");
+        assert!(lines.contains("from=<first@mail.test>") && !lines.contains("from=<second@"), "{lines}");
+        if testing::programs::oracle_version().is_none() {
+            let again = mail.run("postfix", &["logrotate"]);
+            assert_eq!(again.status.code(), Some(1), "an old log would be lost");
+            assert_eq!(std::fs::read_to_string(&old[0]).expect("the old log"), lines);
+        }
+    });
+}
