@@ -172,6 +172,7 @@ fn start<W: Worker>(service: &'static Service) -> Result<(), StartError> {
     runtime.block_on(async move {
         batch_log();
         tokio::task::spawn_local(feed_watchdog(watchdog));
+        tokio::task::spawn_local(ipc::close_unused());
         serve(worker, context, service, sockets, limits).await
     })?;
     Ok(())

@@ -24,15 +24,15 @@ pub use crate::error::IpcError;
 pub const MAGIC: u8 = 0xf5;
 
 /// A service as its two sides see it.
-pub trait Service {
+pub trait Service: 'static {
     /// Name in the greeting; a peer that greets with another name is refused.
     const NAME: &'static str;
     /// Changes when a message changes; both sides must agree.
     const VERSION: u16;
     /// What a client sends.
-    type Request: Serialize + DeserializeOwned;
+    type Request: Serialize + DeserializeOwned + 'static;
     /// What the server answers.
-    type Reply: Serialize + DeserializeOwned;
+    type Reply: Serialize + DeserializeOwned + 'static;
 }
 
 /// The client's end of a service.

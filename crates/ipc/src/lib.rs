@@ -33,5 +33,5 @@ pub use bounds::{Chunk, chunks, cut};
 pub use caller::Caller;
 pub use channel::{Channel, Client, IpcError, Server, Service};
 pub use codec::read_and_written;
-pub use pool::{Pool, keep_connections};
+pub use pool::{Pool, close_unused, keep_connections};
 pub use questions::Questions;

@@ -3,14 +3,17 @@
 use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::{Rc, Weak};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
 
 use crate::channel::{Client, IpcError, Service};
 
 /// How long connections are kept by all pools of this process: unused, and at all.
 static KEPT: OnceLock<(Duration, Duration)> = OnceLock::new();
-/// What counts where nothing was said: an unused connection is closed after five seconds, when the pool is used next.
+/// What counts where nothing was said: an unused connection is closed after five seconds.
 pub(crate) const MAX_IDLE: Duration = Duration::from_secs(5);
 /// The same of one that is used all the time.
 const MAX_AGE: Duration = Duration::from_secs(1000);
@@ -37,13 +40,60 @@ fn kept() -> (Duration, Duration) {
 pub struct Pool<P: Service> {
     path: PathBuf,
     timeout: Duration,
-    idle: RefCell<Vec<(Client<P>, Instant)>>,
+    idle: Rc<Unused<P>>,
+}
+
+/// Connections that wait, and since when.
+type Unused<P> = RefCell<Vec<(Client<P>, Instant)>>;
+
+/// The waiting connections of a pool, whatever they speak.
+trait Waiting {
+    /// Closes those whose time is over. How long the next one has left.
+    fn close_old(&self) -> Option<Duration>;
+}
+
+impl<P: Service> Waiting for Unused<P> {
+    fn close_old(&self) -> Option<Duration> {
+        let (longest_idle, oldest) = kept();
+        let left = |(client, since): &(Client<P>, Instant)| {
+            longest_idle.saturating_sub(since.elapsed()).min(oldest.saturating_sub(client.age()))
+        };
+        let mut idle = self.borrow_mut();
+        idle.retain(|waiting| !left(waiting).is_zero());
+        idle.iter().map(left).min()
+    }
+}
+
+thread_local! {
+    /// The pools of this thread.
+    static POOLS: RefCell<Vec<Weak<dyn Waiting>>> = const { RefCell::new(Vec::new()) };
+    /// Told when a connection begins to wait.
+    static GIVEN_BACK: Rc<Notify> = Rc::new(Notify::new());
+}
+
+/// Closes connections of this thread that nobody has used for ipc_idle or that are older than ipc_ttl, for ever: an
+/// idle process holds no place at another service. A process that does not run this closes them when it needs one.
+pub async fn close_unused() {
+    let given_back = GIVEN_BACK.with(Rc::clone);
+    loop {
+        let next = POOLS.with_borrow_mut(|pools| {
+            pools.retain(|pool| pool.strong_count() > 0);
+            pools.iter().filter_map(|pool| pool.upgrade()?.close_old()).min()
+        });
+        match next {
+            Some(left) => tokio::time::sleep(left).await,
+            None => given_back.notified().await,
+        }
+    }
 }
 
 impl<P: Service> Pool<P> {
     /// A pool for the socket at `path` (relative to the queue directory); `timeout` is ipc_timeout.
     pub fn new(path: impl Into<PathBuf>, timeout: Duration) -> Self {
-        Self { path: path.into(), timeout, idle: RefCell::new(Vec::new()) }
+        let idle = Rc::new(RefCell::new(Vec::new()));
+        let waiting: Weak<Unused<P>> = Rc::downgrade(&idle);
+        POOLS.with_borrow_mut(|pools| pools.push(waiting));
+        Self { path: path.into(), timeout, idle }
     }
 
     /// The socket that the pool connects to.
@@ -57,12 +107,8 @@ impl<P: Service> Pool<P> {
     /// # Errors
     /// Those of connect(2).
     pub async fn take(&self) -> Result<(Client<P>, bool), IpcError> {
-        let kept = {
-            let mut idle = self.idle.borrow_mut();
-            let (longest_idle, oldest) = kept();
-            idle.retain(|(client, since)| since.elapsed() < longest_idle && client.age() < oldest);
-            idle.pop()
-        };
+        self.idle.close_old();
+        let kept = self.idle.borrow_mut().pop();
         match kept {
             Some((client, _)) => Ok((client, true)),
             None => Ok((self.connect().await?, false)),
@@ -96,6 +142,7 @@ impl<P: Service> Pool<P> {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MAX_KEPT {
             idle.push((client, Instant::now()));
+            GIVEN_BACK.with(|given_back| given_back.notify_one());
         }
     }
 
