@@ -28,6 +28,9 @@ mod hello;
 /// The longest reply line that is waited for to its end.
 /// told: the log and the report: a protocol error.
 const LONGEST_LINE: usize = 64 << 10;
+/// The longest reply that is looked for among what has come and was not waited for.
+/// told: the log and the report: the failure that nobody waits after.
+const LONGEST_AT_HAND: usize = 64 << 10;
 /// Lines without a meaning that one session may send.
 /// told: the log and the report: a protocol error.
 const MOST_STRAYS: u32 = 100;
@@ -214,16 +217,17 @@ impl Session {
         }
     }
 
-    /// A reply that has come already; nothing is waited for.
+    /// A reply that has come already; nothing is waited for. Others have to wait meanwhile, so it has to be a short
+    /// one: a server may send faster than it is read.
     pub fn reply_at_hand(&mut self) -> Option<Reply> {
+        let mut left = LONGEST_AT_HAND;
         loop {
             match self.parse() {
                 Ok(None) => {}
                 parsed => return parsed.ok().flatten(),
             }
-            if !matches!(self.stream.try_read(self.input.room()), Ok(count) if count > 0) {
-                return None;
-            }
+            let count = self.stream.try_read(self.input.room()).ok().filter(|count| *count > 0)?;
+            left = left.checked_sub(count)?;
         }
     }
 

@@ -35,6 +35,9 @@ struct Sealed {
 const READ_SIZE: usize = 4096;
 /// Bytes read at once under TLS: a record.
 const RECORD_SIZE: usize = 16 << 10;
+/// Reads that follow each other without a wait, where nothing of what comes is for anybody but TLS.
+/// told: who reads, by an error.
+const MOST_READS: usize = 16;
 
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
@@ -104,14 +107,15 @@ impl Stream {
         }
     }
 
-    /// Reads what has come, without waiting.
+    /// Reads what has come, without waiting. A peer under TLS that sends one record after the other with nothing in them
+    /// is an error: others wait meanwhile.
     pub fn try_read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         let Self { carrier, tls } = self;
         let Some(sealed) = tls else {
             buffer.reserve(READ_SIZE);
             return carrier.try_read(buffer);
         };
-        loop {
+        for _ in 0..MOST_READS {
             if let Some(count) = sealed.open(buffer)? {
                 return Ok(count);
             }
@@ -120,6 +124,7 @@ impl Stream {
                 return Ok(0);
             }
         }
+        Err(io::Error::other("records without end and nothing in them"))
     }
 
     /// Writes everything.

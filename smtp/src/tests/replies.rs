@@ -120,6 +120,11 @@ fn a_reply_of_no_known_class_is_a_reply() {
 
 /// A server that answers before it has the whole content, and hangs up.
 async fn impatient(reply: &'static str) -> Report {
+    answers_within(reply, false).await
+}
+
+/// A server that answers before it has the whole content, and reads no more of it; `stays`: it does not hang up.
+async fn answers_within(reply: &'static str, stays: bool) -> Report {
     use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nexthop = format!("[127.0.0.1]:{}", listener.local_addr().unwrap().port());
@@ -137,6 +142,9 @@ async fn impatient(reply: &'static str) -> Report {
         let mut some = vec![0; 10_000];
         stream.read_exact(&mut some).await.unwrap();
         stream.write_all(reply.as_bytes()).await.unwrap();
+        if stays {
+            std::future::pending::<()>().await;
+        }
     });
     let line = "x".repeat(900);
     let lines = vec![line.as_str(); 20_000];
@@ -150,6 +158,16 @@ fn a_refusal_that_comes_before_the_end_of_the_content_counts_and_a_promise_does_
         assert_eq!(statuses(&impatient("452 4.3.1 full\r\n").await), ["4.3.1"; 3]);
         assert_eq!(statuses(&impatient("250 2.0.0 ok\r\n").await), ["4.4.2"; 3]);
         assert_eq!(statuses(&impatient("").await), ["4.4.2"; 3]);
+    });
+}
+
+/// A server could send so for ever, and the whole worker would read it.
+#[test]
+fn a_refusal_that_comes_before_the_end_of_the_content_and_does_not_end_soon_is_none() {
+    run(async {
+        assert_eq!(statuses(&answers_within("550-no\r\n550 5.7.1 no\r\n", true).await), ["5.7.1"; 3]);
+        let long = "550-no\r\n".repeat(12_500) + "550 5.7.1 no\r\n";
+        assert_eq!(statuses(&answers_within(long.leak(), true).await), ["4.4.2"; 3]);
     });
 }
 
