@@ -12,9 +12,12 @@ use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
-/// Largest question in bytes.
+/// Largest question in bytes, for a helper that takes no longer ones.
 /// told: who asks, by an error.
 pub const MAX: usize = 4096;
+/// Largest question in bytes to any helper: it may be about a whole header, which header_size_limit bounds.
+/// told: as above.
+pub const LONGEST: usize = 128 << 10;
 /// Largest answer in bytes.
 /// told: who asks, by an error that the helper sends in its place.
 pub const MAX_ANSWER: usize = 64 << 10;
@@ -54,7 +57,7 @@ impl Questions {
     pub async fn ask(&self, question: impl FnOnce(u32) -> Vec<u8>, attached: Option<OwnedFd>) -> io::Result<Answer> {
         let number = self.next.replace(self.next.get().wrapping_add(1));
         let packet = question(number);
-        if packet.len() > MAX {
+        if packet.len() > LONGEST {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "question too long"));
         }
         let socket = self.socket()?;
@@ -127,7 +130,7 @@ impl Questions {
 /// # Errors
 /// Those of `take` and of recvmsg(2).
 pub fn serve(socket: BorrowedFd<'_>, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let mut buffer = vec![0; MAX];
+    let mut buffer = vec![0; LONGEST];
     loop {
         match sys::descriptor::receive_with(socket, &mut buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -46,7 +46,9 @@ impl Request {
             Self::Dial(server) => ("dial", server),
         };
         let packet = join(&[number.to_string().as_bytes(), kind.as_bytes(), value]);
-        (packet.len() <= ipc::questions::MAX && !value.contains(&0)).then_some(packet)
+        // Whatever a header has for an address may be a key.
+        let longest = if matches!(self, Self::Rows(_)) { ipc::questions::LONGEST } else { ipc::questions::MAX };
+        (packet.len() <= longest && !value.contains(&0)).then_some(packet)
     }
 
     /// Reads a packet: its number, and the request.
@@ -135,5 +137,8 @@ mod tests {
     #[test]
     fn a_name_that_does_not_fit_is_no_request() {
         assert_eq!(Request::User(vec![b'a'; 5000]).encode(1), None);
+        let of_header = Request::Rows(vec![b'a'; 102_400]);
+        assert_eq!(Request::decode(&of_header.encode(1).unwrap()), Some((1, of_header)));
+        assert_eq!(Request::Rows(vec![b'a'; 200_000]).encode(1), None);
     }
 }

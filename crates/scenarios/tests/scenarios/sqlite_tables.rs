@@ -279,6 +279,22 @@ fn every_program_that_takes_tables_asks_the_database() {
 }
 
 #[test]
+fn an_address_as_long_as_a_header_may_be_is_asked_for_as_well() {
+    scenario(|| {
+        let mut mail = Setup::new().build();
+        let database = Database::new(&mail, PAIRS);
+        let table = database.table(&mail, "canonical", "SELECT 'long@mail.test' WHERE length('%s') > 90000");
+        mail.set("canonical_maps", &table);
+        mail.set("canonical_classes", "header_recipient");
+        mail.start();
+        let content = format!("To: {}@mail.test\nSubject: x\n\nbody\n", "a".repeat(100_000));
+        mail.sendmail(&["-f", "carol@mail.test", "alice@mail.test"], &content);
+        let got = mail.wait_mail("alice", 1);
+        assert_eq!(got[0].header("To").as_deref(), Some("long@mail.test"));
+    });
+}
+
+#[test]
 fn parts_of_an_address_are_asked_for_whatever_the_query_takes_of_them() {
     scenario(|| {
         let mut mail = Setup::new().set("recipient_delimiter", "+").set("propagate_unmatched_extensions", "").build();
