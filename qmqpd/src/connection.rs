@@ -8,6 +8,7 @@ use std::time::Duration;
 use smtp_protocol::Input;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 
 /// Bytes read at once.
@@ -64,6 +65,8 @@ impl Connection {
         let Connection { stream, input, limit } = self;
         let read = async {
             loop {
+                // A client that always has more to say leaves time to others.
+                consume_budget().await;
                 stream.readable().await?;
                 let room = input.room();
                 room.reserve(READ_SIZE);

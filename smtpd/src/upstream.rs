@@ -45,6 +45,7 @@ async fn header(stream: &TcpStream, protocols: Protocols, said: &mut Vec<u8>) ->
     // told: haproxy::parse says that a header is longer.
     let mut buffer = [0; LONGEST];
     loop {
+        // turns: a header is short
         stream.readable().await.map_err(lost)?;
         let room = &mut buffer[said.len()..];
         let look = || Ok(recv(stream.as_raw_fd(), room, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT)?);

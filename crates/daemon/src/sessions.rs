@@ -266,6 +266,7 @@ fn follow(order: Option<Order>, context: &Context) {
 async fn trigger_or_client<W: Worker>(worker: Rc<W>, stream: UnixStream, peer: Peer, context: Rc<Context>) {
     let first = async {
         loop {
+            // turns: it ends with the first byte
             stream.readable().await?;
             match stream.try_io(Interest::READABLE, || sys::descriptor::peek(stream.as_fd())) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -83,6 +83,7 @@ impl Ward {
     pub(crate) async fn order(&self) -> Option<Order> {
         let Some(status) = &self.status else { return std::future::pending().await };
         loop {
+            // turns: master says little
             let Ok(mut ready) = status.readable().await else { return None };
             let mut byte = [0];
             match sys::descriptor::receive_with(status.get_ref().as_fd(), &mut byte) {

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
+use tokio::task::coop::consume_budget;
 
 use crate::codec;
 pub use crate::error::IpcError;
@@ -216,7 +217,7 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
     /// read: a server that closes the channel then has not heard it, and the peer knows that by [`IpcError::Reset`].
     pub async fn arrival(&self) {
         if self.consumed == self.input.len() {
-            // An error is found by who reads.
+            // An error is found by who reads. turns: nothing is read here
             let _ = self.stream.readable().await;
         }
     }
@@ -298,6 +299,8 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
         if self.input.is_empty() {
             self.input.shrink_to(KEPT);
         }
+        // One who always has more to say leaves time to others.
+        consume_budget().await;
         self.stream.readable().await?;
         let stream = &self.stream;
         let read = ROOM.with_borrow_mut(|room| {
@@ -360,76 +363,4 @@ impl<P: Service, S: Serialize, R: DeserializeOwned> Channel<P, S, R> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::io::AsyncWriteExt;
-
-    struct Echo;
-    impl Service for Echo {
-        const NAME: &'static str = "echo";
-        const VERSION: u16 = 1;
-        type Request = (String, Vec<u8>);
-        type Reply = usize;
-    }
-    struct Other;
-    impl Service for Other {
-        const NAME: &'static str = "other";
-        const VERSION: u16 = 1;
-        type Request = (String, Vec<u8>);
-        type Reply = usize;
-    }
-
-    fn pair<A: Service, B: Service>() -> (Client<A>, Server<B>) {
-        let (left, right) = UnixStream::pair().unwrap();
-        (Channel::new(left), Channel::new(right))
-    }
-
-    #[tokio::test]
-    async fn requests_and_replies_cross_with_descriptors() {
-        let (mut client, mut server) = pair::<Echo, Echo>();
-        let file = std::fs::File::open("/dev/null").unwrap();
-        client.send_with(&("a".into(), vec![0; 100_000]), file.as_fd()).await.unwrap();
-        let (name, bytes) = server.receive().await.unwrap().unwrap();
-        assert_eq!((name.as_str(), bytes.len()), ("a", 100_000));
-        assert!(server.take_descriptor().is_some());
-        server.send(&7).await.unwrap();
-        assert_eq!(client.must_receive().await.unwrap(), 7);
-        drop(client);
-        assert!(server.receive().await.unwrap().is_none());
-    }
-
-    #[tokio::test]
-    async fn a_peer_of_another_service_is_refused() {
-        let (mut client, mut server) = pair::<Other, Echo>();
-        client.send(&("a".into(), vec![])).await.unwrap();
-        assert!(matches!(server.receive().await, Err(IpcError::WrongService(_))));
-    }
-
-    #[tokio::test]
-    async fn a_greeting_tells_that_a_server_has_taken_the_connection() {
-        let (mut client, mut server) = pair::<Echo, Echo>();
-        assert!(tokio::time::timeout(Duration::from_millis(20), client.greeted()).await.is_err());
-        server.flush().await.unwrap();
-        client.greeted().await.unwrap();
-        client.send(&("a".into(), vec![])).await.unwrap();
-        drop(server);
-        assert!(matches!(client.must_receive().await, Err(IpcError::Reset)));
-    }
-
-    #[tokio::test]
-    async fn foreign_bytes_end_the_channel_with_a_reason() {
-        let (mut left, right) = UnixStream::pair().unwrap();
-        left.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
-        let mut server: Server<Echo> = Channel::new(right);
-        assert!(matches!(server.receive().await, Err(IpcError::Malformed(_))));
-    }
-
-    #[tokio::test]
-    async fn a_peer_that_stops_in_the_middle_of_a_frame_is_noticed() {
-        let (mut left, right) = UnixStream::pair().unwrap();
-        left.write_all(&[MAGIC, 200, 0, 0, 0, 1]).await.unwrap();
-        drop(left);
-        let mut server: Server<Echo> = Channel::new(right);
-        assert!(matches!(server.receive().await, Err(IpcError::Closed)));
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
 use crate::packet::{self, Head, LENGTH, LengthError};
@@ -77,6 +78,8 @@ impl Link {
     pub async fn send(&self, mut bytes: &[u8], limit: Duration) -> Result<(), LinkError> {
         let until = Instant::now() + limit;
         while !bytes.is_empty() {
+            // A filter that is always ready leaves time to others.
+            consume_budget().await;
             waited(timeout_at(until, self.writable()).await)?;
             let sent = match self {
                 Link::Unix(stream) => stream.try_write(bytes),
@@ -132,6 +135,8 @@ impl Link {
 
     async fn fill(&self, mut room: &mut [u8], until: Instant) -> Result<(), LinkError> {
         while !room.is_empty() {
+            // As above.
+            consume_budget().await;
             waited(timeout_at(until, self.readable()).await)?;
             let read = match self {
                 Link::Unix(stream) => stream.try_read(room),
@@ -148,6 +153,7 @@ impl Link {
     }
 
     async fn readable(&self) -> io::Result<()> {
+        // turns: who calls this counts
         match self {
             Link::Unix(stream) => stream.readable().await,
             Link::Tcp(stream) => stream.readable().await,
@@ -155,6 +161,7 @@ impl Link {
     }
 
     async fn writable(&self) -> io::Result<()> {
+        // turns: as above
         match self {
             Link::Unix(stream) => stream.writable().await,
             Link::Tcp(stream) => stream.writable().await,
@@ -166,5 +173,30 @@ fn waited<T>(result: Result<io::Result<T>, tokio::time::error::Elapsed>) -> Resu
     match result {
         Ok(result) => result.map_err(LinkError::Io),
         Err(_) => Err(LinkError::TimedOut),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[tokio::test]
+    async fn a_filter_that_always_has_more_to_say_leaves_time_to_others() {
+        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        theirs.write_all(&[0, 0, 0, 1, b'p'].repeat(300)).unwrap();
+        let link = Link::new(ours.into()).unwrap();
+        let other = tokio::spawn(async {});
+        for _ in 0..300 {
+            assert_eq!(link.head(Duration::from_secs(30)).await.unwrap().command, b'p');
+        }
+        assert!(other.is_finished());
+        link.send(b"x", Duration::from_secs(30)).await.unwrap();
+        let other = tokio::spawn(async {});
+        for _ in 0..150 {
+            link.send(b"x", Duration::from_secs(30)).await.unwrap();
+        }
+        assert!(other.is_finished());
     }
 }

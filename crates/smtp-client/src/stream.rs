@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use tls::{Client, Connected, Demand, HandshakeError};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::coop::consume_budget;
 
 /// A connected stream.
 #[derive(Debug)]
@@ -107,8 +108,8 @@ impl Stream {
         }
     }
 
-    /// Reads what has come, without waiting. A peer under TLS that sends one record after the other with nothing in them
-    /// is an error: others wait meanwhile.
+    /// Reads what has come, without waiting. A peer under TLS that sends one record after the other with nothing in
+    /// them is an error: others wait meanwhile.
     pub fn try_read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         let Self { carrier, tls } = self;
         let Some(sealed) = tls else {
@@ -187,12 +188,15 @@ impl Carrier {
 
     async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
+            // A server that takes everything at once leaves time to others.
+            consume_budget().await;
             let written = match self {
                 Self::Tcp(stream) => stream.try_write(bytes),
                 Self::Unix(stream) => stream.try_write(bytes),
             };
             match written {
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+                // turns: counted above
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self {
                     Self::Tcp(stream) => stream.writable().await?,
                     Self::Unix(stream) => stream.writable().await?,
@@ -208,5 +212,23 @@ impl Carrier {
             Self::Tcp(stream) => stream.try_write(bytes),
             Self::Unix(stream) => stream.try_write(bytes),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_takes_everything_at_once_leaves_time_to_others() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let mut stream = Stream::from(ours);
+        // The first wait is for the loop, which learns of the socket.
+        stream.write(b"x").await.unwrap();
+        let other = tokio::spawn(async {});
+        for _ in 0..150 {
+            stream.write(b"x").await.unwrap();
+        }
+        assert!(other.is_finished());
     }
 }
