@@ -23,7 +23,8 @@ const COLUMNS: [usize; 8] = [0, 11, 17, 25, 33, 41, 49, 57];
 pub fn show(options: &Options) -> Result<(), Failure> {
     let source = Source::load(options)?;
     names::warn_before(&source)?;
-    let requests: Vec<Request> = options.arguments.iter().map(|text| Request::new(text)).collect();
+    let requests = options.arguments.iter().map(|text| Request::shown(text, options.mode));
+    let requests = requests.collect::<Result<Vec<Request>, Failure>>()?;
     let mut matched = vec![false; requests.len()];
     let mut lines = Vec::new();
     for entry in &source.services {
@@ -59,6 +60,26 @@ impl Request {
     /// Splits a request at its slashes; a service name may contain none here.
     pub fn new(text: &str) -> Request {
         Request { parts: text.splitn(3, '/').map(str::to_owned).collect() }
+    }
+
+    /// A request for something that can be shown.
+    ///
+    /// # Errors
+    /// It has too many parts, or names a field that no service has.
+    fn shown(text: &str, mode: Mode) -> Result<Request, Failure> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let fields = mode == Mode::MasterFields;
+        match parts.as_slice() {
+            [_, _, _, ..] if mode == Mode::MasterEntries => Err(Failure::new("-M option requires service_name[/type]")),
+            [_, _, _, _, ..] if mode == Mode::MasterOptions => {
+                Err(Failure::new("-P option requires service_name[/type[/parameter]]"))
+            }
+            [_, _, _, _, ..] if fields => Err(Failure::new("-F option requires service_name[/type/field]")),
+            [_, _, name] if fields && !["", "*"].contains(name) && !FIELDS.contains(name) => {
+                Err(Failure(format!("invalid service attribute name: \"{name}\"")))
+            }
+            _ => Ok(Request::new(text)),
+        }
     }
 
     /// The entries of the same name and type.
@@ -264,4 +285,25 @@ fn expand_for(entry: &RawEntry, source: &Source, text: &str) -> Result<String, F
 
 fn expand_main(config: &Config, text: &str) -> String {
     config.expand_noting(text).map(|(text, _)| text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_nothing_could_match_is_refused() {
+        let said = |text: &str, mode: Mode| Request::shown(text, mode).err().map(|failure| failure.0);
+        for text in ["smtp", "smtp/unix", "smtp/unix/", "*/*/*", "smtp/unix/chroot"] {
+            assert_eq!(said(text, Mode::MasterFields), None, "{text}");
+        }
+        let bad = |name: &str| Some(format!("invalid service attribute name: \"{name}\""));
+        assert_eq!(said("smtp/unix/foo", Mode::MasterFields), bad("foo"));
+        assert_eq!(said("*/*/Chroot", Mode::MasterFields), bad("Chroot"));
+        let shape = |text: &str| Some(text.to_owned());
+        assert_eq!(said("a/b/c/d", Mode::MasterFields), shape("-F option requires service_name[/type/field]"));
+        assert_eq!(said("a/b/c", Mode::MasterEntries), shape("-M option requires service_name[/type]"));
+        assert_eq!(said("a/b/c/d", Mode::MasterOptions), shape("-P option requires service_name[/type[/parameter]]"));
+        assert_eq!(said("a/b/c", Mode::MasterOptions), None);
+    }
 }
