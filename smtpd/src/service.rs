@@ -30,6 +30,10 @@ impl Worker for Server {
         let (without, with) = (with_stress(""), with_stress("yes"));
         let config = without.as_ref().unwrap_or(config);
         let calm = Settings::read(config)?;
+        let (least, largest) = (calm.dialogue.queue_minfree, calm.dialogue.message_size_limit);
+        if let Some(warning) = little_space(least, largest) {
+            logging::warning!("{warning}");
+        }
         // Relative: the working directory is the queue directory.
         let mut worker = Smtpd::new(config, context.ipc_timeout(), Path::new(""), || context.sockets_and_servers())?;
         worker.verbose = context.verbose > 0;
@@ -52,5 +56,27 @@ impl Worker for Server {
 
     fn changed_table(&self) -> Option<String> {
         self.worker.changed_table()
+    }
+}
+
+/// queue_minfree leaves no room for what message_size_limit lets in; it is no condition at all where it is 0.
+fn little_space(least: u64, largest: Option<u64>) -> Option<String> {
+    let largest = largest?;
+    let is_little = least > 0 && least < largest.saturating_add(largest / 2);
+    is_little.then(|| format!("queue_minfree({least}) should be at least 1.5*message_size_limit({largest})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::little_space;
+
+    #[test]
+    fn free_space_for_less_than_a_message_and_a_half_is_worth_a_warning() {
+        let said = "queue_minfree(1000) should be at least 1.5*message_size_limit(10240000)";
+        assert_eq!(little_space(1000, Some(10_240_000)).as_deref(), Some(said));
+        assert!(little_space(15_359_999, Some(10_240_000)).is_some());
+        for (least, largest) in [(0, Some(10_240_000)), (15_360_000, Some(10_240_000)), (1000, None)] {
+            assert_eq!(little_space(least, largest), None);
+        }
     }
 }

@@ -86,6 +86,8 @@ fn a_lack_of_space_is_told_to_a_postmaster_who_has_said_nothing_about_it() {
     scenario(|| {
         let mail = Setup::new().set("queue_minfree", "99999999999999").set("error_notice_recipient", "bob").start();
         play(mail.port(), "client.test", &["MAIL FROM:<alice@mail.test>"]);
+        let line = mail.wait_log(&["NOQUEUE: reject: MAIL from ", ": 452 4.3.1 Insufficient system storage; "]);
+        assert!(line.contains("storage; proto=SMTP helo="), "there is no sender yet: {line}");
         let told = mail.wait_mail("bob", 1).remove(0);
         assert!(told.body().contains("\n Out: 452 4.3.1 Insufficient system storage\n"), "{}", told.0);
     });

@@ -124,12 +124,12 @@ fn fits(dialogue: &Dialogue, services: &impl Services, sender: &[u8], size: Opti
     if size.is_some_and(|size| size > i64::MAX as u64) {
         return Err(Rejection::new(552, too_large, "Message size exceeds file system imposed limit"));
     }
-    let refused = |rejection: Rejection| {
-        services.log("reject", &rejection.shown(), dialogue.facts(Some(sender), None));
+    let refused = |rejection: Rejection, sender| {
+        services.log("reject", &rejection.shown(), dialogue.facts(sender, None));
         Err(rejection)
     };
     if size.is_some_and(|size| limit.is_some_and(|limit| size > limit)) {
-        return refused(Rejection::new(552, too_large, "Message size exceeds fixed limit"));
+        return refused(Rejection::new(552, too_large, "Message size exceeds fixed limit"), Some(sender));
     }
     let Some(free) = services.free_space() else { return Ok(()) };
     let room = limit.unwrap_or(0).saturating_mul(ROOM) / ROOM_OF;
@@ -137,9 +137,10 @@ fn fits(dialogue: &Dialogue, services: &impl Services, sender: &[u8], size: Opti
     if free >= room && free >= dialogue.settings.queue_minfree {
         return Ok(());
     }
+    let rejection = Rejection::new(452, Status::new(4, 3, 1), "Insufficient system storage");
+    let refusal = refused(rejection.of(ErrorClass::Resource), None);
     logging::warning!("not enough free space in mail queue: {free} bytes < 1.5*message size limit");
-    let text = "Insufficient system storage";
-    refused(Rejection::new(452, Status::new(4, 3, 1), text).of(ErrorClass::Resource))
+    refusal
 }
 
 fn bad_address(dialogue: &Dialogue, argument: &[u8]) -> Turn {
