@@ -77,7 +77,7 @@ impl daemon::Worker for Local {
             biff: Biff::start(settings.biff),
             service_name: context.service_name.clone(),
             // The last thing with the rights that this process was started with.
-            steward: Rc::new(Steward::start(SERVICE.name, &policy)?),
+            steward: Rc::new(Steward::start(SERVICE.name, &policy, config)?),
             settings,
         })
     }

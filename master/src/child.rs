@@ -31,6 +31,14 @@ pub(crate) fn program(directory: &Path, command: &str) -> PathBuf {
     directory.join(command)
 }
 
+/// Why a worker was not started: the limit of processes is reached, or there is something about its program.
+pub(crate) fn not_started(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => format!("master_spawn: fork: {} -- throttling", net::reason(error)),
+        _ => format!("master_spawn: exec {}: {}", path.display(), net::reason(error)),
+    }
+}
+
 impl Nursery {
     /// Starts a worker.
     pub(crate) fn start(&mut self, service: &Service, accepted: &Accepted) -> io::Result<Worker> {
@@ -131,6 +139,14 @@ pub(crate) fn clean_environment(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::errno::Errno;
+
+    #[test]
+    fn a_lack_of_processes_is_no_fault_of_a_program() {
+        let said = |error: Errno| not_started(Path::new("/d/smtpd"), &error.into());
+        assert_eq!(said(Errno::EAGAIN), "master_spawn: fork: Resource temporarily unavailable -- throttling");
+        assert_eq!(said(Errno::ENOENT), "master_spawn: exec /d/smtpd: No such file or directory");
+    }
 
     #[test]
     fn the_environment_is_what_is_named_and_nothing_else() {

@@ -16,7 +16,7 @@ use sys::watchdog;
 use wire::status::{LOG_WANTED, Order, Report};
 
 use crate::accepted::Accepted;
-use crate::child::{Nursery, program};
+use crate::child::{Nursery, not_started, program};
 use crate::late::Lookout;
 use crate::service::{self, STRESS_TIME, Service, ServiceId};
 use crate::timer::{Event, Timers};
@@ -272,7 +272,7 @@ impl Supervisor {
             }
             Err(error) => {
                 let path = program(&self.nursery.programs, &service.entry.command);
-                logging::warning!("master_spawn: exec {}: {}", path.display(), net::reason(&error));
+                logging::warning!("{}", not_started(&path, &error));
                 self.throttle(id, self.throttle_time());
                 false
             }

@@ -70,7 +70,7 @@ impl Worker for Pipe {
             file: config.directory().join("master.cf").display().to_string(),
             agent: Rc::new(agent.without(config.withheld(SERVICE.name))),
             // The last thing with the rights that this process was started with.
-            steward: Rc::new(Steward::start(SERVICE.name, &policy)?),
+            steward: Rc::new(Steward::start(SERVICE.name, &policy, config)?),
             attributes,
         })
     }

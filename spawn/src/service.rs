@@ -36,7 +36,7 @@ impl Worker for Spawn {
             time_limit: config.of_service(&context.service_name, param::COMMAND_TIME_LIMIT)?,
             environment: environment::exported(config.get(param::EXPORT_ENVIRONMENT)?),
             // The last thing with the rights that this process was started with.
-            steward: Rc::new(Steward::start(SERVICE.name, &policy)?),
+            steward: Rc::new(Steward::start(SERVICE.name, &policy, config)?),
         })
     }
 

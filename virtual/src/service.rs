@@ -49,7 +49,7 @@ impl Worker for Virtual {
             name: context.service_name.clone(),
             agent: Rc::new(agent.without(config.withheld(SERVICE.name))),
             // The last thing with the rights that this process was started with.
-            steward: Rc::new(Steward::start(SERVICE.name, &policy)?),
+            steward: Rc::new(Steward::start(SERVICE.name, &policy, config)?),
             settings,
         })
     }

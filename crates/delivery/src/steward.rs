@@ -183,7 +183,7 @@ impl Desk {
             }
             _ => {
                 if let Err(((order, _), error)) = self.threads.push((order, descriptors.pop())) {
-                    self.reply(&order, &Reply::Failed(text::system_error(&error)))?;
+                    self.reply(&order, &trouble(&error))?;
                 }
             }
         }
@@ -199,7 +199,7 @@ impl Desk {
             (Ok(Found { account, start: Some(start) }), Some(socket)) => {
                 match self.start(order.number, start, socket.as_fd()) {
                     Ok(()) => Reply::Account(account),
-                    Err(error) => Reply::Failed(text::system_error(&error)),
+                    Err(error) => trouble(&error),
                 }
             }
             (Ok(_), None) => Reply::Failed("no socket for a carrier".to_owned()),
@@ -218,6 +218,14 @@ impl Desk {
 
     fn reply(&self, order: &Order, reply: &Reply) -> io::Result<()> {
         sys::descriptor::send_with(self.agent.as_fd(), &reply.encode(order.number), &[]).map(drop)
+    }
+}
+
+/// A process or thread that was not started.
+fn trouble(error: &io::Error) -> Reply {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Reply::NoProcess,
+        _ => Reply::Failed(text::system_error(error)),
     }
 }
 

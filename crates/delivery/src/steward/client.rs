@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use daemon::Context;
+use config::{Config, param};
+use daemon::{Context, StartError};
 use ipc::carrier::{Carrier, WriteProblem};
 use ipc::{Client, Questions};
 use nix::errno::Errno;
@@ -16,9 +17,22 @@ use tokio::net::UnixStream;
 use super::packet::{Order, Reply, Task};
 use super::{Account, Policy, Who, launch};
 
+/// The limit of processes is reached.
+const NO_PROCESS: Errno = Errno::EAGAIN;
+
 /// The agent's steward.
 pub struct Steward {
     questions: Questions,
+    patience: Patience,
+}
+
+config::settings! {
+    /// What is done where the system has no process to give.
+    #[derive(Clone, Copy)]
+    struct Patience {
+        attempts: u32 = param::FORK_ATTEMPTS,
+        delay: Duration = param::FORK_DELAY,
+    }
 }
 
 /// A carrier that waits for work.
@@ -74,12 +88,14 @@ impl Steward {
     /// gives up its own: in `Worker::start`.
     ///
     /// # Errors
-    /// The process cannot be started.
-    pub fn start(program: &'static str, policy: &Policy) -> io::Result<Self> {
-        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    /// The process cannot be started; fork_attempts or fork_delay make no sense.
+    pub fn start(program: &'static str, policy: &Policy, config: &Config) -> Result<Self, StartError> {
+        let patience = Patience::read(config)?;
+        let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
+        let (ours, theirs) = pair.map_err(io::Error::from)?;
         // The steward ends when our end of the socket does; it is nobody's to wait for.
         drop(launch(program, policy, theirs.as_fd())?);
-        Ok(Steward { questions: Questions::new(ours) })
+        Ok(Steward { questions: Questions::new(ours), patience })
     }
 
     /// A carrier that reads lists and writes files with the rights of `who`.
@@ -148,15 +164,30 @@ impl Steward {
     }
 
     async fn carrier(&self, task: Task) -> Result<Started, StartProblem> {
+        let Patience { attempts, delay } = self.patience;
+        for _ in 1..attempts {
+            match self.try_carrier(&task).await {
+                Err(StartProblem::Failed(Cause::System(code))) if code == NO_PROCESS as i32 => {
+                    logging::warning!("fork: {}", Cause::System(code));
+                    tokio::time::sleep(delay).await;
+                }
+                tried => return tried,
+            }
+        }
+        self.try_carrier(&task).await
+    }
+
+    async fn try_carrier(&self, task: &Task) -> Result<Started, StartProblem> {
         let (ours, theirs) = UnixStream::pair().map_err(|error| failed(&error))?;
         let theirs = theirs.into_std().map_err(|error| failed(&error))?;
         let is_mailbox = matches!(task, Task::Mailbox(_));
-        match self.ask(&task, Some(theirs.into())).await? {
+        match self.ask(task, Some(theirs.into())).await? {
             (_, Reply::Account(account)) if account.is_withheld && !is_mailbox => Err(StartProblem::Withheld(account)),
             (number, Reply::Account(account)) => Ok(Started { account, channel: Client::new(ours), number }),
             (_, Reply::Unknown) => Err(StartProblem::Unknown),
             (_, Reply::NotWritten(problem)) => Err(StartProblem::NotWritten(problem)),
             (_, Reply::Unanswered(why)) => Err(StartProblem::Unanswered { who: task.to_string(), why }),
+            (_, Reply::NoProcess) => Err(StartProblem::Failed(Cause::System(NO_PROCESS as i32))),
             (_, Reply::Failed(why)) => Err(StartProblem::Failed(Cause::Said(why))),
             (_, Reply::Done) => Err(malformed()),
         }
@@ -172,6 +203,7 @@ impl Steward {
             Ok((_, Reply::Account(account))) => Ok(Some(account)),
             Ok((_, Reply::Unknown)) | Err(StartProblem::Unknown) => Ok(None),
             Ok((_, Reply::Unanswered(why))) => Err(StartProblem::Unanswered { who: task.to_string(), why }),
+            Ok((_, Reply::NoProcess)) => Err(StartProblem::Failed(Cause::System(NO_PROCESS as i32))),
             Ok((_, Reply::Failed(why))) => Err(StartProblem::Failed(Cause::Said(why))),
             Ok((_, Reply::NotWritten(_) | Reply::Done)) => Err(malformed()),
             Err(problem) => Err(problem),
@@ -225,4 +257,51 @@ fn failed(error: &io::Error) -> StartProblem {
         Some(code) => Cause::System(code),
         None => Cause::Said(error.to_string()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an agent gets with three attempts from a steward that answers so many times that there is no process.
+    fn asked(refusals: usize) -> Result<String, StartProblem> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (ours, theirs) =
+                socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+            let answers = std::thread::spawn(move || {
+                let mut packet = vec![0; ipc::questions::MAX];
+                for refused in 0.. {
+                    let (count, _) = sys::descriptor::receive_with(theirs.as_fd(), &mut packet).unwrap();
+                    let Some(order) = Order::decode(&packet[..count]) else { return };
+                    let account = Account {
+                        name: "bob".into(),
+                        uid: 1,
+                        gid: 1,
+                        is_withheld: false,
+                        home: String::new(),
+                        shell: String::new(),
+                    };
+                    let reply = if refused < refusals { Reply::NoProcess } else { Reply::Account(account) };
+                    sys::descriptor::send_with(theirs.as_fd(), &reply.encode(order.number), &[]).unwrap();
+                }
+            });
+            let patience = Patience { attempts: 3, delay: Duration::from_millis(1) };
+            let steward = Steward { questions: Questions::new(ours), patience };
+            let started = tokio::select! {
+                started = steward.own() => started.map(|started| started.account.name),
+                () = steward.questions.listen() => unreachable!("the steward has ended"),
+            };
+            drop(steward);
+            answers.join().unwrap();
+            started
+        })
+    }
+
+    #[test]
+    fn a_lack_of_processes_is_waited_for_and_not_for_ever() {
+        assert_eq!(asked(0), Ok("bob".to_owned()));
+        assert_eq!(asked(2), Ok("bob".to_owned()));
+        assert_eq!(asked(3), Err(StartProblem::Failed(Cause::System(Errno::EAGAIN as i32))));
+    }
 }

@@ -83,6 +83,8 @@ pub enum Reply {
     Unanswered(String),
     /// The mailbox cannot be written.
     NotWritten(WriteProblem),
+    /// The system has no process to give at present.
+    NoProcess,
     /// The system is in trouble, or the order is refused.
     Failed(String),
     /// It is done.
@@ -165,6 +167,7 @@ impl Reply {
             Reply::Unknown => short("unknown", b"", String::new()),
             Reply::Unanswered(why) => short("unanswered", why.as_bytes(), String::new()),
             Reply::Failed(why) => short("failed", why.as_bytes(), String::new()),
+            Reply::NoProcess => short("no process", b"", String::new()),
             Reply::Done => short("done", b"", String::new()),
             Reply::NotWritten(problem) => match problem {
                 WriteProblem::NotOwned => short("not owned", b"", String::new()),
@@ -193,6 +196,7 @@ impl Reply {
             b"unknown" => Reply::Unknown,
             b"unanswered" => Reply::Unanswered(text(first)),
             b"failed" => Reply::Failed(text(first)),
+            b"no process" => Reply::NoProcess,
             b"done" => Reply::Done,
             b"not owned" => Reply::NotWritten(WriteProblem::NotOwned),
             b"not regular" => Reply::NotWritten(WriteProblem::NotRegular),
@@ -250,6 +254,7 @@ mod tests {
                 Reply::Unknown,
                 Reply::Unanswered(name.clone()),
                 Reply::Failed(name.clone()),
+                Reply::NoProcess,
                 Reply::Done,
                 Reply::NotWritten(WriteProblem::Link),
                 Reply::NotWritten(WriteProblem::NotOwned),
