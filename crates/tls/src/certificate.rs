@@ -23,7 +23,7 @@ pub struct Certificate {
     pub public_key: Vec<u8>,
     /// The kind of the public key.
     pub key: Key,
-    /// CN of the subject; empty without one.
+    /// CN of the subject; empty without one that can be used.
     pub common_name: String,
     /// CN of the issuer, else its organisation.
     pub issuer_name: String,
@@ -43,6 +43,8 @@ pub struct Certificate {
     pub not_after: i64,
     /// Subject and issuer are the same.
     pub is_self_issued: bool,
+    /// Why common names are empty though there are some, for the log.
+    pub(crate) odd: Vec<String>,
 }
 
 /// A public key as summaries name it.
@@ -69,12 +71,13 @@ impl Certificate {
     /// Reads DER; `None` for what is no certificate, or has something behind it.
     pub fn read(der: &[u8]) -> Option<Certificate> {
         let parsed = parsed(der)?;
+        let mut odd = Vec::new();
         let mut certificate = Certificate {
             der: der.to_vec(),
             public_key: parsed.public_key().raw.to_vec(),
             key: key(parsed.public_key()),
-            common_name: last(parsed.subject().iter_common_name()),
-            issuer_name: last(parsed.issuer().iter_common_name()),
+            common_name: last(parsed.subject().iter_common_name(), "subject CN", &mut odd),
+            issuer_name: last(parsed.issuer().iter_common_name(), "issuer CN", &mut odd),
             subject: one_line(parsed.subject()),
             issuer: one_line(parsed.issuer()),
             dns_names: Vec::new(),
@@ -83,10 +86,13 @@ impl Certificate {
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             is_self_issued: parsed.subject().as_raw() == parsed.issuer().as_raw(),
+            odd: Vec::new(),
         };
         if certificate.issuer_name.is_empty() {
-            certificate.issuer_name = last(parsed.issuer().iter_organization());
+            let organisation = parsed.issuer().iter_organization();
+            certificate.issuer_name = last(organisation, "issuer Organization", &mut odd);
         }
+        certificate.odd = odd;
         match parsed.subject_alternative_name() {
             Ok(Some(names)) => names.value.general_names.iter().for_each(|name| certificate.add_name(name)),
             Ok(None) => {}
@@ -170,10 +176,24 @@ fn curve_name(oid: &str) -> String {
     name.to_owned()
 }
 
-/// The last of some attributes, which is the one that counts for OpenSSL.
-fn last<'a>(attributes: impl Iterator<Item = &'a AttributeTypeAndValue<'a>>) -> String {
+/// Bytes that a name may have, which goes into headers, requests to other programs and the log.
+/// told: the log; the name is none.
+const LONGEST_NAME: usize = 255;
+
+/// The last of some attributes, which is the one that counts for OpenSSL. `what` it is, and what is wrong with it.
+fn last<'a>(
+    attributes: impl Iterator<Item = &'a AttributeTypeAndValue<'a>>,
+    what: &str,
+    odd: &mut Vec<String>,
+) -> String {
     let text = attributes.last().map(value).unwrap_or_default();
-    if text.contains('\0') { String::new() } else { text }
+    let wrong = match text.len() {
+        _ if text.contains('\0') => format!("NULL character in peer {what}"),
+        length if length > LONGEST_NAME => format!("peer {what} too long: {length}"),
+        _ => return text,
+    };
+    odd.push(wrong);
+    String::new()
 }
 
 /// The text of an attribute, whatever alphabet it is written in.
@@ -279,6 +299,19 @@ mod tests {
             parameters.subject_alt_names = vec![SanType::IpAddress("192.0.2.1".parse().unwrap())];
         });
         assert!(!address.has_alternatives);
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_or_has_a_nul_in_it_is_none_and_that_is_told() {
+        let named = |name: &str| made(|parameters| parameters.distinguished_name.push(DnType::CommonName, name));
+        let good = named(&"\u{e9}".repeat(127));
+        assert_eq!((good.common_name.len(), good.issuer_name.len(), good.odd.len()), (254, 254, 0));
+        let long = named(&"\u{e9}".repeat(128));
+        assert_eq!((long.common_name.as_str(), long.issuer_name.as_str()), ("", ""));
+        assert_eq!(long.odd, ["peer subject CN too long: 256", "peer issuer CN too long: 256"]);
+        let deceiving = named("mx.example.test\0.other.test");
+        assert_eq!(deceiving.common_name, "");
+        assert_eq!(deceiving.odd, ["NULL character in peer subject CN", "NULL character in peer issuer CN"]);
     }
 
     #[test]

@@ -268,6 +268,8 @@ impl Client {
             }
         }
         demand.log_verdict(&verdict, &facts);
+        let odd_names = credential.iter().flat_map(|it| it.odd_names().rev());
+        odd_names.for_each(|odd| logging::warning!("tls_text_name: {}: {odd}", demand.peer));
         let is_told = demand.log.peercert || demand.log.certmatch || demand.log.verbose;
         if let Some(credential) = credential.as_ref().filter(|_| is_told) {
             logging::info!("{}", credential.peer_line(demand.peer, demand.standard.digest));

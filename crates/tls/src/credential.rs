@@ -54,6 +54,11 @@ impl Credential {
         }
     }
 
+    /// What is wrong with the names of a certificate: the subject's in front of the issuer's.
+    pub(crate) fn odd_names(&self) -> impl DoubleEndedIterator<Item = &String> {
+        self.certificate().into_iter().flat_map(|certificate| &certificate.odd)
+    }
+
     /// What logs say of it.
     pub(crate) fn peer_line(&self, peer: &str, digest: Digest) -> String {
         match self {

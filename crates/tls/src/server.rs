@@ -264,6 +264,7 @@ impl Server {
             if let Some(notice) = self.settings.old_digest.as_ref().filter(|_| !self.is_told.replace(true)) {
                 logging::info!("{notice}");
             }
+            credential.odd_names().for_each(|odd| logging::warning!("tls_text_name: {client}: {odd}"));
             self.log_credential(credential, client);
         }
         let trust = match (&credential, trusted) {

@@ -16,6 +16,7 @@ fn certificates_of_clients_open_doors_and_are_described() {
         let friend = known.issue(&["friend.test"], Period::Current);
         let enemy = stranger.issue(&["enemy.test"], Period::Current);
         let expired = known.issue(&["late.test"], Period::Over);
+        let long = Authority::root(&"x".repeat(300)).issue(&["y".repeat(300).as_str()], Period::Current);
         let ours = known.issue(&["mx.mail.test"], Period::Current);
         let mail = server_with(&ours, &[("smtpd_tls_ask_ccert", "yes"), ("mynetworks", "")], |mail| {
             let authorities = put(mail, "ca.pem", &known.certificate().pem);
@@ -41,6 +42,8 @@ fn certificates_of_clients_open_doors_and_are_described() {
         for (tls, comment) in [
             (TlsClient::showing(&friend), "(Client CN \"friend.test\", Issuer \"Lab CA\" (verified OK))"),
             (TlsClient::showing(&expired), "(Client CN \"late.test\", Issuer \"Lab CA\" (not verified))"),
+            // What it calls itself would be a header of any length.
+            (TlsClient::showing(&long), "(Client CN \"\", Issuer \"Lab\" (not verified))"),
             (TlsClient::new(), "(Client did not present a certificate)"),
         ] {
             let mut session = secured(&mail, &tls);
@@ -52,6 +55,8 @@ fn certificates_of_clients_open_doors_and_are_described() {
             };
             assert!(until_true(Duration::from_secs(30), told), "{comment}");
         }
+        mail.wait_log(&["warning: tls_text_name: unknown[127.0.0.1]: peer subject CN too long: 300"]);
+        mail.wait_log(&["warning: tls_text_name: unknown[127.0.0.1]: peer issuer CN too long: 300"]);
     });
 }
 
