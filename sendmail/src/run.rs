@@ -26,6 +26,9 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
     let name = std::env::args_os().next().unwrap_or_default();
     let name = Path::new(&name).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let request = Request::parse(&name, std::env::args_os().skip(1)).map_err(|mistake| {
+        // The log has it as well: who calls sendmail from a program seldom sees what it says. Without a configuration
+        // there is no log, and what is wrong is told all the same.
+        let _ = command::configure("sendmail", None);
         if let Some(detail) = mistake.detail {
             eprintln!("sendmail: {detail}");
         }

@@ -187,3 +187,18 @@ fn a_log_that_is_rotated_keeps_its_lines_and_the_new_one_has_its_permissions() {
         }
     });
 }
+
+#[test]
+fn a_command_line_that_sendmail_refuses_is_in_the_log() {
+    scenario(|| {
+        let mail = Setup::new().start();
+        for (arguments, sentence) in [
+            (&["-B", "FOO", "alice"], "fatal: -B option needs 8BITMIME or 7BIT"),
+            (&["-bx", "-i", "alice"], "fatal: unsupported: -bx"),
+        ] {
+            let refused = mail.run("sendmail", arguments);
+            assert_eq!(refused.status.code(), Some(75), "{arguments:?}");
+            mail.wait_log(&["postfix/sendmail[", sentence]);
+        }
+    });
+}
