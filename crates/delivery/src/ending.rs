@@ -102,12 +102,13 @@ fn with_output(text: &str, output: &str) -> String {
     if output.is_empty() { text.to_owned() } else { format!("{text}. Command output: {output}") }
 }
 
-/// A command's output on one line: line ends are blanks, what cannot be printed is `_`, and so is what is no text.
+/// A command's output on one line: newlines and tabs are blanks, what cannot be printed is `_`, and so is what is no
+/// text.
 pub fn one_line(output: &[u8]) -> String {
     let mut one_line = String::with_capacity(output.len());
     for chunk in output.utf8_chunks() {
         one_line.extend(chunk.valid().chars().map(|c| match c {
-            '\n' | '\r' | '\t' => ' ',
+            '\n' | '\t' => ' ',
             c if c.is_control() => '_',
             c => c,
         }));
@@ -148,6 +149,7 @@ mod tests {
         assert_eq!(said(Ending::Status(67), "5.7.7 xx\nsecond\n"), "Bounced 5.7.7 xx second ");
         assert_eq!(said(Ending::Status(1), "4.7.1 try later"), "Deferred 4.7.1 try later");
         assert_eq!(said(Ending::Status(9), "4.7.1\n"), "Deferred 4.7.1 ");
+        assert_eq!(said(Ending::Status(9), "5.7.1 a\tb\r\n"), "Bounced 5.7.1 a b_ ");
         assert_eq!(said(Ending::Status(1), "2.0.0 fine"), "Bounced 5.0.0 fine");
         let none = "Bounced 5.3.0 Command died with status 1: \"exit 3\". Command output: 5.1.1extra ";
         assert_eq!(said(Ending::Status(1), "5.1.1extra\n"), none);

@@ -5,7 +5,6 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -188,22 +187,24 @@ impl Task<'_> {
             let entered = std::env::set_current_dir(OsStr::from_bytes(&self.target.directory));
             entered.map_err(|error| Unstarted::Directory(errno(&error)))?;
         }
-        let words = self.words();
-        let group = Group::take().map_err(|error| unstarted(&words, &error))?;
-        match (self.spawn(&words, &group, streams), &self.target.words) {
-            (Err(error), Words::Line { line, .. }) if error.kind() == io::ErrorKind::NotFound && !has_slash(&words) => {
-                let words = by_shell(line);
-                self.spawn(&words, &group, streams).map_err(|error| unstarted(&words, &error))
+        let program = self.program();
+        let group = Group::take().map_err(|error| program.unstarted(&error))?;
+        match (self.spawn(&program, &group, streams), &self.target.words) {
+            (Err(error), Words::Line { line, .. })
+                if error.kind() == io::ErrorKind::NotFound && !program.has_slash() =>
+            {
+                let program = Program::by_shell(line);
+                self.spawn(&program, &group, streams).map_err(|error| program.unstarted(&error))
             }
-            (started, _) => started.map_err(|error| unstarted(&words, &error)),
+            (started, _) => started.map_err(|error| program.unstarted(&error)),
         }
     }
 
-    fn spawn(&self, words: &[OsString], group: &Group, streams: &Streams) -> io::Result<(Child, Pid)> {
-        let (program, arguments) = words.split_first().ok_or(nix::errno::Errno::ENOENT)?;
-        let mut command = Command::new(program);
-        if matches!(self.target.words, Words::Line { .. }) {
-            command.arg0(Path::new(program).file_name().unwrap_or(program));
+    fn spawn(&self, program: &Program, group: &Group, streams: &Streams) -> io::Result<(Child, Pid)> {
+        let (path, arguments) = program.words.split_first().ok_or(nix::errno::Errno::ENOENT)?;
+        let mut command = Command::new(path);
+        if program.is_shell {
+            command.arg0("sh");
         }
         command.args(arguments).env_clear();
         for entry in &self.target.environment {
@@ -222,30 +223,49 @@ impl Task<'_> {
         Ok((child, if group.number.as_raw() == 0 { Pid::from_raw(own) } else { group.number }))
     }
 
-    /// Program and arguments: a line as it is where it is plain, with a shell in front where it is not.
-    fn words(&self) -> Vec<OsString> {
+    /// A line as it is where it is plain, with a shell in front where it is not.
+    fn program(&self) -> Program {
         let Words::Line { line, shell } = &self.target.words else {
-            return self.arguments.iter().map(|word| OsStr::from_bytes(&word.0).to_owned()).collect();
+            return Program::of(self.arguments.iter().map(|word| OsStr::from_bytes(&word.0)));
         };
         if !shell.is_empty() {
             // local_command_shell
-            return shell.iter().map(OsString::from).chain([OsStr::from_bytes(line).to_owned()]).collect();
+            return Program::of(shell.iter().map(OsStr::new).chain([OsStr::from_bytes(line)]));
         }
         if needs_shell(line) {
-            return by_shell(line);
+            return Program::by_shell(line);
         }
         let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        words.map(|word| OsStr::from_bytes(word).to_owned()).collect()
+        Program::of(words.map(OsStr::from_bytes))
     }
 }
 
-fn unstarted(words: &[OsString], error: &io::Error) -> Unstarted {
-    let program = words.first().map(|name| text::printable(name.as_bytes())).unwrap_or_default();
-    Unstarted::Program(format!("execvp {program}: {}", text::system_error(error)))
+/// What is executed.
+struct Program {
+    /// Its path or name, and its arguments.
+    words: Vec<OsString>,
+    /// The shell that nobody asked for: it goes by the name of `sh`, and all others by what the line calls them.
+    is_shell: bool,
 }
 
-fn has_slash(words: &[OsString]) -> bool {
-    words.first().is_some_and(|program| program.as_bytes().contains(&b'/'))
+impl Program {
+    fn of<'a>(words: impl Iterator<Item = &'a OsStr>) -> Self {
+        Program { words: words.map(OsStr::to_owned).collect(), is_shell: false }
+    }
+
+    fn by_shell(line: &[u8]) -> Self {
+        let words = [OsStr::new("/bin/sh"), OsStr::new("-c"), OsStr::from_bytes(line)];
+        Program { is_shell: true, ..Program::of(words.into_iter()) }
+    }
+
+    fn unstarted(&self, error: &io::Error) -> Unstarted {
+        let name = self.words.first().map(|name| text::printable(name.as_bytes())).unwrap_or_default();
+        Unstarted::Program(format!("execvp {name}: {}", text::system_error(error)))
+    }
+
+    fn has_slash(&self) -> bool {
+        self.words.first().is_some_and(|name| name.as_bytes().contains(&b'/'))
+    }
 }
 
 /// The process group of the command.
@@ -267,10 +287,6 @@ impl Group {
         setpgid(Pid::from_raw(0), getpgid(Some(getppid()))?)?;
         Ok(Group { number: getpid(), _holder: Some(holder) })
     }
-}
-
-fn by_shell(line: &[u8]) -> Vec<OsString> {
-    ["/bin/sh", "-c"].iter().map(OsString::from).chain([OsStr::from_bytes(line).to_owned()]).collect()
 }
 
 /// Characters that only a shell understands. A line without any word does nothing, which a shell can.
