@@ -1,8 +1,8 @@
 //! Commands: their environment and limits.
 
+use delivery::Request;
 use delivery::environment::{self, variable};
 use delivery::steward::Account;
-use delivery::{Recipient as Target, Request};
 use ipc::carrier::{Command, Path, Words};
 use ipc::delivery::Sasl;
 
@@ -18,8 +18,8 @@ pub struct Subject<'a> {
     pub settings: &'a Settings,
     /// The delivery request.
     pub request: &'a Request,
-    /// The recipient of the request.
-    pub target: &'a Target,
+    /// Whom the message was sent to, before it was rewritten; empty where that is not to be told.
+    pub original: &'a [u8],
     /// The recipient that the command belongs to.
     pub recipient: &'a Recipient,
     /// The envelope sender.
@@ -65,7 +65,7 @@ impl Subject<'_> {
             ("DOMAIN", text(&recipient.domain)),
             ("LOGNAME", text(&recipient.name)),
             ("LOCAL", text(&recipient.local)),
-            ("ORIGINAL_RECIPIENT", text(&self.target.original)),
+            ("ORIGINAL_RECIPIENT", text(self.original)),
             ("RECIPIENT", text(&recipient.address)),
             ("SENDER", text(self.sender)),
             ("CLIENT_ADDRESS", client.address.clone()),
@@ -97,12 +97,11 @@ mod tests {
         let settings = Settings::read(&config).unwrap();
         let mut request = Request::new(queue::QueueId::parse(b"Q").unwrap());
         request.message.envelope_id = "E=1".to_owned();
-        let target = Target { original: b"x;`id`".to_vec(), ..Target::default() };
         let recipient = Recipient::parse(b"Cmd+Foo@m.test", &Delimiters::new("+", true), true);
         let subject = Subject {
             settings: &settings,
             request: &request,
-            target: &target,
+            original: b"x;`id`",
             recipient: &recipient,
             sender: b"",
             account: None,

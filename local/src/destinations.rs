@@ -59,20 +59,19 @@ impl Expansion<'_> {
             Recipient::parse(&resolved.recipient, &self.agent.settings.delimiters, self.agent.settings.utf8);
         recipient.mailbox_only |= mailbox_only;
         if resolved.transport == self.agent.service_name {
-            return self.deliver_here(place, recipient).await;
+            return self.deliver_here(place, recipient);
         }
         if self.is_new(b"to ", &self.job.folded(&resolved.recipient)) {
             self.send_later(place, resolved.recipient);
         }
     }
 
-    /// An address of this machine: the user whose .forward names it is the mailbox, all others are looked up.
-    async fn deliver_here(&mut self, place: &Rc<Place>, recipient: Recipient) {
+    /// An address of this machine: the user whose .forward names it has the mailbox, or a further .forward that the
+    /// address leads to; all others are looked up.
+    fn deliver_here(&mut self, place: &Rc<Place>, recipient: Recipient) {
         match &place.rights {
             Rights::User(account) if place.via == Via::Forward && account.name.as_bytes() == recipient.name => {
-                if self.is_new(b"mailbox ", account.name.as_bytes()) {
-                    self.mailbox(place, &recipient, account, None).await;
-                }
+                self.push_user(Rc::clone(place), recipient);
             }
             _ => self.push_recipient(Rc::clone(place), recipient),
         }
@@ -108,7 +107,7 @@ impl Expansion<'_> {
         let subject = Subject {
             settings: &self.agent.settings,
             request: self.job.request(),
-            target: self.target,
+            original: place.original(self.target),
             recipient,
             sender: &place.sender,
             account: rights.account().or(owner.as_ref()),
@@ -313,7 +312,7 @@ impl Expansion<'_> {
             sender: &place.sender,
             return_path: true,
             // enable_original_recipient
-            original: settings.original_recipient.then_some(&self.target.original[..]),
+            original: settings.original_recipient.then_some(place.original(self.target)),
             delivered_to: delivered_to.then_some(&place.delivered_to[..]),
             from_line,
         };

@@ -40,12 +40,16 @@ pub struct Expansion<'a> {
     /// The sender wants to hear of a delivery, and this is all that he hears: the recipient stands for others.
     expanded: Option<Action>,
     outgoing: Vec<Outgoing>,
+    /// Whom the message was sent to, as far as the present task may tell.
+    original: &'a [u8],
 }
 
 /// Something to do.
 pub(crate) enum Task {
     /// Find out what a recipient stands for.
     Recipient(Rc<Place>, Recipient),
+    /// Deliver to a user whose own .forward names him: aliases have had their say.
+    User(Rc<Place>, Recipient),
     /// Deliver to what a list names.
     Destination(Rc<Place>, Destination),
 }
@@ -71,17 +75,32 @@ impl<'a> Expansion<'a> {
         };
         let work = vec![Task::Recipient(Rc::new(place), recipient)];
         let (seen, findings, outgoing) = (HashSet::new(), Vec::new(), Vec::new());
-        Expansion { agent, job, target, passed, work, seen, findings, expanded: None, outgoing }
+        Expansion {
+            agent,
+            job,
+            target,
+            passed,
+            work,
+            seen,
+            findings,
+            expanded: None,
+            outgoing,
+            original: &target.original,
+        }
     }
 
     /// Delivers to all of it.
     pub async fn run(mut self) -> Outcome {
         while let Some(task) = self.work.pop() {
+            let (Task::Recipient(place, _) | Task::User(place, _) | Task::Destination(place, _)) = &task;
+            self.original = place.original(self.target);
             match task {
                 Task::Recipient(place, recipient) => self.recipient(place, recipient).await,
+                Task::User(place, recipient) => self.user(place, recipient).await,
                 Task::Destination(place, destination) => self.destination(&place, destination).await,
             }
         }
+        self.original = &self.target.original;
         self.send_on().await;
         self.outcome()
     }
@@ -105,6 +124,10 @@ impl<'a> Expansion<'a> {
         }
         let kind: &[u8] = if own { b"user " } else { b"to " };
         if !self.is_new(kind, &self.job.folded(&address)) {
+            // luser_relay that names the one whom it relays for: as if there were none.
+            if place.via == Via::Relay && self.job.folded(&place.recipient.address) == self.job.folded(&address) {
+                self.finish(&address, &verdict::unknown(&recipient.name));
+            }
             return;
         }
         if recipient.name.is_empty() {
@@ -229,6 +252,11 @@ impl<'a> Expansion<'a> {
         self.work.extend(tasks);
     }
 
+    /// Puts a user on the stack, who is looked for in no alias.
+    pub(crate) fn push_user(&mut self, place: Rc<Place>, recipient: Recipient) {
+        self.work.push(Task::User(place, recipient));
+    }
+
     /// Puts a recipient on the stack.
     pub(crate) fn push_recipient(&mut self, place: Rc<Place>, recipient: Recipient) {
         self.work.push(Task::Recipient(place, recipient));
@@ -268,9 +296,7 @@ impl<'a> Expansion<'a> {
     pub(crate) fn send_later(&mut self, place: &Place, address: Vec<u8>) {
         if self.job.is_probe() {
             let reason = format!("forwards to {}", self.job.shown(&address));
-            // To the owner of a list it is nothing to do with the list's address.
-            let original = if place.owned { &[][..] } else { &self.target.original };
-            return self.finish_as(&address, original, &verdict::sent(reason));
+            return self.finish(&address, &verdict::sent(reason));
         }
         // prepend_delivered_header: forward
         let delivered_to =
@@ -287,7 +313,11 @@ impl<'a> Expansion<'a> {
         }
     }
 
+    /// Sends the message on, once all else is done: with something left to try again, the next attempt sends it.
     async fn send_on(&mut self) {
+        if self.findings.iter().any(|(_, outcome)| outcome.verdict == Verdict::Deferred) {
+            return;
+        }
         for outgoing in std::mem::take(&mut self.outgoing) {
             let agent = self.agent;
             let notify = match self.expanded {
@@ -314,13 +344,8 @@ impl<'a> Expansion<'a> {
 
     /// Logs a result, and keeps it for the outcome.
     pub(crate) fn finish(&mut self, address: &[u8], finding: &Finding) {
-        let target = self.target;
-        self.finish_as(address, &target.original, finding);
-    }
-
-    fn finish_as(&mut self, address: &[u8], original: &[u8], finding: &Finding) {
         let finding = &self.job.filtered(finding);
-        self.job.log(address, original, finding);
+        self.job.log(address, self.original, finding);
         self.findings.push((address.to_vec(), self.job.outcome(finding)));
     }
 

@@ -56,7 +56,8 @@ impl Expansion<'_> {
         if !recipient.mailbox_only {
             let found = self.read_forward(&recipient, &account, &mut carrier.channel).await;
             match found {
-                Ok(Some(forward)) => {
+                // The file that names the user himself is not read again.
+                Ok(Some(forward)) if self.is_new(b"forward ", forward.path.as_bytes()) => {
                     let Ok(destinations) = List::of_file(forward.text).parse() else {
                         return self.too_many(&recipient.address, b".forward");
                     };
@@ -81,7 +82,7 @@ impl Expansion<'_> {
                         return self.push(Rc::new(inner), destinations);
                     }
                 }
-                Ok(None) => {}
+                Ok(_) => {}
                 Err(trouble) => return self.trouble(&recipient.address, &trouble),
             }
         }
@@ -280,7 +281,7 @@ impl Expansion<'_> {
             logging::warning!("required alias not found: {name}");
             return self.finish(&recipient.address, &verdict::sent("discarded"));
         }
-        self.finish(&recipient.address, &verdict::bounced(1, 1, format!("unknown user: \"{name}\"")));
+        self.finish(&recipient.address, &verdict::unknown(&recipient.name));
     }
 
     /// luser_relay; false where there is none, or where it has led here.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use address::Delimiters;
 use config::expand::{self, ExpandError, Expanded};
+use delivery::Recipient as Target;
 use delivery::steward::{Account, Who};
 
 /// A local address in its parts.
@@ -143,6 +144,14 @@ pub struct Place {
     /// The extension, with its delimiter, that nothing on the way has used, where it is added to what is found
     /// (propagate_unmatched_extensions).
     pub unmatched: Vec<u8>,
+}
+
+impl Place {
+    /// The original recipient of a target, as it is told here. Below a list that has an owner it is not: the list's
+    /// address is the list's own affair.
+    pub fn original<'a>(&self, target: &'a Target) -> &'a [u8] {
+        if self.owned { &[] } else { &target.original }
+    }
 }
 
 /// The names that forward_path, luser_relay and command_execution_directory know.

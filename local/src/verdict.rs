@@ -54,6 +54,11 @@ pub fn sent(reason: impl Into<String>) -> Finding {
     Finding::sent(Status::new(2, 0, 0), reason, RELAY)
 }
 
+/// Neither alias nor user.
+pub fn unknown(name: &[u8]) -> Finding {
+    bounced(1, 1, format!("unknown user: \"{}\"", text::printable(name)))
+}
+
 /// To be tried again; the class of the code is 4.
 pub fn deferred(subject: u16, detail: u16, reason: impl Into<String>) -> Finding {
     Finding::deferred(Status::new(4, subject, detail), reason, RELAY)

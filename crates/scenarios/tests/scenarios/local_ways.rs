@@ -156,6 +156,90 @@ fn a_command_of_a_list_knows_who_wrote_the_list_and_no_extension_that_leads_else
 }
 
 #[test]
+fn what_a_list_with_an_owner_delivers_does_not_say_whom_the_sender_wrote_to() {
+    scenario(|| {
+        let change = |mail: &mut Instance, open: &str| {
+            let aliases = mail.etc().join("more-aliases");
+            let command = format!("(env; cat) > {open}/told; exit 9");
+            testing::setup::write_old(&aliases, &format!("list \"|{command}\"\nowner-list boss@else.test\n"));
+            mail.set("alias_maps", &format!("texthash:{}", aliases.display()));
+            mail.set("virtual_alias_maps", "inline:{ {first@mail.test = list@mail.test} }");
+        };
+        let Some((mail, open)) = started(Setup::new(), change) else { return };
+        let said = sent(&mail, "first@mail.test");
+        assert!(said.starts_with("dsn=5.3.0, status=bounced (Command died with status 9: "), "{said}");
+        mail.wait_log(&["to=<list@mail.test>, relay=local", "status=bounced"]);
+        let told = fs::read_to_string(open.join("told")).expect("facts");
+        assert!(!told.contains("ORIGINAL_RECIPIENT=") && !told.contains("X-Original-To:"), "{told}");
+        assert!(told.contains("SENDER=owner-list@mail.test\n"), "{told}");
+    });
+}
+
+#[test]
+fn a_plain_command_has_the_name_that_the_line_gives_it() {
+    scenario(|| {
+        let change = |mail: &mut Instance, open: &str| {
+            let plain = format!("/bin/sed -n w{open}/plain /proc/self/cmdline");
+            mail.set("mailbox_command_maps", &format!("inline:{{ {{games = {plain}}} }}"));
+        };
+        let Some((mail, open)) = started(Setup::new(), change) else { return };
+        let said = sent(&mail, "games@mail.test");
+        assert!(said.starts_with("dsn=2.0.0, status=sent (delivered to command: /bin/sed "), "{said}");
+        let told = fs::read(open.join("plain")).expect("facts");
+        assert!(told.starts_with(b"/bin/sed\0-n\0"), "{told:?}");
+    });
+}
+
+#[test]
+fn a_message_is_sent_on_when_nothing_of_its_list_is_left_to_try_again() {
+    scenario(|| {
+        let setup = Setup::new().set("transport_maps", "inline:{ {else.test = discard:} }");
+        let change = |mail: &mut Instance, open: &str| {
+            let aliases = mail.etc().join("more-aliases");
+            let text = format!("team boss@else.test, \"|test -e {open}/ready || exit 75\", \"|exit 67\"\n");
+            testing::setup::write_old(&aliases, &text);
+            mail.set("alias_maps", &format!("texthash:{}", aliases.display()));
+        };
+        let Some((mail, open)) = started(setup, change) else { return };
+        sent(&mail, "team@mail.test");
+        mail.wait_log(&["to=<team@mail.test>", "status=deferred (temporary failure)"]);
+        mail.wait_idle();
+        assert!(!mail.log().contains("status=sent (forwarded as"), "{}", mail.log());
+        fs::write(open.join("ready"), "").expect("a file");
+        mail.run("postqueue", &["-f"]);
+        mail.wait_log(&["to=<boss@else.test>, orig_to=<team@mail.test>", "status=sent"]);
+        assert_eq!(mail.log().matches("status=sent (forwarded as").count(), 1, "{}", mail.log());
+    });
+}
+
+#[test]
+fn a_forward_file_may_lead_to_another_one_of_the_same_user_and_ends_in_the_mailbox() {
+    scenario(|| {
+        let setup = Setup::new();
+        let change = |mail: &mut Instance, open: &str| {
+            mail.set("forward_path", &format!("{open}/$user.$extension, {open}/$user"));
+        };
+        let Some((mail, open)) = started(setup, change) else { return };
+        let user = nix::unistd::User::from_name(USER).ok().flatten().expect("the user of the test");
+        for (name, text) in [("games.one", "games\n"), ("games.two", "games+two\n"), ("games", "carol@mail.test\n")] {
+            fs::write(open.join(name), text).expect("a list");
+            nix::unistd::chown(&open.join(name), Some(user.uid), Some(user.gid)).expect("the user's");
+        }
+        sent(&mail, "games+one@mail.test");
+        mail.wait_log(&["to=<carol@mail.test>, orig_to=<games+one@mail.test>"]);
+        assert_eq!(sent(&mail, "games+two@mail.test"), "dsn=2.0.0, status=sent (delivered to mailbox)");
+    });
+}
+
+#[test]
+fn luser_relay_that_names_the_unknown_user_himself_is_as_good_as_none() {
+    scenario(|| {
+        let Some((mail, _)) = started(Setup::new().set("luser_relay", "$recipient"), |_, _| ()) else { return };
+        assert_eq!(sent(&mail, "No-Such+X@mail.test"), "dsn=5.1.1, status=bounced (unknown user: \"no\")");
+    });
+}
+
+#[test]
 fn a_command_whose_directory_is_not_there_waits() {
     scenario(|| {
         let change = |mail: &mut Instance, _: &str| {
