@@ -94,9 +94,9 @@ impl Cache {
     /// Keeps a session, or ends it when it has done enough.
     pub fn put(self: &Rc<Self>, nexthop: &str, session: Session) {
         let reuse = &self.settings.reuse;
-        // smtp_connection_reuse_time_limit, smtp_connection_reuse_count_limit
-        let worn = session.opened.elapsed() >= reuse.age || (reuse.uses > 0 && session.uses >= reuse.uses);
-        if worn || self.idle.borrow().len() >= MOST_IDLE {
+        if is_worn((reuse.age, reuse.uses), session.opened.elapsed(), session.uses)
+            || self.idle.borrow().len() >= MOST_IDLE
+        {
             self.end(session);
             return;
         }
@@ -142,5 +142,25 @@ impl Cache {
             let expired: Vec<_> = self.idle.borrow_mut().extract_if(.., |idle| idle.expires <= now).collect();
             expired.into_iter().for_each(|idle| self.end(idle.session));
         }
+    }
+}
+
+/// Whether a session that is so old and has carried so many messages carries no more, by
+/// smtp_connection_reuse_time_limit and smtp_connection_reuse_count_limit: its first message reuses nothing yet.
+fn is_worn((oldest, reuses): (Duration, u32), age: Duration, messages: u32) -> bool {
+    age >= oldest || (reuses > 0 && messages > reuses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_used_again_as_often_as_the_limit_says_beside_its_first_message() {
+        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+        let carried = |reuses| (1..).find(|messages| is_worn((minute, reuses), second, *messages));
+        assert_eq!((carried(1), carried(2), carried(50)), (Some(2), Some(3), Some(51)));
+        assert!(!is_worn((minute, 0), second, u32::MAX), "0 is no limit");
+        assert!(is_worn((second, 0), second, 1));
     }
 }
