@@ -11,8 +11,8 @@ use smtp_protocol::Reply;
 use smtp_protocol::keywords::discardable;
 use smtp_protocol::parameters::{MailParameters, RcptParameters};
 use smtp_server::{
-    Attempt, BareNewline, Counted, Facts, FilterReply, Flushed, Forward, Judgement, Peer, Privileges, Refusal,
-    Services, Stage, Step, TlsStart, Told, Turn, Unanswered, Unqueued,
+    Attempt, BareNewline, Counted, Facts, FilterReply, Flushed, Judgement, Peer, Privileges, Refusal, Services, Stage,
+    Step, TlsStart, Told, Turn, Unanswered, Unqueued,
 };
 
 use crate::authentication::Login;
@@ -131,7 +131,7 @@ impl Backend {
             login: facts.login.map(|login| (login.method.as_str(), login.user.as_str())),
             sasl_sender: sasl_sender(&facts).as_deref(),
             original_id: facts.forward.and_then(|forward| forward.ident.as_deref()),
-            original_client: facts.forward.and_then(Forward::label),
+            original_client: facts.forward.and_then(|forward| forward.label(facts.peer.shows_port)),
         });
         let head = Head { queue_id: queue_id.as_str(), local_rewrite, content_filter: &self.worker.content_filter };
         envelope::begin(message.records(), &facts, &head);

@@ -62,7 +62,7 @@ pub fn begin(out: &mut Vec<u8>, facts: &Facts<'_>, head: &Head<'_>) {
 fn client(out: &mut Vec<u8>, facts: &Facts<'_>) {
     let peer = facts.peer;
     // What logs of later hops name is the original client, when one is known.
-    match facts.forward.and_then(|forward| Some((forward, forward.label()?))) {
+    match facts.forward.and_then(|forward| Some((forward, forward.label(facts.peer.shows_port)?))) {
         Some((forward, label)) => {
             let mut attribute = |name: &str, value: &str| encode_attribute(out, name, value.as_bytes());
             let text = |value: &Option<String>| value.clone().unwrap_or_else(|| UNKNOWN.to_owned());

@@ -35,7 +35,7 @@ impl Values for OfSession<'_> {
             "daemon_addr" => peer.server_address_text(),
             "daemon_port" => number(&peer.server_port),
             "_" => who(peer),
-            "client_addr" => peer.address_text(),
+            "client_addr" => peer.rfc_address(),
             "client_name" => peer.name.clone(),
             "client_ptr" => peer.reverse_name.clone(),
             "client_port" => number(&peer.port),
@@ -79,6 +79,8 @@ impl OfSession<'_> {
 impl Values for OfContent<'_, '_> {
     fn value(&self, name: &str) -> Option<Vec<u8>> {
         let is_known = match name {
+            // cleanup tells it without a prefix.
+            "client_addr" => return Some(self.0.facts.peer.address_text().into_bytes()),
             "client_connections" | "client_resolve" => false,
             "j" | "i" | "v" | "_" => true,
             name => ["daemon_", "client_", "auth_"].iter().any(|start| name.starts_with(start)),

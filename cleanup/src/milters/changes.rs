@@ -181,7 +181,7 @@ impl Editing<'_, '_> {
                     wishes.notify = found.notify.or(wishes.notify);
                     wishes.orcpt = found.orcpt.or(wishes.orcpt);
                 }
-                Err(parameters::ParameterError::Notify) => {
+                Err(parameters::ParameterError::Notify(_)) => {
                     logging::warning!(id: id, "Bad NOTIFY parameter from {what}: \"{shown}\"");
                 }
                 Err(parameters::ParameterError::Orcpt) => {

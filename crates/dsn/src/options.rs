@@ -37,6 +37,12 @@ impl Notify {
         Notify::from_bits(bits).filter(|found| *found != Notify::UNSET)
     }
 
+    /// The first word of a value that is none of those that [`parse`](Notify::parse) knows.
+    pub fn unknown_word(value: &[u8]) -> Option<&[u8]> {
+        let mut words = value.split(|&b| b == b',').filter(|word| !word.is_empty());
+        words.find(|word| Notify::parse(word).is_none())
+    }
+
     /// The value of the NOTIFY parameter for the next host; `None` where nothing was said.
     pub fn parameter(self) -> Option<String> {
         let names = [(1, "NEVER"), (2, "SUCCESS"), (4, "FAILURE"), (8, "DELAY")];

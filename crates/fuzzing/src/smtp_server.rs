@@ -54,7 +54,7 @@ pub fn smtp_path(data: &[u8]) {
 
 /// Values of parameters are what their RFC allows, whatever stood in the command.
 pub fn smtp_parameters(text: &[u8]) {
-    match parameters::mail(words(text), Offers { smtputf8: true, requiretls: true }) {
+    match parameters::mail(words(text), Offers { smtputf8: true, requiretls: true, verp: true }) {
         Ok(found) => {
             if let Some(envid) = &found.envid {
                 assert!(!envid.is_empty() && envid.iter().all(|byte| (b' '..=b'~').contains(byte)));

@@ -14,6 +14,8 @@ pub struct Offers {
     pub smtputf8: bool,
     /// REQUIRETLS
     pub requiretls: bool,
+    /// XVERP
+    pub verp: bool,
 }
 
 /// BODY of MAIL. RFC 6152.
@@ -83,8 +85,8 @@ pub enum ParameterError {
     Ret,
     /// ENVID that is no xtext, or twice.
     Envid,
-    /// NOTIFY list.
-    Notify,
+    /// NOTIFY, with this value, that is no list of its words, or twice.
+    Notify(Vec<u8>),
     /// ORCPT that is no `type;xtext`, or twice.
     Orcpt,
     /// AUTH, more than once.
@@ -111,7 +113,7 @@ impl fmt::Display for ParameterError {
             ParameterError::Size => f.write_str("Bad message size syntax"),
             ParameterError::Ret => f.write_str("Bad RET parameter syntax"),
             ParameterError::Envid => f.write_str("Bad ENVID parameter syntax"),
-            ParameterError::Notify => f.write_str("Error: Bad NOTIFY parameter syntax"),
+            ParameterError::Notify(_) => f.write_str("Error: Bad NOTIFY parameter syntax"),
             ParameterError::Orcpt => f.write_str("Error: Bad ORCPT parameter syntax"),
             ParameterError::MultipleAuth => f.write_str("Error: multiple AUTH= options"),
             ParameterError::Unsupported(word) => {
@@ -143,16 +145,23 @@ pub fn mail<'a>(words: impl Iterator<Item = &'a [u8]>, offers: Offers) -> Result
                 let envid = envid.filter(|_| found.envid.is_none());
                 found.envid = Some(envid.ok_or(ParameterError::Envid)?);
             }
-            (b"AUTH", Some(_)) if found.auth.is_some() => return Err(ParameterError::MultipleAuth),
+            (b"AUTH", Some(_)) if found.auth.as_deref().is_some_and(|sender| sender != b"<>") => {
+                return Err(ParameterError::MultipleAuth);
+            }
             (b"AUTH", Some(value)) => found.auth = Some(value.to_vec()),
             (b"SMTPUTF8", None) if offers.smtputf8 => found.smtputf8 = true,
             (b"REQUIRETLS", None) if offers.requiretls => found.requiretls = true,
-            (b"XVERP", None) => found.verp = Some(Verp::Default),
-            (b"XVERP", Some(value)) => found.verp = Some(Verp::Delimiters(value.to_vec())),
+            (b"XVERP", None) if offers.verp => found.verp = Some(Verp::Default),
+            (b"XVERP", Some(value)) if offers.verp => found.verp = Some(Verp::Delimiters(value.to_vec())),
             _ => return Err(ParameterError::Unsupported(word.to_vec())),
         }
     }
     Ok(found)
+}
+
+/// Whether a parameter is one of RFC 3461.
+pub fn is_about_dsn(word: &[u8]) -> bool {
+    matches!(split(word), (name, Some(_)) if matches!(name.as_slice(), b"RET" | b"ENVID" | b"NOTIFY" | b"ORCPT"))
 }
 
 /// Reads the parameters of RCPT.
@@ -163,7 +172,7 @@ pub fn rcpt<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<RcptParameters,
         match (name.as_slice(), value) {
             (b"NOTIFY", Some(value)) => {
                 let notify = Notify::parse(value).filter(|_| found.notify.is_none());
-                found.notify = Some(notify.ok_or(ParameterError::Notify)?);
+                found.notify = Some(notify.ok_or_else(|| ParameterError::Notify(value.to_vec()))?);
             }
             (b"ORCPT", Some(value)) => {
                 let orcpt = orcpt(value).filter(|_| found.orcpt.is_none());
@@ -217,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_parameters_of_mail_are_read_in_any_case_and_order() {
-        let offers = Offers { smtputf8: true, requiretls: false };
+        let offers = Offers { smtputf8: true, ..Offers::default() };
         let found = mail(words(b"body=8bitmime SIZE=10 RET=hdrs ENVID=a+2Bb smtputf8"), offers).unwrap();
         assert_eq!(found.size, Some(10));
         assert_eq!(found.body, Some(Body::EightBitMime));
@@ -246,7 +255,7 @@ mod tests {
         assert_eq!(rcpt(words(b"NOTIFY=NEVER")).unwrap().notify.unwrap().bits(), 1);
         assert_eq!(rcpt(words(b"NOTIFY=success,DELAY")).unwrap().notify.unwrap().bits(), 10);
         for bad in [&b"NOTIFY=NEVER,DELAY"[..], b"NOTIFY=", b"NOTIFY=DELAY NOTIFY=DELAY", b"NOTIFY=BAD"] {
-            assert_eq!(rcpt(words(bad)), Err(ParameterError::Notify));
+            assert!(matches!(rcpt(words(bad)), Err(ParameterError::Notify(_))));
         }
     }
 

@@ -53,7 +53,7 @@ pub fn parse<'a>(argument: &'a [u8], keyword: &str, rules: Rules) -> Result<Path
     Ok(Path { address, written, parameters })
 }
 
-/// A quote or an angle bracket that the word began with is not closed.
+/// A quote or an angle bracket is not closed.
 fn is_open(written: &[u8]) -> bool {
     let (mut quoted, mut depth) = (false, 0usize);
     let mut bytes = written.iter();
@@ -66,7 +66,7 @@ fn is_open(written: &[u8]) -> bool {
             _ => {}
         }
     }
-    quoted || (depth > 0 && written.first() == Some(&b'<'))
+    quoted || depth > 0
 }
 
 /// The address of a word in internal form. `None` when it is none.

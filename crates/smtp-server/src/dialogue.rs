@@ -51,6 +51,8 @@ pub struct Dialogue {
     pub(crate) denied: bool,
     /// Commands that failed since the last message.
     pub(crate) errors: u32,
+    /// The command at hand has made another client of this one: that is no error of either.
+    pub(crate) is_another: bool,
     /// Commands without use since the last message.
     pub(crate) junk: u32,
     /// The command whose content is on its way.
@@ -79,6 +81,7 @@ impl Dialogue {
             pipelined: false,
             denied: false,
             errors: 0,
+            is_another: false,
             junk: 0,
             awaits_content: None,
             statistics: Statistics::default(),

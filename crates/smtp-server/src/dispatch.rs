@@ -111,7 +111,8 @@ impl Dialogue {
 
     /// smtpd_junk_command_limit, smtpd_soft_error_limit, smtpd_hard_error_limit
     fn note_errors(&mut self, is_junk: bool, ok: bool) {
-        self.errors = self.errors.saturating_add(u32::from(!ok));
+        let is_error = !ok && !std::mem::take(&mut self.is_another);
+        self.errors = self.errors.saturating_add(u32::from(is_error));
         if is_junk {
             if self.junk > self.settings.junk_command_limit {
                 self.errors = self.errors.saturating_add(1);

@@ -30,10 +30,15 @@ pub struct Forward {
 
 impl Forward {
     /// `name[address]` of the original client, `name` alone without an address; nothing when nothing was said of it.
-    pub fn label(&self) -> Option<String> {
+    /// `shows_port`: smtpd_client_port_logging
+    pub fn label(&self, shows_port: bool) -> Option<String> {
         let name = self.name.as_deref().unwrap_or(UNKNOWN);
         self.has_client.then(|| match self.address {
-            Some(address) => format!("{name}[{}]", net::address::Shown(address)),
+            Some(address) => {
+                let port =
+                    if shows_port { format!(":{}", self.port.as_deref().unwrap_or(UNKNOWN)) } else { String::new() };
+                format!("{name}[{}]{port}", net::address::Shown(address))
+            }
             None => name.to_owned(),
         })
     }
@@ -46,12 +51,15 @@ mod tests {
     #[test]
     fn a_client_without_an_address_has_no_brackets() {
         let mut forward = Forward::default();
-        assert_eq!(forward.label(), None);
+        assert_eq!(forward.label(false), None);
         forward.has_client = true;
-        assert_eq!(forward.label().as_deref(), Some("unknown"));
+        assert_eq!(forward.label(false).as_deref(), Some("unknown"));
         forward.address = "2001:db8:7::9".parse().ok();
-        assert_eq!(forward.label().as_deref(), Some("unknown[2001:db8:7::9]"));
+        assert_eq!(forward.label(false).as_deref(), Some("unknown[2001:db8:7::9]"));
+        assert_eq!(forward.label(true).as_deref(), Some("unknown[2001:db8:7::9]:unknown"));
+        forward.port = Some("9".to_owned());
+        assert_eq!(forward.label(true).as_deref(), Some("unknown[2001:db8:7::9]:9"));
         forward.name = Some("fw.example".to_owned());
-        assert_eq!(forward.label().as_deref(), Some("fw.example[2001:db8:7::9]"));
+        assert_eq!(forward.label(false).as_deref(), Some("fw.example[2001:db8:7::9]"));
     }
 }

@@ -6,7 +6,7 @@ use delivery::AddressFormat;
 use logging::records::NOQUEUE;
 use logging::records::smtpd::{Accepted, Filtered};
 use smtp_protocol::Reply;
-use smtp_server::{Facts, Forward, Turn, Unqueued};
+use smtp_server::{Facts, Turn, Unqueued};
 
 use super::{Filter, Proxied, Refused};
 use crate::decision::sasl_sender;
@@ -84,6 +84,6 @@ fn log(facts: &Facts<'_>) {
         login: facts.login.map(|login| (login.method.as_str(), login.user.as_str())),
         sasl_sender: sasl_sender(facts).as_deref(),
         original_id: facts.forward.and_then(|forward| forward.ident.as_deref()),
-        original_client: facts.forward.and_then(Forward::label),
+        original_client: facts.forward.and_then(|forward| forward.label(facts.peer.shows_port)),
     });
 }

@@ -281,8 +281,11 @@ impl fmt::Display for Decided<'_> {
         if let Some(helo) = self.helo {
             write!(f, " helo=<{helo}>")?;
         }
-        if let Some((method, user)) = self.login {
-            write!(f, " sasl_method={method} sasl_username={user}")?;
+        match self.login {
+            // What filters say has Postfix's other form.
+            Some((_, user)) if self.action == "milter-reject" => write!(f, " sasl_username=<{user}>")?,
+            Some((method, user)) => write!(f, " sasl_method={method} sasl_username={user}")?,
+            None => {}
         }
         match &self.sasl_sender {
             Some(sender) => write!(f, " sasl_sender={sender}"),

@@ -3,6 +3,8 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use scenarios::scenario;
+use testing::milter::{Filter, Script, say};
+use testing::programs::oracle_version;
 use testing::wait::{PATIENCE, until_true};
 use testing::{Client, Instance, Setup};
 
@@ -164,6 +166,46 @@ fn xclient_makes_the_client_another_one_for_rules_log_and_header() {
 }
 
 #[test]
+fn a_filter_knows_the_client_that_xclient_names_by_address_and_user() {
+    scenario(|| {
+        let filter = Filter::start(Script::new().at('M', [say("r")]));
+        let mail =
+            trusting().set("smtpd_milters", filter.endpoint()).set("milter_connect_macros", "{client_addr}").start();
+        let mut client = Client::greet(mail.v4()).expect("connected");
+        client.command("XCLIENT NAME=cl.example ADDR=IPv6:2001:db8:7::9 LOGIN=bob").expect("reply");
+        client.command("EHLO there.test").expect("reply");
+        let refused = client.command("MAIL FROM:<a@client.test>").expect("reply").last();
+        assert_eq!(refused, "550 5.7.1 Command rejected");
+        filter.wait_heard("DC{client_addr}|IPv6:2001:db8:7::9|");
+        if oracle_version().as_deref() != Some("3.7") {
+            mail.wait_log(&[
+                "milter-reject: MAIL from cl.example[2001:db8:7::9]: ",
+                " helo=<there.test> sasl_username=<bob>",
+            ]);
+        }
+    });
+}
+
+#[test]
+fn a_client_that_xclient_puts_outside_is_no_longer_excepted_from_the_rules_of_line_ends() {
+    scenario(|| {
+        let mail = trusting()
+            .set("smtpd_forbid_bare_newline", "reject")
+            .set("smtpd_forbid_bare_newline_exclusions", "127.0.0.1")
+            .start();
+        for (address, code) in [("127.0.0.1", 250), ("10.1.2.3", 550)] {
+            let mut client = Client::greet(mail.v4()).expect("connected");
+            client.command(&format!("XCLIENT ADDR={address}")).expect("reply");
+            client.command("EHLO there.test").expect("reply");
+            for line in ["MAIL FROM:<a@client.test>", "RCPT TO:<alice@mail.test>", "DATA"] {
+                client.command(line).expect("reply");
+            }
+            assert_eq!(client.command("Subject: x\r\n\r\na\nb\r\n.").expect("reply").code, code, "{address}");
+        }
+    });
+}
+
+#[test]
 fn xforward_names_the_client_of_an_earlier_server_in_the_log() {
     scenario(|| {
         let mail = trusting().start();
@@ -176,6 +218,15 @@ fn xforward_names_the_client_of_an_earlier_server_in_the_log() {
         mail.wait_log(&[origin]);
         assert_eq!(client.send("b@client.test", &["alice@mail.test"], "Subject: x\n\ny\n").expect("reply").code, 250);
         assert_eq!(mail.log().matches("orig_client").count(), 1);
+        // smtpd_client_port_logging
+        let mail = trusting().set("smtpd_client_port_logging", "yes").start();
+        for (port, shown) in [(" PORT=9", "9"), ("", "unknown")] {
+            let mut client = Client::greet(mail.v4()).expect("connected");
+            let said = client.command(&format!("XFORWARD NAME=fw.example ADDR=10.1.2.3{port}")).expect("reply");
+            assert_eq!(said.code, 250);
+            client.send("a@client.test", &["alice@mail.test"], "Subject: x\n\ny\n").expect("reply");
+            mail.wait_log(&[&format!(", orig_client=fw.example[10.1.2.3]:{shown}")]);
+        }
     });
 }
 

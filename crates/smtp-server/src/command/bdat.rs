@@ -49,8 +49,10 @@ fn is_too_much(dialogue: &Dialogue, chunk: Chunk) -> bool {
 
 /// Whether the chunk is taken.
 async fn admit(dialogue: &mut Dialogue, services: &mut impl Services, chunk: Chunk) -> Result<(), Turn> {
+    if chunk.length == 0 && !chunk.last {
+        return Err(null_request(dialogue));
+    }
     let before = match dialogue.chunking {
-        Chunking::Failed(_) if chunk.length == 0 && !chunk.last => return Err(null_request(dialogue)),
         Chunking::Failed(_) => {
             let text = format!("Discarded {} bytes after earlier error", chunk.length);
             return Err(breach(551, Status::new(5, 0, 0), text));
@@ -64,9 +66,6 @@ async fn admit(dialogue: &mut Dialogue, services: &mut impl Services, chunk: Chu
         Some(_) => {}
     }
     let id = dialogue.queue_id().unwrap_or(NOQUEUE);
-    if chunk.length == 0 && !chunk.last {
-        return Err(null_request(dialogue));
-    }
     // message_size_limit
     if dialogue.settings.message_size_limit.is_some_and(|limit| chunk.length > limit.saturating_sub(before)) {
         logging::warning!(id: id, "BDAT request from {} exceeds message size limit", dialogue.peer.label);

@@ -18,9 +18,11 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
     if dialogue.transaction.is_some() {
         return Err(Turn::misused(503, "Error: MAIL transaction in progress"));
     }
-    if argument.is_empty() || argument.contains(&b' ') {
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
+    let mut words = argument.split(is_blank).filter(|word| !word.is_empty());
+    let (Some(argument), None) = (words.next(), words.next()) else {
         return Err(Turn::misused(500, "Syntax: ETRN domain"));
-    }
+    };
     // `@domain` stands for its parts as well, `#queue` for a queue: there is one for all.
     let domain = argument.strip_prefix(b"@").or_else(|| argument.strip_prefix(b"#")).unwrap_or(argument);
     if !is_site(domain) {

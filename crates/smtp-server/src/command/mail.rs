@@ -2,9 +2,9 @@
 
 use config::ErrorClass;
 use dsn::Status;
-use smtp_protocol::parameters::{self, MailParameters, Offers, ParameterError, Verp};
+use smtp_protocol::parameters::{self, MailParameters, Offers, ParameterError, Verp, is_about_dsn};
 use smtp_protocol::path::{self, PathError};
-use smtp_protocol::verb::words;
+use smtp_protocol::verb::{Words, words};
 
 use crate::command::data::write_error;
 use crate::command::needs_helo;
@@ -47,14 +47,20 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
         Err(PathError::Address) => return Err(bad_address(dialogue, argument)),
     };
     let requiretls = dialogue.is_under_tls() && dialogue.settings.requiretls && !dialogue.discards("REQUIRETLS");
-    let offers = Offers { smtputf8: offers_utf8, requiretls };
-    let mut parameters = parameters::mail(path.parameters, offers).map_err(|error| bad_parameter(&error))?;
+    let offers = Offers { smtputf8: offers_utf8, requiretls, verp: dialogue.may.verp };
+    // What else is wrong with the sender is for the restrictions to find out.
+    if !path.address.is_empty() && services.is_malformed(None, &path.address).await {
+        return Err(bad_address(dialogue, argument));
+    }
+    let lacks_dsn = lacks_dsn(dialogue, &path.parameters);
+    let before = path.parameters.take_while(|word| !(lacks_dsn && is_about_dsn(word)));
+    let mut parameters = parameters::mail(before, offers).map_err(|error| bad_parameter(&error))?;
+    if lacks_dsn {
+        return Err(no_dsn());
+    }
     dialogue.may_say(&path.address, parameters.smtputf8)?;
     if let Some(asked) = parameters.verp.take() {
         parameters.verp = Some(verp(dialogue, &path.address, asked)?);
-    }
-    if (parameters.ret.is_some() || parameters.envid.is_some()) && dialogue.discards("DSN") {
-        return Err(no_dsn());
     }
     // RFC 4954 5: nobody is nobody, whoever says it.
     parameters.auth = parameters.auth.filter(|sender| sender != b"<>");
@@ -68,10 +74,6 @@ async fn begin(
     sender: Vec<u8>,
     parameters: MailParameters,
 ) -> Answer {
-    // What else is wrong with the sender is for the restrictions to find out.
-    if !sender.is_empty() && services.is_malformed(None, &sender).await {
-        return Err(bad_address(dialogue, argument));
-    }
     fits(dialogue, services, &sender, parameters.size)?;
     let facts = Facts { size: parameters.size.unwrap_or(0), ..dialogue.facts(Some(&sender), None) };
     dialogue.judge(services, Stage::Mail, facts).await?;
@@ -97,10 +99,9 @@ async fn begin(
     done(Status::new(2, 1, 0), "Ok")
 }
 
-/// What a client wants of VERP, if it may: the delimiters.
+/// What a client wants of VERP: the delimiters.
 fn verp(dialogue: &Dialogue, sender: &[u8], asked: Verp) -> Result<Verp, Turn> {
     let delimiters = match &asked {
-        _ if !dialogue.may.verp => return Err(bad_parameter(&ParameterError::Unsupported(asked.to_string().into()))),
         // default_verp_delimiters
         Verp::Default => dialogue.settings.verp_delimiters.as_bytes(),
         Verp::Delimiters(delimiters) => delimiters,
@@ -165,7 +166,13 @@ pub fn bad_parameter(error: &ParameterError) -> Turn {
     breach(code, status, error.to_string())
 }
 
-/// Parameters of RFC 3461, where this client is not to see DSN.
+/// Whether there are parameters of RFC 3461 where this client is not to see DSN; what comes before the first of them
+/// may be wrong too.
+pub fn lacks_dsn(dialogue: &Dialogue, parameters: &Words<'_>) -> bool {
+    dialogue.discards("DSN") && parameters.clone().any(is_about_dsn)
+}
+
+/// What the client is told then.
 pub fn no_dsn() -> Turn {
     Rejection::new(501, Status::new(5, 7, 1), "DSN support is disabled").into()
 }

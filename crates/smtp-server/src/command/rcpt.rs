@@ -1,12 +1,12 @@
 //! RCPT: one recipient of the transaction. RFC 5321 4.1.1.3
 
-use dsn::Status;
-use smtp_protocol::parameters::{self, RcptParameters};
+use dsn::{Notify, Status};
+use smtp_protocol::parameters::{self, ParameterError, RcptParameters, is_about_dsn};
 use smtp_protocol::path::{self, PathError};
 use smtp_protocol::verb::words;
 
 use crate::command::data::write_error;
-use crate::command::mail::{bad_parameter, log_bad_address, no_dsn};
+use crate::command::mail::{bad_parameter, lacks_dsn, log_bad_address, no_dsn};
 use crate::dialogue::Dialogue;
 use crate::filters::Told;
 use crate::rejection::Rejection;
@@ -33,18 +33,23 @@ pub async fn run(dialogue: &mut Dialogue, services: &mut impl Services, argument
         Err(PathError::Unterminated) => return Err(bad_recipient()),
         Ok(_) | Err(PathError::Address) => return Err(bad_address(dialogue, argument)),
     };
-    let parameters = parameters::rcpt(path.parameters).map_err(|error| bad_parameter(&error))?;
-    dialogue.may_say(&path.address, utf8)?;
-    if (parameters.notify.is_some() || parameters.orcpt.is_some()) && dialogue.discards("DSN") {
+    if services.is_malformed(Some(&transaction.sender), &path.address).await {
+        return Err(bad_address(dialogue, argument));
+    }
+    let lacks_dsn = lacks_dsn(dialogue, &path.parameters);
+    let before = path.parameters.take_while(|word| !(lacks_dsn && is_about_dsn(word)));
+    let parameters = parameters::rcpt(before).map_err(|error| {
+        note_unknown(&error);
+        bad_parameter(&error)
+    })?;
+    if lacks_dsn {
         return Err(no_dsn());
     }
+    dialogue.may_say(&path.address, utf8)?;
     // smtpd_recipient_limit
     let limit = dialogue.settings.recipient_limit;
     if limit > 0 && transaction.recipients >= limit {
         return too_many(dialogue);
-    }
-    if services.is_malformed(Some(&transaction.sender), &path.address).await {
-        return Err(bad_address(dialogue, argument));
     }
     let words: Vec<&[u8]> = words(&argument["TO:".len()..]).collect();
     let facts = dialogue.facts(None, Some(&path.address));
@@ -99,6 +104,14 @@ async fn accept(
             Err(write_error().into())
         }
         (Ok(_) | Err(Unqueued::NotOpened), _) => Err(write_error().into()),
+    }
+}
+
+fn note_unknown(error: &ParameterError) {
+    let ParameterError::Notify(value) = error else { return };
+    if let Some(word) = Notify::unknown_word(value) {
+        let [word, value] = [word, value].map(text::printable);
+        logging::warning!("unknown DSN NOTIFY command value \"{word}\" in \"{value}\"");
     }
 }
 

@@ -15,7 +15,7 @@ use crate::command::in_transaction;
 use crate::dialogue::Dialogue;
 use crate::facts::Login;
 use crate::rejection::Rejection;
-use crate::services::Services;
+use crate::services::{Privileges, Services};
 use crate::settings::Settings;
 use crate::state::Protocol;
 use crate::turn::{Answer, Turn, breach};
@@ -67,9 +67,10 @@ async fn become_client(dialogue: &mut Dialogue, services: &mut impl Services, id
     dialogue.helo = identity.helo;
     dialogue.login = identity.login.map(|user| Login { method: "XCLIENT".to_owned(), user });
     let may = services.privileges(&dialogue.peer);
-    (dialogue.may.xclient, dialogue.may.verp, dialogue.may.discarded) = (may.xclient, may.verp, may.discarded);
-    (dialogue.errors, dialogue.junk) = (0, 0);
-    // Postfix counts the command itself as one that failed.
+    // Who may use XFORWARD is as it was.
+    dialogue.may = Privileges { xforward: dialogue.may.xforward, ..may };
+    // Postfix counts the command as one that failed for the statistics, and nowhere else.
+    dialogue.is_another = true;
     Err(dialogue.welcome(services).await.unwrap_or_else(|turn| turn))
 }
 
