@@ -50,8 +50,9 @@ pub const RELAY_PROTECTION: [&str; 6] = [
 ];
 
 /// Names that Postfix had, and what to write for them.
-pub const REMOVED: [(&str, &str); 2] = [
+pub const REMOVED: [(&str, &str); 3] = [
     ("check_relay_domains", "\"reject_unauth_destination\""),
+    ("reject_maps_rbl", "\"reject_rbl_client domain-name\""),
     ("permit_naked_ip_address", "\"permit_mynetworks\" or \"permit_sasl_authenticated\""),
 ];
 
@@ -96,7 +97,7 @@ pub const NAMES: &[Known] = &[
     plain("reject_non_fqdn_recipient"),
     plain("reject_unknown_sender_domain"),
     plain("reject_unknown_recipient_domain"),
-    plain("reject_maps_rbl"),
+    plain("reject_unknown_address"),
     plain("reject_unlisted_sender"),
     plain("reject_unlisted_recipient"),
     plain("check_recipient_maps"),

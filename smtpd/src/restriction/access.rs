@@ -18,7 +18,7 @@ use crate::restriction::{AccessTable, Class, Evaluation, Verdict};
 pub enum Subject {
     /// Name and address of the client.
     Client,
-    /// The name that the client's address has, verified or not.
+    /// The same, with the name that the client's address has, verified or not.
     ReverseClient,
     /// The name in HELO or EHLO.
     Helo,
@@ -82,9 +82,16 @@ impl<L: LookUps> Evaluation<'_, L> {
     pub(super) async fn access(&mut self, subject: Subject, table: &AccessTable, depth: usize) -> Verdict {
         let class = subject.class();
         let Some(name) = self.name(class) else { return Verdict::Dunno };
-        match Box::pin(self.find_any(subject, name, table)).await {
+        let verdict = match Box::pin(self.find_any(subject, name, table)).await {
             Ok(found) => self.say(class, found, table, depth).await,
             Err(verdict) => verdict,
+        };
+        match verdict {
+            // Anybody can have any name that is not verified.
+            Verdict::Permit if subject == Subject::ReverseClient && !self.effects.discard => {
+                self.refuse_permission(subject, "check_reverse_client_hostname_access")
+            }
+            verdict => verdict,
         }
     }
 
@@ -107,13 +114,13 @@ impl<L: LookUps> Evaluation<'_, L> {
 
     /// A table alone: the list says what is looked up.
     pub(super) async fn bare_access(&mut self, table: &AccessTable, depth: usize) -> Verdict {
-        if let Some(subject) = Subject::of_list(self.class) {
+        if let Some(subject) = Subject::of_list(self.list_class) {
             return self.access(subject, table, depth).await;
         }
         logging::warning!(
             "specify one of (check_client_access, check_reverse_client_hostname_access, check_helo_access, \
              check_sender_access, check_recipient_access, check_etrn_access) before {} restriction \"{}\"",
-            self.class,
+            self.list_class,
             table.name
         );
         self.server_error(Rejection::server_configuration())
@@ -144,7 +151,7 @@ impl<L: LookUps> Evaluation<'_, L> {
             Ok(None) => Verdict::Dunno,
             Err(_) => {
                 let text = self.text(class, "Server configuration error");
-                self.server_error(Rejection::new(451, Status::new(4, 3, 5), text).of(ErrorClass::Data))
+                self.reject(Rejection::new(451, Status::new(4, 3, 5), text).of(ErrorClass::Data))
             }
         }
     }
@@ -157,15 +164,16 @@ impl<L: LookUps> Evaluation<'_, L> {
         };
         let host =
             |name: &str| search(search::host_keys(name.as_bytes(), self.rules.tables.access.parents), name.as_bytes());
+        let client = |name: &str| match host(name)? {
+            Some(found) => Ok(Some(found)),
+            None => {
+                let address = peer.address_text();
+                search(search::network_keys(address.as_bytes()), address.as_bytes())
+            }
+        };
         match subject {
-            Subject::Client => match host(&peer.name)? {
-                Some(found) => Ok(Some(found)),
-                None => {
-                    let address = peer.address_text();
-                    search(search::network_keys(address.as_bytes()), address.as_bytes())
-                }
-            },
-            Subject::ReverseClient => host(&peer.reverse_name),
+            Subject::Client => client(&peer.name),
+            Subject::ReverseClient => client(&peer.reverse_name),
             Subject::Helo => host(self.facts.helo.unwrap_or_default()),
             Subject::Etrn => host(&String::from_utf8_lossy(name)),
             Subject::Sender | Subject::Recipient => {

@@ -16,6 +16,7 @@ const MAX_EXCHANGERS: usize = 100;
 impl<L: LookUps> Evaluation<'_, L> {
     /// permit_mx_backup
     pub(super) async fn permit_mx_backup(&mut self) -> Verdict {
+        let Some(recipient) = self.facts.recipient else { return Verdict::Dunno };
         static TOLD: Once = Once::new();
         TOLD.call_once(|| {
             logging::warning!(
@@ -27,7 +28,6 @@ impl<L: LookUps> Evaluation<'_, L> {
             Verdict::Dunno => {}
             verdict => return verdict,
         }
-        let Some(recipient) = self.facts.recipient else { return Verdict::Dunno };
         let (local, Some(domain)) = address::split(recipient) else { return Verdict::Dunno };
         // What asks for further routing, or for a host by its address, is no mail for a domain.
         if local.iter().any(|byte| matches!(byte, b'@' | b'%' | b'!')) || domain.starts_with(b"[") {

@@ -153,22 +153,6 @@ impl<L: LookUps> Evaluation<'_, L> {
         }
     }
 
-    /// reject_maps_rbl: the lists of maps_rbl_domains.
-    pub(super) async fn reject_maps_rbl(&mut self) -> Verdict {
-        logging::warning!(
-            "support for restriction \"reject_maps_rbl\" will be removed from Postfix; use \"reject_rbl_client \
-             domain-name\" instead"
-        );
-        let rules = self.rules;
-        for list in &rules.tables.block_replies.maps_rbl_domains {
-            let verdict = self.reject_listed(Listed::Address, list).await;
-            if verdict != Verdict::Dunno {
-                return verdict;
-            }
-        }
-        Verdict::Dunno
-    }
-
     fn misconfigured(&mut self, error: &str) -> Verdict {
         logging::warning!("RBL reply error: {error}");
         self.server_error(Rejection::server_configuration())

@@ -20,8 +20,6 @@ pub struct BlockReplies {
     filling: Filling,
     /// maps_rbl_reject_code
     code: i64,
-    /// maps_rbl_domains
-    pub maps_rbl_domains: Vec<BlockList>,
 }
 
 impl BlockReplies {
@@ -31,13 +29,11 @@ impl BlockReplies {
     /// A setting that makes no sense.
     pub fn open(config: &Config) -> Result<BlockReplies, StartError> {
         let list = config.lookup("rbl_reply_maps")?.unwrap_or_default();
-        let domains = config.get(param::MAPS_RBL_DOMAINS)?;
         Ok(BlockReplies {
             maps: Maps::open(config, "rbl_reply_maps", &list, OpenFlags::default())?,
             default: config.get(param::DEFAULT_RBL_REPLY)?.0,
             filling: Filling::read(config)?,
             code: config.get(param::MAPS_RBL_REJECT_CODE)?,
-            maps_rbl_domains: domains.iter().map(|domain| BlockList::parse(domain)).collect(),
         })
     }
 

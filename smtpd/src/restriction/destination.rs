@@ -9,8 +9,11 @@ use crate::look_ups::LookUps;
 use crate::restriction::{Class, Evaluation, Verdict};
 
 impl<L: LookUps> Evaluation<'_, L> {
-    /// permit_auth_destination
+    /// permit_auth_destination: nobody is let in before it is known whom the mail is for.
     pub(super) async fn permit_auth_destination(&mut self) -> Verdict {
+        if self.facts.recipient.is_none() {
+            return Verdict::Dunno;
+        }
         match self.is_authorized().await {
             Ok(true) => Verdict::Permit,
             Ok(false) => Verdict::Dunno,

@@ -95,8 +95,10 @@ pub struct Evaluation<'a, L> {
     pub memory: &'a Memory,
     /// What the message is to suffer if it is accepted.
     pub effects: &'a mut Effects,
-    /// What the current list is about.
+    /// What replies are about: the current list, or what a table was asked that has led into another one.
     pub class: Class,
+    /// What the current list is about, classes and lists of tables within it included.
+    pub list_class: Class,
     /// A "no" is only logged.
     pub warn_only: bool,
     /// reject_unlisted_sender was evaluated.
@@ -133,6 +135,7 @@ impl<'a, L: LookUps> Evaluation<'a, L> {
             memory,
             effects,
             class,
+            list_class: class,
             warn_only: false,
             sender_checked: false,
             recipient_checked: false,

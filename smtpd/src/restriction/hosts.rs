@@ -10,6 +10,7 @@ use lookup::search;
 use smtp_server::{NameStatus, Rejection};
 
 use crate::look_ups::LookUps;
+use crate::restriction::access::Found;
 use crate::restriction::{AccessTable, Class, Evaluation, Subject, Verdict};
 
 /// Which hosts.
@@ -81,7 +82,9 @@ impl<L: LookUps> Evaluation<'_, L> {
         depth: usize,
     ) -> Verdict {
         let class = subject.class();
-        let Some(whole) = self.name(class).map(<[u8]>::to_vec) else { return Verdict::Dunno };
+        if self.name(class).is_none() {
+            return Verdict::Dunno;
+        }
         let Some(name) = self.host_name(subject) else { return Verdict::Dunno };
         let found = match (name.starts_with('['), hosts) {
             // A literal has an address, and is in no zone.
@@ -96,14 +99,19 @@ impl<L: LookUps> Evaluation<'_, L> {
             },
         };
         match found {
-            Ok(Some(value)) => match self.action(class, table, &whole, &value, depth).await {
-                Verdict::Permit => self.refuse_permission(subject, hosts),
-                verdict => verdict,
-            },
+            Ok(Some(Found { subject: key, value })) => {
+                match self.action(class, table, &key, &value, depth).await {
+                    // DISCARD lets nobody in.
+                    Verdict::Permit if !self.effects.discard => {
+                        self.refuse_permission(subject, &hosts.restriction(subject))
+                    }
+                    verdict => verdict,
+                }
+            }
             Ok(None) => Verdict::Dunno,
             Err(Unknown::Table) => {
                 let text = self.text(class, "Server configuration error");
-                self.server_error(Rejection::new(451, Status::new(4, 3, 5), text))
+                self.reject(Rejection::new(451, Status::new(4, 3, 5), text))
             }
             Err(Unknown::TooMany) => {
                 let text = self.text(class, "Too many hosts behind this name");
@@ -112,9 +120,10 @@ impl<L: LookUps> Evaluation<'_, L> {
         }
     }
 
-    fn refuse_permission(&mut self, subject: Subject, hosts: Hosts) -> Verdict {
+    /// A "yes" of a restriction whose subject strangers choose.
+    pub(super) fn refuse_permission(&mut self, subject: Subject, restriction: &str) -> Verdict {
         let shown = self.shown_subject(subject);
-        logging::warning!("restriction {} returns OK for {shown}", hosts.restriction(subject));
+        logging::warning!("restriction {restriction} returns OK for {shown}");
         logging::warning!("this is not allowed for security reasons");
         logging::warning!("use DUNNO instead of OK if you want to make an exception");
         self.server_error(Rejection::server_configuration())
@@ -194,7 +203,7 @@ impl<L: LookUps> Evaluation<'_, L> {
         class: Class,
         servers: &[String],
         table: &AccessTable,
-    ) -> Result<Option<Vec<u8>>, Unknown> {
+    ) -> Result<Option<Found>, Unknown> {
         let parents = self.rules.tables.access.parents;
         if servers.len() > MAX_HOSTS {
             return Err(Unknown::TooMany);
@@ -203,24 +212,25 @@ impl<L: LookUps> Evaluation<'_, L> {
             if hosts != Hosts::Itself
                 && let Some(found) = table.maps.search(&search::host_keys(host.as_bytes(), parents))?
             {
-                return Ok(Some(found.value));
+                return Ok(Some(Found { subject: host.as_bytes().to_vec(), value: found.value }));
             }
             let addresses = self.addresses(hosts, class, host).await;
             if addresses.len() > MAX_ADDRESSES {
                 return Err(Unknown::TooMany);
             }
             for address in addresses {
-                if let Some(value) = self.address_in(table, address)? {
-                    return Ok(Some(value));
+                if let Some(found) = self.address_in(table, address)? {
+                    return Ok(Some(found));
                 }
             }
         }
         Ok(None)
     }
 
-    fn address_in(&self, table: &AccessTable, address: IpAddr) -> Result<Option<Vec<u8>>, lookup::TableError> {
+    fn address_in(&self, table: &AccessTable, address: IpAddr) -> Result<Option<Found>, lookup::TableError> {
         let shown = net::Shown(address).to_string();
-        Ok(table.maps.search(&search::network_keys(shown.as_bytes()))?.map(|found| found.value))
+        let found = table.maps.search(&search::network_keys(shown.as_bytes()))?;
+        Ok(found.map(|found| Found { subject: shown.into_bytes(), value: found.value }))
     }
 
     /// The addresses of a host in all families that mail uses.

@@ -73,8 +73,9 @@ impl List {
         let mut found: Vec<Restriction> = Vec::with_capacity(items.len());
         let mut rest = items.iter().map(AsRef::as_ref);
         while let Some(name) = rest.next() {
+            let only_warns = found.len() >= 2 && matches!(found[found.len() - 2], Restriction::WarnIfReject);
             if let Some(end) = found.last().and_then(final_name)
-                && !(found.len() >= 2 && matches!(found[found.len() - 2], Restriction::WarnIfReject))
+                && !(only_warns && end != "permit")
             {
                 // Told whenever the end is reached.
                 let why = format!("restriction `{name}' after `{end}' is ignored");
@@ -133,7 +134,9 @@ fn item<'a>(name: &str, rest: &mut impl Iterator<Item = &'a str>, named: Named<'
 fn removed(name: &str) -> Option<Restriction> {
     let (_, instead) = REMOVED.iter().find(|(old, _)| *old == name)?;
     let removed = "has been removed in Postfix 3.9";
-    Some(Restriction::Misused(format!("support for restriction \"{name}\" {removed}; instead, specify {instead}")))
+    let why = format!("support for restriction \"{name}\" {removed}; instead, specify {instead}");
+    let is_about_recipients = name == "check_relay_domains";
+    Some(if is_about_recipients { Restriction::MisusedForRecipient(why) } else { Restriction::Misused(why) })
 }
 
 /// Restrictions whose argument is a time or a list in the name service.
@@ -200,10 +203,9 @@ pub(super) fn simple(name: &str) -> Option<Restriction> {
         "reject_unknown_helo_hostname" | "reject_unknown_hostname" => Restriction::RejectUnknownHelo,
         "reject_non_fqdn_sender" => Restriction::RejectNonFqdnSender,
         "reject_non_fqdn_recipient" => Restriction::RejectNonFqdnRecipient,
-        "reject_unknown_sender_domain" => Restriction::RejectUnknownSenderDomain,
+        "reject_unknown_sender_domain" | "reject_unknown_address" => Restriction::RejectUnknownSenderDomain,
         "reject_unknown_recipient_domain" => Restriction::RejectUnknownRecipientDomain,
         "permit_mx_backup" => Restriction::PermitMxBackup,
-        "reject_maps_rbl" => Restriction::RejectMapsRbl,
         "reject_unverified_sender" => Restriction::RejectUnverified(Class::Sender),
         "reject_unverified_recipient" => Restriction::RejectUnverified(Class::Recipient),
         "reject_unlisted_sender" => Restriction::RejectUnlistedSender,
@@ -240,7 +242,10 @@ mod tests {
                 matches!(list.items()[0], Restriction::Unknown(_) | Restriction::Misused(_) | Restriction::Ignored(_));
             assert!(!is_wrong, "{}", known.name);
         }
-        let misused = |name: &str| matches!(List::parse(&[name], named).unwrap().items()[0], Restriction::Misused(_));
+        let misused = |name: &str| {
+            let list = List::parse(&[name], named).unwrap();
+            matches!(list.items()[0], Restriction::Misused(_) | Restriction::MisusedForRecipient(_))
+        };
         assert!(REMOVED.iter().all(|(name, _)| misused(name)));
         for base in ["client", "reverse_client_hostname", "helo", "sender", "recipient", "etrn", "sasl", "ccert"] {
             for kind in ["a", "mx", "ns"] {

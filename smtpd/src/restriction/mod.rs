@@ -129,8 +129,6 @@ pub enum Restriction {
     RejectListed(Listed, Rc<BlockList>),
     /// permit_dnswl_client, permit_rhswl_client
     PermitListed(Listed, Rc<BlockList>),
-    /// reject_maps_rbl
-    RejectMapsRbl,
     /// permit_mx_backup
     PermitMxBackup,
     /// check_*_a_access, check_*_mx_access, check_*_ns_access TABLE
@@ -157,6 +155,8 @@ pub enum Restriction {
     Ignored(String),
     /// A known name that is used wrongly; the text of the warning.
     Misused(String),
+    /// The same of one that says nothing before there is a recipient.
+    MisusedForRecipient(String),
 }
 
 impl Restriction {
@@ -274,7 +274,6 @@ impl<L: LookUps> Evaluation<'_, L> {
             Restriction::RejectUnlistedRecipient => self.reject_unlisted_recipient().await,
             Restriction::RejectListed(listed, list) => self.reject_listed(*listed, list).await,
             Restriction::PermitListed(listed, list) => self.permit_listed(*listed, list).await,
-            Restriction::RejectMapsRbl => self.reject_maps_rbl().await,
             Restriction::PermitMxBackup => self.permit_mx_backup().await,
             Restriction::AddressMap(table) => self.address_map(table),
             Restriction::RejectUnverified(class) => self.reject_unverified(*class).await,
@@ -286,7 +285,8 @@ impl<L: LookUps> Evaluation<'_, L> {
                 logging::warning!("{why}");
                 Verdict::Dunno
             }
-            Restriction::Misused(why) => {
+            Restriction::MisusedForRecipient(_) if self.facts.recipient.is_none() => Verdict::Dunno,
+            Restriction::Misused(why) | Restriction::MisusedForRecipient(why) => {
                 logging::warning!("{why}");
                 self.server_error(Rejection::server_configuration())
             }

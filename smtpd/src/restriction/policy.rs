@@ -53,7 +53,8 @@ impl<L: LookUps> Evaluation<'_, L> {
         let action = answer.unwrap_or_else(|| service.options.default_action.clone().into_bytes());
         if action.trim_ascii().is_empty() {
             logging::warning!("access table {} entry  has empty value", service.name);
-            return Verdict::Dunno;
+            // As an empty value in a table is.
+            return Verdict::Permit;
         }
         let table = AccessTable { name: service.name.clone(), maps: Maps::none(&service.name) };
         Box::pin(self.action(self.class, &table, b"policy query", &action, depth)).await

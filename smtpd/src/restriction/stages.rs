@@ -169,7 +169,7 @@ impl<L: LookUps> Evaluation<'_, L> {
         if class != self.class {
             self.forget_defer_if_reject();
         }
-        self.class = class;
+        (self.class, self.list_class) = (class, class);
         // DISCARD: the message goes nowhere, so that nothing more needs to be known of it.
         if list.is_empty() || self.effects.discard {
             return Verdict::Dunno;

@@ -9,6 +9,7 @@ use smtp_server::Rejection;
 
 use crate::look_ups::LookUps;
 use crate::restriction::Rules;
+use crate::restriction::action::adapted;
 use crate::restriction::{Class, Evaluation, Verdict};
 use crate::settings::Settings;
 
@@ -107,7 +108,7 @@ impl<L: LookUps> Evaluation<'_, L> {
         let unknown = Status::new(5, 1, if class == Class::Sender { 0 } else { 1 });
         let codes = &settings.codes;
         if resolved.transport == "error" || resolved.transport == "retry" {
-            return Ok(Some(by_transport(settings, resolved, unknown)));
+            return Ok(Some(by_transport(settings, class, resolved, unknown)));
         }
         let tables = &rules.tables.addresses;
         let (missing, code, table) = match resolved.class {
@@ -140,7 +141,7 @@ impl From<TableError> for Unanswered {
 }
 
 /// The nexthop of the transports error and retry is what to say.
-fn by_transport(settings: &Settings, resolved: &Resolved, unknown: Status) -> Unlisted {
+fn by_transport(settings: &Settings, class: Class, resolved: &Resolved, unknown: Status) -> Unlisted {
     let permanent = resolved.transport == "error";
     let default = if permanent { unknown } else { Status::new(4, 1, unknown.detail()) };
     let (status, text) = Status::split_bytes(&resolved.nexthop, default);
@@ -149,7 +150,7 @@ fn by_transport(settings: &Settings, resolved: &Resolved, unknown: Status) -> Un
         (true, AddressClass::VirtualAlias) => settings.codes.unknown_virtual_alias,
         (true, _) => 550,
     };
-    Unlisted { code, status, text: text.to_vec() }
+    Unlisted { code, status: adapted(status, class), text: text.to_vec() }
 }
 
 /// show_user_unknown_table_name

@@ -27,7 +27,7 @@ const REFUSES: [&str; 11] = [
 ];
 
 /// Parameters that work without being read: each with the reason.
-const UNREAD: [(&str, &str); 31] = [
+const UNREAD: [(&str, &str); 32] = [
     ("berkeley_db_create_buffer_size", "there is no Berkeley DB"),
     ("berkeley_db_read_buffer_size", "there is no Berkeley DB"),
     ("connection_cache_protocol_timeout", "connections are kept where they are used"),
@@ -45,6 +45,7 @@ const UNREAD: [(&str, &str); 31] = [
     ("mail_release_date", "other parameters refer to it"),
     ("mailq_path", "for installers"),
     ("manpage_directory", "for people"),
+    ("maps_rbl_domains", "its restriction is gone"),
     ("meta_directory", "for installers"),
     ("multi_instance_name", "other parameters refer to it"),
     ("newaliases_path", "for installers"),

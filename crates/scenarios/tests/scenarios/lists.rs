@@ -5,9 +5,10 @@ use testing::milter::{self, Filter, Script};
 use testing::port::Port;
 use testing::{Client, Instance, Setup};
 
-const CLASSES: [(&str, &str); 5] = [
-    ("smtpd_restriction_classes", "alone, outer, inner, loop"),
+const CLASSES: [(&str, &str); 6] = [
+    ("smtpd_restriction_classes", "alone, alone_too, outer, inner, loop"),
     ("alone", "inline:{{c.test=REJECT helo}, {a@b.test=REJECT sender}, {foo.test=REJECT site}}"),
+    ("alone_too", "static:REJECT"),
     ("outer", "check_sender_access inline:{a@b.test=inner}"),
     ("inner", "reject"),
     ("loop", "check_recipient_access static:loop"),
@@ -44,7 +45,7 @@ const TO_DATA: [&str; 5] =
     ["EHLO c.test", "MAIL FROM:<a@b.test>", "RCPT TO:<alice@mail.test>", "DATA", "Subject: x\r\n\r\nx\r\n."];
 
 /// What the first "no" of a session is that sends a message, and the log's words.
-const LISTS: [(&str, &str, &str); 20] = [
+const LISTS: [(&str, &str, &str); 27] = [
     (
         "access_map_defer_code = 471; smtpd_sender_restrictions = check_sender_access static:{DEFER_IF_PERMIT wait}",
         "471 4.7.1 <a@b.test>: Sender address rejected: wait",
@@ -117,6 +118,38 @@ const LISTS: [(&str, &str, &str); 20] = [
         "450 4.7.0 <alice@mail.test>: Recipient address rejected: defer_if_reject requested",
         "",
     ),
+    // A table alone is about what the list is about, however the list was come to.
+    (
+        "smtpd_recipient_restrictions = check_sender_access static:alone_too",
+        "554 5.7.1 <alice@mail.test>: Recipient address rejected: Access denied",
+        "",
+    ),
+    // What cannot be looked up only warns, too.
+    (
+        "smtpd_recipient_restrictions = warn_if_reject check_sender_access fail:x, reject",
+        "554 5.7.1 <alice@mail.test>: Recipient address rejected: Access denied",
+        "reject_warning: RCPT from unknown[127.0.0.1]: 451 4.3.5 <a@b.test>: Sender address rejected: Server \
+         configuration error",
+    ),
+    // Without a recipient there is no destination.
+    (
+        "smtpd_sender_restrictions = permit_auth_destination, reject; smtpd_delay_reject = no",
+        "554 5.7.1 <a@b.test>: Sender address rejected: Access denied",
+        "",
+    ),
+    ("smtpd_recipient_restrictions = warn_if_reject permit, reject", "", "`reject' after `permit' is ignored"),
+    // Anybody can have any name that is not verified.
+    (
+        "smtpd_recipient_restrictions = check_reverse_client_hostname_access inline:{127.0.0.1=OK}",
+        "451 4.3.5 Server configuration error",
+        "warning: restriction check_reverse_client_hostname_access returns OK for unknown",
+    ),
+    (
+        "smtpd_recipient_restrictions = check_reverse_client_hostname_access inline:{{127.0=REJECT by address}}",
+        "554 5.7.1 <unknown>: Unverified Client host rejected: by address",
+        "",
+    ),
+    ("smtpd_sender_restrictions = permit_mx_backup; smtpd_delay_reject = no", "", ""),
     (
         "smtpd_sender_restrictions = check_sender_access static:{421 4.7.0 bye}",
         "421 4.7.0 <a@b.test>: Sender address rejected: bye",
@@ -134,6 +167,29 @@ fn a_list_is_about_its_command_and_a_table_about_what_it_is_asked_for() {
             let first = replies.iter().find(|reply| reply.starts_with(['4', '5'])).map_or("", String::as_str);
             assert_eq!(first, *expected, "{options}\n{}", mail.log());
             mail.wait_log(&[line]);
+        }
+    });
+}
+
+#[test]
+fn restrictions_that_are_gone_turn_down_what_they_would_have_judged() {
+    scenario(|| {
+        if testing::programs::oracle_version().as_deref() == Some("3.7") {
+            return;
+        }
+        let (mail, ports) = start(&[
+            "smtpd_recipient_restrictions = check_relay_domains",
+            "smtpd_client_restrictions = reject_maps_rbl",
+            "smtpd_sender_restrictions = check_relay_domains; smtpd_delay_reject = no",
+        ]);
+        let replies = ports.iter().map(|port| play(port, &TO_DATA)[2].clone()).collect::<Vec<_>>();
+        let error = "451 4.3.5 Server configuration error";
+        assert_eq!(replies, [error, error, "250 2.1.5 Ok"], "{}", mail.log());
+        for (name, instead) in
+            [("check_relay_domains", "reject_unauth_destination"), ("reject_maps_rbl", "reject_rbl_client domain-name")]
+        {
+            let why = format!("\"{name}\" has been removed in Postfix 3.9; instead, specify \"{instead}\"");
+            mail.wait_log(&[&format!("warning: support for restriction {why}")]);
         }
     });
 }
@@ -234,13 +290,15 @@ fn what_is_held_at_its_recipient_is_not_held_once_more_at_its_end() {
 }
 
 #[test]
-fn a_client_that_is_turned_down_when_it_comes_or_that_becomes_another_has_made_an_error() {
+fn a_client_that_is_turned_down_when_it_comes_has_made_an_error_and_one_that_becomes_another_has_not() {
     scenario(|| {
         let refuser = Filter::start(Script::new().at('C', [milter::say("r")]));
         let options = [
             "smtpd_delay_reject = no; smtpd_client_restrictions = reject; smtpd_hard_error_limit = 2".to_owned(),
             format!("smtpd_milters = {}; smtpd_hard_error_limit = 2", refuser.endpoint()),
             "smtpd_authorized_xclient_hosts = static:all; smtpd_hard_error_limit = 2".to_owned(),
+            "smtpd_authorized_xclient_hosts = static:all; smtpd_junk_command_limit = 1; smtpd_hard_error_limit = 2"
+                .to_owned(),
         ];
         let (mail, ports) = start(&options.each_ref().map(String::as_str));
         let enough = "421 4.7.0 mail.test Error: too many errors";
@@ -250,6 +308,13 @@ fn a_client_that_is_turned_down_when_it_comes_or_that_becomes_another_has_made_a
         assert_eq!(play(&ports[1], &["RCPT TO:<a@b.test>", "FOO"]), [early, enough], "{}", mail.log());
         let unknown = "500 5.5.2 Error: command not recognized";
         let becomes = ["FOO", "XCLIENT NAME=other.test", "FOO", "FOO"];
+        let another = "220 mail.test ESMTP Postfix";
+        assert_eq!(
+            play(&ports[2], &["XCLIENT NAME=other.test", "FOO", "FOO", "FOO"]),
+            [another, unknown, unknown, enough]
+        );
+        let idle = play(&ports[3], &["NOOP", "NOOP", "XCLIENT NAME=other.test", "NOOP", "NOOP", "NOOP"]);
+        assert_eq!(idle[5], enough, "{idle:?}");
         assert_eq!(
             play(&ports[2], &becomes),
             [unknown, "220 mail.test ESMTP Postfix", unknown, enough],

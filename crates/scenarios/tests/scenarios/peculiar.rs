@@ -166,3 +166,27 @@ fn a_client_is_not_refused_for_records_that_the_filter_of_the_server_ignores() {
         assert_eq!(said(&mail), "450 4.1.8 <bob@a.test>: Sender address rejected: Domain not found");
     });
 }
+
+#[test]
+fn the_older_name_of_the_check_is_about_the_domain_of_the_sender_and_of_nobody_else() {
+    scenario(|| {
+        let Some(_world) = World::enter() else { return };
+        let _dns = Zone::new().host("a.test", &[V4[0]]).start();
+        let mail = Setup::new()
+            .set("mynetworks", "127.0.0.0/8")
+            .set("inet_interfaces", "127.0.0.1")
+            .set("relay_domains", "gone.test")
+            .set("smtpd_sender_restrictions", "reject_unknown_address")
+            .start();
+        for (sender, recipient, expected) in [
+            ("bob@a.test", "alice@mail.test", "250 2.1.5 Ok"),
+            ("bob@gone.test", "x@gone.test", "450 4.1.8 <bob@gone.test>: Sender address rejected: Domain not found"),
+            ("bob@a.test", "x@gone.test", "250 2.1.5 Ok"),
+        ] {
+            let mut client = Client::greet(mail.v4()).expect("connected");
+            client.command(&format!("MAIL FROM:<{sender}>")).expect("said");
+            let said = client.command(&format!("RCPT TO:<{recipient}>")).expect("said").last();
+            assert_eq!(said, expected, "{}", mail.log());
+        }
+    });
+}

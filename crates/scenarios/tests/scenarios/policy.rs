@@ -186,6 +186,16 @@ fn an_answer_does_what_the_same_words_do_in_a_table() {
 }
 
 #[test]
+fn an_empty_action_is_a_yes() {
+    scenario(|| {
+        let server = PolicyServer::saying("action=\n\n");
+        let list = format!("check_policy_service {}, reject", server.name);
+        let mail = Setup::new().set("smtpd_recipient_restrictions", list).start();
+        assert_eq!(rcpt(mail.port()), "250 2.1.5 Ok", "{}", mail.log());
+    });
+}
+
+#[test]
 fn headers_that_a_service_wants_stand_in_the_message() {
     scenario(|| {
         let server = PolicyServer::start(|question: &Question| {
