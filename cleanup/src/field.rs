@@ -144,9 +144,17 @@ async fn with_standard_addresses(
     place: Place,
     value: &[u8],
 ) -> Result<Option<Vec<u8>>, Failure> {
-    let context = if remote { Context::Remote } else { Context::Local };
+    let settings = &message.site.settings;
+    // myorigin, remote_header_rewrite_domain
+    let (context, origin) = match remote {
+        true => (Context::Remote, &settings.remote_domain),
+        false => (Context::Local, &settings.origin),
+    };
     let addresses = Addresses::of(value);
-    let internal = addresses.internal();
+    let mut internal = addresses.internal();
+    for (address, _) in internal.iter_mut().zip(addresses.are_undivided()).filter(|(_, undivided)| *undivided) {
+        address.extend_from_slice(format!("@{origin}").as_bytes());
+    }
     let mut standard = Vec::with_capacity(internal.len());
     for address in &internal {
         standard.push(standard_form(message, place, context, address).await?);

@@ -35,7 +35,7 @@ pub fn mailboxes(value: &[u8]) -> Vec<Mailbox> {
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
         match token.kind {
-            Kind::Special(b'<') => {
+            Kind::Special(b'<') if reader.closes(at) => {
                 // The words before are the display name.
                 at = reader.bracketed(at);
                 phrase = at;
@@ -62,32 +62,28 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Whether the `<` at `open` has its `>`. One that has none is a part of what stands around it.
+    fn closes(&self, open: usize) -> bool {
+        self.close_of(open + 1).is_some()
+    }
+
     /// Reads the address after the `<` at `open`; returns the index after its `>`.
     fn bracketed(&mut self, open: usize) -> usize {
         let inner = open + 1;
-        let close = self.close_of(inner);
+        let close = self.close_of(inner).unwrap_or(inner);
         let words: Vec<&Token> = self.tokens[inner..close].iter().collect();
         let range = match (words.first(), words.last()) {
             (Some(first), Some(last)) => first.range.start..last.range.end,
             _ => self.tokens[open].range.end..self.tokens[open].range.end,
         };
         self.push(range, &words, true);
-        match self.tokens.get(close) {
-            Some(token) if token.kind == Kind::Special(b'>') => close + 1,
-            _ => close,
-        }
+        close + 1
     }
 
-    /// The index of the `>` that closes a bracket; without one, of the separator that must end the address.
-    fn close_of(&self, inner: usize) -> usize {
-        let rest = &self.tokens[inner..];
-        if let Some(n) = rest.iter().position(|t| matches!(t.kind, Kind::Special(b'>' | b'<')))
-            && rest[n].kind == Kind::Special(b'>')
-        {
-            return inner + n;
-        }
-        let end = rest.iter().position(|t| matches!(t.kind, Kind::Special(b',' | b';' | b'<')));
-        end.map_or(self.tokens.len(), |n| inner + n)
+    /// The index of the `>` that ends a bracket, if one does.
+    fn close_of(&self, inner: usize) -> Option<usize> {
+        let mut brackets = self.tokens[inner..].iter().enumerate().filter(|(_, token)| token.is_bracket());
+        brackets.next().filter(|(_, token)| token.kind == Kind::Special(b'>')).map(|(n, _)| inner + n)
     }
 
     /// Reads the addresses without brackets among the tokens `from..to`. Words that only blanks separate are addresses
@@ -117,8 +113,30 @@ impl Reader<'_> {
     }
 
     fn push(&mut self, range: Range<usize>, words: &[&Token], bracketed: bool) {
-        let address = words.iter().flat_map(|t| &self.value[t.range.clone()]).copied().collect();
+        let address = match words.iter().any(|token| token.is_bracket()) {
+            true => self.with_bracket(words),
+            false => self.text(words),
+        };
         self.found.push(Mailbox { range, address, bracketed });
+    }
+
+    fn text(&self, words: &[&Token]) -> Vec<u8> {
+        words.iter().flat_map(|token| &self.value[token.range.clone()]).copied().collect()
+    }
+
+    /// An address in which a bracket is a character like others: all that stands before the domain is its local part.
+    fn with_bracket(&self, words: &[&Token]) -> Vec<u8> {
+        let at = words.iter().rposition(|token| token.kind == Kind::Special(b'@'));
+        let mut local = Vec::new();
+        for token in &words[..at.unwrap_or(words.len())] {
+            if token.is_bracket() && !local.is_empty() {
+                local.push(b' ');
+            }
+            local.extend(token.internal(self.value));
+        }
+        let mut address = crate::quote_local_part(&local);
+        address.extend(self.text(at.map_or(&[], |at| &words[at..])));
+        address
     }
 }
 
@@ -133,8 +151,7 @@ fn group_names(tokens: &[Token]) -> Vec<usize> {
             Kind::Special(b':') if std::mem::take(&mut in_group) => found.push(end),
             // What stands in brackets is an address.
             Kind::Special(b'>') => {
-                let bracket = |token: &Token| matches!(token.kind, Kind::Special(b'<' | b'>'));
-                let open = tokens[..end].iter().rposition(bracket);
+                let open = tokens[..end].iter().rposition(Token::is_bracket);
                 end = open.filter(|open| tokens[*open].kind == Kind::Special(b'<')).unwrap_or(end);
             }
             _ => {}
@@ -196,9 +213,20 @@ mod tests {
     fn missing_commas_and_brackets_are_tolerated() {
         assert_eq!(texts(b"a@b c@d"), ["a@b", "c@d"]);
         assert_eq!(texts(b"<a@b> <c@d>"), ["a@b", "c@d"]);
-        assert_eq!(texts(b"<a@b, c@d"), ["a@b", "c@d"]);
         assert_eq!(texts(b"a@b>, c"), ["a@b", "c"]);
-        assert_eq!(texts(b"<a <b@c>"), ["a", "b@c"]);
+    }
+
+    #[test]
+    fn a_bracket_that_is_not_closed_is_part_of_a_local_part() {
+        assert_eq!(texts(b"<a@b, c@d"), ["\"<a\"@b", "c@d"]);
+        assert_eq!(texts(b"<a@b x"), ["\"<a\"@b", "x"]);
+        assert_eq!(texts(b"a <b, c <d>"), ["\"a <b\"", "d"]);
+        assert_eq!(texts(b"x \"a@b\" <c"), ["x", "\"a@b <c\""]);
+        assert_eq!(texts(b"g: <a, b;"), ["\"<a\"", "b"]);
+        assert_eq!(texts(b"<@a:b@c"), ["\"<@a:b\"@c"]);
+        assert_eq!(texts(b"<"), ["\"<\""]);
+        assert_eq!(texts(b"<a <b@c>"), ["b@c"]);
+        assert_eq!(texts(b"a@<b"), ["a@<b"]);
     }
 
     #[test]

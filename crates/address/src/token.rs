@@ -42,6 +42,11 @@ impl Token {
         matches!(self.kind, Kind::Atom | Kind::Quoted | Kind::Literal)
     }
 
+    /// `<` or `>`
+    pub fn is_bracket(&self) -> bool {
+        matches!(self.kind, Kind::Special(b'<' | b'>'))
+    }
+
     /// The token without quotes and backslashes, as it stands in the internal form of an address.
     pub fn internal(&self, text: &[u8]) -> Vec<u8> {
         let bytes = &text[self.range.clone()];

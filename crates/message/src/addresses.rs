@@ -1,7 +1,7 @@
 //! Addresses in a header field, and what takes their place.
 
 use address::Mailbox;
-use address::token::{Kind, tokens};
+use address::token::{Kind, Token, tokens};
 
 /// The addresses of a field's value, in their order.
 pub struct Addresses<'a> {
@@ -26,9 +26,27 @@ impl<'a> Addresses<'a> {
         let differs = |(mailbox, address): (&Mailbox, &Vec<u8>)| {
             // A backslash does the same as quotes.
             let is_escaped = !mailbox.address.contains(&b'"') && address::unquote(&mailbox.address) == *address;
-            written(mailbox, address) != mailbox.address && !(is_escaped && mailbox.address.contains(&b'\\'))
+            let is_other = written(mailbox, address) != mailbox.address;
+            is_other && !(is_escaped && mailbox.address.contains(&b'\\')) || self.is_repaired(mailbox)
         };
         self.mailboxes.iter().zip(new).any(differs)
+    }
+
+    /// A bracket without another is among the words of the address.
+    fn is_repaired(&self, mailbox: &Mailbox) -> bool {
+        tokens(&self.value[mailbox.range.clone()]).iter().any(Token::is_bracket)
+    }
+
+    /// Which of the addresses have a local part alone that looks like more (`"a@b"`): in internal form they would be
+    /// other addresses.
+    pub fn are_undivided(&self) -> Vec<bool> {
+        let is_undivided = |mailbox: &Mailbox| {
+            let (local, domain) = address::split_external(&mailbox.address);
+            domain.is_none()
+                && address::unquote(local).iter().any(|byte| b"@%!".contains(byte))
+                && local.iter().any(|byte| b"\"\\".contains(byte))
+        };
+        self.mailboxes.iter().map(is_undivided).collect()
     }
 
     /// The value with these addresses (internal form) in place of its own; everything else stays as it was written, but

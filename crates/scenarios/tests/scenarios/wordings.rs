@@ -47,11 +47,44 @@ fn a_list_of_notifications_may_have_empty_places_and_nothing_else_that_it_should
     scenario(|| {
         let mail = Setup::new().start();
         for (list, code) in
-            [("SUCCESS,", "250"), (",SUCCESS", "250"), ("SUCCESS,,DELAY", "250"), (",", "501"), ("x", "501")]
+            [("SUCCESS,", "250"), (",SUCCESS", "250"), ("SUCCESS,,DELAY", "250"), (",", "501"), ("NEVER,x", "501")]
         {
             let said = play(&mail, &["MAIL FROM:<a@b.test>", &format!("RCPT TO:<alice@mail.test> NOTIFY={list}")]);
             assert!(said[1].starts_with(code), "{list}: {}", said[1]);
         }
+        mail.wait_log(&["warning: unknown DSN NOTIFY command value \"x\" in \"NEVER,x\""]);
+    });
+}
+
+#[test]
+fn of_several_things_that_are_wrong_the_first_is_told() {
+    scenario(|| {
+        let mail = Setup::new().set("smtpd_discard_ehlo_keywords", "dsn").start();
+        let (unsupported, no_dsn) = ("555 5.5.4 Unsupported option: ", "501 5.7.1 DSN support is disabled");
+        for (line, expected) in [
+            ("MAIL FROM:<a@b.test> XVERP RET=x", format!("{unsupported}XVERP")),
+            ("MAIL FROM:<a@b.test> RET=x SIZE=x", no_dsn.to_owned()),
+            ("MAIL FROM:<a@b.test> AUTH=<> AUTH=a", "250 2.1.0 Ok".to_owned()),
+            ("MAIL FROM:<a@b.test> AUTH=a AUTH=<>", "503 5.5.4 Error: multiple AUTH= options".to_owned()),
+            ("MAIL FROM:<a@b.test> FOO ENVID=", format!("{unsupported}FOO")),
+            ("MAIL FROM:<a@.> FOO", "501 5.1.7 Bad sender address syntax".to_owned()),
+            ("MAIL FROM:a<b@c.test", "501 5.1.7 Bad sender address syntax".to_owned()),
+            ("BDAT 0", "551 5.7.1 Null BDAT request".to_owned()),
+            ("ETRN mail.test\tx", "500 Syntax: ETRN domain".to_owned()),
+        ] {
+            assert_eq!(play(&mail, &[line])[0], expected, "{line}");
+        }
+        for (parameters, expected) in [
+            ("<alice@mail.test> NOTIFY=x FOO", no_dsn.to_owned()),
+            ("<alice@mail.test> FOO ORCPT=", format!("{unsupported}FOO")),
+            ("<alice@.> FOO", "501 5.1.3 Bad recipient address syntax".to_owned()),
+            ("a<alice@mail.test", "501 5.1.3 Bad recipient address syntax".to_owned()),
+        ] {
+            let replies = play(&mail, &["MAIL FROM:<a@b.test>", &format!("RCPT TO:{parameters}")]);
+            assert_eq!(replies[1], expected, "{parameters}");
+        }
+        mail.wait_log(&["warning: Illegal address syntax from unknown[127.0.0.1] in MAIL command: <a@.>"]);
+        mail.wait_log(&["warning: NOQUEUE: null BDAT request from unknown[127.0.0.1]"]);
     });
 }
 
@@ -160,6 +193,15 @@ fn addresses_in_headers_are_written_as_postfix_writes_them() {
             ("<a> <b>", "<a@mail.test> <b@mail.test>"),
             ("@x.test", "\"\"@x.test"),
             ("a\\,b@x.test", "a\\,b@x.test"),
+            // A quoted local part has no domain and asks for no further routing.
+            ("\"a@b\"", "\"a@b\"@mail.test"),
+            ("x \"a@b\"", "x@mail.test, \"a@b\"@mail.test"),
+            ("\"a%b\", <\"a!b\">", "a%b@mail.test, <a!b@mail.test>"),
+            // A bracket that is not closed is a character of a local part.
+            ("<a@b, c@d", "\"<a\"@b, c@d"),
+            ("<a@b x", "\"<a\"@b, x@mail.test"),
+            ("a <b, c <d>", "\"a <b\"@mail.test, c <d@mail.test>"),
+            ("<a <b@c>", "<a <b@c>"),
         ] {
             let header = format!("{COMPLETE}\r\nTo: {written}");
             let shown = held(&mail, &["MAIL FROM:<s@x.test>", "RCPT TO:<alice@mail.test>"], &header);
