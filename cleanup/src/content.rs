@@ -231,17 +231,23 @@ fn ends_line(kind: Type) -> Option<bool> {
 /// quotes what others wrote: its characters are no reason to refuse it.
 fn cleaned<'d>(origin: &Origin<'_>, is_checked: bool, writer: &mut Writer, data: &'d [u8]) -> Option<Cow<'d, [u8]>> {
     let settings = &origin.message.site.settings;
-    let has = |characters: &[u8]| data.find_byteset(characters).is_some();
-    if is_checked && has(&settings.reject_characters) {
-        origin.reject_characters(writer, data); // message_reject_characters
+    let has = |data: &[u8], characters: &[u8]| data.find_byteset(characters).is_some();
+    let mut data = Cow::Borrowed(data);
+    // cleanup_replace_stray_cr_lf
+    if settings.replace_stray && has(&data, b"\r\n") {
+        data.to_mut().iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = b' ');
+    }
+    if !is_checked {
+        return Some(data);
+    }
+    // message_reject_characters
+    if has(&data, &settings.reject_characters) {
+        origin.reject_characters(writer, &data);
         return None;
     }
-    let strip = if is_checked { &settings.strip_characters[..] } else { b"" };
-    let stray = settings.replace_stray && has(b"\r\n");
-    if !stray && !has(strip) {
-        return Some(Cow::Borrowed(data));
+    // message_strip_characters
+    if has(&data, &settings.strip_characters) {
+        data.to_mut().retain(|byte| !settings.strip_characters.contains(byte));
     }
-    // message_strip_characters, cleanup_replace_stray_cr_lf
-    let kept = data.iter().filter(|byte| !strip.contains(byte));
-    Some(kept.map(|byte| if stray && matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }).collect())
+    Some(data)
 }

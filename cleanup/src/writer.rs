@@ -35,6 +35,8 @@ fn pointer_to(offset: u64) -> String {
 pub struct Writer {
     file: NewFile,
     size: SizeRecord,
+    /// Recipients that a filter has taken away.
+    deleted: u64,
     /// Recipients of the client are in the file.
     has_recipients: bool,
     /// line_length_limit.
@@ -83,6 +85,7 @@ impl Writer {
             new_body: NewBody::default(),
             file,
             size,
+            deleted: 0,
             has_recipients: false,
             line_limit: settings.line_length_limit,
             size_limit: is_limited.then_some(settings.message_size_limit),
@@ -138,6 +141,11 @@ impl Writer {
     /// What the client wants to hear of a recipient.
     pub fn add_notify(&mut self, notify: Notify) {
         self.size.add_notify(notify);
+    }
+
+    /// A recipient that was taken away again: the log of qmgr counts it, as the file that it was in did.
+    pub fn count_deleted(&mut self) {
+        self.deleted += 1;
     }
 
     /// The client's recipients so far are in the file.
@@ -246,7 +254,7 @@ impl Writer {
         (self.start, self.before) = (start, start);
         self.size =
             SizeRecord { send_options: self.size.send_options, flags: self.size.flags, ..SizeRecord::default() };
-        self.has_recipients = false;
+        (self.deleted, self.has_recipients) = (0, false);
         Ok(())
     }
 
@@ -289,7 +297,7 @@ impl Writer {
     /// # Errors
     /// It cannot be written.
     pub fn readable(&mut self) -> io::Result<&File> {
-        let size = self.size.encode();
+        let size = self.size_record().encode();
         self.file.overwrite(0, &size)?;
         self.file.shown()
     }
@@ -302,7 +310,12 @@ impl Writer {
         if self.verdict.hold {
             self.file.move_to(QueueName::Hold)?;
         }
-        self.file.complete(&self.size)
+        let size = self.size_record();
+        self.file.complete(&size)
+    }
+
+    fn size_record(&self) -> SizeRecord {
+        SizeRecord { recipients: self.size.recipients + self.deleted, ..self.size }
     }
 
     fn written(&mut self, result: io::Result<()>) {

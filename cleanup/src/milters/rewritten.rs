@@ -119,7 +119,7 @@ impl Filtered<'_, '_> {
     fn copy_recipient(&mut self, copying: &mut Copying<'_>, address: &[u8]) {
         let (pending, original) = (std::mem::take(&mut copying.pending), std::mem::take(&mut copying.original));
         if copying.deleted.contains(&original[..]) {
-            return;
+            return self.writer.count_deleted();
         }
         pending.iter().for_each(|property| self.writer.put(Type::ATTRIBUTE, property));
         self.writer.put_recipient(&original, address);

@@ -60,6 +60,26 @@ fn what_a_client_that_is_no_user_leaves_out_is_added_where_that_is_wanted() {
 }
 
 #[test]
+fn stray_line_ends_become_blanks_before_characters_are_stripped_or_refused() {
+    scenario(|| {
+        if testing::programs::oracle_version().as_deref() == Some("3.7") {
+            return;
+        }
+        for setting in ["message_reject_characters", "message_strip_characters"] {
+            let mail = Setup::new().set(setting, "\\r").start();
+            let mut client = Client::greet(mail.v4()).expect("connected");
+            for line in ["MAIL FROM:<bob@mail.test>", "RCPT TO:<alice@mail.test>", "DATA"] {
+                client.command(line).expect("a reply");
+            }
+            let reply = client.command("Subject: x\ry\r\n\r\na\rb\r\n.").expect("a reply");
+            assert_eq!(reply.code, 250, "{setting}: {}", reply.last());
+            let message = mail.wait_mail("alice", 1).remove(0);
+            assert_eq!((message.header("Subject").as_deref(), message.body()), (Some("x y"), "a b\n"), "{setting}");
+        }
+    });
+}
+
+#[test]
 fn a_text_for_undisclosed_recipients_that_is_no_header_is_not_added() {
     scenario(|| {
         let mail = Setup::new().set("undisclosed_recipients_header", "nobody").start();

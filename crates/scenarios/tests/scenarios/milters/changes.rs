@@ -192,6 +192,8 @@ fn a_message_whose_recipients_are_all_taken_away_is_accepted_and_gone() {
         let id = reply.rsplit(' ').next().unwrap_or_default().to_owned();
         assert!(reply.starts_with("250 "), "{reply}\n{}", mail.log());
         mail.wait_log(&["qmgr", &format!("{id}: removed")]);
+        // Who is taken away is counted.
+        mail.wait_log(&["qmgr", &format!("{id}: from=<"), "nrcpt=1 (queue active)"]);
     });
 }
 
