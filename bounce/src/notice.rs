@@ -14,8 +14,8 @@ use ipc::bounce::{Log, Message};
 use ipc::cleanup::{Cleanup, Flags};
 use logging::records::bounce::Notification;
 use message::{date, received};
-use queue::SendOptions;
 use queue::delivery_log::Entry;
+use queue::{Encoding, SendOptions};
 
 use crate::log::{self, Entries, Pass};
 use crate::settings::Settings;
@@ -130,6 +130,7 @@ impl Notifier {
             template,
             text: &text,
             hostname: &settings.hostname,
+            mail_name: &settings.mail_name,
             origin: &settings.origin,
             queue_id: message.queue_id.as_str(),
             now,
@@ -141,6 +142,7 @@ impl Notifier {
             arrival_date: &arrival,
             retry_until: Some(&until),
             returned: notice.returned,
+            eight_bit: self.is_eight_bit(message),
             utf8,
         };
         let mut mail = self.begin(notice, message, &date).await?;
@@ -162,7 +164,7 @@ impl Notifier {
         let envelope = Envelope {
             sender: &notice.from,
             recipients: std::slice::from_ref(&recipient),
-            attributes: &[("encoding", b"8bit")],
+            attributes: if self.is_eight_bit(message) { &[("encoding", b"8bit")] } else { &[] },
             is_remote: false,
             smtputf8: message.send_options.has(SendOptions::SMTPUTF8_REQUESTED),
             flags: notice_flags(&self.settings, message),
@@ -173,10 +175,16 @@ impl Notifier {
             kind: notice.name,
             notification_id: mail.queue_id(),
         });
-        for line in received::from_mail_system(&self.settings.hostname, mail.queue_id(), date) {
+        let by = received::Writer { hostname: &self.settings.hostname, mail_name: &self.settings.mail_name };
+        for line in received::from_mail_system(by, mail.queue_id(), date) {
             mail.line(line.as_bytes()).await?;
         }
         Ok(mail)
+    }
+
+    /// Whether bytes above 127 may stand in a notification about a message.
+    fn is_eight_bit(&self, message: &Message) -> bool {
+        self.settings.utf8 || message.encoding == Encoding::EightBit
     }
 
     /// The recipient of the notification as its header shows it: the envelope has what main.cf says.

@@ -12,6 +12,9 @@ config::settings! {
     /// Settings, read once.
     pub struct Settings {
         hostname: String = param::MYHOSTNAME,
+        mail_name: String = param::MAIL_NAME,
+        /// Notifications may hold UTF-8. smtputf8_enable
+        utf8: bool = param::SMTPUTF8_ENABLE,
         origin: String = param::MYORIGIN,
         /// bounce_template_file, variables still in it.
         templates: Templates => templates,
@@ -30,7 +33,7 @@ config::settings! {
         notify: NotifyClasses => NotifyClasses::read,
         /// What cleanup does with notifications. internal_mail_filter_classes
         cleanup_flags: Flags => cleanup_flags,
-        /// `double_bounce_sender@myorigin`.
+        /// `double_bounce_sender@myhostname`.
         double_bounce_sender: Vec<u8> => double_bounce_sender,
         /// The queue directory.
         spool: Spool => |from: &Reader<'_>| from.config.spool(),
@@ -65,7 +68,7 @@ impl NotifyClasses {
 }
 
 fn double_bounce_sender(from: &Reader<'_>) -> Result<Vec<u8>, ValueError> {
-    Ok(qualified(&from.get(param::DOUBLE_BOUNCE_SENDER)?, &from.get(param::MYORIGIN)?).into_bytes())
+    Ok(qualified(&from.get(param::DOUBLE_BOUNCE_SENDER)?, &from.get(param::MYHOSTNAME)?).into_bytes())
 }
 
 /// internal_mail_filter_classes: `bounce` has notifications pass through checks and non_smtpd_milters; `notify` is
@@ -124,13 +127,14 @@ mod tests {
 
     #[test]
     fn classes_name_who_is_told() {
-        let text = b"myorigin = o.test\nnotify_classes = bounce, delay\nbounce_notice_recipient = bob@b.test\n";
+        let text = b"myhostname = h.test\nmyorigin = o.test\nnotify_classes = bounce, delay\n\
+            bounce_notice_recipient = bob@b.test\n";
         let config = Config::parse(text, Path::new("/proc/self/none"), &[]).unwrap();
         let settings = Settings::read(&config).unwrap();
         assert_eq!(settings.notify.bounce.as_deref(), Some("bob@b.test"));
         assert_eq!(settings.notify.delay.as_deref(), Some("postmaster"));
         // `bounce` has `2bounce` in it.
         assert_eq!(settings.notify.double_bounce.as_deref(), Some("postmaster"));
-        assert_eq!(settings.double_bounce_sender, b"double-bounce@o.test");
+        assert_eq!(settings.double_bounce_sender, b"double-bounce@h.test");
     }
 }

@@ -18,6 +18,8 @@ use crate::writer::Writer;
 pub struct Checks {
     /// The client wants them, and no REDIRECT action has ended them: the message is somebody else's to look at.
     pub wanted: bool,
+    /// A REDIRECT action has sent it to somebody else.
+    pub redirected: bool,
     /// No more checks: an action said so.
     passed: bool,
     /// FILTER action: `transport:nexthop`.
@@ -148,6 +150,7 @@ impl Checks {
                 log("redirect");
                 self.redirect = Some(argument.to_vec());
                 self.wanted = false;
+                self.redirected = true;
             }
             b"BCC" if check.is_address("BCC address", argument) => {
                 log("bcc");
@@ -235,10 +238,7 @@ impl Origin<'_> {
     /// A line about content, and whose it is.
     fn line<'a>(&'a self, action: &'static str, class: &'static str, content: &'a str) -> Content<'a> {
         let shown = |address: &[u8]| self.message.site.settings.log.addresses.shown(address);
-        let to = match &self.envelope.last_recipient[..] {
-            b"" => "unknown".to_owned(),
-            last => shown(last),
-        };
+        let to = Some(&self.envelope.last_recipient[..]).filter(|last| !last.is_empty()).map(shown);
         let origin = match &self.envelope.client.origin[..] {
             b"" => "local".to_owned(),
             origin => text::printable(origin),

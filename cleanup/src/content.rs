@@ -212,6 +212,11 @@ impl Content {
         self.checks.wanted
     }
 
+    /// Whether a REDIRECT action has sent it to somebody else, whom its filters do not serve.
+    pub fn is_redirected(&self) -> bool {
+        self.checks.redirected
+    }
+
     /// Who gets a copy by a BCC action.
     pub fn take_copies(&mut self) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.checks.copies)

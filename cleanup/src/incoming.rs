@@ -235,7 +235,8 @@ impl<'w> Incoming<'w> {
     /// Shows the message to its filters.
     async fn filter(&mut self) -> Failed {
         let is_whole = self.stage == Stage::Complete && self.writer.recipients() > 0;
-        if !is_whole || self.writer.verdict.failure().is_some() || self.writer.verdict.discard {
+        let is_shown = is_whole && !self.content.is_redirected();
+        if !is_shown || self.writer.verdict.failure().is_some() || self.writer.verdict.discard {
             return Failed::new();
         }
         let is_emulated = self.message.flags.has(Flags::MILTER) && !self.message.site.milters.is_empty();

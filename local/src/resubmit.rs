@@ -75,7 +75,8 @@ pub async fn resubmit(
     };
     let mut mail = Submission::begin(cleanup, &envelope).await?;
     let now = date::rfc5322(delivery::Timestamp::now().seconds);
-    for line in received::from_mail_system(&settings.hostname, mail.queue_id(), &now) {
+    let by = received::Writer { hostname: &settings.hostname, mail_name: &settings.mail_name };
+    for line in received::from_mail_system(by, mail.queue_id(), &now) {
         mail.line(line.as_bytes()).await?;
     }
     if !outgoing.delivered_to.is_empty() {

@@ -11,6 +11,7 @@ config::settings! {
     /// Settings, read once.
     pub struct Settings {
         hostname: String = param::MYHOSTNAME,
+        mail_name: String = param::MAIL_NAME,
         /// The machine in names of files of Maildirs: several may share one.
         machine: String => |_: &Reader<'_>| Ok::<_, ValueError>(config::node_name()),
         /// Where an address extension begins.

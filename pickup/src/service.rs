@@ -29,6 +29,8 @@ pub(crate) struct Pickup {
     pub(crate) content_filter: String,
     /// myhostname
     pub(crate) hostname: String,
+    /// mail_name
+    pub(crate) mail_name: String,
     /// Our own user id: files of this owner come from the mail system itself.
     pub(crate) owner: u32,
     scanning: Cell<bool>,
@@ -46,6 +48,7 @@ impl Worker for Pickup {
             flags: Overrides::read(config, MailSource::Sendmail, Flags::SUBMITTED)?.flags,
             content_filter: config.get(param::CONTENT_FILTER)?,
             hostname: config.get(param::MYHOSTNAME)?,
+            mail_name: config.get(param::MAIL_NAME)?,
             owner: mail_owner(config)?,
             scanning: Cell::new(false),
             again: Cell::new(false),

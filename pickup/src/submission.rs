@@ -228,7 +228,8 @@ impl<'a> Submission<'a> {
         self.part = Part::Content;
         self.begins_content = true;
         let date = message::date::rfc5322(self.arrival);
-        let lines = message::received::from_user(&self.pickup.hostname, self.uid, message.queue_id().as_str(), &date);
+        let by = message::received::Writer { hostname: &self.pickup.hostname, mail_name: &self.pickup.mail_name };
+        let lines = message::received::from_user(by, self.uid, message.queue_id().as_str(), &date);
         for line in lines {
             record::encode(message.records(), Type::LINE, line.as_bytes());
         }

@@ -169,6 +169,7 @@ impl<'a> Incoming<'a> {
             comments: &[],
             protocol: PROTOCOL,
             hostname: &self.worker.settings.myhostname,
+            mail_name: &self.worker.settings.mail_name,
             queue_id: Some(self.queue_id().as_str()),
             only_recipient: only_recipient.as_deref(),
             date: &message::date::rfc5322(now.cast_signed()),

@@ -13,6 +13,7 @@ config::settings! {
         client_port_logging: bool = param::QMQPD_CLIENT_PORT_LOGGING,
         error_delay: Duration = param::QMQPD_ERROR_DELAY,
         line_length_limit: usize = param::LINE_LENGTH_LIMIT,
+        mail_name: String = param::MAIL_NAME,
         message_size_limit: Option<u64> = param::MESSAGE_SIZE_LIMIT,
         myhostname: String = param::MYHOSTNAME,
         soft_bounce: bool = param::SOFT_BOUNCE,

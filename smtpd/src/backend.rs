@@ -332,7 +332,9 @@ impl Services for Backend {
     }
 
     fn log(&self, action: &str, text: &str, facts: Facts<'_>) {
-        logging::emit(&decided(&facts, self.settings.log_addresses, action, text));
+        let soft = self.settings.soft_bounce && action == "reject";
+        let text = if soft { softened(text) } else { text.to_owned() };
+        logging::emit(&decided(&facts, self.settings.log_addresses, action, &text));
     }
 
     fn note(&self, what: &str, address: &[u8], peer: &Peer) {
@@ -364,7 +366,7 @@ impl Services for Backend {
             self.open(facts).await?;
         }
         let Some(message) = &mut self.incoming.message else { return Err(Unqueued::NotOpened) };
-        envelope::recipient(message.records(), facts.recipient.unwrap_or_default(), parameters, argument);
+        smtp_server::encode_recipient(message.records(), facts.recipient.unwrap_or_default(), parameters, argument);
         match message.flow().await {
             Ok(()) => Ok(Some(message.queue_id().as_str().to_owned())),
             Err(error) => {
@@ -395,5 +397,26 @@ impl Services for Backend {
         self.memory.instance.clear();
         self.incoming.abort(self.worker.cleanup.pool()).await;
         self.filtering.end_message().await;
+    }
+}
+
+/// A rejection as it is under soft_bounce: its code and its status are of the class that passes.
+fn softened(text: &str) -> String {
+    let Some(rest) = text.strip_prefix('5') else { return text.to_owned() };
+    match rest.split_once(" 5.") {
+        Some((digits, words)) if digits.len() == 2 => format!("4{digits} 4.{words}"),
+        _ => format!("4{rest}"),
+    }
+}
+
+#[cfg(test)]
+mod soft_bounce {
+    use super::softened;
+
+    #[test]
+    fn a_rejection_loses_its_finality_in_code_and_status() {
+        let texts = ["552 5.3.4 Message of 5.0", "554 no status 5.1", "450 4.1.1 x", ""];
+        let expected = ["452 4.3.4 Message of 5.0", "454 no status 5.1", "450 4.1.1 x", ""];
+        assert_eq!(texts.map(softened), expected);
     }
 }

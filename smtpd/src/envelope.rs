@@ -5,8 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use dsn::{Notify, OriginalRecipient, Return};
 use ipc::cleanup::Flags;
 use queue::record::{Type, encode, encode_attribute};
-use smtp_protocol::parameters::{Body, RcptParameters, Verp};
-use smtp_protocol::verb::words;
+use smtp_protocol::parameters::{Body, Verp};
 use smtp_server::{Facts, UNKNOWN};
 
 use crate::restriction::Effects;
@@ -89,28 +88,6 @@ fn client(out: &mut Vec<u8>, facts: &Facts<'_>) {
     }
     attribute("protocol_name", facts.protocol.name());
     attribute("client_address_type", &receiving::client::family(peer));
-}
-
-/// One recipient with its wishes. `argument`: what the client said behind RCPT.
-pub fn recipient(out: &mut Vec<u8>, address: &[u8], parameters: &RcptParameters, argument: &[u8]) {
-    if let Some(notify) = parameters.notify
-        && notify != Notify::UNSET
-    {
-        encode_attribute(out, "notify_flags", notify.bits().to_string().as_bytes());
-    }
-    let original = match &parameters.orcpt {
-        Some((kind, original)) => OriginalRecipient::from_parts(kind, original),
-        // What the client said is what a report names, whatever becomes of the address.
-        None => OriginalRecipient::as_written(written(argument), address),
-    };
-    encode_attribute(out, "dsn_orig_rcpt", original.as_stored());
-    encode(out, Type::RECIPIENT, address);
-}
-
-/// The address in `TO:<address>`, as it was written.
-fn written(argument: &[u8]) -> &[u8] {
-    let path = words(argument.get("TO:".len()..).unwrap_or_default()).next().unwrap_or_default();
-    path.strip_prefix(b"<").map_or(path, |rest| rest.strip_suffix(b">").unwrap_or(rest))
 }
 
 /// Whether access tables want the message to be held or dropped, as a record for cleanup.

@@ -138,11 +138,11 @@ fn received(facts: &Facts<'_>, settings: &Settings, queue_id: Option<&str>) -> V
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let date = message::date::rfc5322(now.cast_signed());
     let recipient = facts.recipient.map(|address| text::printable(&address::quote(address)));
-    let hostname = &settings.dialogue.myhostname;
+    let (hostname, mail_name) = (&settings.dialogue.myhostname, &settings.dialogue.mail_name);
     // smtpd_hide_client_session
     if settings.hide_client_session {
         let id = queue_id.map(|id| format!(" id {id}")).unwrap_or_default();
-        let by = format!("Received: by {hostname} (Postfix){id}");
+        let by = format!("Received: by {hostname} ({mail_name}){id}");
         return match recipient {
             Some(recipient) => vec![by, format!("\tfor <{recipient}>; {date}")],
             None => vec![format!("{by};"), format!("\t{date}")],
@@ -160,6 +160,7 @@ fn received(facts: &Facts<'_>, settings: &Settings, queue_id: Option<&str>) -> V
         comments: &comments,
         protocol: protocol(facts),
         hostname,
+        mail_name,
         queue_id,
         only_recipient: recipient.as_deref(),
         date: &date,

@@ -20,6 +20,7 @@ pub(crate) struct Prober {
     cleanup: Pool<Cleanup>,
     sender: ProbeSender,
     hostname: String,
+    mail_name: String,
     /// smtputf8_autodetect_classes has probes.
     detects_utf8: bool,
     turn: Semaphore,
@@ -36,6 +37,7 @@ impl Prober {
             cleanup: Pool::new(context.socket(Sibling::Cleanup)?, context.ipc_timeout()),
             sender: ProbeSender::read(config)?,
             hostname: config.get(param::MYHOSTNAME)?,
+            mail_name: config.get(param::MAIL_NAME)?,
             detects_utf8: config.detects_utf8(MailSource::Verify)?,
             turn: Semaphore::new(AT_ONCE),
         })
@@ -61,7 +63,8 @@ impl Prober {
         };
         let mut mail = Submission::begin(&self.cleanup, &envelope).await?;
         let date = date::rfc5322(now.cast_signed());
-        for line in received::from_mail_system(&self.hostname, mail.queue_id(), &date) {
+        let by = received::Writer { hostname: &self.hostname, mail_name: &self.mail_name };
+        for line in received::from_mail_system(by, mail.queue_id(), &date) {
             mail.line(line.as_bytes()).await?;
         }
         mail.finish().await.map(drop)

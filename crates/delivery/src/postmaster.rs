@@ -14,9 +14,12 @@ use crate::transcript::Transcript;
 #[derive(Clone, Debug)]
 pub struct Postmaster {
     wanted: ErrorClasses,
-    /// `Postfix SMTP server`
+    /// smtputf8_enable = no
+    ascii: bool,
+    /// `SMTP server`
     program: String,
     hostname: String,
+    mail_name: String,
     origin: String,
     /// double_bounce_sender
     sender: String,
@@ -50,7 +53,9 @@ impl Postmaster {
         let filtered = config.get(param::INTERNAL_MAIL_FILTER_CLASSES)?.iter().any(|class| class == "notify");
         Ok(Self {
             wanted: ErrorClasses::of_words(&config.get(param::NOTIFY_CLASSES)?),
-            program: format!("{} {program}", config.get(param::MAIL_NAME)?),
+            ascii: !config.get(param::SMTPUTF8_ENABLE)?,
+            program: program.to_owned(),
+            mail_name: config.get(param::MAIL_NAME)?,
             sender: qualified(&config.get(param::DOUBLE_BOUNCE_SENDER)?, &hostname),
             recipient: config.get(param::ERROR_NOTICE_RECIPIENT)?,
             bounce_recipient: config.get(param::BOUNCE_NOTICE_RECIPIENT)?,
@@ -64,7 +69,7 @@ impl Postmaster {
 
     /// An empty transcript of a new session.
     pub fn transcript(&self) -> Transcript {
-        Transcript::new(self.wanted)
+        Transcript::new(self.wanted).in_ascii(self.ascii)
     }
 
     /// Sends the notice, if one is due. The session is over: a failure is for the log.
@@ -89,7 +94,8 @@ impl Postmaster {
         };
         let mut mail = Submission::begin(cleanup, &envelope).await?;
         let date = date::rfc5322(Timestamp::now().seconds);
-        for line in received::from_mail_system(&self.hostname, mail.queue_id(), &date) {
+        let by = received::Writer { hostname: &self.hostname, mail_name: &self.mail_name };
+        for line in received::from_mail_system(by, mail.queue_id(), &date) {
             mail.line(line.as_bytes()).await?;
         }
         for line in self.text(notice, &date).lines() {
@@ -99,7 +105,7 @@ impl Postmaster {
     }
 
     fn text(&self, notice: &Notice, date: &str) -> String {
-        let Self { program, hostname, .. } = self;
+        let Self { program, hostname, mail_name, .. } = self;
         // Whoever gets it, this is the address for such mail.
         let to = qualified(&self.recipient, &self.origin);
         let opening = notice.opening.as_ref().map(|line| format!("{line}\n\n")).unwrap_or_default();
@@ -112,7 +118,7 @@ impl Postmaster {
             "Date: {date}\n\
              From: Mail Delivery System <MAILER-DAEMON@{hostname}>\n\
              To: Postmaster <{to}>\n\
-             Subject: {program}: errors from {peer}\n\
+             Subject: {mail_name} {program}: errors from {peer}\n\
              \n\
              {opening}Transcript of session follows.\n\
              \n\

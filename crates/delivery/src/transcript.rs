@@ -33,6 +33,8 @@ pub enum Speaker {
 #[derive(Clone, Debug, Default)]
 pub struct Transcript {
     wanted: ErrorClasses,
+    /// No UTF-8 is shown: smtputf8_enable = no.
+    ascii: bool,
     happened: ErrorClasses,
     /// Lines with their label, each with its end, as they were said: most transcripts are never shown.
     head: Vec<u8>,
@@ -47,6 +49,11 @@ impl Transcript {
     /// A transcript that keeps nothing if none of the classes is wanted.
     pub fn new(wanted: ErrorClasses) -> Self {
         Self { wanted, ..Self::default() }
+    }
+
+    /// The same, with nothing above ASCII.
+    pub fn in_ascii(self, ascii: bool) -> Self {
+        Self { ascii, ..self }
     }
 
     /// Somebody said a line, or several.
@@ -114,17 +121,18 @@ fn label(speaker: Speaker) -> &'static [u8] {
 /// The lines of a message.
 impl fmt::Display for Transcript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_lines(f, &self.head)?;
+        write_lines(f, &self.head, self.ascii)?;
         if self.left_out > 0 {
             writeln!(f, "{INDENT}[{} lines left out]", self.left_out)?;
         }
-        write_lines(f, &self.tail)
+        write_lines(f, &self.tail, self.ascii)
     }
 }
 
-fn write_lines(f: &mut fmt::Formatter<'_>, lines: &[u8]) -> fmt::Result {
+fn write_lines(f: &mut fmt::Formatter<'_>, lines: &[u8], ascii: bool) -> fmt::Result {
+    let shown = if ascii { text::printable_ascii } else { text::printable };
     let mut lines = lines.split_inclusive(|byte| *byte == b'\n');
-    lines.try_for_each(|line| write_folded(f, &text::printable(line.strip_suffix(b"\n").unwrap_or(line))))
+    lines.try_for_each(|line| write_folded(f, &shown(line.strip_suffix(b"\n").unwrap_or(line))))
 }
 
 /// A line, in as many as it needs.

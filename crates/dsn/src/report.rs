@@ -64,6 +64,8 @@ pub struct Report<'a> {
     pub text: &'a [String],
     /// This host (`myhostname`).
     pub hostname: &'a str,
+    /// mail_name
+    pub mail_name: &'a str,
     /// The domain of MAILER-DAEMON (`myorigin`).
     pub origin: &'a str,
     /// The queue ID of the message that is reported about.
@@ -86,6 +88,8 @@ pub struct Report<'a> {
     pub retry_until: Option<&'a str>,
     /// What stands in the last part.
     pub returned: Returned,
+    /// Bytes above 127 may be in it: it says that its parts are 8bit, and its text UTF-8.
+    pub eight_bit: bool,
     /// The message was sent with SMTPUTF8: the parts are message/global ones (RFC 6533).
     pub utf8: bool,
 }
@@ -168,7 +172,9 @@ impl Report<'_> {
         // RFC 6533 6.1: the type of the report is the same for all.
         out.text("Content-Type: multipart/report; report-type=delivery-status;");
         out.text(format!("\tboundary=\"{}\"", self.boundary()));
-        out.text("Content-Transfer-Encoding: 8bit");
+        if self.eight_bit {
+            out.text("Content-Transfer-Encoding: 8bit");
+        }
         out.text("");
         out.text("This is a MIME-encapsulated message.");
     }
@@ -178,7 +184,7 @@ impl Report<'_> {
         out.text(format!("--{}", self.boundary()));
         out.text(format!("Content-Description: {description}"));
         out.text(format!("Content-Type: {kind}"));
-        if encoding {
+        if encoding && self.eight_bit {
             out.text("Content-Transfer-Encoding: 8bit");
         }
         out.text("");
@@ -187,7 +193,7 @@ impl Report<'_> {
     fn notification(&self, out: &mut Lines) {
         let charset = match self.template.charset.as_str() {
             // What the servers said may hold UTF-8 even where the template does not.
-            "us-ascii" => "utf-8",
+            "us-ascii" if self.eight_bit => "utf-8",
             other => other,
         };
         self.part(out, "Notification", &format!("text/plain; charset={charset}"), true);
@@ -206,8 +212,8 @@ impl Report<'_> {
         if let Some(id) = self.envelope_id {
             out.pair("Original-Envelope-Id: ", id);
         }
-        out.text(format!("X-Postfix-Queue-ID: {}", self.queue_id));
-        out.pair(&format!("X-Postfix-Sender: {}; ", self.address_type(self.sender)), self.sender);
+        out.text(format!("X-{}-Queue-ID: {}", self.mail_name, self.queue_id));
+        out.pair(&format!("X-{}-Sender: {}; ", self.mail_name, self.address_type(self.sender)), self.sender);
         out.text(format!("Arrival-Date: {}", self.arrival_date));
     }
 
@@ -224,9 +230,10 @@ impl Report<'_> {
         if let Some((kind, name)) = &recipient.remote_mta {
             out.pair("Remote-MTA: ", &[kind.as_slice(), b"; ", name].concat());
         }
+        let own = format!("X-{}", self.mail_name);
         let (kind, text) = match &recipient.diagnostic {
             Some((kind, text)) => (kind.as_slice(), text),
-            None => (&b"X-Postfix"[..], &recipient.reason),
+            None => (own.as_bytes(), &recipient.reason),
         };
         out.folded(&[b"Diagnostic-Code: ", kind, b"; ", text].concat());
         if let (Action::Delayed, Some(until)) = (recipient.action, self.retry_until) {

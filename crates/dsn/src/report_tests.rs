@@ -18,6 +18,8 @@ fn with_report<T>(check: impl Fn(&Report) -> T) -> T {
         template,
         text: &text,
         hostname: HOST,
+        mail_name: "Postfix",
+        eight_bit: true,
         origin: HOST,
         queue_id: "51FDD98C3A9",
         now: 1_795_572_078,

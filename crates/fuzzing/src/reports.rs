@@ -64,6 +64,8 @@ pub fn bounce_report(data: &[u8]) {
         template: templates.of(kind),
         text: &["It is so.".to_owned()],
         hostname: "mx.test",
+        mail_name: "Postfix",
+        eight_bit: choice & 32 == 0,
         origin: "test",
         queue_id: "ABC",
         now: 0,

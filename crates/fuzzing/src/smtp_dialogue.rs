@@ -137,6 +137,7 @@ fn settings(choice: u8) -> Settings {
         helo_required: choice & 2 != 0,
         junk_command_limit: 100,
         line_length_limit: 2048,
+        mail_name: "Postfix".to_owned(),
         message_size_limit: Some(1000),
         myhostname: "mx.test".to_owned(),
         protocols: Protocols { v4: true, v6: choice & 4 != 0 },

@@ -1,7 +1,13 @@
 //! Received: fields: what each hop writes.
 
-/// The program name in `by HOST (Postfix)`: log readers and spam filters look for it.
-const MAIL_NAME: &str = "Postfix";
+/// Who writes a field: `by HOST (NAME)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer<'a> {
+    /// myhostname
+    pub hostname: &'a str,
+    /// mail_name: log readers and spam filters look for `Postfix`.
+    pub mail_name: &'a str,
+}
 
 /// A message that came by a server. Every text is inserted as it is: the caller has cleaned it (see [`comment`]).
 #[derive(Clone, Debug, Default)]
@@ -19,6 +25,8 @@ pub struct FromNetwork<'a> {
     pub protocol: &'a str,
     /// This host.
     pub hostname: &'a str,
+    /// mail_name
+    pub mail_name: &'a str,
     /// The queue ID; `None` where the message is not queued here (a proxy).
     pub queue_id: Option<&'a str>,
     /// The recipient, in external form, if there is exactly one.
@@ -37,7 +45,7 @@ impl FromNetwork<'_> {
         for text in self.comments {
             lines.extend(format!("\t({text})").split('\n').map(str::to_owned));
         }
-        let mut by = format!("\tby {} ({MAIL_NAME}) with {}", self.hostname, self.protocol);
+        let mut by = format!("\tby {} ({}) with {}", self.hostname, self.mail_name, self.protocol);
         if let (Some(id), None, true) = (self.queue_id, self.only_recipient, self.id_beside_date) {
             lines.extend([by, format!("\tid {id}; {}", self.date)]);
             return lines;
@@ -60,13 +68,15 @@ impl FromNetwork<'_> {
 }
 
 /// The field of a message that a local user handed in (`sendmail`, pickup).
-pub fn from_user(hostname: &str, uid: u32, queue_id: &str, date: &str) -> Vec<String> {
-    vec![format!("Received: by {hostname} ({MAIL_NAME}, from userid {uid})"), format!("\tid {queue_id}; {date}")]
+pub fn from_user(by: Writer<'_>, uid: u32, queue_id: &str, date: &str) -> Vec<String> {
+    let Writer { hostname, mail_name } = by;
+    vec![format!("Received: by {hostname} ({mail_name}, from userid {uid})"), format!("\tid {queue_id}; {date}")]
 }
 
 /// The field of a message that the mail system made itself or sends on (a bounce, a forwarded message).
-pub fn from_mail_system(hostname: &str, queue_id: &str, date: &str) -> Vec<String> {
-    vec![format!("Received: by {hostname} ({MAIL_NAME})"), format!("\tid {queue_id}; {date}")]
+pub fn from_mail_system(by: Writer<'_>, queue_id: &str, date: &str) -> Vec<String> {
+    let Writer { hostname, mail_name } = by;
+    vec![format!("Received: by {hostname} ({mail_name})"), format!("\tid {queue_id}; {date}")]
 }
 
 /// A text as it may stand within parentheses: unprintable bytes, backslashes and closing parentheses without their
@@ -103,6 +113,7 @@ mod tests {
             address: "IPv6:2001:db8::5",
             protocol: "ESMTP",
             hostname: "mx.example.test",
+            mail_name: "Postfix",
             queue_id: Some("DAD8C552116"),
             only_recipient: Some("a@b.test"),
             date: "Sun, 22 Nov 2026 11:30:15 +0000 (UTC)",
@@ -130,7 +141,7 @@ mod tests {
 
     #[test]
     fn local_mail_names_the_user() {
-        let lines = from_user("h.test", 1002, "F05DD552121", "DATE");
+        let lines = from_user(Writer { hostname: "h.test", mail_name: "Postfix" }, 1002, "F05DD552121", "DATE");
         assert_eq!(lines, ["Received: by h.test (Postfix, from userid 1002)", "\tid F05DD552121; DATE"]);
     }
 

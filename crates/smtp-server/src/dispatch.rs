@@ -139,11 +139,15 @@ impl Dialogue {
             let text = format!("Error: access denied for {}", self.peer.label);
             return Err(Rejection::new(503, Status::new(5, 7, 0), text).quietly().into());
         }
-        self.state = State::Command(verb);
+        let before = std::mem::replace(&mut self.state, State::Command(verb));
         if verb != Verb::Unknown {
             self.look_for_pipelining(verb, behind)?;
         }
         if let Some(turn) = self.refusal(services, verb) {
+            // The session is still at what came before it.
+            if self.wants_tls(verb) {
+                self.state = before;
+            }
             return Err(turn);
         }
         let (argument, text) = (command.argument, line.text());
@@ -168,10 +172,15 @@ impl Dialogue {
         }
     }
 
+    /// Whether a command waits for STARTTLS.
+    fn wants_tls(&self, verb: Verb) -> bool {
+        self.tls.is_none() && self.settings.tls.guards(verb)
+    }
+
     /// Why a command is turned down whatever it says.
     pub(crate) fn refusal(&self, services: &impl Services, verb: Verb) -> Option<Turn> {
         // RFC 3207 4.
-        if self.tls.is_none() && self.settings.tls.guards(verb) {
+        if self.wants_tls(verb) {
             let refusal = Rejection::new(530, Status::new(5, 7, 0), "Must issue a STARTTLS command first");
             // No class of notify_classes has it.
             return Some(refusal.quietly().into());

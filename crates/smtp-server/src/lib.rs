@@ -30,6 +30,7 @@ mod filters;
 mod forward;
 mod lacking;
 pub mod line;
+mod recipient;
 mod rejection;
 mod services;
 mod settings;
@@ -47,6 +48,7 @@ pub use forward::Forward;
 pub use lacking::Lacking;
 pub use line::CommandLine;
 pub use net::peer::{NameStatus, Peer, UNKNOWN};
+pub use recipient::encode_recipient;
 pub use rejection::Rejection;
 pub use services::{
     Attempt, Counted, Flushed, Judgement, Privileges, Received, Refusal, Services, Stage, Step, Unanswered, Unqueued,

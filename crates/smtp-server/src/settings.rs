@@ -53,6 +53,7 @@ config::settings! {
         helo_required: bool = param::SMTPD_HELO_REQUIRED,
         junk_command_limit: u32 = param::SMTPD_JUNK_COMMAND_LIMIT,
         line_length_limit: usize = param::LINE_LENGTH_LIMIT,
+        mail_name: String = param::MAIL_NAME,
         message_size_limit: Option<u64> = param::MESSAGE_SIZE_LIMIT,
         myhostname: String = param::MYHOSTNAME,
         /// inet_protocols: addresses of the others are not taken from XCLIENT and XFORWARD.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use config::{Config, param};
-use dsn::{Notify, OriginalRecipient, Return};
+use dsn::Return;
 use logging::records::smtpd::Accepted;
 use lookup::{DomainList, ParentStyle};
 use message::received::FromNetwork;
@@ -109,6 +109,7 @@ impl Post {
             comments: &[],
             protocol: facts.protocol.name(),
             hostname: &self.settings.myhostname,
+            mail_name: &self.settings.mail_name,
             queue_id: Some(id),
             only_recipient: recipient.as_deref(),
             date: &message::date::rfc5322(now.cast_signed()),
@@ -236,22 +237,13 @@ impl Services for Post {
         &mut self,
         facts: Facts<'_>,
         parameters: &RcptParameters,
-        _: &[u8],
+        argument: &[u8],
     ) -> Result<Option<String>, Unqueued> {
         if self.message.is_none() {
             self.open(facts)?;
         }
-        let out = &mut self.records;
         let address = facts.recipient.unwrap_or_default();
-        if let Some(notify) = parameters.notify
-            && notify != Notify::UNSET
-        {
-            encode_attribute(out, "notify_flags", notify.bits().to_string().as_bytes());
-        }
-        if let Some((kind, original)) = &parameters.orcpt {
-            encode_attribute(out, "dsn_orig_rcpt", OriginalRecipient::from_parts(kind, original).as_stored());
-        }
-        encode(out, Type::RECIPIENT, address);
+        smtp_server::encode_recipient(&mut self.records, address, parameters, argument);
         let id = self.message.as_ref().map(|postdrop| postdrop.id().to_owned());
         self.flow(false);
         if id.is_some() { Ok(id) } else { Err(Unqueued::NotOpened) }

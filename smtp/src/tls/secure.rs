@@ -116,7 +116,8 @@ impl Session {
         if !self.extensions.starttls {
             let reason = format!("TLS is required, but was not offered by host {}", self.host);
             return self.without(needed.then(|| requiretls::not_offered(&self.host)), Status::new(5, 7, 30), || {
-                Failure::of_host(Status::new(4, 7, 4), reason)
+                // As in Postfix, nothing else has to wait for it: another message may do without.
+                Failure { subject: Subject::Ability, ..Failure::of_host(Status::new(4, 7, 4), reason) }
             });
         }
         if !settings.tls.engine.works || !settings.tls_client.is_ready().await {

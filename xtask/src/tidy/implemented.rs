@@ -27,7 +27,7 @@ const REFUSES: [&str; 11] = [
 ];
 
 /// Parameters that work without being read: each with the reason.
-const UNREAD: [(&str, &str); 32] = [
+const UNREAD: [(&str, &str); 31] = [
     ("berkeley_db_create_buffer_size", "there is no Berkeley DB"),
     ("berkeley_db_read_buffer_size", "there is no Berkeley DB"),
     ("connection_cache_protocol_timeout", "connections are kept where they are used"),
@@ -41,7 +41,6 @@ const UNREAD: [(&str, &str); 32] = [
     ("fault_injection_code", "nothing can be made to fail"),
     ("html_directory", "for people"),
     ("lmtp_sasl_path", "the mechanisms are our own"),
-    ("mail_name", "other parameters refer to it"),
     ("mail_release_date", "other parameters refer to it"),
     ("mailq_path", "for installers"),
     ("manpage_directory", "for people"),

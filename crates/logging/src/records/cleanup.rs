@@ -45,7 +45,7 @@ records! {
         /// The sender as it is shown.
         from: String,
         /// The last recipient as it is shown.
-        to: String,
+        to: Option<String>,
         /// `SMTP` or `ESMTP`.
         protocol: Option<String>,
         /// The name in HELO or EHLO.
@@ -63,7 +63,7 @@ records! {
             = address_of(&line.origin).map(|_| name_of(&line.origin));
         client_address: Text, "if it came over the network", "The address of the client." = address_of(&line.origin);
         from: Text, ALWAYS, "The sender; empty for notifications." = &line.from;
-        to: Text, ALWAYS, "The last recipient, or `unknown`." = &line.to;
+        to: Text, "if one is known by then", "The last recipient." = &line.to;
         proto: Text, "if it came over the network", "`SMTP` or `ESMTP`." = &line.protocol;
         helo: Text, "if it came over the network", "The name that the client gave itself." = &line.helo;
         reason: Text, "if there is one", "The text of the rule, or what is wrong with the structure."
@@ -77,7 +77,7 @@ records! {
         content: "Subject: Buy now",
         origin: "mail.example.org[192.0.2.7]".to_owned(),
         from: "alice@example.org".to_owned(),
-        to: "bob@example.com".to_owned(),
+        to: Some("bob@example.com".to_owned()),
         protocol: Some("ESMTP".to_owned()),
         helo: Some("mail.example.org".to_owned()),
         text: Some("5.7.1 no advertising".to_owned()),
@@ -161,7 +161,10 @@ impl fmt::Display for Content<'_> {
         if let Some(error) = self.error {
             write!(f, "{error}: ")?;
         }
-        write!(f, "{} from {}; from=<{}> to=<{}>", self.content, self.origin, self.from, self.to)?;
+        write!(f, "{} from {}; from=<{}>", self.content, self.origin, self.from)?;
+        if let Some(to) = &self.to {
+            write!(f, " to=<{to}>")?;
+        }
         if let Some(protocol) = &self.protocol {
             write!(f, " proto={protocol}")?;
         }
@@ -190,15 +193,15 @@ mod tests {
             content: "Subject: x",
             origin: "local".to_owned(),
             from: "alice".to_owned(),
-            to: "unknown".to_owned(),
+            to: None,
             protocol: None,
             helo: None,
             text: None,
         };
-        assert_eq!(line.to_string(), "ABC: hold: header Subject: x from local; from=<alice> to=<unknown>");
+        assert_eq!(line.to_string(), "ABC: hold: header Subject: x from local; from=<alice>");
         assert!(line.fields().iter().all(|(name, _)| !name.starts_with("client")), "{line:?}");
         (line.class, line.error) = ("mime-error", Some("nesting limit exceeded"));
-        let text = "ABC: hold: mime-error nesting limit exceeded: Subject: x from local; from=<alice> to=<unknown>";
+        let text = "ABC: hold: mime-error nesting limit exceeded: Subject: x from local; from=<alice>";
         assert_eq!(line.to_string(), text);
         assert!(line.fields().contains(&("reason", Value::Text("nesting limit exceeded".to_owned()))));
     }

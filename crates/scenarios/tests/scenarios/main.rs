@@ -62,6 +62,7 @@ mod refuses;
 mod relay;
 mod reload;
 mod secured;
+mod seldom_set;
 mod services;
 mod settings;
 mod source_address;
