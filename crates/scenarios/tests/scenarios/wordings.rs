@@ -89,6 +89,18 @@ fn of_several_things_that_are_wrong_the_first_is_told() {
 }
 
 #[test]
+fn the_name_in_ehlo_is_ascii_where_smtputf8_is_not_wanted() {
+    scenario(|| {
+        let refuse = "check_helo_access static:{REJECT x}";
+        for (wanted, shown) in [("no", "??.test"), ("yes", "\u{fc}.test")] {
+            let mail = Setup::new().set("smtputf8_enable", wanted).set("smtpd_helo_restrictions", refuse).start();
+            let lines = ["EHLO \u{fc}.test", "MAIL FROM:<a@b.test>", "RCPT TO:<alice@mail.test>"];
+            assert_eq!(play(&mail, &lines)[2], format!("554 5.7.1 <{shown}>: Helo command rejected: x"));
+        }
+    });
+}
+
+#[test]
 fn the_queue_file_has_what_the_client_said_of_sender_and_recipient() {
     scenario(|| {
         let mail = Setup::new()

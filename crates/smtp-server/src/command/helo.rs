@@ -32,7 +32,7 @@ pub async fn introduce(
     let said = services.tell_filters(Told::Helo(argument), facts).await;
     dialogue.forget_helo(services).await;
     dialogue.forget_transaction(services).await;
-    dialogue.helo = Some(cleaned(argument));
+    dialogue.helo = Some(cleaned(argument, dialogue.settings.smtputf8));
     dialogue.protocol = protocol;
     // What else a filter has to say is said to the first sender.
     match said {
@@ -41,14 +41,17 @@ pub async fn introduce(
     }
 }
 
-/// The name as it may stand in headers and log lines: what could be taken for more than a name becomes `?`.
-pub fn cleaned(argument: &[u8]) -> String {
+/// The name as it may stand in headers and log lines: what could be taken for more than a name becomes `?`, and without
+/// smtputf8_enable each byte that is not ASCII.
+pub fn cleaned(argument: &[u8], utf8: bool) -> String {
     let clean = |c: char| match c {
         ' ' | '<' | '>' | '(' | ')' | '\\' | '"' | ';' | '@' => '?',
         c if c.is_control() => '?',
         c => c,
     };
-    text::printable(argument).chars().map(clean).collect()
+    let byte = |byte: &u8| if byte.is_ascii() || utf8 { *byte } else { b'?' };
+    let bytes: Vec<u8> = argument.iter().map(byte).collect();
+    text::printable(&bytes).chars().map(clean).collect()
 }
 
 #[cfg(test)]
@@ -57,7 +60,9 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_its_place_in_a_header() {
-        assert_eq!(cleaned(b"x (y)\\;<a@b>\t\""), "x??y????a?b???");
-        assert_eq!(cleaned(b"[IPv6:::1]"), "[IPv6:::1]");
+        assert_eq!(cleaned(b"x (y)\\;<a@b>\t\"", true), "x??y????a?b???");
+        assert_eq!(cleaned(b"[IPv6:::1]", true), "[IPv6:::1]");
+        assert_eq!(cleaned("\u{fc}.test".as_bytes(), true), "\u{fc}.test");
+        assert_eq!(cleaned("\u{fc}.test".as_bytes(), false), "??.test");
     }
 }

@@ -93,7 +93,7 @@ fn take(settings: &Settings, identity: &mut Identity, attribute: &Attribute) -> 
         b"PORT" => peer.port = port("PORT")?,
         b"DESTADDR" => peer.server_address = usable("DESTADDR")?,
         b"DESTPORT" => peer.server_port = port("DESTPORT")?,
-        b"HELO" => identity.helo = attribute.any().value().map(|name| cleaned(name.as_bytes())),
+        b"HELO" => identity.helo = attribute.any().value().map(|name| cleaned(name.as_bytes(), settings.smtputf8)),
         b"LOGIN" => identity.login = attribute.any().value(),
         b"PROTO" => {
             identity.protocol = Protocol::parse(&attribute.value).ok_or_else(|| syntax("PROTO"))?;

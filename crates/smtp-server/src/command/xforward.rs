@@ -54,8 +54,11 @@ fn take(settings: &Settings, forward: &mut Forward, attribute: &Attribute) -> Re
             forward.address = address;
         }
         b"PORT" => forward.port = attribute.port("PORT")?.value(),
-        b"HELO" => forward.helo = attribute.any().value().map(|name| cleaned(name.as_bytes())),
-        b"PROTO" => forward.protocol = attribute.protocol("PROTO")?.value().map(|name| cleaned(name.as_bytes())),
+        b"HELO" => forward.helo = attribute.any().value().map(|name| cleaned(name.as_bytes(), settings.smtputf8)),
+        b"PROTO" => {
+            forward.protocol =
+                attribute.protocol("PROTO")?.value().map(|name| cleaned(name.as_bytes(), settings.smtputf8))
+        }
         b"IDENT" => {
             of_client = false;
             forward.ident = attribute.any().value();
