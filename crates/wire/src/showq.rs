@@ -52,6 +52,8 @@ impl Style {
     /// A recipient; `log` is where the reason is from, or empty.
     #[must_use]
     pub fn recipient(&self, original: Vec<u8>, address: Vec<u8>, log: &str, reason: Vec<u8>) -> Recipient {
+        // The output of a command ends in a blank where its line did, and the list does not show it.
+        let reason = reason.trim_ascii_end().to_vec();
         let modern = self.modern.then(|| (original, log.as_bytes().to_vec()));
         Recipient { modern, address, reason }
     }

@@ -152,6 +152,10 @@ fn a_command_of_a_list_knows_who_wrote_the_list_and_no_extension_that_leads_else
         let said = sent(&mail, "gone@mail.test");
         let why = "local: fatal: execvp /no/such/program: No such file or directory";
         assert_eq!(said, format!("dsn=4.3.0, status=deferred (temporary failure. Command output: {why} )"));
+        mail.wait_idle();
+        // The blank that the end of the output is stands in the log alone.
+        let listed = String::from_utf8(mail.run("postqueue", &["-p"]).stdout).expect("text");
+        assert!(listed.contains(&format!("(temporary failure. Command output: {why})\n")), "{listed}");
     });
 }
 
