@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::handover::Token;
 use crate::kept::Kept;
 use crate::message::Message;
-use crate::milters::{Failed, Filtered, Viewer};
+use crate::milters::{self, Failed, Filtered, Viewer};
 use crate::recipients::Recipients;
 use crate::site::Site;
 use crate::writer::Writer;
@@ -232,19 +232,23 @@ impl<'w> Incoming<'w> {
         (self.conclude().await, failed)
     }
 
-    /// Shows the message to its filters.
+    /// Shows the message to its filters; one that a check has sent to somebody else, without its content.
     async fn filter(&mut self) -> Failed {
         let is_whole = self.stage == Stage::Complete && self.writer.recipients() > 0;
-        let is_shown = is_whole && !self.content.is_redirected();
-        if !is_shown || self.writer.verdict.failure().is_some() || self.writer.verdict.discard {
+        if !is_whole || self.writer.verdict.failure().is_some() || self.writer.verdict.discard {
             return Failed::new();
         }
         let is_emulated = self.message.flags.has(Flags::MILTER) && !self.message.site.milters.is_empty();
+        let is_shown = !self.content.is_redirected();
         let mut viewers = std::mem::take(&mut self.viewers);
         let Incoming { message, writer, envelope, recipients, .. } = self;
         let mut filtered = Filtered { message, writer, envelope, recipients };
         if is_emulated {
             viewers = filtered.emulate().await;
+        }
+        if !is_shown {
+            milters::end(&mut viewers).await;
+            return Failed::new();
         }
         let failed = Box::pin(filtered.run(viewers)).await;
         self.is_filtered = true;

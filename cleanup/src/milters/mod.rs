@@ -89,6 +89,13 @@ pub struct Filtered<'a, 'w> {
 /// What smtpd is told of the filters that it has handed over: the numbers of those that do not work any more.
 pub type Failed = Vec<u32>;
 
+/// Ends the sessions that were begun for this message alone.
+pub async fn end(viewers: &mut [Viewer]) {
+    for viewer in viewers.iter_mut().filter(|viewer| !viewer.is_shared) {
+        viewer.filter.close().await;
+    }
+}
+
 impl Filtered<'_, '_> {
     /// Shows the message to the filters, one after the other, until one has a word against it; what they want changed
     /// is changed.
@@ -116,9 +123,7 @@ impl Filtered<'_, '_> {
                 break;
             }
         }
-        for viewer in viewers.iter_mut().filter(|viewer| !viewer.is_shared) {
-            viewer.filter.close().await;
-        }
+        end(&mut viewers).await;
         let verdict = &self.writer.verdict;
         // What filters do not want goes back to a local sender as they have changed it.
         let is_returned = verdict.is_refused_for(Cause::Content) && verdict.will_bounce();
