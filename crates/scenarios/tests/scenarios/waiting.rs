@@ -34,6 +34,8 @@ fn deferred(mail: &Instance, recipients: &[&str]) -> Vec<String> {
         let (_, domain) = recipient.split_once('@').expect("an address");
         let is_listed = || list(mail, &domain.replace('.', "_")).contains(&id);
         assert!(domain == "other.test" || until_true(PATIENCE, is_listed), "{}", mail.log());
+        // The line is there before qmgr has put it away, and what is still in its hands is not asked for.
+        mail.wait_queue("deferred", &id);
         id
     };
     recipients.iter().map(wait).collect()
