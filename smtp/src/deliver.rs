@@ -299,8 +299,7 @@ impl Attempt<'_> {
 
     /// One transaction over one session.
     async fn over(&self, mut session: Session, job: &mut Job, is_last: bool) -> Ended {
-        session.uses += 1;
-        session.queue_id = Some(job.request().message.queue_id.clone());
+        session.carry(&job.request().message);
         if session.uses > 1 {
             session.log_reuse(&self.agent.settings);
         }
@@ -308,7 +307,7 @@ impl Attempt<'_> {
         let connection = Connection {
             ready: Some(Timestamp::now()),
             uses: session.uses,
-            tls: self.agent.settings.tls.shown(Some(&features)),
+            tls: self.agent.settings.tls.shown(session.has_features().then_some(&features)),
         };
         let plain = session.policy.in_the_clear();
         let (is_debugged, open) = (session.is_debugged(), job.open_recipients());
@@ -444,6 +443,6 @@ fn finding_of(failure: &Failure, connection: Connection) -> Finding {
     let finding = Finding::from_status(failure.status, failure.reason.clone(), failure.relay.clone()).over(connection);
     match &failure.reply {
         Some(reply) => finding.with_reply(reply.clone(), failure.server.clone()),
-        None => Finding { remote_mta: failure.server.clone(), ..finding },
+        None => finding,
     }
 }

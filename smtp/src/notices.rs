@@ -11,13 +11,21 @@ use delivery::transcript::Transcript;
 pub struct Notices {
     /// An empty one, that knows what is wanted.
     blank: Transcript,
+    /// Who sends them.
+    sender: Vec<u8>,
     ended: RefCell<Vec<Notice>>,
 }
 
 impl Notices {
     /// Those that this postmaster wants.
     pub fn of(postmaster: &Postmaster) -> Self {
-        Self { blank: postmaster.transcript(), ended: RefCell::default() }
+        Self { blank: postmaster.transcript(), sender: postmaster.sender().into(), ended: RefCell::default() }
+    }
+
+    /// Whether anybody is told of a session that carries mail from this sender. A notice, or a notification, may go to
+    /// the very server that is told of: each would be followed by the next.
+    pub fn are_due_for(&self, sender: &[u8]) -> bool {
+        !sender.is_empty() && !sender.eq_ignore_ascii_case(&self.sender)
     }
 
     /// The transcript of a new session.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use config::ErrorClass;
 use delivery::transcript::{Speaker, Transcript};
 use dsn::Status;
+use ipc::bounce::Message;
 use logging::library;
 use queue::QueueId;
 use smtp_client::{Server, Stream};
@@ -60,6 +61,8 @@ pub struct Session {
     pub queue_id: Option<QueueId>,
     /// What was said, for the postmaster.
     pub transcript: Transcript,
+    /// Whether he is told of what the server does with this message.
+    is_told_of: bool,
     /// Whose login it has.
     pub owner: Owner,
     /// The login has succeeded.
@@ -123,6 +126,7 @@ impl Session {
             closing: false,
             queue_id: Some(purpose.queue_id.clone()),
             transcript: settings.notices.open(),
+            is_told_of: settings.notices.are_due_for(purpose.sender),
             owner: Owner::default(),
             authenticated: false,
             hello: "EHLO",
@@ -293,6 +297,13 @@ impl Session {
         !self.input.is_empty() || self.stream.try_read(self.input.room()).is_ok_and(|count| count > 0)
     }
 
+    /// It begins to carry a message.
+    pub fn carry(&mut self, message: &Message) {
+        self.uses += 1;
+        self.queue_id = Some(message.queue_id.clone());
+        self.is_told_of = self.notices.are_due_for(&message.sender);
+    }
+
     /// Our address, as the server sees it unless somebody translates it.
     pub fn own_address(&self) -> Option<std::net::IpAddr> {
         self.stream.own_address()
@@ -361,7 +372,7 @@ impl Session {
             }
         }
         if self.input.pending().len() > LONGEST_LINE {
-            self.transcript.note(ErrorClass::Protocol);
+            self.breach();
             return Err(Broken::Malformed);
         }
         Ok(None)
@@ -390,17 +401,25 @@ impl Session {
     fn stray(&mut self, line: &[u8]) -> Result<(), Broken> {
         if let Some(queue_id) = &self.queue_id {
             let line = text::printable(line.get(..100).unwrap_or(line));
-            logging::warning!(id: queue_id, "non-ESMTP response from {}: {line}", self.server.relay());
+            let protocol = if self.hello == "LHLO" { "LMTP" } else { "ESMTP" };
+            logging::warning!(id: queue_id, "non-{protocol} response from {}: {line}", self.server.relay());
         }
-        self.transcript.note(ErrorClass::Protocol);
+        self.breach();
         self.strays += 1;
         if self.strays > MOST_STRAYS { Err(Broken::Malformed) } else { Ok(()) }
+    }
+
+    /// The server has broken the protocol.
+    fn breach(&mut self) {
+        if self.is_told_of {
+            self.transcript.note(ErrorClass::Protocol);
+        }
     }
 
     /// Takes note of a reply that is neither of the class that the command asks for nor a refusal.
     pub fn note_strange(&mut self, reply: &Reply, class: u16) {
         if reply.class() != class && !matches!(reply.class(), 4 | 5) {
-            self.transcript.note(ErrorClass::Protocol);
+            self.breach();
         }
     }
 }

@@ -67,6 +67,11 @@ impl Postmaster {
         })
     }
 
+    /// Who sends notices.
+    pub fn sender(&self) -> &str {
+        &self.sender
+    }
+
     /// An empty transcript of a new session.
     pub fn transcript(&self) -> Transcript {
         Transcript::new(self.wanted).in_ascii(self.ascii)

@@ -1,6 +1,5 @@
 //! The greeting of a server, and ours.
 
-use config::ErrorClass;
 use smtp_client::{Endpoint, Protocol};
 use smtp_protocol::{Extensions, Reply};
 
@@ -23,6 +22,7 @@ impl Session {
             let failure = Failure::unwelcome(&self.server, &greeting);
             // smtp_skip_5xx_greeting
             let soften = settings.dialogue.skip_5xx_greeting && greeting.class() == 5;
+            self.farewell();
             return Err(if soften { failure.softened() } else { failure });
         }
         if self.is_named_as_this_machine(&greeting, settings) {
@@ -76,10 +76,8 @@ impl Session {
                 break;
             }
         }
-        // RFC 5321 4.1.1.1: a server that has greeted takes EHLO or HELO.
-        if !self.closing {
-            self.transcript.note(ErrorClass::Protocol);
-        }
+        self.note_strange(&refusal, 2);
+        self.farewell();
         Err(Failure::unwelcome(&self.server, &refusal))
     }
 
@@ -100,6 +98,7 @@ impl Session {
         if self.is_named_as_this_machine(reply, settings) {
             let (host, own) = (self.server.relay(), &settings.hostname);
             logging::warning!("host {host} replied to HELO/EHLO with my own hostname {own}");
+            self.farewell();
             return Err(Failure::of_loop(&self.server.name, true).by(&self.server));
         }
         Ok(())

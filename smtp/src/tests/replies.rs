@@ -1,11 +1,16 @@
 //! A reply is about its command and its recipient alone, whatever becomes of the others and of the session.
 
+use std::rc::Rc;
+
+use delivery::postmaster::Postmaster;
 use delivery::{Report, Verdict};
 use queue::SendOptions;
 use smtp_client::Protocol;
 
 use super::fixture::{self, Script, Server, job};
 use super::{TEXT, agent, deliver, run};
+use crate::notices::Notices;
+use crate::settings::Settings;
 
 const RECIPIENTS: [&str; 3] = ["a@d.test", "b@d.test", "c@d.test"];
 const NO_PIPELINING: (&str, &str) = ("EHLO", "250-sink.test|250 ENHANCEDSTATUSCODES");
@@ -157,7 +162,65 @@ fn a_refusal_that_comes_before_the_end_of_the_content_counts_and_a_promise_does_
         assert_eq!(statuses(&impatient("552 5.3.4 too large\r\n").await), ["5.3.4"; 3]);
         assert_eq!(statuses(&impatient("452 4.3.1 full\r\n").await), ["4.3.1"; 3]);
         assert_eq!(statuses(&impatient("250 2.0.0 ok\r\n").await), ["4.4.2"; 3]);
-        assert_eq!(statuses(&impatient("").await), ["4.4.2"; 3]);
+        let lost = impatient("").await;
+        assert_eq!(statuses(&lost), ["4.4.2"; 3]);
+        // RFC 3464 2.3.5: the server has reported nothing.
+        assert!(lost.outcomes.iter().all(|it| it.remote_mta.is_empty()));
+    });
+}
+
+/// It need not write of a lost connection in its log.
+#[test]
+fn a_server_that_wants_no_session_is_told_of_its_end() {
+    run(async {
+        let refusals: [Script; 3] = [
+            &[("GREETING", "554 5.3.2 no")],
+            &[("GREETING", "450 4.3.2 later")],
+            &[("EHLO", "550 5.5.1 no"), ("HELO", "550 5.5.1 no")],
+        ];
+        for script in refusals {
+            let mut server = Server::v4(script).await;
+            let report = deliver(&agent(fixture::settings()), job(&server.nexthop(), &RECIPIENTS, TEXT)).await;
+            assert!(report.outcomes.iter().all(|it| it.verdict != Verdict::Sent));
+            while server.heard.recv().await.expect("the server listens").1 != "QUIT" {}
+        }
+    });
+}
+
+/// How many notices the postmaster gets about mail of a sender.
+async fn notices(sender: &str, script: Script) -> usize {
+    let main_cf = b"notify_classes = protocol\nmyhostname = mx.example.test\n";
+    let config = config::Config::parse(main_cf, std::path::Path::new("/c"), &[]).unwrap();
+    let postmaster = Postmaster::read(&config, "SMTP client").unwrap();
+    let settings = Settings { notices: Rc::new(Notices::of(&postmaster)), ..fixture::settings() };
+    let server = Server::v4(script).await;
+    let (agent, mail) = (agent(settings), job(&server.nexthop(), &RECIPIENTS, TEXT));
+    deliver(&agent, fixture::with_sender(mail, sender)).await;
+    agent.settings.notices.take().len()
+}
+
+#[test]
+fn a_notice_about_a_server_is_not_followed_by_one_about_itself() {
+    run(async {
+        let odd: Script = &[("MAIL", "150 odd")];
+        for (sender, count) in [("a@example.test", 1), ("", 0), ("Double-bounce@mx.example.test", 0)] {
+            assert_eq!(notices(sender, odd).await, count, "{sender}");
+        }
+    });
+}
+
+#[test]
+fn a_refusal_is_no_breach_of_the_protocol_whatever_is_refused() {
+    run(async {
+        let scripts: [Script; 3] = [
+            &[("GREETING", "554 no")],
+            &[("EHLO", "550 no"), ("HELO", "450 no")],
+            &[("MAIL", "550 no"), ("RCPT", "503 no"), ("DATA", "503 no")],
+        ];
+        for script in scripts {
+            assert_eq!(notices("a@example.test", script).await, 0, "{script:?}");
+        }
+        assert_eq!(notices("a@example.test", &[("EHLO", "999 no"), ("HELO", "999 no")]).await, 1);
     });
 }
 

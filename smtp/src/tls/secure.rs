@@ -44,6 +44,11 @@ pub struct Known {
 const HANDSHAKE: &str = "Cannot start TLS: handshake failure";
 
 impl Session {
+    /// Whether a log line says something of TLS: not that of a session that goes on, where there is to be none.
+    pub fn has_features(&self) -> bool {
+        self.uses <= 1 || self.policy.level.may_have_tls()
+    }
+
     /// What becomes of the level and of REQUIRETLS, as far as is known.
     pub fn features(&self) -> Features {
         let level = self.policy.level;

@@ -175,3 +175,21 @@ fn the_log_names_the_last_command_that_was_not_waiting_for_tls() {
         mail.wait_log(&["too many errors after EHLO from "]);
     });
 }
+
+#[test]
+fn a_line_about_a_session_that_goes_on_says_nothing_of_tls_that_is_not_to_be() {
+    scenario(|| {
+        let sink = Sink::v4();
+        let mail = Setup::new()
+            .set("relayhost", sink.next_hop())
+            .set("smtp_tls_security_level", "none")
+            .set("smtp_connection_cache_destinations", "127.0.0.1")
+            .start();
+        for recipient in ["x@other.test", "y@other.test"] {
+            mail.sendmail(&["-f", "alice@mail.test", recipient], "Subject: x\n\nbody\n");
+            mail.wait_log(&[&format!("to=<{recipient}>"), "status=sent"]);
+        }
+        let line = mail.wait_log(&["to=<y@other.test>", ", conn_use=2,"]);
+        assert!(!line.contains(", tls="), "{line}");
+    });
+}
