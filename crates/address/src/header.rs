@@ -113,8 +113,10 @@ impl Reader<'_> {
     }
 
     fn push(&mut self, range: Range<usize>, words: &[&Token], bracketed: bool) {
-        let address = match words.iter().any(|token| token.is_bracket()) {
-            true => self.with_bracket(words),
+        let at = words.iter().rposition(|token| token.kind == Kind::Special(b'@')).unwrap_or(words.len());
+        let (local, domain) = words.split_at(at);
+        let address = match local.iter().any(|token| token.is_bracket()) {
+            true => [self.with_bracket(local), self.text(domain)].concat(),
             false => self.text(words),
         };
         self.found.push(Mailbox { range, address, bracketed });
@@ -124,19 +126,16 @@ impl Reader<'_> {
         words.iter().flat_map(|token| &self.value[token.range.clone()]).copied().collect()
     }
 
-    /// An address in which a bracket is a character like others: all that stands before the domain is its local part.
+    /// A local part in which a bracket is a character like others: it gets into quotes as a whole.
     fn with_bracket(&self, words: &[&Token]) -> Vec<u8> {
-        let at = words.iter().rposition(|token| token.kind == Kind::Special(b'@'));
         let mut local = Vec::new();
-        for token in &words[..at.unwrap_or(words.len())] {
+        for token in words {
             if token.is_bracket() && !local.is_empty() {
                 local.push(b' ');
             }
             local.extend(token.internal(self.value));
         }
-        let mut address = crate::quote_local_part(&local);
-        address.extend(self.text(at.map_or(&[], |at| &words[at..])));
-        address
+        crate::quote_local_part(&local)
     }
 }
 
