@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
@@ -18,8 +19,11 @@ use crate::programs::{ENVIRONMENT, Implementation, Programs};
 use crate::setup::{Setup, write_old};
 use crate::wait::{PATIENCE, until, until_true};
 
-/// How long a reload of C Postfix is given to end the workers that ran before it.
+/// How long a reload of C Postfix is given to end the workers that ran before it, and a mark to get into the log.
 const LEAVING: Duration = Duration::from_secs(2);
+
+/// Marks in logs so far.
+static MARKS: AtomicUsize = AtomicUsize::new(0);
 
 /// An instance; dropped, it is stopped and its folder removed (kept when the test fails).
 #[derive(Debug)]
@@ -326,11 +330,22 @@ impl Instance {
         Mail::in_maildir(&folder)
     }
 
-    /// Waits until no message is left in the queue, deferred and held ones aside.
+    /// Waits until no message is left in the queue, deferred and held ones aside, and the log says so.
     pub fn wait_idle(&self) {
         let busy = ["maildrop", "incoming", "active"].map(|name| self.queue().join(name));
         let idle = || busy.iter().all(|folder| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()));
         assert!(until_true(PATIENCE, idle), "the queue does not become empty");
+        self.wait_written();
+    }
+
+    /// Waits until what processes have logged is in the log file: postlogd writes it when it comes to it, in its order.
+    fn wait_written(&self) {
+        if self.master.is_none() || self.setup.changed("maillog_file").is_some() {
+            return;
+        }
+        let mark = format!("mark {}", MARKS.fetch_add(1, Ordering::Relaxed));
+        self.run("postlog", &[&mark]);
+        until_true(LEAVING, || self.find_log(&["/postlog[", &mark]).is_some());
     }
 
     /// The queue file of a message, wherever below a queue it lies now.
