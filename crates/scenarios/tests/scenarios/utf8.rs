@@ -285,7 +285,9 @@ fn local_mail_is_found_to_need_smtputf8_and_other_mail_where_the_site_wants_it()
         }
         send(&mail, "<ü@client.test>", "<jü@other.test>", TEXT);
         assert!(!asked(&mail, count + 1).0);
-        // Not by a reload: processes of C Postfix from before it may take one more message.
+        // Not by a reload: processes of C Postfix from before it may take one more message. The sink has the message
+        // before qmgr knows of it.
+        mail.wait_idle();
         mail.stop();
         mail.set("smtputf8_autodetect_classes", "smtpd, bounce");
         mail.start();
@@ -314,6 +316,7 @@ fn sendmail_asks_for_smtputf8_by_an_option() {
         assert!(until_true(PATIENCE, || sink.count() == 5), "{}", mail.log());
         let asked = |sink: &Sink| sink.received().iter().filter(|mail| mail.sender.ends_with(" SMTPUTF8")).count();
         assert_eq!(asked(&sink), 2);
+        mail.wait_idle();
         mail.set("smtputf8_enable", "no");
         mail.reload();
         assert_eq!(
